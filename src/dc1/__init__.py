@@ -1,0 +1,1 @@
+"""Control plane of DCP, a marketplace where GPU owners rent out machines and renters run jobs on them."""

@@ -1,0 +1,82 @@
+"""Time as the rules see it: integer epoch milliseconds in UTC."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+DAY_MS = 86_400_000
+
+
+class Clock(Protocol):
+    """Tells the present time."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the epoch."""
+        ...
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000
+
+
+class ManualClock:
+    """A clock that moves only when told to."""
+
+    def __init__(self, start_ms: int) -> None:
+        self._now_ms = start_ms
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the epoch."""
+        return self._now_ms
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward by `seconds`."""
+        self._now_ms += round(seconds * 1000)
+
+
+def to_datetime(ms: int) -> datetime:
+    """Return epoch milliseconds as an aware UTC datetime, exact to the millisecond."""
+    return _EPOCH + ms * _MILLISECOND
+
+
+def iso(ms: int) -> str:
+    """Write epoch milliseconds as ISO-8601, always with milliseconds and `Z`."""
+    return to_datetime(ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def parse_iso(text: str) -> int:
+    """Read an ISO-8601 time as epoch milliseconds; a time without an offset is UTC.
+
+    Raises ValueError when `text` is not a time.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def day_start_ms(now_ms: int) -> int:
+    """Return the start of the UTC day that contains `now_ms`."""
+    return now_ms - now_ms % DAY_MS
+
+
+def next_day_start_ms(now_ms: int) -> int:
+    """Return the start of the UTC day after the one that contains `now_ms`."""
+    return day_start_ms(now_ms) + DAY_MS
+
+
+def month_start_ms(now_ms: int) -> int:
+    """Return the start of the UTC month that contains `now_ms`."""
+    first = to_datetime(now_ms).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first - _EPOCH) // _MILLISECOND
+
+
+def next_month_start_ms(now_ms: int) -> int:
+    """Return the start of the UTC month after the one that contains `now_ms`."""
+    return month_start_ms(month_start_ms(now_ms) + 32 * DAY_MS)

@@ -1,0 +1,72 @@
+"""The one exception that crosses layers, and how it becomes JSON."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dc1.domain.json_types import JsonObject, JsonValue
+
+GRPC_CODES: Mapping[int, str] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    402: "FAILED_PRECONDITION",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    409: "ABORTED",
+    410: "FAILED_PRECONDITION",
+    413: "RESOURCE_EXHAUSTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field of a request that breaks its rule; `field` is a dotted name such as `container_spec.gpu_count`."""
+
+    field: str
+    message: str
+
+
+class ApiError(Exception):
+    """A refusal that the caller is told about.
+
+    `status` is the HTTP status and `grpc` the name of the gRPC status code. `message` is the text of both, `code` its
+    UPPER_SNAKE name where the contract gives one. `context` holds further keys of the JSON body, `fields` the
+    violations of a validation error, and `retry_after_seconds` the wait to suggest.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str | None = None,
+        *,
+        grpc: str | None = None,
+        fields: Iterable[FieldViolation] = (),
+        context: Mapping[str, JsonValue] | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.grpc = grpc or GRPC_CODES[status]
+        self.message = message
+        self.code = code
+        self.fields = list(fields)
+        self.context: JsonObject = dict(context or {})
+        self.retry_after_seconds = retry_after_seconds
+
+    def body(self) -> JsonObject:
+        """Return the JSON object of the answer: error, code, fields, then the context."""
+        body: JsonObject = {"error": self.message}
+        if self.code is not None:
+            body["code"] = self.code
+        if self.fields:
+            body["fields"] = [{"field": item.field, "message": item.message} for item in self.fields]
+        body.update(self.context)
+        if self.retry_after_seconds is not None:
+            body["retryAfterSeconds"] = self.retry_after_seconds
+            body["retryAfterMs"] = self.retry_after_seconds * 1000
+        return body

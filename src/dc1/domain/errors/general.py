@@ -1,0 +1,107 @@
+"""Errors that any route may answer with."""
+
+from collections.abc import Iterable
+
+from dc1.domain.errors.base import ApiError, FieldViolation
+
+
+def malformed_json() -> ApiError:
+    """The body is not a JSON object in UTF-8."""
+    return ApiError(400, "Malformed JSON body", "MALFORMED_JSON")
+
+
+def malformed_url() -> ApiError:
+    """The path or the query cannot be decoded."""
+    return ApiError(400, "Malformed URL")
+
+
+def missing_fields(names: Iterable[str]) -> ApiError:
+    """Required fields are absent, null or blank; `names` come in documented order."""
+    return ApiError(400, f"Missing required fields: {', '.join(names)}", "MISSING_FIELDS")
+
+
+def validation_failed(violations: Iterable[FieldViolation]) -> ApiError:
+    """Fields have a wrong type, length or range."""
+    return ApiError(400, "Validation failed", "VALIDATION_FAILED", fields=violations)
+
+
+def invalid_field(field: str, message: str) -> ApiError:
+    """One field has a wrong type, length or range."""
+    return validation_failed([FieldViolation(field, message)])
+
+
+def invalid_enum(field: str, allowed: Iterable[str]) -> ApiError:
+    """A field holds none of its allowed values, which are named in documented order."""
+    return ApiError(400, f"Invalid {field}. Allowed: {', '.join(allowed)}", "INVALID_ENUM")
+
+
+def route_not_found() -> ApiError:
+    """No route has this path."""
+    return ApiError(404, "Not found")
+
+
+def method_not_allowed() -> ApiError:
+    """The path is known, but not with this method."""
+    return ApiError(405, "Method not allowed")
+
+
+def request_body_too_large() -> ApiError:
+    """The body is over the route's limit."""
+    return ApiError(413, "Request body too large")
+
+
+def rate_limit_exceeded(retry_after_seconds: int) -> ApiError:
+    """A rate-limit bucket is empty; it has room again after `retry_after_seconds`."""
+    return ApiError(429, "Rate limit exceeded", retry_after_seconds=retry_after_seconds)
+
+
+def internal_error() -> ApiError:
+    """Something unexpected happened and left no effect behind."""
+    return ApiError(500, "Internal error")
+
+
+def registration_failed() -> ApiError:
+    """Registering failed unexpectedly; no account was made."""
+    return ApiError(500, "Registration failed")
+
+
+def heartbeat_failed() -> ApiError:
+    """A heartbeat failed unexpectedly; nothing was stored."""
+    return ApiError(500, "Heartbeat failed")
+
+
+def job_submission_failed() -> ApiError:
+    """A submission failed unexpectedly; nothing was debited."""
+    return ApiError(500, "Job submission failed")
+
+
+def dashboard_failed() -> ApiError:
+    """The dashboard could not be read."""
+    return ApiError(500, "Failed to fetch dashboard")
+
+
+def service_unavailable() -> ApiError:
+    """The service process is not reachable or not ready."""
+    return ApiError(503, "Service unavailable", "UPSTREAM_UNAVAILABLE")
+
+
+def upstream_timeout() -> ApiError:
+    """The gateway's time limit passed."""
+    return ApiError(504, "Upstream timeout")
+
+
+def idempotency_key_too_long() -> ApiError:
+    """The Idempotency-Key has more than 255 characters."""
+    return ApiError(400, "Idempotency-Key must be at most 255 characters")
+
+
+def idempotency_mismatch() -> ApiError:
+    """The Idempotency-Key belongs to an earlier request with another body."""
+    text = "Idempotency-Key was already used with a different request"
+    return ApiError(409, text, "IDEMPOTENCY_MISMATCH", grpc="ALREADY_EXISTS")
+
+
+def idempotency_in_progress(retry_after_seconds: int | None = None) -> ApiError:
+    """The first request with this Idempotency-Key has not been answered yet."""
+    text = "A request with this Idempotency-Key is in progress"
+    return ApiError(409, text, "IDEMPOTENCY_IN_PROGRESS", retry_after_seconds=retry_after_seconds)

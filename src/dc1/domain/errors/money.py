@@ -1,0 +1,114 @@
+"""Errors of wallets, quotas, earnings and withdrawals; every amount is in halala."""
+
+from dc1.domain.errors.base import ApiError
+
+
+def balance_limit_exceeded() -> ApiError:
+    """A credit would lift a wallet over its limit."""
+    return ApiError(400, "Balance limit exceeded")
+
+
+def balance_below_zero() -> ApiError:
+    """An adjustment would take more than the wallet holds."""
+    return ApiError(400, "Balance cannot go below 0")
+
+
+def reason_required() -> ApiError:
+    """An admin's credit needs a reason."""
+    return ApiError(400, "reason is required")
+
+
+def top_up_disabled() -> ApiError:
+    """Direct top-up is switched off on this deployment."""
+    return ApiError(403, "Direct top-up is disabled", "TOPUP_DISABLED")
+
+
+def zero_balance(required_halala: int) -> ApiError:
+    """The wallet is empty and the job costs `required_halala`."""
+    return ApiError(
+        402,
+        "Balance is zero. Please top up your renter wallet before submitting jobs.",
+        "ZERO_BALANCE",
+        context={"balance_halala": 0, "required_halala": required_halala},
+    )
+
+
+def insufficient_balance(balance_halala: int, required_halala: int) -> ApiError:
+    """The wallet holds less than the job costs."""
+    return ApiError(
+        402,
+        "Insufficient balance",
+        "INSUFFICIENT_BALANCE",
+        context={
+            "balance_halala": balance_halala,
+            "required_halala": required_halala,
+            "shortfall_halala": required_halala - balance_halala,
+        },
+    )
+
+
+def daily_quota_exceeded(limit: int, submitted_today: int, retry_after_seconds: int) -> ApiError:
+    """The renter submitted as many jobs as a UTC day allows; the day ends in `retry_after_seconds`."""
+    return ApiError(
+        429,
+        "Daily job submission quota exceeded",
+        "QUOTA_DAILY",
+        context={"daily_jobs_limit": limit, "submitted_today": submitted_today},
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def monthly_quota_exceeded(
+    limit_halala: int, spent_halala: int, requested_halala: int, retry_after_seconds: int
+) -> ApiError:
+    """The job would pass the spend of a UTC month, which ends in `retry_after_seconds`."""
+    return ApiError(
+        429,
+        "Monthly spend quota exceeded",
+        "QUOTA_MONTHLY",
+        context={
+            "monthly_spend_limit_halala": limit_halala,
+            "spent_this_month_halala": spent_halala,
+            "requested_halala": requested_halala,
+        },
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def withdrawal_below_minimum(minimum_halala: int) -> ApiError:
+    """The amount is less than the smallest withdrawal."""
+    return ApiError(400, f"Minimum withdrawal is {minimum_halala} halala")
+
+
+def invalid_iban() -> ApiError:
+    """The account number is not a Saudi IBAN."""
+    return ApiError(400, "Invalid IBAN")
+
+
+def withdrawal_pending() -> ApiError:
+    """The provider has a withdrawal that is still open."""
+    return ApiError(409, "A withdrawal is already pending")
+
+
+def insufficient_earnings(available_halala: int, requested_halala: int) -> ApiError:
+    """The provider has earned less than the withdrawal asks for."""
+    return ApiError(
+        400,
+        "Insufficient available earnings",
+        context={"available_halala": available_halala, "requested_halala": requested_halala},
+    )
+
+
+def withdrawal_not_found() -> ApiError:
+    """No withdrawal has this id."""
+    return ApiError(404, "Withdrawal not found")
+
+
+def illegal_withdrawal_transition(current: str, requested: str) -> ApiError:
+    """A withdrawal cannot move from status `current` to `requested`."""
+    return ApiError(409, f"Cannot change withdrawal from {current} to {requested}", context={"current_status": current})
+
+
+def price_not_found() -> ApiError:
+    """No price is kept for this job type."""
+    return ApiError(404, "Price not found")

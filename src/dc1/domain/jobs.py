@@ -1,0 +1,203 @@
+"""What a job is and how it may move."""
+
+import math
+import secrets
+import string
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+from dc1.domain.json_types import JsonObject
+
+
+class JobStatus(StrEnum):
+    """Public states of a job."""
+
+    QUEUED = "queued"
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class JobType(StrEnum):
+    """Kinds of work, in documented order."""
+
+    IMAGE_GENERATION = "image_generation"
+    LLM_INFERENCE_DASHED = "llm-inference"
+    LLM_INFERENCE = "llm_inference"
+    RENDERING = "rendering"
+    TRAINING = "training"
+    BENCHMARK = "benchmark"
+    CUSTOM_CONTAINER = "custom_container"
+    VLLM_SERVE = "vllm_serve"
+    RAG_PIPELINE = "rag-pipeline"
+
+
+class ComputeType(StrEnum):
+    """Classes of work a provider may limit itself to."""
+
+    INFERENCE = "inference"
+    TRAINING = "training"
+    RENDERING = "rendering"
+
+
+class Phase(StrEnum):
+    """What a running job is doing, in the order of a usual run."""
+
+    PULLING = "pulling"
+    DOWNLOADING_MODEL = "downloading_model"
+    INSTALLING_DEPS = "installing_deps"
+    LOADING_MODEL = "loading_model"
+    GENERATING = "generating"
+    FORMATTING = "formatting"
+
+
+class ErrorCategory(StrEnum):
+    """Why a job failed."""
+
+    TIMEOUT = "timeout"
+    QUEUE_TIMEOUT = "queue_timeout"
+    OOM = "oom"
+    IMAGE_PULL = "image_pull"
+    PROVIDER_DISCONNECT = "provider_disconnect"
+    EXECUTION = "execution"
+
+
+class JobEvent(StrEnum):
+    """Types of lifecycle events."""
+
+    SUBMITTED = "job.submitted"
+    RETRIED = "job.retried"
+    STATUS_CHANGED = "job.status.changed"
+    RETRY_SCHEDULED = "job.retry.scheduled"
+    PHASE_CHANGED = "job.phase.changed"
+    ENDPOINT_READY = "job.endpoint.ready"
+    CANCELLED = "job.cancelled"
+    TIMED_OUT = "job.timed_out"
+    COMPLETED = "job.completed"
+    FAILED = "job.failed"
+
+
+class Mover(StrEnum):
+    """Who moves a job from one state to another."""
+
+    RENTER = "renter"
+    ADMIN = "admin"
+    PROVIDER = "provider"
+    SCHEDULER = "scheduler"
+    SERVER = "server"
+
+
+JOB_TYPES = tuple(JobType)
+PHASES = tuple(Phase)
+ERROR_CATEGORIES = tuple(ErrorCategory)
+COMPUTE_TYPES = tuple(ComputeType)
+
+OPEN = frozenset({JobStatus.QUEUED, JobStatus.PENDING, JobStatus.RUNNING})
+TERMINAL = frozenset(JobStatus) - OPEN
+
+JOB_TIMED_OUT = "Job timed out"
+NO_PROVIDER_IN_TIME = "No provider became available in time"
+
+_OWNERS = frozenset({Mover.RENTER, Mover.ADMIN})
+_SCHEDULER = frozenset({Mover.SCHEDULER})
+_PROVIDER = frozenset({Mover.PROVIDER})
+_SERVER = frozenset({Mover.SERVER})
+
+ALLOWED: Mapping[tuple[JobStatus | None, JobStatus], frozenset[Mover]] = {
+    (None, JobStatus.PENDING): _OWNERS,
+    (None, JobStatus.QUEUED): _OWNERS,
+    (JobStatus.QUEUED, JobStatus.PENDING): _SCHEDULER,
+    (JobStatus.QUEUED, JobStatus.RUNNING): _PROVIDER,
+    (JobStatus.QUEUED, JobStatus.FAILED): _SERVER,
+    (JobStatus.QUEUED, JobStatus.CANCELLED): _OWNERS,
+    (JobStatus.PENDING, JobStatus.QUEUED): _SCHEDULER,
+    (JobStatus.PENDING, JobStatus.RUNNING): _PROVIDER,
+    (JobStatus.PENDING, JobStatus.FAILED): _SERVER,
+    (JobStatus.PENDING, JobStatus.CANCELLED): _OWNERS,
+    (JobStatus.RUNNING, JobStatus.COMPLETED): _OWNERS | _PROVIDER,
+    (JobStatus.RUNNING, JobStatus.FAILED): frozenset({Mover.PROVIDER, Mover.ADMIN, Mover.SERVER}),
+    (JobStatus.RUNNING, JobStatus.QUEUED): _SERVER | _PROVIDER,
+    (JobStatus.RUNNING, JobStatus.CANCELLED): _OWNERS,
+}
+"""Every legal move and who may make it; None stands for a job that does not exist yet."""
+
+
+def can_move(current: JobStatus | None, target: JobStatus, mover: Mover) -> bool:
+    """Tell whether `mover` may take a job from `current` to `target`."""
+    return mover in ALLOWED.get((current, target), frozenset())
+
+
+def sources_of(target: JobStatus, mover: Mover) -> frozenset[JobStatus]:
+    """Return the states from which `mover` may take an existing job to `target`."""
+    return frozenset(
+        current for (current, to), movers in ALLOWED.items() if current is not None and to == target and mover in movers
+    )
+
+
+def prepaid_seconds(duration_minutes: Decimal) -> int:
+    """Return the prepaid time, rounded up to a second and at least 1."""
+    return max(1, math.ceil(Fraction(duration_minutes) * 60))
+
+
+def run_deadline_seconds(max_duration_seconds: int, duration_minutes: Decimal | None) -> int:
+    """Return how long one attempt may run; a job without prepaid minutes (a /v1 call) has only its own maximum."""
+    if duration_minutes is None:
+        return max_duration_seconds
+    return min(max_duration_seconds, prepaid_seconds(duration_minutes))
+
+
+def error_category(reported: str | None, message: str = "") -> ErrorCategory:
+    """Return the category of a failed run: the reported one, else the one its message suggests."""
+    if reported in ERROR_CATEGORIES:
+        return ErrorCategory(reported)
+    text = message.lower()
+    if "out of memory" in text:
+        return ErrorCategory.OOM
+    if "pull" in text:
+        return ErrorCategory.IMAGE_PULL
+    return ErrorCategory.EXECUTION
+
+
+_IMAGE_TYPES = {
+    JobType.LLM_INFERENCE: "llm",
+    JobType.LLM_INFERENCE_DASHED: "llm",
+    JobType.VLLM_SERVE: "vllm-serve",
+}
+_COMPUTE_TYPES = {
+    JobType.TRAINING: ComputeType.TRAINING,
+    JobType.RENDERING: ComputeType.RENDERING,
+    JobType.IMAGE_GENERATION: ComputeType.RENDERING,
+}
+
+
+def effective_container_spec(job_type: JobType, sent: JsonObject | None, pricing_class: str) -> JsonObject:
+    """Return the container spec with its defaults filled in; keys that were sent keep their values.
+
+    `pricing_class` is the one the job is billed by, so it replaces one that was sent inside the spec.
+    """
+    spec: JsonObject = {
+        "image_type": _IMAGE_TYPES.get(job_type, job_type.value),
+        "vram_required_mb": 0,
+        "gpu_count": 1,
+        "compute_type": _COMPUTE_TYPES.get(job_type, ComputeType.INFERENCE).value,
+    }
+    spec.update({key: value for key, value in (sent or {}).items() if value is not None or key not in spec})
+    return {**spec, "pricing_class": pricing_class}
+
+
+_ID_ALPHABET = string.ascii_lowercase + string.digits
+
+
+def new_job_id(now_ms: int, prefix: str = "job") -> str:
+    """Return a public id such as `job-1774206010000-ab12cd`; `prefix` is `test` for an admin's test jobs."""
+    suffix = "".join(secrets.choice(_ID_ALPHABET) for _ in range(6))
+    return f"{prefix}-{now_ms}-{suffix}"
+
+
+def workspace_volume_name(job_id: str) -> str:
+    """Return the name of the volume that a job's container works in."""
+    return f"dcp-job-{job_id}"

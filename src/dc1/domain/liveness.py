@@ -1,0 +1,127 @@
+"""Whether a provider is there, and whether it may be given work."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Approval(StrEnum):
+    """An admin's decision about a provider."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class Liveness(StrEnum):
+    """Whether a provider is there."""
+
+    ONLINE = "online"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+
+
+class ProviderStatus(StrEnum):
+    """The status that lists show; the first that applies, in this order."""
+
+    SUSPENDED = "suspended"
+    PAUSED = "paused"
+    REGISTERED = "registered"
+    ONLINE = "online"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+
+
+class Channel(StrEnum):
+    """How a daemon speaks to the server."""
+
+    POST = "post"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Ages in seconds at which a provider's liveness changes."""
+
+    online_seconds: int = 120
+    offline_seconds: int = 600
+    stream_grace_seconds: int = 10
+    dashboard_seconds: int = 300
+
+
+DEFAULT_THRESHOLDS = Thresholds()
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What is known of a daemon's last sign of life.
+
+    `stream_lost_ms` is when the stream ended and `stream_open` false; `signed_off` is set when the daemon said that it
+    leaves, until its next sign of life.
+    """
+
+    channel: Channel = Channel.POST
+    last_heartbeat_ms: int | None = None
+    stream_open: bool = False
+    stream_lost_ms: int | None = None
+    signed_off: bool = False
+
+    def age_seconds(self, now_ms: int) -> int | None:
+        """Return whole seconds since the last heartbeat, or None when there was none."""
+        return None if self.last_heartbeat_ms is None else max(0, now_ms - self.last_heartbeat_ms) // 1000
+
+
+def liveness(presence: Presence, now_ms: int, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> Liveness:
+    """Return whether the daemon is there at `now_ms`."""
+    if presence.signed_off:
+        return Liveness.OFFLINE
+    if presence.channel is Channel.STREAM:
+        return Liveness.ONLINE if _streaming(presence, now_ms, thresholds) else Liveness.OFFLINE
+    if presence.last_heartbeat_ms is None:
+        return Liveness.OFFLINE
+    age_ms = now_ms - presence.last_heartbeat_ms
+    if age_ms < thresholds.online_seconds * 1000:
+        return Liveness.ONLINE
+    return Liveness.DEGRADED if age_ms <= thresholds.offline_seconds * 1000 else Liveness.OFFLINE
+
+
+def _streaming(presence: Presence, now_ms: int, thresholds: Thresholds) -> bool:
+    if presence.stream_open:
+        return True
+    lost_ms = presence.stream_lost_ms
+    return lost_ms is not None and now_ms - lost_ms <= thresholds.stream_grace_seconds * 1000
+
+
+def status(
+    presence: Presence,
+    now_ms: int,
+    *,
+    suspended: bool,
+    paused: bool,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+) -> ProviderStatus:
+    """Return the status of a provider at `now_ms`."""
+    if suspended:
+        return ProviderStatus.SUSPENDED
+    if paused:
+        return ProviderStatus.PAUSED
+    if presence.last_heartbeat_ms is None and not presence.stream_open:
+        return ProviderStatus.REGISTERED
+    return ProviderStatus(liveness(presence, now_ms, thresholds))
+
+
+def bookable(approval: Approval, provider_status: ProviderStatus) -> bool:
+    """Tell whether a provider may be given work."""
+    return approval is Approval.APPROVED and provider_status in (ProviderStatus.ONLINE, ProviderStatus.DEGRADED)
+
+
+def status_in_error(approval: Approval, provider_status: ProviderStatus) -> str:
+    """Return the `provider_status` of an error: the approval of a provider that is not approved, else its status."""
+    return provider_status if approval is Approval.APPROVED else approval
+
+
+def on_dashboard(presence: Presence, now_ms: int, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> bool:
+    """Tell whether the dashboard counts a provider as online now."""
+    if presence.channel is Channel.STREAM:
+        return liveness(presence, now_ms, thresholds) is Liveness.ONLINE
+    last = presence.last_heartbeat_ms
+    return last is not None and now_ms - last < thresholds.dashboard_seconds * 1000

@@ -1,0 +1,147 @@
+"""Prices and settlement in integer halala (1 SAR = 100 halala), computed exactly and rounded only where said."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from fractions import Fraction
+from typing import Self, TypeAlias
+
+from dc1.domain.jobs import JobType
+
+HALALA_PER_SAR = 100
+MAX_BALANCE_HALALA = 2_000_000_000
+DEFAULT_PLATFORM_FEE_BPS = 2500
+DEFAULT_RATE_HALALA = 10
+DEFAULT_TOKEN_PRICE_HALALA = 19
+"""Halala per million tokens of a /v1 call."""
+
+DEFAULT_RATES: Mapping[str, int] = {
+    JobType.LLM_INFERENCE_DASHED: 15,
+    JobType.LLM_INFERENCE: 15,
+    JobType.VLLM_SERVE: 20,
+    JobType.TRAINING: 25,
+    JobType.RENDERING: 20,
+    JobType.IMAGE_GENERATION: 20,
+    JobType.RAG_PIPELINE: 15,
+    JobType.CUSTOM_CONTAINER: 10,
+    JobType.BENCHMARK: 10,
+    "default": DEFAULT_RATE_HALALA,
+}
+"""Halala per minute by job type."""
+
+Number: TypeAlias = int | float | Decimal
+
+
+class PricingClass(StrEnum):
+    """Service classes, the most urgent first."""
+
+    PRIORITY = "priority"
+    STANDARD = "standard"
+    ECONOMY = "economy"
+
+
+PRICING_CLASSES = tuple(PricingClass)
+
+CLASS_MULTIPLIERS: Mapping[PricingClass, Decimal] = {
+    PricingClass.PRIORITY: Decimal("1.20"),
+    PricingClass.STANDARD: Decimal("1.00"),
+    PricingClass.ECONOMY: Decimal("0.90"),
+}
+
+
+def exact(number: Number | str) -> Decimal:
+    """Return a number at its shortest decimal form, so that 0.1 means one tenth.
+
+    Raises ValueError for text that is not a number, and for NaN and infinities.
+    """
+    try:
+        value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+    except InvalidOperation as error:
+        raise ValueError(f"not a number: {number!r}") from error
+    if not value.is_finite():
+        raise ValueError("not a finite number")
+    return value
+
+
+def halala_to_sar(halala: int) -> float:
+    """Return an amount in SAR, with at most two decimals."""
+    return halala / HALALA_PER_SAR
+
+
+def halala_to_usd(halala: int, sar_per_usd: Decimal) -> float:
+    """Return an amount in US dollars, rounded half up to six decimals."""
+    micro_usd = _round_half_up(Fraction(halala * 1_000_000, HALALA_PER_SAR) / Fraction(sar_per_usd))
+    return micro_usd / 1_000_000
+
+
+def sar_text(halala: int) -> str:
+    """Write an amount in SAR with exactly two decimals."""
+    return str(Decimal(halala).scaleb(-2).quantize(Decimal("0.01")))
+
+
+def halala_from_sar(sar: Number) -> int:
+    """Return an amount of SAR in halala, rounded half up."""
+    return _round_half_up(Fraction(exact(sar)) * HALALA_PER_SAR)
+
+
+def _round_half_up(value: Fraction) -> int:
+    return math.floor(value + Fraction(1, 2))
+
+
+def quote(rate_halala: int, duration_minutes: Number, multiplier: Decimal) -> int:
+    """Return the prepaid price of `duration_minutes` at `rate_halala` per minute, rounded up."""
+    return math.ceil(rate_halala * Fraction(exact(duration_minutes)) * Fraction(multiplier))
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Where a job's hold goes: `actual` = `platform` + `provider`, and `actual` + `refund` = the hold."""
+
+    actual: int
+    platform: int
+    provider: int
+    refund: int
+
+    @classmethod
+    def split(cls, held_halala: int, charge_halala: int, fee_bps: int) -> Self:
+        """Charge at most what is held, give the platform its share rounded down and refund the rest."""
+        actual = min(held_halala, charge_halala)
+        platform = actual * fee_bps // 10_000
+        return cls(actual=actual, platform=platform, provider=actual - platform, refund=held_halala - actual)
+
+    @classmethod
+    def full_refund(cls, held_halala: int) -> Self:
+        """Charge nothing."""
+        return cls(actual=0, platform=0, provider=0, refund=held_halala)
+
+
+def settle(quote_halala: int, rate_halala: int, multiplier: Decimal, fee_bps: int, used_seconds: Number) -> Settlement:
+    """Settle a run by the seconds it used, at the terms stored when the job was submitted."""
+    per_minute = rate_halala * Fraction(multiplier)
+    charge = math.ceil(per_minute * Fraction(exact(used_seconds)) / 60)
+    return Settlement.split(quote_halala, charge, fee_bps)
+
+
+def elapsed_seconds(started_at_ms: int, now_ms: int) -> int:
+    """Return the time since a run's start on the server's clock, rounded up and at least 1 second."""
+    return max(1, -((started_at_ms - now_ms) // 1000))
+
+
+def used_seconds(elapsed: int, gpu_seconds: Number | None = None, duration_seconds: Number | None = None) -> Decimal:
+    """Return the billable seconds: what the daemon reported, GPU seconds first, but never more than `elapsed`."""
+    reported = gpu_seconds if gpu_seconds is not None else duration_seconds
+    if reported is None:
+        return Decimal(elapsed)
+    return min(exact(reported), Decimal(elapsed))
+
+
+def token_hold(message_bytes: int, max_tokens: int, price_halala: int) -> int:
+    """Return the hold of a /v1 call at `price_halala` per million tokens; a UTF-8 byte is at most one token."""
+    return token_charge(message_bytes + max_tokens, price_halala)
+
+
+def token_charge(total_tokens: int, price_halala: int) -> int:
+    """Return the price of `total_tokens` at `price_halala` per million, rounded up."""
+    return -(-total_tokens * price_halala // 1_000_000)

@@ -1,0 +1,199 @@
+"""Which provider gets which job, and which job comes first."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from dc1.domain.jobs import COMPUTE_TYPES, ComputeType
+from dc1.domain.liveness import Approval, ProviderStatus
+from dc1.domain.liveness import bookable as is_bookable
+from dc1.domain.money import PRICING_CLASSES, PricingClass
+
+
+class Admission(StrEnum):
+    """Why a provider that asks for work gets some or none."""
+
+    ADMISSION_OK = "ADMISSION_OK"
+    NO_PENDING_JOBS = "NO_PENDING_JOBS"
+    PROVIDER_BUSY = "PROVIDER_BUSY"
+    PROVIDER_PAUSED = "PROVIDER_PAUSED"
+    PROVIDER_SUSPENDED = "PROVIDER_SUSPENDED"
+    PROVIDER_NOT_APPROVED = "PROVIDER_NOT_APPROVED"
+    PROVIDER_OFFLINE = "PROVIDER_OFFLINE"
+    INSUFFICIENT_VRAM = "INSUFFICIENT_VRAM"
+    INSUFFICIENT_GPU_COUNT = "INSUFFICIENT_GPU_COUNT"
+    GPU_TYPE_MISMATCH = "GPU_TYPE_MISMATCH"
+    COMPUTE_TYPE_UNSUPPORTED = "COMPUTE_TYPE_UNSUPPORTED"
+    MODEL_UNSUPPORTED_ON_PROVIDER = "MODEL_UNSUPPORTED_ON_PROVIDER"
+    NO_ELIGIBLE_JOB_FOR_PROVIDER = "NO_ELIGIBLE_JOB_FOR_PROVIDER"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderView:
+    """What placement needs to know of a provider.
+
+    `slots` is the number of GPUs (at least 1) and `occupied` how many of them pending and running jobs hold. `vram_mib`
+    is the VRAM of one GPU, None when unknown. `gpu_type` is canonical, None when the card is none of the market's
+    types, and `gpu_model` its reported name. `models` are the offered models in lower case; empty means that any may run. `job_types` are the types that
+    the daemon has a runner for, None when it did not say.
+    """
+
+    id: int
+    approval: Approval
+    status: ProviderStatus
+    slots: int = 1
+    occupied: int = 0
+    vram_mib: int | None = None
+    gpu_type: str | None = None
+    gpu_model: str | None = None
+    compute_types: frozenset[str] = frozenset(COMPUTE_TYPES)
+    models: frozenset[str] = frozenset()
+    job_types: frozenset[str] | None = None
+    reputation: int = 0
+
+    @property
+    def bookable(self) -> bool:
+        """Whether the provider may be given work."""
+        return is_bookable(self.approval, self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a job asks of a provider; equal requirements fit the same providers.
+
+    `model` is in lower case and `gpu_type` canonical; `job_type` None needs no runner.
+    """
+
+    named_provider_id: int | None = None
+    model: str | None = None
+    min_vram_gb: float | None = None
+    gpu_type: str | None = None
+    compute_type: str = ComputeType.INFERENCE
+    gpu_count: int = 1
+    job_type: str | None = None
+
+
+def vram_gb(mib: int) -> int:
+    """Return an amount of VRAM in whole GB, rounded half up."""
+    return (mib + 512) // 1024
+
+
+def blocked(view: ProviderView) -> Admission | None:
+    """Return why a provider is given no work at all, or None when it has a free slot."""
+    if view.status is ProviderStatus.SUSPENDED:
+        return Admission.PROVIDER_SUSPENDED
+    if view.approval is not Approval.APPROVED:
+        return Admission.PROVIDER_NOT_APPROVED
+    if view.status is ProviderStatus.PAUSED:
+        return Admission.PROVIDER_PAUSED
+    if not view.bookable:
+        return Admission.PROVIDER_OFFLINE
+    return Admission.PROVIDER_BUSY if view.occupied >= view.slots else None
+
+
+def has_vram(view: ProviderView, requirement: Requirement) -> bool:
+    """Tell whether the VRAM is enough; unknown VRAM is."""
+    if requirement.min_vram_gb is None or view.vram_mib is None:
+        return True
+    return vram_gb(view.vram_mib) >= requirement.min_vram_gb
+
+
+def has_gpu_type(view: ProviderView, requirement: Requirement) -> bool:
+    """Tell whether the GPU is of the required type."""
+    return requirement.gpu_type is None or view.gpu_type == requirement.gpu_type
+
+
+def serves_model(view: ProviderView, requirement: Requirement) -> bool:
+    """Tell whether the provider offers the model, or may run any."""
+    return requirement.model is None or not view.models or requirement.model in view.models
+
+
+def has_runner(view: ProviderView, requirement: Requirement) -> bool:
+    """Tell whether the daemon can run this type of job, as far as it said."""
+    return view.job_types is None or requirement.job_type is None or requirement.job_type in view.job_types
+
+
+def unsuited(view: ProviderView, requirement: Requirement) -> Admission | None:
+    """Return what keeps a job from ever running on this provider as it is equipped, or None."""
+    if requirement.named_provider_id not in (None, view.id):
+        return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
+    if requirement.gpu_count > view.slots:
+        return Admission.INSUFFICIENT_GPU_COUNT
+    if not has_vram(view, requirement):
+        return Admission.INSUFFICIENT_VRAM
+    if not has_gpu_type(view, requirement):
+        return Admission.GPU_TYPE_MISMATCH
+    if requirement.compute_type not in view.compute_types:
+        return Admission.COMPUTE_TYPE_UNSUPPORTED
+    if not has_runner(view, requirement):
+        return Admission.COMPUTE_TYPE_UNSUPPORTED
+    return None if serves_model(view, requirement) else Admission.MODEL_UNSUPPORTED_ON_PROVIDER
+
+
+def misfit(view: ProviderView, requirement: Requirement) -> Admission | None:
+    """Return why a job cannot start on this provider now, or None when it fits."""
+    reason = blocked(view) or unsuited(view, requirement)
+    if reason is None and view.occupied + requirement.gpu_count > view.slots:
+        return Admission.PROVIDER_BUSY
+    return reason
+
+
+def fits(view: ProviderView, requirement: Requirement) -> bool:
+    """Tell whether a job can start on this provider now."""
+    return misfit(view, requirement) is None
+
+
+def choose(
+    views: Iterable[ProviderView],
+    requirement: Requirement,
+    *,
+    prewarm: bool = False,
+    avoid: Collection[int] = (),
+) -> int | None:
+    """Return the id of the best fitting provider, or None when none fits.
+
+    Online goes before degraded, then come a cached model, reputation, idleness and the lower id; `prewarm` puts the
+    cached model first. Providers in `avoid` are taken only when no other fits.
+    """
+
+    def rank(view: ProviderView) -> tuple[bool, bool, bool, int, int, int]:
+        cold = requirement.model not in view.models
+        degraded = view.status is not ProviderStatus.ONLINE
+        first, second = (cold, degraded) if prewarm else (degraded, cold)
+        return (view.id in avoid, first, second, -view.reputation, view.occupied, view.id)
+
+    best = min((view for view in views if fits(view, requirement)), key=rank, default=None)
+    return None if best is None else best.id
+
+
+class Waiting(Protocol):
+    """A job in the queue."""
+
+    @property
+    def id(self) -> int:
+        """Row id."""
+        ...
+
+    @property
+    def pricing_class(self) -> str:
+        """One of the pricing classes."""
+        ...
+
+    @property
+    def priority(self) -> int:
+        """1 to 3, 1 first."""
+        ...
+
+    @property
+    def submitted_at_ms(self) -> int:
+        """When the job was submitted."""
+        ...
+
+
+CLASS_RANK = {name: rank for rank, name in enumerate(PRICING_CLASSES)}
+
+
+def queue_key(job: Waiting) -> tuple[int, int, int, int]:
+    """Return the job's place in the one order that positions, scheduler and polls share; smaller goes first."""
+    return (CLASS_RANK[PricingClass(job.pricing_class)], job.priority, job.submitted_at_ms, job.id)
