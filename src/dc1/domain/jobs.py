@@ -8,8 +8,6 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from dc1.domain.json_types import JsonObject
-
 
 class JobStatus(StrEnum):
     """Public states of a job."""
@@ -160,33 +158,6 @@ def error_category(reported: str | None, message: str = "") -> ErrorCategory:
     if "pull" in text:
         return ErrorCategory.IMAGE_PULL
     return ErrorCategory.EXECUTION
-
-
-_IMAGE_TYPES = {
-    JobType.LLM_INFERENCE: "llm",
-    JobType.LLM_INFERENCE_DASHED: "llm",
-    JobType.VLLM_SERVE: "vllm-serve",
-}
-_COMPUTE_TYPES = {
-    JobType.TRAINING: ComputeType.TRAINING,
-    JobType.RENDERING: ComputeType.RENDERING,
-    JobType.IMAGE_GENERATION: ComputeType.RENDERING,
-}
-
-
-def effective_container_spec(job_type: JobType, sent: JsonObject | None, pricing_class: str) -> JsonObject:
-    """Return the container spec with its defaults filled in; keys that were sent keep their values.
-
-    `pricing_class` is the one the job is billed by, so it replaces one that was sent inside the spec.
-    """
-    spec: JsonObject = {
-        "image_type": _IMAGE_TYPES.get(job_type, job_type.value),
-        "vram_required_mb": 0,
-        "gpu_count": 1,
-        "compute_type": _COMPUTE_TYPES.get(job_type, ComputeType.INFERENCE).value,
-    }
-    spec.update({key: value for key, value in (sent or {}).items() if value is not None or key not in spec})
-    return {**spec, "pricing_class": pricing_class}
 
 
 _ID_ALPHABET = string.ascii_lowercase + string.digits

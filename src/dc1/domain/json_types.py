@@ -1,6 +1,34 @@
 """Types for JSON that has been parsed but not interpreted."""
 
+import json
 from typing import TypeAlias
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
+
+MAX_FREE_JSON_BYTES = 256 * 1024
+"""Largest size of a field whose JSON is kept as sent."""
+
+
+def compact(value: JsonValue) -> str:
+    """Write JSON without needless white space, text outside ASCII as it is."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def is_oversized(value: JsonValue) -> bool:
+    """Tell whether free JSON is larger than may be kept."""
+    return len(compact(value).encode()) > MAX_FREE_JSON_BYTES
+
+
+def with_integers(value: JsonValue) -> JsonValue:
+    """Return the same JSON with every float that is a whole number written as an integer.
+
+    Protobuf reads each JSON number as a double; this gives `4` back where `4` was sent.
+    """
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {key: with_integers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_integers(item) for item in value]
+    return value

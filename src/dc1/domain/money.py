@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import Self, TypeAlias
+from typing import Self
 
 from dc1.domain.jobs import JobType
+from dc1.domain.numeric import Number, exact
 
 HALALA_PER_SAR = 100
 MAX_BALANCE_HALALA = 2_000_000_000
@@ -31,8 +32,6 @@ DEFAULT_RATES: Mapping[str, int] = {
 }
 """Halala per minute by job type."""
 
-Number: TypeAlias = int | float | Decimal
-
 
 class PricingClass(StrEnum):
     """Service classes, the most urgent first."""
@@ -49,20 +48,6 @@ CLASS_MULTIPLIERS: Mapping[PricingClass, Decimal] = {
     PricingClass.STANDARD: Decimal("1.00"),
     PricingClass.ECONOMY: Decimal("0.90"),
 }
-
-
-def exact(number: Number | str) -> Decimal:
-    """Return a number at its shortest decimal form, so that 0.1 means one tenth.
-
-    Raises ValueError for text that is not a number, and for NaN and infinities.
-    """
-    try:
-        value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
-    except InvalidOperation as error:
-        raise ValueError(f"not a number: {number!r}") from error
-    if not value.is_finite():
-        raise ValueError("not a finite number")
-    return value
 
 
 def halala_to_sar(halala: int) -> float:
@@ -134,7 +119,7 @@ def used_seconds(elapsed: int, gpu_seconds: Number | None = None, duration_secon
     reported = gpu_seconds if gpu_seconds is not None else duration_seconds
     if reported is None:
         return Decimal(elapsed)
-    return min(exact(reported), Decimal(elapsed))
+    return min(max(exact(reported), Decimal(0)), Decimal(elapsed))
 
 
 def token_hold(message_bytes: int, max_tokens: int, price_halala: int) -> int:

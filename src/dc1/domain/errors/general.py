@@ -55,29 +55,9 @@ def rate_limit_exceeded(retry_after_seconds: int) -> ApiError:
     return ApiError(429, "Rate limit exceeded", retry_after_seconds=retry_after_seconds)
 
 
-def internal_error() -> ApiError:
-    """Something unexpected happened and left no effect behind."""
-    return ApiError(500, "Internal error")
-
-
-def registration_failed() -> ApiError:
-    """Registering failed unexpectedly; no account was made."""
-    return ApiError(500, "Registration failed")
-
-
-def heartbeat_failed() -> ApiError:
-    """A heartbeat failed unexpectedly; nothing was stored."""
-    return ApiError(500, "Heartbeat failed")
-
-
-def job_submission_failed() -> ApiError:
-    """A submission failed unexpectedly; nothing was debited."""
-    return ApiError(500, "Job submission failed")
-
-
-def dashboard_failed() -> ApiError:
-    """The dashboard could not be read."""
-    return ApiError(500, "Failed to fetch dashboard")
+def internal_error(text: str = "Internal error") -> ApiError:
+    """Something unexpected happened and left no effect behind; some routes have their own `text`."""
+    return ApiError(500, text)
 
 
 def service_unavailable() -> ApiError:

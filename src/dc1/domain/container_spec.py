@@ -1,0 +1,103 @@
+"""Container specs: checks of what was sent, approval of the images it names, and the defaults."""
+
+from collections.abc import Collection
+from decimal import Decimal
+
+from dc1.domain.errors import container_spec_invalid, image_not_approved, image_type_required
+from dc1.domain.jobs import COMPUTE_TYPES, ComputeType, JobType
+from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.numeric import as_integer, as_number, plain
+
+MAX_IMAGE_TYPE = 120
+MAX_GPU_COUNT = 64
+MAX_VRAM_MB = 1_048_576
+
+
+def check_container_spec(spec: JsonObject | None) -> None:
+    """Raise `ApiError` 400 for the first documented key of a sent spec that breaks its rule; None is no spec."""
+    if spec is None:
+        return
+    _check_image_type(spec.get("image_type"))
+    for name, rule, holds in (
+        ("gpu_count", f"must be an integer between 1 and {MAX_GPU_COUNT}", _is_gpu_count),
+        ("vram_required_mb", f"must be a number between 0 and {MAX_VRAM_MB}", _is_vram),
+        ("compute_type", f"must be one of: {', '.join(COMPUTE_TYPES)}", _is_compute_type),
+        ("enable_checkpoint", "must be a boolean", _is_boolean),
+        ("image", "must be a string", _is_text),
+        ("image_override", "must be a string", _is_text),
+    ):
+        value = spec.get(name)
+        if value is not None and not holds(value):
+            raise container_spec_invalid(name, rule)
+
+
+def _check_image_type(value: JsonValue) -> None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise image_type_required()
+    if not isinstance(value, str) or len(value) > MAX_IMAGE_TYPE:
+        raise container_spec_invalid("image_type", f"must be a string of at most {MAX_IMAGE_TYPE} characters")
+
+
+def _is_gpu_count(value: JsonValue) -> bool:
+    count = as_integer(value)
+    return count is not None and 1 <= count <= MAX_GPU_COUNT
+
+
+def _is_vram(value: JsonValue) -> bool:
+    vram = as_number(value)
+    return vram is not None and 0 <= vram <= MAX_VRAM_MB
+
+
+def _is_compute_type(value: JsonValue) -> bool:
+    return value in COMPUTE_TYPES
+
+
+def _is_boolean(value: JsonValue) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: JsonValue) -> bool:
+    return isinstance(value, str)
+
+
+def approve_images(spec: JsonObject | None, params: JsonObject | None, approved: Collection[str]) -> None:
+    """Raise `ApiError` 400 for the first image that is named and not `approved`."""
+    for prefix, source, names in (
+        ("container_spec", spec or {}, ("image", "image_override")),
+        ("params", params or {}, ("image_override",)),
+    ):
+        for name in names:
+            image = source.get(name)
+            if image in (None, ""):
+                continue
+            if not isinstance(image, str) or image not in approved:
+                raise image_not_approved(f"{prefix}.{name}")
+
+
+_IMAGE_TYPES = {
+    JobType.LLM_INFERENCE: "llm",
+    JobType.LLM_INFERENCE_DASHED: "llm",
+    JobType.VLLM_SERVE: "vllm-serve",
+}
+_COMPUTE_TYPES = {
+    JobType.TRAINING: ComputeType.TRAINING,
+    JobType.RENDERING: ComputeType.RENDERING,
+    JobType.IMAGE_GENERATION: ComputeType.RENDERING,
+}
+
+
+def effective_container_spec(job_type: JobType, sent: JsonObject | None, pricing_class: str) -> JsonObject:
+    """Return the container spec with its defaults filled in; keys that were sent keep their values.
+
+    `sent` has passed `check_container_spec`. `pricing_class` is the one the job is billed by, so it replaces one that was sent inside the spec.
+    """
+    spec: JsonObject = {
+        "image_type": _IMAGE_TYPES.get(job_type, job_type.value),
+        "vram_required_mb": 0,
+        "gpu_count": 1,
+        "compute_type": _COMPUTE_TYPES.get(job_type, ComputeType.INFERENCE).value,
+    }
+    spec.update({key: value for key, value in (sent or {}).items() if value is not None or key not in spec})
+    for name in ("vram_required_mb", "gpu_count"):
+        spec[name] = plain(as_number(spec[name]) or Decimal(0))
+    return {**spec, "pricing_class": pricing_class}

@@ -1,0 +1,25 @@
+"""The GPU types that a job may ask for, and how a reported name is one of them."""
+
+GPU_TYPES = ("H200", "H100", "A100", "L40S", "L40", "RTX4090", "RTX4080", "RTX3090", "RTX3080")
+"""Canonical names in documented order."""
+
+_LONGEST_FIRST = sorted(GPU_TYPES, key=len, reverse=True)
+
+
+def _squashed(name: str) -> str:
+    return "".join(character for character in name.upper() if character.isalnum())
+
+
+def requested_gpu_type(name: str) -> str | None:
+    """Return the canonical type that a request names, case and punctuation ignored, or None when it names none."""
+    squashed = _squashed(name)
+    return squashed if squashed in GPU_TYPES else None
+
+
+def canonical_gpu_type(reported_name: str | None) -> str | None:
+    """Return the longest canonical type contained in a reported name, or None when there is none.
+
+    `NVIDIA GeForce RTX 4090` is RTX4090 and `NVIDIA L40S` is L40S, not L40.
+    """
+    squashed = _squashed(reported_name or "")
+    return next((gpu_type for gpu_type in _LONGEST_FIRST if gpu_type in squashed), None)

@@ -1,0 +1,47 @@
+"""Numbers as JSON carries them: plain or in a string, and exact at their shortest decimal form."""
+
+import re
+from decimal import Decimal
+from typing import TypeAlias
+
+from dc1.domain.json_types import JsonValue
+
+Number: TypeAlias = int | float | Decimal
+
+_JSON_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,9})?")
+_MAX_EXPONENT = 400
+
+
+def exact(number: Number | str) -> Decimal:
+    """Return a number at its shortest decimal form, so that 0.1 means one tenth.
+
+    Raises ValueError for text that is not a JSON number, for NaN and infinities, and for magnitudes beyond any double.
+    """
+    if isinstance(number, str) and _JSON_NUMBER.fullmatch(number) is None:
+        raise ValueError("not a number")
+    value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+    # An exponent of a billion would cost gigabytes to turn into an integer.
+    if not value.is_finite() or abs(value.adjusted()) > _MAX_EXPONENT:
+        raise ValueError("not a finite number of reasonable size")
+    return value
+
+
+def as_number(value: JsonValue) -> Decimal | None:
+    """Return the finite number that a JSON value holds, as a number or as a string, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return exact(value)
+    except ValueError:
+        return None
+
+
+def as_integer(value: JsonValue) -> int | None:
+    """Return the integer that a JSON value holds; `10.0` is one, `10.5` is none."""
+    number = as_number(value)
+    return int(number) if number is not None and number == number.to_integral_value() else None
+
+
+def plain(number: Decimal) -> int | float:
+    """Return a number as JSON prints it best: an integer where it is whole."""
+    return int(number) if number == number.to_integral_value() else float(number)

@@ -1,0 +1,189 @@
+"""A heartbeat's report, read leniently: what cannot be right becomes null, and nothing of it fails the beat."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from dc1.domain.errors import gpu_info_not_object, gpu_status_not_object, invalid_field
+from dc1.domain.json_types import JsonObject, JsonValue, is_oversized
+from dc1.domain.numeric import as_integer, as_number, plain
+
+MAX_GPUS_LISTED = 32
+MAX_MODELS = 500
+MAX_MODEL_NAME = 200
+_MAX_RESTARTS = 1_000_000
+
+
+class _Range(NamedTuple):
+    low: int
+    high: int
+    whole: bool = False
+
+
+_MIB = _Range(0, 1_048_576)
+_GPU_METRICS = {
+    "gpu_vram_mib": _MIB,
+    "vram_mb": _MIB,
+    "free_vram_mib": _MIB,
+    "gpu_util_pct": _Range(0, 100),
+    "temp_c": _Range(-40, 150),
+    "power_w": _Range(0, 2000),
+    "gpu_count": _Range(1, 64, whole=True),
+}
+_CACHE_METRICS = {"used_mb": _Range(0, 2**53), "total_mb": _Range(0, 2**53), "used_pct": _Range(0, 100)}
+_TEXT_LIMITS = {
+    "gpu_name": 200,
+    "os_info": 200,
+    "driver_version": 80,
+    "cuda_version": 40,
+    "compute_capability": 20,
+    "daemon_version": 32,
+    "python_version": 32,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a report says of the machine; None where it says nothing."""
+
+    gpu_name: str | None = None
+    vram_mib: int | None = None
+    gpu_count: int | None = None
+    driver_version: str | None = None
+    cuda_version: str | None = None
+    compute_capability: str | None = None
+    daemon_version: str | None = None
+    os_info: str | None = None
+    python_version: str | None = None
+
+    def updated(self, newer: "Facts") -> "Facts":
+        """Return these facts with those that `newer` knows."""
+        known = {item.name: getattr(newer, item.name) for item in fields(newer)}
+        return replace(self, **{name: value for name, value in known.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One heartbeat; a field that is None leaves the stored value unchanged."""
+
+    facts: Facts = Facts()
+    gpu_status: JsonObject | None = None
+    cached_models: tuple[str, ...] | None = None
+    vllm_models: tuple[str, ...] | None = None
+    resource_spec: JsonValue = None
+    model_cache: JsonObject | None = None
+    container_restart_count: int | None = None
+    provider_ip: str | None = None
+    provider_hostname: str | None = None
+
+
+def read_report(body: Mapping[str, JsonValue]) -> Report:
+    """Read the parsed JSON of a heartbeat.
+
+    Raises `ApiError` 400 when `gpu_status` is neither object nor string, when `gpu_info` is not an object, and when
+    free JSON in the report is larger than may be kept.
+    """
+    gpu_status = _gpu_status(body.get("gpu_status"))
+    gpu_info = _gpu_info(body.get("gpu_info"))
+    model_cache = body.get("model_cache")
+    for name in ("gpu_status", "gpu_info", "resource_spec", "model_cache"):
+        if is_oversized(body.get(name)):
+            raise invalid_field(name, "must be at most 256 KiB of JSON")
+    return Report(
+        facts=_facts(gpu_status or {}, gpu_info),
+        gpu_status=gpu_status,
+        cached_models=_model_names(body.get("cached_models")),
+        vllm_models=_model_names(body.get("vllm_models")),
+        resource_spec=body.get("resource_spec"),
+        model_cache=_cleaned(model_cache, _CACHE_METRICS) if isinstance(model_cache, dict) else None,
+        container_restart_count=_count(body.get("container_restart_count"), _MAX_RESTARTS),
+        provider_ip=_short_text(body.get("provider_ip"), 64),
+        provider_hostname=_short_text(body.get("provider_hostname"), 255),
+    )
+
+
+def _gpu_status(sent: JsonValue) -> JsonObject | None:
+    if sent is None:
+        return None
+    if isinstance(sent, str):
+        return {"status": sent}
+    if not isinstance(sent, dict):
+        raise gpu_status_not_object()
+    report = _cleaned(sent, _GPU_METRICS)
+    listed = report.get("all_gpus")
+    if isinstance(listed, list):
+        report["all_gpus"] = listed[:MAX_GPUS_LISTED]
+    return report
+
+
+def _gpu_info(sent: JsonValue) -> JsonObject:
+    if sent is None:
+        return {}
+    if not isinstance(sent, dict):
+        raise gpu_info_not_object()
+    return _cleaned(sent, _GPU_METRICS)
+
+
+def _cleaned(sent: JsonObject, ranges: Mapping[str, _Range]) -> JsonObject:
+    """Return a copy whose documented metrics and texts are in range or null; other keys stay as they are."""
+    report = dict(sent)
+    for name in sent.keys() & ranges.keys():
+        report[name] = _metric(sent[name], ranges[name])
+    for name in sent.keys() & _TEXT_LIMITS.keys():
+        report[name] = _short_text(sent[name], _TEXT_LIMITS[name])
+    return report
+
+
+def _metric(sent: JsonValue, allowed: _Range) -> int | float | None:
+    number: Decimal | int | None = as_integer(sent) if allowed.whole else as_number(sent)
+    if number is None or not allowed.low <= number <= allowed.high:
+        return None
+    return plain(Decimal(number))
+
+
+def _short_text(sent: JsonValue, limit: int) -> str | None:
+    return sent if isinstance(sent, str) and len(sent) <= limit else None
+
+
+def _count(sent: JsonValue, limit: int) -> int | None:
+    number = as_integer(sent)
+    return number if number is not None and 0 <= number <= limit else None
+
+
+def _model_names(sent: JsonValue) -> tuple[str, ...] | None:
+    names = [sent] if isinstance(sent, str) else sent
+    if not isinstance(names, list):
+        return None
+    usable = (name for name in names if isinstance(name, str) and 0 < len(name) <= MAX_MODEL_NAME)
+    return tuple(dict.fromkeys(usable))[:MAX_MODELS]
+
+
+def _facts(gpu_status: JsonObject, gpu_info: JsonObject) -> Facts:
+    def text(name: str) -> str | None:
+        for source in (gpu_info, gpu_status):
+            value = source.get(name)
+            if isinstance(value, str) and value:
+                return value
+        return None
+
+    vram = next(
+        (
+            value
+            for value in (gpu_info.get("vram_mb"), gpu_status.get("gpu_vram_mib"), gpu_status.get("vram_mb"))
+            if value
+        ),
+        None,
+    )
+    count = gpu_status.get("gpu_count")
+    return Facts(
+        gpu_name=text("gpu_name"),
+        vram_mib=round(vram) if isinstance(vram, int | float) else None,
+        gpu_count=count if isinstance(count, int) else None,
+        driver_version=text("driver_version"),
+        cuda_version=text("cuda_version"),
+        compute_capability=text("compute_capability"),
+        daemon_version=text("daemon_version"),
+        os_info=text("os_info"),
+        python_version=text("python_version"),
+    )

@@ -1,0 +1,27 @@
+"""How reliable a provider has been."""
+
+import math
+from fractions import Fraction
+
+HEARTBEATS_PER_WEEK = 20_160
+"""A beat every 30 seconds for 7 days."""
+
+LONGEVITY_DAYS = 30
+
+
+def success_percent(completed: int, failed: int) -> Fraction:
+    """Return the share of ended runs that completed; 100 before the first."""
+    ended = completed + failed
+    return Fraction(100 * completed, ended) if ended else Fraction(100)
+
+
+def uptime_percent(heartbeats_of_7_days: int) -> Fraction:
+    """Return the share of a week's heartbeats that were received, at most 100."""
+    return min(Fraction(100 * heartbeats_of_7_days, HEARTBEATS_PER_WEEK), Fraction(100))
+
+
+def reputation(completed: int, failed: int, heartbeats_of_7_days: int, account_days: int) -> int:
+    """Return the score of a provider, 0 to 100, rounded half up."""
+    longevity = min(Fraction(100 * account_days, LONGEVITY_DAYS), Fraction(100))
+    score = (7 * success_percent(completed, failed) + 2 * uptime_percent(heartbeats_of_7_days) + longevity) / 10
+    return math.floor(score + Fraction(1, 2))

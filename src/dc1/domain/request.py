@@ -1,0 +1,272 @@
+"""The rules of a job submission that no single field can state, in the documented order."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from dc1.domain import errors
+from dc1.domain.container_spec import approve_images, check_container_spec, effective_container_spec
+from dc1.domain.errors import ApiError, FieldViolation
+from dc1.domain.gpus import GPU_TYPES, requested_gpu_type
+from dc1.domain.jobs import JOB_TYPES, JobType
+from dc1.domain.json_types import JsonObject, JsonValue, is_oversized
+from dc1.domain.liveness import status_in_error
+from dc1.domain.money import PRICING_CLASSES, PricingClass
+from dc1.domain.numeric import Number, as_integer, as_number, exact, plain
+from dc1.domain.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
+
+DEFAULT_MAX_DURATION_SECONDS = 1800
+DEFAULT_PRIORITY = 2
+PRIORITIES = (1, 2, 3)
+
+_MODEL = re.compile(r"[A-Za-z0-9_.\-/:@]{1,256}")
+_WEAK_TOKENS = frozenset({"dc1jupyter", "jupyter", "password", "token"})
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitBody:
+    """A submission as it was sent, with the types and ranges of its plain fields already checked."""
+
+    job_type: str
+    duration_minutes: Number
+    provider_id: int | None = None
+    max_duration_seconds: int | None = None
+    params: JsonObject | None = None
+    model: str | None = None
+    container_spec: JsonObject | None = None
+    gpu_requirements: JsonObject | None = None
+    min_vram_gb: Number | None = None
+    priority: JsonValue = None
+    pricing_class: str | None = None
+    prewarm_requested: bool = False
+    task_spec: JsonValue = None
+    env_vars: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobOrder:
+    """An acceptable submission with every default filled in."""
+
+    job_type: JobType
+    duration_minutes: Decimal
+    max_duration_seconds: int
+    params: JsonObject | None
+    model: str | None
+    container_spec: JsonObject
+    gpu_requirements: JsonObject | None
+    priority: int
+    pricing_class: PricingClass
+    prewarm_requested: bool
+    checkpoint_enabled: bool
+    task_spec: JsonObject | None
+    env_vars: Mapping[str, str]
+    requirement: Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class ShortForm:
+    """The submission that a body with only `container_image` and `command` stands for."""
+
+    job_type: JobType
+    duration_minutes: float
+    max_duration_seconds: int
+    container_spec: JsonObject
+
+
+def expand_short_form(
+    container_image: str,
+    command: JsonValue,
+    max_duration_seconds: int | None = None,
+    container_spec: JsonObject | None = None,
+) -> ShortForm:
+    """Return what a body with `container_image` and `command` but no `job_type` stands for.
+
+    It is a custom_container job that prepays its run deadline: `duration_minutes` is `max_duration_seconds` / 60.
+    """
+    seconds = max_duration_seconds if max_duration_seconds is not None else DEFAULT_MAX_DURATION_SECONDS
+    spec: JsonObject = {"image_type": JobType.CUSTOM_CONTAINER.value, **(container_spec or {})}
+    return ShortForm(
+        job_type=JobType.CUSTOM_CONTAINER,
+        duration_minutes=seconds / 60,
+        max_duration_seconds=seconds,
+        container_spec={**spec, "image": container_image, "job_cmd": command},
+    )
+
+
+def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
+    """Return the job that a submission orders.
+
+    `approved_images` are the references in the image registry. Raises `ApiError` 400 for the first broken rule, in the
+    order of the contract.
+    """
+    violations = find_violations(body)
+    if violations:
+        raise errors.validation_failed(violations)
+    job_type = _job_type(body.job_type)
+    pricing_class = _pricing_class(body)
+    priority = _priority(body.priority)
+    _check_gpu_type(body.gpu_requirements)
+    _check_notebook_token(body)
+    if isinstance(body.task_spec, str):
+        raise errors.raw_task_spec()
+    check_container_spec(body.container_spec)
+    approve_images(body.container_spec, body.params, approved_images)
+
+    model = _model(body)
+    container_spec = effective_container_spec(job_type, body.container_spec, pricing_class)
+    gpu_requirements = _effective_gpu_requirements(body)
+    return JobOrder(
+        job_type=job_type,
+        duration_minutes=exact(body.duration_minutes),
+        max_duration_seconds=body.max_duration_seconds or DEFAULT_MAX_DURATION_SECONDS,
+        params=body.params,
+        model=model,
+        container_spec=container_spec,
+        gpu_requirements=gpu_requirements,
+        priority=priority,
+        pricing_class=pricing_class,
+        prewarm_requested=body.prewarm_requested,
+        checkpoint_enabled=container_spec.get("enable_checkpoint") is True,
+        task_spec=body.task_spec if isinstance(body.task_spec, dict) else None,
+        env_vars=body.env_vars,
+        requirement=requirement_of(job_type, model, container_spec, gpu_requirements, body.provider_id),
+    )
+
+
+def find_violations(body: SubmitBody) -> list[FieldViolation]:
+    """Return the wrong types and ranges inside the free objects of a submission."""
+    free = {
+        "params": body.params,
+        "container_spec": body.container_spec,
+        "gpu_requirements": body.gpu_requirements,
+        "task_spec": body.task_spec,
+    }
+    found = [FieldViolation(name, "must be at most 256 KiB of JSON") for name in free if is_oversized(free[name])]
+    model = (body.params or {}).get("model")
+    if not _is_blank(model) and not (isinstance(model, str) and _MODEL.fullmatch(model)):
+        found.append(FieldViolation("params.model", "must be 1 to 256 letters, digits or _ . - / : @"))
+    if not isinstance(body.task_spec, dict | str | None):
+        found.append(FieldViolation("task_spec", "must be an object"))
+    return found + _gpu_requirement_violations(body.gpu_requirements or {})
+
+
+def _gpu_requirement_violations(requirements: JsonObject) -> list[FieldViolation]:
+    found = []
+    sent = requirements.get("min_vram_gb")
+    minimum = as_number(sent)
+    if sent is not None and (minimum is None or minimum <= 0):
+        found.append(FieldViolation("gpu_requirements.min_vram_gb", "must be a number greater than 0"))
+    if not isinstance(requirements.get("gpu_type"), str | None):
+        found.append(FieldViolation("gpu_requirements.gpu_type", "must be a string"))
+    return found
+
+
+def _is_blank(value: JsonValue) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _job_type(name: str) -> JobType:
+    if name not in JOB_TYPES:
+        raise errors.invalid_enum("job_type", JOB_TYPES)
+    return JobType(name)
+
+
+def _pricing_class(body: SubmitBody) -> PricingClass:
+    sent: JsonValue = body.pricing_class
+    if _is_blank(sent):
+        sent = (body.container_spec or {}).get("pricing_class")
+    if _is_blank(sent):
+        return PricingClass.STANDARD
+    if sent not in PRICING_CLASSES:
+        raise errors.invalid_enum("pricing_class", PRICING_CLASSES)
+    return PricingClass(sent)
+
+
+def _priority(sent: JsonValue) -> int:
+    if _is_blank(sent):
+        return DEFAULT_PRIORITY
+    priority = as_integer(sent)
+    if priority not in PRIORITIES:
+        raise errors.invalid_enum("priority", map(str, PRIORITIES))
+    return priority
+
+
+def _check_gpu_type(gpu_requirements: JsonObject | None) -> None:
+    sent = (gpu_requirements or {}).get("gpu_type")
+    if isinstance(sent, str) and sent.strip() and requested_gpu_type(sent) is None:
+        raise errors.invalid_gpu_type(sent, GPU_TYPES)
+
+
+def _check_notebook_token(body: SubmitBody) -> None:
+    params = body.params or {}
+    if params.get("script_type") != "jupyter":
+        return
+    carriers = (body.env_vars.get("NOTEBOOK_TOKEN"), params.get("NOTEBOOK_TOKEN"), params.get("notebook_token"))
+    token = next((value for value in carriers if isinstance(value, str) and value.strip()), None)
+    if token is None or token.strip().lower() in _WEAK_TOKENS:
+        raise errors.weak_notebook_token()
+
+
+def _model(body: SubmitBody) -> str | None:
+    sent = (body.params or {}).get("model")
+    if isinstance(sent, str) and sent.strip():
+        return sent
+    return body.model or None
+
+
+def _effective_gpu_requirements(body: SubmitBody) -> JsonObject | None:
+    """Return the requirements with the larger of both minimums, or None when nothing is required."""
+    sent = body.gpu_requirements
+    inside = as_number((sent or {}).get("min_vram_gb"))
+    minimums = [minimum for minimum in (inside, body.min_vram_gb) if minimum is not None]
+    if not minimums:
+        return sent
+    return {**(sent or {}), "min_vram_gb": plain(max(exact(minimum) for minimum in minimums))}
+
+
+def requirement_of(
+    job_type: str,
+    model: str | None,
+    container_spec: JsonObject,
+    gpu_requirements: JsonObject | None,
+    named_provider_id: int | None,
+) -> Requirement:
+    """Return what a stored job asks of a provider; both objects are the effective ones of its order."""
+    required = gpu_requirements or {}
+    vram_mb = as_number(container_spec.get("vram_required_mb")) or Decimal(0)
+    min_vram = max(as_number(required.get("min_vram_gb")) or Decimal(0), Decimal(vram_gb(int(vram_mb))))
+    gpu_type = required.get("gpu_type")
+    return Requirement(
+        named_provider_id=named_provider_id,
+        model=model.lower() if model else None,
+        min_vram_gb=plain(min_vram) if min_vram > 0 else None,
+        gpu_type=requested_gpu_type(gpu_type) if isinstance(gpu_type, str) else None,
+        compute_type=str(container_spec["compute_type"]),
+        gpu_count=as_integer(container_spec["gpu_count"]) or 1,
+        job_type=job_type,
+    )
+
+
+def check_named_provider(view: ProviderView | None, requirement: Requirement, model: str | None) -> None:
+    """Raise the refusal of a named provider that cannot run the job; a busy one can, later.
+
+    `view` is None for a provider that is unknown or deleted, and `model` is spelled as it was sent.
+    """
+    refusal = _refusal(view, requirement, model)
+    if refusal is not None:
+        raise refusal
+
+
+def _refusal(view: ProviderView | None, requirement: Requirement, model: str | None) -> ApiError | None:
+    if view is None:
+        return errors.provider_not_found()
+    if not view.bookable:
+        return errors.provider_not_online(status_in_error(view.approval, view.status))
+    if requirement.min_vram_gb is not None and view.vram_mib is not None and not has_vram(view, requirement):
+        return errors.provider_lacks_vram(requirement.min_vram_gb, vram_gb(view.vram_mib))
+    if requirement.gpu_type is not None and not has_gpu_type(view, requirement):
+        return errors.provider_lacks_gpu_type(requirement.gpu_type, view.gpu_model)
+    if model is not None and not serves_model(view, requirement):
+        return errors.model_not_served(model)
+    return None

@@ -1,0 +1,95 @@
+"""What a daemon hands back, and what kind of output it is."""
+
+import base64
+import binascii
+import json
+from enum import StrEnum
+
+from dc1.domain.json_types import JsonObject, JsonValue
+
+RESULT_MARKER = "DC1_RESULT_JSON:"
+
+
+class ResultType(StrEnum):
+    """Kinds of output."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    OTHER = "other"
+
+
+_IMAGE_FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
+
+
+def parse_result(sent: JsonValue) -> JsonValue:
+    """Return the result in a daemon's report.
+
+    In a string, the rest of the last line that starts with `DC1_RESULT_JSON:` is the result, and a string that is a
+    JSON object is that object. Any other string is the result itself.
+    """
+    if not isinstance(sent, str):
+        return sent
+    for line in reversed(sent.splitlines()):
+        if line.startswith(RESULT_MARKER):
+            parsed = _parsed_json(line.removeprefix(RESULT_MARKER))
+            return sent if parsed is None else parsed
+    parsed = _parsed_json(sent)
+    return parsed if isinstance(parsed, dict) else sent
+
+
+def _parsed_json(text: str) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def _refuse_constant(name: str) -> JsonValue:
+    raise ValueError(f"{name} is not JSON")
+
+
+def result_type(result: JsonValue) -> ResultType:
+    """Return the kind of a parsed result."""
+    if isinstance(result, str):
+        return ResultType.TEXT
+    if not isinstance(result, dict):
+        return ResultType.OTHER
+    if isinstance(result.get("image_base64"), str):
+        return ResultType.IMAGE
+    return ResultType.TEXT if result.get("type") == "text" or "response" in result else ResultType.OTHER
+
+
+def response_text(result: JsonValue) -> str:
+    """Return the text of a text result, empty when it has none."""
+    if isinstance(result, str):
+        return result
+    if isinstance(result, dict):
+        for key in ("response", "output", "text"):
+            value = result.get(key)
+            if isinstance(value, str):
+                return value
+    return ""
+
+
+def image_format(name: str) -> str | None:
+    """Return the format that a name such as `JPG` means: png, jpeg or webp, else None."""
+    return _IMAGE_FORMATS.get(name.lower())
+
+
+def stored_image_format(result: JsonObject) -> str:
+    """Return the format of an image result, png when it does not say."""
+    return image_format(str(result.get("format") or "png")) or "png"
+
+
+def image_bytes(result: JsonObject) -> bytes | None:
+    """Return the bytes of an image result, or None when they cannot be decoded."""
+    encoded = result.get("image_base64")
+    if not isinstance(encoded, str):
+        return None
+    if encoded.startswith("data:"):
+        encoded = encoded.partition(",")[2]
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return None
