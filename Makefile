@@ -8,7 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
-PROTOS := $(wildcard proto/dcp/v1/*.proto)
+# What the protos must stay compatible with: the newest release, or main before the first.
+BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || echo main)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links $(LOCKFLAGS)
 
@@ -39,8 +40,11 @@ gen: $(VENV)/.dev ## write gen/ from proto/
 gen-check: $(VENV)/.dev ## fail when gen/ is not what proto/ says
 	@$(BIN)/python -m dc1.codegen --check gen
 
-proto: $(VENV)/.dev ## lint the protos and refuse breaking changes against BASE (default: main)
-	@$(BIN)/python -m dc1.codegen.checks
+proto: $(VENV)/.dev ## lint the protos, refuse changes that break BASE
+	@$(BIN)/buf lint gen/descriptors.binpb
+	@mkdir -p build; if git show $(BASE):gen/descriptors.binpb > build/base.binpb 2> /dev/null; \
+		then $(BIN)/buf breaking gen/descriptors.binpb --against build/base.binpb; \
+		else echo "Breaking changes not checked: $(BASE) has no gen/descriptors.binpb."; fi
 
 lint: $(VENV)/.dev gen-check proto ## ruff, layers, protos, stale gen/
 	@$(BIN)/ruff check .

@@ -1,0 +1,85 @@
+"""`python -m dc1.codegen OUT` writes the generated files; with `--check` it only says whether they are up to date."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from dc1.codegen.compile import CompileError, compile_protos
+from dc1.codegen.descriptors import load
+from dc1.codegen.openapi import build
+
+
+def generate(protos: Path, out: Path) -> None:
+    """Writes everything that is generated into an empty directory."""
+    descriptors = compile_protos(protos, out)
+    (out / "descriptors.binpb").write_bytes(descriptors)
+    document = yaml.dump(build(load(descriptors)), Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
+    (out / "openapi.yaml").write_text(document, encoding="utf-8")
+
+
+def stale(fresh: Path, kept: Path) -> list[str]:
+    """Names of the files that are missing, superfluous or different in `kept`."""
+    wanted, present = _files(fresh), _files(kept)
+    return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
+
+
+def update(fresh: Path, kept: Path) -> None:
+    """Makes `kept` equal to `fresh`, touching only what differs."""
+    for name in stale(fresh, kept):
+        source, target = fresh / name, kept / name
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+        else:
+            target.unlink()
+
+
+def main() -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m dc1.codegen", description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--protos", type=Path, default=Path("proto"))
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when OUT is stale")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        fresh = Path(scratch)
+        try:
+            generate(arguments.protos, fresh)
+        except (CompileError, LookupError, ValueError) as error:
+            print(f"Nothing was generated. {error}".rstrip(), file=sys.stderr)
+            return 1
+        if not arguments.check:
+            update(fresh, arguments.out)
+            return 0
+        names = stale(fresh, arguments.out)
+    if names:
+        print(f"{arguments.out}/ is stale: run `make gen` and commit the result ({', '.join(names)}).", file=sys.stderr)
+    return 1 if names else 0
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    paths = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+
+
+class _Readable(yaml.SafeDumper):
+    """YAML for people: no anchors to look up, and paragraphs as blocks."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Readable.add_representer(str, _text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""Who may call a method, as OpenAPI security requirements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def _key(place: str, name: str, description: str) -> Schema:
+    return {"type": "apiKey", "in": place, "name": name, "description": description}
+
+
+_QUERY_NOTE = "Deprecated: keys do not belong in addresses. The answer carries `Deprecation`, `Sunset` and `Link`."
+
+SECURITY_SCHEMES: dict[str, Schema] = {
+    "renterKey": _key("header", "x-renter-key", "A renter's master key (`dc1-renter-…`) or scoped key (`dc1-sk-…`)."),
+    "providerKey": _key("header", "x-provider-key", "A provider's key (`dc1-provider-…`)."),
+    "adminToken": _key("header", "x-admin-token", "The operator's token."),
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Any of the keys, or the admin token."},
+    "queryKey": _key("query", "key", f"A renter's or provider's key. {_QUERY_NOTE}"),
+    "renterQueryKey": _key("query", "renter_key", f"A renter's key. {_QUERY_NOTE}"),
+    "providerQueryKey": _key("query", "provider_key", f"A provider's key. {_QUERY_NOTE}"),
+}
+
+_CARRIERS = {
+    "ROLE_ADMIN": ("adminToken", "bearer"),
+    "ROLE_RENTER": ("renterKey", "bearer", "queryKey", "renterQueryKey"),
+    "ROLE_PROVIDER": ("providerKey", "bearer", "queryKey", "providerQueryKey"),
+}
+
+
+def is_public(access: Schema) -> bool:
+    """Whether the method may be called without any credential."""
+    return "ROLE_PUBLIC" in access.get("roles", ())
+
+
+def requirements(access: Schema) -> list[Schema]:
+    """The alternatives, any of which admits a caller; empty for a public method.
+
+    A body that may carry the key is an alternative without header or query: the description says so.
+    """
+    if is_public(access):
+        return []
+    schemes = {scheme: None for role in access.get("roles", ()) for scheme in _CARRIERS[role]}
+    in_body: list[Schema] = [{}] if access.get("body_key") else []
+    return [{scheme: []} for scheme in schemes] + in_body
+
+
+def credentials_note(access: Schema) -> str:
+    """What the requirements cannot say: scopes, master keys and keys in the body."""
+    sentences = []
+    if access.get("master_key_only"):
+        sentences.append("Of renter keys only the master key is accepted.")
+    elif access.get("scopes"):
+        scopes = " or ".join(f"`{scope}`" for scope in access["scopes"])
+        sentences.append(f"A scoped renter key needs the scope {scopes}.")
+    if access.get("body_key"):
+        sentences.append(f"The key may also be given as the body field `{access['body_key']}`.")
+    return " ".join(sentences)

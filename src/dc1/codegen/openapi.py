@@ -1,0 +1,167 @@
+"""The OpenAPI 3.1 document, read from the descriptor set alone."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dc1.codegen.access import SECURITY_SCHEMES, credentials_note, requirements
+from dc1.codegen.descriptors import Catalogue, Node
+from dc1.codegen.examples import examples
+from dc1.codegen.responses import ERROR_SCHEMA, error_components, responses
+from dc1.codegen.schemas import Schema, Schemas, rules
+
+_VERBS = ("get", "put", "post", "delete", "patch")
+
+_INFO = {
+    "title": "DCP control plane",
+    "version": "v1",
+    "description": (
+        "A marketplace for GPU time: renters submit jobs, providers run them, admins operate the market.\n\n"
+        'Numbers in requests may also be given as strings (`"10"`), `null` for an optional field equals its absence, and unknown '
+        "keys are ignored. Responses print every documented field, with zero, false and empty values; clients ignore keys they do "
+        "not know. Money is integer halala (1 SAR = 100 halala) and times are ISO-8601 UTC with milliseconds."
+    ),
+    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+}
+_SERVERS = [
+    {"url": "/", "description": "Canonical."},
+    {"url": "/api", "description": "Direct access; the same answers."},
+    {"url": "/api/dc1", "description": "Behind a web proxy; the same answers."},
+]
+_IDEMPOTENCY_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Repeating a call with the same key and body replays the first answer instead of acting twice.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def build(catalogue: Catalogue) -> Schema:
+    """Describes every method that has an HTTP route.
+
+    Raises:
+        ValueError: A route is declared twice or a worked example is not JSON.
+        LookupError: A route or an option names a field or message that does not exist.
+    """
+    writer = _Writer(catalogue)
+    for service in catalogue.services.values():
+        for method in service.children:
+            writer.method(service, method)
+    return {
+        "openapi": "3.1.0",
+        "info": _INFO,
+        "servers": _SERVERS,
+        "tags": writer.tags,
+        "paths": dict(sorted(writer.paths.items())),
+        "components": {
+            "securitySchemes": SECURITY_SCHEMES,
+            "responses": error_components(),
+            "schemas": {"Error": ERROR_SCHEMA, **writer.schemas.components},
+        },
+    }
+
+
+class _Writer:
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.schemas = Schemas(catalogue)
+        self.paths: dict[str, Schema] = {}
+        self.tags: list[Schema] = []
+        self._catalogue = catalogue
+
+    def method(self, service: Node, method: Node) -> None:
+        """Adds all routes of one method."""
+        http = method.option("google.api.http")
+        if not http:
+            return
+        if service.short_name not in (tag["name"] for tag in self.tags):
+            self.tags.append({"name": service.short_name, "description": service.comment})
+        for index, binding in enumerate((http, *http.get("additional_bindings", ()))):
+            self._route(service, method, binding, suffix=f"_{index + 1}" if index else "")
+
+    def _route(self, service: Node, method: Node, binding: Schema, suffix: str) -> None:
+        verb = next(verb for verb in _VERBS if verb in binding)
+        path = re.sub(r"=[^}]*", "", binding[verb])
+        operations = self.paths.setdefault(path, {})
+        if verb in operations:
+            raise ValueError(f"{verb.upper()} {path} is declared twice")
+        operations[verb] = self._operation(service, method, binding, path, suffix)
+
+    def _operation(self, service: Node, method: Node, binding: Schema, path: str, suffix: str) -> Schema:
+        access = method.option("dcp.v1.access", {})
+        request = self._message(method, "input_type")
+        in_path = re.findall(r"{(\w+)}", path)
+        body = self._body(method, request, binding, frozenset(in_path))
+        return _filled(
+            tags=[service.short_name],
+            operationId=method.short_name + suffix,
+            summary=_first_sentence(method.comment),
+            description="\n\n".join(filter(None, [method.comment, credentials_note(access), _limit_note(method)])),
+            parameters=self._parameters(method, request, binding, in_path),
+            requestBody=body,
+            security=requirements(access),
+            responses=responses(method, self._message(method, "output_type"), self.schemas),
+        )
+
+    def _message(self, method: Node, key: str) -> Node:
+        return self._catalogue.messages[method.raw[key].lstrip(".")]
+
+    def _body(self, method: Node, request: Node, binding: Schema, in_path: frozenset[str]) -> Schema:
+        field_name = binding.get("body")
+        if not field_name:
+            return {}
+        if field_name != "*":
+            schema = self.schemas.field(_field(request, field_name))
+        elif in_path:
+            schema = self.schemas.object(request, without=in_path)
+        else:
+            schema = self.schemas.reference(request.name)
+        if not schema.get("properties", True):
+            return {}
+        content = _filled(schema=schema, examples=examples(method, "request"))
+        return _filled(required=self._needs_body(request), content={"application/json": content})
+
+    @staticmethod
+    def _needs_body(request: Node) -> bool:
+        return any(rules(field).get("required") for field in request.children)
+
+    def _parameters(self, method: Node, request: Node, binding: Schema, in_path: list[str]) -> list[Schema]:
+        parameters = [self._parameter(_field(request, name), "path") for name in in_path]
+        if binding.get("body") != "*":
+            taken = {*in_path, binding.get("body")}
+            parameters += [
+                self._parameter(field, "query") for field in request.children if field.short_name not in taken
+            ]
+        if method.option("dcp.v1.idempotency_key"):
+            parameters.append(_IDEMPOTENCY_KEY)
+        return parameters
+
+    def _parameter(self, field: Node, place: str) -> Schema:
+        schema = self.schemas.field(field)
+        description = schema.pop("description", "")
+        required = place == "path" or bool(rules(field).get("required"))
+        return _filled(name=field.short_name, description=description, required=required, schema=schema) | {"in": place}
+
+
+def _field(message: Node, name: str) -> Node:
+    for field in message.children:
+        if field.short_name == name:
+            return field
+    raise LookupError(f"a route names the field {name}, which {message.name} does not have")
+
+
+def _first_sentence(comment: str) -> str:
+    return re.split(r"(?<=[.!?])\s", comment, maxsplit=1)[0].rstrip(".")
+
+
+def _limit_note(method: Node) -> str:
+    limit = method.option("dcp.v1.rate_limit")
+    if not limit:
+        return ""
+    who = "address" if limit.get("key") == "RATE_LIMIT_KEY_ADDRESS" else "account"
+    return f"At most {limit['limit']} calls per {who} in {limit['window_seconds']} seconds."
+
+
+def _filled(**members: Any) -> Schema:
+    """The members that say something, in order; `security: []` does (nobody needs a credential)."""
+    return {name: value for name, value in members.items() if value or name == "security"}

@@ -1,0 +1,119 @@
+"""The answers of a method: its success, the bodies it declares, and its errors."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from dc1.codegen.access import is_public
+from dc1.codegen.descriptors import Node
+from dc1.codegen.examples import examples
+from dc1.codegen.schemas import Schemas
+
+Schema = dict[str, Any]
+
+ERROR_SCHEMA: Schema = {
+    "type": "object",
+    "description": "Every error, on every path. Further keys are facts documented with the route, for example `balance_halala`.",
+    "properties": {
+        "error": {
+            "type": "string",
+            "description": "What went wrong, in a sentence that clients may match where documented.",
+        },
+        "code": {
+            "type": "string",
+            "description": "The reason in UPPER_SNAKE, where there is more to know than status and text.",
+        },
+        "fields": {
+            "type": "array",
+            "description": "The request fields at fault.",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+                "required": ["field", "message"],
+            },
+        },
+        "retryAfterSeconds": {"type": "integer", "minimum": 0, "description": "With 429: when to try again."},
+        "retryAfterMs": {"type": "integer", "minimum": 0, "description": "The same in milliseconds."},
+    },
+    "required": ["error"],
+}
+_ERRORS = (400, 401, 402, 403, 404, 405, 409, 410, 413, 429, 500, 503, 504)
+_EVERYWHERE = (429, 500, 503)
+
+
+def error_components() -> Schema:
+    """The error answers that operations refer to, by name."""
+    components = {
+        _name(status): {
+            "description": _phrase(status),
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+        }
+        for status in _ERRORS
+    }
+    components[_name(429)]["headers"] = {
+        "Retry-After": {"description": "Seconds until a call can succeed.", "schema": {"type": "integer", "minimum": 0}}
+    }
+    return components
+
+
+def responses(method: Node, output: Node, schemas: Schemas) -> Schema:
+    """All documented answers of a method by status."""
+    found: dict[int, Schema] = {}
+    declared = method.option("dcp.v1.http_content", ())
+    for body in declared:
+        _add_body(found, body, schemas)
+    if not declared:
+        status = method.option("dcp.v1.success_status", HTTPStatus.OK)
+        content = {"schema": schemas.reference(output.name)}
+        answers = examples(method, "response")
+        found[status] = {
+            "description": _phrase(status),
+            "content": {"application/json": {**content, "examples": answers} if answers else content},
+        }
+    for status in _error_statuses(method):
+        _add_error(found, status)
+    return {str(status): found[status] for status in sorted(found)}
+
+
+def _add_body(found: dict[int, Schema], body: Schema, schemas: Schemas) -> None:
+    status = body.get("status") or HTTPStatus.OK
+    response = found.setdefault(status, {"description": "", "content": {}})
+    response["description"] = f"{response['description']} {body.get('description', '')}".strip() or _phrase(status)
+    media_type = body["media_type"]
+    schema = schemas.reference(body["message"]) if "message" in body else {}
+    if media_type == "text/event-stream":
+        # Each event's data has the schema; the body as a whole is text.
+        schema = (
+            {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+            if schema
+            else {"type": "string"}
+        )
+    response["content"][media_type] = {"schema": schema} if schema else {}
+
+
+def _error_statuses(method: Node) -> list[int]:
+    access = method.option("dcp.v1.access", {})
+    without_credential = () if is_public(access) else (401,)
+    return sorted({*without_credential, *_EVERYWHERE, *method.option("dcp.v1.error_statuses", ())})
+
+
+def _add_error(found: dict[int, Schema], status: int) -> None:
+    if status not in found:
+        if status not in _ERRORS:
+            raise ValueError(f"a method documents the error status {status}, which no answer of this API has")
+        found[status] = {"$ref": f"#/components/responses/{_name(status)}"}
+        return
+    # The method gives this status a body of its own; the plain error remains possible.
+    error = {"$ref": "#/components/schemas/Error"}
+    content = found[status]["content"].setdefault("application/json", {"schema": error})
+    if content["schema"] != error:
+        content["schema"] = {"anyOf": [content["schema"], error]}
+
+
+def _name(status: int) -> str:
+    return HTTPStatus(status).phrase.replace(" ", "")
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase + "."

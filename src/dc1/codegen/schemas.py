@@ -1,0 +1,194 @@
+"""JSON Schemas of proto messages, as the REST edge reads and prints them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dc1.codegen.descriptors import Catalogue, Node
+
+Schema = dict[str, Any]
+
+_SIGNED: Schema = {"type": "integer", "format": "int32"}
+_UNSIGNED: Schema = {"type": "integer", "minimum": 0}
+# JSON numbers are exact to 2^53 only, so protobuf's JSON form carries 64-bit integers in strings.
+_LONG: Schema = {"type": "string", "format": "int64"}
+
+_SCALARS: dict[str, Schema] = {
+    "TYPE_BOOL": {"type": "boolean"},
+    "TYPE_BYTES": {"type": "string", "contentEncoding": "base64"},
+    "TYPE_DOUBLE": {"type": "number"},
+    "TYPE_FIXED32": _UNSIGNED,
+    "TYPE_FIXED64": _LONG,
+    "TYPE_FLOAT": {"type": "number"},
+    "TYPE_INT32": _SIGNED,
+    "TYPE_INT64": _LONG,
+    "TYPE_SFIXED32": _SIGNED,
+    "TYPE_SFIXED64": _LONG,
+    "TYPE_SINT32": _SIGNED,
+    "TYPE_SINT64": _LONG,
+    "TYPE_STRING": {"type": "string"},
+    "TYPE_UINT32": _UNSIGNED,
+    "TYPE_UINT64": _LONG,
+}
+
+_WELL_KNOWN: dict[str, Schema] = {
+    "google.protobuf.Value": {},
+    "google.protobuf.Struct": {"type": "object"},
+    "google.protobuf.ListValue": {"type": "array", "items": {}},
+    "google.protobuf.Empty": {"type": "object"},
+    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?\d+(\.\d+)?s$"},
+    "google.protobuf.BoolValue": {"type": ["boolean", "null"]},
+    "google.protobuf.DoubleValue": {"type": ["number", "null"]},
+    "google.protobuf.Int32Value": {"type": ["integer", "null"]},
+    "google.protobuf.StringValue": {"type": ["string", "null"]},
+    "google.protobuf.UInt32Value": {"type": ["integer", "null"], "minimum": 0},
+}
+
+# protovalidate rule -> JSON Schema keyword.
+_KEYWORDS = {
+    "const": "const",
+    "in": "enum",
+    "gt": "exclusiveMinimum",
+    "gte": "minimum",
+    "lt": "exclusiveMaximum",
+    "lte": "maximum",
+    "pattern": "pattern",
+    "unique": "uniqueItems",
+}
+# The same for counts, which are 64-bit and so arrive in strings.
+_COUNTS = {
+    "min_len": "minLength",
+    "max_len": "maxLength",
+    "min_items": "minItems",
+    "max_items": "maxItems",
+    "min_pairs": "minProperties",
+    "max_pairs": "maxProperties",
+}
+_FORMATS = {"email": "email", "uri": "uri", "uuid": "uuid", "hostname": "hostname", "ipv4": "ipv4", "ipv6": "ipv6"}
+
+
+def rules(field: Node) -> Schema:
+    """The field's protovalidate rules as JSON; empty without any."""
+    found: Schema = field.option("buf.validate.field", {})
+    return found
+
+
+class Schemas:
+    """Builds schemas on demand and keeps every named one for `components`."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._built: dict[str, Schema] = {}
+
+    @property
+    def components(self) -> dict[str, Schema]:
+        """All schemas referred to so far, by name."""
+        return dict(sorted(self._built.items()))
+
+    def reference(self, full_name: str) -> Schema:
+        """A `$ref` to the schema of a message or enum, which is built if this is the first one."""
+        name = full_name.removeprefix("dcp.v1.")
+        if name not in self._built:
+            self._built[name] = {}  # a message may contain itself
+            enum = self._catalogue.enums.get(full_name)
+            message = self._catalogue.messages.get(full_name)
+            self._built[name] = _enum(enum) if enum else self.object(_known(message, full_name))
+        return {"$ref": f"#/components/schemas/{name}"}
+
+    def object(self, message: Node, without: frozenset[str] = frozenset()) -> Schema:
+        """The schema of a message's JSON object, less the fields named."""
+        fields = [field for field in message.children if field.short_name not in without]
+        schema: Schema = {"type": "object"}
+        if message.comment:
+            schema["description"] = message.comment
+        if fields:
+            schema["properties"] = {field.short_name: self.field(field) for field in fields}
+        required = [field.short_name for field in fields if rules(field).get("required")]
+        if required:
+            schema["required"] = required
+        return schema
+
+    def field(self, field: Node) -> Schema:
+        """The schema of one field: its type, its rules and its comment."""
+        entry = self._map_entry(field)
+        if entry:
+            schema = {"type": "object", "additionalProperties": self._single(entry.children[1])}
+        elif field.raw["label"] == "LABEL_REPEATED":
+            schema = {"type": "array", "items": self._single(field)}
+        else:
+            schema = self._single(field)
+        return _described(_ruled(schema, rules(field)), field)
+
+    def _map_entry(self, field: Node) -> Node | None:
+        if field.raw["label"] != "LABEL_REPEATED" or field.raw["type"] != "TYPE_MESSAGE":
+            return None
+        message = self._catalogue.messages[field.raw["type_name"].lstrip(".")]
+        return message if message.raw.get("options", {}).get("map_entry") else None
+
+    def _single(self, field: Node) -> Schema:
+        """The schema of one value of the field."""
+        shape = field.option("dcp.v1.json")
+        if shape:
+            return self._shaped(shape)
+        scalar = _SCALARS.get(field.raw["type"])
+        if scalar:
+            return dict(scalar)
+        type_name = field.raw["type_name"].lstrip(".")
+        known = _WELL_KNOWN.get(type_name)
+        return dict(known) if known is not None else self.reference(type_name)
+
+    def _shaped(self, shape: Schema) -> Schema:
+        """The schema of a dynamically typed field by its declared JSON shape."""
+        types = list(shape.get("types", ()))
+        if not types:
+            return {}
+        if shape.get("nullable"):
+            types.append("null")
+        schema: Schema = {"type": types[0] if len(types) == 1 else types}
+        if "message" not in shape:
+            return schema
+        reference = self.reference(shape["message"])
+        if "array" in types:
+            return {**schema, "items": reference}
+        others = [kind for kind in types if kind != "object"]
+        return {"anyOf": [reference, *({"type": kind} for kind in others)]} if others else reference
+
+
+def _known(message: Node | None, full_name: str) -> Node:
+    if message is None:
+        raise LookupError(f"an option names {full_name}, which no proto file defines")
+    return message
+
+
+def _enum(enum: Node) -> Schema:
+    schema: Schema = {"type": "string", "enum": [value.short_name for value in enum.children]}
+    meanings = [f"- `{value.short_name}`: {value.comment}" for value in enum.children if value.comment]
+    description = "\n".join([enum.comment, *meanings]).strip()
+    return {**schema, "description": description} if description else schema
+
+
+def _ruled(schema: Schema, found: Schema) -> Schema:
+    """The schema with the field's protovalidate rules as keywords."""
+    for kind, constraints in found.items():
+        if not isinstance(constraints, dict):
+            continue
+        for rule, value in constraints.items():
+            if rule in _KEYWORDS:
+                schema = {**schema, _KEYWORDS[rule]: value}
+            elif rule in _COUNTS:
+                schema = {**schema, _COUNTS[rule]: int(value)}
+            elif rule in _FORMATS and value:
+                schema = {**schema, "format": _FORMATS[rule]}
+        if kind == "repeated" and "items" in constraints:
+            schema = {**schema, "items": _ruled(schema["items"], constraints["items"])}
+        if kind == "map" and "values" in constraints:
+            schema = {**schema, "additionalProperties": _ruled(schema["additionalProperties"], constraints["values"])}
+    return schema
+
+
+def _described(schema: Schema, field: Node) -> Schema:
+    """The schema with the field's comment and the messages of its CEL rules."""
+    sentences = [field.comment, *(rule["message"] for rule in rules(field).get("cel", ()) if "message" in rule)]
+    description = " ".join(sentence for sentence in sentences if sentence)
+    return {**schema, "description": description} if description else schema
