@@ -1,0 +1,1 @@
+"""One thin servicer a proto service: decode, call the layer below, encode."""

@@ -1,0 +1,71 @@
+"""What a servicer may know of the call it answers, and what it may say beside the answer itself."""
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from dc1.domain.roles import Role
+
+MessageHook: TypeAlias = Callable[[Any], None]
+"""Takes a request message; changes it in place, or raises `ApiError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls.
+
+    `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody else.
+    `fingerprint` names an admin's token without revealing it and is empty for everybody else.
+    """
+
+    role: Role
+    account_id: int | None = None
+    scopes: frozenset[str] | None = None
+    key_id: str | None = None
+    fingerprint: str = ""
+
+
+ANYBODY = Principal(Role.PUBLIC)
+
+
+@dataclass(slots=True)
+class Call:
+    """One call. A servicer may set `http_status` and `headers` before it returns or yields first.
+
+    `method` is the full name, for example `/dcp.v1.JobService/SubmitJob`; `address` the client's, as far as the edge is
+    trusted; `metadata` holds the call's headers by lower-case name, without credentials.
+    """
+
+    method: str
+    principal: Principal
+    request_id: str
+    address: str
+    is_rest: bool
+    metadata: Mapping[str, str]
+    http_status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+_current: ContextVar[Call] = ContextVar("dc1_call")
+
+
+def current_call() -> Call:
+    """Return the call being answered; raises LookupError outside one."""
+    return _current.get()
+
+
+def enter(call: Call) -> None:
+    """Make `call` the current one of this task; every call is answered in a task of its own."""
+    _current.set(call)
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What services add to the checks of a request, by full method name.
+
+    `normalisers` run before the field rules, `shape_checks` before the credential is looked up.
+    """
+
+    normalisers: Mapping[str, MessageHook] = field(default_factory=dict)
+    shape_checks: Mapping[str, MessageHook] = field(default_factory=dict)

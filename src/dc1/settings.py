@@ -1,0 +1,169 @@
+"""Every setting, read from environment variables with the prefix `DC1_`.
+
+This is a leaf that the command line, the server, the edge and the daemon may import; the layers below are given plain values.
+"""
+
+from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
+Texts: TypeAlias = Annotated[tuple[str, ...], NoDecode]
+Networks: TypeAlias = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
+
+LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the text says which and why, in sentences for a person."""
+
+
+class Settings(BaseSettings):
+    """What one deployment chose. An empty variable counts as unset; lists are separated by commas."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DC1_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    environment: Literal["development", "production"] = Field(
+        default="development", description="`production` refuses to serve without an admin token."
+    )
+    data_dir: Path = Field(
+        default=Path(".dc1"), description="Directory of what the embedded defaults keep: database, Envoy's files."
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="`sqlite:///path` or `postgresql://user@host/name`; a SQLite file in `data_dir` when unset.",
+    )
+    database_connections: PositiveInt = Field(
+        default=8, description="Most connections to PostgreSQL, or most readers of SQLite."
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="How log lines look.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe line to log."
+    )
+
+    http_host: str = Field(
+        default="127.0.0.1", description="Address of the public listener; `0.0.0.0` opens it to the network."
+    )
+    http_port: Port = Field(default=8083, description="Port of the public listener: REST and gRPC.")
+    grpc_host: str = Field(default="127.0.0.1", description="Address of the server behind Envoy.")
+    grpc_port: Port = Field(default=50051, description="Port of the server behind Envoy; 0 takes a free one.")
+    envoy_admin_port: Port = Field(
+        default=9901, description="Port of Envoy's administration interface, on loopback only."
+    )
+    envoy_concurrency: PositiveInt = Field(default=2, description="Worker threads of Envoy.")
+    trusted_edges: Networks = Field(
+        default=LOOPBACK, description="Networks of the edges whose word on a client's address is taken."
+    )
+    cors_origins: Texts = Field(default=(), description="Origins that browsers may call from; `*` stands for all.")
+    installer_base_url: str = Field(
+        default="http://localhost:8083",
+        description="Public address of the deployment, where the daemon's installer is fetched.",
+    )
+    max_message_bytes: PositiveInt = Field(
+        default=12 * 1024 * 1024, description="Largest gRPC message, sent or received."
+    )
+    drain_seconds: PositiveFloat = Field(
+        default=10.0, description="How long calls in flight may take to finish on a stop."
+    )
+
+    admin_token: SecretStr | None = Field(
+        default=None, description="Token of the operators; without it admin calls are refused."
+    )
+    admin_ip_allowlist: Networks = Field(default=(), description="Networks admin calls may come from; all when empty.")
+    rate_limits_enabled: bool = Field(default=True, description="Whether calls are limited. Quotas hold in any case.")
+
+    starter_credit_halala: int = Field(
+        default=1000, ge=0, le=2_000_000_000, description="Wallet of a new renter, in halala."
+    )
+    platform_fee_bps: int = Field(
+        default=2500, ge=0, le=10_000, description="The platform's share of a charge, in 1/10000."
+    )
+    class_multipliers: dict[Literal["priority", "standard", "economy"], Decimal] = Field(
+        default={"priority": Decimal("1.20"), "standard": Decimal("1.00"), "economy": Decimal("0.90")},
+        description="Price factor of each pricing class, as a JSON object. Rates by job type are kept in the database.",
+    )
+    quota_daily_jobs: PositiveInt = Field(default=100, description="Submissions of one renter in a UTC day.")
+    quota_monthly_halala: PositiveInt = Field(
+        default=10_000, description="Spend of one renter in a UTC month, in halala."
+    )
+    topup_enabled: bool = Field(default=True, description="Whether renters may top up without a payment.")
+    withdraw_min_halala: PositiveInt = Field(default=1000, description="Smallest withdrawal, in halala.")
+    sar_per_usd: Decimal = Field(default=Decimal("3.75"), gt=0, description="SAR for one US dollar.")
+    idempotency_ttl_hours: PositiveInt = Field(
+        default=24, description="How long the answer to an Idempotency-Key is kept."
+    )
+    webhook_allow_private: bool = Field(
+        default=False, description="Whether webhooks may go to addresses that are not public."
+    )
+
+    queue_deadline_seconds: PositiveFloat = Field(default=1800, description="How long a job may wait for a provider.")
+    max_retries: int = Field(default=2, ge=0, le=10, description="How often a lost attempt is dispatched anew.")
+    online_seconds: PositiveInt = Field(
+        default=120, description="Age of the last POST heartbeat at which a provider degrades."
+    )
+    offline_seconds: PositiveInt = Field(
+        default=600, description="Age of the last POST heartbeat beyond which a provider is offline."
+    )
+    stream_grace_seconds: PositiveInt = Field(
+        default=10, description="How long a provider keeps its place without its stream."
+    )
+    offer_timeout_seconds: PositiveFloat = Field(
+        default=15, description="How long a daemon may take to accept an offer."
+    )
+    beat_interval_seconds: PositiveFloat = Field(
+        default=10, description="Seconds between beats on the stream; three missed end it."
+    )
+    daemon_latest_version: str = Field(default="3.3.0", description="Newest version of the daemon.")
+    daemon_min_version: str | None = Field(
+        default=None, description="Oldest version that is still good; the newest when unset."
+    )
+
+    @field_validator("cors_origins", "admin_ip_allowlist", "trusted_edges", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            SettingsError: a variable has a value that cannot be used; the text names each one.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            faults = (f"DC1_{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}." for fault in error.errors())
+            raise SettingsError(" ".join(faults)) from None
+
+    def require_servable(self) -> None:
+        """Refuse settings with which a server must not start.
+
+        Raises:
+            SettingsError: there is no admin token in production.
+        """
+        if self.environment == "production" and self.admin_token is None:
+            raise SettingsError("DC1_ADMIN_TOKEN is not set, and a production server does not start without it.")
+
+    @property
+    def resolved_data_dir(self) -> Path:
+        """The absolute path of `data_dir`, as seen from where the process runs now."""
+        return self.data_dir.expanduser().resolve()
+
+    @property
+    def resolved_database_url(self) -> str:
+        """`database_url`, or that of the embedded database."""
+        return self.database_url or f"sqlite:///{self.resolved_data_dir / 'dc1.sqlite3'}"
+
+    @property
+    def resolved_daemon_min_version(self) -> str:
+        """`daemon_min_version`, or the newest version."""
+        return self.daemon_min_version or self.daemon_latest_version
