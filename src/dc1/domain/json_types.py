@@ -9,6 +9,9 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 MAX_FREE_JSON_BYTES = 256 * 1024
 """Largest size of a field whose JSON is kept as sent."""
 
+MAX_EXACT_INTEGER = 2**53
+"""Integers below this one survive a reader that knows doubles only."""
+
 
 def compact(value: JsonValue) -> str:
     """Write JSON without needless white space, text outside ASCII as it is."""
@@ -21,12 +24,12 @@ def is_oversized(value: JsonValue) -> bool:
 
 
 def with_integers(value: JsonValue) -> JsonValue:
-    """Return the same JSON with every float that is a whole number written as an integer.
+    """Return the same JSON with every whole float that is exact written as an integer.
 
     Protobuf reads each JSON number as a double; this gives `4` back where `4` was sent.
     """
     if isinstance(value, float):
-        return int(value) if value.is_integer() else value
+        return int(value) if value.is_integer() and abs(value) < MAX_EXACT_INTEGER else value
     if isinstance(value, dict):
         return {key: with_integers(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import TypeAlias
 
-from dc1.domain.json_types import JsonValue
+from dc1.domain.json_types import MAX_EXACT_INTEGER, JsonValue
 
 Number: TypeAlias = int | float | Decimal
 
@@ -43,5 +43,6 @@ def as_integer(value: JsonValue) -> int | None:
 
 
 def plain(number: Decimal) -> int | float:
-    """Return a number as JSON prints it best: an integer where it is whole."""
-    return int(number) if number == number.to_integral_value() else float(number)
+    """Return a number as JSON prints it best: an integer where it is whole and exact."""
+    whole = abs(number) < MAX_EXACT_INTEGER and number == number.to_integral_value()
+    return int(number) if whole else float(number)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from dc1.domain.errors import gpu_info_not_object, gpu_status_not_object, invalid_field
-from dc1.domain.json_types import JsonObject, JsonValue, is_oversized
+from dc1.domain.json_types import MAX_EXACT_INTEGER, JsonObject, JsonValue, is_oversized
 from dc1.domain.numeric import as_integer, as_number, plain
 
 MAX_GPUS_LISTED = 32
@@ -31,7 +31,11 @@ _GPU_METRICS = {
     "power_w": _Range(0, 2000),
     "gpu_count": _Range(1, 64, whole=True),
 }
-_CACHE_METRICS = {"used_mb": _Range(0, 2**53), "total_mb": _Range(0, 2**53), "used_pct": _Range(0, 100)}
+_CACHE_METRICS = {
+    "used_mb": _Range(0, MAX_EXACT_INTEGER),
+    "total_mb": _Range(0, MAX_EXACT_INTEGER),
+    "used_pct": _Range(0, 100),
+}
 _TEXT_LIMITS = {
     "gpu_name": 200,
     "os_info": 200,

@@ -1,0 +1,297 @@
+"""The catalogue: literal texts, statuses, codes and bodies."""
+
+import inspect
+import json
+
+import pytest
+
+from dc1.domain import errors
+from dc1.domain.errors import ApiError, FieldViolation
+from dc1.domain.jobs import JOB_TYPES, PHASES
+
+CASES: list[tuple[ApiError, int, str, str | None, str]] = [
+    (errors.malformed_json(), 400, "Malformed JSON body", "MALFORMED_JSON", "INVALID_ARGUMENT"),
+    (errors.malformed_url(), 400, "Malformed URL", None, "INVALID_ARGUMENT"),
+    (
+        errors.missing_fields(["name", "email"]),
+        400,
+        "Missing required fields: name, email",
+        "MISSING_FIELDS",
+        "INVALID_ARGUMENT",
+    ),
+    (errors.invalid_field("name", "too short"), 400, "Validation failed", "VALIDATION_FAILED", "INVALID_ARGUMENT"),
+    (
+        errors.invalid_enum("job_type", JOB_TYPES),
+        400,
+        "Invalid job_type. Allowed: image_generation, llm-inference, llm_inference, rendering, training, benchmark, "
+        "custom_container, vllm_serve, rag-pipeline",
+        "INVALID_ENUM",
+        "INVALID_ARGUMENT",
+    ),
+    (
+        errors.invalid_enum("phase", PHASES),
+        400,
+        "Invalid phase. Allowed: pulling, downloading_model, installing_deps, loading_model, generating, formatting",
+        "INVALID_ENUM",
+        "INVALID_ARGUMENT",
+    ),
+    (errors.route_not_found(), 404, "Not found", None, "NOT_FOUND"),
+    (errors.method_not_allowed(), 405, "Method not allowed", None, "UNIMPLEMENTED"),
+    (errors.request_body_too_large(), 413, "Request body too large", None, "RESOURCE_EXHAUSTED"),
+    (errors.rate_limit_exceeded(7), 429, "Rate limit exceeded", None, "RESOURCE_EXHAUSTED"),
+    (errors.internal_error(), 500, "Internal error", None, "INTERNAL"),
+    (errors.internal_error("Heartbeat failed"), 500, "Heartbeat failed", None, "INTERNAL"),
+    (errors.service_unavailable(), 503, "Service unavailable", "UPSTREAM_UNAVAILABLE", "UNAVAILABLE"),
+    (errors.upstream_timeout(), 504, "Upstream timeout", None, "DEADLINE_EXCEEDED"),
+    (
+        errors.idempotency_key_too_long(),
+        400,
+        "Idempotency-Key must be at most 255 characters",
+        None,
+        "INVALID_ARGUMENT",
+    ),
+    (
+        errors.idempotency_mismatch(),
+        409,
+        "Idempotency-Key was already used with a different request",
+        "IDEMPOTENCY_MISMATCH",
+        "ALREADY_EXISTS",
+    ),
+    (
+        errors.idempotency_in_progress(),
+        409,
+        "A request with this Idempotency-Key is in progress",
+        "IDEMPOTENCY_IN_PROGRESS",
+        "ABORTED",
+    ),
+    (errors.api_key_required(), 401, "API key required", None, "UNAUTHENTICATED"),
+    (errors.invalid_api_key(), 401, "Invalid API key", None, "UNAUTHENTICATED"),
+    (errors.heartbeat_key_required(), 400, "api_key required", None, "INVALID_ARGUMENT"),
+    (
+        errors.submit_key_required(),
+        401,
+        "Renter API key required (x-renter-key header or renter_key query)",
+        None,
+        "UNAUTHENTICATED",
+    ),
+    (errors.submit_key_invalid(), 403, "Invalid or inactive renter API key", None, "PERMISSION_DENIED"),
+    (errors.admin_access_denied(), 401, "Admin access denied", None, "UNAUTHENTICATED"),
+    (errors.admin_token_not_configured(), 503, "Admin token not configured", None, "UNAVAILABLE"),
+    (errors.admin_ip_not_allowed(), 403, "Access denied: IP not in allowlist", None, "PERMISSION_DENIED"),
+    (
+        errors.wrong_key_type("provider", "renter"),
+        401,
+        "Wrong key type: provider key cannot be used on renter endpoint",
+        "WRONG_KEY_TYPE",
+        "UNAUTHENTICATED",
+    ),
+    (errors.account_suspended(), 403, "Account suspended", "ACCOUNT_SUSPENDED", "PERMISSION_DENIED"),
+    (errors.forbidden(), 403, "Forbidden", None, "PERMISSION_DENIED"),
+    (errors.scope_missing("inference"), 403, "API key lacks scope: inference", "SCOPE_MISSING", "PERMISSION_DENIED"),
+    (errors.provider_not_approved(), 403, "Provider is not approved yet", None, "PERMISSION_DENIED"),
+    (errors.renter_email_taken(), 409, "A renter with this email already exists", "EMAIL_TAKEN", "ALREADY_EXISTS"),
+    (
+        errors.provider_email_taken(),
+        409,
+        "A provider with this email already exists",
+        "EMAIL_TAKEN",
+        "ALREADY_EXISTS",
+    ),
+    (errors.renter_not_found(), 404, "Renter not found", None, "NOT_FOUND"),
+    (errors.provider_not_found(), 404, "Provider not found", None, "NOT_FOUND"),
+    (errors.key_not_found(), 404, "Key not found", None, "NOT_FOUND"),
+    (errors.key_limit_reached(), 409, "Key limit reached", None, "ABORTED"),
+    (errors.webhook_url_not_public(), 400, "webhook_url must be a public https URL", None, "INVALID_ARGUMENT"),
+    (errors.deletion_not_confirmed(), 400, "confirm must be DELETE_MY_ACCOUNT", None, "INVALID_ARGUMENT"),
+    (errors.gpu_profile_reported(), 409, "GPU profile is reported by the daemon", None, "ABORTED"),
+    (errors.gpu_status_not_object(), 400, "gpu_status must be an object", None, "INVALID_ARGUMENT"),
+    (errors.gpu_info_not_object(), 400, "gpu_info must be an object", None, "INVALID_ARGUMENT"),
+    (errors.rejection_reason_required(), 400, "Rejection reason is required", None, "INVALID_ARGUMENT"),
+    (errors.provider_not_pending(), 409, "Provider is not pending approval", None, "ABORTED"),
+    (errors.balance_limit_exceeded(), 400, "Balance limit exceeded", None, "INVALID_ARGUMENT"),
+    (errors.balance_below_zero(), 400, "Balance cannot go below 0", None, "INVALID_ARGUMENT"),
+    (errors.reason_required(), 400, "reason is required", None, "INVALID_ARGUMENT"),
+    (errors.top_up_disabled(), 403, "Direct top-up is disabled", "TOPUP_DISABLED", "PERMISSION_DENIED"),
+    (errors.withdrawal_below_minimum(1000), 400, "Minimum withdrawal is 1000 halala", None, "INVALID_ARGUMENT"),
+    (errors.invalid_iban(), 400, "Invalid IBAN", None, "INVALID_ARGUMENT"),
+    (errors.withdrawal_pending(), 409, "A withdrawal is already pending", None, "ABORTED"),
+    (errors.withdrawal_not_found(), 404, "Withdrawal not found", None, "NOT_FOUND"),
+    (errors.price_not_found(), 404, "Price not found", None, "NOT_FOUND"),
+    (
+        errors.invalid_gpu_type("GT710", ["H200", "H100"]),
+        400,
+        "Invalid gpu_requirements.gpu_type 'GT710'. Allowed values: H200, H100",
+        "INVALID_GPU_TYPE",
+        "INVALID_ARGUMENT",
+    ),
+    (
+        errors.weak_notebook_token(),
+        400,
+        "NOTEBOOK_TOKEN must be a unique, non-default value",
+        "WEAK_NOTEBOOK_TOKEN",
+        "INVALID_ARGUMENT",
+    ),
+    (errors.raw_task_spec(), 400, "Raw Python task_spec is not allowed", None, "INVALID_ARGUMENT"),
+    (errors.image_type_required(), 400, "container_spec.image_type is required", None, "INVALID_ARGUMENT"),
+    (
+        errors.image_not_approved("params.image_override"),
+        400,
+        "params.image_override is not approved",
+        "IMAGE_NOT_APPROVED",
+        "INVALID_ARGUMENT",
+    ),
+    (
+        errors.model_not_served("other/Model-7B"),
+        400,
+        "Provider does not serve model 'other/Model-7B'",
+        "MODEL_NOT_SERVED",
+        "INVALID_ARGUMENT",
+    ),
+    (errors.job_not_found(), 404, "Job not found", None, "NOT_FOUND"),
+    (errors.cannot_cancel("failed"), 400, "Cannot cancel job with status: failed", None, "INVALID_ARGUMENT"),
+    (errors.job_not_settled(), 409, "Job is not settled", None, "ABORTED"),
+    (errors.result_or_error_required(), 400, "result or error is required", None, "INVALID_ARGUMENT"),
+    (
+        errors.invalid_reported_duration(180),
+        400,
+        "duration_seconds must be a finite number between 0 and 180",
+        None,
+        "INVALID_ARGUMENT",
+    ),
+    (errors.endpoint_not_serving(), 409, "Job is not a running vllm_serve job", None, "ABORTED"),
+    (errors.output_format_unavailable("webp"), 400, "Output is not available as webp", None, "INVALID_ARGUMENT"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "text", "code", "grpc"), CASES, ids=lambda value: str(value)[:40])
+def test_literal_texts(error: ApiError, status: int, text: str, code: str | None, grpc: str) -> None:
+    assert (error.status, error.message, error.code, error.grpc) == (status, text, code, grpc)
+    assert str(error) == error.body()["error"] == text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "body"),
+    [
+        (
+            errors.zero_balance(45),
+            402,
+            {
+                "error": "Balance is zero. Please top up your renter wallet before submitting jobs.",
+                "code": "ZERO_BALANCE",
+                "balance_halala": 0,
+                "required_halala": 45,
+            },
+        ),
+        (
+            errors.insufficient_balance(44, 45),
+            402,
+            {
+                "error": "Insufficient balance",
+                "code": "INSUFFICIENT_BALANCE",
+                "balance_halala": 44,
+                "required_halala": 45,
+                "shortfall_halala": 1,
+            },
+        ),
+        (
+            errors.daily_quota_exceeded(100, 100, 60),
+            429,
+            {
+                "error": "Daily job submission quota exceeded",
+                "code": "QUOTA_DAILY",
+                "daily_jobs_limit": 100,
+                "submitted_today": 100,
+                "retryAfterSeconds": 60,
+                "retryAfterMs": 60_000,
+            },
+        ),
+        (
+            errors.monthly_quota_exceeded(10_000, 0, 10_020, 60),
+            429,
+            {
+                "error": "Monthly spend quota exceeded",
+                "code": "QUOTA_MONTHLY",
+                "monthly_spend_limit_halala": 10_000,
+                "spent_this_month_halala": 0,
+                "requested_halala": 10_020,
+                "retryAfterSeconds": 60,
+                "retryAfterMs": 60_000,
+            },
+        ),
+        (
+            errors.insufficient_earnings(469, 1000),
+            400,
+            {"error": "Insufficient available earnings", "available_halala": 469, "requested_halala": 1000},
+        ),
+        (
+            errors.illegal_withdrawal_transition("paid", "processing"),
+            409,
+            {"error": "Cannot change withdrawal from paid to processing", "current_status": "paid"},
+        ),
+        (
+            errors.provider_not_online("paused"),
+            400,
+            {"error": "Provider is not online", "provider_status": "paused"},
+        ),
+        (
+            errors.provider_lacks_vram(80, 24),
+            400,
+            {
+                "error": "Provider does not meet GPU requirements",
+                "required_vram_gb": 80,
+                "provider_vram_gb": 24,
+            },
+        ),
+        (
+            errors.provider_lacks_gpu_type("H100", None),
+            400,
+            {
+                "error": "Provider does not meet GPU requirements",
+                "required_gpu_type": "H100",
+                "provider_gpu_model": None,
+            },
+        ),
+        (errors.cannot_complete("queued"), 400, {"error": "Job is not running", "current_status": "queued"}),
+        (errors.job_not_running("queued"), 409, {"error": "Job is not running", "current_status": "queued"}),
+        (
+            errors.only_failed_retried("cancelled"),
+            400,
+            {"error": "Only failed jobs can be retried", "current_status": "cancelled"},
+        ),
+        (
+            errors.attempt_superseded(2),
+            409,
+            {"error": "Attempt superseded", "code": "LEASE_SUPERSEDED", "attempt_number": 2},
+        ),
+        (
+            errors.job_already_settled("completed", "job-1-abcdef"),
+            409,
+            {
+                "error": "Job already settled",
+                "code": "JOB_SETTLED",
+                "current_status": "completed",
+                "job_id": "job-1-abcdef",
+            },
+        ),
+        (
+            errors.output_gone("Job timed out", {"status": "failed", "refunded": True}),
+            410,
+            {"error": "Job timed out", "status": "failed", "refunded": True},
+        ),
+    ],
+)
+def test_bodies_with_context(error: ApiError, status: int, body: dict[str, object]) -> None:
+    assert error.status == status
+    assert json.dumps(error.body()) == json.dumps(body), "the keys come in documented order"
+
+
+def test_fields_come_between_code_and_context() -> None:
+    error = errors.validation_failed([FieldViolation("container_spec.gpu_count", "must be positive")])
+    assert list(error.body()) == ["error", "code", "fields"]
+    assert error.body()["fields"] == [{"field": "container_spec.gpu_count", "message": "must be positive"}]
+
+
+def test_the_catalogue_is_whole() -> None:
+    constructors = {name for name in errors.__all__ if inspect.isfunction(getattr(errors, name))}
+    assert constructors == set(errors.__all__) - {"ApiError", "FieldViolation", "GRPC_CODES"}
+    assert all(inspect.getdoc(getattr(errors, name)) for name in constructors)

@@ -1,0 +1,94 @@
+"""Job states, deadlines and ids."""
+
+import itertools
+import re
+from decimal import Decimal
+
+import pytest
+
+from dc1.domain.jobs import (
+    ALLOWED,
+    JOB_TYPES,
+    OPEN,
+    PHASES,
+    TERMINAL,
+    ErrorCategory,
+    JobStatus,
+    Mover,
+    can_move,
+    error_category,
+    new_job_id,
+    run_deadline_seconds,
+    sources_of,
+    workspace_volume_name,
+)
+
+
+def test_documented_orders() -> None:
+    assert ", ".join(JOB_TYPES) == (
+        "image_generation, llm-inference, llm_inference, rendering, training, benchmark, custom_container, "
+        "vllm_serve, rag-pipeline"
+    )
+    assert PHASES[0] == "pulling"
+    assert PHASES[-1] == "formatting"
+
+
+def test_terminal_states_absorb() -> None:
+    assert {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED} == TERMINAL
+    for current, target, mover in itertools.product(TERMINAL, JobStatus, Mover):
+        assert not can_move(current, target, mover)
+
+
+def test_every_open_state_can_be_left_for_a_terminal_one() -> None:
+    for status in OPEN:
+        assert can_move(status, JobStatus.CANCELLED, Mover.RENTER)
+        assert can_move(status, JobStatus.FAILED, Mover.SERVER)
+
+
+def test_who_may_move_a_job() -> None:
+    assert can_move(None, JobStatus.QUEUED, Mover.RENTER)
+    assert not can_move(None, JobStatus.RUNNING, Mover.ADMIN)
+    assert can_move(JobStatus.QUEUED, JobStatus.RUNNING, Mover.PROVIDER)
+    assert not can_move(JobStatus.QUEUED, JobStatus.COMPLETED, Mover.PROVIDER)
+    assert not can_move(JobStatus.RUNNING, JobStatus.PENDING, Mover.SCHEDULER)
+    assert not can_move(JobStatus.RUNNING, JobStatus.CANCELLED, Mover.PROVIDER)
+    assert sources_of(JobStatus.RUNNING, Mover.PROVIDER) == {JobStatus.QUEUED, JobStatus.PENDING}
+    assert sources_of(JobStatus.PENDING, Mover.RENTER) == frozenset()
+    assert all(movers for movers in ALLOWED.values())
+
+
+@pytest.mark.parametrize(
+    ("maximum", "minutes", "expected"),
+    [
+        (1800, "3", 180),
+        (60, "3", 60),
+        (1800, "0.1", 6),
+        (1800, "0.101", 7),
+        (3600, "1440", 3600),
+        (1800, "0.001", 1),
+        (512, None, 512),
+    ],
+)
+def test_run_deadline(maximum: int, minutes: str | None, expected: int) -> None:
+    assert run_deadline_seconds(maximum, None if minutes is None else Decimal(minutes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("reported", "message", "expected"),
+    [
+        ("timeout", "CUDA out of memory", ErrorCategory.TIMEOUT),
+        (None, "CUDA out of memory", ErrorCategory.OOM),
+        (None, "pull timeout", ErrorCategory.IMAGE_PULL),
+        ("gremlins", "segmentation fault", ErrorCategory.EXECUTION),
+    ],
+)
+def test_error_category(reported: str | None, message: str, expected: ErrorCategory) -> None:
+    assert error_category(reported, message) is expected
+
+
+def test_public_ids() -> None:
+    made = {new_job_id(1_774_206_010_000) for _ in range(100)}
+    assert len(made) == 100
+    assert all(re.fullmatch(r"job-1774206010000-[a-z0-9]{6}", job_id) for job_id in made)
+    assert new_job_id(5, prefix="test").startswith("test-5-")
+    assert workspace_volume_name("job-5-abcdef") == "dcp-job-job-5-abcdef"

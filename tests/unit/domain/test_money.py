@@ -1,0 +1,178 @@
+"""Quotes and settlements: the worked numbers of the contract, and what must hold for all numbers."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dc1.domain.jobs import JOB_TYPES
+from dc1.domain.money import (
+    CLASS_MULTIPLIERS,
+    DEFAULT_PLATFORM_FEE_BPS,
+    DEFAULT_RATES,
+    PricingClass,
+    Settlement,
+    elapsed_seconds,
+    halala_from_sar,
+    halala_to_sar,
+    halala_to_usd,
+    quote,
+    sar_text,
+    settle,
+    token_charge,
+    token_hold,
+    used_seconds,
+)
+
+rates = st.integers(1, 10_000)
+minutes = st.one_of(st.floats(0.1, 1440), st.decimals("0.1", "1440", places=3), st.integers(1, 1440))
+multipliers = st.sampled_from(list(CLASS_MULTIPLIERS.values()))
+fees = st.integers(0, 10_000)
+seconds = st.one_of(st.floats(0, 100_000), st.integers(0, 100_000))
+
+
+@pytest.mark.parametrize(
+    ("job_type", "duration", "standard", "priority", "economy"),
+    [
+        ("llm_inference", 3, 45, 54, 41),
+        ("llm-inference", 0.1, 2, 2, 2),
+        ("llm_inference", 1440, 21600, 25920, 19440),
+        ("vllm_serve", 60, 1200, 1440, 1080),
+        ("training", 5, 125, 150, 113),
+        ("rendering", 10, 200, 240, 180),
+        ("image_generation", 1, 20, 24, 18),
+        ("rag-pipeline", 2.5, 38, 45, 34),
+        ("custom_container", 0.1, 1, 2, 1),
+        ("benchmark", 7, 70, 84, 63),
+    ],
+)
+def test_worked_quotes(job_type: str, duration: float, standard: int, priority: int, economy: int) -> None:
+    quotes = [quote(DEFAULT_RATES[job_type], duration, CLASS_MULTIPLIERS[name]) for name in PricingClass]
+    assert quotes == [priority, standard, economy]
+
+
+@pytest.mark.parametrize(
+    ("job_type", "pricing_class", "duration", "used", "quoted", "actual", "platform", "provider", "refund"),
+    [
+        ("llm_inference", "standard", 3, 95, 45, 24, 6, 18, 21),
+        ("llm_inference", "priority", 3, 95, 54, 29, 7, 22, 25),
+        ("llm_inference", "economy", 3, 95, 41, 22, 5, 17, 19),
+        ("llm_inference", "standard", 3, 180, 45, 45, 11, 34, 0),
+        ("llm_inference", "standard", 3, 600, 45, 45, 11, 34, 0),
+        ("llm_inference", "economy", 3, 180, 41, 41, 10, 31, 0),
+        ("vllm_serve", "standard", 60, 1801, 1200, 601, 150, 451, 599),
+        ("training", "priority", 5, 1, 150, 1, 0, 1, 149),
+        ("rendering", "standard", 10, 61, 200, 21, 5, 16, 179),
+        ("llm_inference", "standard", 3, 0, 45, 0, 0, 0, 45),
+    ],
+)
+def test_worked_settlements(
+    job_type: str,
+    pricing_class: str,
+    duration: int,
+    used: int,
+    quoted: int,
+    actual: int,
+    platform: int,
+    provider: int,
+    refund: int,
+) -> None:
+    rate, multiplier = DEFAULT_RATES[job_type], CLASS_MULTIPLIERS[PricingClass(pricing_class)]
+    assert quote(rate, duration, multiplier) == quoted
+    settled = settle(quoted, rate, multiplier, DEFAULT_PLATFORM_FEE_BPS, used)
+    assert settled == Settlement(actual=actual, platform=platform, provider=provider, refund=refund)
+
+
+def test_every_job_type_has_a_rate() -> None:
+    assert set(JOB_TYPES) | {"default"} == set(DEFAULT_RATES)
+
+
+def test_a_float_counts_at_its_shortest_decimal_form() -> None:
+    assert quote(10, 0.1 + 0.2, Decimal(1)) == 4, "0.30000000000000004 minutes are more than three tenths"
+    assert quote(10, 0.3, Decimal(1)) == 3
+    assert quote(15, 0.6, Decimal("1.00")) == 9
+
+
+@given(rates, minutes, multipliers, fees, seconds)
+def test_the_hold_is_split_without_remainder(
+    rate: int, duration: float | Decimal, multiplier: Decimal, fee: int, used: float
+) -> None:
+    quoted = quote(rate, duration, multiplier)
+    settled = settle(quoted, rate, multiplier, fee, used)
+    assert settled.provider + settled.platform == settled.actual
+    assert settled.actual + settled.refund == quoted
+    assert min(settled.actual, settled.platform, settled.provider, settled.refund) >= 0
+
+
+@given(rates, minutes, multipliers, fees, seconds, seconds)
+def test_more_seconds_never_cost_less(
+    rate: int, duration: float | Decimal, multiplier: Decimal, fee: int, one: float, other: float
+) -> None:
+    quoted = quote(rate, duration, multiplier)
+    shorter = settle(quoted, rate, multiplier, fee, min(one, other))
+    longer = settle(quoted, rate, multiplier, fee, max(one, other))
+    assert shorter.actual <= longer.actual
+    assert shorter.platform <= longer.platform
+
+
+@given(rates, minutes, minutes, multipliers)
+def test_more_minutes_never_cost_less(
+    rate: int, one: float | Decimal, other: float | Decimal, multiplier: Decimal
+) -> None:
+    assert quote(rate, min(one, other), multiplier) <= quote(rate, max(one, other), multiplier)
+
+
+@given(rates, st.integers(1, 1440), multipliers, fees)
+def test_using_all_prepaid_time_costs_the_quote(rate: int, duration: int, multiplier: Decimal, fee: int) -> None:
+    quoted = quote(rate, duration, multiplier)
+    assert settle(quoted, rate, multiplier, fee, duration * 60).actual == quoted
+
+
+def test_a_failure_costs_nothing() -> None:
+    assert Settlement.full_refund(45) == Settlement(actual=0, platform=0, provider=0, refund=45)
+
+
+@pytest.mark.parametrize(("elapsed_ms", "expected"), [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_500, 60), (-5000, 1)])
+def test_elapsed_is_rounded_up_and_at_least_a_second(elapsed_ms: int, expected: int) -> None:
+    assert elapsed_seconds(1_774_206_010_000, 1_774_206_010_000 + elapsed_ms) == expected
+
+
+def test_a_report_lowers_the_time_but_never_raises_it() -> None:
+    assert used_seconds(60) == 60
+    assert used_seconds(60, duration_seconds=95) == 60
+    assert used_seconds(600, gpu_seconds=12.5, duration_seconds=95) == Decimal("12.5")
+    assert used_seconds(60, gpu_seconds=0) == 0
+    assert used_seconds(60, gpu_seconds=-1) == 0
+
+
+def test_token_prices() -> None:
+    assert token_charge(500, 19) == 1
+    assert token_charge(0, 19) == 0
+    assert token_charge(1_000_001, 19) == 20
+    assert token_hold(1_000_000, 512, 19) == 20
+
+
+@given(st.integers(0, 10**6), st.integers(1, 8192), st.integers(1, 10_000), st.integers(0, 10**6), fees)
+def test_a_call_by_token_is_split_without_remainder(
+    size: int, max_tokens: int, price: int, total: int, fee: int
+) -> None:
+    held = token_hold(size, max_tokens, price)
+    settled = Settlement.split(held, token_charge(total, price), fee)
+    assert settled.provider + settled.platform + settled.refund == held
+
+
+def test_amounts_in_sar_and_usd() -> None:
+    assert halala_to_sar(2235) == 22.35
+    assert halala_to_usd(100, Decimal("3.75")) == 0.266667
+    assert [sar_text(amount) for amount in (0, 5, 24, 1000, -150)] == ["0.00", "0.05", "0.24", "10.00", "-1.50"]
+
+
+def test_sar_is_rounded_half_up_to_the_halala() -> None:
+    assert [halala_from_sar(sar) for sar in (12.345, 12.344, 0.01, 1000, 0.005)] == [1235, 1234, 1, 100_000, 1]
+
+
+@given(st.integers(0, 2_000_000_000))
+def test_sar_round_trips(halala: int) -> None:
+    assert halala_from_sar(halala_to_sar(halala)) == halala
+    assert halala_from_sar(Decimal(sar_text(halala))) == halala
