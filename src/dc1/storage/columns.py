@@ -1,0 +1,67 @@
+"""Column types that keep values exactly, the same way on both engines."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Dialect, Integer, Text
+from sqlalchemy.types import TypeDecorator
+
+# SQLite numbers rows by itself only for a column that is declared exactly INTEGER PRIMARY KEY.
+RowId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class ExactJson(TypeDecorator[Any]):
+    """JSON as text: key order, number spelling and every script survive; Python's None is SQL NULL."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Write the value as compact JSON."""
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Read the value back."""
+        return None if value is None else json.loads(value)
+
+
+class PlainText(TypeDecorator[str]):
+    """Text from outside; NUL, which PostgreSQL cannot hold, becomes U+FFFD on both engines."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Replace what cannot be stored."""
+        return None if value is None else value.replace("\x00", "\ufffd")
+
+
+class ExactDecimal(TypeDecorator[Decimal]):
+    """A decimal number as its own digits, never through a float."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        """Write the number's digits."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
+        """Read the number back."""
+        return None if value is None else Decimal(value)
+
+
+def time_column(name: str, *, nullable: bool = False) -> Column[int]:
+    """A moment in integer epoch milliseconds, UTC."""
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def counter(name: str) -> Column[int]:
+    """A running count or sum that starts at zero."""
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+def one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
+    """A constraint that ``column`` holds one of ``values`` (or NULL where the column allows it)."""
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)

@@ -1,0 +1,81 @@
+"""What jobs print, numbered from 1 within the job across all attempts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from dc1.storage.rows import Page, Shape, insert_for
+from dc1.storage.tables import job_log_batches, job_log_heads, job_logs
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line to store; ``level`` is debug, info, warn or error."""
+
+    level: str
+    message: str
+    logged_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A stored line."""
+
+    job_id: int
+    line_no: int
+    attempt_number: int
+    level: str
+    message: str
+    logged_at_ms: int
+
+
+_shape = Shape(LogRow, job_logs)
+_INSERT = insert(job_logs)
+
+
+def append(
+    conn: Connection, job_id: int, attempt_number: int, lines: Sequence[LogLine], batch_seq: int | None = None
+) -> list[LogRow]:
+    """Store lines and return them with their numbers.
+
+    A daemon numbers its batches within an attempt; one that was stored before changes nothing and returns no lines.
+    """
+    if not lines or (batch_seq is not None and not _is_new(conn, job_id, attempt_number, batch_seq)):
+        return []
+    first = _reserve(conn, job_id, len(lines))
+    rows = [
+        LogRow(job_id, first + index, attempt_number, line.level, line.message, line.logged_at_ms)
+        for index, line in enumerate(lines)
+    ]
+    conn.execute(_INSERT, [_shape.values(row) for row in rows])
+    return rows
+
+
+def _is_new(conn: Connection, job_id: int, attempt_number: int, batch_seq: int) -> bool:
+    values = {"job_id": job_id, "attempt_number": attempt_number, "batch_seq": batch_seq}
+    statement = insert_for(conn, job_log_batches).values(values).on_conflict_do_nothing()
+    return conn.execute(statement.returning(job_log_batches.c.batch_seq)).first() is not None
+
+
+def _reserve(conn: Connection, job_id: int, count: int) -> int:
+    statement = insert_for(conn, job_log_heads).values(job_id=job_id, total_lines=count)
+    total = conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=["job_id"],
+            set_={"total_lines": job_log_heads.c.total_lines + statement.excluded.total_lines},
+        ).returning(job_log_heads.c.total_lines)
+    ).scalar_one()
+    return int(total) - count + 1
+
+
+def page(
+    conn: Connection, job_id: int, *, since: int = 0, limit: int = 200, attempt_number: int | None = None
+) -> Page[LogRow]:
+    """Lines after number ``since``, oldest first; ``total`` counts every line of the job."""
+    query = select(*_shape.columns).where(job_logs.c.job_id == job_id, job_logs.c.line_no > since)
+    if attempt_number is not None:
+        query = query.where(job_logs.c.attempt_number == attempt_number)
+    rows = _shape.all(conn.execute(query.order_by(job_logs.c.line_no).limit(limit)))
+    total = conn.scalar(select(job_log_heads.c.total_lines).where(job_log_heads.c.job_id == job_id))
+    return Page(rows, total or 0)

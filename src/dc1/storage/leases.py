@@ -1,0 +1,120 @@
+"""Slots and leases: giving a waiting job to a provider, taking it back, and starting the run."""
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from dc1.domain.jobs import JobEvent, JobStatus, Mover
+from dc1.storage.job_rows import JobRow
+from dc1.storage.jobs import LEASED
+from dc1.storage.moves import allowed, locked, move
+from dc1.storage.tables import job_attempts, jobs, providers
+
+_LOCK_PROVIDER = (
+    select(providers.c.id)
+    .where(
+        providers.c.id == bindparam("wanted"),
+        providers.c.approval_status == "approved",
+        providers.c.is_suspended.is_(False),
+        providers.c.is_paused.is_(False),
+        providers.c.deleted_at_ms.is_(None),
+    )
+    .with_for_update(key_share=True)
+)
+_OCCUPIED = select(func.coalesce(func.sum(jobs.c.gpu_count), 0)).where(
+    jobs.c.provider_id == bindparam("wanted"), LEASED
+)
+_INSERT_ATTEMPT = insert(job_attempts)
+
+
+def occupied_slots(conn: Connection, provider_id: int) -> int:
+    """How many GPUs of the provider its pending and running jobs hold."""
+    return int(conn.execute(_OCCUPIED, {"wanted": provider_id}).scalar_one())
+
+
+def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool:
+    """Whether the provider may take work and has ``needed`` of its ``slots`` free.
+
+    True holds until the transaction ends: nobody else can take a slot of this provider meanwhile.
+    """
+    if conn.execute(_LOCK_PROVIDER, {"wanted": provider_id}).first() is None:
+        return False
+    return occupied_slots(conn, provider_id) + needed <= slots
+
+
+def claim(conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int) -> JobRow | None:
+    """Reserve slots of a provider for a queued job (queued to pending).
+
+    None when the job is not queued any more, names another provider, or the provider cannot take it now.
+    """
+    job = locked(conn, job_id)
+    if job is None or not allowed(job, JobStatus.PENDING, Mover.SCHEDULER):
+        return None
+    if not _may_run_on(job, provider_id) or not reserve(conn, provider_id, job.gpu_count, slots):
+        return None
+    return move(
+        conn,
+        job,
+        JobStatus.PENDING,
+        JobEvent.STATUS_CHANGED,
+        Mover.SCHEDULER,
+        now_ms,
+        provider_id=provider_id,
+    )
+
+
+def unclaim(
+    conn: Connection, job_id: int, provider_id: int, now_ms: int, *, reason: str | None = None
+) -> JobRow | None:
+    """Take back a pending job from a provider that is not bookable or did not answer; no retry is counted."""
+    job = locked(conn, job_id)
+    if job is None or job.status != JobStatus.PENDING or job.provider_id != provider_id:
+        return None
+    return move(
+        conn,
+        job,
+        JobStatus.QUEUED,
+        JobEvent.STATUS_CHANGED,
+        Mover.SCHEDULER,
+        now_ms,
+        message=reason,
+        provider_id=None,
+    )
+
+
+def start(
+    conn: Connection, job_id: int, provider_id: int, expected_attempt: int, slots: int, now_ms: int
+) -> JobRow | None:
+    """Start a run on a provider that holds the job pending, or that takes it from the queue itself.
+
+    Raises the attempt number by one and sets the run deadline. None when the job's attempt number is not
+    ``expected_attempt`` (as it was when the job was offered), or the provider has no right to it.
+    """
+    job = locked(conn, job_id)
+    if job is None or job.attempt_number != expected_attempt or not allowed(job, JobStatus.RUNNING, Mover.PROVIDER):
+        return None
+    if job.status == JobStatus.PENDING:
+        if job.provider_id != provider_id:
+            return None
+    elif not _may_run_on(job, provider_id) or not reserve(conn, provider_id, job.gpu_count, slots):
+        return None
+    attempt = job.attempt_number + 1
+    timeout_at_ms = now_ms + job.run_deadline_seconds * 1000
+    after = move(
+        conn,
+        job,
+        JobStatus.RUNNING,
+        JobEvent.STATUS_CHANGED,
+        Mover.PROVIDER,
+        now_ms,
+        provider_id=provider_id,
+        attempt_number=attempt,
+        started_at_ms=now_ms,
+        timeout_at_ms=timeout_at_ms,
+        due_at_ms=timeout_at_ms,
+    )
+    values = {"job_id": job.id, "attempt_number": attempt, "provider_id": provider_id, "started_at_ms": now_ms}
+    conn.execute(_INSERT_ATTEMPT, values)
+    return after
+
+
+def _may_run_on(job: JobRow, provider_id: int) -> bool:
+    return job.named_provider_id in (None, provider_id)

@@ -1,0 +1,185 @@
+"""The double-entry ledger: accounts, immutable movements of two postings each, and the proof that they agree.
+
+All amounts are integer halala. A posting on an account raises its balance by ``amount_halala``; the two postings of a
+movement sum to zero, so all balances together always do. The accounts that money comes from (promo, external,
+adjustment) are the only ones that may go below zero; the database refuses it for every other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, Update, and_, bindparam, case, insert, or_, select, update
+
+from dc1.storage.rows import inserted_id
+from dc1.storage.tables import accounts, movements, postings
+
+SHARDS = 8
+"""How many rows each system account is split into."""
+
+
+class AccountKind(StrEnum):
+    """What an account is for; the first two belong to renters, the next two to providers, the rest to the market."""
+
+    WALLET = "wallet"
+    HOLD = "hold"
+    PAYABLE = "payable"
+    PAYOUT = "payout"
+    PLATFORM = "platform"
+    PROMO = "promo"
+    EXTERNAL = "external"
+    ADJUSTMENT = "adjustment"
+
+
+class MovementKind(StrEnum):
+    """Why money moves."""
+
+    STARTER_CREDIT = "starter_credit"
+    TOPUP = "topup"
+    ADMIN_CREDIT = "admin_credit"
+    ADMIN_ADJUSTMENT = "admin_adjustment"
+    HOLD = "hold"
+    CHARGE_PROVIDER = "charge_provider"
+    CHARGE_PLATFORM = "charge_platform"
+    REFUND = "refund"
+    WITHDRAWAL = "withdrawal"
+    PAYOUT_PAID = "payout_paid"
+    PAYOUT_RETURNED = "payout_returned"
+
+
+class Account(NamedTuple):
+    """An account's name: its kind and its owner (renter, provider, or the shard of a system account)."""
+
+    kind: AccountKind
+    owner_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One movement to make: ``amount`` (> 0) from ``source`` to ``target``; (kind, ref) happens once in all time."""
+
+    kind: MovementKind
+    ref: str
+    amount: int
+    source: Account
+    target: Account
+    job_id: int | None = None
+    note: str | None = None
+
+
+def wallet(renter_id: int) -> Account:
+    """What a renter can spend."""
+    return Account(AccountKind.WALLET, renter_id)
+
+
+def hold(renter_id: int) -> Account:
+    """What a renter has prepaid for open jobs."""
+    return Account(AccountKind.HOLD, renter_id)
+
+
+def payable(provider_id: int) -> Account:
+    """What a provider has earned and not yet asked for."""
+    return Account(AccountKind.PAYABLE, provider_id)
+
+
+def payout(provider_id: int) -> Account:
+    """What a provider has asked for and not yet been paid."""
+    return Account(AccountKind.PAYOUT, provider_id)
+
+
+def system(kind: AccountKind, key: int) -> Account:
+    """The shard of a system account that serves ``key``."""
+    return Account(kind, key % SHARDS)
+
+
+def open_accounts(conn: Connection, *names: Account) -> None:
+    """Create accounts with a balance of zero."""
+    conn.execute(insert(accounts), [{"kind": name.kind, "owner_id": name.owner_id} for name in names])
+
+
+def balance(conn: Connection, account: Account) -> int:
+    """The balance of one account; 0 for an account that was never opened."""
+    query = select(accounts.c.balance_halala).where(
+        accounts.c.kind == account.kind, accounts.c.owner_id == account.owner_id
+    )
+    return conn.execute(query).scalar() or 0
+
+
+def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> dict[Account, int]:
+    """Make all movements or none and return the new balance of every account they touch.
+
+    Raises sqlalchemy.exc.IntegrityError when a movement was made before or a balance would leave its range; callers
+    that can tell the user why decide so before they post.
+    """
+    if not transfers:
+        return {}
+    running = _apply_deltas(conn, transfers)
+    final = dict(running)
+    entries: list[dict[str, Any]] = []
+    # Postings say the balance after themselves: walk back to the start, then forward again.
+    for transfer in transfers:
+        running[transfer.source] += transfer.amount
+        running[transfer.target] -= transfer.amount
+    for transfer in transfers:
+        movement_id = _insert_movement(conn, transfer, now_ms)
+        for account, amount in ((transfer.source, -transfer.amount), (transfer.target, transfer.amount)):
+            running[account] += amount
+            entries.append(
+                {
+                    "movement_id": movement_id,
+                    "account_kind": account.kind,
+                    "owner_id": account.owner_id,
+                    "amount_halala": amount,
+                    "balance_after_halala": running[account],
+                }
+            )
+    conn.execute(_INSERT_POSTING, entries)
+    return final
+
+
+_INSERT_MOVEMENT = insert(movements)
+_INSERT_POSTING = insert(postings)
+
+
+def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:
+    values = {
+        "kind": transfer.kind,
+        "ref": transfer.ref,
+        "amount_halala": transfer.amount,
+        "job_id": transfer.job_id,
+        "note": transfer.note,
+        "created_at_ms": now_ms,
+    }
+    return inserted_id(conn.execute(_INSERT_MOVEMENT, values))
+
+
+def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Account, int]:
+    deltas: dict[Account, int] = {}
+    for transfer in transfers:
+        deltas[transfer.source] = deltas.get(transfer.source, 0) - transfer.amount
+        deltas[transfer.target] = deltas.get(transfer.target, 0) + transfer.amount
+    values: dict[str, Any] = {}
+    for index, (account, delta) in enumerate(deltas.items()):
+        values |= {f"kind_{index}": account.kind, f"owner_{index}": account.owner_id, f"delta_{index}": delta}
+    rows = conn.execute(_balance_update(len(deltas)), values).all()
+    if len(rows) != len(deltas):
+        raise LookupError(f"not every account is open: {sorted(deltas)}")
+    return {Account(AccountKind(row.kind), row.owner_id): row.balance_halala for row in rows}
+
+
+@cache
+def _balance_update(count: int) -> Update:
+    """One statement that changes ``count`` balances, each by its own amount."""
+    matches = [
+        and_(accounts.c.kind == bindparam(f"kind_{index}"), accounts.c.owner_id == bindparam(f"owner_{index}"))
+        for index in range(count)
+    ]
+    delta = case(*[(match, bindparam(f"delta_{index}", type_=BigInteger)) for index, match in enumerate(matches)])
+    return (
+        update(accounts)
+        .where(or_(*matches))
+        .values(balance_halala=accounts.c.balance_halala + delta)
+        .returning(accounts.c.kind, accounts.c.owner_id, accounts.c.balance_halala)
+    )

@@ -1,0 +1,69 @@
+"""Brings a database to a revision of the schema."""
+
+from collections.abc import Callable
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, create_engine, text
+
+NEWEST: Final = "head"
+EMPTY: Final = "base"
+
+# Any fixed number; replicas that start together take turns by it.
+_MIGRATION_LOCK = 0x0DC1
+
+
+def upgrade(url: URL, revision: str = NEWEST) -> None:
+    """Apply every missing revision up to ``revision`` in one transaction."""
+    _migrate(url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(url: URL, revision: str) -> None:
+    """Take back every revision after ``revision``; ``base`` takes back all of them."""
+    _migrate(url, lambda config: command.downgrade(config, revision))
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision of this database, or None when it has no schema yet."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str:
+    """The revision that this code needs."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "dc1.storage:migrations")
+    return config
+
+
+def _migrate(url: URL, run: Callable[[Config], None]) -> None:
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            _begin_exclusively(connection)
+            config = _config()
+            config.attributes["connection"] = connection
+            run(config)
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _begin_exclusively(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.isolation_level = None
+        connection.exec_driver_sql("PRAGMA busy_timeout=10000")
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})

@@ -1,0 +1,116 @@
+"""The shared engine: a bounded pool of PostgreSQL connections, with retries that never apply a unit twice."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+log = logging.getLogger(__name__)
+
+SERIALIZATION_FAILURE = "40001"
+DEADLOCK_DETECTED = "40P01"
+GIVE_UP_AFTER_SECONDS = 15.0
+
+_CURRENT_TRANSACTION = text("SELECT pg_current_xact_id_if_assigned()::text")
+_TRANSACTION_STATUS = text("SELECT pg_xact_status(CAST(:xid AS xid8))")
+
+
+class PostgresBackend:
+    """PostgreSQL behind the two calls that every engine offers.
+
+    Writes run at READ COMMITTED and lock the rows they decide on; reads see one REPEATABLE READ snapshot.
+    """
+
+    def __init__(self, url: URL, *, connections: int) -> None:
+        self._engine = create_engine(url, pool_size=connections, max_overflow=0, pool_pre_ping=False)
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
+
+    async def write(self, work: Callable[[Connection], Any]) -> Any:
+        """As Database.write."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run_write, self._engine, work)
+
+    async def read(self, work: Callable[[Connection], Any]) -> Any:
+        """As Database.read."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _run_read, self._snapshots, work)
+
+    def close(self) -> None:
+        """Finish the accepted work and release every connection."""
+        self._threads.shutdown()
+        self._engine.dispose()
+
+
+def run_write(engine: Engine, work: Callable[[Connection], Any]) -> Any:
+    """Run ``work`` in one transaction, again after a deadlock, a serialization failure or a lost connection.
+
+    A connection that is lost during COMMIT leaves the outcome open; the server is then asked what became of that
+    transaction, so that a unit which did commit is never run again.
+    """
+
+    def attempt() -> Any:
+        with engine.connect() as connection:
+            transaction = connection.begin()
+            result = work(connection)
+            xid = connection.scalar(_CURRENT_TRANSACTION)
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                if not (_is_lost(error) and xid and _committed(engine, xid)):
+                    raise
+            return result
+
+    return _retrying(attempt)
+
+
+def _run_read(engine: Engine, work: Callable[[Connection], Any]) -> Any:
+    def attempt() -> Any:
+        with engine.begin() as connection:
+            return work(connection)
+
+    return _retrying(attempt)
+
+
+def _committed(engine: Engine, xid: str) -> bool:
+    def ask() -> Any:
+        with engine.connect() as connection:
+            return connection.scalar(_TRANSACTION_STATUS, {"xid": xid})
+
+    while (status := _retrying(ask)) == "in progress":
+        time.sleep(0.05)
+    return bool(status == "committed")
+
+
+def _retrying(attempt: Callable[[], Any]) -> Any:
+    give_up_at = time.monotonic() + GIVE_UP_AFTER_SECONDS
+    pause = 0.005
+    while True:
+        try:
+            return attempt()
+        except DBAPIError as error:
+            if not _is_transient(error) or time.monotonic() > give_up_at:
+                raise
+            log.warning("retrying after %s", type(error.orig).__name__)
+        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+        pause = min(pause * 2, 0.5)
+
+
+def _is_transient(error: DBAPIError) -> bool:
+    return _sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED) or _is_lost(error)
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """The connection went away, or the server is not accepting any yet (start-up, shutdown, restart)."""
+    if error.connection_invalidated:
+        return True
+    state = _sqlstate(error)
+    return isinstance(error, OperationalError) and (state is None or state.startswith(("08", "57P")))
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

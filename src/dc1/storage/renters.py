@@ -1,0 +1,114 @@
+"""Renter accounts and their wallets' owners."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from dc1.domain.errors import renter_email_taken
+from dc1.storage import ledger, totals
+from dc1.storage.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.rows import Shape, inserted_id
+from dc1.storage.tables import accounts, renters
+
+
+@dataclass(frozen=True, slots=True)
+class NewRenter:
+    """A registration; the address is trimmed and in lower case."""
+
+    name: str
+    email: str
+    organization: str | None = None
+    phone: str | None = None
+    use_case: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenterRow:
+    """A renter account with its two balances; amounts in halala, ``status`` active, suspended or deleted."""
+
+    id: int
+    name: str
+    email: str
+    organization: str | None
+    phone: str | None
+    use_case: str | None
+    webhook_url: str | None
+    status: str
+    created_at_ms: int
+    total_jobs: int
+    completed_jobs: int
+    failed_jobs: int
+    total_spent_halala: int
+    quota_day_ms: int
+    quota_day_jobs: int
+    quota_month_ms: int
+    quota_month_halala: int
+    v1_requests: int
+    v1_prompt_tokens: int
+    v1_completion_tokens: int
+    v1_cost_halala: int
+    balance_halala: int
+    held_halala: int
+
+
+_wallets = accounts.alias("wallets")
+_holds = accounts.alias("holds")
+_shape = Shape(RenterRow, renters, balance_halala=_wallets.c.balance_halala, held_halala=_holds.c.balance_halala)
+_SELECT = (
+    select(*_shape.columns)
+    .join(_wallets, (_wallets.c.kind == AccountKind.WALLET) & (_wallets.c.owner_id == renters.c.id))
+    .join(_holds, (_holds.c.kind == AccountKind.HOLD) & (_holds.c.owner_id == renters.c.id))
+)
+
+
+def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_ms: int) -> int:
+    """Create an active account with its wallet and starter credit and return its id.
+
+    Raises EMAIL_TAKEN when any renter account has the address.
+    """
+    values = {
+        "name": new.name,
+        "email": new.email,
+        "organization": new.organization,
+        "phone": new.phone,
+        "use_case": new.use_case,
+        "created_at_ms": now_ms,
+    }
+    if conn.scalar(select(renters.c.id).where(renters.c.email == new.email)) is not None:
+        raise renter_email_taken()
+    try:
+        renter_id = inserted_id(conn.execute(insert(renters), values))
+    except IntegrityError as error:
+        # Another replica registered the address since we looked.
+        raise renter_email_taken() from error
+    wallet = ledger.wallet(renter_id)
+    ledger.open_accounts(conn, wallet, ledger.hold(renter_id))
+    if starter_credit_halala > 0:
+        promo = ledger.system(AccountKind.PROMO, renter_id)
+        ref = f"renter:{renter_id}"
+        credit = Transfer(MovementKind.STARTER_CREDIT, ref, starter_credit_halala, promo, wallet)
+        ledger.post(conn, [credit], now_ms)
+    totals.add(conn, renter_id, renters=1, renters_active=1, wallets_halala=starter_credit_halala)
+    return renter_id
+
+
+def get(conn: Connection, renter_id: int) -> RenterRow | None:
+    """One renter, or None."""
+    return _shape.first(conn.execute(_SELECT.where(renters.c.id == renter_id)))
+
+
+def lock(conn: Connection, renter_id: int) -> RenterRow | None:
+    """One renter whose row stays ours until the transaction ends; everything that spends takes this lock first."""
+    query = _SELECT.where(renters.c.id == renter_id).with_for_update(of=[renters, _wallets], key_share=True)
+    return _shape.first(conn.execute(query))
+
+
+def set_status(conn: Connection, renter_id: int, status: str) -> bool:
+    """Suspend, unsuspend or delete an account; False when there is none."""
+    row = lock(conn, renter_id)
+    if row is None:
+        return False
+    conn.execute(update(renters).where(renters.c.id == renter_id).values(status=status))
+    totals.add(conn, renter_id, renters_active=(status == "active") - (row.status == "active"))
+    return True

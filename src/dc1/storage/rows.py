@@ -1,0 +1,64 @@
+"""Turns result rows into frozen dataclasses, and spells the few statements that the engines spell differently."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Column, Connection, CursorResult, Result, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+R = TypeVar("R")
+
+
+class Shape(Generic[R]):
+    """A dataclass whose fields are columns of ``table`` by name; ``columns`` selects them in field order."""
+
+    def __init__(self, row_type: type[R], table: Table, **elsewhere: Column[Any]) -> None:
+        """``elsewhere`` names the fields that come from another table."""
+        self._row_type: Callable[..., R] = row_type
+        self._names = [field.name for field in fields(row_type)]  # type: ignore[arg-type]
+        self.columns = [elsewhere[name] if name in elsewhere else table.c[name] for name in self._names]
+
+    def first(self, result: Result[Any]) -> R | None:
+        """The first row, or None."""
+        row = result.first()
+        return None if row is None else self._row_type(*row)
+
+    def all(self, result: Result[Any]) -> list[R]:
+        """Every row, in the result's order."""
+        return [self._row_type(*row) for row in result]
+
+    def values(self, row: R) -> dict[str, Any]:
+        """The row as the parameters of an INSERT."""
+        return {name: getattr(row, name) for name in self._names}
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """Some rows of a list, and how many the whole list has."""
+
+    rows: list[R]
+    total: int
+
+
+def insert_for(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT, in the dialect of ``conn``."""
+    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def changed(result: CursorResult[Any]) -> bool:
+    """Whether a guarded statement found its row."""
+    return result.rowcount > 0
+
+
+def inserted_id(result: CursorResult[Any]) -> int:
+    """The id that the database gave to the row just inserted."""
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def escaped_like(search: str) -> str:
+    """A LIKE pattern, escaped by a backslash, that finds ``search`` anywhere, its own wildcards taken literally."""
+    literal = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{literal}%"

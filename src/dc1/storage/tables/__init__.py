@@ -1,0 +1,40 @@
+"""Every table of the schema; the migrations build the same thing, and a test compares the two."""
+
+from dc1.storage.tables.base import metadata
+from dc1.storage.tables.catalog import audit_entries, container_images, idempotent_answers, prices
+from dc1.storage.tables.jobs import (
+    job_attempts,
+    job_events,
+    job_log_batches,
+    job_log_heads,
+    job_logs,
+    job_results,
+    job_specs,
+    jobs,
+)
+from dc1.storage.tables.money import accounts, movements, postings, totals
+from dc1.storage.tables.people import api_keys, provider_days, providers, renters
+
+__all__ = [
+    "accounts",
+    "api_keys",
+    "audit_entries",
+    "container_images",
+    "idempotent_answers",
+    "job_attempts",
+    "job_events",
+    "job_log_batches",
+    "job_log_heads",
+    "job_logs",
+    "job_results",
+    "job_specs",
+    "jobs",
+    "metadata",
+    "movements",
+    "postings",
+    "prices",
+    "provider_days",
+    "providers",
+    "renters",
+    "totals",
+]

@@ -1,0 +1,118 @@
+"""Renters, providers and the keys they call with."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false
+
+from dc1.storage.columns import ExactJson, PlainText, RowId, counter, one_of, time_column
+from dc1.storage.tables.base import metadata
+
+renters = Table(
+    "renters",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("name", PlainText, nullable=False),
+    Column("email", PlainText, nullable=False, unique=True),
+    Column("organization", PlainText),
+    Column("phone", PlainText),
+    Column("use_case", PlainText),
+    Column("webhook_url", PlainText),
+    Column("status", Text, nullable=False, server_default="active"),
+    time_column("created_at_ms"),
+    counter("total_jobs"),
+    counter("completed_jobs"),
+    counter("failed_jobs"),
+    counter("total_spent_halala"),
+    # The UTC day and month (their first millisecond) that the two quota counters speak of.
+    counter("quota_day_ms"),
+    counter("quota_day_jobs"),
+    counter("quota_month_ms"),
+    counter("quota_month_halala"),
+    counter("v1_requests"),
+    counter("v1_prompt_tokens"),
+    counter("v1_completion_tokens"),
+    counter("v1_cost_halala"),
+    one_of("status", ("active", "suspended", "deleted"), "status"),
+)
+
+providers = Table(
+    "providers",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("name", PlainText, nullable=False),
+    Column("email", PlainText, nullable=False, unique=True),
+    Column("gpu_model", PlainText, nullable=False),
+    Column("os", Text, nullable=False),
+    Column("phone", PlainText),
+    Column("location", PlainText),
+    time_column("created_at_ms"),
+    time_column("deleted_at_ms", nullable=True),
+    Column("approval_status", Text, nullable=False, server_default="pending"),
+    time_column("approved_at_ms", nullable=True),
+    Column("rejected_reason", PlainText),
+    Column("is_suspended", Boolean, nullable=False, server_default=false()),
+    Column("is_paused", Boolean, nullable=False, server_default=false()),
+    Column("run_mode", Text, nullable=False, server_default="always-on"),
+    Column("scheduled_start", Text),
+    Column("scheduled_end", Text),
+    Column("gpu_usage_cap_pct", Integer),
+    Column("vram_reserve_gb", Float),
+    Column("temp_limit_c", Integer),
+    Column("supported_compute_types", ExactJson),
+    Column("preload_model", PlainText),
+    time_column("preload_requested_at_ms", nullable=True),
+    # What the daemon reported last; until then vram_mib and resource_spec are what registration declared.
+    Column("gpu_name", PlainText),
+    Column("vram_mib", Integer),
+    Column("gpu_count", Integer),
+    Column("driver_version", PlainText),
+    Column("cuda_version", PlainText),
+    Column("compute_capability", PlainText),
+    Column("daemon_version", PlainText),
+    Column("provider_ip", PlainText),
+    Column("provider_hostname", PlainText),
+    Column("container_restart_count", Integer),
+    Column("cached_models", ExactJson),
+    Column("vllm_models", ExactJson),
+    Column("job_types", ExactJson),
+    Column("gpu_status", ExactJson),
+    Column("model_cache", ExactJson),
+    Column("resource_spec", ExactJson),
+    Column("channel", Text, nullable=False, server_default="none"),
+    time_column("last_heartbeat_ms", nullable=True),
+    time_column("stream_lost_ms", nullable=True),
+    counter("heartbeats_received"),
+    counter("completed_jobs"),
+    counter("failed_jobs"),
+    counter("total_earned_halala"),
+    one_of("approval_status", ("pending", "approved", "rejected"), "approval_status"),
+    one_of("channel", ("none", "post", "stream"), "channel"),
+    one_of("run_mode", ("always-on", "manual", "scheduled"), "run_mode"),
+)
+Index("ix_providers_approval_status_id", providers.c.approval_status, providers.c.id)
+
+provider_days = Table(
+    "provider_days",
+    metadata,
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), primary_key=True, autoincrement=False),
+    Column("day_ms", BigInteger, primary_key=True, autoincrement=False),
+    counter("heartbeats"),
+    counter("settled_jobs"),
+    counter("earned_halala"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("key_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("owner_id", BigInteger, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("scopes", ExactJson),
+    Column("label", PlainText),
+    time_column("created_at_ms"),
+    time_column("expires_at_ms", nullable=True),
+    time_column("revoked_at_ms", nullable=True),
+    time_column("last_used_at_ms", nullable=True),
+    one_of("role", ("renter", "provider", "sk"), "role"),
+)
+Index("ix_api_keys_owner_id_role", api_keys.c.owner_id, api_keys.c.role)
