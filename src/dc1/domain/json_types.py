@@ -1,6 +1,7 @@
-"""Types for JSON that has been parsed but not interpreted."""
+"""JSON that is parsed but not interpreted."""
 
 import json
+import math
 from typing import TypeAlias
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
@@ -16,6 +17,34 @@ MAX_EXACT_INTEGER = 2**53
 def compact(value: JsonValue) -> str:
     """Write JSON without needless white space, text outside ASCII as it is."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def parse_strictly(text: str) -> JsonValue:
+    """Read JSON that every other reader can read too.
+
+    Raises ValueError for what is not JSON, NaN and infinities among it, for numbers beyond any double, for lone
+    surrogates, and for nesting that no reader follows.
+    """
+    try:
+        value: JsonValue = json.loads(
+            text, parse_constant=_finite_number, parse_float=_finite_number, parse_int=_integer_or_double
+        )
+        compact(value).encode()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return number
+
+
+def _integer_or_double(text: str) -> int | float:
+    number = _finite_number(text)
+    return int(text) if abs(number) < MAX_EXACT_INTEGER else number
 
 
 def is_oversized(value: JsonValue) -> bool:

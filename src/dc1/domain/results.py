@@ -2,10 +2,9 @@
 
 import base64
 import binascii
-import json
 from enum import StrEnum
 
-from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.json_types import JsonObject, JsonValue, parse_strictly
 
 RESULT_MARKER = "DC1_RESULT_JSON:"
 
@@ -39,14 +38,9 @@ def parse_result(sent: JsonValue) -> JsonValue:
 
 def _parsed_json(text: str) -> JsonValue:
     try:
-        value: JsonValue = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        return parse_strictly(text)
+    except ValueError:
         return None
-    return value
-
-
-def _refuse_constant(name: str) -> JsonValue:
-    raise ValueError(f"{name} is not JSON")
 
 
 def result_type(result: JsonValue) -> ResultType:
