@@ -1,0 +1,163 @@
+"""`dc1 admin …`: operating the marketplace."""
+
+from typing import Annotated, Any
+
+import typer
+
+from dc1.cli.client import RestClient, path
+from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Url, admin
+from dc1.cli.output import emit, facts, listing, money
+
+app = typer.Typer(help="Operate the marketplace.", no_args_is_help=True)
+
+ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)]
+
+
+@app.command()
+def dashboard(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show the market at a glance."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.get("/admin/dashboard"), as_json, show_dashboard)
+
+
+@app.command()
+def providers(
+    status: Annotated[
+        str | None, typer.Option(help="Only this status, for example pending or online.", show_default=False)
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only names and addresses with this text.", show_default=False)
+    ] = None,
+    page: Annotated[int, typer.Option(min=1)] = 1,
+    limit: Annotated[int, typer.Option(help="How many a page.", min=1, max=200)] = 50,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List provider accounts, newest first."""
+    with RestClient(url, admin(token)) as client:
+        emit(
+            client.get("/admin/providers", status=status, search=search, page=page, limit=limit),
+            as_json,
+            _show_providers,
+        )
+
+
+@app.command()
+def approve(provider: ProviderId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Approve a provider: from now on it is given work."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.patch(path("admin", "providers", provider, "approve")), as_json, _show_decision)
+
+
+@app.command()
+def reject(
+    provider: ProviderId,
+    reason: Annotated[str, typer.Option(help="Why; the provider reads it.")],
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Reject a provider: its daemon is sent away."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.patch(path("admin", "providers", provider, "reject"), {"reason": reason}), as_json, _show_decision)
+
+
+@app.command()
+def adjust_balance(
+    renter: Annotated[int, typer.Argument(metavar="RENTER", help="The renter's id.", min=1)],
+    halala: Annotated[int, typer.Option(help="What to add; a negative amount takes away.")],
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the ledger.", show_default=False)] = None,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Add to or take from a renter's wallet, as one ledger entry."""
+    with RestClient(url, admin(token)) as client:
+        answer = client.post(path("admin", "renters", renter, "balance"), {"amount_halala": halala, "reason": reason})
+    emit(
+        answer,
+        as_json,
+        lambda body: facts({"before": money(body["previous_balance"]), "after": money(body["new_balance"])}),
+    )
+
+
+@app.command()
+def finance(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show where the market's money is."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.get("/admin/finance/summary"), as_json, _show_finance)
+
+
+def show_dashboard(body: dict[str, Any]) -> None:
+    """Print an answer of `GET /admin/dashboard`."""
+    stats = body["stats"]
+    facts(
+        {
+            "providers": f"{stats['total_providers']}, {stats['online_now']} online",
+            "renters": f"{stats['total_renters']}, {stats['active_renters']} active",
+            "in wallets": money(stats["total_renter_balance_halala"]),
+            "jobs": f"{stats['total_jobs']}: {stats['completed_jobs']} completed, {stats['failed_jobs']} failed, "
+            f"{stats['active_jobs']} active",
+            "revenue": money(stats["total_revenue_halala"]),
+            "platform fees": money(stats["total_dc1_fees_halala"]),
+            "today": f"{stats['today_jobs']} jobs, {money(stats['today_revenue_halala'])}",
+        },
+        title=f"Dashboard at {stats['timestamp']}",
+    )
+    listing(
+        ["GPU", "providers"],
+        ([gpu["gpu_model"], gpu["count"]] for gpu in body["gpu_breakdown"]),
+        empty="No provider yet.",
+    )
+    listing(
+        ["provider", "name", "GPU", "host", "last heartbeat"],
+        (
+            [
+                beat["id"],
+                beat["name"],
+                beat["gpu_model"],
+                beat["provider_hostname"] or beat["provider_ip"],
+                beat["last_heartbeat"],
+            ]
+            for beat in body["recent_heartbeats"]
+        ),
+        empty="No heartbeat yet.",
+    )
+
+
+def _show_providers(body: dict[str, Any]) -> None:
+    listing(
+        ["id", "name", "email", "GPU", "status", "approval", "last heartbeat"],
+        (
+            [
+                one["id"],
+                one["name"],
+                one["email"],
+                one["gpu_model"],
+                one["status"],
+                one["approval_status"],
+                one["last_heartbeat"],
+            ]
+            for one in body["providers"]
+        ),
+        title=f"{body['total']} providers, {body['online']} online, {body['pending_approval']} wait for a decision",
+        empty="No provider matches.",
+    )
+
+
+def _show_decision(body: dict[str, Any]) -> None:
+    facts({"provider": body["provider_id"], "approval": body["approval_status"], "reason": body["rejected_reason"]})
+
+
+def _show_finance(body: dict[str, Any]) -> None:
+    facts(
+        {
+            "in wallets": money(body["wallets_halala"]),
+            "held for open jobs": money(body["holds_halala"]),
+            "owed to providers": money(body["provider_earnings_halala"]),
+            "the platform's": money(body["platform_halala"]),
+            "withdrawals under way": money(body["payouts_halala"]),
+            "came in from outside": money(body["external_halala"]),
+        }
+    )

@@ -1,0 +1,54 @@
+"""The command line's root."""
+
+from importlib.metadata import version as installed_version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dc1.cli import admin, provider, renter
+from dc1.cli.errors import CommandError
+from dc1.cli.output import notes
+
+
+class _Root(TyperGroup):
+    """Turns what ends a command early into one sentence on stderr and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CommandError as error:
+            notes.print(str(error), style="red", soft_wrap=True)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=_Root,
+    help="A self-hostable GPU marketplace: control plane, provider daemon and command line.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(renter.app, name="renter")
+app.add_typer(provider.app, name="provider")
+app.add_typer(admin.app, name="admin")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"dc1 {installed_version('dc1')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,56 @@
+"""The options that commands share."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from dc1.cli.errors import CommandError
+
+DEFAULT_URL = "http://127.0.0.1:8083"
+
+Url = Annotated[str, typer.Option("--url", envvar="DC1_URL", help="Where the marketplace is.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the exact JSON answer and nothing else.")]
+RenterKey = Annotated[
+    str | None,
+    typer.Option("--key", envvar="DC1_RENTER_KEY", show_envvar=True, help="The renter's key.", show_default=False),
+]
+ProviderKey = Annotated[
+    str | None, typer.Option("--key", envvar="DC1_PROVIDER_KEY", help="The provider's key.", show_default=False)
+]
+AdminToken = Annotated[
+    str | None, typer.Option("--token", envvar="DC1_ADMIN_TOKEN", help="The admin token.", show_default=False)
+]
+IdempotencyKey = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key", help="Repeat the command with the same key and it takes effect once.", show_default=False
+    ),
+]
+
+
+def renter(key: str | None) -> Mapping[str, str]:
+    """Return the renter's credential. Raises CommandError when there is none."""
+    if not key:
+        raise CommandError(
+            "A renter key is needed: give --key or set DC1_RENTER_KEY (`dc1 renter register` makes one)."
+        )
+    return {"x-renter-key": key}
+
+
+def provider(key: str | None) -> Mapping[str, str]:
+    """Return the provider's credential. Raises CommandError when there is none."""
+    if not key:
+        raise CommandError(
+            "A provider key is needed: give --key or set DC1_PROVIDER_KEY (`dc1 provider register` makes one)."
+        )
+    return {"x-provider-key": key}
+
+
+def admin(token: str | None) -> Mapping[str, str]:
+    """Return the admin's credential. Raises CommandError when there is none."""
+    if not token:
+        raise CommandError(
+            "An admin token is needed: give --token or set DC1_ADMIN_TOKEN (`dc1 up` prints the one it made)."
+        )
+    return {"x-admin-token": token}

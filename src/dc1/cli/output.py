@@ -1,0 +1,69 @@
+"""How answers look: the exact JSON for programs, tables for people."""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dc1.cli.client import Answer
+
+# No markup anywhere: names, prompts and logs are other people's text.
+console = Console(markup=False, highlight=False, emoji=False)
+notes = Console(markup=False, highlight=False, emoji=False, stderr=True)
+
+
+def emit(answer: Answer, as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
+    """Print the answer as it came when `as_json` is set, else lets `show` print it for people."""
+    if as_json:
+        print(answer.text)
+    else:
+        show(answer.body)
+
+
+def facts(rows: Mapping[str, Any], title: str | None = None) -> None:
+    """Print names and values in two columns."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, cell(value))
+    console.print(table)
+
+
+def listing(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, empty: str) -> None:
+    """Print a table, or the sentence `empty` when there are no rows."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    console.print(table if table.rows else empty)
+
+
+def cell(value: Any) -> str:
+    """Return the text of one value: `-` for what is not known, yes and no for booleans."""
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(printable(str(item)) for item in value) or "-"
+        case float():
+            return f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
+        case _:
+            return printable(str(value))
+
+
+def money(halala: float | None) -> str:
+    """Return an amount in SAR with its halala, for example `0.45 SAR (45 halala)`; `-` when there is none yet."""
+    if halala is None:
+        return "-"
+    return f"{halala / 100:,.2f} SAR ({halala:,.0f} halala)"
+
+
+def printable(text: str) -> str:
+    """Return the text without the control characters with which a stranger could steer the reader's terminal."""
+    return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) != "Cc")

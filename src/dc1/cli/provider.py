@@ -1,0 +1,124 @@
+"""`dc1 provider …`: the account of a GPU owner."""
+
+from typing import Annotated, Any
+
+import typer
+
+from dc1.cli.client import RestClient
+from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider
+from dc1.cli.output import emit, facts, listing, money
+
+app = typer.Typer(help="Offer GPUs: an account, its state, its earnings.", no_args_is_help=True)
+
+
+@app.command()
+def register(
+    name: Annotated[str, typer.Option(help="Name of the person or machine.")],
+    email: Annotated[str, typer.Option(help="E-mail address; one account an address.")],
+    gpu_model: Annotated[str, typer.Option(help="Model of the GPU.")],
+    os: Annotated[str, typer.Option(help="linux, windows or mac.")] = "linux",
+    vram_gb: Annotated[float | None, typer.Option(help="VRAM in GB, 1 to 1024.", show_default=False)] = None,
+    location: Annotated[str | None, typer.Option(help="Where the machine stands.", show_default=False)] = None,
+    phone: Annotated[str | None, typer.Option(help="Telephone number.", show_default=False)] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Open a provider account and print its key, this once; an admin approves it next."""
+    body = {
+        "name": name,
+        "email": email,
+        "gpu_model": gpu_model,
+        "os": os,
+        "vram_gb": vram_gb,
+        "location": location,
+        "phone": phone,
+    }
+    with RestClient(url) as client:
+        emit(client.post("/providers/register", body), as_json, _show_registered)
+
+
+@app.command()
+def me(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show the account and its newest jobs."""
+    with RestClient(url, provider(key)) as client:
+        emit(client.get("/providers/me"), as_json, _show_account)
+
+
+@app.command()
+def pause(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Take no new work; running jobs go on."""
+    with RestClient(url, provider(key)) as client:
+        emit(client.post("/providers/pause"), as_json, _show_status)
+
+
+@app.command()
+def resume(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Take new work again."""
+    with RestClient(url, provider(key)) as client:
+        emit(client.post("/providers/resume"), as_json, _show_status)
+
+
+@app.command()
+def earnings(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show what was earned and what can be withdrawn."""
+    with RestClient(url, provider(key)) as client:
+        emit(client.get("/providers/earnings"), as_json, show_earnings)
+
+
+def show_earnings(body: dict[str, Any]) -> None:
+    """Print an answer of `GET /providers/earnings`."""
+    escrow = body["escrow"]
+    facts(
+        {
+            "provider": f"{body['name']} ({body['provider_id']})",
+            "earned": money(body["total_earned_halala"]),
+            "available": money(body["available_halala"]),
+            "jobs completed": body["total_jobs"],
+            "held for open jobs": money(escrow["held_halala"] + escrow["locked_halala"]),
+        }
+    )
+
+
+def _show_registered(body: dict[str, Any]) -> None:
+    facts(
+        {
+            "provider": body["provider_id"],
+            "key": body["api_key"],
+            "approval": body["approval_status"],
+            "": body["message"],
+        }
+    )
+
+
+def _show_status(body: dict[str, Any]) -> None:
+    facts({"status": body["status"]})
+
+
+def _show_account(body: dict[str, Any]) -> None:
+    account = body["provider"]
+    facts(
+        {
+            "provider": account["id"],
+            "name": account["name"],
+            "email": account["email"],
+            "status": account["status"],
+            "approval": account["approval_status"],
+            **({"rejected because": account["rejected_reason"]} if account["rejected_reason"] else {}),
+            "GPU": f"{account['gpu_count']} x {account['gpu_model']}",
+            "VRAM": f"{account['gpu_vram_mib']} MiB" if account["gpu_vram_mib"] else None,
+            "daemon": account["daemon_version"],
+            "last heartbeat": account["last_heartbeat"],
+            "models": account["cached_models"],
+            "earned": money(account["total_earnings_halala"]),
+            "jobs completed": account["total_jobs"],
+        }
+    )
+    listing(
+        ["job", "type", "status", "submitted", "earned"],
+        (
+            [job["job_id"], job["job_type"], job["status"], job["submitted_at"], money(job["earned_halala"])]
+            for job in body["recent_jobs"]
+        ),
+        title="Newest jobs",
+        empty="No jobs yet.",
+    )

@@ -1,0 +1,130 @@
+"""`dc1 renter …`: the account, the wallet and the market."""
+
+from typing import Annotated, Any
+
+import typer
+
+from dc1.cli import renter_jobs
+from dc1.cli.client import RestClient
+from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
+from dc1.cli.output import cell, emit, facts, listing, money
+
+app = typer.Typer(help="Rent GPUs: an account, a wallet, jobs.", no_args_is_help=True)
+app.add_typer(renter_jobs.app)
+
+
+@app.command()
+def register(
+    name: Annotated[str, typer.Option(help="Name of the person or team.")],
+    email: Annotated[str, typer.Option(help="E-mail address; one account an address.")],
+    organization: Annotated[str | None, typer.Option(help="Organisation.", show_default=False)] = None,
+    use_case: Annotated[str | None, typer.Option(help="What the GPUs are for.", show_default=False)] = None,
+    phone: Annotated[str | None, typer.Option(help="Telephone number.", show_default=False)] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Open a renter account and print its key, this once."""
+    body = {"name": name, "email": email, "organization": organization, "use_case": use_case, "phone": phone}
+    with RestClient(url) as client:
+        emit(client.post("/renters/register", body), as_json, _show_registered)
+
+
+@app.command()
+def me(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show the account and its newest jobs."""
+    with RestClient(url, renter(key)) as client:
+        emit(client.get("/renters/me"), as_json, _show_account)
+
+
+@app.command()
+def balance(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show the wallet."""
+    with RestClient(url, renter(key)) as client:
+        emit(client.get("/renters/balance"), as_json, _show_balance)
+
+
+@app.command()
+def topup(
+    sar: Annotated[float, typer.Argument(help="How much to add, 0.01 to 1000 SAR.")],
+    key: RenterKey = None,
+    idempotency_key: IdempotencyKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Add money to the wallet, where the marketplace allows that without a payment."""
+    with RestClient(url, renter(key)) as client:
+        answer = client.post("/renters/topup", {"amount_sar": sar}, idempotency_key=idempotency_key)
+        emit(
+            answer,
+            as_json,
+            lambda body: facts(
+                {"added": money(body["topped_up_halala"]), "balance": money(body["new_balance_halala"])}
+            ),
+        )
+
+
+@app.command()
+def providers(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the providers that can be given work now."""
+    with RestClient(url) as client:
+        emit(client.get("/renters/available-providers"), as_json, _show_providers)
+
+
+def _show_registered(body: dict[str, Any]) -> None:
+    facts({"renter": body["renter_id"], "key": body["api_key"], "": body["message"]})
+
+
+def _show_account(body: dict[str, Any]) -> None:
+    account = body["renter"]
+    facts(
+        {
+            "renter": account["id"],
+            "name": account["name"],
+            "email": account["email"],
+            "organization": account["organization"],
+            "balance": money(account["balance_halala"]),
+            "spent": money(account["total_spent_halala"]),
+            "jobs": account["total_jobs"],
+            "since": account["created_at"],
+        }
+    )
+    listing(
+        ["job", "type", "status", "submitted", "cost"],
+        (
+            [job["job_id"], job["job_type"], job["status"], job["submitted_at"], money(job["actual_cost_halala"])]
+            for job in body["recent_jobs"]
+        ),
+        title="Newest jobs",
+        empty="No jobs yet.",
+    )
+
+
+def _show_balance(body: dict[str, Any]) -> None:
+    facts(
+        {
+            "balance": money(body["balance_halala"]),
+            "held for open jobs": money(body["held_halala"]),
+            "spent": money(body["total_spent_halala"]),
+            "jobs": body["total_jobs"],
+        }
+    )
+
+
+def _show_providers(body: dict[str, Any]) -> None:
+    listing(
+        ["id", "name", "GPU", "VRAM", "status", "reliability", "models", "SAR an hour"],
+        (
+            [
+                one["id"],
+                one["name"],
+                f"{one['gpu_count']} x {cell(one['gpu_model'])}",
+                f"{one['vram_gb']} GB" if one["vram_gb"] else None,
+                one["status"],
+                one["reliability_score"],
+                one["cached_models"],
+                one["price_per_hour_sar"],
+            ]
+            for one in body["providers"]
+        ),
+        empty="No provider is available now.",
+    )

@@ -1,0 +1,293 @@
+"""`dc1 renter submit`, `jobs`, `job`, `output`, `logs`, `cancel` and `retry`."""
+
+import base64
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dc1.cli.bill import Bill
+from dc1.cli.client import Answer, RestClient, path
+from dc1.cli.errors import CommandError, RefusedError
+from dc1.cli.job_request import job_request
+from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
+from dc1.cli.output import console, emit, facts, listing, money, notes, printable
+from dc1.cli.streaming import JobEvent, follow
+
+app = typer.Typer()
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job, by either of its ids.")]
+
+
+@app.command()
+def submit(
+    prompt: Annotated[str | None, typer.Argument(help="What to ask a language model.", show_default=False)] = None,
+    job_type: Annotated[str | None, typer.Option("--type", help="Kind of work.", show_default="llm_inference")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Minutes to prepay.", show_default="1")] = None,
+    max_seconds: Annotated[int | None, typer.Option(help="Run deadline, 60 to 3600.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(help="Model to run.", show_default=False)] = None,
+    provider: Annotated[
+        int | None, typer.Option(help="Only this provider may run the job.", show_default=False)
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="Container image to run, an approved one.", show_default=False)
+    ] = None,
+    command: Annotated[str | None, typer.Option(help="Command to run in the container.", show_default=False)] = None,
+    gpu_type: Annotated[
+        str | None, typer.Option(help="GPU the job needs, for example H100.", show_default=False)
+    ] = None,
+    min_vram_gb: Annotated[float | None, typer.Option(help="VRAM the job needs, in GB.", show_default=False)] = None,
+    priority: Annotated[int | None, typer.Option(help="1 (first) to 3.", show_default="2")] = None,
+    pricing_class: Annotated[
+        str | None, typer.Option(help="priority, standard or economy.", show_default=False)
+    ] = None,
+    params: Annotated[str | None, typer.Option(help="Further parameters, a JSON object.", show_default=False)] = None,
+    body: Annotated[
+        str | None,
+        typer.Option(help="A file with the whole request as JSON, - for stdin; other options win.", show_default=False),
+    ] = None,
+    follow_job: Annotated[
+        bool, typer.Option("--follow", help="Stay, show what the job writes, then its bill.")
+    ] = False,
+    idempotency_key: IdempotencyKey = None,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a job; its price is held in the wallet and settled by the time it used."""
+    request = job_request(
+        body_file=body,
+        params_json=params,
+        prompt=prompt,
+        image=image,
+        command=command,
+        gpu_type=gpu_type,
+        fields={
+            "job_type": job_type,
+            "duration_minutes": minutes,
+            "max_duration_seconds": max_seconds,
+            "model": model,
+            "provider_id": provider,
+            "min_vram_gb": min_vram_gb,
+            "priority": priority,
+            "pricing_class": pricing_class,
+        },
+    )
+    with RestClient(url, renter(key)) as client:
+        answer = client.post("/jobs/submit", request, idempotency_key=idempotency_key)
+        emit(answer, as_json, _show_submitted)
+        if follow_job:
+            _follow_to_the_end(client, answer.body["job_id"], as_json)
+
+
+@app.command()
+def jobs(
+    status: Annotated[
+        str | None, typer.Option(help="Only jobs of this status; in_progress means not ended.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=200)] = 20,
+    offset: Annotated[int, typer.Option(help="How many to pass over, from the newest.", min=0)] = 0,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first."""
+    with RestClient(url, renter(key)) as client:
+        emit(client.get("/jobs", status=status, limit=limit, offset=offset), as_json, _show_jobs)
+
+
+@app.command()
+def job(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show one job and, once it is settled, its bill."""
+    with RestClient(url, renter(key)) as client:
+        emit(client.get(path("jobs", job_id)), as_json, lambda body: _show_job(body["job"]))
+
+
+@app.command()
+def output(
+    job_id: JobId,
+    save: Annotated[
+        Path | None, typer.Option(help="Write the text or the image to this file.", show_default=False)
+    ] = None,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a completed job put out."""
+    with RestClient(url, renter(key)) as client:
+        answer = _output_of(client, job_id)
+    if as_json:
+        print(answer.text)
+    elif answer.status == 202:
+        raise CommandError(
+            f"The job is {answer.body['status']} and has no output yet; `dc1 renter logs {job_id}` follows it."
+        )
+    elif save is not None:
+        save.write_bytes(_content(answer))
+        notes.print(f"Written to {save}.")
+    else:
+        _show_output(answer)
+
+
+@app.command()
+def logs(
+    job_id: JobId,
+    since: Annotated[int, typer.Option(help="Only lines with a greater number.", min=0)] = 0,
+    tokens: Annotated[bool, typer.Option(help="Show generated text as it comes.")] = True,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Follow what a job writes, until it ends; with --json one event a line."""
+    with RestClient(url, renter(key)) as client:
+        events = follow(client, job_id, since=since, tokens=tokens)
+        if as_json:
+            for event in events:
+                print(event.json, flush=True)
+        else:
+            notes.print(f"The job is {write_events(events)}.")
+
+
+@app.command()
+def cancel(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Cancel a job; of a running one, the time used so far is charged."""
+    with RestClient(url, renter(key)) as client:
+        answer = client.post(path("jobs", job_id, "cancel"))
+    emit(
+        answer,
+        as_json,
+        lambda body: facts({"charged": money(body["charged_halala"]), "refunded": money(body["refunded_halala"])}),
+    )
+
+
+@app.command()
+def retry(
+    job_id: JobId,
+    idempotency_key: IdempotencyKey = None,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a failed job anew, with a new quote."""
+    with RestClient(url, renter(key)) as client:
+        answer = client.post(path("jobs", job_id, "retry"), idempotency_key=idempotency_key)
+    emit(answer, as_json, lambda body: _show_submitted({"queued": False, "message": None, "job": body["job"]}))
+
+
+def write_events(events: Iterable[JobEvent]) -> str:
+    """Write log lines and generated text to stdout as they come; return the status the job ended with."""
+    in_text = False
+    status = "unknown"
+    for event in events:
+        if event.kind == "token":
+            text = printable(event.data["text"])
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            in_text = not text.endswith("\n")
+            continue
+        if in_text:
+            print()
+            in_text = False
+        if event.kind == "end":
+            status = event.data["status"]
+        else:
+            console.print(f"[{event.data['level']}] {printable(event.data['line'])}", style="dim")
+    return status
+
+
+def _output_of(client: RestClient, job_id: str) -> Answer:
+    try:
+        return client.get(path("jobs", job_id, "output"))
+    except RefusedError as refusal:
+        if refusal.status != 410:
+            raise
+        body = refusal.body
+        raise CommandError(
+            f"The job is {body['status']}: {body['error']}; {money(body['refunded_halala'])} went back."
+        ) from None
+
+
+def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
+    events = follow(client, job_id, tokens=not as_json)
+    if as_json:
+        for _ in events:
+            pass
+        print(client.get(path("jobs", job_id)).text)
+        return
+    write_events(events)
+    _show_job(client.get(path("jobs", job_id)).body["job"])
+
+
+def _show_submitted(body: dict[str, Any]) -> None:
+    job = body["job"]
+    facts(
+        {
+            "job": job["job_id"],
+            "status": job["status"],
+            "provider": job["provider_id"],
+            "quote": money(job["cost_halala"]),
+            **({"queue position": job["queue_position"]} if body["queued"] else {}),
+            **({"": body["message"]} if body["message"] else {}),
+        }
+    )
+
+
+def _show_jobs(body: dict[str, Any]) -> None:
+    listing(
+        ["job", "type", "status", "submitted", "seconds", "cost"],
+        (
+            [
+                one["job_id"],
+                one["job_type"],
+                one["status"],
+                one["submitted_at"],
+                one["duration_seconds"],
+                money(one["cost_halala"]),
+            ]
+            for one in body["jobs"]
+        ),
+        title=f"{body['total']} jobs",
+        empty="No jobs.",
+    )
+
+
+def _show_job(job: dict[str, Any]) -> None:
+    facts(
+        {
+            "job": job["job_id"],
+            "type": job["job_type"],
+            "model": job["model"],
+            "status": job["status"],
+            "provider": job["provider_id"],
+            "attempt": job["attempt_number"],
+            "submitted": job["submitted_at"],
+            "started": job["started_at"],
+            "ended": job["completed_at"],
+            **({"error": job["error"]} if job["error"] else {}),
+        }
+    )
+    bill = Bill.of(job)
+    if bill is not None:
+        bill.show()
+
+
+def _show_output(answer: Answer) -> None:
+    body = answer.body
+    if body.get("type") == "image":
+        raise CommandError("The output is an image; name a file with --save.")
+    if body.get("type") == "text":
+        print(printable(str(body.get("response") or "")))
+    elif body.get("result") is None:
+        notes.print("The job completed without a result.")
+    else:
+        console.print_json(data=body["result"])
+
+
+def _content(answer: Answer) -> bytes:
+    body = answer.body
+    if body.get("type") == "image":
+        return base64.b64decode(body["image_base64"])
+    text = body["response"] if body.get("type") == "text" else answer.text
+    return str(text).encode()

@@ -1,0 +1,73 @@
+"""Following a job live."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from httpx_sse import EventSource, ServerSentEvent
+
+from dc1.cli.client import ConnectionBrokenError, RestClient, path
+
+_RECONNECTS = 10
+_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """Something a job's log stream said.
+
+    Attributes:
+        kind: `log` for a stored line, `token` for generated text, `end` for the last event.
+        data: the event's JSON object.
+    """
+
+    kind: str
+    data: dict[str, Any]
+
+    @property
+    def json(self) -> str:
+        """The event as one line of JSON."""
+        return json.dumps({"event": self.kind, **self.data}, ensure_ascii=False)
+
+
+def follow(client: RestClient, job_id: str, *, since: int = 0, tokens: bool = False) -> Iterator[JobEvent]:
+    """Yield what the job says until its end.
+
+    A broken connection is opened anew behind the last line seen, so that no line is missed or repeated; generated text that
+    passed in between is not repeated by the server.
+
+    Args:
+        client: a client that may read the job.
+        job_id: row id or public id.
+        since: only lines with a greater number.
+        tokens: whether generated text is wanted as it comes.
+    """
+    query: dict[str, str | int] = {"since": since, **({"tokens": "true"} if tokens else {})}
+    last_id: str | None = None
+    for attempt in range(_RECONNECTS + 1):
+        try:
+            with client.stream(path("jobs", job_id, "logs", "stream"), query=query, last_event_id=last_id) as response:
+                for frame in EventSource(response).iter_sse():
+                    last_id = frame.id or last_id
+                    event = _decode(frame)
+                    if event is None:
+                        continue
+                    yield event
+                    if event.kind == "end":
+                        return
+        except ConnectionBrokenError:
+            if attempt == _RECONNECTS:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+    raise ConnectionBrokenError(f"The log stream of {job_id} keeps ending before the job does.")
+
+
+def _decode(frame: ServerSentEvent) -> JobEvent | None:
+    if not frame.data:
+        return None
+    data = json.loads(frame.data)
+    if not isinstance(data, dict):
+        return None
+    return JobEvent(frame.event if frame.event in {"token", "end"} else "log", data)

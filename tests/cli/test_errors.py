@@ -1,0 +1,103 @@
+import socket
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.cli.scripted_server import Reply, ScriptedServer
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (401, {"error": "Invalid API key"}, "Invalid API key (HTTP 401)."),
+        (
+            402,
+            {
+                "error": "Insufficient balance",
+                "code": "INSUFFICIENT_BALANCE",
+                "balance_halala": 3,
+                "required_halala": 45,
+            },
+            "Insufficient balance (HTTP 402; balance_halala 3; required_halala 45).",
+        ),
+        (
+            400,
+            {"error": "Validation failed", "fields": [{"field": "name", "message": "must have 2 characters"}]},
+            "Validation failed (HTTP 400; name: must have 2 characters).",
+        ),
+        (
+            429,
+            {"error": "Rate limit exceeded", "retryAfterSeconds": 7, "retryAfterMs": 7000},
+            "Rate limit exceeded (HTTP 429; retryAfterSeconds 7).",
+        ),
+    ],
+)
+def test_a_refusal_is_one_sentence(
+    server: ScriptedServer, run: Run, status: int, body: dict[str, Any], sentence: str
+) -> None:
+    server.on("GET /renters/me", Reply(body, status))
+
+    result = run("renter", "me")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", sentence + "\n")
+
+
+def test_json_prints_no_answer_where_there_is_none(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /renters/me", Reply({"error": "Invalid API key"}, 401))
+
+    result = run("renter", "me", "--json")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+def test_nobody_there(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+
+    result = run("renter", "me", DC1_URL=f"http://127.0.0.1:{port}")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Nothing answers at http://127.0.0.1:{port}: start a marketplace with `dc1 up`")
+
+
+@pytest.mark.parametrize("url", ["localhost:8083", "ftp://example.sa", "http://", "http://[::"])
+def test_an_address_that_is_none(run: Run, url: str) -> None:
+    result = run("renter", "me", "--url", url)
+
+    assert result.exit_code == 1
+    assert "is not an address" in result.stderr
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", ""])
+def test_an_answer_of_something_else(server: ScriptedServer, run: Run, body: str) -> None:
+    server.on("GET /renters/me", Reply(body))
+
+    result = run("renter", "me")
+
+    assert result.exit_code == 1
+    assert "without a JSON object" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [
+        (["renter", "me"], "DC1_RENTER_KEY"),
+        (["provider", "me"], "DC1_PROVIDER_KEY"),
+        (["admin", "dashboard"], "DC1_ADMIN_TOKEN"),
+    ],
+)
+def test_a_missing_credential_names_its_variable(
+    server: ScriptedServer, run: Run, command: list[str], variable: str
+) -> None:
+    result = run(*command, **{variable: None})
+
+    assert result.exit_code == 1
+    assert variable in result.stderr
+    assert server.requests == []
+
+
+def test_wrong_use_is_exit_code_2(run: Run) -> None:
+    assert run("renter", "topup", "much").exit_code == 2
+    assert run("admin", "approve", "0").exit_code == 2
+    assert run("renter", "nothing").exit_code == 2

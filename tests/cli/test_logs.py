@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from dc1.cli import streaming
+from tests.cli.conftest import Run
+from tests.cli.scripted_server import Reply, ScriptedServer
+
+PATH = "GET /jobs/1/logs/stream"
+FIRST = 'retry: 2000\n\n: keep-alive\n\nid: 1\ndata: {"type":"log","level":"info","line":"one","line_no":1}\n\n'
+SECOND = 'id: 2\ndata: {"type":"log","level":"info","line":"two","line_no":2}\n\n'
+END = 'id: 2\nevent: end\ndata: {"status":"completed"}\n\n'
+
+
+def sse(*pieces: str) -> Reply:
+    return Reply(list(pieces), media_type="text/event-stream")
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "_PAUSE_SECONDS", 0.0)
+
+
+def test_lines_come_in_order_until_the_end(server: ScriptedServer, run: Run) -> None:
+    server.on(PATH, sse(FIRST, SECOND, END))
+
+    result = run("renter", "logs", "1", "--since", "0")
+
+    assert result.stdout == "[info] one\n[info] two\n"
+    assert result.stderr == "The job is completed.\n"
+
+
+def test_json_is_one_event_a_line(server: ScriptedServer, run: Run) -> None:
+    server.on(PATH, sse(FIRST, END))
+
+    events = [json.loads(line) for line in run("renter", "logs", "1", "--json").stdout.splitlines()]
+
+    assert [event["event"] for event in events] == ["log", "end"]
+    assert events[0]["line"] == "one"
+
+
+def test_a_broken_stream_goes_on_behind_the_last_line(server: ScriptedServer, run: Run) -> None:
+    server.on(PATH, sse(FIRST), sse(SECOND, END))
+
+    result = run("renter", "logs", "1")
+
+    assert result.stdout == "[info] one\n[info] two\n"
+    assert [request.headers.get("last-event-id") for request in server.requests] == [None, "1"]
+
+
+def test_a_stream_that_never_ends_the_job_is_given_up(server: ScriptedServer, run: Run) -> None:
+    server.on(PATH, sse(FIRST))
+
+    result = run("renter", "logs", "1")
+
+    assert result.exit_code == 1
+    assert "keeps ending" in result.stderr
+
+
+def test_a_refused_stream_is_one_sentence(server: ScriptedServer, run: Run) -> None:
+    server.on(PATH, Reply({"error": "Job not found"}, 404))
+
+    result = run("renter", "logs", "1")
+
+    assert (result.exit_code, result.stderr) == (1, "Job not found (HTTP 404).\n")
+
+
+def test_text_and_lines_do_not_share_a_line(server: ScriptedServer, run: Run) -> None:
+    server.on(PATH, sse('event: token\ndata: {"text":"half"}\n\n', FIRST, END))
+
+    assert run("renter", "logs", "1").stdout == "half\n[info] one\n"
