@@ -11,6 +11,8 @@ from dc1.storage.migrate import upgrade
 from dc1.storage.postgres import PostgresBackend
 from dc1.storage.sqlite import SqliteBackend
 
+__all__ = ["Connection", "Database", "normalised"]
+
 T = TypeVar("T")
 
 

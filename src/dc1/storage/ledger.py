@@ -107,28 +107,28 @@ def balance(conn: Connection, account: Account) -> int:
     return conn.execute(query).scalar() or 0
 
 
-def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> dict[Account, int]:
-    """Make all movements or none and return the new balance of every account they touch.
+def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[int]:
+    """Make all movements or none and return their ids, in order.
 
     Raises sqlalchemy.exc.IntegrityError when a movement was made before or a balance would leave its range; callers
     that can tell the user why decide so before they post.
     """
     if not transfers:
-        return {}
+        return []
     running = _apply_deltas(conn, transfers)
-    final = dict(running)
+    movement_ids: list[int] = []
     entries: list[dict[str, Any]] = []
     # Postings say the balance after themselves: walk back to the start, then forward again.
     for transfer in transfers:
         running[transfer.source] += transfer.amount
         running[transfer.target] -= transfer.amount
     for transfer in transfers:
-        movement_id = _insert_movement(conn, transfer, now_ms)
+        movement_ids.append(_insert_movement(conn, transfer, now_ms))
         for account, amount in ((transfer.source, -transfer.amount), (transfer.target, transfer.amount)):
             running[account] += amount
             entries.append(
                 {
-                    "movement_id": movement_id,
+                    "movement_id": movement_ids[-1],
                     "account_kind": account.kind,
                     "owner_id": account.owner_id,
                     "amount_halala": amount,
@@ -136,7 +136,7 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> dict[A
                 }
             )
     conn.execute(_INSERT_POSTING, entries)
-    return final
+    return movement_ids
 
 
 _INSERT_MOVEMENT = insert(movements)

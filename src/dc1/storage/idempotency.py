@@ -1,0 +1,78 @@
+"""Answers kept under an Idempotency-Key, in the same transaction as their effect.
+
+A unit of work that honours a key calls ``begin`` before its effect and ``keep`` after it. Both happen in one
+transaction, so an answer exists exactly if its effect does.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+
+from dc1.domain import errors
+from dc1.storage.rows import Shape
+from dc1.storage.tables import idempotent_answers
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What an answer is kept under: whose call it was, of which route, with which key."""
+
+    account: str
+    route: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer as it was sent, byte for byte."""
+
+    request_hash: str
+    status: int
+    body: bytes
+    expires_at_ms: int
+
+
+_table = idempotent_answers
+_shape = Shape(KeptAnswer, _table)
+
+
+def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
+    """The answer to replay, or None when the call is new; a new call owns the key until its transaction ends.
+
+    Raises IDEMPOTENCY_MISMATCH when the key came with another request before, and IDEMPOTENCY_IN_PROGRESS while
+    another transaction works under it.
+    """
+    if not _own(conn, key):
+        raise errors.idempotency_in_progress()
+    kept = _shape.first(conn.execute(select(*_shape.columns).where(*_is(key))))
+    if kept is None or kept.expires_at_ms <= now_ms:
+        return None
+    if kept.request_hash != request_hash:
+        raise errors.idempotency_mismatch()
+    return kept
+
+
+def keep(conn: Connection, key: Key, answer: KeptAnswer) -> None:
+    """Store the answer to a call that ``begin`` said is new."""
+    conn.execute(delete(_table).where(*_is(key)))
+    named = {"account": key.account, "route": key.route, "key": key.key}
+    conn.execute(insert(_table), named | _shape.values(answer))
+
+
+def purge(conn: Connection, now_ms: int) -> int:
+    """Forget answers that have expired; returns how many."""
+    return conn.execute(delete(_table).where(_table.c.expires_at_ms <= now_ms)).rowcount
+
+
+def _own(conn: Connection, key: Key) -> bool:
+    """Take the key for this transaction; SQLite has one writer, so there it is always ours."""
+    if conn.dialect.name == "sqlite":
+        return True
+    digest = hashlib.sha256("\n".join((key.account, key.route, key.key)).encode()).digest()
+    number = int.from_bytes(digest[:8], "big", signed=True)
+    return bool(conn.execute(select(func.pg_try_advisory_xact_lock(number))).scalar_one())
+
+
+def _is(key: Key) -> tuple[ColumnElement[bool], ...]:
+    return (_table.c.account == key.account, _table.c.route == key.route, _table.c.key == key.key)

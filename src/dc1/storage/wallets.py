@@ -1,0 +1,126 @@
+"""Money that enters and leaves a renter's wallet outside of jobs, and the list of all that ever did."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, func, select
+
+from dc1.domain import errors
+from dc1.domain.money import MAX_BALANCE_HALALA
+from dc1.storage import ledger, renters, totals
+from dc1.storage.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.rows import Page, Shape
+from dc1.storage.tables import jobs, movements, postings
+
+
+class Direction(StrEnum):
+    """Whether an entry raised or lowered the balance."""
+
+    CREDIT = "credit"
+    DEBIT = "debit"
+
+
+@dataclass(frozen=True, slots=True)
+class WalletEntry:
+    """One posting on a wallet; ``amount_halala`` is negative for a debit, ``job_id`` public."""
+
+    id: int
+    kind: str
+    amount_halala: int
+    balance_after_halala: int
+    job_id: str | None
+    note: str | None
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalletChange:
+    """A change that was made: the movement's id, and the balance before and after it."""
+
+    movement_id: int
+    previous_balance: int
+    new_balance: int
+
+
+_shape = Shape(
+    WalletEntry,
+    postings,
+    id=movements.c.id,
+    kind=movements.c.kind,
+    job_id=jobs.c.job_id,
+    note=movements.c.note,
+    created_at_ms=movements.c.created_at_ms,
+)
+
+
+def top_up(conn: Connection, renter_id: int, amount_halala: int, ref: str, now_ms: int) -> WalletChange:
+    """Pay ``amount_halala`` (> 0) in; ``ref`` is unique among top-ups.
+
+    Raises renter_not_found, and balance_limit_exceeded above 2 000 000 000.
+    """
+    source = ledger.system(AccountKind.EXTERNAL, renter_id)
+    return _change(conn, renter_id, amount_halala, MovementKind.TOPUP, ref, source, None, now_ms)
+
+
+def credit(conn: Connection, renter_id: int, amount_halala: int, ref: str, reason: str, now_ms: int) -> WalletChange:
+    """Give ``amount_halala`` (> 0) by an admin; ``ref`` is unique among credits. Raises as top_up."""
+    source = ledger.system(AccountKind.ADJUSTMENT, renter_id)
+    return _change(conn, renter_id, amount_halala, MovementKind.ADMIN_CREDIT, ref, source, reason, now_ms)
+
+
+def adjust(
+    conn: Connection, renter_id: int, amount_halala: int, ref: str, reason: str | None, now_ms: int
+) -> WalletChange:
+    """Raise or lower a balance by an admin; ``ref`` is unique among adjustments.
+
+    Raises as top_up, and balance_below_zero when the wallet holds less than is taken.
+    """
+    source = ledger.system(AccountKind.ADJUSTMENT, renter_id)
+    return _change(conn, renter_id, amount_halala, MovementKind.ADMIN_ADJUSTMENT, ref, source, reason, now_ms)
+
+
+def _change(
+    conn: Connection,
+    renter_id: int,
+    amount: int,
+    kind: MovementKind,
+    ref: str,
+    system_account: ledger.Account,
+    note: str | None,
+    now_ms: int,
+) -> WalletChange:
+    renter = renters.lock(conn, renter_id)
+    if renter is None:
+        raise errors.renter_not_found()
+    before = renter.balance_halala
+    if before + amount > MAX_BALANCE_HALALA:
+        raise errors.balance_limit_exceeded()
+    if before + amount < 0:
+        raise errors.balance_below_zero()
+    if amount == 0:
+        return WalletChange(movement_id=0, previous_balance=before, new_balance=before)
+    ends = (system_account, ledger.wallet(renter_id))
+    source, target = ends if amount > 0 else reversed(ends)
+    (movement_id,) = ledger.post(conn, [Transfer(kind, ref, abs(amount), source, target, note=note)], now_ms)
+    totals.add(conn, renter_id, wallets_halala=amount)
+    return WalletChange(movement_id, previous_balance=before, new_balance=before + amount)
+
+
+def entries(
+    conn: Connection, renter_id: int, *, limit: int, offset: int = 0, direction: Direction | None = None
+) -> Page[WalletEntry]:
+    """Everything that changed the wallet, newest first."""
+    matches = [postings.c.account_kind == AccountKind.WALLET, postings.c.owner_id == renter_id]
+    if direction is not None:
+        matches.append(postings.c.amount_halala > 0 if direction is Direction.CREDIT else postings.c.amount_halala < 0)
+    query = (
+        select(*_shape.columns)
+        .join(movements, movements.c.id == postings.c.movement_id)
+        .outerjoin(jobs, jobs.c.id == movements.c.job_id)
+        .where(*matches)
+        .order_by(postings.c.movement_id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    total = conn.execute(select(func.count()).select_from(postings).where(*matches)).scalar_one()
+    return Page(_shape.all(conn.execute(query)), total)
