@@ -18,7 +18,7 @@ help: ## list the targets
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "dc1 needs Python 3.11 or newer on PATH (or: make PYTHON=/path/to/python3.12)."; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)."; exit 1; }
 
 $(VENV)/.runtime: requirements/runtime.txt requirements/model.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what dc1 runs on (a minute or two, once) …"
