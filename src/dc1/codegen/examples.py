@@ -18,6 +18,6 @@ def examples(method: Node, part: str) -> dict[str, Any]:
     found = {}
     for example in method.option("dcp.v1.examples", ()):
         if example.get(part):
-            slug = re.sub(r"\W+", "-", example["name"]).strip("-").lower()
+            slug = re.sub(r"[^\w']+", "-", example["name"]).replace("'", "").strip("-").lower()
             found[slug] = {"summary": example["name"], "value": json.loads(example[part])}
     return found

@@ -95,7 +95,7 @@ class _Writer:
         return _filled(
             tags=[service.short_name],
             operationId=method.short_name + suffix,
-            summary=_first_sentence(method.comment),
+            summary=_summary(method.comment),
             description="\n\n".join(filter(None, [method.comment, credentials_note(access), _limit_note(method)])),
             parameters=self._parameters(method, request, binding, in_path),
             requestBody=body,
@@ -140,7 +140,8 @@ class _Writer:
         schema = self.schemas.field(field)
         description = schema.pop("description", "")
         required = place == "path" or bool(rules(field).get("required"))
-        return _filled(name=field.short_name, description=description, required=required, schema=schema) | {"in": place}
+        head = {"name": field.short_name, "in": place}
+        return head | _filled(description=description, required=required, schema=schema)
 
 
 def _field(message: Node, name: str) -> Node:
@@ -150,8 +151,8 @@ def _field(message: Node, name: str) -> Node:
     raise LookupError(f"a route names the field {name}, which {message.name} does not have")
 
 
-def _first_sentence(comment: str) -> str:
-    return re.split(r"(?<=[.!?])\s", comment, maxsplit=1)[0].rstrip(".")
+def _summary(comment: str) -> str:
+    return re.split(r"(?<=[.!?])\s|: ", comment, maxsplit=1)[0].rstrip(".")
 
 
 def _limit_note(method: Node) -> str:
