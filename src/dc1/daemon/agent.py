@@ -1,0 +1,114 @@
+"""The provider's daemon as a whole."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any
+
+import structlog
+
+from dc1.daemon.assignments import Assignments
+from dc1.daemon.config import DaemonConfig
+from dc1.daemon.connection import Connection
+from dc1.daemon.reporter import Reporter, Telemetry
+from dc1.daemon.roster import Roster
+from dc1.daemon.runners.base import Runner
+
+RECEIPT_SECONDS = 5.0
+"""How long a daemon that ends waits for the receipts of its last outcomes."""
+
+CLOSE_SECONDS = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+class Agent:
+    """Offers a machine to the market until it is told to stop."""
+
+    def __init__(self, config: DaemonConfig, runners: Sequence[Runner], telemetry: Telemetry) -> None:
+        """The runners are closed when `run` ends."""
+        self._config = config
+        self._roster = Roster(runners)
+        self._assignments = Assignments(self._roster)
+        self._reporter = Reporter(telemetry, self._roster, self._assignments)
+        self._connection = Connection(config, self._assignments, self._reporter, self._roster)
+        self._drain_wanted = asyncio.Event()
+        self._stop_wanted = asyncio.Event()
+
+    @property
+    def instance_id(self) -> str:
+        """The random id by which the server knows this process."""
+        return self._connection.instance_id
+
+    def drain(self) -> None:
+        """Take no more work, finish what runs, then end. A second call ends at once."""
+        if self._drain_wanted.is_set():
+            self._stop_wanted.set()
+        self._drain_wanted.set()
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT, which drain. Raises DaemonError when the server wants this daemon no more."""
+        with self._signals():
+            try:
+                await self._serve()
+            finally:
+                await self._assignments.aclose()
+                await self._reporter.aclose()
+                await self._roster.aclose()
+
+    async def _serve(self) -> None:
+        connection: asyncio.Task[Any] = asyncio.create_task(self._connect())
+        others: tuple[Coroutine[Any, Any, Any], ...] = (self._probe(), self._until_drained(), self._stop_wanted.wait())
+        tasks = {connection, *(asyncio.create_task(other) for other in others)}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            self._connection.close()
+            await asyncio.wait({connection}, timeout=CLOSE_SECONDS)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _connect(self) -> None:
+        await self._roster.reap()
+        await self._roster.probe()
+        await self._connection.run()
+
+    async def _probe(self) -> None:
+        while True:
+            await self._roster.stale(self._config.probe_interval_seconds)
+            if await self._roster.probe():
+                self._connection.beat_now()
+
+    async def _until_drained(self) -> None:
+        """Wait for the wish to end, then until no lease is left or time is up."""
+        await self._drain_wanted.wait()
+        leases = len(self._assignments.leases)
+        log.info("draining", leases=leases, grace_seconds=self._config.drain_grace_seconds)
+        self._assignments.draining = True
+        self._connection.beat_now()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._config.drain_grace_seconds):
+                await self._assignments.idle.wait()
+        self._assignments.give_up()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RECEIPT_SECONDS):
+                await self._assignments.idle.wait()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        caught = (signal.SIGTERM, signal.SIGINT)
+        # Windows has no signal handlers on its event loop; Ctrl-C ends the daemon there without draining.
+        with contextlib.suppress(NotImplementedError):
+            for number in caught:
+                loop.add_signal_handler(number, self.drain)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(NotImplementedError):
+                for number in caught:
+                    loop.remove_signal_handler(number)

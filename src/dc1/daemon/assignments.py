@@ -1,0 +1,134 @@
+"""What the server asks of the daemon, carried out: offers judged, runs started and stopped, receipts noted."""
+
+import asyncio
+import time
+
+import structlog
+
+from dc1.daemon import messages
+from dc1.daemon.leases import Ended, Lease, LeaseState, LeaseTable
+from dc1.daemon.roster import Roster
+from dc1.daemon.runners.base import RunFailed, Runner
+from dc1.daemon.runners.container_options import gpu_count
+from dc1.daemon.runs import Runs
+from dc1.domain.container_spec import approve_images
+from dc1.domain.errors import ApiError
+from dc1.domain.jobs import ErrorCategory
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1 import report_pb2
+
+log = structlog.get_logger(__name__)
+
+
+class Assignments:
+    """The daemon's leases and the rules by which it takes, runs and gives them up.
+
+    Every request may come again: the answer is the same and nothing is done twice.
+    """
+
+    def __init__(self, roster: Roster) -> None:
+        self.leases = LeaseTable()
+        self.slots = 1
+        self.draining = False
+        self.changed = asyncio.Event()
+        """Set whenever there may be something new to tell the server."""
+        self.idle = asyncio.Event()
+        """Set while no lease is held."""
+        self.idle.set()
+        self._roster = roster
+        self._runs = Runs(changed=self.changed.set, doubted=roster.look_again)
+        self._runners: dict[Lease, Runner] = {}
+
+    def offer(self, assignment: report_pb2.Assignment) -> str | None:
+        """Take a job, or return the reason why not."""
+        job_id, attempt = assignment.job_id, assignment.attempt_number
+        held = self.leases.of_job(job_id)
+        if held is not None and held.attempt >= attempt:
+            return None if held.attempt == attempt else f"attempt {held.attempt} is held here"
+        if held is not None:
+            self._drop(held, "superseded")
+        refusal = self._take(assignment)
+        log.info("offer", job_id=job_id, attempt=attempt, job_type=assignment.job_type, declined=refusal)
+        return refusal
+
+    def start(self, start: pb.Start) -> None:
+        """Begin an accepted lease's work."""
+        lease = self._find(start.lease)
+        if lease is None:
+            # The next beat does not list it, from which the server sees that nobody works on it.
+            log.warning("start of unknown lease", job_id=start.lease.job_id, attempt=start.lease.attempt_number)
+        elif lease.state is LeaseState.ACCEPTED:
+            lease.state = LeaseState.RUNNING
+            log.info("run started", job_id=lease.job_id, attempt=lease.attempt, seconds_left=start.seconds_left)
+            self._runs.start(lease, self._runners[lease], start.seconds_left)
+
+    def stop(self, stop: pb.Stop) -> None:
+        """Stop a lease's work and forget it."""
+        lease = self._find(stop.lease)
+        if lease is not None:
+            self._drop(lease, pb.StopReason.Name(stop.reason).removeprefix("STOP_REASON_").lower())
+
+    def log_receipt(self, receipt: pb.LogReceipt) -> None:
+        """Forget log lines that are stored."""
+        lease = self._find(receipt.lease)
+        if lease is not None:
+            lease.logs.receipt(receipt.sequence, time.monotonic())
+            self.changed.set()
+
+    def outcome_receipt(self, receipt: pb.OutcomeReceipt) -> None:
+        """Forget a lease whose end is settled."""
+        lease = self._find(receipt.lease)
+        if lease is not None:
+            verdict = pb.OutcomeVerdict.Name(receipt.verdict).removeprefix("OUTCOME_VERDICT_").lower()
+            earned = receipt.provider_earned_halala
+            self._drop(lease, verdict, earned_halala=earned)
+
+    def give_up(self) -> None:
+        """Stop what still runs, as a failure that another provider may do better with."""
+        for lease in self.leases:
+            if lease.state is LeaseState.ACCEPTED:
+                self._drop(lease, "the daemon stops")
+            elif lease.state is LeaseState.RUNNING:
+                self._runs.stop(lease)
+                failure = RunFailed(ErrorCategory.EXECUTION, "the provider's daemon was stopped", transient=True)
+                lease.finish(Ended(failure, seconds=0.0), time.monotonic())
+        self.changed.set()
+
+    async def aclose(self) -> None:
+        """Stop all work at once."""
+        await self._runs.aclose()
+
+    def _take(self, assignment: report_pb2.Assignment) -> str | None:
+        """Hold a lease on new work, or return the reason why not."""
+        if self.draining:
+            return "the daemon is draining"
+        try:
+            work = messages.work_of(assignment)
+        except ValueError as error:
+            return str(error)
+        runner = self._roster.runner_for(work.job_type, work.model)
+        if isinstance(runner, str):
+            return runner
+        if self.leases.slots_used + gpu_count(work) > self.slots:
+            return f"{self.leases.slots_used} of {self.slots} slots are taken"
+        try:
+            approve_images(work.container_spec, work.params, self._roster.approved_images)
+        except ApiError as refusal:
+            return refusal.message
+        lease = Lease(work, gpu_count(work))
+        self.leases.hold(lease)
+        self._runners[lease] = runner
+        self.idle.clear()
+        return None
+
+    def _find(self, ref: pb.LeaseRef) -> Lease | None:
+        return self.leases.find(ref.job_id, ref.attempt_number)
+
+    def _drop(self, lease: Lease, why: str, **facts: int) -> None:
+        self._runs.stop(lease)
+        self._runners.pop(lease, None)
+        self.leases.forget(lease)
+        if not self.leases:
+            self.idle.set()
+        log.info("lease ended", job_id=lease.job_id, attempt=lease.attempt, why=why, **facts)
+        self.changed.set()

@@ -1,0 +1,132 @@
+"""The daemon's connection: one stream after the other, until it is closed or refused."""
+
+import asyncio
+import random
+import uuid
+
+import grpc
+import structlog
+from grpc import aio
+
+from dc1.daemon.assignments import Assignments
+from dc1.daemon.backoff import Backoff
+from dc1.daemon.config import DaemonConfig
+from dc1.daemon.errors import AccessDeniedError, DaemonError, ReplacedError
+from dc1.daemon.notices import Notices
+from dc1.daemon.reporter import Reporter
+from dc1.daemon.roster import Roster
+from dc1.daemon.stream import Stream, StreamEnd
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1 import provider_service_pb2_grpc as provider_service
+
+NOT_APPROVED = "Provider is not approved yet"
+MAX_MESSAGE_BYTES = 12 * 1024 * 1024
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # Waiting between attempts is Backoff's; grpc would share its own, slower one between channels.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """Keeps a stream open. Leases live on while there is none."""
+
+    def __init__(
+        self,
+        config: DaemonConfig,
+        assignments: Assignments,
+        reporter: Reporter,
+        roster: Roster,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.instance_id = uuid.uuid4().hex
+        self._config = config
+        self._assignments = assignments
+        self._reporter = reporter
+        self._roster = roster
+        self._backoff = backoff or Backoff()
+        self._notices = Notices()
+        self._stream: Stream | None = None
+        self._closing = asyncio.Event()
+        self._last_end: StreamEnd | None = None
+
+    async def run(self) -> None:
+        """Connect, and connect again, until `close`. Raises DaemonError when the server wants this daemon no more."""
+        credentials = _credentials(self._config)
+        while not self._closing.is_set():
+            stream = Stream(
+                self.instance_id,
+                self._assignments,
+                self._reporter,
+                self._roster,
+                self._notices,
+                self._config.beat_interval_seconds,
+            )
+            self._stream = stream
+            async with self._channel(credentials) as channel:
+                end = await stream.run(provider_service.ProviderServiceStub(channel), self._config.key)
+            self._stream = None
+            if stream.welcomed:
+                self._backoff.reset()
+                self._last_end = None
+            if not self._closing.is_set():
+                await self._pause(self._seconds_after(end))
+
+    def beat_now(self) -> None:
+        """Tell the server the present state at once, if a stream is open."""
+        if self._stream is not None:
+            self._stream.beat_now()
+
+    def close(self) -> None:
+        """End the stream in order, and `run` with it."""
+        self._closing.set()
+        if self._stream is not None:
+            self._stream.finish()
+
+    def _channel(self, credentials: grpc.ChannelCredentials | None) -> aio.Channel:
+        if credentials is None:
+            return aio.insecure_channel(self._config.server, options=_OPTIONS)
+        return aio.secure_channel(self._config.server, credentials, options=_OPTIONS)
+
+    def _seconds_after(self, end: StreamEnd) -> float:
+        """Return how long to wait after a stream has ended. Raises DaemonError when there shall be no other."""
+        if end.reconnect == pb.RECONNECT_REASON_REPLACED:
+            raise ReplacedError("Another daemon has connected with this provider's key; this one has stopped.")
+        if end.reconnect == pb.RECONNECT_REASON_ACCESS_REVOKED:
+            raise AccessDeniedError("The server has revoked this provider's access.")
+        if end.code is grpc.StatusCode.UNAUTHENTICATED:
+            raise AccessDeniedError(f"The server refused the provider key: {end.details}.")
+        if end.code is grpc.StatusCode.PERMISSION_DENIED:
+            if end.details != NOT_APPROVED:
+                raise AccessDeniedError(f"The server refused this provider: {end.details}.")
+            self._say("waiting for approval by an admin", end)
+            return self._config.approval_poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311 -- no secret
+        self._say("not connected", end)
+        return self._backoff.next()
+
+    def _say(self, event: str, end: StreamEnd) -> None:
+        """Log the end of a stream, but not every failed attempt of an outage."""
+        if end != self._last_end:
+            log.warning(event, server=self._config.server, status=end.code and end.code.name, details=end.details)
+        self._last_end = end
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+
+
+def _credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:
+    if not config.tls:
+        return None
+    try:
+        roots = config.ca_file.read_bytes() if config.ca_file is not None else None
+    except OSError as error:
+        raise DaemonError(f"The CA file cannot be read: {error}.") from error
+    return grpc.ssl_channel_credentials(root_certificates=roots)

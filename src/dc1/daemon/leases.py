@@ -1,0 +1,230 @@
+"""The leases a daemon holds, and what the server has not been told of them yet."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dc1.daemon.logs import LogBatch, LogBuffer
+from dc1.daemon.runners.base import Level, Result, RunFailed, Work
+from dc1.domain.jobs import Phase
+
+TOKEN_SPACING_SECONDS = 0.03
+"""Least time between two batches of tokens."""
+
+MAX_TOKEN_CHARS = 200_000
+"""Generated text kept for a server that cannot be reached; the oldest goes first, for the result has it all."""
+
+
+class LeaseState(StrEnum):
+    """How far the daemon is with a lease."""
+
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEntered:
+    """The run entered a phase."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Generated text and how many tokens it is."""
+
+    text: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the run ended, and the seconds it took by the daemon's clock."""
+
+    end: Result | RunFailed
+    seconds: float
+
+
+Output = PhaseEntered | LogBatch | Tokens | Ended
+"""What the server is told of a run."""
+
+
+class TokenBuffer:
+    """Generated text that was not sent yet."""
+
+    def __init__(self, max_chars: int = MAX_TOKEN_CHARS) -> None:
+        self._max_chars = max_chars
+        self._pieces: deque[str] = deque()
+        self._chars = 0
+        self._opened_at = 0.0
+        self._taken_at = float("-inf")
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def append(self, text: str, now: float) -> None:
+        """Add a token."""
+        if not self._pieces:
+            self._opened_at = now
+        self._pieces.append(text)
+        self._chars += len(text)
+        while self._chars > self._max_chars:
+            self._chars -= len(self._pieces.popleft())
+
+    def due_at(self) -> float | None:
+        """Return when the text may be sent; None without any."""
+        return max(self._opened_at, self._taken_at + TOKEN_SPACING_SECONDS) if self._pieces else None
+
+    def take(self, now: float) -> Tokens:
+        """Return the text and forget it."""
+        tokens = Tokens("".join(self._pieces), len(self._pieces))
+        self._pieces.clear()
+        self._chars = 0
+        self._taken_at = now
+        return tokens
+
+
+class Lease:
+    """One attempt at one job. Times are seconds of any monotonic clock."""
+
+    def __init__(self, work: Work, slots: int = 1) -> None:
+        """`slots` is how many of the provider's slots it occupies."""
+        self.work = work
+        self.slots = slots
+        self.state = LeaseState.ACCEPTED
+        self.logs = LogBuffer()
+        self.tokens = TokenBuffer()
+        self._phase: Phase | None = None
+        self._phase_at: float | None = None
+        self._ended: Ended | None = None
+        self._ended_at = 0.0
+        self._ended_sent_at: float | None = None
+
+    @property
+    def job_id(self) -> str:
+        """Public id of the job."""
+        return self.work.job_id
+
+    @property
+    def attempt(self) -> int:
+        """Number of the attempt."""
+        return self.work.attempt
+
+    def log(self, level: Level, message: str, now: float) -> None:
+        """Take a log line of the run."""
+        if self.state is LeaseState.RUNNING:
+            self.logs.append(level, message, now)
+
+    def token(self, text: str, now: float) -> None:
+        """Take generated text of the run."""
+        if self.state is LeaseState.RUNNING:
+            self.tokens.append(text, now)
+
+    def enter(self, phase: Phase, now: float) -> None:
+        """Note the run's phase. Only the present one is ever told."""
+        if self.state is LeaseState.RUNNING and phase is not self._phase:
+            self._phase, self._phase_at = phase, now
+
+    def finish(self, ended: Ended, now: float) -> None:
+        """Note the run's end. It is told after all else, again and again until its receipt."""
+        self.state = LeaseState.ENDED
+        self._ended, self._ended_at = ended, now
+        self.logs.close()
+
+    def due_at(self) -> float | None:
+        """Return when something may be told; None while there is nothing to tell."""
+        if self._ended is not None:
+            return self._ended_at if self._unsent else None
+        times = (self._phase_at, self.logs.due_at(), self.tokens.due_at())
+        return min((time for time in times if time is not None), default=None)
+
+    def take(self, now: float) -> Output | None:
+        """Return the next thing to tell, if one is due."""
+        ended = self._ended is not None
+        if self._phase is not None and self._phase_at is not None:
+            self._phase_at = None
+            return PhaseEntered(self._phase)
+        if (due := self.logs.due_at()) is not None and (ended or due <= now):
+            return self.logs.take(now)
+        if (due := self.tokens.due_at()) is not None and (ended or due <= now):
+            return self.tokens.take(now)
+        if self._ended is not None and self._ended_sent_at is None:
+            self._ended_sent_at = now
+            return self._ended
+        return None
+
+    def resend(self, before: float = float("inf")) -> None:
+        """Make due again what was sent before that time and has no receipt."""
+        self.logs.resend(before)
+        if self._ended_sent_at is not None and self._ended_sent_at < before:
+            self._ended_sent_at = None
+
+    def reattach(self, now: float) -> None:
+        """Make due again all that a lost connection may have swallowed."""
+        self.resend()
+        if self._phase is not None:
+            self._phase_at = now
+
+    @property
+    def _unsent(self) -> bool:
+        return self._ended_sent_at is None or self.logs.unsent or bool(self.tokens) or self._phase_at is not None
+
+
+class LeaseTable:
+    """Every lease held; at most one attempt at a job."""
+
+    def __init__(self) -> None:
+        self._leases: dict[str, Lease] = {}
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def __iter__(self) -> Iterator[Lease]:
+        return iter(tuple(self._leases.values()))
+
+    def of_job(self, job_id: str) -> Lease | None:
+        """Return the lease on a job, whatever its attempt."""
+        return self._leases.get(job_id)
+
+    def find(self, job_id: str, attempt: int) -> Lease | None:
+        """Return the lease on just that attempt."""
+        lease = self._leases.get(job_id)
+        return lease if lease is not None and lease.attempt == attempt else None
+
+    def hold(self, lease: Lease) -> None:
+        """Add a lease, in place of any other on the same job."""
+        self._leases[lease.job_id] = lease
+
+    def forget(self, lease: Lease) -> None:
+        """Remove a lease; one that is not held is left alone."""
+        if self._leases.get(lease.job_id) is lease:
+            del self._leases[lease.job_id]
+
+    @property
+    def slots_used(self) -> int:
+        """Slots of the leases whose work has not ended."""
+        return sum(lease.slots for lease in self if lease.state is not LeaseState.ENDED)
+
+    def due_at(self) -> float | None:
+        """Return when something may be told; None while there is nothing to tell."""
+        return min((due for lease in self if (due := lease.due_at()) is not None), default=None)
+
+    def take(self, now: float) -> tuple[Lease, Output] | None:
+        """Return the next thing to tell, of the lease that waits longest; None when nothing is due."""
+        waiting = [(due, lease) for lease in self if (due := lease.due_at()) is not None and due <= now]
+        for _, lease in sorted(waiting, key=lambda entry: entry[0]):
+            if (output := lease.take(now)) is not None:
+                return lease, output
+        return None
+
+    def resend(self, before: float) -> None:
+        """Make due again what was sent before that time and has no receipt."""
+        for lease in self:
+            lease.resend(before)
+
+    def reattach(self, now: float) -> None:
+        """Make due again all that a lost connection may have swallowed."""
+        for lease in self:
+            lease.reattach(now)

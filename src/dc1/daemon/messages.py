@@ -1,0 +1,134 @@
+"""Protocol messages from and to the daemon's own terms."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from google.protobuf import json_format, struct_pb2
+
+from dc1.daemon.leases import Ended, Lease, LeaseState, Output, PhaseEntered, Tokens
+from dc1.daemon.logs import LogBatch
+from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, Result, RunFailed, Work
+from dc1.domain.jobs import ErrorCategory, JobType
+from dc1.domain.json_types import JsonObject, JsonValue, compact, with_integers
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1 import report_pb2
+
+MAX_ERROR_CHARS = 4_000
+
+_PHASES: Mapping[LeaseState, pb.LeasePhase.ValueType] = {
+    LeaseState.ACCEPTED: pb.LEASE_PHASE_ACCEPTED,
+    LeaseState.RUNNING: pb.LEASE_PHASE_RUNNING,
+    LeaseState.ENDED: pb.LEASE_PHASE_ENDED,
+}
+_LEVELS: Mapping[Level, pb.LogLevel.ValueType] = {
+    "debug": pb.LOG_LEVEL_DEBUG,
+    "info": pb.LOG_LEVEL_INFO,
+    "warn": pb.LOG_LEVEL_WARN,
+    "error": pb.LOG_LEVEL_ERROR,
+}
+
+
+def work_of(assignment: report_pb2.Assignment) -> Work:
+    """Read an assignment. Raises ValueError for a kind of work this version does not know."""
+    model = _plain(assignment.model)
+    return Work(
+        job_id=assignment.job_id,
+        attempt=assignment.attempt_number,
+        job_type=JobType(assignment.job_type),
+        deadline=float(assignment.max_duration_seconds),
+        model=model if isinstance(model, str) and model else None,
+        params=_object(assignment.params),
+        task_spec=_plain(assignment.task_spec),
+        env=dict(assignment.env_vars),
+        container_spec=_object(struct_pb2.Value(struct_value=assignment.container_spec)),
+        gpu_requirements=_object(assignment.gpu_requirements),
+        max_duration_seconds=assignment.max_duration_seconds,
+    )
+
+
+def ref(job_id: str, attempt: int) -> pb.LeaseRef:
+    """Name an attempt."""
+    return pb.LeaseRef(job_id=job_id, attempt_number=attempt)
+
+
+def held(leases: Iterable[Lease]) -> list[pb.HeldLease]:
+    """List leases as a beat does."""
+    return [pb.HeldLease(lease=ref(lease.job_id, lease.attempt), phase=_PHASES[lease.state]) for lease in leases]
+
+
+def accept(job_id: str, attempt: int) -> pb.ConnectRequest:
+    """Take an offer."""
+    return pb.ConnectRequest(accept=pb.Accept(lease=ref(job_id, attempt)))
+
+
+def decline(job_id: str, attempt: int, reason: str) -> pb.ConnectRequest:
+    """Refuse an offer."""
+    return pb.ConnectRequest(decline=pb.Decline(lease=ref(job_id, attempt), reason=_text(reason)))
+
+
+def told(lease: Lease, output: Output) -> pb.ConnectRequest:
+    """Write what a run has to tell."""
+    of = ref(lease.job_id, lease.attempt)
+    match output:
+        case PhaseEntered(phase):
+            return pb.ConnectRequest(progress=pb.Progress(lease=of, phase=phase))
+        case LogBatch(sequence, lines):
+            records = [pb.LogRecord(level=_LEVELS[line.level], message=_text(line.message)) for line in lines]
+            return pb.ConnectRequest(logs=pb.LogBatch(lease=of, sequence=sequence, lines=records))
+        case Tokens(text, count):
+            return pb.ConnectRequest(tokens=pb.TokenBatch(lease=of, text=_text(text), count=count))
+        case Ended():
+            return pb.ConnectRequest(outcome=_outcome(of, output))
+
+
+def value(json_value: JsonValue) -> struct_pb2.Value:
+    """Write JSON as a protobuf value. Raises ValueError for what JSON cannot say, such as NaN."""
+    try:
+        return json_format.Parse(json.dumps(json_value, allow_nan=False), struct_pb2.Value())
+    except json_format.ParseError as error:
+        raise ValueError(str(error)) from error
+
+
+def checked(result: Result) -> Result:
+    """Return a result that can be sent. Raises RunFailed for one that is too large or no JSON."""
+    try:
+        size = len(compact(result.payload).encode())
+        value(result.payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RunFailed(ErrorCategory.EXECUTION, f"the result is not JSON: {error}") from error
+    if size > MAX_RESULT_BYTES:
+        raise RunFailed(ErrorCategory.EXECUTION, f"the result is larger than {MAX_RESULT_BYTES} bytes")
+    return result
+
+
+def _outcome(of: pb.LeaseRef, ended: Ended) -> pb.Outcome:
+    end = ended.end
+    outcome = pb.Outcome(lease=of, gpu_seconds=ended.seconds, exit_code=end.exit_code)
+    if isinstance(end, RunFailed):
+        outcome.failure.error = _text(end.message[:MAX_ERROR_CHARS])
+        outcome.failure.category = end.category
+        outcome.failure.transient = end.transient
+        return outcome
+    outcome.result.CopyFrom(value(end.payload))
+    for name, count in (("prompt_tokens", end.prompt_tokens), ("completion_tokens", end.completion_tokens)):
+        if count is not None:
+            setattr(outcome, name, count)
+    return outcome
+
+
+def _plain(sent: struct_pb2.Value) -> JsonValue:
+    """Return the JSON of a value; null for one that was not set."""
+    if sent.WhichOneof("kind") is None:
+        return None
+    parsed: JsonValue = json_format.MessageToDict(sent)
+    return with_integers(parsed)
+
+
+def _object(sent: struct_pb2.Value) -> JsonObject:
+    parsed = _plain(sent)
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _text(text: str) -> str:
+    """Return text that UTF-8 can write: a program may print halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,30 @@
+"""What the server tells the person behind the daemon, said when it changes and not with every beat."""
+
+import structlog
+
+from dc1.domain.versions import is_older
+from dcp.v1 import daemon_stream_pb2 as pb
+
+log = structlog.get_logger(__name__)
+
+
+class Notices:
+    """Remembers what was said last."""
+
+    def __init__(self) -> None:
+        self._paused = False
+        self._preload = ""
+        self._outdated_for = ""
+
+    def show(self, desired: pb.Desired, version: str | None) -> None:
+        """Log what is new in a desired state, for a daemon of that version."""
+        if desired.paused != self._paused:
+            self._paused = desired.paused
+            log.info("paused: no new work is offered" if desired.paused else "resumed")
+        if desired.preload_model != self._preload:
+            self._preload = desired.preload_model
+            if self._preload:
+                log.info("the server asks for a model to be fetched", model=self._preload)
+        if is_older(version, desired.min_version) and desired.min_version != self._outdated_for:
+            self._outdated_for = desired.min_version
+            log.warning("this daemon is out of date", version=version, needed=desired.min_version)

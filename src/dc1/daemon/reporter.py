@@ -1,0 +1,76 @@
+"""The daemon's whole present state, as every beat carries it."""
+
+import asyncio
+import socket
+from typing import Protocol
+
+import structlog
+
+from dc1.daemon import messages
+from dc1.daemon.assignments import Assignments
+from dc1.daemon.roster import Roster
+from dc1.domain.json_types import JsonObject
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1 import report_pb2
+
+MAX_MODELS = 500
+SAMPLE_SECONDS = 2.0
+"""A beat does not wait longer for telemetry; it then repeats the last sample."""
+
+log = structlog.get_logger(__name__)
+
+
+class Telemetry(Protocol):
+    """Measures the machine."""
+
+    async def sample(self) -> JsonObject:
+        """Return the `gpu_status` object of a heartbeat. Never raises."""
+        ...
+
+
+class Reporter:
+    """Puts telemetry, runners and leases together."""
+
+    def __init__(self, telemetry: Telemetry, roster: Roster, assignments: Assignments) -> None:
+        self._telemetry = telemetry
+        self._roster = roster
+        self._assignments = assignments
+        self._gpu_status: JsonObject = {}
+        self._sampling: asyncio.Task[JsonObject] | None = None
+
+    async def refresh(self) -> None:
+        """Measure the machine. A driver that hangs is left to it, and asked again only when it has answered."""
+        if self._sampling is None:
+            self._sampling = asyncio.create_task(self._telemetry.sample())
+        await asyncio.wait({self._sampling}, timeout=SAMPLE_SECONDS)
+        if self._sampling.done():
+            self._gpu_status = self._sampling.result()
+            self._sampling = None
+            count = self._gpu_status.get("gpu_count")
+            self._assignments.slots = max(1, count) if isinstance(count, int) else 1
+
+    @property
+    def daemon_version(self) -> str | None:
+        """The version that telemetry reports."""
+        version = self._gpu_status.get("daemon_version")
+        return version if isinstance(version, str) else None
+
+    def state(self) -> pb.DaemonState:
+        """Return the state as it is now."""
+        models = self._roster.models[:MAX_MODELS]
+        return pb.DaemonState(
+            report=report_pb2.HeartbeatRequest(
+                gpu_status=messages.value(self._gpu_status),
+                cached_models=messages.value([*models]),
+                provider_hostname=socket.gethostname()[:255],
+            ),
+            leases=messages.held(self._assignments.leases),
+            draining=self._assignments.draining,
+            job_types=self._roster.job_types,
+        )
+
+    async def aclose(self) -> None:
+        """Stop measuring."""
+        if self._sampling is not None:
+            self._sampling.cancel()
+            await asyncio.wait({self._sampling})

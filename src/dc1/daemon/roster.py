@@ -1,0 +1,116 @@
+"""The daemon's runners and what each can do now."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+import structlog
+
+from dc1.daemon.runners.base import Availability, Runner
+from dc1.daemon.runners.container_engine import ENGINE_ERRORS, NoEngineError
+from dc1.domain.jobs import JobType
+
+PROBE_SECONDS = 20.0
+"""A probe that takes longer counts as unavailable."""
+
+log = structlog.get_logger(__name__)
+
+
+@runtime_checkable
+class ImageRunner(Protocol):
+    """A runner that runs approved images only, in containers that outlive a killed daemon."""
+
+    def approve(self, images: Iterable[str]) -> None:
+        """Replace the approved image references."""
+        ...
+
+    async def reap_leftovers(self) -> Sequence[object]:
+        """Remove what an earlier daemon left behind, and return it."""
+        ...
+
+
+class Roster:
+    """Knows which runner is available for which work; `probe` brings it up to date."""
+
+    def __init__(self, runners: Sequence[Runner]) -> None:
+        self._runners = tuple(runners)
+        self._found = tuple(Availability(False, "not looked at yet") for _ in self._runners)
+        self.approved_images: frozenset[str] = frozenset()
+        self._stale = asyncio.Event()
+
+    async def reap(self) -> None:
+        """Remove what an earlier daemon, killed at its work, left behind."""
+        for runner in self._runners:
+            if isinstance(runner, ImageRunner):
+                try:
+                    leftovers = await runner.reap_leftovers()
+                except (NoEngineError, *ENGINE_ERRORS) as error:
+                    log.debug("no container engine to look for leftovers", error=str(error))
+                else:
+                    log.info("looked for leftovers", removed=len(leftovers))
+
+    async def probe(self) -> bool:
+        """Look at every runner; tell whether anything changed."""
+        self._stale.clear()
+        found = tuple(await asyncio.gather(*(_probe(runner) for runner in self._runners)))
+        changed = found != self._found
+        for runner, before, now in zip(self._runners, self._found, found, strict=True):
+            if before != now:
+                log.info("runner", runner=type(runner).__name__, available=now.available, reason=now.reason)
+        self._found = found
+        return changed
+
+    def approve(self, images: Iterable[str]) -> None:
+        """Take over the server's list of approved images."""
+        self.approved_images = frozenset(images)
+        for runner in self._runners:
+            if isinstance(runner, ImageRunner):
+                runner.approve(self.approved_images)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Ask for a probe before the next one is due."""
+        self._stale.set()
+
+    async def stale(self, seconds: float) -> None:
+        """Wait until a probe is asked for or `seconds` have passed."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stale.wait()
+        except TimeoutError:
+            return
+
+    def runner_for(self, job_type: JobType, model: str | None) -> Runner | str:
+        """Return a runner that can take such work now, or the reason why there is none."""
+        candidates = [pair for pair in self._available() if job_type in pair[0].kinds]
+        for runner, models in candidates:
+            if model is None or not models or model.casefold() in (name.casefold() for name in models):
+                return runner
+        return f"model '{model}' is not served here" if candidates else f"no runner for {job_type.value} is available"
+
+    @property
+    def job_types(self) -> list[str]:
+        """Kinds of work that can be done now, in documented order."""
+        kinds = {kind for runner, _ in self._available() for kind in runner.kinds}
+        return [kind.value for kind in JobType if kind in kinds]
+
+    @property
+    def models(self) -> list[str]:
+        """Every model that an available runner offers, without repetition."""
+        return list(dict.fromkeys(model for _, models in self._available() for model in models))
+
+    def _available(self) -> list[tuple[Runner, tuple[str, ...]]]:
+        pairs = zip(self._runners, self._found, strict=True)
+        return [(runner, found.models) for runner, found in pairs if found.available]
+
+    async def aclose(self) -> None:
+        """Close every runner."""
+        await asyncio.gather(*(runner.aclose() for runner in self._runners))
+
+
+async def _probe(runner: Runner) -> Availability:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await runner.probe()
+    except TimeoutError:
+        return Availability(False, f"did not answer within {PROBE_SECONDS:.0f} s")

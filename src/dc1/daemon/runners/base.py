@@ -1,0 +1,124 @@
+"""The interface every runner has: a unit of work in, live output while it runs, a result or a categorised failure."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+from dc1.domain.jobs import ErrorCategory, JobType, Phase
+from dc1.domain.json_types import JsonObject, JsonValue
+
+Level = Literal["info", "warn", "error", "debug"]
+
+MAX_RESULT_BYTES = 2 * 1024 * 1024
+"""The largest result the control plane accepts, as UTF-8."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a runner can work on this machine now. `reason` says why not (or what was found); `models` it offers."""
+
+    available: bool
+    reason: str
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One attempt at one job. `deadline` is the time left when the work is handed over, in seconds."""
+
+    job_id: str
+    attempt: int
+    job_type: JobType
+    deadline: float
+    model: str | None = None
+    params: JsonObject = field(default_factory=dict)
+    task_spec: JsonValue = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    container_spec: JsonObject = field(default_factory=dict)
+    gpu_requirements: JsonObject = field(default_factory=dict)
+    max_duration_seconds: int = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What finished work leaves behind. Tokens are None where they mean nothing; `gpu_seconds` counts GPUs in use only."""
+
+    payload: JsonObject | str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    gpu_seconds: float = 0.0
+    exit_code: int | None = None
+
+
+class RunFailed(Exception):  # noqa: N818 -- an outcome of the work, not a fault of the program
+    """The work ended without a result. A transient failure may succeed elsewhere or later; `exit_code` if a program ended."""
+
+    def __init__(
+        self, category: ErrorCategory, message: str, *, transient: bool = False, exit_code: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.category = category
+        self.message = message
+        self.transient = transient
+        self.exit_code = exit_code
+
+
+class Sink(Protocol):
+    """Where a running job's live output goes. Each call returns once the output is accepted, which slows a flood down."""
+
+    async def log(self, level: Level, message: str) -> None:
+        """Send one log line."""
+        ...
+
+    async def phase(self, name: Phase) -> None:
+        """Say what the job is doing now."""
+        ...
+
+    async def token(self, text: str) -> None:
+        """Send a piece of generated text."""
+        ...
+
+
+class Runner(Protocol):
+    """Does work of some kinds. Cancelling `run` stops the work, frees what it held, and lets CancelledError through."""
+
+    @property
+    def kinds(self) -> frozenset[JobType]:
+        """The job types it serves."""
+        ...
+
+    async def probe(self) -> Availability:
+        """Find out whether it can work now. Never raises."""
+        ...
+
+    async def run(self, work: Work, sink: Sink) -> Result:
+        """Do the work within its deadline, or raise RunFailed."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free what outlives a single job."""
+        ...
+
+
+RunMethod = Callable[[T, Work, Sink], Coroutine[Any, Any, Result]]
+
+
+def within_deadline(run: RunMethod[T]) -> RunMethod[T]:
+    """Make a `run` method fail with category timeout once the work's deadline has passed."""
+
+    @functools.wraps(run)
+    async def bounded(self: T, work: Work, sink: Sink) -> Result:
+        scope = asyncio.timeout(work.deadline)
+        try:
+            async with scope:
+                return await run(self, work, sink)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise RunFailed(ErrorCategory.TIMEOUT, f"stopped at its deadline after {work.deadline:.0f} s") from None
+
+    return bounded

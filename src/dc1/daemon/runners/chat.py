@@ -1,0 +1,83 @@
+"""What an inference job asks for, read out of its free-form params."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dc1.daemon.runners.base import RunFailed
+from dc1.domain.jobs import ErrorCategory
+from dc1.domain.json_types import JsonObject, JsonValue
+
+MAX_MESSAGES = 100
+_ROLES = ("system", "user", "assistant")
+_SAMPLING_KEYS = ("frequency_penalty", "presence_penalty", "seed", "stop", "top_p")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A conversation and how to continue it. `sampling` holds further OpenAI sampling keys, as they were sent."""
+
+    messages: tuple[dict[str, str], ...]
+    max_tokens: int
+    temperature: float
+    sampling: JsonObject = field(default_factory=dict)
+
+    @property
+    def prompt(self) -> str:
+        """The text that is answered: the last message of the user."""
+        return next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
+
+
+def parse_chat(params: Mapping[str, JsonValue]) -> ChatRequest:
+    """Read `messages` (or `prompt` with an optional `system`), `max_tokens` and `temperature`. Raises RunFailed."""
+    return ChatRequest(
+        messages=_messages(params),
+        max_tokens=int(_number(params, "max_tokens", 512, 1, 8192)),
+        temperature=_number(params, "temperature", 0.7, 0.0, 2.0),
+        sampling={key: params[key] for key in _SAMPLING_KEYS if params.get(key) is not None},
+    )
+
+
+def _messages(params: Mapping[str, JsonValue]) -> tuple[dict[str, str], ...]:
+    messages, prompt, system = params.get("messages"), params.get("prompt"), params.get("system")
+    if isinstance(messages, list) and messages:
+        if len(messages) > MAX_MESSAGES:
+            raise RunFailed(ErrorCategory.EXECUTION, f"params.messages has more than {MAX_MESSAGES} entries")
+        return tuple(_message(message) for message in messages)
+    if not isinstance(prompt, str) or not prompt:
+        raise RunFailed(ErrorCategory.EXECUTION, "params.prompt or params.messages is required")
+    lead = ({"role": "system", "content": system},) if isinstance(system, str) and system else ()
+    return (*lead, {"role": "user", "content": prompt})
+
+
+def _message(message: JsonValue) -> dict[str, str]:
+    if not isinstance(message, dict):
+        raise RunFailed(ErrorCategory.EXECUTION, "params.messages must hold objects")
+    role, content = message.get("role"), message.get("content")
+    if role not in _ROLES:
+        raise RunFailed(ErrorCategory.EXECUTION, f"params.messages: role must be one of {', '.join(_ROLES)}")
+    if isinstance(content, list):
+        content = "".join(_part(part) for part in content)
+    if not isinstance(content, str):
+        raise RunFailed(ErrorCategory.EXECUTION, "params.messages: content must be text")
+    return {"role": str(role), "content": content}
+
+
+def _part(part: JsonValue) -> str:
+    text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
+    if not isinstance(text, str):
+        raise RunFailed(ErrorCategory.EXECUTION, "params.messages: only text content is supported")
+    return text
+
+
+def _number(params: Mapping[str, JsonValue], key: str, default: float, low: float, high: float) -> float:
+    value = params.get(key)
+    if value is None:
+        return default
+    try:
+        number = math.nan if isinstance(value, bool | list | dict) else float(value)
+    except ValueError:
+        number = math.nan
+    if not low <= number <= high:
+        raise RunFailed(ErrorCategory.EXECUTION, f"params.{key} must be a number from {low:g} to {high:g}")
+    return number

@@ -1,0 +1,269 @@
+"""Container jobs, on any engine that speaks the Docker API."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from docker.errors import APIError, ImageNotFound, NotFound
+
+from dc1.daemon.runners import bridge
+from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
+from dc1.daemon.runners.container_engine import ENGINE_ERRORS, NoEngineError, connect, offers_gpus
+from dc1.daemon.runners.container_options import (
+    LABEL_ATTEMPT,
+    LABEL_JOB,
+    LABEL_OWNER,
+    Limits,
+    create_options,
+    gpu_count,
+    requested_image,
+    wants_gpu,
+)
+from dc1.daemon.runners.container_output import Output
+from dc1.domain.jobs import ErrorCategory, JobType, Phase
+
+log = logging.getLogger(__name__)
+
+_SIGKILL_STATUS = 137
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A container of an earlier daemon that was found and removed."""
+
+    job_id: str
+    attempt: int
+
+
+class ContainerRunner:
+    """Runs approved images, locked in as `container_options` says, and always removes what it started."""
+
+    kinds = frozenset({JobType.CUSTOM_CONTAINER, JobType.IMAGE_GENERATION, JobType.RENDERING, JobType.TRAINING})
+
+    def __init__(
+        self,
+        owner: str,
+        approved_images: Iterable[str] = (),
+        *,
+        base_url: str | None = None,
+        limits: Limits | None = None,
+        gpus: Iterable[str] = (),
+        allow_network: bool = False,
+    ) -> None:
+        """Make a runner.
+
+        Args:
+            owner: Names this provider on the engine, so that daemons sharing one leave each other's containers alone.
+            approved_images: Image references that may run; `approve` replaces them.
+            base_url: The engine's address; found by itself when None.
+            limits: The most a container may have; three quarters of the machine when None.
+            gpus: UUIDs of the GPUs that containers may be given.
+            allow_network: Whether a job that asks for `network: bridge` gets it.
+        """
+        self._owner = owner
+        self._approved = frozenset(approved_images)
+        self._base_url = base_url
+        self._limits = limits or Limits.of_this_machine()
+        self._free_gpus = list(gpus)
+        self._allow_network = allow_network
+        self._client: Any = None
+        self._live: set[str] = set()
+        self._removals: set[asyncio.Task[None]] = set()
+
+    def approve(self, images: Iterable[str]) -> None:
+        """Replace the approved image references."""
+        self._approved = frozenset(images)
+
+    async def probe(self) -> Availability:
+        """Look for an engine and for something it may run."""
+        try:
+            version = await asyncio.to_thread(lambda: self._connected().version())
+        except (NoEngineError, *ENGINE_ERRORS) as error:
+            self._client = None
+            return Availability(False, f"no container engine: {error}")
+        if not self._approved:
+            return Availability(False, "no image is approved")
+        return Availability(True, f"container engine {version.get('Version')}, {len(self._approved)} approved images")
+
+    @within_deadline
+    async def run(self, work: Work, sink: Sink) -> Result:
+        """Run the job's image to its end."""
+        image = requested_image(work)
+        if image not in self._approved:
+            raise RunFailed(ErrorCategory.EXECUTION, f"image '{image}' is not approved")
+        try:
+            client = await asyncio.to_thread(self._connected)
+            with self._gpus_for(work, await asyncio.to_thread(offers_gpus, client)) as gpus:
+                return await self._run_image(client, await self._fetched(client, image, sink), work, sink, gpus)
+        except NoEngineError as error:
+            raise RunFailed(ErrorCategory.EXECUTION, f"no container engine: {error}", transient=True) from error
+        except APIError as refusal:
+            raise RunFailed(
+                ErrorCategory.EXECUTION,
+                f"the container engine refused: {refusal.explanation}",
+                transient=refusal.is_server_error(),
+            ) from refusal
+        except ENGINE_ERRORS as error:
+            self._client = None
+            raise RunFailed(ErrorCategory.EXECUTION, f"the container engine failed: {error}", transient=True) from error
+
+    async def reap_leftovers(self) -> list[Leftover]:
+        """Kill and remove this provider's containers that no run of this process started. Raises NoEngineError."""
+        client = await asyncio.to_thread(self._connected)
+        found = await asyncio.to_thread(
+            client.containers.list, all=True, filters={"label": [f"{LABEL_OWNER}={self._owner}"]}
+        )
+        leftovers = [container for container in found if container.id not in self._live]
+        for container in leftovers:
+            await asyncio.to_thread(_remove, container)
+        return [Leftover(c.labels.get(LABEL_JOB, ""), int(c.labels.get(LABEL_ATTEMPT, 0))) for c in leftovers]
+
+    async def aclose(self) -> None:
+        """Wait for removals under way and close the connection."""
+        await asyncio.gather(*self._removals)
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            self._client = connect(self._base_url)
+        return self._client
+
+    @contextlib.contextmanager
+    def _gpus_for(self, work: Work, engine_offers_gpus: bool) -> Iterator[tuple[str, ...]]:
+        """Set aside the GPUs the job is sold; none where there are none and it can do without."""
+        usable = engine_offers_gpus and self._free_gpus
+        if not usable and wants_gpu(work):
+            raise RunFailed(
+                ErrorCategory.EXECUTION, "the job needs a GPU and containers here have none", transient=True
+            )
+        taken = tuple(self._free_gpus[: gpu_count(work)]) if usable else ()
+        if usable and len(taken) < gpu_count(work):
+            raise RunFailed(
+                ErrorCategory.EXECUTION, f"only {len(taken)} of {gpu_count(work)} GPUs are free", transient=True
+            )
+        del self._free_gpus[: len(taken)]
+        try:
+            yield taken
+        finally:
+            self._free_gpus.extend(taken)
+
+    async def _fetched(self, client: Any, reference: str, sink: Sink) -> Any:
+        """Return the image, pulled if the engine lacks it."""
+        with contextlib.suppress(ImageNotFound):
+            return await asyncio.to_thread(client.images.get, reference)
+        await sink.phase(Phase.PULLING)
+        await sink.log("info", f"pulling {reference}")
+        try:
+            pull = functools.partial(client.api.pull, reference, stream=True, decode=True)
+            async with contextlib.aclosing(bridge.iterate(pull)) as progress:
+                async for step in progress:
+                    if "error" in step:
+                        raise RunFailed(ErrorCategory.IMAGE_PULL, f"pulling {reference} failed: {step['error']}")
+            return await asyncio.to_thread(client.images.get, reference)
+        except NotFound as error:
+            raise RunFailed(ErrorCategory.IMAGE_PULL, f"pulling {reference} failed: {error.explanation}") from error
+        except ENGINE_ERRORS as error:
+            raise RunFailed(ErrorCategory.IMAGE_PULL, f"pulling {reference} failed: {error}", transient=True) from error
+
+    async def _run_image(self, client: Any, image: Any, work: Work, sink: Sink, gpus: tuple[str, ...]) -> Result:
+        options = create_options(
+            work,
+            owner=self._owner,
+            limits=self._limits,
+            image_user=str((image.attrs.get("Config") or {}).get("User") or ""),
+            gpus=gpus,
+            network=await self._network(work, sink),
+        )
+        # By its id: the tag may have moved since the image was looked at.
+        creating = asyncio.create_task(asyncio.to_thread(self._create, client, image.id, options))
+        try:
+            return await self._follow(await asyncio.shield(creating), sink, gpus)
+        finally:
+            # Also when cancelled while the engine was still creating it.
+            removal = asyncio.create_task(self._discard(creating))
+            self._removals.add(removal)
+            removal.add_done_callback(self._removals.discard)
+            await asyncio.shield(removal)
+
+    async def _network(self, work: Work, sink: Sink) -> bool:
+        wanted = work.container_spec.get("network") == "bridge"
+        if wanted and not self._allow_network:
+            await sink.log("warn", "this provider gives containers no network")
+        return wanted and self._allow_network
+
+    def _create(self, client: Any, image_id: str, options: dict[str, Any]) -> "_Created":
+        container = client.containers.create(image_id, **options)
+        self._live.add(container.id)
+        try:
+            return _Created(container, container.attach(stream=True, demux=True))
+        except BaseException:
+            _remove(container)
+            raise
+
+    async def _follow(self, created: "_Created", sink: Sink, gpus: tuple[str, ...]) -> Result:
+        container, output, started = created.container, Output(), time.monotonic()
+        await asyncio.to_thread(container.start)
+        await sink.phase(Phase.GENERATING)
+        async with contextlib.aclosing(bridge.iterate(lambda: created.stream)) as chunks:
+            async for stdout, stderr in chunks:
+                for level, message in output.feed(stdout, stderr):
+                    await sink.log(level, message)
+        for level, message in output.finish():
+            await sink.log(level, message)
+        status = int((await asyncio.to_thread(container.wait))["StatusCode"])
+        await asyncio.to_thread(container.reload)
+        if status != 0:
+            raise _failure(status, container.attrs["State"], output)
+        return Result(
+            payload=output.result(),
+            gpu_seconds=round((time.monotonic() - started) * len(gpus), 3),
+            exit_code=0,
+        )
+
+    async def _discard(self, creating: "asyncio.Task[_Created]") -> None:
+        try:
+            created = await creating
+        except ENGINE_ERRORS:
+            return
+        try:
+            await asyncio.to_thread(_remove, created.container)
+        except ENGINE_ERRORS:
+            log.exception("container %s could not be removed", created.container.id)
+        else:
+            self._live.discard(created.container.id)
+        # The stream's own close() gives up, its socket left open, when the engine was first to end the connection.
+        await asyncio.to_thread(created.stream._response.close)
+
+
+@dataclass(frozen=True, slots=True)
+class _Created:
+    """A container that is not started yet, and the stream of what it will print."""
+
+    container: Any
+    stream: Any
+
+
+def _remove(container: Any) -> None:
+    with contextlib.suppress(NotFound):
+        # Podman's forced removal would wait ten seconds for a polite end first.
+        with contextlib.suppress(APIError):
+            container.kill()
+        container.remove(force=True, v=True)
+
+
+def _failure(status: int, state: dict[str, Any], output: Output) -> RunFailed:
+    # Nothing inside a container can SIGKILL its first process, and a shell reports a killed child the same way; some
+    # engines (Podman on cgroup v1) do not notice what the kernel's memory limit did.
+    if state.get("OOMKilled") or status == _SIGKILL_STATUS:
+        return RunFailed(
+            ErrorCategory.OOM, "killed, most likely for using more memory than its limit", exit_code=status
+        )
+    last_words = f": {output.last_words}" if output.last_words else ""
+    return RunFailed(ErrorCategory.EXECUTION, f"exited with status {status}{last_words}", exit_code=status)

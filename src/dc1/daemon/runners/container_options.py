@@ -1,0 +1,144 @@
+"""How a container job is locked in: everything here is a rule about what an untrusted program may have."""
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from docker.types import DeviceRequest, LogConfig, Ulimit
+
+from dc1.daemon.runners.base import RunFailed, Work
+from dc1.domain.jobs import ErrorCategory
+from dc1.domain.json_types import JsonObject, JsonValue
+
+LABEL_OWNER = "dc1.owner"
+LABEL_JOB = "dc1.job_id"
+LABEL_ATTEMPT = "dc1.attempt"
+
+_NOBODY = "65534:65534"
+_ROOT_USERS = frozenset({"", "0", "root"})
+_MIB = 1024 * 1024
+# Linux refuses a longer "NAME=value" (MAX_ARG_STRLEN).
+_ENV_STRING_LIMIT = 128 * 1024 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most one container may have: memory (no swap beside it) and /tmp in MiB, CPUs, processes, open files."""
+
+    memory_mib: int
+    cpus: float
+    pids: int = 512
+    tmp_mib: int = 1024
+    open_files: int = 4096
+
+    @classmethod
+    def of_this_machine(cls) -> "Limits":
+        """All CPUs and three quarters of the memory."""
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return cls(memory_mib=memory * 3 // 4 // _MIB, cpus=float(os.cpu_count() or 1))
+
+    def narrowed(self, spec: JsonObject) -> "Limits":
+        """Lower these to the job's own `memory_mb`, `cpus` and `pids_limit` where those ask for less."""
+        return Limits(
+            memory_mib=int(_lower(self.memory_mib, spec.get("memory_mb"), 8)),
+            cpus=_lower(self.cpus, spec.get("cpus"), 0.01),
+            pids=int(_lower(self.pids, spec.get("pids_limit"), 1)),
+            tmp_mib=self.tmp_mib,
+            open_files=self.open_files,
+        )
+
+
+def requested_image(work: Work) -> str:
+    """Return the image reference the job names. Raises RunFailed when it names none."""
+    for candidate in (
+        work.params.get("image_override"),
+        work.container_spec.get("image_override"),
+        work.container_spec.get("image"),
+    ):
+        if isinstance(candidate, str) and candidate:
+            return candidate
+    raise RunFailed(ErrorCategory.EXECUTION, "container_spec.image is required for this kind of job")
+
+
+def command(work: Work) -> list[str] | None:
+    """Return the program to run: a list as it is, a string through the image's /bin/sh, None for the image's own."""
+    for candidate in (
+        work.container_spec.get("job_cmd"),
+        work.container_spec.get("command"),
+        work.params.get("command"),
+    ):
+        if isinstance(candidate, str) and candidate:
+            return ["/bin/sh", "-c", candidate]
+        if isinstance(candidate, list) and candidate:
+            return [str(part) for part in candidate]
+    return None
+
+
+def wants_gpu(work: Work) -> bool:
+    """Whether the job cannot do without a GPU."""
+    vram = work.container_spec.get("vram_required_mb")
+    return bool(work.gpu_requirements) or (isinstance(vram, int | float) and vram > 0)
+
+
+def gpu_count(work: Work) -> int:
+    """Return how many GPUs the job is sold, at least 1."""
+    count = work.container_spec.get("gpu_count")
+    return max(1, int(count)) if isinstance(count, int | float) else 1
+
+
+def create_options(
+    work: Work, *, owner: str, limits: Limits, image_user: str, gpus: tuple[str, ...], network: bool
+) -> dict[str, Any]:
+    """Return the arguments of the SDK's `containers.create`, image and command aside.
+
+    `image_user` is the user the image names: any but root is kept. `gpus` are the device ids to hand in.
+    """
+    narrowed = limits.narrowed(work.container_spec)
+    nproc = narrowed.pids
+    return {
+        "command": command(work),
+        "environment": _environment(work),
+        "labels": {LABEL_OWNER: owner, LABEL_JOB: work.job_id, LABEL_ATTEMPT: str(work.attempt)},
+        "network_mode": "bridge" if network else "none",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "user": _NOBODY if image_user.partition(":")[0] in _ROOT_USERS else image_user,
+        "read_only": True,
+        "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={narrowed.tmp_mib}m"},  # noqa: S108 -- inside the container
+        "mem_limit": narrowed.memory_mib * _MIB,
+        "memswap_limit": narrowed.memory_mib * _MIB,
+        "nano_cpus": round(narrowed.cpus * 1e9),
+        "pids_limit": narrowed.pids,
+        "ulimits": [
+            Ulimit(name="nofile", soft=narrowed.open_files, hard=narrowed.open_files),
+            Ulimit(name="nproc", soft=nproc, hard=nproc),
+            Ulimit(name="core", soft=0, hard=0),
+        ],
+        # Output goes to whoever attaches and is kept nowhere, so that a flood of it fills no disk.
+        "log_config": LogConfig(type="none"),
+        "device_requests": [DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])] if gpus else None,
+    }
+
+
+def _environment(work: Work) -> dict[str, str]:
+    environment = {
+        "HOME": "/tmp",  # noqa: S108 -- the one writable place inside the container
+        **work.env,
+        "DC1_JOB_ID": work.job_id,
+        "DC1_ATTEMPT": str(work.attempt),
+        "DC1_PARAMS": json.dumps(work.params, ensure_ascii=False),
+        "DC1_TASK_SPEC": json.dumps(work.task_spec, ensure_ascii=False),
+    }
+    for name, value in environment.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise RunFailed(ErrorCategory.EXECUTION, f"environment variable {name!r} is not valid")
+        if len(f"{name}={value}".encode()) > _ENV_STRING_LIMIT:
+            raise RunFailed(ErrorCategory.EXECUTION, f"{name} is too large to pass to a container (128 KiB)")
+    return environment
+
+
+def _lower(most: float, wanted: JsonValue, least: float) -> float:
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float):
+        return most
+    return min(most, max(least, wanted))

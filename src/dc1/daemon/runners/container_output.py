@@ -1,0 +1,73 @@
+"""What a container prints: lines for the log, and the result among them."""
+
+import json
+from collections import deque
+
+from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, RunFailed
+from dc1.domain.jobs import ErrorCategory
+from dc1.domain.json_types import JsonObject
+
+RESULT_MARKER = "DC1_RESULT_JSON:"
+MESSAGE_LIMIT = 2000
+"""The longest log message the control plane takes, in characters."""
+
+_LONGEST_LINE = MAX_RESULT_BYTES + 1024
+_TAIL_CHARACTERS = 64 * 1024
+
+
+class Output:
+    """Turns the two byte streams of a container into log messages, and keeps what becomes the result."""
+
+    def __init__(self) -> None:
+        self._unfinished = {"info": bytearray(), "warn": bytearray()}
+        self._tail: deque[str] = deque()
+        self._tail_size = 0
+        self._result_json: str | None = None
+        self.last_words = ""
+
+    def feed(self, stdout: bytes | None, stderr: bytes | None) -> list[tuple[Level, str]]:
+        """Take in a chunk of either stream and return the messages it completes."""
+        return [*self._take("info", stdout or b""), *self._take("warn", stderr or b"")]
+
+    def finish(self) -> list[tuple[Level, str]]:
+        """Return what was printed without a final line break."""
+        return [*self._take("info", b"", at_end=True), *self._take("warn", b"", at_end=True)]
+
+    def result(self) -> JsonObject | str:
+        """Return the marked JSON object, else the end of standard output as text. Raises RunFailed if it is no JSON."""
+        if self._result_json is None:
+            return "\n".join(self._tail)
+        if len(self._result_json.encode()) > MAX_RESULT_BYTES:
+            raise RunFailed(ErrorCategory.EXECUTION, f"the result is larger than {MAX_RESULT_BYTES} bytes")
+        try:
+            parsed = json.loads(self._result_json)
+        except ValueError:
+            raise RunFailed(ErrorCategory.EXECUTION, f"what follows {RESULT_MARKER} is not JSON") from None
+        if not isinstance(parsed, dict):
+            raise RunFailed(ErrorCategory.EXECUTION, f"what follows {RESULT_MARKER} is not a JSON object")
+        return parsed
+
+    def _take(self, level: Level, chunk: bytes, *, at_end: bool = False) -> list[tuple[Level, str]]:
+        buffer = self._unfinished[level]
+        buffer += chunk
+        *lines, rest = bytes(buffer).split(b"\n")
+        if rest and (at_end or len(rest) > _LONGEST_LINE):
+            lines, rest = [*lines, rest], b""
+        buffer[:] = rest
+        return [message for line in lines for message in self._line(level, line.decode(errors="replace").rstrip("\r"))]
+
+    def _line(self, level: Level, line: str) -> list[tuple[Level, str]]:
+        if line.startswith(RESULT_MARKER):
+            self._result_json = line.removeprefix(RESULT_MARKER).strip()
+            return []
+        if line.strip():
+            self.last_words = line[:MESSAGE_LIMIT]
+        if level == "info":
+            self._remember(line)
+        return [(level, line[start : start + MESSAGE_LIMIT]) for start in range(0, max(len(line), 1), MESSAGE_LIMIT)]
+
+    def _remember(self, line: str) -> None:
+        self._tail.append(line[-_TAIL_CHARACTERS:])
+        self._tail_size += len(self._tail[-1])
+        while self._tail_size > _TAIL_CHARACTERS:
+            self._tail_size -= len(self._tail.popleft())

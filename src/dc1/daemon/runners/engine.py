@@ -1,0 +1,114 @@
+"""Inference jobs: a prompt or a conversation goes to an engine, tokens come back as they are made."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
+from dc1.daemon.runners.chat import ChatRequest, parse_chat
+from dc1.domain.jobs import ErrorCategory, JobType, Phase
+
+TokenCallback = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A finished answer. Token counts are the engine's own; `device` is what it ran on, as far as the engine says."""
+
+    text: str
+    prompt_tokens: int | None
+    completion_tokens: int
+    device: str
+
+
+class EngineUnavailableError(Exception):
+    """The engine cannot be used now; the text says why."""
+
+
+class Engine(Protocol):
+    """Something that answers chats with a language model."""
+
+    async def models(self) -> tuple[str, ...]:
+        """Return the names of the models it serves, the default one first. Raises EngineUnavailableError."""
+        ...
+
+    async def prepare(self) -> None:
+        """Load what the first answer would otherwise wait for. Raises EngineUnavailableError."""
+        ...
+
+    async def chat(self, model: str, request: ChatRequest, on_token: TokenCallback) -> Completion:
+        """Answer, handing over each piece of text as it comes. Raises RunFailed; cancelling stops the generation."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free the engine."""
+        ...
+
+
+class EngineRunner:
+    """Runs inference jobs on one engine."""
+
+    kinds = frozenset({JobType.LLM_INFERENCE, JobType.LLM_INFERENCE_DASHED, JobType.VLLM_SERVE})
+
+    def __init__(self, engine: Engine, gpu_count: int = 0) -> None:
+        """`gpu_count` is how many GPUs the engine occupies while it answers; 0 for one on the CPU."""
+        self._engine = engine
+        self._gpu_count = gpu_count
+
+    async def probe(self) -> Availability:
+        """Ask the engine for its models."""
+        try:
+            models = await self._engine.models()
+        except EngineUnavailableError as unavailable:
+            return Availability(False, str(unavailable))
+        if not models:
+            return Availability(False, "the engine serves no model")
+        return Availability(True, f"serves {', '.join(models)}", models)
+
+    @within_deadline
+    async def run(self, work: Work, sink: Sink) -> Result:
+        """Answer the job's prompt or conversation."""
+        started = time.monotonic()
+        request = parse_chat(work.params)
+        try:
+            model = choose_model(work.model, await self._engine.models())
+            await sink.phase(Phase.LOADING_MODEL)
+            await self._engine.prepare()
+        except EngineUnavailableError as unavailable:
+            raise RunFailed(ErrorCategory.EXECUTION, str(unavailable), transient=True) from unavailable
+        await sink.phase(Phase.GENERATING)
+        generating = time.monotonic()
+        completion = await self._engine.chat(model, request, sink.token)
+        ended = time.monotonic()
+        seconds = max(ended - generating, 1e-6)
+        return Result(
+            payload={
+                "type": "text",
+                "prompt": request.prompt,
+                "response": completion.text,
+                "model": model,
+                "tokens_generated": completion.completion_tokens,
+                "tokens_per_second": round(completion.completion_tokens / seconds, 2),
+                "gen_time_s": round(seconds, 3),
+                "total_time_s": round(ended - started, 3),
+                "device": completion.device,
+            },
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            gpu_seconds=round(seconds * self._gpu_count, 3),
+        )
+
+    async def aclose(self) -> None:
+        """Close the engine."""
+        await self._engine.aclose()
+
+
+def choose_model(wanted: str | None, served: tuple[str, ...]) -> str:
+    """Return the served name that `wanted` means, whatever its case; the default model when none is wanted."""
+    if wanted is None and served:
+        return served[0]
+    for name in served:
+        if wanted is not None and name.casefold() == wanted.casefold():
+            return name
+    raise RunFailed(ErrorCategory.EXECUTION, f"model '{wanted}' is not served here")

