@@ -70,7 +70,7 @@ class Agent:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connect(self) -> None:
         await self._roster.reap()

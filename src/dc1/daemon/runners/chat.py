@@ -1,10 +1,10 @@
 """What an inference job asks for, read out of its free-form params."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.params import number
 from dc1.domain.jobs import ErrorCategory
 from dc1.domain.json_types import JsonObject, JsonValue
 
@@ -32,8 +32,8 @@ def parse_chat(params: Mapping[str, JsonValue]) -> ChatRequest:
     """Read `messages` (or `prompt` with an optional `system`), `max_tokens` and `temperature`. Raises RunFailed."""
     return ChatRequest(
         messages=_messages(params),
-        max_tokens=int(_number(params, "max_tokens", 512, 1, 8192)),
-        temperature=_number(params, "temperature", 0.7, 0.0, 2.0),
+        max_tokens=int(number(params, "max_tokens", 512, 1, 8192)),
+        temperature=number(params, "temperature", 0.7, 0.0, 2.0),
         sampling={key: params[key] for key in _SAMPLING_KEYS if params.get(key) is not None},
     )
 
@@ -68,16 +68,3 @@ def _part(part: JsonValue) -> str:
     if not isinstance(text, str):
         raise RunFailed(ErrorCategory.EXECUTION, "params.messages: only text content is supported")
     return text
-
-
-def _number(params: Mapping[str, JsonValue], key: str, default: float, low: float, high: float) -> float:
-    value = params.get(key)
-    if value is None:
-        return default
-    try:
-        number = math.nan if isinstance(value, bool | list | dict) else float(value)
-    except ValueError:
-        number = math.nan
-    if not low <= number <= high:
-        raise RunFailed(ErrorCategory.EXECUTION, f"params.{key} must be a number from {low:g} to {high:g}")
-    return number

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 from collections import deque
@@ -22,14 +23,16 @@ _STDERR_LINES_KEPT = 20
 
 
 class ChildDiedError(Exception):
-    """The child ended on its own; the text has the last lines of its standard error.
-
-    `status` is the exit status, or a signal's number negated.
-    """
+    """The child ended on its own; the text has its exit status and the last lines of its standard error."""
 
     def __init__(self, status: int | None, last_words: str) -> None:
         super().__init__(f"the process ended with status {status}: {last_words or 'it said nothing'}")
-        self.status = status
+        self._status = status
+
+    @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel killed it (nobody else sends SIGKILL to it), or CUDA ran out."""
+        return self._status == -signal.SIGKILL or "out of memory" in str(self)
 
 
 class ChildProcess:

@@ -6,7 +6,6 @@ in; a process of its own keeps the daemon's beats going and can always be killed
 
 import asyncio
 import importlib.util
-import signal
 from pathlib import Path
 
 from dc1.daemon.runners.base import RunFailed
@@ -67,12 +66,8 @@ class MistralRsEngine:
                 await child.send(_wire(request_id, request))
                 return await self._collect(child, on_token)
             except ChildDiedError as death:
-                killed = death.status == -signal.SIGKILL
-                raise RunFailed(
-                    ErrorCategory.OOM if killed else ErrorCategory.EXECUTION,
-                    f"the engine stopped: {death}",
-                    transient=True,
-                ) from death
+                category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.EXECUTION
+                raise RunFailed(category, f"the engine stopped: {death}", transient=True) from death
             except RunFailed:
                 raise
             except BaseException:

@@ -79,7 +79,7 @@ class OpenAIEngine:
             text="".join(pieces),
             prompt_tokens=usage.get("prompt_tokens"),
             # A server that reports no usage sends a token a piece.
-            completion_tokens=usage.get("completion_tokens", len(pieces)),
+            completion_tokens=usage.get("completion_tokens") or len(pieces),
             device=self._device,
         )
 

@@ -1,0 +1,64 @@
+"""Benchmark jobs: a measured product of two square matrices, in a child process that frees everything when it ends."""
+
+from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
+from dc1.daemon.runners.child import ChildDiedError, ChildProcess
+from dc1.daemon.runners.params import number
+from dc1.domain.jobs import ErrorCategory, JobType, Phase
+
+_CHILD = "dc1.daemon.runners.benchmark_child"
+
+
+class BenchmarkRunner:
+    """Multiplies matrices on the GPU through torch where there is one, else on the CPU through numpy."""
+
+    kinds = frozenset({JobType.BENCHMARK})
+
+    def __init__(self) -> None:
+        self._found: Availability | None = None
+
+    async def probe(self) -> Availability:
+        """Look, once, for a library to multiply with."""
+        if self._found is None or not self._found.available:
+            self._found = await self._look()
+        return self._found
+
+    @within_deadline
+    async def run(self, work: Work, sink: Sink) -> Result:
+        """Measure `iterations` products of `matrix_size` square matrices."""
+        request = {
+            "matrix_size": int(number(work.params, "matrix_size", 4096, 128, 16384)),
+            "iterations": int(number(work.params, "iterations", 5, 1, 100)),
+        }
+        child = await ChildProcess.start(_CHILD)
+        try:
+            ready = await child.receive()
+            await sink.log("info", f"measuring with {ready['library']} on {ready['device']}")
+            await sink.phase(Phase.GENERATING)
+            await child.send({**request})
+            while (event := await child.receive())["event"] != "done":
+                await sink.log("info", str(event["message"]))
+        except ChildDiedError as death:
+            category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.EXECUTION
+            raise RunFailed(category, f"the benchmark stopped: {death}") from death
+        finally:
+            await child.kill()
+        del event["event"]
+        seconds = event["seconds"]
+        assert isinstance(seconds, int | float)
+        on_gpu = ready["library"] == "torch"
+        return Result(payload={"type": "benchmark", **event}, gpu_seconds=seconds if on_gpu else 0.0)
+
+    async def aclose(self) -> None:
+        """Do nothing: a run leaves nothing behind."""
+
+    async def _look(self) -> Availability:
+        # Asked in a child: importing torch takes seconds and opens the GPU.
+        try:
+            child = await ChildProcess.start(_CHILD)
+            try:
+                ready = await child.receive()
+            finally:
+                await child.kill()
+        except (ChildDiedError, OSError) as error:
+            return Availability(False, f"nothing to multiply matrices with: {error}")
+        return Availability(True, f"{ready['library']} on {ready['device']}")

@@ -1,0 +1,85 @@
+"""A small HTTP server that speaks the OpenAI chat protocol as vLLM and llama.cpp do, over a real socket."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+MODEL = "acme/Chat-7B"
+
+
+@dataclass
+class OpenAIServer:
+    """What it answers, and what it saw."""
+
+    pieces: list[str] = field(default_factory=lambda: ["Hel", "lo ", "بحر"])
+    usage: dict[str, int] | None = field(default_factory=lambda: {"prompt_tokens": 7, "completion_tokens": 5})
+    refusal: tuple[int, str] | None = None
+    breaks_off: bool = False
+    error_frame: str | None = None
+    hangs: bool = False
+    url: str = ""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    authorizations: list[str | None] = field(default_factory=list)
+    client_left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["OpenAIServer"]:
+        server = await asyncio.start_server(self._handle, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            yield self
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            method, path, _ = head.split(" ", 2)
+            headers = {
+                name.lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])
+            }
+            self.authorizations.append(headers.get("authorization"))
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            if (method, path) == ("GET", "/v1/models"):
+                self._send(writer, 200, json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}))
+            elif (method, path) == ("POST", "/v1/chat/completions"):
+                self.requests.append(json.loads(body))
+                await self._chat(reader, writer)
+            else:
+                self._send(writer, 404, "not here")
+            await writer.drain()
+        finally:
+            writer.close()
+
+    async def _chat(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refusal is not None:
+            self._send(writer, *self.refusal)
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n: hello\n\n")
+        for piece in self.pieces:
+            self._frame(writer, {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+            await writer.drain()
+        if self.hangs:
+            await reader.read()
+            self.client_left.set()
+            return
+        if self.error_frame is not None:
+            self._frame(writer, {"error": {"message": self.error_frame}})
+            return
+        if self.breaks_off:
+            return
+        self._frame(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        if self.usage is not None:
+            self._frame(writer, {"choices": [], "usage": self.usage})
+        writer.write(b"data: [DONE]\n\n")
+
+    @staticmethod
+    def _frame(writer: asyncio.StreamWriter, chunk: dict[str, Any]) -> None:
+        writer.write(f"data: {json.dumps(chunk)}\n\n".encode())
+
+    @staticmethod
+    def _send(writer: asyncio.StreamWriter, status: int, body: str) -> None:
+        data = body.encode()
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(data)}\r\nconnection: close\r\n\r\n".encode() + data)

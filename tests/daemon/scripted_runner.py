@@ -1,0 +1,73 @@
+"""A runner that does what the test says, and a machine that is always the same."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work
+from dc1.domain.jobs import JobType
+from dc1.domain.json_types import JsonObject
+
+
+@dataclass
+class Run:
+    """One call of `run`, in the hands of the test."""
+
+    work: Work
+    sink: Sink
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    _end: "asyncio.Future[Result]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def finish(self, payload: JsonObject | str = "done", **facts: int) -> None:
+        self._end.set_result(Result(payload, **facts))
+
+    def fail(self, failure: Exception) -> None:
+        self._end.set_exception(failure)
+
+    async def end(self) -> Result:
+        try:
+            return await self._end
+        except asyncio.CancelledError:
+            self.stopped.set()
+            raise
+
+
+class ScriptedRunner:
+    """Hands each run to the test."""
+
+    def __init__(self, *models: str, kinds: frozenset[JobType] = frozenset({JobType.LLM_INFERENCE})) -> None:
+        self.kinds = kinds
+        self.found = Availability(True, "scripted", models)
+        self.closed = False
+        self._runs: asyncio.Queue[Run] = asyncio.Queue()
+
+    async def next_run(self) -> Run:
+        async with asyncio.timeout(15):
+            return await self._runs.get()
+
+    @property
+    def started_another(self) -> bool:
+        return not self._runs.empty()
+
+    async def probe(self) -> Availability:
+        return self.found
+
+    async def run(self, work: Work, sink: Sink) -> Result:
+        run = Run(work, sink)
+        self._runs.put_nowait(run)
+        return await run.end()
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class FixedTelemetry:
+    """A machine with so many GPUs."""
+
+    def __init__(self, gpu_count: int = 1) -> None:
+        self.status: JsonObject = {"gpu_name": "NVIDIA H100", "gpu_count": gpu_count, "daemon_version": "3.3.0"}
+
+    async def sample(self) -> JsonObject:
+        return self.status
+
+
+__all__ = ["FixedTelemetry", "Run", "RunFailed", "ScriptedRunner"]
