@@ -38,6 +38,7 @@ from dc1.domain.errors.base import (
     FieldViolation,
 )
 from dc1.domain.errors.general import (
+    database_unavailable,
     idempotency_in_progress,
     idempotency_key_too_long,
     idempotency_mismatch,
@@ -113,6 +114,7 @@ __all__ = [
     "cannot_complete",
     "container_spec_invalid",
     "daily_quota_exceeded",
+    "database_unavailable",
     "deletion_not_confirmed",
     "endpoint_not_serving",
     "forbidden",

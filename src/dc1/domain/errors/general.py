@@ -65,6 +65,11 @@ def service_unavailable() -> ApiError:
     return ApiError(503, "Service unavailable", "UPSTREAM_UNAVAILABLE")
 
 
+def database_unavailable() -> ApiError:
+    """The database does not answer; the health route says so."""
+    return ApiError(503, "Database does not answer", context={"status": "degraded"})
+
+
 def upstream_timeout() -> ApiError:
     """The gateway's time limit passed."""
     return ApiError(504, "Upstream timeout")

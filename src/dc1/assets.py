@@ -1,0 +1,14 @@
+"""Files that ship beside the code: in an installed wheel inside the package, in a checkout at the root of the repository."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_ROOTS = (_PACKAGE / "_assets", _PACKAGE.parents[1])
+
+
+def asset(name: str) -> Path:
+    """Return the path of a file such as `gen/openapi.yaml`; raises FileNotFoundError when it is in neither place."""
+    for root in _ROOTS:
+        if (root / name).exists():
+            return root / name
+    raise FileNotFoundError(f"{name} is neither installed with dc1 nor part of this checkout")

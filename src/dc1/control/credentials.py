@@ -1,0 +1,111 @@
+"""Whose key it is, answered from memory once the key was seen."""
+
+from dataclasses import dataclass, field
+
+from dc1.domain import keys
+from dc1.domain.clock import Clock
+from dc1.domain.keys import KeyRole
+from dc1.domain.roles import Role
+from dc1.storage import keys as key_rows
+from dc1.storage import providers, renters
+from dc1.storage.database import Database
+
+_KNOWN_MS = 300_000
+_UNKNOWN_MS = 5_000
+_CAPACITY = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The account behind a key. `scopes` is None unless the key is scoped; only renters can be `suspended` here."""
+
+    key_id: str
+    key_hash: str = field(repr=False)
+    key_role: KeyRole
+    account_id: int
+    scopes: frozenset[str] | None
+    expires_at_ms: int | None
+    suspended: bool
+
+    @property
+    def role(self) -> Role:
+        """In what right the key's holder calls."""
+        return Role.PROVIDER if self.key_role is KeyRole.PROVIDER else Role.RENTER
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    identity: Identity | None
+    until_ms: int
+
+
+class Credentials:
+    """Looks keys up. Found and missing ones are remembered for a while, so that a live key costs no SQL per call.
+
+    Whoever revokes a key or changes an account's state says so by `invalidate` or `invalidate_account`.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._entries: dict[str, _Entry] = {}
+        self._generation = 0
+
+    async def identify(self, key: str) -> Identity | None:
+        """Return the account behind `key`, or None when the key is no key, unknown, revoked, expired or its account gone."""
+        parsed = keys.parse(key)
+        if parsed is None:
+            return None
+        now_ms = self._clock.now_ms()
+        entry = self._entries.get(parsed.key_id)
+        if entry is None or now_ms >= entry.until_ms:
+            entry = await self._load(parsed.key_id, now_ms)
+        identity = entry.identity
+        if identity is None or identity.key_role is not parsed.role or not keys.verify(key, identity.key_hash):
+            return None
+        if identity.expires_at_ms is not None and now_ms >= identity.expires_at_ms:
+            return None
+        return identity
+
+    def invalidate(self, key_id: str) -> None:
+        """Forget a key, so that the next call with it sees what is stored."""
+        self._generation += 1
+        self._entries.pop(key_id, None)
+
+    def invalidate_account(self, role: Role, account_id: int) -> None:
+        """Forget every key of an account."""
+        self._generation += 1
+        for key_id, entry in list(self._entries.items()):
+            if entry.identity and entry.identity.role is role and entry.identity.account_id == account_id:
+                del self._entries[key_id]
+
+    async def _load(self, key_id: str, now_ms: int) -> _Entry:
+        generation = self._generation
+        identity = await self._find(key_id)
+        entry = _Entry(identity, now_ms + (_UNKNOWN_MS if identity is None else _KNOWN_MS))
+        # What was read before an invalidation may be stale by now; it serves this call only.
+        if generation == self._generation:
+            self._entries.pop(key_id, None)
+            self._entries[key_id] = entry
+            if len(self._entries) > _CAPACITY:
+                del self._entries[next(iter(self._entries))]
+        return entry
+
+    async def _find(self, key_id: str) -> Identity | None:
+        row = await self._database.read(lambda conn: key_rows.find(conn, key_id))
+        if row is None or row.revoked_at_ms is not None:
+            return None
+        key_role = KeyRole(row.role)
+        status = await self._account_status(key_role, row.owner_id)
+        if status is None:
+            return None
+        scopes = None if row.scopes is None else frozenset(row.scopes)
+        suspended = status == "suspended"
+        return Identity(row.key_id, row.key_hash, key_role, row.owner_id, scopes, row.expires_at_ms, suspended)
+
+    async def _account_status(self, key_role: KeyRole, account_id: int) -> str | None:
+        if key_role is KeyRole.PROVIDER:
+            provider = await self._database.read(lambda conn: providers.get(conn, account_id))
+            return None if provider is None or provider.deleted_at_ms is not None else "active"
+        renter = await self._database.read(lambda conn: renters.get(conn, account_id))
+        return None if renter is None or renter.status == "deleted" else renter.status

@@ -1,0 +1,50 @@
+"""Where a call comes from."""
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TypeAlias
+from urllib.parse import unquote
+
+Network: TypeAlias = IPv4Network | IPv6Network
+_CLIENT_ADDRESS = "x-client-address"
+
+
+def client_address(peer: str, metadata: Mapping[str, str], trusted_edges: Iterable[Network]) -> str:
+    """Return the client's address: what the edge says when the gRPC `peer` is a trusted edge, else the peer's own."""
+    own = _peer_address(peer)
+    if own is None or is_within(str(own), trusted_edges):
+        stated = _parse(metadata.get(_CLIENT_ADDRESS, ""))
+        if stated is not None:
+            return str(stated)
+    return "local" if own is None else str(own)
+
+
+def is_within(address: str, networks: Iterable[Network]) -> bool:
+    """Tell whether `address` lies in one of `networks`."""
+    parsed = _parse(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
+
+def counted_as(address: str) -> str:
+    """Return what a rate limit counts an address by: itself, or its /64, of which one IPv6 client has every address."""
+    parsed = _parse(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, 64), strict=False))
+    return address
+
+
+def _peer_address(peer: str) -> IPv4Address | IPv6Address | None:
+    """Read `ipv4:127.0.0.1:50051` and `ipv6:[::1]:50051`; None for peers without an address, such as Unix sockets."""
+    kind, _, rest = unquote(peer).partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return None
+    return _parse(rest.rpartition(":")[0].strip("[]"))
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

@@ -1,0 +1,133 @@
+"""The server from start to stop."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1.health import aio as aio_health
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
+from dc1.control.credentials import Credentials
+from dc1.domain.clock import Clock, SystemClock
+from dc1.server.assembly import Assembly, Foundation
+from dc1.server.auditing import Auditor
+from dc1.server.authentication import Authenticator
+from dc1.server.limits import RateLimiter
+from dc1.server.pipeline import Pipeline
+from dc1.settings import Settings
+from dc1.storage.database import Database
+
+_HEALTH = "grpc.health.v1.Health"
+_LAST_WORDS_SECONDS = 0.5
+_log = structlog.stdlib.get_logger("dc1.server")
+
+
+class ListenError(Exception):
+    """The server's address cannot be listened on; the text says which and why it may be."""
+
+
+class Application:
+    """One server process. `assemble` decides which services it has."""
+
+    def __init__(
+        self, settings: Settings, assemble: Callable[[Foundation], Assembly], clock: Clock | None = None
+    ) -> None:
+        self._settings = settings
+        self._assemble = assemble
+        self._clock = clock or SystemClock()
+        self._health = aio_health.HealthServicer()
+        self._cleanup = AsyncExitStack()
+
+    async def start(self) -> int:
+        """Open the database, start the parts and serve; return the port.
+
+        Raises:
+            SettingsError: the settings do not allow serving.
+            ListenError: the port is taken or not allowed.
+        """
+        self._settings.require_servable()
+        async with AsyncExitStack() as stack:
+            database = await asyncio.to_thread(self._open_database)
+            stack.push_async_callback(database.close)
+            foundation = Foundation(self._settings, self._clock, database, Credentials(database, self._clock))
+            self._assembly = self._assemble(foundation)
+            self._pipeline = self._build_pipeline(foundation)
+            self._server = self._build_server()
+            port = self._listen()
+            for part in self._assembly.background:
+                await part.start()
+                stack.push_async_callback(part.stop)
+            await self._server.start()
+            self._cleanup = stack.pop_all()
+        _log.info("serving", address=f"{self._settings.grpc_host}:{port}", database=database.engine_name)
+        return port
+
+    async def drain(self, grace_seconds: float | None = None) -> None:
+        """Stop gracefully: say NOT_SERVING, send streams elsewhere, finish the calls in flight, then stop the parts.
+
+        Calls that take longer than `grace_seconds`, by default the setting `drain_seconds`, are cut off.
+        """
+        grace = self._settings.drain_seconds if grace_seconds is None else grace_seconds
+        _log.info("draining", grace_seconds=grace)
+        await self._health.enter_graceful_shutdown()
+        self._assembly.drain()
+        try:
+            await asyncio.wait_for(self._pipeline.drained(), grace)
+        except TimeoutError:
+            _log.warning("calls were cut off")
+        await self._server.stop(_LAST_WORDS_SECONDS)
+        await self._cleanup.aclose()
+        _log.info("stopped")
+
+    def _open_database(self) -> Database:
+        return Database.open(self._settings.resolved_database_url, connections=self._settings.database_connections)
+
+    def _build_pipeline(self, foundation: Foundation) -> Pipeline:
+        settings = self._settings
+        limiter = RateLimiter(self._clock, enabled=settings.rate_limits_enabled)
+        token = settings.admin_token
+        authenticator = Authenticator(
+            foundation.credentials,
+            limiter,
+            admin_token=token.get_secret_value() if token else None,
+            admin_networks=settings.admin_ip_allowlist,
+        )
+        auditor = Auditor(foundation.database, self._clock)
+        return Pipeline(authenticator, limiter, auditor, self._assembly.hooks, settings.trusted_edges)
+
+    def _build_server(self) -> grpc.aio.Server:
+        server = grpc.aio.server(interceptors=[self._pipeline], options=_channel_options(self._settings))
+        names = [_HEALTH, reflection.SERVICE_NAME]
+        for service in self._assembly.services:
+            service.add(service.servicer, server)
+            names.append(service.descriptor.full_name)
+        add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection(names, server)
+        return server
+
+    def _listen(self) -> int:
+        address = f"{self._settings.grpc_host}:{self._settings.grpc_port}"
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise ListenError(f"Cannot listen on {address}: the port is taken, or not allowed to this user.") from None
+
+
+def _channel_options(settings: Settings) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # Without it a second server would share the port in silence.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_concurrent_streams", 100_000),
+        # Daemons and edges keep connections alive by PINGs; by default those more frequent than 5 minutes end the connection.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.max_metadata_size", 32 * 1024),
+    ]

@@ -1,0 +1,70 @@
+"""The audit trail: every call that was let in with the admin token."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from google.protobuf.message import Message
+
+from dc1.domain.clock import Clock
+from dc1.domain.errors import ApiError
+from dc1.domain.roles import Role
+from dc1.server.policy import Policy
+from dc1.services.call import Call
+from dc1.storage import audit
+from dc1.storage.audit import NewAuditEntry
+from dc1.storage.database import Database
+
+CLIENT_GONE = 499
+"""Status of a call whose caller left before the answer."""
+
+_NATIVE = "gRPC"
+
+
+class Auditor:
+    """Writes one durable entry an admin call, before its answer leaves."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    @asynccontextmanager
+    async def auditing(self, call: Call, policy: Policy, request: Message | None) -> AsyncIterator[None]:
+        """Enter how the call in this block ends, if an admin makes it; `request` is None for a stream of requests."""
+        status = 500
+        try:
+            yield
+            status = call.http_status or policy.success_status
+        except ApiError as error:
+            status = error.status
+            raise
+        except asyncio.CancelledError:
+            status = CLIENT_GONE
+            raise
+        finally:
+            await self._record(call, request, status)
+
+    async def _record(self, call: Call, request: Message | None, status: int) -> None:
+        if call.principal.role is not Role.ADMIN:
+            return
+        entry = NewAuditEntry(
+            at_ms=self._clock.now_ms(),
+            actor=call.principal.fingerprint,
+            method=call.metadata.get("x-envoy-original-method", "") if call.is_rest else _NATIVE,
+            path=_path(call),
+            status=status,
+            provider_id=_provider(request),
+            detail=call.address,
+        )
+        await self._database.write(lambda conn: audit.record(conn, entry))
+
+
+def _path(call: Call) -> str:
+    """Return the path that was asked for, without its query."""
+    original = call.metadata.get("x-envoy-original-path", "") if call.is_rest else ""
+    return original.partition("?")[0] or call.method
+
+
+def _provider(request: Message | None) -> int | None:
+    named = str(getattr(request, "provider_id", ""))
+    return int(named) if named.isascii() and named.isdigit() and len(named) < 10 else None

@@ -1,0 +1,123 @@
+"""Turns a credential into a principal, or refuses it in the words of the method."""
+
+from collections.abc import Mapping, Sequence
+
+from google.protobuf.message import Message
+
+from dc1.control.credentials import Credentials
+from dc1.domain import errors, keys
+from dc1.domain.errors import ApiError
+from dc1.domain.roles import Role
+from dc1.domain.scopes import require_scope
+from dc1.server.addresses import Network, counted_as, is_within
+from dc1.server.carriers import Credential, find_credential
+from dc1.server.limits import FAILED_AUTHENTICATIONS, RateLimiter
+from dc1.server.policy import CredentialErrors, Policy
+from dc1.services.call import ANYBODY, Principal
+
+_MASTER_KEY = "master key"
+_MISSING = {
+    CredentialErrors.GENERAL: errors.api_key_required,
+    CredentialErrors.HEARTBEAT: errors.heartbeat_key_required,
+    CredentialErrors.SUBMIT: errors.submit_key_required,
+    CredentialErrors.ADMIN: errors.admin_access_denied,
+}
+_BAD = {
+    CredentialErrors.GENERAL: errors.invalid_api_key,
+    CredentialErrors.HEARTBEAT: errors.invalid_api_key,
+    CredentialErrors.SUBMIT: errors.submit_key_invalid,
+    CredentialErrors.ADMIN: errors.admin_access_denied,
+}
+_TELL_WRONG_TYPE = (CredentialErrors.GENERAL, CredentialErrors.SUBMIT)
+
+
+class Authenticator:
+    """Decides who calls. Every refused credential counts against its address."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        limiter: RateLimiter,
+        *,
+        admin_token: str | None,
+        admin_networks: Sequence[Network] = (),
+    ) -> None:
+        """Admins may call from `admin_networks` only, or from everywhere when there are none."""
+        self._credentials = credentials
+        self._limiter = limiter
+        self._admin_token = admin_token
+        self._admin_networks = admin_networks
+
+    def require_credential(
+        self, policy: Policy, metadata: Mapping[str, str], request: Message | None, address: str
+    ) -> Credential | None:
+        """Return the credential to verify, or None for a public method.
+
+        Raises:
+            ApiError: the method is open to nobody, there is no credential, or admins cannot call at all or from there.
+        """
+        if not policy.roles:
+            raise errors.forbidden()
+        if policy.is_public:
+            return None
+        if policy.credential_errors is CredentialErrors.ADMIN:
+            self._require_admin_door(address)
+        credential = find_credential(policy, metadata, request)
+        if credential is None:
+            raise self._counted(_MISSING[policy.credential_errors](), address)
+        return credential
+
+    async def verify(self, policy: Policy, credential: Credential | None, address: str) -> Principal:
+        """Return whose credential it is.
+
+        Raises:
+            ApiError: the credential is bad, of a role the method does not admit, or of a suspended renter.
+        """
+        if credential is None:
+            return ANYBODY
+        if credential.claimed is Role.ADMIN and Role.ADMIN in policy.roles:
+            return self._verify_admin(policy, credential, address)
+        if credential.claimed not in policy.roles:
+            raise self._counted(_not_admitted(policy, credential), address)
+        identity = await self._credentials.identify(credential.secret)
+        if identity is None:
+            raise self._counted(_BAD[policy.credential_errors](), address)
+        if identity.suspended:
+            submitting = policy.credential_errors is CredentialErrors.SUBMIT
+            raise errors.submit_key_invalid() if submitting else errors.account_suspended()
+        return Principal(identity.role, identity.account_id, identity.scopes, identity.key_id)
+
+    def _verify_admin(self, policy: Policy, credential: Credential, address: str) -> Principal:
+        # A token chosen by a person may be guessed, so an address that failed too often is not even compared.
+        self._limiter.check(FAILED_AUTHENTICATIONS, counted_as(address))
+        if self._admin_token is None or not keys.same_secret(credential.secret, self._admin_token):
+            raise self._counted(_BAD[policy.credential_errors](), address)
+        self._require_admin_door(address)
+        return Principal(Role.ADMIN, fingerprint=keys.fingerprint(credential.secret))
+
+    def _require_admin_door(self, address: str) -> None:
+        if self._admin_token is None:
+            raise errors.admin_token_not_configured()
+        if self._admin_networks and not is_within(address, self._admin_networks):
+            raise errors.admin_ip_not_allowed()
+
+    def _counted(self, refusal: ApiError, address: str) -> ApiError:
+        self._limiter.spend(FAILED_AUTHENTICATIONS, counted_as(address))
+        return refusal
+
+
+def _not_admitted(policy: Policy, credential: Credential) -> ApiError:
+    is_key = credential.claimed in (Role.RENTER, Role.PROVIDER)
+    expected = policy.roles & {Role.RENTER, Role.PROVIDER}
+    if is_key and expected and policy.credential_errors in _TELL_WRONG_TYPE:
+        return errors.wrong_key_type(credential.claimed, *expected)
+    return _BAD[policy.credential_errors]()
+
+
+def require_rights(policy: Policy, principal: Principal) -> None:
+    """Refuse a scoped key that lacks what the method asks for, with 403 `SCOPE_MISSING`."""
+    if principal.scopes is None:
+        return
+    if policy.master_key_only:
+        raise errors.scope_missing(_MASTER_KEY)
+    require_scope(principal.scopes, policy.scopes)

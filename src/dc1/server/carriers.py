@@ -1,0 +1,65 @@
+"""Where a request's credential is, and whose it claims to be."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from google.protobuf.message import Message
+
+from dc1.domain import keys
+from dc1.domain.keys import KeyRole
+from dc1.domain.roles import Role
+from dc1.server.policy import Policy
+
+_BEARER = "bearer "
+_HEADERS = ((Role.ADMIN, "x-admin-token"), (Role.RENTER, "x-renter-key"), (Role.PROVIDER, "x-provider-key"))
+_QUERY = ((Role.RENTER, "x-query-renter-key"), (Role.PROVIDER, "x-query-provider-key"))
+_ANY_QUERY = "x-query-key"
+
+SECRET_HEADERS = frozenset({"authorization", _ANY_QUERY, *(name for _, name in (*_HEADERS, *_QUERY))})
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A presented secret, and the role that its prefix or its carrier claims."""
+
+    secret: str = field(repr=False)
+    claimed: Role
+
+
+def find_credential(policy: Policy, metadata: Mapping[str, str], request: Message | None) -> Credential | None:
+    """Return the first credential that is not blank: role headers, then Bearer, then the query, then the request's field.
+
+    Only carriers of the roles that `policy` admits are looked at, in the order admin, renter, provider. `request` is None
+    where the call has no single request message.
+    """
+    for claimed, value in _carriers(policy, metadata, request):
+        secret = value.strip()
+        if secret:
+            return Credential(secret, _claimed_by_prefix(secret) or claimed)
+    return None
+
+
+def _carriers(policy: Policy, metadata: Mapping[str, str], request: Message | None) -> Iterator[tuple[Role, str]]:
+    for role, name in _HEADERS:
+        if role in policy.roles:
+            yield role, metadata.get(name, "")
+    authorization = metadata.get("authorization", "")
+    if authorization[: len(_BEARER)].lower() == _BEARER:
+        yield Role.ADMIN, authorization[len(_BEARER) :]
+    if policy.roles & {Role.RENTER, Role.PROVIDER}:
+        yield Role.PUBLIC, metadata.get(_ANY_QUERY, "")
+    for role, name in _QUERY:
+        if role in policy.roles:
+            yield role, metadata.get(name, "")
+    if policy.body_key and request is not None:
+        yield Role.PROVIDER, getattr(request, policy.body_key)
+
+
+def _claimed_by_prefix(secret: str) -> Role | None:
+    match keys.claimed_role(secret):
+        case KeyRole.RENTER | KeyRole.SCOPED:
+            return Role.RENTER
+        case KeyRole.PROVIDER:
+            return Role.PROVIDER
+        case _:
+            return None

@@ -1,0 +1,219 @@
+"""What happens around every call: one interceptor, driven by the methods' options.
+
+In this order: the credential's presence, the shape checks of the service, the look-up, the rate limit, the scopes, the normalisers of
+the service, the field rules; then the servicer; then the audit entry, the answer's status and headers, and the log line.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeAlias
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+
+from dc1.domain.errors import ApiError, internal_error, service_unavailable
+from dc1.server.addresses import Network, client_address, counted_as
+from dc1.server.auditing import CLIENT_GONE, Auditor
+from dc1.server.authentication import Authenticator, require_rights
+from dc1.server.carriers import SECRET_HEADERS
+from dc1.server.limits import RateLimiter
+from dc1.server.policy import Policy, policy_of
+from dc1.server.refusals import fitted, status_code, trailers
+from dc1.server.rules import FieldRules
+from dc1.services.call import ANYBODY, Call, Hooks, enter
+
+_UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_log = structlog.stdlib.get_logger("dc1.calls")
+
+# grpc's stubs have no common type for the handlers of the four kinds of methods.
+Handler: TypeAlias = Any
+Context: TypeAlias = Any
+
+
+class Pipeline(grpc.aio.ServerInterceptor):
+    """Wraps the handlers of all services. Standard health and reflection are left alone."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        limiter: RateLimiter,
+        auditor: Auditor,
+        hooks: Hooks,
+        trusted_edges: Sequence[Network] = (),
+    ) -> None:
+        """A client's address is taken from peers in `trusted_edges`."""
+        self._authenticator = authenticator
+        self._limiter = limiter
+        self._auditor = auditor
+        self._hooks = hooks
+        self._trusted_edges = trusted_edges
+        self._rules = FieldRules()
+        self._wrapped: dict[str, Handler] = {}
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+
+    async def drained(self) -> None:
+        """Refuse new calls with 503 from now on, and return when none is in flight."""
+        self._draining = True
+        await self._idle.wait()
+
+    async def intercept_service(
+        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Return the wrapped handler of a method, None for an unknown one."""
+        method = details.method
+        if method.startswith(_UNGUARDED):
+            return await continuation(details)
+        wrapped = self._wrapped.get(method)
+        if wrapped is None and (handler := await continuation(details)) is not None:
+            wrapped = self._wrapped[method] = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        policy = policy_of(method)
+        coders = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                self._streamed(method, policy, handler.stream_stream), **coders
+            )
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._streamed(method, policy, handler.unary_stream), **coders)
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(self._answered(method, policy, handler.stream_unary), **coders)
+        return grpc.unary_unary_rpc_method_handler(self._answered(method, policy, handler.unary_unary), **coders)
+
+    def _answered(self, method: str, policy: Policy, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Handler:
+        async def answer(request: Any, context: Context) -> Any:
+            async with self._guarded(method, policy, context) as call:
+                async with self._admitted(call, policy, request):
+                    response = await behaviour(request, context)
+                await _send_headers(context, call, policy)
+            return response
+
+        return answer
+
+    def _streamed(self, method: str, policy: Policy, behaviour: Callable[[Any, Context], Any]) -> Handler:
+        # Writes to the context instead of yielding, so that a caller who leaves ends the servicer's generator at once.
+        async def stream(request: Any, context: Context) -> None:
+            async with self._guarded(method, policy, context) as call, self._admitted(call, policy, request):
+                await _forward(behaviour(request, context), context, call, policy)
+
+        return stream
+
+    @asynccontextmanager
+    async def _guarded(self, method: str, policy: Policy, context: Context) -> AsyncIterator[Call]:
+        """Turn whatever the block raises into a refusal, and log how the call ended."""
+        started = time.perf_counter()
+        call = self._begin(method, context)
+        status = CLIENT_GONE
+        self._in_flight += 1
+        self._idle.clear()
+        try:
+            yield call
+            status = call.http_status or policy.success_status
+        except Exception as error:
+            refusal = _as_refusal(error, call, policy)
+            status = refusal.status
+            await context.abort(status_code(refusal), refusal.message, trailers(refusal, is_rest=call.is_rest))
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+            _log_call(call, status, time.perf_counter() - started)
+
+    @asynccontextmanager
+    async def _admitted(self, call: Call, policy: Policy, request: Any) -> AsyncIterator[None]:
+        """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
+        message = request if isinstance(request, Message) else None
+        async with self._auditor.auditing(call, policy, message):
+            await self._admit(call, policy, message)
+            yield
+
+    def _begin(self, method: str, context: Context) -> Call:
+        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        request_id = metadata.get("x-request-id", "")
+        return Call(
+            method=method,
+            principal=ANYBODY,
+            request_id=request_id if _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex,
+            address=client_address(context.peer(), metadata, self._trusted_edges),
+            is_rest=metadata.get("x-rest") == "1",
+            metadata=metadata,
+        )
+
+    async def _admit(self, call: Call, policy: Policy, request: Message | None) -> None:
+        if self._draining:
+            raise service_unavailable()
+        credential = self._authenticator.require_credential(policy, call.metadata, request, call.address)
+        call.metadata = {key: value for key, value in call.metadata.items() if key not in SECRET_HEADERS}
+        _run_hook(self._hooks.shape_checks, call.method, request)
+        call.principal = await self._authenticator.verify(policy, credential, call.address)
+        self._limiter.spend(policy.bucket, _subject(call, policy))
+        require_rights(policy, call.principal)
+        enter(call)
+        if request is not None:
+            _run_hook(self._hooks.normalisers, call.method, request)
+            self._rules.apply(request)
+
+
+def _run_hook(hooks: Mapping[str, Callable[[Any], None]], method: str, request: Message | None) -> None:
+    hook = hooks.get(method)
+    if hook is not None:
+        hook(request)
+
+
+def _subject(call: Call, policy: Policy) -> str:
+    """Return whom a call is counted for."""
+    principal = call.principal
+    if policy.bucket.by_address or principal.account_id is None:
+        return principal.fingerprint or counted_as(call.address)
+    return f"{principal.role}:{principal.account_id}"
+
+
+def _as_refusal(error: Exception, call: Call, policy: Policy) -> ApiError:
+    if isinstance(error, ApiError):
+        return fitted(error)
+    _log.error("call failed unexpectedly", method=call.method, request_id=call.request_id, exc_info=error)
+    return internal_error(policy.internal_error_text) if policy.internal_error_text else internal_error()
+
+
+async def _forward(responses: AsyncGenerator[Any, None], context: Context, call: Call, policy: Policy) -> None:
+    async with aclosing(responses):
+        started = False
+        async for response in responses:
+            if not started:
+                await _send_headers(context, call, policy)
+                started = True
+            await context.write(response)
+
+
+async def _send_headers(context: Context, call: Call, policy: Policy) -> None:
+    headers = list(call.headers.items())
+    status = call.http_status or policy.success_status
+    if status != 200:
+        headers.append(("x-http-status", str(status)))
+    if headers:
+        await context.send_initial_metadata(tuple(headers))
+
+
+def _log_call(call: Call, status: int, seconds: float) -> None:
+    _log.info(
+        "call",
+        method=call.method,
+        status=status,
+        duration_ms=round(seconds * 1000, 1),
+        request_id=call.request_id,
+        role=str(call.principal.role),
+        account_id=call.principal.account_id,
+    )

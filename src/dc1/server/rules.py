@@ -1,0 +1,107 @@
+"""What is done to the fields of a request, and checked of them, before a servicer sees it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from protovalidate import Validator, Violation
+
+from buf.validate import validate_pb2
+from dc1.domain.errors import FieldViolation, invalid_enum, missing_fields, validation_failed
+from dcp.v1 import options_pb2
+
+_ENUM_RULE = "string.in"
+_FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Names of the fields of one message type that want something, in the order of the message."""
+
+    trimmed: tuple[str, ...]
+    lowered: tuple[str, ...]
+    required: tuple[str, ...]
+    floats: tuple[str, ...]
+
+
+class FieldRules:
+    """Applies the rules that message types declare in their field options."""
+
+    def __init__(self) -> None:
+        self._validator = Validator()
+        self._plans: dict[str, _Plan] = {}
+
+    def apply(self, request: Message) -> None:
+        """Trim and lower-case what asks for it, then check the rules.
+
+        Raises:
+            ApiError: 400, the first that applies: fields are missing, rules are broken, a value is not on its list.
+        """
+        plan = self._plan(request)
+        _tidy(request, plan)
+        missing = [name for name in plan.required if _is_missing(request, name)]
+        if missing:
+            raise missing_fields(missing)
+        violations = self._validator.collect_violations(request)
+        unlisted = [violation for violation in violations if violation.proto.rule_id == _ENUM_RULE]
+        broken = dict.fromkeys(_not_finite(request, plan), "must be a finite number")
+        for violation in violations:
+            if violation.proto.rule_id != _ENUM_RULE:
+                broken.setdefault(_dotted(violation), violation.proto.message)
+        if broken:
+            raise validation_failed(FieldViolation(name, message) for name, message in broken.items())
+        if unlisted:
+            raise invalid_enum(_dotted(unlisted[0]), unlisted[0].rule_value)
+
+    def _plan(self, request: Message) -> _Plan:
+        name = request.DESCRIPTOR.full_name
+        plan = self._plans.get(name)
+        if plan is None:
+            plan = self._plans[name] = _read(request)
+        return plan
+
+
+def _read(request: Message) -> _Plan:
+    fields = [(field, field.GetOptions().Extensions[validate_pb2.field]) for field in request.DESCRIPTOR.fields]
+    return _Plan(
+        trimmed=tuple(field.name for field, _ in fields if field.GetOptions().Extensions[options_pb2.trim]),
+        lowered=tuple(field.name for field, rules in fields if rules.string.email),
+        required=tuple(field.name for field, rules in fields if rules.required),
+        floats=tuple(field.name for field, _ in fields if field.cpp_type in _FLOATS and not field.is_repeated),
+    )
+
+
+def _tidy(request: Message, plan: _Plan) -> None:
+    for name in plan.trimmed:
+        if request.HasField(name):
+            setattr(request, name, getattr(request, name).strip())
+    for name in plan.lowered:
+        if request.HasField(name):
+            setattr(request, name, getattr(request, name).lower())
+
+
+def _is_missing(request: Message, name: str) -> bool:
+    field = request.DESCRIPTOR.fields_by_name[name]
+    value = getattr(request, name)
+    if field.is_repeated:
+        return not value
+    if field.has_presence and not request.HasField(name):
+        return True
+    return isinstance(value, str) and not value.strip()
+
+
+def _not_finite(request: Message, plan: _Plan) -> Iterator[str]:
+    # JSON has no NaN, but the transcoder reads the strings "NaN" and "Infinity" as numbers.
+    return (name for name in plan.floats if not math.isfinite(getattr(request, name)))
+
+
+def _dotted(violation: Violation) -> str:
+    path = violation.proto.field
+    parts = []
+    for element in path.elements if path else ():
+        parts.append(element.field_name)
+        if element.subscript is not None:
+            parts.append(str(element.subscript.value))
+    return ".".join(parts)
