@@ -1,0 +1,88 @@
+"""A small market to test with: short names for the units of work that every test needs."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from itertools import count
+from typing import Any, TypeVar
+
+from dc1.domain.jobs import new_job_id
+from dc1.storage import books, lifecycle, providers, renters
+from dc1.storage.database import Connection, Database
+from dc1.storage.lifecycle import JobRow, JobSpec, Limits, NewJob
+
+NOW = 1_774_206_010_000
+LIMITS = Limits()
+T = TypeVar("T")
+_numbers = count(1)
+
+
+def job_for(renter_id: int, **changes: Any) -> NewJob:
+    """The contract's J3: three minutes of llm_inference, 45 halala."""
+    job = NewJob(
+        job_id=new_job_id(NOW),
+        renter_id=renter_id,
+        job_type="llm_inference",
+        spec=JobSpec(container_spec={"image_type": "llm", "gpu_count": 1}, params={"prompt": "بيتين عن البحر"}),
+        duration_minutes=Decimal(3),
+        max_duration_seconds=1800,
+        rate_halala_per_minute=15,
+        class_multiplier=Decimal("1.00"),
+        cost_halala=45,
+        fee_bps=2500,
+        compute_type="inference",
+    )
+    return replace(job, **changes)
+
+
+class Market:
+    """Units of work on one database at a time that stands still unless a test moves it."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.now = NOW
+
+    async def do(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run a repository function that ends with ``now_ms`` by its own parameters."""
+        return await self.db.write(lambda conn: function(conn, *args, **kwargs))
+
+    async def see(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return await self.db.read(lambda conn: function(conn, *args, **kwargs))
+
+    async def renter(self, credit: int = 1000) -> int:
+        number = next(_numbers)
+        new = renters.NewRenter(f"Renter {number}", f"renter{number}@example.sa")
+        return await self.do(renters.register, new, credit, self.now)
+
+    async def provider(self, *, gpus: int = 1, approved: bool = True) -> int:
+        number = next(_numbers)
+        new = providers.NewProvider(f"Provider {number}", f"gpu{number}@example.sa", "RTX 4090", "linux")
+
+        def work(conn: Connection) -> int:
+            provider_id = providers.register(conn, new, self.now)
+            if approved:
+                providers.approve(conn, provider_id, self.now)
+            report = providers.Report(provider_id, "post", self.now, gpu_count=gpus)
+            providers.flush_reports(conn, [report], self.now)
+            return provider_id
+
+        return await self.db.write(work)
+
+    async def submit(self, renter_id: int, limits: Limits = LIMITS, **changes: Any) -> JobRow:
+        return await self.do(lifecycle.submit, job_for(renter_id, **changes), limits, self.now)
+
+    async def running(self, renter_id: int, provider_id: int, **changes: Any) -> JobRow:
+        """A job that the provider runs, in its first attempt."""
+        job = await self.submit(renter_id, provider_id=provider_id, slots=64, **changes)
+        started = await self.do(lifecycle.start, job.id, provider_id, 0, 64, self.now)
+        assert started is not None
+        return started
+
+    async def wallet(self, renter_id: int) -> tuple[int, int]:
+        """(balance, held)."""
+        row = await self.see(renters.get, renter_id)
+        assert row is not None
+        return row.balance_halala, row.held_halala
+
+    async def check_books(self) -> None:
+        assert await self.see(books.verify) == []

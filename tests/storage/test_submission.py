@@ -1,0 +1,145 @@
+from decimal import Decimal
+
+import pytest
+
+from dc1.domain.clock import DAY_MS
+from dc1.domain.errors import ApiError
+from dc1.domain.jobs import JobEvent
+from dc1.storage import job_events, jobs, lifecycle, renters
+from dc1.storage.database import Database
+from dc1.storage.lifecycle import JobSpec, Limits
+from tests.storage.market import NOW, Market
+
+
+@pytest.fixture
+def market(db: Database) -> Market:
+    return Market(db)
+
+
+async def refused(market: Market, renter: int, limits: Limits = Limits(), **changes: object) -> ApiError:  # noqa: B008
+    before = await market.see(renters.get, renter)
+    with pytest.raises(ApiError) as caught:
+        await market.submit(renter, limits, **changes)
+    assert await market.see(renters.get, renter) == before, "a refusal leaves no trace"
+    return caught.value
+
+
+async def test_submit_debits_the_wallet_and_holds_the_quote(market: Market) -> None:
+    renter, provider = await market.renter(), await market.provider()
+    job = await market.submit(renter, provider_id=provider, slots=1, named_provider_id=provider)
+    assert (job.id, job.status, job.provider_id, job.cost_halala) == (1, "pending", provider, 45)
+    assert (job.started_at_ms, job.timeout_at_ms, job.queue_deadline_at_ms) == (None, None, NOW + 1_800_000)
+    assert job.run_deadline_seconds == 180
+    assert await market.wallet(renter) == (955, 45)
+    assert await market.see(jobs.get, job.id) == job
+    assert await market.see(jobs.find, job.job_id) == job
+    assert await market.see(jobs.find, "1") == job
+    (event,) = (await market.see(job_events.page, job.id)).rows
+    assert (event.sequence_no, event.event_type, event.status, event.source) == (1, "job.submitted", "pending", "renter")
+    await market.check_books()
+
+
+async def test_a_busy_unknown_or_missing_provider_means_the_queue(market: Market) -> None:
+    renter, provider = await market.renter(), await market.provider()
+    await market.submit(renter, provider_id=provider, slots=1)
+    busy = await market.submit(renter, provider_id=provider, slots=1, named_provider_id=provider)
+    nowhere = await market.submit(renter)
+    unapproved = await market.submit(renter, provider_id=await market.provider(approved=False), slots=1)
+    assert [(job.status, job.provider_id) for job in (busy, nowhere, unapproved)] == [("queued", None)] * 3
+    assert busy.named_provider_id == provider
+    positions = [await market.see(jobs.queue_position, job) for job in (busy, nowhere, unapproved)]
+    assert positions == [1, 1, 2]
+
+
+async def test_documents_come_back_exactly_as_sent(market: Market) -> None:
+    spec = JobSpec(
+        container_spec={"z": 1, "a": {"b": [1.0, 1, 1e-7, 10**15, True, None]}},
+        params={"prompt": "<b>1<2</b> بحر 🌊 \x00 \u2028", "nested": {"": []}},
+        task_spec={},
+        env_vars={"A": ""},
+        gpu_requirements=None,
+    )
+    job = await market.submit(await market.renter(), spec=spec, model="org/Model-7B:latest@x")
+    stored = await market.see(jobs.spec, job.id)
+    assert stored == spec
+    assert list(stored.container_spec) == ["z", "a"]
+    assert [type(item) for item in stored.container_spec["a"]["b"][:2]] == [float, int]
+    assert await market.see(jobs.specs, [job.id, 99]) == {job.id: spec}
+
+
+async def test_the_checks_of_money_in_the_order_of_the_contract(market: Market) -> None:
+    renter = await market.renter(credit=44)
+    error = await refused(market, renter)
+    assert (error.status, error.code) == (402, "INSUFFICIENT_BALANCE")
+    assert error.context == {"balance_halala": 44, "required_halala": 45, "shortfall_halala": 1}
+    # A quota speaks before the wallet, an empty wallet before a quota.
+    error = await refused(market, renter, Limits(daily_jobs=0, monthly_halala=0))
+    assert (error.code, error.context) == ("QUOTA_DAILY", {"daily_jobs_limit": 0, "submitted_today": 0})
+    error = await refused(market, renter, Limits(monthly_halala=10), cost_halala=50)
+    assert error.code == "QUOTA_MONTHLY"
+    error = await refused(market, await market.renter(credit=0), Limits(daily_jobs=0))
+    assert (error.code, error.context) == ("ZERO_BALANCE", {"balance_halala": 0, "required_halala": 45})
+
+
+async def test_a_suspended_renter_cannot_submit(market: Market) -> None:
+    renter = await market.renter()
+    await market.do(renters.set_status, renter, "suspended")
+    assert (await refused(market, renter)).status == 403
+    await market.do(renters.set_status, renter, "active")
+    await market.submit(renter)
+    await market.check_books()
+
+
+async def test_the_daily_quota_counts_accepted_submissions_and_starts_afresh_at_midnight(market: Market) -> None:
+    renter, limits = await market.renter(), Limits(daily_jobs=2)
+    for _ in range(2):
+        await market.submit(renter, limits, cost_halala=1)
+    error = await refused(market, renter, limits)
+    assert error.context == {"daily_jobs_limit": 2, "submitted_today": 2}
+    assert error.retry_after_seconds == (DAY_MS - NOW % DAY_MS) // 1000
+    market.now += DAY_MS
+    assert (await market.submit(renter, limits)).status == "queued"
+
+
+async def test_the_monthly_quota_counts_quotes_while_open_and_actual_costs_afterwards(market: Market) -> None:
+    renter, provider, limits = await market.renter(), await market.provider(), Limits(monthly_halala=100)
+    job = await market.running(renter, provider, limits=limits, cost_halala=90)
+    error = await refused(market, renter, limits, cost_halala=11)
+    assert error.context == {
+        "monthly_spend_limit_halala": 100,
+        "spent_this_month_halala": 90,
+        "requested_halala": 11,
+    }
+    outcome = lifecycle.Outcome(completed=True, duration_seconds=4)
+    await market.do(lifecycle.finish, job.id, outcome, NOW + 4000)
+    await market.submit(renter, limits, cost_halala=99)
+    assert (await refused(market, renter, limits, cost_halala=1)).code == "QUOTA_MONTHLY"
+    market.now += 31 * DAY_MS
+    await market.submit(renter, limits, cost_halala=100)
+
+
+async def test_v1_calls_count_in_the_monthly_sum_only(market: Market) -> None:
+    renter, limits = await market.renter(), Limits(daily_jobs=1, monthly_halala=10)
+    call = {"source": "v1", "duration_minutes": None, "token_price_halala": 19, "cost_halala": 4}
+    for _ in range(2):
+        await market.submit(renter, limits, **call)
+    assert (await refused(market, renter, limits, **call)).code == "QUOTA_MONTHLY"
+    assert (await market.submit(renter, limits, cost_halala=1)).status == "queued"
+
+
+async def test_a_retry_is_a_new_job_that_the_old_one_tells_of(market: Market) -> None:
+    renter = await market.renter()
+    old = await market.submit(renter)
+    new = await market.submit(renter, retried_from_job_id=old.id)
+    assert new.retried_from_job_id == old.id
+    (event,) = (await market.see(job_events.page, old.id, event_type=JobEvent.RETRIED)).rows
+    assert (event.sequence_no, event.payload["new_job_id"]) == (2, new.job_id)
+
+
+async def test_amounts_and_decimals_are_exact(market: Market) -> None:
+    renter = await market.renter()
+    minutes, multiplier = Decimal("0.1"), Decimal("1.20")
+    job = await market.submit(renter, duration_minutes=minutes, class_multiplier=multiplier)
+    stored = await market.see(jobs.get, job.id)
+    assert stored is not None
+    assert (str(stored.duration_minutes), str(stored.class_multiplier)) == ("0.1", "1.20")
