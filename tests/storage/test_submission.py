@@ -35,7 +35,12 @@ async def test_submit_debits_the_wallet_and_holds_the_quote(market: Market) -> N
     assert await market.see(jobs.find, job.job_id) == job
     assert await market.see(jobs.find, "1") == job
     (event,) = (await market.see(job_events.page, job.id)).rows
-    assert (event.sequence_no, event.event_type, event.status, event.source) == (1, "job.submitted", "pending", "renter")
+    assert (event.sequence_no, event.event_type, event.status, event.source) == (
+        1,
+        "job.submitted",
+        "pending",
+        "renter",
+    )
     await market.check_books()
 
 

@@ -1,0 +1,144 @@
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from dc1.domain.jobs import JobEvent, Mover
+from dc1.storage import job_events, job_logs, jobs, lifecycle
+from dc1.storage.database import Connection, Database
+from dc1.storage.job_logs import LogLine
+from dc1.storage.jobs import JobFilter
+from tests.storage.market import LIMITS, NOW, Market, job_for
+
+
+@pytest.fixture
+def market(db: Database) -> Market:
+    return Market(db)
+
+
+def lines(*messages: str) -> list[LogLine]:
+    return [LogLine("info", message, NOW) for message in messages]
+
+
+async def test_log_lines_are_numbered_within_the_job(market: Market) -> None:
+    first, second = [await market.submit(await market.renter()) for _ in range(2)]
+    stored = await market.do(job_logs.append, first.id, 1, lines("a", "ب \x00"), 1)
+    assert [(row.line_no, row.message) for row in stored] == [(1, "a"), (2, "ب \x00")]
+    await market.do(job_logs.append, first.id, 2, lines("c"), 1)
+    await market.do(job_logs.append, second.id, 1, lines("other"))
+    page = await market.see(job_logs.page, first.id, since=1)
+    assert [(row.line_no, row.attempt_number, row.message) for row in page.rows] == [(2, 1, "ب \ufffd"), (3, 2, "c")]
+    assert page.total == 3
+    assert [row.message for row in (await market.see(job_logs.page, first.id, attempt_number=2)).rows] == ["c"]
+    assert (await market.see(job_logs.page, 99)).total == 0
+
+
+async def test_a_repeated_batch_is_a_no_op(market: Market) -> None:
+    job = await market.submit(await market.renter())
+    assert len(await market.do(job_logs.append, job.id, 1, lines("a", "b"), 7)) == 2
+    assert await market.do(job_logs.append, job.id, 1, lines("a", "b"), 7) == []
+    assert len(await market.do(job_logs.append, job.id, 2, lines("a"), 7)) == 1, "another attempt counts afresh"
+    assert await market.do(job_logs.append, job.id, 1, []) == []
+    assert (await market.see(job_logs.page, job.id)).total == 3
+
+
+async def test_batches_that_meet_keep_their_lines_together(market: Market) -> None:
+    job = await market.submit(await market.renter())
+    batches = [market.do(job_logs.append, job.id, 1, lines(*[f"{n}"] * 3), n) for n in range(1, 31)]
+    await asyncio.gather(*batches)
+    page = await market.see(job_logs.page, job.id, limit=1000)
+    assert [row.line_no for row in page.rows] == list(range(1, 91))
+    assert all(len({row.message for row in page.rows[n : n + 3]}) == 1 for n in range(0, 90, 3))
+
+
+async def test_events_are_paged_by_sequence_and_type(market: Market) -> None:
+    job = await market.submit(await market.renter())
+    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW + 1)
+    page = await market.see(job_events.page, job.id, since_sequence=1)
+    assert (page.total, [event.event_type for event in page.rows]) == (2, ["job.cancelled"])
+    assert page.rows[0].payload["refunded_halala"] == 45
+    only = await market.see(job_events.page, job.id, event_type=JobEvent.SUBMITTED)
+    assert (only.total, only.rows[0].occurred_at_ms) == (1, NOW)
+
+
+async def test_lists_of_jobs_are_filtered_and_newest_first(market: Market) -> None:
+    renter, other, provider = await market.renter(), await market.renter(), await market.provider()
+    running = await market.running(renter, provider, model="org/m")
+    market.now += 1000
+    queued = await market.submit(renter, job_type="training")
+    foreign = await market.submit(other, source="v1")
+    await market.do(lifecycle.cancel, queued.id, Mover.RENTER, NOW)
+
+    async def ids(**wanted: object) -> list[int]:
+        page = await market.see(jobs.page, JobFilter(**wanted), limit=10)  # type: ignore[arg-type]
+        assert page.total == len(page.rows)
+        return [row.id for row in page.rows]
+
+    assert await ids() == [foreign.id, queued.id, running.id]
+    assert await ids(renter_id=renter) == [queued.id, running.id]
+    assert await ids(provider_id=provider) == [running.id]
+    assert await ids(statuses={"running", "queued"}) == [foreign.id, running.id]
+    assert await ids(job_type="training") == [queued.id]
+    assert await ids(source="v1") == [foreign.id]
+    assert await ids(submitted_from_ms=NOW + 1000) == [foreign.id, queued.id]
+    assert await ids(submitted_before_ms=NOW + 1000) == [running.id]
+    assert await ids(search="org/") == [running.id]
+    assert await ids(search=queued.job_id) == [queued.id]
+    assert [row.id for row in await market.see(jobs.open_jobs, renter_id=renter)] == [running.id]
+    page = await market.see(jobs.page, JobFilter(), limit=1, offset=1)
+    assert (page.total, [row.id for row in page.rows]) == (3, [queued.id])
+
+
+@pytest.mark.parametrize("reference", ["job-nope", "999", "0", "9" * 40, "١", "", "-1", "job-\x00"])
+async def test_an_unknown_reference_finds_nothing(market: Market, reference: str) -> None:
+    assert await market.see(jobs.find, reference) is None
+
+
+async def test_results_of_any_json_up_to_ten_mebibytes(market: Market) -> None:
+    job = await market.submit(await market.renter())
+    for value in ({"b": 1, "a": [1.0]}, "plain text بحر", "x" * (10 << 20)):
+        await market.do(jobs.store_result, job.id, value, NOW)
+        assert await market.see(jobs.result, job.id) == value
+    assert await market.see(jobs.result, 99) is None
+    assert list(await market.see(jobs.results, [job.id, 99])) == [job.id]
+
+
+class Plans:
+    """What SQLite plans to do for each statement; the plans do not depend on how many rows there are."""
+
+    def __init__(self) -> None:
+        self.explained = 0
+        self.scans: list[str] = []
+
+    def explain(self, _conn: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if not statement.lstrip().upper().startswith(("SELECT", "UPDATE")):
+            return
+        self.explained += 1
+        steps = [row[3] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+        self.scans += [f"{step}: {statement}" for step in steps if step.startswith("SCAN") and "INDEX" not in step]
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+async def test_no_hot_query_scans_a_table(market: Market) -> None:
+    renter, provider, plans = await market.renter(), await market.provider(), Plans()
+
+    def work(conn: Connection) -> None:
+        event.listen(conn, "before_cursor_execute", plans.explain)
+        job = lifecycle.submit(conn, job_for(renter, provider_id=provider, slots=1), LIMITS, NOW)
+        lifecycle.start(conn, job.id, provider, 0, 1, NOW)
+        lifecycle.finish(conn, job.id, lifecycle.Outcome(completed=True, result={}), NOW)
+        jobs.load_queue(conn)
+        jobs.load_active(conn)
+        jobs.due_jobs(conn, NOW)
+        jobs.find(conn, job.job_id)
+        jobs.leased_by(conn, provider)
+        jobs.latest(conn, JobFilter(renter_id=renter), limit=20)
+        jobs.attempts(conn, job.id)
+        job_logs.append(conn, job.id, 1, lines("a"), 1)
+        job_logs.page(conn, job.id)
+        event.remove(conn, "before_cursor_execute", plans.explain)
+
+    await market.db.write(work)
+    assert plans.explained > 20
+    assert plans.scans == []

@@ -1,0 +1,67 @@
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, inspect, text
+
+from dc1.domain.money import DEFAULT_RATES
+from dc1.storage import catalog
+from dc1.storage.database import Database, normalised
+from dc1.storage.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
+from dc1.storage.tables import metadata
+from tests.storage.market import Market
+
+
+@pytest.fixture
+def engine(empty_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    parsed = normalised(empty_url)
+    if parsed.get_backend_name() == "sqlite":
+        parsed = parsed.set(database=str(tmp_path_factory.mktemp("db") / "dc1.sqlite3"))
+    engine = create_engine(parsed)
+    yield engine
+    engine.dispose()
+
+
+def table_names(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names())
+
+
+def test_the_migrations_build_the_tables_of_the_code(engine: Engine) -> None:
+    upgrade(engine.url)
+    with engine.connect() as connection:
+        assert current_revision(connection) == newest_revision()
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
+        assert compare_metadata(context, metadata) == []
+
+
+@pytest.mark.parametrize("start", revisions())
+def test_up_and_down_from_every_revision(engine: Engine, start: str) -> None:
+    upgrade(engine.url, start)
+    before = table_names(engine)
+    upgrade(engine.url, NEWEST)
+    upgrade(engine.url, NEWEST)
+    assert table_names(engine) >= {table.name for table in metadata.sorted_tables}
+    downgrade(engine.url, start)
+    assert table_names(engine) == before
+    downgrade(engine.url, EMPTY)
+    assert table_names(engine) == {"alembic_version"}
+    upgrade(engine.url, NEWEST)
+
+
+async def test_a_new_market_has_its_prices_and_images(empty_url: str) -> None:
+    db = Database.open(empty_url)
+    assert await db.read(catalog.rates) == DEFAULT_RATES
+    images = await db.read(catalog.list_images)
+    assert all(image.image_ref.split("/")[0] == "docker.io" for image in images)
+    await Market(db).check_books()
+    await db.close()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE postings SET amount_halala = 1", "DELETE FROM movements"])
+async def test_the_books_cannot_be_rewritten(url: str, statement: str) -> None:
+    db = Database.open(url)
+    await Market(db).renter()
+    with pytest.raises(Exception, match="immutable"):
+        await db.write(lambda conn: conn.execute(text(statement)))
+    await db.close()

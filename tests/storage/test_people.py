@@ -1,0 +1,172 @@
+import pytest
+
+from dc1.domain.clock import DAY_MS
+from dc1.domain.errors import ApiError
+from dc1.domain.keys import KeyRole, generate
+from dc1.storage import audit, catalog, keys, providers, renters
+from dc1.storage.database import Database
+from dc1.storage.providers import NewProvider, Report
+from dc1.storage.renters import NewRenter
+from tests.storage.market import NOW, Market
+
+
+@pytest.fixture
+def market(db: Database) -> Market:
+    return Market(db)
+
+
+async def test_an_address_has_one_account_of_each_kind(market: Market) -> None:
+    renter = NewRenter("نورة", "n@example.sa", organization="Tuwaiq \x00 Lab")
+    renter_id = await market.do(renters.register, renter, 1000, NOW)
+    provider = NewProvider("P", "n@example.sa", "RTX 4090", "linux", vram_mib=24576, resource_spec={"cpu": 1.0})
+    provider_id = await market.do(providers.register, provider, NOW)
+    for register in (
+        lambda conn: renters.register(conn, renter, 0, NOW),
+        lambda conn: providers.register(conn, provider, NOW),
+    ):
+        with pytest.raises(ApiError) as caught:
+            await market.db.write(register)
+        assert (caught.value.status, caught.value.code) == (409, "EMAIL_TAKEN")
+    stored = await market.see(renters.get, renter_id)
+    assert stored is not None
+    assert (stored.name, stored.organization, stored.balance_halala) == ("نورة", "Tuwaiq \ufffd Lab", 1000)
+    row = await market.see(providers.get, provider_id)
+    assert row is not None
+    assert (row.approval_status, row.channel, row.last_heartbeat_ms, row.vram_mib) == ("pending", "none", None, 24576)
+    assert row.resource_spec == {"cpu": 1.0}
+    assert await market.see(renters.get, 99) is None
+    assert await market.see(providers.get, 99) is None
+
+
+async def test_reports_of_many_providers_are_stored_at_once(market: Market) -> None:
+    ids = [await market.provider() for _ in range(3)]
+    status = {"gpu_util_pct": None, "x": {"a": 512}}
+    reports = [
+        Report(
+            provider_id,
+            "stream",
+            NOW + 5,
+            heartbeats=3,
+            gpu_name="NVIDIA GeForce RTX 4090",
+            vram_mib=24564,
+            gpu_count=2,
+            cached_models=["a/B"],
+            job_types=["llm_inference"],
+            gpu_status=status,
+        )
+        for provider_id in reversed(ids)
+    ]
+    await market.do(providers.flush_reports, reports, NOW)
+    await market.do(providers.flush_reports, reports[:1], NOW + DAY_MS)
+    await market.do(providers.flush_reports, [], NOW)
+    fleet = await market.see(providers.load_fleet)
+    assert [row.id for row in fleet] == ids
+    assert {(row.channel, row.last_heartbeat_ms, row.gpu_count, row.vram_mib) for row in fleet} == {
+        ("stream", NOW + 5, 2, 24564)
+    }
+    assert fleet[0].gpu_status == status
+    assert fleet[0].cached_models == ["a/B"]
+    assert [row.heartbeats_received for row in fleet] == [3, 3, 6]
+    assert all(row.approval_status == "approved" for row in fleet), "a report touches nothing else"
+    assert await market.see(providers.load_recent_heartbeats, NOW + DAY_MS) == {ids[0]: 3, ids[1]: 3, ids[2]: 6}
+    assert await market.see(providers.load_recent_heartbeats, NOW + 7 * DAY_MS) == {ids[2]: 3}
+
+
+async def test_approval(market: Market) -> None:
+    provider = await market.provider(approved=False)
+    assert not await market.do(providers.approve, 99, NOW)
+    assert await market.do(providers.approve, provider, NOW, only_pending=True)
+    assert not await market.do(providers.reject, provider, "late", only_pending=True)
+    assert await market.do(providers.reject, provider, "no GPU")
+    row = await market.see(providers.get, provider)
+    assert row is not None
+    assert (row.approval_status, row.approved_at_ms, row.rejected_reason) == ("rejected", None, "no GPU")
+
+
+async def test_the_owner_and_the_admin_change_settings(market: Market) -> None:
+    provider = await market.provider()
+    changes = {"run_mode": "scheduled", "scheduled_start": "22:00", "supported_compute_types": ["inference"]}
+    assert await market.do(providers.set_preferences, provider, **changes)
+    assert await market.do(providers.set_preload, provider, "org/m", NOW)
+    row = await market.see(providers.get, provider)
+    assert row is not None
+    assert (row.run_mode, row.supported_compute_types, row.preload_requested_at_ms) == ("scheduled", ["inference"], NOW)
+    assert await market.do(providers.mark_deleted, provider, NOW)
+    assert not await market.do(providers.set_paused, provider, True)
+
+
+async def test_lists_of_providers_are_searched_literally(market: Market) -> None:
+    for number, name in enumerate(("100% GPU", "Najd_GPU", "najdXgpu")):
+        new = NewProvider(name, f"p{number}@example.sa", "RTX 4090", "linux")
+        await market.do(providers.register, new, NOW)
+
+    async def names(**wanted: str) -> list[str]:
+        page = await market.see(providers.page, limit=10, **wanted)
+        assert page.total == len(page.rows)
+        return [row.name for row in page.rows]
+
+    assert await names(search="NAJD_") == ["Najd_GPU"]
+    assert await names(search="0%") == ["100% GPU"]
+    assert await names(approval_status="approved") == []
+    assert len(await names(gpu_model="RTX 4090")) == 3
+    page = await market.see(providers.page, limit=1, offset=1)
+    assert (page.total, [row.name for row in page.rows]) == (3, ["Najd_GPU"])
+
+
+async def test_keys_are_found_by_id_and_kept_as_hashes(market: Market) -> None:
+    key = generate(KeyRole.RENTER)
+    await market.do(keys.add, KeyRole.RENTER, 7, key, NOW)
+    found = await market.see(keys.find, key.key_id)
+    assert found is not None
+    assert (found.key_hash, found.role, found.owner_id, found.scopes) == (key.key_hash, "renter", 7, None)
+    assert key.key not in repr(found)
+    assert found.is_live(NOW)
+    assert await market.see(keys.find, "unknown") is None
+    newer = generate(KeyRole.RENTER)
+    await market.do(keys.rotate, KeyRole.RENTER, 7, newer, NOW + 1)
+    rotated = await market.see(keys.find, key.key_id)
+    assert rotated is not None
+    assert rotated.revoked_at_ms == NOW + 1
+    assert not rotated.is_live(NOW + 1)
+
+
+async def test_scoped_keys_are_listed_counted_and_revoked(market: Market) -> None:
+    made = [generate(KeyRole.SCOPED) for _ in range(3)]
+    for number, key in enumerate(made):
+        expires = NOW + 10 if number == 0 else None
+        await market.do(
+            keys.add, KeyRole.SCOPED, 7, key, NOW + number, scopes=["jobs.read"], label="ci", expires_at_ms=expires
+        )
+    listed = await market.see(keys.list_of, KeyRole.SCOPED, 7)
+    assert [row.key_id for row in listed] == [key.key_id for key in reversed(made)]
+    assert listed[0].scopes == ["jobs.read"]
+    assert await market.see(keys.count_live, KeyRole.SCOPED, 7, NOW) == 3
+    assert await market.see(keys.count_live, KeyRole.SCOPED, 7, NOW + 10) == 2
+    assert not listed[2].is_live(NOW + 10)
+    assert not await market.do(keys.revoke, KeyRole.SCOPED, 8, made[1].key_id, NOW), "somebody else's"
+    assert await market.do(keys.revoke, KeyRole.SCOPED, 7, made[1].key_id, NOW)
+    assert not await market.do(keys.revoke, KeyRole.SCOPED, 7, made[1].key_id, NOW)
+    await market.do(keys.touch_many, {made[2].key_id: NOW + 99})
+    await market.do(keys.touch_many, {})
+    used = await market.see(keys.find, made[2].key_id)
+    assert used is not None
+    assert used.last_used_at_ms == NOW + 99
+
+
+async def test_prices_and_images_change(market: Market) -> None:
+    row = await market.do(catalog.set_price, "training", 30, NOW)
+    assert (row.rate_halala, (await market.see(catalog.rates))["training"]) == (30, 30)
+    with pytest.raises(ApiError, match="Price not found"):
+        await market.do(catalog.set_price, "mining", 1, NOW)
+    image = await market.do(catalog.approve_image, "docker.io/org/image:1", NOW)
+    again = await market.do(catalog.approve_image, "docker.io/org/image:1", NOW + 1, description="x")
+    assert (again.id, again.approved_at_ms, again.description) == (image.id, NOW, "x")
+
+
+async def test_the_audit_trail_is_newest_first(market: Market) -> None:
+    for number in range(3):
+        entry = audit.NewAuditEntry(NOW + number, "abc", "PATCH", f"/x/{number}", 200, provider_id=number or None)
+        await market.do(audit.record, entry)
+    page = await market.see(audit.page, limit=2)
+    assert (page.total, [row.path for row in page.rows]) == (3, ["/x/2", "/x/1"])
+    assert [row.path for row in (await market.see(audit.page, limit=9, provider_id=1)).rows] == ["/x/1"]
