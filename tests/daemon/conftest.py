@@ -1,9 +1,10 @@
 """Fixtures of the daemon's tests."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.daemon.fake_server import FakeServer
 from tests.daemon.podman import Engine, short_directory, start_engine
 
 
@@ -11,3 +12,10 @@ from tests.daemon.podman import Engine, short_directory, start_engine
 def container_engine() -> Iterator[Engine]:
     with short_directory() as directory:
         yield from start_engine(directory)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    fake = FakeServer()
+    async with fake.listening():
+        yield fake

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work
+from dc1.daemon.runners.base import Availability, Result, Sink, Work
 from dc1.domain.jobs import JobType
 from dc1.domain.json_types import JsonObject
 
@@ -20,15 +20,17 @@ class Run:
     def finish(self, payload: JsonObject | str = "done", **facts: int) -> None:
         self._end.set_result(Result(payload, **facts))
 
-    def fail(self, failure: Exception) -> None:
-        self._end.set_exception(failure)
+    def fail(self, failure: BaseException) -> None:
+        if isinstance(failure, asyncio.CancelledError):
+            self._end.cancel()
+        else:
+            self._end.set_exception(failure)
 
     async def end(self) -> Result:
         try:
             return await self._end
-        except asyncio.CancelledError:
+        finally:
             self.stopped.set()
-            raise
 
 
 class ScriptedRunner:
@@ -38,6 +40,8 @@ class ScriptedRunner:
         self.kinds = kinds
         self.found = Availability(True, "scripted", models)
         self.closed = False
+        self.cleanup: asyncio.Event | None = None
+        """When set by a test, what a stopped run waits for before it is gone."""
         self._runs: asyncio.Queue[Run] = asyncio.Queue()
 
     async def next_run(self) -> Run:
@@ -54,7 +58,11 @@ class ScriptedRunner:
     async def run(self, work: Work, sink: Sink) -> Result:
         run = Run(work, sink)
         self._runs.put_nowait(run)
-        return await run.end()
+        try:
+            return await run.end()
+        finally:
+            if self.cleanup is not None:
+                await self.cleanup.wait()
 
     async def aclose(self) -> None:
         self.closed = True
@@ -64,10 +72,14 @@ class FixedTelemetry:
     """A machine with so many GPUs."""
 
     def __init__(self, gpu_count: int = 1) -> None:
+        self.closed = False
         self.status: JsonObject = {"gpu_name": "NVIDIA H100", "gpu_count": gpu_count, "daemon_version": "3.3.0"}
 
-    async def sample(self) -> JsonObject:
+    def read(self) -> "FixedTelemetry":
+        return self
+
+    def to_gpu_status(self) -> JsonObject:
         return self.status
 
-
-__all__ = ["FixedTelemetry", "Run", "RunFailed", "ScriptedRunner"]
+    def close(self) -> None:
+        self.closed = True

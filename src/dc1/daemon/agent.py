@@ -30,9 +30,10 @@ class Agent:
         """The runners are closed when `run` ends."""
         self._config = config
         self._roster = Roster(runners)
-        self._assignments = Assignments(self._roster)
-        self._reporter = Reporter(telemetry, self._roster, self._assignments)
-        self._connection = Connection(config, self._assignments, self._reporter, self._roster)
+        self.assignments = Assignments(self._roster)
+        """The leases it holds."""
+        self._reporter = Reporter(telemetry, self._roster, self.assignments)
+        self._connection = Connection(config, self.assignments, self._reporter, self._roster)
         self._drain_wanted = asyncio.Event()
         self._stop_wanted = asyncio.Event()
 
@@ -53,7 +54,7 @@ class Agent:
             try:
                 await self._serve()
             finally:
-                await self._assignments.aclose()
+                await self.assignments.aclose()
                 await self._reporter.aclose()
                 await self._roster.aclose()
 
@@ -86,17 +87,17 @@ class Agent:
     async def _until_drained(self) -> None:
         """Wait for the wish to end, then until no lease is left or time is up."""
         await self._drain_wanted.wait()
-        leases = len(self._assignments.leases)
+        leases = len(self.assignments.leases)
         log.info("draining", leases=leases, grace_seconds=self._config.drain_grace_seconds)
-        self._assignments.draining = True
+        self.assignments.draining = True
         self._connection.beat_now()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.drain_grace_seconds):
-                await self._assignments.idle.wait()
-        self._assignments.give_up()
+                await self.assignments.idle.wait()
+        self.assignments.give_up()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RECEIPT_SECONDS):
-                await self._assignments.idle.wait()
+                await self.assignments.idle.wait()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

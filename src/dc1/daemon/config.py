@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+DAEMON_VERSION = "3.3.0"
+"""The version that this daemon reports; the server compares it with the oldest it still likes."""
+
 
 @dataclass(frozen=True, slots=True)
 class DaemonConfig:

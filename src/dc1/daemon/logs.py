@@ -73,13 +73,13 @@ class LogBuffer:
     @property
     def unsent(self) -> bool:
         """Whether anything waits to be sent, for the first time or again."""
-        return self._sent < len(self._batches) or bool(self._open)
+        return self._sent < len(self._batches) or self._waiting
 
     def due_at(self) -> float | None:
         """Return when the next batch may be taken; None while there is none or too many are under way."""
         if self._sent < len(self._batches):
             return float("-inf")
-        if not self._open or (len(self._batches) >= MAX_UNRECEIPTED and not self._closed):
+        if not self._waiting or (len(self._batches) >= MAX_UNRECEIPTED and not self._closed):
             return None
         if self._closed or len(self._open) >= EARLY_LINES:
             return self._opened_at
@@ -106,6 +106,10 @@ class LogBuffer:
         """Make everything without a receipt due again, unless a receipt came or the first was sent since `before`."""
         if self._receipted_at < before:
             self._sent = 0
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._open) or self._dropped > 0
 
     def _over(self, lines: float, chars: float) -> bool:
         return len(self._open) > lines or self._open_chars > chars

@@ -1,6 +1,7 @@
 """The daemon's whole present state, as every beat carries it."""
 
 import asyncio
+import contextlib
 import socket
 from typing import Protocol
 
@@ -9,6 +10,7 @@ import structlog
 from dc1.daemon import messages
 from dc1.daemon.assignments import Assignments
 from dc1.daemon.roster import Roster
+from dc1.daemon.runners import bridge
 from dc1.domain.json_types import JsonObject
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
@@ -20,11 +22,23 @@ SAMPLE_SECONDS = 2.0
 log = structlog.get_logger(__name__)
 
 
+class Reading(Protocol):
+    """What was measured at one moment."""
+
+    def to_gpu_status(self) -> JsonObject:
+        """Return the `gpu_status` object of a heartbeat."""
+        ...
+
+
 class Telemetry(Protocol):
     """Measures the machine."""
 
-    async def sample(self) -> JsonObject:
-        """Return the `gpu_status` object of a heartbeat. Never raises."""
+    def read(self) -> Reading:
+        """Measure now, which may block. Never raises."""
+        ...
+
+    def close(self) -> None:
+        """Release what measuring needs."""
         ...
 
 
@@ -41,7 +55,7 @@ class Reporter:
     async def refresh(self) -> None:
         """Measure the machine. A driver that hangs is left to it, and asked again only when it has answered."""
         if self._sampling is None:
-            self._sampling = asyncio.create_task(self._telemetry.sample())
+            self._sampling = asyncio.create_task(self._measure())
         await asyncio.wait({self._sampling}, timeout=SAMPLE_SECONDS)
         if self._sampling.done():
             self._gpu_status = self._sampling.result()
@@ -74,3 +88,11 @@ class Reporter:
         if self._sampling is not None:
             self._sampling.cancel()
             await asyncio.wait({self._sampling})
+        else:
+            self._telemetry.close()
+
+    async def _measure(self) -> JsonObject:
+        # In a thread that nobody waits for at exit, as a lost GPU can block its driver for good.
+        readings = bridge.iterate(lambda: iter([self._telemetry.read().to_gpu_status()]))
+        async with contextlib.aclosing(readings):
+            return await anext(readings)

@@ -68,7 +68,7 @@ class Stream:
         self._reconnect: pb.ReconnectReason.ValueType | None = None
         self._patience: asyncio.Timeout | None = None
 
-    async def run(self, stub: provider_service.ProviderServiceAsyncStub, key: str) -> StreamEnd:
+    async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> StreamEnd:
         """Hold the stream until it ends."""
         await self._reporter.refresh()
         call = stub.Connect(metadata=(("x-provider-key", key),))

@@ -1,0 +1,43 @@
+"""A daemon put together from its configuration."""
+
+from collections.abc import Sequence
+
+from dc1.daemon.agent import Agent
+from dc1.daemon.config import DAEMON_VERSION, DaemonConfig
+from dc1.daemon.runners.base import Runner
+from dc1.daemon.runners.benchmark import BenchmarkRunner
+from dc1.daemon.runners.container import ContainerRunner
+from dc1.daemon.runners.engine import EngineRunner
+from dc1.daemon.runners.engine_mistralrs import MistralRsEngine
+from dc1.daemon.runners.engine_openai import OpenAIEngine
+from dc1.daemon.telemetry import Telemetry
+from dc1.domain.keys import hash_key
+
+
+def build_agent(config: DaemonConfig) -> Agent:
+    """Return a daemon for this machine. Blocks for as long as the GPU driver takes to answer."""
+    telemetry = Telemetry(DAEMON_VERSION)
+    gpus = [gpu.uuid for gpu in telemetry.read().gpus]
+    return Agent(config, build_runners(config, gpus), telemetry)
+
+
+def build_runners(config: DaemonConfig, gpus: Sequence[str] = ()) -> list[Runner]:
+    """Return the runners that the configuration allows, for a machine with these GPUs (by UUID)."""
+    runners: list[Runner] = []
+    if config.engine_url is not None:
+        device = "gpu" if gpus else "unknown"
+        runners.append(EngineRunner(OpenAIEngine(config.engine_url, config.engine_api_key, device), len(gpus)))
+    elif config.cpu_engine:
+        runners.append(EngineRunner(MistralRsEngine()))
+    if config.containers:
+        runners.append(
+            ContainerRunner(
+                # Part of the key's hash: the same for the next daemon of this provider, and no secret.
+                owner=hash_key(config.key)[:12],
+                base_url=config.container_url,
+                gpus=gpus,
+                allow_network=config.container_network,
+            )
+        )
+    runners.append(BenchmarkRunner())
+    return runners

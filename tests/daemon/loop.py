@@ -1,0 +1,74 @@
+"""A whole daemon with a scripted runner, connected to the fake server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dc1.daemon.agent import Agent
+from dc1.daemon.config import DaemonConfig
+from dc1.daemon.leases import LeaseTable
+from dcp.v1 import report_pb2
+from tests.daemon.fake_server import DEADLINE_SECONDS, FakeServer, FakeStream, make_assignment
+from tests.daemon.scripted_runner import FixedTelemetry, ScriptedRunner
+
+KEY = "dc1-provider-testtesttesttest"
+
+
+@dataclass
+class DaemonUnderTest:
+    """The parts a test talks to. `task` is the agent's `run`."""
+
+    agent: Agent
+    runner: ScriptedRunner
+    telemetry: FixedTelemetry
+    config: DaemonConfig
+    task: "asyncio.Task[None]"
+
+    @property
+    def leases(self) -> LeaseTable:
+        return self.agent.assignments.leases
+
+    def assignment(self, job_id: str) -> report_pb2.Assignment:
+        return make_assignment(job_id)
+
+    async def no_leases(self) -> None:
+        await asyncio.wait_for(self.agent.assignments.idle.wait(), DEADLINE_SECONDS)
+
+    async def ended(self) -> None:
+        """Wait for the end of `run`, and raise what it raises."""
+        await asyncio.wait_for(self.task, DEADLINE_SECONDS)
+
+
+@asynccontextmanager
+async def running_daemon(
+    server: FakeServer,
+    runner: ScriptedRunner | None = None,
+    telemetry: FixedTelemetry | None = None,
+    **settings: Any,
+) -> AsyncIterator[DaemonUnderTest]:
+    runner, telemetry = runner or ScriptedRunner(), telemetry or FixedTelemetry()
+    config = DaemonConfig(key=KEY, server=f"127.0.0.1:{server.port}", **settings)
+    agent = Agent(config, [runner], telemetry)
+    task = asyncio.create_task(agent.run())
+    try:
+        yield DaemonUnderTest(agent, runner, telemetry, config, task)
+    finally:
+        agent.drain()
+        agent.drain()
+        await asyncio.wait({task}, timeout=DEADLINE_SECONDS)
+    assert task.done()
+    assert runner.closed
+    assert telemetry.closed
+
+
+@asynccontextmanager
+async def connected(
+    server: FakeServer,
+    runner: ScriptedRunner | None = None,
+    telemetry: FixedTelemetry | None = None,
+    **settings: Any,
+) -> AsyncIterator[tuple[DaemonUnderTest, FakeStream]]:
+    async with running_daemon(server, runner, telemetry, **settings) as daemon:
+        yield daemon, await server.stream()

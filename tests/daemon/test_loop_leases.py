@@ -1,0 +1,152 @@
+from dc1.daemon.leases import (
+    TOKEN_SPACING_SECONDS,
+    Ended,
+    Lease,
+    LeaseState,
+    LeaseTable,
+    Output,
+    PhaseEntered,
+    TokenBuffer,
+    Tokens,
+)
+from dc1.daemon.logs import LogBatch
+from dc1.daemon.runners.base import Result, Work
+from dc1.domain.jobs import JobType, Phase
+
+
+def make_lease(job_id: str = "job-1", attempt: int = 1, state: LeaseState = LeaseState.RUNNING) -> Lease:
+    lease = Lease(Work(job_id, attempt, JobType.LLM_INFERENCE, deadline=60.0))
+    lease.state = state
+    return lease
+
+
+def outputs(lease: Lease, now: float) -> list[Output]:
+    found = []
+    while (output := lease.take(now)) is not None:
+        found.append(output)
+    return found
+
+
+ENDED = Ended(Result("done"), seconds=1.0)
+
+
+def test_accepted_lease_has_nothing_to_tell() -> None:
+    lease = make_lease(state=LeaseState.ACCEPTED)
+    lease.log("info", "too early", 1.0)
+    lease.token("too early", 1.0)
+    lease.enter(Phase.GENERATING, 1.0)
+    assert lease.due_at() is None
+
+
+def test_tokens_are_sent_at_once_then_gathered() -> None:
+    lease = make_lease()
+    lease.token("a", 1.0)
+    assert lease.due_at() == 1.0
+    assert lease.take(1.0) == Tokens("a", 1)
+    lease.token("b", 1.001)
+    lease.token("c", 1.002)
+    assert lease.due_at() == 1.0 + TOKEN_SPACING_SECONDS
+    assert lease.take(1.01) is None
+    assert lease.take(1.03) == Tokens("bc", 2)
+
+
+def test_tokens_nobody_fetches_are_bounded() -> None:
+    tokens = TokenBuffer(max_chars=10)
+    for number in range(100):
+        tokens.append(f"{number:02d}", 1.0)
+    assert tokens.take(1.0) == Tokens("9596979899", 5)
+
+
+def test_end_comes_after_everything_else_and_waits_for_nothing() -> None:
+    lease = make_lease()
+    lease.enter(Phase.GENERATING, 1.0)
+    lease.log("info", "first", 1.0)
+    lease.token("a", 1.0)
+    outputs(lease, 1.0)
+    lease.enter(Phase.FORMATTING, 1.001)
+    lease.log("info", "second", 1.001)
+    lease.token("b", 1.001)
+    lease.finish(ENDED, 1.002)
+    assert lease.due_at() == 1.002
+    phase, logs, tokens, end = outputs(lease, 1.002)
+    assert phase == PhaseEntered(Phase.FORMATTING)
+    assert isinstance(logs, LogBatch)
+    assert [line.message for line in logs.lines] == ["second"]
+    assert (tokens, end) == (Tokens("b", 1), ENDED)
+    assert lease.due_at() is None
+
+
+def test_same_phase_again_is_no_news() -> None:
+    lease = make_lease()
+    lease.enter(Phase.GENERATING, 1.0)
+    outputs(lease, 1.0)
+    lease.enter(Phase.GENERATING, 2.0)
+    assert lease.due_at() is None
+
+
+def test_reattached_lease_tells_phase_unreceipted_logs_and_end_again() -> None:
+    lease = make_lease()
+    lease.enter(Phase.GENERATING, 1.0)
+    lease.log("info", "line", 1.0)
+    lease.finish(ENDED, 1.0)
+    before = outputs(lease, 1.0)
+    lease.reattach(2.0)
+    assert outputs(lease, 2.0) == before
+
+
+def test_end_is_resent_only_when_it_was_sent_long_ago() -> None:
+    lease = make_lease()
+    lease.finish(ENDED, 1.0)
+    outputs(lease, 1.0)
+    lease.resend(before=1.0)
+    assert lease.due_at() is None
+    lease.resend(before=1.1)
+    assert outputs(lease, 2.0) == [ENDED]
+
+
+def test_ended_lease_takes_no_more_output() -> None:
+    lease = make_lease()
+    lease.finish(ENDED, 1.0)
+    lease.log("info", "late", 1.0)
+    lease.token("late", 1.0)
+    assert outputs(lease, 1.0) == [ENDED]
+
+
+def test_table_finds_by_attempt_and_holds_one_attempt_a_job() -> None:
+    table = LeaseTable()
+    first, second = make_lease(attempt=1), make_lease(attempt=2)
+    table.hold(first)
+    table.hold(second)
+    assert list(table) == [second]
+    assert table.find("job-1", 1) is None
+    assert table.find("job-1", 2) is second
+    assert table.of_job("job-1") is second
+    table.forget(first)
+    assert len(table) == 1
+    table.forget(second)
+    assert len(table) == 0
+
+
+def test_slots_are_free_when_the_work_has_ended() -> None:
+    table = LeaseTable()
+    table.hold(Lease(Work("job-1", 1, JobType.TRAINING, deadline=60.0), slots=2))
+    table.hold(make_lease("job-2"))
+    assert table.slots_used == 3
+    for lease in table:
+        lease.finish(ENDED, 1.0)
+    assert table.slots_used == 0
+
+
+def test_table_tells_first_what_waits_longest() -> None:
+    table = LeaseTable()
+    early, late = make_lease("job-1"), make_lease("job-2")
+    for lease in (early, late):
+        table.hold(lease)
+    late.token("late", 2.0)
+    early.token("early", 1.0)
+    assert table.due_at() == 1.0
+    assert table.take(0.5) is None
+    assert table.take(3.0) == (early, Tokens("early", 1))
+    assert table.take(3.0) == (late, Tokens("late", 1))
+    assert table.take(3.0) is None
+    assert table.due_at() is None
