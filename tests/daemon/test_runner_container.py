@@ -224,7 +224,7 @@ async def test_failing_pull_is_image_pull(runner: ContainerRunner, client: Any, 
 async def test_job_that_needs_a_gpu_is_refused_without_one(
     runner: ContainerRunner, client: Any, container_engine: Engine
 ) -> None:
-    with pytest.raises(RunFailed, match="needs a GPU"):
+    with pytest.raises(RunFailed, match="needs a GPU and none"):
         await run(runner, container_job(container_engine, "true", vram_required_mb=8192))
 
 

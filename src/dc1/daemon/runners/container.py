@@ -5,7 +5,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,14 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from dc1.daemon.runners import bridge
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
 from dc1.daemon.runners.container_engine import ENGINE_ERRORS, NoEngineError, connect, offers_gpus
+from dc1.daemon.runners.container_gpus import GpuPool
 from dc1.daemon.runners.container_options import (
     LABEL_ATTEMPT,
     LABEL_JOB,
     LABEL_OWNER,
     Limits,
     create_options,
-    gpu_count,
     requested_image,
-    wants_gpu,
 )
 from dc1.daemon.runners.container_output import Output
 from dc1.domain.jobs import ErrorCategory, JobType, Phase
@@ -69,7 +68,7 @@ class ContainerRunner:
         self._approved = frozenset(approved_images)
         self._base_url = base_url
         self._limits = limits or Limits.of_this_machine()
-        self._free_gpus = list(gpus)
+        self._gpus = GpuPool(gpus)
         self._allow_network = allow_network
         self._client: Any = None
         self._live: set[str] = set()
@@ -98,7 +97,7 @@ class ContainerRunner:
             raise RunFailed(ErrorCategory.EXECUTION, f"image '{image}' is not approved")
         try:
             client = await asyncio.to_thread(self._connected)
-            with self._gpus_for(work, await asyncio.to_thread(offers_gpus, client)) as gpus:
+            with self._gpus.lend(work, offered=await asyncio.to_thread(offers_gpus, client)) as gpus:
                 return await self._run_image(client, await self._fetched(client, image, sink), work, sink, gpus)
         except NoEngineError as error:
             raise RunFailed(ErrorCategory.EXECUTION, f"no container engine: {error}", transient=True) from error
@@ -134,25 +133,6 @@ class ContainerRunner:
         if self._client is None:
             self._client = connect(self._base_url)
         return self._client
-
-    @contextlib.contextmanager
-    def _gpus_for(self, work: Work, engine_offers_gpus: bool) -> Iterator[tuple[str, ...]]:
-        """Set aside the GPUs the job is sold; none where there are none and it can do without."""
-        usable = engine_offers_gpus and self._free_gpus
-        if not usable and wants_gpu(work):
-            raise RunFailed(
-                ErrorCategory.EXECUTION, "the job needs a GPU and containers here have none", transient=True
-            )
-        taken = tuple(self._free_gpus[: gpu_count(work)]) if usable else ()
-        if usable and len(taken) < gpu_count(work):
-            raise RunFailed(
-                ErrorCategory.EXECUTION, f"only {len(taken)} of {gpu_count(work)} GPUs are free", transient=True
-            )
-        del self._free_gpus[: len(taken)]
-        try:
-            yield taken
-        finally:
-            self._free_gpus.extend(taken)
 
     async def _fetched(self, client: Any, reference: str, sink: Sink) -> Any:
         """Return the image, pulled if the engine lacks it."""

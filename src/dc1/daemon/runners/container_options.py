@@ -75,12 +75,6 @@ def command(work: Work) -> list[str] | None:
     return None
 
 
-def wants_gpu(work: Work) -> bool:
-    """Whether the job cannot do without a GPU."""
-    vram = work.container_spec.get("vram_required_mb")
-    return bool(work.gpu_requirements) or (isinstance(vram, int | float) and vram > 0)
-
-
 def gpu_count(work: Work) -> int:
     """Return how many GPUs the job is sold, at least 1."""
     count = work.container_spec.get("gpu_count")

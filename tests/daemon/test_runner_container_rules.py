@@ -1,0 +1,166 @@
+"""What a container may have, decided before any engine is asked; and what is read out of its output."""
+
+import json
+
+import pytest
+
+from dc1.daemon.runners.base import MAX_RESULT_BYTES, RunFailed, Work
+from dc1.daemon.runners.container_gpus import GpuPool
+from dc1.daemon.runners.container_options import Limits, command, create_options, requested_image
+from dc1.daemon.runners.container_output import MESSAGE_LIMIT, RESULT_MARKER, Output
+from dc1.domain.jobs import JobType
+from dc1.domain.json_types import JsonObject, JsonValue
+
+LIMITS = Limits(memory_mib=1024, cpus=4.0, pids=100)
+
+
+def job(params: JsonObject | None = None, env: dict[str, str] | None = None, **spec: JsonValue) -> Work:
+    return Work("job-1", 1, JobType.CUSTOM_CONTAINER, 60, params=params or {}, env=env or {}, container_spec=spec)
+
+
+def options(work: Work, image_user: str = "", gpus: tuple[str, ...] = ()) -> dict[str, object]:
+    return create_options(work, owner="p", limits=LIMITS, image_user=image_user, gpus=gpus, network=False)
+
+
+@pytest.mark.parametrize(
+    ("image_user", "user"),
+    [
+        ("", "65534:65534"),
+        ("0", "65534:65534"),
+        ("root", "65534:65534"),
+        ("0:0", "65534:65534"),
+        ("root:wheel", "65534:65534"),
+        ("app", "app"),
+        ("1000:1000", "1000:1000"),
+    ],
+)
+def test_never_root(image_user: str, user: str) -> None:
+    assert options(job(), image_user)["user"] == user
+
+
+def test_a_job_can_lower_its_limits_but_not_raise_them() -> None:
+    assert LIMITS.narrowed({"memory_mb": 512, "cpus": 0.5, "pids_limit": 10}) == Limits(512, 0.5, 10)
+    assert LIMITS.narrowed({"memory_mb": 4096, "cpus": 64, "pids_limit": 1000}) == LIMITS
+    assert LIMITS.narrowed({"memory_mb": "lots", "cpus": True, "pids_limit": None}) == LIMITS
+    assert LIMITS.narrowed({"memory_mb": -5, "cpus": 0, "pids_limit": 0}) == Limits(8, 0.01, 1)
+
+
+def test_this_machines_limits_leave_the_daemon_room() -> None:
+    limits = Limits.of_this_machine()
+    assert limits.memory_mib > 100
+    assert limits.cpus >= 1
+
+
+def test_gpus_are_requested_by_id() -> None:
+    requests = options(job(), gpus=("GPU-1", "GPU-2"))["device_requests"]
+    assert requests == [
+        {"Driver": "", "Count": 0, "DeviceIDs": ["GPU-1", "GPU-2"], "Capabilities": [["gpu"]], "Options": {}}
+    ]
+    assert options(job())["device_requests"] is None
+
+
+@pytest.mark.parametrize("env", [{"A=B": "x"}, {"": "x"}, {"A": "\0"}, {"A": "x" * 131_071}])
+def test_environment_the_kernel_would_refuse(env: dict[str, str]) -> None:
+    with pytest.raises(RunFailed):
+        options(job(env=env))
+
+
+def test_the_daemons_own_variables_win() -> None:
+    environment = options(job(env={"DC1_JOB_ID": "forged", "HOME": "/data"}))["environment"]
+    assert isinstance(environment, dict)
+    assert environment["DC1_JOB_ID"] == "job-1"
+    assert environment["HOME"] == "/data"
+
+
+def test_image_override_wins_over_the_image() -> None:
+    assert requested_image(job(image="a/b:1")) == "a/b:1"
+    assert requested_image(job(image="a/b:1", image_override="c/d:2")) == "c/d:2"
+    assert requested_image(job({"image_override": "e/f:3"}, image="a/b:1", image_override="c/d:2")) == "e/f:3"
+    with pytest.raises(RunFailed, match="image is required"):
+        requested_image(job())
+
+
+def test_command_is_a_list_or_a_shell_line() -> None:
+    assert command(job(job_cmd=["python", "-c", 1])) == ["python", "-c", "1"]
+    assert command(job(command="python train.py")) == ["/bin/sh", "-c", "python train.py"]
+    assert command(job({"command": "ls"})) == ["/bin/sh", "-c", "ls"]
+    assert command(job()) is None
+
+
+def test_gpus_go_to_one_container_at_a_time() -> None:
+    pool = GpuPool(["GPU-1", "GPU-2"])
+    with pool.lend(job(), offered=True) as first:
+        assert first == ("GPU-1",)
+        with pytest.raises(RunFailed, match="needs 2 GPUs and 1 are free"), pool.lend(job(gpu_count=2), offered=True):
+            pass
+    with pool.lend(job(gpu_count=2), offered=True) as both:
+        assert set(both) == {"GPU-1", "GPU-2"}
+
+
+def test_without_gpus_only_jobs_that_need_none_run() -> None:
+    with GpuPool(["GPU-1"]).lend(job(), offered=False) as none:
+        assert none == ()
+    for needy in (
+        job(vram_required_mb=1),
+        job(gpu_count=2),
+        Work("j", 1, JobType.TRAINING, 60, gpu_requirements={"x": 1}),
+    ):
+        with pytest.raises(RunFailed, match="needs a GPU"), GpuPool([]).lend(needy, offered=True):
+            pass
+
+
+def test_lines_are_put_together_from_chunks_of_both_streams() -> None:
+    output = Output()
+    assert output.feed(b"he", b"war") == []
+    assert output.feed(b"llo\nwor", b"ning\n") == [("info", "hello"), ("warn", "warning")]
+    assert output.feed(b"ld\r\n\n", None) == [("info", "world"), ("info", "")]
+    assert output.feed("بح".encode()[:3], None) == []
+    assert output.feed("بح".encode()[3:], None) == []
+    assert output.finish() == [("info", "بح")]
+    assert output.result() == "hello\nworld\n\nبح"
+
+
+def test_long_lines_are_cut_into_messages() -> None:
+    messages = Output().feed(b"x" * (MESSAGE_LIMIT * 2 + 5) + b"\n", None)
+    assert [len(text) for _, text in messages] == [MESSAGE_LIMIT, MESSAGE_LIMIT, 5]
+
+
+def test_the_last_marked_result_counts_and_is_not_logged() -> None:
+    output = Output()
+    lines = f'{RESULT_MARKER} {{"n": 1}}\nbetween\n{RESULT_MARKER}{{"n": 2}}\n'
+    assert output.feed(lines.encode(), None) == [("info", "between")]
+    assert output.result() == {"n": 2}
+
+
+def test_a_result_of_megabytes_is_kept_whole_and_a_larger_one_refused() -> None:
+    fits = Output()
+    text = "y" * (MAX_RESULT_BYTES - 100)
+    for start in range(0, len(text), 65536):
+        fits.feed(
+            (f'{RESULT_MARKER}{{"image": "' if start == 0 else "").encode() + text[start : start + 65536].encode(), None
+        )
+    fits.feed(b'"}\n', None)
+    assert fits.result() == {"image": text}
+
+    too_large = Output()
+    too_large.feed(f"{RESULT_MARKER}{json.dumps({'image': 'z' * MAX_RESULT_BYTES})}\n".encode(), None)
+    with pytest.raises(RunFailed, match="larger than"):
+        too_large.result()
+
+
+@pytest.mark.parametrize("marked", ["[1]", "5", "null", "{oops"])
+def test_a_marked_result_must_be_an_object(marked: str) -> None:
+    output = Output()
+    output.feed(f"{RESULT_MARKER}{marked}\n".encode(), None)
+    with pytest.raises(RunFailed):
+        output.result()
+
+
+def test_text_result_is_the_end_of_the_output() -> None:
+    output = Output()
+    for number in range(20_000):
+        output.feed(f"line {number}\n".encode(), None)
+    result = output.result()
+    assert isinstance(result, str)
+    assert result.endswith("line 19999")
+    assert len(result) <= 80_000
