@@ -1,6 +1,7 @@
 """Every test here runs on both engines, each time in a database of its own."""
 
 import shutil
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -43,10 +44,13 @@ class PostgresServer:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path_factory.mktemp("pg"))
-    yield server
-    server.stop()
+def postgres_server() -> Iterator[PostgresServer]:
+    # Run by root, the server changes to a user of its own, who cannot enter pytest's private directories.
+    with tempfile.TemporaryDirectory(prefix="dc1-postgres-", ignore_cleanup_errors=True) as directory:
+        Path(directory).chmod(0o755)
+        server = PostgresServer(Path(directory) / "data")
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
