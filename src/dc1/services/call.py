@@ -55,6 +55,13 @@ def current_call() -> Call:
     return _current.get()
 
 
+def caller_id() -> int:
+    """Return the account id of the caller, who is a renter or a provider."""
+    account_id = current_call().principal.account_id
+    assert account_id is not None
+    return account_id
+
+
 def enter(call: Call) -> None:
     """Make `call` the current one of this task; every call is answered in a task of its own."""
     _current.set(call)

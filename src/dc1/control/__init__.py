@@ -1,0 +1,1 @@
+"""What is alive: the fleet, its streams, the queue, and the timers that move jobs."""

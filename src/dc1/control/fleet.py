@@ -1,0 +1,279 @@
+"""All providers in memory: what a heartbeat changes, what placement and lists read.
+
+A heartbeat costs no SQL statement: it is folded in here, and what changed is flushed for all providers at once.
+Everything is kept so that no call walks the whole fleet but the ones that list it.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from heapq import nlargest
+
+from dc1.control.pools import Pools
+from dc1.control.provider import Provider
+from dc1.domain.clock import Clock
+from dc1.domain.errors import provider_not_found
+from dc1.domain.liveness import Approval, Channel, Liveness, Thresholds
+from dc1.domain.placement import ProviderView
+from dc1.domain.reports import Report
+
+FAILOVER_GRACE_SECONDS = 10
+"""How much longer than usual a daemon may take to come back when it was the server that went away."""
+
+_NEWEST_SIGNUPS = 5
+_NEWEST_HEARTBEATS = 10
+
+
+class Fleet:
+    """Every provider account, alive or not."""
+
+    def __init__(self, clock: Clock, thresholds: Thresholds) -> None:
+        self._clock = clock
+        self.thresholds = thresholds
+        self.pools = Pools()
+        self._all: dict[int, Provider] = {}
+        self._by_gpu: Counter[str] = Counter()
+        # Ids by last sign of life, oldest first, so that ageing looks at the heads only.
+        self._heard: OrderedDict[int, None] = OrderedDict()
+        self._fresh: OrderedDict[int, None] = OrderedDict()
+        self._degraded: OrderedDict[int, None] = OrderedDict()
+        self._recent: OrderedDict[int, None] = OrderedDict()
+        self._lost_streams: OrderedDict[int, None] = OrderedDict()
+        self._streaming: set[int] = set()
+        self._dirty: set[int] = set()
+        self._lost: list[Provider] = []
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Provider]:
+        return iter(self._all.values())
+
+    def get(self, provider_id: int) -> Provider | None:
+        """Return a provider, or None."""
+        return self._all.get(provider_id)
+
+    def known(self, provider_id: int) -> Provider:
+        """Return a provider; raises `Provider not found`."""
+        provider = self._all.get(provider_id)
+        if provider is None:
+            raise provider_not_found()
+        return provider
+
+    def view(self, provider: Provider) -> ProviderView:
+        """Return what placement needs to know of a provider now."""
+        return provider.view(self._clock.now_ms(), self.thresholds)
+
+    # Changes
+
+    def add(self, provider: Provider) -> None:
+        """Take in an account, new or loaded; a loaded daemon that streamed has the failover grace to come back."""
+        self._all[provider.id] = provider
+        self._by_gpu[provider.gpu_model] += 1
+        presence = provider.presence
+        if presence.channel is Channel.STREAM:
+            if presence.stream_lost_ms is None:
+                lost = self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
+                provider.presence = replace(presence, stream_lost_ms=lost)
+            self._lost_streams[provider.id] = None
+        elif presence.last_heartbeat_ms is not None:
+            self._fresh[provider.id] = None
+            self._recent[provider.id] = None
+        if presence.last_heartbeat_ms is not None:
+            self._heard[provider.id] = None
+        self._index(provider)
+
+    def add_all(self, providers: Iterable[Provider]) -> None:
+        """Take in loaded accounts."""
+        for provider in sorted(providers, key=lambda item: item.presence.last_heartbeat_ms or 0):
+            self.add(provider)
+
+    def heartbeat(self, provider: Provider, report: Report) -> int:
+        """Fold in a heartbeat that came by POST and return its time."""
+        now_ms = self._clock.now_ms()
+        streaming = provider.presence.stream_open
+        channel = Channel.STREAM if streaming else Channel.POST
+        provider.presence = replace(provider.presence, channel=channel, last_heartbeat_ms=now_ms, signed_off=False)
+        if not streaming:
+            self._lost_streams.pop(provider.id, None)
+            self._degraded.pop(provider.id, None)
+            _to_end(self._fresh, provider.id)
+            _to_end(self._recent, provider.id)
+        self._reported(provider, report, now_ms)
+        return now_ms
+
+    def stream_opened(self, provider: Provider) -> None:
+        """Note that the daemon's stream is open."""
+        for queue in (self._fresh, self._degraded, self._recent, self._lost_streams):
+            queue.pop(provider.id, None)
+        provider.presence = replace(
+            provider.presence, channel=Channel.STREAM, stream_open=True, stream_lost_ms=None, signed_off=False
+        )
+        self._streaming.add(provider.id)
+
+    def stream_beat(self, provider: Provider, report: Report, job_types: frozenset[str], *, draining: bool) -> None:
+        """Fold in the state that came on the stream."""
+        now_ms = self._clock.now_ms()
+        provider.presence = replace(provider.presence, last_heartbeat_ms=now_ms)
+        provider.job_types = job_types
+        provider.draining = draining
+        self._reported(provider, report, now_ms)
+
+    def stream_closed(self, provider: Provider, *, silent_seconds: float = 0) -> None:
+        """Note that the daemon's stream ended; it keeps its place for the grace, less the time it was silent."""
+        lost_ms = self._clock.now_ms() - round(silent_seconds * 1000)
+        provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
+        provider.draining = False
+        self._streaming.discard(provider.id)
+        _to_end(self._lost_streams, provider.id)
+        self._dirty.add(provider.id)
+        self._index(provider)
+
+    def decide(self, provider: Provider, approval: Approval, at_ms: int | None, reason: str | None) -> None:
+        """Note an admin's decision."""
+        provider.approval, provider.approved_at_ms, provider.rejected_reason = approval, at_ms, reason
+        self._index(provider)
+
+    def set_paused(self, provider: Provider, paused: bool) -> None:
+        """Stop new work for a provider, or let it have some again."""
+        provider.paused = paused
+        self._index(provider)
+
+    def occupy(self, provider_id: int, gpu_count: int) -> None:
+        """Note that a job took slots of a provider."""
+        provider = self._all[provider_id]
+        provider.occupied += gpu_count
+        self._index(provider)
+
+    def release(self, provider_id: int, gpu_count: int) -> None:
+        """Note that a job gave its slots back."""
+        provider = self._all.get(provider_id)
+        if provider is not None:
+            provider.occupied = max(0, provider.occupied - gpu_count)
+            self._index(provider)
+
+    def count_ended(self, provider_id: int, *, completed: bool) -> None:
+        """Count a run towards the provider's reputation."""
+        provider = self._all.get(provider_id)
+        if provider is not None:
+            provider.completed_jobs += completed
+            provider.failed_jobs += not completed
+            self._index(provider)
+
+    def set_week_beats(self, beats: dict[int, int]) -> None:
+        """Start the week's heartbeat counts anew, from what is stored."""
+        for provider in self._all.values():
+            provider.beats_of_week = beats.get(provider.id, 0)
+
+    def take_dirty(self) -> list[Provider]:
+        """Return the providers whose reports are to be flushed, and count them as flushed."""
+        dirty = [self._all[provider_id] for provider_id in self._dirty]
+        self._dirty.clear()
+        return dirty
+
+    def keep_dirty(self, providers: Iterable[Provider]) -> None:
+        """Put providers back whose flush failed."""
+        self._dirty.update(provider.id for provider in providers)
+
+    def age(self) -> None:
+        """Let time pass: re-rank the providers that became degraded or offline."""
+        for provider in self._older(self._fresh, self.thresholds.online_seconds * 1000 - 1):
+            self._degraded[provider.id] = None
+            self._index(provider)
+        lost = self._older(self._degraded, self.thresholds.offline_seconds * 1000)
+        lost += self._streams_past_grace()
+        for provider in lost:
+            self._index(provider)
+        self._lost += lost
+
+    def take_lost(self) -> list[Provider]:
+        """Return the providers that went offline since the last call."""
+        self.age()
+        lost, self._lost = self._lost, []
+        return [provider for provider in lost if self.liveness(provider) is Liveness.OFFLINE]
+
+    def liveness(self, provider: Provider) -> Liveness:
+        """Return whether a provider's daemon is there now."""
+        return provider.liveness(self._clock.now_ms(), self.thresholds)
+
+    # What lists and the dashboard read
+
+    def available(self) -> list[Provider]:
+        """Return the providers that may be given work, busy ones included: most VRAM first, then by id."""
+        now_ms = self._clock.now_ms()
+        bookable = [item for item in self._all.values() if item.view(now_ms, self.thresholds).bookable]
+        return sorted(bookable, key=lambda item: (-(item.facts.vram_mib or 0), item.id))
+
+    def online(self) -> int:
+        """Return how many providers are online by the table of liveness."""
+        self.age()
+        return len(self._fresh) + len(self._streaming) + len(self._lost_streams)
+
+    def online_on_dashboard(self) -> int:
+        """Return how many providers the dashboard calls online."""
+        self.age()
+        self._older(self._recent, self.thresholds.dashboard_seconds * 1000 - 1)
+        return len(self._recent) + len(self._streaming) + len(self._lost_streams)
+
+    def by_gpu_model(self) -> list[tuple[str, int]]:
+        """Return how many providers have each GPU model, most first."""
+        return [(model, count) for model, count in self._by_gpu.most_common() if count > 0]
+
+    def newest(self) -> list[Provider]:
+        """Return the providers that registered last, newest first."""
+        newest = nlargest(_NEWEST_SIGNUPS, self._all)
+        return [self._all[provider_id] for provider_id in newest]
+
+    def newest_heartbeats(self) -> list[Provider]:
+        """Return the providers that were heard last, newest first."""
+        heard = []
+        for provider_id in reversed(self._heard):
+            heard.append(self._all[provider_id])
+            if len(heard) == _NEWEST_HEARTBEATS:
+                break
+        return heard
+
+    # Upkeep
+
+    def _reported(self, provider: Provider, report: Report, now_ms: int) -> None:
+        before = provider.gpu_model
+        provider.take_report(report)
+        provider.count_beat(now_ms)
+        if provider.gpu_model != before:
+            self._by_gpu[before] -= 1
+            self._by_gpu[provider.gpu_model] += 1
+        _to_end(self._heard, provider.id)
+        self._dirty.add(provider.id)
+        self._index(provider)
+
+    def _index(self, provider: Provider) -> None:
+        self.pools.put(self.view(provider))
+
+    def _older(self, queue: OrderedDict[int, None], max_age_ms: int) -> list[Provider]:
+        """Take the providers out of a queue that were last heard longer than `max_age_ms` ago."""
+        now_ms = self._clock.now_ms()
+        taken = []
+        while queue:
+            provider = self._all[next(iter(queue))]
+            if now_ms - (provider.presence.last_heartbeat_ms or 0) <= max_age_ms:
+                break
+            queue.popitem(last=False)
+            taken.append(provider)
+        return taken
+
+    def _streams_past_grace(self) -> list[Provider]:
+        grace_ms = self.thresholds.stream_grace_seconds * 1000
+        now_ms = self._clock.now_ms()
+        taken = []
+        while self._lost_streams:
+            provider = self._all[next(iter(self._lost_streams))]
+            if now_ms - (provider.presence.stream_lost_ms or 0) <= grace_ms:
+                break
+            self._lost_streams.popitem(last=False)
+            taken.append(provider)
+        return taken
+
+
+def _to_end(queue: OrderedDict[int, None], provider_id: int) -> None:
+    queue[provider_id] = None
+    queue.move_to_end(provider_id)

@@ -1,0 +1,96 @@
+"""Who holds which job: every pending and running job in memory, so that a beat is answered without a query.
+
+The database decides every move; this table follows it after the commit.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dc1.control.handout import Handout
+
+
+@dataclass(slots=True)
+class Lease:
+    """A job reserved for a provider (offered) or running there.
+
+    `attempt` is the number the run has or will have. `answer_by_ms` is when an unanswered offer on a stream goes
+    elsewhere, None for daemons that poll. `timeout_at_ms` is set once it runs.
+    """
+
+    handout: Handout
+    provider_id: int
+    attempt: int
+    answer_by_ms: int | None = None
+    running: bool = False
+    timeout_at_ms: int | None = None
+    beats_unseen: int = 0
+
+    @property
+    def row_id(self) -> int:
+        """Row id of the job."""
+        return self.handout.job.id
+
+    @property
+    def job_id(self) -> str:
+        """Public id of the job."""
+        return self.handout.job.job_id
+
+    @property
+    def gpu_count(self) -> int:
+        """Slots it takes."""
+        return self.handout.job.gpu_count
+
+
+class Leases:
+    """Every lease, by job and by provider."""
+
+    def __init__(self) -> None:
+        self._by_row: dict[int, Lease] = {}
+        self._by_provider: defaultdict[int, dict[str, Lease]] = defaultdict(dict)
+
+    def __len__(self) -> int:
+        return len(self._by_row)
+
+    def __iter__(self) -> Iterator[Lease]:
+        return iter(list(self._by_row.values()))
+
+    def add(self, lease: Lease) -> None:
+        """Note that a provider holds a job; an older lease of the job is forgotten."""
+        self.remove(lease.row_id)
+        self._by_row[lease.row_id] = lease
+        self._by_provider[lease.provider_id][lease.job_id] = lease
+
+    def remove(self, row_id: int) -> Lease | None:
+        """Forget the lease of a job, and return it if there was one."""
+        lease = self._by_row.pop(row_id, None)
+        if lease is not None:
+            held = self._by_provider[lease.provider_id]
+            del held[lease.job_id]
+            if not held:
+                del self._by_provider[lease.provider_id]
+        return lease
+
+    def of_job(self, row_id: int) -> Lease | None:
+        """Return the lease of a job, or None."""
+        return self._by_row.get(row_id)
+
+    def held(self, provider_id: int, job_id: str) -> Lease | None:
+        """Return the provider's lease of a job, or None."""
+        return self._by_provider.get(provider_id, {}).get(job_id)
+
+    def of_provider(self, provider_id: int) -> list[Lease]:
+        """Return everything a provider holds."""
+        return list(self._by_provider.get(provider_id, {}).values())
+
+    def is_current(self, lease: Lease) -> bool:
+        """Tell whether a lease is still the one in force."""
+        return self._by_row.get(lease.row_id) is lease
+
+    def unanswered(self, now_ms: int) -> list[Lease]:
+        """Return the offers that nobody answered in time."""
+        return [
+            lease
+            for lease in self._by_row.values()
+            if not lease.running and lease.answer_by_ms is not None and lease.answer_by_ms <= now_ms
+        ]

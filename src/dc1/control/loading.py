@@ -1,0 +1,66 @@
+"""The fleet as it was stored."""
+
+from dc1.control.fleet import Fleet
+from dc1.control.provider import Provider
+from dc1.domain.clock import Clock
+from dc1.domain.jobs import COMPUTE_TYPES
+from dc1.domain.liveness import Approval, Channel, Presence
+from dc1.domain.reports import Facts
+from dc1.storage import providers
+from dc1.storage.database import Database
+from dc1.storage.providers import ProviderRow
+
+
+async def load_fleet(db: Database, clock: Clock, fleet: Fleet) -> None:
+    """Read every provider account into the fleet."""
+    now_ms = clock.now_ms()
+    rows = await db.read(providers.load_fleet)
+    beats = await db.read(lambda conn: providers.load_recent_heartbeats(conn, now_ms))
+    fleet.add_all(provider_of(row, beats.get(row.id, 0)) for row in rows)
+
+
+def provider_of(row: ProviderRow, beats_of_week: int = 0) -> Provider:
+    """Return a stored account as the running server knows it."""
+    presence = Presence(
+        channel=Channel.STREAM if row.channel == Channel.STREAM else Channel.POST,
+        last_heartbeat_ms=row.last_heartbeat_ms,
+        stream_lost_ms=row.stream_lost_ms,
+    )
+    return Provider(
+        id=row.id,
+        name=row.name,
+        email=row.email,
+        registered_gpu_model=row.gpu_model,
+        os=row.os,
+        created_at_ms=row.created_at_ms,
+        location=row.location,
+        approval=Approval(row.approval_status),
+        approved_at_ms=row.approved_at_ms,
+        rejected_reason=row.rejected_reason,
+        suspended=row.is_suspended,
+        paused=row.is_paused,
+        preload_model=row.preload_model,
+        compute_types=frozenset(row.supported_compute_types or COMPUTE_TYPES),
+        facts=Facts(
+            gpu_name=row.gpu_name,
+            vram_mib=row.vram_mib,
+            gpu_count=row.gpu_count,
+            driver_version=row.driver_version,
+            cuda_version=row.cuda_version,
+            compute_capability=row.compute_capability,
+            daemon_version=row.daemon_version,
+        ),
+        gpu_status=row.gpu_status,
+        cached_models=tuple(row.cached_models or ()),
+        vllm_models=tuple(row.vllm_models or ()),
+        job_types=None if row.job_types is None else frozenset(row.job_types),
+        resource_spec=row.resource_spec,
+        model_cache=row.model_cache,
+        container_restart_count=row.container_restart_count,
+        provider_ip=row.provider_ip,
+        provider_hostname=row.provider_hostname,
+        presence=presence,
+        completed_jobs=row.completed_jobs,
+        failed_jobs=row.failed_jobs,
+        beats_of_week=beats_of_week,
+    )

@@ -1,0 +1,27 @@
+"""What the operator chose, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from dc1.domain.liveness import Thresholds
+from dc1.domain.money import CLASS_MULTIPLIERS, DEFAULT_PLATFORM_FEE_BPS, PricingClass
+from dc1.storage.submission import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Terms of trade and timers; the defaults are the documented ones. Seconds unless the name says otherwise."""
+
+    limits: Limits = field(default_factory=Limits)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    class_multipliers: Mapping[PricingClass, Decimal] = field(default_factory=lambda: dict(CLASS_MULTIPLIERS))
+    fee_bps: int = DEFAULT_PLATFORM_FEE_BPS
+    starter_credit_halala: int = 1000
+    topup_enabled: bool = True
+    idempotency_ttl_seconds: int = 24 * 3600
+    offer_timeout_seconds: float = 15
+    beat_interval_seconds: float = 10
+    daemon_latest_version: str = "3.3.0"
+    daemon_min_version: str = "3.3.0"
+    installer_base_url: str = "http://localhost:8083"

@@ -1,0 +1,134 @@
+"""One provider as the running server knows it."""
+
+from dataclasses import dataclass, field
+
+from dc1.domain import liveness, placement, reputation
+from dc1.domain.clock import DAY_MS
+from dc1.domain.gpus import canonical_gpu_type
+from dc1.domain.jobs import COMPUTE_TYPES
+from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
+from dc1.domain.reports import Facts, Report
+
+_BEAT_SLOT_MS = 30_000
+
+
+@dataclass(slots=True)
+class Provider:
+    """Account facts, the last report and the presence of one provider. Only the fleet changes it."""
+
+    id: int
+    name: str
+    email: str
+    registered_gpu_model: str
+    os: str
+    created_at_ms: int
+    location: str | None = None
+    approval: Approval = Approval.PENDING
+    approved_at_ms: int | None = None
+    rejected_reason: str | None = None
+    suspended: bool = False
+    paused: bool = False
+    preload_model: str | None = None
+    preload_done: bool = False
+    compute_types: frozenset[str] = frozenset(COMPUTE_TYPES)
+    facts: Facts = field(default_factory=Facts)
+    gpu_status: JsonObject | None = None
+    cached_models: tuple[str, ...] = ()
+    vllm_models: tuple[str, ...] = ()
+    job_types: frozenset[str] | None = None
+    resource_spec: JsonValue = None
+    model_cache: JsonObject | None = None
+    container_restart_count: int | None = None
+    provider_ip: str | None = None
+    provider_hostname: str | None = None
+    presence: Presence = field(default_factory=Presence)
+    draining: bool = False
+    occupied: int = 0
+    completed_jobs: int = 0
+    failed_jobs: int = 0
+    beats_of_week: int = 0
+    beats_to_flush: int = 0
+    last_beat_slot: int = 0
+
+    @property
+    def slots(self) -> int:
+        """How many jobs of one GPU it can run at once."""
+        return max(1, self.facts.gpu_count or 1)
+
+    @property
+    def gpu_model(self) -> str:
+        """Model of its GPU as reported, else as registered."""
+        return self.facts.gpu_name or self.registered_gpu_model
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Models on its disk or being served, without repetition."""
+        return tuple(dict.fromkeys((*self.cached_models, *self.vllm_models)))
+
+    def status(self, now_ms: int, thresholds: Thresholds) -> ProviderStatus:
+        """Return the status that lists show."""
+        return liveness.status(
+            self.presence, now_ms, suspended=self.suspended, paused=self.paused, thresholds=thresholds
+        )
+
+    def liveness(self, now_ms: int, thresholds: Thresholds) -> Liveness:
+        """Return whether the daemon is there."""
+        return liveness.liveness(self.presence, now_ms, thresholds)
+
+    @property
+    def uptime_pct(self) -> float:
+        """Share of a week's heartbeats that came, 0 to 100."""
+        return round(float(reputation.uptime_percent(self.beats_of_week)), 1)
+
+    def reputation(self, now_ms: int) -> int:
+        """Return the score that placement and lists use, 0 to 100."""
+        days = max(0, now_ms - self.created_at_ms) // DAY_MS
+        return reputation.reputation(self.completed_jobs, self.failed_jobs, self.beats_of_week, days)
+
+    def view(self, now_ms: int, thresholds: Thresholds) -> placement.ProviderView:
+        """Return what placement needs to know. A draining daemon takes no work, so it is shown as full."""
+        return placement.ProviderView(
+            id=self.id,
+            approval=self.approval,
+            status=self.status(now_ms, thresholds),
+            slots=self.slots,
+            occupied=self.slots if self.draining else self.occupied,
+            vram_mib=self.facts.vram_mib,
+            gpu_type=canonical_gpu_type(self.gpu_model),
+            gpu_model=self.gpu_model,
+            compute_types=self.compute_types,
+            models=frozenset(model.lower() for model in self.models),
+            job_types=self.job_types,
+            reputation=self.reputation(now_ms),
+        )
+
+    def take_report(self, report: Report) -> None:
+        """Fold a heartbeat in: what it does not say stays as it was."""
+        self.facts = self.facts.updated(report.facts)
+        if report.gpu_status is not None:
+            self.gpu_status = report.gpu_status
+        if report.cached_models is not None:
+            self.cached_models = report.cached_models
+        if report.vllm_models is not None:
+            self.vllm_models = report.vllm_models
+        if report.resource_spec is not None:
+            self.resource_spec = report.resource_spec
+        if report.model_cache is not None:
+            self.model_cache = report.model_cache
+        if report.container_restart_count is not None:
+            self.container_restart_count = report.container_restart_count
+        self.provider_ip = report.provider_ip or self.provider_ip
+        self.provider_hostname = report.provider_hostname or self.provider_hostname
+        if self.preload_model and self.preload_model.lower() in {model.lower() for model in self.models}:
+            self.preload_model = None
+            self.preload_done = True
+
+    def count_beat(self, now_ms: int) -> None:
+        """Count a heartbeat towards uptime, at most one each 30 s however often the daemon beats."""
+        slot = now_ms // _BEAT_SLOT_MS
+        if slot == self.last_beat_slot:
+            return
+        self.last_beat_slot = slot
+        self.beats_of_week += 1
+        self.beats_to_flush += 1

@@ -1,0 +1,287 @@
+"""What a daemon does with a job, whether it speaks on the stream or by HTTP: the same checks, moves and news.
+
+Every write is fenced by the attempt number in the database. Memory follows after the commit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dc1.control.dispatcher import Dispatcher
+from dc1.control.fleet import Fleet
+from dc1.control.handout import Handout
+from dc1.control.hub import Hub, LogLines, Moved, Tokens
+from dc1.control.leases import Lease, Leases
+from dc1.control.provider import Provider
+from dc1.control.sessions import StopReason
+from dc1.domain import errors
+from dc1.domain.clock import Clock
+from dc1.domain.jobs import TERMINAL, ErrorCategory, JobStatus, Mover, Phase
+from dc1.domain.placement import Admission, blocked, misfit, queue_key
+from dc1.storage import job_logs, jobs, lifecycle
+from dc1.storage.database import Connection, Database
+from dc1.storage.job_logs import LogLine, LogRow
+from dc1.storage.job_rows import JobRow
+from dc1.storage.lifecycle import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of the end of a run: the job settled, or put back for another attempt."""
+
+    job: JobRow
+    retried: bool
+    promoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What became of log lines; none are new when the batch had been stored before."""
+
+    job: JobRow
+    attempt: int
+    rows: Sequence[LogRow]
+
+
+class Runs:
+    """The daemon's side of jobs."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        fleet: Fleet,
+        leases: Leases,
+        dispatcher: Dispatcher,
+        hub: Hub,
+        queue_deadline_seconds: int,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._fleet = fleet
+        self._leases = leases
+        self._dispatcher = dispatcher
+        self._hub = hub
+        self._queue_deadline_seconds = queue_deadline_seconds
+
+    # Starting
+
+    async def accept(self, provider_id: int, job_id: str, attempt: int) -> Lease | StopReason:
+        """Start the run of an offered job; a repeated call finds it running. Otherwise, why the daemon must forget it."""
+        lease = self._leases.held(provider_id, job_id)
+        if lease is None or lease.attempt != attempt:
+            return StopReason.WITHDRAWN
+        return lease if lease.running else await self._start(lease)
+
+    async def _start(self, lease: Lease) -> Lease | StopReason:
+        provider = self._fleet.known(lease.provider_id)
+        now_ms = self._clock.now_ms()
+        job = await self._db.write(
+            lambda conn: lifecycle.start(
+                conn, lease.row_id, lease.provider_id, lease.attempt - 1, provider.slots, now_ms
+            )
+        )
+        if not self._leases.is_current(lease):
+            return StopReason.SUPERSEDED
+        if job is None:
+            self._dispatcher.end_lease(lease.row_id)
+            return StopReason.WITHDRAWN
+        lease.handout = Handout(job, lease.handout.spec, job.attempt_number)
+        lease.running = True
+        lease.answer_by_ms = None
+        lease.timeout_at_ms = job.timeout_at_ms
+        self._hub.publish(job.id, Moved())
+        return lease
+
+    async def next_for(self, provider: Provider) -> tuple[Lease | None, Admission]:
+        """Start the next job for a daemon that polls, and say why there is none."""
+        refusal = blocked(self._fleet.view(provider))
+        if refusal not in (None, Admission.PROVIDER_BUSY):
+            return None, refusal
+        offered = [lease for lease in self._leases.of_provider(provider.id) if not lease.running]
+        for lease in sorted(offered, key=lambda item: queue_key(item.handout.job)):
+            started = await self._start(lease)
+            if isinstance(started, Lease):
+                return started, Admission.ADMISSION_OK
+        return None, refusal or self._why_idle(provider)
+
+    def _why_idle(self, provider: Provider) -> Admission:
+        """Say what keeps the waiting jobs from a provider with a free slot."""
+        view = self._fleet.view(provider)
+        reasons = {misfit(view, requirement) for requirement in self._dispatcher.waiting.requirements()}
+        reasons.discard(None)
+        if not reasons:
+            return Admission.NO_PENDING_JOBS
+        only = reasons.pop()
+        return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER if reasons or only is None else only
+
+    async def decline(self, provider_id: int, job_id: str, attempt: int, reason: str) -> None:
+        """Give an offered job to somebody else, because the daemon will not run it."""
+        lease = self._leases.held(provider_id, job_id)
+        if lease is not None and lease.attempt == attempt and not lease.running:
+            await self.withdraw(lease, reason or "The provider declined the offer")
+
+    async def withdraw(self, lease: Lease, reason: str) -> None:
+        """Take an offered job back to the queue; no retry is counted."""
+        now_ms = self._clock.now_ms()
+        job = await self._db.write(
+            lambda conn: lifecycle.unclaim(conn, lease.row_id, lease.provider_id, now_ms, reason=reason)
+        )
+        if job is not None:
+            self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
+            self._dispatcher.requeued(job, avoid=(lease.provider_id,))
+
+    # While it runs
+
+    async def progress(self, provider_id: int, reference: str, attempt: int | None, phase: Phase) -> JobRow:
+        """Note the phase of a run; raises LEASE_SUPERSEDED, JOB_SETTLED, `Forbidden` or `Job is not running`."""
+        now_ms = self._clock.now_ms()
+
+        def work(conn: Connection) -> JobRow:
+            job = fenced(conn, reference, provider_id, attempt)
+            after = lifecycle.set_phase(conn, job.id, provider_id, attempt, phase, now_ms)
+            if after is None:
+                raise errors.job_not_running(job.status)
+            return after
+
+        job = await self._db.write(work)
+        self._hub.publish(job.id, Moved())
+        return job
+
+    async def append_logs(
+        self,
+        provider_id: int,
+        reference: str,
+        attempt: int | None,
+        lines: Sequence[LogLine],
+        batch: int | None = None,
+    ) -> Logged:
+        """Store log lines of a run, also after its end; a batch that was stored before changes nothing."""
+
+        def work(conn: Connection) -> Logged:
+            job = fenced(conn, reference, provider_id, attempt, after_end=True)
+            rows = job_logs.append(conn, job.id, job.attempt_number, lines, batch)
+            return Logged(job, job.attempt_number, rows)
+
+        logged = await self._db.write(work)
+        if logged.rows:
+            self._hub.publish(logged.job.id, LogLines(logged.rows))
+        return logged
+
+    def tokens(self, provider_id: int, job_id: str, attempt: int, text: str, count: int) -> bool:
+        """Show generated text to whoever watches; False when the daemon does not hold the job."""
+        lease = self._leases.held(provider_id, job_id)
+        if lease is None or lease.attempt != attempt or not lease.running:
+            return False
+        self._hub.publish(lease.row_id, Tokens(attempt, text, count))
+        return True
+
+    # Ending
+
+    async def finish(
+        self, provider_id: int | None, reference: str, attempt: int | None, outcome: Outcome, *, transient: bool = False
+    ) -> Ended:
+        """End a run and settle it, or put it back for another attempt when the failure is transient.
+
+        `provider_id` is None for an admin, who needs no lease.
+        """
+        now_ms = self._clock.now_ms()
+
+        def work(conn: Connection) -> tuple[JobRow, JobRow]:
+            job = fenced(conn, reference, provider_id, attempt)
+            if transient and not outcome.completed:
+                moved = lifecycle.lose(
+                    conn,
+                    job.id,
+                    job.attempt_number,
+                    now_ms,
+                    queue_deadline_seconds=self._queue_deadline_seconds,
+                    category=outcome.error_category or ErrorCategory.EXECUTION,
+                    error=outcome.error or "The run failed",
+                    mover=Mover.PROVIDER,
+                )
+            else:
+                moved = lifecycle.finish(conn, job.id, outcome, now_ms)
+            if moved is None:
+                raise errors.job_not_running(job.status)
+            return job, moved.job
+
+        before, job = await self._db.write(work)
+        self.left(job, before.provider_id)
+        return Ended(
+            job, retried=job.status == JobStatus.QUEUED, promoted=self._dispatcher.has_work_for(before.provider_id)
+        )
+
+    async def lose(self, lease: Lease, reason: str = "The provider disconnected") -> None:
+        """Take a job from a provider that is gone or lost it: a run counts a retry, an offer does not."""
+        if not lease.running:
+            await self.withdraw(lease, reason)
+            return
+        now_ms = self._clock.now_ms()
+        moved = await self._db.write(
+            lambda conn: lifecycle.lose(
+                conn,
+                lease.row_id,
+                lease.attempt,
+                now_ms,
+                queue_deadline_seconds=self._queue_deadline_seconds,
+                error=reason,
+            )
+        )
+        if moved is not None:
+            self.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
+
+    async def bookability_changed(self, provider: Provider) -> None:
+        """Follow a provider that was paused, resumed, approved or turned away: give it work, or take offers back."""
+        if self._fleet.view(provider).bookable:
+            self._dispatcher.wake(provider.id)
+            return
+        for lease in self._leases.of_provider(provider.id):
+            if not lease.running:
+                await self.withdraw(lease, "The provider takes no new work")
+
+    async def evict(self, provider: Provider, reason: str) -> None:
+        """Take everything from a provider that may no longer run jobs."""
+        for lease in self._leases.of_provider(provider.id):
+            await self.lose(lease, reason)
+
+    async def enforce_deadline(self, row_id: int) -> None:
+        """End a job whose run or queue deadline has passed."""
+        now_ms = self._clock.now_ms()
+        moved = await self._db.write(
+            lambda conn: lifecycle.time_out(conn, row_id, now_ms) or lifecycle.expire_queued(conn, row_id, now_ms)
+        )
+        if moved is not None:
+            self.left(moved.job, moved.job.provider_id, StopReason.TIMED_OUT)
+
+    def left(self, job: JobRow, provider_id: int | None, stop: StopReason | None = None) -> None:
+        """Follow in memory a job that ended, or went back to the queue, after it was with `provider_id`."""
+        lease = self._dispatcher.end_lease(job.id, stop)
+        if job.status == JobStatus.QUEUED:
+            self._dispatcher.requeued(job, avoid=() if provider_id is None else (provider_id,))
+            return
+        self._dispatcher.forget(job.id)
+        if lease is not None and lease.running and job.status != JobStatus.CANCELLED:
+            self._fleet.count_ended(lease.provider_id, completed=job.status == JobStatus.COMPLETED)
+        self._hub.publish(job.id, Moved())
+
+
+def fenced(
+    conn: Connection, reference: str, provider_id: int | None, attempt: int | None, *, after_end: bool = False
+) -> JobRow:
+    """Return the job if the caller holds the attempt it names, or the current one if it names none.
+
+    Raises `Job not found`, `Forbidden` for a provider that never held it, LEASE_SUPERSEDED for an earlier attempt and
+    JOB_SETTLED once the job is terminal; `after_end` lets the attempt that ended it through.
+    """
+    job = jobs.find(conn, reference)
+    if job is None:
+        raise errors.job_not_found()
+    settled = JobStatus(job.status) in TERMINAL
+    holds = provider_id in (None, job.provider_id) and attempt in (None, job.attempt_number)
+    if holds and (after_end or not settled):
+        return job
+    if provider_id is not None and provider_id != job.provider_id and not jobs.has_held(conn, job.id, provider_id):
+        raise errors.forbidden()
+    if settled:
+        raise errors.job_already_settled(job.status, job.job_id)
+    raise errors.attempt_superseded(job.attempt_number)

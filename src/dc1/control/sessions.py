@@ -1,0 +1,90 @@
+"""The open streams, one a provider."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Protocol
+
+from dc1.control.handout import Handout
+
+
+class StopReason(StrEnum):
+    """Why a daemon must stop a lease."""
+
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    SETTLED = "settled"
+    TIMED_OUT = "timed_out"
+    WITHDRAWN = "withdrawn"
+
+
+class EndReason(StrEnum):
+    """Why the server ends a stream."""
+
+    DRAINING = "draining"
+    REPLACED = "replaced"
+    ACCESS_REVOKED = "access_revoked"
+
+
+class Session(Protocol):
+    """A provider's open stream. Every call only queues a message; it never waits and never fails."""
+
+    @property
+    def provider_id(self) -> int:
+        """Whose stream it is."""
+        ...
+
+    def offer(self, handout: Handout, expires_in_seconds: float) -> None:
+        """Offer a job for the daemon to accept."""
+        ...
+
+    def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
+        """Make the daemon stop a lease."""
+        ...
+
+    def end(self, reason: EndReason) -> None:
+        """Tell the daemon why, then end the stream."""
+        ...
+
+
+class Sessions:
+    """Who holds a stream. A newer stream of a provider replaces the older one."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Session] = {}
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._open.values()))
+
+    def get(self, provider_id: int) -> Session | None:
+        """Return the provider's stream, if one is open."""
+        return self._open.get(provider_id)
+
+    def open(self, session: Session) -> None:
+        """Register a stream and end the one it replaces."""
+        older = self._open.get(session.provider_id)
+        self._open[session.provider_id] = session
+        if older is not None:
+            older.end(EndReason.REPLACED)
+
+    def close(self, session: Session) -> bool:
+        """Forget a stream; False when a newer one has taken its place already."""
+        if self._open.get(session.provider_id) is not session:
+            return False
+        del self._open[session.provider_id]
+        return True
+
+    def end(self, provider_id: int, reason: EndReason) -> None:
+        """End the provider's stream, if one is open."""
+        session = self._open.get(provider_id)
+        if session is not None:
+            session.end(reason)
+
+    def drain(self) -> None:
+        """Tell every daemon to open a new stream elsewhere, and take no new ones."""
+        self.draining = True
+        for session in self:
+            session.end(EndReason.DRAINING)

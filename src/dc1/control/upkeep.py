@@ -1,0 +1,134 @@
+"""The timers: presence, unanswered offers, deadlines, and the flush of what daemons reported."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from dc1.control.dispatcher import Dispatcher
+from dc1.control.fleet import Fleet
+from dc1.control.leases import Leases
+from dc1.control.provider import Provider
+from dc1.control.runs import Runs
+from dc1.domain.clock import Clock, day_start_ms
+from dc1.domain.liveness import Channel
+from dc1.storage import idempotency, jobs, providers
+from dc1.storage.database import Connection, Database
+
+log = structlog.get_logger(__name__)
+
+_PRESENCE_SECONDS = 0.25
+_SECOND = 1.0
+_HOUR = 3600.0
+
+
+class Upkeep:
+    """Everything that happens because time passes. Each round costs the same however large the fleet is."""
+
+    def __init__(
+        self, db: Database, clock: Clock, fleet: Fleet, leases: Leases, dispatcher: Dispatcher, runs: Runs
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._fleet = fleet
+        self._leases = leases
+        self._dispatcher = dispatcher
+        self._runs = runs
+        self._day_ms = day_start_ms(clock.now_ms())
+
+    async def run(self) -> None:
+        """Keep everything up until cancelled, then flush once more."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._every(_PRESENCE_SECONDS, self.presence))
+                group.create_task(self._every(_SECOND, self.deadlines))
+                group.create_task(self._every(_SECOND, self.flush))
+                group.create_task(self._every(_HOUR, self._purge))
+        finally:
+            await asyncio.shield(self.flush())
+
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+            except Exception:
+                # A timer that died would stop the market without a word; the next round tries again.
+                log.exception("upkeep_failed", step=getattr(step, "__name__", ""))
+            await asyncio.sleep(seconds)
+
+    async def presence(self) -> None:
+        """Take the jobs of providers that are lost, and the offers that were not answered."""
+        for provider in self._fleet.take_lost():
+            log.info("provider_lost", provider_id=provider.id)
+            for lease in self._leases.of_provider(provider.id):
+                await self._runs.lose(lease)
+        for lease in self._leases.unanswered(self._clock.now_ms()):
+            await self._runs.withdraw(lease, "The daemon did not answer the offer")
+
+    async def deadlines(self) -> None:
+        """End the jobs whose run or queue deadline has passed, and heal missed wake-ups."""
+        now_ms = self._clock.now_ms()
+        due = await self._db.read(lambda conn: jobs.due_jobs(conn, now_ms))
+        for job in due:
+            await self._runs.enforce_deadline(job.id)
+        self._dispatcher.wake_fitting()
+
+    async def flush(self) -> None:
+        """Store what daemons reported since the last flush, for all of them at once."""
+        now_ms = self._clock.now_ms()
+        dirty = self._fleet.take_dirty()
+        if dirty:
+            reports = [_stored_report(provider) for provider in dirty]
+            fetched = [provider.id for provider in dirty if provider.preload_done]
+
+            def work(conn: Connection) -> None:
+                providers.flush_reports(conn, reports, now_ms)
+                for provider_id in fetched:
+                    providers.set_preload(conn, provider_id, None, now_ms)
+
+            try:
+                await self._db.write(work)
+            except BaseException:
+                self._fleet.keep_dirty(dirty)
+                raise
+            for provider, report in zip(dirty, reports, strict=True):
+                provider.beats_to_flush -= report.heartbeats
+                provider.preload_done = False
+        await self._new_day(now_ms)
+
+    async def _new_day(self, now_ms: int) -> None:
+        if day_start_ms(now_ms) != self._day_ms:
+            self._day_ms = day_start_ms(now_ms)
+            self._fleet.set_week_beats(await self._db.read(lambda conn: providers.load_recent_heartbeats(conn, now_ms)))
+
+    async def _purge(self) -> None:
+        now_ms = self._clock.now_ms()
+        await self._db.write(lambda conn: idempotency.purge(conn, now_ms))
+
+
+def _stored_report(provider: Provider) -> providers.Report:
+    facts, presence = provider.facts, provider.presence
+    heard = presence.last_heartbeat_ms is not None or presence.channel is Channel.STREAM
+    return providers.Report(
+        provider_id=provider.id,
+        channel=presence.channel.value if heard else "none",
+        last_heartbeat_ms=presence.last_heartbeat_ms,
+        stream_lost_ms=presence.stream_lost_ms,
+        heartbeats=provider.beats_to_flush,
+        gpu_name=facts.gpu_name,
+        vram_mib=facts.vram_mib,
+        gpu_count=facts.gpu_count,
+        driver_version=facts.driver_version,
+        cuda_version=facts.cuda_version,
+        compute_capability=facts.compute_capability,
+        daemon_version=facts.daemon_version,
+        provider_ip=provider.provider_ip,
+        provider_hostname=provider.provider_hostname,
+        container_restart_count=provider.container_restart_count,
+        cached_models=list(provider.cached_models),
+        vllm_models=list(provider.vllm_models),
+        job_types=None if provider.job_types is None else sorted(provider.job_types),
+        gpu_status=provider.gpu_status,
+        model_cache=provider.model_cache,
+        resource_spec=provider.resource_spec,
+    )

@@ -1,0 +1,224 @@
+"""AdminService: the dashboard, the providers' approval, and the money."""
+
+import math
+import secrets
+from typing import Any
+
+from dc1.control.market import Market
+from dc1.control.provider import Provider
+from dc1.control.sessions import EndReason
+from dc1.domain import errors
+from dc1.domain.clock import iso
+from dc1.domain.liveness import Approval, ProviderStatus
+from dc1.services.values import NULL, row_id, time_value, to_value
+from dc1.storage import books, providers, totals, wallets
+from dc1.storage.database import Connection
+from dc1.storage.ledger import AccountKind
+from dc1.storage.totals import Totals
+from dcp.v1 import admin_service_pb2 as pb
+from dcp.v1.admin_service_pb2_grpc import AdminServiceServicer
+
+
+class AdminServicer(AdminServiceServicer):
+    """Operating the market."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    async def GetDashboard(self, request: pb.GetDashboardRequest, context: Any) -> pb.GetDashboardResponse:
+        """Show the market at a glance."""
+        now_ms = self._market.clock.now_ms()
+        always, today = await self._market.db.read(lambda conn: (totals.read(conn), totals.read_day(conn, now_ms)))
+        fleet = self._market.fleet
+        return pb.GetDashboardResponse(
+            stats=self._stats(always, today, now_ms),
+            gpu_breakdown=[pb.GpuCount(gpu_model=to_value(model), count=n) for model, n in fleet.by_gpu_model()],
+            recent_signups=[_signup(provider) for provider in fleet.newest()],
+            recent_heartbeats=[_heartbeat(provider) for provider in fleet.newest_heartbeats()],
+        )
+
+    def _stats(self, always: Totals, today: Totals, now_ms: int) -> pb.DashboardStats:
+        fleet = self._market.fleet
+        online = fleet.online_on_dashboard()
+        return pb.DashboardStats(
+            total_providers=len(fleet),
+            online_now=online,
+            offline=len(fleet) - online,
+            total_renters=always.renters,
+            active_renters=always.renters_active,
+            total_renter_balance_halala=always.wallets_halala,
+            total_jobs=always.jobs,
+            completed_jobs=always.jobs_completed,
+            failed_jobs=always.jobs_failed,
+            active_jobs=always.jobs_active,
+            total_revenue_halala=always.completed_revenue_halala,
+            total_dc1_fees_halala=always.completed_fees_halala,
+            today_revenue_halala=today.completed_revenue_halala,
+            today_dc1_fees_halala=today.completed_fees_halala,
+            today_jobs=today.jobs_completed,
+            timestamp=iso(now_ms),
+        )
+
+    async def ListProviders(self, request: pb.ListProvidersRequest, context: Any) -> pb.ListProvidersResponse:
+        """List provider accounts, newest first."""
+        limit = min(request.limit or 50, 200)
+        page = request.page or 1
+        now_ms = self._market.clock.now_ms()
+        every = [(item, item.status(now_ms, self._market.fleet.thresholds)) for item in self._market.fleet]
+        search = request.search.strip().lower()
+        found = [
+            (item, status)
+            for item, status in reversed(every)
+            if (not request.status or request.status in (status, item.approval))
+            and (search in item.name.lower() or search in item.email)
+        ]
+        start = (page - 1) * limit
+        statuses = [status for _, status in every]
+        return pb.ListProvidersResponse(
+            total=len(every),
+            online=statuses.count(ProviderStatus.ONLINE),
+            offline=statuses.count(ProviderStatus.OFFLINE),
+            registered=statuses.count(ProviderStatus.REGISTERED),
+            pending_approval=sum(item.approval is Approval.PENDING for item, _ in every),
+            providers=[_provider(item, status) for item, status in found[start : start + limit]],
+            pagination=pb.Pagination(page=page, limit=limit, total=len(found), pages=math.ceil(len(found) / limit)),
+        )
+
+    async def ApproveProvider(self, request: pb.ApproveProviderRequest, context: Any) -> pb.ApproveProviderResponse:
+        """Approve a provider, from any state."""
+        provider = self._provider(request.provider_id)
+        await self._approve(provider)
+        return pb.ApproveProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
+
+    async def RejectProvider(self, request: pb.RejectProviderRequest, context: Any) -> pb.RejectProviderResponse:
+        """Reject a provider, from any state."""
+        provider = self._provider(request.provider_id)
+        await self._reject(provider, request.reason)
+        return pb.RejectProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
+
+    async def DecideProviderApproval(
+        self, request: pb.DecideProviderApprovalRequest, context: Any
+    ) -> pb.DecideProviderApprovalResponse:
+        """Decide on a provider that is pending."""
+        provider = self._provider(request.provider_id)
+        if request.decision == "approve":
+            await self._approve(provider, only_pending=True)
+        else:
+            await self._reject(provider, request.reason, only_pending=True)
+        return pb.DecideProviderApprovalResponse(
+            success=True,
+            provider_id=provider.id,
+            decided_at=iso(self._market.clock.now_ms()),
+            **_decision(provider),
+        )
+
+    def _provider(self, sent: str) -> Provider:
+        return self._market.fleet.known(row_id(sent, errors.provider_not_found))
+
+    async def _approve(self, provider: Provider, *, only_pending: bool = False) -> None:
+        now_ms = self._market.clock.now_ms()
+        decided = await self._market.db.write(
+            lambda conn: providers.approve(conn, provider.id, now_ms, only_pending=only_pending)
+        )
+        if not decided:
+            raise errors.provider_not_pending()
+        self._market.fleet.decide(provider, Approval.APPROVED, now_ms, None)
+        await self._market.runs.bookability_changed(provider)
+
+    async def _reject(self, provider: Provider, sent: str, *, only_pending: bool = False) -> None:
+        reason = sent.strip()
+        if not reason:
+            raise errors.rejection_reason_required()
+        decided = await self._market.db.write(
+            lambda conn: providers.reject(conn, provider.id, reason, only_pending=only_pending)
+        )
+        if not decided:
+            raise errors.provider_not_pending()
+        self._market.fleet.decide(provider, Approval.REJECTED, None, reason)
+        self._market.sessions.end(provider.id, EndReason.ACCESS_REVOKED)
+        await self._market.runs.evict(provider, "The provider was rejected")
+
+    async def AdjustRenterBalance(
+        self, request: pb.AdjustRenterBalanceRequest, context: Any
+    ) -> pb.AdjustRenterBalanceResponse:
+        """Add to or take from a renter's wallet."""
+        renter_id = row_id(request.renter_id, errors.renter_not_found)
+        now_ms = self._market.clock.now_ms()
+        ref = f"adjustment:{secrets.token_hex(12)}"
+
+        def work(conn: Connection) -> wallets.WalletChange:
+            return wallets.adjust(conn, renter_id, request.amount_halala, ref, request.reason or None, now_ms)
+
+        change = await self._market.db.write(work)
+        return pb.AdjustRenterBalanceResponse(
+            success=True,
+            renter_id=renter_id,
+            previous_balance=change.previous_balance,
+            adjustment=request.amount_halala,
+            new_balance=change.new_balance,
+        )
+
+    async def GetFinanceSummary(
+        self, request: pb.GetFinanceSummaryRequest, context: Any
+    ) -> pb.GetFinanceSummaryResponse:
+        """Show where the market's money is."""
+        balances = (await self._market.db.read(books.trial_balance)).balances
+        sources = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
+        return pb.GetFinanceSummaryResponse(
+            wallets_halala=balances[AccountKind.WALLET],
+            holds_halala=balances[AccountKind.HOLD],
+            provider_earnings_halala=balances[AccountKind.PAYABLE],
+            platform_halala=balances[AccountKind.PLATFORM],
+            payouts_halala=balances[AccountKind.PAYOUT],
+            external_halala=-sum(balances[kind] for kind in sources),
+        )
+
+
+def _decision(provider: Provider) -> dict[str, Any]:
+    return {
+        "approval_status": provider.approval.value,
+        "approved_at": time_value(provider.approved_at_ms),
+        "rejected_reason": to_value(provider.rejected_reason),
+    }
+
+
+def _signup(provider: Provider) -> pb.RecentSignup:
+    return pb.RecentSignup(
+        id=provider.id,
+        name=provider.name,
+        email=provider.email,
+        gpu_model=to_value(provider.gpu_model or None),
+        os=provider.os,
+        created_at=iso(provider.created_at_ms),
+    )
+
+
+def _heartbeat(provider: Provider) -> pb.RecentHeartbeat:
+    heard_ms = provider.presence.last_heartbeat_ms
+    assert heard_ms is not None
+    return pb.RecentHeartbeat(
+        id=provider.id,
+        name=provider.name,
+        gpu_model=to_value(provider.gpu_model or None),
+        provider_ip=to_value(provider.provider_ip),
+        provider_hostname=to_value(provider.provider_hostname),
+        last_heartbeat=iso(heard_ms),
+        gpu_status=NULL if provider.gpu_status is None else to_value(provider.gpu_status),
+    )
+
+
+def _provider(provider: Provider, status: ProviderStatus) -> pb.AdminProvider:
+    return pb.AdminProvider(
+        id=provider.id,
+        name=provider.name,
+        email=provider.email,
+        gpu_model=to_value(provider.gpu_model or None),
+        vram_mib=provider.facts.vram_mib or 0,
+        gpu_count=provider.slots,
+        status=status,
+        approval_status=provider.approval,
+        last_heartbeat=time_value(provider.presence.last_heartbeat_ms),
+        daemon_version=to_value(provider.facts.daemon_version),
+        slots_used=provider.occupied,
+        created_at=iso(provider.created_at_ms),
+    )

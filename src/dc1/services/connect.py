@@ -1,0 +1,120 @@
+"""The daemon's stream: reads what the daemon says, follows it, and sends what the server wants."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import structlog
+
+from dc1.control.handout import Handout
+from dc1.control.market import Market
+from dc1.control.provider import Provider
+from dc1.control.sessions import EndReason, StopReason
+from dc1.domain import errors
+from dc1.domain.liveness import Approval
+from dc1.services.stream_inbox import Inbox
+from dc1.services.stream_messages import END_REASONS, offer_message, stop_message
+from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Reconnect
+
+log = structlog.get_logger(__name__)
+
+_BEATS_UNTIL_SILENT = 3
+
+
+class DaemonStream:
+    """One open stream, as `control` sees it: whatever is sent is only queued."""
+
+    def __init__(self, provider_id: int) -> None:
+        self._provider_id = provider_id
+        self._outbox: asyncio.Queue[ConnectResponse | None] = asyncio.Queue()
+
+    @property
+    def provider_id(self) -> int:
+        """Whose stream it is."""
+        return self._provider_id
+
+    def send(self, message: ConnectResponse) -> None:
+        """Queue a message."""
+        self._outbox.put_nowait(message)
+
+    def offer(self, handout: Handout, expires_in_seconds: float) -> None:
+        """Offer a job for the daemon to accept."""
+        self.send(ConnectResponse(offer=offer_message(handout, expires_in_seconds)))
+
+    def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
+        """Make the daemon stop a lease."""
+        self.send(ConnectResponse(stop=stop_message(job_id, attempt, reason)))
+
+    def end(self, reason: EndReason) -> None:
+        """Tell the daemon why, then end the stream."""
+        self.send(ConnectResponse(reconnect=Reconnect(reason=END_REASONS[reason])))
+        self.close()
+
+    def close(self) -> None:
+        """End the stream after what is queued."""
+        self._outbox.put_nowait(None)
+
+    async def messages(self) -> AsyncIterator[ConnectResponse]:
+        """Yield what is queued until the stream ends."""
+        while (message := await self._outbox.get()) is not None:
+            yield message
+
+
+async def connect(
+    market: Market, provider: Provider, requests: AsyncIterator[ConnectRequest]
+) -> AsyncIterator[ConnectResponse]:
+    """Hold a provider's stream from its Hello to its end.
+
+    Raises `Provider is not approved yet`, `Service unavailable` while the server drains, and a 400 when the first message is
+    not a Hello.
+    """
+    if provider.approval is not Approval.APPROVED:
+        raise errors.provider_not_approved()
+    if market.sessions.draining:
+        raise errors.service_unavailable()
+    patience = market.policy.beat_interval_seconds * _BEATS_UNTIL_SILENT
+    hello = await _first(requests, patience)
+    stream = DaemonStream(provider.id)
+    inbox = Inbox(market, provider, stream.send)
+    market.sessions.open(stream)
+    market.fleet.stream_opened(provider)
+    log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
+    silent_seconds = 0.0
+
+    async def read() -> None:
+        nonlocal silent_seconds
+        try:
+            await inbox.hello(hello.hello)
+            while True:
+                async with asyncio.timeout(patience):
+                    message = await anext(requests, None)
+                if message is None:
+                    return
+                await inbox.take(message)
+        except TimeoutError:
+            silent_seconds = patience
+        finally:
+            stream.close()
+
+    reader = asyncio.create_task(read(), name=f"stream-{provider.id}")
+    try:
+        async for message in stream.messages():
+            yield message
+    finally:
+        reader.cancel()
+        (failure,) = await asyncio.gather(reader, return_exceptions=True)
+        if isinstance(failure, Exception):
+            log.error("stream_failed", provider_id=provider.id, exc_info=failure)
+        if market.sessions.close(stream):
+            market.fleet.stream_closed(provider, silent_seconds=silent_seconds)
+        log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
+
+
+async def _first(requests: AsyncIterator[ConnectRequest], patience: float) -> ConnectRequest:
+    try:
+        async with asyncio.timeout(patience):
+            message = await anext(requests, None)
+    except TimeoutError:
+        message = None
+    if message is None or message.WhichOneof("message") != "hello":
+        raise errors.invalid_field("hello", "must be the first message of the stream")
+    return message

@@ -1,0 +1,120 @@
+"""Calls that honour an Idempotency-Key: the first answer is stored with its effect and replayed afterwards."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from dc1.domain import errors
+from dc1.domain.clock import Clock
+from dc1.services.call import Call, current_call
+from dc1.storage import idempotency
+from dc1.storage.database import Connection, Database
+from dc1.storage.idempotency import KeptAnswer, Key
+
+M = TypeVar("M", bound=Message)
+
+_HEADER = "idempotency-key"
+_MAX_KEY_LENGTH = 255
+_SUCCESS = 200
+
+
+class Once(Protocol):
+    """What a transaction calls so that it happens once for its key."""
+
+    def begin(self, conn: Connection) -> None:
+        """Call before the effect; raises when the answer exists, which ends the transaction."""
+        ...
+
+    def keep(self, conn: Connection, answer: Message) -> None:
+        """Call after the effect with the answer that will be sent."""
+        ...
+
+
+class _Always:
+    """For calls without a key."""
+
+    def begin(self, conn: Connection) -> None:
+        """Let the transaction happen."""
+
+    def keep(self, conn: Connection, answer: Message) -> None:
+        """Store nothing."""
+
+
+class _AnsweredMeanwhile(Exception):  # noqa: N818 - a signal to our own caller, not an error
+    """Another call with the same key was answered after this one looked."""
+
+    def __init__(self, kept: KeptAnswer) -> None:
+        super().__init__()
+        self.kept = kept
+
+
+class _OnceForKey:
+    """For one call with a key."""
+
+    def __init__(self, key: Key, request_hash: str, now_ms: int, ttl_ms: int) -> None:
+        self._key = key
+        self._request_hash = request_hash
+        self._now_ms = now_ms
+        self._expires_at_ms = now_ms + ttl_ms
+
+    def find(self, conn: Connection) -> KeptAnswer | None:
+        """Return the stored answer; raises IDEMPOTENCY_MISMATCH when it was to another request."""
+        return idempotency.begin(conn, self._key, self._request_hash, self._now_ms)
+
+    def begin(self, conn: Connection) -> None:
+        """End the transaction when the answer exists."""
+        kept = self.find(conn)
+        if kept is not None:
+            raise _AnsweredMeanwhile(kept)
+
+    def keep(self, conn: Connection, answer: Message) -> None:
+        """Store the answer."""
+        body = answer.SerializeToString(deterministic=True)
+        idempotency.keep(conn, self._key, KeptAnswer(self._request_hash, _SUCCESS, body, self._expires_at_ms))
+
+
+class IdempotentCalls:
+    """Runs effects at most once for each Idempotency-Key of an account."""
+
+    def __init__(self, db: Database, clock: Clock, ttl_seconds: int) -> None:
+        self._db = db
+        self._clock = clock
+        self._ttl_ms = ttl_seconds * 1000
+
+    async def run(self, request: Message, answer_type: type[M], effect: Callable[[Once], Awaitable[M]]) -> M:
+        """Return what `effect` answers, or the answer stored before.
+
+        `effect` runs one transaction and calls `Once.begin` and `Once.keep` in it.
+        Raises a 400 for a key that is too long, IDEMPOTENCY_MISMATCH for one that came with another request, and
+        IDEMPOTENCY_IN_PROGRESS while the first call runs on another replica.
+        """
+        key = _key(current_call())
+        if key is None:
+            return await effect(_Always())
+        digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
+        once = _OnceForKey(key, digest, self._clock.now_ms(), self._ttl_ms)
+        kept = await self._db.read(once.find)
+        if kept is not None:
+            return _replayed(kept, answer_type)
+        try:
+            return await effect(once)
+        except _AnsweredMeanwhile as meanwhile:
+            return _replayed(meanwhile.kept, answer_type)
+
+
+def _key(call: Call) -> Key | None:
+    sent = call.metadata.get(_HEADER, "")
+    if not sent:
+        return None
+    if len(sent) > _MAX_KEY_LENGTH:
+        raise errors.idempotency_key_too_long()
+    return Key(account=f"{call.principal.role}:{call.principal.account_id}", route=call.method, key=sent)
+
+
+def _replayed(kept: KeptAnswer, answer_type: type[M]) -> M:
+    current_call().headers["idempotent-replayed"] = "true"
+    answer = answer_type()
+    answer.ParseFromString(kept.body)
+    return answer

@@ -1,0 +1,130 @@
+"""Jobs as messages."""
+
+from typing import TypeAlias
+
+from google.protobuf.struct_pb2 import Value
+
+from dc1.control.handout import Handout
+from dc1.domain.clock import iso
+from dc1.domain.jobs import JobStatus, workspace_volume_name
+from dc1.domain.money import elapsed_seconds
+from dc1.domain.numeric import plain
+from dc1.services.values import NULL, time_value, to_struct, to_value
+from dc1.storage.job_rows import JobRow, JobSpec
+from dcp.v1.job_pb2 import Billing, Job, JobDetail
+from dcp.v1.job_service_pb2 import SubmitJobResponse
+from dcp.v1.report_pb2 import Assignment
+
+_JobMessage: TypeAlias = Job | JobDetail | SubmitJobResponse
+
+
+def fill_job(message: _JobMessage, job: JobRow, spec: JobSpec, queue_position: int | None) -> None:
+    """Set the fields that every view of a job shares."""
+    message.id = job.id
+    message.job_id = job.job_id
+    message.renter_id = job.renter_id
+    provider_id = job.provider_id if job.provider_id is not None else job.named_provider_id
+    message.provider_id.CopyFrom(to_value(provider_id))
+    message.job_type = job.job_type
+    message.model.CopyFrom(to_value(job.model))
+    message.status = job.status
+    message.submitted_at = iso(job.submitted_at_ms)
+    message.started_at.CopyFrom(time_value(job.started_at_ms))
+    message.timeout_at.CopyFrom(time_value(job.timeout_at_ms))
+    message.duration_minutes.CopyFrom(duration_value(job))
+    message.cost_halala = job.cost_halala
+    message.max_duration_seconds = job.max_duration_seconds
+    message.gpu_requirements.CopyFrom(to_value(spec.gpu_requirements))
+    message.container_spec.CopyFrom(to_struct(spec.container_spec))
+    message.priority = job.priority
+    message.pricing_class = job.pricing_class
+    message.prewarm_requested = job.prewarm_requested
+    message.checkpoint_enabled = job.checkpoint_enabled
+    message.queue_position.CopyFrom(to_value(queue_position))
+    message.workspace_volume_name = workspace_volume_name(job.job_id)
+
+
+def duration_value(job: JobRow) -> Value:
+    """Return the prepaid minutes, or null."""
+    return NULL if job.duration_minutes is None else to_value(plain(job.duration_minutes))
+
+
+def elapsed_sec(job: JobRow, now_ms: int) -> int | None:
+    """Return how many seconds the current attempt has run, or ran; None before it starts."""
+    if job.started_at_ms is None:
+        return None
+    end_ms = job.completed_at_ms if job.completed_at_ms is not None else now_ms
+    return elapsed_seconds(job.started_at_ms, end_ms)
+
+
+def job_detail(job: JobRow, spec: JobSpec, now_ms: int, queue_position: int | None = None) -> JobDetail:
+    """Return everything that is known of a job."""
+    detail = JobDetail()
+    fill_job(detail, job, spec, queue_position)
+    detail.params.CopyFrom(to_value(spec.params))
+    detail.task_spec.CopyFrom(to_value(spec.task_spec))
+    waiting = job.status in (JobStatus.QUEUED, JobStatus.PENDING)
+    detail.queue_deadline_at.CopyFrom(time_value(job.queue_deadline_at_ms if waiting else None))
+    detail.progress_updated_at.CopyFrom(time_value(job.progress_updated_at_ms))
+    detail.completed_at.CopyFrom(time_value(job.completed_at_ms))
+    detail.refunded_at.CopyFrom(time_value(job.refunded_at_ms))
+    detail.attempt_number = job.attempt_number
+    detail.retry_count = job.retry_count
+    detail.max_retries = job.max_retries
+    detail.source = job.source
+    detail.elapsed_sec.CopyFrom(to_value(elapsed_sec(job, now_ms)))
+    used = job.used_seconds
+    detail.used_seconds.CopyFrom(NULL if used is None else to_value(plain(used)))
+    for name in _COPIED:
+        getattr(detail, name).CopyFrom(to_value(getattr(job, name)))
+    return detail
+
+
+_COPIED = (
+    "progress_phase",
+    "retry_reason",
+    "retried_from_job_id",
+    "prompt_tokens",
+    "completion_tokens",
+    "endpoint_url",
+    "actual_cost_halala",
+    "provider_earned_halala",
+    "dc1_fee_halala",
+    "refunded_halala",
+    "error",
+    "error_category",
+)
+
+
+def billing(job: JobRow) -> Billing:
+    """Return how a settled job was paid."""
+    return Billing(
+        actual_cost_halala=job.actual_cost_halala or 0,
+        provider_earned_halala=job.provider_earned_halala or 0,
+        dc1_fee_halala=job.dc1_fee_halala or 0,
+        refunded_halala=job.refunded_halala or 0,
+        used_seconds=float(job.used_seconds or 0),
+    )
+
+
+def assignment(handout: Handout) -> Assignment:
+    """Return a job as its daemon gets it."""
+    job, spec = handout.job, handout.spec
+    return Assignment(
+        id=job.id,
+        job_id=job.job_id,
+        job_type=job.job_type,
+        model=to_value(job.model),
+        priority=job.priority,
+        pricing_class=job.pricing_class,
+        attempt_number=handout.attempt,
+        params=to_value(spec.params),
+        task_spec=to_value(spec.task_spec),
+        env_vars=spec.env_vars or {},
+        container_spec=to_struct(spec.container_spec),
+        gpu_requirements=to_value(spec.gpu_requirements),
+        duration_minutes=duration_value(job),
+        max_duration_seconds=job.run_deadline_seconds,
+        started_at=time_value(job.started_at_ms),
+        timeout_at=time_value(job.timeout_at_ms),
+    )

@@ -1,0 +1,325 @@
+"""JobService: what renters do with jobs, and what daemons that speak HTTP report of them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
+
+from dc1.control.market import Market
+from dc1.control.orders import Submitted
+from dc1.domain import errors
+from dc1.domain.jobs import OPEN, JobEvent, JobStatus, Mover, Phase, error_category
+from dc1.domain.request import accept
+from dc1.domain.results import parse_result
+from dc1.domain.roles import Role
+from dc1.services.call import caller_id, current_call
+from dc1.services.idempotent import IdempotentCalls, Once
+from dc1.services.job_lists import job_summary, lifecycle_event, log_line
+from dc1.services.job_messages import billing, fill_job, job_detail
+from dc1.services.job_output import JobWithOutput, output_answer
+from dc1.services.log_stream import stream_logs
+from dc1.services.submissions import submit_body
+from dc1.services.values import NULL, from_value, to_value
+from dc1.storage import job_events, job_logs, jobs
+from dc1.storage.database import Connection
+from dc1.storage.job_logs import LogLine
+from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.jobs import JobFilter
+from dc1.storage.lifecycle import Outcome
+from dcp.v1 import job_service_pb2 as pb
+from dcp.v1.job_service_pb2_grpc import JobServiceServicer
+
+SCHEMA_VERSION = "2026-03-20.v1"
+_IN_PROGRESS = "in_progress"
+_QUEUED_MESSAGE = "The job is queued and starts as soon as a fitting provider is free."
+
+
+class JobServicer(JobServiceServicer):
+    """Jobs."""
+
+    def __init__(self, market: Market, idempotent: IdempotentCalls) -> None:
+        self._market = market
+        self._idempotent = idempotent
+
+    # Renters
+
+    async def SubmitJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.SubmitJobResponse:
+        """Accept a job."""
+        renter_id = caller_id()
+
+        async def effect(once: Once) -> pb.SubmitJobResponse:
+            order = accept(submit_body(request), self._market.orders.approved_images)
+            kept = _SubmitAnswer(once)
+            await self._market.orders.submit(renter_id, order, kept)
+            return kept.answer
+
+        return await self._idempotent.run(request, pb.SubmitJobResponse, effect)
+
+    async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.RetryJobResponse:
+        """Submit a failed job anew."""
+        now_ms = self._market.clock.now_ms()
+
+        async def effect(once: Once) -> pb.RetryJobResponse:
+            failed, spec = await self._readable_with_spec(request.job_id)
+            kept = _RetryAnswer(once, now_ms)
+            await self._market.orders.retry(failed, spec, kept)
+            return kept.answer
+
+        return await self._idempotent.run(request, pb.RetryJobResponse, effect)
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
+        """List the caller's own jobs."""
+        limit = min(request.limit or 50, 200)
+        statuses = OPEN if request.status == _IN_PROGRESS else {request.status} if request.status else set()
+        wanted = JobFilter(renter_id=caller_id(), statuses=frozenset(statuses))
+        page = await self._market.db.read(lambda conn: jobs.page(conn, wanted, limit=limit, offset=request.offset))
+        found = [job_summary(job, self._gpu_model(job)) for job in page.rows]
+        return pb.ListJobsResponse(total=page.total, limit=limit, offset=request.offset, jobs=found)
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
+        """Show one job."""
+        job, spec = await self._readable_with_spec(request.job_id)
+        detail = self._detail(job, spec)
+        return pb.GetJobResponse(
+            job=detail,
+            id=job.job_id,
+            status=job.status,
+            container_image=str(spec.container_spec.get("image") or ""),
+            created_at=detail.submitted_at,
+        )
+
+    async def GetJobOutput(self, request: pb.GetJobOutputRequest, context: Any) -> HttpBody:
+        """Answer with the job's output."""
+        call = current_call()
+
+        def work(conn: Connection) -> JobWithOutput:
+            job = _readable(conn, request.job_id)
+            return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id))
+
+        found = await self._market.db.read(work)
+        provider = None if found.job.provider_id is None else self._market.fleet.get(found.job.provider_id)
+        name = None if provider is None else provider.name
+        answer = output_answer(found, name, self._market.clock.now_ms(), call.metadata.get("accept", ""))
+        call.http_status = answer.status
+        return answer.body
+
+    async def ListJobLogs(self, request: pb.ListJobLogsRequest, context: Any) -> pb.ListJobLogsResponse:
+        """List log lines."""
+        limit = min(request.limit or 200, 1000)
+        attempt = request.attempt if request.HasField("attempt") else None
+
+        def work(conn: Connection) -> tuple[JobRow, Any]:
+            job = _readable(conn, request.job_id)
+            # One more than asked for tells whether there are more.
+            page = job_logs.page(conn, job.id, since=request.since, limit=limit + 1, attempt_number=attempt)
+            return job, page
+
+        job, page = await self._market.db.read(work)
+        return pb.ListJobLogsResponse(
+            schema_version=SCHEMA_VERSION,
+            job_id=job.job_id,
+            status=job.status,
+            logs=[log_line(row) for row in page.rows[:limit]],
+            total_lines=page.total,
+            has_more=len(page.rows) > limit,
+        )
+
+    async def StreamJobLogs(self, request: pb.StreamJobLogsRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Stream log lines, and generated text where it is asked for."""
+        job = await self._readable(request.job_id)
+        since = _resume_point(current_call().metadata.get("last-event-id"), request.since)
+        async for frame in stream_logs(self._market, job.id, since, tokens=request.tokens):
+            yield frame
+
+    async def ListJobLifecycle(self, request: pb.ListJobLifecycleRequest, context: Any) -> pb.ListJobLifecycleResponse:
+        """List lifecycle events."""
+        limit = min(request.limit or 200, 1000)
+        event_type = _event_type(request.event_type) if request.event_type else None
+
+        def work(conn: Connection) -> tuple[JobRow, Any]:
+            job = _readable(conn, request.job_id)
+            since = request.since_sequence
+            page = job_events.page(conn, job.id, since_sequence=since, limit=limit + 1, event_type=event_type)
+            return job, page
+
+        job, page = await self._market.db.read(work)
+        return pb.ListJobLifecycleResponse(
+            schema_version=SCHEMA_VERSION,
+            job_id=job.job_id,
+            status=job.status,
+            events=[lifecycle_event(row) for row in page.rows[:limit]],
+            total_events=page.total,
+            has_more=len(page.rows) > limit,
+        )
+
+    async def CancelJob(self, request: pb.CancelJobRequest, context: Any) -> pb.CancelJobResponse:
+        """Cancel a job that is not terminal."""
+        found, spec = await self._readable_with_spec(request.job_id)
+        mover = Mover.ADMIN if current_call().principal.role is Role.ADMIN else Mover.RENTER
+        job = await self._market.orders.cancel(found.id, mover)
+        return pb.CancelJobResponse(
+            success=True,
+            job=self._detail(job, spec),
+            refunded_halala=job.refunded_halala or 0,
+            charged_halala=job.actual_cost_halala or 0,
+        )
+
+    # Daemons that speak HTTP
+
+    async def ReportProgress(self, request: pb.ReportProgressRequest, context: Any) -> pb.ReportProgressResponse:
+        """Note the phase of a run."""
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        job = await self._market.runs.progress(caller_id(), request.job_id, attempt, Phase(request.phase))
+        return pb.ReportProgressResponse(success=True, phase=request.phase, job_status=job.status)
+
+    async def AppendJobLogs(self, request: pb.AppendJobLogsRequest, context: Any) -> pb.AppendJobLogsResponse:
+        """Store log lines."""
+        now_ms = self._market.clock.now_ms()
+        lines = [LogLine(line.level or "info", line.message, now_ms) for line in request.lines]
+        if request.HasField("line"):
+            lines.append(LogLine("info", request.line, now_ms))
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        logged = await self._market.runs.append_logs(caller_id(), request.job_id, attempt, lines)
+        return pb.AppendJobLogsResponse(
+            success=True, lines_written=len(logged.rows), attempt_number=logged.attempt, job_status=logged.job.status
+        )
+
+    async def ReportJobResult(self, request: pb.ReportJobResultRequest, context: Any) -> pb.ReportJobResultResponse:
+        """End a run and settle it."""
+        principal = current_call().principal
+        provider_id = None if principal.role is Role.ADMIN else principal.account_id
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        mover = Mover.ADMIN if provider_id is None else Mover.PROVIDER
+        job = await self._market.db.read(lambda conn: _existing(conn, request.job_id))
+        outcome = _outcome(request, job.max_duration_seconds, mover)
+        ended = await self._market.runs.finish(
+            provider_id, request.job_id, attempt, outcome, transient=request.transient
+        )
+        if ended.retried:
+            return pb.ReportJobResultResponse(
+                success=False,
+                retry=True,
+                attempt=ended.job.retry_count,
+                max_retries=ended.job.max_retries,
+                job_id=ended.job.job_id,
+                message="The job was put back for another attempt.",
+            )
+        spec = await self._market.db.read(lambda conn: jobs.spec(conn, ended.job.id))
+        return pb.ReportJobResultResponse(
+            success=True,
+            job=self._detail(ended.job, spec),
+            billing=billing(ended.job),
+            next_job_promoted=ended.promoted,
+        )
+
+    # Reading
+
+    async def _readable(self, reference: str) -> JobRow:
+        return await self._market.db.read(lambda conn: _readable(conn, reference))
+
+    async def _readable_with_spec(self, reference: str) -> tuple[JobRow, JobSpec]:
+        def work(conn: Connection) -> tuple[JobRow, JobSpec]:
+            job = _readable(conn, reference)
+            return job, jobs.spec(conn, job.id)
+
+        return await self._market.db.read(work)
+
+    def _detail(self, job: JobRow, spec: JobSpec) -> Any:
+        position = self._market.dispatcher.waiting.position(job.id) if job.status == JobStatus.QUEUED else None
+        return job_detail(job, spec, self._market.clock.now_ms(), position)
+
+    def _gpu_model(self, job: JobRow) -> str | None:
+        provider = None if job.provider_id is None else self._market.fleet.get(job.provider_id)
+        return None if provider is None else provider.gpu_model
+
+
+@dataclass(slots=True)
+class _SubmitAnswer:
+    """Builds the answer to a submission in its transaction, and has it stored with it."""
+
+    once: Once
+    answer: pb.SubmitJobResponse = field(default_factory=pb.SubmitJobResponse)
+
+    def begin(self, conn: Connection) -> None:
+        self.once.begin(conn)
+
+    def keep(self, conn: Connection, submitted: Submitted) -> None:
+        queued = submitted.job.status == JobStatus.QUEUED
+        self.answer = pb.SubmitJobResponse(success=True, queued=queued)
+        self.answer.message.CopyFrom(to_value(_QUEUED_MESSAGE) if queued else NULL)
+        for view in (self.answer, self.answer.job):
+            fill_job(view, submitted.job, submitted.spec, submitted.position)
+        self.once.keep(conn, self.answer)
+
+
+@dataclass(slots=True)
+class _RetryAnswer:
+    """As _SubmitAnswer, for a retry."""
+
+    once: Once
+    now_ms: int
+    answer: pb.RetryJobResponse = field(default_factory=pb.RetryJobResponse)
+
+    def begin(self, conn: Connection) -> None:
+        self.once.begin(conn)
+
+    def keep(self, conn: Connection, submitted: Submitted) -> None:
+        detail = job_detail(submitted.job, submitted.spec, self.now_ms, submitted.position)
+        self.answer = pb.RetryJobResponse(success=True, job=detail)
+        self.once.keep(conn, self.answer)
+
+
+def _existing(conn: Connection, reference: str) -> JobRow:
+    job = jobs.find(conn, reference)
+    if job is None:
+        raise errors.job_not_found()
+    return job
+
+
+def _readable(conn: Connection, reference: str) -> JobRow:
+    """Return a job that the caller may read; raises `Job not found` and `Forbidden`."""
+    job = _existing(conn, reference)
+    principal = current_call().principal
+    owns = {
+        Role.ADMIN: True,
+        Role.RENTER: job.renter_id == principal.account_id,
+        Role.PROVIDER: principal.account_id in (job.provider_id, job.last_provider_id),
+    }
+    if not owns.get(principal.role, False):
+        raise errors.forbidden()
+    return job
+
+
+def _resume_point(last_event_id: str | None, since: int) -> int:
+    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
+        return int(last_event_id[:9])
+    return since
+
+
+def _event_type(name: str) -> JobEvent:
+    if name not in set(JobEvent):
+        raise errors.invalid_enum("event_type", JobEvent)
+    return JobEvent(name)
+
+
+def _outcome(request: pb.ReportJobResultRequest, max_duration_seconds: int, mover: Mover) -> Outcome:
+    """Return how a run ended; raises `result or error is required` and the 400 of an impossible duration."""
+    result = from_value(request.result)
+    if result is None and not request.error:
+        raise errors.result_or_error_required()
+    seconds = request.duration_seconds
+    if request.HasField("duration_seconds") and not 0 <= seconds <= max_duration_seconds:
+        raise errors.invalid_reported_duration(max_duration_seconds)
+    failed = bool(request.error)
+    return Outcome(
+        completed=not failed,
+        mover=mover,
+        result=None if failed else parse_result(result),
+        error=request.error or None,
+        error_category=error_category(request.error_category or None, request.error) if failed else None,
+        gpu_seconds=max(0.0, request.gpu_seconds) if request.HasField("gpu_seconds") else None,
+        duration_seconds=seconds if request.HasField("duration_seconds") else None,
+        prompt_tokens=request.prompt_tokens if request.HasField("prompt_tokens") else None,
+        completion_tokens=request.completion_tokens if request.HasField("completion_tokens") else None,
+    )

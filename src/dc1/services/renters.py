@@ -1,0 +1,217 @@
+"""RenterService: accounts, wallets, and the providers that can be rented."""
+
+import secrets
+from typing import Any
+
+from dc1.control.market import Market
+from dc1.control.provider import Provider
+from dc1.domain import errors, keys
+from dc1.domain.clock import iso
+from dc1.domain.json_types import JsonValue
+from dc1.domain.keys import KeyRole
+from dc1.domain.liveness import ProviderStatus
+from dc1.domain.money import halala_from_sar, halala_to_sar
+from dc1.domain.placement import vram_gb
+from dc1.services.call import caller_id
+from dc1.services.idempotent import IdempotentCalls, Once
+from dc1.services.values import time_value, to_value
+from dc1.storage import jobs, renters, wallets
+from dc1.storage import keys as key_rows
+from dc1.storage.database import Connection
+from dc1.storage.job_rows import JobRow
+from dc1.storage.jobs import JobFilter
+from dc1.storage.renters import NewRenter, RenterRow
+from dcp.v1 import renter_service_pb2 as pb
+from dcp.v1.renter_service_pb2_grpc import RenterServiceServicer
+
+_RECENT_JOBS = 20
+_MAX_TOPUP_HALALA = 100_000
+_PRICED_JOB_TYPE = "llm_inference"
+
+
+class RenterServicer(RenterServiceServicer):
+    """Renters' accounts and wallets."""
+
+    def __init__(self, market: Market, idempotent: IdempotentCalls) -> None:
+        self._market = market
+        self._idempotent = idempotent
+
+    async def RegisterRenter(self, request: pb.RegisterRenterRequest, context: Any) -> pb.RegisterRenterResponse:
+        """Open an account with its master key and the starter credit."""
+        key = keys.generate(KeyRole.RENTER)
+        now_ms = self._market.clock.now_ms()
+        new = NewRenter(
+            name=request.name,
+            email=request.email,
+            organization=_optional(request, "organization"),
+            phone=_optional(request, "phone"),
+            use_case=_optional(request, "use_case"),
+        )
+
+        def work(conn: Connection) -> int:
+            renter_id = renters.register(conn, new, self._market.policy.starter_credit_halala, now_ms)
+            key_rows.add(conn, KeyRole.RENTER, renter_id, key, now_ms)
+            return renter_id
+
+        renter_id = await self._market.db.write(work)
+        return pb.RegisterRenterResponse(
+            success=True,
+            renter_id=renter_id,
+            api_key=key.key,
+            message=f"Welcome {new.name}! Store this API key now, it is not shown again.",
+        )
+
+    async def GetRenter(self, request: pb.GetRenterRequest, context: Any) -> pb.GetRenterResponse:
+        """Show the caller's account."""
+        renter_id = caller_id()
+
+        def work(conn: Connection) -> tuple[RenterRow, list[JobRow]]:
+            row = _known(renters.get(conn, renter_id))
+            return row, jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_RECENT_JOBS)
+
+        row, recent = await self._market.db.read(work)
+        recent_jobs = [_recent_job(job) for job in recent]
+        return pb.GetRenterResponse(
+            renter=_renter(row),
+            recent_jobs=recent_jobs,
+            jobs=recent_jobs,
+            v1_usage_summary=_token_usage(row),
+            balance_halala=row.balance_halala,
+            balance_sar=halala_to_sar(row.balance_halala),
+            total_spent_halala=row.total_spent_halala,
+        )
+
+    async def GetBalance(self, request: pb.GetBalanceRequest, context: Any) -> pb.GetBalanceResponse:
+        """Show the caller's wallet."""
+        renter_id = caller_id()
+        row = _known(await self._market.db.read(lambda conn: renters.get(conn, renter_id)))
+        return pb.GetBalanceResponse(
+            balance_halala=row.balance_halala,
+            balance_sar=halala_to_sar(row.balance_halala),
+            held_halala=row.held_halala,
+            held_sar=halala_to_sar(row.held_halala),
+            available_halala=row.balance_halala,
+            total_spent_halala=row.total_spent_halala,
+            total_spent_sar=halala_to_sar(row.total_spent_halala),
+            total_jobs=row.total_jobs,
+        )
+
+    async def TopUp(self, request: pb.TopUpRequest, context: Any) -> pb.TopUpResponse:
+        """Add money to the caller's wallet."""
+        if not self._market.policy.topup_enabled:
+            raise errors.top_up_disabled()
+        renter_id = caller_id()
+        amount = _amount(request)
+        now_ms = self._market.clock.now_ms()
+        ref = f"topup:{secrets.token_hex(12)}"
+
+        async def effect(once: Once) -> pb.TopUpResponse:
+            def work(conn: Connection) -> pb.TopUpResponse:
+                once.begin(conn)
+                change = wallets.top_up(conn, renter_id, amount, ref, now_ms)
+                answer = pb.TopUpResponse(
+                    success=True,
+                    topped_up_halala=amount,
+                    topped_up_sar=halala_to_sar(amount),
+                    new_balance_halala=change.new_balance,
+                    new_balance_sar=halala_to_sar(change.new_balance),
+                )
+                once.keep(conn, answer)
+                return answer
+
+            return await self._market.db.write(work)
+
+        return await self._idempotent.run(request, pb.TopUpResponse, effect)
+
+    async def ListAvailableProviders(
+        self, request: pb.ListAvailableProvidersRequest, context: Any
+    ) -> pb.ListAvailableProvidersResponse:
+        """List the providers that can be given work now."""
+        price = halala_to_sar(self._market.orders.rate(_PRICED_JOB_TYPE) * 60)
+        found = [self._available(provider, price) for provider in self._market.fleet.available()]
+        return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
+
+    def _available(self, provider: Provider, price_per_hour_sar: float) -> pb.AvailableProvider:
+        now_ms = self._market.clock.now_ms()
+        facts = provider.facts
+        status = provider.status(now_ms, self._market.fleet.thresholds)
+        return pb.AvailableProvider(
+            id=provider.id,
+            name=provider.name,
+            gpu_model=provider.gpu_model,
+            vram_gb=vram_gb(facts.vram_mib or 0),
+            vram_mib=facts.vram_mib or 0,
+            gpu_count=provider.slots,
+            driver_version=facts.driver_version or "",
+            compute_capability=facts.compute_capability or "",
+            cuda_version=facts.cuda_version or "",
+            status=status,
+            is_live=status is ProviderStatus.ONLINE,
+            location=provider.location or "",
+            reliability_score=provider.reputation(now_ms),
+            cached_models=provider.models,
+            price_per_hour_sar=price_per_hour_sar,
+        )
+
+
+def _known(row: RenterRow | None) -> RenterRow:
+    if row is None:
+        raise errors.renter_not_found()
+    return row
+
+
+def _optional(request: Any, name: str) -> str | None:
+    return getattr(request, name) if request.HasField(name) else None
+
+
+def _amount(request: pb.TopUpRequest) -> int:
+    """Return the halala to add; raises when neither amount is given or the one that counts is out of range."""
+    if request.HasField("amount_halala"):
+        sent = request.amount_halala
+        if not (sent.is_integer() and 1 <= sent <= _MAX_TOPUP_HALALA):
+            raise errors.invalid_field("amount_halala", f"must be a whole number from 1 to {_MAX_TOPUP_HALALA}")
+        return int(sent)
+    if not request.HasField("amount_sar"):
+        raise errors.missing_fields(["amount_halala"])
+    if not 0.01 <= request.amount_sar <= _MAX_TOPUP_HALALA / 100:
+        raise errors.invalid_field("amount_sar", "must be from 0.01 to 1000")
+    return halala_from_sar(request.amount_sar)
+
+
+def _renter(row: RenterRow) -> pb.Renter:
+    return pb.Renter(
+        id=row.id,
+        name=row.name,
+        email=row.email,
+        organization=to_value(row.organization),
+        use_case=to_value(row.use_case),
+        phone=to_value(row.phone),
+        webhook_url=to_value(row.webhook_url),
+        balance_halala=row.balance_halala,
+        total_spent_halala=row.total_spent_halala,
+        total_jobs=row.total_jobs,
+        created_at=iso(row.created_at_ms),
+    )
+
+
+def _token_usage(row: RenterRow) -> pb.TokenUsage:
+    return pb.TokenUsage(
+        total_requests=row.v1_requests,
+        prompt_tokens=row.v1_prompt_tokens,
+        completion_tokens=row.v1_completion_tokens,
+        total_tokens=row.v1_prompt_tokens + row.v1_completion_tokens,
+        total_cost_halala=row.v1_cost_halala,
+    )
+
+
+def _recent_job(job: JobRow) -> pb.RecentJob:
+    cost: JsonValue = job.actual_cost_halala
+    return pb.RecentJob(
+        id=job.id,
+        job_id=job.job_id,
+        job_type=job.job_type,
+        status=job.status,
+        submitted_at=iso(job.submitted_at_ms),
+        completed_at=time_value(job.completed_at_ms),
+        actual_cost_halala=to_value(cost),
+    )

@@ -1,0 +1,77 @@
+"""Plain JSON to and from google.protobuf.Value and Struct."""
+
+from collections.abc import Callable
+from typing import cast
+
+from google.protobuf import struct_pb2
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+
+from dc1.domain.clock import iso
+from dc1.domain.errors import ApiError
+from dc1.domain.json_types import JsonObject, JsonValue, with_integers
+
+_MAX_ID_DIGITS = 9
+
+NULL = Value(null_value=struct_pb2.NULL_VALUE)
+
+
+def to_value(plain: JsonValue) -> Value:
+    """Return JSON as a Value; None becomes null, which prints where an unset field would not."""
+    if plain is None:
+        return NULL
+    if isinstance(plain, bool):
+        return Value(bool_value=plain)
+    if isinstance(plain, int | float):
+        return Value(number_value=plain)
+    if isinstance(plain, str):
+        return Value(string_value=plain)
+    if isinstance(plain, dict):
+        return Value(struct_value=to_struct(plain))
+    return Value(list_value=ListValue(values=[to_value(item) for item in plain]))
+
+
+def to_struct(plain: JsonObject) -> Struct:
+    """Return a JSON object as a Struct."""
+    return Struct(fields={name: to_value(item) for name, item in plain.items()})
+
+
+def from_value(value: Value) -> JsonValue:
+    """Return the JSON that a Value holds; whole numbers come back as integers."""
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return value.string_value
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() else number
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "struct_value":
+        return from_struct(value.struct_value)
+    if kind == "list_value":
+        return [from_value(item) for item in value.list_value.values]
+    return None
+
+
+def from_struct(struct: Struct) -> JsonObject:
+    """Return the JSON object that a Struct holds."""
+    return {name: from_value(item) for name, item in struct.fields.items()}
+
+
+def time_value(ms: int | None) -> Value:
+    """Return a time as ISO-8601, or null."""
+    return NULL if ms is None else Value(string_value=iso(ms))
+
+
+def message_json(message: Message) -> JsonObject:
+    """Return a message as the JSON that the edge would make of it."""
+    plain = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return cast(JsonObject, with_integers(plain))
+
+
+def row_id(sent: str, missing: Callable[[], ApiError]) -> int:
+    """Return the row id that a path names; raises `missing()` for what can be none."""
+    if not (sent.isascii() and sent.isdigit() and len(sent) <= _MAX_ID_DIGITS):
+        raise missing()
+    return int(sent)
