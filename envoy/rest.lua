@@ -1,0 +1,209 @@
+-- Gives REST the shape of the contract; native gRPC passes untouched.
+--
+-- Request: keys leave the URL before anything logs it, the three base paths become one, and oversized bodies are refused.
+-- Response: the status and the error body that the service chose replace what the transcoder made of the gRPC status, and the
+-- gateway's own errors get the texts of the contract.
+
+local MIB = 1048576
+local BODY_LIMIT = 2 * MIB
+local RESULT_LIMIT = 10 * MIB
+
+-- The service believes these; a client's own copy must not reach it.
+local EDGE_HEADERS = {
+  "x-rest", "x-query-key", "x-query-renter-key", "x-query-provider-key", "x-client-address", "x-http-status", "x-error-body",
+}
+local QUERY_KEYS = { key = "x-query-key", renter_key = "x-query-renter-key", provider_key = "x-query-provider-key" }
+
+-- Left over from the gRPC answer that a REST answer was made of.
+local GRPC_HEADERS = {
+  "x-http-status", "x-error-body", "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-encoding", "grpc-accept-encoding",
+}
+
+-- Answers to requests that carried a key in the query.
+local DEPRECATION = {
+  ["deprecation"] = "true",
+  ["sunset"] = "Fri, 31 Dec 2027 23:59:59 GMT",
+  ["link"] = '</docs/openapi.yaml>; rel="deprecation"; type="application/yaml"',
+}
+
+-- Envoy's own CORS filter answers preflights with 200, and OPTIONS without an origin not at all.
+local METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+local PREFLIGHT = {
+  ["access-control-allow-methods"] = METHODS,
+  ["access-control-allow-headers"] = "authorization, content-type, idempotency-key, last-event-id, x-renter-key, x-provider-key, "
+    .. "x-admin-token, x-request-id",
+  ["access-control-max-age"] = "86400",
+}
+local EXPOSED = "retry-after, idempotent-replayed, ratelimit-policy, ratelimit-limit, ratelimit-remaining, ratelimit-reset, "
+  .. "x-request-id, deprecation, sunset, link"
+
+-- By status: text, code, code of the OpenAI envelope under /v1. What is not listed reads like 500 or, below it, like 400.
+local ERRORS = {
+  [400] = { "Bad request", nil, "invalid_request_error" },
+  [403] = { "Forbidden", nil, "invalid_request_error" },
+  [404] = { "Not found", nil, "not_found" },
+  [413] = { "Request body too large", nil, "invalid_request_error" },
+  [429] = { "Rate limit exceeded", nil, "rate_limit_exceeded" },
+  [431] = { "Request header fields too large", nil, "invalid_request_error" },
+  [500] = { "Internal error", nil, "internal_error" },
+  [503] = { "Service unavailable", "UPSTREAM_UNAVAILABLE", "provider_unavailable" },
+  [504] = { "Upstream timeout", nil, "upstream_timeout" },
+}
+
+local function is_grpc(content_type)
+  return content_type == "application/grpc" or (content_type or ""):find("^application/grpc[+;]") ~= nil
+end
+
+local function percent_decode(text)
+  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+local function is_utf8(text)
+  if not text:find("[\128-\255]") then return true end
+  local rest = text
+    :gsub("[\194-\223][\128-\191]", " ")
+    :gsub("\224[\160-\191][\128-\191]", " ")
+    :gsub("\237[\128-\159][\128-\191]", " ")
+    :gsub("[\225-\236\238\239][\128-\191][\128-\191]", " ")
+    :gsub("\240[\144-\191][\128-\191][\128-\191]", " ")
+    :gsub("[\241-\243][\128-\191][\128-\191][\128-\191]", " ")
+    :gsub("\244[\128-\143][\128-\191][\128-\191]", " ")
+  return not rest:find("[\128-\255]")
+end
+
+-- An undecodable URL would reach the service as a message that it cannot parse.
+local function is_decodable(url)
+  return not url:gsub("%%%x%x", ""):find("%", 1, true) and is_utf8(percent_decode(url))
+end
+
+-- The path as it may be logged: a key that was put into it is masked.
+local function loggable(path)
+  return (percent_decode(path):gsub("(dc1%-%a+%-)[%w_-]+", "%1***"))
+end
+
+-- /v1, /docs and / exist at the root only, so a prefix before them stays and the path is unknown.
+local function without_base_path(path)
+  local bare = path:match("^/api/dc1(/.+)$") or path:match("^/api(/.+)$")
+  if not bare or bare:find("^/v1/") or bare:find("^/docs/") then return path end
+  return bare
+end
+
+-- Moves keys from the query into headers; returns what is left of the query and whether there was one.
+local function take_query_keys(query, headers)
+  local kept, found = {}, false
+  for pair in query:gmatch("[^&]+") do
+    local name, value = pair:match("^([^=]*)=?(.*)$")
+    local header = QUERY_KEYS[percent_decode(name)]
+    if not header then
+      kept[#kept + 1] = pair
+    else
+      found = true
+      -- No key has other characters, and a line break must not become a header of its own.
+      value = percent_decode(value:gsub("+", " ")):gsub("[^\32-\126]", "?")
+      if not headers:get(header) and value:find("%S") then headers:add(header, value) end
+    end
+  end
+  return table.concat(kept, "&"), found
+end
+
+local function body_limit(path)
+  if path == "/providers/job-result" or path:find("^/jobs/[^/]+/result$") then return RESULT_LIMIT end
+  return BODY_LIMIT
+end
+
+local function error_body(status, request, text, code)
+  local known = ERRORS[status] or (status < 500 and ERRORS[400]) or ERRORS[500]
+  text, code = text or known[1], code or known[2]
+  if request.v1 then
+    local retryable = status == 429 or status == 503 or status == 504
+    return string.format('{"error":{"message":"%s","type":"%s","code":"%s","status":%d,"retryable":%s}}',
+      text, known[3], known[3], status, tostring(retryable))
+  end
+  return string.format(code and '{"error":"%s","code":"%s"}' or '{"error":"%s"}', text, code)
+end
+
+-- The origin as it may be echoed: nil unless the deployment lists it (`*` lists all).
+local function listed_origin(handle, origin)
+  for _, listed in ipairs(handle:metadata():get("cors_origins") or {}) do
+    if origin and (listed == origin or listed == "*") then return origin end
+  end
+end
+
+local function answer_options(handle, origin, is_listed)
+  local answer = { [":status"] = "204", ["allow"] = METHODS }
+  if is_listed or not origin then
+    for name, value in pairs(PREFLIGHT) do answer[name] = value end
+  end
+  handle:respond(answer, "")
+end
+
+-- The answer passes envoy_on_response, which makes the body of it.
+local function refuse(handle, request, status, text)
+  handle:respond({ [":status"] = tostring(status), ["x-error-body"] = error_body(status, request, text) }, "")
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  for _, name in ipairs(EDGE_HEADERS) do headers:remove(name) end
+
+  local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
+  local request = { native = is_grpc(headers:get("content-type")), path = loggable(path) }
+  local metadata = handle:streamInfo():dynamicMetadata()
+  metadata:set("dc1", "request", request)
+  if request.native then return end
+
+  path = without_base_path(path:gsub("^//+", "/"))
+  -- A key inside the path (GET /providers/{api_key}/jobs) is moved into x-query-provider-key here.
+  query, request.deprecated = take_query_keys(query, headers)
+  request.path, request.v1 = loggable(path), path:find("^/v1/") ~= nil
+  request.origin = listed_origin(handle, headers:get("origin"))
+  metadata:set("dc1", "request", request)
+
+  headers:replace("x-rest", "1")
+  headers:replace(":path", query == "" and path or path .. "?" .. query)
+  if not is_decodable(path .. query) then return refuse(handle, request, 400, "Malformed URL") end
+  if headers:get(":method") == "OPTIONS" then return answer_options(handle, headers:get("origin"), request.origin) end
+  if headers:get("upgrade") then return refuse(handle, request, 400, "Protocol upgrades are not supported") end
+  -- The transcoder would take a path with a trailing slash for the one without.
+  if path:find("./$") then return refuse(handle, request, 404) end
+  local body = handle:body()
+  if body and body:length() > body_limit(path) then return refuse(handle, request, 413) end
+end
+
+-- The transcoder names the field whose value does not fit its type; everything else it refuses is no JSON object.
+local function unreadable(request, reply)
+  if not reply:find("json_transcode_failure", 1, true) then return error_body(400, request) end
+  local field = reply:match('"error":"([%w_.]+): invalid value')
+  if not field or request.v1 then return error_body(400, request, "Malformed JSON body", "MALFORMED_JSON") end
+  return string.format('{"error":"Validation failed","code":"VALIDATION_FAILED","fields":[{"field":"%s","message":"invalid value"}]}', field)
+end
+
+function envoy_on_response(handle)
+  local seen = handle:streamInfo():dynamicMetadata():get("dc1")
+  local request = seen and seen.request or {}
+  if request.native then return end
+
+  local headers = handle:headers()
+  local chosen, answer = headers:get("x-http-status"), headers:get("x-error-body")
+  local status = tonumber(chosen or headers:get(":status"))
+  for _, name in ipairs(GRPC_HEADERS) do headers:remove(name) end
+  headers:replace(":status", tostring(status))
+  if request.deprecated then
+    for name, value in pairs(DEPRECATION) do headers:replace(name, value) end
+  end
+
+  if request.origin then
+    headers:replace("access-control-allow-origin", request.origin)
+    headers:replace("access-control-expose-headers", EXPOSED)
+    headers:add("vary", "origin")
+  end
+  if status >= 400 and (answer or not chosen) then
+    local body = handle:body(true)
+    if status == 400 then answer = answer or unreadable(request, body:getBytes(0, body:length())) end
+    answer = answer or error_body(status, request)
+    local size = body:setBytes(answer)
+    headers = handle:headers() -- what was fetched before a wait may not be used after it
+    headers:replace("content-type", "application/json")
+    headers:replace("content-length", tostring(size))
+  end
+end

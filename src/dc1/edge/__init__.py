@@ -1,0 +1,6 @@
+"""The edge: Envoy, which speaks REST and gRPC on the public port, as a child process of `dc1 up`."""
+
+from dc1.edge.config import EdgeConfig
+from dc1.edge.envoy import EdgeError, Envoy
+
+__all__ = ["EdgeConfig", "EdgeError", "Envoy"]

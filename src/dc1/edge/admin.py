@@ -1,0 +1,52 @@
+"""Envoy's administration interface, as far as starting and stopping need it."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+POLL_SECONDS = 0.02
+
+
+class Admin:
+    """Calls to the administration interface at a URL such as `http://127.0.0.1:9901`."""
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=5.0)
+
+    async def is_ready(self) -> bool:
+        """Tell whether Envoy accepts connections; False too while the interface itself is not up yet."""
+        try:
+            return (await self._client.get("/ready")).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    async def listener_port(self, name: str) -> int:
+        """Return the port on which the named listener accepts connections."""
+        answer = await self._client.get("/listeners", params={"format": "json"})
+        ports = {
+            listener["name"]: listener["local_address"]["socket_address"]["port_value"]
+            for listener in answer.json()["listener_statuses"]
+        }
+        return int(ports[name])
+
+    async def drain(self) -> None:
+        """Accept no more connections and return when no request is in flight."""
+        await self._client.post("/drain_listeners")
+        while True:
+            if await self._active_requests() == 0:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _active_requests(self) -> int:
+        answer = await self._client.get("/stats", params={"filter": r"^http\.public\.downstream_rq_active$"})
+        return int(answer.text.rpartition(":")[2] or 0)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()

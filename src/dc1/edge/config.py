@@ -1,0 +1,88 @@
+"""What a deployment changes in envoy/envoy.yaml."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from dc1.assets import asset
+from dc1.settings import Settings
+
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
+
+
+@dataclass(frozen=True)
+class EdgeConfig:
+    """Addresses, paths and origins of one edge.
+
+    Attributes:
+        directory: where Envoy's files are written; made when missing.
+        http_host: address of the public listener.
+        http_port: port of the public listener, REST and gRPC; 0 takes a free one.
+        grpc_host: address of the control plane.
+        grpc_port: port of the control plane.
+        admin_port: port of the administration interface on loopback; 0 takes a free one.
+        cors_origins: origins that browsers may call from; `*` stands for all.
+        concurrency: worker threads.
+        rest_timeout_seconds: how long a REST call may take before it is 504; streams are not limited.
+        access_log: file of the access log; `access.log` in `directory` when None.
+    """
+
+    directory: Path
+    http_host: str = "127.0.0.1"
+    http_port: int = 8083
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int = 50051
+    admin_port: int = 9901
+    cors_origins: tuple[str, ...] = ()
+    concurrency: int = 2
+    rest_timeout_seconds: float = 60.0
+    access_log: Path | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings, grpc_port: int | None = None) -> Self:
+        """Read the edge's part of the settings; `grpc_port` is the server's own when the settings leave it open."""
+        return cls(
+            directory=settings.data_dir / "envoy",
+            http_host=settings.http_host,
+            http_port=settings.http_port,
+            grpc_host=settings.grpc_host,
+            grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
+            admin_port=settings.envoy_admin_port,
+            cors_origins=settings.cors_origins,
+            concurrency=settings.envoy_concurrency,
+        )
+
+
+def render(config: EdgeConfig) -> Path:
+    """Write envoy.yaml with the values of `config` into its directory and return the path."""
+    directory = config.directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    bootstrap: dict[str, Any] = yaml.safe_load(asset("envoy/envoy.yaml").read_text(encoding="utf-8"))
+    _set_address(bootstrap["admin"], "127.0.0.1", config.admin_port)
+
+    resources = bootstrap["static_resources"]
+    listener = resources["listeners"][0]
+    _set_address(listener, config.http_host, config.http_port)
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["access_log"][0]["typed_config"]["path"] = str(config.access_log or directory / "access.log")
+    filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
+    filters["envoy.filters.http.lua"]["default_source_code"]["filename"] = str(asset("envoy/rest.lua"))
+    filters["envoy.filters.http.grpc_json_transcoder"]["proto_descriptor"] = str(asset("gen/descriptors.binpb"))
+
+    for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
+        if "headers" in route["match"]:
+            route["route"]["timeout"] = f"{config.rest_timeout_seconds}s"
+        if "metadata" in route:
+            route["metadata"]["filter_metadata"]["envoy.filters.http.lua"]["cors_origins"] = list(config.cors_origins)
+
+    replica = resources["clusters"][0]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+    _set_address(replica, WILDCARDS.get(config.grpc_host, config.grpc_host), config.grpc_port)
+    path = directory / "envoy.yaml"
+    path.write_text(yaml.safe_dump(bootstrap, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _set_address(holder: dict[str, Any], host: str, port: int) -> None:
+    holder["address"]["socket_address"] = {"address": host, "port_value": port}

