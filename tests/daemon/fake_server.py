@@ -10,7 +10,6 @@ from google.protobuf import json_format
 from grpc import aio
 
 from dcp.v1 import daemon_stream_pb2 as pb
-from dcp.v1 import provider_service_pb2_grpc as provider_service
 from dcp.v1 import report_pb2
 
 DEADLINE_SECONDS = 15.0
@@ -97,7 +96,7 @@ class FakeStream:
         self.end()
 
 
-class FakeServer(provider_service.ProviderServiceServicer):
+class FakeServer:
     """Welcomes every daemon, unless `refusal` is set."""
 
     def __init__(self) -> None:
@@ -124,7 +123,7 @@ class FakeServer(provider_service.ProviderServiceServicer):
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def Connect(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+    async def connect(self, _: Any, context: Any) -> None:
         if self.refusal is not None:
             self.refused += 1
             self._changed.set()
@@ -148,7 +147,12 @@ class FakeServer(provider_service.ProviderServiceServicer):
     async def listening(self) -> AsyncIterator[None]:
         """Serve on loopback; a second time on the port of the first."""
         server = aio.server(options=(("grpc.so_reuseport", 0),))
-        provider_service.add_ProviderServiceServicer_to_server(self, server)  # type: ignore[no-untyped-call,unused-ignore]
+        handler = grpc.stream_stream_rpc_method_handler(
+            self.connect, pb.ConnectRequest.FromString, pb.ConnectResponse.SerializeToString
+        )
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("dcp.v1.ProviderService", {"Connect": handler}),)
+        )
         self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
         await server.start()
         try:

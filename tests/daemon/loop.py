@@ -9,9 +9,8 @@ from typing import Any
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.leases import LeaseTable
-from dcp.v1 import report_pb2
-from tests.daemon.fake_server import DEADLINE_SECONDS, FakeServer, FakeStream, make_assignment
-from tests.daemon.scripted_runner import FixedTelemetry, ScriptedRunner
+from tests.daemon.fake_server import DEADLINE_SECONDS, FakeServer, FakeStream
+from tests.daemon.scripted_runner import FixedTelemetry, Run, ScriptedRunner
 
 KEY = "dc1-provider-testtesttesttest"
 
@@ -30,8 +29,12 @@ class DaemonUnderTest:
     def leases(self) -> LeaseTable:
         return self.agent.assignments.leases
 
-    def assignment(self, job_id: str) -> report_pb2.Assignment:
-        return make_assignment(job_id)
+    async def started(self, stream: FakeStream, job_id: str = "job-1") -> Run:
+        """Give the daemon a job, and return the run."""
+        stream.offer(job_id)
+        await stream.next("accept")
+        stream.start(job_id)
+        return await self.runner.next_run()
 
     async def no_leases(self) -> None:
         await asyncio.wait_for(self.agent.assignments.idle.wait(), DEADLINE_SECONDS)

@@ -9,16 +9,9 @@ from google.protobuf import json_format
 from dc1.daemon.runners.base import Availability, RunFailed
 from dc1.domain.jobs import ErrorCategory, JobType, Phase
 from dcp.v1 import daemon_stream_pb2 as pb
-from tests.daemon.fake_server import FakeServer, FakeStream, lease
-from tests.daemon.loop import DaemonUnderTest, connected, running_daemon
-from tests.daemon.scripted_runner import FixedTelemetry, Run, ScriptedRunner
-
-
-async def started(daemon: DaemonUnderTest, stream: FakeStream, job_id: str = "job-1", **assignment: Any) -> Run:
-    stream.offer(job_id, **assignment)
-    await stream.next("accept")
-    stream.start(job_id)
-    return await daemon.runner.next_run()
+from tests.daemon.fake_server import FakeServer, lease, make_assignment
+from tests.daemon.loop import connected, running_daemon
+from tests.daemon.scripted_runner import FixedTelemetry, ScriptedRunner
 
 
 async def test_hello_carries_key_and_whole_state(server: FakeServer) -> None:
@@ -66,7 +59,7 @@ async def test_job_from_offer_to_receipt(server: FakeServer) -> None:
 
 async def test_tokens_are_gathered_and_complete(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
-        run = await started(daemon, stream)
+        run = await daemon.started(stream)
         words = [f"word{number} " for number in range(500)]
         for word in words:
             await run.sink.token(word)
@@ -80,7 +73,7 @@ async def test_tokens_are_gathered_and_complete(server: FakeServer) -> None:
 
 async def test_everything_told_of_a_run_precedes_its_outcome(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
-        run = await started(daemon, stream)
+        run = await daemon.started(stream)
         for number in range(1200):
             await run.sink.log("info", str(number))
         run.finish()
@@ -111,7 +104,7 @@ async def test_desired_state_alone_is_enough(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
         stream.offer("job-1")
         await stream.next("accept")
-        offer = pb.Offer(assignment=daemon.assignment("job-2"))
+        offer = pb.Offer(assignment=make_assignment("job-2"))
         stream.send(desired=pb.Desired(stops=[pb.Stop(lease=lease("job-1", 1))], offers=[offer]))
         assert (await stream.next("accept")).lease == lease("job-2", 1)
         stream.send(desired=pb.Desired(starts=[pb.Start(lease=lease("job-2", 1), seconds_left=60)]))
@@ -128,18 +121,18 @@ async def test_start_of_a_lease_that_is_not_held_starts_nothing(server: FakeServ
 
 async def test_stop_cancels_the_run_and_forgets_the_lease(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
-        run = await started(daemon, stream)
+        run = await daemon.started(stream)
         stream.stop(attempt=2)
         stream.stop()
         await asyncio.wait_for(run.stopped.wait(), 15)
         await daemon.no_leases()
         assert stream.count("outcome") == 0
-        await started(daemon, stream, "job-2")
+        await daemon.started(stream, "job-2")
 
 
 async def test_later_attempt_supersedes_the_one_held(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
-        run = await started(daemon, stream)
+        run = await daemon.started(stream)
         stream.offer(attempt=2)
         await stream.next("accept", lambda accept: accept.lease.attempt_number == 2)
         await asyncio.wait_for(run.stopped.wait(), 15)
@@ -175,8 +168,8 @@ async def test_approved_image_is_accepted(server: FakeServer) -> None:
 
 async def test_offers_beyond_the_slots_are_declined_until_one_is_free(server: FakeServer) -> None:
     async with connected(server, telemetry=FixedTelemetry(gpu_count=2)) as (daemon, stream):
-        first = await started(daemon, stream, "job-1")
-        await started(daemon, stream, "job-2")
+        first = await daemon.started(stream, "job-1")
+        await daemon.started(stream, "job-2")
         stream.offer("job-3")
         assert (await stream.next("decline")).reason == "2 of 2 slots are taken"
         first.finish()
@@ -197,7 +190,7 @@ async def test_failed_run_tells_why(
     server: FakeServer, failure: BaseException, category: str, transient: bool, error: str
 ) -> None:
     async with connected(server) as (daemon, stream):
-        run = await started(daemon, stream)
+        run = await daemon.started(stream)
         run.fail(failure)
         outcome = await stream.next("outcome")
         told = outcome.failure
@@ -208,7 +201,7 @@ async def test_failed_run_tells_why(
 @pytest.mark.parametrize("payload", [{"loss": float("nan")}, {"text": "\ud800"}, {"set": {1}}])
 async def test_result_that_is_no_json_is_a_failure(server: FakeServer, payload: Any) -> None:
     async with connected(server) as (daemon, stream):
-        (await started(daemon, stream)).finish(payload)
+        (await daemon.started(stream)).finish(payload)
         failure = (await stream.next("outcome")).failure
         assert failure.category == "execution"
         assert failure.error.startswith("the result is not JSON")
@@ -216,15 +209,15 @@ async def test_result_that_is_no_json_is_a_failure(server: FakeServer, payload: 
 
 async def test_result_beyond_the_limit_is_a_failure_and_one_at_the_limit_is_not(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
-        (await started(daemon, stream)).finish("x" * (2 * 1024 * 1024 - 2))
+        (await daemon.started(stream)).finish("x" * (2 * 1024 * 1024 - 2))
         assert (await stream.next("outcome")).WhichOneof("end") == "result"
-        (await started(daemon, stream, "job-2")).finish("x" * (2 * 1024 * 1024))
+        (await daemon.started(stream, "job-2")).finish("x" * (2 * 1024 * 1024))
         assert "larger than" in (await stream.next("outcome")).failure.error
 
 
 async def test_text_that_is_not_unicode_does_not_break_the_stream(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
-        run = await started(daemon, stream)
+        run = await daemon.started(stream)
         await run.sink.log("info", "half \ud83d")
         await run.sink.token("half \ud83d")
         assert (await stream.next("logs")).lines[0].message == "half ?"
@@ -253,7 +246,7 @@ async def test_runner_that_appears_later_is_advertised(server: FakeServer) -> No
 
 async def test_transient_failure_makes_the_daemon_look_at_its_runners(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
-        run = await started(daemon, stream)
+        run = await daemon.started(stream)
         daemon.runner.found = Availability(False, "crashed")
         run.fail(RunFailed(ErrorCategory.EXECUTION, "engine is gone", transient=True))
         await stream.next("beat", lambda beat: not beat.state.job_types)
@@ -278,7 +271,7 @@ async def test_beats_are_numbered_and_list_leases_with_their_state(server: FakeS
 async def test_logs_and_outcome_without_receipt_are_sent_again_on_the_same_stream(server: FakeServer) -> None:
     server.beat_interval_seconds = 0.05
     async with connected(server) as (daemon, stream):
-        run = await started(daemon, stream)
+        run = await daemon.started(stream)
         await run.sink.log("info", "line")
         run.finish()
         first = await stream.next("logs"), await stream.next("outcome")

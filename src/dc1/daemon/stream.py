@@ -1,6 +1,7 @@
 """One stream to the server, from Hello to its end."""
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Stream:
         self._finishing = False
         self._reconnect: pb.ReconnectReason.ValueType | None = None
         self._patience: asyncio.Timeout | None = None
+        self._until_beat: asyncio.Timeout | None = None
 
     async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> StreamEnd:
         """Hold the stream until it ends."""
@@ -91,7 +93,7 @@ class Stream:
         """Say no more, and let the server end the stream."""
         self._finishing = True
         self._assignments.changed.set()
-        self._expect_within(FAREWELL_SECONDS)
+        _reschedule(self._patience, FAREWELL_SECONDS)
 
     async def _read(self, call: Call) -> StreamEnd:
         try:
@@ -103,8 +105,6 @@ class Stream:
             return StreamEnd("the server does not answer", None, self._reconnect)
         except aio.AioRpcError as error:
             return StreamEnd(error.details() or "", error.code(), self._reconnect)
-        finally:
-            self._patience = None
 
     async def _write(self, call: Call) -> None:
         changed = self._assignments.changed
@@ -145,7 +145,7 @@ class Stream:
     async def _beat(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(self._interval):
+                async with asyncio.timeout(self._interval) as self._until_beat:
                     await self._beat_wanted.wait()
             except TimeoutError:
                 # What two beats brought no receipt for was lost on the server's side.
@@ -185,10 +185,11 @@ class Stream:
         self._assignments.changed.set()
 
     def _desire(self, desired: pb.Desired) -> None:
-        if desired.beat_interval_seconds > 0:
+        if desired.beat_interval_seconds not in (0.0, self._interval):
             self._interval = desired.beat_interval_seconds
+            _reschedule(self._until_beat, self._interval)
         if not self._finishing:
-            self._expect_within(MISSED_ANSWERS * self._interval)
+            _reschedule(self._patience, MISSED_ANSWERS * self._interval)
         # Stops first: they free slots for the offers.
         for stop in desired.stops:
             self._assignments.stop(stop)
@@ -205,6 +206,9 @@ class Stream:
         self._replies.append(answer)
         self._assignments.changed.set()
 
-    def _expect_within(self, seconds: float) -> None:
-        if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(asyncio.get_running_loop().time() + seconds)
+
+def _reschedule(timer: asyncio.Timeout | None, seconds: float) -> None:
+    if timer is not None:
+        # A timer that is over is none of this stream's any more.
+        with contextlib.suppress(RuntimeError):
+            timer.reschedule(asyncio.get_running_loop().time() + seconds)
