@@ -7,6 +7,7 @@ its input closes, so it never outlives a daemon that was killed.
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import queue
 import signal
@@ -18,15 +19,17 @@ from typing import Self
 
 from dc1.domain.json_types import JsonObject
 
+log = logging.getLogger(__name__)
+
 _LINE_LIMIT = 4 * 1024 * 1024
 _STDERR_LINES_KEPT = 20
 
 
 class ChildDiedError(Exception):
-    """The child ended on its own; the text has its exit status and the last lines of its standard error."""
+    """The child ended on its own; the text has its exit status and the last line it wrote to standard error."""
 
     def __init__(self, status: int | None, last_words: str) -> None:
-        super().__init__(f"the process ended with status {status}: {last_words or 'it said nothing'}")
+        super().__init__(f"the process ended with status {status}: {last_words[:300] or 'it said nothing'}")
         self._status = status
 
     @property
@@ -55,7 +58,12 @@ class ChildProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**inherited, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(environment or {})},
+            env={
+                **inherited,
+                "NO_COLOR": "1",
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                **(environment or {}),
+            },
             limit=_LINE_LIMIT,
             # Ctrl-C in a terminal reaches the whole process group; the daemon drains, so its children must live on.
             start_new_session=True,
@@ -101,7 +109,9 @@ class ChildProcess:
 
     async def _death(self) -> ChildDiedError:
         await self.kill()
-        return ChildDiedError(self._process.returncode, "\n".join(self._stderr))
+        # The whole story names files of this machine: it is for the provider's log, the last line for the job's.
+        log.warning("child process ended with status %s:\n%s", self._process.returncode, "\n".join(self._stderr))
+        return ChildDiedError(self._process.returncode, next(filter(None, reversed(self._stderr)), ""))
 
     async def _drain_stderr(self) -> None:
         assert self._process.stderr is not None
