@@ -26,6 +26,9 @@ class RateLimiter:
         self._capacity = capacity
         self._windows: dict[tuple[str, str], _Window] = {}
 
+    def __len__(self) -> int:
+        return len(self._windows)
+
     def spend(self, bucket: Bucket, subject: str) -> None:
         """Count a call of `subject`.
 

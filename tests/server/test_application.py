@@ -1,0 +1,162 @@
+"""The server from start to stop."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from structlog.testing import capture_logs
+
+from dc1.server.app import Application, ListenError
+from dc1.server.assembly import Assembly
+from dc1.services.call import current_call
+from dc1.settings import Settings, SettingsError
+from dcp.v1.daemon_stream_pb2 import ConnectResponse, Reconnect
+from dcp.v1.job_service_pb2 import ReportJobResultRequest
+from dcp.v1.renter_service_pb2 import GetBalanceRequest, GetBalanceResponse
+from tests.server.conftest import Serve
+from tests.server.harness import Harness, Running
+
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def health(server: Running) -> int:
+    stub: Any = health_pb2_grpc.HealthStub(server.channel)
+    return int((await stub.Check(health_pb2.HealthCheckRequest())).status)
+
+
+class Part:
+    """A background part that writes down what happens to it."""
+
+    def __init__(self, name: str, diary: list[str]) -> None:
+        self._name = name
+        self._diary = diary
+
+    async def start(self) -> None:
+        self._diary.append(f"start {self._name}")
+
+    async def stop(self) -> None:
+        self._diary.append(f"stop {self._name}")
+
+
+async def test_health_and_reflection_need_no_credential(server: Running) -> None:
+    assert await health(server) == SERVING
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(server.channel)  # type: ignore[arg-type]
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    names = {
+        service.name
+        async for response in stub.ServerReflectionInfo(iter([request]))
+        for service in response.list_services_response.service
+    }
+    assert {"dcp.v1.JobService", "dcp.v1.AdminService", "grpc.health.v1.Health"} <= names
+
+
+async def test_a_drain_finishes_calls_in_flight_refuses_new_ones_and_sends_streams_elsewhere(
+    harness: Harness, tmp_path: Any
+) -> None:
+    entered, leave, reconnect = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    diary: list[str] = []
+
+    async def slow(request: Any) -> GetBalanceResponse:
+        entered.set()
+        await leave.wait()
+        return GetBalanceResponse(total_jobs=7)
+
+    async def connect(requests: Any) -> AsyncIterator[ConnectResponse]:
+        yield ConnectResponse()
+        await reconnect.wait()
+        yield ConnectResponse(reconnect=Reconnect(reason=1))  # type: ignore[arg-type]
+
+    harness.behaviours.update(GetBalance=slow, Connect=connect)
+    harness.background = [Part("first", diary), Part("second", diary)]
+    harness.drain = reconnect.set
+    server = await harness.start()
+    stream = server.stream("ProviderService/Connect", None, x_provider_key=server.accounts.provider)
+    assert await stream.read() == ConnectResponse()
+    ask = server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=server.accounts.renter)
+    call = asyncio.create_task(ask)
+    await entered.wait()
+
+    draining = asyncio.create_task(server.app.drain(30))
+    assert (await stream.read()).reconnect.reason == 1
+    assert await stream.read() is grpc.aio.EOF
+    assert await health(server) == NOT_SERVING
+    late = await server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=server.accounts.renter)
+    assert (late.status, late.body["error"]) == (503, "Service unavailable")
+    assert not draining.done()
+    leave.set()
+    assert (await call).message.total_jobs == 7
+    await asyncio.wait_for(draining, 10)
+    assert diary == ["start first", "start second", "stop second", "stop first"]
+    await server.channel.close()
+
+
+async def test_a_drain_cuts_off_what_outlasts_its_grace(harness: Harness) -> None:
+    entered, cut = asyncio.Event(), asyncio.Event()
+
+    async def endless(request: Any) -> GetBalanceResponse:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut.set()
+        return GetBalanceResponse()
+
+    harness.behaviours["GetBalance"] = endless
+    server = await harness.start()
+    ask = server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=server.accounts.renter)
+    call = asyncio.create_task(ask)
+    await entered.wait()
+    await asyncio.wait_for(server.app.drain(0.05), 10)
+    assert cut.is_set()
+    assert (await call).code is not grpc.StatusCode.OK
+    await server.channel.close()
+
+
+async def test_a_second_server_says_that_the_port_is_taken(server: Running, tmp_path: Any) -> None:
+    diary: list[str] = []
+    settings = Settings(grpc_port=server.port, data_dir=tmp_path / "second")
+    second = Application(settings, lambda foundation: Assembly([], background=[Part("only", diary)]))
+    with pytest.raises(ListenError, match=f"127.0.0.1:{server.port}: the port is taken"):
+        await second.start()
+    assert not diary
+
+
+async def test_a_production_server_does_not_start_without_an_admin_token(serve: Serve) -> None:
+    with pytest.raises(SettingsError, match="DC1_ADMIN_TOKEN is not set"):
+        await serve(environment="production", admin_token=None)
+
+
+async def test_a_message_over_the_limit_is_refused_and_a_large_one_is_not(serve: Serve) -> None:
+    server = await serve(max_message_bytes=3 * 1024 * 1024)
+    for mebibytes, code in ((2, grpc.StatusCode.OK), (4, grpc.StatusCode.RESOURCE_EXHAUSTED)):
+        request = ReportJobResultRequest(job_id="1")
+        request.result.string_value = "y" * (mebibytes * 1024 * 1024)
+        answer = await server.call("JobService/ReportJobResult", request, x_provider_key=server.accounts.provider)
+        assert answer.code is code
+
+
+async def test_one_line_a_call_without_secrets(server: Running, harness: Harness) -> None:
+    async def balance(request: Any) -> GetBalanceResponse:
+        return GetBalanceResponse(total_jobs=len(current_call().request_id))
+
+    harness.behaviours["GetBalance"] = balance
+    with capture_logs() as lines:
+        answer = await server.call(
+            "RenterService/GetBalance",
+            GetBalanceRequest(),
+            authorization=f"Bearer {server.accounts.renter}",
+            x_request_id="edge-42",
+        )
+        await server.call("RenterService/GetBalance", GetBalanceRequest(), x_request_id="no such id!")
+    assert answer.message.total_jobs == len("edge-42")
+    first, second = lines
+    assert first["method"] == "/dcp.v1.RenterService/GetBalance"
+    assert (first["status"], first["request_id"], first["role"]) == (200, "edge-42", "renter")
+    assert first["account_id"] == server.accounts.renter_id
+    assert (second["status"], second["role"], len(second["request_id"])) == (401, "public", 32)
+    assert server.accounts.renter not in json.dumps(lines)

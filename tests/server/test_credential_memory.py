@@ -1,0 +1,145 @@
+"""What a look-up costs, and how soon it forgets."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytest
+
+from dc1.control.credentials import Credentials
+from dc1.domain import keys
+from dc1.domain.clock import ManualClock
+from dc1.domain.keys import KeyRole, NewKey
+from dc1.domain.roles import Role
+from dc1.storage import keys as key_rows
+from dc1.storage import providers
+from dc1.storage.database import Database
+from dc1.storage.providers import NewProvider
+from tests.server.harness import START_MS
+
+T = TypeVar("T")
+
+
+class CountingDatabase:
+    """A database that counts its reads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.reads = 0
+
+    async def read(self, work: Callable[[Any], T]) -> T:
+        self.reads += 1
+        return await self._database.read(work)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database.open(f"sqlite:///{tmp_path / 'test.sqlite3'}")
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def counting(database: Database) -> CountingDatabase:
+    return CountingDatabase(database)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START_MS)
+
+
+@pytest.fixture
+def credentials(counting: CountingDatabase, clock: ManualClock) -> Credentials:
+    return Credentials(cast(Database, counting), clock)
+
+
+async def provider_key(database: Database, expires_at_ms: int | None = None) -> NewKey:
+    key = keys.generate(KeyRole.PROVIDER)
+
+    def store(conn: Any) -> None:
+        provider_id = providers.register(
+            conn, NewProvider("Najd", f"{key.key_id}@example.sa", "L40", "linux"), START_MS
+        )
+        key_rows.add(conn, KeyRole.PROVIDER, provider_id, key, START_MS, expires_at_ms=expires_at_ms)
+
+    await database.write(store)
+    return key
+
+
+async def test_a_key_seen_before_costs_no_statement(
+    database: Database, counting: CountingDatabase, credentials: Credentials
+) -> None:
+    key = (await provider_key(database)).key
+    first = await credentials.identify(key)
+    assert first is not None
+    assert first.role is Role.PROVIDER
+    reads = counting.reads
+    for _ in range(100):
+        assert await credentials.identify(key) == first
+    assert counting.reads == reads
+
+
+async def test_a_key_with_the_right_id_and_another_secret_is_refused(
+    database: Database, credentials: Credentials
+) -> None:
+    key = (await provider_key(database)).key
+    assert await credentials.identify(key) is not None
+    last = "x" if key[-7] != "x" else "y"
+    assert await credentials.identify(f"{key[:-7]}{last}{key[-6:]}") is None
+
+
+async def test_an_unknown_key_is_looked_up_once_in_a_while(
+    counting: CountingDatabase, credentials: Credentials, clock: ManualClock
+) -> None:
+    key = keys.generate(KeyRole.RENTER).key
+    for _ in range(10):
+        assert await credentials.identify(key) is None
+    assert counting.reads == 1
+    clock.advance(6)
+    assert await credentials.identify(key) is None
+    assert counting.reads == 2
+
+
+async def test_text_that_is_no_key_is_not_looked_up(counting: CountingDatabase, credentials: Credentials) -> None:
+    assert await credentials.identify("dc1-renter-short") is None
+    assert counting.reads == 0
+
+
+async def test_a_remembered_key_expires_on_time(
+    database: Database, credentials: Credentials, clock: ManualClock
+) -> None:
+    key = (await provider_key(database, expires_at_ms=START_MS + 2_000)).key
+    assert await credentials.identify(key) is not None
+    clock.advance(2)
+    assert await credentials.identify(key) is None
+
+
+async def test_a_forgotten_key_is_read_again(database: Database, credentials: Credentials) -> None:
+    key = await provider_key(database)
+    assert await credentials.identify(key.key) is not None
+    identity = await credentials.identify(key.key)
+    assert identity is not None
+    owner = identity.account_id
+    await database.write(lambda conn: key_rows.revoke(conn, KeyRole.PROVIDER, owner, key.key_id, START_MS))
+    assert await credentials.identify(key.key) is not None
+    credentials.invalidate(key.key_id)
+    assert await credentials.identify(key.key) is None
+
+
+async def test_what_was_read_before_an_invalidation_is_not_remembered(database: Database, clock: ManualClock) -> None:
+    key = await provider_key(database)
+
+    class Revoking(CountingDatabase):
+        """Revokes the key and says so while a look-up is under way."""
+
+        async def read(self, work: Callable[[Any], T]) -> T:
+            found = await super().read(work)
+            if self.reads == 2:
+                await database.write(lambda conn: key_rows.revoke_all(conn, KeyRole.PROVIDER, 1, START_MS))
+                revoked.invalidate(key.key_id)
+            return found
+
+    revoked = Credentials(cast(Database, Revoking(database)), clock)
+    assert await revoked.identify(key.key) is not None
+    assert await revoked.identify(key.key) is None

@@ -1,0 +1,108 @@
+"""How often who may call."""
+
+import pytest
+
+from dc1.domain.clock import ManualClock
+from dc1.domain.errors import ApiError
+from dc1.server.limits import RateLimiter
+from dc1.server.policy import Bucket
+from dcp.v1.admin_service_pb2 import GetDashboardRequest
+from dcp.v1.job_service_pb2 import SubmitJobRequest
+from dcp.v1.renter_service_pb2 import GetBalanceRequest, ListAvailableProvidersRequest, RegisterRenterRequest
+from tests.server.conftest import Serve
+from tests.server.harness import ADMIN_TOKEN, Running
+
+J3 = SubmitJobRequest(job_type="llm_inference", duration_minutes=3)
+TWICE = Bucket("twice", 2, 60)
+
+
+@pytest.fixture
+async def server(serve: Serve) -> Running:
+    return await serve(rate_limits_enabled=True)
+
+
+def wait_of(limiter: RateLimiter, bucket: Bucket, subject: str) -> int | None:
+    try:
+        limiter.spend(bucket, subject)
+    except ApiError as error:
+        return error.retry_after_seconds
+    return None
+
+
+async def test_the_twenty_first_submission_of_a_minute_waits(server: Running, clock: ManualClock) -> None:
+    key = server.accounts.renter
+    for _ in range(20):
+        assert (await server.call("JobService/SubmitJob", J3, x_renter_key=key)).status == 201
+        clock.advance(1)
+    limited = await server.call("JobService/SubmitJob", J3, x_renter_key=key)
+    assert (limited.status, limited.headers["retry-after"]) == (429, "40")
+    assert limited.body == {"error": "Rate limit exceeded", "retryAfterSeconds": 40, "retryAfterMs": 40_000}
+    assert (await server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=key)).status == 200
+    clock.advance(40)
+    assert (await server.call("JobService/SubmitJob", J3, x_renter_key=key)).status == 201
+
+
+async def test_registrations_are_counted_by_address_before_their_fields_are_read(server: Running) -> None:
+    async def register(address: str) -> int:
+        request = RegisterRenterRequest()
+        return (await server.call("RenterService/RegisterRenter", request, x_client_address=address)).status
+
+    assert [await register("203.0.113.7") for _ in range(6)] == [400] * 5 + [429]
+    assert await register("203.0.113.8") == 400
+    assert [await register(f"2001:db8:0:1::{host}") for host in range(6)] == [400] * 5 + [429]
+
+
+async def test_whatever_has_no_bucket_of_its_own_shares_the_general_one(server: Running) -> None:
+    request = ListAvailableProvidersRequest()
+    statuses = [(await server.call("RenterService/ListAvailableProviders", request)).status for _ in range(301)]
+    assert statuses == [200] * 300 + [429]
+
+
+async def test_an_address_may_fail_sixty_times_a_minute(server: Running, clock: ManualClock) -> None:
+    async def balance(key: str) -> int:
+        return (await server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=key)).status
+
+    assert [await balance("bad") for _ in range(61)] == [401] * 60 + [429]
+    assert await balance(server.accounts.renter) == 200
+    admin = await server.call("AdminService/GetDashboard", GetDashboardRequest(), x_admin_token=ADMIN_TOKEN)
+    assert admin.status == 429
+    clock.advance(60)
+    admin = await server.call("AdminService/GetDashboard", GetDashboardRequest(), x_admin_token=ADMIN_TOKEN)
+    assert admin.status == 200
+
+
+def test_subjects_and_buckets_are_counted_apart(clock: ManualClock) -> None:
+    limiter = RateLimiter(clock, enabled=True)
+    assert [wait_of(limiter, TWICE, "a") for _ in range(3)] == [None, None, 60]
+    assert wait_of(limiter, TWICE, "b") is None
+    assert wait_of(limiter, Bucket("other", 1, 60), "a") is None
+
+
+def test_the_wait_is_whole_seconds_within_the_window(clock: ManualClock) -> None:
+    limiter = RateLimiter(clock, enabled=True)
+    for _ in range(2):
+        limiter.spend(TWICE, "a")
+    clock.advance(59.999)
+    assert wait_of(limiter, TWICE, "a") == 1
+    clock.advance(0.001)
+    assert wait_of(limiter, TWICE, "a") is None
+
+
+def test_switched_off_it_counts_nothing(clock: ManualClock) -> None:
+    limiter = RateLimiter(clock, enabled=False)
+    assert [wait_of(limiter, TWICE, "a") for _ in range(9)] == [None] * 9
+
+
+def test_memory_is_bounded_and_ended_windows_go_first(clock: ManualClock) -> None:
+    limiter = RateLimiter(clock, enabled=True, capacity=100)
+    for number in range(100):
+        limiter.spend(TWICE, f"early {number}")
+    clock.advance(60)
+    for _ in range(2):
+        limiter.spend(TWICE, "late")
+    for number in range(99):
+        limiter.spend(TWICE, f"flood {number}")
+    assert wait_of(limiter, TWICE, "late") == 60
+    for number in range(1000):
+        limiter.spend(TWICE, f"more {number}")
+    assert len(limiter) <= 100

@@ -1,0 +1,69 @@
+"""Settings come from the environment, and faults are told in sentences."""
+
+from pathlib import Path
+
+import pytest
+
+from dc1.settings import Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DC1_{name.upper()}", raising=False)
+
+
+def test_defaults_are_the_contract_s() -> None:
+    settings = Settings.load()
+    assert (settings.http_port, settings.starter_credit_halala, settings.platform_fee_bps) == (8083, 1000, 2500)
+    assert (settings.quota_daily_jobs, settings.quota_monthly_halala) == (100, 10_000)
+    assert (settings.online_seconds, settings.offline_seconds, settings.stream_grace_seconds) == (120, 600, 10)
+    assert settings.resolved_daemon_min_version == settings.daemon_latest_version == "3.3.0"
+    assert settings.admin_token is None
+    settings.require_servable()
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_environment_wins_and_empty_variables_count_as_unset(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DC1_HTTP_PORT", "18083")
+    monkeypatch.setenv("DC1_GRPC_PORT", "")
+    monkeypatch.setenv("DC1_CORS_ORIGINS", "https://a.example, https://b.example,")
+    monkeypatch.setenv("DC1_ADMIN_IP_ALLOWLIST", "10.0.0.0/8,192.0.2.1")
+    monkeypatch.setenv("DC1_DATA_DIR", str(tmp_path))
+    settings = Settings.load()
+    assert (settings.http_port, settings.grpc_port) == (18083, 50051)
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert [str(network) for network in settings.admin_ip_allowlist] == ["10.0.0.0/8", "192.0.2.1/32"]
+    assert settings.resolved_database_url == f"sqlite:///{tmp_path}/dc1.sqlite3"
+
+
+def test_the_data_directory_is_resolved_when_it_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = Settings.load()
+    monkeypatch.chdir(tmp_path)
+    assert settings.resolved_data_dir == tmp_path / ".dc1"
+
+
+def test_bad_values_are_named_without_being_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DC1_HTTP_PORT", "hunter2")
+    monkeypatch.setenv("DC1_PLATFORM_FEE_BPS", "10001")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    text = str(caught.value)
+    assert "DC1_HTTP_PORT: Input should be a valid integer" in text
+    assert "DC1_PLATFORM_FEE_BPS: Input should be less than or equal to 10000." in text
+    assert "hunter2" not in text
+
+
+def test_production_needs_an_admin_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DC1_ENVIRONMENT", "production")
+    with pytest.raises(SettingsError, match="DC1_ADMIN_TOKEN is not set"):
+        Settings.load().require_servable()
+    monkeypatch.setenv("DC1_ADMIN_TOKEN", "long and random")
+    settings = Settings.load()
+    settings.require_servable()
+    assert "long and random" not in repr(settings)

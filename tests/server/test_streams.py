@@ -1,0 +1,99 @@
+"""Streaming methods pass the same gate, and end when their caller leaves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from google.api.httpbody_pb2 import HttpBody
+
+from dc1.domain import errors
+from dc1.domain.roles import Role
+from dc1.services.call import current_call
+from dcp.v1.daemon_stream_pb2 import Beat, ConnectRequest, ConnectResponse, Desired
+from dcp.v1.job_service_pb2 import StreamJobLogsRequest
+from tests.server.harness import Harness, Running, refusal
+
+LOGS = "JobService/StreamJobLogs"
+CONNECT = "ProviderService/Connect"
+
+
+async def echo(requests: AsyncIterator[ConnectRequest]) -> AsyncIterator[ConnectResponse]:
+    async for request in requests:
+        yield ConnectResponse(desired=Desired(sequence=request.beat.sequence))
+
+
+async def test_a_daemon_s_stream_flows_both_ways(server: Running, harness: Harness) -> None:
+    harness.behaviours["Connect"] = echo
+    stream = server.stream(CONNECT, None, x_provider_key=server.accounts.provider)
+    for sequence in (1, 2, 3):
+        await stream.write(ConnectRequest(beat=Beat(sequence=sequence)))
+        assert (await stream.read()).desired.sequence == sequence
+    assert server.last.principal.role is Role.PROVIDER
+    await stream.done_writing()
+    assert await stream.read() is grpc.aio.EOF
+
+
+async def test_a_stream_without_a_good_key_is_refused(server: Running, harness: Harness) -> None:
+    harness.behaviours["Connect"] = echo
+    for headers, text in (({}, "API key required"), ({"x_provider_key": "bad"}, "Invalid API key")):
+        stream = server.stream(CONNECT, None, **headers)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stream.read()
+        assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNAUTHENTICATED, text)
+    assert not server.calls
+
+
+async def test_the_first_message_carries_status_and_headers(server: Running, harness: Harness) -> None:
+    async def logs(request: StreamJobLogsRequest) -> AsyncIterator[HttpBody]:
+        current_call().headers["cache-control"] = "no-cache"
+        yield HttpBody(content_type="text/event-stream", data=b"id: 1\n\n")
+
+    harness.behaviours["StreamJobLogs"] = logs
+    stream = server.stream(LOGS, StreamJobLogsRequest(job_id="1"), x_renter_key=server.accounts.renter)
+    assert [message.data async for message in stream] == [b"id: 1\n\n"]
+    assert dict(await stream.initial_metadata())["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("sent_before", [0, 1])
+async def test_a_refusal_may_come_before_or_amid_the_messages(
+    server: Running, harness: Harness, sent_before: int
+) -> None:
+    async def logs(request: StreamJobLogsRequest) -> AsyncIterator[HttpBody]:
+        for _ in range(sent_before):
+            yield HttpBody(data=b"x")
+        raise errors.job_not_found()
+
+    harness.behaviours["StreamJobLogs"] = logs
+    stream = server.stream(LOGS, StreamJobLogsRequest(job_id="1"), x_renter_key=server.accounts.renter, x_rest="1")
+    for _ in range(sent_before):
+        assert (await stream.read()).data == b"x"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stream.read()
+    assert (refusal(caught.value).status, refusal(caught.value).body) == (404, {"error": "Job not found"})
+
+
+async def test_field_rules_hold_for_the_request_of_a_stream(server: Running) -> None:
+    request = StreamJobLogsRequest(job_id="1", since=-1)
+    stream = server.stream(LOGS, request, x_renter_key=server.accounts.renter, x_rest="1")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stream.read()
+    assert refusal(caught.value).body["fields"][0]["field"] == "since"
+
+
+async def test_a_servicer_s_stream_ends_when_its_caller_leaves(server: Running, harness: Harness) -> None:
+    ended = asyncio.Event()
+
+    async def endless(request: Any) -> AsyncIterator[HttpBody]:
+        try:
+            yield HttpBody(data=b"x")
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    harness.behaviours["StreamJobLogs"] = endless
+    stream = server.stream(LOGS, StreamJobLogsRequest(job_id="1"), x_renter_key=server.accounts.renter)
+    assert (await stream.read()).data == b"x"
+    stream.cancel()
+    await asyncio.wait_for(ended.wait(), 5)

@@ -1,0 +1,65 @@
+"""The routes about the service itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from dc1.assets import asset
+from dc1.domain.clock import ManualClock
+from dc1.domain.errors import ApiError
+from dc1.services.system import SystemServicer, Vitals
+from dcp.v1.system_service_pb2 import GetHealthRequest, GetOpenApiRequest, GetServiceRequest
+from tests.server.harness import START_MS
+
+
+def servicer(read_vitals: Callable[[], Awaitable[Vitals]]) -> SystemServicer:
+    return SystemServicer(ManualClock(START_MS), "1.2.3", read_vitals, b"openapi: 3.1.0\n")
+
+
+async def healthy() -> Vitals:
+    return Vitals(providers_total=3, providers_online=2, jobs_queued=1, jobs_running=4)
+
+
+async def broken() -> Vitals:
+    raise ConnectionError("password=hunter2")
+
+
+async def stuck() -> Vitals:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_it_names_itself() -> None:
+    answer = await servicer(healthy).GetService(GetServiceRequest(), None)
+    assert (answer.service, answer.version, answer.status, answer.docs) == ("dc1", "1.2.3", "ok", "/docs/openapi.yaml")
+    assert answer.timestamp == "2026-03-22T19:00:00.000Z"
+
+
+async def test_health_counts() -> None:
+    answer = await servicer(healthy).GetHealth(GetHealthRequest(), None)
+    assert (answer.status, answer.db) == ("ok", "ok")
+    assert (answer.providers.total, answer.providers.online) == (3, 2)
+    assert (answer.jobs.queued, answer.jobs.running) == (1, 4)
+
+
+@pytest.mark.parametrize("read_vitals", [broken, stuck])
+async def test_without_a_database_it_is_degraded(
+    read_vitals: Callable[[], Awaitable[Vitals]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dc1.services.system._PATIENCE_SECONDS", 0.05)
+    with pytest.raises(ApiError) as caught:
+        await servicer(read_vitals).GetHealth(GetHealthRequest(), None)
+    assert caught.value.status == 503
+    assert caught.value.body() == {"error": "Database does not answer", "status": "degraded"}
+
+
+async def test_the_openapi_file_is_sent_as_it_is() -> None:
+    answer = await servicer(healthy).GetOpenApi(GetOpenApiRequest(), None)
+    assert (answer.content_type, answer.data) == ("application/yaml", b"openapi: 3.1.0\n")
+
+
+def test_assets_are_found_in_a_checkout() -> None:
+    assert asset("gen/openapi.yaml").read_text().startswith("openapi: 3")
+    with pytest.raises(FileNotFoundError):
+        asset("gen/nothing.yaml")
