@@ -13,7 +13,7 @@ from dc1.domain.jobs import OPEN, JobEvent, JobStatus, Mover, Phase, error_categ
 from dc1.domain.request import accept
 from dc1.domain.results import parse_result
 from dc1.domain.roles import Role
-from dc1.services.call import caller_id, current_call
+from dc1.services.call import Principal, caller_id, current_call
 from dc1.services.idempotent import IdempotentCalls, Once
 from dc1.services.job_lists import job_summary, lifecycle_event, log_line
 from dc1.services.job_messages import billing, fill_job, job_detail
@@ -92,9 +92,10 @@ class JobServicer(JobServiceServicer):
     async def GetJobOutput(self, request: pb.GetJobOutputRequest, context: Any) -> HttpBody:
         """Answer with the job's output."""
         call = current_call()
+        principal = call.principal
 
         def work(conn: Connection) -> JobWithOutput:
-            job = _readable(conn, request.job_id)
+            job = _readable(conn, request.job_id, principal)
             return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id))
 
         found = await self._market.db.read(work)
@@ -108,9 +109,10 @@ class JobServicer(JobServiceServicer):
         """List log lines."""
         limit = min(request.limit or 200, 1000)
         attempt = request.attempt if request.HasField("attempt") else None
+        principal = current_call().principal
 
         def work(conn: Connection) -> tuple[JobRow, Any]:
-            job = _readable(conn, request.job_id)
+            job = _readable(conn, request.job_id, principal)
             # One more than asked for tells whether there are more.
             page = job_logs.page(conn, job.id, since=request.since, limit=limit + 1, attempt_number=attempt)
             return job, page
@@ -136,9 +138,10 @@ class JobServicer(JobServiceServicer):
         """List lifecycle events."""
         limit = min(request.limit or 200, 1000)
         event_type = _event_type(request.event_type) if request.event_type else None
+        principal = current_call().principal
 
         def work(conn: Connection) -> tuple[JobRow, Any]:
-            job = _readable(conn, request.job_id)
+            job = _readable(conn, request.job_id, principal)
             since = request.since_sequence
             page = job_events.page(conn, job.id, since_sequence=since, limit=limit + 1, event_type=event_type)
             return job, page
@@ -216,11 +219,14 @@ class JobServicer(JobServiceServicer):
     # Reading
 
     async def _readable(self, reference: str) -> JobRow:
-        return await self._market.db.read(lambda conn: _readable(conn, reference))
+        principal = current_call().principal
+        return await self._market.db.read(lambda conn: _readable(conn, reference, principal))
 
     async def _readable_with_spec(self, reference: str) -> tuple[JobRow, JobSpec]:
+        principal = current_call().principal
+
         def work(conn: Connection) -> tuple[JobRow, JobSpec]:
-            job = _readable(conn, reference)
+            job = _readable(conn, reference, principal)
             return job, jobs.spec(conn, job.id)
 
         return await self._market.db.read(work)
@@ -277,10 +283,9 @@ def _existing(conn: Connection, reference: str) -> JobRow:
     return job
 
 
-def _readable(conn: Connection, reference: str) -> JobRow:
+def _readable(conn: Connection, reference: str, principal: Principal) -> JobRow:
     """Return a job that the caller may read; raises `Job not found` and `Forbidden`."""
     job = _existing(conn, reference)
-    principal = current_call().principal
     owns = {
         Role.ADMIN: True,
         Role.RENTER: job.renter_id == principal.account_id,
