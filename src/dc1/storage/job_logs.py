@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
+from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Page, Shape, insert_for
 from dc1.storage.tables import job_log_batches, job_log_heads, job_logs
 
@@ -31,7 +32,7 @@ class LogRow:
 
 
 _shape = Shape(LogRow, job_logs)
-_INSERT = insert(job_logs)
+_INSERT = Prepared(insert(job_logs), _shape.names)
 
 
 def append(
@@ -48,7 +49,7 @@ def append(
         LogRow(job_id, first + index, attempt_number, line.level, line.message, line.logged_at_ms)
         for index, line in enumerate(lines)
     ]
-    conn.execute(_INSERT, [_shape.values(row) for row in rows])
+    _INSERT.run_many(conn, [_shape.values(row) for row in rows])
     return rows
 
 

@@ -28,7 +28,7 @@ class PostgresBackend:
     """
 
     def __init__(self, url: URL, *, connections: int) -> None:
-        self._engine = create_engine(url, pool_size=connections, max_overflow=0, pool_pre_ping=False)
+        self._engine = create_engine(url, pool_size=connections, max_overflow=0, hide_parameters=True)
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from dc1.domain.clock import DAY_MS, day_start_ms
 from dc1.domain.errors import provider_email_taken
 from dc1.storage import ledger
+from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Page, Shape, changed, escaped_like, inserted_id
 from dc1.storage.tables import provider_days, providers
 
@@ -239,7 +240,7 @@ def _set(conn: Connection, provider_id: int, **changes: Any) -> bool:
 
 
 _FACTS = [field.name for field in fields(Report) if field.name not in ("provider_id", "heartbeats")]
-_FLUSH = (
+_FLUSH = Prepared(
     update(providers)
     .where(providers.c.id == bindparam("provider_id"))
     .values(
@@ -255,25 +256,26 @@ def flush_reports(conn: Connection, reports: Sequence[Report], now_ms: int) -> N
         return
     # One order everywhere, so that two replicas that flush at once cannot deadlock.
     ordered = sorted(reports, key=lambda report: report.provider_id)
-    conn.execute(_FLUSH, [{field.name: getattr(report, field.name) for field in fields(report)} for report in ordered])
+    _FLUSH.run_many(conn, [{field.name: getattr(report, field.name) for field in fields(report)} for report in ordered])
     beats = [
         {"provider_id": report.provider_id, "day_ms": day_start_ms(now_ms), "heartbeats": report.heartbeats}
         for report in ordered
         if report.heartbeats
     ]
     if beats:
-        conn.execute(day_upsert(conn.dialect.name, ("heartbeats",)), beats)
+        day_upsert(conn.dialect.name, ("heartbeats",)).run_many(conn, beats)
 
 
 @cache
-def day_upsert(engine_name: str, counters: tuple[str, ...]) -> postgresql.Insert | sqlite.Insert:
+def day_upsert(engine_name: str, counters: tuple[str, ...]) -> Prepared:
     """The statement that adds to ``counters`` of one provider and day."""
     statement = sqlite.insert(provider_days) if engine_name == "sqlite" else postgresql.insert(provider_days)
-    return statement.values(
-        {name: bindparam(name) for name in ("provider_id", "day_ms", *counters)}
-    ).on_conflict_do_update(
-        index_elements=["provider_id", "day_ms"],
-        set_={name: provider_days.c[name] + statement.excluded[name] for name in counters},
+    values: dict[str, Any] = {name: bindparam(name) for name in ("provider_id", "day_ms", *counters)}
+    return Prepared(
+        statement.values(values).on_conflict_do_update(
+            index_elements=["provider_id", "day_ms"],
+            set_={name: provider_days.c[name] + statement.excluded[name] for name in counters},
+        )
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dc1.domain.clock import day_start_ms
 from dc1.storage.ledger import SHARDS
+from dc1.storage.prepared import Prepared
 from dc1.storage.tables import totals
 
 ALL_TIME = 0
@@ -54,7 +55,7 @@ class Totals:
 _COLUMNS = [totals.c[field.name] for field in fields(Totals)]
 # PostgreSQL sums BIGINT to NUMERIC, which the driver hands over as Decimal.
 _SUMS = [cast(func.coalesce(func.sum(column), 0), BigInteger) for column in _COLUMNS]
-_READ = select(*_SUMS).where(totals.c.day_ms == bindparam("day"))
+_READ = Prepared(select(*_SUMS).where(totals.c.day_ms == bindparam("day")))
 _BY_DAY = (
     select(totals.c.day_ms, *_SUMS)
     .where(totals.c.day_ms >= bindparam("since"), totals.c.day_ms != ALL_TIME)
@@ -65,12 +66,12 @@ _BY_DAY = (
 
 def read(conn: Connection) -> Totals:
     """The counters of all time."""
-    return Totals(*conn.execute(_READ, {"day": ALL_TIME}).one())
+    return Totals(*_READ.rows(conn, {"day": ALL_TIME})[0])
 
 
 def read_day(conn: Connection, now_ms: int) -> Totals:
     """The counters of the UTC day that ``now_ms`` is in."""
-    return Totals(*conn.execute(_READ, {"day": day_start_ms(now_ms)}).one())
+    return Totals(*_READ.rows(conn, {"day": day_start_ms(now_ms)})[0])
 
 
 def read_days(conn: Connection, since_ms: int) -> list[tuple[int, Totals]]:
@@ -82,13 +83,15 @@ def add(conn: Connection, key: int, now_ms: int | None = None, /, **deltas: int)
     """Change counters of all time or, with ``now_ms``, of that UTC day; ``key`` picks the shard."""
     day = ALL_TIME if now_ms is None else day_start_ms(now_ms)
     statement = _upsert(conn.dialect.name, tuple(deltas))
-    conn.execute(statement, {"shard": key % SHARDS, "day_ms": day, **deltas})
+    statement.run(conn, {"shard": key % SHARDS, "day_ms": day, **deltas})
 
 
 @cache
-def _upsert(engine_name: str, names: tuple[str, ...]) -> postgresql.Insert | sqlite.Insert:
+def _upsert(engine_name: str, names: tuple[str, ...]) -> Prepared:
     statement = sqlite.insert(totals) if engine_name == "sqlite" else postgresql.insert(totals)
-    return statement.values({name: bindparam(name) for name in ("shard", "day_ms", *names)}).on_conflict_do_update(
-        index_elements=["shard", "day_ms"],
-        set_={name: totals.c[name] + statement.excluded[name] for name in names},
+    return Prepared(
+        statement.values({name: bindparam(name) for name in ("shard", "day_ms", *names)}).on_conflict_do_update(
+            index_elements=["shard", "day_ms"],
+            set_={name: totals.c[name] + statement.excluded[name] for name in names},
+        )
     )
