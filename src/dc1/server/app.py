@@ -23,7 +23,7 @@ from dc1.storage.database import Database
 
 _HEALTH = "grpc.health.v1.Health"
 _LAST_WORDS_SECONDS = 0.5
-_log = structlog.stdlib.get_logger("dc1.server")
+_log = structlog.get_logger(__name__)
 
 
 class ListenError(Exception):

@@ -29,7 +29,7 @@ from dc1.services.call import ANYBODY, Call, Hooks, enter
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_log = structlog.stdlib.get_logger("dc1.calls")
+_log = structlog.get_logger(__name__)
 
 # grpc's stubs have no common type for the handlers of the four kinds of methods.
 Handler: TypeAlias = Any
