@@ -84,6 +84,7 @@ class Dispatcher:
             timeout_at_ms=job.timeout_at_ms,
         )
         self._fleet.occupy(job.provider_id, job.gpu_count)
+        self._fleet.await_return(job.provider_id)
         self._leases.add(lease)
         if not running:
             self._set_answer_time(lease)

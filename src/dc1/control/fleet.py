@@ -88,6 +88,15 @@ class Fleet:
         for provider in sorted(providers, key=lambda item: item.presence.last_heartbeat_ms or 0):
             self.add(provider)
 
+    def await_return(self, provider_id: int) -> None:
+        """Give a daemon that held a job when the server stopped the failover grace to come back, however long that was."""
+        provider = self._all[provider_id]
+        if provider.presence.channel is Channel.STREAM:
+            lost_ms = self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
+            provider.presence = replace(provider.presence, stream_lost_ms=lost_ms)
+            _to_end(self._lost_streams, provider_id)
+            self._index(provider)
+
     def heartbeat(self, provider: Provider, report: Report) -> int:
         """Fold in a heartbeat that came by POST and return its time."""
         now_ms = self._clock.now_ms()
