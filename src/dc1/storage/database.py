@@ -27,6 +27,8 @@ class Database:
 
     def __init__(self, url: URL, backend: _Backend) -> None:
         self.url = url
+        self.on_commit: Callable[[], None] = lambda: None
+        """Called after each write that other replicas may have to follow."""
         self._backend = backend
 
     @classmethod
@@ -49,6 +51,11 @@ class Database:
         return cls(parsed, backend)
 
     @property
+    def is_shared(self) -> bool:
+        """Whether several servers may work on it at once."""
+        return self.engine_name != "sqlite"
+
+    @property
     def engine_name(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self.url.get_backend_name()
@@ -60,7 +67,9 @@ class Database:
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
         after the unit started does not stop it.
         """
-        return await self._backend.write(work)
+        result = await self._backend.write(work)
+        self.on_commit()
+        return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on one consistent read-only snapshot."""
