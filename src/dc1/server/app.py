@@ -75,9 +75,7 @@ class Application:
         _log.info("draining", grace_seconds=grace)
         await self._health.enter_graceful_shutdown()
         self._assembly.drain()
-        try:
-            await asyncio.wait_for(self._pipeline.drained(), grace)
-        except TimeoutError:
+        if not await self._pipeline.drain(grace):
             _log.warning("calls were cut off")
         await self._server.stop(_LAST_WORDS_SECONDS)
         await self._cleanup.aclose()

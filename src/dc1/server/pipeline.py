@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import grpc
@@ -60,10 +60,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._idle.set()
         self._draining = False
 
-    async def drained(self) -> None:
-        """Refuse new calls with 503 from now on, and return when none is in flight."""
+    async def drain(self, grace_seconds: float) -> bool:
+        """Refuse new calls with 503 from now on; return whether those in flight ended within `grace_seconds`."""
         self._draining = True
-        await self._idle.wait()
+        if self._in_flight:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), grace_seconds)
+        return not self._in_flight
 
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
@@ -117,6 +120,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         started = time.perf_counter()
         call = self._begin(method, context)
         status = CLIENT_GONE
+        refusal: ApiError | None = None
         self._in_flight += 1
         self._idle.clear()
         try:
@@ -125,12 +129,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
         except Exception as error:
             refusal = _as_refusal(error, call, policy)
             status = refusal.status
-            await context.abort(status_code(refusal), refusal.message, trailers(refusal, is_rest=call.is_rest))
         finally:
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
             _log_call(call, status, time.perf_counter() - started)
+        if refusal is not None:
+            await context.abort(status_code(refusal), refusal.message, trailers(refusal, is_rest=call.is_rest))
 
     @asynccontextmanager
     async def _admitted(self, call: Call, policy: Policy, request: Any) -> AsyncIterator[None]:
