@@ -16,11 +16,12 @@ import grpc
 import structlog
 from google.protobuf.message import Message
 
-from dc1.domain.errors import ApiError, internal_error, service_unavailable
+from dc1.domain.errors import ApiError, internal_error, malformed_json, service_unavailable
 from dc1.server.addresses import Network, client_address, counted_as
 from dc1.server.auditing import CLIENT_GONE, Auditor
 from dc1.server.authentication import Authenticator, require_rights
 from dc1.server.carriers import SECRET_HEADERS
+from dc1.server.coding import UNREADABLE, reading, write
 from dc1.server.limits import RateLimiter
 from dc1.server.policy import Policy, policy_of
 from dc1.server.refusals import fitted, status_code, trailers
@@ -82,9 +83,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
         policy = policy_of(method)
-        coders = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
+        parse = handler.request_deserializer
+        coders: dict[str, Any] = {
+            "request_deserializer": parse if handler.request_streaming else reading(parse),
+            "response_serializer": write,
         }
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
@@ -140,6 +142,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _admitted(self, call: Call, policy: Policy, request: Any) -> AsyncIterator[None]:
         """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
+        if request is UNREADABLE:
+            raise malformed_json()
         message = request if isinstance(request, Message) else None
         async with self._auditor.auditing(call, policy, message):
             await self._admit(call, policy, message)
