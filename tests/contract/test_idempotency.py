@@ -11,9 +11,13 @@ K1 = {"idempotency-key": "k1"}
 pytestmark = pytest.mark.usefixtures("provider")
 
 
+# Enough keys that a map without an order would hardly be written twice alike.
+SPEC = {"image_type": "llm", **{f"extra_{number}": number for number in range(40)}}
+
+
 def test_40_the_first_answer_is_given_again(renter: Renter) -> None:
-    first = renter.try_submit(headers=K1)
-    second = renter.try_submit(headers=K1)
+    first = renter.try_submit(headers=K1, container_spec=SPEC)
+    second = renter.try_submit(headers=K1, container_spec=SPEC)
     answered(first, 201)
     assert second.status_code == 201
     assert second.content == first.content
