@@ -163,7 +163,6 @@ function envoy_on_request(handle)
   headers:replace(":path", query == "" and path or path .. "?" .. query)
   if not is_decodable(path .. query) then return refuse(handle, request, 400, "Malformed URL") end
   if headers:get(":method") == "OPTIONS" then return answer_options(handle, headers:get("origin"), request.origin) end
-  if headers:get("upgrade") then return refuse(handle, request, 400, "Protocol upgrades are not supported") end
   -- The transcoder would take a path with a trailing slash for the one without.
   if path:find("./$") then return refuse(handle, request, 404) end
   local body = handle:body()

@@ -42,6 +42,13 @@ async def test_it_serves_until_it_is_stopped(config: EdgeConfig) -> None:
         socket.create_connection(("127.0.0.1", port))
 
 
+async def test_the_admin_interface_does_only_what_is_needed(config: EdgeConfig) -> None:
+    async with Envoy(config) as edge, httpx.AsyncClient(base_url=edge.admin_url) as admin:
+        assert (await admin.post("/quitquitquit")).status_code == 403
+        assert (await admin.get("/config_dump")).status_code == 403
+        assert (await admin.get("/clusters")).status_code == 200
+
+
 async def test_two_edges_on_one_machine(config: EdgeConfig, tmp_path: Path) -> None:
     other = EdgeConfig(directory=tmp_path / "other", http_port=0, admin_port=0, concurrency=1)
     async with Envoy(config) as first, Envoy(other) as second:

@@ -93,7 +93,7 @@ def test_native_answers_keep_status_and_trailers(channel: grpc.Channel, upstream
         stub.RegisterRenter(renter_service_pb2.RegisterRenterRequest())
     assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
     assert caught.value.details() == "A renter with this email already exists"
-    assert {item.key: item.value for item in caught.value.trailing_metadata()}["x-http-status"] == "409"
+    assert {item.key: str(item.value) for item in caught.value.trailing_metadata()}["x-http-status"] == "409"
 
 
 def test_native_calls_may_be_large(channel: grpc.Channel, upstream: Upstream) -> None:
