@@ -71,8 +71,6 @@ def test_an_admin_token_file_is_made_once_and_kept(start: Start, tmp_path: Path)
     ("settings", "sentence"),
     [
         ({"DC1_ENVIRONMENT": "production"}, "DC1_ADMIN_TOKEN is not set"),
-        ({"DC1_HTTP_PORT": "70000"}, "DC1_HTTP_PORT: "),
-        ({"DC1_DATABASE_URL": "oracle://x"}, "DC1_DATABASE_URL"),
         ({"DC1_DATA_DIR": "/proc/nowhere"}, "DC1_DATA_DIR"),
         ({"DC1_DATABASE_URL": "postgresql://u:secret@127.0.0.1:1/x"}, "u:***@127.0.0.1:1"),
     ],
