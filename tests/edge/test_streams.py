@@ -3,6 +3,7 @@
 import json
 import queue
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,8 @@ import grpc
 import httpx
 import pytest
 from google.api import httpbody_pb2
+from h2.connection import H2Connection
+from h2.events import StreamEnded, TrailersReceived
 
 from dcp.v1 import (
     daemon_stream_pb2,
@@ -68,6 +71,16 @@ def test_a_client_that_leaves_ends_the_call(edge: Edge, upstream: Upstream) -> N
     with httpx.stream("GET", f"{edge.url}/jobs/7/logs/stream") as answer:
         next(answer.iter_text())
     assert left.get(timeout=5)
+
+
+def test_nothing_of_grpc_follows_the_last_event(edge: Edge, upstream: Upstream) -> None:
+    def fail_late(request: Any, context: grpc.ServicerContext) -> Iterator[httpbody_pb2.HttpBody]:
+        yield httpbody_pb2.HttpBody(content_type=SSE, data=b"data: x\n\n")
+        context.set_trailing_metadata((("x-error-body", "{}"),))
+        context.abort(grpc.StatusCode.INTERNAL, "SELECT * FROM secrets")
+
+    upstream.behaviours["StreamJobLogs"] = fail_late
+    assert _trailers(edge, "/jobs/7/logs/stream") == []
 
 
 def test_daemons_speak_both_ways(channel: grpc.Channel, upstream: Upstream) -> None:
@@ -141,6 +154,23 @@ def _refused(request: Any, context: grpc.ServicerContext) -> Iterator[httpbody_p
         request, context
     )
     yield from ()
+
+
+def _trailers(edge: Edge, path: str) -> list[tuple[bytes, bytes]]:
+    """Return what follows the body of an answer over h2c, which httpx does not show."""
+    client = H2Connection()
+    client.initiate_connection()
+    names = {":method": "GET", ":scheme": "http", ":authority": edge.address, ":path": path}
+    client.send_headers(1, list(names.items()), end_stream=True)
+    trailers: list[tuple[bytes, bytes]] = []
+    with socket.create_connection(edge.socket, timeout=10) as connection:
+        while True:
+            connection.sendall(client.data_to_send())
+            for event in client.receive_data(connection.recv(65536)):
+                if isinstance(event, TrailersReceived):
+                    trailers = list(event.headers)
+                if isinstance(event, StreamEnded):
+                    return trailers
 
 
 def _grpcurl(edge: Edge, symbol: str, *options: str) -> str:
