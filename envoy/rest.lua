@@ -54,6 +54,10 @@ local function is_grpc(content_type)
   return content_type == "application/grpc" or (content_type or ""):find("^application/grpc[+;]") ~= nil
 end
 
+local function remove_all(headers, names)
+  for _, name in ipairs(names) do headers:remove(name) end
+end
+
 local function percent_decode(text)
   return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
@@ -144,7 +148,7 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  for _, name in ipairs(EDGE_HEADERS) do headers:remove(name) end
+  remove_all(headers, EDGE_HEADERS)
 
   local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
   local request = { native = is_grpc(headers:get("content-type")), path = loggable(path) }
@@ -163,7 +167,6 @@ function envoy_on_request(handle)
   headers:replace(":path", query == "" and path or path .. "?" .. query)
   if not is_decodable(path .. query) then return refuse(handle, request, 400, "Malformed URL") end
   if headers:get(":method") == "OPTIONS" then return answer_options(handle, headers:get("origin"), request.origin) end
-  if headers:get("upgrade") then return refuse(handle, request, 400, "Protocol upgrades are not supported") end
   -- The transcoder would take a path with a trailing slash for the one without.
   if path:find("./$") then return refuse(handle, request, 404) end
   local body = handle:body()
@@ -186,7 +189,7 @@ function envoy_on_response(handle)
   local headers = handle:headers()
   local chosen, answer = headers:get("x-http-status"), headers:get("x-error-body")
   local status = tonumber(chosen or headers:get(":status"))
-  for _, name in ipairs(GRPC_HEADERS) do headers:remove(name) end
+  remove_all(headers, GRPC_HEADERS)
   headers:replace(":status", tostring(status))
   if request.deprecated then
     for name, value in pairs(DEPRECATION) do headers:replace(name, value) end
@@ -205,5 +208,10 @@ function envoy_on_response(handle)
     headers = handle:headers() -- what was fetched before a wait may not be used after it
     headers:replace("content-type", "application/json")
     headers:replace("content-length", tostring(size))
+    return
   end
+
+  -- Waits for the end of a live answer without holding any of it back.
+  local trailers = not headers:get("content-length") and handle:trailers()
+  if trailers then remove_all(trailers, GRPC_HEADERS) end
 end

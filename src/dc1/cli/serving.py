@@ -14,6 +14,7 @@ from dc1.server.app import Application, ListenError
 from dc1.server.assemble import assemble
 from dc1.server.logs import configure_logging
 from dc1.settings import Settings, SettingsError
+from dc1.storage.database import UnusableDatabaseError
 
 Serving = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
@@ -30,6 +31,8 @@ def run(serving: Serving, token_file: Path | None) -> None:
         asyncio.run(_until_stopped(serving, settings))
     except (SettingsError, ListenError, EdgeError) as error:
         raise CommandError(str(error)) from None
+    except UnusableDatabaseError as error:
+        raise CommandError(f"The database (DC1_DATABASE_URL, DC1_DATA_DIR) cannot be used: {error}.") from None
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:

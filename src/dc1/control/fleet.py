@@ -107,6 +107,7 @@ class Fleet:
         channel = Channel.STREAM if streaming else Channel.POST
         provider.presence = replace(provider.presence, channel=channel, last_heartbeat_ms=now_ms, signed_off=False)
         if not streaming:
+            provider.draining = False
             self._lost_streams.pop(provider.id, None)
             self._degraded.pop(provider.id, None)
             _to_end(self._fresh, provider.id)
@@ -132,10 +133,12 @@ class Fleet:
         self._reported(provider, report, now_ms)
 
     def stream_closed(self, provider: Provider, *, silent_seconds: float = 0) -> None:
-        """Note that the daemon's stream ended; it keeps its place for the grace, less the time it was silent."""
+        """Note that the daemon's stream ended; it keeps its place for the grace, less the time it was silent.
+
+        One that was draining has left: its jobs have the grace, and it is given no other.
+        """
         lost_ms = self._clock.now_ms() - round(silent_seconds * 1000)
         provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
-        provider.draining = False
         self._streaming.discard(provider.id)
         _to_end(self._lost_streams, provider.id)
         self._dirty.add(provider.id)

@@ -50,7 +50,8 @@ def work_of(assignment: report_pb2.Assignment) -> Work:
 def said(enum: EnumDescriptor, number: int) -> str:
     """Return the name of an enum's value for a log line; a newer server may send values that have none here."""
     known = enum.values_by_number.get(number)
-    return known.name.lower() if known is not None else str(number)
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return known.name.removeprefix(prefix).lower() if known is not None else str(number)
 
 
 def ref(job_id: str, attempt: int) -> pb.LeaseRef:

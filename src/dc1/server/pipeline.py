@@ -9,18 +9,19 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 
-from dc1.domain.errors import ApiError, internal_error, service_unavailable
+from dc1.domain.errors import ApiError, internal_error, malformed_json, service_unavailable
 from dc1.server.addresses import Network, client_address, counted_as
 from dc1.server.auditing import CLIENT_GONE, Auditor
 from dc1.server.authentication import Authenticator, require_rights
 from dc1.server.carriers import SECRET_HEADERS
+from dc1.server.coding import UNREADABLE, reading, write
 from dc1.server.limits import RateLimiter
 from dc1.server.policy import Policy, policy_of
 from dc1.server.refusals import fitted, status_code, trailers
@@ -60,10 +61,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._idle.set()
         self._draining = False
 
-    async def drained(self) -> None:
-        """Refuse new calls with 503 from now on, and return when none is in flight."""
+    async def drain(self, grace_seconds: float) -> bool:
+        """Refuse new calls with 503 from now on; return whether those in flight ended within `grace_seconds`."""
         self._draining = True
-        await self._idle.wait()
+        if self._in_flight:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), grace_seconds)
+        return not self._in_flight
 
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
@@ -79,9 +83,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
         policy = policy_of(method)
-        coders = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
+        parse = handler.request_deserializer
+        coders: dict[str, Any] = {
+            "request_deserializer": parse if handler.request_streaming else reading(parse),
+            "response_serializer": write,
         }
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
@@ -117,6 +122,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         started = time.perf_counter()
         call = self._begin(method, context)
         status = CLIENT_GONE
+        refusal: ApiError | None = None
         self._in_flight += 1
         self._idle.clear()
         try:
@@ -125,16 +131,19 @@ class Pipeline(grpc.aio.ServerInterceptor):
         except Exception as error:
             refusal = _as_refusal(error, call, policy)
             status = refusal.status
-            await context.abort(status_code(refusal), refusal.message, trailers(refusal, is_rest=call.is_rest))
         finally:
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
             _log_call(call, status, time.perf_counter() - started)
+        if refusal is not None:
+            await context.abort(status_code(refusal), refusal.message, trailers(refusal, is_rest=call.is_rest))
 
     @asynccontextmanager
     async def _admitted(self, call: Call, policy: Policy, request: Any) -> AsyncIterator[None]:
         """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
+        if request is UNREADABLE:
+            raise malformed_json()
         message = request if isinstance(request, Message) else None
         async with self._auditor.auditing(call, policy, message):
             await self._admit(call, policy, message)

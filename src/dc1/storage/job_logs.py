@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from dc1.storage.prepared import Prepared
-from dc1.storage.rows import Page, Shape, insert_for
+from dc1.storage.prepared import Prepared, upsert
+from dc1.storage.rows import Page, Shape
 from dc1.storage.tables import job_log_batches, job_log_heads, job_logs
 
 
@@ -32,6 +32,7 @@ class LogRow:
 
 
 _shape = Shape(LogRow, job_logs)
+_BATCH = ("job_id", "attempt_number", "batch_seq")
 _INSERT = Prepared(insert(job_logs), _shape.names)
 
 
@@ -54,19 +55,13 @@ def append(
 
 
 def _is_new(conn: Connection, job_id: int, attempt_number: int, batch_seq: int) -> bool:
-    values = {"job_id": job_id, "attempt_number": attempt_number, "batch_seq": batch_seq}
-    statement = insert_for(conn, job_log_batches).values(values).on_conflict_do_nothing()
-    return conn.execute(statement.returning(job_log_batches.c.batch_seq)).first() is not None
+    statement = upsert(conn, job_log_batches, _BATCH, returning=("batch_seq",))
+    return bool(statement.rows(conn, dict(zip(_BATCH, (job_id, attempt_number, batch_seq), strict=True))))
 
 
 def _reserve(conn: Connection, job_id: int, count: int) -> int:
-    statement = insert_for(conn, job_log_heads).values(job_id=job_id, total_lines=count)
-    total = conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=["job_id"],
-            set_={"total_lines": job_log_heads.c.total_lines + statement.excluded.total_lines},
-        ).returning(job_log_heads.c.total_lines)
-    ).scalar_one()
+    statement = upsert(conn, job_log_heads, ("job_id",), add=("total_lines",), returning=("total_lines",))
+    ((total,),) = statement.rows(conn, {"job_id": job_id, "total_lines": count})
     return int(total) - count + 1
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text,
 
 from dc1.domain.jobs import OPEN, JobStatus
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
-from dc1.storage.prepared import Prepared
-from dc1.storage.rows import Page, Shape, escaped_like, insert_for
+from dc1.storage.prepared import Prepared, upsert
+from dc1.storage.rows import Page, Shape, escaped_like
 from dc1.storage.tables import job_attempts, job_results, job_specs, jobs
 
 LEASED = text("jobs.status IN ('pending', 'running')")
@@ -151,9 +151,8 @@ def results(conn: Connection, job_ids: Collection[int]) -> dict[int, Any]:
 
 def store_result(conn: Connection, job_id: int, value: Any, now_ms: int) -> None:
     """Keep what a job produced; a job that ran before its result was lost keeps the last one."""
-    statement = insert_for(conn, job_results).values(job_id=job_id, result=value, stored_at_ms=now_ms)
-    changes = {"result": statement.excluded.result, "stored_at_ms": now_ms}
-    conn.execute(statement.on_conflict_do_update(index_elements=["job_id"], set_=changes))
+    statement = upsert(conn, job_results, ("job_id",), replace=("result", "stored_at_ms"))
+    statement.run(conn, {"job_id": job_id, "result": value, "stored_at_ms": now_ms})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ a prepared statement goes straight to the driver. On PostgreSQL it is an ordinar
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NoReturn, TypeAlias
 
-from sqlalchemy import Connection, Insert, Select, Update
+from sqlalchemy import Connection, Insert, Select, Table, Update, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -61,6 +62,47 @@ class Prepared:
     @cached_property
     def _sqlite(self) -> "_SqliteStatement":
         return _SqliteStatement(self._statement, self._columns)
+
+
+def upsert(
+    conn: Connection,
+    table: Table,
+    key: tuple[str, ...],
+    *,
+    new: tuple[str, ...] = (),
+    add: tuple[str, ...] = (),
+    replace: tuple[str, ...] = (),
+    returning: tuple[str, ...] = (),
+) -> Prepared:
+    """The statement that inserts a row or, where one has this ``key``, changes it.
+
+    An existing row gets the columns ``add`` raised and ``replace`` replaced; the columns ``new`` are only set in a new
+    one. With neither, an existing row stays as it is and nothing is returned.
+    """
+    return _upsert(conn.dialect.name, table, key, new, add, replace, returning)
+
+
+@cache
+def _upsert(
+    engine_name: str,
+    table: Table,
+    key: tuple[str, ...],
+    new: tuple[str, ...],
+    add: tuple[str, ...],
+    replace: tuple[str, ...],
+    returning: tuple[str, ...],
+) -> Prepared:
+    statement = sqlite.insert(table) if engine_name == "sqlite" else postgresql.insert(table)
+    statement = statement.values(
+        {name: bindparam(name, type_=table.c[name].type) for name in key + new + add + replace}
+    )
+    changes = {name: table.c[name] + statement.excluded[name] for name in add}
+    changes |= {name: statement.excluded[name] for name in replace}
+    if changes:
+        statement = statement.on_conflict_do_update(index_elements=key, set_=changes)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=key)
+    return Prepared(statement.returning(*[table.c[name] for name in returning]) if returning else statement)
 
 
 class _SqliteStatement:

@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.clock import DAY_MS, day_start_ms
 from dc1.domain.errors import provider_email_taken
 from dc1.storage import ledger
-from dc1.storage.prepared import Prepared
+from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.rows import Page, Shape, changed, escaped_like, inserted_id
 from dc1.storage.tables import provider_days, providers
 
 REPUTATION_DAYS = 7
+_DAY = ("provider_id", "day_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,20 +266,14 @@ def flush_reports(conn: Connection, reports: Sequence[Report], now_ms: int) -> N
         if report.heartbeats
     ]
     if beats:
-        day_upsert(conn.dialect.name, ("heartbeats",)).run_many(conn, beats)
+        upsert(conn, provider_days, _DAY, add=("heartbeats",)).run_many(conn, beats)
 
 
-@cache
-def day_upsert(engine_name: str, counters: tuple[str, ...]) -> Prepared:
-    """The statement that adds to ``counters`` of one provider and day."""
-    statement = sqlite.insert(provider_days) if engine_name == "sqlite" else postgresql.insert(provider_days)
-    values: dict[str, Any] = {name: bindparam(name) for name in ("provider_id", "day_ms", *counters)}
-    return Prepared(
-        statement.values(values).on_conflict_do_update(
-            index_elements=["provider_id", "day_ms"],
-            set_={name: provider_days.c[name] + statement.excluded[name] for name in counters},
-        )
-    )
+def count_settled(conn: Connection, provider_id: int, earned_halala: int, now_ms: int) -> None:
+    """Add a paid job to the provider's day."""
+    statement = upsert(conn, provider_days, _DAY, add=("settled_jobs", "earned_halala"))
+    values = {"provider_id": provider_id, "day_ms": day_start_ms(now_ms)}
+    statement.run(conn, values | {"settled_jobs": 1, "earned_halala": earned_halala})
 
 
 @dataclass(frozen=True, slots=True)

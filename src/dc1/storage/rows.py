@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, Connection, CursorResult, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Column, CursorResult, Table
 
 R = TypeVar("R")
 
@@ -44,11 +43,6 @@ class Page(Generic[R]):
 
     rows: list[R]
     total: int
-
-
-def insert_for(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that knows ON CONFLICT, in the dialect of ``conn``."""
-    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def changed(result: CursorResult[Any]) -> bool:

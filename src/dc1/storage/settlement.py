@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
-from dc1.domain.clock import day_start_ms, month_start_ms
+from dc1.domain.clock import month_start_ms
 from dc1.domain.jobs import ErrorCategory, JobEvent, JobStatus, Mover
 from dc1.domain.money import Settlement
 from dc1.storage import ledger, totals
@@ -14,7 +14,7 @@ from dc1.storage.job_rows import JobRow
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.moves import Moved, write
 from dc1.storage.prepared import Prepared
-from dc1.storage.providers import day_upsert
+from dc1.storage.providers import count_settled
 from dc1.storage.tables import job_attempts, providers, renters
 
 
@@ -157,6 +157,7 @@ def _close_renter(conn: Connection, job: JobRow, settlement: Settlement) -> None
 
 
 def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> None:
+    assert job.provider_id is not None
     _CLOSE_PROVIDER.run(
         conn,
         {
@@ -167,9 +168,7 @@ def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_m
         },
     )
     if settlement.actual > 0:
-        values = {"provider_id": job.provider_id, "day_ms": day_start_ms(now_ms)}
-        statement = day_upsert(conn.dialect.name, ("settled_jobs", "earned_halala"))
-        statement.run(conn, values | {"settled_jobs": 1, "earned_halala": settlement.provider})
+        count_settled(conn, job.provider_id, settlement.provider, now_ms)
 
 
 def _transfers(job: JobRow, settlement: Settlement) -> list[Transfer]:

@@ -130,6 +130,10 @@ class GroupCommitWriter:
                         _run_in_savepoint(connection, unit)
         except Exception as error:
             log.exception("a group of %d units could not be committed", len(group))
+            # A COMMIT that SQLite refuses leaves its transaction open, and the next BEGIN would fail on it.
+            driver = driver_of(connection)
+            if driver.in_transaction:
+                driver.rollback()
             for unit in group:
                 unit.error = unit.error or error
 

@@ -4,14 +4,12 @@ Each counter is split in shards; a reader sums them.
 """
 
 from dataclasses import dataclass, fields
-from functools import cache
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from dc1.domain.clock import day_start_ms
 from dc1.storage.ledger import SHARDS
-from dc1.storage.prepared import Prepared
+from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.tables import totals
 
 ALL_TIME = 0
@@ -82,16 +80,5 @@ def read_days(conn: Connection, since_ms: int) -> list[tuple[int, Totals]]:
 def add(conn: Connection, key: int, now_ms: int | None = None, /, **deltas: int) -> None:
     """Change counters of all time or, with ``now_ms``, of that UTC day; ``key`` picks the shard."""
     day = ALL_TIME if now_ms is None else day_start_ms(now_ms)
-    statement = _upsert(conn.dialect.name, tuple(deltas))
+    statement = upsert(conn, totals, ("shard", "day_ms"), add=tuple(deltas))
     statement.run(conn, {"shard": key % SHARDS, "day_ms": day, **deltas})
-
-
-@cache
-def _upsert(engine_name: str, names: tuple[str, ...]) -> Prepared:
-    statement = sqlite.insert(totals) if engine_name == "sqlite" else postgresql.insert(totals)
-    return Prepared(
-        statement.values({name: bindparam(name) for name in ("shard", "day_ms", *names)}).on_conflict_do_update(
-            index_elements=["shard", "day_ms"],
-            set_={name: totals.c[name] + statement.excluded[name] for name in names},
-        )
-    )

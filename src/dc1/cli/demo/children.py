@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dc1.cli.errors import CommandError
+from dc1.edge import leash
 
 T = TypeVar("T")
 
@@ -35,7 +36,11 @@ class Child:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DC1_")}
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dc1.cli", *arguments],
+                # Should the demo be killed, the kernel asks the child to end.
+                [
+                    *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
+                    *(sys.executable, "-m", "dc1.cli", *arguments),
+                ],
                 env={**inherited, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -66,7 +71,8 @@ class Child:
             raise CommandError(f"`{self.name}` ended with exit code {code}.\n{self._tail()}")
 
     def stop(self) -> None:
-        """Ask the process to end and wait for it; kill what does not."""
+        """Ask the process to end and wait for it; kill what does not. A second Ctrl-C no longer interrupts."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
