@@ -73,21 +73,24 @@ class Runs:
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt:
             return StopReason.WITHDRAWN
-        return lease if lease.running else await self._start(lease)
+        return lease if lease.running else await self._start(lease, may_run=True)
 
-    async def _start(self, lease: Lease) -> Lease | StopReason:
+    async def _start(self, lease: Lease, *, may_run: bool = False) -> Lease | StopReason:
+        """Start the run of an offered job; with `may_run` it may have been started already, through another replica."""
         provider = self._fleet.known(lease.provider_id)
         now_ms = self._clock.now_ms()
-        job = await self._db.write(
-            lambda conn: lifecycle.start(
-                conn, lease.row_id, lease.provider_id, lease.attempt - 1, provider.slots, now_ms
-            )
-        )
+
+        def work(conn: Connection) -> JobRow | None:
+            started = lifecycle.start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, provider.slots, now_ms)
+            return started or (_running_as(conn, lease) if may_run else None)
+
+        job = await self._db.write(work)
         if not self._leases.is_current(lease):
             return StopReason.SUPERSEDED
         if job is None:
             self._dispatcher.end_lease(lease.row_id)
             return StopReason.WITHDRAWN
+        self._dispatcher.learn(job)
         lease.handout = Handout(job, lease.handout.spec, job.attempt_number)
         lease.running = True
         lease.answer_by_ms = None
@@ -129,7 +132,7 @@ class Runs:
         job = await self._db.write(
             lambda conn: lifecycle.unclaim(conn, lease.row_id, lease.provider_id, now_ms, reason=reason)
         )
-        if job is not None:
+        if job is not None and self._dispatcher.learn(job):
             self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
             self._dispatcher.requeued(job, avoid=(lease.provider_id,))
 
@@ -279,6 +282,8 @@ class Runs:
 
     def left(self, job: JobRow, provider_id: int | None, stop: StopReason | None = None) -> None:
         """Follow in memory a job that ended, or went back to the queue, after it was with `provider_id`."""
+        if not self._dispatcher.learn(job):
+            return
         lease = self._dispatcher.end_lease(job.id, stop)
         if job.status == JobStatus.QUEUED:
             self._dispatcher.requeued(job, avoid=() if provider_id is None else (provider_id,))
@@ -287,6 +292,14 @@ class Runs:
         if lease is not None and lease.running and job.status != JobStatus.CANCELLED:
             self._fleet.count_ended(lease.provider_id, completed=job.status == JobStatus.COMPLETED)
         self._hub.publish(job.id, Moved())
+
+
+def _running_as(conn: Connection, lease: Lease) -> JobRow | None:
+    """Return the job if it runs in just this lease."""
+    job = jobs.get(conn, lease.row_id)
+    if job is None or job.status != JobStatus.RUNNING:
+        return None
+    return job if (job.provider_id, job.attempt_number) == (lease.provider_id, lease.attempt) else None
 
 
 def fenced(
