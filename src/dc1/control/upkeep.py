@@ -58,9 +58,14 @@ class Upkeep:
 
     async def presence(self) -> None:
         """Take the jobs of providers that are lost, and the offers that were not answered."""
-        for provider in self._fleet.take_lost():
-            log.info("provider_lost", provider_id=provider.id)
-            await self._runs.provider_lost(provider)
+        lost = self._fleet.take_lost()
+        try:
+            while lost:
+                log.info("provider_lost", provider_id=lost[-1].id)
+                await self._runs.provider_lost(lost[-1])
+                lost.pop()
+        finally:
+            self._fleet.keep_lost(lost)
         for lease in self._leases.unanswered(self._clock.now_ms()):
             await self._runs.withdraw(lease, "The daemon did not answer the offer")
 
