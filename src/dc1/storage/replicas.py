@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, cast, delete, func, select, update
 
-from dc1.storage.rows import insert_for
+from dc1.storage.prepared import upsert
 from dc1.storage.tables import providers, replicas
 
 _FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
@@ -28,12 +28,8 @@ class Replicas:
 def renew(conn: Connection, replica_id: str, ttl_ms: int) -> Replicas:
     """Say that a replica lives for another ``ttl_ms``, and return them all."""
     expiry = conn.scalar(select(_NOW_MS + ttl_ms))
-    statement = insert_for(conn, replicas).values(replica_id=replica_id, expires_at_ms=expiry)
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=["replica_id"], set_={"expires_at_ms": statement.excluded.expires_at_ms}
-        )
-    )
+    statement = upsert(conn, replicas, ("replica_id",), replace=("expires_at_ms",))
+    statement.run(conn, {"replica_id": replica_id, "expires_at_ms": expiry})
     return read(conn)
 
 
