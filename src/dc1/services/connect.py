@@ -69,6 +69,8 @@ async def connect(
     not a Hello.
     """
     if provider.approval is not Approval.APPROVED:
+        await market.catch_up()
+    if provider.approval is not Approval.APPROVED:
         raise errors.provider_not_approved()
     if market.sessions.draining:
         raise errors.service_unavailable()
@@ -76,8 +78,7 @@ async def connect(
     hello = await _first(requests, patience)
     stream = DaemonStream(provider.id)
     inbox = Inbox(market, provider, stream.send)
-    market.sessions.open(stream)
-    market.fleet.stream_opened(provider)
+    market.open_stream(stream, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
     work = Uninterrupted()
     silent_seconds = 0.0
@@ -106,8 +107,7 @@ async def connect(
         (failure,) = await asyncio.gather(reader, return_exceptions=True)
         if isinstance(failure, Exception):
             log.error("stream_failed", provider_id=provider.id, exc_info=failure)
-        if market.sessions.close(stream):
-            market.fleet.stream_closed(provider, silent_seconds=silent_seconds)
+        market.close_stream(stream, provider, silent_seconds)
         log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
 
 

@@ -33,6 +33,8 @@ class Database:
 
     def __init__(self, url: URL, backend: _Backend) -> None:
         self.url = url
+        self.on_commit: Callable[[], None] = lambda: None
+        """Called after each write that other replicas may have to follow."""
         self._backend = backend
 
     @classmethod
@@ -51,6 +53,11 @@ class Database:
             raise UnusableDatabaseError(f"{parsed.render_as_string(hide_password=True)}: {reason.rstrip('.')}") from error
 
     @property
+    def is_shared(self) -> bool:
+        """Whether several servers may work on it at once."""
+        return self.engine_name != "sqlite"
+
+    @property
     def engine_name(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self.url.get_backend_name()
@@ -62,7 +69,9 @@ class Database:
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
         after the unit started does not stop it.
         """
-        return await self._backend.write(work)
+        result = await self._backend.write(work)
+        self.on_commit()
+        return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on one consistent read-only snapshot."""

@@ -1,6 +1,6 @@
 """What jobs print, numbered from 1 within the job across all attempts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
@@ -75,3 +75,9 @@ def page(
     rows = _shape.all(conn.execute(query.order_by(job_logs.c.line_no).limit(limit)))
     total = conn.scalar(select(job_log_heads.c.total_lines).where(job_log_heads.c.job_id == job_id))
     return Page(rows, total or 0)
+
+
+def totals_of(conn: Connection, job_ids: Collection[int]) -> dict[int, int]:
+    """How many lines each of the jobs has; jobs without any are left out."""
+    query = select(job_log_heads.c.job_id, job_log_heads.c.total_lines).where(job_log_heads.c.job_id.in_(job_ids))
+    return {row.job_id: row.total_lines for row in conn.execute(query)}

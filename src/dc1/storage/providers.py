@@ -109,14 +109,16 @@ class ProviderRow:
     channel: str
     last_heartbeat_ms: int | None
     stream_lost_ms: int | None
+    stream_replica: str | None
+    stream_opened_ms: int | None
     heartbeats_received: int
     completed_jobs: int
     failed_jobs: int
     total_earned_halala: int
 
 
-_shape = Shape(ProviderRow, providers)
-_SELECT = select(*_shape.columns)
+provider_shape = Shape(ProviderRow, providers)
+_SELECT = select(*provider_shape.columns)
 
 
 def register(conn: Connection, new: NewProvider, now_ms: int) -> int:
@@ -137,12 +139,12 @@ def register(conn: Connection, new: NewProvider, now_ms: int) -> int:
 
 def get(conn: Connection, provider_id: int) -> ProviderRow | None:
     """One provider, deleted or not, or None."""
-    return _shape.first(conn.execute(_SELECT.where(providers.c.id == provider_id)))
+    return provider_shape.first(conn.execute(_SELECT.where(providers.c.id == provider_id)))
 
 
 def load_fleet(conn: Connection) -> list[ProviderRow]:
     """Every provider account, by id."""
-    return _shape.all(conn.execute(_SELECT.order_by(providers.c.id)))
+    return provider_shape.all(conn.execute(_SELECT.order_by(providers.c.id)))
 
 
 def load_recent_heartbeats(conn: Connection, now_ms: int) -> dict[int, int]:
@@ -179,7 +181,9 @@ def page(
         matches.append(providers.c.approval_status == approval_status)
     if gpu_model is not None:
         matches.append(func.coalesce(providers.c.gpu_name, providers.c.gpu_model) == gpu_model)
-    rows = _shape.all(conn.execute(_SELECT.where(*matches).order_by(providers.c.id.desc()).limit(limit).offset(offset)))
+    rows = provider_shape.all(
+        conn.execute(_SELECT.where(*matches).order_by(providers.c.id.desc()).limit(limit).offset(offset))
+    )
     total = conn.execute(select(func.count()).select_from(providers).where(*matches)).scalar_one()
     return Page(rows, total)
 
