@@ -1,4 +1,4 @@
-"""Vectors 32 to 39: accepted submissions, the wallet that pays for them, and its limits."""
+"""Vectors 30 to 39: accepted submissions, the wallet that pays for them, and its limits."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +19,32 @@ EXAMPLE: Json = {
     "container_spec": {"image_type": "vllm-serve"},
     "params": {"model": MODEL, "prompt": "اكتب بيتين عن البحر"},
 }
+
+
+@pytest.mark.usefixtures("provider")
+def test_30_vram_is_compared_in_whole_gigabytes(renter: Renter) -> None:
+    text = "Provider does not meet GPU requirements"
+    too_small: Json = {"required_vram_gb": 80, "provider_vram_gb": 24}
+    refused(renter.try_submit(provider_id=1, min_vram_gb=80), 400, text, **too_small)
+    refused(renter.try_submit(provider_id=1, gpu_requirements={"min_vram_gb": 80}), 400, text, **too_small)
+    refused(
+        renter.try_submit(provider_id=1, min_vram_gb=80, gpu_requirements={"min_vram_gb": 8}), 400, text, **too_small
+    )
+    job = renter.submit(provider_id=1, min_vram_gb=24)
+    assert job["status"] == "pending"
+    assert job["gpu_requirements"] == {"min_vram_gb": 24}
+
+
+@pytest.mark.usefixtures("provider")
+def test_31_a_model_nobody_serves(renter: Renter) -> None:
+    response = renter.try_submit(model="other/Model-7B", provider_id=1)
+    refused(response, 400, "Provider does not serve model 'other/Model-7B'", code="MODEL_NOT_SERVED")
+    answer = renter.try_submit(model="other/Model-7B")
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body["queued"] is True
+    assert body["job"]["provider_id"] is None
+    assert body["job"]["queue_position"] == 1
 
 
 @pytest.mark.usefixtures("provider")
