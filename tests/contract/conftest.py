@@ -10,7 +10,7 @@ from tests.stack.stack import Edge, Stack
 
 @pytest.fixture(scope="module")
 def quiet_stack(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One stack for all tests of a module, whose calls change nothing. No test of it may ask for `stack` as well."""
+    """One stack for all tests of a module that do not mind each other. None of it may start another one."""
     stack = Stack(edge, tmp_path_factory.mktemp("quiet"))
     yield stack
     stack.close()
