@@ -16,7 +16,8 @@ local QUERY_KEYS = { key = "x-query-key", renter_key = "x-query-renter-key", pro
 
 -- Left over from the gRPC answer that a REST answer was made of.
 local GRPC_HEADERS = {
-  "x-http-status", "x-error-body", "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-encoding", "grpc-accept-encoding",
+  "x-http-status", "x-error-body", "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-encoding",
+  "grpc-accept-encoding",
 }
 
 -- Answers to requests that carried a key in the query.
@@ -103,7 +104,7 @@ local function take_query_keys(query, headers)
     else
       found = true
       -- No key has other characters, and a line break must not become a header of its own.
-      value = percent_decode(value:gsub("+", " ")):gsub("[^\32-\126]", "?")
+      value = percent_decode((value:gsub("%+", " "))):gsub("[^\32-\126]", "?")
       if not headers:get(header) and value:find("%S") then headers:add(header, value) end
     end
   end
@@ -156,7 +157,7 @@ function envoy_on_request(handle)
   metadata:set("dc1", "request", request)
   if request.native then return end
 
-  path = without_base_path(path:gsub("^//+", "/"))
+  path = without_base_path((path:gsub("^//+", "/")))
   -- A key inside the path (GET /providers/{api_key}/jobs) is moved into x-query-provider-key here.
   query, request.deprecated = take_query_keys(query, headers)
   request.path, request.v1 = loggable(path), path:find("^/v1/") ~= nil
@@ -178,7 +179,8 @@ local function unreadable(request, reply)
   if not reply:find("json_transcode_failure", 1, true) then return error_body(400, request) end
   local field = reply:match('"error":"([%w_.]+): invalid value')
   if not field or request.v1 then return error_body(400, request, "Malformed JSON body", "MALFORMED_JSON") end
-  return string.format('{"error":"Validation failed","code":"VALIDATION_FAILED","fields":[{"field":"%s","message":"invalid value"}]}', field)
+  local fault = string.format('{"field":"%s","message":"invalid value"}', field)
+  return '{"error":"Validation failed","code":"VALIDATION_FAILED","fields":[' .. fault .. "]}"
 end
 
 function envoy_on_response(handle)
@@ -194,12 +196,12 @@ function envoy_on_response(handle)
   if request.deprecated then
     for name, value in pairs(DEPRECATION) do headers:replace(name, value) end
   end
-
   if request.origin then
     headers:replace("access-control-allow-origin", request.origin)
     headers:replace("access-control-expose-headers", EXPOSED)
     headers:add("vary", "origin")
   end
+
   if status >= 400 and (answer or not chosen) then
     local body = handle:body(true)
     if status == 400 then answer = answer or unreadable(request, body:getBytes(0, body:length())) end

@@ -10,7 +10,6 @@ from tests.stack.stack import Edge, Stack  # noqa: E402 - after what makes its a
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(**changes): starts the stack of this test with these settings")
-    config.addinivalue_line("markers", "accepts: this test accepts a job by design")
 
 
 @pytest.fixture(scope="session")

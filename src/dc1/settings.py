@@ -51,6 +51,10 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="Address of the public listener; `0.0.0.0` opens it to the network."
     )
     http_port: Port = Field(default=8083, description="Port of the public listener: REST and gRPC.")
+    tls_certificate: Path | None = Field(
+        default=None, description="Certificate chain of the public listener, PEM; it then speaks TLS only."
+    )
+    tls_key: Path | None = Field(default=None, description="Private key of that certificate, PEM.")
     grpc_host: str = Field(default="127.0.0.1", description="Address of the server behind Envoy.")
     grpc_port: Port = Field(default=50051, description="Port of the server behind Envoy; 0 takes a free one.")
     envoy_admin_port: Port = Field(
@@ -148,8 +152,10 @@ class Settings(BaseSettings):
         """Refuse settings with which a server must not start.
 
         Raises:
-            SettingsError: there is no admin token in production.
+            SettingsError: there is no admin token in production, or half of what TLS needs.
         """
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise SettingsError("DC1_TLS_CERTIFICATE and DC1_TLS_KEY belong together; only one of them is set.")
         if self.environment == "production" and self.admin_token is None:
             raise SettingsError("DC1_ADMIN_TOKEN is not set, and a production server does not start without it.")
 

@@ -1,9 +1,12 @@
 import json
+import signal
+import socket
 
 import pytest
 
 from dc1.cli import streaming
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, Start
+from tests.cli.processes import START_SECONDS
 from tests.cli.scripted_server import Reply, ScriptedServer
 
 PATH = "GET /jobs/1/logs/stream"
@@ -48,13 +51,19 @@ def test_a_broken_stream_goes_on_behind_the_last_line(server: ScriptedServer, ru
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "1"]
 
 
+def test_a_restart_of_the_service_is_waited_for(server: ScriptedServer, run: Run) -> None:
+    server.on(PATH, sse(FIRST), Reply({"error": "Service unavailable"}, 503), sse(SECOND, END))
+
+    assert run("renter", "logs", "1").stdout == "[info] one\n[info] two\n"
+
+
 def test_a_stream_that_never_ends_the_job_is_given_up(server: ScriptedServer, run: Run) -> None:
-    server.on(PATH, sse(FIRST))
+    server.on(PATH, sse(FIRST), sse())
 
     result = run("renter", "logs", "1")
 
     assert result.exit_code == 1
-    assert "keeps ending" in result.stderr
+    assert "broke 10 times in a row" in result.stderr
 
 
 def test_a_refused_stream_is_one_sentence(server: ScriptedServer, run: Run) -> None:
@@ -69,3 +78,14 @@ def test_text_and_lines_do_not_share_a_line(server: ScriptedServer, run: Run) ->
     server.on(PATH, sse('event: token\ndata: {"text":"half"}\n\n', FIRST, END))
 
     assert run("renter", "logs", "1").stdout == "half\n[info] one\n"
+
+
+def test_ctrl_c_ends_quietly(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = start("renter", "logs", "1", DC1_URL=url, DC1_RENTER_KEY="dc1-renter-x")
+        silent.settimeout(START_SECONDS)
+        with silent.accept()[0]:
+            assert command.end(signal.SIGINT) == 130
+
+    assert (command.stdout, command.stderr) == ("", "")

@@ -1,8 +1,11 @@
 """`dc1 up`, `serve` and `daemon` as a person runs them: real processes, real Envoy, real signals."""
 
+import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -43,6 +46,47 @@ def test_up_serves_until_ctrl_c_and_leaves_nothing_behind(start: Start, ports: d
         httpx.get(f"{url}/health")
 
 
+@pytest.fixture
+def certificate(tmp_path: Path) -> dict[str, str]:
+    """The settings of a certificate for this machine's loopback."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl on this machine to make a certificate with")
+    files = {"DC1_TLS_CERTIFICATE": str(tmp_path / "tls.crt"), "DC1_TLS_KEY": str(tmp_path / "tls.key")}
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    out = ["-out", files["DC1_TLS_CERTIFICATE"], "-keyout", files["DC1_TLS_KEY"]]
+    subprocess.run([*command.split(), *names, *out], check=True, capture_output=True)
+    return files
+
+
+def test_rest_and_the_stream_over_tls(
+    start: Start, ports: dict[str, str], run: Run, certificate: dict[str, str]
+) -> None:
+    up = start("up", **ports, **certificate, DC1_ADMIN_TOKEN="secret")
+    up.says("REST and gRPC           https://")
+    address = f"localhost:{ports['DC1_HTTP_PORT']}"
+    trusting = {"DC1_URL": f"https://{address}", "SSL_CERT_FILE": certificate["DC1_TLS_CERTIFICATE"]}
+
+    untrusting = run("renter", "providers", DC1_URL=f"https://{address}")
+    assert (untrusting.exit_code, untrusting.stdout) == (1, "")
+    assert "is not trusted" in untrusting.stderr
+
+    account = ["--name", "GPU", "--email", "gpu@example.sa", "--gpu-model", "CPU"]
+    key = json.loads(run("provider", "register", *account, "--json", **trusting).stdout)["api_key"]
+    assert run("admin", "approve", "1", **trusting).exit_code == 0
+    daemon = start(
+        *("daemon", "--server", address, "--tls", "--ca-file", certificate["DC1_TLS_CERTIFICATE"], "--no-containers"),
+        DC1_PROVIDER_KEY=key,
+    )
+    eventually(
+        lambda: "online" in run("provider", "me", "--key", key, **trusting).stdout,
+        "the daemon connecting",
+        START_SECONDS,
+    )
+    assert daemon.end(signal.SIGTERM) == 0
+    assert up.end(signal.SIGTERM) == 0
+
+
 def test_up_says_when_envoy_dies(start: Start, ports: dict[str, str]) -> None:
     up = start("up", **ports)
     up.says("serves until Ctrl-C")
@@ -71,6 +115,7 @@ def test_an_admin_token_file_is_made_once_and_kept(start: Start, tmp_path: Path)
     ("settings", "sentence"),
     [
         ({"DC1_ENVIRONMENT": "production"}, "DC1_ADMIN_TOKEN is not set"),
+        ({"DC1_TLS_KEY": "/etc/dc1/tls.key"}, "DC1_TLS_CERTIFICATE and DC1_TLS_KEY belong together"),
         ({"DC1_DATA_DIR": "/proc/nowhere"}, "DC1_DATA_DIR"),
         ({"DC1_DATABASE_URL": "postgresql://u:secret@127.0.0.1:1/x"}, "u:***@127.0.0.1:1"),
     ],

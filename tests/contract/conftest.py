@@ -1,11 +1,19 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Rest
-from tests.stack.stack import Stack
+from tests.stack.stack import Edge, Stack
+
+
+@pytest.fixture(scope="module")
+def quiet_stack(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all tests of a module that do not mind each other. None of it may start another one."""
+    stack = Stack(edge, tmp_path_factory.mktemp("quiet"))
+    yield stack
+    stack.close()
 
 
 @pytest.fixture

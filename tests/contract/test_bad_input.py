@@ -42,8 +42,8 @@ NASTY: list[Any] = [
 ]
 
 
-def _bodies() -> Iterator[tuple[str, str, str]]:
-    """(verb, path, name of a field) of everything that a documented body may carry."""
+def _routes() -> Iterator[tuple[str, str, list[str]]]:
+    """(verb, path, names of the body's fields) of every documented route that takes a body."""
     document = yaml.safe_load(asset("gen/openapi.yaml").read_text(encoding="utf-8"))
     schemas = document["components"]["schemas"]
     for path, item in document["paths"].items():
@@ -53,11 +53,10 @@ def _bodies() -> Iterator[tuple[str, str, str]]:
             schema = operation["requestBody"]["content"]["application/json"]["schema"]
             if "$ref" in schema:
                 schema = schemas[schema["$ref"].rpartition("/")[2]]
-            for name in schema.get("properties", {}):
-                yield verb.upper(), path, name
+            yield verb.upper(), path, list(schema.get("properties", {}))
 
 
-BODIES = list(_bodies())
+ROUTES = list(_routes())
 
 GOOD: dict[str, Json] = {
     "/renters/register": {"name": "Noura", "email": "noura@example.sa"},
@@ -84,18 +83,18 @@ def _key(path: str, renter: Renter, provider: PollDaemon) -> str | None:
     return renter.key
 
 
-@pytest.mark.parametrize(("verb", "path", "name"), BODIES, ids=[" ".join(parts) for parts in BODIES])
+@pytest.mark.parametrize(("verb", "path", "names"), ROUTES, ids=[f"{verb} {path}" for verb, path, _ in ROUTES])
 def test_no_value_of_any_field_breaks_the_server(
-    stack: Stack, renter: Renter, provider: PollDaemon, verb: str, path: str, name: str
+    stack: Stack, renter: Renter, provider: PollDaemon, verb: str, path: str, names: list[str]
 ) -> None:
     renter.submit()
     provider.next()
     target = path.format(job_id=1, renter_id=1, provider_id=stack.register_provider().id)
-    for value in NASTY:
-        body = {**GOOD.get(path, {}), name: value}
-        response = stack.rest.rest(verb, target, json=body, key=_key(path, renter, provider))
-        assert response.status_code < 500, (value, response.text)
-    assert renter.wallet()["held_halala"] >= 0
+    key = _key(path, renter, provider)
+    for name in names:
+        for value in NASTY:
+            response = stack.rest.rest(verb, target, json={**GOOD.get(path, {}), name: value}, key=key)
+            assert response.status_code < 500, (name, value, response.text)
 
 
 @pytest.mark.parametrize("value", [10**400, "1e400", "9" * 400])

@@ -21,8 +21,8 @@ from dcp.v1 import (
     system_service_pb2,
 )
 from tests.contract.expect import refused
-from tests.stack.rest import check_refusal
-from tests.stack.stack import ADMIN_TOKEN, Edge, Stack
+from tests.stack.rest import Json, check_refusal
+from tests.stack.stack import ADMIN_TOKEN, Stack
 
 FILES = (admin_service_pb2, job_service_pb2, provider_service_pb2, renter_service_pb2, system_service_pb2)
 VERBS = ("get", "post", "put", "patch", "delete")
@@ -47,19 +47,11 @@ def methods() -> list[MethodDescriptor]:
     ]
 
 
-@pytest.fixture(scope="module")
-def served(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One stack for all routes; nothing here changes anything."""
-    stack = Stack(edge, tmp_path_factory.mktemp("routes"))
-    yield stack
-    stack.close()
-
-
 @pytest.mark.parametrize(("verb", "path", "operation"), ROUTES, ids=ROUTE_NAMES)
-def test_a_documented_route_is_served(served: Stack, verb: str, path: str, operation: dict[str, Any]) -> None:
-    body = {"json": {}} if verb in ("POST", "PUT", "PATCH") else {}
+def test_a_documented_route_is_served(quiet_stack: Stack, verb: str, path: str, operation: dict[str, Any]) -> None:
+    body: Json = {"json": {}} if verb in ("POST", "PUT", "PATCH") else {}
     for prefix in ("",) if path in ("/", "/docs/openapi.yaml") else ("", "/api", "/api/dc1"):
-        response = served.rest.rest(verb, prefix + path, **body)
+        response = quiet_stack.rest.rest(verb, prefix + path, **body)
         if response.status_code == 404:
             assert response.json()["error"] != "Not found", "no such route"
         if operation.get("security"):
@@ -69,8 +61,8 @@ def test_a_documented_route_is_served(served: Stack, verb: str, path: str, opera
 
 @pytest.mark.parametrize("path", ["/", "/docs/openapi.yaml"])
 @pytest.mark.parametrize("prefix", ["/api", "/api/dc1"])
-def test_some_paths_exist_at_the_root_only(served: Stack, prefix: str, path: str) -> None:
-    refused(served.rest.get(prefix + path), 404, "Not found")
+def test_some_paths_exist_at_the_root_only(quiet_stack: Stack, prefix: str, path: str) -> None:
+    refused(quiet_stack.rest.get(prefix + path), 404, "Not found")
 
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
@@ -83,7 +75,7 @@ def test_every_method_declares_who_may_call_it(method: MethodDescriptor) -> None
 
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
-def test_a_native_stranger_is_refused(served: Stack, method: MethodDescriptor) -> None:
+def test_a_native_stranger_is_refused(quiet_stack: Stack, method: MethodDescriptor) -> None:
     access = method.GetOptions().Extensions[options_pb2.access]
     if options_pb2.ROLE_PUBLIC in access.roles:
         return
@@ -92,7 +84,7 @@ def test_a_native_stranger_is_refused(served: Stack, method: MethodDescriptor) -
         if access.credential_errors == options_pb2.CREDENTIAL_ERRORS_HEARTBEAT
         else grpc.StatusCode.UNAUTHENTICATED
     )
-    with grpc.insecure_channel(served.edge.target) as channel:
+    with grpc.insecure_channel(quiet_stack.edge.target) as channel:
         call = channel.stream_stream(
             f"/{method.containing_service.full_name}/{method.name}",
             request_serializer=empty_pb2.Empty.SerializeToString,
@@ -103,22 +95,22 @@ def test_a_native_stranger_is_refused(served: Stack, method: MethodDescriptor) -
     assert refusal.value.code() is expected
 
 
-def test_a_method_nobody_declared_is_refused(served: Stack) -> None:
-    with grpc.insecure_channel(served.edge.target) as channel:
-        call = channel.unary_unary("/dcp.v1.AdminService/DropEverything")
+def test_a_method_nobody_declared_is_refused(quiet_stack: Stack) -> None:
+    with grpc.insecure_channel(quiet_stack.edge.target) as channel:
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/dcp.v1.AdminService/DropEverything")
         with pytest.raises(grpc.RpcError) as refusal:
             call(b"", timeout=10, metadata=(("x-admin-token", ADMIN_TOKEN),))
     assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_native_and_rest_callers_share_port_text_and_answer(served: Stack) -> None:
-    with grpc.insecure_channel(served.edge.target) as channel:
+def test_native_and_rest_callers_share_port_text_and_answer(quiet_stack: Stack) -> None:
+    with grpc.insecure_channel(quiet_stack.edge.target) as channel:
         stub = admin_service_pb2_grpc.AdminServiceStub(channel)
         request = admin_service_pb2.GetDashboardRequest()
         answer = stub.GetDashboard(request, timeout=10, metadata=(("x-admin-token", ADMIN_TOKEN),))
         with pytest.raises(grpc.RpcError) as refusal:
             stub.GetDashboard(request, timeout=10)
-    assert answer.stats.timestamp == served.admin.stats()["timestamp"]
+    assert answer.stats.timestamp == quiet_stack.admin.stats()["timestamp"]
     assert (refusal.value.code(), refusal.value.details()) == (
         grpc.StatusCode.UNAUTHENTICATED,
         "Admin access denied",
@@ -137,7 +129,7 @@ def test_native_and_rest_callers_share_port_text_and_answer(served: Stack) -> No
         ("TRACE", "/health"),
     ],
 )
-def test_a_wrong_verb_is_an_ordinary_refusal(served: Stack, verb: str, path: str) -> None:
-    response = served.rest.rest(verb, path)
+def test_a_wrong_verb_is_an_ordinary_refusal(quiet_stack: Stack, verb: str, path: str) -> None:
+    response = quiet_stack.rest.rest(verb, path)
     expected = {404: "Not found", 405: "Method not allowed"}
     assert response.json()["error"] == expected[response.status_code]

@@ -53,6 +53,8 @@ class RestClient:
             base_url=parsed,
             headers={"accept": "application/json", **(credential or {})},
             timeout=timeout_seconds,
+            # Reading the trusted certificates takes longer than a call; http has no use for them.
+            verify=httpx.create_ssl_context() if parsed.scheme == "https" else False,
             # A proxy of the environment cannot reach this machine's loopback.
             trust_env=parsed.host not in _LOOPBACK,
         )
@@ -122,7 +124,11 @@ class RestClient:
     def _said_plainly(self) -> Iterator[None]:
         try:
             yield
-        except httpx.ConnectError:
+        except httpx.ConnectError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise CommandError(
+                    f"The certificate of {self._url} is not trusted; SSL_CERT_FILE can name one that is."
+                ) from None
             raise CommandError(
                 f"Nothing answers at {self._url}: start a marketplace with `dc1 up`, or name another one with --url or DC1_URL."
             ) from None

@@ -91,10 +91,11 @@ def _require_public_port(settings: Settings) -> None:
 
 
 def _show(settings: Settings, edge: Envoy, grpc_port: int) -> None:
+    url = f"{'https' if settings.tls_certificate else 'http'}://{settings.http_host}:{edge.http_port}"
     facts(
         {
-            "REST and gRPC": f"http://{settings.http_host}:{edge.http_port}",
-            "API description": f"http://{settings.http_host}:{edge.http_port}/docs/openapi.yaml",
+            "REST and gRPC": url,
+            "API description": f"{url}/docs/openapi.yaml",
             "server": f"{settings.grpc_host}:{grpc_port}, behind Envoy",
             "Envoy's administration": edge.admin_url,
             **_data(settings),

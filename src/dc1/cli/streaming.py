@@ -9,8 +9,10 @@ from typing import Any
 from httpx_sse import EventSource, ServerSentEvent
 
 from dc1.cli.client import ConnectionBrokenError, RestClient, path
+from dc1.cli.errors import RefusedError
 
-_RECONNECTS = 10
+_FAILURES = 10
+_UNAVAILABLE = 503
 _PAUSE_SECONDS = 1.0
 
 
@@ -36,7 +38,7 @@ def follow(client: RestClient, job_id: str, *, since: int = 0, tokens: bool = Fa
     """Yield what the job says until its end.
 
     A broken connection is opened anew behind the last line seen, so that no line is missed or repeated; generated text that
-    passed in between is not repeated by the server.
+    passed in between is not repeated by the server. Raises ConnectionBrokenError after ten breaks in a row.
 
     Args:
         client: a client that may read the job.
@@ -46,7 +48,9 @@ def follow(client: RestClient, job_id: str, *, since: int = 0, tokens: bool = Fa
     """
     query: dict[str, str | int] = {"since": since, **({"tokens": "true"} if tokens else {})}
     last_id: str | None = None
-    for attempt in range(_RECONNECTS + 1):
+    failures = 0
+    while failures < _FAILURES:
+        failures += 1
         try:
             with client.stream(path("jobs", job_id, "logs", "stream"), query=query, last_event_id=last_id) as response:
                 for frame in EventSource(response).iter_sse():
@@ -54,14 +58,17 @@ def follow(client: RestClient, job_id: str, *, since: int = 0, tokens: bool = Fa
                     event = _decode(frame)
                     if event is None:
                         continue
+                    failures = 0
                     yield event
                     if event.kind == "end":
                         return
         except ConnectionBrokenError:
-            if attempt == _RECONNECTS:
+            pass
+        except RefusedError as refusal:
+            if refusal.status != _UNAVAILABLE:
                 raise
         time.sleep(_PAUSE_SECONDS)
-    raise ConnectionBrokenError(f"The log stream of {job_id} keeps ending before the job does.")
+    raise ConnectionBrokenError(f"The log stream of {job_id} broke {_FAILURES} times in a row before the job ended.")
 
 
 def _decode(frame: ServerSentEvent) -> JobEvent | None:

@@ -20,6 +20,8 @@ class EdgeConfig:
         directory: where Envoy's files are written; made when missing.
         http_host: address of the public listener.
         http_port: port of the public listener, REST and gRPC; 0 takes a free one.
+        tls_certificate: certificate chain of the public listener, PEM; None for no TLS.
+        tls_key: private key of that certificate, PEM.
         grpc_host: address of the control plane.
         grpc_port: port of the control plane.
         admin_port: port of the administration interface on loopback; 0 takes a free one.
@@ -32,6 +34,8 @@ class EdgeConfig:
     directory: Path
     http_host: str = "127.0.0.1"
     http_port: int = 8083
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 50051
     admin_port: int = 9901
@@ -47,6 +51,8 @@ class EdgeConfig:
             directory=settings.data_dir / "envoy",
             http_host=settings.http_host,
             http_port=settings.http_port,
+            tls_certificate=settings.tls_certificate,
+            tls_key=settings.tls_key,
             grpc_host=settings.grpc_host,
             grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
             admin_port=settings.envoy_admin_port,
@@ -65,6 +71,8 @@ def render(config: EdgeConfig) -> Path:
     resources = bootstrap["static_resources"]
     listener = resources["listeners"][0]
     _set_address(listener, config.http_host, config.http_port)
+    if config.tls_certificate and config.tls_key:
+        listener["filter_chains"][0]["transport_socket"] = _tls(config.tls_certificate, config.tls_key)
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     manager["access_log"][0]["typed_config"]["path"] = str(config.access_log or directory / "access.log")
     filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
@@ -82,6 +90,25 @@ def render(config: EdgeConfig) -> Path:
     path = directory / "envoy.yaml"
     path.write_text(yaml.safe_dump(bootstrap, sort_keys=False), encoding="utf-8")
     return path
+
+
+def _tls(certificate: Path, key: Path) -> dict[str, Any]:
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_certificates": [
+                    {
+                        "certificate_chain": {"filename": str(certificate.resolve())},
+                        "private_key": {"filename": str(key.resolve())},
+                    }
+                ],
+            },
+        },
+    }
 
 
 def _set_address(holder: dict[str, Any], host: str, port: int) -> None:

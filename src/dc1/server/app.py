@@ -77,6 +77,7 @@ class Application:
         self._assembly.drain()
         if not await self._pipeline.drain(grace):
             _log.warning("calls were cut off")
+            self._pipeline.cut_off()
         await self._server.stop(_LAST_WORDS_SECONDS)
         await self._cleanup.aclose()
         _log.info("stopped")

@@ -8,7 +8,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
@@ -27,6 +27,7 @@ from dc1.server.policy import Policy, policy_of
 from dc1.server.refusals import fitted, status_code, trailers
 from dc1.server.rules import FieldRules
 from dc1.services.call import ANYBODY, Call, Hooks, enter
+from dc1.services.uninterrupted import Uninterrupted
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -56,6 +57,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._trusted_edges = trusted_edges
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
+        self._work = Uninterrupted()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -68,6 +70,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), grace_seconds)
         return not self._in_flight
+
+    def cut_off(self) -> None:
+        """Cancel the calls that are still in flight."""
+        self._work.cut_off()
 
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
@@ -98,11 +104,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
             return grpc.stream_unary_rpc_method_handler(self._answered(method, policy, handler.stream_unary), **coders)
         return grpc.unary_unary_rpc_method_handler(self._answered(method, policy, handler.unary_unary), **coders)
 
-    def _answered(self, method: str, policy: Policy, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Handler:
+    def _answered(
+        self, method: str, policy: Policy, behaviour: Callable[[Any, Context], Coroutine[Any, Any, Any]]
+    ) -> Handler:
         async def answer(request: Any, context: Context) -> Any:
             async with self._guarded(method, policy, context) as call:
                 async with self._admitted(call, policy, request):
-                    response = await behaviour(request, context)
+                    response = await self._work.run(behaviour(request, context))
                 await _send_headers(context, call, policy)
             return response
 

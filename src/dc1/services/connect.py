@@ -13,6 +13,7 @@ from dc1.domain import errors
 from dc1.domain.liveness import Approval
 from dc1.services.stream_inbox import Inbox
 from dc1.services.stream_messages import END_REASONS, offer_message, stop_message
+from dc1.services.uninterrupted import Uninterrupted
 from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Reconnect
 
 log = structlog.get_logger(__name__)
@@ -79,18 +80,19 @@ async def connect(
     inbox = Inbox(market, provider, stream.send)
     market.open_stream(stream, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
+    work = Uninterrupted()
     silent_seconds = 0.0
 
     async def read() -> None:
         nonlocal silent_seconds
         try:
-            await inbox.hello(hello.hello)
+            await work.run(inbox.hello(hello.hello))
             while True:
                 async with asyncio.timeout(patience):
                     message = await anext(requests, None)
                 if message is None:
                     return
-                await inbox.take(message)
+                await work.run(inbox.take(message))
         except TimeoutError:
             silent_seconds = patience
         finally:

@@ -16,11 +16,11 @@ from dc1.cli.provider import show_earnings
 from dc1.cli.renter_jobs import write_events
 from dc1.cli.streaming import JobEvent, follow
 
-PROMPT = "In two sentences: why is the sea blue?"
+PROMPT = "In one short sentence: what is a GPU good for?"
 _REQUEST = {
     "job_type": "llm_inference",
     "duration_minutes": 3,
-    "params": {"prompt": PROMPT, "max_tokens": 60, "temperature": 0.2},
+    "params": {"system": "Be brief.", "prompt": PROMPT, "max_tokens": 60, "temperature": 0},
 }
 
 

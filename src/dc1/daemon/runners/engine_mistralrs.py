@@ -6,6 +6,7 @@ in; a process of its own keeps the daemon's beats going and can always be killed
 
 import asyncio
 import importlib.util
+import os
 from pathlib import Path
 
 from dc1.daemon.runners.base import RunFailed
@@ -28,6 +29,12 @@ def bundled_gguf() -> Path | None:
         return None
     gguf = Path(package.origin).with_name(_GGUF)
     return gguf if gguf.is_file() else None
+
+
+def _environment() -> dict[str, str]:
+    # Its threads spin while they wait for each other: on cores that others use too, more of them are several times slower.
+    threads = os.environ.get("RAYON_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // 2))
+    return {"HF_HUB_OFFLINE": "1", "RAYON_NUM_THREADS": threads}
 
 
 class MistralRsEngine:
@@ -85,7 +92,7 @@ class MistralRsEngine:
             return self._child
         await self.models()
         child = await ChildProcess.start(
-            "dc1.daemon.runners.mistralrs_child", str(bundled_gguf()), environment={"HF_HUB_OFFLINE": "1"}
+            "dc1.daemon.runners.mistralrs_child", str(bundled_gguf()), environment=_environment()
         )
         try:
             await child.receive()
