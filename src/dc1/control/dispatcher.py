@@ -68,7 +68,7 @@ class Dispatcher:
         active = await self._db.read(jobs.load_active)
         for job in queued:
             self.learn(job)
-            self._enqueue(job, frozenset())
+            self._enqueue(job)
         for start in range(0, len(active), _CLAIMS_PER_TRANSACTION):
             part = active[start : start + _CLAIMS_PER_TRANSACTION]
             specs = await self._db.read(partial(jobs.specs, job_ids=[job.id for job in part]))
@@ -165,13 +165,17 @@ class Dispatcher:
         if is_news:
             self.requeued(job)
 
-    def requeued(self, job: JobRow, avoid: Collection[int] = ()) -> None:
+    def requeued(self, job: JobRow, avoid: Collection[int] = (), avoid_until_ms: int = 0) -> None:
         """Let a job wait that has no provider, or none any more."""
-        self._enqueue(job, frozenset(avoid))
+        self._enqueue(job, frozenset(avoid), avoid_until_ms)
         self._hub.publish(job.id, Moved())
         fitting = self._fleet.pools.best(requirement_of(job), avoid=avoid)
         if fitting is not None:
             self.wake(fitting)
+
+    def declined(self, job: JobRow, provider_id: int) -> None:
+        """Let a job wait that its provider will not run; asked again at once, it would say the same."""
+        self.requeued(job, (provider_id,), self._clock.now_ms() + self._offer_timeout_ms)
 
     def forget(self, job: JobRow) -> None:
         """Take a job out of the queue that ended while it waited."""
@@ -212,12 +216,19 @@ class Dispatcher:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            await self.dispatch()
+
+    async def dispatch(self) -> None:
+        """Give waiting jobs to the woken providers until there is nothing left to give."""
+        while matches := self._matches():
             try:
-                while matches := self._matches():
-                    await self._claim(matches)
+                await self._claim(matches)
             except Exception:
-                # A dispatcher that died would stop the market without a word; the next wake-up tries again.
-                log.exception("dispatch_failed")
+                # What cannot be claimed now is tried again when the next timer wakes a provider for it.
+                log.exception("claims_failed", jobs=len(matches))
+                for match in matches:
+                    self._unmatch(match)
+                return
 
     def _matches(self) -> list[_Match]:
         """Reserve slots in memory for what the woken providers should run, a transaction's worth at most."""
@@ -235,50 +246,42 @@ class Dispatcher:
         return matches
 
     def _next_for(self, provider: Provider) -> WaitingJob | None:
-        view = self._fleet.view(provider)
-        for job in self.waiting.fitting(view):
-            if provider.id not in job.avoid:
-                return job
-            elsewhere = self._fleet.pools.best(job.requirement, avoid=job.avoid)
-            if elsewhere == provider.id:
-                return job
-            if elsewhere is not None:
-                self._woken.add(elsewhere)
-        return None
+        return self.waiting.first_fitting(self._fleet.view(provider), partial(self._may_have, provider.id))
+
+    def _may_have(self, provider_id: int, job: WaitingJob) -> bool:
+        if provider_id not in job.avoid:
+            return True
+        elsewhere = self._fleet.pools.best(job.requirement, avoid=job.avoid)
+        if elsewhere == provider_id:
+            return self._clock.now_ms() >= job.avoid_until_ms
+        if elsewhere is not None:
+            self.wake(elsewhere)
+        return False
 
     async def _claim(self, matches: list[_Match]) -> None:
         now_ms = self._clock.now_ms()
 
-        def work(conn: Connection) -> list[tuple[JobRow, JobSpec] | None]:
+        def work(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec] | None], set[int]]:
             claimed = [lifecycle.claim(conn, item.job.id, item.provider_id, item.slots, now_ms) for item in matches]
             specs = jobs.specs(conn, [job.id for job in claimed if job is not None])
-            return [None if job is None else (job, specs[job.id]) for job in claimed]
+            refused = [jobs.get(conn, item.job.id) for item, job in zip(matches, claimed, strict=True) if job is None]
+            still_queued = {job.id for job in refused if job is not None and job.status == JobStatus.QUEUED}
+            return [None if job is None else (job, specs[job.id]) for job in claimed], still_queued
 
-        try:
-            results = await self._db.write(work)
-        except Exception:
-            log.exception("claims_failed", jobs=len(matches))
-            results = [None] * len(matches)
+        results, still_queued = await self._db.write(work)
         for match, result in zip(matches, results, strict=True):
             if result is not None and self.learn(result[0]):
                 self._offer(*result)
                 continue
             self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
-            if result is None:
-                await self._reconsider(match.job)
+            if match.job.id in still_queued and self._leases.of_job(match.job.id) is None:
+                self.waiting.add(match.job)
 
-    async def _reconsider(self, job: WaitingJob) -> None:
-        """Put a job back whose claim was refused, unless it is known not to wait any more."""
-        try:
-            current = await self._db.read(lambda conn: jobs.get(conn, job.id))
-        except Exception:
-            log.exception("job_not_read", row_id=job.id)
-            self.waiting.add(job)
-            return
-        if current is not None and current.status == JobStatus.QUEUED and self._leases.of_job(job.id) is None:
-            self.waiting.add(job)
+    def _unmatch(self, match: _Match) -> None:
+        self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
+        self.waiting.add(match.job)
 
-    def _enqueue(self, job: JobRow, avoid: frozenset[int]) -> None:
+    def _enqueue(self, job: JobRow, avoid: frozenset[int] = frozenset(), avoid_until_ms: int = 0) -> None:
         self.waiting.add(
             WaitingJob(
                 id=job.id,
@@ -289,6 +292,7 @@ class Dispatcher:
                 submitted_at_ms=job.submitted_at_ms,
                 prewarm=job.prewarm_requested,
                 avoid=avoid,
+                avoid_until_ms=avoid_until_ms,
             )
         )
 

@@ -7,7 +7,7 @@ Everything is kept so that no call walks the whole fleet but the ones that list 
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from heapq import nlargest
+from heapq import heappop, heappush, nlargest
 
 from dc1.control.pools import Pools
 from dc1.control.provider import Provider
@@ -38,10 +38,13 @@ class Fleet:
         self._fresh: OrderedDict[int, None] = OrderedDict()
         self._degraded: OrderedDict[int, None] = OrderedDict()
         self._recent: OrderedDict[int, None] = OrderedDict()
-        self._lost_streams: OrderedDict[int, None] = OrderedDict()
+        # When each stream that may still come back was lost. Not in the order in which it is noticed: silence counts, and a
+        # failover grace lies ahead. So a heap has them by time, together with some that did come back.
+        self._lost_streams: dict[int, int] = {}
+        self._losses: list[tuple[int, int]] = []
         self._streaming: set[int] = set()
         self._dirty: set[int] = set()
-        self._lost: list[Provider] = []
+        self._lost: set[int] = set()
         self.decisions = 0
         """How many decisions about accounts were made on this server."""
 
@@ -101,7 +104,7 @@ class Fleet:
         if provider.presence.channel is Channel.STREAM and not provider.presence.stream_open:
             lost_ms = self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
             provider.presence = replace(provider.presence, stream_lost_ms=lost_ms)
-            _to_end(self._lost_streams, provider_id)
+            self._lose_stream(provider)
             self._index(provider)
 
     def heartbeat(self, provider: Provider, report: Report) -> int:
@@ -144,7 +147,7 @@ class Fleet:
         lost_ms = self._clock.now_ms() - round(silent_seconds * 1000)
         provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
         self._streaming.discard(provider.id)
-        _to_end(self._lost_streams, provider.id)
+        self._lose_stream(provider)
         self._dirty.add(provider.id)
         self._index(provider)
 
@@ -181,7 +184,7 @@ class Fleet:
                 lost_ms = at_ms + FAILOVER_GRACE_SECONDS * 1000
                 provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
                 self._streaming.discard(provider_id)
-                _to_end(self._lost_streams, provider_id)
+                self._lose_stream(provider)
                 self._index(provider)
 
     def decide(self, provider: Provider, approval: Approval, at_ms: int | None, reason: str | None) -> None:
@@ -239,17 +242,19 @@ class Fleet:
         lost += self._streams_past_grace()
         for provider in lost:
             self._index(provider)
-        self._lost += lost
+            self._lost.add(provider.id)
 
-    def take_lost(self) -> list[Provider]:
-        """Return the providers that went offline since the last call."""
+    def lost(self) -> list[Provider]:
+        """Return the providers that went offline and were not abandoned yet."""
         self.age()
-        lost, self._lost = self._lost, []
-        return [provider for provider in lost if self.liveness(provider) is Liveness.OFFLINE]
+        for provider in [self._all[provider_id] for provider_id in self._lost]:
+            if self.liveness(provider) is not Liveness.OFFLINE:
+                self.abandoned(provider)
+        return [self._all[provider_id] for provider_id in self._lost]
 
-    def keep_lost(self, providers: Iterable[Provider]) -> None:
-        """Put providers back whose jobs could not be taken from them."""
-        self._lost += providers
+    def abandoned(self, provider: Provider) -> None:
+        """Note that a lost provider has no jobs any more."""
+        self._lost.discard(provider.id)
 
     def liveness(self, provider: Provider) -> Liveness:
         """Return whether a provider's daemon is there now."""
@@ -311,7 +316,7 @@ class Fleet:
         if presence.stream_open:
             self._streaming.add(provider.id)
         elif presence.channel is Channel.STREAM:
-            _to_end(self._lost_streams, provider.id)
+            self._lose_stream(provider)
         elif presence.last_heartbeat_ms is not None:
             _to_end(self._fresh, provider.id)
             _to_end(self._recent, provider.id)
@@ -319,8 +324,9 @@ class Fleet:
             _to_end(self._heard, provider.id)
 
     def _unqueue(self, provider: Provider) -> None:
-        for queue in (self._fresh, self._degraded, self._recent, self._lost_streams):
+        for queue in (self._fresh, self._degraded, self._recent):
             queue.pop(provider.id, None)
+        self._lost_streams.pop(provider.id, None)
         self._streaming.discard(provider.id)
 
     def _recount(self, provider: Provider, gpu_model_before: str) -> None:
@@ -352,16 +358,19 @@ class Fleet:
             taken.append(provider)
         return taken
 
+    def _lose_stream(self, provider: Provider) -> None:
+        lost_ms = provider.presence.stream_lost_ms or 0
+        self._lost_streams[provider.id] = lost_ms
+        heappush(self._losses, (lost_ms, provider.id))
+
     def _streams_past_grace(self) -> list[Provider]:
-        grace_ms = self.thresholds.stream_grace_seconds * 1000
-        now_ms = self._clock.now_ms()
+        due_ms = self._clock.now_ms() - self.thresholds.stream_grace_seconds * 1000
         taken = []
-        while self._lost_streams:
-            provider = self._all[next(iter(self._lost_streams))]
-            if now_ms - (provider.presence.stream_lost_ms or 0) <= grace_ms:
-                break
-            self._lost_streams.popitem(last=False)
-            taken.append(provider)
+        while self._losses and self._losses[0][0] < due_ms:
+            lost_ms, provider_id = heappop(self._losses)
+            if self._lost_streams.get(provider_id) == lost_ms:
+                del self._lost_streams[provider_id]
+                taken.append(self._all[provider_id])
         return taken
 
 

@@ -3,11 +3,13 @@
 The database decides every move; this table follows it after the commit.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dc1.control.handout import Handout
+from dc1.control.sessions import StopReason
 
 
 @dataclass(slots=True)
@@ -15,13 +17,15 @@ class Lease:
     """A job reserved for a provider (offered) or running there.
 
     `attempt` is the number the run has or will have. `answer_by_ms` is when an unanswered offer on a stream goes
-    elsewhere, None for daemons that poll. `timeout_at_ms` is set once it runs.
+    elsewhere, None for daemons that poll. `starting` is set while the start is being stored, `timeout_at_ms` once it
+    runs.
     """
 
     handout: Handout
     provider_id: int
     attempt: int
     answer_by_ms: int | None = None
+    starting: "asyncio.Task[Lease | StopReason] | None" = None
     running: bool = False
     timeout_at_ms: int | None = None
     beats_unseen: int = 0
@@ -87,10 +91,10 @@ class Leases:
         """Tell whether a lease is still the one in force."""
         return self._by_row.get(lease.row_id) is lease
 
+    def offered(self) -> list[Lease]:
+        """Return everything that is offered and neither runs nor starts."""
+        return [lease for lease in self._by_row.values() if not lease.running and lease.starting is None]
+
     def unanswered(self, now_ms: int) -> list[Lease]:
         """Return the offers that nobody answered in time."""
-        return [
-            lease
-            for lease in self._by_row.values()
-            if not lease.running and lease.answer_by_ms is not None and lease.answer_by_ms <= now_ms
-        ]
+        return [lease for lease in self.offered() if lease.answer_by_ms is not None and lease.answer_by_ms <= now_ms]

@@ -58,23 +58,29 @@ class Upkeep:
 
     async def presence(self) -> None:
         """Take the jobs of providers that are lost, and the offers that were not answered."""
-        lost = self._fleet.take_lost()
-        try:
-            while lost:
-                log.info("provider_lost", provider_id=lost[-1].id)
-                await self._runs.provider_lost(lost[-1])
-                lost.pop()
-        finally:
-            self._fleet.keep_lost(lost)
+        lost = self._fleet.lost()
+        results = await asyncio.gather(*(self._abandon(provider) for provider in lost), return_exceptions=True)
+        for provider, failure in zip(lost, results, strict=True):
+            if isinstance(failure, Exception):
+                # The provider stays on the list of the lost, so the next round tries again.
+                log.error("provider_not_abandoned", provider_id=provider.id, exc_info=failure)
         for lease in self._leases.unanswered(self._clock.now_ms()):
             await self._runs.withdraw(lease, "The daemon did not answer the offer")
 
+    async def _abandon(self, provider: Provider) -> None:
+        log.info("provider_lost", provider_id=provider.id)
+        await self._runs.provider_lost(provider)
+        self._fleet.abandoned(provider)
+
     async def deadlines(self) -> None:
-        """End the jobs whose run or queue deadline has passed, and heal missed wake-ups."""
+        """End the jobs whose run or queue deadline has passed, and heal what was missed: wake-ups, offers in vain."""
         now_ms = self._clock.now_ms()
         due = await self._db.read(lambda conn: jobs.due_jobs(conn, now_ms))
         for job in due:
             await self._runs.enforce_deadline(job.id)
+        for lease in self._leases.offered():
+            if not self._fleet.view(self._fleet.known(lease.provider_id)).bookable:
+                await self._runs.withdraw(lease, "The provider takes no new work")
         self._dispatcher.wake_fitting()
 
     async def flush(self) -> None:

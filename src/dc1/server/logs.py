@@ -43,4 +43,6 @@ def _renderers(log_format: str) -> tuple[Processor, ...]:
     if log_format == "json":
         return structlog.processors.format_exc_info, structlog.processors.JSONRenderer()
     # The default traceback of a console shows local variables, and with them keys.
-    return (structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),)
+    return (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback),
+    )

@@ -1,0 +1,202 @@
+"""A market without a network: control on a real database, a clock that the test moves, and scripted daemons."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from itertools import count
+from typing import Any, TypeVar
+
+from dc1.control.handout import Handout
+from dc1.control.leases import Lease
+from dc1.control.loading import provider_of
+from dc1.control.market import Market
+from dc1.control.policy import Policy
+from dc1.control.provider import Provider
+from dc1.control.runs import Ended
+from dc1.control.sessions import EndReason, StopReason
+from dc1.domain.clock import ManualClock
+from dc1.domain.json_types import JsonObject
+from dc1.domain.reports import read_report
+from dc1.domain.request import SubmitBody, accept
+from dc1.storage import books, jobs, providers, renters
+from dc1.storage.database import Connection, Database
+from dc1.storage.job_rows import JobRow
+from dc1.storage.lifecycle import Outcome
+
+T = TypeVar("T")
+
+NOW = 1_774_206_010_000
+JOB_TYPES = frozenset({"llm_inference", "benchmark", "training"})
+DONE = Outcome(completed=True, result={"type": "text", "response": "ok"})
+
+_numbers = count(1)
+
+
+class Daemon:
+    """A provider's daemon on the stream: remembers what it was told, does what the test says."""
+
+    def __init__(self, market: Market, provider: Provider) -> None:
+        self._market = market
+        self.provider = provider
+        self.offers: list[Handout] = []
+        self.stopped: list[tuple[str, int, StopReason]] = []
+        self.ended: EndReason | None = None
+
+    # What control calls
+
+    @property
+    def provider_id(self) -> int:
+        return self.provider.id
+
+    def offer(self, handout: Handout, expires_in_seconds: float) -> None:
+        self.offers.append(handout)
+
+    def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
+        self.stopped.append((job_id, attempt, reason))
+
+    def end(self, reason: EndReason) -> None:
+        self.ended = reason
+
+    # What the test calls
+
+    def connect(self) -> None:
+        self._market.open_stream(self, self.provider)
+        self.beat()
+
+    def beat(self, *, draining: bool = False, **report: Any) -> None:
+        self._market.fleet.stream_beat(self.provider, read_report(report), JOB_TYPES, draining=draining)
+        self._market.dispatcher.wake(self.provider_id)
+
+    def cut(self, silent_seconds: float = 0) -> None:
+        self._market.close_stream(self, self.provider, silent_seconds)
+
+    @property
+    def offered(self) -> list[int]:
+        """Row ids of the jobs that were offered, in order."""
+        return [handout.job.id for handout in self.offers]
+
+    async def accept(self) -> Lease:
+        """Take the last offer."""
+        last = self.offers[-1]
+        lease = await self._market.runs.accept(self.provider_id, last.job.job_id, last.attempt)
+        assert isinstance(lease, Lease), lease
+        return lease
+
+    async def decline(self) -> None:
+        last = self.offers[-1]
+        await self._market.runs.decline(self.provider_id, last.job.job_id, last.attempt, "not today")
+
+    async def finish(self, lease: Lease, outcome: Outcome = DONE, *, transient: bool = False) -> Ended:
+        return await self._market.runs.finish(
+            self.provider_id, lease.job_id, lease.attempt, outcome, transient=transient
+        )
+
+
+class SmallMarket:
+    """Nothing runs on its own: the test lets the dispatcher and the timers take their turns."""
+
+    def __init__(self, db: Database, policy: Policy | None = None) -> None:
+        self.db = db
+        self.clock = ManualClock(NOW)
+        self._policy = policy or Policy()
+        self.control = Market.build(db, self.clock, self._policy)
+
+    async def load(self) -> None:
+        """Know what is stored, as a server that starts."""
+        fleet = self.control.fleet
+        fleet.add_all([provider_of(row) for row in await self.see(providers.load_fleet)])
+        await self.control.dispatcher.load()
+        await self.control.orders.load()
+
+    async def restart(self) -> None:
+        """A new server on the same database, after the old one flushed."""
+        await self.control.upkeep.flush()
+        self.control = Market.build(self.db, self.clock, self._policy)
+        await self.load()
+
+    async def do(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return await self.db.write(lambda conn: function(conn, *args, **kwargs))
+
+    async def see(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return await self.db.read(lambda conn: function(conn, *args, **kwargs))
+
+    # People
+
+    async def renter(self, credit: int = 1000) -> int:
+        number = next(_numbers)
+        new = renters.NewRenter(f"Renter {number}", f"renter{number}@example.sa")
+        return await self.do(renters.register, new, credit, self.clock.now_ms())
+
+    async def provider(self, *, gpus: int = 1, **report: Any) -> Provider:
+        """An approved account, not heard of yet but for its number of GPUs."""
+        number = next(_numbers)
+        new = providers.NewProvider(f"Provider {number}", f"gpu{number}@example.sa", "RTX 4090", "linux")
+
+        def work(conn: Connection) -> providers.ProviderRow:
+            provider_id = providers.register(conn, new, self.clock.now_ms())
+            providers.approve(conn, provider_id, self.clock.now_ms())
+            row = providers.get(conn, provider_id)
+            assert row is not None
+            return row
+
+        provider = provider_of(await self.db.write(work))
+        provider.take_report(read_report({"gpu_status": {"gpu_count": gpus}, **report}))
+        self.control.fleet.add(provider)
+        return provider
+
+    async def daemon(self, *, gpus: int = 1, **report: Any) -> Daemon:
+        """A provider whose daemon holds a stream."""
+        daemon = Daemon(self.control, await self.provider(gpus=gpus, **report))
+        daemon.connect()
+        return daemon
+
+    def reconnect(self, daemon: Daemon) -> Daemon:
+        """The same daemon with a new stream to the present server."""
+        again = Daemon(self.control, self.control.fleet.known(daemon.provider_id))
+        again.connect()
+        return again
+
+    def heartbeat(self, provider: Provider, report: JsonObject | None = None) -> None:
+        """A heartbeat by POST."""
+        self.control.fleet.heartbeat(provider, read_report(report or {}))
+        self.control.dispatcher.wake(provider.id)
+
+    # Jobs
+
+    async def submit(self, renter_id: int, **changes: Any) -> JobRow:
+        """Three minutes of inference."""
+        body = replace(SubmitBody("llm_inference", Decimal(3)), **changes)
+        return (await self.control.orders.submit(renter_id, accept(body, frozenset()))).job
+
+    async def job(self, row_id: int) -> JobRow:
+        row = await self.see(jobs.get, row_id)
+        assert row is not None
+        return row
+
+    async def dispatch(self) -> None:
+        await self.control.dispatcher.dispatch()
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass and the timers take one turn."""
+        self.clock.advance(seconds)
+        await self.control.upkeep.presence()
+        await self.control.upkeep.deadlines()
+        await self.dispatch()
+
+    async def check(self) -> None:
+        """Memory agrees with the database, no provider has more than its slots, and the books balance."""
+        active = {row.id: row for row in await self.see(jobs.load_active)}
+        queued = {row.id for row in await self.see(jobs.load_queue)}
+        leases = {lease.row_id: lease for lease in self.control.leases}
+        assert leases.keys() == active.keys()
+        assert {row_id for row_id in queued | active.keys() if row_id in self.control.dispatcher.waiting} == queued
+        assert len(self.control.dispatcher.waiting) == len(queued)
+        for row_id, row in active.items():
+            lease = leases[row_id]
+            running = row.status == "running"
+            assert (lease.provider_id, lease.running) == (row.provider_id, running)
+            assert lease.attempt == row.attempt_number + (not running)
+        for provider in self.control.fleet:
+            used = sum(row.gpu_count for row in active.values() if row.provider_id == provider.id)
+            assert provider.occupied == used <= provider.slots
+        assert await self.see(books.verify) == []

@@ -1,0 +1,298 @@
+"""Who is given which job, and when."""
+
+import asyncio
+
+import pytest
+
+from dc1.control.sessions import StopReason
+from dc1.domain.errors import ApiError
+from dc1.domain.jobs import Mover
+from dc1.domain.placement import Admission
+from dc1.storage import lifecycle, providers
+from dc1.storage.lifecycle import Outcome
+from tests.unit.control.small_market import DONE, SmallMarket
+
+
+async def test_a_submit_reaches_an_idle_daemon_at_once(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+
+    job = await market.submit(renter)
+
+    assert daemon.offered == [job.id]
+    assert (job.status, job.provider_id) == ("pending", daemon.provider_id)
+    lease = await daemon.accept()
+    assert (lease.attempt, lease.running) == (1, True)
+
+
+async def test_waiting_jobs_go_by_class_then_priority_then_age(market: SmallMarket, renter: int) -> None:
+    economy = await market.submit(renter, pricing_class="economy", priority=1)
+    second = await market.submit(renter, priority=2)
+    third = await market.submit(renter, priority=2)
+    urgent = await market.submit(renter, priority=1)
+    dear = await market.submit(renter, pricing_class="priority", priority=3)
+
+    positions = [market.control.dispatcher.waiting.position(job.id) for job in (dear, urgent, second, third, economy)]
+    assert positions == [1, 2, 3, 4, 5]
+
+    daemon = await market.daemon()
+    await market.dispatch()
+    while len(daemon.offers) < 5:
+        await daemon.finish(await daemon.accept())
+        await market.dispatch()
+    assert daemon.offered == [dear.id, urgent.id, second.id, third.id, economy.id]
+
+
+async def test_a_freed_slot_goes_to_the_next_that_waits(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    await market.submit(renter)
+    waiting = await market.submit(renter)
+    assert waiting.status == "queued"
+
+    ended = await daemon.finish(await daemon.accept())
+
+    assert ended.promoted
+    await market.dispatch()
+    assert (await market.job(waiting.id)).status == "pending"
+    assert daemon.offered[-1] == waiting.id
+
+
+async def test_cancelling_an_offered_job_frees_its_slot(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+    waiting = await market.submit(renter)
+
+    await market.control.orders.cancel(job.id, Mover.RENTER)
+
+    assert daemon.stopped == [(job.job_id, 1, StopReason.CANCELLED)]
+    await market.dispatch()
+    assert daemon.offered == [job.id, waiting.id]
+
+
+async def test_a_job_that_names_a_provider_waits_for_that_one(market: SmallMarket, renter: int) -> None:
+    named = await market.daemon()
+    await market.submit(renter)
+    lease = await named.accept()
+    other = await market.daemon()
+
+    job = await market.submit(renter, provider_id=named.provider_id)
+
+    assert job.status == "queued"
+    await market.advance(30)
+    assert other.offers == []
+    await named.finish(lease)
+    await market.dispatch()
+    assert named.offered[-1] == job.id
+
+
+async def test_jobs_that_name_others_do_not_hold_up_a_provider(market: SmallMarket, renter: int) -> None:
+    busy = await market.daemon()
+    await market.submit(renter, provider_id=busy.provider_id)
+    await market.submit(renter, provider_id=busy.provider_id, priority=1)
+
+    free = await market.daemon()
+    job = await market.submit(renter)
+
+    assert free.offered == [job.id]
+
+
+async def test_a_job_of_two_gpus_waits_for_both(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon(gpus=2)
+    small = await market.submit(renter)
+    spec = {"image_type": "llm", "gpu_count": 2}
+    large = await market.submit(renter, container_spec=spec)
+    assert (small.status, large.status) == ("pending", "queued")
+
+    await daemon.finish(await daemon.accept())
+    await market.dispatch()
+
+    assert daemon.offered == [small.id, large.id]
+
+
+async def test_an_offer_that_nobody_answers_goes_to_another(market: SmallMarket, renter: int) -> None:
+    silent = await market.daemon()
+    job = await market.submit(renter)
+    other = await market.daemon()
+
+    await market.advance(14.9)
+    assert other.offers == []
+    await market.advance(0.2)
+
+    assert other.offered == [job.id]
+    assert silent.stopped == [(job.job_id, 1, StopReason.WITHDRAWN)]
+    assert (await market.job(job.id)).retry_count == 0
+
+
+async def test_an_offer_that_the_only_provider_ignored_is_made_again(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+
+    await market.advance(15)
+
+    assert daemon.offered == [job.id, job.id]
+
+
+async def test_a_declined_offer_goes_to_another_at_once(market: SmallMarket, renter: int) -> None:
+    first = await market.daemon()
+    job = await market.submit(renter)
+    second = await market.daemon()
+
+    await first.decline()
+    await market.dispatch()
+
+    assert second.offered == [job.id]
+    assert first.offered == [job.id]
+
+
+async def test_who_declines_is_not_asked_again_at_once(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+
+    await daemon.decline()
+    daemon.beat()
+    await market.advance(14)
+    assert daemon.offered == [job.id]
+
+    await market.advance(1)
+    assert daemon.offered == [job.id, job.id]
+
+
+async def test_a_declined_job_does_not_hold_up_those_behind_it(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    first = await market.submit(renter)
+    second = await market.submit(renter)
+
+    await daemon.decline()
+    await market.dispatch()
+
+    assert daemon.offered == [first.id, second.id]
+
+
+async def test_a_lost_job_avoids_the_loser_while_another_fits(market: SmallMarket, renter: int) -> None:
+    loser = await market.daemon()
+    job = await market.submit(renter)
+    other = await market.daemon()
+    lease = await loser.accept()
+
+    ended = await loser.finish(lease, Outcome(completed=False, error="pull timeout"), transient=True)
+    await market.dispatch()
+
+    assert ended.retried
+    assert other.offered == [job.id]
+    assert other.offers[0].attempt == 2
+    assert loser.offered == [job.id]
+
+
+async def test_a_lost_job_returns_to_the_loser_when_no_other_fits(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+
+    await daemon.finish(await daemon.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    await market.dispatch()
+
+    assert daemon.offered == [job.id, job.id]
+
+
+async def test_a_claim_that_the_database_refuses_puts_the_job_back(market: SmallMarket, renter: int) -> None:
+    """Memory does not know of a decision that the database has."""
+    job = await market.submit(renter)
+    daemon = await market.daemon()
+    await market.do(providers.set_paused, daemon.provider_id, True)
+
+    await market.dispatch()
+
+    assert daemon.offers == []
+    assert job.id in market.control.dispatcher.waiting
+    await market.do(providers.set_paused, daemon.provider_id, False)
+    await market.advance(1)
+    assert daemon.offered == [job.id]
+
+
+async def test_a_job_that_was_cancelled_meanwhile_is_not_put_back(market: SmallMarket, renter: int) -> None:
+    job = await market.submit(renter)
+    daemon = await market.daemon()
+    await market.do(lifecycle.cancel, job.id, Mover.RENTER, market.clock.now_ms())
+
+    await market.dispatch()
+
+    assert daemon.offers == []
+    assert job.id not in market.control.dispatcher.waiting
+
+
+async def test_dispatching_outlives_a_database_that_fails(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await market.submit(renter)
+    daemon = await market.daemon()
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, "claim", fail)
+        await market.dispatch()
+    assert daemon.offers == []
+
+    await market.advance(1)
+    assert daemon.offered == [job.id]
+
+
+async def test_a_refused_submission_gives_its_slot_back(market: SmallMarket) -> None:
+    poor = await market.renter(credit=44)
+    daemon = await market.daemon()
+
+    with pytest.raises(ApiError, match="Insufficient balance"):
+        await market.submit(poor)
+
+    assert daemon.provider.occupied == 0
+    assert daemon.offers == []
+
+
+async def test_two_polls_at_the_same_time_get_one_job(market: SmallMarket, renter: int) -> None:
+    provider = await market.provider()
+    market.heartbeat(provider)
+    job = await market.submit(renter)
+
+    answers = await asyncio.gather(*(market.control.runs.next_for(provider) for _ in range(2)))
+
+    assert [lease.row_id for lease, _ in answers if lease is not None] == [job.id]
+    assert {admission for lease, admission in answers if lease is None} == {Admission.PROVIDER_BUSY}
+
+
+async def test_an_offer_that_is_accepted_twice_starts_once(market: SmallMarket, renter: int) -> None:
+    """As when the stream is replaced while its Accept is being stored."""
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+
+    first, second = await asyncio.gather(daemon.accept(), daemon.accept())
+
+    assert first is second
+    assert (await market.job(job.id)).attempt_number == 1
+    await daemon.finish(first, DONE)
+
+
+async def test_pausing_takes_offers_back_and_lets_runs_go_on(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon(gpus=2)
+    running = await market.submit(renter)
+    await daemon.accept()
+    offered = await market.submit(renter)
+
+    market.control.fleet.set_paused(daemon.provider, True)
+    await market.control.runs.bookability_changed(daemon.provider)
+
+    assert (await market.job(running.id)).status == "running"
+    assert (await market.job(offered.id)).status == "queued"
+    assert market.control.dispatcher.waiting.position(offered.id) == 1
+
+
+async def test_an_offer_to_a_provider_that_cannot_take_it_any_more_is_taken_back(
+    market: SmallMarket, renter: int
+) -> None:
+    """A claim may be on its way to the database when the provider is paused."""
+    provider = await market.provider()
+    market.heartbeat(provider)
+    job = await market.submit(renter)
+    market.control.fleet.set_paused(provider, True)
+
+    await market.advance(1)
+
+    assert (await market.job(job.id)).status == "queued"

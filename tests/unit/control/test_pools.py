@@ -1,0 +1,62 @@
+"""The index of free providers against the plain rule that it speeds up."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dc1.control.pools import Pools
+from dc1.domain.liveness import Approval, ProviderStatus
+from dc1.domain.placement import ProviderView, Requirement, choose
+
+MODELS = ("acme/chat-7b", "acme/chat-70b")
+
+views = st.builds(
+    ProviderView,
+    id=st.integers(1, 8),
+    approval=st.sampled_from([Approval.APPROVED, Approval.APPROVED, Approval.PENDING]),
+    status=st.sampled_from(
+        [ProviderStatus.ONLINE, ProviderStatus.DEGRADED, ProviderStatus.PAUSED, ProviderStatus.OFFLINE]
+    ),
+    slots=st.integers(1, 3),
+    occupied=st.integers(0, 3),
+    vram_mib=st.sampled_from([None, 8192, 24564]),
+    gpu_type=st.sampled_from([None, "H100"]),
+    models=st.frozensets(st.sampled_from(MODELS)),
+    job_types=st.sampled_from([None, frozenset({"benchmark"}), frozenset({"llm_inference"})]),
+    reputation=st.integers(0, 3),
+)
+requirements = st.builds(
+    Requirement,
+    named_provider_id=st.none() | st.integers(1, 8),
+    model=st.sampled_from([None, *MODELS]),
+    min_vram_gb=st.sampled_from([None, 8.0, 24.0]),
+    gpu_type=st.sampled_from([None, "H100"]),
+    gpu_count=st.integers(1, 2),
+    job_type=st.sampled_from([None, "llm_inference"]),
+)
+
+
+@given(
+    changes=st.lists(views, max_size=30),
+    dropped=st.sets(st.integers(1, 8), max_size=2),
+    requirement=requirements,
+    prewarm=st.booleans(),
+    avoid=st.frozensets(st.integers(1, 8), max_size=3),
+)
+def test_the_best_provider_is_the_one_that_the_rule_chooses(
+    changes: list[ProviderView],
+    dropped: set[int],
+    requirement: Requirement,
+    prewarm: bool,
+    avoid: frozenset[int],
+) -> None:
+    pools, latest = Pools(), {}
+    for view in changes:
+        pools.put(view)
+        latest[view.id] = view
+    for provider_id in dropped:
+        pools.drop(provider_id)
+        latest.pop(provider_id, None)
+
+    best = pools.best(requirement, prewarm=prewarm, avoid=avoid)
+
+    assert best == choose(latest.values(), requirement, prewarm=prewarm, avoid=avoid)
