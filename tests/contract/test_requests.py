@@ -9,6 +9,7 @@ from tests.stack.people import J3, Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Rest
 from tests.stack.stack import ADMIN_TOKEN, CORS_ORIGIN, Stack
+from tests.stack.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +155,22 @@ def test_options_lists_methods_and_headers(rest: Rest) -> None:
 def test_an_admin_reads_with_bearer_too(rest: Rest, admin: Admin) -> None:
     by_bearer = rest.get("/admin/dashboard", headers={"authorization": f"Bearer {admin.token}"})
     assert by_bearer.json() == admin.dashboard()
+
+
+def test_keys_are_in_no_log(stack: Stack, renter: Renter, rest: Rest, capfd: pytest.CaptureFixture[str]) -> None:
+    answered(rest.get("/renters/balance", params={"key": renter.key, "seen": "query"}))
+    answered(rest.get("/api/renters/balance", headers={"authorization": f"Bearer {renter.key}"}))
+    answered(rest.get("/api/dc1/renters/me", key=renter.key))
+    refused(rest.get(f"/providers/{renter.key}/nothing"), 404)
+    access_log = stack.edge.config.directory / "access.log"
+    log = eventually(lambda: _ending_with(access_log.read_text(), "/nothing"), "the access log being written")
+    captured = capfd.readouterr()
+    assert '"path":"/renters/me"' in log
+    assert "/dcp.v1.RenterService/GetRenter" in captured.out + captured.err
+    for secret in (renter.key, renter.key.removeprefix("dc1-renter-")):
+        assert secret not in log + captured.out + captured.err
+
+
+def _ending_with(text: str, path: str) -> str:
+    """The text once its last line is about this path."""
+    return text if text and path in text.splitlines()[-1] else ""
