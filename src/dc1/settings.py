@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(default=None, description="Private key of that certificate, PEM.")
     grpc_host: str = Field(default="127.0.0.1", description="Address of the server behind Envoy.")
     grpc_port: Port = Field(default=50051, description="Port of the server behind Envoy; 0 takes a free one.")
+    upstreams: Texts = Field(
+        default=(),
+        description="Servers that `dc1 edge` spreads calls over, each `host:port`; the one above when empty.",
+    )
     envoy_admin_port: Port = Field(
         default=9901, description="Port of Envoy's administration interface, on loopback only."
     )
@@ -128,7 +132,7 @@ class Settings(BaseSettings):
         default=None, description="Oldest version that is still good; the newest when unset."
     )
 
-    @field_validator("cors_origins", "admin_ip_allowlist", "trusted_edges", mode="before")
+    @field_validator("cors_origins", "upstreams", "admin_ip_allowlist", "trusted_edges", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -35,6 +35,32 @@ def run(serving: Serving, token_file: Path | None) -> None:
         raise CommandError(f"The database (DC1_DATABASE_URL, DC1_DATA_DIR) cannot be used: {error}.") from None
 
 
+def run_edge() -> None:
+    """Load the settings and run Envoy alone until SIGINT or SIGTERM; it needs no admin token.
+
+    Raises:
+        CommandError: the settings cannot be used, the public port is taken, or Envoy ended by itself.
+    """
+    try:
+        settings = Settings.load()
+        configure_logging(settings.log_format, settings.log_level)
+        asyncio.run(_until_stopped(edge_alone, settings))
+    except (SettingsError, EdgeError, ValueError) as error:
+        raise CommandError(str(error)) from None
+
+
+async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
+    """Run Envoy alone until `stop`, spread over the replicas of the settings."""
+    _require_public_port(settings)
+    async with Envoy(EdgeConfig.from_settings(settings)) as edge:
+        upstreams = settings.upstreams or (f"{settings.grpc_host}:{settings.grpc_port}",)
+        facts(
+            {"REST and gRPC": _url(settings, edge), "servers": ", ".join(upstreams)},
+            title="The edge passes calls on until Ctrl-C",
+        )
+        await _until_stop_or_death(stop, edge)
+
+
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the server alone until `stop`."""
     server = Application(settings, assemble)
@@ -91,7 +117,7 @@ def _require_public_port(settings: Settings) -> None:
 
 
 def _show(settings: Settings, edge: Envoy, grpc_port: int) -> None:
-    url = f"{'https' if settings.tls_certificate else 'http'}://{settings.http_host}:{edge.http_port}"
+    url = _url(settings, edge)
     facts(
         {
             "REST and gRPC": url,
@@ -102,6 +128,10 @@ def _show(settings: Settings, edge: Envoy, grpc_port: int) -> None:
         },
         title="The marketplace serves until Ctrl-C",
     )
+
+
+def _url(settings: Settings, edge: Envoy) -> str:
+    return f"{'https' if settings.tls_certificate else 'http'}://{settings.http_host}:{edge.http_port}"
 
 
 def _data(settings: Settings) -> dict[str, str]:

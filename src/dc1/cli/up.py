@@ -32,3 +32,11 @@ def serve(admin_token_file: TokenFile = None) -> None:
     from dc1.cli import serving
 
     serving.run(serving.serve, admin_token_file)
+
+
+@app.command()
+def edge() -> None:
+    """Run Envoy alone, in front of the servers that DC1_UPSTREAMS names, until Ctrl-C or SIGTERM."""
+    from dc1.cli import serving
+
+    serving.run_edge()

@@ -24,6 +24,7 @@ class EdgeConfig:
         tls_key: private key of that certificate, PEM.
         grpc_host: address of the control plane.
         grpc_port: port of the control plane.
+        upstreams: the control plane's replicas as `host:port`; they take the place of `grpc_host` and `grpc_port`.
         admin_port: port of the administration interface on loopback; 0 takes a free one.
         cors_origins: origins that browsers may call from; `*` stands for all.
         concurrency: worker threads.
@@ -38,6 +39,7 @@ class EdgeConfig:
     tls_key: Path | None = None
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 50051
+    upstreams: tuple[str, ...] = ()
     admin_port: int = 9901
     cors_origins: tuple[str, ...] = ()
     concurrency: int = 2
@@ -55,6 +57,7 @@ class EdgeConfig:
             tls_key=settings.tls_key,
             grpc_host=settings.grpc_host,
             grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
+            upstreams=settings.upstreams if grpc_port is None else (),
             admin_port=settings.envoy_admin_port,
             cors_origins=settings.cors_origins,
             concurrency=settings.envoy_concurrency,
@@ -85,11 +88,29 @@ def render(config: EdgeConfig) -> Path:
         if "metadata" in route:
             route["metadata"]["filter_metadata"]["envoy.filters.http.lua"]["cors_origins"] = list(config.cors_origins)
 
-    replica = resources["clusters"][0]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-    _set_address(replica, WILDCARDS.get(config.grpc_host, config.grpc_host), config.grpc_port)
+    _set_replicas(resources["clusters"][0], config)
     path = directory / "envoy.yaml"
     path.write_text(yaml.safe_dump(bootstrap, sort_keys=False), encoding="utf-8")
     return path
+
+
+def _set_replicas(cluster: dict[str, Any], config: EdgeConfig) -> None:
+    """Point the cluster at the server, or spread it over the replicas, whose host names are looked up again and again."""
+    if not config.upstreams:
+        replicas = [(WILDCARDS.get(config.grpc_host, config.grpc_host), config.grpc_port)]
+    else:
+        cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
+        replicas = [_host_and_port(upstream) for upstream in config.upstreams]
+    cluster["load_assignment"]["endpoints"][0]["lb_endpoints"] = [
+        {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}} for host, port in replicas
+    ]
+
+
+def _host_and_port(upstream: str) -> tuple[str, int]:
+    host, _, port = upstream.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"not host:port: {upstream}")
+    return host.strip("[]"), int(port)
 
 
 def _tls(certificate: Path, key: Path) -> dict[str, Any]:
