@@ -10,7 +10,6 @@ from functools import partial
 
 from dc1.control.dispatcher import Dispatcher
 from dc1.control.fleet import Fleet
-from dc1.control.handout import Handout
 from dc1.control.hub import Hub, LogLines, Moved, Tokens
 from dc1.control.leases import Lease, Leases
 from dc1.control.provider import Provider
@@ -95,18 +94,15 @@ class Runs:
             job = await self._db.write(work)
         finally:
             lease.starting = None
-        if not self._leases.is_current(lease):
-            return StopReason.SUPERSEDED
         if job is None:
-            self._dispatcher.end_lease(lease.row_id)
+            if self._leases.is_current(lease):
+                self._dispatcher.end_lease(lease.row_id)
             return StopReason.WITHDRAWN
-        self._dispatcher.learn(job)
-        lease.handout = Handout(job, lease.handout.spec, job.attempt_number)
-        lease.running = True
-        lease.answer_by_ms = None
-        lease.timeout_at_ms = job.timeout_at_ms
-        self._hub.publish(job.id, Moved())
-        return lease
+        self._dispatcher.follow(job, lease.handout.spec)
+        current = self._leases.held(lease.provider_id, lease.job_id)
+        if current is None or current.attempt != lease.attempt or not current.running:
+            return StopReason.SUPERSEDED
+        return current
 
     async def next_for(self, provider: Provider) -> tuple[Lease | None, Admission]:
         """Start the next job for a daemon that polls, and say why there is none."""
