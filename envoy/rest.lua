@@ -81,6 +81,24 @@ local function is_decodable(url)
   return not url:gsub("%%%x%x", ""):find("%", 1, true) and is_utf8(percent_decode(url))
 end
 
+-- The transcoder's reader takes more than JSON: single quotes, bare keys, commas before a closing bracket. Between the strings only
+-- numbers, literals and punctuation may stand; the reader itself checks their order.
+local function is_strict(json)
+  local at = 1
+  while true do
+    local open = json:find('"', at, true)
+    local between = json:sub(at, open and open - 1 or -1)
+    local bare = between:gsub("true", ""):gsub("false", ""):gsub("null", ""):gsub("%d[eE][+-]?%d", "")
+    if bare:find("[^%s%d%+%-%.:,{}%[%]]") or between:find(",%s*[}%]]") then return false end
+    if not open then return true end
+    at = open + 1
+    local stop = json:find('["\\]', at)
+    while stop and json:byte(stop) == 92 do stop = json:find('["\\]', stop + 2) end
+    if not stop then return false end
+    at = stop + 1
+  end
+end
+
 -- The path as it may be logged: a key that was put into it is masked.
 local function loggable(path)
   return (percent_decode(path):gsub("(dc1%-%a+%-)[%w_-]+", "%1***"))
@@ -143,8 +161,8 @@ local function answer_options(handle, origin, is_listed)
 end
 
 -- The answer passes envoy_on_response, which makes the body of it.
-local function refuse(handle, request, status, text)
-  handle:respond({ [":status"] = tostring(status), ["x-error-body"] = error_body(status, request, text) }, "")
+local function refuse(handle, request, status, text, code)
+  handle:respond({ [":status"] = tostring(status), ["x-error-body"] = error_body(status, request, text, code) }, "")
 end
 
 function envoy_on_request(handle)
@@ -171,7 +189,11 @@ function envoy_on_request(handle)
   -- The transcoder would take a path with a trailing slash for the one without.
   if path:find("./$") then return refuse(handle, request, 404) end
   local body = handle:body()
-  if body and body:length() > body_limit(path) then return refuse(handle, request, 413) end
+  if not body then return end
+  if body:length() > body_limit(path) then return refuse(handle, request, 413) end
+  if not is_strict(body:getBytes(0, body:length())) then
+    return refuse(handle, request, 400, "Malformed JSON body", "MALFORMED_JSON")
+  end
 end
 
 -- The transcoder names the field whose value does not fit its type; everything else it refuses is no JSON object.

@@ -64,7 +64,7 @@ def edge(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         admin_port=0,
         grpc_port=_upstream.port,
         cors_origins=(LISTED_ORIGIN,),
-        rest_timeout_seconds=1.0,
+        rest_timeout_seconds=3.0,
     )
     with asyncio.Runner() as runner:
         envoy = Envoy(config)

@@ -21,6 +21,15 @@ SIZES_OVER_THE_LIMIT = (2 * MEBIBYTE + 1, 3 * MEBIBYTE, 10 * MEBIBYTE, 24 * MEBI
     [
         *(b'{"name":', b"[1,2]", b'"text"', b"3", b"null", b"true", b"hello", b"name=x", b"   "),
         *(b'{"name":"x"} {"name":"y"}', b'{"name":"x"} trailing', b'{"name":"\xff\xfe"}', b'{"name":"\\ud800"}'),
+        *(
+            b"{'name':'x'}",
+            b'{"name":"x",}',
+            b'{name:"x"}',
+            b"{e:1}",
+            b'{"a":[1,]}',
+            b'{"name":"x" /* y */}',
+            b'{"name":"x',
+        ),
         *(b'{"phone":NaN}', b'{"name":{"a":1}}', b"\x1f\x8b\x08gzip"),
     ],
 )
@@ -31,6 +40,18 @@ def test_a_body_that_is_no_object_is_refused(
     answer = rest.post(REGISTER, content=body, headers={"content-type": content_type})
     assert (answer.status_code, answer.json()) == (400, MALFORMED)
     assert upstream.calls == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name":"a \\"quoted\\" name, {with] marks: \\\\","x":[1,-2.5e+3,1E5,true,false,null,{}],"y":""}',
+        b'\n{ "name" : "it\'s",\t"z":{"n":0.1e-2}}\r\n',
+    ],
+)
+def test_everything_that_is_json_is_read(rest: httpx.Client, upstream: Upstream, body: bytes) -> None:
+    assert rest.post(REGISTER, content=body).status_code == 200
+    assert upstream.last.request.name == json.loads(body)["name"]
 
 
 @pytest.mark.parametrize(

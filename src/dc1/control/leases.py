@@ -6,10 +6,9 @@ The database decides every move; this table follows it after the commit.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dc1.control.handout import Handout
-from dc1.control.sessions import StopReason
 
 
 @dataclass(slots=True)
@@ -17,18 +16,18 @@ class Lease:
     """A job reserved for a provider (offered) or running there.
 
     `attempt` is the number the run has or will have. `answer_by_ms` is when an unanswered offer on a stream goes
-    elsewhere, None for daemons that poll. `starting` is set while the start is being stored, `timeout_at_ms` once it
-    runs.
+    elsewhere, None for daemons that poll. `timeout_at_ms` is set once it runs. Whoever starts it or takes it back holds
+    `changing` until that is stored and known here.
     """
 
     handout: Handout
     provider_id: int
     attempt: int
     answer_by_ms: int | None = None
-    starting: "asyncio.Task[Lease | StopReason] | None" = None
     running: bool = False
     timeout_at_ms: int | None = None
     beats_unseen: int = 0
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def row_id(self) -> int:
@@ -92,8 +91,8 @@ class Leases:
         return self._by_row.get(lease.row_id) is lease
 
     def offered(self) -> list[Lease]:
-        """Return everything that is offered and neither runs nor starts."""
-        return [lease for lease in self._by_row.values() if not lease.running and lease.starting is None]
+        """Return everything that is offered and does not run."""
+        return [lease for lease in self._by_row.values() if not lease.running]
 
     def unanswered(self, now_ms: int) -> list[Lease]:
         """Return the offers that nobody answered in time."""

@@ -3,7 +3,6 @@
 Every write is fenced by the attempt number in the database. Memory follows after the commit.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -73,16 +72,13 @@ class Runs:
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt:
             return StopReason.WITHDRAWN
-        return lease if lease.running else await self._start(lease, may_run=True)
+        async with lease.changing:
+            return lease if lease.running else await self._start(lease, may_run=True)
 
     async def _start(self, lease: Lease, *, may_run: bool = False) -> Lease | StopReason:
-        # Two that ask at the same time, such as a stream and the one it replaces, share one start.
-        if lease.starting is None:
-            lease.starting = asyncio.create_task(self._store_start(lease, may_run=may_run))
-        return await asyncio.shield(lease.starting)
-
-    async def _store_start(self, lease: Lease, *, may_run: bool) -> Lease | StopReason:
         """Start the run of an offered job; with `may_run` it may have been started already, through another replica."""
+        if not self._leases.is_current(lease):
+            return StopReason.WITHDRAWN
         provider = self._fleet.known(lease.provider_id)
         now_ms = self._clock.now_ms()
 
@@ -90,10 +86,7 @@ class Runs:
             started = lifecycle.start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, provider.slots, now_ms)
             return started or (_running_as(conn, lease) if may_run else None)
 
-        try:
-            job = await self._db.write(work)
-        finally:
-            lease.starting = None
+        job = await self._db.write(work)
         if job is None:
             if self._leases.is_current(lease):
                 self._dispatcher.end_lease(lease.row_id)
@@ -109,9 +102,12 @@ class Runs:
         refusal = blocked(self._fleet.view(provider))
         if refusal not in (None, Admission.PROVIDER_BUSY):
             return None, refusal
-        offered = [lease for lease in self._leases.of_provider(provider.id) if not lease.running and not lease.starting]
+        offered = [lease for lease in self._leases.of_provider(provider.id) if not lease.running]
         for lease in sorted(offered, key=lambda item: queue_key(item.handout.job)):
-            started = await self._start(lease)
+            if lease.changing.locked():
+                continue  # another poll is about to get it
+            async with lease.changing:
+                started = await self._start(lease)
             if isinstance(started, Lease):
                 return started, Admission.ADMISSION_OK
         return None, refusal or self._why_idle(provider)
@@ -135,20 +131,23 @@ class Runs:
                 self._dispatcher.declined(job, provider_id)
 
     async def withdraw(self, lease: Lease, reason: str) -> None:
-        """Take an offered job back to the queue; no retry is counted."""
+        """Take an offered job back to the queue; no retry is counted. A run goes on."""
         job = await self._take_back(lease, reason)
         if job is not None:
             self._dispatcher.requeued(job, avoid=(lease.provider_id,))
 
     async def _take_back(self, lease: Lease, reason: str) -> JobRow | None:
         now_ms = self._clock.now_ms()
-        job = await self._db.write(
-            lambda conn: lifecycle.unclaim(conn, lease.row_id, lease.provider_id, now_ms, reason=reason)
-        )
-        if job is None or not self._dispatcher.learn(job):
-            return None
-        self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
-        return job
+        async with lease.changing:
+            if lease.running or not self._leases.is_current(lease):
+                return None
+            job = await self._db.write(
+                lambda conn: lifecycle.unclaim(conn, lease.row_id, lease.provider_id, now_ms, reason=reason)
+            )
+            if job is None or not self._dispatcher.learn(job):
+                return None
+            self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
+            return job
 
     # While it runs
 
@@ -254,10 +253,8 @@ class Runs:
 
     async def lose(self, lease: Lease, reason: str) -> None:
         """Take a job from a provider that is gone or lost it: a run counts a retry, an offer does not."""
-        if lease.starting is not None:
-            await asyncio.wait({lease.starting})
+        await self.withdraw(lease, reason)
         if not lease.running:
-            await self.withdraw(lease, reason)
             return
         now_ms = self._clock.now_ms()
         moved = await self._db.write(

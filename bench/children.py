@@ -1,0 +1,74 @@
+"""Processes of the bench and what they use up."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Self
+
+_ANSWER_SECONDS = 120
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Child:
+    """A process that answers questions over a pipe and ends with the `with` block."""
+
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.close()
+        self._process.join(20)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def answer(self) -> Any:
+        """The next thing it says."""
+        if not self._pipe.poll(_ANSWER_SECONDS):
+            raise TimeoutError(f"{self._process.name} says nothing")
+        return self._pipe.recv()
+
+    def ask(self, question: str, *details: Any) -> Any:
+        self._pipe.send((question, *details))
+        return self.answer()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process has used since its start: seconds of CPU, and the memory it holds now in KiB."""
+
+    cpu_seconds: float
+    memory_kib: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return cls((int(fields[11]) + int(fields[12])) / _TICKS, pages * _PAGE // 1024)
+
+
+def serve_questions(pipe: Connection, answers: dict[str, Callable[..., Any]]) -> bool:
+    """Answer what is asked; False once the asker is gone."""
+    try:
+        while pipe.poll():
+            question, *details = pipe.recv()
+            pipe.send(answers[question](*details))
+    except (EOFError, OSError):
+        return False
+    return True

@@ -1,0 +1,171 @@
+"""Simulated daemons: each holds its own stream, many share a connection, all run in one process."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import TypeAlias
+
+import grpc
+from google.protobuf import json_format
+from grpc import aio
+
+from bench.children import serve_questions
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1 import provider_service_pb2_grpc as provider_service
+from dcp.v1.report_pb2 import HeartbeatRequest
+
+STREAMS_PER_CONNECTION = 50
+
+Call: TypeAlias = "aio.StreamStreamCall[pb.ConnectRequest, pb.ConnectResponse]"
+
+REPORT = {
+    "gpu_status": {
+        "gpu_name": "NVIDIA H100 80GB HBM3",
+        "gpu_vram_mib": 81559,
+        "free_vram_mib": 60321,
+        "gpu_util_pct": 37,
+        "temp_c": 61,
+        "power_w": 412.5,
+        "gpu_count": 1,
+        "driver_version": "550.54.15",
+        "cuda_version": "12.4",
+        "compute_capability": "9.0",
+        "daemon_version": "3.3.0",
+        "all_gpus": [{"index": 0, "uuid": "GPU-5a1e9f0c", "temp_c": 61, "gpu_util_pct": 37, "power_w": 412.5}],
+    },
+    "provider_ip": "203.0.113.7",
+    "provider_hostname": "gpu-1",
+    "cached_models": ["meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen2.5-7B-Instruct"],
+}
+
+
+def daemon_state() -> pb.DaemonState:
+    """An idle machine with one GPU."""
+    report = json_format.ParseDict(REPORT, HeartbeatRequest())
+    return pb.DaemonState(report=report, job_types=["llm_inference", "benchmark"])
+
+
+@dataclass
+class Tally:
+    """What all daemons of a process saw."""
+
+    open: int = 0
+    ended: int = 0
+    beats: int = 0
+    jobs: int = 0
+    latencies: list[float] = field(default_factory=list)
+
+
+class SimulatedDaemon:
+    """Beats as it is told, takes every job and ends it at once."""
+
+    def __init__(self, tally: Tally, *, eager: bool = False, on_start: Callable[[str], None] | None = None) -> None:
+        """An eager one beats again as soon as it was answered. `on_start` is told each job that is to run."""
+        self._tally = tally
+        self._eager = eager
+        self._on_start = on_start
+        self._state = daemon_state()
+        self._sequence = 0
+        self._sent_at = 0.0
+        self._interval = 10.0
+
+    async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> None:
+        """Hold one stream until it ends."""
+        call = stub.Connect(metadata=(("x-provider-key", key),))
+        beating: asyncio.Task[None] | None = None
+        try:
+            await call.write(pb.ConnectRequest(hello=pb.Hello(instance_id=key[-8:], state=self._state)))
+            while isinstance(message := await call.read(), pb.ConnectResponse):
+                match message.WhichOneof("message"):
+                    case "welcome":
+                        self._tally.open += 1
+                        self._interval = message.welcome.desired.beat_interval_seconds
+                        beating = asyncio.create_task(self._beat(call))
+                        for offer in message.welcome.desired.offers:
+                            await self._accept(call, offer)
+                    case "desired":
+                        self._tally.beats += 1
+                        self._tally.latencies.append(time.perf_counter() - self._sent_at)
+                        if self._eager:
+                            await self._send_beat(call)
+                    case "offer":
+                        await self._accept(call, message.offer)
+                    case "start":
+                        await self._work(call, message.start.lease)
+                    case "outcome_receipt":
+                        self._tally.jobs += 1
+        except (aio.AioRpcError, asyncio.InvalidStateError):
+            pass
+        finally:
+            self._tally.ended += 1
+            if beating is not None:
+                beating.cancel()
+            call.cancel()
+
+    async def _accept(self, call: Call, offer: pb.Offer) -> None:
+        job = offer.assignment
+        lease = pb.LeaseRef(job_id=job.job_id, attempt_number=job.attempt_number)
+        await call.write(pb.ConnectRequest(accept=pb.Accept(lease=lease)))
+
+    async def _work(self, call: Call, lease: pb.LeaseRef) -> None:
+        if self._on_start is not None:
+            self._on_start(lease.job_id)
+        outcome = pb.Outcome(lease=lease)
+        outcome.result.string_value = "done"
+        await call.write(pb.ConnectRequest(outcome=outcome))
+
+    async def _beat(self, call: Call) -> None:
+        if self._eager:
+            await self._send_beat(call)
+            return
+        await asyncio.sleep(random.uniform(0, self._interval))
+        while True:
+            await self._send_beat(call)
+            await asyncio.sleep(self._interval)
+
+    async def _send_beat(self, call: Call) -> None:
+        self._sequence += 1
+        self._sent_at = time.perf_counter()
+        await call.write(pb.ConnectRequest(beat=pb.Beat(sequence=self._sequence, state=self._state)))
+
+
+def run_fleet(pipe: Connection, target: str, keys: Sequence[str], eager: bool) -> None:
+    """Hold a stream for each key until the bench closes the pipe."""
+    asyncio.run(_fleet(pipe, target, keys, eager))
+
+
+async def _fleet(pipe: Connection, target: str, keys: Sequence[str], eager: bool) -> None:
+    tally = Tally()
+    connections = [connect(target) for _ in range(-(-len(keys) // STREAMS_PER_CONNECTION))]
+    stubs = [provider_service.ProviderServiceStub(connection) for connection in connections]
+    streams = [
+        asyncio.create_task(SimulatedDaemon(tally, eager=eager).run(stubs[number // STREAMS_PER_CONNECTION], key))
+        for number, key in enumerate(keys)
+    ]
+
+    def take() -> Tally:
+        """What was seen since the last time; the number of open streams is the present one."""
+        seen = Tally(tally.open - tally.ended, tally.ended, tally.beats, tally.jobs, tally.latencies)
+        tally.beats, tally.jobs, tally.latencies = 0, 0, []
+        return seen
+
+    asked, gone = asyncio.Event(), False
+    asyncio.get_running_loop().add_reader(pipe.fileno(), asked.set)
+    while not gone:
+        await asked.wait()
+        asked.clear()
+        gone = not serve_questions(pipe, {"tally": take})
+    asyncio.get_running_loop().remove_reader(pipe.fileno())
+    for stream in streams:
+        stream.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+    for connection in connections:
+        await connection.close()
+
+
+def connect(target: str) -> aio.Channel:
+    """A connection of its own to the edge."""
+    return grpc.aio.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])

@@ -1,0 +1,36 @@
+"""The server as a child of the bench, with its statements counted."""
+
+import asyncio
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from bench.children import serve_questions
+from bench.statements import count_statements, counted
+from dc1.server.app import Application
+from dc1.server.assemble import assemble
+from dc1.server.logs import configure_logging
+from dc1.settings import Settings
+
+
+def run_server(pipe: Connection, settings: dict[str, Any], log: Path) -> None:
+    """Serve until the bench closes the pipe; the first thing said is the port."""
+    # Every call writes its log line, as in production.
+    sys.stdout = sys.stderr = log.open("w", buffering=1)
+    configure_logging("json", "INFO")
+    count_statements()
+    asyncio.run(_serve(pipe, Settings(**settings)))
+
+
+async def _serve(pipe: Connection, settings: Settings) -> None:
+    server = Application(settings, assemble)
+    pipe.send(await server.start())
+    asked, gone = asyncio.Event(), False
+    asyncio.get_running_loop().add_reader(pipe.fileno(), asked.set)
+    while not gone:
+        await asked.wait()
+        asked.clear()
+        gone = not serve_questions(pipe, {"statements": lambda: dict(counted)})
+    asyncio.get_running_loop().remove_reader(pipe.fileno())
+    await server.drain(0.2)
