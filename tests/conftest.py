@@ -5,11 +5,18 @@ import pytest
 
 pytest.register_assert_rewrite("tests.stack", "tests.contract.expect")
 
-from tests.stack.stack import Edge, Stack  # noqa: E402 - after what makes its asserts tell more
+from tests.stack.postgres import PostgresServer  # noqa: E402 - after what makes its asserts tell more
+from tests.stack.stack import Edge, Stack  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(**changes): starts the stack of this test with these settings")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with PostgresServer.running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from dc1.storage import books, jobs, lifecycle, wallets
 from dc1.storage.database import Connection, Database
 from dc1.storage.lifecycle import JobRow, Outcome
 from dc1.storage.tables import jobs as jobs_table
-from tests.storage.conftest import PostgresServer
+from tests.stack.postgres import PostgresServer
 from tests.storage.market import LIMITS, Market, job_for
 
 SLOTS = 2

@@ -10,6 +10,7 @@ import structlog
 from dc1.control.fleet import Fleet
 from dc1.control.handout import Handout, requirement_of
 from dc1.control.hub import Hub, Moved
+from dc1.control.job_versions import JobVersions
 from dc1.control.leases import Lease, Leases
 from dc1.control.provider import Provider
 from dc1.control.sessions import Sessions, StopReason
@@ -57,8 +58,8 @@ class Dispatcher:
         self._hub = hub
         self._offer_timeout_ms = round(offer_timeout_seconds * 1000)
         self.waiting = WaitingJobs()
+        self._versions = JobVersions()
         self._woken: set[int] = set()
-        self._sequences: dict[int, int] = {}
         self._wake = asyncio.Event()
 
     async def load(self) -> None:
@@ -66,13 +67,17 @@ class Dispatcher:
         queued = await self._db.read(jobs.load_queue)
         active = await self._db.read(jobs.load_active)
         for job in queued:
+            self.learn(job)
             self._enqueue(job)
         for start in range(0, len(active), _CLAIMS_PER_TRANSACTION):
             part = active[start : start + _CLAIMS_PER_TRANSACTION]
             specs = await self._db.read(partial(jobs.specs, job_ids=[job.id for job in part]))
             for job in part:
-                self._restore(job, specs[job.id])
-                self._fleet.await_return(_provider_of(job))
+                # A provider that another replica registered since the fleet was read comes with the feed, and its job too.
+                if self._fleet.get(_provider_of(job)) is not None and self.learn(job):
+                    self.waiting.remove(job.id)
+                    self._restore(job, specs[job.id])
+                    self._fleet.await_return(_provider_of(job))
 
     def _restore(self, job: JobRow, spec: JobSpec) -> None:
         provider_id = _provider_of(job)
@@ -92,12 +97,15 @@ class Dispatcher:
             self._set_answer_time(lease)
             session.offer(lease.handout, self.seconds_to_answer(lease))
 
+    def learn(self, job: JobRow) -> bool:
+        """Note a job as it was stored; False when memory has followed it that far already."""
+        return self._versions.learn(job)
+
     def follow(self, job: JobRow, spec: JobSpec | None) -> None:
         """Follow a job that another replica may have moved; what is older than what is known here changes nothing."""
-        lease = self._leases.of_job(job.id)
-        if job.event_sequence <= self._known_sequence(job.id, lease):
+        if not self.learn(job):
             return
-        self.note(job)
+        lease = self._leases.of_job(job.id)
         if job.status == JobStatus.QUEUED:
             self._follow_queued(job, lease)
         elif job.status in OPEN:
@@ -106,20 +114,9 @@ class Dispatcher:
             self._follow_lease(job, spec, lease)
         else:
             self.waiting.remove(job.id)
-            # No older version of the row can be read after its last one.
-            self._sequences.pop(job.id, None)
             stop = StopReason.CANCELLED if job.status == JobStatus.CANCELLED else StopReason.SETTLED
             self.end_lease(job.id, stop)
         self._hub.publish(job.id, Moved())
-
-    def note(self, job: JobRow) -> None:
-        """Remember how far a job is, so that an older version of its row that is read later changes nothing."""
-        if self._db.is_shared:
-            self._sequences[job.id] = job.event_sequence
-
-    def _known_sequence(self, row_id: int, lease: Lease | None) -> int:
-        held = 0 if lease is None else lease.handout.job.event_sequence
-        return max(held, self._sequences.get(row_id, 0))
 
     def _follow_queued(self, job: JobRow, lease: Lease | None) -> None:
         if lease is not None:
@@ -159,17 +156,17 @@ class Dispatcher:
 
     def submitted(self, job: JobRow, spec: JobSpec, reserved: Provider | None) -> None:
         """Take over a job whose submission is durable: offer it, or let it wait."""
-        self.note(job)
-        if reserved is not None and job.provider_id == reserved.id:
+        is_news = self.learn(job)
+        if is_news and reserved is not None and job.provider_id == reserved.id:
             self._offer(job, spec)
             return
         if reserved is not None:
             self.unplace(reserved.id, job.gpu_count)
-        self.requeued(job)
+        if is_news:
+            self.requeued(job)
 
     def requeued(self, job: JobRow, avoid: Collection[int] = (), avoid_until_ms: int = 0) -> None:
         """Let a job wait that has no provider, or none any more."""
-        self.note(job)
         self._enqueue(job, frozenset(avoid), avoid_until_ms)
         self._hub.publish(job.id, Moved())
         fitting = self._fleet.pools.best(requirement_of(job), avoid=avoid)
@@ -182,7 +179,6 @@ class Dispatcher:
 
     def forget(self, job: JobRow) -> None:
         """Take a job out of the queue that ended while it waited."""
-        self.note(job)
         self.waiting.remove(job.id)
 
     def end_lease(self, row_id: int, stop: StopReason | None = None) -> Lease | None:
@@ -274,7 +270,7 @@ class Dispatcher:
 
         results, still_queued = await self._db.write(work)
         for match, result in zip(matches, results, strict=True):
-            if result is not None:
+            if result is not None and self.learn(result[0]):
                 self._offer(*result)
                 continue
             self._fleet.release(match.provider_id, match.job.requirement.gpu_count)

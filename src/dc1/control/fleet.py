@@ -13,7 +13,7 @@ from dc1.control.pools import Pools
 from dc1.control.provider import Provider
 from dc1.domain.clock import Clock
 from dc1.domain.errors import provider_not_found
-from dc1.domain.liveness import Approval, Channel, Liveness, Thresholds
+from dc1.domain.liveness import Approval, Channel, Liveness, Presence, Thresholds
 from dc1.domain.placement import ProviderView
 from dc1.domain.reports import Report
 
@@ -45,6 +45,8 @@ class Fleet:
         self._streaming: set[int] = set()
         self._dirty: set[int] = set()
         self._lost: set[int] = set()
+        self.decisions = 0
+        """How many decisions about accounts were made on this server."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -70,13 +72,15 @@ class Fleet:
     # Changes
 
     def add(self, provider: Provider) -> None:
-        """Take in an account, new or loaded; a loaded daemon that streamed has the failover grace to come back."""
+        """Take in an account, new or loaded; a loaded daemon that streamed has the failover grace to come back.
+
+        An account that is known already is left as it is.
+        """
+        if provider.id in self._all:
+            return
         self._all[provider.id] = provider
         self._by_gpu[provider.gpu_model] += 1
-        presence = provider.presence
-        if presence.channel is Channel.STREAM and not presence.stream_open and presence.stream_lost_ms is None:
-            lost_ms = self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
-            provider.presence = replace(presence, stream_lost_ms=lost_ms)
+        provider.presence = self._with_grace(provider.presence)
         self._enqueue(provider)
         self._index(provider)
 
@@ -97,7 +101,7 @@ class Fleet:
     def await_return(self, provider_id: int) -> None:
         """Give a daemon that held a job when the server stopped the failover grace to come back, however long that was."""
         provider = self._all[provider_id]
-        if provider.presence.channel is Channel.STREAM:
+        if provider.presence.channel is Channel.STREAM and not provider.presence.stream_open:
             lost_ms = self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
             provider.presence = replace(provider.presence, stream_lost_ms=lost_ms)
             self._lose_stream(provider)
@@ -147,23 +151,29 @@ class Fleet:
         self._dirty.add(provider.id)
         self._index(provider)
 
-    def follow(self, stored: Provider, *, here: bool) -> Provider:
-        """Take over what another replica stored of a provider; its presence too, unless its stream is `here`."""
+    def follow(self, stored: Provider, *, here: bool, decisions: int) -> bool:
+        """Take over what another replica stored of a provider; its presence too, unless its stream is `here`.
+
+        `decisions` is the count at the time of reading: False, and nothing done, when the provider was decided about
+        since, so that what was read may be older than what is known.
+        """
         known = self._all.get(stored.id)
         if known is None:
             self.add(stored)
-            return stored
+            return True
+        if known.decided_at > decisions:
+            return False
         known.take_account(stored)
-        if not here:
+        if not here and _is_later(stored.presence, known.presence):
             before = known.gpu_model
             known.take_stored_report(stored)
             self._recount(known, before)
             self._unqueue(known)
-            known.presence = stored.presence
+            known.presence = self._with_grace(stored.presence)
             known.stream_replica = stored.stream_replica
             self._enqueue(known)
         self._index(known)
-        return known
+        return True
 
     def replica_died(self, replica_ids: Collection[str], at_ms: int) -> None:
         """Count the streams of dead replicas as lost; their daemons have the failover grace to come back."""
@@ -180,12 +190,12 @@ class Fleet:
     def decide(self, provider: Provider, approval: Approval, at_ms: int | None, reason: str | None) -> None:
         """Note an admin's decision."""
         provider.approval, provider.approved_at_ms, provider.rejected_reason = approval, at_ms, reason
-        self._index(provider)
+        self._decided(provider)
 
     def set_paused(self, provider: Provider, paused: bool) -> None:
         """Stop new work for a provider, or let it have some again."""
         provider.paused = paused
-        self._index(provider)
+        self._decided(provider)
 
     def occupy(self, provider_id: int, gpu_count: int) -> None:
         """Note that a job took slots of a provider."""
@@ -289,6 +299,17 @@ class Fleet:
 
     # Upkeep
 
+    def _decided(self, provider: Provider) -> None:
+        self.decisions += 1
+        provider.decided_at = self.decisions
+        self._index(provider)
+
+    def _with_grace(self, presence: Presence) -> Presence:
+        """Give a daemon the failover grace whose stream ended with its server, so that nobody noted when."""
+        if presence.channel is not Channel.STREAM or presence.stream_open or presence.stream_lost_ms is not None:
+            return presence
+        return replace(presence, stream_lost_ms=self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000)
+
     def _enqueue(self, provider: Provider) -> None:
         """Put a provider where its presence says that it ages."""
         presence = provider.presence
@@ -351,6 +372,17 @@ class Fleet:
                 del self._lost_streams[provider_id]
                 taken.append(self._all[provider_id])
         return taken
+
+
+def _is_later(presence: Presence, known: Presence) -> bool:
+    """Whether a presence tells at least as much as the known one; what has not been stored yet is known here only."""
+    if presence.stream_open or known.stream_open:
+        return True
+    return _last_sign_ms(presence) >= _last_sign_ms(known)
+
+
+def _last_sign_ms(presence: Presence) -> int:
+    return max(presence.last_heartbeat_ms or 0, presence.stream_lost_ms or 0)
 
 
 def _to_end(queue: OrderedDict[int, None], provider_id: int) -> None:

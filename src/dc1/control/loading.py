@@ -28,7 +28,7 @@ def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collectio
         channel=Channel.STREAM if row.channel == Channel.STREAM else Channel.POST,
         last_heartbeat_ms=row.last_heartbeat_ms,
         stream_open=elsewhere is not None,
-        stream_lost_ms=row.stream_lost_ms,
+        stream_lost_ms=row.stream_lost_ms if row.stream_replica is None else None,
     )
     return Provider(
         id=row.id,

@@ -78,6 +78,7 @@ class Provider:
     beats_of_week: int = 0
     beats_to_flush: int = 0
     last_beat_slot: int = 0
+    decided_at: int = 0
 
     @property
     def slots(self) -> int:

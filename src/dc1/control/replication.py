@@ -21,10 +21,12 @@ from dc1.control.leases import Leases
 from dc1.control.loading import provider_of
 from dc1.control.sessions import EndReason, Sessions
 from dc1.domain.clock import Clock
+from dc1.domain.liveness import Approval
 from dc1.domain.roles import Role
 from dc1.storage import changes, job_logs, replicas
 from dc1.storage.changes import Changes, Notifications, SharedTokens
 from dc1.storage.database import Connection, Database
+from dc1.storage.providers import ProviderRow
 from dc1.storage.replicas import Replicas, StreamChange
 
 log = structlog.get_logger(__name__)
@@ -37,6 +39,7 @@ _ROUND_SECONDS = 1.0
 _LARGEST_PAYLOAD = 7_000
 _ESCAPED_LENGTH = 12
 _ENVELOPE_LENGTH = 64
+_LARGEST_TEXT = (_LARGEST_PAYLOAD - _ENVELOPE_LENGTH) // _ESCAPED_LENGTH
 _SETTLE_SECONDS = 0.002
 """How long changes gather before they are told or read: a burst costs one round."""
 
@@ -70,7 +73,11 @@ class Replication:
         self._committed = asyncio.Event()
         self._heard = asyncio.Event()
         self._reading = asyncio.Lock()
+        self._reads_begun = 0
+        self._read_done = 0
+        self._renewed_at = time.monotonic()
         self._judge_from = 0.0
+        self._ahead_ms = 0
         self._lines: dict[int, int] = {}
         self._tokens: deque[SharedTokens] = deque()
         self.key_changed: Callable[[str], None] = lambda key_id: None
@@ -84,7 +91,7 @@ class Replication:
     async def start(self) -> None:
         """Join the replicas; called before anything is loaded, so that nothing is missed after it."""
         self._horizon = await self._db.read(changes.horizon)
-        self._alive = (await self._db.write(self._renewal)).alive()
+        await self._renew_once()
         await self._db.write(replicas.forget)
         self._db.on_commit = self._committed.set
 
@@ -109,7 +116,8 @@ class Replication:
 
     def stream_opened(self, provider_id: int) -> None:
         """Note that this replica holds a provider's stream."""
-        opened_ms = self._clock.now_ms()
+        # By the database's clock: which of two replicas opened the later one must not hang on how their clocks go.
+        opened_ms = self._clock.now_ms() + self._ahead_ms
         self._opened_ms[provider_id] = opened_ms
         self._streams[provider_id] = StreamChange(provider_id, opened_ms, None)
 
@@ -139,7 +147,9 @@ class Replication:
     def share_tokens(self, row_id: int, tokens: Tokens) -> None:
         """Show generated text to readers on other replicas too."""
         if self.others:
-            self._tokens.append(SharedTokens(row_id, tokens.attempt, tokens.text, tokens.count))
+            for start in range(0, len(tokens.text), _LARGEST_TEXT):
+                piece = tokens.text[start : start + _LARGEST_TEXT]
+                self._tokens.append(SharedTokens(row_id, tokens.attempt, piece, tokens.count if start == 0 else 0))
             self._committed.set()
 
     async def _tell(self) -> None:
@@ -181,13 +191,23 @@ class Replication:
             await self._guarded(self.catch_up)
 
     async def catch_up(self) -> None:
-        """Follow everything that was committed before this call."""
+        """Follow everything that was committed before this call; calls that come together share one reading."""
+        wanted = self._reads_begun + 1
         async with self._reading:
-            start = self._horizon
-            news = await self._db.read(lambda conn: changes.since(conn, start))
-            self._apply(news)
+            if self._read_done >= wanted:
+                return
+            self._reads_begun += 1
+            await self._read()
+            self._read_done = self._reads_begun
+
+    async def _read(self) -> None:
+        start, decisions = self._horizon, self._fleet.decisions
+        news = await self._db.read(lambda conn: changes.since(conn, start))
+        # A replica may have begun to live since the last renewal; who died is for the renewals to judge.
+        self._alive |= news.alive
+        if self._apply(news, decisions):
             self._horizon = news.horizon
-            await self._follow_logs()
+        await self._follow_logs()
 
     async def _follow_logs(self) -> None:
         """Make the readers here of jobs that run elsewhere look for new lines."""
@@ -205,27 +225,29 @@ class Replication:
         lease = self._leases.of_job(row_id)
         return lease is not None and self._sessions.get(lease.provider_id) is not None
 
-    def _apply(self, news: Changes) -> None:
-        for row in news.providers:
-            here = self._sessions.get(row.id) is not None
-            provider = self._fleet.follow(provider_of(row, replicas=self.others), here=here)
-            if row.deleted_at_ms is not None:
-                self.account_changed(Role.PROVIDER, row.id)
-            if (
-                here
-                and row.stream_replica in self.others
-                and (row.stream_opened_ms or 0) > self._opened_ms.get(row.id, 0)
-            ):
-                self._sessions.end(row.id, EndReason.REPLACED)
-            elif here and provider.approval != "approved":
-                self._sessions.end(row.id, EndReason.ACCESS_REVOKED)
-            self._dispatcher.wake(row.id)
+    def _apply(self, news: Changes, decisions: int) -> bool:
+        """Follow the news; False when something has to be read again."""
+        followed = [self._apply_provider(row, decisions) for row in news.providers]
         for job in news.jobs:
             self._dispatcher.follow(job, news.specs.get(job.id))
         for key_id in news.key_ids:
             self.key_changed(key_id)
         for renter_id in news.renter_ids:
             self.account_changed(Role.RENTER, renter_id)
+        return all(followed)
+
+    def _apply_provider(self, row: ProviderRow, decisions: int) -> bool:
+        here = self._sessions.get(row.id) is not None
+        if not self._fleet.follow(provider_of(row, replicas=self.others), here=here, decisions=decisions):
+            return False
+        if row.deleted_at_ms is not None:
+            self.account_changed(Role.PROVIDER, row.id)
+        if here and row.stream_replica in self.others and (row.stream_opened_ms or 0) > self._opened_ms.get(row.id, 0):
+            self._sessions.end(row.id, EndReason.REPLACED)
+        elif here and row.approval_status != Approval.APPROVED:
+            self._sessions.end(row.id, EndReason.ACCESS_REVOKED)
+        self._dispatcher.wake(row.id)
+        return True
 
     # Living
 
@@ -235,13 +257,14 @@ class Replication:
             await asyncio.sleep(_RENEW_SECONDS)
 
     async def _renew_once(self) -> None:
-        asked = time.monotonic()
-        found = await self._db.write(self._renewal)
-        # After an outage of the database everybody's word has expired: let them all speak before judging.
-        if self.replica_id not in self._alive or time.monotonic() - asked > _TTL_MS / 2000:
-            self._judge_from = time.monotonic() + 2 * _TTL_MS / 1000
+        found, here_ms = await self._db.write(self._renewal)
+        self._ahead_ms = found.now_ms - here_ms
+        silent_seconds, self._renewed_at = time.monotonic() - self._renewed_at, time.monotonic()
         alive = found.alive()
-        if time.monotonic() < self._judge_from:
+        # After an outage of the database everybody's word has expired: let them all speak before judging.
+        if silent_seconds > _TTL_MS / 2000:
+            self._judge_from = self._renewed_at + 2 * _TTL_MS / 1000
+        if self._renewed_at < self._judge_from:
             self._alive |= alive
             return
         dead = self._alive - alive - {self.replica_id}
@@ -250,8 +273,8 @@ class Replication:
             log.info("replicas_died", count=len(dead))
             self._fleet.replica_died(dead, self._clock.now_ms())
 
-    def _renewal(self, conn: Connection) -> Replicas:
-        return replicas.renew(conn, self.replica_id, _TTL_MS)
+    def _renewal(self, conn: Connection) -> tuple[Replicas, int]:
+        return replicas.renew(conn, self.replica_id, _TTL_MS), self._clock.now_ms()
 
     async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -9,7 +9,6 @@ from functools import partial
 
 from dc1.control.dispatcher import Dispatcher
 from dc1.control.fleet import Fleet
-from dc1.control.handout import Handout
 from dc1.control.hub import Hub, LogLines, Moved, Tokens
 from dc1.control.leases import Lease, Leases
 from dc1.control.provider import Provider
@@ -74,29 +73,29 @@ class Runs:
         if lease is None or lease.attempt != attempt:
             return StopReason.WITHDRAWN
         async with lease.changing:
-            return lease if lease.running else await self._start(lease)
+            return lease if lease.running else await self._start(lease, may_run=True)
 
-    async def _start(self, lease: Lease) -> Lease | StopReason:
+    async def _start(self, lease: Lease, *, may_run: bool = False) -> Lease | StopReason:
+        """Start the run of an offered job; with `may_run` it may have been started already, through another replica."""
         if not self._leases.is_current(lease):
             return StopReason.WITHDRAWN
         provider = self._fleet.known(lease.provider_id)
         now_ms = self._clock.now_ms()
-        job = await self._db.write(
-            lambda conn: lifecycle.start(
-                conn, lease.row_id, lease.provider_id, lease.attempt - 1, provider.slots, now_ms
-            )
-        )
-        if not self._leases.is_current(lease):
-            return StopReason.SUPERSEDED
+
+        def work(conn: Connection) -> JobRow | None:
+            started = lifecycle.start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, provider.slots, now_ms)
+            return started or (_running_as(conn, lease) if may_run else None)
+
+        job = await self._db.write(work)
         if job is None:
-            self._dispatcher.end_lease(lease.row_id)
+            if self._leases.is_current(lease):
+                self._dispatcher.end_lease(lease.row_id)
             return StopReason.WITHDRAWN
-        lease.handout = Handout(job, lease.handout.spec, job.attempt_number)
-        lease.running = True
-        lease.answer_by_ms = None
-        lease.timeout_at_ms = job.timeout_at_ms
-        self._hub.publish(job.id, Moved())
-        return lease
+        self._dispatcher.follow(job, lease.handout.spec)
+        current = self._leases.held(lease.provider_id, lease.job_id)
+        if current is None or current.attempt != lease.attempt or not current.running:
+            return StopReason.SUPERSEDED
+        return current
 
     async def next_for(self, provider: Provider) -> tuple[Lease | None, Admission]:
         """Start the next job for a daemon that polls, and say why there is none."""
@@ -145,8 +144,9 @@ class Runs:
             job = await self._db.write(
                 lambda conn: lifecycle.unclaim(conn, lease.row_id, lease.provider_id, now_ms, reason=reason)
             )
-            if job is not None:
-                self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
+            if job is None or not self._dispatcher.learn(job):
+                return None
+            self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
             return job
 
     # While it runs
@@ -295,6 +295,8 @@ class Runs:
 
     def left(self, job: JobRow, provider_id: int | None, stop: StopReason | None = None) -> None:
         """Follow in memory a job that ended, or went back to the queue, after it was with `provider_id`."""
+        if not self._dispatcher.learn(job):
+            return
         lease = self._dispatcher.end_lease(job.id, stop)
         if job.status == JobStatus.QUEUED:
             self._dispatcher.requeued(job, avoid=() if provider_id is None else (provider_id,))
@@ -303,6 +305,14 @@ class Runs:
         if lease is not None and lease.running and job.status != JobStatus.CANCELLED:
             self._fleet.count_ended(lease.provider_id, completed=job.status == JobStatus.COMPLETED)
         self._hub.publish(job.id, Moved())
+
+
+def _running_as(conn: Connection, lease: Lease) -> JobRow | None:
+    """Return the job if it runs in just this lease."""
+    job = jobs.get(conn, lease.row_id)
+    if job is None or job.status != JobStatus.RUNNING:
+        return None
+    return job if (job.provider_id, job.attempt_number) == (lease.provider_id, lease.attempt) else None
 
 
 def fenced(

@@ -61,11 +61,11 @@ class _OnceForKey:
 
     def find(self, conn: Connection) -> KeptAnswer | None:
         """Return the stored answer; raises IDEMPOTENCY_MISMATCH when it was to another request."""
-        return idempotency.begin(conn, self._key, self._request_hash, self._now_ms)
+        return idempotency.find(conn, self._key, self._request_hash, self._now_ms)
 
     def begin(self, conn: Connection) -> None:
         """End the transaction when the answer exists."""
-        kept = self.find(conn)
+        kept = idempotency.begin(conn, self._key, self._request_hash, self._now_ms)
         if kept is not None:
             raise _AnsweredMeanwhile(kept)
 

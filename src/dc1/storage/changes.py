@@ -17,6 +17,7 @@ from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
 
 from dc1.domain.jobs import OPEN
 from dc1.storage import jobs as job_reads
+from dc1.storage import replicas
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape
 from dc1.storage.providers import ProviderRow, provider_shape
 from dc1.storage.tables import api_keys, jobs, providers, renters
@@ -29,9 +30,10 @@ _LONGEST_PAUSE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What was committed since a horizon, and the horizon to ask from next time."""
+    """What was committed since a horizon, the horizon to ask from next time, and the replicas that live."""
 
     horizon: int
+    alive: frozenset[str]
     jobs: list[JobRow]
     specs: dict[int, JobSpec]
     providers: list[ProviderRow]
@@ -50,6 +52,7 @@ def since(conn: Connection, start: int) -> Changes:
     changed = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.changed_xid >= start)))
     return Changes(
         horizon=horizon(conn),
+        alive=replicas.read(conn).alive(),
         jobs=changed,
         specs=job_reads.specs(conn, [job.id for job in changed if job.status in OPEN]),
         providers=provider_shape.all(
@@ -102,7 +105,8 @@ class Notifications:
                         told = json.loads(notification.payload)
                         if told["from"] != self._replica_id:
                             heard([SharedTokens(*item) for item in told["tokens"]])
-            except psycopg.Error as error:
+            except (psycopg.Error, ValueError, TypeError, KeyError) as error:
+                # Anybody who may use the database may notify, so what is heard may be anything.
                 log.warning("listening again after %s", type(error).__name__)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)

@@ -43,8 +43,15 @@ def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAns
     Raises IDEMPOTENCY_MISMATCH when the key came with another request before, and IDEMPOTENCY_IN_PROGRESS while
     another transaction works under it.
     """
-    if not _own(conn, key):
+    owned = _own(conn, key)
+    kept = find(conn, key, request_hash, now_ms)
+    if kept is None and not owned:
         raise errors.idempotency_in_progress()
+    return kept
+
+
+def find(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
+    """The answer to replay, or None when there is none yet; raises IDEMPOTENCY_MISMATCH as ``begin`` does."""
     kept = _shape.first(conn.execute(select(*_shape.columns).where(*_is(key))))
     if kept is None or kept.expires_at_ms <= now_ms:
         return None

@@ -27,9 +27,9 @@ class Replicas:
 
 def renew(conn: Connection, replica_id: str, ttl_ms: int) -> Replicas:
     """Say that a replica lives for another ``ttl_ms``, and return them all."""
-    expiry = conn.scalar(select(_NOW_MS + ttl_ms))
-    statement = upsert(conn, replicas, ("replica_id",), replace=("expires_at_ms",))
-    statement.run(conn, {"replica_id": replica_id, "expires_at_ms": expiry})
+    expiry = conn.execute(select(_NOW_MS + ttl_ms)).scalar_one()
+    renewal = upsert(conn, replicas, ("replica_id",), replace=("expires_at_ms",))
+    renewal.run(conn, {"replica_id": replica_id, "expires_at_ms": expiry})
     return read(conn)
 
 
@@ -100,13 +100,16 @@ def store_streams(conn: Connection, replica_id: str, changes: Sequence[StreamCha
 def gone(conn: Connection, provider_ids: Collection[int], grace_ms: int, silence_ms: int, now_ms: int) -> set[int]:
     """Return those of the providers that no living replica has heard of lately: the last word before a job is taken.
 
-    A stream is gone ``grace_ms`` after it ended or its replica died, a polling daemon after ``silence_ms``.
+    A stream is gone ``grace_ms`` after it ended or its replica died, a polling daemon after ``silence_ms``. ``now_ms``
+    is by the caller's clock.
     """
+    # Expiries are by the database's clock.
+    expired_ms = replicas.c.expires_at_ms - _NOW_MS + now_ms
     last_sign_ms = case(
         (providers.c.channel != "stream", func.coalesce(providers.c.last_heartbeat_ms, 0) + silence_ms - grace_ms),
         (providers.c.stream_replica.is_(None), func.coalesce(providers.c.stream_lost_ms, 0)),
         # Without a row the replica stopped or died long ago.
-        else_=func.coalesce(replicas.c.expires_at_ms, 0),
+        else_=func.coalesce(expired_ms, 0),
     )
     query = (
         select(providers.c.id)

