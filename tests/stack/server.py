@@ -78,10 +78,15 @@ class Server:
         return self._foundation.database
 
     @property
+    def market(self) -> Market:
+        """What is alive in it. Its loop is another one: look, do not touch."""
+        assert self._market is not None
+        return self._market
+
+    @property
     def open_streams(self) -> int:
         """How many daemons hold a stream, as the server sees it."""
-        assert self._market is not None
-        return len(self._market.sessions)
+        return len(self.market.sessions)
 
     def stop(self) -> None:
         self._loop.run(self._app.drain(_DRAIN_SECONDS))

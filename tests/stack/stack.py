@@ -6,7 +6,6 @@ Only the clock is not real: it stands still until a test moves it.
 import shutil
 import socket
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +19,7 @@ from tests.stack.poll_daemon import REPORT, PollDaemon
 from tests.stack.rest import Json, Rest
 from tests.stack.server import HermeticSettings, LoopThread, Server, make_template
 from tests.stack.stream_daemon import StreamDaemon
-from tests.stack.waiting import eventually
+from tests.stack.waiting import at_once, eventually
 
 T = TypeVar("T")
 
@@ -148,8 +147,7 @@ class Stack:
 
     def at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Make all calls at the same time."""
-        with ThreadPoolExecutor(len(calls)) as pool:
-            return [future.result() for future in [pool.submit(call) for call in calls]]
+        return at_once(calls)
 
     # People and daemons
 

@@ -1,7 +1,8 @@
-"""Waiting for what happens in its own time."""
+"""Waiting for what happens in its own time, and letting things happen at the same time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,3 +19,9 @@ def eventually(probe: Callable[[], T], what: str = "the condition", seconds: flo
             return value
         assert time.monotonic() < deadline, f"{what} did not come about in {seconds} s; last seen: {value!r}"
         time.sleep(_PAUSE_SECONDS)
+
+
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Make all calls at the same time."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]

@@ -187,7 +187,12 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
         """Hand the next fitting job to a daemon that polls; that starts the run."""
-        lease, admission = await self._market.runs.next_for(await self._caller())
+        caller = await self._caller()
+        lease, admission = await self._market.runs.next_for(caller)
+        if lease is None and self._market.replication is not None:
+            # Another replica may have given it a job that this one has not heard of.
+            await self._market.catch_up()
+            lease, admission = await self._market.runs.next_for(caller)
         job = NULL if lease is None else to_value(message_json(assignment(lease.handout)))
         return pb.NextJobResponse(
             job=job,

@@ -13,6 +13,8 @@ from dc1.domain import errors
 from dc1.storage.rows import Shape
 from dc1.storage.tables import idempotent_answers
 
+_COME_BACK_SECONDS = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -46,7 +48,7 @@ def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAns
     owned = _own(conn, key)
     kept = find(conn, key, request_hash, now_ms)
     if kept is None and not owned:
-        raise errors.idempotency_in_progress()
+        raise errors.idempotency_in_progress(_COME_BACK_SECONDS)
     return kept
 
 

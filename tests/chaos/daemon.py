@@ -1,0 +1,73 @@
+"""A provider's daemon whose work is to sleep: `python -m tests.chaos.daemon SERVER`, the key in DC1_PROVIDER_KEY.
+
+The stream, the leases and the logs are the product's own; only the work and the telemetry are made up.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+
+from dc1.daemon.agent import Agent
+from dc1.daemon.config import DAEMON_VERSION, DaemonConfig
+from dc1.daemon.runners.base import Availability, Result, Sink, Work
+from dc1.domain.jobs import JobType
+from dc1.domain.json_types import JsonObject
+from dc1.server.logs import configure_logging
+
+SLOTS = 2
+
+
+def tell(event: str, work: Work) -> None:
+    """Leave a line that a kill cannot take back."""
+    line = json.dumps({"event": event, "job_id": work.job_id, "attempt": work.attempt})
+    os.write(sys.stderr.fileno(), f"{line}\n".encode())
+
+
+class Sleeper:
+    """Runs inference jobs for as many seconds as they say."""
+
+    kinds = frozenset({JobType.LLM_INFERENCE})
+
+    async def probe(self) -> Availability:
+        return Availability(True, "ready")
+
+    async def run(self, work: Work, sink: Sink) -> Result:
+        tell("work begun", work)
+        try:
+            await sink.log("info", "asleep")
+            seconds = work.params["seconds"]
+            assert isinstance(seconds, int | float)
+            await asyncio.sleep(seconds)
+            await sink.log("info", "awake")
+        finally:
+            tell("work over", work)
+        return Result({"type": "text", "response": work.job_id})
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    def to_gpu_status(self) -> JsonObject:
+        return {"gpu_name": "RTX 4090", "gpu_count": SLOTS, "gpu_vram_mib": 24564, "daemon_version": DAEMON_VERSION}
+
+
+class _Telemetry:
+    def read(self) -> _Reading:
+        return _Reading()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def main() -> None:
+    configure_logging("json", "INFO")
+    config = DaemonConfig(key=os.environ["DC1_PROVIDER_KEY"], server=sys.argv[1], beat_interval_seconds=0.5)
+    asyncio.run(Agent(config, [Sleeper()], _Telemetry()).run())
+
+
+if __name__ == "__main__":
+    main()

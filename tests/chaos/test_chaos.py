@@ -1,0 +1,30 @@
+"""The market survives the death of any of its parts at any moment. More of it by `python -m tests.chaos`."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.storm import unleash
+from tests.stack.postgres import PostgresServer
+
+
+@pytest.fixture
+def seed() -> int:
+    """Another storm each time; DC1_CHAOS_SEED repeats one."""
+    return int(os.environ.get("DC1_CHAOS_SEED") or random.randrange(1_000_000))
+
+
+def test_no_job_and_no_halala_is_lost_whatever_is_killed(tmp_path: Path, seed: int) -> None:
+    report = unleash(tmp_path, kills=int(os.environ.get("DC1_CHAOS_KILLS") or 60), seed=seed)
+    print(report)
+    assert report.found.statuses["completed"] > 0
+
+
+def test_two_replicas_and_their_database_may_be_killed_as_well(
+    tmp_path: Path, seed: int, postgres_server: PostgresServer
+) -> None:
+    report = unleash(tmp_path, kills=int(os.environ.get("DC1_CHAOS_KILLS") or 24), seed=seed, postgres=postgres_server)
+    print(report)
+    assert report.found.statuses["completed"] > 0

@@ -1,0 +1,141 @@
+"""What must be true after the storm, read from the database and from what the daemons left behind."""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from statistics import quantiles
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, text
+
+from dc1.storage import books
+from tests.chaos.world import DaemonSeat, World
+from tests.faults.processes import Process
+from tests.stack.rest import Json
+
+Attempt: TypeAlias = tuple[Any, Any]
+"""Public id of a job, and the number of the attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the database says after the storm."""
+
+    problems: list[str]
+    statuses: Counter[str]
+    attempts: int
+    retries: int
+    seconds_to_end: list[float]
+
+
+_OPEN = text("SELECT count(*) FROM jobs WHERE status NOT IN ('completed', 'failed', 'cancelled')")
+
+# Each finds what must not be.
+_CONTRADICTIONS = {
+    "job {0} has {1} last events": """
+        SELECT j.job_id, COUNT(e.job_id) FROM jobs j
+        LEFT JOIN job_events e ON e.job_id = j.id AND e.status IN ('completed', 'failed', 'cancelled')
+        WHERE j.status IN ('completed', 'failed', 'cancelled')
+        GROUP BY j.job_id HAVING COUNT(e.job_id) <> 1
+    """,
+    "job {0} was moved {1} times from hold to {2}": """
+        SELECT job_id, COUNT(*), kind FROM movements
+        WHERE job_id IS NOT NULL GROUP BY job_id, kind HAVING COUNT(*) > 1
+    """,
+    "attempt {1} of job {0} has no end, though the job has one": """
+        SELECT j.job_id, a.attempt_number FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+        WHERE a.ended_at_ms IS NULL AND j.status IN ('completed', 'failed', 'cancelled')
+    """,
+    "job {0} has {1} attempts, numbered up to {2}": """
+        SELECT j.job_id, COUNT(*), MAX(a.attempt_number) FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+        GROUP BY j.job_id, j.attempt_number
+        HAVING COUNT(*) <> MAX(a.attempt_number) OR MAX(a.attempt_number) <> j.attempt_number
+    """,
+    "job {0} was completed {1} times": """
+        SELECT j.job_id, COUNT(*) FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+        WHERE a.outcome = 'completed' GROUP BY j.job_id HAVING COUNT(*) > 1
+    """,
+}
+
+
+def open_jobs(conn: Connection) -> int:
+    return int(conn.execute(_OPEN).scalar_one())
+
+
+def look(conn: Connection) -> Found:
+    problems = books.verify(conn)
+    for claim, query in _CONTRADICTIONS.items():
+        problems += [claim.format(*row) for row in conn.execute(text(query))]
+    rows = conn.execute(
+        text("SELECT status, attempt_number, retry_count, submitted_at_ms, completed_at_ms FROM jobs")
+    ).all()
+    return Found(
+        problems,
+        Counter(str(row.status) for row in rows),
+        sum(row.attempt_number for row in rows),
+        sum(row.retry_count for row in rows),
+        [(row.completed_at_ms - row.submitted_at_ms) / 1000 for row in rows if row.status == "completed"],
+    )
+
+
+def stored_ids(conn: Connection) -> set[int]:
+    return {row.id for row in conn.execute(text("SELECT id FROM jobs"))}
+
+
+def completed_attempts(conn: Connection) -> set[Attempt]:
+    rows = conn.execute(text("SELECT job_id, attempt_number FROM jobs WHERE status = 'completed'"))
+    return {(row.job_id, row.attempt_number) for row in rows}
+
+
+def still_at_work(daemons: Collection[DaemonSeat]) -> set[Attempt]:
+    """What the daemons that live now have begun and not ended."""
+    begun = {item for seat in daemons for item in _told(seat.present, "work begun")}
+    return begun - {item for seat in daemons for item in _told(seat.present, "work over")}
+
+
+def begun_twice(daemons: Collection[DaemonSeat]) -> list[Attempt]:
+    """Attempts whose work was begun more than once, by whichever daemons."""
+    begun = Counter(item for seat in daemons for life in seat.lives for item in _told(life, "work begun"))
+    return [item for item, times in begun.items() if times > 1]
+
+
+def paid_for(daemons: Collection[DaemonSeat]) -> set[Attempt]:
+    """Attempts that a daemon was told are settled as its own."""
+    return {
+        (line["job_id"], line["attempt"])
+        for seat in daemons
+        for life in seat.lives
+        for line in _lines(life)
+        if line.get("event") == "lease ended" and line.get("why") == "settled" and line.get("earned_halala")
+    }
+
+
+def percentiles(seconds: list[float]) -> str:
+    if len(seconds) < 2:
+        return "-"
+    cuts = quantiles(sorted(seconds), n=100)
+    return f"p50 {cuts[49]:.1f} s, p99 {cuts[98]:.1f} s"
+
+
+def _told(life: Process, event: str) -> Iterator[Attempt]:
+    return ((line["job_id"], line["attempt"]) for line in _lines(life) if line.get("event") == event)
+
+
+def _lines(life: Process) -> Iterator[Json]:
+    for line in life.said.splitlines():
+        if line.startswith("{") and line.endswith("}"):
+            yield json.loads(line)
+
+
+def check(world: World, acknowledged: Collection[int]) -> Found:
+    """Raise an AssertionError for anything that must not be."""
+    found = world.stored(look)
+    assert found.problems == []
+    assert world.stored(stored_ids) == set(acknowledged), "jobs were lost, or made up"
+    assert len(set(acknowledged)) == len(acknowledged), "two submissions were answered with one job"
+    assert begun_twice(world.daemons) == [], "an attempt was begun twice"
+    assert paid_for(world.daemons) <= world.stored(completed_attempts), (
+        "a daemon was told of money that is not in the books"
+    )
+    return found

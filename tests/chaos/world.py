@@ -1,0 +1,184 @@
+"""A market of real processes, any of which can be killed and started again."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+import dc1
+from dc1.edge import EdgeConfig, Envoy
+from dc1.storage.database import Connection, Database
+from tests.faults.processes import DC1, Process
+from tests.stack.people import Admin, Renter, answered
+from tests.stack.rest import Rest
+from tests.stack.server import LoopThread
+from tests.stack.stack import ADMIN_TOKEN, free_port
+from tests.stack.waiting import eventually
+
+T = TypeVar("T")
+
+ROOT = Path(dc1.__file__).parents[2]
+PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("src", "gen", "."))
+SLEEPING_DAEMON = (sys.executable, "-m", "tests.chaos.daemon")
+
+BEAT_SECONDS = 0.5
+GRACE_SECONDS = 2
+
+
+class DaemonSeat:
+    """A provider's account and the daemon that works for it now."""
+
+    def __init__(self, world: "World", account_id: int, key: str) -> None:
+        self._world = world
+        self.id = account_id
+        self.key = key
+        self.lives: list[Process] = []
+
+    @property
+    def present(self) -> Process:
+        return self.lives[-1]
+
+    def start(self) -> None:
+        name = f"daemon-{self.id}-life-{len(self.lives)}"
+        command = (*SLEEPING_DAEMON, self._world.target)
+        self.lives.append(self._world.spawn(name, command, {"DC1_PROVIDER_KEY": self.key}))
+
+    def kill(self) -> None:
+        self.present.kill()
+
+
+class ServerSeat:
+    """A place where `dc1 serve` listens, and the server that is there now."""
+
+    def __init__(self, world: "World", number: int, settings: dict[str, str]) -> None:
+        self._world = world
+        self._number = number
+        self.grpc_port = free_port()
+        self._settings = {**settings, "DC1_GRPC_PORT": str(self.grpc_port)}
+        self.present: Process | None = None
+
+    def start(self) -> None:
+        self.present = self._world.spawn(f"server-{self._number}", (*DC1, "serve"), self._settings)
+
+    def kill(self) -> None:
+        assert self.present is not None
+        self.present.kill()
+
+
+class EnvoySeat:
+    """A public address, and the Envoy that listens on it now."""
+
+    def __init__(self, loop: LoopThread, config: EdgeConfig) -> None:
+        self._loop = loop
+        self._envoy = Envoy(config)
+
+    def start(self) -> None:
+        self._loop.run(self._envoy.start())
+
+    def kill(self) -> None:
+        self._envoy.kill()
+        self._loop.run(self._envoy.wait())
+
+
+class World:
+    """Servers on one database behind one Envoy, and daemons whose work is to sleep. Ends with everything it started."""
+
+    def __init__(self, directory: Path, database_url: str, *, servers: int = 1, **settings: Any) -> None:
+        self._directory = directory
+        self._database_url = database_url
+        self._cleanup = ExitStack()
+        self._numbers = count(1)
+        self._loop = LoopThread()
+        self._cleanup.callback(self._loop.close)
+        chosen = {
+            "data_dir": directory,
+            "database_url": database_url,
+            "admin_token": ADMIN_TOKEN,
+            "rate_limits_enabled": False,
+            "beat_interval_seconds": BEAT_SECONDS,
+            "stream_grace_seconds": GRACE_SECONDS,
+            "starter_credit_halala": 100_000_000,
+            "quota_daily_jobs": 1_000_000,
+            "quota_monthly_halala": 1_000_000_000,
+            "log_format": "json",
+            **settings,
+        }
+        env = {f"DC1_{name.upper()}": str(value) for name, value in chosen.items()}
+        self.servers = [ServerSeat(self, number, env) for number in range(servers)]
+        self.daemons: list[DaemonSeat] = []
+        upstreams = tuple(f"127.0.0.1:{seat.grpc_port}" for seat in self.servers)
+        http_port = free_port()
+        config = EdgeConfig(directory / "envoy", http_port=http_port, upstreams=upstreams, admin_port=0, concurrency=1)
+        self.envoy = EnvoySeat(self._loop, config)
+        self.target = f"127.0.0.1:{http_port}"
+        self.rest = Rest(f"http://{self.target}")
+        self._cleanup.callback(self.rest.close)
+        self.admin = Admin(self.rest, ADMIN_TOKEN)
+
+    def start(self) -> None:
+        """Start the servers and Envoy, and wait until calls are answered."""
+        for seat in self.servers:
+            seat.start()
+        self.envoy.start()
+        self._cleanup.callback(self.envoy.kill)
+        for seat in self.servers:
+            assert seat.present is not None
+            seat.present.expect('"serving"', seconds=60)
+        self.await_service()
+
+    def await_service(self) -> None:
+        eventually(self._serves, "calls being answered", 60)
+
+    def _serves(self) -> bool:
+        try:
+            return self.rest.get("/").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def spawn(self, name: str, command: tuple[str, ...], env: dict[str, str]) -> Process:
+        """Start a program that ends with the world."""
+        process = Process(name, command, {"PYTHONPATH": PYTHONPATH, **env}, self._directory)
+        self._cleanup.callback(process.clean_up)
+        return process
+
+    def add_renter(self) -> Renter:
+        number = next(self._numbers)
+        body = {"name": f"Renter {number}", "email": f"renter{number}@example.sa"}
+        answer = answered(self.rest.post("/renters/register", body), 201)
+        return Renter(self.rest, answer["renter_id"], answer["api_key"])
+
+    def add_daemon(self) -> DaemonSeat:
+        """An approved provider whose daemon was started."""
+        number = next(self._numbers)
+        body = {
+            "name": f"Provider {number}",
+            "email": f"gpu{number}@example.sa",
+            "gpu_model": "RTX 4090",
+            "os": "linux",
+        }
+        answer = answered(self.rest.post("/providers/register", body), 201)
+        self.admin.approve(answer["provider_id"])
+        seat = DaemonSeat(self, answer["provider_id"], answer["api_key"])
+        self.daemons.append(seat)
+        seat.start()
+        return seat
+
+    def stored(self, read: Callable[[Connection], T]) -> T:
+        """What `read` finds in the database, whether or not a server runs."""
+
+        async def reading() -> T:
+            database = Database.open(self._database_url, connections=2)
+            try:
+                return await database.read(read)
+            finally:
+                await database.close()
+
+        return self._loop.run(reading())
+
+    def close(self) -> None:
+        self._cleanup.close()

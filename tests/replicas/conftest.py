@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dc1.domain.clock import SystemClock
+from tests.replicas.pair import AheadClock, Pair
+from tests.stack.people import Renter
+from tests.stack.postgres import PostgresServer
+from tests.stack.stack import Edge
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "skewed(seconds): the clock of replica A is ahead by so much")
+
+
+@pytest.fixture(scope="session")
+def edges(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Edge, Edge]]:
+    """An Envoy for each replica; the replicas come and go behind them."""
+    other = Edge(tmp_path_factory.mktemp("edge"))
+    yield edge, other
+    other.close()
+
+
+@pytest.fixture
+def pair(
+    edges: tuple[Edge, Edge], postgres_server: PostgresServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Pair]:
+    """Two replicas on an empty database: rate limits off, admin token set, a short grace, all else by default."""
+    settings = request.node.get_closest_marker("settings")
+    skewed = request.node.get_closest_marker("skewed")
+    clocks = [AheadClock(skewed.args[0]) if skewed else SystemClock(), SystemClock()]
+    chosen = {"stream_grace_seconds": 2, **(settings.kwargs if settings else {})}
+    pair = Pair(edges, tmp_path, postgres_server.create(), clocks, **chosen)
+    yield pair
+    pair.close()
+
+
+@pytest.fixture
+def renter(pair: Pair) -> Renter:
+    """R, with 1000 halala, who calls replica A."""
+    return pair.add_renter()

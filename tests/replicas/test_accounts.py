@@ -1,0 +1,100 @@
+"""An account that one replica changed is the same account on the other at once."""
+
+import time
+
+import grpc
+import pytest
+
+from dc1.domain.keys import KeyRole
+from dc1.storage import keys as key_rows
+from dc1.storage import renters
+from dcp.v1 import daemon_stream_pb2 as pb
+from tests.replicas.pair import Pair
+from tests.stack.people import Renter, answered
+from tests.stack.poll_daemon import REPORT
+from tests.stack.rest import Json
+from tests.stack.stream_daemon import StreamDaemon
+from tests.stack.waiting import eventually
+
+ROUNDS = 10
+
+
+def test_a_provider_registered_and_approved_on_one_replica_connects_to_the_other_at_once(pair: Pair) -> None:
+    for _ in range(ROUNDS):
+        provider = pair.add_provider(pair.a)
+        daemon = pair.connect(provider, pair.b)
+        assert daemon.beat().sequence == 1
+        daemon.cut()
+
+
+def test_a_provider_registered_and_approved_on_one_replica_polls_the_other_at_once(pair: Pair, renter: Renter) -> None:
+    for _ in range(ROUNDS):
+        provider = pair.b.provider(pair.add_provider(pair.a))
+        provider.heartbeat()
+        assert provider.liveness() == "online"
+        job = pair.b.renter(renter).submit(duration_minutes=1, provider_id=provider.id)
+        assert provider.next()["id"] == job["id"]
+        provider.result(job["id"])
+
+
+def test_a_heartbeat_is_not_forgotten_when_older_news_of_the_provider_is_read(pair: Pair) -> None:
+    """Both replicas read the approval back from the database after the heartbeat was taken."""
+    provider = pair.add_provider(pair.a)
+    provider.heartbeat()
+    deadline = time.monotonic() + 2.5
+    while time.monotonic() < deadline:
+        assert provider.liveness() == "online"
+    pair.await_online(provider)
+
+
+def test_a_poll_on_one_replica_finds_the_job_that_the_other_has_just_given_out(pair: Pair, renter: Renter) -> None:
+    provider = pair.add_provider(pair.a)
+    provider.heartbeat()
+    pair.await_online(provider)
+    there = pair.b.provider(provider)
+    for _ in range(ROUNDS):
+        job = renter.submit(duration_minutes=1)
+        handed_out: Json = eventually(lambda: there.ask()["job"], "the job", 3)
+        assert handed_out["id"] == job["id"]
+        there.result(job["id"])
+
+
+def test_a_provider_rejected_on_one_replica_loses_its_stream_on_the_other(pair: Pair, renter: Renter) -> None:
+    provider = pair.add_provider(pair.a)
+    daemon = pair.connect(provider, pair.b)
+    job = renter.submit()
+    daemon.accept(daemon.expect("offer"))
+    answered(pair.a.admin.patch(f"/admin/providers/{provider.id}/reject", {"reason": "its fans are too loud"}))
+    assert daemon.expect("reconnect").reason == pb.RECONNECT_REASON_ACCESS_REVOKED
+    eventually(lambda: renter.job(job["id"])["status"] == "queued", "the job waiting for another")
+
+    refused = StreamDaemon(pair.b.target, provider.key, REPORT)
+    refused.send(hello=pb.Hello(instance_id="scripted", state=refused.state))
+    end = refused.ended()
+    assert isinstance(end, grpc.Call)
+    assert end.code() is grpc.StatusCode.PERMISSION_DENIED
+    refused.close()
+
+
+def test_a_provider_paused_on_one_replica_is_given_nothing_by_the_other(pair: Pair, renter: Renter) -> None:
+    provider = pair.add_provider(pair.a)
+    daemon = pair.connect(provider, pair.b)
+    answered(provider.post("/providers/pause"))
+    assert eventually(lambda: daemon.beat().paused, "the pause being known")
+    waiting = renter.submit()
+    assert waiting["status"] == "queued"
+    answered(provider.post("/providers/resume"))
+    assert daemon.expect("offer").assignment.job_id == waiting["job_id"]
+
+
+@pytest.mark.parametrize("how", ["its key is revoked", "its account is suspended"])
+def test_a_renter_turned_away_by_one_replica_is_turned_away_by_the_other(pair: Pair, renter: Renter, how: str) -> None:
+    """B has the key in memory, where it would be good for minutes."""
+    there = pair.b.renter(renter)
+    assert there.balance() == 1000
+    now_ms = int(time.time() * 1000)
+    if how == "its key is revoked":
+        pair.a.store(lambda conn: key_rows.revoke_all(conn, KeyRole.RENTER, renter.id, now_ms))
+    else:
+        pair.a.store(lambda conn: renters.set_status(conn, renter.id, "suspended"))
+    eventually(lambda: there.try_submit().status_code in (401, 403), "the renter being turned away")
