@@ -103,7 +103,7 @@ def test_what_was_accepted_before_the_server_s_death_is_kept_and_run_once(market
 def test_a_queue_of_jobs_survives_the_server_s_death_at_any_moment(market: RealMarket, renter: Renter) -> None:
     """Every job runs once, also those that were waiting, offered or just started when the server was killed."""
     provider = market.add_provider()
-    queued = [submit(renter, duration_minutes=0.1) for _ in range(8)]
+    queued = [submit(renter, duration_minutes=1) for _ in range(8)]
 
     for number in range(len(queued)):
         run = provider.engine.next_request()

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 
 HEARTBEATS_PER_WEEK = 20_160
 """A beat every 30 seconds for 7 days."""
@@ -20,6 +21,8 @@ def uptime_percent(heartbeats_of_7_days: int) -> Fraction:
     return min(Fraction(100 * heartbeats_of_7_days, HEARTBEATS_PER_WEEK), Fraction(100))
 
 
+# Asked for each provider with each of its beats, and every time it is placed; its answer changes twice a minute.
+@lru_cache(maxsize=65_536)
 def reputation(completed: int, failed: int, heartbeats_of_7_days: int, account_days: int) -> int:
     """Return the score of a provider, 0 to 100, rounded half up."""
     longevity = min(Fraction(100 * account_days, LONGEVITY_DAYS), Fraction(100))
