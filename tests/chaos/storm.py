@@ -21,7 +21,7 @@ _DOWN_SECONDS = (0.0, 0.5)
 _BETWEEN_SECONDS = (0.0, 1.0)
 _SETTLE_SECONDS = 90
 _RECOVERY_SECONDS = 60
-_ODDS = {"daemon": 5, "server": 3, "envoy": 2, "postgres": 1}
+_ODDS = {"daemon": 5, "server": 3, "envoy": 2, "postgres": 2}
 
 
 class Victim(Protocol):
@@ -114,11 +114,12 @@ def _victims(world: World, postgres: PostgresServer | None) -> dict[str, list[Vi
 
 
 def _kill(victims: dict[str, list[Victim]], kills: int, loads: list[Load], dice: random.Random) -> Counter[str]:
-    """Half of the kills strike a market that is at work again, the others one that is still getting up."""
+    """Every kind at least once. Half of the kills strike a market that is at work again, half one that is getting up."""
     killed: Counter[str] = Counter()
     kinds = list(victims)
-    for _ in range(kills):
-        [kind] = dice.choices(kinds, [_ODDS[kind] for kind in kinds])
+    chosen = [*kinds, *dice.choices(kinds, [_ODDS[kind] for kind in kinds], k=kills)][:kills]
+    dice.shuffle(chosen)
+    for kind in chosen:
         victim = dice.choice(victims[kind])
         victim.kill()
         killed[kind] += 1

@@ -9,6 +9,9 @@ import pytest
 from tests.chaos.storm import unleash
 from tests.stack.postgres import PostgresServer
 
+# As long as the slowest machine may need; a usual one takes two minutes for both.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture
 def seed() -> int:

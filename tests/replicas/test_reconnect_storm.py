@@ -1,0 +1,86 @@
+"""A replica dies and its whole fleet comes to the other one at once."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from google.protobuf import json_format
+from sqlalchemy import text
+
+from dc1.domain import keys
+from dc1.domain.jobs import JOB_TYPES
+from dc1.domain.keys import KeyRole
+from dc1.storage import keys as key_rows
+from dc1.storage import providers
+from dc1.storage.database import Connection
+from dc1.storage.providers import NewProvider
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1 import report_pb2
+from dcp.v1.provider_service_pb2_grpc import ProviderServiceStub
+from tests.replicas.pair import Pair
+from tests.stack.poll_daemon import REPORT
+
+FLEET = 300
+PATIENCE_SECONDS = 30
+CONNECTIONS = 8
+
+
+def enlist(conn: Connection) -> list[str]:
+    """Approved providers; returns their keys."""
+    now_ms = int(time.time() * 1000)
+    made = []
+    for number in range(FLEET):
+        key = keys.generate(KeyRole.PROVIDER)
+        new = NewProvider(f"Provider {number}", f"fleet{number}@example.sa", "RTX 4090", "linux")
+        provider_id = providers.register(conn, new, now_ms)
+        providers.approve(conn, provider_id, now_ms)
+        key_rows.add(conn, KeyRole.PROVIDER, provider_id, key, now_ms)
+        made.append(key.key)
+    return made
+
+
+@asynccontextmanager
+async def connected(target: str, fleet: Sequence[str]) -> AsyncIterator[float]:
+    """All daemons have a stream while the block runs; gives the seconds until the last one was welcomed."""
+    report = json_format.ParseDict(REPORT, report_pb2.HeartbeatRequest())
+    hello = pb.ConnectRequest(hello=pb.Hello(instance_id="x", state=pb.DaemonState(report=report, job_types=JOB_TYPES)))
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(target, options=options) as channel:
+        stub = ProviderServiceStub(channel)
+        calls = [stub.Connect(metadata=(("x-provider-key", key),)) for key in fleet]
+
+        async def greet(call: "grpc.aio.StreamStreamCall[pb.ConnectRequest, pb.ConnectResponse]") -> None:
+            await call.write(hello)
+            answer = await call.read()
+            assert isinstance(answer, pb.ConnectResponse), await call.details()
+            assert answer.WhichOneof("message") == "welcome"
+
+        began = time.monotonic()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.gather(*(greet(call) for call in calls))
+        yield time.monotonic() - began
+        for call in calls:
+            call.cancel()
+
+
+def connections(conn: Connection) -> int:
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+    )
+    return int(conn.execute(text(query)).scalar_one())
+
+
+@pytest.mark.settings(database_connections=CONNECTIONS)
+async def test_a_fleet_that_comes_back_at_once_is_let_in_on_the_connections_there_are(pair: Pair) -> None:
+    fleet = await asyncio.to_thread(pair.a.store, enlist)
+    async with connected(pair.a.target, fleet):
+        assert pair.a.server.open_streams == FLEET
+    async with connected(pair.b.target, fleet) as seconds:
+        assert pair.b.server.open_streams == FLEET
+        used = await asyncio.to_thread(pair.b.stored, connections)
+        # Each replica has its pool, and one connection each to listen and to tell.
+        assert used <= 2 * (CONNECTIONS + 2)
+    print(f"{FLEET} daemons that come at once are all welcomed after {seconds:.1f} s, on {used} connections")
