@@ -260,9 +260,10 @@ class Dispatcher:
 
     async def _claim(self, matches: list[_Match]) -> None:
         now_ms = self._clock.now_ms()
+        claims = [lifecycle.Claim(item.job.id, item.provider_id, item.slots) for item in matches]
 
         def work(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec] | None], set[int]]:
-            claimed = [lifecycle.claim(conn, item.job.id, item.provider_id, item.slots, now_ms) for item in matches]
+            claimed = lifecycle.claim_all(conn, claims, now_ms)
             specs = jobs.specs(conn, [job.id for job in claimed if job is not None])
             refused = [jobs.get(conn, item.job.id) for item, job in zip(matches, claimed, strict=True) if job is None]
             still_queued = {job.id for job in refused if job is not None and job.status == JobStatus.QUEUED}

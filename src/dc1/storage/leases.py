@@ -1,11 +1,17 @@
 """Slots and leases: giving a waiting job to a provider, taking it back, and starting the run."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, bindparam, func, insert, select
 
 from dc1.domain.jobs import JobEvent, JobStatus, Mover
+from dc1.storage import totals
 from dc1.storage.job_rows import JobRow
 from dc1.storage.jobs import LEASED
-from dc1.storage.moves import allowed, locked, move
+from dc1.storage.ledger import SHARDS
+from dc1.storage.moves import allowed, locked, locked_if_free, move, write
 from dc1.storage.prepared import Prepared
 from dc1.storage.tables import job_attempts, jobs, providers
 
@@ -41,24 +47,49 @@ def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool
     return occupied_slots(conn, provider_id) + needed <= slots
 
 
-def claim(conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int) -> JobRow | None:
-    """Reserve slots of a provider for a queued job (queued to pending).
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A waiting job that is to be given to a provider with so many ``slots`` in all."""
 
-    None when the job is not queued any more, names another provider, or the provider cannot take it now.
+    job_id: int
+    provider_id: int
+    slots: int
+
+
+def claim(conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int) -> JobRow | None:
+    """As claim_all(), for one job."""
+    return claim_all(conn, [Claim(job_id, provider_id, slots)], now_ms)[0]
+
+
+def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[JobRow | None]:
+    """Reserve slots of providers for queued jobs (queued to pending); the results are in the order of ``claims``.
+
+    None for a job that is not queued any more, that somebody else moves now, or that names another provider, and where
+    the provider cannot take it now.
     """
-    job = locked(conn, job_id)
+    # Two batches that meet, or a batch and a flush of reports, lock providers in one order; jobs are never waited for.
+    order = sorted(range(len(claims)), key=lambda place: claims[place].provider_id)
+    claimed = {place: _claim(conn, claims[place], now_ms) for place in order}
+    by_shard = Counter(job.id % SHARDS for job in claimed.values() if job is not None)
+    for shard, moved in sorted(by_shard.items()):
+        totals.add(conn, shard, jobs_queued=-moved, jobs_pending=moved)
+    return [claimed[place] for place in range(len(claims))]
+
+
+def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
+    job = locked_if_free(conn, wanted.job_id)
     if job is None or not allowed(job, JobStatus.PENDING, Mover.SCHEDULER):
         return None
-    if not _may_run_on(job, provider_id) or not reserve(conn, provider_id, job.gpu_count, slots):
+    if not _may_run_on(job, wanted.provider_id) or not reserve(conn, wanted.provider_id, job.gpu_count, wanted.slots):
         return None
-    return move(
+    return write(
         conn,
         job,
-        JobStatus.PENDING,
         JobEvent.STATUS_CHANGED,
         Mover.SCHEDULER,
         now_ms,
-        provider_id=provider_id,
+        status=JobStatus.PENDING.value,
+        provider_id=wanted.provider_id,
     )
 
 

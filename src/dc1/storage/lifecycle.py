@@ -24,12 +24,13 @@ from dc1.domain.jobs import (
 from dc1.domain.money import Settlement, elapsed_seconds, settle, token_charge, used_seconds
 from dc1.storage import jobs
 from dc1.storage.job_rows import JobRow, JobSpec
-from dc1.storage.leases import claim, occupied_slots, start, unclaim
+from dc1.storage.leases import Claim, claim, claim_all, occupied_slots, start, unclaim
 from dc1.storage.moves import Moved, allowed, locked, move, write
 from dc1.storage.settlement import Ending, close, end_attempt
 from dc1.storage.submission import Limits, NewJob, submit
 
 __all__ = [
+    "Claim",
     "JobRow",
     "JobSpec",
     "Limits",
@@ -38,6 +39,7 @@ __all__ = [
     "Outcome",
     "cancel",
     "claim",
+    "claim_all",
     "endpoint_ready",
     "expire_queued",
     "finish",

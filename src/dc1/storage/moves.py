@@ -13,7 +13,9 @@ from dc1.storage.job_rows import JobRow, job_shape
 from dc1.storage.prepared import Prepared
 from dc1.storage.tables import jobs
 
-_LOCK = Prepared(select(*job_shape.columns).where(jobs.c.id == bindparam("wanted")).with_for_update(key_share=True))
+_BY_ID = select(*job_shape.columns).where(jobs.c.id == bindparam("wanted"))
+_LOCK = Prepared(_BY_ID.with_for_update(key_share=True))
+_LOCK_IF_FREE = Prepared(_BY_ID.with_for_update(key_share=True, skip_locked=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Moved:
 def locked(conn: Connection, job_id: int) -> JobRow | None:
     """The job, which nobody else can move until the transaction ends; None when there is none."""
     return job_shape.first(_LOCK.rows(conn, {"wanted": job_id}))
+
+
+def locked_if_free(conn: Connection, job_id: int) -> JobRow | None:
+    """As locked(), but None too while somebody else moves the job."""
+    return job_shape.first(_LOCK_IF_FREE.rows(conn, {"wanted": job_id}))
 
 
 def allowed(job: JobRow, target: JobStatus, mover: Mover) -> bool:

@@ -228,7 +228,7 @@ async def test_dispatching_outlives_a_database_that_fails(
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle, "claim", fail)
+        patch.setattr(lifecycle, "claim_all", fail)
         await market.dispatch()
     assert daemon.offers == []
 
