@@ -189,6 +189,7 @@ class HttpContent(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LIST_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """HTTP status, 200 when zero."""
     media_type: _builtins.str
@@ -197,6 +198,8 @@ class HttpContent(_message.Message):
     """Full name of the message whose JSON form the body (or each event's data) has; empty for free content."""
     description: _builtins.str
     """What the body is, in one sentence."""
+    list: _builtins.bool
+    """True when the body is an array of `message`."""
     def __init__(
         self,
         *,
@@ -204,10 +207,11 @@ class HttpContent(_message.Message):
         media_type: _builtins.str = ...,
         message: _builtins.str = ...,
         description: _builtins.str = ...,
+        list: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "media_type", b"media_type", "message", b"message", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "list", b"list", "media_type", b"media_type", "message", b"message", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
