@@ -99,7 +99,9 @@ def _without_foreign_comments(data: bytes) -> bytes:
     # A pool without our options: where they are known, because a generated module is loaded, they are written differently.
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
-    message_class: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet"))
+    message_class: Any = message_factory.GetMessageClass(
+        pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet")
+    )
     descriptor_set = message_class.FromString(data)
     for file in descriptor_set.file:
         if not file.name.startswith(_OURS):
