@@ -16,7 +16,8 @@ local QUERY_KEYS = { key = "x-query-key", renter_key = "x-query-renter-key", pro
 
 -- Left over from the gRPC answer that a REST answer was made of.
 local GRPC_HEADERS = {
-  "x-http-status", "x-error-body", "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-encoding", "grpc-accept-encoding",
+  "x-http-status", "x-error-body", "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-encoding",
+  "grpc-accept-encoding",
 }
 
 -- Answers to requests that carried a key in the query.
@@ -52,6 +53,10 @@ local ERRORS = {
 
 local function is_grpc(content_type)
   return content_type == "application/grpc" or (content_type or ""):find("^application/grpc[+;]") ~= nil
+end
+
+local function remove_all(headers, names)
+  for _, name in ipairs(names) do headers:remove(name) end
 end
 
 local function percent_decode(text)
@@ -99,7 +104,7 @@ local function take_query_keys(query, headers)
     else
       found = true
       -- No key has other characters, and a line break must not become a header of its own.
-      value = percent_decode(value:gsub("+", " ")):gsub("[^\32-\126]", "?")
+      value = percent_decode((value:gsub("%+", " "))):gsub("[^\32-\126]", "?")
       if not headers:get(header) and value:find("%S") then headers:add(header, value) end
     end
   end
@@ -144,7 +149,7 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  for _, name in ipairs(EDGE_HEADERS) do headers:remove(name) end
+  remove_all(headers, EDGE_HEADERS)
 
   local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
   local request = { native = is_grpc(headers:get("content-type")), path = loggable(path) }
@@ -152,7 +157,7 @@ function envoy_on_request(handle)
   metadata:set("dc1", "request", request)
   if request.native then return end
 
-  path = without_base_path(path:gsub("^//+", "/"))
+  path = without_base_path((path:gsub("^//+", "/")))
   -- A key inside the path (GET /providers/{api_key}/jobs) is moved into x-query-provider-key here.
   query, request.deprecated = take_query_keys(query, headers)
   request.path, request.v1 = loggable(path), path:find("^/v1/") ~= nil
@@ -163,7 +168,6 @@ function envoy_on_request(handle)
   headers:replace(":path", query == "" and path or path .. "?" .. query)
   if not is_decodable(path .. query) then return refuse(handle, request, 400, "Malformed URL") end
   if headers:get(":method") == "OPTIONS" then return answer_options(handle, headers:get("origin"), request.origin) end
-  if headers:get("upgrade") then return refuse(handle, request, 400, "Protocol upgrades are not supported") end
   -- The transcoder would take a path with a trailing slash for the one without.
   if path:find("./$") then return refuse(handle, request, 404) end
   local body = handle:body()
@@ -175,7 +179,8 @@ local function unreadable(request, reply)
   if not reply:find("json_transcode_failure", 1, true) then return error_body(400, request) end
   local field = reply:match('"error":"([%w_.]+): invalid value')
   if not field or request.v1 then return error_body(400, request, "Malformed JSON body", "MALFORMED_JSON") end
-  return string.format('{"error":"Validation failed","code":"VALIDATION_FAILED","fields":[{"field":"%s","message":"invalid value"}]}', field)
+  local fault = string.format('{"field":"%s","message":"invalid value"}', field)
+  return '{"error":"Validation failed","code":"VALIDATION_FAILED","fields":[' .. fault .. "]}"
 end
 
 function envoy_on_response(handle)
@@ -186,17 +191,17 @@ function envoy_on_response(handle)
   local headers = handle:headers()
   local chosen, answer = headers:get("x-http-status"), headers:get("x-error-body")
   local status = tonumber(chosen or headers:get(":status"))
-  for _, name in ipairs(GRPC_HEADERS) do headers:remove(name) end
+  remove_all(headers, GRPC_HEADERS)
   headers:replace(":status", tostring(status))
   if request.deprecated then
     for name, value in pairs(DEPRECATION) do headers:replace(name, value) end
   end
-
   if request.origin then
     headers:replace("access-control-allow-origin", request.origin)
     headers:replace("access-control-expose-headers", EXPOSED)
     headers:add("vary", "origin")
   end
+
   if status >= 400 and (answer or not chosen) then
     local body = handle:body(true)
     if status == 400 then answer = answer or unreadable(request, body:getBytes(0, body:length())) end
@@ -205,5 +210,10 @@ function envoy_on_response(handle)
     headers = handle:headers() -- what was fetched before a wait may not be used after it
     headers:replace("content-type", "application/json")
     headers:replace("content-length", tostring(size))
+    return
   end
+
+  -- Waits for the end of a live answer without holding any of it back.
+  local trailers = not headers:get("content-length") and handle:trailers()
+  if trailers then remove_all(trailers, GRPC_HEADERS) end
 end

@@ -1,12 +1,15 @@
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from dc1.cli.app import app
+from tests.cli.processes import Command
 from tests.cli.scripted_server import ScriptedServer, scripted_server
 
 Run = Callable[..., Result]
+Start = Callable[..., Command]
 
 
 @pytest.fixture
@@ -30,3 +33,21 @@ def run(server: ScriptedServer) -> Run:
         return CliRunner().invoke(app, arguments, input=stdin, env={**environment, **env}, catch_exceptions=False)
 
     return run
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `dc1 …` in a process, with settings as `DC1_…` variables; kills what still runs at the end of the test."""
+    started: list[Command] = []
+
+    def start(*arguments: str, **settings: str) -> Command:
+        directory = tmp_path / str(len(started))
+        directory.mkdir()
+        started.append(Command(directory, arguments, settings))
+        return started[-1]
+
+    yield start
+    for command in started:
+        if command.process.poll() is None:
+            command.process.kill()
+        command.process.wait()

@@ -101,3 +101,11 @@ def test_wrong_use_is_exit_code_2(run: Run) -> None:
     assert run("renter", "topup", "much").exit_code == 2
     assert run("admin", "approve", "0").exit_code == 2
     assert run("renter", "nothing").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["up", "serve"])
+def test_a_setting_that_cannot_be_used_is_named(run: Run, command: str) -> None:
+    result = run(command, DC1_HTTP_PORT="70000")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("DC1_HTTP_PORT: ")

@@ -24,6 +24,9 @@ class FakeStream:
         self.metadata = metadata
         self.answers_beats = answers_beats
         self.ended_by_daemon = asyncio.Event()
+        self.reading = asyncio.Event()
+        """Cleared by a test that lets the daemon's messages pile up."""
+        self.reading.set()
         self.received: list[tuple[str, Any]] = []
         self._seen: dict[str, int] = {}
         self._arrived = asyncio.Condition()
@@ -85,6 +88,7 @@ class FakeStream:
 
     async def _read(self, context: "aio.ServicerContext[pb.ConnectRequest, pb.ConnectResponse]") -> None:
         while isinstance(request := await context.read(), pb.ConnectRequest):
+            await self.reading.wait()
             kind = request.WhichOneof("message")
             assert kind is not None
             if kind == "beat" and self.answers_beats:
@@ -102,7 +106,6 @@ class FakeServer:
     def __init__(self) -> None:
         self.refusal: Refusal | None = None
         self.refused = 0
-        self.welcomes = True
         self.answers_beats = True
         self.beat_interval_seconds = 60.0
         self.approved_images: list[str] = []
@@ -133,18 +136,17 @@ class FakeServer:
         assert first.WhichOneof("message") == "hello", "Hello comes first"
         metadata = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
         stream = FakeStream(first.hello, metadata, self.answers_beats)
-        if self.welcomes:
-            desired = pb.Desired(beat_interval_seconds=self.beat_interval_seconds, **self.in_welcome)
-            stream.send(
-                welcome=pb.Welcome(
-                    provider_id=7, provider_name="Riyadh 1", approved_images=self.approved_images, desired=desired
-                )
+        desired = pb.Desired(beat_interval_seconds=self.beat_interval_seconds, **self.in_welcome)
+        stream.send(
+            welcome=pb.Welcome(
+                provider_id=7, provider_name="Riyadh 1", approved_images=self.approved_images, desired=desired
             )
+        )
         self._streams.put_nowait(stream)
         await stream.serve(context)
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
+    async def listening(self, credentials: grpc.ServerCredentials | None = None) -> AsyncIterator[None]:
         """Serve on loopback; a second time on the port of the first."""
         server = aio.server(options=(("grpc.so_reuseport", 0),))
         handler = grpc.stream_stream_rpc_method_handler(
@@ -153,7 +155,11 @@ class FakeServer:
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("dcp.v1.ProviderService", {"Connect": handler}),)
         )
-        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+        address = f"127.0.0.1:{self.port}"
+        if credentials is None:
+            self.port = server.add_insecure_port(address)
+        else:
+            self.port = server.add_secure_port(address, credentials)
         await server.start()
         try:
             yield

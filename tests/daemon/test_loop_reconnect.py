@@ -3,15 +3,17 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import grpc
 import pytest
 
-from dc1.daemon.errors import AccessDeniedError, ReplacedError
+from dc1.daemon.errors import AccessDeniedError, DaemonError, ReplacedError
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.daemon.fake_server import FakeServer, lease
 from tests.daemon.loop import connected, running_daemon
 
+TLS = Path(__file__).with_name("tls")
 NOT_APPROVED = (grpc.StatusCode.PERMISSION_DENIED, "Provider is not approved yet")
 
 
@@ -217,3 +219,19 @@ async def test_idle_daemon_without_a_server_ends_when_told() -> None:
     async with running_daemon(server) as daemon:
         daemon.agent.drain()
         await daemon.ended()
+
+
+async def test_stream_over_tls_with_a_ca_file() -> None:
+    pair = ((TLS / "localhost.key").read_bytes(), (TLS / "localhost.pem").read_bytes())
+    server = FakeServer()
+    async with (
+        server.listening(grpc.ssl_server_credentials([pair])),
+        connected(server, tls=True, ca_file=TLS / "localhost.pem") as (daemon, stream),
+    ):
+        assert stream.metadata["x-provider-key"] == daemon.config.key
+
+
+async def test_ca_file_that_cannot_be_read_ends_the_daemon_with_a_sentence(server: FakeServer) -> None:
+    async with running_daemon(server, tls=True, ca_file=TLS / "absent.pem") as daemon:
+        with pytest.raises(DaemonError, match="The CA file cannot be read"):
+            await daemon.ended()

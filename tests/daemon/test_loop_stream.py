@@ -301,3 +301,41 @@ async def test_runner_that_is_slow_to_stop_delays_no_outcome_but_the_next_run(se
         assert not runner.started_another
         runner.cleanup.set()
         assert (await runner.next_run()).work.job_id == "job-2"
+
+
+async def test_server_that_does_not_read_holds_up_no_run(server: FakeServer) -> None:
+    async with connected(server) as (daemon, stream):
+        run = await daemon.started(stream)
+        stream.reading.clear()
+        async with asyncio.timeout(15):
+            for number in range(20_000):
+                await run.sink.log("info", f"{number} {'x' * 500}")
+            await run.sink.log("error", "the last words")
+        run.finish()
+        stream.reading.set()
+        await stream.next("outcome")
+        lines = [line for kind, batch in stream.received if kind == "logs" for line in batch.lines]
+        dropped = sum(int(line.message.split()[0]) for line in lines if "were dropped" in line.message)
+        notices = sum("were dropped" in line.message for line in lines)
+        assert dropped > 10_000
+        assert len(lines) - notices + dropped == 20_001
+        assert lines[-1].message == "the last words"
+
+
+async def test_notices_of_the_server_are_said_once(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+    async with connected(server) as (_, stream):
+        for _ in range(2):
+            stream.send(desired=pb.Desired(paused=True, min_version="99.0", preload_model="Qwen/Qwen3-8B"))
+        stream.offer()
+        await stream.next("accept")
+        said = capsys.readouterr().out
+        for notice in ("paused", "out of date", "Qwen/Qwen3-8B"):
+            assert said.count(notice) == 1
+
+
+async def test_values_of_a_newer_protocol_do_not_end_the_stream(server: FakeServer) -> None:
+    async with connected(server) as (daemon, stream):
+        run = await daemon.started(stream)
+        stream.send(stop=pb.Stop.FromString(pb.Stop(lease=lease("job-1", 1)).SerializeToString() + b"\x10\x63"))
+        await asyncio.wait_for(run.stopped.wait(), 15)
+        await daemon.started(stream, "job-2")

@@ -30,6 +30,7 @@ class RegisterRenterRequest(_message.Message):
     ORGANIZATION_FIELD_NUMBER: _builtins.int
     USE_CASE_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
+    USE_CASE_ALIAS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the person or team, 2 to 120 characters after trimming."""
     email: _builtins.str
@@ -37,9 +38,11 @@ class RegisterRenterRequest(_message.Message):
     organization: _builtins.str
     """Organisation, at most 160 characters."""
     use_case: _builtins.str
-    """What the GPUs are for, at most 120 characters. `useCase` is read where `use_case` is absent."""
+    """What the GPUs are for, at most 120 characters."""
     phone: _builtins.str
     """Telephone number in any format, at most 40 characters."""
+    use_case_alias: _builtins.str
+    """Another name for `use_case`, spelled `useCase` in JSON and read where that is absent."""
     def __init__(
         self,
         *,
@@ -48,10 +51,11 @@ class RegisterRenterRequest(_message.Message):
         organization: _builtins.str | None = ...,
         use_case: _builtins.str | None = ...,
         phone: _builtins.str | None = ...,
+        use_case_alias: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_name", b"_name", "_organization", b"_organization", "_phone", b"_phone", "_use_case", b"_use_case", "email", b"email", "name", b"name", "organization", b"organization", "phone", b"phone", "use_case", b"use_case"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_name", b"_name", "_organization", b"_organization", "_phone", b"_phone", "_use_case", b"_use_case", "_use_case_alias", b"_use_case_alias", "email", b"email", "name", b"name", "organization", b"organization", "phone", b"phone", "use_case", b"use_case", "use_case_alias", b"use_case_alias"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_name", b"_name", "_organization", b"_organization", "_phone", b"_phone", "_use_case", b"_use_case", "email", b"email", "name", b"name", "organization", b"organization", "phone", b"phone", "use_case", b"use_case"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_name", b"_name", "_organization", b"_organization", "_phone", b"_phone", "_use_case", b"_use_case", "_use_case_alias", b"_use_case_alias", "email", b"email", "name", b"name", "organization", b"organization", "phone", b"phone", "use_case", b"use_case", "use_case_alias", b"use_case_alias"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
     _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
@@ -63,6 +67,8 @@ class RegisterRenterRequest(_message.Message):
     _WhichOneofArgType__phone: _TypeAlias = _typing.Literal["_phone", b"_phone"]  # noqa: Y015
     _WhichOneofReturnType__use_case: _TypeAlias = _typing.Literal["use_case"]  # noqa: Y015
     _WhichOneofArgType__use_case: _TypeAlias = _typing.Literal["_use_case", b"_use_case"]  # noqa: Y015
+    _WhichOneofReturnType__use_case_alias: _TypeAlias = _typing.Literal["use_case_alias"]  # noqa: Y015
+    _WhichOneofArgType__use_case_alias: _TypeAlias = _typing.Literal["_use_case_alias", b"_use_case_alias"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__email) -> _WhichOneofReturnType__email | None: ...
     @_typing.overload
@@ -73,6 +79,8 @@ class RegisterRenterRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__phone) -> _WhichOneofReturnType__phone | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__use_case) -> _WhichOneofReturnType__use_case | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__use_case_alias) -> _WhichOneofReturnType__use_case_alias | None: ...
 
 Global___RegisterRenterRequest: _TypeAlias = RegisterRenterRequest  # noqa: Y015
 

@@ -6,7 +6,7 @@ import typer
 
 from dc1.cli.client import RestClient, path
 from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Url, admin
-from dc1.cli.output import emit, facts, listing, money
+from dc1.cli.output import emit, facts, listing, moment, money
 
 app = typer.Typer(help="Operate the marketplace.", no_args_is_help=True)
 
@@ -118,7 +118,7 @@ def show_dashboard(body: dict[str, Any]) -> None:
                 beat["name"],
                 beat["gpu_model"],
                 beat["provider_hostname"] or beat["provider_ip"],
-                beat["last_heartbeat"],
+                moment(beat["last_heartbeat"]),
             ]
             for beat in body["recent_heartbeats"]
         ),
@@ -137,7 +137,7 @@ def _show_providers(body: dict[str, Any]) -> None:
                 one["gpu_model"],
                 one["status"],
                 one["approval_status"],
-                one["last_heartbeat"],
+                moment(one["last_heartbeat"]),
             ]
             for one in body["providers"]
         ),

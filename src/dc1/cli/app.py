@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dc1.cli import admin, provider, renter
+from dc1.cli import admin, daemon, provider, renter, up
+from dc1.cli.demo import command as demo
 from dc1.cli.errors import CommandError
 from dc1.cli.output import notes
 
@@ -29,6 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(up.app)
+app.add_typer(daemon.app)
+app.add_typer(demo.app)
 app.add_typer(renter.app, name="renter")
 app.add_typer(provider.app, name="provider")
 app.add_typer(admin.app, name="admin")

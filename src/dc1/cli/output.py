@@ -11,6 +11,7 @@ from dc1.cli.client import Answer
 
 # No markup anywhere: names, prompts and logs are other people's text.
 console = Console(markup=False, highlight=False, emoji=False)
+_PIPE_WIDTH = 1000
 notes = Console(markup=False, highlight=False, emoji=False, stderr=True)
 
 
@@ -39,7 +40,8 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(cell(value) for value in row))
-    console.print(table if table.rows else empty)
+    # A file or a pipe has no width to fold at.
+    console.print(table if table.rows else empty, width=None if console.is_terminal else _PIPE_WIDTH)
 
 
 def cell(value: Any) -> str:
@@ -57,11 +59,21 @@ def cell(value: Any) -> str:
             return printable(str(value))
 
 
+def sar(halala: float | None) -> str | None:
+    """Return an amount in SAR for a column, for example `0.45`; None when there is none yet."""
+    return None if halala is None else f"{halala / 100:,.2f}"
+
+
 def money(halala: float | None) -> str:
     """Return an amount in SAR with its halala, for example `0.45 SAR (45 halala)`; `-` when there is none yet."""
     if halala is None:
         return "-"
     return f"{halala / 100:,.2f} SAR ({halala:,.0f} halala)"
+
+
+def moment(iso: str | None) -> str | None:
+    """Return a time as people read it, for example `2026-03-22 19:00:05`, in UTC; None when there is none."""
+    return iso and iso.partition(".")[0].replace("T", " ")
 
 
 def printable(text: str) -> str:

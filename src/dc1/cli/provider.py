@@ -6,7 +6,7 @@ import typer
 
 from dc1.cli.client import RestClient
 from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider
-from dc1.cli.output import emit, facts, listing, money
+from dc1.cli.output import emit, facts, listing, moment, money, sar
 
 app = typer.Typer(help="Offer GPUs: an account, its state, its earnings.", no_args_is_help=True)
 
@@ -107,16 +107,16 @@ def _show_account(body: dict[str, Any]) -> None:
             "GPU": f"{account['gpu_count']} x {account['gpu_model']}",
             "VRAM": f"{account['gpu_vram_mib']} MiB" if account["gpu_vram_mib"] else None,
             "daemon": account["daemon_version"],
-            "last heartbeat": account["last_heartbeat"],
+            "last heartbeat": moment(account["last_heartbeat"]),
             "models": account["cached_models"],
             "earned": money(account["total_earnings_halala"]),
             "jobs completed": account["total_jobs"],
         }
     )
     listing(
-        ["job", "type", "status", "submitted", "earned"],
+        ["job", "type", "status", "submitted", "SAR"],
         (
-            [job["job_id"], job["job_type"], job["status"], job["submitted_at"], money(job["earned_halala"])]
+            [job["job_id"], job["job_type"], job["status"], moment(job["submitted_at"]), sar(job["earned_halala"])]
             for job in body["recent_jobs"]
         ),
         title="Newest jobs",

@@ -7,7 +7,7 @@ import typer
 from dc1.cli import renter_jobs
 from dc1.cli.client import RestClient
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
-from dc1.cli.output import cell, emit, facts, listing, money
+from dc1.cli.output import cell, emit, facts, listing, moment, money, sar
 
 app = typer.Typer(help="Rent GPUs: an account, a wallet, jobs.", no_args_is_help=True)
 app.add_typer(renter_jobs.app)
@@ -85,13 +85,13 @@ def _show_account(body: dict[str, Any]) -> None:
             "balance": money(account["balance_halala"]),
             "spent": money(account["total_spent_halala"]),
             "jobs": account["total_jobs"],
-            "since": account["created_at"],
+            "since": moment(account["created_at"]),
         }
     )
     listing(
-        ["job", "type", "status", "submitted", "cost"],
+        ["job", "type", "status", "submitted", "SAR"],
         (
-            [job["job_id"], job["job_type"], job["status"], job["submitted_at"], money(job["actual_cost_halala"])]
+            [job["job_id"], job["job_type"], job["status"], moment(job["submitted_at"]), sar(job["actual_cost_halala"])]
             for job in body["recent_jobs"]
         ),
         title="Newest jobs",

@@ -13,7 +13,7 @@ from dc1.cli.client import Answer, RestClient, path
 from dc1.cli.errors import CommandError, RefusedError
 from dc1.cli.job_request import job_request
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
-from dc1.cli.output import console, emit, facts, listing, money, notes, printable
+from dc1.cli.output import console, emit, facts, listing, moment, money, notes, printable, sar
 from dc1.cli.streaming import JobEvent, follow
 
 app = typer.Typer()
@@ -236,19 +236,19 @@ def _show_submitted(body: dict[str, Any]) -> None:
 
 def _show_jobs(body: dict[str, Any]) -> None:
     listing(
-        ["job", "type", "status", "submitted", "seconds", "cost"],
+        ["job", "type", "status", "submitted", "seconds", "SAR"],
         (
             [
                 one["job_id"],
                 one["job_type"],
                 one["status"],
-                one["submitted_at"],
+                moment(one["submitted_at"]),
                 one["duration_seconds"],
-                money(one["cost_halala"]),
+                sar(one["cost_halala"]),
             ]
             for one in body["jobs"]
         ),
-        title=f"{body['total']} jobs",
+        title=f"{len(body['jobs'])} of {body['total']}",
         empty="No jobs.",
     )
 
@@ -262,9 +262,9 @@ def _show_job(job: dict[str, Any]) -> None:
             "status": job["status"],
             "provider": job["provider_id"],
             "attempt": job["attempt_number"],
-            "submitted": job["submitted_at"],
-            "started": job["started_at"],
-            "ended": job["completed_at"],
+            "submitted": moment(job["submitted_at"]),
+            "started": moment(job["started_at"]),
+            "ended": moment(job["completed_at"]),
             **({"error": job["error"]} if job["error"] else {}),
         }
     )

@@ -15,7 +15,7 @@ from dc1.control.provider import Provider
 from dc1.control.sessions import Sessions, StopReason
 from dc1.control.waiting import WaitingJob, WaitingJobs
 from dc1.domain.clock import Clock
-from dc1.domain.jobs import JobStatus
+from dc1.domain.jobs import OPEN, JobStatus
 from dc1.domain.liveness import Channel
 from dc1.domain.placement import Requirement
 from dc1.storage import jobs, lifecycle
@@ -58,6 +58,7 @@ class Dispatcher:
         self._offer_timeout_ms = round(offer_timeout_seconds * 1000)
         self.waiting = WaitingJobs()
         self._woken: set[int] = set()
+        self._sequences: dict[int, int] = {}
         self._wake = asyncio.Event()
 
     async def load(self) -> None:
@@ -71,22 +72,72 @@ class Dispatcher:
             specs = await self._db.read(partial(jobs.specs, job_ids=[job.id for job in part]))
             for job in part:
                 self._restore(job, specs[job.id])
+                self._fleet.await_return(_provider_of(job))
 
     def _restore(self, job: JobRow, spec: JobSpec) -> None:
-        assert job.provider_id is not None
+        provider_id = _provider_of(job)
         running = job.started_at_ms is not None
         attempt = job.attempt_number if running else job.attempt_number + 1
         lease = Lease(
             handout=Handout(job, spec, attempt),
-            provider_id=job.provider_id,
+            provider_id=provider_id,
             attempt=attempt,
             running=running,
             timeout_at_ms=job.timeout_at_ms,
         )
-        self._fleet.occupy(job.provider_id, job.gpu_count)
+        self._fleet.occupy(provider_id, job.gpu_count)
         self._leases.add(lease)
-        if not running:
+        session = self._sessions.get(provider_id)
+        if not running and session is not None:
             self._set_answer_time(lease)
+            session.offer(lease.handout, self.seconds_to_answer(lease))
+
+    def follow(self, job: JobRow, spec: JobSpec | None) -> None:
+        """Follow a job that another replica may have moved; what is older than what is known here changes nothing."""
+        lease = self._leases.of_job(job.id)
+        if job.event_sequence <= self._known_sequence(job.id, lease):
+            return
+        self.note(job)
+        if job.status == JobStatus.QUEUED:
+            self._follow_queued(job, lease)
+        elif job.status in OPEN:
+            assert spec is not None
+            self.waiting.remove(job.id)
+            self._follow_lease(job, spec, lease)
+        else:
+            self.waiting.remove(job.id)
+            # No older version of the row can be read after its last one.
+            self._sequences.pop(job.id, None)
+            stop = StopReason.CANCELLED if job.status == JobStatus.CANCELLED else StopReason.SETTLED
+            self.end_lease(job.id, stop)
+        self._hub.publish(job.id, Moved())
+
+    def note(self, job: JobRow) -> None:
+        """Remember how far a job is, so that an older version of its row that is read later changes nothing."""
+        if self._db.is_shared:
+            self._sequences[job.id] = job.event_sequence
+
+    def _known_sequence(self, row_id: int, lease: Lease | None) -> int:
+        held = 0 if lease is None else lease.handout.job.event_sequence
+        return max(held, self._sequences.get(row_id, 0))
+
+    def _follow_queued(self, job: JobRow, lease: Lease | None) -> None:
+        if lease is not None:
+            self.end_lease(job.id, StopReason.SUPERSEDED)
+        avoid = () if job.last_provider_id is None else (job.last_provider_id,)
+        self.requeued(job, avoid)
+
+    def _follow_lease(self, job: JobRow, spec: JobSpec, lease: Lease | None) -> None:
+        running = job.status == JobStatus.RUNNING
+        attempt = job.attempt_number if running else job.attempt_number + 1
+        if lease is not None and lease.provider_id == job.provider_id and lease.attempt == attempt:
+            lease.running = running
+            lease.timeout_at_ms = job.timeout_at_ms
+            lease.handout = Handout(job, spec, attempt)
+            return
+        if lease is not None:
+            self.end_lease(job.id, StopReason.SUPERSEDED)
+        self._restore(job, spec)
 
     # Slots
 
@@ -108,6 +159,7 @@ class Dispatcher:
 
     def submitted(self, job: JobRow, spec: JobSpec, reserved: Provider | None) -> None:
         """Take over a job whose submission is durable: offer it, or let it wait."""
+        self.note(job)
         if reserved is not None and job.provider_id == reserved.id:
             self._offer(job, spec)
             return
@@ -117,15 +169,17 @@ class Dispatcher:
 
     def requeued(self, job: JobRow, avoid: Collection[int] = ()) -> None:
         """Let a job wait that has no provider, or none any more."""
+        self.note(job)
         self._enqueue(job, frozenset(avoid))
         self._hub.publish(job.id, Moved())
         fitting = self._fleet.pools.best(requirement_of(job), avoid=avoid)
         if fitting is not None:
             self.wake(fitting)
 
-    def forget(self, row_id: int) -> None:
+    def forget(self, job: JobRow) -> None:
         """Take a job out of the queue that ended while it waited."""
-        self.waiting.remove(row_id)
+        self.note(job)
+        self.waiting.remove(job.id)
 
     def end_lease(self, row_id: int, stop: StopReason | None = None) -> Lease | None:
         """Drop the lease of a job, give its slots back and, with a reason, make the daemon stop."""
@@ -245,6 +299,12 @@ class Dispatcher:
         if session is not None:
             session.offer(lease.handout, self.seconds_to_answer(lease))
 
+    def await_answers(self, provider_id: int) -> None:
+        """Start the time to answer of every offer that a daemon finds when its stream opens."""
+        for lease in self._leases.of_provider(provider_id):
+            if not lease.running and lease.answer_by_ms is None:
+                self._set_answer_time(lease)
+
     def _set_answer_time(self, lease: Lease) -> None:
         # A daemon that polls is given its job when it asks; only a stream is expected to answer.
         provider = self._fleet.known(lease.provider_id)
@@ -256,3 +316,8 @@ class Dispatcher:
         if lease.answer_by_ms is None:
             return self._offer_timeout_ms / 1000
         return max(0.0, (lease.answer_by_ms - self._clock.now_ms()) / 1000)
+
+
+def _provider_of(job: JobRow) -> int:
+    assert job.provider_id is not None
+    return job.provider_id

@@ -5,7 +5,7 @@ Everything is kept so that no call walks the whole fleet but the ones that list 
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from heapq import nlargest
 
@@ -71,22 +71,34 @@ class Fleet:
         self._all[provider.id] = provider
         self._by_gpu[provider.gpu_model] += 1
         presence = provider.presence
-        if presence.channel is Channel.STREAM:
-            if presence.stream_lost_ms is None:
-                lost = self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
-                provider.presence = replace(presence, stream_lost_ms=lost)
-            self._lost_streams[provider.id] = None
-        elif presence.last_heartbeat_ms is not None:
-            self._fresh[provider.id] = None
-            self._recent[provider.id] = None
-        if presence.last_heartbeat_ms is not None:
-            self._heard[provider.id] = None
+        if presence.channel is Channel.STREAM and not presence.stream_open and presence.stream_lost_ms is None:
+            lost_ms = self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
+            provider.presence = replace(presence, stream_lost_ms=lost_ms)
+        self._enqueue(provider)
         self._index(provider)
 
     def add_all(self, providers: Iterable[Provider]) -> None:
         """Take in loaded accounts."""
         for provider in sorted(providers, key=lambda item: item.presence.last_heartbeat_ms or 0):
             self.add(provider)
+
+    def not_lost(self, provider: Provider) -> None:
+        """Wait for a provider again that another replica has heard of lately."""
+        provider.presence = replace(
+            provider.presence, last_heartbeat_ms=self._clock.now_ms(), stream_lost_ms=self._clock.now_ms()
+        )
+        self._unqueue(provider)
+        self._enqueue(provider)
+        self._index(provider)
+
+    def await_return(self, provider_id: int) -> None:
+        """Give a daemon that held a job when the server stopped the failover grace to come back, however long that was."""
+        provider = self._all[provider_id]
+        if provider.presence.channel is Channel.STREAM:
+            lost_ms = self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
+            provider.presence = replace(provider.presence, stream_lost_ms=lost_ms)
+            _to_end(self._lost_streams, provider_id)
+            self._index(provider)
 
     def heartbeat(self, provider: Provider, report: Report) -> int:
         """Fold in a heartbeat that came by POST and return its time."""
@@ -95,6 +107,7 @@ class Fleet:
         channel = Channel.STREAM if streaming else Channel.POST
         provider.presence = replace(provider.presence, channel=channel, last_heartbeat_ms=now_ms, signed_off=False)
         if not streaming:
+            provider.draining = False
             self._lost_streams.pop(provider.id, None)
             self._degraded.pop(provider.id, None)
             _to_end(self._fresh, provider.id)
@@ -104,8 +117,8 @@ class Fleet:
 
     def stream_opened(self, provider: Provider) -> None:
         """Note that the daemon's stream is open."""
-        for queue in (self._fresh, self._degraded, self._recent, self._lost_streams):
-            queue.pop(provider.id, None)
+        self._unqueue(provider)
+        provider.stream_replica = None
         provider.presence = replace(
             provider.presence, channel=Channel.STREAM, stream_open=True, stream_lost_ms=None, signed_off=False
         )
@@ -120,14 +133,46 @@ class Fleet:
         self._reported(provider, report, now_ms)
 
     def stream_closed(self, provider: Provider, *, silent_seconds: float = 0) -> None:
-        """Note that the daemon's stream ended; it keeps its place for the grace, less the time it was silent."""
+        """Note that the daemon's stream ended; it keeps its place for the grace, less the time it was silent.
+
+        One that was draining has left: its jobs have the grace, and it is given no other.
+        """
         lost_ms = self._clock.now_ms() - round(silent_seconds * 1000)
         provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
-        provider.draining = False
         self._streaming.discard(provider.id)
         _to_end(self._lost_streams, provider.id)
         self._dirty.add(provider.id)
         self._index(provider)
+
+    def follow(self, stored: Provider, *, here: bool) -> Provider:
+        """Take over what another replica stored of a provider; its presence too, unless its stream is `here`."""
+        known = self._all.get(stored.id)
+        if known is None:
+            self.add(stored)
+            return stored
+        known.take_account(stored)
+        if not here:
+            before = known.gpu_model
+            known.take_stored_report(stored)
+            self._recount(known, before)
+            self._unqueue(known)
+            known.presence = stored.presence
+            known.stream_replica = stored.stream_replica
+            self._enqueue(known)
+        self._index(known)
+        return known
+
+    def replica_died(self, replica_ids: Collection[str], at_ms: int) -> None:
+        """Count the streams of dead replicas as lost; their daemons have the failover grace to come back."""
+        for provider_id in list(self._streaming):
+            provider = self._all[provider_id]
+            if provider.stream_replica in replica_ids:
+                provider.stream_replica = None
+                lost_ms = at_ms + FAILOVER_GRACE_SECONDS * 1000
+                provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
+                self._streaming.discard(provider_id)
+                _to_end(self._lost_streams, provider_id)
+                self._index(provider)
 
     def decide(self, provider: Provider, approval: Approval, at_ms: int | None, reason: str | None) -> None:
         """Note an admin's decision."""
@@ -235,13 +280,34 @@ class Fleet:
 
     # Upkeep
 
+    def _enqueue(self, provider: Provider) -> None:
+        """Put a provider where its presence says that it ages."""
+        presence = provider.presence
+        if presence.stream_open:
+            self._streaming.add(provider.id)
+        elif presence.channel is Channel.STREAM:
+            _to_end(self._lost_streams, provider.id)
+        elif presence.last_heartbeat_ms is not None:
+            _to_end(self._fresh, provider.id)
+            _to_end(self._recent, provider.id)
+        if presence.last_heartbeat_ms is not None:
+            _to_end(self._heard, provider.id)
+
+    def _unqueue(self, provider: Provider) -> None:
+        for queue in (self._fresh, self._degraded, self._recent, self._lost_streams):
+            queue.pop(provider.id, None)
+        self._streaming.discard(provider.id)
+
+    def _recount(self, provider: Provider, gpu_model_before: str) -> None:
+        if provider.gpu_model != gpu_model_before:
+            self._by_gpu[gpu_model_before] -= 1
+            self._by_gpu[provider.gpu_model] += 1
+
     def _reported(self, provider: Provider, report: Report, now_ms: int) -> None:
         before = provider.gpu_model
         provider.take_report(report)
         provider.count_beat(now_ms)
-        if provider.gpu_model != before:
-            self._by_gpu[before] -= 1
-            self._by_gpu[provider.gpu_model] += 1
+        self._recount(provider, before)
         _to_end(self._heard, provider.id)
         self._dirty.add(provider.id)
         self._index(provider)

@@ -79,9 +79,9 @@ class Hub:
     def __init__(self) -> None:
         self._watchers: defaultdict[int, set[Watcher]] = defaultdict(set)
 
-    def watched(self, row_id: int) -> bool:
-        """Tell whether anybody watches a job."""
-        return row_id in self._watchers
+    def watched_rows(self) -> list[int]:
+        """Return the row ids of the jobs that somebody watches."""
+        return list(self._watchers)
 
     def publish(self, row_id: int, news: JobNews) -> None:
         """Hand news of a job to everybody who watches it."""

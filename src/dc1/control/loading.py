@@ -1,5 +1,7 @@
 """The fleet as it was stored."""
 
+from collections.abc import Collection
+
 from dc1.control.fleet import Fleet
 from dc1.control.provider import Provider
 from dc1.domain.clock import Clock
@@ -11,19 +13,21 @@ from dc1.storage.database import Database
 from dc1.storage.providers import ProviderRow
 
 
-async def load_fleet(db: Database, clock: Clock, fleet: Fleet) -> None:
-    """Read every provider account into the fleet."""
+async def load_fleet(db: Database, clock: Clock, fleet: Fleet, replicas: Collection[str] = ()) -> None:
+    """Read every provider account into the fleet; `replicas` are the other servers that live."""
     now_ms = clock.now_ms()
     rows = await db.read(providers.load_fleet)
     beats = await db.read(lambda conn: providers.load_recent_heartbeats(conn, now_ms))
-    fleet.add_all(provider_of(row, beats.get(row.id, 0)) for row in rows)
+    fleet.add_all(provider_of(row, beats.get(row.id, 0), replicas=replicas) for row in rows)
 
 
-def provider_of(row: ProviderRow, beats_of_week: int = 0) -> Provider:
-    """Return a stored account as the running server knows it."""
+def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collection[str] = ()) -> Provider:
+    """Return a stored account as the running server knows it; `replicas` are the other servers that live."""
+    elsewhere = row.stream_replica if row.stream_replica in replicas else None
     presence = Presence(
         channel=Channel.STREAM if row.channel == Channel.STREAM else Channel.POST,
         last_heartbeat_ms=row.last_heartbeat_ms,
+        stream_open=elsewhere is not None,
         stream_lost_ms=row.stream_lost_ms,
     )
     return Provider(
@@ -60,6 +64,7 @@ def provider_of(row: ProviderRow, beats_of_week: int = 0) -> Provider:
         provider_ip=row.provider_ip,
         provider_hostname=row.provider_hostname,
         presence=presence,
+        stream_replica=elsewhere,
         completed_jobs=row.completed_jobs,
         failed_jobs=row.failed_jobs,
         beats_of_week=beats_of_week,

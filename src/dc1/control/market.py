@@ -11,8 +11,10 @@ from dc1.control.leases import Leases
 from dc1.control.loading import load_fleet
 from dc1.control.orders import Orders
 from dc1.control.policy import Policy
+from dc1.control.provider import Provider
+from dc1.control.replication import Replication
 from dc1.control.runs import Runs
-from dc1.control.sessions import Sessions
+from dc1.control.sessions import Session, Sessions
 from dc1.control.upkeep import Upkeep
 from dc1.domain.clock import Clock
 from dc1.storage.database import Database
@@ -33,6 +35,7 @@ class Market:
     runs: Runs
     orders: Orders
     upkeep: Upkeep
+    replication: Replication | None
     _running: asyncio.Task[None] | None = None
 
     @classmethod
@@ -42,13 +45,19 @@ class Market:
         leases, sessions, hub = Leases(), Sessions(), Hub()
         dispatcher = Dispatcher(db, clock, fleet, leases, sessions, hub, policy.offer_timeout_seconds)
         runs = Runs(db, clock, fleet, leases, dispatcher, hub, policy.limits.queue_deadline_seconds)
-        orders = Orders(db, clock, fleet, dispatcher, runs, policy)
+        replication = Replication(db, clock, fleet, leases, sessions, hub, dispatcher) if db.is_shared else None
+        catch_up = _nothing_to_follow if replication is None else replication.catch_up
+        orders = Orders(db, clock, fleet, dispatcher, runs, policy, catch_up)
         upkeep = Upkeep(db, clock, fleet, leases, dispatcher, runs)
-        return cls(db, clock, policy, fleet, leases, sessions, hub, dispatcher, runs, orders, upkeep)
+        return cls(db, clock, policy, fleet, leases, sessions, hub, dispatcher, runs, orders, upkeep, replication)
 
     async def start(self) -> None:
-        """Read what was stored, then dispatch and keep time."""
-        await load_fleet(self.db, self.clock, self.fleet)
+        """Read what was stored, then dispatch, keep time and follow the other replicas."""
+        if self.replication is not None:
+            self.runs.share_tokens = self.replication.share_tokens
+            await self.replication.start()
+        others = () if self.replication is None else self.replication.others
+        await load_fleet(self.db, self.clock, self.fleet, others)
         await self.dispatcher.load()
         await self.orders.load()
         self._running = asyncio.create_task(self._run(), name="market")
@@ -57,6 +66,8 @@ class Market:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.dispatcher.run())
             group.create_task(self.upkeep.run())
+            if self.replication is not None:
+                group.create_task(self.replication.run())
 
     async def stop(self) -> None:
         """End every task and flush what daemons reported."""
@@ -64,3 +75,33 @@ class Market:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
             self._running = None
+
+    async def catch_up(self) -> None:
+        """Know what the other replicas committed before this call; for answers that would refuse on old news."""
+        if self.replication is not None:
+            await self.replication.catch_up()
+
+    async def provider(self, provider_id: int) -> Provider:
+        """Return a provider, also one that another replica registered just now; raises `Provider not found`."""
+        if self.fleet.get(provider_id) is None:
+            await self.catch_up()
+        return self.fleet.known(provider_id)
+
+    def open_stream(self, session: Session, provider: Provider) -> None:
+        """Register a daemon's stream; an older one of the same provider is ended."""
+        self.sessions.open(session)
+        self.fleet.stream_opened(provider)
+        if self.replication is not None:
+            self.replication.stream_opened(provider.id)
+
+    def close_stream(self, session: Session, provider: Provider, silent_seconds: float) -> None:
+        """Follow the end of a daemon's stream, unless a newer one has taken its place."""
+        if not self.sessions.close(session):
+            return
+        self.fleet.stream_closed(provider, silent_seconds=silent_seconds)
+        if self.replication is not None:
+            self.replication.stream_closed(provider.id, provider.presence.stream_lost_ms or self.clock.now_ms())
+
+
+async def _nothing_to_follow() -> None:
+    """There is no other replica."""

@@ -1,6 +1,6 @@
 """What a renter does with a job: submit, cancel, submit anew."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol
@@ -15,6 +15,7 @@ from dc1.domain import errors, money
 from dc1.domain.clock import Clock
 from dc1.domain.jobs import JobStatus, JobType, Mover, new_job_id
 from dc1.domain.money import PricingClass
+from dc1.domain.placement import ProviderView, Requirement
 from dc1.domain.request import JobOrder, check_named_provider
 from dc1.storage import catalog, jobs, lifecycle
 from dc1.storage.database import Connection, Database
@@ -47,7 +48,14 @@ class Orders:
     """The renter's side of jobs."""
 
     def __init__(
-        self, db: Database, clock: Clock, fleet: Fleet, dispatcher: Dispatcher, runs: Runs, policy: Policy
+        self,
+        db: Database,
+        clock: Clock,
+        fleet: Fleet,
+        dispatcher: Dispatcher,
+        runs: Runs,
+        policy: Policy,
+        catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
@@ -55,6 +63,7 @@ class Orders:
         self._dispatcher = dispatcher
         self._runs = runs
         self._policy = policy
+        self._catch_up = catch_up
         self._rates: Mapping[str, int] = {}
         self.approved_images: frozenset[str] = frozenset()
 
@@ -77,9 +86,7 @@ class Orders:
         """
         requirement = order.requirement
         if requirement.named_provider_id is not None:
-            provider = self._fleet.get(requirement.named_provider_id)
-            view = None if provider is None else self._fleet.view(provider)
-            check_named_provider(view, requirement, order.model)
+            await self._check_named(requirement, order.model)
         now_ms = self._clock.now_ms()
         reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested)
         new = self._new_job(renter_id, order, now_ms, retried_from)
@@ -104,6 +111,18 @@ class Orders:
             raise
         self._dispatcher.submitted(submitted.job, submitted.spec, reserved)
         return submitted
+
+    async def _check_named(self, requirement: Requirement, model: str | None) -> None:
+        """Raise the refusal of a named provider that cannot run the job; never on news that is older than the call."""
+        try:
+            check_named_provider(self._named(requirement), requirement, model)
+        except errors.ApiError:
+            await self._catch_up()
+            check_named_provider(self._named(requirement), requirement, model)
+
+    def _named(self, requirement: Requirement) -> ProviderView | None:
+        provider = self._fleet.get(requirement.named_provider_id or 0)
+        return None if provider is None else self._fleet.view(provider)
 
     def _new_job(self, renter_id: int, order: JobOrder, now_ms: int, retried_from: int | None) -> NewJob:
         rate = self.rate(order.job_type)

@@ -11,6 +11,33 @@ from dc1.domain.liveness import Approval, Liveness, Presence, ProviderStatus, Th
 from dc1.domain.reports import Facts, Report
 
 _BEAT_SLOT_MS = 30_000
+_ACCOUNT_FIELDS = (
+    "name",
+    "email",
+    "registered_gpu_model",
+    "location",
+    "approval",
+    "approved_at_ms",
+    "rejected_reason",
+    "suspended",
+    "paused",
+    "preload_model",
+    "compute_types",
+    "completed_jobs",
+    "failed_jobs",
+)
+_REPORT_FIELDS = (
+    "facts",
+    "gpu_status",
+    "cached_models",
+    "vllm_models",
+    "job_types",
+    "resource_spec",
+    "model_cache",
+    "container_restart_count",
+    "provider_ip",
+    "provider_hostname",
+)
 
 
 @dataclass(slots=True)
@@ -44,6 +71,7 @@ class Provider:
     provider_hostname: str | None = None
     presence: Presence = field(default_factory=Presence)
     draining: bool = False
+    stream_replica: str | None = None
     occupied: int = 0
     completed_jobs: int = 0
     failed_jobs: int = 0
@@ -87,13 +115,17 @@ class Provider:
         return reputation.reputation(self.completed_jobs, self.failed_jobs, self.beats_of_week, days)
 
     def view(self, now_ms: int, thresholds: Thresholds) -> placement.ProviderView:
-        """Return what placement needs to know. A draining daemon takes no work, so it is shown as full."""
+        """Return what placement needs to know.
+
+        A draining daemon takes no work and one on another replica takes it there, so both are shown as full here.
+        """
+        full = self.draining or self.stream_replica is not None
         return placement.ProviderView(
             id=self.id,
             approval=self.approval,
             status=self.status(now_ms, thresholds),
             slots=self.slots,
-            occupied=self.slots if self.draining else self.occupied,
+            occupied=self.slots if full else self.occupied,
             vram_mib=self.facts.vram_mib,
             gpu_type=canonical_gpu_type(self.gpu_model),
             gpu_model=self.gpu_model,
@@ -123,6 +155,16 @@ class Provider:
         if self.preload_model and self.preload_model.lower() in {model.lower() for model in self.models}:
             self.preload_model = None
             self.preload_done = True
+
+    def take_account(self, stored: "Provider") -> None:
+        """Take over what owners and admins decide."""
+        for name in _ACCOUNT_FIELDS:
+            setattr(self, name, getattr(stored, name))
+
+    def take_stored_report(self, stored: "Provider") -> None:
+        """Take over what another replica heard of the daemon."""
+        for name in _REPORT_FIELDS:
+            setattr(self, name, getattr(stored, name))
 
     def count_beat(self, now_ms: int) -> None:
         """Count a heartbeat towards uptime, at most one each 30 s however often the daemon beats."""

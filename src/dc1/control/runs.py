@@ -3,8 +3,9 @@
 Every write is fenced by the attempt number in the database. Memory follows after the commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dc1.control.dispatcher import Dispatcher
 from dc1.control.fleet import Fleet
@@ -16,8 +17,9 @@ from dc1.control.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.clock import Clock
 from dc1.domain.jobs import TERMINAL, ErrorCategory, JobStatus, Mover, Phase
+from dc1.domain.liveness import Liveness
 from dc1.domain.placement import Admission, blocked, misfit, queue_key
-from dc1.storage import job_logs, jobs, lifecycle
+from dc1.storage import job_logs, jobs, lifecycle, replicas
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_logs import LogLine, LogRow
 from dc1.storage.job_rows import JobRow
@@ -62,6 +64,7 @@ class Runs:
         self._dispatcher = dispatcher
         self._hub = hub
         self._queue_deadline_seconds = queue_deadline_seconds
+        self.share_tokens: Callable[[int, Tokens], None] = lambda row_id, tokens: None
 
     # Starting
 
@@ -172,7 +175,9 @@ class Runs:
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt or not lease.running:
             return False
-        self._hub.publish(lease.row_id, Tokens(attempt, text, count))
+        tokens = Tokens(attempt, text, count)
+        self._hub.publish(lease.row_id, tokens)
+        self.share_tokens(lease.row_id, tokens)
         return True
 
     # Ending
@@ -211,7 +216,26 @@ class Runs:
             job, retried=job.status == JobStatus.QUEUED, promoted=self._dispatcher.has_work_for(before.provider_id)
         )
 
-    async def lose(self, lease: Lease, reason: str = "The provider disconnected") -> None:
+    async def provider_lost(self, provider: Provider) -> None:
+        """Take everything from a provider that went offline, if no other replica has heard of it since."""
+        if self._db.is_shared:
+            await self._confirm_lost(provider)
+        if self._fleet.liveness(provider) is Liveness.OFFLINE:
+            await self.evict(provider, "The provider disconnected")
+
+    async def _confirm_lost(self, provider: Provider) -> None:
+        thresholds = self._fleet.thresholds
+        check = partial(
+            replicas.gone,
+            provider_ids=[provider.id],
+            grace_ms=thresholds.stream_grace_seconds * 1000,
+            silence_ms=thresholds.offline_seconds * 1000,
+            now_ms=self._clock.now_ms(),
+        )
+        if not await self._db.read(check):
+            self._fleet.not_lost(provider)
+
+    async def lose(self, lease: Lease, reason: str) -> None:
         """Take a job from a provider that is gone or lost it: a run counts a retry, an offer does not."""
         if not lease.running:
             await self.withdraw(lease, reason)
@@ -259,7 +283,7 @@ class Runs:
         if job.status == JobStatus.QUEUED:
             self._dispatcher.requeued(job, avoid=() if provider_id is None else (provider_id,))
             return
-        self._dispatcher.forget(job.id)
+        self._dispatcher.forget(job)
         if lease is not None and lease.running and job.status != JobStatus.CANCELLED:
             self._fleet.count_ended(lease.provider_id, completed=job.status == JobStatus.COMPLETED)
         self._hub.publish(job.id, Moved())

@@ -60,8 +60,7 @@ class Upkeep:
         """Take the jobs of providers that are lost, and the offers that were not answered."""
         for provider in self._fleet.take_lost():
             log.info("provider_lost", provider_id=provider.id)
-            for lease in self._leases.of_provider(provider.id):
-                await self._runs.lose(lease)
+            await self._runs.provider_lost(provider)
         for lease in self._leases.unanswered(self._clock.now_ms()):
             await self._runs.withdraw(lease, "The daemon did not answer the offer")
 

@@ -66,7 +66,7 @@ class Assignments:
         """Stop a lease's work and forget it."""
         lease = self._find(stop.lease)
         if lease is not None:
-            self._drop(lease, pb.StopReason.Name(stop.reason).removeprefix("STOP_REASON_").lower())
+            self._drop(lease, messages.said(pb.StopReason.DESCRIPTOR, stop.reason))
 
     def log_receipt(self, receipt: pb.LogReceipt) -> None:
         """Forget log lines that are stored."""
@@ -79,9 +79,8 @@ class Assignments:
         """Forget a lease whose end is settled."""
         lease = self._find(receipt.lease)
         if lease is not None:
-            verdict = pb.OutcomeVerdict.Name(receipt.verdict).removeprefix("OUTCOME_VERDICT_").lower()
-            earned = receipt.provider_earned_halala
-            self._drop(lease, verdict, earned_halala=earned)
+            verdict = messages.said(pb.OutcomeVerdict.DESCRIPTOR, receipt.verdict)
+            self._drop(lease, verdict, earned_halala=receipt.provider_earned_halala)
 
     def give_up(self) -> None:
         """Stop what still runs, as a failure that another provider may do better with."""

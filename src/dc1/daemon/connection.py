@@ -1,7 +1,10 @@
 """The daemon's connection: one stream after the other, until it is closed or refused."""
 
 import asyncio
+import contextlib
+import ipaddress
 import random
+import time
 import uuid
 
 import grpc
@@ -20,6 +23,9 @@ from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 
 NOT_APPROVED = "Provider is not approved yet"
+STEADY_SECONDS = 1.0
+"""A stream that has lasted so long counts as a success."""
+
 MAX_MESSAGE_BYTES = 12 * 1024 * 1024
 
 _OPTIONS = (
@@ -57,6 +63,8 @@ class Connection:
     async def run(self) -> None:
         """Connect, and connect again, until `close`. Raises DaemonError when the server wants this daemon no more."""
         credentials = _credentials(self._config)
+        if credentials is None and not _is_loopback(self._config.server):
+            log.warning("the connection is not encrypted: the key can be read on its way", server=self._config.server)
         while not self._closing.is_set():
             stream = Stream(
                 self.instance_id,
@@ -67,12 +75,15 @@ class Connection:
                 self._config.beat_interval_seconds,
             )
             self._stream = stream
+            opened_at = time.monotonic()
             async with self._channel(credentials) as channel:
                 end = await stream.run(provider_service.ProviderServiceStub(channel), self._config.key)
             self._stream = None
             if stream.welcomed:
-                self._backoff.reset()
                 self._last_end = None
+                # A server that welcomes the daemon and fails at what it says next is left alone longer each time.
+                if time.monotonic() - opened_at > STEADY_SECONDS:
+                    self._backoff.reset()
             if not self._closing.is_set():
                 await self._pause(self._seconds_after(end))
 
@@ -120,6 +131,13 @@ class Connection:
                 await self._closing.wait()
         except TimeoutError:
             return
+
+
+def _is_loopback(server: str) -> bool:
+    host = server.rpartition(":")[0].strip("[]")
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def _credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from google.protobuf import json_format, struct_pb2
+from google.protobuf.descriptor import EnumDescriptor
 
 from dc1.daemon.leases import Ended, Lease, LeaseState, Output, PhaseEntered, Tokens
 from dc1.daemon.logs import LogBatch
@@ -44,6 +45,13 @@ def work_of(assignment: report_pb2.Assignment) -> Work:
         gpu_requirements=_object(assignment.gpu_requirements),
         max_duration_seconds=assignment.max_duration_seconds,
     )
+
+
+def said(enum: EnumDescriptor, number: int) -> str:
+    """Return the name of an enum's value for a log line; a newer server may send values that have none here."""
+    known = enum.values_by_number.get(number)
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return known.name.removeprefix(prefix).lower() if known is not None else str(number)
 
 
 def ref(job_id: str, attempt: int) -> pb.LeaseRef:

@@ -24,7 +24,7 @@ class Notices:
         if desired.preload_model != self._preload:
             self._preload = desired.preload_model
             if self._preload:
-                log.info("the server asks for a model to be fetched", model=self._preload)
+                log.info("the server would like this model here; add it to the engine", model=self._preload)
         if is_older(version, desired.min_version) and desired.min_version != self._outdated_for:
             self._outdated_for = desired.min_version
             log.warning("this daemon is out of date", version=version, needed=desired.min_version)

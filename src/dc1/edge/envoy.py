@@ -54,9 +54,12 @@ class Envoy:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(_binary())),
             *("--config-path", str(bootstrap), "--admin-address-path", str(address_file)),
-            *("--use-dynamic-base-id", "--concurrency", str(self._config.concurrency)),
+            *("--disable-hot-restart", "--concurrency", str(self._config.concurrency)),
             *("--log-level", "warning", "--log-path", str(bootstrap.with_name("envoy.log"))),
             *("--file-flush-interval-msec", "1000"),
+            env={
+                name: value for name, value in os.environ.items() if not name.startswith("DC1_")
+            },  # secrets among them
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """Where a call comes from."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import unquote
@@ -33,6 +34,7 @@ def counted_as(address: str) -> str:
     return address
 
 
+@lru_cache(4096)
 def _peer_address(peer: str) -> IPv4Address | IPv6Address | None:
     """Read `ipv4:127.0.0.1:50051` and `ipv6:[::1]:50051`; None for peers without an address, such as Unix sockets."""
     kind, _, rest = unquote(peer).partition(":")
@@ -41,6 +43,7 @@ def _peer_address(peer: str) -> IPv4Address | IPv6Address | None:
     return _parse(rest.rpartition(":")[0].strip("[]"))
 
 
+@lru_cache(16_384)
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text.strip())

@@ -23,7 +23,7 @@ from dc1.storage.database import Database
 
 _HEALTH = "grpc.health.v1.Health"
 _LAST_WORDS_SECONDS = 0.5
-_log = structlog.stdlib.get_logger("dc1.server")
+_log = structlog.get_logger(__name__)
 
 
 class ListenError(Exception):
@@ -75,10 +75,9 @@ class Application:
         _log.info("draining", grace_seconds=grace)
         await self._health.enter_graceful_shutdown()
         self._assembly.drain()
-        try:
-            await asyncio.wait_for(self._pipeline.drained(), grace)
-        except TimeoutError:
+        if not await self._pipeline.drain(grace):
             _log.warning("calls were cut off")
+            self._pipeline.cut_off()
         await self._server.stop(_LAST_WORDS_SECONDS)
         await self._cleanup.aclose()
         _log.info("stopped")
@@ -124,6 +123,9 @@ def _channel_options(settings: Settings) -> list[tuple[str, Any]]:
         # Without it a second server would share the port in silence.
         ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", 100_000),
+        # A fleet reconnects at once after a restart; by default calls beyond 1,000 not yet taken up are dropped at random.
+        ("grpc.server.max_pending_requests", 100_000),
+        ("grpc.server.max_pending_requests_hard_limit", 100_000),
         # Daemons and edges keep connections alive by PINGs; by default those more frequent than 5 minutes end the connection.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -37,6 +37,9 @@ from dcp.v1 import (
 def assemble(foundation: Foundation) -> Assembly:
     """Return the parts of the server, built on `foundation`."""
     market = Market.build(foundation.database, foundation.clock, policy_of(foundation.settings))
+    if market.replication is not None:
+        market.replication.key_changed = foundation.credentials.invalidate
+        market.replication.account_changed = foundation.credentials.invalidate_account
     idempotent = IdempotentCalls(market.db, market.clock, market.policy.idempotency_ttl_seconds)
     return Assembly(
         services=[

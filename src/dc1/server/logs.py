@@ -1,38 +1,37 @@
-"""Structured logs: one way for our own lines and for those of the libraries."""
+"""Structured logs: one look for our own lines and for those of the libraries."""
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 from structlog.typing import Processor
 
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
+    structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
-# One list for good: loggers that were used before keep a reference to it.
-_OURS: list[Processor] = [
-    structlog.stdlib.filter_by_level,
-    *_SHARED,
-    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-]
 
 
-def configure_logging(log_format: str, level: str) -> None:
-    """Send every log line to standard error, as JSON for `json` and for people otherwise."""
+def configure_logging(log_format: str, level: str, stream: TextIO | None = None) -> None:
+    """Send log lines to `stream`, by default standard error: as JSON for `json`, for people otherwise.
+
+    Our own lines don't pass through the standard library's logging, which would take longer than answering a heartbeat.
+    """
+    target = stream or sys.stderr
+    renderers = _renderers(log_format)
     structlog.configure(
-        processors=_OURS,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        processors=[*_SHARED, *renderers],
+        wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
+        logger_factory=structlog.WriteLoggerFactory(target),
+        cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(log_format)],
+            foreign_pre_chain=(*_SHARED, structlog.stdlib.add_logger_name),
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)

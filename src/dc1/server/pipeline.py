@@ -8,28 +8,30 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 
-from dc1.domain.errors import ApiError, internal_error, service_unavailable
+from dc1.domain.errors import ApiError, internal_error, malformed_json, service_unavailable
 from dc1.server.addresses import Network, client_address, counted_as
 from dc1.server.auditing import CLIENT_GONE, Auditor
 from dc1.server.authentication import Authenticator, require_rights
 from dc1.server.carriers import SECRET_HEADERS
+from dc1.server.coding import UNREADABLE, reading, write
 from dc1.server.limits import RateLimiter
 from dc1.server.policy import Policy, policy_of
 from dc1.server.refusals import fitted, status_code, trailers
 from dc1.server.rules import FieldRules
 from dc1.services.call import ANYBODY, Call, Hooks, enter
+from dc1.services.uninterrupted import Uninterrupted
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_log = structlog.stdlib.get_logger("dc1.calls")
+_log = structlog.get_logger(__name__)
 
 # grpc's stubs have no common type for the handlers of the four kinds of methods.
 Handler: TypeAlias = Any
@@ -55,15 +57,23 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._trusted_edges = trusted_edges
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
+        self._work = Uninterrupted()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
 
-    async def drained(self) -> None:
-        """Refuse new calls with 503 from now on, and return when none is in flight."""
+    async def drain(self, grace_seconds: float) -> bool:
+        """Refuse new calls with 503 from now on; return whether those in flight ended within `grace_seconds`."""
         self._draining = True
-        await self._idle.wait()
+        if self._in_flight:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), grace_seconds)
+        return not self._in_flight
+
+    def cut_off(self) -> None:
+        """Cancel the calls that are still in flight."""
+        self._work.cut_off()
 
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
@@ -79,9 +89,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
         policy = policy_of(method)
-        coders = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
+        parse = handler.request_deserializer
+        coders: dict[str, Any] = {
+            "request_deserializer": parse if handler.request_streaming else reading(parse),
+            "response_serializer": write,
         }
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
@@ -93,11 +104,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
             return grpc.stream_unary_rpc_method_handler(self._answered(method, policy, handler.stream_unary), **coders)
         return grpc.unary_unary_rpc_method_handler(self._answered(method, policy, handler.unary_unary), **coders)
 
-    def _answered(self, method: str, policy: Policy, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Handler:
+    def _answered(
+        self, method: str, policy: Policy, behaviour: Callable[[Any, Context], Coroutine[Any, Any, Any]]
+    ) -> Handler:
         async def answer(request: Any, context: Context) -> Any:
             async with self._guarded(method, policy, context) as call:
                 async with self._admitted(call, policy, request):
-                    response = await behaviour(request, context)
+                    response = await self._work.run(behaviour(request, context))
                 await _send_headers(context, call, policy)
             return response
 
@@ -117,6 +130,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         started = time.perf_counter()
         call = self._begin(method, context)
         status = CLIENT_GONE
+        refusal: ApiError | None = None
         self._in_flight += 1
         self._idle.clear()
         try:
@@ -125,16 +139,19 @@ class Pipeline(grpc.aio.ServerInterceptor):
         except Exception as error:
             refusal = _as_refusal(error, call, policy)
             status = refusal.status
-            await context.abort(status_code(refusal), refusal.message, trailers(refusal, is_rest=call.is_rest))
         finally:
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
             _log_call(call, status, time.perf_counter() - started)
+        if refusal is not None:
+            await context.abort(status_code(refusal), refusal.message, trailers(refusal, is_rest=call.is_rest))
 
     @asynccontextmanager
     async def _admitted(self, call: Call, policy: Policy, request: Any) -> AsyncIterator[None]:
         """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
+        if request is UNREADABLE:
+            raise malformed_json()
         message = request if isinstance(request, Message) else None
         async with self._auditor.auditing(call, policy, message):
             await self._admit(call, policy, message)

@@ -86,13 +86,13 @@ class AdminServicer(AdminServiceServicer):
 
     async def ApproveProvider(self, request: pb.ApproveProviderRequest, context: Any) -> pb.ApproveProviderResponse:
         """Approve a provider, from any state."""
-        provider = self._provider(request.provider_id)
+        provider = await self._provider(request.provider_id)
         await self._approve(provider)
         return pb.ApproveProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
 
     async def RejectProvider(self, request: pb.RejectProviderRequest, context: Any) -> pb.RejectProviderResponse:
         """Reject a provider, from any state."""
-        provider = self._provider(request.provider_id)
+        provider = await self._provider(request.provider_id)
         await self._reject(provider, request.reason)
         return pb.RejectProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
 
@@ -100,7 +100,7 @@ class AdminServicer(AdminServiceServicer):
         self, request: pb.DecideProviderApprovalRequest, context: Any
     ) -> pb.DecideProviderApprovalResponse:
         """Decide on a provider that is pending."""
-        provider = self._provider(request.provider_id)
+        provider = await self._provider(request.provider_id)
         if request.decision == "approve":
             await self._approve(provider, only_pending=True)
         else:
@@ -112,8 +112,8 @@ class AdminServicer(AdminServiceServicer):
             **_decision(provider),
         )
 
-    def _provider(self, sent: str) -> Provider:
-        return self._market.fleet.known(row_id(sent, errors.provider_not_found))
+    async def _provider(self, sent: str) -> Provider:
+        return await self._market.provider(row_id(sent, errors.provider_not_found))
 
     async def _approve(self, provider: Provider, *, only_pending: bool = False) -> None:
         now_ms = self._market.clock.now_ms()

@@ -13,6 +13,7 @@ from dc1.domain import errors
 from dc1.domain.liveness import Approval
 from dc1.services.stream_inbox import Inbox
 from dc1.services.stream_messages import END_REASONS, offer_message, stop_message
+from dc1.services.uninterrupted import Uninterrupted
 from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Reconnect
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,8 @@ async def connect(
     not a Hello.
     """
     if provider.approval is not Approval.APPROVED:
+        await market.catch_up()
+    if provider.approval is not Approval.APPROVED:
         raise errors.provider_not_approved()
     if market.sessions.draining:
         raise errors.service_unavailable()
@@ -75,21 +78,21 @@ async def connect(
     hello = await _first(requests, patience)
     stream = DaemonStream(provider.id)
     inbox = Inbox(market, provider, stream.send)
-    market.sessions.open(stream)
-    market.fleet.stream_opened(provider)
+    market.open_stream(stream, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
+    work = Uninterrupted()
     silent_seconds = 0.0
 
     async def read() -> None:
         nonlocal silent_seconds
         try:
-            await inbox.hello(hello.hello)
+            await work.run(inbox.hello(hello.hello))
             while True:
                 async with asyncio.timeout(patience):
                     message = await anext(requests, None)
                 if message is None:
                     return
-                await inbox.take(message)
+                await work.run(inbox.take(message))
         except TimeoutError:
             silent_seconds = patience
         finally:
@@ -104,8 +107,7 @@ async def connect(
         (failure,) = await asyncio.gather(reader, return_exceptions=True)
         if isinstance(failure, Exception):
             log.error("stream_failed", provider_id=provider.id, exc_info=failure)
-        if market.sessions.close(stream):
-            market.fleet.stream_closed(provider, silent_seconds=silent_seconds)
+        market.close_stream(stream, provider, silent_seconds)
         log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
 
 

@@ -44,7 +44,7 @@ class ProviderServicer(ProviderServiceServicer):
         self, request_iterator: AsyncIterator[stream_pb.ConnectRequest], context: Any
     ) -> AsyncIterator[stream_pb.ConnectResponse]:
         """Hold a daemon's stream."""
-        async for message in connect(self._market, self._caller(), request_iterator):
+        async for message in connect(self._market, await self._caller(), request_iterator):
             yield message
 
     async def RegisterProvider(self, request: pb.RegisterProviderRequest, context: Any) -> pb.RegisterProviderResponse:
@@ -83,7 +83,9 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def Heartbeat(self, request: report_pb2.HeartbeatRequest, context: Any) -> pb.HeartbeatResponse:
         """Take the state of a daemon that speaks HTTP only."""
-        provider = self._caller()
+        provider = await self._caller()
+        if provider.approval is not Approval.APPROVED:
+            await self._market.catch_up()
         if provider.approval is not Approval.APPROVED:
             raise errors.provider_not_approved()
         report = read_report(report_body(request))
@@ -111,7 +113,7 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def GetProvider(self, request: pb.GetProviderRequest, context: Any) -> pb.GetProviderResponse:
         """Show the caller's account."""
-        provider = self._caller()
+        provider = await self._caller()
         now_ms = self._market.clock.now_ms()
 
         def work(conn: Connection) -> tuple[list[JobRow], Earnings, list[EarningsDay]]:
@@ -157,7 +159,7 @@ class ProviderServicer(ProviderServiceServicer):
         self, request: pb.GetProviderLivenessRequest, context: Any
     ) -> pb.GetProviderLivenessResponse:
         """Show whether a provider is alive."""
-        provider = self._market.fleet.known(row_id(request.provider_id, errors.provider_not_found))
+        provider = await self._market.provider(row_id(request.provider_id, errors.provider_not_found))
         presence = provider.presence
         return pb.GetProviderLivenessResponse(
             provider_id=provider.id,
@@ -168,12 +170,12 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def PauseProvider(self, request: pb.PauseProviderRequest, context: Any) -> pb.PauseProviderResponse:
         """Stop new work for the caller."""
-        await self._set_paused(self._caller(), paused=True)
+        await self._set_paused(await self._caller(), paused=True)
         return pb.PauseProviderResponse(success=True, status="paused")
 
     async def ResumeProvider(self, request: pb.ResumeProviderRequest, context: Any) -> pb.ResumeProviderResponse:
         """Let the caller be given new work again."""
-        provider = self._caller()
+        provider = await self._caller()
         await self._set_paused(provider, paused=False)
         status = provider.status(self._market.clock.now_ms(), self._market.fleet.thresholds)
         return pb.ResumeProviderResponse(success=True, status=status)
@@ -185,7 +187,7 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
         """Hand the next fitting job to a daemon that polls; that starts the run."""
-        lease, admission = await self._market.runs.next_for(self._caller())
+        lease, admission = await self._market.runs.next_for(await self._caller())
         job = NULL if lease is None else to_value(message_json(assignment(lease.handout)))
         return pb.NextJobResponse(
             job=job,
@@ -195,7 +197,7 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def GetEarnings(self, request: pb.GetEarningsRequest, context: Any) -> pb.GetEarningsResponse:
         """Show what the caller has earned."""
-        provider = self._caller()
+        provider = await self._caller()
         earned = await self._market.db.read(lambda conn: providers.earnings(conn, provider.id))
         leases = self._market.leases.of_provider(provider.id)
         held = [lease.handout.job.cost_halala for lease in leases if not lease.running]
@@ -217,8 +219,8 @@ class ProviderServicer(ProviderServiceServicer):
             ),
         )
 
-    def _caller(self) -> Provider:
-        return self._market.fleet.known(caller_id())
+    async def _caller(self) -> Provider:
+        return await self._market.provider(caller_id())
 
 
 _REASONS = {

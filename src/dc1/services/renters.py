@@ -45,7 +45,7 @@ class RenterServicer(RenterServiceServicer):
             email=request.email,
             organization=_optional(request, "organization"),
             phone=_optional(request, "phone"),
-            use_case=_optional(request, "use_case"),
+            use_case=_optional(request, "use_case") or _optional(request, "use_case_alias"),
         )
 
         def work(conn: Connection) -> int:

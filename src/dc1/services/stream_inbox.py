@@ -40,6 +40,9 @@ class Inbox:
     async def hello(self, hello: pb.Hello) -> None:
         """Take the daemon's state, take from it what it lost, and welcome it."""
         self._fold(hello.state)
+        # The database knows leases that another replica gave out and we have not heard of yet.
+        await self._market.catch_up()
+        self._market.dispatcher.await_answers(self._provider.id)
         await self._reconcile(hello.state, lost_after=1)
         welcome = pb.Welcome(
             provider_id=self._provider.id,

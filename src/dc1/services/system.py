@@ -16,7 +16,7 @@ from dcp.v1.system_service_pb2_grpc import SystemServiceServicer
 _NAME = "dc1"
 _DOCS = "/docs/openapi.yaml"
 _PATIENCE_SECONDS = 3.0
-_log = structlog.stdlib.get_logger("dc1.health")
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, update
 
 from dc1.domain.errors import price_not_found
-from dc1.storage.rows import Shape, insert_for
+from dc1.storage.prepared import upsert
+from dc1.storage.rows import Shape
 from dc1.storage.tables import container_images, prices
 
 DEFAULT_PRICE = "default"
@@ -65,11 +66,15 @@ def approve_image(
     conn: Connection, image_ref: str, now_ms: int, *, image_type: str = "custom", description: str = ""
 ) -> ImageRow:
     """Approve an image; one that was approved before keeps its row and takes the new type and description."""
-    statement = insert_for(conn, container_images).values(
-        image_ref=image_ref, image_type=image_type, description=description, approved_at_ms=now_ms
+    statement = upsert(
+        conn,
+        container_images,
+        ("image_ref",),
+        new=("approved_at_ms",),
+        replace=("image_type", "description"),
+        returning=tuple(_image_shape.names),
     )
-    changes = {"image_type": image_type, "description": description}
-    statement = statement.on_conflict_do_update(index_elements=["image_ref"], set_=changes)
-    row = _image_shape.first(conn.execute(statement.returning(*_image_shape.columns)))
+    values = {"image_ref": image_ref, "approved_at_ms": now_ms, "image_type": image_type, "description": description}
+    row = _image_shape.first(statement.rows(conn, values))
     assert row is not None
     return row

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Dialect, Integer, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Dialect, Index, Integer, Table, Text, text
 from sqlalchemy.types import TypeDecorator
 
 # SQLite numbers rows by itself only for a column that is declared exactly INTEGER PRIMARY KEY.
@@ -65,3 +65,14 @@ def counter(name: str) -> Column[int]:
 def one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
     """A constraint that ``column`` holds one of ``values`` (or NULL where the column allows it)."""
     return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)
+
+
+def change_stamp() -> Column[int]:
+    """The transaction that last changed what other replicas follow; stamped by a trigger on PostgreSQL only."""
+    return Column("changed_xid", BigInteger)
+
+
+def stamp_index(table: Table) -> None:
+    """Index a table's change stamps."""
+    stamped = text("changed_xid IS NOT NULL")
+    Index(f"ix_{table.name}_changed_xid", table.c.changed_xid, postgresql_where=stamped, sqlite_where=stamped)

@@ -5,15 +5,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dc1.storage.migrate import upgrade
 from dc1.storage.postgres import PostgresBackend
 from dc1.storage.sqlite import SqliteBackend
 
-__all__ = ["Connection", "Database", "normalised"]
+__all__ = ["Connection", "Database", "UnusableDatabaseError", "normalised"]
 
 T = TypeVar("T")
+
+
+class UnusableDatabaseError(ValueError):
+    """The database of a URL cannot be used; the text says why and shows no password."""
 
 
 class _Backend(Protocol):
@@ -27,6 +33,8 @@ class Database:
 
     def __init__(self, url: URL, backend: _Backend) -> None:
         self.url = url
+        self.on_commit: Callable[[], None] = lambda: None
+        """Called after each write that other replicas may have to follow."""
         self._backend = backend
 
     @classmethod
@@ -34,19 +42,20 @@ class Database:
         """Create what is missing (directories, schema up to the newest revision) and open the database.
 
         ``connections`` bounds the PostgreSQL pool and, at most four of them, the SQLite readers.
-        Raises ValueError for a URL of another engine or for an in-memory SQLite database, which readers and the
-        writer could not share.
+        Raises UnusableDatabaseError for a URL of another engine, for an in-memory SQLite database, which readers and
+        the writer could not share, and for a database that cannot be reached, read or brought up to date.
         """
         parsed = normalised(url)
-        backend: _Backend
-        if parsed.get_backend_name() == "sqlite":
-            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-            upgrade(parsed)
-            backend = SqliteBackend(parsed, readers=min(connections, 4))
-        else:
-            upgrade(parsed)
-            backend = PostgresBackend(parsed, connections=connections)
-        return cls(parsed, backend)
+        try:
+            return cls(parsed, _open(parsed, connections))
+        except (OSError, DBAPIError, CommandError) as error:
+            reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+            raise UnusableDatabaseError(f"{parsed.render_as_string(hide_password=True)}: {reason.rstrip('.')}") from error
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several servers may work on it at once."""
+        return self.engine_name != "sqlite"
 
     @property
     def engine_name(self) -> str:
@@ -60,7 +69,9 @@ class Database:
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
         after the unit started does not stop it.
         """
-        return await self._backend.write(work)
+        result = await self._backend.write(work)
+        self.on_commit()
+        return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on one consistent read-only snapshot."""
@@ -71,14 +82,26 @@ class Database:
         await asyncio.to_thread(self._backend.close)
 
 
+def _open(url: URL, connections: int) -> _Backend:
+    if url.get_backend_name() == "sqlite":
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        upgrade(url)
+        return SqliteBackend(url, readers=min(connections, 4))
+    upgrade(url)
+    return PostgresBackend(url, connections=connections)
+
+
 def normalised(url: str) -> URL:
-    """The URL with our driver in it; raises ValueError for an engine or a form that is not supported."""
-    parsed = make_url(url)
+    """The URL with our driver in it; raises UnusableDatabaseError for an engine or a form that is not supported."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UnusableDatabaseError("a database URL looks like sqlite:///path or postgresql://user@host/name") from None
     name = parsed.get_backend_name()
     if name == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
-            raise ValueError("a SQLite URL needs a file: sqlite:///path/to/dc1.sqlite3")
+            raise UnusableDatabaseError("a SQLite URL needs a file: sqlite:///path/to/dc1.sqlite3")
         return parsed.set(drivername="sqlite+pysqlite")
     if name in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
-    raise ValueError(f"unsupported database engine: {name}")
+    raise UnusableDatabaseError(f"unsupported database engine: {name}")

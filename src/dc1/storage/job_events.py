@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from dc1.domain.jobs import JobEvent
+from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Page, Shape
 from dc1.storage.tables import job_events
 
@@ -27,12 +28,12 @@ class EventRow:
 
 
 _shape = Shape(EventRow, job_events)
-_INSERT = insert(job_events)
+_INSERT = Prepared(insert(job_events), _shape.names)
 
 
 def append(conn: Connection, event: EventRow) -> None:
     """Store an event; its number is the job's ``event_sequence``, which the same transaction raised."""
-    conn.execute(_INSERT, _shape.values(event))
+    _INSERT.run(conn, _shape.values(event))
 
 
 def page(

@@ -1,11 +1,12 @@
 """What jobs print, numbered from 1 within the job across all attempts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from dc1.storage.rows import Page, Shape, insert_for
+from dc1.storage.prepared import Prepared, upsert
+from dc1.storage.rows import Page, Shape
 from dc1.storage.tables import job_log_batches, job_log_heads, job_logs
 
 
@@ -31,7 +32,8 @@ class LogRow:
 
 
 _shape = Shape(LogRow, job_logs)
-_INSERT = insert(job_logs)
+_BATCH = ("job_id", "attempt_number", "batch_seq")
+_INSERT = Prepared(insert(job_logs), _shape.names)
 
 
 def append(
@@ -48,24 +50,18 @@ def append(
         LogRow(job_id, first + index, attempt_number, line.level, line.message, line.logged_at_ms)
         for index, line in enumerate(lines)
     ]
-    conn.execute(_INSERT, [_shape.values(row) for row in rows])
+    _INSERT.run_many(conn, [_shape.values(row) for row in rows])
     return rows
 
 
 def _is_new(conn: Connection, job_id: int, attempt_number: int, batch_seq: int) -> bool:
-    values = {"job_id": job_id, "attempt_number": attempt_number, "batch_seq": batch_seq}
-    statement = insert_for(conn, job_log_batches).values(values).on_conflict_do_nothing()
-    return conn.execute(statement.returning(job_log_batches.c.batch_seq)).first() is not None
+    statement = upsert(conn, job_log_batches, _BATCH, returning=("batch_seq",))
+    return bool(statement.rows(conn, dict(zip(_BATCH, (job_id, attempt_number, batch_seq), strict=True))))
 
 
 def _reserve(conn: Connection, job_id: int, count: int) -> int:
-    statement = insert_for(conn, job_log_heads).values(job_id=job_id, total_lines=count)
-    total = conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=["job_id"],
-            set_={"total_lines": job_log_heads.c.total_lines + statement.excluded.total_lines},
-        ).returning(job_log_heads.c.total_lines)
-    ).scalar_one()
+    statement = upsert(conn, job_log_heads, ("job_id",), add=("total_lines",), returning=("total_lines",))
+    ((total,),) = statement.rows(conn, {"job_id": job_id, "total_lines": count})
     return int(total) - count + 1
 
 
@@ -79,3 +75,9 @@ def page(
     rows = _shape.all(conn.execute(query.order_by(job_logs.c.line_no).limit(limit)))
     total = conn.scalar(select(job_log_heads.c.total_lines).where(job_log_heads.c.job_id == job_id))
     return Page(rows, total or 0)
+
+
+def totals_of(conn: Connection, job_ids: Collection[int]) -> dict[int, int]:
+    """How many lines each of the jobs has; jobs without any are left out."""
+    query = select(job_log_heads.c.job_id, job_log_heads.c.total_lines).where(job_log_heads.c.job_id.in_(job_ids))
+    return {row.job_id: row.total_lines for row in conn.execute(query)}

@@ -11,33 +11,34 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text,
 
 from dc1.domain.jobs import OPEN, JobStatus
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
-from dc1.storage.rows import Page, Shape, escaped_like, insert_for
+from dc1.storage.prepared import Prepared, upsert
+from dc1.storage.rows import Page, Shape, escaped_like
 from dc1.storage.tables import job_attempts, job_results, job_specs, jobs
 
 LEASED = text("jobs.status IN ('pending', 'running')")
 QUEUED = text("jobs.status = 'queued'")
 
 _SELECT = select(*job_shape.columns)
-_BY_ID = _SELECT.where(jobs.c.id == bindparam("wanted"))
-_BY_JOB_ID = _SELECT.where(jobs.c.job_id == bindparam("wanted"))
-_SPEC = select(*spec_shape.columns).where(job_specs.c.job_id == bindparam("wanted"))
+_BY_ID = Prepared(_SELECT.where(jobs.c.id == bindparam("wanted")))
+_BY_JOB_ID = Prepared(_SELECT.where(jobs.c.job_id == bindparam("wanted")))
+_SPEC = Prepared(select(*spec_shape.columns).where(job_specs.c.job_id == bindparam("wanted")))
 
 
 def get(conn: Connection, job_id: int) -> JobRow | None:
     """The job with this row id, or None."""
-    return job_shape.first(conn.execute(_BY_ID, {"wanted": job_id}))
+    return job_shape.first(_BY_ID.rows(conn, {"wanted": job_id}))
 
 
 def find(conn: Connection, reference: str) -> JobRow | None:
     """The job that a caller names, by its row id or by its public id, or None."""
     if reference.isascii() and reference.isdigit():
         return get(conn, int(reference)) if len(reference) <= 18 else None
-    return job_shape.first(conn.execute(_BY_JOB_ID, {"wanted": reference.replace("\x00", "\ufffd")}))
+    return job_shape.first(_BY_JOB_ID.rows(conn, {"wanted": reference.replace("\x00", "\ufffd")}))
 
 
 def spec(conn: Connection, job_id: int) -> JobSpec:
     """The documents of a job that exists."""
-    found = spec_shape.first(conn.execute(_SPEC, {"wanted": job_id}))
+    found = spec_shape.first(_SPEC.rows(conn, {"wanted": job_id}))
     assert found is not None
     return found
 
@@ -150,9 +151,8 @@ def results(conn: Connection, job_ids: Collection[int]) -> dict[int, Any]:
 
 def store_result(conn: Connection, job_id: int, value: Any, now_ms: int) -> None:
     """Keep what a job produced; a job that ran before its result was lost keeps the last one."""
-    statement = insert_for(conn, job_results).values(job_id=job_id, result=value, stored_at_ms=now_ms)
-    changes = {"result": statement.excluded.result, "stored_at_ms": now_ms}
-    conn.execute(statement.on_conflict_do_update(index_elements=["job_id"], set_=changes))
+    statement = upsert(conn, job_results, ("job_id",), replace=("result", "stored_at_ms"))
+    statement.run(conn, {"job_id": job_id, "result": value, "stored_at_ms": now_ms})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from dc1.domain.keys import KeyRole, NewKey
 from dc1.domain.keys import hint as key_hint
+from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Shape, changed
 from dc1.storage.tables import api_keys
 
@@ -33,7 +34,7 @@ class KeyRow:
 
 
 _shape = Shape(KeyRow, api_keys)
-_FIND = select(*_shape.columns).where(api_keys.c.key_id == bindparam("wanted"))
+_FIND = Prepared(select(*_shape.columns).where(api_keys.c.key_id == bindparam("wanted")))
 _TOUCH = update(api_keys).where(api_keys.c.key_id == bindparam("used")).values(last_used_at_ms=bindparam("at"))
 
 
@@ -68,7 +69,7 @@ def add(
 
 def find(conn: Connection, key_id: str) -> KeyRow | None:
     """The key with this public id, live or not."""
-    return _shape.first(conn.execute(_FIND, {"wanted": key_id}))
+    return _shape.first(_FIND.rows(conn, {"wanted": key_id}))
 
 
 def rotate(conn: Connection, role: KeyRole, owner_id: int, key: NewKey, now_ms: int) -> KeyRow:

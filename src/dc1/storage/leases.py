@@ -6,9 +6,10 @@ from dc1.domain.jobs import JobEvent, JobStatus, Mover
 from dc1.storage.job_rows import JobRow
 from dc1.storage.jobs import LEASED
 from dc1.storage.moves import allowed, locked, move
+from dc1.storage.prepared import Prepared
 from dc1.storage.tables import job_attempts, jobs, providers
 
-_LOCK_PROVIDER = (
+_LOCK_PROVIDER = Prepared(
     select(providers.c.id)
     .where(
         providers.c.id == bindparam("wanted"),
@@ -19,15 +20,15 @@ _LOCK_PROVIDER = (
     )
     .with_for_update(key_share=True)
 )
-_OCCUPIED = select(func.coalesce(func.sum(jobs.c.gpu_count), 0)).where(
-    jobs.c.provider_id == bindparam("wanted"), LEASED
+_OCCUPIED = Prepared(
+    select(func.coalesce(func.sum(jobs.c.gpu_count), 0)).where(jobs.c.provider_id == bindparam("wanted"), LEASED)
 )
-_INSERT_ATTEMPT = insert(job_attempts)
+_INSERT_ATTEMPT = Prepared(insert(job_attempts), ["job_id", "attempt_number", "provider_id", "started_at_ms"])
 
 
 def occupied_slots(conn: Connection, provider_id: int) -> int:
     """How many GPUs of the provider its pending and running jobs hold."""
-    return int(conn.execute(_OCCUPIED, {"wanted": provider_id}).scalar_one())
+    return int(_OCCUPIED.rows(conn, {"wanted": provider_id})[0][0])
 
 
 def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool:
@@ -35,7 +36,7 @@ def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool
 
     True holds until the transaction ends: nobody else can take a slot of this provider meanwhile.
     """
-    if conn.execute(_LOCK_PROVIDER, {"wanted": provider_id}).first() is None:
+    if not _LOCK_PROVIDER.rows(conn, {"wanted": provider_id}):
         return False
     return occupied_slots(conn, provider_id) + needed <= slots
 
@@ -112,7 +113,7 @@ def start(
         due_at_ms=timeout_at_ms,
     )
     values = {"job_id": job.id, "attempt_number": attempt, "provider_id": provider_id, "started_at_ms": now_ms}
-    conn.execute(_INSERT_ATTEMPT, values)
+    _INSERT_ATTEMPT.run(conn, values)
     return after
 
 

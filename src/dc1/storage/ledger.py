@@ -11,9 +11,9 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Update, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, case, insert, or_, select, update
 
-from dc1.storage.rows import inserted_id
+from dc1.storage.prepared import Prepared
 from dc1.storage.tables import accounts, movements, postings
 
 SHARDS = 8
@@ -135,12 +135,14 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
                     "balance_after_halala": running[account],
                 }
             )
-    conn.execute(_INSERT_POSTING, entries)
+    _INSERT_POSTING.run_many(conn, entries)
     return movement_ids
 
 
-_INSERT_MOVEMENT = insert(movements)
-_INSERT_POSTING = insert(postings)
+_INSERT_MOVEMENT = Prepared(insert(movements), ["kind", "ref", "amount_halala", "job_id", "note", "created_at_ms"])
+_INSERT_POSTING = Prepared(
+    insert(postings), ["movement_id", "account_kind", "owner_id", "amount_halala", "balance_after_halala"]
+)
 
 
 def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:
@@ -152,7 +154,7 @@ def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:
         "note": transfer.note,
         "created_at_ms": now_ms,
     }
-    return inserted_id(conn.execute(_INSERT_MOVEMENT, values))
+    return _INSERT_MOVEMENT.insert(conn, values)
 
 
 def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Account, int]:
@@ -163,21 +165,21 @@ def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Accou
     values: dict[str, Any] = {}
     for index, (account, delta) in enumerate(deltas.items()):
         values |= {f"kind_{index}": account.kind, f"owner_{index}": account.owner_id, f"delta_{index}": delta}
-    rows = conn.execute(_balance_update(len(deltas)), values).all()
+    rows = _balance_update(len(deltas)).rows(conn, values)
     if len(rows) != len(deltas):
         raise LookupError(f"not every account is open: {sorted(deltas)}")
-    return {Account(AccountKind(row.kind), row.owner_id): row.balance_halala for row in rows}
+    return {Account(AccountKind(kind), owner_id): balance for kind, owner_id, balance in rows}
 
 
 @cache
-def _balance_update(count: int) -> Update:
+def _balance_update(count: int) -> Prepared:
     """One statement that changes ``count`` balances, each by its own amount."""
     matches = [
         and_(accounts.c.kind == bindparam(f"kind_{index}"), accounts.c.owner_id == bindparam(f"owner_{index}"))
         for index in range(count)
     ]
     delta = case(*[(match, bindparam(f"delta_{index}", type_=BigInteger)) for index, match in enumerate(matches)])
-    return (
+    return Prepared(
         update(accounts)
         .where(or_(*matches))
         .values(balance_halala=accounts.c.balance_halala + delta)

@@ -17,7 +17,12 @@ _MIGRATION_LOCK = 0x0DC1
 
 
 def upgrade(url: URL, revision: str = NEWEST) -> None:
-    """Apply every missing revision up to ``revision`` in one transaction."""
+    """Apply every missing revision up to ``revision`` in one transaction.
+
+    A database that is up to date is only read, so a second process can open one that is busy.
+    """
+    if revision == NEWEST and _is_up_to_date(url):
+        return
     _migrate(url, lambda config: command.upgrade(config, revision))
 
 
@@ -46,6 +51,15 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", "dc1.storage:migrations")
     return config
+
+
+def _is_up_to_date(url: URL) -> bool:
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return current_revision(connection) == newest_revision()
+    finally:
+        engine.dispose()
 
 
 def _migrate(url: URL, run: Callable[[Config], None]) -> None:

@@ -4,16 +4,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from dc1.domain.jobs import JobEvent, JobStatus, Mover, can_move
 from dc1.domain.money import Settlement
 from dc1.storage import job_events, totals
 from dc1.storage.job_rows import JobRow, job_shape
-from dc1.storage.rows import changed
+from dc1.storage.prepared import Prepared
 from dc1.storage.tables import jobs
 
-_LOCK = select(*job_shape.columns).where(jobs.c.id == bindparam("wanted")).with_for_update(key_share=True)
+_LOCK = Prepared(select(*job_shape.columns).where(jobs.c.id == bindparam("wanted")).with_for_update(key_share=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Moved:
 
 def locked(conn: Connection, job_id: int) -> JobRow | None:
     """The job, which nobody else can move until the transaction ends; None when there is none."""
-    return job_shape.first(conn.execute(_LOCK, {"wanted": job_id}))
+    return job_shape.first(_LOCK.rows(conn, {"wanted": job_id}))
 
 
 def allowed(job: JobRow, target: JobStatus, mover: Mover) -> bool:
@@ -48,8 +48,8 @@ def write(
     """Change a locked job and append the event that tells of it; counters are left to the caller."""
     changes["event_sequence"] = job.event_sequence + 1
     guard = {"guard_id": job.id, "guard_status": job.status, "guard_sequence": job.event_sequence}
-    result = conn.execute(_update(tuple(changes)), guard | {f"new_{name}": value for name, value in changes.items()})
-    assert changed(result), "a locked job was moved by somebody else"
+    found = _update(tuple(changes)).run(conn, guard | {f"new_{name}": value for name, value in changes.items()})
+    assert found == 1, "a locked job was moved by somebody else"
     after = replace(job, **changes)
     job_events.append(conn, event_of(after, event, mover, now_ms, message=message, payload=payload))
     return after
@@ -103,8 +103,8 @@ def event_of(
 
 
 @cache
-def _update(names: tuple[str, ...]) -> Update:
-    return (
+def _update(names: tuple[str, ...]) -> Prepared:
+    return Prepared(
         update(jobs)
         .where(
             jobs.c.id == bindparam("guard_id"),

@@ -21,6 +21,10 @@ _CURRENT_TRANSACTION = text("SELECT pg_current_xact_id_if_assigned()::text")
 _TRANSACTION_STATUS = text("SELECT pg_xact_status(CAST(:xid AS xid8))")
 
 
+class OutcomeUnknownError(RuntimeError):
+    """The connection was lost during COMMIT and the server could not say in time what became of the transaction."""
+
+
 class PostgresBackend:
     """PostgreSQL behind the two calls that every engine offers.
 
@@ -28,7 +32,7 @@ class PostgresBackend:
     """
 
     def __init__(self, url: URL, *, connections: int) -> None:
-        self._engine = create_engine(url, pool_size=connections, max_overflow=0, pool_pre_ping=False)
+        self._engine = create_engine(url, pool_size=connections, max_overflow=0, hide_parameters=True)
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
 
@@ -81,8 +85,11 @@ def _committed(engine: Engine, xid: str) -> bool:
         with engine.connect() as connection:
             return connection.scalar(_TRANSACTION_STATUS, {"xid": xid})
 
-    while (status := _retrying(ask)) == "in progress":
+    give_up_at = time.monotonic() + GIVE_UP_AFTER_SECONDS
+    while (status := _retrying(ask)) == "in progress" and time.monotonic() < give_up_at:
         time.sleep(0.05)
+    if status == "in progress":
+        raise OutcomeUnknownError(f"transaction {xid} neither committed nor aborted in time")
     return bool(status == "committed")
 
 

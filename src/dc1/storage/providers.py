@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.clock import DAY_MS, day_start_ms
 from dc1.domain.errors import provider_email_taken
 from dc1.storage import ledger
+from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.rows import Page, Shape, changed, escaped_like, inserted_id
 from dc1.storage.tables import provider_days, providers
 
 REPUTATION_DAYS = 7
+_DAY = ("provider_id", "day_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +109,16 @@ class ProviderRow:
     channel: str
     last_heartbeat_ms: int | None
     stream_lost_ms: int | None
+    stream_replica: str | None
+    stream_opened_ms: int | None
     heartbeats_received: int
     completed_jobs: int
     failed_jobs: int
     total_earned_halala: int
 
 
-_shape = Shape(ProviderRow, providers)
-_SELECT = select(*_shape.columns)
+provider_shape = Shape(ProviderRow, providers)
+_SELECT = select(*provider_shape.columns)
 
 
 def register(conn: Connection, new: NewProvider, now_ms: int) -> int:
@@ -137,12 +139,12 @@ def register(conn: Connection, new: NewProvider, now_ms: int) -> int:
 
 def get(conn: Connection, provider_id: int) -> ProviderRow | None:
     """One provider, deleted or not, or None."""
-    return _shape.first(conn.execute(_SELECT.where(providers.c.id == provider_id)))
+    return provider_shape.first(conn.execute(_SELECT.where(providers.c.id == provider_id)))
 
 
 def load_fleet(conn: Connection) -> list[ProviderRow]:
     """Every provider account, by id."""
-    return _shape.all(conn.execute(_SELECT.order_by(providers.c.id)))
+    return provider_shape.all(conn.execute(_SELECT.order_by(providers.c.id)))
 
 
 def load_recent_heartbeats(conn: Connection, now_ms: int) -> dict[int, int]:
@@ -179,7 +181,9 @@ def page(
         matches.append(providers.c.approval_status == approval_status)
     if gpu_model is not None:
         matches.append(func.coalesce(providers.c.gpu_name, providers.c.gpu_model) == gpu_model)
-    rows = _shape.all(conn.execute(_SELECT.where(*matches).order_by(providers.c.id.desc()).limit(limit).offset(offset)))
+    rows = provider_shape.all(
+        conn.execute(_SELECT.where(*matches).order_by(providers.c.id.desc()).limit(limit).offset(offset))
+    )
     total = conn.execute(select(func.count()).select_from(providers).where(*matches)).scalar_one()
     return Page(rows, total)
 
@@ -239,7 +243,7 @@ def _set(conn: Connection, provider_id: int, **changes: Any) -> bool:
 
 
 _FACTS = [field.name for field in fields(Report) if field.name not in ("provider_id", "heartbeats")]
-_FLUSH = (
+_FLUSH = Prepared(
     update(providers)
     .where(providers.c.id == bindparam("provider_id"))
     .values(
@@ -255,26 +259,21 @@ def flush_reports(conn: Connection, reports: Sequence[Report], now_ms: int) -> N
         return
     # One order everywhere, so that two replicas that flush at once cannot deadlock.
     ordered = sorted(reports, key=lambda report: report.provider_id)
-    conn.execute(_FLUSH, [{field.name: getattr(report, field.name) for field in fields(report)} for report in ordered])
+    _FLUSH.run_many(conn, [{field.name: getattr(report, field.name) for field in fields(report)} for report in ordered])
     beats = [
         {"provider_id": report.provider_id, "day_ms": day_start_ms(now_ms), "heartbeats": report.heartbeats}
         for report in ordered
         if report.heartbeats
     ]
     if beats:
-        conn.execute(day_upsert(conn.dialect.name, ("heartbeats",)), beats)
+        upsert(conn, provider_days, _DAY, add=("heartbeats",)).run_many(conn, beats)
 
 
-@cache
-def day_upsert(engine_name: str, counters: tuple[str, ...]) -> postgresql.Insert | sqlite.Insert:
-    """The statement that adds to ``counters`` of one provider and day."""
-    statement = sqlite.insert(provider_days) if engine_name == "sqlite" else postgresql.insert(provider_days)
-    return statement.values(
-        {name: bindparam(name) for name in ("provider_id", "day_ms", *counters)}
-    ).on_conflict_do_update(
-        index_elements=["provider_id", "day_ms"],
-        set_={name: provider_days.c[name] + statement.excluded[name] for name in counters},
-    )
+def count_settled(conn: Connection, provider_id: int, earned_halala: int, now_ms: int) -> None:
+    """Add a paid job to the provider's day."""
+    statement = upsert(conn, provider_days, _DAY, add=("settled_jobs", "earned_halala"))
+    values = {"provider_id": provider_id, "day_ms": day_start_ms(now_ms)}
+    statement.run(conn, values | {"settled_jobs": 1, "earned_halala": earned_halala})
 
 
 @dataclass(frozen=True, slots=True)

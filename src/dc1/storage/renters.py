@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import renter_email_taken
 from dc1.storage import ledger, totals
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Shape, inserted_id
 from dc1.storage.tables import accounts, renters
 
@@ -60,6 +61,9 @@ _SELECT = (
     .join(_wallets, (_wallets.c.kind == AccountKind.WALLET) & (_wallets.c.owner_id == renters.c.id))
     .join(_holds, (_holds.c.kind == AccountKind.HOLD) & (_holds.c.owner_id == renters.c.id))
 )
+_BY_ID = _SELECT.where(renters.c.id == bindparam("wanted"))
+_GET = Prepared(_BY_ID)
+_LOCK = Prepared(_BY_ID.with_for_update(of=[renters, _wallets], key_share=True))
 
 
 def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_ms: int) -> int:
@@ -95,13 +99,12 @@ def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_m
 
 def get(conn: Connection, renter_id: int) -> RenterRow | None:
     """One renter, or None."""
-    return _shape.first(conn.execute(_SELECT.where(renters.c.id == renter_id)))
+    return _shape.first(_GET.rows(conn, {"wanted": renter_id}))
 
 
 def lock(conn: Connection, renter_id: int) -> RenterRow | None:
     """One renter whose row stays ours until the transaction ends; everything that spends takes this lock first."""
-    query = _SELECT.where(renters.c.id == renter_id).with_for_update(of=[renters, _wallets], key_share=True)
-    return _shape.first(conn.execute(query))
+    return _shape.first(_LOCK.rows(conn, {"wanted": renter_id}))
 
 
 def set_status(conn: Connection, renter_id: int, status: str) -> bool:

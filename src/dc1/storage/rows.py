@@ -1,11 +1,10 @@
 """Turns result rows into frozen dataclasses, and spells the few statements that the engines spell differently."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, Connection, CursorResult, Result, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Column, CursorResult, Table
 
 R = TypeVar("R")
 
@@ -19,14 +18,19 @@ class Shape(Generic[R]):
         self._names = [field.name for field in fields(row_type)]  # type: ignore[arg-type]
         self.columns = [elsewhere[name] if name in elsewhere else table.c[name] for name in self._names]
 
-    def first(self, result: Result[Any]) -> R | None:
-        """The first row, or None."""
-        row = result.first()
-        return None if row is None else self._row_type(*row)
+    @property
+    def names(self) -> list[str]:
+        """The fields, which are the columns of an INSERT."""
+        return list(self._names)
 
-    def all(self, result: Result[Any]) -> list[R]:
-        """Every row, in the result's order."""
-        return [self._row_type(*row) for row in result]
+    def first(self, rows: Iterable[Sequence[Any]]) -> R | None:
+        """The first row, or None."""
+        found = self.all(rows)
+        return found[0] if found else None
+
+    def all(self, rows: Iterable[Sequence[Any]]) -> list[R]:
+        """Every row, in the order of the result."""
+        return [self._row_type(*row) for row in rows]
 
     def values(self, row: R) -> dict[str, Any]:
         """The row as the parameters of an INSERT."""
@@ -39,11 +43,6 @@ class Page(Generic[R]):
 
     rows: list[R]
     total: int
-
-
-def insert_for(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that knows ON CONFLICT, in the dialect of ``conn``."""
-    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def changed(result: CursorResult[Any]) -> bool:

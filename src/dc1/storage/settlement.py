@@ -6,14 +6,15 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
-from dc1.domain.clock import day_start_ms, month_start_ms
+from dc1.domain.clock import month_start_ms
 from dc1.domain.jobs import ErrorCategory, JobEvent, JobStatus, Mover
 from dc1.domain.money import Settlement
 from dc1.storage import ledger, totals
 from dc1.storage.job_rows import JobRow
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.moves import Moved, write
-from dc1.storage.providers import day_upsert
+from dc1.storage.prepared import Prepared
+from dc1.storage.providers import count_settled
 from dc1.storage.tables import job_attempts, providers, renters
 
 
@@ -42,7 +43,7 @@ def _plus(column: Any, name: str) -> Any:
     return column + bindparam(name, type_=BigInteger)
 
 
-_CLOSE_RENTER = (
+_CLOSE_RENTER = Prepared(
     update(renters)
     .where(renters.c.id == bindparam("renter"))
     .values(
@@ -58,7 +59,7 @@ _CLOSE_RENTER = (
         v1_cost_halala=_plus(renters.c.v1_cost_halala, "v1_cost"),
     )
 )
-_CLOSE_PROVIDER = (
+_CLOSE_PROVIDER = Prepared(
     update(providers)
     .where(providers.c.id == bindparam("provider"))
     .values(
@@ -67,7 +68,7 @@ _CLOSE_PROVIDER = (
         total_earned_halala=_plus(providers.c.total_earned_halala, "earned"),
     )
 )
-_CLOSE_ATTEMPT = (
+_CLOSE_ATTEMPT = Prepared(
     update(job_attempts)
     .where(
         job_attempts.c.job_id == bindparam("job"),
@@ -108,7 +109,7 @@ def end_attempt(
 ) -> None:
     """Close the record of the attempt that is running."""
     values = {"job": job.id, "attempt": job.attempt_number, "at": now_ms, "how": outcome}
-    conn.execute(_CLOSE_ATTEMPT, values | {"code": exit_code, "seconds": gpu_seconds})
+    _CLOSE_ATTEMPT.run(conn, values | {"code": exit_code, "seconds": gpu_seconds})
 
 
 def _close_row(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement, now_ms: int) -> JobRow:
@@ -138,8 +139,8 @@ def _close_row(conn: Connection, job: JobRow, ending: Ending, settlement: Settle
 
 def _close_renter(conn: Connection, job: JobRow, settlement: Settlement) -> None:
     is_v1_answer = job.source == "v1" and job.status == JobStatus.COMPLETED
-    conn.execute(
-        _CLOSE_RENTER,
+    _CLOSE_RENTER.run(
+        conn,
         {
             "renter": job.renter_id,
             "completed": int(job.status == JobStatus.COMPLETED),
@@ -156,8 +157,9 @@ def _close_renter(conn: Connection, job: JobRow, settlement: Settlement) -> None
 
 
 def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> None:
-    conn.execute(
-        _CLOSE_PROVIDER,
+    assert job.provider_id is not None
+    _CLOSE_PROVIDER.run(
+        conn,
         {
             "provider": job.provider_id,
             "completed": int(job.status == JobStatus.COMPLETED),
@@ -166,9 +168,7 @@ def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_m
         },
     )
     if settlement.actual > 0:
-        values = {"provider_id": job.provider_id, "day_ms": day_start_ms(now_ms)}
-        statement = day_upsert(conn.dialect.name, ("settled_jobs", "earned_halala"))
-        conn.execute(statement, values | {"settled_jobs": 1, "earned_halala": settlement.provider})
+        count_settled(conn, job.provider_id, settlement.provider, now_ms)
 
 
 def _transfers(job: JobRow, settlement: Settlement) -> list[Transfer]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from dc1.storage.prepared import driver_of
+
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
@@ -42,7 +44,7 @@ class _Unit:
 
 def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
     """An engine whose transactions begin explicitly: IMMEDIATE for the writer, deferred snapshots for readers."""
-    engine = create_engine(url, pool_size=pool_size, max_overflow=0)
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
@@ -128,18 +130,23 @@ class GroupCommitWriter:
                         _run_in_savepoint(connection, unit)
         except Exception as error:
             log.exception("a group of %d units could not be committed", len(group))
+            # A COMMIT that SQLite refuses leaves its transaction open, and the next BEGIN would fail on it.
+            driver = driver_of(connection)
+            if driver.in_transaction:
+                driver.rollback()
             for unit in group:
                 unit.error = unit.error or error
 
 
 def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
-    connection.exec_driver_sql("SAVEPOINT unit")
+    driver = driver_of(connection)
+    driver.execute("SAVEPOINT unit")
     try:
         unit.result = unit.work(connection)
     except Exception as error:
         unit.error = error
-        connection.exec_driver_sql("ROLLBACK TO unit")
-    connection.exec_driver_sql("RELEASE unit")
+        driver.execute("ROLLBACK TO unit")
+    driver.execute("RELEASE unit")
 
 
 def _resolve(group: list[_Unit]) -> None:

@@ -15,8 +15,8 @@ from dc1.storage import job_events, ledger, moves, renters, totals
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.leases import reserve
 from dc1.storage.ledger import MovementKind, Transfer
+from dc1.storage.prepared import Prepared
 from dc1.storage.renters import RenterRow
-from dc1.storage.rows import inserted_id
 from dc1.storage.tables import job_specs, jobs
 from dc1.storage.tables import renters as renters_table
 
@@ -68,9 +68,9 @@ class Limits:
 
 
 _NOT_COLUMNS = {"spec", "slots"}
-_INSERT_JOB = insert(jobs)
-_INSERT_SPEC = insert(job_specs)
-_COUNT_SUBMISSION = (
+_INSERT_JOB = Prepared(insert(jobs), [name for name in job_shape.names if name != "id"])
+_INSERT_SPEC = Prepared(insert(job_specs), ["job_id", *spec_shape.names])
+_COUNT_SUBMISSION = Prepared(
     update(renters_table)
     .where(renters_table.c.id == bindparam("renter"))
     .values(
@@ -159,8 +159,8 @@ def _row(new: NewJob, limits: Limits, now_ms: int, *, placed: bool) -> JobRow:
 def _insert(conn: Connection, row: JobRow, spec: JobSpec) -> JobRow:
     values = job_shape.values(row)
     del values["id"]
-    job_id = inserted_id(conn.execute(_INSERT_JOB, values))
-    conn.execute(_INSERT_SPEC, spec_shape.values(spec) | {"job_id": job_id})
+    job_id = _INSERT_JOB.insert(conn, values)
+    _INSERT_SPEC.run(conn, spec_shape.values(spec) | {"job_id": job_id})
     return replace(row, id=job_id)
 
 
@@ -174,8 +174,8 @@ def _hold(conn: Connection, job: JobRow, now_ms: int) -> None:
 def _count(conn: Connection, job: JobRow, usage: _Usage, now_ms: int) -> None:
     payload = {"cost_halala": job.cost_halala, "retried_from_job_id": job.retried_from_job_id}
     job_events.append(conn, moves.event_of(job, JobEvent.SUBMITTED, Mover.RENTER, now_ms, payload=payload))
-    conn.execute(
-        _COUNT_SUBMISSION,
+    _COUNT_SUBMISSION.run(
+        conn,
         {
             "renter": job.renter_id,
             "day": day_start_ms(now_ms),

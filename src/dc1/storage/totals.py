@@ -4,13 +4,12 @@ Each counter is split in shards; a reader sums them.
 """
 
 from dataclasses import dataclass, fields
-from functools import cache
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from dc1.domain.clock import day_start_ms
 from dc1.storage.ledger import SHARDS
+from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.tables import totals
 
 ALL_TIME = 0
@@ -54,7 +53,7 @@ class Totals:
 _COLUMNS = [totals.c[field.name] for field in fields(Totals)]
 # PostgreSQL sums BIGINT to NUMERIC, which the driver hands over as Decimal.
 _SUMS = [cast(func.coalesce(func.sum(column), 0), BigInteger) for column in _COLUMNS]
-_READ = select(*_SUMS).where(totals.c.day_ms == bindparam("day"))
+_READ = Prepared(select(*_SUMS).where(totals.c.day_ms == bindparam("day")))
 _BY_DAY = (
     select(totals.c.day_ms, *_SUMS)
     .where(totals.c.day_ms >= bindparam("since"), totals.c.day_ms != ALL_TIME)
@@ -65,12 +64,12 @@ _BY_DAY = (
 
 def read(conn: Connection) -> Totals:
     """The counters of all time."""
-    return Totals(*conn.execute(_READ, {"day": ALL_TIME}).one())
+    return Totals(*_READ.rows(conn, {"day": ALL_TIME})[0])
 
 
 def read_day(conn: Connection, now_ms: int) -> Totals:
     """The counters of the UTC day that ``now_ms`` is in."""
-    return Totals(*conn.execute(_READ, {"day": day_start_ms(now_ms)}).one())
+    return Totals(*_READ.rows(conn, {"day": day_start_ms(now_ms)})[0])
 
 
 def read_days(conn: Connection, since_ms: int) -> list[tuple[int, Totals]]:
@@ -81,14 +80,5 @@ def read_days(conn: Connection, since_ms: int) -> list[tuple[int, Totals]]:
 def add(conn: Connection, key: int, now_ms: int | None = None, /, **deltas: int) -> None:
     """Change counters of all time or, with ``now_ms``, of that UTC day; ``key`` picks the shard."""
     day = ALL_TIME if now_ms is None else day_start_ms(now_ms)
-    statement = _upsert(conn.dialect.name, tuple(deltas))
-    conn.execute(statement, {"shard": key % SHARDS, "day_ms": day, **deltas})
-
-
-@cache
-def _upsert(engine_name: str, names: tuple[str, ...]) -> postgresql.Insert | sqlite.Insert:
-    statement = sqlite.insert(totals) if engine_name == "sqlite" else postgresql.insert(totals)
-    return statement.values({name: bindparam(name) for name in ("shard", "day_ms", *names)}).on_conflict_do_update(
-        index_elements=["shard", "day_ms"],
-        set_={name: totals.c[name] + statement.excluded[name] for name in names},
-    )
+    statement = upsert(conn, totals, ("shard", "day_ms"), add=tuple(deltas))
+    statement.run(conn, {"shard": key % SHARDS, "day_ms": day, **deltas})

@@ -13,7 +13,7 @@ from dc1.storage.tables.jobs import (
     jobs,
 )
 from dc1.storage.tables.money import accounts, movements, postings, totals
-from dc1.storage.tables.people import api_keys, provider_days, providers, renters
+from dc1.storage.tables.people import api_keys, provider_days, providers, renters, replicas
 
 __all__ = [
     "accounts",
@@ -36,5 +36,6 @@ __all__ = [
     "provider_days",
     "providers",
     "renters",
+    "replicas",
     "totals",
 ]

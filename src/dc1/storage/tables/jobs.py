@@ -18,7 +18,17 @@ from sqlalchemy import (
     text,
 )
 
-from dc1.storage.columns import ExactDecimal, ExactJson, PlainText, RowId, counter, one_of, time_column
+from dc1.storage.columns import (
+    ExactDecimal,
+    ExactJson,
+    PlainText,
+    RowId,
+    change_stamp,
+    counter,
+    one_of,
+    stamp_index,
+    time_column,
+)
 from dc1.storage.tables.base import metadata
 
 jobs = Table(
@@ -80,6 +90,7 @@ jobs = Table(
     time_column("refunded_at_ms", nullable=True),
     Column("error", PlainText),
     Column("error_category", Text),
+    change_stamp(),
     one_of("status", ("queued", "pending", "running", "completed", "failed", "cancelled"), "status"),
     one_of("source", ("api", "v1"), "source"),
     CheckConstraint("cost_halala >= 0", name="cost"),
@@ -96,6 +107,7 @@ jobs = Table(
         "(status IN ('completed', 'failed', 'cancelled')) = (actual_cost_halala IS NOT NULL)", name="settled_once"
     ),
 )
+stamp_index(jobs)
 _OPEN = text("status IN ('pending', 'running')")
 _QUEUED = text("status = 'queued'")
 Index("ix_jobs_renter_id_id", jobs.c.renter_id, jobs.c.id)

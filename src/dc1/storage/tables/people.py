@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false
 
-from dc1.storage.columns import ExactJson, PlainText, RowId, counter, one_of, time_column
+from dc1.storage.columns import ExactJson, PlainText, RowId, change_stamp, counter, one_of, stamp_index, time_column
 from dc1.storage.tables.base import metadata
 
 renters = Table(
@@ -30,8 +30,10 @@ renters = Table(
     counter("v1_prompt_tokens"),
     counter("v1_completion_tokens"),
     counter("v1_cost_halala"),
+    change_stamp(),
     one_of("status", ("active", "suspended", "deleted"), "status"),
 )
+stamp_index(renters)
 
 providers = Table(
     "providers",
@@ -79,14 +81,19 @@ providers = Table(
     Column("channel", Text, nullable=False, server_default="none"),
     time_column("last_heartbeat_ms", nullable=True),
     time_column("stream_lost_ms", nullable=True),
+    # Which server holds the daemon's stream, and since when; None while no stream is open.
+    Column("stream_replica", Text),
+    time_column("stream_opened_ms", nullable=True),
     counter("heartbeats_received"),
     counter("completed_jobs"),
     counter("failed_jobs"),
     counter("total_earned_halala"),
+    change_stamp(),
     one_of("approval_status", ("pending", "approved", "rejected"), "approval_status"),
     one_of("channel", ("none", "post", "stream"), "channel"),
     one_of("run_mode", ("always-on", "manual", "scheduled"), "run_mode"),
 )
+stamp_index(providers)
 Index("ix_providers_approval_status_id", providers.c.approval_status, providers.c.id)
 
 provider_days = Table(
@@ -113,6 +120,15 @@ api_keys = Table(
     time_column("expires_at_ms", nullable=True),
     time_column("revoked_at_ms", nullable=True),
     time_column("last_used_at_ms", nullable=True),
+    change_stamp(),
     one_of("role", ("renter", "provider", "sk"), "role"),
 )
+stamp_index(api_keys)
 Index("ix_api_keys_owner_id_role", api_keys.c.owner_id, api_keys.c.role)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("replica_id", Text, primary_key=True),
+    time_column("expires_at_ms"),
+)

@@ -1,0 +1,54 @@
+"""Where a server's admin token comes from."""
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from dc1.cli.errors import CommandError
+from dc1.cli.output import console
+from dc1.settings import Settings
+
+_TOKEN_BYTES = 24
+
+
+def with_admin_token(settings: Settings, file: Path | None) -> Settings:
+    """Return the settings with an admin token.
+
+    The setting wins; next comes what `file` holds. Else, in development, a token is made: it is written to `file` when that is
+    given, and printed this once when not. Production settings are left without.
+
+    Raises:
+        CommandError: the file cannot be read or written.
+    """
+    if settings.admin_token is not None:
+        return settings
+    token = _read(file) if file is not None else None
+    if token is None and settings.environment == "development":
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        if file is not None:
+            _write(file, token)
+        else:
+            console.print(f"DC1_ADMIN_TOKEN is not set; until this stops it is {token}", soft_wrap=True)
+    return settings if token is None else settings.model_copy(update={"admin_token": SecretStr(token)})
+
+
+def _read(file: Path) -> str | None:
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file} cannot be read: {error}.") from None
+    if not token:
+        raise CommandError(f"{file} is empty; delete it to have a token made.")
+    return token
+
+
+def _write(file: Path, token: str) -> None:
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(token + "\n")
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error}.") from None

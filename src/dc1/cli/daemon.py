@@ -1,0 +1,95 @@
+"""`dc1 daemon`: offer this machine to a marketplace."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dc1.cli.errors import CommandError
+
+app = typer.Typer()
+
+
+@app.command()
+def daemon(
+    server: Annotated[
+        str, typer.Option(envvar="DC1_SERVER", help="host:port of the marketplace.", metavar="HOST:PORT")
+    ] = "127.0.0.1:8083",
+    key: Annotated[
+        str | None, typer.Option(envvar="DC1_PROVIDER_KEY", help="The provider's key.", show_default=False)
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="A file that holds the key, in place of --key.", show_default=False)
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", envvar="DC1_TLS", help="Encrypt the connection.")] = False,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(envvar="DC1_CA_FILE", help="Certificates to trust in place of the system's.", show_default=False),
+    ] = None,
+    engine_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DC1_ENGINE_URL",
+            help="An OpenAI-compatible server for inference jobs: vLLM, llama.cpp, Ollama …",
+            show_default=False,
+        ),
+    ] = None,
+    engine_api_key: Annotated[
+        str | None, typer.Option(envvar="DC1_ENGINE_API_KEY", help="Bearer token for the engine.", show_default=False)
+    ] = None,
+    cpu_engine: Annotated[
+        bool, typer.Option(help="Answer inference jobs with the built-in model on the CPU when there is no engine.")
+    ] = True,
+    containers: Annotated[bool, typer.Option(help="Take container jobs when a container engine is found.")] = True,
+    container_socket: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DC1_CONTAINER_SOCKET",
+            help="The container engine's address, for example unix:///run/podman/podman.sock; found when not given.",
+            show_default=False,
+        ),
+    ] = None,
+    container_network: Annotated[
+        bool, typer.Option("--container-network", help="Give a network to jobs that ask for one.")
+    ] = False,
+    log_format: Annotated[str, typer.Option(envvar="DC1_LOG_FORMAT", help="console or json.")] = "console",
+) -> None:
+    """Offer this machine to a marketplace over one outbound connection, until Ctrl-C or SIGTERM."""
+    from dc1.daemon.assembly import build_agent
+    from dc1.daemon.config import DaemonConfig
+    from dc1.daemon.errors import DaemonError
+    from dc1.server.logs import configure_logging
+
+    configure_logging(log_format, "INFO")
+    config = DaemonConfig(
+        key=_key(key, key_file),
+        server=server,
+        tls=tls,
+        ca_file=ca_file,
+        engine_url=engine_url,
+        engine_api_key=engine_api_key,
+        cpu_engine=cpu_engine,
+        containers=containers,
+        container_url=_socket_url(container_socket),
+        container_network=container_network,
+    )
+    try:
+        asyncio.run(build_agent(config).run())
+    except DaemonError as error:
+        raise CommandError(str(error)) from None
+
+
+def _key(key: str | None, key_file: Path | None) -> str:
+    if key_file is not None:
+        try:
+            key = key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"{key_file} cannot be read: {error}.") from None
+    if not key:
+        raise CommandError("A provider key is needed: give --key or --key-file, or set DC1_PROVIDER_KEY.")
+    return key
+
+
+def _socket_url(socket: str | None) -> str | None:
+    return f"unix://{socket}" if socket and socket.startswith("/") else socket

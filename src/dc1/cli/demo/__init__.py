@@ -1,0 +1,1 @@
+"""`dc1 demo`: the whole marketplace on one machine, once through."""

@@ -1,0 +1,63 @@
+"""The command `dc1 demo`."""
+
+import contextlib
+import json
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from dc1.cli.demo.market import Market, own_market
+from dc1.cli.demo.walk import Account, summary, walk
+from dc1.cli.output import console, facts
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the marketplace serving until Ctrl-C.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON summary on stdout, all else on stderr.")
+    ] = False,
+) -> None:
+    """Run the whole marketplace on this machine, once through: a real edge, server, daemon and language model."""
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        console.print("Starting a marketplace of its own in a temporary directory …")
+        with own_market() as market:
+            console.print(f"Envoy and the server answer at {market.url} after {time.monotonic() - started:.1f} s")
+            customer, owner, run, books = walk(market)
+            seconds = time.monotonic() - started
+            outcome = summary(market, run, books, seconds)
+            console.print(f"\nEverything adds up. {seconds:.1f} s in all.", style="bold green")
+            if keep:
+                _serve(market, customer, owner)
+    if as_json:
+        print(json.dumps(outcome, ensure_ascii=False, indent=2))
+
+
+def _serve(market: Market, customer: Account, owner: Account) -> None:
+    facts(
+        {
+            "DC1_URL": market.url,
+            "DC1_RENTER_KEY": customer.key,
+            "DC1_PROVIDER_KEY": owner.key,
+            "DC1_ADMIN_TOKEN": market.admin_token,
+        },
+        title="\nServing until Ctrl-C; set these to go on by hand",
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            market.up.check()
+            time.sleep(0.5)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    # As an exception, so that every process the demo started is stopped on the way out.
+    sys.exit(128 + number)

@@ -1,0 +1,94 @@
+"""A marketplace of the demo's own: server, edge and data in a temporary directory, and a provider's daemon."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dc1.cli.client import RestClient, path
+from dc1.cli.demo.children import Child, free_port
+from dc1.cli.errors import CommandError
+from dc1.cli.options import admin
+
+_HTTP_PORT = 8083
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A running marketplace.
+
+    Attributes:
+        url: where its REST routes are.
+        admin_token: its operator's token.
+        up: the process that serves it.
+        directory: where its data and logs lie.
+        children: what is stopped at the end, last started first.
+    """
+
+    url: str
+    admin_token: str
+    up: Child
+    directory: Path
+    children: ExitStack
+
+    def start_daemon(self, provider_id: int, key: str) -> Child:
+        """Start a provider's daemon and wait until the marketplace can give it work."""
+        child = Child(
+            ["daemon", "--server", self.url.removeprefix("http://")],
+            {"DC1_PROVIDER_KEY": key},
+            self.directory / "daemon.log",
+        )
+        self.children.callback(child.stop)
+        with RestClient(self.url) as client:
+            child.until(
+                lambda: _can_answer(client, provider_id),
+                what="the daemon to connect with a model",
+                seconds=_START_SECONDS,
+            )
+        return child
+
+
+@contextmanager
+def own_market() -> Iterator[Market]:
+    """Start a marketplace; leaving stops everything and removes its data."""
+    with TemporaryDirectory(prefix="dc1-demo-") as directory, ExitStack() as children:
+        port = free_port(_HTTP_PORT)
+        token = secrets.token_urlsafe(24)
+        up = Child(
+            ["up"],
+            {
+                "DC1_DATA_DIR": directory,
+                "DC1_HTTP_PORT": str(port),
+                "DC1_GRPC_PORT": "0",
+                "DC1_ENVOY_ADMIN_PORT": str(free_port()),
+                "DC1_ADMIN_TOKEN": token,
+            },
+            Path(directory) / "up.log",
+        )
+        children.callback(up.stop)
+        url = f"http://127.0.0.1:{port}"
+        with RestClient(url) as client:
+            up.until(lambda: _is_healthy(client), what="the marketplace to answer", seconds=_START_SECONDS)
+        yield Market(url, token, up, Path(directory), children)
+
+
+def approve(market: Market, provider_id: int) -> None:
+    """Approve a provider as the operator."""
+    with RestClient(market.url, admin(market.admin_token)) as client:
+        client.patch(path("admin", "providers", provider_id, "approve"))
+
+
+def _is_healthy(client: RestClient) -> bool | None:
+    try:
+        return client.get("/health").body["status"] == "ok" or None
+    except CommandError:
+        return None
+
+
+def _can_answer(client: RestClient, provider_id: int) -> dict[str, Any] | None:
+    providers: list[dict[str, Any]] = client.get("/renters/available-providers").body["providers"]
+    return next((one for one in providers if one["id"] == provider_id and one["cached_models"]), None)

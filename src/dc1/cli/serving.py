@@ -1,0 +1,108 @@
+"""What runs behind `dc1 up` and `dc1 serve`."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from dc1.cli.admin_token import with_admin_token
+from dc1.cli.errors import CommandError
+from dc1.cli.output import facts
+from dc1.edge import EdgeConfig, EdgeError, Envoy
+from dc1.edge.ports import is_free
+from dc1.server.app import Application, ListenError
+from dc1.server.assemble import assemble
+from dc1.server.logs import configure_logging
+from dc1.settings import Settings, SettingsError
+from dc1.storage.database import UnusableDatabaseError
+
+Serving = Callable[[Settings, asyncio.Event], Awaitable[None]]
+
+
+def run(serving: Serving, token_file: Path | None) -> None:
+    """Load the settings and run `serving` until SIGINT or SIGTERM.
+
+    Raises:
+        CommandError: the settings do not allow serving, a port is taken, or a part ended by itself.
+    """
+    try:
+        settings = with_admin_token(Settings.load(), token_file)
+        configure_logging(settings.log_format, settings.log_level)
+        asyncio.run(_until_stopped(serving, settings))
+    except (SettingsError, ListenError, EdgeError) as error:
+        raise CommandError(str(error)) from None
+    except UnusableDatabaseError as error:
+        raise CommandError(f"The database (DC1_DATABASE_URL, DC1_DATA_DIR) cannot be used: {error}.") from None
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the server alone until `stop`."""
+    server = Application(settings, assemble)
+    port = await server.start()
+    facts({"gRPC": f"{settings.grpc_host}:{port}", **_data(settings)}, title="The server runs until Ctrl-C")
+    await stop.wait()
+    await server.drain()
+
+
+async def up(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the server with Envoy before it until `stop`; the server drains first, while Envoy still passes its answers on.
+
+    Raises:
+        EdgeError: Envoy cannot be started.
+        CommandError: the public port is taken, or Envoy ended by itself.
+    """
+    _require_public_port(settings)
+    server = Application(settings, assemble)
+    grpc_port = await server.start()
+    try:
+        async with Envoy(EdgeConfig.from_settings(settings, grpc_port)) as edge:
+            _show(settings, edge, grpc_port)
+            await _until_stop_or_death(stop, edge)
+            await server.drain()
+    except BaseException:
+        await server.drain(grace_seconds=0)
+        raise
+
+
+async def _until_stop_or_death(stop: asyncio.Event, edge: Envoy) -> None:
+    stopped, ended = asyncio.create_task(stop.wait()), asyncio.create_task(edge.wait())
+    await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        raise CommandError(
+            f"Envoy ended by itself, with status {ended.result()}; its log is envoy/envoy.log in the data directory."
+        )
+    ended.cancel()
+
+
+async def _until_stopped(serving: Serving, settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await serving(settings, stop)
+
+
+def _require_public_port(settings: Settings) -> None:
+    if not is_free(settings.http_host, settings.http_port):
+        raise CommandError(
+            f"Port {settings.http_port} on {settings.http_host} is taken, perhaps by another `dc1 up`: stop it, or give this one "
+            "free ports (DC1_HTTP_PORT, DC1_GRPC_PORT=0, DC1_ENVOY_ADMIN_PORT=0) and its own DC1_DATA_DIR."
+        )
+
+
+def _show(settings: Settings, edge: Envoy, grpc_port: int) -> None:
+    facts(
+        {
+            "REST and gRPC": f"http://{settings.http_host}:{edge.http_port}",
+            "API description": f"http://{settings.http_host}:{edge.http_port}/docs/openapi.yaml",
+            "server": f"{settings.grpc_host}:{grpc_port}, behind Envoy",
+            "Envoy's administration": edge.admin_url,
+            **_data(settings),
+        },
+        title="The marketplace serves until Ctrl-C",
+    )
+
+
+def _data(settings: Settings) -> dict[str, str]:
+    database = settings.resolved_database_url
+    return {"data": database.removeprefix("sqlite:///") if database.startswith("sqlite") else "PostgreSQL"}

@@ -1,0 +1,34 @@
+"""`dc1 up` and `dc1 serve`: run the marketplace."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--admin-token-file",
+        help="Where the admin token is read from; made there in development when there is none.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def up(admin_token_file: TokenFile = None) -> None:
+    """Serve a marketplace, Envoy and the server together, until Ctrl-C or SIGTERM. Settings are DC1_… variables."""
+    # The server's libraries take a second to import; commands that call an API do without them.
+    from dc1.cli import serving
+
+    serving.run(serving.up, admin_token_file)
+
+
+@app.command()
+def serve(admin_token_file: TokenFile = None) -> None:
+    """Run the server alone, behind an Envoy of your own, until Ctrl-C or SIGTERM."""
+    from dc1.cli import serving
+
+    serving.run(serving.serve, admin_token_file)

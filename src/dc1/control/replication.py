@@ -1,0 +1,261 @@
+"""Follows what other servers on the same database do, and tells them what this one does.
+
+Replicas speak through the database only. Each dispatches to the daemons whose streams it holds; a job it cannot place
+is queued, and whoever can takes it. The database decides every move, so that two replicas that act on the same job
+cannot both succeed; this module brings memory up to date afterwards.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+
+from dc1.control.dispatcher import Dispatcher
+from dc1.control.fleet import Fleet
+from dc1.control.hub import Behind, Hub, Tokens
+from dc1.control.leases import Leases
+from dc1.control.loading import provider_of
+from dc1.control.sessions import EndReason, Sessions
+from dc1.domain.clock import Clock
+from dc1.domain.roles import Role
+from dc1.storage import changes, job_logs, replicas
+from dc1.storage.changes import Changes, Notifications, SharedTokens
+from dc1.storage.database import Connection, Database
+from dc1.storage.replicas import Replicas, StreamChange
+
+log = structlog.get_logger(__name__)
+
+_TTL_MS = 5_000
+_RENEW_SECONDS = 1.0
+_STREAM_FLUSH_SECONDS = 0.1
+_ROUND_SECONDS = 1.0
+# PostgreSQL limits a notification to 8000 bytes; escaped as JSON, a character takes up to twelve.
+_LARGEST_PAYLOAD = 7_000
+_ESCAPED_LENGTH = 12
+_ENVELOPE_LENGTH = 64
+_SETTLE_SECONDS = 0.002
+"""How long changes gather before they are told or read: a burst costs one round."""
+
+
+class Replication:
+    """One replica's word to the others and its ear for theirs."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        fleet: Fleet,
+        leases: Leases,
+        sessions: Sessions,
+        hub: Hub,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self.replica_id = secrets.token_hex(8)
+        self._db = db
+        self._clock = clock
+        self._fleet = fleet
+        self._leases = leases
+        self._sessions = sessions
+        self._hub = hub
+        self._dispatcher = dispatcher
+        self._notifications = Notifications(db.url, self.replica_id)
+        self._horizon = 0
+        self._alive: frozenset[str] = frozenset()
+        self._streams: dict[int, StreamChange] = {}
+        self._opened_ms: dict[int, int] = {}
+        self._committed = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._judge_from = 0.0
+        self._lines: dict[int, int] = {}
+        self._tokens: deque[SharedTokens] = deque()
+        self.key_changed: Callable[[str], None] = lambda key_id: None
+        self.account_changed: Callable[[Role, int], None] = lambda role, account_id: None
+
+    @property
+    def others(self) -> frozenset[str]:
+        """The other replicas that live."""
+        return self._alive - {self.replica_id}
+
+    async def start(self) -> None:
+        """Join the replicas; called before anything is loaded, so that nothing is missed after it."""
+        self._horizon = await self._db.read(changes.horizon)
+        self._alive = (await self._db.write(self._renewal)).alive()
+        await self._db.write(replicas.forget)
+        self._db.on_commit = self._committed.set
+
+    async def run(self) -> None:
+        """Renew, tell and follow until cancelled."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._leave)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._notifications.listen(self._hear))
+                group.create_task(self._tell())
+                group.create_task(self._follow())
+                group.create_task(self._renew())
+                group.create_task(self._flush_streams())
+
+    async def _leave(self) -> None:
+        await self._store_streams()
+        await self._db.write(lambda conn: replicas.forget(conn, self.replica_id))
+        await self._notifications.send()
+        await self._notifications.close()
+
+    # Streams that are held here
+
+    def stream_opened(self, provider_id: int) -> None:
+        """Note that this replica holds a provider's stream."""
+        opened_ms = self._clock.now_ms()
+        self._opened_ms[provider_id] = opened_ms
+        self._streams[provider_id] = StreamChange(provider_id, opened_ms, None)
+
+    def stream_closed(self, provider_id: int, lost_ms: int) -> None:
+        """Note that the stream ended."""
+        opened_ms = self._opened_ms.pop(provider_id, lost_ms)
+        self._streams[provider_id] = StreamChange(provider_id, opened_ms, lost_ms)
+
+    async def _flush_streams(self) -> None:
+        while True:
+            await asyncio.sleep(_STREAM_FLUSH_SECONDS)
+            await self._guarded(self._store_streams)
+
+    async def _store_streams(self) -> None:
+        """Store every stream that opened or ended since the last time, at once."""
+        batch, self._streams = list(self._streams.values()), {}
+        if not batch:
+            return
+        try:
+            await self._db.write(lambda conn: replicas.store_streams(conn, self.replica_id, batch))
+        except BaseException:
+            self._streams = {item.provider_id: item for item in batch} | self._streams
+            raise
+
+    # Telling
+
+    def share_tokens(self, row_id: int, tokens: Tokens) -> None:
+        """Show generated text to readers on other replicas too."""
+        if self.others:
+            self._tokens.append(SharedTokens(row_id, tokens.attempt, tokens.text, tokens.count))
+            self._committed.set()
+
+    async def _tell(self) -> None:
+        while True:
+            await self._committed.wait()
+            await asyncio.sleep(_SETTLE_SECONDS)
+            self._committed.clear()
+            if self.others:
+                await self._notifications.send(self._take_tokens())
+
+    def _take_tokens(self) -> list[SharedTokens]:
+        """Take as many tokens as one notification carries; what is left goes with the next one."""
+        taken: list[SharedTokens] = []
+        size = 0
+        while self._tokens:
+            size += len(self._tokens[0].text) * _ESCAPED_LENGTH + _ENVELOPE_LENGTH
+            if taken and size > _LARGEST_PAYLOAD:
+                self._committed.set()
+                break
+            taken.append(self._tokens.popleft())
+        return taken
+
+    def _hear(self, tokens: Sequence[SharedTokens]) -> None:
+        for item in tokens:
+            self._hub.publish(item.row_id, Tokens(item.attempt, item.text, item.count))
+        self._heard.set()
+
+    # Following
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_ROUND_SECONDS):
+                    await self._heard.wait()
+            except TimeoutError:
+                pass
+            await asyncio.sleep(_SETTLE_SECONDS)
+            self._heard.clear()
+            await self._guarded(self.catch_up)
+
+    async def catch_up(self) -> None:
+        """Follow everything that was committed before this call."""
+        async with self._reading:
+            start = self._horizon
+            news = await self._db.read(lambda conn: changes.since(conn, start))
+            self._apply(news)
+            self._horizon = news.horizon
+            await self._follow_logs()
+
+    async def _follow_logs(self) -> None:
+        """Make the readers here of jobs that run elsewhere look for new lines."""
+        elsewhere = [row_id for row_id in self._hub.watched_rows() if not self._runs_here(row_id)]
+        if not elsewhere:
+            self._lines.clear()
+            return
+        totals = await self._db.read(lambda conn: job_logs.totals_of(conn, elsewhere))
+        for row_id, total in totals.items():
+            if self._lines.get(row_id) != total:
+                self._hub.publish(row_id, Behind())
+        self._lines = totals
+
+    def _runs_here(self, row_id: int) -> bool:
+        lease = self._leases.of_job(row_id)
+        return lease is not None and self._sessions.get(lease.provider_id) is not None
+
+    def _apply(self, news: Changes) -> None:
+        for row in news.providers:
+            here = self._sessions.get(row.id) is not None
+            provider = self._fleet.follow(provider_of(row, replicas=self.others), here=here)
+            if row.deleted_at_ms is not None:
+                self.account_changed(Role.PROVIDER, row.id)
+            if (
+                here
+                and row.stream_replica in self.others
+                and (row.stream_opened_ms or 0) > self._opened_ms.get(row.id, 0)
+            ):
+                self._sessions.end(row.id, EndReason.REPLACED)
+            elif here and provider.approval != "approved":
+                self._sessions.end(row.id, EndReason.ACCESS_REVOKED)
+            self._dispatcher.wake(row.id)
+        for job in news.jobs:
+            self._dispatcher.follow(job, news.specs.get(job.id))
+        for key_id in news.key_ids:
+            self.key_changed(key_id)
+        for renter_id in news.renter_ids:
+            self.account_changed(Role.RENTER, renter_id)
+
+    # Living
+
+    async def _renew(self) -> None:
+        while True:
+            await self._guarded(self._renew_once)
+            await asyncio.sleep(_RENEW_SECONDS)
+
+    async def _renew_once(self) -> None:
+        asked = time.monotonic()
+        found = await self._db.write(self._renewal)
+        # After an outage of the database everybody's word has expired: let them all speak before judging.
+        if self.replica_id not in self._alive or time.monotonic() - asked > _TTL_MS / 2000:
+            self._judge_from = time.monotonic() + 2 * _TTL_MS / 1000
+        alive = found.alive()
+        if time.monotonic() < self._judge_from:
+            self._alive |= alive
+            return
+        dead = self._alive - alive - {self.replica_id}
+        self._alive = alive
+        if dead:
+            log.info("replicas_died", count=len(dead))
+            self._fleet.replica_died(dead, self._clock.now_ms())
+
+    def _renewal(self, conn: Connection) -> Replicas:
+        return replicas.renew(conn, self.replica_id, _TTL_MS)
+
+    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        except Exception:
+            # The next round tries again; a replica that stopped following would act on old news for ever.
+            log.exception("replication_failed", step=getattr(step, "__name__", ""))

@@ -1,0 +1,117 @@
+"""What other replicas changed: a feed that misses nothing, and notifications that make it fast.
+
+Rows are stamped with their transaction. A reader remembers the oldest transaction that was still open when it last
+read; everything stamped since is new to it. A notification only says "read now": a lost one costs a moment, never a
+change.
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+
+import psycopg
+from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
+
+from dc1.domain.jobs import OPEN
+from dc1.storage import jobs as job_reads
+from dc1.storage.job_rows import JobRow, JobSpec, job_shape
+from dc1.storage.providers import ProviderRow, provider_shape
+from dc1.storage.tables import api_keys, jobs, providers, renters
+
+log = logging.getLogger(__name__)
+
+_CHANNEL = "dc1_changes"
+_LONGEST_PAUSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was committed since a horizon, and the horizon to ask from next time."""
+
+    horizon: int
+    jobs: list[JobRow]
+    specs: dict[int, JobSpec]
+    providers: list[ProviderRow]
+    key_ids: list[str]
+    renter_ids: list[int]
+
+
+def horizon(conn: Connection) -> int:
+    """Return the point from which a reader that starts now has to follow."""
+    oldest = cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger)
+    return conn.execute(select(oldest)).scalar_one()
+
+
+def since(conn: Connection, start: int) -> Changes:
+    """Return everything that was stamped at or after ``start`` and is committed."""
+    changed = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.changed_xid >= start)))
+    return Changes(
+        horizon=horizon(conn),
+        jobs=changed,
+        specs=job_reads.specs(conn, [job.id for job in changed if job.status in OPEN]),
+        providers=provider_shape.all(
+            conn.execute(select(*provider_shape.columns).where(providers.c.changed_xid >= start))
+        ),
+        key_ids=[row.key_id for row in conn.execute(select(api_keys.c.key_id).where(api_keys.c.changed_xid >= start))],
+        renter_ids=[row.id for row in conn.execute(select(renters.c.id).where(renters.c.changed_xid >= start))],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SharedTokens:
+    """Text that a run on another replica generated."""
+
+    row_id: int
+    attempt: int
+    text: str
+    count: int
+
+
+class Notifications:
+    """Tells the other replicas that something changed, and what text runs generate, and hears it from them."""
+
+    def __init__(self, url: URL, replica_id: str) -> None:
+        self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._replica_id = replica_id
+        self._sender: psycopg.AsyncConnection[tuple[object, ...]] | None = None
+
+    async def send(self, tokens: Sequence[SharedTokens] = ()) -> None:
+        """Notify; a failure is left to the followers' own rounds to heal, and tokens are shown or lost."""
+        payload = json.dumps({"from": self._replica_id, "tokens": [astuple(item) for item in tokens]})
+        try:
+            if self._sender is None or self._sender.closed:
+                self._sender = await psycopg.AsyncConnection.connect(self._dsn, autocommit=True)
+            await self._sender.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, payload))
+        except psycopg.Error as error:
+            log.warning("a notification was not sent: %s", type(error).__name__)
+            await self._close_sender()
+
+    async def listen(self, heard: Callable[[Sequence[SharedTokens]], None]) -> None:
+        """Call ``heard`` for each notification of another replica, and after each reconnection, until cancelled."""
+        pause = 0.05
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+                    await connection.execute(f"LISTEN {_CHANNEL}")
+                    pause = 0.05
+                    heard(())
+                    async for notification in connection.notifies():
+                        told = json.loads(notification.payload)
+                        if told["from"] != self._replica_id:
+                            heard([SharedTokens(*item) for item in told["tokens"]])
+            except psycopg.Error as error:
+                log.warning("listening again after %s", type(error).__name__)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def close(self) -> None:
+        """Release the connection that sends."""
+        await self._close_sender()
+
+    async def _close_sender(self) -> None:
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            await sender.close()

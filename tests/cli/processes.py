@@ -1,0 +1,57 @@
+"""`dc1` commands in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.stack.waiting import eventually
+
+START_SECONDS = 60.0
+
+
+class Command:
+    """A running `dc1` command."""
+
+    def __init__(self, directory: Path, arguments: tuple[str, ...], settings: dict[str, str]) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DC1_")}
+        self._out, self._err = directory / "stdout", directory / "stderr"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dc1.cli", *arguments],
+                env={**inherited, "DC1_DATA_DIR": str(directory), "COLUMNS": "200", **settings},
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    @property
+    def stdout(self) -> str:
+        return self._out.read_text(encoding="utf-8")
+
+    @property
+    def stderr(self) -> str:
+        return self._err.read_text(encoding="utf-8")
+
+    def says(self, text: str) -> str:
+        """All of stdout, once it contains `text`."""
+
+        def said() -> str:
+            assert self.process.poll() is None, self.stdout + self.stderr
+            return self.stdout if text in self.stdout else ""
+
+        return eventually(said, f"the words {text!r}", START_SECONDS)
+
+    def children(self) -> list[int]:
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal to the process and return its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(START_SECONDS)
+
+
+def is_running(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()

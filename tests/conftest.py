@@ -1,0 +1,30 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.stack", "tests.contract.expect")
+
+from tests.stack.stack import Edge, Stack  # noqa: E402 - after what makes its asserts tell more
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "settings(**changes): starts the stack of this test with these settings")
+    config.addinivalue_line("markers", "accepts: this test accepts a job by design")
+
+
+@pytest.fixture(scope="session")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """Real Envoy; servers come and go behind it."""
+    edge = Edge(tmp_path_factory.mktemp("edge"))
+    yield edge
+    edge.close()
+
+
+@pytest.fixture
+def stack(edge: Edge, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The whole product on an empty database: rate limits off, admin token set, all else by default."""
+    marker = request.node.get_closest_marker("settings")
+    stack = Stack(edge, tmp_path, **(marker.kwargs if marker else {}))
+    yield stack
+    stack.close()

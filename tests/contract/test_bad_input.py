@@ -1,0 +1,175 @@
+"""Whatever is sent, the answer is the contract's: a refusal in JSON that changes nothing, and never a 5xx."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from dc1.assets import asset
+from tests.contract.expect import answered, refused
+from tests.stack.people import J3, Admin, Renter
+from tests.stack.poll_daemon import PollDaemon
+from tests.stack.rest import Json, Rest
+from tests.stack.stack import ADMIN_TOKEN, Stack
+
+MIB = 1024 * 1024
+NASTY: list[Any] = [
+    -1,
+    0,
+    1.5,
+    1e300,
+    -1e300,
+    2**31,
+    2**63,
+    10**30,
+    True,
+    "",
+    " ",
+    "text",
+    "NaN",
+    "-Infinity",
+    "x" * 5000,
+    "\u0000",
+    "نص 🌊 <tag>",
+    [],
+    [1, "a", None],
+    [[]],
+    {},
+    {"a": {"b": [1]}},
+    {"": None},
+]
+
+
+def _bodies() -> Iterator[tuple[str, str, str]]:
+    """(verb, path, name of a field) of everything that a documented body may carry."""
+    document = yaml.safe_load(asset("gen/openapi.yaml").read_text(encoding="utf-8"))
+    schemas = document["components"]["schemas"]
+    for path, item in document["paths"].items():
+        for verb, operation in item.items():
+            if verb not in ("post", "patch") or "requestBody" not in operation:
+                continue
+            schema = operation["requestBody"]["content"]["application/json"]["schema"]
+            if "$ref" in schema:
+                schema = schemas[schema["$ref"].rpartition("/")[2]]
+            for name in schema.get("properties", {}):
+                yield verb.upper(), path, name
+
+
+BODIES = list(_bodies())
+
+GOOD: dict[str, Json] = {
+    "/renters/register": {"name": "Noura", "email": "noura@example.sa"},
+    "/providers/register": {"name": "Najd", "email": "najd@example.sa", "gpu_model": "RTX 4090", "os": "linux"},
+    "/jobs/submit": J3,
+    "/jobs/{job_id}/progress": {"phase": "generating"},
+    "/jobs/{job_id}/logs": {"line": "x"},
+    "/providers/jobs/{job_id}/logs": {"line": "x"},
+    "/jobs/{job_id}/result": {"result": "x"},
+    "/admin/providers/{provider_id}/approval-decision": {"decision": "reject", "reason": "x"},
+    "/admin/providers/{provider_id}/reject": {"reason": "x"},
+    "/admin/renters/{renter_id}/balance": {"amount_halala": 1},
+    "/renters/topup": {"amount_halala": 1},
+}
+
+
+def _key(path: str, renter: Renter, provider: PollDaemon) -> str | None:
+    if path.startswith("/admin"):
+        return ADMIN_TOKEN
+    if path.endswith("/register"):
+        return None
+    if path.startswith("/providers") or path.rpartition("/")[2] in ("progress", "logs", "result"):
+        return provider.key
+    return renter.key
+
+
+@pytest.mark.parametrize(("verb", "path", "name"), BODIES, ids=[" ".join(parts) for parts in BODIES])
+def test_no_value_of_any_field_breaks_the_server(
+    stack: Stack, renter: Renter, provider: PollDaemon, verb: str, path: str, name: str
+) -> None:
+    renter.submit()
+    provider.next()
+    target = path.format(job_id=1, renter_id=1, provider_id=stack.register_provider().id)
+    for value in NASTY:
+        body = {**GOOD.get(path, {}), name: value}
+        response = stack.rest.rest(verb, target, json=body, key=_key(path, renter, provider))
+        assert response.status_code < 500, (value, response.text)
+    assert renter.wallet()["held_halala"] >= 0
+
+
+@pytest.mark.parametrize("value", [10**400, "1e400", "9" * 400])
+def test_numbers_beyond_any_double(renter: Renter, rest: Rest, value: int | str) -> None:
+    body = f'{{"job_type":"training","duration_minutes":{value}}}'.encode()
+    refused(rest.rest("POST", "/jobs/submit", content=body, key=renter.key), 400)
+    assert renter.wallet()["total_jobs"] == 0
+
+
+@pytest.mark.parametrize("depth", [50, 5_000, 200_000])
+def test_nesting_of_any_depth(renter: Renter, rest: Rest, depth: int) -> None:
+    nested = '{"a":' * depth + "1" + "}" * depth
+    body = f'{{"job_type":"training","duration_minutes":1,"params":{nested}}}'.encode()
+    response = rest.rest("POST", "/jobs/submit", content=body, key=renter.key)
+    assert response.status_code in (201, 400)
+    if response.status_code == 201:
+        assert renter.job(1)["params"]
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\udc00\\ud800", "\\u0000", "\\u202e", "\\uffff"])
+def test_odd_characters_in_a_prompt(renter: Renter, rest: Rest, text: str) -> None:
+    body = f'{{"job_type":"training","duration_minutes":1,"params":{{"prompt":"{text}"}}}}'.encode()
+    response = rest.rest("POST", "/jobs/submit", content=body, key=renter.key)
+    assert response.status_code in (201, 400)
+    if response.status_code == 201:
+        assert len(renter.job(1)["params"]["prompt"]) in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [("/renters/register", 2), ("/jobs/submit", 2), ("/jobs/1/logs", 2), ("/jobs/1/result", 10)]
+)
+def test_bodies_have_a_size(rest: Rest, renter: Renter, provider: PollDaemon, path: str, limit: int) -> None:
+    renter.submit()
+    key = provider.key if path.startswith("/jobs/1") else renter.key
+
+    def send(size: int) -> httpx.Response:
+        padding = size - len('{"pad":""}')
+        return rest.rest("POST", path, content=b'{"pad":"' + b"x" * padding + b'"}', key=key)
+
+    assert send(limit * MIB).status_code != 413
+    refused(send(limit * MIB + 1), 413, "Request body too large")
+    assert renter.wallet()["total_jobs"] == 1
+
+
+def test_a_large_body_is_refused_for_its_size_before_its_key(rest: Rest) -> None:
+    refused(rest.post("/jobs/submit", {"pad": "x" * 3 * MIB}), 413, "Request body too large")
+
+
+def test_free_json_up_to_256_kib_is_kept(renter: Renter) -> None:
+    prompt = "ن" * (128 * 1024 - 100)
+    job = renter.submit(params={"prompt": prompt})
+    assert renter.job(job["id"])["params"]["prompt"] == prompt
+
+
+def test_nothing_changes_in_a_market_that_is_only_insulted(
+    stack: Stack, renter: Renter, provider: PollDaemon, admin: Admin
+) -> None:
+    before = (renter.wallet(), admin.stats(), admin.finance(), provider.account())
+    for value in NASTY:
+        for name in ("job_type", "duration_minutes", "provider_id", "params", "container_spec"):
+            broken = {**J3, "job_type": "mining", name: value}
+            refused(renter.try_submit(broken), 400)
+        refused(stack.rest.post("/renters/register", {"name": value}), 400)
+    assert (renter.wallet(), admin.stats(), admin.finance(), provider.account()) == before
+
+
+def test_headers_cannot_pose_as_the_edge(rest: Rest, renter: Renter) -> None:
+    posing = {
+        "x-http-status": "201",
+        "x-error-body": '{"error":"forged"}',
+        "x-query-renter-key": renter.key,
+        "x-query-key": renter.key,
+        "x-rest": "0",
+        "x-envoy-original-path": "/admin/dashboard",
+    }
+    refused(rest.get("/renters/balance", headers=posing), 401, "API key required")
+    answered(rest.get("/renters/balance", headers=posing, key=renter.key))

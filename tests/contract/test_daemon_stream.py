@@ -1,0 +1,171 @@
+"""A daemon on the stream: the same market as over HTTP, by push."""
+
+import grpc
+import pytest
+
+from dcp.v1 import daemon_stream_pb2 as pb
+from tests.contract.expect import answered, refused, show
+from tests.stack.people import Renter
+from tests.stack.poll_daemon import REPORT, PollDaemon
+from tests.stack.stack import Stack
+from tests.stack.stream_daemon import StreamDaemon
+
+
+def test_a_welcome_names_the_provider_and_the_wanted_state(stack: Stack, provider: PollDaemon) -> None:
+    daemon = StreamDaemon(stack.edge.target, provider.key, REPORT)
+    welcome = daemon.hello()
+    daemon.close()
+    assert (welcome.provider_id, welcome.provider_name) == (1, provider.account()["name"])
+    assert (welcome.desired.latest_version, welcome.desired.min_version) == ("3.3.0", "3.3.0")
+    assert welcome.desired.beat_interval_seconds == 10
+
+
+def test_a_submission_is_pushed_run_and_settled(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    daemon = stack.connect(provider)
+    job = renter.submit(params={"prompt": "اكتب"})
+    offer = daemon.expect("offer")
+    assert (offer.assignment.job_id, offer.assignment.attempt_number) == (job["job_id"], 1)
+    assert offer.assignment.params.struct_value["prompt"] == "اكتب"
+    start = daemon.accept(offer)
+    assert start.seconds_left == 180
+    assert renter.job(1)["status"] == "running"
+    stack.advance(95, silent=[provider])
+    receipt = daemon.finish(start.lease, {"type": "text", "response": "ok"}, gpu_seconds=95)
+    assert (receipt.verdict, receipt.provider_earned_halala) == (pb.OUTCOME_VERDICT_SETTLED, 18)
+    again = daemon.finish(start.lease, {"type": "text", "response": "ok"}, gpu_seconds=95)
+    assert (again.verdict, again.provider_earned_halala) == (pb.OUTCOME_VERDICT_ALREADY_SETTLED, 0)
+    assert answered(renter.get("/jobs/1/output"))["response"] == "ok"
+    assert renter.balance() == 976
+
+
+def test_a_cancelled_run_is_stopped_at_once(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    daemon = stack.connect(provider)
+    renter.submit()
+    daemon.accept(daemon.expect("offer"))
+    renter.cancel(1)
+    stop = daemon.expect("stop")
+    assert (stop.lease.attempt_number, stop.reason) == (1, pb.STOP_REASON_CANCELLED)
+
+
+def test_a_cut_streams_job_goes_to_another(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    first = stack.connect(provider)
+    renter.submit(provider_id=None)
+    first.accept(first.expect("offer"))
+    second = stack.connect(stack.add_provider())
+    stack.cut(first)
+    stack.advance(11, silent=stack.daemons)
+    offer = second.expect("offer")
+    assert offer.assignment.attempt_number == 2
+    receipt = second.finish(second.accept(offer).lease, {"type": "text", "response": "ok"})
+    assert receipt.verdict == pb.OUTCOME_VERDICT_SETTLED
+    assert show(renter.job(1), "provider_id", "retry_count", "attempt_number") == {
+        "provider_id": 2,
+        "retry_count": 1,
+        "attempt_number": 2,
+    }
+
+
+def test_a_daemon_that_comes_back_within_the_grace_keeps_its_job(
+    stack: Stack, renter: Renter, provider: PollDaemon
+) -> None:
+    daemon = stack.connect(provider)
+    renter.submit()
+    lease = daemon.accept(daemon.expect("offer")).lease
+    stack.cut(daemon)
+    stack.advance(9, silent=[provider])
+    back = StreamDaemon(stack.edge.target, provider.key, REPORT)
+    back.state.leases.add(lease=lease, phase=pb.LEASE_PHASE_RUNNING)
+    welcome = back.hello()
+    assert [start.lease for start in welcome.desired.starts] == [lease]
+    assert back.finish(lease, {"type": "text", "response": "ok"}).verdict == pb.OUTCOME_VERDICT_SETTLED
+    back.close()
+    assert renter.job(1)["attempt_number"] == 1
+
+
+def test_an_offer_that_is_not_answered_goes_back(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    daemon = stack.connect(provider)
+    renter.submit()
+    offer = daemon.expect("offer")
+    other = stack.connect(stack.add_provider())
+    stack.advance(16, silent=stack.daemons)
+    assert other.expect("offer").assignment.job_id == offer.assignment.job_id
+    assert renter.job(1)["retry_count"] == 0
+
+
+def test_a_newer_stream_replaces_the_older(stack: Stack, provider: PollDaemon) -> None:
+    older = stack.connect(provider)
+    stack.connect(provider)
+    assert older.expect("reconnect").reason == pb.RECONNECT_REASON_REPLACED
+    assert older.ended() is None
+    assert provider.liveness() == "online"
+
+
+def test_a_stopping_server_sends_its_daemons_elsewhere(stack: Stack, provider: PollDaemon) -> None:
+    daemon = stack.connect(provider)
+    stack.stop_server()
+    assert daemon.expect("reconnect").reason == pb.RECONNECT_REASON_SERVER_DRAINING
+    assert daemon.ended() is None
+
+
+def test_a_rejected_providers_stream_ends(stack: Stack, provider: PollDaemon) -> None:
+    daemon = stack.connect(provider)
+    answered(stack.admin.patch("/admin/providers/1/reject", {"reason": "no"}))
+    assert daemon.expect("reconnect").reason == pb.RECONNECT_REASON_ACCESS_REVOKED
+    again = StreamDaemon(stack.edge.target, provider.key, REPORT)
+    again.send(hello=pb.Hello(instance_id="again", state=again.state))
+    ended = again.ended()
+    assert isinstance(ended, grpc.RpcError)
+    assert _status(ended) == (grpc.StatusCode.PERMISSION_DENIED, "Provider is not approved yet")
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [("nope", "Invalid API key"), ("", "API key required"), ("dc1-provider-x", "Invalid API key")]
+)
+def test_a_bad_key_opens_no_stream(stack: Stack, key: str, text: str) -> None:
+    daemon = StreamDaemon(stack.edge.target, key, REPORT)
+    ended = daemon.ended()
+    assert isinstance(ended, grpc.RpcError)
+    assert _status(ended) == (grpc.StatusCode.UNAUTHENTICATED, text)
+    daemon.close()
+
+
+def test_a_pause_reaches_the_daemon_with_the_next_beat(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    daemon = stack.connect(provider)
+    assert daemon.beat().paused is False
+    answered(provider.post("/providers/pause"))
+    assert daemon.beat().paused is True
+    refused(renter.try_submit(provider_id=1), 400, provider_status="paused")
+    renter.submit()
+    answered(provider.post("/providers/resume"))
+    assert daemon.expect("offer").assignment.job_id == renter.job(1)["job_id"]
+
+
+def test_a_kind_of_work_that_is_not_offered_is_not_placed(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    daemon = StreamDaemon(stack.edge.target, provider.key, REPORT)
+    daemon.state.job_types[:] = ["benchmark"]
+    daemon.hello()
+    assert renter.submit()["status"] == "queued"
+    assert renter.submit(job_type="benchmark")["status"] == "pending"
+    daemon.close()
+
+
+def test_a_transient_failure_on_the_stream_is_tried_again(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    daemon = stack.connect(provider)
+    renter.submit()
+    for attempt in (1, 2, 3):
+        offer = daemon.expect("offer")
+        assert offer.assignment.attempt_number == attempt
+        receipt = daemon.fail(daemon.accept(offer).lease, "pull timeout", transient=True)
+        expected = pb.OUTCOME_VERDICT_RETRIED if attempt < 3 else pb.OUTCOME_VERDICT_SETTLED
+        assert receipt.verdict == expected
+    assert show(renter.job(1), "status", "retry_count", "refunded_halala") == {
+        "status": "failed",
+        "retry_count": 2,
+        "refunded_halala": 45,
+    }
+
+
+def _status(error: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
+    assert isinstance(error, grpc.Call)
+    return error.code(), error.details() or ""

@@ -1,0 +1,205 @@
+"""Vectors 41 to 51: one renter, one provider, five jobs. Each row continues the one above."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+
+from tests.contract.expect import answered, refused, show
+from tests.stack.people import Renter
+from tests.stack.poll_daemon import PollDaemon
+from tests.stack.rest import Json
+from tests.stack.stack import Stack
+from tests.stack.waiting import eventually
+
+Row: TypeAlias = Callable[[Stack, Renter, PollDaemon], None]
+
+TRAINING: Json = {"job_type": "training", "duration_minutes": 5}
+SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 60, "max_duration_seconds": 3600}
+SETTLED: Json = {
+    "actual_cost_halala": 24,
+    "provider_earned_halala": 18,
+    "dc1_fee_halala": 6,
+    "refunded_halala": 21,
+    "used_seconds": 95,
+}
+OK_IN_95: Json = {"result": {"type": "text", "response": "ok"}, "duration_seconds": 95}
+
+
+def row_41_the_second_job_waits_for_the_slot(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    assert renter.submit(provider_id=1)["status"] == "pending"
+    second = renter.submit(provider_id=1)
+    assert show(second, "status", "queue_position") == {"status": "queued", "queue_position": 1}
+    assert show(renter.wallet(), "balance_halala", "held_halala") == {"balance_halala": 910, "held_halala": 90}
+    output = answered(renter.get("/jobs/1/output"), 202)
+    assert show(output, "status", "cost_halala") == {"status": "pending", "cost_halala": 45}
+
+
+def row_42_a_poll_starts_the_run(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    answer = provider.ask()
+    job = answer["job"]
+    assert show(job, "id", "attempt_number") == {"id": 1, "attempt_number": 1}
+    assert show(answer["admission"], "accepted", "reason_code") == {"accepted": True, "reason_code": "ADMISSION_OK"}
+    assert job["started_at"] == stack.now()
+    assert job["timeout_at"] == stack.now(180)
+    busy = provider.ask()
+    assert busy["job"] is None
+    assert show(busy["admission"], "accepted", "reason_code") == {"accepted": False, "reason_code": "PROVIDER_BUSY"}
+
+
+def row_43_a_phase_is_one_of_six(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    assert answered(provider.progress(1, "loading_model"))["job_status"] == "running"
+    text = "Invalid phase. Allowed: pulling, downloading_model, installing_deps, loading_model, generating, formatting"
+    refused(provider.progress(1, "flying"), 400, text, code="INVALID_ENUM")
+    assert renter.job(1)["progress_phase"] == "loading_model"
+
+
+def row_44_the_result_settles_by_the_time_used(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    stack.advance(95)
+    answer = answered(provider.try_result(1, **OK_IN_95))
+    assert answer["success"] is True
+    assert answer["job"]["status"] == "completed"
+    assert answer["billing"] == SETTLED
+    eventually(lambda: renter.job(2)["status"] == "pending", "job 2 taking the slot")
+
+
+def row_45_a_result_counts_once(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    refused(
+        provider.try_result(1, **OK_IN_95),
+        409,
+        "Job already settled",
+        code="JOB_SETTLED",
+        current_status="completed",
+    )
+    assert show(renter.wallet(), "balance_halala", "held_halala", "total_spent_halala") == {
+        "balance_halala": 931,
+        "held_halala": 45,
+        "total_spent_halala": 24,
+    }
+    output = answered(renter.get("/jobs/1/output"))
+    assert output["billing"] == {"actual_cost_halala": 24, "actual_cost_sar": 0.24}
+    assert show(output, "type", "response", "output", "status") == {
+        "type": "text",
+        "response": "ok",
+        "output": "ok",
+        "status": "completed",
+    }
+
+
+def row_46_a_waiting_job_is_refunded_in_full(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    answer = answered(renter.cancel(2))
+    assert show(answer, "success", "refunded_halala", "charged_halala") == {
+        "success": True,
+        "refunded_halala": 45,
+        "charged_halala": 0,
+    }
+    assert renter.balance() == 976
+    refused(renter.cancel(2), 400, "Cannot cancel job with status: cancelled")
+    retry = renter.post("/jobs/2/retry")
+    refused(retry, 400, "Only failed jobs can be retried", current_status="cancelled")
+
+
+def row_47_a_failed_run_costs_nothing(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    job = renter.submit(TRAINING)
+    assert show(job, "id", "cost_halala") == {"id": 3, "cost_halala": 125}
+    assert renter.balance() == 851
+    assert stack.next_job(provider)["id"] == 3
+    answer = answered(provider.try_result(3, error="CUDA out of memory"))
+    assert answer["job"]["status"] == "failed"
+    assert answer["billing"]["refunded_halala"] == 125
+    assert renter.balance() == 976
+    output = answered(renter.get("/jobs/3/output"), 410)
+    assert show(output, "status", "error", "refunded", "refunded_halala") == {
+        "status": "failed",
+        "error": "CUDA out of memory",
+        "refunded": True,
+        "refunded_halala": 125,
+    }
+
+
+def row_48_a_failed_job_is_retried_as_a_new_one(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    refused(renter.cancel(3), 400, "Cannot cancel job with status: failed")
+    job = answered(renter.post("/jobs/3/retry"), 201)["job"]
+    assert show(job, "id", "retried_from_job_id", "cost_halala", "job_type") == {
+        "id": 4,
+        "retried_from_job_id": 3,
+        "cost_halala": 125,
+        "job_type": "training",
+    }
+    assert renter.balance() == 851
+    answered(renter.cancel(4))
+    assert renter.balance() == 976
+
+
+def row_49_the_quote_is_prepaid(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    refused(
+        renter.try_submit(SERVING),
+        402,
+        balance_halala=976,
+        required_halala=1200,
+        shortfall_halala=224,
+    )
+    assert renter.top_up(224)["new_balance_halala"] == 1200
+    job = renter.submit(SERVING)
+    assert show(job, "id", "cost_halala") == {"id": 5, "cost_halala": 1200}
+    assert renter.balance() == 0
+
+
+def row_50_cancelling_charges_the_time_used(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    before = (provider.earnings()["total_earned_halala"], stack.admin.finance()["platform_halala"])
+    assert stack.next_job(provider)["id"] == 5
+    stack.advance(1801)
+    answer = answered(renter.cancel(5))
+    assert show(answer, "charged_halala", "refunded_halala") == {"charged_halala": 601, "refunded_halala": 599}
+    assert renter.balance() == 599
+    after = (provider.earnings()["total_earned_halala"], stack.admin.finance()["platform_halala"])
+    assert (after[0] - before[0], after[1] - before[1]) == (451, 150)
+
+
+def row_51_the_books_add_up(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    assert show(provider.earnings(), "total_earned_halala", "available_halala", "available_sar") == {
+        "total_earned_halala": 469,
+        "available_halala": 469,
+        "available_sar": 4.69,
+    }
+    stats = stack.admin.stats()
+    assert show(stats, "total_jobs", "completed_jobs", "failed_jobs", "active_jobs") == {
+        "total_jobs": 5,
+        "completed_jobs": 1,
+        "failed_jobs": 1,
+        "active_jobs": 0,
+    }
+    assert show(stats, "total_revenue_halala", "total_dc1_fees_halala", "total_renter_balance_halala") == {
+        "total_revenue_halala": 24,
+        "total_dc1_fees_halala": 6,
+        "total_renter_balance_halala": 599,
+    }
+    assert stack.admin.finance() == {
+        "wallets_halala": 599,
+        "holds_halala": 0,
+        "provider_earnings_halala": 469,
+        "platform_halala": 156,
+        "payouts_halala": 0,
+        "external_halala": 1000 + 224,
+    }
+
+
+STORY: list[Row] = [
+    row_41_the_second_job_waits_for_the_slot,
+    row_42_a_poll_starts_the_run,
+    row_43_a_phase_is_one_of_six,
+    row_44_the_result_settles_by_the_time_used,
+    row_45_a_result_counts_once,
+    row_46_a_waiting_job_is_refunded_in_full,
+    row_47_a_failed_run_costs_nothing,
+    row_48_a_failed_job_is_retried_as_a_new_one,
+    row_49_the_quote_is_prepaid,
+    row_50_cancelling_charges_the_time_used,
+    row_51_the_books_add_up,
+]
+
+
+@pytest.mark.parametrize("last", STORY, ids=lambda row: row.__name__)
+def test_the_story_up_to(stack: Stack, renter: Renter, provider: PollDaemon, last: Row) -> None:
+    for row in STORY[: STORY.index(last) + 1]:
+        row(stack, renter, provider)

@@ -1,0 +1,187 @@
+"""Vectors 10 to 15: opening accounts."""
+
+from typing import Any
+
+import pytest
+
+from tests.contract.expect import answered, fields, refused
+from tests.stack.people import Renter
+from tests.stack.poll_daemon import REPORT, PollDaemon
+from tests.stack.rest import Json, Rest
+from tests.stack.stack import Stack
+
+NOURA: Json = {"name": "Noura Salem", "email": "Noura@Example.sa", "extra": 1}
+NAJD: Json = {"name": "Najd GPU", "email": "gpu@example.sa", "gpu_model": "RTX 4090", "os": "Ubuntu"}
+
+
+def test_10_missing_fields_are_listed_in_order(rest: Rest) -> None:
+    refused(rest.post("/renters/register", {}), 400, "Missing required fields: name, email", code="MISSING_FIELDS")
+    refused(rest.post("/renters/register", {"name": "x"}), 400, "Missing required fields: email")
+
+
+def test_11_a_name_of_one_letter_is_too_short(rest: Rest) -> None:
+    response = rest.post("/renters/register", {"name": "x", "email": "a@example.sa"})
+    body = refused(response, 400, "Validation failed", code="VALIDATION_FAILED")
+    assert fields(body)[0] == "name"
+
+
+def test_12_and_13_a_renter_registers_once(rest: Rest) -> None:
+    answer = answered(rest.post("/renters/register", NOURA), 201)
+    assert answer["success"] is True
+    assert answer["renter_id"] == 1
+    assert answer["api_key"].startswith("dc1-renter-")
+    assert answer["message"].startswith("Welcome Noura Salem!")
+
+    again = rest.post("/renters/register", {"name": "Noura Salem", "email": "noura@example.sa"})
+    refused(again, 409, "A renter with this email already exists", code="EMAIL_TAKEN")
+    wallet = answered(rest.get("/renters/balance", key=answer["api_key"]))
+    assert wallet == {
+        "balance_halala": 1000,
+        "balance_sar": 10,
+        "held_halala": 0,
+        "held_sar": 0,
+        "available_halala": 1000,
+        "total_spent_halala": 0,
+        "total_spent_sar": 0,
+        "total_jobs": 0,
+    }
+
+
+def test_14_a_provider_names_a_known_system(rest: Rest) -> None:
+    refused(rest.post("/providers/register", {}), 400, "Missing required fields: name, email, gpu_model, os")
+    response = rest.post("/providers/register", {**NAJD, "os": "beos"})
+    refused(response, 400, "Invalid os. Allowed: linux, windows, mac", code="INVALID_ENUM")
+
+
+def test_15_a_new_provider_waits_for_approval(rest: Rest) -> None:
+    answer = answered(rest.post("/providers/register", NAJD), 201)
+    key = answer["api_key"]
+    assert key.startswith("dc1-provider-")
+    assert key not in answer["installer_url"]
+    assert answer["message"].startswith("Welcome Najd GPU!")
+
+    account = answered(rest.get("/providers/me", key=key))["provider"]
+    assert account["status"] == "registered"
+    assert account["approval_status"] == "pending"
+    assert account["last_heartbeat"] is None
+    refused(rest.post("/providers/heartbeat", REPORT, key=key), 403, "Provider is not approved yet")
+    assert answered(rest.get("/providers/me", key=key))["provider"] == account
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({"name": None}, "name"),
+        ({"name": "   "}, "name"),
+        ({"email": ""}, "email"),
+        ({"name": "", "email": "  "}, "name, email"),
+    ],
+)
+def test_null_absent_and_blank_are_missing(rest: Rest, change: Json, missing: str) -> None:
+    refused(rest.post("/renters/register", {**NOURA, **change}), 400, f"Missing required fields: {missing}")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": " x "}, "name"),
+        ({"name": "x" * 121}, "name"),
+        ({"email": "not-an-address"}, "email"),
+        ({"email": "two@example.sa, three@example.sa"}, "email"),
+        ({"email": "x" * 250 + "@example.sa"}, "email"),
+        ({"organization": "x" * 161}, "organization"),
+        ({"phone": "5" * 41}, "phone"),
+        ({"use_case": "x" * 121}, "use_case"),
+    ],
+)
+def test_lengths_and_addresses_are_checked(rest: Rest, change: Json, field: str) -> None:
+    body = refused(rest.post("/renters/register", {**NOURA, **change}), 400, "Validation failed")
+    assert fields(body) == [field]
+
+
+def test_several_faults_are_told_at_once(rest: Rest) -> None:
+    body = refused(rest.post("/renters/register", {"name": "x", "email": "x", "phone": "5" * 41}), 400)
+    assert fields(body) == ["name", "email", "phone"]
+
+
+def test_names_and_addresses_are_trimmed_and_the_rest_kept(rest: Rest) -> None:
+    body = {
+        "name": "  Noura <b>Salem</b> 🌊 ",
+        "email": " Noura@Example.SA ",
+        "organization": " مختبر طويق ",
+        "phone": None,
+    }
+    answer = answered(rest.post("/renters/register", body), 201)
+    assert answer["message"].startswith("Welcome Noura <b>Salem</b> 🌊!")
+    account = answered(rest.get("/renters/me", key=answer["api_key"]))["renter"]
+    assert account["name"] == "Noura <b>Salem</b> 🌊"
+    assert account["email"] == "noura@example.sa"
+    assert account["organization"] == " مختبر طويق "
+    assert account["phone"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "stored"),
+    [({"useCase": "llm"}, "llm"), ({"use_case": "train", "useCase": "llm"}, "train"), ({}, None)],
+)
+def test_use_case_has_an_alias(rest: Rest, body: Json, stored: str | None) -> None:
+    answer = answered(rest.post("/renters/register", {**NOURA, **body}), 201)
+    assert answered(rest.get("/renters/me", key=answer["api_key"]))["renter"]["use_case"] == stored
+
+
+def test_one_address_may_own_a_renter_and_a_provider(rest: Rest) -> None:
+    answered(rest.post("/renters/register", {"name": "Najd", "email": NAJD["email"]}), 201)
+    answered(rest.post("/providers/register", NAJD), 201)
+    refused(rest.post("/providers/register", NAJD), 409, "A provider with this email already exists")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "x"},
+        {"email": "nobody"},
+        {"gpu_model": "x" * 121},
+        {"vram_gb": 0.5},
+        {"vram_gb": 1025},
+        {"location": "x" * 201},
+        {"phone": "1" * 41},
+    ],
+)
+def test_a_providers_fields_are_checked(rest: Rest, change: dict[str, Any]) -> None:
+    body = refused(rest.post("/providers/register", {**NAJD, **change}), 400, "Validation failed")
+    assert fields(body) == list(change)
+
+
+@pytest.mark.parametrize("name", ["linux", "WINDOWS", "win", "Debian", "macOS", "darwin"])
+def test_systems_have_usual_aliases(rest: Rest, name: str) -> None:
+    answered(rest.post("/providers/register", {**NAJD, "os": name}), 201)
+
+
+@pytest.mark.settings(rate_limits_enabled=True)
+def test_the_sixth_registration_of_an_hour_is_too_many(stack: Stack) -> None:
+    for number in range(5):
+        stack.rest.post("/renters/register", {"name": "Noura", "email": f"n{number}@example.sa"})
+    response = stack.rest.post("/api/renters/register", {"name": "Noura", "email": "n6@example.sa"})
+    body = refused(response, 429, "Rate limit exceeded")
+    assert 1 <= body["retryAfterSeconds"] <= 3600
+    stack.advance(3600)
+    answered(stack.rest.post("/renters/register", {"name": "Noura", "email": "n6@example.sa"}), 201)
+
+
+def test_registrations_at_the_same_time_give_one_account(stack: Stack) -> None:
+    answers = stack.at_once([lambda: stack.rest.post("/renters/register", NOURA)] * 4)
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert stack.admin.stats()["total_renters"] == 1
+    assert stack.admin.finance()["wallets_halala"] == 1000
+
+
+def test_two_renters_have_two_wallets(renter: Renter, stack: Stack) -> None:
+    other = stack.add_renter()
+    other.top_up(500)
+    assert (renter.id, renter.balance()) == (1, 1000)
+    assert (other.id, other.balance()) == (2, 1500)
+
+
+def test_keys_of_a_role_do_not_open_the_others_account(rest: Rest, renter: Renter, provider: PollDaemon) -> None:
+    refused(rest.get("/renters/me", key=provider.key), 401, "API key required")
+    refused(rest.get("/providers/me", key=renter.key), 401, "API key required")

@@ -1,0 +1,143 @@
+"""Every route that the documentation lists is served, and every method of the protocol is closed to strangers."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+import yaml
+from google.protobuf import empty_pb2
+from google.protobuf.descriptor import MethodDescriptor
+
+from dc1.assets import asset
+from dcp.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    job_service_pb2,
+    options_pb2,
+    provider_service_pb2,
+    renter_service_pb2,
+    system_service_pb2,
+)
+from tests.contract.expect import refused
+from tests.stack.rest import check_refusal
+from tests.stack.stack import ADMIN_TOKEN, Edge, Stack
+
+FILES = (admin_service_pb2, job_service_pb2, provider_service_pb2, renter_service_pb2, system_service_pb2)
+VERBS = ("get", "post", "put", "patch", "delete")
+
+
+def documented() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(verb, path with its parameters filled in, operation) of every route in the OpenAPI file."""
+    paths = yaml.safe_load(asset("gen/openapi.yaml").read_text(encoding="utf-8"))["paths"]
+    for path, item in paths.items():
+        for verb in VERBS:
+            if verb in item:
+                yield verb.upper(), re.sub(r"\{\w+\}", "1", path), item[verb]
+
+
+ROUTES = list(documented())
+ROUTE_NAMES = [f"{verb} {path}" for verb, path, _ in ROUTES]
+
+
+def methods() -> list[MethodDescriptor]:
+    return [
+        method for file in FILES for service in file.DESCRIPTOR.services_by_name.values() for method in service.methods
+    ]
+
+
+@pytest.fixture(scope="module")
+def served(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all routes; nothing here changes anything."""
+    stack = Stack(edge, tmp_path_factory.mktemp("routes"))
+    yield stack
+    stack.close()
+
+
+@pytest.mark.parametrize(("verb", "path", "operation"), ROUTES, ids=ROUTE_NAMES)
+def test_a_documented_route_is_served(served: Stack, verb: str, path: str, operation: dict[str, Any]) -> None:
+    body = {"json": {}} if verb in ("POST", "PUT", "PATCH") else {}
+    for prefix in ("",) if path in ("/", "/docs/openapi.yaml") else ("", "/api", "/api/dc1"):
+        response = served.rest.rest(verb, prefix + path, **body)
+        if response.status_code == 404:
+            assert response.json()["error"] != "Not found", "no such route"
+        if operation.get("security"):
+            assert response.status_code in (400, 401, 403)
+            check_refusal(response)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs/openapi.yaml"])
+@pytest.mark.parametrize("prefix", ["/api", "/api/dc1"])
+def test_some_paths_exist_at_the_root_only(served: Stack, prefix: str, path: str) -> None:
+    refused(served.rest.get(prefix + path), 404, "Not found")
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
+def test_every_method_declares_who_may_call_it(method: MethodDescriptor) -> None:
+    access = method.GetOptions().Extensions[options_pb2.access]
+    assert access.roles
+    assert options_pb2.ROLE_UNSPECIFIED not in access.roles
+    if options_pb2.ROLE_PUBLIC in access.roles:
+        assert list(access.roles) == [options_pb2.ROLE_PUBLIC]
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
+def test_a_native_stranger_is_refused(served: Stack, method: MethodDescriptor) -> None:
+    access = method.GetOptions().Extensions[options_pb2.access]
+    if options_pb2.ROLE_PUBLIC in access.roles:
+        return
+    expected = (
+        grpc.StatusCode.INVALID_ARGUMENT
+        if access.credential_errors == options_pb2.CREDENTIAL_ERRORS_HEARTBEAT
+        else grpc.StatusCode.UNAUTHENTICATED
+    )
+    with grpc.insecure_channel(served.edge.target) as channel:
+        call = channel.stream_stream(
+            f"/{method.containing_service.full_name}/{method.name}",
+            request_serializer=empty_pb2.Empty.SerializeToString,
+            response_deserializer=empty_pb2.Empty.FromString,
+        )
+        with pytest.raises(grpc.RpcError) as refusal:
+            list(call(iter([empty_pb2.Empty()]), timeout=10))
+    assert refusal.value.code() is expected
+
+
+def test_a_method_nobody_declared_is_refused(served: Stack) -> None:
+    with grpc.insecure_channel(served.edge.target) as channel:
+        call = channel.unary_unary("/dcp.v1.AdminService/DropEverything")
+        with pytest.raises(grpc.RpcError) as refusal:
+            call(b"", timeout=10, metadata=(("x-admin-token", ADMIN_TOKEN),))
+    assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_native_and_rest_callers_share_port_text_and_answer(served: Stack) -> None:
+    with grpc.insecure_channel(served.edge.target) as channel:
+        stub = admin_service_pb2_grpc.AdminServiceStub(channel)
+        request = admin_service_pb2.GetDashboardRequest()
+        answer = stub.GetDashboard(request, timeout=10, metadata=(("x-admin-token", ADMIN_TOKEN),))
+        with pytest.raises(grpc.RpcError) as refusal:
+            stub.GetDashboard(request, timeout=10)
+    assert answer.stats.timestamp == served.admin.stats()["timestamp"]
+    assert (refusal.value.code(), refusal.value.details()) == (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "Admin access denied",
+    )
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("POST", "/admin/dashboard"),
+        ("PATCH", "/jobs/submit"),
+        ("PUT", "/jobs/submit"),
+        ("GET", "/renters/register"),
+        ("DELETE", "/health"),
+        ("GET", "/providers/heartbeat"),
+        ("TRACE", "/health"),
+    ],
+)
+def test_a_wrong_verb_is_an_ordinary_refusal(served: Stack, verb: str, path: str) -> None:
+    response = served.rest.rest(verb, path)
+    expected = {404: "Not found", 405: "Method not allowed"}
+    assert response.json()["error"] == expected[response.status_code]

@@ -1,0 +1,34 @@
+from typing import Any
+
+import pytest
+
+from dc1.daemon.assembly import build_runners
+from dc1.daemon.config import DaemonConfig
+from dc1.domain.jobs import JobType
+
+
+@pytest.mark.parametrize(
+    ("settings", "offered"),
+    [
+        ({}, {JobType.LLM_INFERENCE, JobType.VLLM_SERVE, JobType.CUSTOM_CONTAINER, JobType.BENCHMARK}),
+        ({"cpu_engine": False}, {JobType.CUSTOM_CONTAINER, JobType.BENCHMARK}),
+        ({"containers": False}, {JobType.LLM_INFERENCE, JobType.VLLM_SERVE, JobType.BENCHMARK}),
+        (
+            {"cpu_engine": False, "containers": False, "engine_url": "http://127.0.0.1:1"},
+            {JobType.LLM_INFERENCE, JobType.VLLM_SERVE, JobType.BENCHMARK},
+        ),
+    ],
+)
+async def test_configuration_decides_which_runners_there_are(settings: dict[str, Any], offered: set[JobType]) -> None:
+    runners = build_runners(DaemonConfig(key="dc1-provider-secret", server="localhost:8083", **settings))
+    kinds = {kind for runner in runners for kind in runner.kinds}
+    unlike = {JobType.LLM_INFERENCE, JobType.VLLM_SERVE, JobType.CUSTOM_CONTAINER, JobType.BENCHMARK} - offered
+    assert offered <= kinds
+    assert not unlike & kinds
+    for runner in runners:
+        await runner.aclose()
+
+
+def test_secrets_are_not_printed_with_the_configuration() -> None:
+    config = DaemonConfig(key="dc1-provider-secret", server="localhost:8083", engine_api_key="engine-secret")
+    assert "secret" not in repr(config)

@@ -1,0 +1,59 @@
+"""The README's examples, run as they stand against a real server behind real Envoy."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.readme import block
+from tests.stack.stack import ADMIN_TOKEN, Stack
+
+_SECONDS = 60
+
+
+def run(command: list[str], stack: Stack, provider_key: str) -> str:
+    program = shutil.which(command[0])
+    if program is None:
+        pytest.skip(f"there is no {command[0]} on this machine")
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DC1_URL": stack.edge.url,
+        "DC1_PROVIDER_KEY": provider_key,
+        "DC1_ADMIN_TOKEN": ADMIN_TOKEN,
+    }
+    ended = subprocess.run(
+        [program, *command[1:]], check=False, env=environment, capture_output=True, text=True, timeout=_SECONDS
+    )
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("heading", "interpreter"),
+    [
+        ("cURL", ["bash", "-euo", "pipefail", "-c"]),
+        ("Python", [sys.executable, "-W", "error", "-c"]),
+        ("Node", ["node", "--input-type=module", "-e"]),
+    ],
+)
+def test_the_four_core_calls(stack: Stack, heading: str, interpreter: list[str]) -> None:
+    provider = stack.register_provider()
+    stack.admin.approve(provider.id)
+
+    output = run([*interpreter, block(heading).text], stack, provider.key)
+
+    stats = stack.admin.stats()
+    assert (stats["total_renters"], stats["online_now"], stats["total_jobs"]) == (1, 1, 1)
+    assert "job-" in output
+
+
+def test_the_dashboard_by_grpcurl(stack: Stack) -> None:
+    command = block("gRPC").text.replace("localhost:8083", stack.edge.target)
+
+    output = run(["bash", "-euo", "pipefail", "-c", command], stack, "")
+
+    assert json.loads(output)["stats"]["timestamp"] == stack.now()

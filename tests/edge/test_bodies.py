@@ -1,0 +1,129 @@
+"""What may be in a request's body, and how much of it."""
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from dcp.v1 import job_service_pb2
+from tests.edge.upstream import MEBIBYTE, Upstream, replying
+
+REGISTER = "/renters/register"
+MALFORMED = {"error": "Malformed JSON body", "code": "MALFORMED_JSON"}
+TOO_LARGE = {"error": "Request body too large"}
+RESULT_PATHS = ("/jobs/7/result", "/api/dc1/jobs/7/result")
+SIZES_OVER_THE_LIMIT = (2 * MEBIBYTE + 1, 3 * MEBIBYTE, 10 * MEBIBYTE, 24 * MEBIBYTE)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b'{"name":', b"[1,2]", b'"text"', b"3", b"null", b"true", b"hello", b"name=x", b"   "),
+        *(b'{"name":"x"} {"name":"y"}', b'{"name":"x"} trailing', b'{"name":"\xff\xfe"}', b'{"name":"\\ud800"}'),
+        *(b'{"phone":NaN}', b'{"name":{"a":1}}', b"\x1f\x8b\x08gzip"),
+    ],
+)
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_a_body_that_is_no_object_is_refused(
+    rest: httpx.Client, upstream: Upstream, body: bytes, content_type: str
+) -> None:
+    answer = rest.post(REGISTER, content=body, headers={"content-type": content_type})
+    assert (answer.status_code, answer.json()) == (400, MALFORMED)
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "field"),
+    [
+        ("POST", REGISTER, '{"name":5}', "name"),
+        ("POST", "/admin/renters/1/balance", '{"amount_halala":1.5}', "amount_halala"),
+        ("POST", "/admin/renters/1/balance", '{"amount_halala":99999999999}', "amount_halala"),
+        ("GET", "/jobs?limit=abc", "", "limit"),
+    ],
+)
+def test_a_value_that_does_not_fit_names_its_field(
+    rest: httpx.Client, upstream: Upstream, method: str, url: str, body: str, field: str
+) -> None:
+    answer = rest.request(method, url, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "Validation failed"
+    assert answer.json()["code"] == "VALIDATION_FAILED"
+    assert [fault["field"] for fault in answer.json()["fields"]] == [field]
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "application/x-www-form-urlencoded"])
+def test_an_object_is_read_whatever_its_content_type(
+    rest: httpx.Client, upstream: Upstream, content_type: str | None
+) -> None:
+    body = {"name": "نورة 😀 <b>", "phone": None, "unknown": {"a": [1]}}
+    headers = {"content-type": content_type} if content_type else {}
+    assert rest.post(REGISTER, content=json.dumps(body), headers=headers).status_code == 200
+    assert upstream.last.request.name == body["name"]
+    assert not upstream.last.request.HasField("phone")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}"])
+def test_an_empty_body_counts_as_an_empty_object(rest: httpx.Client, upstream: Upstream, content: bytes | None) -> None:
+    assert rest.post("/jobs/7/cancel", content=content).status_code == 200
+    assert upstream.last.request.job_id == "7"
+
+
+def test_an_empty_chunked_body_counts_as_an_empty_object(rest: httpx.Client, upstream: Upstream) -> None:
+    assert rest.post("/jobs/7/cancel", content=iter(())).status_code == 200
+    assert upstream.last.request.job_id == "7"
+
+
+def test_a_chunked_body_is_read(rest: httpx.Client, upstream: Upstream) -> None:
+    assert rest.post(REGISTER, content=iter([b'{"na', b'me":"', b'Noura"}'])).status_code == 200
+    assert upstream.last.request.name == "Noura"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_two_mebibytes_pass(rest: httpx.Client, upstream: Upstream, chunked: bool) -> None:
+    assert rest.post(REGISTER, content=_body("name", 2 * MEBIBYTE, chunked)).status_code == 200
+    assert len(upstream.last.request.name) > 2_000_000
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", SIZES_OVER_THE_LIMIT)
+def test_more_is_refused(rest: httpx.Client, upstream: Upstream, size: int, chunked: bool) -> None:
+    answer = rest.post(REGISTER, content=_body("name", size, chunked))
+    assert (answer.status_code, answer.json()) == (413, TOO_LARGE)
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", RESULT_PATHS)
+def test_results_may_have_ten_mebibytes(rest: httpx.Client, upstream: Upstream, path: str, chunked: bool) -> None:
+    assert rest.post(path, content=_body("result", 10 * MEBIBYTE, chunked)).status_code == 200
+    assert len(upstream.last.request.result.string_value) > 10_000_000
+
+
+@pytest.mark.parametrize("size", [10 * MEBIBYTE + 1, 24 * MEBIBYTE])
+@pytest.mark.parametrize("path", [*RESULT_PATHS, "/api/providers/job-result"])
+def test_a_result_beyond_is_refused(rest: httpx.Client, upstream: Upstream, path: str, size: int) -> None:
+    answer = rest.post(path, content=_body("result", size, chunked=True))
+    assert (answer.status_code, answer.json()) == (413, TOO_LARGE)
+    assert upstream.calls == []
+
+
+def test_the_job_result_path_has_the_larger_limit(rest: httpx.Client) -> None:
+    assert rest.post("/providers/job-result", content=_body("result", 3 * MEBIBYTE, chunked=False)).status_code != 413
+
+
+def test_large_answers_pass(rest: httpx.Client, upstream: Upstream) -> None:
+    job = job_service_pb2.GetJobResponse()
+    job.job.params.string_value = "\n" * (10 * MEBIBYTE)
+    upstream.behaviours["GetJob"] = replying(job)
+    answer = rest.get("/jobs/7")
+    assert answer.status_code == 200
+    assert len(answer.json()["job"]["params"]) == 10 * MEBIBYTE
+
+
+def _body(field: str, size: int, chunked: bool) -> bytes | Iterator[bytes]:
+    """A JSON object of exactly `size` bytes with one long string."""
+    head, tail = f'{{"{field}":"'.encode(), b'"}'
+    body = head + b"a" * (size - len(head) - len(tail)) + tail
+    return iter([body[start : start + 65536] for start in range(0, size, 65536)]) if chunked else body

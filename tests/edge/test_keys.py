@@ -1,0 +1,102 @@
+"""Credentials on their way through the edge: they arrive as headers and are never written down."""
+
+import httpx
+import pytest
+
+from tests.edge.conftest import Edge
+from tests.edge.upstream import Upstream
+
+SECRET = "Zk41secretsecretsecretsecretsecret"
+EDGE_HEADERS = ("x-query-key", "x-query-renter-key", "x-query-provider-key")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("key=k", {"x-query-key": "k"}),
+        ("renter_key=r&provider_key=p", {"x-query-renter-key": "r", "x-query-provider-key": "p"}),
+        ("key=%20&key=+&key=second&key=third", {"x-query-key": "second"}),
+        ("%6bey=dc1%2Drenter%5Fx", {"x-query-key": "dc1-renter_x"}),
+        ("key=a%0d%0ax-admin-token:%20b", {"x-query-key": "a??x-admin-token: b"}),
+        ("key=%D9%88", {"x-query-key": "??"}),
+        ("key", {}),
+        ("KEY=k&keys=k&akey=k", {}),
+    ],
+)
+def test_query_keys_become_headers(
+    rest: httpx.Client, upstream: Upstream, query: str, expected: dict[str, str]
+) -> None:
+    assert rest.get(f"/jobs?limit=5&{query}&status=queued").status_code == 200
+    metadata = upstream.last.metadata
+    assert {name: metadata[name] for name in EDGE_HEADERS if name in metadata} == expected
+    assert "x-admin-token" not in metadata
+    assert (upstream.last.request.limit, upstream.last.request.status) == (5, "queued")
+
+
+def test_nothing_of_the_key_is_left(rest: httpx.Client, upstream: Upstream) -> None:
+    rest.get(f"/api/dc1/jobs?key=dc1-renter-{SECRET}&limit=5")
+    others = {name: value for name, value in upstream.last.metadata.items() if name != "x-query-key"}
+    assert SECRET not in str(others)
+    assert others["x-envoy-original-path"] == "/jobs?limit=5"
+
+
+@pytest.mark.parametrize("path", ["/renters/balance?key=k", "/nope?renter_key=k", "/jobs/7?provider_key="])
+def test_an_answer_to_a_query_key_is_marked_deprecated(rest: httpx.Client, path: str) -> None:
+    headers = rest.get(path).headers
+    assert headers["deprecation"] == "true"
+    assert headers["sunset"].endswith(" GMT")
+    assert 'rel="deprecation"' in headers["link"]
+
+
+def test_other_answers_are_not(rest: httpx.Client) -> None:
+    assert not {"deprecation", "sunset", "link"} & set(rest.get("/jobs?limit=1").headers)
+
+
+def test_the_edges_own_headers_cannot_be_forged(rest: httpx.Client, upstream: Upstream) -> None:
+    forged = dict.fromkeys([*EDGE_HEADERS, "x-rest", "x-client-address", "x-http-status", "x-error-body"], "forged")
+    answer = rest.get("/renters/balance", headers={**forged, "x-forwarded-for": "203.0.113.9"})
+    assert answer.status_code == 200
+    metadata = upstream.last.metadata
+    assert "forged" not in str(metadata)
+    assert metadata["x-rest"] == "1"
+    assert metadata["x-client-address"] == "127.0.0.1"
+
+
+def test_callers_headers_pass(rest: httpx.Client, upstream: Upstream) -> None:
+    sent = {
+        "x-renter-key": "r",
+        "x-provider-key": "p",
+        "x-admin-token": "a",
+        "authorization": "Bearer b",
+        "idempotency-key": "i",
+        "last-event-id": "7",
+        "accept": "text/plain",
+    }
+    rest.get("/renters/balance", headers=sent)
+    assert sent.items() <= upstream.last.metadata.items()
+
+
+def test_every_request_has_an_id_of_the_edges_making(rest: httpx.Client, upstream: Upstream) -> None:
+    first = rest.get("/renters/balance", headers={"x-request-id": "mine"})
+    assert first.headers["x-request-id"] == upstream.last.metadata["x-request-id"] != "mine"
+    assert rest.get("/nope").headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("url", "logged"),
+    [
+        (f"/api/jobs?key=dc1-renter-{SECRET}&limit=5", "/jobs"),
+        (f"/nope?%6Bey={SECRET}", "/nope"),
+        (f"/jobs?api_key={SECRET}", "/jobs"),
+        (f"/providers/dc1-provider-{SECRET}/jobs", "/providers/dc1-provider-***/jobs"),
+        (f"/x/dc1%2Dsk%2D{SECRET}/%ff", "/x/dc1-sk-***/\xff"),
+    ],
+)
+def test_the_access_log_has_no_key(rest: httpx.Client, edge: Edge, url: str, logged: str) -> None:
+    headers = {"x-renter-key": SECRET, "authorization": f"Bearer {SECRET}", "user-agent": SECRET, "referer": SECRET}
+    request_id = rest.get(url, headers=headers).headers["x-request-id"]
+    entry = edge.logged(request_id)
+    assert entry["path"] == logged
+    assert entry["method"] == "GET"
+    assert entry["client"] == "127.0.0.1"
+    assert SECRET not in edge.access_log.read_text(encoding="utf-8")

@@ -1,0 +1,131 @@
+"""Which URL reaches which method, and what every other URL is told."""
+
+import socket
+from http.client import HTTPResponse
+
+import httpx
+import pytest
+
+from tests.edge.conftest import LISTED_ORIGIN, Edge
+from tests.edge.upstream import Upstream
+
+NOT_FOUND = {"error": "Not found"}
+
+
+@pytest.mark.parametrize("prefix", ["", "/api", "/api/dc1", "//api", "///api/dc1", "/"])
+def test_every_base_path_reaches_the_same_method(rest: httpx.Client, upstream: Upstream, prefix: str) -> None:
+    answer = rest.get(f"{rest.base_url}".rstrip("/") + f"{prefix}/renters/balance")
+    assert answer.status_code == 200
+    assert upstream.last.method == "GetBalance"
+    assert upstream.last.metadata["x-envoy-original-path"] == "/renters/balance"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs/openapi.yaml"])
+def test_root_paths_are_served(rest: httpx.Client, path: str) -> None:
+    assert rest.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/nope", "/api/nope", "/api/dc1/nope", "/Renters/balance", "/renters/balance/", "/renters//balance"),
+        *("/api", "/api/", "/api/dc1", "/api/dc1/", "/api/docs/openapi.yaml", "/api/dc1/docs/openapi.yaml"),
+        *("/api/api/renters/balance", "/api/dc1/api/renters/balance", "/dcp.v1.RenterService/GetBalance"),
+    ],
+)
+def test_unknown_paths_are_404(rest: httpx.Client, upstream: Upstream, path: str) -> None:
+    answer = rest.get(path)
+    assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
+    assert answer.headers["content-type"] == "application/json"
+    assert upstream.calls == []
+
+
+def test_a_prefix_does_not_make_v1_paths(rest: httpx.Client) -> None:
+    assert rest.get("/api/v1/models").json() == NOT_FOUND
+    error = rest.get("/v1/nope").json()["error"]
+    assert error["code"] == "not_found"
+    assert (error["status"], error["retryable"], error["message"]) == (404, False, "Not found")
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST", "PUT", "TRACE"])
+def test_another_verb_is_404(rest: httpx.Client, method: str) -> None:
+    answer = rest.request(method, "/admin/dashboard")
+    assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
+
+
+def test_a_method_is_no_rest_path(rest: httpx.Client, upstream: Upstream) -> None:
+    answer = rest.post("/dcp.v1.RenterService/RegisterRenter", json={"name": "x"})
+    assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize(
+    "url", ["/jobs/%zz", "/jobs/%ff", "/jobs/%c0%af", "/jobs/%ed%a0%80", "/jobs?status=%", "/jobs?status=%fe"]
+)
+def test_an_undecodable_url_is_refused(edge: Edge, upstream: Upstream, url: str) -> None:
+    assert _raw(edge, f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n") == (400, '{"error":"Malformed URL"}')
+    assert upstream.calls == []
+
+
+def test_escapes_are_decoded_once(rest: httpx.Client, upstream: Upstream) -> None:
+    rest.get("/jobs/%D9%88%2520%F0%9F%98%80")
+    assert upstream.last.request.job_id == "و%20😀"
+
+
+@pytest.mark.parametrize("path", ["/jobs/7/logs/stream", "/api/jobs/7/stream"])
+def test_a_websocket_is_refused(edge: Edge, path: str) -> None:
+    status, body = _raw(
+        edge,
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )
+    assert (status, body) == (403, '{"error":"Forbidden"}')
+
+
+def test_what_is_no_http_gets_json(edge: Edge) -> None:
+    assert _raw(edge, "hello\r\n\r\n") == (400, '{"error":"Bad request"}')
+
+
+def test_preflight_of_a_listed_origin(rest: httpx.Client) -> None:
+    answer = rest.options(
+        "/api/jobs/submit", headers={"origin": LISTED_ORIGIN, "access-control-request-method": "POST"}
+    )
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == LISTED_ORIGIN
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert "x-renter-key" in answer.headers["access-control-allow-headers"]
+    assert answer.headers["access-control-max-age"] == "86400"
+
+
+def test_preflight_of_another_origin(rest: httpx.Client) -> None:
+    answer = rest.options(
+        "/jobs/submit", headers={"origin": "https://evil.example", "access-control-request-method": "POST"}
+    )
+    assert answer.status_code == 204
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_options_without_an_origin(rest: httpx.Client) -> None:
+    answer = rest.options("/jobs/submit")
+    assert answer.status_code == 204
+    assert "DELETE" in answer.headers["allow"]
+    assert answer.headers["access-control-max-age"] == "86400"
+
+
+@pytest.mark.parametrize("path", ["/renters/balance", "/nope"])
+def test_a_listed_origin_is_echoed(rest: httpx.Client, path: str) -> None:
+    listed = rest.get(path, headers={"origin": LISTED_ORIGIN})
+    assert listed.headers["access-control-allow-origin"] == LISTED_ORIGIN
+    assert listed.headers["vary"] == "origin"
+    other = rest.get(path, headers={"origin": f"{LISTED_ORIGIN}.evil"})
+    assert other.status_code == listed.status_code
+    assert "access-control-allow-origin" not in other.headers
+
+
+def _raw(edge: Edge, request: str) -> tuple[int, str]:
+    """Send bytes that no client library would; return status and body."""
+    with socket.create_connection(edge.socket, timeout=10) as connection:
+        connection.sendall(request.encode())
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return answer.status, answer.read().decode()

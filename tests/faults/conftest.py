@@ -1,0 +1,25 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.market import RealMarket
+from tests.stack.people import Renter
+from tests.stack.stack import Edge
+
+
+@pytest.fixture
+def market(edge: Edge, tmp_path: Path) -> Iterator[RealMarket]:
+    """A server process behind Envoy; no daemon yet."""
+    market = RealMarket(edge, tmp_path)
+    try:
+        market.start_server()
+        yield market
+    finally:
+        market.close()
+
+
+@pytest.fixture
+def renter(market: RealMarket) -> Renter:
+    """R, with 1000 halala."""
+    return market.add_renter()

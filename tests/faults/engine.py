@@ -1,0 +1,113 @@
+"""An inference engine whose answers come when the test says so."""
+
+import json
+import queue
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+MODEL = "acme/Chat-7B"
+
+_POLL_SECONDS = 0.02
+
+
+class Answering:
+    """A chat request that waits for its answer."""
+
+    def __init__(self) -> None:
+        self._answer: str | None = None
+        self._decided = threading.Event()
+        self.abandoned = threading.Event()
+        """Set once the caller has hung up before the answer came."""
+
+    def answer(self, text: str) -> None:
+        """Let the answer end with `text`."""
+        self._answer = text
+        self._decided.set()
+
+    def wait(self, caller: socket.socket) -> str | None:
+        """The rest of the answer, or None when the caller does not wait for it any more."""
+        while not self._decided.wait(_POLL_SECONDS):
+            readable, _, _ = select.select([caller], [], [], 0)
+            if readable and not caller.recv(1, socket.MSG_PEEK):
+                self.abandoned.set()
+                return None
+        return self._answer
+
+
+class Engine:
+    """An OpenAI-compatible server. Each chat sends one token and then waits."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.requests: list[Answering] = []
+        self._arrived: queue.SimpleQueue[Answering] = queue.SimpleQueue()
+
+    def next_request(self, seconds: float = 30) -> Answering:
+        """The next chat, which has begun."""
+        return self._arrived.get(timeout=seconds)
+
+    def begin(self) -> Answering:
+        request = Answering()
+        self.requests.append(request)
+        self._arrived.put(request)
+        return request
+
+    @classmethod
+    @contextmanager
+    def serving(cls) -> Iterator["Engine"]:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        server.daemon_threads = True
+        engine = cls(f"http://127.0.0.1:{server.server_port}")
+        _engines[server.server_port] = engine
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": _POLL_SECONDS}, daemon=True)
+        thread.start()
+        try:
+            yield engine
+        finally:
+            for request in engine.requests:
+                request.answer("")
+            server.shutdown()
+            server.server_close()
+            thread.join()
+            del _engines[server.server_port]
+
+
+_engines: dict[int, Engine] = {}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ThreadingHTTPServer
+
+    def do_GET(self) -> None:
+        body = json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        try:
+            self._token("So: ")
+            rest = _engines[self.server.server_port].begin().wait(self.connection)
+            if rest is not None:
+                self._token(rest)
+                self.wfile.write(b"data: [DONE]\n\n")
+        except OSError:
+            return  # the daemon was killed
+
+    def _token(self, text: str) -> None:
+        chunk: dict[str, Any] = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+        self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+        self.wfile.flush()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""

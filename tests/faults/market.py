@@ -1,0 +1,176 @@
+"""A market of real processes: `dc1 serve` behind Envoy, and a `dc1 daemon` for each provider."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from dc1.storage import books, job_events, jobs
+from dc1.storage.database import Connection, Database
+from dc1.storage.job_events import EventRow
+from dc1.storage.jobs import AttemptRow
+from tests.faults.engine import Engine
+from tests.faults.processes import DC1, Process
+from tests.stack.people import Admin, Renter, answered
+from tests.stack.poll_daemon import PollDaemon
+from tests.stack.rest import Json, Rest
+from tests.stack.stack import ADMIN_TOKEN, Edge
+from tests.stack.waiting import eventually
+
+T = TypeVar("T")
+
+BEAT_SECONDS = 0.5
+GRACE_SECONDS = 2
+"""How long a provider keeps its place without its stream, after three beats were missed or its connection broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider's account, the engine its daemon uses, and the daemon."""
+
+    account: PollDaemon
+    engine: Engine
+    daemon: Process
+
+    @property
+    def earned(self) -> int:
+        halala: int = self.account.earnings()["total_earned_halala"]
+        return halala
+
+
+class RealMarket:
+    """Everything that a test starts here ends with it, and the books must balance, whatever was killed when."""
+
+    def __init__(self, edge: Edge, directory: Path) -> None:
+        self._edge = edge
+        self._directory = directory
+        self._cleanup = ExitStack()
+        self._numbers = count(1)
+        self._server: Process | None = None
+        shutil.copy(edge.template, directory / "dc1.sqlite3")
+        self.rest = Rest(edge.url)
+        self._cleanup.callback(self.rest.close)
+        self.admin = Admin(self.rest, ADMIN_TOKEN)
+
+    def close(self) -> None:
+        with self._cleanup:
+            if self._server is not None:
+                self._server.kill()
+            assert self.stored(books.verify) == []
+
+    # Processes
+
+    @property
+    def server(self) -> Process:
+        assert self._server is not None
+        return self._server
+
+    def launch_server(self) -> None:
+        """Start `dc1 serve`; it is ready later."""
+        settings = {
+            "DC1_DATA_DIR": str(self._directory),
+            "DC1_GRPC_PORT": str(self._edge.grpc_port),
+            "DC1_ADMIN_TOKEN": ADMIN_TOKEN,
+            "DC1_RATE_LIMITS_ENABLED": "false",
+            "DC1_BEAT_INTERVAL_SECONDS": str(BEAT_SECONDS),
+            "DC1_STREAM_GRACE_SECONDS": str(GRACE_SECONDS),
+            "DC1_DRAIN_SECONDS": "5",
+            "DC1_LOG_FORMAT": "json",
+        }
+        self._server = self.start("server", (*DC1, "serve"), settings)
+
+    def start_server(self) -> None:
+        """Start `dc1 serve` and wait until the edge passes calls on to it."""
+        self.launch_server()
+        eventually(self._serves, "the edge finding the server", 30)
+
+    def _serves(self) -> bool:
+        assert self.server.is_alive, self.server.said[-2000:]
+        try:
+            return self.rest.get("/").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def start(self, name: str, command: Sequence[str], env: dict[str, str]) -> Process:
+        process = Process(name, command, env, self._directory)
+        self._cleanup.callback(process.clean_up)
+        return process
+
+    def start_daemon(self, account: PollDaemon, engine: Engine, target: str | None = None) -> Process:
+        """Start `dc1 daemon`; it is connected later."""
+        options = ("--server", target or self._edge.target, "--engine-url", engine.url, "--no-containers")
+        return self.start(f"daemon-{account.id}", (*DC1, "daemon", *options), {"DC1_PROVIDER_KEY": account.key})
+
+    # People
+
+    def add_renter(self) -> Renter:
+        number = next(self._numbers)
+        body = {"name": f"Renter {number}", "email": f"renter{number}@example.sa"}
+        answer = answered(self.rest.post("/renters/register", body), 201)
+        return Renter(self.rest, answer["renter_id"], answer["api_key"])
+
+    def launch_provider(self, target: str | None = None) -> Provider:
+        """An approved provider whose daemon was started."""
+        number = next(self._numbers)
+        body = {"name": f"Provider {number}", "email": f"gpu{number}@example.sa", "gpu_model": "CPU", "os": "linux"}
+        answer = answered(self.rest.post("/providers/register", body), 201)
+        account = PollDaemon(self.rest, answer["provider_id"], answer["api_key"])
+        self.admin.approve(account.id)
+        engine = self._cleanup.enter_context(Engine.serving())
+        return Provider(account, engine, self.start_daemon(account, engine, target))
+
+    def add_provider(self, target: str | None = None) -> Provider:
+        """An approved provider whose daemon holds a stream."""
+        provider = self.launch_provider(target)
+        self.await_stream(provider)
+        return provider
+
+    def await_stream(self, provider: Provider, number: int = 1) -> None:
+        """Wait until the daemon has opened its first, second … stream, over all servers of this market."""
+
+        def opened() -> bool:
+            lines = (line for line in self.server.said.splitlines() if '"stream_opened"' in line)
+            return [json.loads(line)["provider_id"] for line in lines].count(provider.account.id) >= number
+
+        eventually(opened, f"stream {number} of {provider.daemon.name}", 30)
+
+    # What is stored
+
+    def stored(self, read: Callable[[Connection], T]) -> T:
+        """What `read` finds in the database, whether or not a server runs."""
+
+        async def reading() -> T:
+            database = Database.open(f"sqlite:///{self._directory / 'dc1.sqlite3'}")
+            try:
+                return await database.read(read)
+            finally:
+                await database.close()
+
+        return self._edge.loop.run(reading())
+
+    def attempts(self, job: Json) -> Sequence[AttemptRow]:
+        return self.stored(lambda conn: jobs.attempts(conn, job["id"]))
+
+    def events(self, job: Json) -> list[EventRow]:
+        return self.stored(lambda conn: job_events.page(conn, job["id"]).rows)
+
+
+def submit(renter: Renter, **changes: Any) -> Json:
+    """Three minutes of inference, prepaid with 45 halala."""
+    return renter.submit(params={"prompt": "Two lines about the sea"}, **changes)
+
+
+def await_status(renter: Renter, job: Json, status: str, seconds: float = 20) -> Json:
+    """The job once it has this status."""
+
+    def reached() -> Json:
+        shown = renter.job(job["id"])
+        return shown if shown["status"] == status else {}
+
+    return eventually(reached, f"job {job['id']} being {status}", seconds)

@@ -1,0 +1,74 @@
+"""Programs that a test starts, freezes and kills."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dc1.edge import leash
+from tests.stack.waiting import eventually
+
+DC1 = (sys.executable, "-m", "dc1.cli")
+
+
+class Process:
+    """A child in a process group of its own, which does not outlive this process. What it says goes to a file."""
+
+    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], directory: Path) -> None:
+        self.name = name
+        self._log = directory / f"{name}.log"
+        with self._log.open("ab") as output:
+            self._child = subprocess.Popen(
+                (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command),
+                cwd=directory,
+                env={"PATH": os.environ["PATH"], "HOME": str(directory), **env},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def is_alive(self) -> bool:
+        return self._child.poll() is None
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def expect(self, text: str, times: int = 1, seconds: float = 30) -> None:
+        """Wait until the process has said `text` so many times, counting from its first start."""
+
+        def heard() -> bool:
+            assert self.is_alive or self.said.count(text) >= times, f"{self.name} ended: {self.said[-2000:]}"
+            return self.said.count(text) >= times
+
+        eventually(heard, f"{self.name} saying {text!r} {times} times", seconds)
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), as a power cut would."""
+        self._child.kill()
+        self._child.wait()
+
+    def freeze(self) -> None:
+        self._child.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._child.send_signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        self._child.terminate()
+
+    def exit_status(self, seconds: float = 20) -> int:
+        """The status it ends with."""
+        return self._child.wait(seconds)
+
+    def clean_up(self) -> None:
+        """End it and everything it started, in whatever state it is."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()

@@ -1,0 +1,120 @@
+"""The server is killed or stopped while a job runs, and started again."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from dc1.domain.jobs import JobEvent
+from dc1.storage import jobs
+from dc1.storage.jobs import JobFilter
+from tests.faults.market import Provider, RealMarket, await_status, submit
+from tests.stack.people import Renter
+from tests.stack.rest import Json
+from tests.stack.waiting import eventually
+
+
+def assert_done_once(market: RealMarket, renter: Renter, provider: Provider, job: Json) -> None:
+    """The first attempt completed the job, and it was settled once."""
+    done = await_status(renter, job, "completed")
+    assert (done["attempt_number"], done["retry_count"]) == (1, 0)
+    assert [(run.provider_id, run.outcome) for run in market.attempts(job)] == [(provider.account.id, "completed")]
+    types = [event.event_type for event in market.events(job)]
+    assert types.count(JobEvent.COMPLETED) == 1
+    assert JobEvent.RETRY_SCHEDULED not in types
+    assert len(provider.engine.requests) == 1
+
+    actual = done["actual_cost_halala"]
+    assert 0 < actual <= 45
+    assert renter.wallet()["held_halala"] == 0
+    assert renter.balance() == 1000 - actual
+    assert provider.earned == done["provider_earned_halala"]
+
+
+@pytest.mark.parametrize("run_ends", ["while the server is away", "after it is back"])
+def test_a_job_survives_the_server_s_death(market: RealMarket, renter: Renter, run_ends: str) -> None:
+    provider = market.add_provider()
+    job = submit(renter)
+    run = provider.engine.next_request()
+    await_status(renter, job, "running")
+
+    market.server.kill()
+    if run_ends == "while the server is away":
+        run.answer("the tide comes in.")
+    market.start_server()
+    market.await_stream(provider, 2)
+    if run_ends == "after it is back":
+        assert await_status(renter, job, "running")["attempt_number"] == 1
+        run.answer("the tide comes in.")
+
+    assert_done_once(market, renter, provider, job)
+    output = renter.get(f"/jobs/{job['id']}/output").json()
+    assert output["response"] == "So: the tide comes in."
+
+
+def test_a_job_survives_a_stop_of_the_server_that_is_longer_than_the_grace(market: RealMarket, renter: Renter) -> None:
+    """The time that the server was away is not the daemon's absence."""
+    provider = market.add_provider()
+    job = submit(renter)
+    run = provider.engine.next_request()
+    await_status(renter, job, "running")
+
+    market.server.terminate()
+    assert market.server.exit_status() == 0
+    provider.daemon.freeze()
+    market.start_server()
+    provider.daemon.thaw()
+    market.await_stream(provider, 2)
+    run.answer("the tide comes in.")
+
+    assert_done_once(market, renter, provider, job)
+
+
+def test_what_was_accepted_before_the_server_s_death_is_kept_and_run_once(market: RealMarket, renter: Renter) -> None:
+    """Clients that repeat what got no answer, each with its Idempotency-Key, have one job for each key."""
+    keys = [f"key-{number}" for number in range(24)]
+    benchmark: Json = {"job_type": "benchmark", "duration_minutes": 0.1}
+
+    def accepted(key: str) -> Any:
+        try:
+            answer = renter.try_submit(benchmark, headers={"idempotency-key": key})
+        except httpx.TransportError:
+            return None
+        return answer.json()["job"]["id"] if answer.status_code == 201 else None
+
+    def insist(key: str) -> int:
+        job_id: int = eventually(lambda: accepted(key), f"{key} being accepted", 30)
+        return job_id
+
+    with ThreadPoolExecutor(8) as clients:
+        calls = [clients.submit(insist, key) for key in keys]
+        eventually(lambda: sum(call.done() for call in calls) >= 6, "some submissions being accepted")
+        market.server.kill()
+        market.start_server()
+        ids = [call.result() for call in calls]
+
+    assert len(set(ids)) == len(keys)
+    stored = market.stored(lambda conn: jobs.page(conn, JobFilter(), limit=100))
+    assert stored.total == len(keys)
+    assert (renter.balance(), renter.wallet()["held_halala"]) == (1000 - len(keys), len(keys))
+
+
+def test_a_queue_of_jobs_survives_the_server_s_death_at_any_moment(market: RealMarket, renter: Renter) -> None:
+    """Every job runs once, also those that were waiting, offered or just started when the server was killed."""
+    provider = market.add_provider()
+    queued = [submit(renter, duration_minutes=0.1) for _ in range(8)]
+
+    for number in range(len(queued)):
+        run = provider.engine.next_request()
+        if number in (2, 5):
+            run.answer("the tide, told to nobody.")
+            market.server.kill()
+            market.start_server()
+        else:
+            run.answer("the tide.")
+
+    for job in queued:
+        assert await_status(renter, job, "completed")["attempt_number"] == 1
+    assert len(provider.engine.requests) == len(queued)
+    assert renter.wallet()["held_halala"] == 0

@@ -1,0 +1,79 @@
+"""A provider's daemon that speaks HTTP only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from tests.stack.people import answered
+from tests.stack.rest import Json, Rest
+
+MODEL = "TinyLlama/TinyLlama-1.1B-Chat-v1.0"
+
+REPORT: Json = {
+    "gpu_status": {
+        "gpu_name": "NVIDIA GeForce RTX 4090",
+        "gpu_vram_mib": 24564,
+        "gpu_util_pct": 37,
+        "temp_c": 61,
+        "daemon_version": "3.3.0",
+    },
+    "cached_models": [MODEL],
+}
+
+
+class PollDaemon:
+    """The account of a provider and the calls of its daemon."""
+
+    def __init__(self, rest: Rest, account_id: int, key: str) -> None:
+        self._rest = rest
+        self.id = account_id
+        self.key = key
+        self.heard = False
+
+    def get(self, path: str, **call: Any) -> httpx.Response:
+        return self._rest.get(path, key=self.key, **call)
+
+    def post(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
+        return self._rest.post(path, json, key=self.key, **call)
+
+    def heartbeat(self, report: Json = REPORT) -> Json:
+        answer = answered(self.post("/providers/heartbeat", report))
+        self.heard = True
+        return answer
+
+    def account(self) -> Json:
+        shown: Json = answered(self.get("/providers/me"))["provider"]
+        return shown
+
+    def earnings(self) -> Json:
+        return answered(self.get("/providers/earnings"))
+
+    def liveness(self) -> str:
+        state: str = answered(self._rest.get(f"/providers/{self.id}/liveness"))["liveness_status"]
+        return state
+
+    def ask(self) -> Json:
+        """The answer to one poll for work."""
+        return answered(self.get("/providers/jobs/next"))
+
+    def next(self) -> Json:
+        """The job that one poll hands out."""
+        answer = self.ask()
+        assert answer["job"] is not None, answer["admission"]
+        job: Json = answer["job"]
+        return job
+
+    def progress(self, job_id: int | str, phase: str, **more: Any) -> httpx.Response:
+        return self.post(f"/jobs/{job_id}/progress", {"phase": phase, **more})
+
+    def logs(self, job_id: int | str, lines: Sequence[str], **more: Any) -> Json:
+        body = {"lines": [{"level": "info", "message": line} for line in lines], **more}
+        return answered(self.post(f"/jobs/{job_id}/logs", body))
+
+    def try_result(self, job_id: int | str, **outcome: Any) -> httpx.Response:
+        return self.post(f"/jobs/{job_id}/result", outcome)
+
+    def result(self, job_id: int | str, text: str = "ok", **more: Any) -> Json:
+        """The settlement of a text result."""
+        return answered(self.try_result(job_id, result={"type": "text", "response": text}, **more))

@@ -1,0 +1,72 @@
+"""A REST client that holds every refusal it sees to the contract's shape."""
+
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
+
+import httpx
+
+Json: TypeAlias = dict[str, Any]
+
+_HEADERS = {"dc1-renter-": "x-renter-key", "dc1-sk-": "x-renter-key", "dc1-provider-": "x-provider-key"}
+
+
+def credential(key: str) -> dict[str, str]:
+    """The role header that carries `key`; what has no prefix of ours is an admin token."""
+    for prefix, header in _HEADERS.items():
+        if key.startswith(prefix):
+            return {header: key}
+    return {"x-admin-token": key}
+
+
+class Rest:
+    """Calls of anybody to one base URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        # Nothing here is encrypted, and loading the machine's certificates takes longer than most tests.
+        self._client = httpx.Client(base_url=url, timeout=20, verify=False, trust_env=False)
+
+    def rest(
+        self, method: str, path: str, *, key: str | None = None, headers: dict[str, str] | None = None, **body: Any
+    ) -> httpx.Response:
+        """Call with `key` in its role header; `json=`, `content=` and `params=` are httpx's."""
+        response = self._client.request(method, path, headers=_headers(key, headers), **body)
+        check_refusal(response)
+        return response
+
+    def stream(
+        self, path: str, *, key: str | None = None, headers: dict[str, str] | None = None, **call: Any
+    ) -> AbstractContextManager[httpx.Response]:
+        """Read a path whose answer comes bit by bit."""
+        return self._client.stream("GET", path, headers=_headers(key, headers), **call)
+
+    def get(self, path: str, **call: Any) -> httpx.Response:
+        return self.rest("GET", path, **call)
+
+    def post(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
+        return self.rest("POST", path, json=json, **call)
+
+    def patch(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
+        return self.rest("PATCH", path, json=json, **call)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _headers(key: str | None, headers: dict[str, str] | None) -> dict[str, str]:
+    return (credential(key) if key is not None else {}) | (headers or {})
+
+
+def check_refusal(response: httpx.Response) -> None:
+    """Every error on every path outside /v1 is `{"error": "text"}` in JSON, and says nothing of how it came about."""
+    if response.status_code < 400 or response.request.url.path.startswith("/v1/"):
+        return
+    assert response.headers["content-type"].split(";")[0] == "application/json", (response.status_code, response.text)
+    body = response.json()
+    assert isinstance(body, dict), body
+    if response.status_code == 410:  # the output of a job that has none; its `error` is the job's own
+        return
+    assert isinstance(body["error"], str), body
+    assert body["error"], body
+    assert "Traceback" not in response.text
+    assert not [name for name in response.headers if name.startswith(("grpc-", "x-error-body", "x-http-status"))]

@@ -1,0 +1,95 @@
+"""The real server in this process, on a loop of its own thread."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from dc1.control.market import Market
+from dc1.domain.clock import Clock
+from dc1.server.app import Application
+from dc1.server.assemble import assemble
+from dc1.server.assembly import Assembly, Foundation
+from dc1.settings import Settings
+from dc1.storage.database import Database
+
+T = TypeVar("T")
+
+_CALL_SECONDS = 30.0
+_DRAIN_SECONDS = 2.0
+
+
+class LoopThread:
+    """An event loop that runs in a thread until it is closed."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="stack-loop", daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run to the end and return the result."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_CALL_SECONDS)
+
+    def close(self) -> None:
+        self.run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_CALL_SECONDS)
+        self._loop.close()
+
+
+class HermeticSettings(Settings):
+    """Settings that no environment variable reaches."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+class Server:
+    """One Application, from its start to its stop."""
+
+    def __init__(self, loop: LoopThread, settings: Settings, clock: Clock) -> None:
+        self._loop = loop
+        self._app = Application(settings, self._assemble, clock)
+        self._foundation: Foundation | None = None
+        self._market: Market | None = None
+        loop.run(self._app.start())
+
+    def _assemble(self, foundation: Foundation) -> Assembly:
+        assembly = assemble(foundation)
+        self._foundation = foundation
+        self._market = next(part for part in assembly.background if isinstance(part, Market))
+        return assembly
+
+    @property
+    def database(self) -> Database:
+        assert self._foundation is not None
+        return self._foundation.database
+
+    @property
+    def open_streams(self) -> int:
+        """How many daemons hold a stream, as the server sees it."""
+        assert self._market is not None
+        return len(self._market.sessions)
+
+    def stop(self) -> None:
+        self._loop.run(self._app.drain(_DRAIN_SECONDS))
+
+
+def make_template(path: Path) -> Path:
+    """Make a migrated, empty database to copy from."""
+    loop = LoopThread()
+    loop.run(Database.open(f"sqlite:///{path}").close())
+    loop.close()
+    return path

@@ -1,0 +1,135 @@
+"""A provider's daemon on the stream, scripted by a test."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Value
+
+from dc1.domain.jobs import JOB_TYPES
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1 import report_pb2
+from dcp.v1.provider_service_pb2_grpc import ProviderServiceStub
+from tests.stack.rest import Json
+
+_PATIENCE_SECONDS = 8.0
+
+
+class StreamDaemon:
+    """One gRPC stream. It says what the script says and nothing of its own accord; it can run every kind of job."""
+
+    def __init__(self, target: str, key: str, report: Json) -> None:
+        self.state = pb.DaemonState(report=_report(report), job_types=JOB_TYPES)
+        self._sequence = 0
+        self._outbox: queue.SimpleQueue[pb.ConnectRequest | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[pb.ConnectResponse | grpc.RpcError | None] = queue.SimpleQueue()
+        self._channel = grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])
+        self._call = ProviderServiceStub(self._channel).Connect(
+            iter(self._outbox.get, None), metadata=(("x-provider-key", key),)
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        try:
+            for message in self._call:
+                self._inbox.put(message)
+        except grpc.RpcError as error:
+            self._inbox.put(error)
+        else:
+            self._inbox.put(None)
+
+    # Saying
+
+    def send(self, **message: Any) -> None:
+        """Send one message, named as in the protocol: `send(beat=…)`."""
+        self._outbox.put(pb.ConnectRequest(**message))
+
+    def hello(self) -> pb.Welcome:
+        self.send(hello=pb.Hello(instance_id="scripted", state=self.state))
+        welcome: pb.Welcome = self.expect("welcome")
+        return welcome
+
+    def beat(self) -> pb.Desired:
+        """One beat, and the desired state that answers it."""
+        self._sequence += 1
+        self.send(beat=pb.Beat(sequence=self._sequence, state=self.state))
+        while True:
+            desired: pb.Desired = self.expect("desired")
+            if desired.sequence == self._sequence:
+                return desired
+
+    def accept(self, offer: pb.Offer) -> pb.Start:
+        """Take an offer; returns once the lease is committed."""
+        self.send(accept=pb.Accept(lease=lease_of(offer)))
+        start: pb.Start = self.expect("start")
+        return start
+
+    def send_tokens(self, lease: pb.LeaseRef, text: str) -> None:
+        self.send(tokens=pb.TokenBatch(lease=lease, text=text, count=1))
+
+    def send_logs(self, lease: pb.LeaseRef, sequence: int, *lines: str) -> pb.LogReceipt:
+        """Send one batch of lines; returns once they are stored."""
+        records = [pb.LogRecord(level=pb.LOG_LEVEL_INFO, message=line) for line in lines]
+        self.send(logs=pb.LogBatch(lease=lease, sequence=sequence, lines=records))
+        receipt: pb.LogReceipt = self.expect("log_receipt")
+        return receipt
+
+    def finish(self, lease: pb.LeaseRef, result: Json, **more: Any) -> pb.OutcomeReceipt:
+        """End a run with a result; returns once that is settled."""
+        return self._outcome(lease, result=json_format.ParseDict(result, Value()), **more)
+
+    def fail(self, lease: pb.LeaseRef, error: str, *, transient: bool = False) -> pb.OutcomeReceipt:
+        return self._outcome(lease, failure=pb.Failure(error=error, transient=transient))
+
+    def _outcome(self, lease: pb.LeaseRef, **end: Any) -> pb.OutcomeReceipt:
+        self.send(outcome=pb.Outcome(lease=lease, **end))
+        receipt: pb.OutcomeReceipt = self.expect("outcome_receipt")
+        return receipt
+
+    # Hearing
+
+    def expect(self, kind: str) -> Any:
+        """The next message of this kind; others that come before it are passed over."""
+        for message in self._until_deadline(kind):
+            assert isinstance(message, pb.ConnectResponse), f"the stream ended before {kind}: {message}"
+            if message.WhichOneof("message") == kind:
+                return getattr(message, kind)
+        raise AssertionError
+
+    def ended(self) -> grpc.RpcError | None:
+        """How the stream ended: None for OK."""
+        for message in self._until_deadline("the end"):
+            if not isinstance(message, pb.ConnectResponse):
+                return message
+        raise AssertionError
+
+    def _until_deadline(self, what: str) -> Iterator[pb.ConnectResponse | grpc.RpcError | None]:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                yield self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"{what} did not come in {_PATIENCE_SECONDS} s") from None
+
+    def cut(self) -> None:
+        """Break the stream off, as a daemon that dies does."""
+        self._call.cancel()
+        self.close()
+
+    def close(self) -> None:
+        self._outbox.put(None)
+        self._channel.close()
+        self._reader.join(_PATIENCE_SECONDS)
+
+
+def lease_of(offer: pb.Offer) -> pb.LeaseRef:
+    return pb.LeaseRef(job_id=offer.assignment.job_id, attempt_number=offer.assignment.attempt_number)
+
+
+def _report(report: Json) -> report_pb2.HeartbeatRequest:
+    return json_format.ParseDict(report, report_pb2.HeartbeatRequest())

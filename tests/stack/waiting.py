@@ -1,0 +1,20 @@
+"""Waiting for what happens in its own time."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_PAUSE_SECONDS = 0.01
+
+
+def eventually(probe: Callable[[], T], what: str = "the condition", seconds: float = 8.0) -> T:
+    """Return the first true value of `probe`, which is asked again and again until the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = probe()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} did not come about in {seconds} s; last seen: {value!r}"
+        time.sleep(_PAUSE_SECONDS)
