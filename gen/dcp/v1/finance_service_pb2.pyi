@@ -266,6 +266,95 @@ class ReconciliationDay(_message.Message):
 Global___ReconciliationDay: _TypeAlias = ReconciliationDay  # noqa: Y015
 
 @_typing.final
+class GetTrialBalanceRequest(_message.Message):
+    """Asks for the trial balance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrialBalanceRequest: _TypeAlias = GetTrialBalanceRequest  # noqa: Y015
+
+@_typing.final
+class GetTrialBalanceResponse(_message.Message):
+    """The sum of all accounts of each kind, and what is wrong with the books."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCED_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_HALALA_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_FIELD_NUMBER: _builtins.int
+    balanced: _builtins.bool
+    """Whether nothing is wrong."""
+    difference_halala: _builtins.float
+    """What all balances together come to, in halala; 0 when they balance."""
+    timestamp: _builtins.str
+    """Time of the answer, ISO-8601 UTC."""
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountBalance]:
+        """Each kind of account."""
+
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """A sentence for each thing that is wrong."""
+
+    def __init__(
+        self,
+        *,
+        balanced: _builtins.bool = ...,
+        difference_halala: _builtins.float = ...,
+        accounts: _abc.Iterable[Global___AccountBalance] | None = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
+        timestamp: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "balanced", b"balanced", "difference_halala", b"difference_halala", "problems", b"problems", "timestamp", b"timestamp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrialBalanceResponse: _TypeAlias = GetTrialBalanceResponse  # noqa: Y015
+
+@_typing.final
+class AccountBalance(_message.Message):
+    """The sum of all accounts of one kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    BALANCE_HALALA_FIELD_NUMBER: _builtins.int
+    BALANCE_SAR_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """wallet, hold, provider, payout, platform, promo, external or adjustment."""
+    balance_halala: _builtins.float
+    """The sum, in halala; negative where money came from."""
+    balance_sar: _builtins.float
+    """The same in SAR."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        balance_halala: _builtins.float = ...,
+        balance_sar: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "balance_halala", b"balance_halala", "balance_sar", b"balance_sar"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountBalance: _TypeAlias = AccountBalance  # noqa: Y015
+
+@_typing.final
 class ListAllWithdrawalsRequest(_message.Message):
     """Which withdrawals to list."""
 

@@ -45,6 +45,11 @@ class FinanceServiceStub:
                 request_serializer=dcp_dot_v1_dot_finance__service__pb2.GetReconciliationRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_finance__service__pb2.GetReconciliationResponse.FromString,
                 _registered_method=True)
+        self.GetTrialBalance = channel.unary_unary(
+                '/dcp.v1.FinanceService/GetTrialBalance',
+                request_serializer=dcp_dot_v1_dot_finance__service__pb2.GetTrialBalanceRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_finance__service__pb2.GetTrialBalanceResponse.FromString,
+                _registered_method=True)
         self.ListAllWithdrawals = channel.unary_unary(
                 '/dcp.v1.FinanceService/ListAllWithdrawals',
                 request_serializer=dcp_dot_v1_dot_finance__service__pb2.ListAllWithdrawalsRequest.SerializeToString,
@@ -70,6 +75,14 @@ class FinanceServiceServicer:
 
     def GetReconciliation(self, request, context):
         """Sums the whole ledger and tells whether it balances, with what moved on each day.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrialBalance(self, request, context):
+        """Adds up every account by kind and checks the ledger against itself, the jobs, the withdrawals and the counters. Reads everything
+        there is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,6 +115,11 @@ def add_FinanceServiceServicer_to_server(servicer, server):
                     servicer.GetReconciliation,
                     request_deserializer=dcp_dot_v1_dot_finance__service__pb2.GetReconciliationRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_finance__service__pb2.GetReconciliationResponse.SerializeToString,
+            ),
+            'GetTrialBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrialBalance,
+                    request_deserializer=dcp_dot_v1_dot_finance__service__pb2.GetTrialBalanceRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_finance__service__pb2.GetTrialBalanceResponse.SerializeToString,
             ),
             'ListAllWithdrawals': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAllWithdrawals,
@@ -169,6 +187,33 @@ class FinanceService:
             '/dcp.v1.FinanceService/GetReconciliation',
             dcp_dot_v1_dot_finance__service__pb2.GetReconciliationRequest.SerializeToString,
             dcp_dot_v1_dot_finance__service__pb2.GetReconciliationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrialBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.FinanceService/GetTrialBalance',
+            dcp_dot_v1_dot_finance__service__pb2.GetTrialBalanceRequest.SerializeToString,
+            dcp_dot_v1_dot_finance__service__pb2.GetTrialBalanceResponse.FromString,
             options,
             channel_credentials,
             insecure,

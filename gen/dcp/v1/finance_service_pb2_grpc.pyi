@@ -37,6 +37,10 @@ class FinanceServiceStub:
     """Lists ledger entries of the whole market, newest first."""
     GetReconciliation: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.GetReconciliationRequest, _finance_service_pb2.GetReconciliationResponse]
     """Sums the whole ledger and tells whether it balances, with what moved on each day."""
+    GetTrialBalance: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.GetTrialBalanceRequest, _finance_service_pb2.GetTrialBalanceResponse]
+    """Adds up every account by kind and checks the ledger against itself, the jobs, the withdrawals and the counters. Reads everything
+    there is.
+    """
     ListAllWithdrawals: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.ListAllWithdrawalsRequest, _finance_service_pb2.ListAllWithdrawalsResponse]
     """Lists withdrawals of all providers, newest first."""
     UpdateWithdrawal: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.UpdateWithdrawalRequest, _finance_service_pb2.UpdateWithdrawalResponse]
@@ -53,6 +57,10 @@ class FinanceServiceAsyncStub(FinanceServiceStub):
     """Lists ledger entries of the whole market, newest first."""
     GetReconciliation: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.GetReconciliationRequest, _finance_service_pb2.GetReconciliationResponse]  # type: ignore[assignment]
     """Sums the whole ledger and tells whether it balances, with what moved on each day."""
+    GetTrialBalance: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.GetTrialBalanceRequest, _finance_service_pb2.GetTrialBalanceResponse]  # type: ignore[assignment]
+    """Adds up every account by kind and checks the ledger against itself, the jobs, the withdrawals and the counters. Reads everything
+    there is.
+    """
     ListAllWithdrawals: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.ListAllWithdrawalsRequest, _finance_service_pb2.ListAllWithdrawalsResponse]  # type: ignore[assignment]
     """Lists withdrawals of all providers, newest first."""
     UpdateWithdrawal: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.UpdateWithdrawalRequest, _finance_service_pb2.UpdateWithdrawalResponse]  # type: ignore[assignment]
@@ -78,6 +86,16 @@ class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_finance_service_pb2.GetReconciliationResponse, _abc.Awaitable[_finance_service_pb2.GetReconciliationResponse]]:
         """Sums the whole ledger and tells whether it balances, with what moved on each day."""
+
+    @_abc_1.abstractmethod
+    def GetTrialBalance(
+        self,
+        request: _finance_service_pb2.GetTrialBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_service_pb2.GetTrialBalanceResponse, _abc.Awaitable[_finance_service_pb2.GetTrialBalanceResponse]]:
+        """Adds up every account by kind and checks the ledger against itself, the jobs, the withdrawals and the counters. Reads everything
+        there is.
+        """
 
     @_abc_1.abstractmethod
     def ListAllWithdrawals(
