@@ -159,7 +159,7 @@ class ApproveImageRequest(_message.Message):
     image_ref: _builtins.str
     """Name of the image, with its tag or digest."""
     image_type: _builtins.str
-    """What it is for; `custom` when absent."""
+    """What it is for; `custom` when absent at the first approval."""
     description: _builtins.str
     """A sentence on it."""
     def __init__(

@@ -71,7 +71,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApproveImage(self, request, context):
-        """Lets jobs name a container image; approving it again changes nothing.
+        """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

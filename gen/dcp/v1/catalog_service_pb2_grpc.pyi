@@ -38,7 +38,7 @@ class CatalogServiceStub:
     SetPrice: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SetPriceRequest, _catalog_service_pb2.SetPriceResponse]
     """Sets the rate of a kind of work; open jobs keep the rate they were quoted at. Fails with NOT_FOUND for an unknown kind."""
     ApproveImage: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ApproveImageRequest, _catalog_service_pb2.ApproveImageResponse]
-    """Lets jobs name a container image; approving it again changes nothing."""
+    """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
@@ -50,7 +50,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     SetPrice: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SetPriceRequest, _catalog_service_pb2.SetPriceResponse]  # type: ignore[assignment]
     """Sets the rate of a kind of work; open jobs keep the rate they were quoted at. Fails with NOT_FOUND for an unknown kind."""
     ApproveImage: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ApproveImageRequest, _catalog_service_pb2.ApproveImageResponse]  # type: ignore[assignment]
-    """Lets jobs name a container image; approving it again changes nothing."""
+    """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the market sells and at which price, as admins set it. Every call leaves an audit entry."""
@@ -77,6 +77,6 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.ApproveImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ApproveImageResponse, _abc.Awaitable[_catalog_service_pb2.ApproveImageResponse]]:
-        """Lets jobs name a container image; approving it again changes nothing."""
+        """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -315,11 +315,11 @@ class JobHistoryEntry(_message.Message):
 
     @_builtins.property
     def result(self) -> _struct_pb2.Value:
-        """The result as the daemon sent it; null without one."""
+        """The result as the daemon sent it; null without one, and for one of more than 64 KiB, which the job's output has."""
 
     @_builtins.property
     def result_type(self) -> _struct_pb2.Value:
-        """`text`, `image` or `json`; null without a result."""
+        """`text`, `image` or `json`; null where `result` is."""
 
     def __init__(
         self,

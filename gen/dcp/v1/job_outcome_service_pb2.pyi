@@ -260,7 +260,7 @@ class JobExecution(_message.Message):
 
     @_builtins.property
     def outcome(self) -> _struct_pb2.Value:
-        """How it ended: completed, failed, cancelled, timeout, lost or superseded; null while it runs."""
+        """How it ended: completed, failed, cancelled, timeout or lost; null while it runs."""
 
     def __init__(
         self,

@@ -93,6 +93,8 @@ class _RateLimitKeyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateLimi
     """The authenticated account, or the client's address without one."""
     RATE_LIMIT_KEY_ADDRESS: _RateLimitKey.ValueType  # 1
     """The client's address, whoever calls."""
+    RATE_LIMIT_KEY_JOB: _RateLimitKey.ValueType  # 2
+    """The authenticated account and the job that the request's `job_id` names."""
 
 class RateLimitKey(_RateLimitKey, metaclass=_RateLimitKeyEnumTypeWrapper):
     """What the calls of one bucket are counted by."""
@@ -101,6 +103,8 @@ RATE_LIMIT_KEY_UNSPECIFIED: RateLimitKey.ValueType  # 0
 """The authenticated account, or the client's address without one."""
 RATE_LIMIT_KEY_ADDRESS: RateLimitKey.ValueType  # 1
 """The client's address, whoever calls."""
+RATE_LIMIT_KEY_JOB: RateLimitKey.ValueType  # 2
+"""The authenticated account and the job that the request's `job_id` names."""
 Global___RateLimitKey: _TypeAlias = RateLimitKey  # noqa: Y015
 
 @_typing.final

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class VerificationServiceStub:
-    """Checks that a provider's machine is what it says: a challenge that only such a GPU solves in time.
+    """Checks that a provider's machine is what it says. A verdict informs the daemon and its owner; it changes neither approval nor
+    placement. Challenges are kept by the server process that gave them and end with it.
     """
 
     def __init__(self, channel):
@@ -53,7 +54,8 @@ class VerificationServiceStub:
 
 
 class VerificationServiceServicer:
-    """Checks that a provider's machine is what it says: a challenge that only such a GPU solves in time.
+    """Checks that a provider's machine is what it says. A verdict informs the daemon and its owner; it changes neither approval nor
+    placement. Challenges are kept by the server process that gave them and end with it.
     """
 
     def VerifyAutomatically(self, request, context):
@@ -72,8 +74,9 @@ class VerificationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SubmitChallenge(self, request, context):
-        """Takes the solution of a challenge and gives a verdict. An unknown or expired challenge gets the verdict `failed` with a flag
-        that says so.
+        """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
+        its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
+        says so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,7 +109,8 @@ def add_VerificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class VerificationService:
-    """Checks that a provider's machine is what it says: a challenge that only such a GPU solves in time.
+    """Checks that a provider's machine is what it says. A verdict informs the daemon and its owner; it changes neither approval nor
+    placement. Challenges are kept by the server process that gave them and end with it.
     """
 
     @staticmethod

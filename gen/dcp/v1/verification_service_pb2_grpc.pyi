@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class VerificationServiceStub:
-    """Checks that a provider's machine is what it says: a challenge that only such a GPU solves in time."""
+    """Checks that a provider's machine is what it says. A verdict informs the daemon and its owner; it changes neither approval nor
+    placement. Challenges are kept by the server process that gave them and end with it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,13 +42,16 @@ class VerificationServiceStub:
     GetPendingChallenge: _grpc.UnaryUnaryMultiCallable[_verification_service_pb2.GetPendingChallengeRequest, _verification_service_pb2.GetPendingChallengeResponse]
     """Shows the challenge the caller has to solve, if there is one."""
     SubmitChallenge: _grpc.UnaryUnaryMultiCallable[_verification_service_pb2.SubmitChallengeRequest, _verification_service_pb2.SubmitChallengeResponse]
-    """Takes the solution of a challenge and gives a verdict. An unknown or expired challenge gets the verdict `failed` with a flag
-    that says so.
+    """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
+    its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
+    says so.
     """
 
 @_typing.type_check_only
 class VerificationServiceAsyncStub(VerificationServiceStub):
-    """Checks that a provider's machine is what it says: a challenge that only such a GPU solves in time."""
+    """Checks that a provider's machine is what it says. A verdict informs the daemon and its owner; it changes neither approval nor
+    placement. Challenges are kept by the server process that gave them and end with it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     VerifyAutomatically: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.VerifyAutomaticallyRequest, _verification_service_pb2.VerifyAutomaticallyResponse]  # type: ignore[assignment]
@@ -56,12 +61,15 @@ class VerificationServiceAsyncStub(VerificationServiceStub):
     GetPendingChallenge: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.GetPendingChallengeRequest, _verification_service_pb2.GetPendingChallengeResponse]  # type: ignore[assignment]
     """Shows the challenge the caller has to solve, if there is one."""
     SubmitChallenge: _aio.UnaryUnaryMultiCallable[_verification_service_pb2.SubmitChallengeRequest, _verification_service_pb2.SubmitChallengeResponse]  # type: ignore[assignment]
-    """Takes the solution of a challenge and gives a verdict. An unknown or expired challenge gets the verdict `failed` with a flag
-    that says so.
+    """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
+    its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
+    says so.
     """
 
 class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Checks that a provider's machine is what it says: a challenge that only such a GPU solves in time."""
+    """Checks that a provider's machine is what it says. A verdict informs the daemon and its owner; it changes neither approval nor
+    placement. Challenges are kept by the server process that gave them and end with it.
+    """
 
     @_abc_1.abstractmethod
     def VerifyAutomatically(
@@ -87,8 +95,9 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.SubmitChallengeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_verification_service_pb2.SubmitChallengeResponse, _abc.Awaitable[_verification_service_pb2.SubmitChallengeResponse]]:
-        """Takes the solution of a challenge and gives a verdict. An unknown or expired challenge gets the verdict `failed` with a flag
-        that says so.
+        """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
+        its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
+        says so.
         """
 
 def add_VerificationServiceServicer_to_server(servicer: VerificationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
