@@ -12,8 +12,9 @@ from dc1.storage.tables.jobs import (
     job_specs,
     jobs,
 )
-from dc1.storage.tables.money import accounts, movements, postings, totals
-from dc1.storage.tables.people import api_keys, provider_days, providers, renters, replicas
+from dc1.storage.tables.money import accounts, movements, postings, totals, withdrawals
+from dc1.storage.tables.people import api_keys, provider_days, providers, renter_days, renters, replicas
+from dc1.storage.tables.webhooks import webhook_deliveries
 
 __all__ = [
     "accounts",
@@ -34,8 +35,12 @@ __all__ = [
     "postings",
     "prices",
     "provider_days",
+    "provider_minutes",
     "providers",
+    "renter_days",
     "renters",
     "replicas",
     "totals",
+    "withdrawals",
+    "webhook_deliveries",
 ]
