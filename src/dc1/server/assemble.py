@@ -1,13 +1,15 @@
 """Puts services and control together."""
 
 from collections import ChainMap
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from dc1.control.market import Market
 from dc1.control.policy import Policy
 from dc1.domain.liveness import Thresholds
 from dc1.domain.money import PricingClass
-from dc1.server.assembly import Assembly, Foundation
+from dc1.server.assembly import Assembly, Foundation, Service
+from dc1.server.policy import policy_of as method_policy
 from dc1.server.wiring import admin, core, jobs, providers, renters
 from dc1.server.wiring import market as market_side
 from dc1.server.wiring.parts import Parts
@@ -28,15 +30,26 @@ def assemble(foundation: Foundation) -> Assembly:
     idempotent = IdempotentCalls(market.db, market.clock, market.policy.idempotency_ttl_seconds)
     parts = Parts(foundation, market, idempotent)
     wirings = [side.wire(parts) for side in _SIDES]
+    services = list(chain.from_iterable(wiring.services for wiring in wirings))
     return Assembly(
-        services=list(chain.from_iterable(wiring.services for wiring in wirings)),
+        services=services,
         hooks=Hooks(
             normalisers=ChainMap(*(dict(wiring.hooks.normalisers) for wiring in wirings)),
             shape_checks=ChainMap(*(dict(wiring.hooks.shape_checks) for wiring in wirings)),
+            preconditions=dict.fromkeys(_idempotent_methods(services), idempotent.check),
         ),
         background=[market, *chain.from_iterable(wiring.background for wiring in wirings)],
         drain=market.sessions.drain,
     )
+
+
+def _idempotent_methods(services: Iterable[Service]) -> Iterator[str]:
+    """Yield the full names of the methods that honour an Idempotency-Key."""
+    for service in services:
+        for method in service.descriptor.methods:
+            name = f"/{service.descriptor.full_name}/{method.name}"
+            if method_policy(name).honours_idempotency_key:
+                yield name
 
 
 def policy_of(settings: Settings) -> Policy:

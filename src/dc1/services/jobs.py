@@ -54,7 +54,7 @@ class JobServicer(JobServiceServicer):
             await self._market.orders.submit(renter_id, order, kept)
             return kept.answer
 
-        return await self._idempotent.run(request, pb.SubmitJobResponse, effect)
+        return await self._idempotent.run(pb.SubmitJobResponse, effect)
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.RetryJobResponse:
         """Submit a failed job anew."""
@@ -66,7 +66,7 @@ class JobServicer(JobServiceServicer):
             await self._market.orders.retry(failed, spec, kept)
             return kept.answer
 
-        return await self._idempotent.run(request, pb.RetryJobResponse, effect)
+        return await self._idempotent.run(pb.RetryJobResponse, effect)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
         """List the caller's own jobs."""

@@ -121,7 +121,7 @@ class RenterServicer(RenterServiceServicer):
 
             return await self._market.db.write(work)
 
-        return await self._idempotent.run(request, pb.TopUpResponse, effect)
+        return await self._idempotent.run(pb.TopUpResponse, effect)
 
     async def ListAvailableProviders(
         self, request: pb.ListAvailableProvidersRequest, context: Any
