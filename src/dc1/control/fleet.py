@@ -11,6 +11,7 @@ from heapq import nlargest
 
 from dc1.control.pools import Pools
 from dc1.control.provider import Provider
+from dc1.control.telemetry import Telemetry
 from dc1.domain.clock import Clock
 from dc1.domain.errors import provider_not_found
 from dc1.domain.liveness import Approval, Channel, Liveness, Thresholds
@@ -31,6 +32,7 @@ class Fleet:
         self._clock = clock
         self.thresholds = thresholds
         self.pools = Pools()
+        self.telemetry = Telemetry()
         self._all: dict[int, Provider] = {}
         self._by_gpu: Counter[str] = Counter()
         # Ids by last sign of life, oldest first, so that ageing looks at the heads only.
@@ -307,6 +309,8 @@ class Fleet:
         before = provider.gpu_model
         provider.take_report(report)
         provider.count_beat(now_ms)
+        if report.gpu_status is not None:
+            self.telemetry.fold(provider.id, report.gpu_status, now_ms)
         self._recount(provider, before)
         _to_end(self._heard, provider.id)
         self._dirty.add(provider.id)

@@ -21,6 +21,7 @@ _ACCOUNT_FIELDS = (
     "rejected_reason",
     "suspended",
     "paused",
+    "run_mode",
     "preload_model",
     "compute_types",
     "completed_jobs",
@@ -56,6 +57,7 @@ class Provider:
     rejected_reason: str | None = None
     suspended: bool = False
     paused: bool = False
+    run_mode: str = "always-on"
     preload_model: str | None = None
     preload_done: bool = False
     compute_types: frozenset[str] = frozenset(COMPUTE_TYPES)

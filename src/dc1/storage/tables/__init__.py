@@ -14,6 +14,7 @@ from dc1.storage.tables.jobs import (
 )
 from dc1.storage.tables.money import accounts, movements, postings, totals, withdrawals
 from dc1.storage.tables.people import api_keys, provider_days, providers, renter_days, renters, replicas
+from dc1.storage.tables.telemetry import provider_minutes
 from dc1.storage.tables.webhooks import webhook_deliveries
 
 __all__ = [
@@ -41,6 +42,6 @@ __all__ = [
     "renters",
     "replicas",
     "totals",
-    "withdrawals",
     "webhook_deliveries",
+    "withdrawals",
 ]
