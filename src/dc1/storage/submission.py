@@ -11,7 +11,7 @@ from dc1.domain.clock import day_start_ms, month_start_ms, next_day_start_ms, ne
 from dc1.domain.jobs import JobEvent, JobStatus, Mover, run_deadline_seconds
 from dc1.domain.money import PricingClass
 from dc1.domain.placement import CLASS_RANK
-from dc1.storage import job_events, ledger, moves, renters, totals
+from dc1.storage import job_events, ledger, moves, renters, totals, webhook_events
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.leases import reserve
 from dc1.storage.ledger import MovementKind, Transfer
@@ -65,6 +65,7 @@ class Limits:
     monthly_halala: int = 10_000
     queue_deadline_seconds: int = 1800
     max_retries: int = 2
+    balance_low_halala: int = 200
 
 
 _NOT_COLUMNS = {"spec", "slots"}
@@ -113,6 +114,7 @@ def submit(conn: Connection, new: NewJob, limits: Limits, now_ms: int) -> JobRow
     job = _insert(conn, _row(new, limits, now_ms, placed=placed), new.spec)
     _hold(conn, job, now_ms)
     _count(conn, job, usage, now_ms)
+    _warn_of_low_balance(conn, renter, job, limits.balance_low_halala, now_ms)
     if job.retried_from_job_id is not None:
         _tell_original(conn, job, now_ms)
     return job
@@ -169,6 +171,12 @@ def _hold(conn: Connection, job: JobRow, now_ms: int) -> None:
         source, target = ledger.wallet(job.renter_id), ledger.hold(job.renter_id)
         transfer = Transfer(MovementKind.HOLD, f"job:{job.id}", job.cost_halala, source, target, job_id=job.id)
         ledger.post(conn, [transfer], now_ms)
+
+
+def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, threshold_halala: int, now_ms: int) -> None:
+    left = renter.balance_halala - job.cost_halala
+    if left < threshold_halala <= renter.balance_halala:
+        webhook_events.balance_low(conn, renter.webhook_url, renter.id, left, threshold_halala, now_ms)
 
 
 def _count(conn: Connection, job: JobRow, usage: _Usage, now_ms: int) -> None:

@@ -7,7 +7,6 @@ revision = "0004"
 down_revision = "0003"
 
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-DAY_MS = 86_400_000
 
 
 def upgrade() -> None:
@@ -35,11 +34,10 @@ def create_renter_days() -> None:
         sa.ForeignKeyConstraint(["renter_id"], ["renters.id"], name=op.f("fk_renter_days_renter_id_renters")),
         sa.PrimaryKeyConstraint("renter_id", "day_ms", name=op.f("pk_renter_days")),
     )
-    day = f"completed_at_ms - completed_at_ms % {DAY_MS}"
     op.execute(
         "INSERT INTO renter_days (renter_id, day_ms, charged_jobs, charged_halala) "
-        f"SELECT renter_id, {day}, count(*), sum(actual_cost_halala) FROM jobs "
-        f"WHERE actual_cost_halala > 0 GROUP BY renter_id, {day}"
+        "SELECT renter_id, completed_at_ms - completed_at_ms % 86400000 AS day, count(*), sum(actual_cost_halala) "
+        "FROM jobs WHERE actual_cost_halala > 0 GROUP BY renter_id, day"
     )
 
 
@@ -61,9 +59,7 @@ def create_webhook_deliveries() -> None:
         sa.Column("last_attempt_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("next_attempt_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("delivered_at_ms", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint(
-            "status IN ('pending', 'delivered', 'failed')", name=op.f("ck_webhook_deliveries_status")
-        ),
+        sa.CheckConstraint("status IN ('pending', 'delivered', 'failed')", name=op.f("ck_webhook_deliveries_status")),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_webhook_deliveries_job_id_jobs")),
         sa.ForeignKeyConstraint(["renter_id"], ["renters.id"], name=op.f("fk_webhook_deliveries_renter_id_renters")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
