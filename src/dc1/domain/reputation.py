@@ -1,12 +1,17 @@
 """How reliable a provider has been."""
 
 import math
+from enum import StrEnum
 from fractions import Fraction
 
 HEARTBEATS_PER_WEEK = 20_160
 """A beat every 30 seconds for 7 days."""
 
 LONGEVITY_DAYS = 30
+
+_KNOWN_AFTER_RUNS = 10
+_TOP_SCORE = 90
+_RELIABLE_SCORE = 60
 
 
 def success_percent(completed: int, failed: int) -> Fraction:
@@ -25,3 +30,18 @@ def reputation(completed: int, failed: int, heartbeats_of_7_days: int, account_d
     longevity = min(Fraction(100 * account_days, LONGEVITY_DAYS), Fraction(100))
     score = (7 * success_percent(completed, failed) + 2 * uptime_percent(heartbeats_of_7_days) + longevity) / 10
     return math.floor(score + Fraction(1, 2))
+
+
+class Tier(StrEnum):
+    """How lists call a provider's reputation."""
+
+    TOP = "top"
+    RELIABLE = "reliable"
+    NEW = "new"
+
+
+def tier(score: int, ended_runs: int) -> Tier:
+    """Return the tier of a provider; one that has not proved itself, in ten runs and by its score, is called new."""
+    if ended_runs < _KNOWN_AFTER_RUNS or score < _RELIABLE_SCORE:
+        return Tier.NEW
+    return Tier.TOP if score >= _TOP_SCORE else Tier.RELIABLE

@@ -60,6 +60,7 @@ def policy_of(settings: Settings) -> Policy:
             monthly_halala=settings.quota_monthly_halala,
             queue_deadline_seconds=round(settings.queue_deadline_seconds),
             max_retries=settings.max_retries,
+            balance_low_halala=settings.balance_low_halala,
         ),
         thresholds=Thresholds(
             online_seconds=settings.online_seconds,
@@ -70,6 +71,7 @@ def policy_of(settings: Settings) -> Policy:
         fee_bps=settings.platform_fee_bps,
         starter_credit_halala=settings.starter_credit_halala,
         topup_enabled=settings.topup_enabled,
+        withdraw_min_halala=settings.withdraw_min_halala,
         idempotency_ttl_seconds=settings.idempotency_ttl_hours * 3600,
         offer_timeout_seconds=settings.offer_timeout_seconds,
         beat_interval_seconds=settings.beat_interval_seconds,

@@ -4,16 +4,14 @@ import secrets
 from typing import Any
 
 from dc1.control.market import Market
-from dc1.control.provider import Provider
 from dc1.domain import errors, keys
 from dc1.domain.clock import iso
 from dc1.domain.json_types import JsonValue
 from dc1.domain.keys import KeyRole
-from dc1.domain.liveness import ProviderStatus
 from dc1.domain.money import halala_from_sar, halala_to_sar
-from dc1.domain.placement import vram_gb
 from dc1.services.call import caller_id
 from dc1.services.idempotent import IdempotentCalls, Once
+from dc1.services.provider_rows import provider_row
 from dc1.services.values import time_value, to_value
 from dc1.storage import jobs, renters, wallets
 from dc1.storage import keys as key_rows
@@ -26,7 +24,6 @@ from dcp.v1.renter_service_pb2_grpc import RenterServiceServicer
 
 _RECENT_JOBS = 20
 _MAX_TOPUP_HALALA = 100_000
-_PRICED_JOB_TYPE = "llm_inference"
 
 
 class RenterServicer(RenterServiceServicer):
@@ -127,31 +124,9 @@ class RenterServicer(RenterServiceServicer):
         self, request: pb.ListAvailableProvidersRequest, context: Any
     ) -> pb.ListAvailableProvidersResponse:
         """List the providers that can be given work now."""
-        price = halala_to_sar(self._market.orders.rate(_PRICED_JOB_TYPE) * 60)
-        found = [self._available(provider, price) for provider in self._market.fleet.available()]
+        available = self._market.fleet.available()
+        found = [pb.AvailableProvider(**provider_row(self._market, provider)) for provider in available]
         return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
-
-    def _available(self, provider: Provider, price_per_hour_sar: float) -> pb.AvailableProvider:
-        now_ms = self._market.clock.now_ms()
-        facts = provider.facts
-        status = provider.status(now_ms, self._market.fleet.thresholds)
-        return pb.AvailableProvider(
-            id=provider.id,
-            name=provider.name,
-            gpu_model=provider.gpu_model,
-            vram_gb=vram_gb(facts.vram_mib or 0),
-            vram_mib=facts.vram_mib or 0,
-            gpu_count=provider.slots,
-            driver_version=facts.driver_version or "",
-            compute_capability=facts.compute_capability or "",
-            cuda_version=facts.cuda_version or "",
-            status=status,
-            is_live=status is ProviderStatus.ONLINE,
-            location=provider.location or "",
-            reliability_score=provider.reputation(now_ms),
-            cached_models=provider.models,
-            price_per_hour_sar=price_per_hour_sar,
-        )
 
 
 def _known(row: RenterRow | None) -> RenterRow:
