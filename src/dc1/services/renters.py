@@ -5,14 +5,12 @@ from typing import Any
 
 from dc1.control.market import Market
 from dc1.domain import errors, keys
-from dc1.domain.clock import iso
-from dc1.domain.json_types import JsonValue
 from dc1.domain.keys import KeyRole
 from dc1.domain.money import halala_from_sar, halala_to_sar
 from dc1.services.call import caller_id
 from dc1.services.idempotent import IdempotentCalls, Once
 from dc1.services.provider_rows import provider_row
-from dc1.services.values import time_value, to_value
+from dc1.services.renter_messages import recent_job, renter_message, token_usage
 from dc1.storage import jobs, renters, wallets
 from dc1.storage import keys as key_rows
 from dc1.storage.database import Connection
@@ -67,12 +65,12 @@ class RenterServicer(RenterServiceServicer):
             return row, jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_RECENT_JOBS)
 
         row, recent = await self._market.db.read(work)
-        recent_jobs = [_recent_job(job) for job in recent]
+        recent_jobs = [recent_job(job) for job in recent]
         return pb.GetRenterResponse(
-            renter=_renter(row),
+            renter=renter_message(row),
             recent_jobs=recent_jobs,
             jobs=recent_jobs,
-            v1_usage_summary=_token_usage(row),
+            v1_usage_summary=token_usage(row),
             balance_halala=row.balance_halala,
             balance_sar=halala_to_sar(row.balance_halala),
             total_spent_halala=row.total_spent_halala,
@@ -151,42 +149,3 @@ def _amount(request: pb.TopUpRequest) -> int:
     if not 0.01 <= request.amount_sar <= _MAX_TOPUP_HALALA / 100:
         raise errors.invalid_field("amount_sar", "must be from 0.01 to 1000")
     return halala_from_sar(request.amount_sar)
-
-
-def _renter(row: RenterRow) -> pb.Renter:
-    return pb.Renter(
-        id=row.id,
-        name=row.name,
-        email=row.email,
-        organization=to_value(row.organization),
-        use_case=to_value(row.use_case),
-        phone=to_value(row.phone),
-        webhook_url=to_value(row.webhook_url),
-        balance_halala=row.balance_halala,
-        total_spent_halala=row.total_spent_halala,
-        total_jobs=row.total_jobs,
-        created_at=iso(row.created_at_ms),
-    )
-
-
-def _token_usage(row: RenterRow) -> pb.TokenUsage:
-    return pb.TokenUsage(
-        total_requests=row.v1_requests,
-        prompt_tokens=row.v1_prompt_tokens,
-        completion_tokens=row.v1_completion_tokens,
-        total_tokens=row.v1_prompt_tokens + row.v1_completion_tokens,
-        total_cost_halala=row.v1_cost_halala,
-    )
-
-
-def _recent_job(job: JobRow) -> pb.RecentJob:
-    cost: JsonValue = job.actual_cost_halala
-    return pb.RecentJob(
-        id=job.id,
-        job_id=job.job_id,
-        job_type=job.job_type,
-        status=job.status,
-        submitted_at=iso(job.submitted_at_ms),
-        completed_at=time_value(job.completed_at_ms),
-        actual_cost_halala=to_value(cost),
-    )

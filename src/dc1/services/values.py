@@ -72,6 +72,6 @@ def message_json(message: Message) -> JsonObject:
 
 def row_id(sent: str, missing: Callable[[], ApiError]) -> int:
     """Return the row id that a path names; raises `missing()` for what can be none."""
-    if not (sent.isascii() and sent.isdigit() and len(sent) <= _MAX_ID_DIGITS):
+    if not (sent.isascii() and sent.isdigit() and len(sent) <= _MAX_ID_DIGITS) or int(sent) == 0:
         raise missing()
     return int(sent)

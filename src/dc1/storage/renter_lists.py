@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from dc1.domain.jobs import TEST_RENTER_ID
 from dc1.storage import totals
 from dc1.storage.renters import ACCOUNTS, RenterRow, renter_shape
 from dc1.storage.rows import Page, escaped_like
@@ -30,7 +31,9 @@ def page(
     conn: Connection, *, limit: int, offset: int = 0, search: str = "", status: str | None = None
 ) -> Page[RenterRow]:
     """Accounts, newest first; ``search`` looks in names, organisations and addresses, whatever the case."""
-    matches: list[ColumnElement[bool]] = [] if status is None else [renters.c.status == status]
+    matches: list[ColumnElement[bool]] = [renters.c.id != TEST_RENTER_ID]
+    if status is not None:
+        matches.append(renters.c.status == status)
     if search:
         searched = (renters.c.name, renters.c.organization, renters.c.email)
         pattern = escaped_like(search)
