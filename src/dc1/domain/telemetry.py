@@ -20,8 +20,8 @@ class Period:
     span_ms: int
 
     def first_ms(self, now_ms: int) -> int:
-        """Return the start of the oldest span of the period that ends at `now_ms`."""
-        return self.start_of(now_ms - self.length_ms) + self.span_ms
+        """Return the start of the oldest span of the period that ends at `now_ms`, which it may cover in part only."""
+        return self.start_of(now_ms - self.length_ms)
 
     def start_of(self, at_ms: int) -> int:
         """Return the start of the span that `at_ms` is in."""
@@ -34,6 +34,9 @@ PERIODS: Mapping[str, Period] = {
     "24h": Period(24 * 60 * MINUTE_MS, 15 * MINUTE_MS),
     "7d": Period(RETENTION_MS, 120 * MINUTE_MS),
 }
+
+MINUTES = Period(RETENTION_MS, MINUTE_MS)
+"""Everything that is kept, minute by minute."""
 
 
 def has_readings(gpu_status: JsonObject) -> bool:

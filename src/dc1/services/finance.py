@@ -1,12 +1,12 @@
 """FinanceService: the market's ledger, whether it balances, and payouts to providers."""
 
-import math
 from typing import Any
 
 from dc1.control.market import Market
 from dc1.domain.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.money import halala_to_sar
 from dc1.domain.withdrawals import WithdrawalStatus
+from dc1.services.paging import Pages
 from dc1.services.values import to_value
 from dc1.storage import books, finance, withdrawals
 from dc1.storage.books import TrialBalance
@@ -14,12 +14,10 @@ from dc1.storage.database import Connection
 from dc1.storage.finance import LedgerDay, LedgerEntry
 from dc1.storage.ledger import AccountKind
 from dc1.storage.withdrawals import WithdrawalRow
-from dcp.v1 import admin_service_pb2
 from dcp.v1 import finance_service_pb2 as pb
 from dcp.v1.finance_service_pb2_grpc import FinanceServiceServicer
 
 _DAYS_SHOWN, _MOST_DAYS = 30, 90
-_ROWS_SHOWN, _MOST_ROWS = 50, 200
 _NAMES = {AccountKind.PAYABLE: "provider"}
 
 
@@ -33,16 +31,13 @@ class FinanceServicer(FinanceServiceServicer):
         self, request: pb.ListFinanceTransactionsRequest, context: Any
     ) -> pb.ListFinanceTransactionsResponse:
         """List ledger entries of the whole market, newest first."""
-        page, limit = _paging(request)
+        pages = Pages.asked(request)
         since_ms = self._market.clock.now_ms() - _days(request) * DAY_MS
         found = await self._market.db.read(
-            lambda conn: finance.entries(conn, since_ms=since_ms, limit=limit, offset=(page - 1) * limit)
+            lambda conn: finance.entries(conn, since_ms=since_ms, limit=pages.limit, offset=pages.offset)
         )
         return pb.ListFinanceTransactionsResponse(
-            entries=[_entry(entry) for entry in found.rows],
-            pagination=admin_service_pb2.Pagination(
-                page=page, limit=limit, total=found.total, pages=math.ceil(found.total / limit)
-            ),
+            entries=[_entry(entry) for entry in found.rows], pagination=pages.of(found.total)
         )
 
     async def GetReconciliation(
@@ -81,10 +76,10 @@ class FinanceServicer(FinanceServiceServicer):
         self, request: pb.ListAllWithdrawalsRequest, context: Any
     ) -> pb.ListAllWithdrawalsResponse:
         """List withdrawals of all providers, newest first."""
-        page, limit = _paging(request)
+        pages = Pages.asked(request)
         status = WithdrawalStatus(request.status) if request.status else None
         found = await self._market.db.read(
-            lambda conn: withdrawals.page(conn, limit=limit, offset=(page - 1) * limit, status=status)
+            lambda conn: withdrawals.page(conn, limit=pages.limit, offset=pages.offset, status=status)
         )
         return pb.ListAllWithdrawalsResponse(
             withdrawals=[pb.AdminWithdrawal(**_withdrawal(row)) for row in found.rows], total=found.total
@@ -102,11 +97,6 @@ class FinanceServicer(FinanceServiceServicer):
 
 def _days(request: Any) -> int:
     return min(request.days or _DAYS_SHOWN, _MOST_DAYS)
-
-
-def _paging(request: Any) -> tuple[int, int]:
-    """Return the page, from 1, and how many rows one has."""
-    return request.page or 1, min(request.limit or _ROWS_SHOWN, _MOST_ROWS)
 
 
 def _is_balanced(trial: TrialBalance, problems: list[str]) -> bool:

@@ -65,7 +65,7 @@ withdrawals = Table(
     "withdrawals",
     metadata,
     Column("id", RowId, primary_key=True),
-    Column("withdrawal_id", Text, nullable=False, unique=True),
+    Column("withdrawal_id", PlainText, nullable=False, unique=True),
     Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
     Column("amount_halala", BigInteger, nullable=False),
     Column("iban", Text, nullable=False),
