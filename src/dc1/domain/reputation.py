@@ -25,6 +25,11 @@ def uptime_percent(heartbeats_of_7_days: int) -> Fraction:
     return min(Fraction(100 * heartbeats_of_7_days, HEARTBEATS_PER_WEEK), Fraction(100))
 
 
+def uptime_percent_of_day(heartbeats_of_24_hours: float) -> float:
+    """Return the share of a day's heartbeats that were received, 0 to 100 with one decimal."""
+    return min(100.0, round(heartbeats_of_24_hours * 700 / HEARTBEATS_PER_WEEK, 1))
+
+
 def reputation(completed: int, failed: int, heartbeats_of_7_days: int, account_days: int) -> int:
     """Return the score of a provider, 0 to 100, rounded half up."""
     longevity = min(Fraction(100 * account_days, LONGEVITY_DAYS), Fraction(100))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 from sqlalchemy import BigInteger, Connection, cast, func, select, text
 
+from dc1.domain.jobs import TEST_RENTER_ID
 from dc1.storage import totals
 from dc1.storage.ledger import AccountKind
 from dc1.storage.tables import accounts, jobs, renters
@@ -137,4 +138,8 @@ _JOB_SUMS = select(
         )
     ],
 )
-_RENTERS = select(func.count(), func.count().filter(renters.c.status == "active")).select_from(renters)
+_RENTERS = (
+    select(func.count(), func.count().filter(renters.c.status == "active"))
+    .select_from(renters)
+    .where(renters.c.id != TEST_RENTER_ID)
+)

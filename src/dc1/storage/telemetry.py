@@ -1,6 +1,7 @@
 """Telemetry rollups: a row for each provider and minute, kept for a while."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, text
 
@@ -43,8 +44,23 @@ def read(conn: Connection, provider_id: int, period: Period, now_ms: int) -> dic
         .where(provider_minutes.c.provider_id == provider_id, minute >= period.first_ms(now_ms))
         .group_by(text("span_ms"))
     )
+    return _by_start(conn.execute(query))
+
+
+def _by_start(rows: Iterable[Sequence[Any]]) -> dict[int, Rollup]:
     width = len(METRICS)
     return {
-        row[0]: Rollup(list(row[1 : 1 + width]), [int(count) for count in row[1 + width :]])
-        for row in conn.execute(query)
+        row[0]: Rollup(list(row[1 : 1 + width]), [int(count) for count in row[1 + width :]]) for row in rows
     }
+
+
+def latest(conn: Connection, provider_id: int, limit: int) -> dict[int, Rollup]:
+    """A provider's newest minutes, by their first millisecond."""
+    columns = [provider_minutes.c[name] for name in _SUMS + _COUNTS]
+    query = (
+        select(provider_minutes.c.minute_ms, *columns)
+        .where(provider_minutes.c.provider_id == provider_id)
+        .order_by(provider_minutes.c.minute_ms.desc())
+        .limit(limit)
+    )
+    return _by_start(conn.execute(query))

@@ -127,6 +127,8 @@ Index(
 )
 _DUE = text("due_at_ms IS NOT NULL")
 Index("ix_jobs_due", jobs.c.due_at_ms, sqlite_where=_DUE, postgresql_where=_DUE)
+_FAILED = text("status = 'failed'")
+Index("ix_jobs_failed", jobs.c.completed_at_ms, jobs.c.provider_id, sqlite_where=_FAILED, postgresql_where=_FAILED)
 
 job_specs = Table(
     "job_specs",
