@@ -261,12 +261,16 @@ class Dispatcher:
         except Exception:
             log.exception("claims_failed", jobs=len(matches))
             results = [None] * len(matches)
+        # Nothing is awaited before every claim is a lease, so that whoever evicts a provider next finds them all.
+        refused = []
         for match, result in zip(matches, results, strict=True):
             if result is None:
                 self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
-                await self._reconsider(match.job)
+                refused.append(match.job)
             else:
                 self._offer(*result)
+        for job in refused:
+            await self._reconsider(job)
 
     async def _reconsider(self, job: WaitingJob) -> None:
         """Put a job back whose claim was refused, if it still waits."""

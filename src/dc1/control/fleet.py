@@ -186,6 +186,11 @@ class Fleet:
         provider.paused = paused
         self._index(provider)
 
+    def set_suspended(self, provider: Provider, suspended: bool) -> None:
+        """Give a provider no work by an admin's wish, or let it have some again."""
+        provider.suspended = suspended
+        self._index(provider)
+
     def occupy(self, provider_id: int, gpu_count: int) -> None:
         """Note that a job took slots of a provider."""
         provider = self._all[provider_id]

@@ -158,6 +158,11 @@ class Provider:
             self.preload_model = None
             self.preload_done = True
 
+    def wish_for(self, model: str) -> None:
+        """Note the model that the daemon shall fetch; the wish ends with the report that lists it."""
+        self.preload_model = model
+        self.preload_done = False
+
     def take_account(self, stored: "Provider") -> None:
         """Take over what owners and admins decide."""
         for name in _ACCOUNT_FIELDS:

@@ -211,7 +211,7 @@ class Runs:
             return job, moved.job
 
         before, job = await self._db.write(work)
-        self.left(job, before.provider_id)
+        self.left(job, before.provider_id, StopReason.SETTLED if provider_id is None else None)
         return Ended(
             job, retried=job.status == JobStatus.QUEUED, promoted=self._dispatcher.has_work_for(before.provider_id)
         )
@@ -239,6 +239,8 @@ class Runs:
         """Take a job from a provider that is gone or lost it: a run counts a retry, an offer does not."""
         if not lease.running:
             await self.withdraw(lease, reason)
+        # The daemon may have started it while it was being withdrawn.
+        if not (lease.running and self._leases.is_current(lease)):
             return
         now_ms = self._clock.now_ms()
         moved = await self._db.write(
