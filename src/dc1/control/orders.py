@@ -219,26 +219,6 @@ class Orders:
             self._runs.left(job, job.provider_id, StopReason.CANCELLED)
         return len(ended)
 
-    async def cancel_all(self, renter_id: int, companion: Callable[[Connection], None]) -> int:
-        """Cancel every open job of a renter and return how many; `companion` shares the transaction and ends submissions."""
-        now_ms = self._clock.now_ms()
-
-        def cancel_open(conn: Connection) -> list[JobRow]:
-            found = jobs.open_jobs(conn, renter_id=renter_id)
-            moved = [lifecycle.cancel(conn, job.id, Mover.RENTER, now_ms) for job in found]
-            return [each.job for each in moved if each is not None]
-
-        def work(conn: Connection) -> list[JobRow]:
-            ended = cancel_open(conn)
-            companion(conn)
-            # And those that were submitted meanwhile.
-            return ended + cancel_open(conn)
-
-        ended = await self._db.write(work)
-        for job in ended:
-            self._runs.left(job, job.provider_id, StopReason.CANCELLED)
-        return len(ended)
-
     async def retry(
         self, failed: JobRow, spec: JobSpec, companion: Companion | None = None, *, mover: Mover = Mover.RENTER
     ) -> Submitted:

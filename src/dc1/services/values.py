@@ -59,9 +59,14 @@ def from_struct(struct: Struct) -> JsonObject:
     return {name: from_value(item) for name, item in struct.fields.items()}
 
 
+def time_text(ms: int | None) -> str | None:
+    """Return a time as ISO-8601, or None."""
+    return None if ms is None else iso(ms)
+
+
 def time_value(ms: int | None) -> Value:
     """Return a time as ISO-8601, or null."""
-    return NULL if ms is None else Value(string_value=iso(ms))
+    return to_value(time_text(ms))
 
 
 def message_json(message: Message) -> JsonObject:
