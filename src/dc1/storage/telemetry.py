@@ -49,9 +49,7 @@ def read(conn: Connection, provider_id: int, period: Period, now_ms: int) -> dic
 
 def _by_start(rows: Iterable[Sequence[Any]]) -> dict[int, Rollup]:
     width = len(METRICS)
-    return {
-        row[0]: Rollup(list(row[1 : 1 + width]), [int(count) for count in row[1 + width :]]) for row in rows
-    }
+    return {row[0]: Rollup(list(row[1 : 1 + width]), [int(count) for count in row[1 + width :]]) for row in rows}
 
 
 def latest(conn: Connection, provider_id: int, limit: int) -> dict[int, Rollup]:

@@ -32,9 +32,7 @@ def create_withdrawals() -> None:
             "status IN ('pending', 'processing', 'paid', 'failed', 'rejected')", name=op.f("ck_withdrawals_status")
         ),
         sa.CheckConstraint("amount_halala > 0", name=op.f("ck_withdrawals_amount")),
-        sa.ForeignKeyConstraint(
-            ["provider_id"], ["providers.id"], name=op.f("fk_withdrawals_provider_id_providers")
-        ),
+        sa.ForeignKeyConstraint(["provider_id"], ["providers.id"], name=op.f("fk_withdrawals_provider_id_providers")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_withdrawals")),
         sa.UniqueConstraint("withdrawal_id", name=op.f("uq_withdrawals_withdrawal_id")),
     )
