@@ -127,7 +127,7 @@ def _history_entry(job: JobRow, provider: Provider | None, result: JsonValue, no
         "provider_gpu": None if provider is None else provider.gpu_model,
         "actual_cost_halala": cost,
         "cost_sar": sar_text(cost),
-        "result": result if isinstance(result, dict | str) else None,
+        "result": result,
         "result_type": None if result is None else type_name(result_type(result)),
         "refunded": refunded > 0,
         "refunded_halala": refunded,
