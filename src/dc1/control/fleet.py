@@ -11,6 +11,7 @@ from heapq import heappop, heappush, nlargest
 
 from dc1.control.pools import Pools
 from dc1.control.provider import Provider
+from dc1.control.telemetry import Telemetry
 from dc1.domain.clock import Clock
 from dc1.domain.errors import provider_not_found
 from dc1.domain.liveness import Approval, Channel, Liveness, Presence, Thresholds
@@ -31,6 +32,7 @@ class Fleet:
         self._clock = clock
         self.thresholds = thresholds
         self.pools = Pools()
+        self.telemetry = Telemetry()
         self._all: dict[int, Provider] = {}
         self._by_gpu: Counter[str] = Counter()
         # Ids by last sign of life, oldest first, so that ageing looks at the heads only.
@@ -197,6 +199,11 @@ class Fleet:
         provider.paused = paused
         self._decided(provider)
 
+    def set_suspended(self, provider: Provider, suspended: bool) -> None:
+        """Give a provider no work by an admin's wish, or let it have some again."""
+        provider.suspended = suspended
+        self._index(provider)
+
     def occupy(self, provider_id: int, gpu_count: int) -> None:
         """Note that a job took slots of a provider."""
         provider = self._all[provider_id]
@@ -338,6 +345,8 @@ class Fleet:
         before = provider.gpu_model
         provider.take_report(report)
         provider.count_beat(now_ms)
+        if report.gpu_status is not None:
+            self.telemetry.fold(provider.id, report.gpu_status, now_ms)
         self._recount(provider, before)
         _to_end(self._heard, provider.id)
         self._dirty.add(provider.id)

@@ -43,6 +43,7 @@ def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collectio
         rejected_reason=row.rejected_reason,
         suspended=row.is_suspended,
         paused=row.is_paused,
+        run_mode=row.run_mode,
         preload_model=row.preload_model,
         compute_types=frozenset(row.supported_compute_types or COMPUTE_TYPES),
         facts=Facts(

@@ -55,6 +55,7 @@ class Market:
         """Read what was stored, then dispatch, keep time and follow the other replicas."""
         if self.replication is not None:
             self.runs.share_tokens = self.replication.share_tokens
+            self.replication.reload_catalog = self.orders.load
             await self.replication.start()
         others = () if self.replication is None else self.replication.others
         await load_fleet(self.db, self.clock, self.fleet, others)

@@ -19,6 +19,7 @@ class Policy:
     fee_bps: int = DEFAULT_PLATFORM_FEE_BPS
     starter_credit_halala: int = 1000
     topup_enabled: bool = True
+    withdraw_min_halala: int = 1000
     idempotency_ttl_seconds: int = 24 * 3600
     offer_timeout_seconds: float = 15
     beat_interval_seconds: float = 10

@@ -21,6 +21,7 @@ _ACCOUNT_FIELDS = (
     "rejected_reason",
     "suspended",
     "paused",
+    "run_mode",
     "preload_model",
     "compute_types",
     "completed_jobs",
@@ -56,6 +57,7 @@ class Provider:
     rejected_reason: str | None = None
     suspended: bool = False
     paused: bool = False
+    run_mode: str = "always-on"
     preload_model: str | None = None
     preload_done: bool = False
     compute_types: frozenset[str] = frozenset(COMPUTE_TYPES)
@@ -156,6 +158,11 @@ class Provider:
         if self.preload_model and self.preload_model.lower() in {model.lower() for model in self.models}:
             self.preload_model = None
             self.preload_done = True
+
+    def wish_for(self, model: str) -> None:
+        """Note the model that the daemon shall fetch; the wish ends with the report that lists it."""
+        self.preload_model = model
+        self.preload_done = False
 
     def take_account(self, stored: "Provider") -> None:
         """Take over what owners and admins decide."""

@@ -82,6 +82,7 @@ class Replication:
         self._tokens: deque[SharedTokens] = deque()
         self.key_changed: Callable[[str], None] = lambda key_id: None
         self.account_changed: Callable[[Role, int], None] = lambda role, account_id: None
+        self.reload_catalog: Callable[[], Awaitable[None]] = _nothing_to_reload
 
     @property
     def others(self) -> frozenset[str]:
@@ -254,6 +255,7 @@ class Replication:
     async def _renew(self) -> None:
         while True:
             await self._guarded(self._renew_once)
+            await self._guarded(self.reload_catalog)
             await asyncio.sleep(_RENEW_SECONDS)
 
     async def _renew_once(self) -> None:
@@ -282,3 +284,7 @@ class Replication:
         except Exception:
             # The next round tries again; a replica that stopped following would act on old news for ever.
             log.exception("replication_failed", step=getattr(step, "__name__", ""))
+
+
+async def _nothing_to_reload() -> None:
+    """Nobody keeps prices or images in memory."""

@@ -227,7 +227,7 @@ class Runs:
             return job, moved.job
 
         before, job = await self._db.write(work)
-        self.left(job, before.provider_id)
+        self.left(job, before.provider_id, StopReason.SETTLED if provider_id is None else None)
         return Ended(
             job, retried=job.status == JobStatus.QUEUED, promoted=self._dispatcher.has_work_for(before.provider_id)
         )

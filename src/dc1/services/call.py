@@ -1,6 +1,6 @@
 """What a servicer may know of the call it answers, and what it may say beside the answer itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -9,6 +9,10 @@ from dc1.domain.roles import Role
 
 MessageHook: TypeAlias = Callable[[Any], None]
 """Takes a request message; changes it in place, or raises `ApiError`."""
+
+
+Precondition: TypeAlias = Callable[[Any], Awaitable[None]]
+"""Takes a request message, whose field rules were not checked yet; raises `ApiError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,10 @@ def enter(call: Call) -> None:
 class Hooks:
     """What services add to the checks of a request, by full method name.
 
-    `normalisers` run before the field rules, `shape_checks` before the credential is looked up.
+    `normalisers` run before the field rules, `preconditions` between the two, `shape_checks` before the credential is
+    looked up.
     """
 
     normalisers: Mapping[str, MessageHook] = field(default_factory=dict)
     shape_checks: Mapping[str, MessageHook] = field(default_factory=dict)
+    preconditions: Mapping[str, Precondition] = field(default_factory=dict)

@@ -57,6 +57,21 @@ def elapsed_sec(job: JobRow, now_ms: int) -> int | None:
     return elapsed_seconds(job.started_at_ms, end_ms)
 
 
+def current_cost(job: JobRow) -> int:
+    """Return what a job cost once it is settled, its quote before, in halala."""
+    return job.cost_halala if job.actual_cost_halala is None else job.actual_cost_halala
+
+
+def tokens_used(job: JobRow) -> int:
+    """Return the tokens of prompt and answer together, 0 when none were reported."""
+    return (job.prompt_tokens or 0) + (job.completion_tokens or 0)
+
+
+def container_image(spec: JobSpec) -> str:
+    """Return the image of a container job, empty for other jobs."""
+    return str(spec.container_spec.get("image") or "")
+
+
 def job_detail(job: JobRow, spec: JobSpec, now_ms: int, queue_position: int | None = None) -> JobDetail:
     """Return everything that is known of a job."""
     detail = JobDetail()

@@ -126,7 +126,7 @@ class ProviderServicer(ProviderServiceServicer):
         recent, earned, days = await self._market.db.read(work)
         today = sum(day.earned_halala for day in days)
         return pb.GetProviderResponse(
-            provider=self._message(provider, now_ms, earned, today), recent_jobs=[_provider_job(job) for job in recent]
+            provider=self._message(provider, now_ms, earned, today), recent_jobs=[provider_job(job) for job in recent]
         )
 
     def _message(self, provider: Provider, now_ms: int, earned: Earnings, today_halala: int) -> pb.Provider:
@@ -245,7 +245,8 @@ _REASONS = {
 }
 
 
-def _provider_job(job: JobRow) -> pb.ProviderJob:
+def provider_job(job: JobRow) -> pb.ProviderJob:
+    """Return a job as its provider's lists show it."""
     return pb.ProviderJob(
         id=job.id,
         job_id=job.job_id,

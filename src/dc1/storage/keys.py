@@ -97,6 +97,12 @@ def revoke_all(conn: Connection, role: KeyRole, owner_id: int, now_ms: int) -> N
     conn.execute(statement.values(revoked_at_ms=now_ms))
 
 
+def forget_labels(conn: Connection, renter_id: int) -> None:
+    """Forget what a renter called the scoped keys."""
+    of_renter = (api_keys.c.owner_id == renter_id, api_keys.c.role == KeyRole.SCOPED)
+    conn.execute(update(api_keys).where(*of_renter).values(label=None))
+
+
 def list_of(conn: Connection, role: KeyRole, owner_id: int) -> list[KeyRow]:
     """The owner's keys of this role, newest first, stopped ones included."""
     query = select(*_shape.columns).where(api_keys.c.owner_id == owner_id, api_keys.c.role == role)

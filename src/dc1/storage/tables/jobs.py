@@ -111,6 +111,7 @@ stamp_index(jobs)
 _OPEN = text("status IN ('pending', 'running')")
 _QUEUED = text("status = 'queued'")
 Index("ix_jobs_renter_id_id", jobs.c.renter_id, jobs.c.id)
+Index("ix_jobs_renter_id_submitted_at_ms", jobs.c.renter_id, jobs.c.submitted_at_ms)
 Index("ix_jobs_renter_id_status_id", jobs.c.renter_id, jobs.c.status, jobs.c.id)
 Index("ix_jobs_provider_id_id", jobs.c.provider_id, jobs.c.id)
 Index("ix_jobs_status_id", jobs.c.status, jobs.c.id)
@@ -126,6 +127,8 @@ Index(
 )
 _DUE = text("due_at_ms IS NOT NULL")
 Index("ix_jobs_due", jobs.c.due_at_ms, sqlite_where=_DUE, postgresql_where=_DUE)
+_FAILED = text("status = 'failed'")
+Index("ix_jobs_failed", jobs.c.completed_at_ms, jobs.c.provider_id, sqlite_where=_FAILED, postgresql_where=_FAILED)
 
 job_specs = Table(
     "job_specs",

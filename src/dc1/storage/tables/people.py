@@ -1,6 +1,6 @@
 """Renters, providers and the keys they call with."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false, text
 
 from dc1.storage.columns import ExactJson, PlainText, RowId, change_stamp, counter, one_of, stamp_index, time_column
 from dc1.storage.tables.base import metadata
@@ -15,8 +15,11 @@ renters = Table(
     Column("phone", PlainText),
     Column("use_case", PlainText),
     Column("webhook_url", PlainText),
+    Column("sealed_webhook_secret", Text),
     Column("status", Text, nullable=False, server_default="active"),
     time_column("created_at_ms"),
+    # When the personal data of a deleted account is erased; None once it is.
+    time_column("erase_at_ms", nullable=True),
     counter("total_jobs"),
     counter("completed_jobs"),
     counter("failed_jobs"),
@@ -34,6 +37,18 @@ renters = Table(
     one_of("status", ("active", "suspended", "deleted"), "status"),
 )
 stamp_index(renters)
+Index("ix_renters_status_id", renters.c.status, renters.c.id)
+_TO_ERASE = text("erase_at_ms IS NOT NULL")
+Index("ix_renters_erase_at_ms", renters.c.erase_at_ms, sqlite_where=_TO_ERASE, postgresql_where=_TO_ERASE)
+
+renter_days = Table(
+    "renter_days",
+    metadata,
+    Column("renter_id", BigInteger, ForeignKey("renters.id"), primary_key=True, autoincrement=False),
+    Column("day_ms", BigInteger, primary_key=True, autoincrement=False),
+    counter("charged_jobs"),
+    counter("charged_halala"),
+)
 
 providers = Table(
     "providers",
