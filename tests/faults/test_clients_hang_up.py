@@ -13,7 +13,7 @@ from tests.stack.people import Renter
 from tests.stack.rest import Json
 from tests.stack.waiting import eventually
 
-ORDER: Json = {"job_type": "llm_inference", "duration_minutes": 0.1, "params": {"prompt": "Two lines about the sea"}}
+ORDER: Json = {"job_type": "llm_inference", "duration_minutes": 1, "params": {"prompt": "Two lines about the sea"}}
 
 
 def test_a_job_whose_renter_hung_up_runs_like_any_other(market: RealMarket, renter: Renter) -> None:
