@@ -218,7 +218,7 @@ class Replication:
                 and (row.stream_opened_ms or 0) > self._opened_ms.get(row.id, 0)
             ):
                 self._sessions.end(row.id, EndReason.REPLACED)
-            elif here and provider.approval != "approved":
+            elif here and (provider.deleted or provider.approval != "approved"):
                 self._sessions.end(row.id, EndReason.ACCESS_REVOKED)
             self._dispatcher.wake(row.id)
         for job in news.jobs:

@@ -50,7 +50,9 @@ class Database:
             return cls(parsed, _open(parsed, connections))
         except (OSError, DBAPIError, CommandError) as error:
             reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
-            raise UnusableDatabaseError(f"{parsed.render_as_string(hide_password=True)}: {reason.rstrip('.')}") from error
+            raise UnusableDatabaseError(
+                f"{parsed.render_as_string(hide_password=True)}: {reason.rstrip('.')}"
+            ) from error
 
     @property
     def is_shared(self) -> bool:

@@ -79,9 +79,7 @@ withdrawals = Table(
 Index("ix_withdrawals_provider_id_id", withdrawals.c.provider_id, withdrawals.c.id)
 Index("ix_withdrawals_status_id", withdrawals.c.status, withdrawals.c.id)
 _OPEN = text("status IN ('pending', 'processing')")
-Index(
-    "uq_withdrawals_open", withdrawals.c.provider_id, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
-)
+Index("uq_withdrawals_open", withdrawals.c.provider_id, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
 totals = Table(
     "totals",
