@@ -134,6 +134,14 @@ class Settings(BaseSettings):
     offer_timeout_seconds: PositiveFloat = Field(
         default=15, description="How long a daemon may take to accept an offer."
     )
+    poll_lease_grace_seconds: PositiveFloat = Field(
+        default=120,
+        description="How long a daemon that polls may say nothing of a job it was handed; when it then asks for more, the "
+        "job goes to another.",
+    )
+    key_rotation_grace_seconds: float = Field(
+        default=600, ge=0, description="How long a provider's old key stays good after it was replaced."
+    )
     beat_interval_seconds: PositiveFloat = Field(
         default=10, description="Seconds between beats on the stream; three missed end it."
     )

@@ -134,7 +134,7 @@ class Orders:
 
     def _named(self, requirement: Requirement) -> ProviderView | None:
         provider = self._fleet.get(requirement.named_provider_id or 0)
-        return None if provider is None else self._fleet.view(provider)
+        return None if provider is None or provider.deleted else self._fleet.view(provider)
 
     def _new_job(self, renter_id: int, order: JobOrder, now_ms: int, retried_from: int | None) -> NewJob:
         is_test = renter_id == TEST_RENTER_ID

@@ -245,7 +245,7 @@ class Replication:
             self.account_changed(Role.PROVIDER, row.id)
         if here and row.stream_replica in self.others and (row.stream_opened_ms or 0) > self._opened_ms.get(row.id, 0):
             self._sessions.end(row.id, EndReason.REPLACED)
-        elif here and row.approval_status != Approval.APPROVED:
+        elif here and (row.deleted_at_ms is not None or row.approval_status != Approval.APPROVED):
             self._sessions.end(row.id, EndReason.ACCESS_REVOKED)
         self._dispatcher.wake(row.id)
         return True

@@ -74,6 +74,8 @@ def policy_of(settings: Settings) -> Policy:
         withdraw_min_halala=settings.withdraw_min_halala,
         idempotency_ttl_seconds=settings.idempotency_ttl_hours * 3600,
         offer_timeout_seconds=settings.offer_timeout_seconds,
+        poll_lease_grace_seconds=settings.poll_lease_grace_seconds,
+        key_rotation_grace_seconds=settings.key_rotation_grace_seconds,
         beat_interval_seconds=settings.beat_interval_seconds,
         daemon_latest_version=settings.daemon_latest_version,
         daemon_min_version=settings.resolved_daemon_min_version,

@@ -92,3 +92,10 @@ def totals_of(conn: Connection, job_ids: Collection[int]) -> dict[int, int]:
     """How many lines each of the jobs has; jobs without any are left out."""
     query = select(job_log_heads.c.job_id, job_log_heads.c.total_lines).where(job_log_heads.c.job_id.in_(job_ids))
     return {row.job_id: row.total_lines for row in conn.execute(query)}
+
+
+def last_attempt(conn: Connection, job_id: int) -> int | None:
+    """Which attempt printed the last line, None when there is none."""
+    newest = job_logs.c.line_no.desc()
+    query = select(job_logs.c.attempt_number).where(job_logs.c.job_id == job_id).order_by(newest).limit(1)
+    return conn.execute(query).scalar()

@@ -46,6 +46,8 @@ jobs = Table(
     Column("named_provider_id", BigInteger, ForeignKey("providers.id")),
     Column("provider_id", BigInteger, ForeignKey("providers.id")),
     Column("last_provider_id", BigInteger, ForeignKey("providers.id")),
+    # Who was handed it and never took it up, so that it goes to anybody else.
+    Column("excluded_provider_id", BigInteger),
     Column("gpu_count", Integer, nullable=False),
     Column("min_vram_gb", Float),
     Column("gpu_type", Text),
