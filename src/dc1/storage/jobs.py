@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, select, text, tuple_
 
+from dc1.domain.errors import job_not_found
 from dc1.domain.jobs import OPEN, JobStatus
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.prepared import Prepared, upsert
@@ -30,9 +31,10 @@ def get(conn: Connection, job_id: int) -> JobRow | None:
 
 
 def existing(conn: Connection, job_id: int) -> JobRow:
-    """The job with this row id, which the caller knows to exist."""
+    """The job with this row id; raises `Job not found`."""
     job = get(conn, job_id)
-    assert job is not None
+    if job is None:
+        raise job_not_found()
     return job
 
 
