@@ -26,7 +26,7 @@ def tell(event: str, work: Work) -> None:
 
 
 class Sleeper:
-    """Runs inference jobs for as many seconds as they say."""
+    """Runs inference jobs, for as many seconds as they say."""
 
     kinds = frozenset({JobType.LLM_INFERENCE})
 
@@ -37,9 +37,7 @@ class Sleeper:
         tell("work begun", work)
         try:
             await sink.log("info", "asleep")
-            seconds = work.params["seconds"]
-            assert isinstance(seconds, int | float)
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(_seconds(work))
             await sink.log("info", "awake")
         finally:
             tell("work over", work)
@@ -47,6 +45,14 @@ class Sleeper:
 
     async def aclose(self) -> None:
         """Do nothing."""
+
+
+def _seconds(work: Work) -> float:
+    """A number, or one for each attempt."""
+    wanted = work.params["seconds"]
+    seconds = wanted[work.attempt - 1] if isinstance(wanted, list) else wanted
+    assert isinstance(seconds, int | float)
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)

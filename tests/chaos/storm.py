@@ -4,9 +4,10 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.chaos import verdict
 from tests.chaos.load import Load
@@ -64,10 +65,21 @@ class Report:
         )
 
 
-def unleash(directory: Path, kills: int, seed: int, postgres: PostgresServer | None = None) -> Report:
-    """Run a market through so many kills and check what is left: on SQLite, or with two replicas on PostgreSQL."""
+def unleash(
+    directory: Path,
+    kills: int,
+    seed: int,
+    postgres: PostgresServer | None = None,
+    *,
+    spared: Collection[str] = (),
+    **settings: Any,
+) -> Report:
+    """Run a market through so many kills and check what is left: on SQLite, or with two replicas on PostgreSQL.
+
+    `spared` names the kinds of victims that live on.
+    """
     url = f"sqlite:///{directory / 'dc1.sqlite3'}" if postgres is None else postgres.create()
-    world = World(directory, url, servers=1 if postgres is None else 2)
+    world = World(directory, url, servers=1 if postgres is None else 2, **settings)
     loads: list[Load] = []
     try:
         world.start()
@@ -75,7 +87,8 @@ def unleash(directory: Path, kills: int, seed: int, postgres: PostgresServer | N
             world.add_daemon()
         loads += [Load(world.rest.url, world.add_renter(), seed + number) for number in range(_RENTERS)]
         began = time.monotonic()
-        killed = _kill(_victims(world, postgres), kills, loads, random.Random(seed))
+        victims = {kind: found for kind, found in _victims(world, postgres).items() if kind not in spared}
+        killed = _kill(victims, kills, loads, random.Random(seed))
         seconds = time.monotonic() - began
         world.await_service()
         for load in loads:

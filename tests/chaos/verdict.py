@@ -90,13 +90,13 @@ def completed_attempts(conn: Connection) -> set[Attempt]:
 
 def still_at_work(daemons: Collection[DaemonSeat]) -> set[Attempt]:
     """What the daemons that live now have begun and not ended."""
-    begun = {item for seat in daemons for item in _told(seat.present, "work begun")}
-    return begun - {item for seat in daemons for item in _told(seat.present, "work over")}
+    begun = {item for seat in daemons for item in told(seat.present, "work begun")}
+    return begun - {item for seat in daemons for item in told(seat.present, "work over")}
 
 
 def begun_twice(daemons: Collection[DaemonSeat]) -> list[Attempt]:
     """Attempts whose work was begun more than once, by whichever daemons."""
-    begun = Counter(item for seat in daemons for life in seat.lives for item in _told(life, "work begun"))
+    begun = Counter(item for seat in daemons for life in seat.lives for item in told(life, "work begun"))
     return [item for item, times in begun.items() if times > 1]
 
 
@@ -118,7 +118,8 @@ def percentiles(seconds: list[float]) -> str:
     return f"p50 {cuts[49]:.1f} s, p99 {cuts[98]:.1f} s"
 
 
-def _told(life: Process, event: str) -> Iterator[Attempt]:
+def told(life: Process, event: str) -> Iterator[Attempt]:
+    """The attempts of which a daemon has said this."""
     return ((line["job_id"], line["attempt"]) for line in _lines(life) if line.get("event") == event)
 
 

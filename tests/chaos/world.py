@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import httpx
 
 import dc1
+from dc1.domain.clock import SystemClock
 from dc1.edge import EdgeConfig, Envoy
 from dc1.storage.database import Connection, Database
 from tests.faults.processes import DC1, Process
@@ -33,8 +34,9 @@ GRACE_SECONDS = 2
 class DaemonSeat:
     """A provider's account and the daemon that works for it now."""
 
-    def __init__(self, world: "World", account_id: int, key: str) -> None:
+    def __init__(self, world: "World", account_id: int, key: str, prefix: tuple[str, ...]) -> None:
         self._world = world
+        self._prefix = prefix
         self.id = account_id
         self.key = key
         self.lives: list[Process] = []
@@ -45,7 +47,7 @@ class DaemonSeat:
 
     def start(self) -> None:
         name = f"daemon-{self.id}-life-{len(self.lives)}"
-        command = (*SLEEPING_DAEMON, self._world.target)
+        command = (*self._prefix, *SLEEPING_DAEMON, self._world.target)
         self.lives.append(self._world.spawn(name, command, {"DC1_PROVIDER_KEY": self.key}))
 
     def kill(self) -> None:
@@ -88,7 +90,9 @@ class EnvoySeat:
 class World:
     """Servers on one database behind one Envoy, and daemons whose work is to sleep. Ends with everything it started."""
 
-    def __init__(self, directory: Path, database_url: str, *, servers: int = 1, **settings: Any) -> None:
+    def __init__(
+        self, directory: Path, database_url: str, *, servers: int = 1, http_host: str = "127.0.0.1", **settings: Any
+    ) -> None:
         self._directory = directory
         self._database_url = database_url
         self._cleanup = ExitStack()
@@ -112,10 +116,16 @@ class World:
         self.servers = [ServerSeat(self, number, env) for number in range(servers)]
         self.daemons: list[DaemonSeat] = []
         upstreams = tuple(f"127.0.0.1:{seat.grpc_port}" for seat in self.servers)
-        http_port = free_port()
-        config = EdgeConfig(directory / "envoy", http_port=http_port, upstreams=upstreams, admin_port=0, concurrency=1)
+        config = EdgeConfig(
+            directory / "envoy",
+            http_host=http_host,
+            http_port=free_port(),
+            upstreams=upstreams,
+            admin_port=0,
+            concurrency=1,
+        )
         self.envoy = EnvoySeat(self._loop, config)
-        self.target = f"127.0.0.1:{http_port}"
+        self.target = f"{http_host}:{config.http_port}"
         self.rest = Rest(f"http://{self.target}")
         self._cleanup.callback(self.rest.close)
         self.admin = Admin(self.rest, ADMIN_TOKEN)
@@ -152,8 +162,8 @@ class World:
         answer = answered(self.rest.post("/renters/register", body), 201)
         return Renter(self.rest, answer["renter_id"], answer["api_key"])
 
-    def add_daemon(self) -> DaemonSeat:
-        """An approved provider whose daemon was started."""
+    def add_daemon(self, *prefix: str) -> DaemonSeat:
+        """An approved provider whose daemon was started, by the command `prefix` if one is given."""
         number = next(self._numbers)
         body = {
             "name": f"Provider {number}",
@@ -163,10 +173,19 @@ class World:
         }
         answer = answered(self.rest.post("/providers/register", body), 201)
         self.admin.approve(answer["provider_id"])
-        seat = DaemonSeat(self, answer["provider_id"], answer["api_key"])
+        seat = DaemonSeat(self, answer["provider_id"], answer["api_key"], prefix)
         self.daemons.append(seat)
         seat.start()
         return seat
+
+    def is_online(self, seat: DaemonSeat) -> bool:
+        shown = answered(self.rest.get(f"/providers/{seat.id}/liveness"))
+        return bool(shown["liveness_status"] == "online")
+
+    @staticmethod
+    def now_ms() -> int:
+        """The time by the clock of every server here."""
+        return SystemClock().now_ms()
 
     def stored(self, read: Callable[[Connection], T]) -> T:
         """What `read` finds in the database, whether or not a server runs."""

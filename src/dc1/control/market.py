@@ -65,6 +65,7 @@ class Market:
         if self.replication is not None:
             self.runs.share_tokens = self.replication.share_tokens
             self.replication.reload_catalog = self.orders.load
+            self.runs.confirm_lost = self.replication.confirm_lost
             await self.replication.start()
         others = () if self.replication is None else self.replication.others
         await load_fleet(self.db, self.clock, self.fleet, others)

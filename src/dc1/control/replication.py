@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
@@ -19,6 +20,7 @@ from dc1.control.fleet import Fleet
 from dc1.control.hub import Behind, Hub, Tokens
 from dc1.control.leases import Leases
 from dc1.control.loading import provider_of
+from dc1.control.provider import Provider
 from dc1.control.sessions import EndReason, Sessions
 from dc1.domain.clock import Clock
 from dc1.domain.liveness import Approval
@@ -252,6 +254,26 @@ class Replication:
 
     # Living
 
+    async def confirm_lost(self, provider: Provider) -> None:
+        """Wait on for a provider that another replica has heard of, or whose daemon could not be heard without a database."""
+        thresholds = self._fleet.thresholds
+        gone = await self._db.read(
+            partial(
+                replicas.gone,
+                provider_ids=[provider.id],
+                grace_ms=thresholds.stream_grace_seconds * 1000,
+                silence_ms=thresholds.offline_seconds * 1000,
+                now_ms=self._clock.now_ms(),
+            )
+        )
+        if not gone:
+            self._fleet.not_lost(provider)
+        elif time.monotonic() < self._judge_from or self._is_out_of_touch():
+            self._fleet.await_return(provider.id)
+
+    def _is_out_of_touch(self) -> bool:
+        return time.monotonic() - self._renewed_at > _TTL_MS / 2000
+
     async def _renew(self) -> None:
         while True:
             await self._guarded(self._renew_once)
@@ -261,11 +283,11 @@ class Replication:
     async def _renew_once(self) -> None:
         found, here_ms = await self._db.write(self._renewal)
         self._ahead_ms = found.now_ms - here_ms
-        silent_seconds, self._renewed_at = time.monotonic() - self._renewed_at, time.monotonic()
         alive = found.alive()
         # After an outage of the database everybody's word has expired: let them all speak before judging.
-        if silent_seconds > _TTL_MS / 2000:
-            self._judge_from = self._renewed_at + 2 * _TTL_MS / 1000
+        if self._is_out_of_touch():
+            self._judge_from = time.monotonic() + 2 * _TTL_MS / 1000
+        self._renewed_at = time.monotonic()
         if self._renewed_at < self._judge_from:
             self._alive |= alive
             return

@@ -3,9 +3,8 @@
 Every write is fenced by the attempt number in the database. Memory follows after the commit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from dc1.control.dispatcher import Dispatcher
 from dc1.control.fleet import Fleet
@@ -18,7 +17,7 @@ from dc1.domain.clock import Clock
 from dc1.domain.jobs import TERMINAL, ErrorCategory, JobStatus, JobType, Mover, Phase
 from dc1.domain.liveness import Channel, Liveness
 from dc1.domain.placement import Admission, blocked, misfit, queue_key
-from dc1.storage import job_logs, jobs, lifecycle, replicas
+from dc1.storage import job_logs, jobs, lifecycle
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_logs import LogLine, LogRow
 from dc1.storage.job_rows import JobRow
@@ -68,6 +67,7 @@ class Runs:
         self._queue_deadline_seconds = queue_deadline_seconds
         self._poll_lease_grace_ms = round(poll_lease_grace_seconds * 1000)
         self.share_tokens: Callable[[int, Tokens], None] = lambda row_id, tokens: None
+        self.confirm_lost: Callable[[Provider], Awaitable[None]] = _nobody_to_ask
 
     # Starting
 
@@ -303,23 +303,10 @@ class Runs:
         )
 
     async def provider_lost(self, provider: Provider) -> None:
-        """Take everything from a provider that went offline, if no other replica has heard of it since."""
-        if self._db.is_shared:
-            await self._confirm_lost(provider)
+        """Take everything from a provider that went offline, unless there is a reason to wait for it."""
+        await self.confirm_lost(provider)
         if self._fleet.liveness(provider) is Liveness.OFFLINE:
             await self.evict(provider, "The provider disconnected")
-
-    async def _confirm_lost(self, provider: Provider) -> None:
-        thresholds = self._fleet.thresholds
-        check = partial(
-            replicas.gone,
-            provider_ids=[provider.id],
-            grace_ms=thresholds.stream_grace_seconds * 1000,
-            silence_ms=thresholds.offline_seconds * 1000,
-            now_ms=self._clock.now_ms(),
-        )
-        if not await self._db.read(check):
-            self._fleet.not_lost(provider)
 
     async def lose(self, lease: Lease, reason: str) -> bool:
         """Take a job from a provider that is gone or lost it: a run counts a retry, an offer does not.
@@ -371,6 +358,10 @@ class Runs:
         if lease is not None and lease.running and job.status != JobStatus.CANCELLED:
             self._fleet.count_ended(lease.provider_id, completed=job.status == JobStatus.COMPLETED)
         self._hub.publish(job.id, Moved())
+
+
+async def _nobody_to_ask(provider: Provider) -> None:
+    """There is no other replica that may have heard of a provider."""
 
 
 def _running_as(conn: Connection, lease: Lease) -> JobRow | None:
