@@ -61,7 +61,7 @@ class Provider:
     suspended: bool = False
     paused: bool = False
     deleted: bool = False
-    preferences: Preferences = Preferences()
+    preferences: Preferences = field(default_factory=Preferences)
     preload_model: str | None = None
     preload_done: bool = False
     compute_types: frozenset[str] = frozenset(COMPUTE_TYPES)
@@ -105,6 +105,11 @@ class Provider:
     def run_mode(self) -> RunMode:
         """When it may be given work, by its owner's wish."""
         return self.preferences.run_mode
+
+    @property
+    def listed_compute_types(self) -> list[str]:
+        """The kinds of work it may be given, in documented order."""
+        return [kind.value for kind in COMPUTE_TYPES if kind in self.compute_types]
 
     def reluctance(self, now_ms: int) -> Reluctance | None:
         """Return why its owner's preferences keep new work away now, or None."""
