@@ -141,7 +141,8 @@ class DaemonServiceServicer:
 
     def ReportRunResult(self, request, context):
         """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
-        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then.
+        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
+        for a delivery, so nothing that may pass is answered with a 4xx status here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

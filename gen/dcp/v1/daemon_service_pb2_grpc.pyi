@@ -58,7 +58,8 @@ class DaemonServiceStub:
     """Takes an event of the daemon for the operators to see, at most 128 KiB."""
     ReportRunResult: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportRunResultRequest, _daemon_service_pb2.ReportRunResultResponse]
     """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
-    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then.
+    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
+    for a delivery, so nothing that may pass is answered with a 4xx status here.
     """
     ReportEndpointReady: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportEndpointReadyRequest, _daemon_service_pb2.ReportEndpointReadyResponse]
     """Says where the model of a running `vllm_serve` job is served; the renter reads it as `endpoint_url`. Fails with
@@ -102,7 +103,8 @@ class DaemonServiceAsyncStub(DaemonServiceStub):
     """Takes an event of the daemon for the operators to see, at most 128 KiB."""
     ReportRunResult: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportRunResultRequest, _daemon_service_pb2.ReportRunResultResponse]  # type: ignore[assignment]
     """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
-    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then.
+    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
+    for a delivery, so nothing that may pass is answered with a 4xx status here.
     """
     ReportEndpointReady: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportEndpointReadyRequest, _daemon_service_pb2.ReportEndpointReadyResponse]  # type: ignore[assignment]
     """Says where the model of a running `vllm_serve` job is served; the renter reads it as `endpoint_url`. Fails with
@@ -185,7 +187,8 @@ class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_daemon_service_pb2.ReportRunResultResponse, _abc.Awaitable[_daemon_service_pb2.ReportRunResultResponse]]:
         """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
-        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then.
+        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
+        for a delivery, so nothing that may pass is answered with a 4xx status here.
         """
 
     @_abc_1.abstractmethod

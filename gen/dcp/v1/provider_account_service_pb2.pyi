@@ -37,7 +37,7 @@ class UpdatePreferencesRequest(_message.Message):
     key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
     run_mode: _builtins.str
-    """When the machine may be given work: always, never by itself, or inside the schedule."""
+    """When the machine may be given work: always, only by jobs that name it, or inside the schedule."""
     scheduled_start: _builtins.str
     """Start of the daily schedule, HH:MM in UTC."""
     scheduled_end: _builtins.str

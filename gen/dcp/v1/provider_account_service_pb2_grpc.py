@@ -68,7 +68,8 @@ class ProviderAccountServiceServicer:
 
     def UpdatePreferences(self, request, context):
         """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
-        machine outside its schedule or hotter than its limit is given no new work.
+        machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
+        only runs jobs that name it, and the VRAM reserve counts as not there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

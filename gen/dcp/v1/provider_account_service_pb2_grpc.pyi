@@ -35,7 +35,8 @@ class ProviderAccountServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ProviderAccountServiceAsyncStub: ...
     UpdatePreferences: _grpc.UnaryUnaryMultiCallable[_provider_account_service_pb2.UpdatePreferencesRequest, _provider_account_service_pb2.UpdatePreferencesResponse]
     """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
-    machine outside its schedule or hotter than its limit is given no new work.
+    machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
+    only runs jobs that name it, and the VRAM reserve counts as not there.
     """
     UpdateGpuProfile: _grpc.UnaryUnaryMultiCallable[_provider_account_service_pb2.UpdateGpuProfileRequest, _provider_account_service_pb2.UpdateGpuProfileResponse]
     """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
@@ -58,7 +59,8 @@ class ProviderAccountServiceAsyncStub(ProviderAccountServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     UpdatePreferences: _aio.UnaryUnaryMultiCallable[_provider_account_service_pb2.UpdatePreferencesRequest, _provider_account_service_pb2.UpdatePreferencesResponse]  # type: ignore[assignment]
     """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
-    machine outside its schedule or hotter than its limit is given no new work.
+    machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
+    only runs jobs that name it, and the VRAM reserve counts as not there.
     """
     UpdateGpuProfile: _aio.UnaryUnaryMultiCallable[_provider_account_service_pb2.UpdateGpuProfileRequest, _provider_account_service_pb2.UpdateGpuProfileResponse]  # type: ignore[assignment]
     """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
@@ -84,7 +86,8 @@ class ProviderAccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_account_service_pb2.UpdatePreferencesResponse, _abc.Awaitable[_provider_account_service_pb2.UpdatePreferencesResponse]]:
         """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
-        machine outside its schedule or hotter than its limit is given no new work.
+        machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
+        only runs jobs that name it, and the VRAM reserve counts as not there.
         """
 
     @_abc_1.abstractmethod

@@ -229,8 +229,9 @@ class Assignment(_message.Message):
 
     @_builtins.property
     def task_spec_hmac(self) -> _struct_pb2.Value:
-        """HMAC-SHA256 over the text of `task_spec` with the provider's own secret, in hex; null without a task. Only polls carry it, and in them
-        `task_spec` is text. `GET /jobs/verify-hmac-local` checks it.
+        """HMAC-SHA256 over the text of `task_spec` with the provider's own secret, in hex; null without a task. The secret is the
+        HMAC-SHA256 of the text `dc1-task-spec` with the SHA-256 of the API key, both as bytes. Only polls carry it, and in them `task_spec`
+        is text. `GET /jobs/verify-hmac-local` checks it.
         """
 
     def __init__(

@@ -70,6 +70,7 @@ class Orders:
         self._loading = asyncio.Lock()
         self._rates: Mapping[str, int] = {}
         self.approved_images: frozenset[str] = frozenset()
+        self.images_by_type: Mapping[str, str] = {}
 
     async def load(self) -> None:
         """Read the prices and the image registry, with everything that was committed before this call."""
@@ -77,6 +78,8 @@ class Orders:
         async with self._loading:
             self._rates, images = await self._db.read(lambda conn: (catalog.rates(conn), catalog.list_images(conn)))
             self.approved_images = frozenset(image.image_ref for image in images)
+            # Of several images of a type, the one that was approved first.
+            self.images_by_type = {image.image_type: image.image_ref for image in reversed(images)}
 
     def rate(self, job_type: str) -> int:
         """Return what a minute of a job type costs in the standard class, in halala."""

@@ -107,6 +107,11 @@ class Provider:
         """When it may be given work, by its owner's wish."""
         return self.preferences.run_mode
 
+    @property
+    def listed_compute_types(self) -> list[str]:
+        """The kinds of work it may be given, in documented order."""
+        return [kind.value for kind in COMPUTE_TYPES if kind in self.compute_types]
+
     def reluctance(self, now_ms: int) -> Reluctance | None:
         """Return why its owner's preferences keep new work away now, or None."""
         temp_c = reading(self.gpu_status, "temp_c")

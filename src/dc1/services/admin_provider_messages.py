@@ -3,11 +3,11 @@
 from dc1.control.provider import Provider
 from dc1.domain.clock import iso
 from dc1.domain.liveness import ProviderStatus
+from dc1.services.provider_messages import preferences_message
 from dc1.services.values import time_value, to_value
 from dc1.storage.providers import Earnings, ProviderRow
 from dcp.v1.admin_provider_service_pb2 import InspectedProvider
 from dcp.v1.admin_service_pb2 import AdminProvider
-from dcp.v1.provider_account_service_pb2 import ProviderPreferences
 
 
 def admin_provider(provider: Provider, status: ProviderStatus) -> AdminProvider:
@@ -34,7 +34,7 @@ def inspected_provider(
         cached_models=provider.models,
         resource_spec=to_value(provider.resource_spec),
         preload_model=to_value(provider.preload_model),
-        preferences=preferences(row),
+        preferences=preferences_message(provider.preferences),
         reputation_score=provider.reputation(now_ms),
         total_earnings_halala=earned.total_halala,
         available_halala=earned.available_halala,
@@ -57,15 +57,3 @@ def _fill(shown: AdminProvider | InspectedProvider, provider: Provider, status: 
     shown.daemon_version.CopyFrom(to_value(provider.facts.daemon_version))
     shown.slots_used = provider.occupied
     shown.created_at = iso(provider.created_at_ms)
-
-
-def preferences(row: ProviderRow) -> ProviderPreferences:
-    """Return when and how far a machine may be used."""
-    return ProviderPreferences(
-        run_mode=row.run_mode,
-        scheduled_start=to_value(row.scheduled_start),
-        scheduled_end=to_value(row.scheduled_end),
-        gpu_usage_cap_pct=to_value(row.gpu_usage_cap_pct),
-        vram_reserve_gb=to_value(row.vram_reserve_gb),
-        temp_limit_c=to_value(row.temp_limit_c),
-    )

@@ -18,7 +18,7 @@ from dc1.domain.roles import Role
 from dc1.domain.telemetry import MINUTES, Rollup
 from dc1.services.admin_provider_messages import inspected_provider
 from dc1.services.call import current_call
-from dc1.services.providers import provider_job
+from dc1.services.provider_messages import provider_job
 from dc1.services.values import row_id, to_value
 from dc1.storage import approvals, jobs, monitoring, providers, telemetry
 from dc1.storage import keys as key_rows

@@ -20,7 +20,8 @@ class Principal:
     """Who calls.
 
     `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody else.
-    `fingerprint` names an admin's token without revealing it and is empty for everybody else.
+    `fingerprint` names an admin's token without revealing it and is empty for everybody else. `key_hash` is that of a
+    renter's or provider's key.
     """
 
     role: Role
@@ -28,6 +29,7 @@ class Principal:
     scopes: frozenset[str] | None = None
     key_id: str | None = None
     fingerprint: str = ""
+    key_hash: str = field(default="", repr=False)
 
 
 ANYBODY = Principal(Role.PUBLIC)

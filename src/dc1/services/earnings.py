@@ -60,7 +60,7 @@ class EarningsServicer(EarningsServiceServicer):
         known = {row.day_ms: row for row in rows}
         days = range(first_ms, today_ms + DAY_MS, DAY_MS)
         return pb.GetEarningsHistoryResponse(
-            period=period, days=[_day(known.get(day_ms) or EarningsDay(day_ms, 0, 0, 0)) for day_ms in days]
+            period=period, days=[earnings_day(known.get(day_ms) or EarningsDay(day_ms, 0, 0, 0)) for day_ms in days]
         )
 
     async def ListProviderJobHistory(
@@ -98,10 +98,11 @@ class EarningsServicer(EarningsServiceServicer):
         provider_id = caller_id()
         limit = min(request.limit or _WITHDRAWALS_SHOWN, _MOST_WITHDRAWALS)
         page = await self._market.db.read(lambda conn: withdrawals.page(conn, limit=limit, provider_id=provider_id))
-        return pb.ListWithdrawalsResponse(withdrawals=[_withdrawal(row) for row in page.rows], total=page.total)
+        return pb.ListWithdrawalsResponse(withdrawals=[withdrawal_message(row) for row in page.rows], total=page.total)
 
 
-def _day(day: EarningsDay) -> pb.EarningsDay:
+def earnings_day(day: EarningsDay) -> pb.EarningsDay:
+    """Return what was earned on a day."""
     return pb.EarningsDay(
         date=iso(day.day_ms)[:10],
         jobs=day.settled_jobs,
@@ -130,11 +131,12 @@ def _created(row: WithdrawalRow) -> pb.CreateWithdrawalResponse:
         withdrawal_id=row.withdrawal_id,
         status=row.status,
         message="The withdrawal waits for an operator.",
-        withdrawal_request=_withdrawal(row),
+        withdrawal_request=withdrawal_message(row),
     )
 
 
-def _withdrawal(row: WithdrawalRow) -> pb.Withdrawal:
+def withdrawal_message(row: WithdrawalRow) -> pb.Withdrawal:
+    """Return a withdrawal as its provider's lists show it."""
     return pb.Withdrawal(
         id=row.withdrawal_id,
         amount_halala=row.amount_halala,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from dc1.storage.rows import Shape
 from dc1.storage.tables import daemon_events
@@ -56,3 +56,8 @@ def counts(conn: Connection, since_ms: int, provider_id: int | None = None) -> d
 def _conditions(since_ms: int, provider_id: int | None) -> list[ColumnElement[bool]]:
     recent = daemon_events.c.created_at_ms >= since_ms
     return [recent] if provider_id is None else [recent, daemon_events.c.provider_id == provider_id]
+
+
+def forget(conn: Connection, before_ms: int) -> None:
+    """Forget events that are older."""
+    conn.execute(delete(daemon_events).where(daemon_events.c.created_at_ms < before_ms))
