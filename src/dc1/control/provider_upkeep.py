@@ -60,7 +60,7 @@ class ProviderUpkeep:
         now_ms = self._market.clock.now_ms()
         erased = await self._market.db.write(lambda conn: providers.erase_due(conn, now_ms))
         for row in erased:
-            self._market.fleet.follow(provider_of(row), here=False)
+            self._market.fleet.follow(provider_of(row), here=False, decisions=self._market.fleet.decisions)
         await self._market.db.write(lambda conn: daemon_events.forget(conn, now_ms - _EVENTS_KEPT_MS))
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
