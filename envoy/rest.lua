@@ -129,6 +129,17 @@ local function take_query_keys(query, headers)
   return table.concat(kept, "&"), found
 end
 
+-- Older daemons put their key in the place of an id: GET /providers/{api_key}/jobs. It is moved into a header; with a Bearer the
+-- call is the poll for work, without one a list that hands out nothing. Returns the path that is left and whether there was one.
+local function take_path_key(path, headers)
+  local segment = path:match("^/providers/([^/]+)/jobs$")
+  if not segment or segment == "me" or segment:find("^%d+$") then return path, false end
+  local key = percent_decode(segment):gsub("[^\32-\126]", "?")
+  if not headers:get("x-query-provider-key") then headers:add("x-query-provider-key", key) end
+  local polls = (headers:get("authorization") or ""):lower():find("^bearer ") ~= nil
+  return polls and "/providers/jobs/next" or "/providers/me/jobs", true
+end
+
 local function body_limit(path)
   if path == "/providers/job-result" or path:find("^/jobs/[^/]+/result$") then return RESULT_LIMIT end
   return BODY_LIMIT
@@ -176,8 +187,10 @@ function envoy_on_request(handle)
   if request.native then return end
 
   path = without_base_path((path:gsub("^//+", "/")))
-  -- A key inside the path (GET /providers/{api_key}/jobs) is moved into x-query-provider-key here.
-  query, request.deprecated = take_query_keys(query, headers)
+  local in_path, in_query
+  query, in_query = take_query_keys(query, headers)
+  path, in_path = take_path_key(path, headers)
+  request.deprecated = in_query or in_path
   request.path, request.v1 = loggable(path), path:find("^/v1/") ~= nil
   request.origin = listed_origin(handle, headers:get("origin"))
   metadata:set("dc1", "request", request)

@@ -110,6 +110,16 @@ class Settings(BaseSettings):
         default=False, description="Whether webhooks may go to addresses that are not public."
     )
 
+    secret_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Random text that webhook secrets are encrypted with, the same for all servers. Without it development makes "
+        "one in `data_dir`, and production has no webhooks.",
+    )
+    balance_low_halala: int = Field(
+        default=200, ge=0, description="A submission that takes a wallet below this sends the webhook `balance.low`."
+    )
+
     queue_deadline_seconds: PositiveFloat = Field(default=1800, description="How long a job may wait for a provider.")
     max_retries: int = Field(default=2, ge=0, le=10, description="How often a lost attempt is dispatched anew.")
     online_seconds: PositiveInt = Field(
@@ -123,6 +133,14 @@ class Settings(BaseSettings):
     )
     offer_timeout_seconds: PositiveFloat = Field(
         default=15, description="How long a daemon may take to accept an offer."
+    )
+    poll_lease_grace_seconds: PositiveFloat = Field(
+        default=120,
+        description="How long a daemon that polls may say nothing of a job it was handed; when it then asks for more, the "
+        "job goes to another.",
+    )
+    key_rotation_grace_seconds: float = Field(
+        default=600, ge=0, description="How long a provider's old key stays good after it was replaced."
     )
     beat_interval_seconds: PositiveFloat = Field(
         default=10, description="Seconds between beats on the stream; three missed end it."

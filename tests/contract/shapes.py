@@ -115,7 +115,14 @@ JOB: Json = {
     "workspace_volume_name": text,
 }
 
-SUBMITTED: Json = {**JOB, "success": flag, "job": JOB, "queued": flag, "message": or_null(text)}
+SUBMITTED: Json = {
+    **JOB,
+    "success": flag,
+    "job": JOB,
+    "queued": flag,
+    "message": or_null(text),
+    "dispatch": {"assigned": flag, "queued": flag, "hold_id": text, "provider": or_null(free_object)},
+}
 
 JOB_DETAIL: Json = {
     **JOB,
@@ -421,4 +428,74 @@ HEALTH: Json = {
     "db": text,
     "providers": {"total": integer, "online": integer},
     "jobs": {"queued": integer, "running": integer},
+}
+
+RENTER_JOBS: Json = {
+    **dict.fromkeys(("total", "page", "limit", "pages"), integer),
+    "jobs": [
+        {
+            "id": text,
+            "job_id": text,
+            "job_type": text,
+            "provider_id": or_null(integer),
+            "container_image": text,
+            "status": text,
+            "created_at": time,
+            "started_at": or_null(time),
+            "completed_at": or_null(time),
+            "cost_halala": integer,
+            "input_tokens": integer,
+            "output_tokens": integer,
+        }
+    ],
+}
+
+HISTORY: Json = {
+    "jobs": [
+        {
+            **OUTPUT,
+            "actual_cost_halala": integer,
+            "cost_sar": text,
+            "provider_gpu": or_null(text),
+            "refunded": flag,
+            "refunded_halala": integer,
+        }
+    ],
+    "balance_halala": integer,
+    "balance_sar": text,
+    "total_jobs": integer,
+}
+
+JOB_STATE: Json = {
+    "event": text,
+    "job_id": text,
+    "status": text,
+    "provider_id": or_null(integer),
+    "progress_phase": or_null(text),
+    "attempt_number": integer,
+    "elapsed_sec": or_null(integer),
+    "tokens_used": integer,
+    "cost_halala": integer,
+    "ts": time,
+}
+
+COMPLETED: Json = {name: SETTLEMENT[name] for name in ("success", "job", "billing")}
+
+EXECUTIONS: Json = {
+    "job_id": text,
+    "status": text,
+    "cost_halala": integer,
+    "actual_cost_halala": or_null(integer),
+    "retry_count": integer,
+    "executions": [
+        {
+            "attempt_number": integer,
+            "provider_id": integer,
+            "started_at": time,
+            "ended_at": or_null(time),
+            "exit_code": or_null(integer),
+            "gpu_seconds_used": or_null(number),
+            "outcome": or_null(text),
+        }
+    ],
 }

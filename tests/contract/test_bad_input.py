@@ -58,6 +58,9 @@ def _routes() -> Iterator[tuple[str, str, list[str]]]:
 
 ROUTES = list(_routes())
 
+DAEMON_CALLS = ("progress", "logs", "result", "fail", "endpoint-ready")
+NAMES = {"job_id": 1, "renter_id": 1, "withdrawal_id": "wreq-1", "job_type": "training"}
+
 GOOD: dict[str, Json] = {
     "/renters/register": {"name": "Noura", "email": "noura@example.sa"},
     "/providers/register": {"name": "Najd", "email": "najd@example.sa", "gpu_model": "RTX 4090", "os": "linux"},
@@ -66,6 +69,9 @@ GOOD: dict[str, Json] = {
     "/jobs/{job_id}/logs": {"line": "x"},
     "/providers/jobs/{job_id}/logs": {"line": "x"},
     "/jobs/{job_id}/result": {"result": "x"},
+    "/verification/submit": {"challenge_id": "x"},
+    "/admin/pricing/{job_type}": {"rate_halala": 1},
+    "/admin/containers/approve-image": {"image_ref": "team/tool:1"},
     "/admin/providers/{provider_id}/approval-decision": {"decision": "reject", "reason": "x"},
     "/admin/providers/{provider_id}/reject": {"reason": "x"},
     "/admin/renters/{renter_id}/balance": {"amount_halala": 1},
@@ -78,7 +84,7 @@ def _key(path: str, renter: Renter, provider: PollDaemon) -> str | None:
         return ADMIN_TOKEN
     if path.endswith("/register"):
         return None
-    if path.startswith("/providers") or path.rpartition("/")[2] in ("progress", "logs", "result"):
+    if path.startswith(("/providers", "/verification")) or path.rpartition("/")[2] in DAEMON_CALLS:
         return provider.key
     return renter.key
 
@@ -89,7 +95,7 @@ def test_no_value_of_any_field_breaks_the_server(
 ) -> None:
     renter.submit()
     provider.next()
-    target = path.format(job_id=1, renter_id=1, provider_id=stack.register_provider().id)
+    target = path.format(provider_id=stack.register_provider().id, **NAMES)
     key = _key(path, renter, provider)
     for name in names:
         for value in NASTY:

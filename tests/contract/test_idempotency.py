@@ -7,6 +7,7 @@ from tests.stack.people import J3, Renter
 from tests.stack.stack import Stack
 
 K1 = {"idempotency-key": "k1"}
+LONG_KEY = "Idempotency-Key must be at most 255 characters"
 
 pytestmark = pytest.mark.usefixtures("provider")
 
@@ -34,7 +35,7 @@ def test_40_the_first_answer_is_given_again(renter: Renter) -> None:
     refused(
         renter.try_submit(headers={"idempotency-key": "k" * 256}),
         400,
-        "Idempotency-Key must be at most 255 characters",
+        LONG_KEY,
     )
     assert renter.wallet()["total_jobs"] == 1
     answered(renter.try_submit(headers={"idempotency-key": "k" * 255}), 201)
@@ -113,4 +114,22 @@ def test_top_ups_are_replayed(renter: Renter) -> None:
 def test_a_blank_key_is_no_key(renter: Renter) -> None:
     for _ in range(2):
         answered(renter.try_submit(J3, headers={"idempotency-key": ""}), 201)
+    assert renter.wallet()["total_jobs"] == 2
+
+
+def test_the_key_is_checked_before_the_fields(renter: Renter) -> None:
+    answered(renter.try_submit(headers=K1), 201)
+    for body in ({}, {"job_type": "mining"}, {"job_type": "llm_inference", "duration_minutes": -5}):
+        refused(renter.try_submit(body, headers=K1), 409, code="IDEMPOTENCY_MISMATCH")
+        refused(renter.try_submit(body, headers={"idempotency-key": "k" * 256}), 400, LONG_KEY)
+    refused(renter.post("/renters/topup", {}, headers={"idempotency-key": "k" * 256}), 400, LONG_KEY)
+    refused(renter.try_submit({}, headers={"idempotency-key": "k2"}), 400, code="MISSING_FIELDS")
+    assert renter.balance() == 955
+
+
+def test_both_ways_to_submit_are_routes_of_their_own(renter: Renter) -> None:
+    first = answered(renter.try_submit(headers=K1), 201)
+    second = renter.post("/api/dc1/jobs?x=1", J3, headers=K1)
+    assert answered(second, 201)["id"] != first["id"]
+    assert renter.post("/jobs", J3, headers=K1).content == second.content
     assert renter.wallet()["total_jobs"] == 2

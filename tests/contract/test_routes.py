@@ -14,17 +14,41 @@ from dc1.assets import asset
 from dcp.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
+    catalog_service_pb2,
+    discovery_service_pb2,
+    earnings_service_pb2,
+    finance_service_pb2,
+    job_history_service_pb2,
+    job_outcome_service_pb2,
+    job_progress_service_pb2,
+    job_queue_service_pb2,
     job_service_pb2,
     options_pb2,
     provider_service_pb2,
     renter_service_pb2,
     system_service_pb2,
+    verification_service_pb2,
 )
 from tests.contract.expect import refused
 from tests.stack.rest import Json, check_refusal
 from tests.stack.stack import ADMIN_TOKEN, Stack
 
-FILES = (admin_service_pb2, job_service_pb2, provider_service_pb2, renter_service_pb2, system_service_pb2)
+FILES = (
+    admin_service_pb2,
+    catalog_service_pb2,
+    discovery_service_pb2,
+    earnings_service_pb2,
+    finance_service_pb2,
+    job_history_service_pb2,
+    job_outcome_service_pb2,
+    job_progress_service_pb2,
+    job_queue_service_pb2,
+    job_service_pb2,
+    provider_service_pb2,
+    renter_service_pb2,
+    system_service_pb2,
+    verification_service_pb2,
+)
 VERBS = ("get", "post", "put", "patch", "delete")
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import grpc
@@ -12,18 +14,13 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from dcp.v1 import (
-    admin_service_pb2,
-    job_service_pb2,
-    provider_service_pb2,
-    renter_service_pb2,
-    system_service_pb2,
-)
+import dcp.v1
 
 SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     service
-    for module in (admin_service_pb2, job_service_pb2, provider_service_pb2, renter_service_pb2, system_service_pb2)
-    for service in module.DESCRIPTOR.services_by_name.values()
+    for module in iter_modules(dcp.v1.__path__, "dcp.v1.")
+    if module.name.endswith("_pb2")
+    for service in import_module(module.name).DESCRIPTOR.services_by_name.values()
 )
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method for service in SERVICES for method in service.methods

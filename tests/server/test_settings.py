@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dc1.domain.errors import ApiError
+from dc1.server.secret_key import load_secret_key
 from dc1.settings import Settings, SettingsError
 
 
@@ -67,3 +69,25 @@ def test_production_needs_an_admin_token(monkeypatch: pytest.MonkeyPatch) -> Non
     settings = Settings.load()
     settings.require_servable()
     assert "long and random" not in repr(settings)
+
+
+def test_the_secret_key_is_long_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DC1_SECRET_KEY", "too short to be random")
+    with pytest.raises(SettingsError, match="DC1_SECRET_KEY"):
+        Settings.load()
+    monkeypatch.setenv("DC1_SECRET_KEY", "0123456789abcdef" * 2)
+    settings = Settings.load()
+    assert load_secret_key(settings) == "0123456789abcdef" * 2
+    assert "0123456789abcdef" not in repr(settings)
+
+
+def test_development_makes_a_secret_key_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DC1_DATA_DIR", str(tmp_path / "new"))
+    settings = Settings.load()
+    made = load_secret_key(settings)
+    assert len(made) == 64
+    assert load_secret_key(settings) == made
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["secret.key"]
+    monkeypatch.setenv("DC1_ENVIRONMENT", "production")
+    with pytest.raises(ApiError, match="Webhooks are not configured"):
+        load_secret_key(Settings.load())

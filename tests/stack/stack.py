@@ -76,7 +76,7 @@ class Stack:
         self.daemons: list[PollDaemon] = []
         self._streams: list[StreamDaemon] = []
         self._numbers = count(1)
-        self._directory = directory
+        self.data_directory = directory
         self._settings = settings
         self.database_url = f"sqlite:///{directory / 'dc1.sqlite3'}"
         shutil.copy(edge.template, directory / "dc1.sqlite3")
@@ -88,7 +88,7 @@ class Stack:
     def start_server(self) -> None:
         """Start the server, and wait until the edge passes calls on to it."""
         chosen = {
-            "data_dir": self._directory,
+            "data_dir": self.data_directory,
             "database_url": self.database_url,
             "grpc_port": self.edge.grpc_port,
             "admin_token": ADMIN_TOKEN,

@@ -100,7 +100,8 @@ async def test_results_of_any_json_up_to_ten_mebibytes(market: Market) -> None:
         await market.do(jobs.store_result, job.id, value, NOW)
         assert await market.see(jobs.result, job.id) == value
     assert await market.see(jobs.result, 99) is None
-    assert list(await market.see(jobs.results, [job.id, 99])) == [job.id]
+    assert list(await market.see(jobs.results, [job.id, 99], max_characters=20 * 1024 * 1024)) == [job.id]
+    assert await market.see(jobs.results, [job.id], max_characters=1) == {}
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])

@@ -296,6 +296,7 @@ class ListProvidersRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    GPU_MODEL_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     """Page, from 1."""
     limit: _builtins.int
@@ -304,6 +305,8 @@ class ListProvidersRequest(_message.Message):
     """Only providers whose name or e-mail address contains this text."""
     status: _builtins.str
     """Only providers of this status."""
+    gpu_model: _builtins.str
+    """Only providers whose GPU model contains this text."""
     def __init__(
         self,
         *,
@@ -311,11 +314,14 @@ class ListProvidersRequest(_message.Message):
         limit: _builtins.int | None = ...,
         search: _builtins.str | None = ...,
         status: _builtins.str | None = ...,
+        gpu_model: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
+    _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
@@ -324,6 +330,8 @@ class ListProvidersRequest(_message.Message):
     _WhichOneofArgType__search: _TypeAlias = _typing.Literal["_search", b"_search"]  # noqa: Y015
     _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
     _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
     @_typing.overload

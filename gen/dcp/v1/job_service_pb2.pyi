@@ -206,6 +206,7 @@ class SubmitJobResponse(_message.Message):
     CHECKPOINT_ENABLED_FIELD_NUMBER: _builtins.int
     QUEUE_POSITION_FIELD_NUMBER: _builtins.int
     WORKSPACE_VOLUME_NAME_FIELD_NUMBER: _builtins.int
+    DISPATCH_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
     queued: _builtins.bool
@@ -276,6 +277,10 @@ class SubmitJobResponse(_message.Message):
     def queue_position(self) -> _struct_pb2.Value:
         """1-based place among the queued jobs that wait for the same provider (or for any); null unless queued."""
 
+    @_builtins.property
+    def dispatch(self) -> Global___Dispatch:
+        """Where the job went."""
+
     def __init__(
         self,
         *,
@@ -304,14 +309,77 @@ class SubmitJobResponse(_message.Message):
         checkpoint_enabled: _builtins.bool = ...,
         queue_position: _struct_pb2.Value | None = ...,
         workspace_volume_name: _builtins.str = ...,
+        dispatch: Global___Dispatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "job", b"job", "message", b"message", "model", b"model", "provider_id", b"provider_id", "queue_position", b"queue_position", "started_at", b"started_at", "timeout_at", b"timeout_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "dispatch", b"dispatch", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "job", b"job", "message", b"message", "model", b"model", "provider_id", b"provider_id", "queue_position", b"queue_position", "started_at", b"started_at", "timeout_at", b"timeout_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_enabled", b"checkpoint_enabled", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "id", b"id", "job", b"job", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "message", b"message", "model", b"model", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "queue_position", b"queue_position", "queued", b"queued", "renter_id", b"renter_id", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "success", b"success", "timeout_at", b"timeout_at", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_enabled", b"checkpoint_enabled", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "dispatch", b"dispatch", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "id", b"id", "job", b"job", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "message", b"message", "model", b"model", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "queue_position", b"queue_position", "queued", b"queued", "renter_id", b"renter_id", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "success", b"success", "timeout_at", b"timeout_at", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitJobResponse: _TypeAlias = SubmitJobResponse  # noqa: Y015
+
+@_typing.final
+class Dispatch(_message.Message):
+    """Where an accepted job went."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNED_FIELD_NUMBER: _builtins.int
+    QUEUED_FIELD_NUMBER: _builtins.int
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    assigned: _builtins.bool
+    """Whether a provider's slot is reserved for it."""
+    queued: _builtins.bool
+    """Whether it waits for a provider or a free slot."""
+    hold_id: _builtins.str
+    """Id of the hold that the quote was debited to; it is the job's public id."""
+    @_builtins.property
+    def provider(self) -> _struct_pb2.Value:
+        """The provider whose slot is reserved; null while queued."""
+
+    def __init__(
+        self,
+        *,
+        assigned: _builtins.bool = ...,
+        queued: _builtins.bool = ...,
+        hold_id: _builtins.str = ...,
+        provider: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "hold_id", b"hold_id", "provider", b"provider", "queued", b"queued"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dispatch: _TypeAlias = Dispatch  # noqa: Y015
+
+@_typing.final
+class DispatchProvider(_message.Message):
+    """The provider a job was given to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Account id."""
+    name: _builtins.str
+    """Name."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DispatchProvider: _TypeAlias = DispatchProvider  # noqa: Y015
 
 @_typing.final
 class ListJobsRequest(_message.Message):

@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64\x63p/v1/options.proto\x12\x06\x64\x63p.v1\x1a google/protobuf/descriptor.proto\"\x95\x01\n\x06\x41\x63\x63\x65ss\x12\x1b\n\x05roles\x18\x01 \x03(\x0e\x32\x0c.dcp.v1.Role\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x10\n\x08\x62ody_key\x18\x03 \x01(\t\x12\x33\n\x11\x63redential_errors\x18\x04 \x01(\x0e\x32\x18.dcp.v1.CredentialErrors\x12\x17\n\x0fmaster_key_only\x18\x05 \x01(\x08\"e\n\tRateLimit\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x16\n\x0ewindow_seconds\x18\x03 \x01(\r\x12!\n\x03key\x18\x04 \x01(\x0e\x32\x14.dcp.v1.RateLimitKey\"W\n\x0bHttpContent\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\":\n\x07\x45xample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\x12\x10\n\x08response\x18\x03 \x01(\t\"=\n\tJsonShape\x12\r\n\x05types\x18\x01 \x03(\t\x12\x10\n\x08nullable\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t*a\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_PUBLIC\x10\x01\x12\x0f\n\x0bROLE_RENTER\x10\x02\x12\x11\n\rROLE_PROVIDER\x10\x03\x12\x0e\n\nROLE_ADMIN\x10\x04*\x91\x01\n\x10\x43redentialErrors\x12!\n\x1d\x43REDENTIAL_ERRORS_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43REDENTIAL_ERRORS_HEARTBEAT\x10\x01\x12\x1c\n\x18\x43REDENTIAL_ERRORS_SUBMIT\x10\x02\x12\x1b\n\x17\x43REDENTIAL_ERRORS_ADMIN\x10\x03*J\n\x0cRateLimitKey\x12\x1e\n\x1aRATE_LIMIT_KEY_UNSPECIFIED\x10\x00\x12\x1a\n\x16RATE_LIMIT_KEY_ADDRESS\x10\x01:@\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x0e.dcp.v1.Access:8\n\x0esuccess_status\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\r:G\n\nrate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimit:=\n\x13internal_error_text\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\t:9\n\x0fidempotency_key\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\x08:K\n\x0chttp_content\x12\x1e.google.protobuf.MethodOptions\x18\xba\x87\x03 \x03(\x0b\x32\x13.dcp.v1.HttpContent:C\n\x08\x65xamples\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x87\x03 \x03(\x0b\x32\x0f.dcp.v1.Example:8\n\x0e\x65rror_statuses\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x87\x03 \x03(\r:@\n\x04json\x12\x1d.google.protobuf.FieldOptions\x18\x99\x88\x03 \x01(\x0b\x32\x11.dcp.v1.JsonShape:-\n\x04trim\x12\x1d.google.protobuf.FieldOptions\x18\x9a\x88\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64\x63p/v1/options.proto\x12\x06\x64\x63p.v1\x1a google/protobuf/descriptor.proto\"\x95\x01\n\x06\x41\x63\x63\x65ss\x12\x1b\n\x05roles\x18\x01 \x03(\x0e\x32\x0c.dcp.v1.Role\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x10\n\x08\x62ody_key\x18\x03 \x01(\t\x12\x33\n\x11\x63redential_errors\x18\x04 \x01(\x0e\x32\x18.dcp.v1.CredentialErrors\x12\x17\n\x0fmaster_key_only\x18\x05 \x01(\x08\"e\n\tRateLimit\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x16\n\x0ewindow_seconds\x18\x03 \x01(\r\x12!\n\x03key\x18\x04 \x01(\x0e\x32\x14.dcp.v1.RateLimitKey\"e\n\x0bHttpContent\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0c\n\x04list\x18\x05 \x01(\x08\":\n\x07\x45xample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\x12\x10\n\x08response\x18\x03 \x01(\t\"=\n\tJsonShape\x12\r\n\x05types\x18\x01 \x03(\t\x12\x10\n\x08nullable\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t*a\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_PUBLIC\x10\x01\x12\x0f\n\x0bROLE_RENTER\x10\x02\x12\x11\n\rROLE_PROVIDER\x10\x03\x12\x0e\n\nROLE_ADMIN\x10\x04*\x91\x01\n\x10\x43redentialErrors\x12!\n\x1d\x43REDENTIAL_ERRORS_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43REDENTIAL_ERRORS_HEARTBEAT\x10\x01\x12\x1c\n\x18\x43REDENTIAL_ERRORS_SUBMIT\x10\x02\x12\x1b\n\x17\x43REDENTIAL_ERRORS_ADMIN\x10\x03*b\n\x0cRateLimitKey\x12\x1e\n\x1aRATE_LIMIT_KEY_UNSPECIFIED\x10\x00\x12\x1a\n\x16RATE_LIMIT_KEY_ADDRESS\x10\x01\x12\x16\n\x12RATE_LIMIT_KEY_JOB\x10\x02:@\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x0e.dcp.v1.Access:8\n\x0esuccess_status\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\r:G\n\nrate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimit:=\n\x13internal_error_text\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\t:9\n\x0fidempotency_key\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\x08:K\n\x0chttp_content\x12\x1e.google.protobuf.MethodOptions\x18\xba\x87\x03 \x03(\x0b\x32\x13.dcp.v1.HttpContent:C\n\x08\x65xamples\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x87\x03 \x03(\x0b\x32\x0f.dcp.v1.Example:8\n\x0e\x65rror_statuses\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x87\x03 \x03(\r:@\n\x04json\x12\x1d.google.protobuf.FieldOptions\x18\x99\x88\x03 \x01(\x0b\x32\x11.dcp.v1.JsonShape:-\n\x04trim\x12\x1d.google.protobuf.FieldOptions\x18\x9a\x88\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dcp.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=533
-  _globals['_ROLE']._serialized_end=630
-  _globals['_CREDENTIALERRORS']._serialized_start=633
-  _globals['_CREDENTIALERRORS']._serialized_end=778
-  _globals['_RATELIMITKEY']._serialized_start=780
-  _globals['_RATELIMITKEY']._serialized_end=854
+  _globals['_ROLE']._serialized_start=547
+  _globals['_ROLE']._serialized_end=644
+  _globals['_CREDENTIALERRORS']._serialized_start=647
+  _globals['_CREDENTIALERRORS']._serialized_end=792
+  _globals['_RATELIMITKEY']._serialized_start=794
+  _globals['_RATELIMITKEY']._serialized_end=892
   _globals['_ACCESS']._serialized_start=67
   _globals['_ACCESS']._serialized_end=216
   _globals['_RATELIMIT']._serialized_start=218
   _globals['_RATELIMIT']._serialized_end=319
   _globals['_HTTPCONTENT']._serialized_start=321
-  _globals['_HTTPCONTENT']._serialized_end=408
-  _globals['_EXAMPLE']._serialized_start=410
-  _globals['_EXAMPLE']._serialized_end=468
-  _globals['_JSONSHAPE']._serialized_start=470
-  _globals['_JSONSHAPE']._serialized_end=531
+  _globals['_HTTPCONTENT']._serialized_end=422
+  _globals['_EXAMPLE']._serialized_start=424
+  _globals['_EXAMPLE']._serialized_end=482
+  _globals['_JSONSHAPE']._serialized_start=484
+  _globals['_JSONSHAPE']._serialized_end=545
 # @@protoc_insertion_point(module_scope)

@@ -93,6 +93,8 @@ class _RateLimitKeyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateLimi
     """The authenticated account, or the client's address without one."""
     RATE_LIMIT_KEY_ADDRESS: _RateLimitKey.ValueType  # 1
     """The client's address, whoever calls."""
+    RATE_LIMIT_KEY_JOB: _RateLimitKey.ValueType  # 2
+    """The authenticated account and the job that the request's `job_id` names."""
 
 class RateLimitKey(_RateLimitKey, metaclass=_RateLimitKeyEnumTypeWrapper):
     """What the calls of one bucket are counted by."""
@@ -101,6 +103,8 @@ RATE_LIMIT_KEY_UNSPECIFIED: RateLimitKey.ValueType  # 0
 """The authenticated account, or the client's address without one."""
 RATE_LIMIT_KEY_ADDRESS: RateLimitKey.ValueType  # 1
 """The client's address, whoever calls."""
+RATE_LIMIT_KEY_JOB: RateLimitKey.ValueType  # 2
+"""The authenticated account and the job that the request's `job_id` names."""
 Global___RateLimitKey: _TypeAlias = RateLimitKey  # noqa: Y015
 
 @_typing.final
@@ -189,6 +193,7 @@ class HttpContent(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LIST_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """HTTP status, 200 when zero."""
     media_type: _builtins.str
@@ -197,6 +202,8 @@ class HttpContent(_message.Message):
     """Full name of the message whose JSON form the body (or each event's data) has; empty for free content."""
     description: _builtins.str
     """What the body is, in one sentence."""
+    list: _builtins.bool
+    """True when the body is an array of `message`."""
     def __init__(
         self,
         *,
@@ -204,10 +211,11 @@ class HttpContent(_message.Message):
         media_type: _builtins.str = ...,
         message: _builtins.str = ...,
         description: _builtins.str = ...,
+        list: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "media_type", b"media_type", "message", b"message", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "list", b"list", "media_type", b"media_type", "message", b"message", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

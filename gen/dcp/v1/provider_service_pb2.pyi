@@ -290,6 +290,18 @@ class Provider(_message.Message):
     IS_LIVE_FIELD_NUMBER: _builtins.int
     CACHED_MODELS_FIELD_NUMBER: _builtins.int
     RESOURCE_SPEC_FIELD_NUMBER: _builtins.int
+    SUPPORTED_COMPUTE_TYPES_FIELD_NUMBER: _builtins.int
+    RUN_MODE_FIELD_NUMBER: _builtins.int
+    SCHEDULED_START_FIELD_NUMBER: _builtins.int
+    SCHEDULED_END_FIELD_NUMBER: _builtins.int
+    GPU_USAGE_CAP_PCT_FIELD_NUMBER: _builtins.int
+    VRAM_RESERVE_GB_FIELD_NUMBER: _builtins.int
+    TEMP_LIMIT_C_FIELD_NUMBER: _builtins.int
+    WEEK_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
+    MONTH_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
+    UPTIME_PERCENT_FIELD_NUMBER: _builtins.int
+    GPU_METRICS_FIELD_NUMBER: _builtins.int
+    ACTIVE_JOB_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -320,6 +332,14 @@ class Provider(_message.Message):
     """Heartbeats received of those expected in 7 days, 0 to 100."""
     is_live: _builtins.bool
     """Whether it is online."""
+    run_mode: _builtins.str
+    """When it may be given work: always-on, manual or scheduled."""
+    week_earnings_halala: _builtins.float
+    """Earned in the last 7 days, in halala."""
+    month_earnings_halala: _builtins.float
+    """Earned since the first of the month 00:00 UTC, in halala."""
+    uptime_percent: _builtins.float
+    """The same as `uptime_pct`, under the name other clients read."""
     @_builtins.property
     def last_heartbeat(self) -> _struct_pb2.Value:
         """When the server last heard of the daemon, ISO-8601 UTC; null before the first time."""
@@ -343,6 +363,38 @@ class Provider(_message.Message):
     @_builtins.property
     def resource_spec(self) -> _struct_pb2.Value:
         """Free description of the machine; null when not given."""
+
+    @_builtins.property
+    def supported_compute_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it may be given: of inference, training, rendering."""
+
+    @_builtins.property
+    def scheduled_start(self) -> _struct_pb2.Value:
+        """Start of the daily schedule, HH:MM in UTC; null without one."""
+
+    @_builtins.property
+    def scheduled_end(self) -> _struct_pb2.Value:
+        """End of the daily schedule, HH:MM in UTC; null without one."""
+
+    @_builtins.property
+    def gpu_usage_cap_pct(self) -> _struct_pb2.Value:
+        """GPU use by others, in percent, above which no new work is given; null without a cap."""
+
+    @_builtins.property
+    def vram_reserve_gb(self) -> _struct_pb2.Value:
+        """VRAM kept for the owner, in GiB; null for none."""
+
+    @_builtins.property
+    def temp_limit_c(self) -> _struct_pb2.Value:
+        """Temperature above which no new work is given, in °C; null without a limit."""
+
+    @_builtins.property
+    def gpu_metrics(self) -> Global___GpuMetrics:
+        """The GPU's state as last reported."""
+
+    @_builtins.property
+    def active_job(self) -> _struct_pb2.Value:
+        """A job at work; null without one."""
 
     def __init__(
         self,
@@ -368,14 +420,56 @@ class Provider(_message.Message):
         is_live: _builtins.bool = ...,
         cached_models: _abc.Iterable[_builtins.str] | None = ...,
         resource_spec: _struct_pb2.Value | None = ...,
+        supported_compute_types: _abc.Iterable[_builtins.str] | None = ...,
+        run_mode: _builtins.str = ...,
+        scheduled_start: _struct_pb2.Value | None = ...,
+        scheduled_end: _struct_pb2.Value | None = ...,
+        gpu_usage_cap_pct: _struct_pb2.Value | None = ...,
+        vram_reserve_gb: _struct_pb2.Value | None = ...,
+        temp_limit_c: _struct_pb2.Value | None = ...,
+        week_earnings_halala: _builtins.float = ...,
+        month_earnings_halala: _builtins.float = ...,
+        uptime_percent: _builtins.float = ...,
+        gpu_metrics: Global___GpuMetrics | None = ...,
+        active_job: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "daemon_version", b"daemon_version", "last_heartbeat", b"last_heartbeat", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "last_heartbeat", b"last_heartbeat", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "name", b"name", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "status", b"status", "today_earnings_halala", b"today_earnings_halala", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Provider: _TypeAlias = Provider  # noqa: Y015
+
+@_typing.final
+class GpuMetrics(_message.Message):
+    """A GPU's state as last reported. What was not reported is 0."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UTILIZATION_PCT_FIELD_NUMBER: _builtins.int
+    VRAM_USED_MIB_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_C_FIELD_NUMBER: _builtins.int
+    utilization_pct: _builtins.float
+    """Use of the GPU in percent."""
+    vram_used_mib: _builtins.float
+    """VRAM in use, in MiB."""
+    temperature_c: _builtins.float
+    """Temperature in °C."""
+    def __init__(
+        self,
+        *,
+        utilization_pct: _builtins.float = ...,
+        vram_used_mib: _builtins.float = ...,
+        temperature_c: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["temperature_c", b"temperature_c", "utilization_pct", b"utilization_pct", "vram_used_mib", b"vram_used_mib"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GpuMetrics: _TypeAlias = GpuMetrics  # noqa: Y015
 
 @_typing.final
 class ProviderJob(_message.Message):

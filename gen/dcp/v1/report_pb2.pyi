@@ -173,6 +173,8 @@ class Assignment(_message.Message):
     MAX_DURATION_SECONDS_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     TIMEOUT_AT_FIELD_NUMBER: _builtins.int
+    TASK_SPEC_HMAC_FIELD_NUMBER: _builtins.int
+    COST_PER_GPU_SECOND_HALALA_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id."""
     job_id: _builtins.str
@@ -187,6 +189,8 @@ class Assignment(_message.Message):
     """The attempt this assignment is. Every write about it must carry the number."""
     max_duration_seconds: _builtins.int
     """Seconds the run may take; it is stopped then."""
+    cost_per_gpu_second_halala: _builtins.float
+    """What a second on one GPU costs the renter, in halala."""
     @_builtins.property
     def model(self) -> _struct_pb2.Value:
         """Model to run; null when the job names none."""
@@ -223,6 +227,13 @@ class Assignment(_message.Message):
     def timeout_at(self) -> _struct_pb2.Value:
         """When the run is stopped, ISO-8601 UTC; null in an offer."""
 
+    @_builtins.property
+    def task_spec_hmac(self) -> _struct_pb2.Value:
+        """HMAC-SHA256 over the text of `task_spec` with the provider's own secret, in hex; null without a task. The secret is the
+        HMAC-SHA256 of the text `dc1-task-spec` with the SHA-256 of the API key, both as bytes. Only polls carry it, and in them `task_spec`
+        is text. `GET /jobs/verify-hmac-local` checks it.
+        """
+
     def __init__(
         self,
         *,
@@ -242,10 +253,12 @@ class Assignment(_message.Message):
         max_duration_seconds: _builtins.int = ...,
         started_at: _struct_pb2.Value | None = ...,
         timeout_at: _struct_pb2.Value | None = ...,
+        task_spec_hmac: _struct_pb2.Value | None = ...,
+        cost_per_gpu_second_halala: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "model", b"model", "params", b"params", "started_at", b"started_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "model", b"model", "params", b"params", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "pricing_class", b"pricing_class", "priority", b"priority", "started_at", b"started_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "container_spec", b"container_spec", "cost_per_gpu_second_halala", b"cost_per_gpu_second_halala", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "pricing_class", b"pricing_class", "priority", b"priority", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,8 @@ class SystemServiceStub:
     """Shows whether the service can work. Answers UNAVAILABLE (503) with `status: "degraded"` when its database cannot be read."""
     GetOpenApi: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]
     """Sends the OpenAPI description of the REST routes."""
+    GetDocumentation: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetDocumentationRequest, _httpbody_pb2.HttpBody]
+    """Sends a page that renders the OpenAPI description; it needs nothing from any other address."""
 
 @_typing.type_check_only
 class SystemServiceAsyncStub(SystemServiceStub):
@@ -52,6 +54,8 @@ class SystemServiceAsyncStub(SystemServiceStub):
     """Shows whether the service can work. Answers UNAVAILABLE (503) with `status: "degraded"` when its database cannot be read."""
     GetOpenApi: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Sends the OpenAPI description of the REST routes."""
+    GetDocumentation: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetDocumentationRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Sends a page that renders the OpenAPI description; it needs nothing from any other address."""
 
 class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
     """The service itself: what it is, how it stands, and its documentation."""
@@ -79,5 +83,13 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Sends the OpenAPI description of the REST routes."""
+
+    @_abc_1.abstractmethod
+    def GetDocumentation(
+        self,
+        request: _system_service_pb2.GetDocumentationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Sends a page that renders the OpenAPI description; it needs nothing from any other address."""
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

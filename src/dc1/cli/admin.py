@@ -6,7 +6,7 @@ import typer
 
 from dc1.cli.client import RestClient, path
 from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Url, admin
-from dc1.cli.output import emit, facts, listing, moment, money
+from dc1.cli.output import emit, facts, listing, moment, money, notes, printable, sar
 
 app = typer.Typer(help="Operate the marketplace.", no_args_is_help=True)
 
@@ -89,6 +89,16 @@ def finance(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = 
         emit(client.get("/admin/finance/summary"), as_json, _show_finance)
 
 
+@app.command()
+def books(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Check the market's books: print the trial balance, and fail when anything differs."""
+    with RestClient(url, admin(token)) as client:
+        answer = client.get("/admin/finance/books")
+    emit(answer, as_json, _show_books)
+    if not answer.body["balanced"]:
+        raise typer.Exit(1)
+
+
 def show_dashboard(body: dict[str, Any]) -> None:
     """Print an answer of `GET /admin/dashboard`."""
     stats = body["stats"]
@@ -161,3 +171,18 @@ def _show_finance(body: dict[str, Any]) -> None:
             "came in from outside": money(body["external_halala"]),
         }
     )
+
+
+def _show_books(body: dict[str, Any]) -> None:
+    listing(
+        ["account", "SAR", "halala"],
+        (
+            [account["account"], sar(account["balance_halala"]), f"{account['balance_halala']:,.0f}"]
+            for account in body["accounts"]
+        ),
+        title=f"Trial balance at {body['timestamp']}",
+        empty="No account yet.",
+    )
+    facts({"difference": money(body["difference_halala"]), "balanced": body["balanced"]})
+    for problem in body["problems"]:
+        notes.print(printable(problem))

@@ -7,8 +7,9 @@ import sysconfig
 import tempfile
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_tools import protoc
 from protovalidate._gen.buf.validate import validate_pb
 
@@ -95,11 +96,18 @@ def _services(descriptor_set: Path) -> list[str]:
 
 
 def _without_foreign_comments(data: bytes) -> bytes:
-    descriptor_set = descriptor_pb2.FileDescriptorSet.FromString(data)
+    # A pool without our options: where they are known, because a generated module is loaded, they are written differently.
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
+    message_class: Any = message_factory.GetMessageClass(
+        pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet")
+    )
+    descriptor_set = message_class.FromString(data)
     for file in descriptor_set.file:
         if not file.name.startswith(_OURS):
             file.ClearField("source_code_info")
-    return descriptor_set.SerializeToString(deterministic=True)
+    serialized: bytes = descriptor_set.SerializeToString(deterministic=True)
+    return serialized
 
 
 def _make_packages(out: Path) -> None:

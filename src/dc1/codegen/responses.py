@@ -82,6 +82,8 @@ def _add_body(found: dict[int, Schema], body: Schema, schemas: Schemas) -> None:
     response["description"] = f"{response['description']} {body.get('description', '')}".strip() or _phrase(status)
     media_type = body["media_type"]
     schema = schemas.reference(body["message"]) if "message" in body else {}
+    if body.get("list"):
+        schema = {"type": "array", "items": schema}
     if media_type == "text/event-stream":
         # Each event's data has the schema; the body as a whole is text.
         schema = (

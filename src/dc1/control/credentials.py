@@ -50,6 +50,7 @@ class Credentials:
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
         self._generation = 0
+        self._used: dict[str, int] = {}
 
     async def identify(self, key: str) -> Identity | None:
         """Return the account behind `key`, or None when the key is no key, unknown, revoked, expired or its account gone."""
@@ -65,7 +66,14 @@ class Credentials:
             return None
         if identity.expires_at_ms is not None and now_ms >= identity.expires_at_ms:
             return None
+        if identity.key_role is KeyRole.SCOPED:
+            self._used[identity.key_id] = now_ms
         return identity
+
+    def take_used(self) -> dict[str, int]:
+        """Return when scoped keys were used since the last call of this, in epoch milliseconds by key id."""
+        used, self._used = self._used, {}
+        return used
 
     def invalidate(self, key_id: str) -> None:
         """Forget a key, so that the next call with it sees what is stored."""

@@ -11,15 +11,21 @@ from heapq import heappop, heappush, nlargest
 
 from dc1.control.pools import Pools
 from dc1.control.provider import Provider
+from dc1.control.telemetry import Telemetry
 from dc1.domain.clock import Clock
 from dc1.domain.errors import provider_not_found
 from dc1.domain.liveness import Approval, Channel, Liveness, Presence, Thresholds
 from dc1.domain.placement import ProviderView
-from dc1.domain.reports import Report
+from dc1.domain.preferences import Preferences, RunMode
+from dc1.domain.reports import Facts, Report
 
 FAILOVER_GRACE_SECONDS = 10
 """How much longer than usual a daemon may take to come back when it was the server that went away."""
 
+POST_RETURN_SECONDS = 90
+"""How long a daemon that posts heartbeats and held a job when the server went away may take to be heard again."""
+
+_MINUTE_MS = 60_000
 _NEWEST_SIGNUPS = 5
 _NEWEST_HEARTBEATS = 10
 
@@ -31,6 +37,7 @@ class Fleet:
         self._clock = clock
         self.thresholds = thresholds
         self.pools = Pools()
+        self.telemetry = Telemetry()
         self._all: dict[int, Provider] = {}
         self._by_gpu: Counter[str] = Counter()
         # Ids by last sign of life, oldest first, so that ageing looks at the heads only.
@@ -43,6 +50,10 @@ class Fleet:
         self._lost_streams: dict[int, int] = {}
         self._losses: list[tuple[int, int]] = []
         self._streaming: set[int] = set()
+        # Whose schedule opens and closes as time passes, and who may have to give offers back.
+        self._scheduled: set[int] = set()
+        self._minute = 0
+        self._reluctant: set[int] = set()
         self._dirty: set[int] = set()
         self._lost: set[int] = set()
         self.decisions = 0
@@ -59,9 +70,9 @@ class Fleet:
         return self._all.get(provider_id)
 
     def known(self, provider_id: int) -> Provider:
-        """Return a provider; raises `Provider not found`."""
+        """Return a provider; raises `Provider not found`, also for an account that is closed."""
         provider = self._all.get(provider_id)
-        if provider is None:
+        if provider is None or provider.deleted:
             raise provider_not_found()
         return provider
 
@@ -101,11 +112,22 @@ class Fleet:
     def await_return(self, provider_id: int) -> None:
         """Give a daemon that held a job when the server stopped the failover grace to come back, however long that was."""
         provider = self._all[provider_id]
-        if provider.presence.channel is Channel.STREAM and not provider.presence.stream_open:
-            lost_ms = self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
-            provider.presence = replace(provider.presence, stream_lost_ms=lost_ms)
+        now_ms = self._clock.now_ms()
+        presence = provider.presence
+        if presence.stream_open:
+            return
+        if presence.channel is Channel.STREAM:
+            provider.presence = replace(presence, stream_lost_ms=now_ms + FAILOVER_GRACE_SECONDS * 1000)
             self._lose_stream(provider)
-            self._index(provider)
+        elif presence.signed_off:
+            self._lost.add(provider.id)
+        else:
+            heard_ms = now_ms - (self.thresholds.offline_seconds - POST_RETURN_SECONDS) * 1000
+            if (presence.last_heartbeat_ms or 0) < heard_ms:
+                provider.presence = replace(presence, last_heartbeat_ms=heard_ms)
+                self._unqueue(provider)
+                self._enqueue(provider)
+        self._index(provider)
 
     def heartbeat(self, provider: Provider, report: Report) -> int:
         """Fold in a heartbeat that came by POST and return its time."""
@@ -134,7 +156,7 @@ class Fleet:
     def stream_beat(self, provider: Provider, report: Report, job_types: frozenset[str], *, draining: bool) -> None:
         """Fold in the state that came on the stream."""
         now_ms = self._clock.now_ms()
-        provider.presence = replace(provider.presence, last_heartbeat_ms=now_ms)
+        provider.presence = replace(provider.presence, last_heartbeat_ms=now_ms, signed_off=False)
         provider.job_types = job_types
         provider.draining = draining
         self._reported(provider, report, now_ms)
@@ -150,6 +172,20 @@ class Fleet:
         self._lose_stream(provider)
         self._dirty.add(provider.id)
         self._index(provider)
+
+    def sign_off(self, provider: Provider) -> None:
+        """Note that the daemon said it leaves: it is offline until its next sign of life."""
+        provider.presence = replace(provider.presence, signed_off=True)
+        self._fresh.pop(provider.id, None)
+        self._degraded.pop(provider.id, None)
+        self._dirty.add(provider.id)
+        self._index(provider)
+
+    def close(self, provider: Provider) -> None:
+        """Note that the account was closed; it is shown as suspended where it is still shown."""
+        provider.deleted = provider.suspended = True
+        self._decided(provider)
+        self.sign_off(provider)
 
     def follow(self, stored: Provider, *, here: bool, decisions: int) -> bool:
         """Take over what another replica stored of a provider; its presence too, unless its stream is `here`.
@@ -197,6 +233,25 @@ class Fleet:
         provider.paused = paused
         self._decided(provider)
 
+    def set_suspended(self, provider: Provider, suspended: bool) -> None:
+        """Give a provider no work by an admin's wish, or let it have some again."""
+        provider.suspended = suspended
+        self._decided(provider)
+
+    def set_preferences(self, provider: Provider, preferences: Preferences) -> None:
+        """Note when and how far the owner lets the machine be used from now on."""
+        provider.preferences = preferences
+        self._decided(provider)
+
+    def set_gpu_profile(self, provider: Provider, gpu_model: str, facts: Facts, compute_types: frozenset[str]) -> None:
+        """Note what the owner says of the GPU."""
+        before = provider.gpu_model
+        provider.registered_gpu_model, provider.facts, provider.compute_types = gpu_model, facts, compute_types
+        self._recount(provider, before)
+        # A flush that was under way may have stored what was known before.
+        self._dirty.add(provider.id)
+        self._decided(provider)
+
     def occupy(self, provider_id: int, gpu_count: int) -> None:
         """Note that a job took slots of a provider."""
         provider = self._all[provider_id]
@@ -234,7 +289,12 @@ class Fleet:
         self._dirty.update(provider.id for provider in providers)
 
     def age(self) -> None:
-        """Let time pass: re-rank the providers that became degraded or offline."""
+        """Let time pass: re-rank the providers that became degraded or offline, or whose schedule opened or closed."""
+        minute = self._clock.now_ms() // _MINUTE_MS
+        if minute != self._minute:
+            self._minute = minute
+            for provider_id in list(self._scheduled):
+                self._index(self._all[provider_id])
         for provider in self._older(self._fresh, self.thresholds.online_seconds * 1000 - 1):
             self._degraded[provider.id] = None
             self._index(provider)
@@ -255,6 +315,12 @@ class Fleet:
     def abandoned(self, provider: Provider) -> None:
         """Note that a lost provider has no jobs any more."""
         self._lost.discard(provider.id)
+
+    def take_reluctant(self) -> list[Provider]:
+        """Return the providers whose preferences began to keep new work away since the last call."""
+        self.age()
+        reluctant, self._reluctant = self._reluctant, set()
+        return [self._all[provider_id] for provider_id in reluctant]
 
     def liveness(self, provider: Provider) -> Liveness:
         """Return whether a provider's daemon is there now."""
@@ -318,7 +384,8 @@ class Fleet:
         elif presence.channel is Channel.STREAM:
             self._lose_stream(provider)
         elif presence.last_heartbeat_ms is not None:
-            _to_end(self._fresh, provider.id)
+            if not presence.signed_off:
+                _to_end(self._fresh, provider.id)
             _to_end(self._recent, provider.id)
         if presence.last_heartbeat_ms is not None:
             _to_end(self._heard, provider.id)
@@ -338,13 +405,22 @@ class Fleet:
         before = provider.gpu_model
         provider.take_report(report)
         provider.count_beat(now_ms)
+        if report.gpu_status is not None:
+            self.telemetry.fold(provider.id, report.gpu_status, now_ms)
         self._recount(provider, before)
         _to_end(self._heard, provider.id)
         self._dirty.add(provider.id)
         self._index(provider)
 
     def _index(self, provider: Provider) -> None:
-        self.pools.put(self.view(provider))
+        view = self.view(provider)
+        if provider.run_mode is RunMode.SCHEDULED:
+            self._scheduled.add(provider.id)
+        else:
+            self._scheduled.discard(provider.id)
+        if view.reluctance is not None and provider.occupied:
+            self._reluctant.add(provider.id)
+        self.pools.put(view)
 
     def _older(self, queue: OrderedDict[int, None], max_age_ms: int) -> list[Provider]:
         """Take the providers out of a queue that were last heard longer than `max_age_ms` ago."""

@@ -25,4 +25,5 @@ def requirement_of(job: JobRow) -> Requirement:
         compute_type=job.compute_type,
         gpu_count=job.gpu_count,
         job_type=job.job_type,
+        excluded_provider_id=job.excluded_provider_id,
     )

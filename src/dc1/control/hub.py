@@ -13,7 +13,9 @@ from typing import TypeAlias
 
 from dc1.storage.job_logs import LogRow
 
-_BUFFERED_EVENTS = 256
+_BUFFERED_CHARACTERS = 512 * 1024
+_CHARACTERS_OF_NEWS = 1024
+"""What each piece of news and each line counts for beside its text: its object takes room too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,29 @@ JobNews: TypeAlias = LogLines | Tokens | Moved | Behind
 class Watcher:
     """One reader's bounded buffer of a job's news."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: tuple[type[JobNews], ...] = (LogLines, Tokens)) -> None:
+        """`wanted` is the news that is buffered beside moves and losses."""
+        self._wanted = (*wanted, Moved, Behind)
         self._news: deque[JobNews] = deque()
+        self._size = 0
         self._waiting = asyncio.Event()
 
+    @property
+    def size(self) -> int:
+        """How much is buffered, in characters; at most 512 Ki."""
+        return self._size
+
     def put(self, news: JobNews) -> None:
-        """Buffer news, or replace a full buffer by the notice that some was lost."""
-        if len(self._news) >= _BUFFERED_EVENTS:
+        """Buffer news, or replace what would be too much by the notice that some was lost."""
+        if not isinstance(news, self._wanted):
+            return
+        size = _size(news)
+        if self._size + size > _BUFFERED_CHARACTERS:
             self._news.clear()
-            self._news.append(Behind())
+            self._size = 0
+            news, size = Behind(), _CHARACTERS_OF_NEWS
         self._news.append(news)
+        self._size += size
         self._waiting.set()
 
     async def next(self, timeout_seconds: float) -> list[JobNews]:
@@ -70,7 +85,14 @@ class Watcher:
         self._waiting.clear()
         news = list(self._news)
         self._news.clear()
+        self._size = 0
         return news
+
+
+def _size(news: JobNews) -> int:
+    if isinstance(news, LogLines):
+        return sum(_CHARACTERS_OF_NEWS + len(row.message) for row in news.rows)
+    return _CHARACTERS_OF_NEWS + (len(news.text) if isinstance(news, Tokens) else 0)
 
 
 class Hub:
@@ -89,9 +111,9 @@ class Hub:
             watcher.put(news)
 
     @contextmanager
-    def watch(self, row_id: int) -> Iterator[Watcher]:
-        """Watch a job for the length of the context."""
-        watcher = Watcher()
+    def watch(self, row_id: int, wanted: tuple[type[JobNews], ...] = (LogLines, Tokens)) -> Iterator[Watcher]:
+        """Watch a job for the length of the context: its moves, and of its lines and tokens those `wanted`."""
+        watcher = Watcher(wanted)
         self._watchers[row_id].add(watcher)
         try:
             yield watcher

@@ -16,8 +16,8 @@ class Lease:
     """A job reserved for a provider (offered) or running there.
 
     `attempt` is the number the run has or will have. `answer_by_ms` is when an unanswered offer on a stream goes
-    elsewhere, None for daemons that poll. `timeout_at_ms` is set once it runs. Whoever starts it or takes it back holds
-    `changing` until that is stored and known here.
+    elsewhere, None for daemons that poll. `timeout_at_ms` is set once it runs, and `taken_up` once the daemon is known to
+    work on it. Whoever starts it or takes it back holds `changing` until that is stored and known here.
     """
 
     handout: Handout
@@ -27,6 +27,7 @@ class Lease:
     running: bool = False
     timeout_at_ms: int | None = None
     beats_unseen: int = 0
+    taken_up: bool = False
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

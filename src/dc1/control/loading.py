@@ -7,10 +7,11 @@ from dc1.control.provider import Provider
 from dc1.domain.clock import Clock
 from dc1.domain.jobs import COMPUTE_TYPES
 from dc1.domain.liveness import Approval, Channel, Presence
+from dc1.domain.preferences import Preferences, RunMode
 from dc1.domain.reports import Facts
 from dc1.storage import providers
 from dc1.storage.database import Database
-from dc1.storage.providers import ProviderRow
+from dc1.storage.providers import NO_CHANNEL, ProviderRow
 
 
 async def load_fleet(db: Database, clock: Clock, fleet: Fleet, replicas: Collection[str] = ()) -> None:
@@ -29,6 +30,7 @@ def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collectio
         last_heartbeat_ms=row.last_heartbeat_ms,
         stream_open=elsewhere is not None,
         stream_lost_ms=row.stream_lost_ms if row.stream_replica is None else None,
+        signed_off=row.channel == NO_CHANNEL and row.last_heartbeat_ms is not None,
     )
     return Provider(
         id=row.id,
@@ -41,8 +43,10 @@ def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collectio
         approval=Approval(row.approval_status),
         approved_at_ms=row.approved_at_ms,
         rejected_reason=row.rejected_reason,
-        suspended=row.is_suspended,
+        suspended=row.is_suspended or row.deleted_at_ms is not None,
         paused=row.is_paused,
+        deleted=row.deleted_at_ms is not None,
+        preferences=preferences_of(row),
         preload_model=row.preload_model,
         compute_types=frozenset(row.supported_compute_types or COMPUTE_TYPES),
         facts=Facts(
@@ -68,4 +72,16 @@ def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collectio
         completed_jobs=row.completed_jobs,
         failed_jobs=row.failed_jobs,
         beats_of_week=beats_of_week,
+    )
+
+
+def preferences_of(row: ProviderRow) -> Preferences:
+    """Return when and how far the owner lets the machine be used."""
+    return Preferences(
+        run_mode=RunMode(row.run_mode),
+        scheduled_start=row.scheduled_start,
+        scheduled_end=row.scheduled_end,
+        gpu_usage_cap_pct=row.gpu_usage_cap_pct,
+        vram_reserve_gb=row.vram_reserve_gb,
+        temp_limit_c=row.temp_limit_c,
     )

@@ -44,7 +44,16 @@ class Market:
         fleet = Fleet(clock, policy.thresholds)
         leases, sessions, hub = Leases(), Sessions(), Hub()
         dispatcher = Dispatcher(db, clock, fleet, leases, sessions, hub, policy.offer_timeout_seconds)
-        runs = Runs(db, clock, fleet, leases, dispatcher, hub, policy.limits.queue_deadline_seconds)
+        runs = Runs(
+            db,
+            clock,
+            fleet,
+            leases,
+            dispatcher,
+            hub,
+            policy.limits.queue_deadline_seconds,
+            policy.poll_lease_grace_seconds,
+        )
         replication = Replication(db, clock, fleet, leases, sessions, hub, dispatcher) if db.is_shared else None
         catch_up = _nothing_to_follow if replication is None else replication.catch_up
         orders = Orders(db, clock, fleet, dispatcher, runs, policy, catch_up)
@@ -55,6 +64,7 @@ class Market:
         """Read what was stored, then dispatch, keep time and follow the other replicas."""
         if self.replication is not None:
             self.runs.share_tokens = self.replication.share_tokens
+            self.replication.reload_catalog = self.orders.load
             self.runs.confirm_lost = self.replication.confirm_lost
             await self.replication.start()
         others = () if self.replication is None else self.replication.others

@@ -1,8 +1,10 @@
 """What a renter does with a job: submit, cancel, submit anew."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from dc1.control.dispatcher import Dispatcher
@@ -13,13 +15,14 @@ from dc1.control.runs import Runs
 from dc1.control.sessions import StopReason
 from dc1.domain import errors, money
 from dc1.domain.clock import Clock
-from dc1.domain.jobs import JobStatus, JobType, Mover, new_job_id
+from dc1.domain.jobs import TEST_RENTER_ID, JobStatus, JobType, Mover, new_job_id
 from dc1.domain.money import PricingClass
 from dc1.domain.placement import ProviderView, Requirement
 from dc1.domain.request import JobOrder, check_named_provider
 from dc1.storage import catalog, jobs, lifecycle
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.lifecycle import Moved, Outcome
 from dc1.storage.submission import NewJob
 
 
@@ -64,32 +67,44 @@ class Orders:
         self._runs = runs
         self._policy = policy
         self._catch_up = catch_up
+        self._loading = asyncio.Lock()
         self._rates: Mapping[str, int] = {}
         self.approved_images: frozenset[str] = frozenset()
+        self.images_by_type: Mapping[str, str] = {}
 
     async def load(self) -> None:
-        """Read the prices and the image registry."""
-        self._rates = await self._db.read(catalog.rates)
-        images = await self._db.read(catalog.list_images)
-        self.approved_images = frozenset(image.image_ref for image in images)
+        """Read the prices and the image registry, with everything that was committed before this call."""
+        # One after the other, so that an earlier reading cannot come last.
+        async with self._loading:
+            self._rates, images = await self._db.read(lambda conn: (catalog.rates(conn), catalog.list_images(conn)))
+            self.approved_images = frozenset(image.image_ref for image in images)
+            # Of several images of a type, the one that was approved first.
+            self.images_by_type = {image.image_type: image.image_ref for image in reversed(images)}
 
     def rate(self, job_type: str) -> int:
         """Return what a minute of a job type costs in the standard class, in halala."""
         return self._rates.get(job_type, self._rates.get(catalog.DEFAULT_PRICE, money.DEFAULT_RATE_HALALA))
 
     async def submit(
-        self, renter_id: int, order: JobOrder, companion: Companion | None = None, *, retried_from: int | None = None
+        self,
+        renter_id: int,
+        order: JobOrder,
+        companion: Companion | None = None,
+        *,
+        retried_from: int | None = None,
+        mover: Mover = Mover.RENTER,
     ) -> Submitted:
         """Accept a job: price it, reserve a provider, debit the wallet, and offer it or let it wait.
 
-        Raises the refusals 13 to 20 of a submission, in their order. `companion` shares its transaction.
+        Raises the refusals 13 to 20 of a submission, in their order. `companion` shares its transaction. A job of
+        TEST_RENTER_ID is free.
         """
         requirement = order.requirement
         if requirement.named_provider_id is not None:
             await self._check_named(requirement, order.model)
         now_ms = self._clock.now_ms()
         reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested)
-        new = self._new_job(renter_id, order, now_ms, retried_from)
+        new = replace(self._new_job(renter_id, order, now_ms, retried_from), submitted_by=mover)
         if reserved is not None:
             new = replace(new, provider_id=reserved.id, slots=reserved.slots)
         position = self._dispatcher.waiting.position_of_new(requirement, order.pricing_class, order.priority)
@@ -122,14 +137,15 @@ class Orders:
 
     def _named(self, requirement: Requirement) -> ProviderView | None:
         provider = self._fleet.get(requirement.named_provider_id or 0)
-        return None if provider is None else self._fleet.view(provider)
+        return None if provider is None or provider.deleted else self._fleet.view(provider)
 
     def _new_job(self, renter_id: int, order: JobOrder, now_ms: int, retried_from: int | None) -> NewJob:
-        rate = self.rate(order.job_type)
+        is_test = renter_id == TEST_RENTER_ID
+        rate = 0 if is_test else self.rate(order.job_type)
         multiplier = self._policy.class_multipliers[order.pricing_class]
         requirement = order.requirement
         return NewJob(
-            job_id=new_job_id(now_ms),
+            job_id=new_job_id(now_ms, "test" if is_test else "job"),
             renter_id=renter_id,
             job_type=order.job_type,
             spec=JobSpec(
@@ -160,24 +176,60 @@ class Orders:
 
     async def cancel(self, row_id: int, mover: Mover) -> JobRow:
         """Cancel an open job; raises `Cannot cancel job with status: …` once it is terminal."""
-        now_ms = self._clock.now_ms()
+        end = partial(lifecycle.cancel, job_id=row_id, mover=mover, now_ms=self._clock.now_ms())
+        return await self._end(row_id, end, errors.cannot_cancel, StopReason.CANCELLED)
 
+    async def complete(self, row_id: int, mover: Mover) -> JobRow:
+        """End a running job as completed, billed by the server's clock; raises the 400 `Job is not running`."""
+        outcome = Outcome(completed=True, mover=mover)
+        end = partial(lifecycle.finish, job_id=row_id, outcome=outcome, now_ms=self._clock.now_ms())
+        return await self._end(row_id, end, errors.cannot_complete, StopReason.SETTLED)
+
+    async def _end(
+        self,
+        row_id: int,
+        end: Callable[[Connection], Moved | None],
+        refusal: Callable[[str], errors.ApiError],
+        stop: StopReason,
+    ) -> JobRow:
         def work(conn: Connection) -> JobRow:
-            moved = lifecycle.cancel(conn, row_id, mover, now_ms)
+            moved = end(conn)
             if moved is not None:
                 return moved.job
-            current = jobs.get(conn, row_id)
-            raise errors.job_not_found() if current is None else errors.cannot_cancel(current.status)
+            raise refusal(jobs.existing(conn, row_id).status)
 
         job = await self._db.write(work)
-        self._runs.left(job, job.provider_id, StopReason.CANCELLED)
+        self._runs.left(job, job.provider_id, stop)
         return job
 
-    async def retry(self, failed: JobRow, spec: JobSpec, companion: Companion | None = None) -> Submitted:
+    async def cancel_all(self, renter_id: int, companion: Callable[[Connection], None]) -> int:
+        """Cancel every open job of a renter and return how many; `companion` shares the transaction and ends submissions."""
+        now_ms = self._clock.now_ms()
+
+        def cancel_open(conn: Connection) -> list[JobRow]:
+            found = jobs.open_jobs(conn, renter_id=renter_id)
+            moved = [lifecycle.cancel(conn, job.id, Mover.RENTER, now_ms) for job in found]
+            return [each.job for each in moved if each is not None]
+
+        def work(conn: Connection) -> list[JobRow]:
+            ended = cancel_open(conn)
+            companion(conn)
+            # And those that were submitted meanwhile.
+            return ended + cancel_open(conn)
+
+        ended = await self._db.write(work)
+        for job in ended:
+            self._runs.left(job, job.provider_id, StopReason.CANCELLED)
+        return len(ended)
+
+    async def retry(
+        self, failed: JobRow, spec: JobSpec, companion: Companion | None = None, *, mover: Mover = Mover.RENTER
+    ) -> Submitted:
         """Submit a failed job anew from its stored request; raises `Only failed jobs can be retried`."""
         if failed.status != JobStatus.FAILED:
             raise errors.only_failed_retried(failed.status)
-        return await self.submit(failed.renter_id, _order_again(failed, spec), companion, retried_from=failed.id)
+        order = _order_again(failed, spec)
+        return await self.submit(failed.renter_id, order, companion, retried_from=failed.id, mover=mover)
 
 
 def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:

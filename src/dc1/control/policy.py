@@ -19,8 +19,11 @@ class Policy:
     fee_bps: int = DEFAULT_PLATFORM_FEE_BPS
     starter_credit_halala: int = 1000
     topup_enabled: bool = True
+    withdraw_min_halala: int = 1000
     idempotency_ttl_seconds: int = 24 * 3600
     offer_timeout_seconds: float = 15
+    poll_lease_grace_seconds: float = 120
+    key_rotation_grace_seconds: float = 600
     beat_interval_seconds: float = 10
     daemon_latest_version: str = "3.3.0"
     daemon_min_version: str = "3.3.0"

@@ -5,6 +5,7 @@ Real fleets have few kinds of machines, so a job is matched against each kind on
 
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from dc1.domain.liveness import ProviderStatus
@@ -23,11 +24,19 @@ class _Kind(NamedTuple):
     compute_types: frozenset[str]
     models: frozenset[str]
     job_types: frozenset[str] | None
+    only_named: bool
 
     @classmethod
     def of(cls, view: ProviderView) -> "_Kind":
         return cls(
-            view.slots, view.occupied, view.vram_mib, view.gpu_type, view.compute_types, view.models, view.job_types
+            view.slots,
+            view.occupied,
+            view.vram_mib,
+            view.gpu_type,
+            view.compute_types,
+            view.models,
+            view.job_types,
+            view.only_named,
         )
 
 
@@ -83,9 +92,11 @@ class Pools:
                 yield named
             return
         for members in self._members.values():
+            # Who must not or should not get the job stands for nobody else of its kind.
+            passed_over = {*avoid, requirement.excluded_provider_id}
             first = self._views[members[0][2]]
-            if not fits(first, requirement):
-                continue
-            yield first
-            if first.id in avoid:
-                yield from (self._views[rank[2]] for rank in members if rank[2] not in avoid)
+            if fits(first, requirement):
+                yield first
+            if first.id in passed_over:
+                others = (rank[2] for rank in members if rank[2] not in passed_over)
+                yield from (self._views[provider_id] for provider_id in islice(others, 1))

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from dc1.domain import liveness, placement, reputation
+from dc1.domain import liveness, reputation
 from dc1.domain.clock import DAY_MS
 from dc1.domain.gpus import canonical_gpu_type
 from dc1.domain.jobs import COMPUTE_TYPES
 from dc1.domain.json_types import JsonObject, JsonValue
 from dc1.domain.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
-from dc1.domain.reports import Facts, Report
+from dc1.domain.placement import ProviderView
+from dc1.domain.preferences import Preferences, Reluctance, RunMode
+from dc1.domain.reports import Facts, Report, reading
 
 _BEAT_SLOT_MS = 30_000
 _ACCOUNT_FIELDS = (
@@ -21,6 +23,8 @@ _ACCOUNT_FIELDS = (
     "rejected_reason",
     "suspended",
     "paused",
+    "deleted",
+    "preferences",
     "preload_model",
     "compute_types",
     "completed_jobs",
@@ -56,6 +60,8 @@ class Provider:
     rejected_reason: str | None = None
     suspended: bool = False
     paused: bool = False
+    deleted: bool = False
+    preferences: Preferences = field(default_factory=Preferences)
     preload_model: str | None = None
     preload_done: bool = False
     compute_types: frozenset[str] = frozenset(COMPUTE_TYPES)
@@ -73,6 +79,7 @@ class Provider:
     draining: bool = False
     stream_replica: str | None = None
     occupied: int = 0
+    used_by_others_pct: float | None = None
     completed_jobs: int = 0
     failed_jobs: int = 0
     beats_of_week: int = 0
@@ -95,6 +102,21 @@ class Provider:
         """Models on its disk or being served, without repetition."""
         return tuple(dict.fromkeys((*self.cached_models, *self.vllm_models)))
 
+    @property
+    def run_mode(self) -> RunMode:
+        """When it may be given work, by its owner's wish."""
+        return self.preferences.run_mode
+
+    @property
+    def listed_compute_types(self) -> list[str]:
+        """The kinds of work it may be given, in documented order."""
+        return [kind.value for kind in COMPUTE_TYPES if kind in self.compute_types]
+
+    def reluctance(self, now_ms: int) -> Reluctance | None:
+        """Return why its owner's preferences keep new work away now, or None."""
+        temp_c = reading(self.gpu_status, "temp_c")
+        return self.preferences.reluctance(now_ms, temp_c, self.used_by_others_pct)
+
     def status(self, now_ms: int, thresholds: Thresholds) -> ProviderStatus:
         """Return the status that lists show."""
         return liveness.status(
@@ -115,25 +137,27 @@ class Provider:
         days = max(0, now_ms - self.created_at_ms) // DAY_MS
         return reputation.reputation(self.completed_jobs, self.failed_jobs, self.beats_of_week, days)
 
-    def view(self, now_ms: int, thresholds: Thresholds) -> placement.ProviderView:
+    def view(self, now_ms: int, thresholds: Thresholds) -> ProviderView:
         """Return what placement needs to know.
 
         A draining daemon takes no work and one on another replica takes it there, so both are shown as full here.
         """
         full = self.draining or self.stream_replica is not None
-        return placement.ProviderView(
+        return ProviderView(
             id=self.id,
             approval=self.approval,
             status=self.status(now_ms, thresholds),
             slots=self.slots,
             occupied=self.slots if full else self.occupied,
-            vram_mib=self.facts.vram_mib,
+            vram_mib=self.preferences.usable_vram_mib(self.facts.vram_mib),
             gpu_type=canonical_gpu_type(self.gpu_model),
             gpu_model=self.gpu_model,
             compute_types=self.compute_types,
             models=frozenset(model.lower() for model in self.models),
             job_types=self.job_types,
             reputation=self.reputation(now_ms),
+            only_named=self.run_mode is RunMode.MANUAL,
+            reluctance=self.reluctance(now_ms),
         )
 
     def take_report(self, report: Report) -> None:
@@ -141,6 +165,7 @@ class Provider:
         self.facts = self.facts.updated(report.facts)
         if report.gpu_status is not None:
             self.gpu_status = report.gpu_status
+            self._note_use_by_others()
         if report.cached_models is not None:
             self.cached_models = report.cached_models
         if report.vllm_models is not None:
@@ -157,6 +182,11 @@ class Provider:
             self.preload_model = None
             self.preload_done = True
 
+    def wish_for(self, model: str) -> None:
+        """Note the model that the daemon shall fetch; the wish ends with the report that lists it."""
+        self.preload_model = model
+        self.preload_done = False
+
     def take_account(self, stored: "Provider") -> None:
         """Take over what owners and admins decide."""
         for name in _ACCOUNT_FIELDS:
@@ -166,6 +196,12 @@ class Provider:
         """Take over what another replica heard of the daemon."""
         for name in _REPORT_FIELDS:
             setattr(self, name, getattr(stored, name))
+        self._note_use_by_others()
+
+    def _note_use_by_others(self) -> None:
+        # While a job of ours runs, the GPU's use says nothing of anybody else's.
+        if self.occupied == 0:
+            self.used_by_others_pct = reading(self.gpu_status, "gpu_util_pct")
 
     def count_beat(self, now_ms: int) -> None:
         """Count a heartbeat towards uptime, at most one each 30 s however often the daemon beats."""

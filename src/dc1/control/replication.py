@@ -84,6 +84,7 @@ class Replication:
         self._tokens: deque[SharedTokens] = deque()
         self.key_changed: Callable[[str], None] = lambda key_id: None
         self.account_changed: Callable[[Role, int], None] = lambda role, account_id: None
+        self.reload_catalog: Callable[[], Awaitable[None]] = _nothing_to_reload
 
     @property
     def others(self) -> frozenset[str]:
@@ -246,7 +247,7 @@ class Replication:
             self.account_changed(Role.PROVIDER, row.id)
         if here and row.stream_replica in self.others and (row.stream_opened_ms or 0) > self._opened_ms.get(row.id, 0):
             self._sessions.end(row.id, EndReason.REPLACED)
-        elif here and row.approval_status != Approval.APPROVED:
+        elif here and (row.deleted_at_ms is not None or row.approval_status != Approval.APPROVED):
             self._sessions.end(row.id, EndReason.ACCESS_REVOKED)
         self._dispatcher.wake(row.id)
         return True
@@ -276,6 +277,7 @@ class Replication:
     async def _renew(self) -> None:
         while True:
             await self._guarded(self._renew_once)
+            await self._guarded(self.reload_catalog)
             await asyncio.sleep(_RENEW_SECONDS)
 
     async def _renew_once(self) -> None:
@@ -304,3 +306,7 @@ class Replication:
         except Exception:
             # The next round tries again; a replica that stopped following would act on old news for ever.
             log.exception("replication_failed", step=getattr(step, "__name__", ""))
+
+
+async def _nothing_to_reload() -> None:
+    """Nobody keeps prices or images in memory."""

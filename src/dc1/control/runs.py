@@ -14,14 +14,16 @@ from dc1.control.provider import Provider
 from dc1.control.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.clock import Clock
-from dc1.domain.jobs import TERMINAL, ErrorCategory, JobStatus, Mover, Phase
-from dc1.domain.liveness import Liveness
+from dc1.domain.jobs import TERMINAL, ErrorCategory, JobStatus, JobType, Mover, Phase
+from dc1.domain.liveness import Channel, Liveness
 from dc1.domain.placement import Admission, blocked, misfit, queue_key
 from dc1.storage import job_logs, jobs, lifecycle
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_logs import LogLine, LogRow
 from dc1.storage.job_rows import JobRow
 from dc1.storage.lifecycle import Outcome
+
+NEVER_TAKEN_UP = "The daemon was handed the job and never took it up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Runs:
         dispatcher: Dispatcher,
         hub: Hub,
         queue_deadline_seconds: int,
+        poll_lease_grace_seconds: float,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -62,6 +65,7 @@ class Runs:
         self._dispatcher = dispatcher
         self._hub = hub
         self._queue_deadline_seconds = queue_deadline_seconds
+        self._poll_lease_grace_ms = round(poll_lease_grace_seconds * 1000)
         self.share_tokens: Callable[[int, Tokens], None] = lambda row_id, tokens: None
         self.confirm_lost: Callable[[Provider], Awaitable[None]] = _nobody_to_ask
 
@@ -99,9 +103,13 @@ class Runs:
 
     async def next_for(self, provider: Provider) -> tuple[Lease | None, Admission]:
         """Start the next job for a daemon that polls, and say why there is none."""
-        refusal = blocked(self._fleet.view(provider))
-        if refusal not in (None, Admission.PROVIDER_BUSY):
-            return None, refusal
+        await self._take_back_dropped(provider)
+        view = self._fleet.view(provider)
+        refusal = blocked(view)
+        if view.reluctance is not None:
+            await self.bookability_changed(provider)
+        if view.reluctance is not None or refusal not in (None, Admission.PROVIDER_BUSY):
+            return None, refusal or Admission.PROVIDER_BUSY
         offered = [lease for lease in self._leases.of_provider(provider.id) if not lease.running]
         for lease in sorted(offered, key=lambda item: queue_key(item.handout.job)):
             if lease.changing.locked():
@@ -111,6 +119,51 @@ class Runs:
             if isinstance(started, Lease):
                 return started, Admission.ADMISSION_OK
         return None, refusal or self._why_idle(provider)
+
+    async def _take_back_dropped(self, provider: Provider) -> None:
+        """Take the runs from a daemon that asks for more work and has not said a word about them for the grace.
+
+        No acknowledgement follows a poll, so a daemon may drop what it was handed without telling anybody.
+        """
+        if provider.presence.channel is Channel.STREAM:
+            return
+        handed_out_before_ms = self._clock.now_ms() - self._poll_lease_grace_ms
+        for lease in self._leases.of_provider(provider.id):
+            started_ms = lease.handout.job.started_at_ms
+            if lease.running and not lease.taken_up and (started_ms or 0) <= handed_out_before_ms:
+                await self._lose_dropped(lease)
+
+    async def _lose_dropped(self, lease: Lease) -> None:
+        now_ms = self._clock.now_ms()
+
+        def work(conn: Connection) -> lifecycle.Moved | None:
+            if _has_reported(conn, lease):
+                return None
+            return self._lose(conn, lease, now_ms, NEVER_TAKEN_UP, exclude=True)
+
+        moved = await self._db.write(work)
+        if moved is None:
+            lease.taken_up = True
+        else:
+            self.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
+
+    def _lose(
+        self, conn: Connection, lease: Lease, now_ms: int, reason: str, *, exclude: bool = False
+    ) -> lifecycle.Moved | None:
+        return lifecycle.lose(
+            conn,
+            lease.row_id,
+            lease.attempt,
+            now_ms,
+            queue_deadline_seconds=self._queue_deadline_seconds,
+            error=reason,
+            exclude=exclude,
+        )
+
+    def taken_up(self, provider_id: int) -> None:
+        """Note that a daemon says it works on everything it was handed."""
+        for lease in self._leases.of_provider(provider_id):
+            lease.taken_up = lease.taken_up or lease.running
 
     def _why_idle(self, provider: Provider) -> Admission:
         """Say what keeps the waiting jobs from a provider with a free slot."""
@@ -130,11 +183,12 @@ class Runs:
             if job is not None:
                 self._dispatcher.declined(job, provider_id)
 
-    async def withdraw(self, lease: Lease, reason: str) -> None:
-        """Take an offered job back to the queue; no retry is counted. A run goes on."""
+    async def withdraw(self, lease: Lease, reason: str) -> bool:
+        """Take an offered job back to the queue, and tell whether it was still offered; no retry is counted, a run goes on."""
         job = await self._take_back(lease, reason)
         if job is not None:
             self._dispatcher.requeued(job, avoid=(lease.provider_id,))
+        return job is not None
 
     async def _take_back(self, lease: Lease, reason: str) -> JobRow | None:
         now_ms = self._clock.now_ms()
@@ -160,6 +214,22 @@ class Runs:
             after = lifecycle.set_phase(conn, job.id, provider_id, attempt, phase, now_ms)
             if after is None:
                 raise errors.job_not_running(job.status)
+            return after
+
+        job = await self._db.write(work)
+        self._hub.publish(job.id, Moved())
+        return job
+
+    async def endpoint_ready(self, provider_id: int, reference: str, attempt: int | None, url: str) -> JobRow:
+        """Note where a run is served; raises as `progress` does, and `Job is not a running vllm_serve job`."""
+        now_ms = self._clock.now_ms()
+
+        def work(conn: Connection) -> JobRow:
+            job = fenced(conn, reference, provider_id, attempt)
+            serves = job.job_type == JobType.VLLM_SERVE
+            after = lifecycle.endpoint_ready(conn, job.id, provider_id, attempt, url, now_ms) if serves else None
+            if after is None:
+                raise errors.endpoint_not_serving()
             return after
 
         job = await self._db.write(work)
@@ -227,7 +297,7 @@ class Runs:
             return job, moved.job
 
         before, job = await self._db.write(work)
-        self.left(job, before.provider_id)
+        self.left(job, before.provider_id, StopReason.SETTLED if provider_id is None else None)
         return Ended(
             job, retried=job.status == JobStatus.QUEUED, promoted=self._dispatcher.has_work_for(before.provider_id)
         )
@@ -238,38 +308,34 @@ class Runs:
         if self._fleet.liveness(provider) is Liveness.OFFLINE:
             await self.evict(provider, "The provider disconnected")
 
-    async def lose(self, lease: Lease, reason: str) -> None:
-        """Take a job from a provider that is gone or lost it: a run counts a retry, an offer does not."""
-        await self.withdraw(lease, reason)
+    async def lose(self, lease: Lease, reason: str) -> bool:
+        """Take a job from a provider that is gone or lost it: a run counts a retry, an offer does not.
+
+        True when that put the job back into the queue.
+        """
+        if await self.withdraw(lease, reason):
+            return True
         if not lease.running:
-            return
+            return False
         now_ms = self._clock.now_ms()
-        moved = await self._db.write(
-            lambda conn: lifecycle.lose(
-                conn,
-                lease.row_id,
-                lease.attempt,
-                now_ms,
-                queue_deadline_seconds=self._queue_deadline_seconds,
-                error=reason,
-            )
-        )
-        if moved is not None:
-            self.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
+        moved = await self._db.write(lambda conn: self._lose(conn, lease, now_ms, reason))
+        if moved is None:
+            return False
+        self.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
+        return moved.job.status == JobStatus.QUEUED
 
     async def bookability_changed(self, provider: Provider) -> None:
-        """Follow a provider that was paused, resumed, approved or turned away: give it work, or take offers back."""
-        if self._fleet.view(provider).bookable:
+        """Follow a provider that may or may not be given new work any more: give it some, or take offers back."""
+        if self._fleet.view(provider).takes_new_work:
             self._dispatcher.wake(provider.id)
             return
         for lease in self._leases.of_provider(provider.id):
             if not lease.running:
                 await self.withdraw(lease, "The provider takes no new work")
 
-    async def evict(self, provider: Provider, reason: str) -> None:
-        """Take everything from a provider that may no longer run jobs."""
-        for lease in self._leases.of_provider(provider.id):
-            await self.lose(lease, reason)
+    async def evict(self, provider: Provider, reason: str) -> int:
+        """Take everything from a provider that may no longer run jobs; return how many jobs went back to the queue."""
+        return sum([await self.lose(lease, reason) for lease in self._leases.of_provider(provider.id)])
 
     async def enforce_deadline(self, row_id: int) -> None:
         """End a job whose run or queue deadline has passed."""
@@ -326,3 +392,12 @@ def fenced(
     if settled:
         raise errors.job_already_settled(job.status, job.job_id)
     raise errors.attempt_superseded(job.attempt_number)
+
+
+def _has_reported(conn: Connection, lease: Lease) -> bool:
+    """Tell whether the daemon ever said anything about a run that is in force."""
+    job = jobs.get(conn, lease.row_id)
+    if job is None or job.attempt_number != lease.attempt:
+        return False
+    reported = job.progress_updated_at_ms is not None or job.endpoint_url is not None
+    return reported or job_logs.last_attempt(conn, job.id) == lease.attempt

@@ -33,6 +33,11 @@ class Session(Protocol):
         """Whose stream it is."""
         ...
 
+    @property
+    def key_id(self) -> str | None:
+        """The key it was opened with."""
+        ...
+
     def offer(self, handout: Handout, expires_in_seconds: float) -> None:
         """Offer a job for the daemon to accept."""
         ...

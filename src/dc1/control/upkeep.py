@@ -64,6 +64,8 @@ class Upkeep:
             if isinstance(failure, Exception):
                 # The provider stays on the list of the lost, so the next round tries again.
                 log.error("provider_not_abandoned", provider_id=provider.id, exc_info=failure)
+        for provider in self._fleet.take_reluctant():
+            await self._runs.bookability_changed(provider)
         for lease in self._leases.unanswered(self._clock.now_ms()):
             await self._runs.withdraw(lease, "The daemon did not answer the offer")
 
@@ -121,7 +123,7 @@ def _stored_report(provider: Provider) -> providers.Report:
     heard = presence.last_heartbeat_ms is not None or presence.channel is Channel.STREAM
     return providers.Report(
         provider_id=provider.id,
-        channel=presence.channel.value if heard else "none",
+        channel=presence.channel.value if heard and not presence.signed_off else providers.NO_CHANNEL,
         last_heartbeat_ms=presence.last_heartbeat_ms,
         stream_lost_ms=presence.stream_lost_ms,
         heartbeats=provider.beats_to_flush,

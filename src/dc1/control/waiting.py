@@ -1,14 +1,17 @@
 """The queue in memory: jobs that wait for a provider, in the one order that everybody is shown."""
 
+import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from dc1.domain.money import PricingClass
 from dc1.domain.placement import CLASS_RANK, ProviderView, Requirement, fits, queue_key
 
 _Key: TypeAlias = tuple[int, ...]
+K = TypeVar("K")
+V = TypeVar("V", int, _Key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,17 @@ class WaitingJob:
     avoid_until_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class QueueBucket:
+    """Waiting jobs of one price class and compute type, and how long they have waited."""
+
+    pricing_class: str
+    compute_type: str
+    depth: int
+    avg_wait_seconds: float
+    p95_wait_seconds: float
+
+
 class WaitingJobs:
     """Queued jobs, grouped by what they ask for: equal requirements are matched once."""
 
@@ -37,6 +51,8 @@ class WaitingJobs:
         self._jobs: dict[int, WaitingJob] = {}
         # By the provider that is named, or None: a provider is never matched against jobs that name another.
         self._keys: dict[int | None, dict[Requirement, list[_Key]]] = {}
+        self._since_ms: dict[tuple[str, str], list[int]] = {}
+        """When the jobs of each price class and compute type were submitted, the oldest first."""
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -50,6 +66,7 @@ class WaitingJobs:
             self._jobs[job.id] = job
             named = self._keys.setdefault(job.requirement.named_provider_id, {})
             insort(named.setdefault(job.requirement, []), queue_key(job))
+            insort(self._since_ms.setdefault(_bucket(job), []), job.submitted_at_ms)
 
     def remove(self, row_id: int) -> WaitingJob | None:
         """Take a job out, and return it if it waited."""
@@ -57,12 +74,10 @@ class WaitingJobs:
         if job is None:
             return None
         named = self._keys[job.requirement.named_provider_id]
-        keys = named[job.requirement]
-        del keys[bisect_left(keys, queue_key(job))]
-        if not keys:
-            del named[job.requirement]
+        _discard(named, job.requirement, queue_key(job))
         if not named:
             del self._keys[job.requirement.named_provider_id]
+        _discard(self._since_ms, _bucket(job), job.submitted_at_ms)
         return job
 
     def position(self, row_id: int) -> int | None:
@@ -94,3 +109,35 @@ class WaitingJobs:
 
     def _position(self, requirement: Requirement, key: _Key) -> int:
         return 1 + sum(bisect_left(keys, key) for keys in self._named(requirement.named_provider_id).values())
+
+    def naming(self, provider_id: int) -> list[WaitingJob]:
+        """Return the jobs that only this provider may run, in the order."""
+        keys = [key for keys in self._named(provider_id).values() for key in keys]
+        return [self._jobs[key[-1]] for key in sorted(keys)]
+
+    def buckets(self, now_ms: int) -> list[QueueBucket]:
+        """Return how much of what waits and for how long, the classes in the order."""
+        names = sorted(self._since_ms, key=lambda name: (CLASS_RANK[PricingClass(name[0])], name[1]))
+        return [_waits(*name, self._since_ms[name], now_ms) for name in names]
+
+
+def _bucket(job: WaitingJob) -> tuple[str, str]:
+    return job.pricing_class, job.requirement.compute_type
+
+
+def _discard(lists: dict[K, list[V]], key: K, value: V) -> None:
+    """Take one `value` out of a sorted list, and an empty list out of `lists`."""
+    values = lists[key]
+    del values[bisect_left(values, value)]
+    if not values:
+        del lists[key]
+
+
+def _waits(pricing_class: str, compute_type: str, since_ms: list[int], now_ms: int) -> QueueBucket:
+    depth = len(since_ms)
+    # 95 in 100 waited at most as long as the job before which only the oldest 5 in 100 came.
+    p95_ms = now_ms - since_ms[depth - math.ceil(0.95 * depth)]
+    average_ms = now_ms - sum(since_ms) / depth
+    return QueueBucket(
+        pricing_class, compute_type, depth, round(max(0.0, average_ms) / 1000, 3), round(max(0, p95_ms) / 1000, 3)
+    )

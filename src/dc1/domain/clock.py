@@ -71,6 +71,11 @@ def next_day_start_ms(now_ms: int) -> int:
     return day_start_ms(now_ms) + DAY_MS
 
 
+def week_start_ms(now_ms: int) -> int:
+    """Return the start of the UTC week, which begins on Monday, that contains `now_ms`."""
+    return day_start_ms(now_ms) - to_datetime(now_ms).weekday() * DAY_MS
+
+
 def month_start_ms(now_ms: int) -> int:
     """Return the start of the UTC month that contains `now_ms`."""
     first = to_datetime(now_ms).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

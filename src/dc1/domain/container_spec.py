@@ -1,6 +1,6 @@
 """Container specs: checks of what was sent, approval of the images it names, and the defaults."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 from dc1.domain.errors import container_spec_invalid, image_not_approved, image_type_required
@@ -101,3 +101,31 @@ def effective_container_spec(job_type: JobType, sent: JsonObject | None, pricing
     for name in ("vram_required_mb", "gpu_count"):
         spec[name] = plain(as_number(spec[name]) or Decimal(0))
     return {**spec, "pricing_class": pricing_class}
+
+
+_DEFAULT_IMAGES = {"llm": "vllm-serve"}
+_DEFAULT_IMAGE_TYPE = "pytorch"
+_IMAGE_REGISTRY = "docker.io/library/"
+_PIDS_LIMIT = 512
+
+
+def handed_out_container_spec(
+    job_type: str, spec: JsonObject, params: JsonObject | None, images: Mapping[str, str]
+) -> JsonObject:
+    """Return the spec as daemons that poll read it, with the image to run, its command, its network and a limit named.
+
+    `images` has an approved image for each image type. What the job says itself is kept.
+    """
+    sent = params or {}
+    image_type = str(spec["image_type"])
+    named = sent.get("image_override") or spec.get("image_override") or spec.get("image")
+    default = images.get(_DEFAULT_IMAGES.get(image_type, image_type)) or images.get(_DEFAULT_IMAGE_TYPE)
+    image = str(named or default or image_type)
+    commands = (spec.get("job_cmd"), spec.get("command"), sent.get("command"))
+    return {
+        "network": "bridge" if job_type == JobType.VLLM_SERVE else "none",
+        "pids_limit": _PIDS_LIMIT,
+        **spec,
+        "image": image if "/" in image else _IMAGE_REGISTRY + image,
+        "job_cmd": next((command for command in commands if command), ""),
+    }

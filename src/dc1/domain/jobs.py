@@ -97,6 +97,19 @@ COMPUTE_TYPES = tuple(ComputeType)
 OPEN = frozenset({JobStatus.QUEUED, JobStatus.PENDING, JobStatus.RUNNING})
 TERMINAL = frozenset(JobStatus) - OPEN
 
+TEST_RENTER_ID = 0
+"""The account that admins' test jobs belong to: they cost nothing, it has no wallet, and nobody holds a key to it."""
+
+_STATE_NAMES = {
+    JobStatus.QUEUED: "job_queued",
+    JobStatus.PENDING: "provider_assigned",
+    JobStatus.RUNNING: "job_starting",
+    JobStatus.COMPLETED: "job_completed",
+    JobStatus.FAILED: "job_failed",
+    JobStatus.CANCELLED: "job_cancelled",
+}
+_PRODUCING = frozenset({Phase.GENERATING, Phase.FORMATTING})
+
 JOB_TIMED_OUT = "Job timed out"
 NO_PROVIDER_IN_TIME = "No provider became available in time"
 
@@ -134,6 +147,11 @@ def sources_of(target: JobStatus, mover: Mover) -> frozenset[JobStatus]:
     return frozenset(
         current for (current, to), movers in ALLOWED.items() if current is not None and to == target and mover in movers
     )
+
+
+def state_name(status: JobStatus, phase: str | None) -> str:
+    """Return what a job's event stream calls a state; a run is starting until it generates something."""
+    return "job_running" if status is JobStatus.RUNNING and phase in _PRODUCING else _STATE_NAMES[status]
 
 
 def prepaid_seconds(duration_minutes: Decimal) -> int:

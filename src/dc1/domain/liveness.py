@@ -84,6 +84,13 @@ def liveness(presence: Presence, now_ms: int, thresholds: Thresholds = DEFAULT_T
     return Liveness.DEGRADED if age_ms <= thresholds.offline_seconds * 1000 else Liveness.OFFLINE
 
 
+def degraded_since_ms(presence: Presence, now_ms: int, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> int | None:
+    """Return when the daemon became degraded, or None when it is not."""
+    if presence.last_heartbeat_ms is None or liveness(presence, now_ms, thresholds) is not Liveness.DEGRADED:
+        return None
+    return presence.last_heartbeat_ms + thresholds.online_seconds * 1000
+
+
 def _streaming(presence: Presence, now_ms: int, thresholds: Thresholds) -> bool:
     if presence.stream_open:
         return True

@@ -9,6 +9,7 @@ from dc1.domain.jobs import COMPUTE_TYPES, ComputeType
 from dc1.domain.liveness import Approval, ProviderStatus
 from dc1.domain.liveness import bookable as is_bookable
 from dc1.domain.money import PRICING_CLASSES, PricingClass
+from dc1.domain.preferences import Reluctance
 
 
 class Admission(StrEnum):
@@ -36,7 +37,8 @@ class ProviderView:
     `slots` is the number of GPUs (at least 1) and `occupied` how many of them pending and running jobs hold. `vram_mib`
     is the VRAM of one GPU, None when unknown. `gpu_type` is canonical, None when the card is none of the market's
     types, and `gpu_model` its reported name. `models` are the offered models in lower case; empty means that any may run. `job_types` are the types that
-    the daemon has a runner for, None when it did not say.
+    the daemon has a runner for, None when it did not say. `only_named` is set where jobs must name the provider, and
+    `reluctance` says why the owner's preferences keep new work away now.
     """
 
     id: int
@@ -51,18 +53,26 @@ class ProviderView:
     models: frozenset[str] = frozenset()
     job_types: frozenset[str] | None = None
     reputation: int = 0
+    only_named: bool = False
+    reluctance: Reluctance | None = None
 
     @property
     def bookable(self) -> bool:
         """Whether the provider may be given work."""
         return is_bookable(self.approval, self.status)
 
+    @property
+    def takes_new_work(self) -> bool:
+        """Whether the provider may be given work now, as far as its preferences go too."""
+        return self.bookable and self.reluctance is None
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """What a job asks of a provider; equal requirements fit the same providers.
 
-    `model` is in lower case and `gpu_type` canonical; `job_type` None needs no runner.
+    `model` is in lower case and `gpu_type` canonical; `job_type` None needs no runner. `excluded_provider_id` is who
+    must not get it any more.
     """
 
     named_provider_id: int | None = None
@@ -72,6 +82,7 @@ class Requirement:
     compute_type: str = ComputeType.INFERENCE
     gpu_count: int = 1
     job_type: str | None = None
+    excluded_provider_id: int | None = None
 
 
 def vram_gb(mib: int) -> int:
@@ -89,6 +100,10 @@ def blocked(view: ProviderView) -> Admission | None:
         return Admission.PROVIDER_PAUSED
     if not view.bookable:
         return Admission.PROVIDER_OFFLINE
+    if view.reluctance is Reluctance.OFF_SCHEDULE:
+        return Admission.PROVIDER_PAUSED
+    if view.reluctance is not None:
+        return Admission.PROVIDER_BUSY
     return Admission.PROVIDER_BUSY if view.occupied >= view.slots else None
 
 
@@ -116,7 +131,9 @@ def has_runner(view: ProviderView, requirement: Requirement) -> bool:
 
 def unsuited(view: ProviderView, requirement: Requirement) -> Admission | None:
     """Return what keeps a job from ever running on this provider as it is equipped, or None."""
-    if requirement.named_provider_id not in (None, view.id):
+    if requirement.named_provider_id not in (None, view.id) or requirement.excluded_provider_id == view.id:
+        return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
+    if view.only_named and requirement.named_provider_id is None:
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
     if requirement.gpu_count > view.slots:
         return Admission.INSUFFICIENT_GPU_COUNT

@@ -107,6 +107,12 @@ def read_report(body: Mapping[str, JsonValue]) -> Report:
     )
 
 
+def reading(gpu_status: JsonObject | None, metric: str) -> float | None:
+    """Return a metric of a stored report, None where there is none."""
+    value = (gpu_status or {}).get(metric)
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else value
+
+
 def _gpu_status(sent: JsonValue) -> JsonObject | None:
     if sent is None:
         return None

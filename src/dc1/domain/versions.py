@@ -14,12 +14,17 @@ class VersionCheck:
     update_available: bool
 
 
+def plain_version(text: str) -> str:
+    """Return a version without a leading `v` and without anything from the first `-` or `+`."""
+    return re.split(r"[-+]", text.strip(), maxsplit=1)[0].removeprefix("v")
+
+
 def parse_version(text: str | None) -> tuple[int, ...] | None:
     """Return the parts of a dotted version without trailing zeros, or None when it is absent or unreadable.
 
     A leading `v` and anything from the first `-` or `+` is dropped.
     """
-    core = re.split(r"[-+]", (text or "").strip(), maxsplit=1)[0].removeprefix("v")
+    core = plain_version(text or "")
     if _DOTTED.fullmatch(core) is None:
         return None
     parts = [int(part) for part in core.split(".")]

@@ -1,37 +1,24 @@
-"""Puts services and control together. A new servicer is one more `Service` here."""
+"""Puts services and control together."""
 
-from importlib.metadata import version
+from collections import ChainMap
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
-from dc1.assets import asset
 from dc1.control.market import Market
 from dc1.control.policy import Policy
 from dc1.domain.liveness import Thresholds
 from dc1.domain.money import PricingClass
 from dc1.server.assembly import Assembly, Foundation, Service
-from dc1.services.admin import AdminServicer
+from dc1.server.policy import policy_of as method_policy
+from dc1.server.wiring import admin, core, jobs, providers, renters
+from dc1.server.wiring import market as market_side
+from dc1.server.wiring.parts import Parts
 from dc1.services.call import Hooks
 from dc1.services.idempotent import IdempotentCalls
-from dc1.services.jobs import JobServicer
-from dc1.services.providers import ProviderServicer
-from dc1.services.renters import RenterServicer
-from dc1.services.shapes import SHAPE_CHECKS
-from dc1.services.submissions import NORMALISERS
-from dc1.services.system import SystemServicer, Vitals
 from dc1.settings import Settings
-from dc1.storage import totals
 from dc1.storage.submission import Limits
-from dcp.v1 import (
-    admin_service_pb2,
-    admin_service_pb2_grpc,
-    job_service_pb2,
-    job_service_pb2_grpc,
-    provider_service_pb2,
-    provider_service_pb2_grpc,
-    renter_service_pb2,
-    renter_service_pb2_grpc,
-    system_service_pb2,
-    system_service_pb2_grpc,
-)
+
+_SIDES = (core, renters, jobs, providers, market_side, admin)
 
 
 def assemble(foundation: Foundation) -> Assembly:
@@ -41,38 +28,28 @@ def assemble(foundation: Foundation) -> Assembly:
         market.replication.key_changed = foundation.credentials.invalidate
         market.replication.account_changed = foundation.credentials.invalidate_account
     idempotent = IdempotentCalls(market.db, market.clock, market.policy.idempotency_ttl_seconds)
+    parts = Parts(foundation, market, idempotent)
+    wirings = [side.wire(parts) for side in _SIDES]
+    services = list(chain.from_iterable(wiring.services for wiring in wirings))
     return Assembly(
-        services=[
-            Service(
-                renter_service_pb2.DESCRIPTOR.services_by_name["RenterService"],
-                renter_service_pb2_grpc.add_RenterServiceServicer_to_server,
-                RenterServicer(market, idempotent),
-            ),
-            Service(
-                provider_service_pb2.DESCRIPTOR.services_by_name["ProviderService"],
-                provider_service_pb2_grpc.add_ProviderServiceServicer_to_server,
-                ProviderServicer(market),
-            ),
-            Service(
-                job_service_pb2.DESCRIPTOR.services_by_name["JobService"],
-                job_service_pb2_grpc.add_JobServiceServicer_to_server,
-                JobServicer(market, idempotent),
-            ),
-            Service(
-                admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
-                admin_service_pb2_grpc.add_AdminServiceServicer_to_server,
-                AdminServicer(market),
-            ),
-            Service(
-                system_service_pb2.DESCRIPTOR.services_by_name["SystemService"],
-                system_service_pb2_grpc.add_SystemServiceServicer_to_server,
-                _system(foundation, market),
-            ),
-        ],
-        hooks=Hooks(normalisers=NORMALISERS, shape_checks=SHAPE_CHECKS),
-        background=[market],
+        services=services,
+        hooks=Hooks(
+            normalisers=ChainMap(*(dict(wiring.hooks.normalisers) for wiring in wirings)),
+            shape_checks=ChainMap(*(dict(wiring.hooks.shape_checks) for wiring in wirings)),
+            preconditions=dict.fromkeys(_idempotent_methods(services), idempotent.check),
+        ),
+        background=[market, *chain.from_iterable(wiring.background for wiring in wirings)],
         drain=market.sessions.drain,
     )
+
+
+def _idempotent_methods(services: Iterable[Service]) -> Iterator[str]:
+    """Yield the full names of the methods that honour an Idempotency-Key."""
+    for service in services:
+        for method in service.descriptor.methods:
+            name = f"/{service.descriptor.full_name}/{method.name}"
+            if method_policy(name).honours_idempotency_key:
+                yield name
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -83,6 +60,7 @@ def policy_of(settings: Settings) -> Policy:
             monthly_halala=settings.quota_monthly_halala,
             queue_deadline_seconds=round(settings.queue_deadline_seconds),
             max_retries=settings.max_retries,
+            balance_low_halala=settings.balance_low_halala,
         ),
         thresholds=Thresholds(
             online_seconds=settings.online_seconds,
@@ -93,18 +71,13 @@ def policy_of(settings: Settings) -> Policy:
         fee_bps=settings.platform_fee_bps,
         starter_credit_halala=settings.starter_credit_halala,
         topup_enabled=settings.topup_enabled,
+        withdraw_min_halala=settings.withdraw_min_halala,
         idempotency_ttl_seconds=settings.idempotency_ttl_hours * 3600,
         offer_timeout_seconds=settings.offer_timeout_seconds,
+        poll_lease_grace_seconds=settings.poll_lease_grace_seconds,
+        key_rotation_grace_seconds=settings.key_rotation_grace_seconds,
         beat_interval_seconds=settings.beat_interval_seconds,
         daemon_latest_version=settings.daemon_latest_version,
         daemon_min_version=settings.resolved_daemon_min_version,
         installer_base_url=settings.installer_base_url,
     )
-
-
-def _system(foundation: Foundation, market: Market) -> SystemServicer:
-    async def read_vitals() -> Vitals:
-        counts = await foundation.database.read(totals.read)
-        return Vitals(len(market.fleet), market.fleet.online(), counts.jobs_queued, counts.jobs_running)
-
-    return SystemServicer(foundation.clock, version("dc1"), read_vitals, asset("gen/openapi.yaml").read_bytes())

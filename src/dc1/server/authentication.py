@@ -85,7 +85,9 @@ class Authenticator:
         if identity.suspended:
             submitting = policy.credential_errors is CredentialErrors.SUBMIT
             raise errors.submit_key_invalid() if submitting else errors.account_suspended()
-        return Principal(identity.role, identity.account_id, identity.scopes, identity.key_id)
+        return Principal(
+            identity.role, identity.account_id, identity.scopes, identity.key_id, key_hash=identity.key_hash
+        )
 
     def _verify_admin(self, policy: Policy, credential: Credential, address: str) -> Principal:
         # A token chosen by a person may be guessed, so an address that failed too often is not even compared.

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from dc1.domain.clock import Clock
 from dc1.domain.errors import rate_limit_exceeded
-from dc1.server.policy import Bucket
+from dc1.server.policy import Bucket, CountedBy
 
-FAILED_AUTHENTICATIONS = Bucket("failed-authentications", 60, 60, by_address=True)
+FAILED_AUTHENTICATIONS = Bucket("failed-authentications", 60, 60, CountedBy.ADDRESS)
 _CAPACITY = 100_000
 
 

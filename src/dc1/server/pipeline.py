@@ -1,7 +1,7 @@
 """What happens around every call: one interceptor, driven by the methods' options.
 
-In this order: the credential's presence, the shape checks of the service, the look-up, the rate limit, the scopes, the normalisers of
-the service, the field rules; then the servicer; then the audit entry, the answer's status and headers, and the log line.
+In this order: the credential's presence, the shape checks of the service, the look-up, the rate limit, the scopes, the normalisers
+and the preconditions of the service, the field rules; then the servicer; then the audit entry, the answer's status and headers, and the log line.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from dc1.server.authentication import Authenticator, require_rights
 from dc1.server.carriers import SECRET_HEADERS
 from dc1.server.coding import UNREADABLE, reading, write
 from dc1.server.limits import RateLimiter
-from dc1.server.policy import Policy, policy_of
+from dc1.server.policy import CountedBy, Policy, policy_of
 from dc1.server.refusals import fitted, status_code, trailers
 from dc1.server.rules import FieldRules
 from dc1.services.call import ANYBODY, Call, Hooks, enter
@@ -176,11 +176,14 @@ class Pipeline(grpc.aio.ServerInterceptor):
         call.metadata = {key: value for key, value in call.metadata.items() if key not in SECRET_HEADERS}
         _run_hook(self._hooks.shape_checks, call.method, request)
         call.principal = await self._authenticator.verify(policy, credential, call.address)
-        self._limiter.spend(policy.bucket, _subject(call, policy))
+        self._limiter.spend(policy.bucket, _subject(call, policy, request))
         require_rights(policy, call.principal)
         enter(call)
         if request is not None:
             _run_hook(self._hooks.normalisers, call.method, request)
+            precondition = self._hooks.preconditions.get(call.method)
+            if precondition is not None:
+                await precondition(request)
             self._rules.apply(request)
 
 
@@ -190,12 +193,14 @@ def _run_hook(hooks: Mapping[str, Callable[[Any], None]], method: str, request: 
         hook(request)
 
 
-def _subject(call: Call, policy: Policy) -> str:
-    """Return whom a call is counted for."""
+def _subject(call: Call, policy: Policy, request: Message | None) -> str:
+    """Return whom or what a call is counted for."""
     principal = call.principal
-    if policy.bucket.by_address or principal.account_id is None:
+    counted_by = policy.bucket.counted_by
+    if counted_by is CountedBy.ADDRESS or principal.account_id is None:
         return principal.fingerprint or counted_as(call.address)
-    return f"{principal.role}:{principal.account_id}"
+    account = f"{principal.role}:{principal.account_id}"
+    return f"{account}:{getattr(request, 'job_id', '')}" if counted_by is CountedBy.JOB else account
 
 
 def _as_refusal(error: Exception, call: Call, policy: Policy) -> ApiError:

@@ -27,14 +27,22 @@ class CredentialErrors(Enum):
     ADMIN = options_pb2.CREDENTIAL_ERRORS_ADMIN
 
 
+class CountedBy(Enum):
+    """What the calls of a bucket are counted by."""
+
+    ACCOUNT = options_pb2.RATE_LIMIT_KEY_UNSPECIFIED
+    ADDRESS = options_pb2.RATE_LIMIT_KEY_ADDRESS
+    JOB = options_pb2.RATE_LIMIT_KEY_JOB
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A limit of `limit` calls in `window_seconds`, counted by account or, `by_address`, by the client's address."""
+    """A limit of `limit` calls in `window_seconds`; without an account, calls are counted by the client's address."""
 
     name: str
     limit: int
     window_seconds: int
-    by_address: bool = False
+    counted_by: CountedBy = CountedBy.ACCOUNT
 
 
 GENERAL_BUCKET = Bucket("general", 300, 60)
@@ -52,6 +60,7 @@ class Policy:
     bucket: Bucket = GENERAL_BUCKET
     success_status: int = 200
     internal_error_text: str = ""
+    honours_idempotency_key: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -81,11 +90,11 @@ def _read(method: MethodDescriptor) -> Policy:
         bucket=_bucket(options.Extensions[options_pb2.rate_limit]),
         success_status=options.Extensions[options_pb2.success_status] or 200,
         internal_error_text=options.Extensions[options_pb2.internal_error_text],
+        honours_idempotency_key=options.Extensions[options_pb2.idempotency_key],
     )
 
 
 def _bucket(limit: options_pb2.RateLimit) -> Bucket:
     if not limit.bucket:
         return GENERAL_BUCKET
-    by_address = limit.key == options_pb2.RATE_LIMIT_KEY_ADDRESS
-    return Bucket(limit.bucket, limit.limit, limit.window_seconds, by_address)
+    return Bucket(limit.bucket, limit.limit, limit.window_seconds, CountedBy(limit.key))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Value
 from protovalidate import Validator, Violation
 
 from buf.validate import validate_pb2
@@ -13,6 +14,7 @@ from dc1.domain.errors import FieldViolation, invalid_enum, missing_fields, vali
 from dcp.v1 import options_pb2
 
 _ENUM_RULE = "string.in"
+_BLANK = Value(string_value="")
 _FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 
 
@@ -89,6 +91,8 @@ def _is_missing(request: Message, name: str) -> bool:
         return not value
     if field.has_presence and not request.HasField(name):
         return True
+    if isinstance(value, Value):
+        return value.WhichOneof("kind") in (None, "null_value") or value.string_value.isspace() or value == _BLANK
     return isinstance(value, str) and not value.strip()
 
 

@@ -1,17 +1,19 @@
 """AdminService: the dashboard, the providers' approval, and the money."""
 
-import math
 import secrets
 from typing import Any
 
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.control.sessions import EndReason
+from dc1.control.supervision import Supervision
 from dc1.domain import errors
 from dc1.domain.clock import iso
 from dc1.domain.liveness import Approval, ProviderStatus
+from dc1.services.admin_provider_messages import admin_provider
+from dc1.services.call import current_call
+from dc1.services.paging import Pages
 from dc1.services.values import NULL, row_id, time_value, to_value
-from dc1.storage import books, providers, totals, wallets
+from dc1.storage import books, totals, wallets
 from dc1.storage.database import Connection
 from dc1.storage.ledger import AccountKind
 from dc1.storage.totals import Totals
@@ -24,6 +26,7 @@ class AdminServicer(AdminServiceServicer):
 
     def __init__(self, market: Market) -> None:
         self._market = market
+        self._supervision = Supervision(market)
 
     async def GetDashboard(self, request: pb.GetDashboardRequest, context: Any) -> pb.GetDashboardResponse:
         """Show the market at a glance."""
@@ -61,18 +64,10 @@ class AdminServicer(AdminServiceServicer):
 
     async def ListProviders(self, request: pb.ListProvidersRequest, context: Any) -> pb.ListProvidersResponse:
         """List provider accounts, newest first."""
-        limit = min(request.limit or 50, 200)
-        page = request.page or 1
+        pages = Pages.asked(request)
         now_ms = self._market.clock.now_ms()
         every = [(item, item.status(now_ms, self._market.fleet.thresholds)) for item in self._market.fleet]
-        search = request.search.strip().lower()
-        found = [
-            (item, status)
-            for item, status in reversed(every)
-            if (not request.status or request.status in (status, item.approval))
-            and (search in item.name.lower() or search in item.email)
-        ]
-        start = (page - 1) * limit
+        found = [(item, status) for item, status in reversed(every) if _matches(item, status, request)]
         statuses = [status for _, status in every]
         return pb.ListProvidersResponse(
             total=len(every),
@@ -80,20 +75,20 @@ class AdminServicer(AdminServiceServicer):
             offline=statuses.count(ProviderStatus.OFFLINE),
             registered=statuses.count(ProviderStatus.REGISTERED),
             pending_approval=sum(item.approval is Approval.PENDING for item, _ in every),
-            providers=[_provider(item, status) for item, status in found[start : start + limit]],
-            pagination=pb.Pagination(page=page, limit=limit, total=len(found), pages=math.ceil(len(found) / limit)),
+            providers=[admin_provider(item, status) for item, status in found[pages.offset :][: pages.limit]],
+            pagination=pages.of(len(found)),
         )
 
     async def ApproveProvider(self, request: pb.ApproveProviderRequest, context: Any) -> pb.ApproveProviderResponse:
         """Approve a provider, from any state."""
         provider = await self._provider(request.provider_id)
-        await self._approve(provider)
+        await self._supervision.approve(provider, current_call().principal.fingerprint)
         return pb.ApproveProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
 
     async def RejectProvider(self, request: pb.RejectProviderRequest, context: Any) -> pb.RejectProviderResponse:
         """Reject a provider, from any state."""
         provider = await self._provider(request.provider_id)
-        await self._reject(provider, request.reason)
+        await self._supervision.reject(provider, current_call().principal.fingerprint, request.reason.strip())
         return pb.RejectProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
 
     async def DecideProviderApproval(
@@ -101,10 +96,11 @@ class AdminServicer(AdminServiceServicer):
     ) -> pb.DecideProviderApprovalResponse:
         """Decide on a provider that is pending."""
         provider = await self._provider(request.provider_id)
+        actor = current_call().principal.fingerprint
         if request.decision == "approve":
-            await self._approve(provider, only_pending=True)
+            await self._supervision.approve(provider, actor, only_pending=True)
         else:
-            await self._reject(provider, request.reason, only_pending=True)
+            await self._supervision.reject(provider, actor, request.reason.strip(), only_pending=True)
         return pb.DecideProviderApprovalResponse(
             success=True,
             provider_id=provider.id,
@@ -114,29 +110,6 @@ class AdminServicer(AdminServiceServicer):
 
     async def _provider(self, sent: str) -> Provider:
         return await self._market.provider(row_id(sent, errors.provider_not_found))
-
-    async def _approve(self, provider: Provider, *, only_pending: bool = False) -> None:
-        now_ms = self._market.clock.now_ms()
-        decided = await self._market.db.write(
-            lambda conn: providers.approve(conn, provider.id, now_ms, only_pending=only_pending)
-        )
-        if not decided:
-            raise errors.provider_not_pending()
-        self._market.fleet.decide(provider, Approval.APPROVED, now_ms, None)
-        await self._market.runs.bookability_changed(provider)
-
-    async def _reject(self, provider: Provider, sent: str, *, only_pending: bool = False) -> None:
-        reason = sent.strip()
-        if not reason:
-            raise errors.rejection_reason_required()
-        decided = await self._market.db.write(
-            lambda conn: providers.reject(conn, provider.id, reason, only_pending=only_pending)
-        )
-        if not decided:
-            raise errors.provider_not_pending()
-        self._market.fleet.decide(provider, Approval.REJECTED, None, reason)
-        self._market.sessions.end(provider.id, EndReason.ACCESS_REVOKED)
-        await self._market.runs.evict(provider, "The provider was rejected")
 
     async def AdjustRenterBalance(
         self, request: pb.AdjustRenterBalanceRequest, context: Any
@@ -174,6 +147,15 @@ class AdminServicer(AdminServiceServicer):
         )
 
 
+def _matches(provider: Provider, status: ProviderStatus, request: pb.ListProvidersRequest) -> bool:
+    search = request.search.strip().lower()
+    return (
+        (not request.status or request.status in (status, provider.approval))
+        and (search in provider.name.lower() or search in provider.email)
+        and request.gpu_model.strip().lower() in provider.gpu_model.lower()
+    )
+
+
 def _decision(provider: Provider) -> dict[str, Any]:
     return {
         "approval_status": provider.approval.value,
@@ -204,21 +186,4 @@ def _heartbeat(provider: Provider) -> pb.RecentHeartbeat:
         provider_hostname=to_value(provider.provider_hostname),
         last_heartbeat=iso(heard_ms),
         gpu_status=NULL if provider.gpu_status is None else to_value(provider.gpu_status),
-    )
-
-
-def _provider(provider: Provider, status: ProviderStatus) -> pb.AdminProvider:
-    return pb.AdminProvider(
-        id=provider.id,
-        name=provider.name,
-        email=provider.email,
-        gpu_model=to_value(provider.gpu_model or None),
-        vram_mib=provider.facts.vram_mib or 0,
-        gpu_count=provider.slots,
-        status=status,
-        approval_status=provider.approval,
-        last_heartbeat=time_value(provider.presence.last_heartbeat_ms),
-        daemon_version=to_value(provider.facts.daemon_version),
-        slots_used=provider.occupied,
-        created_at=iso(provider.created_at_ms),
     )

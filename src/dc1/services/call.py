@@ -1,6 +1,6 @@
 """What a servicer may know of the call it answers, and what it may say beside the answer itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -11,12 +11,17 @@ MessageHook: TypeAlias = Callable[[Any], None]
 """Takes a request message; changes it in place, or raises `ApiError`."""
 
 
+Precondition: TypeAlias = Callable[[Any], Awaitable[None]]
+"""Takes a request message, whose field rules were not checked yet; raises `ApiError`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who calls.
 
     `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody else.
-    `fingerprint` names an admin's token without revealing it and is empty for everybody else.
+    `fingerprint` names an admin's token without revealing it and is empty for everybody else. `key_hash` is that of a
+    renter's or provider's key.
     """
 
     role: Role
@@ -24,6 +29,7 @@ class Principal:
     scopes: frozenset[str] | None = None
     key_id: str | None = None
     fingerprint: str = ""
+    key_hash: str = field(default="", repr=False)
 
 
 ANYBODY = Principal(Role.PUBLIC)
@@ -71,8 +77,10 @@ def enter(call: Call) -> None:
 class Hooks:
     """What services add to the checks of a request, by full method name.
 
-    `normalisers` run before the field rules, `shape_checks` before the credential is looked up.
+    `normalisers` run before the field rules, `preconditions` between the two, `shape_checks` before the credential is
+    looked up.
     """
 
     normalisers: Mapping[str, MessageHook] = field(default_factory=dict)
     shape_checks: Mapping[str, MessageHook] = field(default_factory=dict)
+    preconditions: Mapping[str, Precondition] = field(default_factory=dict)

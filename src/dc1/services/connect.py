@@ -11,6 +11,7 @@ from dc1.control.provider import Provider
 from dc1.control.sessions import EndReason, StopReason
 from dc1.domain import errors
 from dc1.domain.liveness import Approval
+from dc1.services.call import current_call
 from dc1.services.stream_inbox import Inbox
 from dc1.services.stream_messages import END_REASONS, offer_message, stop_message
 from dc1.services.uninterrupted import Uninterrupted
@@ -24,14 +25,20 @@ _BEATS_UNTIL_SILENT = 3
 class DaemonStream:
     """One open stream, as `control` sees it: whatever is sent is only queued."""
 
-    def __init__(self, provider_id: int) -> None:
+    def __init__(self, provider_id: int, key_id: str | None) -> None:
         self._provider_id = provider_id
+        self._key_id = key_id
         self._outbox: asyncio.Queue[ConnectResponse | None] = asyncio.Queue()
 
     @property
     def provider_id(self) -> int:
         """Whose stream it is."""
         return self._provider_id
+
+    @property
+    def key_id(self) -> str | None:
+        """The key it was opened with."""
+        return self._key_id
 
     def send(self, message: ConnectResponse) -> None:
         """Queue a message."""
@@ -76,7 +83,7 @@ async def connect(
         raise errors.service_unavailable()
     patience = market.policy.beat_interval_seconds * _BEATS_UNTIL_SILENT
     hello = await _first(requests, patience)
-    stream = DaemonStream(provider.id)
+    stream = DaemonStream(provider.id, current_call().principal.key_id)
     inbox = Inbox(market, provider, stream.send)
     market.open_stream(stream, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -18,6 +20,8 @@ M = TypeVar("M", bound=Message)
 _HEADER = "idempotency-key"
 _MAX_KEY_LENGTH = 255
 _SUCCESS = 200
+# Paths that the contract counts as routes of their own; every other additional path of a method is an alias.
+_OWN_ROUTES = frozenset({"/jobs"})
 
 
 class Once(Protocol):
@@ -75,31 +79,50 @@ class _OnceForKey:
         idempotency.keep(conn, self._key, KeptAnswer(self._request_hash, _SUCCESS, body, self._expires_at_ms))
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A call with a key, and the answer that was stored under it before, if any."""
+
+    once: _OnceForKey
+    kept: KeptAnswer | None
+
+
+_checked: ContextVar[_Checked | None] = ContextVar("dc1_idempotent_call", default=None)
+
+
 class IdempotentCalls:
-    """Runs effects at most once for each Idempotency-Key of an account."""
+    """Runs effects at most once for each Idempotency-Key of an account and route."""
 
     def __init__(self, db: Database, clock: Clock, ttl_seconds: int) -> None:
         self._db = db
         self._clock = clock
         self._ttl_ms = ttl_seconds * 1000
 
-    async def run(self, request: Message, answer_type: type[M], effect: Callable[[Once], Awaitable[M]]) -> M:
-        """Return what `effect` answers, or the answer stored before.
+    async def check(self, request: Message) -> None:
+        """Look the call's key up, before anything is said about the fields of its request.
 
-        `effect` runs one transaction and calls `Once.begin` and `Once.keep` in it.
         Raises a 400 for a key that is too long, IDEMPOTENCY_MISMATCH for one that came with another request, and
         IDEMPOTENCY_IN_PROGRESS while the first call runs on another replica.
         """
         key = _key(current_call())
         if key is None:
-            return await effect(_Always())
+            return
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
         once = _OnceForKey(key, digest, self._clock.now_ms(), self._ttl_ms)
-        kept = await self._db.read(once.find)
-        if kept is not None:
-            return _replayed(kept, answer_type)
+        _checked.set(_Checked(once, await self._db.read(once.find)))
+
+    async def run(self, answer_type: type[M], effect: Callable[[Once], Awaitable[M]]) -> M:
+        """Return what `effect` answers, or the answer stored before; the call went through `check`.
+
+        `effect` runs one transaction and calls `Once.begin` and `Once.keep` in it.
+        """
+        checked = _checked.get()
+        if checked is None:
+            return await effect(_Always())
+        if checked.kept is not None:
+            return _replayed(checked.kept, answer_type)
         try:
-            return await effect(once)
+            return await effect(checked.once)
         except _AnsweredMeanwhile as meanwhile:
             return _replayed(meanwhile.kept, answer_type)
 
@@ -110,7 +133,12 @@ def _key(call: Call) -> Key | None:
         return None
     if len(sent) > _MAX_KEY_LENGTH:
         raise errors.idempotency_key_too_long()
-    return Key(account=f"{call.principal.role}:{call.principal.account_id}", route=call.method, key=sent)
+    return Key(account=f"{call.principal.role}:{call.principal.account_id}", route=_route(call), key=sent)
+
+
+def _route(call: Call) -> str:
+    path = call.metadata.get("x-envoy-original-path", "").partition("?")[0] if call.is_rest else ""
+    return f"{call.method} {path}" if path in _OWN_ROUTES else call.method
 
 
 def _replayed(kept: KeptAnswer, answer_type: type[M]) -> M:

@@ -1,29 +1,44 @@
 """Rows of job lists, logs and lifecycles as messages."""
 
+from dc1.control.provider import Provider
 from dc1.domain.clock import iso
+from dc1.domain.jobs import OPEN
 from dc1.domain.money import elapsed_seconds, halala_to_sar
+from dc1.services.job_messages import current_cost, tokens_used
 from dc1.services.values import time_value, to_value
 from dc1.storage.job_events import EventRow
 from dc1.storage.job_logs import LogRow
 from dc1.storage.job_rows import JobRow
 from dcp.v1 import job_service_pb2 as pb
 
+SCHEMA_VERSION = "2026-03-20.v1"
+"""Of log lines and lifecycle events, as their readers know it."""
 
-def job_summary(job: JobRow, gpu_model: str | None) -> pb.JobSummary:
-    """Return one line of a job list."""
-    cost = job.cost_halala if job.actual_cost_halala is None else job.actual_cost_halala
+_IN_PROGRESS = "in_progress"
+
+
+def statuses_of(sent: str) -> frozenset[str]:
+    """Return the statuses that a list is narrowed to; empty for all, and `in_progress` means not terminal."""
+    if sent == _IN_PROGRESS:
+        return OPEN
+    return frozenset({sent} if sent else ())
+
+
+def job_summary(job: JobRow, provider: Provider | None) -> pb.JobSummary:
+    """Return one line of a job list; `provider` is the one of its current or last attempt."""
+    cost = current_cost(job)
     ran = job.started_at_ms is not None and job.completed_at_ms is not None
     return pb.JobSummary(
         id=job.id,
         job_id=job.job_id,
         job_type=job.job_type,
-        gpu_model=to_value(gpu_model),
+        gpu_model=to_value(None if provider is None else provider.gpu_model),
         status=job.status,
         submitted_at=iso(job.submitted_at_ms),
         started_at=time_value(job.started_at_ms),
         ended_at=time_value(job.completed_at_ms),
         duration_seconds=to_value(elapsed_seconds(job.started_at_ms or 0, job.completed_at_ms or 0) if ran else None),
-        tokens_used=(job.prompt_tokens or 0) + (job.completion_tokens or 0),
+        tokens_used=tokens_used(job),
         cost_halala=cost,
         cost_sar=halala_to_sar(cost),
         refunded=bool(job.refunded_halala),

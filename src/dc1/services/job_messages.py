@@ -1,14 +1,17 @@
 """Jobs as messages."""
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from google.protobuf.struct_pb2 import Value
 
 from dc1.control.handout import Handout
 from dc1.domain.clock import iso
+from dc1.domain.container_spec import handed_out_container_spec
 from dc1.domain.jobs import JobStatus, workspace_volume_name
 from dc1.domain.money import elapsed_seconds
 from dc1.domain.numeric import plain
+from dc1.domain.task_codes import task_code, task_text
 from dc1.services.values import NULL, time_value, to_struct, to_value
 from dc1.storage.job_rows import JobRow, JobSpec
 from dcp.v1.job_pb2 import Billing, Job, JobDetail
@@ -55,6 +58,21 @@ def elapsed_sec(job: JobRow, now_ms: int) -> int | None:
         return None
     end_ms = job.completed_at_ms if job.completed_at_ms is not None else now_ms
     return elapsed_seconds(job.started_at_ms, end_ms)
+
+
+def current_cost(job: JobRow) -> int:
+    """Return what a job cost once it is settled, its quote before, in halala."""
+    return job.cost_halala if job.actual_cost_halala is None else job.actual_cost_halala
+
+
+def tokens_used(job: JobRow) -> int:
+    """Return the tokens of prompt and answer together, 0 when none were reported."""
+    return (job.prompt_tokens or 0) + (job.completion_tokens or 0)
+
+
+def container_image(spec: JobSpec) -> str:
+    """Return the image of a container job, empty for other jobs."""
+    return str(spec.container_spec.get("image") or "")
 
 
 def job_detail(job: JobRow, spec: JobSpec, now_ms: int, queue_position: int | None = None) -> JobDetail:
@@ -127,4 +145,24 @@ def assignment(handout: Handout) -> Assignment:
         max_duration_seconds=job.run_deadline_seconds,
         started_at=time_value(job.started_at_ms),
         timeout_at=time_value(job.timeout_at_ms),
+        task_spec_hmac=NULL,
+        cost_per_gpu_second_halala=_cost_per_second(job),
     )
+
+
+def polled_assignment(handout: Handout, images: Mapping[str, str], key_hash: str) -> Assignment:
+    """Return a job as a daemon that polls reads it: the task as text with its code, the container spec complete."""
+    shown = assignment(handout)
+    job, spec = handout.job, handout.spec
+    container = handed_out_container_spec(job.job_type, spec.container_spec, spec.params, images)
+    shown.container_spec.CopyFrom(to_struct(container))
+    text = task_text(spec.task_spec)
+    shown.task_spec.CopyFrom(to_value(text))
+    shown.task_spec_hmac.CopyFrom(NULL if text is None else to_value(task_code(key_hash, text)))
+    return shown
+
+
+def _cost_per_second(job: JobRow) -> float:
+    if job.token_price_halala is not None:
+        return 0
+    return round(float(job.rate_halala_per_minute * job.class_multiplier / 60), 6)

@@ -6,13 +6,20 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
+from dc1.control.market import Market
+from dc1.control.provider import Provider
 from dc1.domain.clock import iso
-from dc1.domain.jobs import JobStatus
+from dc1.domain.jobs import TERMINAL, JobStatus
 from dc1.domain.json_types import JsonObject, JsonValue
 from dc1.domain.money import halala_to_sar
 from dc1.domain.numeric import plain
 from dc1.domain.results import ResultType, image_bytes, response_text, result_type, stored_image_format
+from dc1.services.call import current_call
+from dc1.services.job_access import provider_of, readable
 from dc1.services.job_messages import elapsed_sec
+from dc1.services.values import time_text
+from dc1.storage import jobs
+from dc1.storage.database import Connection
 from dc1.storage.job_rows import JobRow, JobSpec
 
 _JSON = "application/json"
@@ -37,33 +44,48 @@ class JobWithOutput:
     result: Any
 
 
-@dataclass(frozen=True, slots=True)
-class OutputAnswer:
-    """An HTTP status and body."""
+async def readable_output(market: Market, reference: str) -> JobWithOutput:
+    """Return a job that the caller may read, with its output; raises `Job not found` and `Forbidden`."""
+    principal = current_call().principal
 
-    status: int
-    body: HttpBody
+    def work(conn: Connection) -> JobWithOutput:
+        job = readable(conn, reference, principal)
+        return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id))
+
+    return await market.db.read(work)
 
 
-def output_answer(found: JobWithOutput, provider_name: str | None, now_ms: int, accept: str) -> OutputAnswer:
-    """Return the output in the form that `accept` prefers: an image as its bytes unless JSON is named."""
+def output_body(market: Market, found: JobWithOutput, accept: str = _JSON) -> HttpBody:
+    """Return the output in the form that `accept` prefers, an image as its bytes unless JSON is named.
+
+    The answer's status becomes 202 while the job is not finished, and 410 when it failed or was cancelled.
+    """
     status = JobStatus(found.job.status)
-    if status is JobStatus.COMPLETED and result_type(found.result) is ResultType.IMAGE and _JSON not in accept:
-        data = image_bytes(found.result)
-        if data is not None:
-            media_type = f"image/{stored_image_format(found.result)}"
-            return OutputAnswer(200, HttpBody(content_type=media_type, data=data))
-    fields = _common(found.job, provider_name, now_ms)
+    if status is JobStatus.COMPLETED and _JSON not in accept:
+        image = stored_image(found.result)
+        if image is not None:
+            return image
+    current_call().http_status = _STATUS_CODES.get(status, _NOT_FINISHED)
+    fields = common_fields(found.job, provider_of(market, found.job), market.clock.now_ms())
     if status is JobStatus.COMPLETED:
         fields |= _completed(found)
-    elif status in (JobStatus.FAILED, JobStatus.CANCELLED):
+    elif status in TERMINAL:
         refunded = found.job.refunded_halala or 0
         fields |= {"refunded": refunded > 0, "refunded_halala": refunded}
-    data = json.dumps(fields, ensure_ascii=False).encode()
-    return OutputAnswer(_STATUS_CODES.get(status, _NOT_FINISHED), HttpBody(content_type=_JSON, data=data))
+    return HttpBody(content_type=_JSON, data=json.dumps(fields, ensure_ascii=False).encode())
 
 
-def _common(job: JobRow, provider_name: str | None, now_ms: int) -> JsonObject:
+def stored_image(result: JsonValue, wanted: str | None = None) -> HttpBody | None:
+    """Return the image in a result, or None when there is none, or none in the format `wanted`."""
+    if result_type(result) is not ResultType.IMAGE or not isinstance(result, dict):
+        return None
+    stored = stored_image_format(result)
+    data = image_bytes(result) if wanted in (None, stored) else None
+    return None if data is None else HttpBody(content_type=f"image/{stored}", data=data)
+
+
+def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonObject:
+    """Return what the output of every job begins with, whatever its status."""
     status = JobStatus(job.status)
     error = job.error or (_MESSAGES[status] if status is JobStatus.CANCELLED else None)
     return {
@@ -71,16 +93,16 @@ def _common(job: JobRow, provider_name: str | None, now_ms: int) -> JsonObject:
         "status": job.status,
         "job_type": job.job_type,
         "provider_id": job.provider_id,
-        "provider_name": provider_name,
+        "provider_name": None if provider is None else provider.name,
         "duration_minutes": None if job.duration_minutes is None else plain(job.duration_minutes),
         "cost_halala": job.cost_halala,
         "submitted_at": iso(job.submitted_at_ms),
-        "started_at": _time(job.started_at_ms),
-        "completed_at": _time(job.completed_at_ms),
+        "started_at": time_text(job.started_at_ms),
+        "completed_at": time_text(job.completed_at_ms),
         "execution_time_sec": elapsed_sec(job, now_ms) or 0,
         "progress_phase": job.progress_phase,
-        "progress_updated_at": _time(job.progress_updated_at_ms),
-        "timeout_at": _time(job.timeout_at_ms),
+        "progress_updated_at": time_text(job.progress_updated_at_ms),
+        "timeout_at": time_text(job.timeout_at_ms),
         "message": _MESSAGES[status],
         "error": error,
         "result": None,
@@ -99,7 +121,7 @@ def _completed(found: JobWithOutput) -> JsonObject:
     if result is None:
         return fields
     kind = result_type(result)
-    fields["result_type"] = "json" if kind is ResultType.OTHER else kind.value
+    fields["result_type"] = type_name(kind)
     if isinstance(result, dict):
         reserved = {*fields, "job_id", "status", "error", "message"}
         fields |= {name: value for name, value in result.items() if name not in reserved}
@@ -109,6 +131,11 @@ def _completed(found: JobWithOutput) -> JsonObject:
         data = image_bytes(result)
         fields |= {"type": "image", "format": stored_image_format(result), "image_bytes": len(data or b"")}
     return fields
+
+
+def type_name(kind: ResultType) -> str:
+    """Return what clients know a kind of result as."""
+    return "json" if kind is ResultType.OTHER else kind.value
 
 
 def _text(found: JobWithOutput, result: JsonValue) -> JsonObject:
@@ -127,7 +154,3 @@ def _text(found: JobWithOutput, result: JsonValue) -> JsonObject:
         "total_time_s": parts.get("total_time_s", 0),
         "device": parts.get("device", ""),
     }
-
-
-def _time(ms: int | None) -> str | None:
-    return None if ms is None else iso(ms)

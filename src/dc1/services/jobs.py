@@ -6,32 +6,34 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
+from dc1.control.fleet import Fleet
 from dc1.control.market import Market
 from dc1.control.orders import Submitted
 from dc1.domain import errors
-from dc1.domain.jobs import OPEN, JobEvent, JobStatus, Mover, Phase, error_category
+from dc1.domain.jobs import JobStatus, Mover, Phase, error_category
 from dc1.domain.request import accept
 from dc1.domain.results import parse_result
 from dc1.domain.roles import Role
-from dc1.services.call import Principal, caller_id, current_call
+from dc1.services.call import caller_id, current_call
+from dc1.services.event_stream import follow, resume_point
 from dc1.services.idempotent import IdempotentCalls, Once
-from dc1.services.job_lists import job_summary, lifecycle_event, log_line
-from dc1.services.job_messages import billing, fill_job, job_detail
-from dc1.services.job_output import JobWithOutput, output_answer
-from dc1.services.log_stream import stream_logs
+from dc1.services.job_access import existing, provider_of, readable, readable_job, readable_with_spec, shown
+from dc1.services.job_lists import SCHEMA_VERSION, job_summary, log_line, statuses_of
+from dc1.services.job_messages import billing, container_image, fill_job, job_detail
+from dc1.services.job_output import output_body, readable_output
+from dc1.services.lifecycles import lifecycle_reader
+from dc1.services.log_stream import LogReader
 from dc1.services.submissions import submit_body
 from dc1.services.values import NULL, from_value, to_value
-from dc1.storage import job_events, job_logs, jobs
+from dc1.storage import job_logs, jobs
 from dc1.storage.database import Connection
 from dc1.storage.job_logs import LogLine
-from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.job_rows import JobRow
 from dc1.storage.jobs import JobFilter
 from dc1.storage.lifecycle import Outcome
 from dcp.v1 import job_service_pb2 as pb
 from dcp.v1.job_service_pb2_grpc import JobServiceServicer
 
-SCHEMA_VERSION = "2026-03-20.v1"
-_IN_PROGRESS = "in_progress"
 _QUEUED_MESSAGE = "The job is queued and starts as soon as a fitting provider is free."
 
 
@@ -50,60 +52,48 @@ class JobServicer(JobServiceServicer):
 
         async def effect(once: Once) -> pb.SubmitJobResponse:
             order = accept(submit_body(request), self._market.orders.approved_images)
-            kept = _SubmitAnswer(once)
+            kept = _SubmitAnswer(once, self._market.fleet)
             await self._market.orders.submit(renter_id, order, kept)
             return kept.answer
 
-        return await self._idempotent.run(request, pb.SubmitJobResponse, effect)
+        return await self._idempotent.run(pb.SubmitJobResponse, effect)
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.RetryJobResponse:
         """Submit a failed job anew."""
         now_ms = self._market.clock.now_ms()
 
         async def effect(once: Once) -> pb.RetryJobResponse:
-            failed, spec = await self._readable_with_spec(request.job_id)
+            failed, spec = await readable_with_spec(self._market, request.job_id)
             kept = _RetryAnswer(once, now_ms)
             await self._market.orders.retry(failed, spec, kept)
             return kept.answer
 
-        return await self._idempotent.run(request, pb.RetryJobResponse, effect)
+        return await self._idempotent.run(pb.RetryJobResponse, effect)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
         """List the caller's own jobs."""
         limit = min(request.limit or 50, 200)
-        statuses = OPEN if request.status == _IN_PROGRESS else {request.status} if request.status else set()
-        wanted = JobFilter(renter_id=caller_id(), statuses=frozenset(statuses))
+        wanted = JobFilter(renter_id=caller_id(), statuses=statuses_of(request.status))
         page = await self._market.db.read(lambda conn: jobs.page(conn, wanted, limit=limit, offset=request.offset))
-        found = [job_summary(job, self._gpu_model(job)) for job in page.rows]
+        found = [job_summary(job, provider_of(self._market, job)) for job in page.rows]
         return pb.ListJobsResponse(total=page.total, limit=limit, offset=request.offset, jobs=found)
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
         """Show one job."""
-        job, spec = await self._readable_with_spec(request.job_id)
-        detail = self._detail(job, spec)
+        job, spec = await readable_with_spec(self._market, request.job_id)
+        detail = shown(self._market, job, spec)
         return pb.GetJobResponse(
             job=detail,
             id=job.job_id,
             status=job.status,
-            container_image=str(spec.container_spec.get("image") or ""),
+            container_image=container_image(spec),
             created_at=detail.submitted_at,
         )
 
     async def GetJobOutput(self, request: pb.GetJobOutputRequest, context: Any) -> HttpBody:
         """Answer with the job's output."""
-        call = current_call()
-        principal = call.principal
-
-        def work(conn: Connection) -> JobWithOutput:
-            job = _readable(conn, request.job_id, principal)
-            return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id))
-
-        found = await self._market.db.read(work)
-        provider = None if found.job.provider_id is None else self._market.fleet.get(found.job.provider_id)
-        name = None if provider is None else provider.name
-        answer = output_answer(found, name, self._market.clock.now_ms(), call.metadata.get("accept", ""))
-        call.http_status = answer.status
-        return answer.body
+        found = await readable_output(self._market, request.job_id)
+        return output_body(self._market, found, current_call().metadata.get("accept", ""))
 
     async def ListJobLogs(self, request: pb.ListJobLogsRequest, context: Any) -> pb.ListJobLogsResponse:
         """List log lines."""
@@ -112,7 +102,7 @@ class JobServicer(JobServiceServicer):
         principal = current_call().principal
 
         def work(conn: Connection) -> tuple[JobRow, Any]:
-            job = _readable(conn, request.job_id, principal)
+            job = readable(conn, request.job_id, principal)
             # One more than asked for tells whether there are more.
             page = job_logs.page(conn, job.id, since=request.since, limit=limit + 1, attempt_number=attempt)
             return job, page
@@ -129,41 +119,26 @@ class JobServicer(JobServiceServicer):
 
     async def StreamJobLogs(self, request: pb.StreamJobLogsRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Stream log lines, and generated text where it is asked for."""
-        job = await self._readable(request.job_id)
-        since = _resume_point(current_call().metadata.get("last-event-id"), request.since)
-        async for frame in stream_logs(self._market, job.id, since, tokens=request.tokens):
-            yield frame
+        job = await readable_job(self._market, request.job_id)
+        since = resume_point(request.since) or 0
+        async for body in follow(LogReader(self._market, job.id, since, tokens=request.tokens)):
+            yield body
 
     async def ListJobLifecycle(self, request: pb.ListJobLifecycleRequest, context: Any) -> pb.ListJobLifecycleResponse:
         """List lifecycle events."""
-        limit = min(request.limit or 200, 1000)
-        event_type = _event_type(request.event_type) if request.event_type else None
+        read = lifecycle_reader(request)
         principal = current_call().principal
-
-        def work(conn: Connection) -> tuple[JobRow, Any]:
-            job = _readable(conn, request.job_id, principal)
-            since = request.since_sequence
-            page = job_events.page(conn, job.id, since_sequence=since, limit=limit + 1, event_type=event_type)
-            return job, page
-
-        job, page = await self._market.db.read(work)
-        return pb.ListJobLifecycleResponse(
-            schema_version=SCHEMA_VERSION,
-            job_id=job.job_id,
-            status=job.status,
-            events=[lifecycle_event(row) for row in page.rows[:limit]],
-            total_events=page.total,
-            has_more=len(page.rows) > limit,
-        )
+        fields = await self._market.db.read(lambda conn: read(conn, readable(conn, request.job_id, principal)))
+        return pb.ListJobLifecycleResponse(**fields)
 
     async def CancelJob(self, request: pb.CancelJobRequest, context: Any) -> pb.CancelJobResponse:
         """Cancel a job that is not terminal."""
-        found, spec = await self._readable_with_spec(request.job_id)
+        found, spec = await readable_with_spec(self._market, request.job_id)
         mover = Mover.ADMIN if current_call().principal.role is Role.ADMIN else Mover.RENTER
         job = await self._market.orders.cancel(found.id, mover)
         return pb.CancelJobResponse(
             success=True,
-            job=self._detail(job, spec),
+            job=shown(self._market, job, spec),
             refunded_halala=job.refunded_halala or 0,
             charged_halala=job.actual_cost_halala or 0,
         )
@@ -194,7 +169,7 @@ class JobServicer(JobServiceServicer):
         provider_id = None if principal.role is Role.ADMIN else principal.account_id
         attempt = request.attempt_number if request.HasField("attempt_number") else None
         mover = Mover.ADMIN if provider_id is None else Mover.PROVIDER
-        job = await self._market.db.read(lambda conn: _existing(conn, request.job_id))
+        job = await self._market.db.read(lambda conn: existing(conn, request.job_id))
         outcome = _outcome(request, job.max_duration_seconds, mover)
         ended = await self._market.runs.finish(
             provider_id, request.job_id, attempt, outcome, transient=request.transient
@@ -211,33 +186,10 @@ class JobServicer(JobServiceServicer):
         spec = await self._market.db.read(lambda conn: jobs.spec(conn, ended.job.id))
         return pb.ReportJobResultResponse(
             success=True,
-            job=self._detail(ended.job, spec),
+            job=shown(self._market, ended.job, spec),
             billing=billing(ended.job),
             next_job_promoted=ended.promoted,
         )
-
-    # Reading
-
-    async def _readable(self, reference: str) -> JobRow:
-        principal = current_call().principal
-        return await self._market.db.read(lambda conn: _readable(conn, reference, principal))
-
-    async def _readable_with_spec(self, reference: str) -> tuple[JobRow, JobSpec]:
-        principal = current_call().principal
-
-        def work(conn: Connection) -> tuple[JobRow, JobSpec]:
-            job = _readable(conn, reference, principal)
-            return job, jobs.spec(conn, job.id)
-
-        return await self._market.db.read(work)
-
-    def _detail(self, job: JobRow, spec: JobSpec) -> Any:
-        position = self._market.dispatcher.waiting.position(job.id) if job.status == JobStatus.QUEUED else None
-        return job_detail(job, spec, self._market.clock.now_ms(), position)
-
-    def _gpu_model(self, job: JobRow) -> str | None:
-        provider = None if job.provider_id is None else self._market.fleet.get(job.provider_id)
-        return None if provider is None else provider.gpu_model
 
 
 @dataclass(slots=True)
@@ -245,6 +197,7 @@ class _SubmitAnswer:
     """Builds the answer to a submission in its transaction, and has it stored with it."""
 
     once: Once
+    fleet: Fleet
     answer: pb.SubmitJobResponse = field(default_factory=pb.SubmitJobResponse)
 
     def begin(self, conn: Connection) -> None:
@@ -256,7 +209,17 @@ class _SubmitAnswer:
         self.answer.message.CopyFrom(to_value(_QUEUED_MESSAGE) if queued else NULL)
         for view in (self.answer, self.answer.job):
             fill_job(view, submitted.job, submitted.spec, submitted.position)
+        self.answer.dispatch.CopyFrom(self._dispatch(submitted.job))
         self.once.keep(conn, self.answer)
+
+    def _dispatch(self, job: JobRow) -> pb.Dispatch:
+        provider = None if job.provider_id is None else self.fleet.known(job.provider_id)
+        return pb.Dispatch(
+            assigned=provider is not None,
+            queued=provider is None,
+            hold_id=job.job_id,
+            provider=NULL if provider is None else to_value({"id": provider.id, "name": provider.name}),
+        )
 
 
 @dataclass(slots=True)
@@ -274,38 +237,6 @@ class _RetryAnswer:
         detail = job_detail(submitted.job, submitted.spec, self.now_ms, submitted.position)
         self.answer = pb.RetryJobResponse(success=True, job=detail)
         self.once.keep(conn, self.answer)
-
-
-def _existing(conn: Connection, reference: str) -> JobRow:
-    job = jobs.find(conn, reference)
-    if job is None:
-        raise errors.job_not_found()
-    return job
-
-
-def _readable(conn: Connection, reference: str, principal: Principal) -> JobRow:
-    """Return a job that the caller may read; raises `Job not found` and `Forbidden`."""
-    job = _existing(conn, reference)
-    owns = {
-        Role.ADMIN: True,
-        Role.RENTER: job.renter_id == principal.account_id,
-        Role.PROVIDER: principal.account_id in (job.provider_id, job.last_provider_id),
-    }
-    if not owns.get(principal.role, False):
-        raise errors.forbidden()
-    return job
-
-
-def _resume_point(last_event_id: str | None, since: int) -> int:
-    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
-        return int(last_event_id[:9])
-    return since
-
-
-def _event_type(name: str) -> JobEvent:
-    if name not in set(JobEvent):
-        raise errors.invalid_enum("event_type", JobEvent)
-    return JobEvent(name)
 
 
 def _outcome(request: pb.ReportJobResultRequest, max_duration_seconds: int, mover: Mover) -> Outcome:

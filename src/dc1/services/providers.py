@@ -3,20 +3,22 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+from dc1.control.handout import Handout
 from dc1.control.loading import provider_of
 from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.domain import errors, keys, versions
-from dc1.domain.clock import day_start_ms, iso
+from dc1.domain.clock import iso
 from dc1.domain.keys import KeyRole
-from dc1.domain.liveness import Approval, Liveness
 from dc1.domain.money import halala_to_sar
 from dc1.domain.operating_systems import canonical_os
 from dc1.domain.placement import Admission
 from dc1.domain.reports import read_report
-from dc1.services.call import caller_id
+from dc1.services.call import caller_id, current_call
 from dc1.services.connect import connect
-from dc1.services.job_messages import assignment
+from dc1.services.job_messages import polled_assignment
+from dc1.services.provider_access import require_approved
+from dc1.services.provider_messages import Income, provider_job, provider_message
 from dc1.services.report_messages import report_body
 from dc1.services.values import NULL, from_value, message_json, row_id, time_value, to_value
 from dc1.storage import jobs, providers
@@ -24,11 +26,12 @@ from dc1.storage import keys as key_rows
 from dc1.storage.database import Connection
 from dc1.storage.job_rows import JobRow
 from dc1.storage.jobs import JobFilter
-from dc1.storage.providers import Earnings, EarningsDay, NewProvider, ProviderRow
+from dc1.storage.providers import NewProvider, ProviderRow
 from dcp.v1 import daemon_stream_pb2 as stream_pb
 from dcp.v1 import provider_service_pb2 as pb
 from dcp.v1 import report_pb2
 from dcp.v1.provider_service_pb2_grpc import ProviderServiceServicer
+from dcp.v1.report_pb2 import Assignment
 
 _RECENT_JOBS = 20
 _MIB_PER_GIB = 1024
@@ -84,10 +87,7 @@ class ProviderServicer(ProviderServiceServicer):
     async def Heartbeat(self, request: report_pb2.HeartbeatRequest, context: Any) -> pb.HeartbeatResponse:
         """Take the state of a daemon that speaks HTTP only."""
         provider = await self._caller()
-        if provider.approval is not Approval.APPROVED:
-            await self._market.catch_up()
-        if provider.approval is not Approval.APPROVED:
-            raise errors.provider_not_approved()
+        await require_approved(self._market, provider)
         report = read_report(report_body(request))
         at_ms = self._market.fleet.heartbeat(provider, report)
         self._market.dispatcher.wake(provider.id)
@@ -116,43 +116,13 @@ class ProviderServicer(ProviderServiceServicer):
         provider = await self._caller()
         now_ms = self._market.clock.now_ms()
 
-        def work(conn: Connection) -> tuple[list[JobRow], Earnings, list[EarningsDay]]:
-            return (
-                jobs.latest(conn, JobFilter(provider_id=provider.id), limit=_RECENT_JOBS),
-                providers.earnings(conn, provider.id),
-                providers.earnings_by_day(conn, provider.id, day_start_ms(now_ms)),
-            )
+        def work(conn: Connection) -> tuple[list[JobRow], Income]:
+            recent = jobs.latest(conn, JobFilter(provider_id=provider.id), limit=_RECENT_JOBS)
+            return recent, Income.read(conn, provider.id, now_ms)
 
-        recent, earned, days = await self._market.db.read(work)
-        today = sum(day.earned_halala for day in days)
+        recent, income = await self._market.db.read(work)
         return pb.GetProviderResponse(
-            provider=self._message(provider, now_ms, earned, today), recent_jobs=[_provider_job(job) for job in recent]
-        )
-
-    def _message(self, provider: Provider, now_ms: int, earned: Earnings, today_halala: int) -> pb.Provider:
-        liveness = self._market.fleet.liveness(provider)
-        return pb.Provider(
-            id=provider.id,
-            name=provider.name,
-            email=provider.email,
-            status=provider.status(now_ms, self._market.fleet.thresholds),
-            gpu_model=provider.gpu_model,
-            gpu_vram_mib=provider.facts.vram_mib or 0,
-            gpu_count=provider.slots,
-            last_heartbeat=time_value(provider.presence.last_heartbeat_ms),
-            daemon_version=to_value(provider.facts.daemon_version),
-            is_paused=provider.paused,
-            approval_status=provider.approval,
-            approved_at=time_value(provider.approved_at_ms),
-            rejected_reason=to_value(provider.rejected_reason),
-            total_earnings_halala=earned.total_halala,
-            today_earnings_halala=today_halala,
-            total_jobs=provider.completed_jobs,
-            reputation_score=provider.reputation(now_ms),
-            uptime_pct=provider.uptime_pct,
-            is_live=liveness is Liveness.ONLINE,
-            cached_models=provider.models,
-            resource_spec=to_value(provider.resource_spec),
+            provider=provider_message(self._market, provider, income), recent_jobs=[provider_job(job) for job in recent]
         )
 
     async def GetProviderLiveness(
@@ -187,18 +157,29 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
         """Hand the next fitting job to a daemon that polls; that starts the run."""
-        caller = await self._caller()
-        lease, admission = await self._market.runs.next_for(caller)
+        provider = await self._caller()
+        lease, admission = await self._market.runs.next_for(provider)
         if lease is None and self._market.replication is not None:
             # Another replica may have given it a job that this one has not heard of.
             await self._market.catch_up()
-            lease, admission = await self._market.runs.next_for(caller)
-        job = NULL if lease is None else to_value(message_json(assignment(lease.handout)))
+            lease, admission = await self._market.runs.next_for(provider)
+        job = NULL if lease is None else to_value(message_json(self._handed_out(lease.handout)))
         return pb.NextJobResponse(
             job=job,
             jobs=[] if lease is None else [job],
-            admission=pb.Admission(accepted=lease is not None, reason_code=admission, reason=_REASONS[admission]),
+            admission=pb.Admission(
+                accepted=lease is not None, reason_code=admission, reason=self._reason(provider, admission)
+            ),
         )
+
+    def _handed_out(self, handout: Handout) -> Assignment:
+        key_hash = current_call().principal.key_hash
+        return polled_assignment(handout, self._market.orders.images_by_type, key_hash)
+
+    def _reason(self, provider: Provider, admission: Admission) -> str:
+        reluctance = self._market.fleet.view(provider).reluctance
+        hindered = admission in (Admission.PROVIDER_BUSY, Admission.PROVIDER_PAUSED) and not provider.paused
+        return reluctance if hindered and reluctance is not None else _REASONS[admission]
 
     async def GetEarnings(self, request: pb.GetEarningsRequest, context: Any) -> pb.GetEarningsResponse:
         """Show what the caller has earned."""
@@ -243,15 +224,3 @@ _REASONS = {
     Admission.MODEL_UNSUPPORTED_ON_PROVIDER: "The waiting jobs need another model.",
     Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER: "No waiting job fits this provider.",
 }
-
-
-def _provider_job(job: JobRow) -> pb.ProviderJob:
-    return pb.ProviderJob(
-        id=job.id,
-        job_id=job.job_id,
-        job_type=job.job_type,
-        status=job.status,
-        submitted_at=iso(job.submitted_at_ms),
-        completed_at=time_value(job.completed_at_ms),
-        earned_halala=job.provider_earned_halala or 0,
-    )

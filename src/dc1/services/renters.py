@@ -4,17 +4,13 @@ import secrets
 from typing import Any
 
 from dc1.control.market import Market
-from dc1.control.provider import Provider
 from dc1.domain import errors, keys
-from dc1.domain.clock import iso
-from dc1.domain.json_types import JsonValue
 from dc1.domain.keys import KeyRole
-from dc1.domain.liveness import ProviderStatus
 from dc1.domain.money import halala_from_sar, halala_to_sar
-from dc1.domain.placement import vram_gb
 from dc1.services.call import caller_id
 from dc1.services.idempotent import IdempotentCalls, Once
-from dc1.services.values import time_value, to_value
+from dc1.services.provider_rows import provider_row
+from dc1.services.renter_messages import recent_job, renter_message, token_usage
 from dc1.storage import jobs, renters, wallets
 from dc1.storage import keys as key_rows
 from dc1.storage.database import Connection
@@ -26,7 +22,6 @@ from dcp.v1.renter_service_pb2_grpc import RenterServiceServicer
 
 _RECENT_JOBS = 20
 _MAX_TOPUP_HALALA = 100_000
-_PRICED_JOB_TYPE = "llm_inference"
 
 
 class RenterServicer(RenterServiceServicer):
@@ -70,12 +65,12 @@ class RenterServicer(RenterServiceServicer):
             return row, jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_RECENT_JOBS)
 
         row, recent = await self._market.db.read(work)
-        recent_jobs = [_recent_job(job) for job in recent]
+        recent_jobs = [recent_job(job) for job in recent]
         return pb.GetRenterResponse(
-            renter=_renter(row),
+            renter=renter_message(row),
             recent_jobs=recent_jobs,
             jobs=recent_jobs,
-            v1_usage_summary=_token_usage(row),
+            v1_usage_summary=token_usage(row),
             balance_halala=row.balance_halala,
             balance_sar=halala_to_sar(row.balance_halala),
             total_spent_halala=row.total_spent_halala,
@@ -121,37 +116,15 @@ class RenterServicer(RenterServiceServicer):
 
             return await self._market.db.write(work)
 
-        return await self._idempotent.run(request, pb.TopUpResponse, effect)
+        return await self._idempotent.run(pb.TopUpResponse, effect)
 
     async def ListAvailableProviders(
         self, request: pb.ListAvailableProvidersRequest, context: Any
     ) -> pb.ListAvailableProvidersResponse:
         """List the providers that can be given work now."""
-        price = halala_to_sar(self._market.orders.rate(_PRICED_JOB_TYPE) * 60)
-        found = [self._available(provider, price) for provider in self._market.fleet.available()]
+        available = self._market.fleet.available()
+        found = [pb.AvailableProvider(**provider_row(self._market, provider)) for provider in available]
         return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
-
-    def _available(self, provider: Provider, price_per_hour_sar: float) -> pb.AvailableProvider:
-        now_ms = self._market.clock.now_ms()
-        facts = provider.facts
-        status = provider.status(now_ms, self._market.fleet.thresholds)
-        return pb.AvailableProvider(
-            id=provider.id,
-            name=provider.name,
-            gpu_model=provider.gpu_model,
-            vram_gb=vram_gb(facts.vram_mib or 0),
-            vram_mib=facts.vram_mib or 0,
-            gpu_count=provider.slots,
-            driver_version=facts.driver_version or "",
-            compute_capability=facts.compute_capability or "",
-            cuda_version=facts.cuda_version or "",
-            status=status,
-            is_live=status is ProviderStatus.ONLINE,
-            location=provider.location or "",
-            reliability_score=provider.reputation(now_ms),
-            cached_models=provider.models,
-            price_per_hour_sar=price_per_hour_sar,
-        )
 
 
 def _known(row: RenterRow | None) -> RenterRow:
@@ -176,42 +149,3 @@ def _amount(request: pb.TopUpRequest) -> int:
     if not 0.01 <= request.amount_sar <= _MAX_TOPUP_HALALA / 100:
         raise errors.invalid_field("amount_sar", "must be from 0.01 to 1000")
     return halala_from_sar(request.amount_sar)
-
-
-def _renter(row: RenterRow) -> pb.Renter:
-    return pb.Renter(
-        id=row.id,
-        name=row.name,
-        email=row.email,
-        organization=to_value(row.organization),
-        use_case=to_value(row.use_case),
-        phone=to_value(row.phone),
-        webhook_url=to_value(row.webhook_url),
-        balance_halala=row.balance_halala,
-        total_spent_halala=row.total_spent_halala,
-        total_jobs=row.total_jobs,
-        created_at=iso(row.created_at_ms),
-    )
-
-
-def _token_usage(row: RenterRow) -> pb.TokenUsage:
-    return pb.TokenUsage(
-        total_requests=row.v1_requests,
-        prompt_tokens=row.v1_prompt_tokens,
-        completion_tokens=row.v1_completion_tokens,
-        total_tokens=row.v1_prompt_tokens + row.v1_completion_tokens,
-        total_cost_halala=row.v1_cost_halala,
-    )
-
-
-def _recent_job(job: JobRow) -> pb.RecentJob:
-    cost: JsonValue = job.actual_cost_halala
-    return pb.RecentJob(
-        id=job.id,
-        job_id=job.job_id,
-        job_type=job.job_type,
-        status=job.status,
-        submitted_at=iso(job.submitted_at_ms),
-        completed_at=time_value(job.completed_at_ms),
-        actual_cost_halala=to_value(cost),
-    )

@@ -10,12 +10,15 @@ from google.api import httpbody_pb2
 
 from dc1.domain.clock import Clock, iso
 from dc1.domain.errors import database_unavailable
+from dc1.services.call import current_call
+from dc1.services.documentation import documentation_page
 from dcp.v1 import system_service_pb2 as pb
 from dcp.v1.system_service_pb2_grpc import SystemServiceServicer
 
 _NAME = "dc1"
 _DOCS = "/docs/openapi.yaml"
 _PATIENCE_SECONDS = 3.0
+_NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
 _log = structlog.get_logger(__name__)
 
 
@@ -39,6 +42,7 @@ class SystemServicer(SystemServiceServicer):
         self._version = version
         self._read_vitals = read_vitals
         self._openapi = openapi
+        self._page: bytes | None = None
 
     async def GetService(self, request: pb.GetServiceRequest, context: Any) -> pb.GetServiceResponse:
         """Name the service."""
@@ -64,3 +68,11 @@ class SystemServicer(SystemServiceServicer):
     async def GetOpenApi(self, request: pb.GetOpenApiRequest, context: Any) -> httpbody_pb2.HttpBody:
         """Send the generated file as it is."""
         return httpbody_pb2.HttpBody(content_type="application/yaml", data=self._openapi)
+
+    async def GetDocumentation(self, request: pb.GetDocumentationRequest, context: Any) -> httpbody_pb2.HttpBody:
+        """Send the same for people to read."""
+        if self._page is None:
+            # Half a second's work, which whoever asks first waits for, and nobody else.
+            self._page = await asyncio.to_thread(documentation_page, self._openapi)
+        current_call().headers["content-security-policy"] = _NOTHING_FROM_OUTSIDE
+        return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=self._page)

@@ -59,9 +59,14 @@ def from_struct(struct: Struct) -> JsonObject:
     return {name: from_value(item) for name, item in struct.fields.items()}
 
 
+def time_text(ms: int | None) -> str | None:
+    """Return a time as ISO-8601, or None."""
+    return None if ms is None else iso(ms)
+
+
 def time_value(ms: int | None) -> Value:
     """Return a time as ISO-8601, or null."""
-    return NULL if ms is None else Value(string_value=iso(ms))
+    return to_value(time_text(ms))
 
 
 def message_json(message: Message) -> JsonObject:
@@ -72,6 +77,6 @@ def message_json(message: Message) -> JsonObject:
 
 def row_id(sent: str, missing: Callable[[], ApiError]) -> int:
     """Return the row id that a path names; raises `missing()` for what can be none."""
-    if not (sent.isascii() and sent.isdigit() and len(sent) <= _MAX_ID_DIGITS):
+    if not (sent.isascii() and sent.isdigit() and len(sent) <= _MAX_ID_DIGITS) or int(sent) == 0:
         raise missing()
     return int(sent)

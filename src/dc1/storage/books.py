@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 from sqlalchemy import BigInteger, Connection, cast, func, select, text
 
+from dc1.domain.jobs import TEST_RENTER_ID
 from dc1.storage import totals
 from dc1.storage.ledger import AccountKind
 from dc1.storage.tables import accounts, jobs, renters
@@ -63,11 +64,33 @@ _CLAIMS = {
         ) AS settled
         WHERE provider <> paid_provider OR platform <> paid_platform OR refund <> paid_back
     """,
+    "provider {0} has {1} under way, the open withdrawals come to {2}": """
+        SELECT a.owner_id, a.balance_halala, COALESCE(SUM(w.amount_halala), 0)
+        FROM accounts a
+        LEFT JOIN withdrawals w ON w.provider_id = a.owner_id AND w.status IN ('pending', 'processing')
+        WHERE a.kind = 'payout'
+        GROUP BY a.owner_id, a.balance_halala
+        HAVING a.balance_halala <> COALESCE(SUM(w.amount_halala), 0)
+    """,
+    "withdrawal {0} of {1} is {2}; the ledger says asked {3}, paid {4}, returned {5}": """
+        SELECT * FROM (
+            SELECT w.withdrawal_id, w.amount_halala AS amount, w.status,
+                COALESCE(SUM(CASE WHEN m.kind = 'withdrawal' THEN m.amount_halala END), 0) AS asked,
+                COALESCE(SUM(CASE WHEN m.kind = 'payout_paid' THEN m.amount_halala END), 0) AS paid,
+                COALESCE(SUM(CASE WHEN m.kind = 'payout_returned' THEN m.amount_halala END), 0) AS returned
+            FROM withdrawals w LEFT JOIN movements m
+                ON m.kind IN ('withdrawal', 'payout_paid', 'payout_returned') AND m.ref = 'withdrawal:' || w.id
+            GROUP BY w.withdrawal_id, w.amount_halala, w.status
+        ) AS settled
+        WHERE asked <> amount
+            OR paid <> CASE WHEN status = 'paid' THEN amount ELSE 0 END
+            OR returned <> CASE WHEN status IN ('failed', 'rejected') THEN amount ELSE 0 END
+    """,
 }
 
 
 def verify(conn: Connection) -> list[str]:
-    """Check the ledger against itself, the jobs against the ledger and the counters against both.
+    """Check the ledger against itself, jobs and withdrawals against the ledger and the counters against all of them.
 
     Returns one sentence for each thing that is wrong, so an empty list is a proof. Reads every posting and job.
     """
@@ -115,4 +138,8 @@ _JOB_SUMS = select(
         )
     ],
 )
-_RENTERS = select(func.count(), func.count().filter(renters.c.status == "active")).select_from(renters)
+_RENTERS = (
+    select(func.count(), func.count().filter(renters.c.status == "active"))
+    .select_from(renters)
+    .where(renters.c.id != TEST_RENTER_ID)
+)

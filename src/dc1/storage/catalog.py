@@ -63,18 +63,21 @@ def list_images(conn: Connection) -> list[ImageRow]:
 
 
 def approve_image(
-    conn: Connection, image_ref: str, now_ms: int, *, image_type: str = "custom", description: str = ""
+    conn: Connection, image_ref: str, now_ms: int, *, image_type: str | None = None, description: str | None = None
 ) -> ImageRow:
-    """Approve an image; one that was approved before keeps its row and takes the new type and description."""
+    """Approve an image, by default of type ``custom``; one that was approved before keeps what is not given."""
+    given = {"image_type": image_type, "description": description}
+    replace = tuple(name for name, value in given.items() if value is not None)
     statement = upsert(
         conn,
         container_images,
         ("image_ref",),
-        new=("approved_at_ms",),
-        replace=("image_type", "description"),
-        returning=tuple(_image_shape.names),
+        new=("approved_at_ms", *(name for name in given if name not in replace)),
+        replace=replace,
     )
-    values = {"image_ref": image_ref, "approved_at_ms": now_ms, "image_type": image_type, "description": description}
-    row = _image_shape.first(statement.rows(conn, values))
+    values = {"image_ref": image_ref, "approved_at_ms": now_ms}
+    statement.run(conn, values | {"image_type": image_type or "custom", "description": description or ""})
+    query = select(*_image_shape.columns).where(container_images.c.image_ref == image_ref)
+    row = _image_shape.first(conn.execute(query))
     assert row is not None
     return row

@@ -1,5 +1,6 @@
 """The lifecycle of a job as a numbered list; every move appends to it in its own transaction."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,3 +53,17 @@ def page(
     rows = _shape.all(conn.execute(query.order_by(job_events.c.sequence_no).limit(limit)))
     total = conn.execute(select(func.count()).select_from(job_events).where(*matches)).scalar_one()
     return Page(rows, total)
+
+
+def after(conn: Connection, job_id: int, since_sequence: int, *, limit: int) -> list[EventRow]:
+    """As page(), for callers that need no total."""
+    query = select(*_shape.columns).where(job_events.c.job_id == job_id, job_events.c.sequence_no > since_sequence)
+    return _shape.all(conn.execute(query.order_by(job_events.c.sequence_no).limit(limit)))
+
+
+def latest(conn: Connection, job_id: int, *, besides: Collection[JobEvent]) -> EventRow:
+    """The job's last event that is of no type in ``besides``; its submission is never one of them."""
+    query = select(*_shape.columns).where(job_events.c.job_id == job_id, job_events.c.event_type.not_in(besides))
+    found = _shape.first(conn.execute(query.order_by(job_events.c.sequence_no.desc()).limit(1)))
+    assert found is not None
+    return found

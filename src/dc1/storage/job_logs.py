@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
 from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.rows import Page, Shape
@@ -69,15 +70,32 @@ def page(
     conn: Connection, job_id: int, *, since: int = 0, limit: int = 200, attempt_number: int | None = None
 ) -> Page[LogRow]:
     """Lines after number ``since``, oldest first; ``total`` counts every line of the job."""
-    query = select(*_shape.columns).where(job_logs.c.job_id == job_id, job_logs.c.line_no > since)
+    query = _after(job_id, since, limit)
     if attempt_number is not None:
         query = query.where(job_logs.c.attempt_number == attempt_number)
-    rows = _shape.all(conn.execute(query.order_by(job_logs.c.line_no).limit(limit)))
+    rows = _shape.all(conn.execute(query))
     total = conn.scalar(select(job_log_heads.c.total_lines).where(job_log_heads.c.job_id == job_id))
     return Page(rows, total or 0)
+
+
+def after(conn: Connection, job_id: int, since: int, *, limit: int) -> list[LogRow]:
+    """As page(), for callers that need no total."""
+    return _shape.all(conn.execute(_after(job_id, since, limit)))
+
+
+def _after(job_id: int, since: int, limit: int) -> Select[*tuple[Any, ...]]:
+    query = select(*_shape.columns).where(job_logs.c.job_id == job_id, job_logs.c.line_no > since)
+    return query.order_by(job_logs.c.line_no).limit(limit)
 
 
 def totals_of(conn: Connection, job_ids: Collection[int]) -> dict[int, int]:
     """How many lines each of the jobs has; jobs without any are left out."""
     query = select(job_log_heads.c.job_id, job_log_heads.c.total_lines).where(job_log_heads.c.job_id.in_(job_ids))
     return {row.job_id: row.total_lines for row in conn.execute(query)}
+
+
+def last_attempt(conn: Connection, job_id: int) -> int | None:
+    """Which attempt printed the last line, None when there is none."""
+    newest = job_logs.c.line_no.desc()
+    query = select(job_logs.c.attempt_number).where(job_logs.c.job_id == job_id).order_by(newest).limit(1)
+    return conn.execute(query).scalar()

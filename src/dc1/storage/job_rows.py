@@ -25,7 +25,8 @@ class JobRow:
     """A job without its documents.
 
     ``provider_id`` is who holds the lease now or held the last one, None while queued; ``named_provider_id`` is a
-    condition of the renter and ``last_provider_id`` whoever lost the job. ``due_at_ms`` is the deadline that
+    condition of the renter, ``last_provider_id`` whoever lost the job and ``excluded_provider_id`` who must not get it
+    again. ``due_at_ms`` is the deadline that
     applies now. Amounts are in halala; the ones of the settlement are None until the job is terminal.
     """
 
@@ -40,6 +41,7 @@ class JobRow:
     named_provider_id: int | None
     provider_id: int | None
     last_provider_id: int | None
+    excluded_provider_id: int | None
     gpu_count: int
     min_vram_gb: float | None
     gpu_type: str | None

@@ -7,13 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, select, text, tuple_
 
+from dc1.domain.errors import job_not_found
 from dc1.domain.jobs import OPEN, JobStatus
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.rows import Page, Shape, escaped_like
-from dc1.storage.tables import job_attempts, job_results, job_specs, jobs
+from dc1.storage.tables import job_attempts, job_results, job_specs, jobs, renters
 
 LEASED = text("jobs.status IN ('pending', 'running')")
 QUEUED = text("jobs.status = 'queued'")
@@ -27,6 +28,14 @@ _SPEC = Prepared(select(*spec_shape.columns).where(job_specs.c.job_id == bindpar
 def get(conn: Connection, job_id: int) -> JobRow | None:
     """The job with this row id, or None."""
     return job_shape.first(_BY_ID.rows(conn, {"wanted": job_id}))
+
+
+def existing(conn: Connection, job_id: int) -> JobRow:
+    """The job with this row id; raises `Job not found`."""
+    job = get(conn, job_id)
+    if job is None:
+        raise job_not_found()
+    return job
 
 
 def find(conn: Connection, reference: str) -> JobRow | None:
@@ -47,6 +56,12 @@ def specs(conn: Connection, job_ids: Collection[int]) -> dict[int, JobSpec]:
     """The documents of several jobs by row id."""
     query = select(job_specs.c.job_id, *spec_shape.columns).where(job_specs.c.job_id.in_(job_ids))
     return {row[0]: JobSpec(*row[1:]) for row in conn.execute(query)}
+
+
+def specs_of_renter(conn: Connection, renter_id: int) -> dict[int, JobSpec]:
+    """The documents of all of a renter's jobs by row id."""
+    query = select(job_specs.c.job_id, *spec_shape.columns).join(jobs, jobs.c.id == job_specs.c.job_id)
+    return {row[0]: JobSpec(*row[1:]) for row in conn.execute(query.where(jobs.c.renter_id == renter_id))}
 
 
 def load_queue(conn: Connection) -> list[JobRow]:
@@ -99,7 +114,7 @@ class JobFilter:
     search: str | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The filter in SQL; ``search`` looks in public ids and models."""
+        """The filter in SQL; ``search`` looks in public ids, models, and the renters' names and addresses."""
         equal = {
             jobs.c.renter_id: self.renter_id,
             jobs.c.provider_id: self.provider_id,
@@ -114,9 +129,16 @@ class JobFilter:
         if self.submitted_before_ms is not None:
             found.append(jobs.c.submitted_at_ms < self.submitted_before_ms)
         if self.search:
-            pattern = escaped_like(self.search)
-            found.append(jobs.c.job_id.like(pattern, escape="\\") | jobs.c.model.like(pattern, escape="\\"))
+            found.append(_mentions(escaped_like(self.search.lower())))
         return found
+
+
+def _mentions(pattern: str) -> ColumnElement[bool]:
+    def has(column: Column[Any]) -> ColumnElement[bool]:
+        return func.lower(column).like(pattern, escape="\\")
+
+    their_renters = select(renters.c.id).where(has(renters.c.name) | has(renters.c.email))
+    return has(jobs.c.job_id) | has(jobs.c.model) | jobs.c.renter_id.in_(their_renters)
 
 
 def page(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) -> Page[JobRow]:
@@ -143,9 +165,11 @@ def result(conn: Connection, job_id: int) -> Any:
     return conn.execute(select(job_results.c.result).where(job_results.c.job_id == job_id)).scalar()
 
 
-def results(conn: Connection, job_ids: Collection[int]) -> dict[int, Any]:
-    """The stored results of several jobs by row id."""
-    query = select(job_results.c.job_id, job_results.c.result).where(job_results.c.job_id.in_(job_ids))
+def results(conn: Connection, job_ids: Collection[int], *, max_characters: int) -> dict[int, Any]:
+    """The stored results of several jobs by row id; those whose JSON is longer are left out."""
+    query = select(job_results.c.job_id, job_results.c.result).where(
+        job_results.c.job_id.in_(job_ids), func.length(job_results.c.result) <= max_characters
+    )
     return {row.job_id: row.result for row in conn.execute(query)}
 
 

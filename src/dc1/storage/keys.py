@@ -78,6 +78,26 @@ def rotate(conn: Connection, role: KeyRole, owner_id: int, key: NewKey, now_ms: 
     return add(conn, role, owner_id, key, now_ms)
 
 
+def rotate_with_grace(
+    conn: Connection, role: KeyRole, owner_id: int, key: NewKey, now_ms: int, old_until_ms: int
+) -> KeyRow:
+    """Add a key to the owner's of this role; every older one stops at ``old_until_ms``, or when it would have before."""
+    lasting = api_keys.c.expires_at_ms.is_(None) | (api_keys.c.expires_at_ms > old_until_ms)
+    older = update(api_keys).where(
+        api_keys.c.owner_id == owner_id, api_keys.c.role == role, api_keys.c.revoked_at_ms.is_(None), lasting
+    )
+    conn.execute(older.values(expires_at_ms=old_until_ms))
+    return add(conn, role, owner_id, key, now_ms)
+
+
+def expired_between(conn: Connection, role: KeyRole, after_ms: int, until_ms: int) -> set[str]:
+    """Ids of the keys of this role whose time ended in a span."""
+    query = select(api_keys.c.key_id).where(
+        api_keys.c.expires_at_ms > after_ms, api_keys.c.expires_at_ms <= until_ms, api_keys.c.role == role
+    )
+    return {row.key_id for row in conn.execute(query)}
+
+
 def revoke(conn: Connection, role: KeyRole, owner_id: int, key_id: str, now_ms: int) -> bool:
     """Stop one key; False when the owner has no such key or it was stopped before."""
     statement = update(api_keys).where(
@@ -95,6 +115,12 @@ def revoke_all(conn: Connection, role: KeyRole, owner_id: int, now_ms: int) -> N
         api_keys.c.owner_id == owner_id, api_keys.c.role == role, api_keys.c.revoked_at_ms.is_(None)
     )
     conn.execute(statement.values(revoked_at_ms=now_ms))
+
+
+def forget_labels(conn: Connection, renter_id: int) -> None:
+    """Forget what a renter called the scoped keys."""
+    of_renter = (api_keys.c.owner_id == renter_id, api_keys.c.role == KeyRole.SCOPED)
+    conn.execute(update(api_keys).where(*of_renter).values(label=None))
 
 
 def list_of(conn: Connection, role: KeyRole, owner_id: int) -> list[KeyRow]:

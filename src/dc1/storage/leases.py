@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, func, insert, select
 
 from dc1.domain.jobs import JobEvent, JobStatus, Mover
-from dc1.storage import totals
+from dc1.storage import totals, webhook_events
 from dc1.storage.job_rows import JobRow
 from dc1.storage.jobs import LEASED
 from dc1.storage.ledger import SHARDS
@@ -145,6 +145,7 @@ def start(
     )
     values = {"job_id": job.id, "attempt_number": attempt, "provider_id": provider_id, "started_at_ms": now_ms}
     _INSERT_ATTEMPT.run(conn, values)
+    webhook_events.job_started(conn, after, now_ms)
     return after
 
 

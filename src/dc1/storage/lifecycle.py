@@ -121,11 +121,13 @@ def lose(
     category: ErrorCategory = ErrorCategory.PROVIDER_DISCONNECT,
     error: str = "The provider disconnected",
     mover: Mover = Mover.SERVER,
+    exclude: bool = False,
 ) -> Moved | None:
     """Take a running job from a provider that lost it, or that reports a transient error.
 
     It goes back to its place in the queue with its hold, or fails with a full refund once its retries are used up.
-    None when the job does not run in this attempt.
+    With ``exclude`` the provider does not get it again, unless the job names it. None when the job does not run in
+    this attempt.
     """
     job = _running(conn, job_id, attempt, None)
     if job is None or not allowed(job, JobStatus.QUEUED, mover):
@@ -146,6 +148,7 @@ def lose(
         payload={"lost_by_provider_id": job.provider_id, "retry_count": job.retry_count + 1, "reason": category.value},
         provider_id=None,
         last_provider_id=job.provider_id,
+        excluded_provider_id=job.provider_id if exclude and job.named_provider_id is None else None,
         retry_count=job.retry_count + 1,
         retry_reason=error,
         queue_deadline_at_ms=deadline_ms,

@@ -15,6 +15,9 @@ from dc1.storage.rows import Page, Shape, changed, escaped_like, inserted_id
 from dc1.storage.tables import provider_days, providers
 
 REPUTATION_DAYS = 7
+NO_CHANNEL = "none"
+"""Channel of a daemon that was never heard, or that said it leaves."""
+
 _DAY = ("provider_id", "day_ms")
 
 
@@ -84,9 +87,9 @@ class ProviderRow:
     run_mode: str
     scheduled_start: str | None
     scheduled_end: str | None
-    gpu_usage_cap_pct: int | None
+    gpu_usage_cap_pct: float | None
     vram_reserve_gb: float | None
-    temp_limit_c: int | None
+    temp_limit_c: float | None
     supported_compute_types: list[str] | None
     preload_model: str | None
     preload_requested_at_ms: int | None
@@ -232,9 +235,39 @@ def set_preferences(conn: Connection, provider_id: int, **changes: Any) -> bool:
     return _set(conn, provider_id, **changes)
 
 
-def mark_deleted(conn: Connection, provider_id: int, now_ms: int) -> bool:
-    """Close an account; it keeps its row, its books and its history. False when there is none that is open."""
-    return _set(conn, provider_id, deleted_at_ms=now_ms, channel="none")
+def mark_deleted(conn: Connection, provider_id: int, now_ms: int, erase_at_ms: int | None = None) -> bool:
+    """Close an account; it keeps its row, its books and its history. False when there is none that is open.
+
+    Its personal data is erased at ``erase_at_ms``.
+    """
+    return _set(conn, provider_id, deleted_at_ms=now_ms, erase_at_ms=erase_at_ms, channel=NO_CHANNEL)
+
+
+def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[ProviderRow]:
+    """Erase the personal data of deleted accounts whose time has come, and return what is left of them.
+
+    Personal is what says who the provider is, where to reach them and where the machine stands; jobs, withdrawals and
+    the ledger stay.
+    """
+    due = select(providers.c.id).where(providers.c.erase_at_ms.is_not(None), providers.c.erase_at_ms <= now_ms)
+    found = [row.id for row in conn.execute(due.limit(limit))]
+    for provider_id in found:
+        # Addresses are unique; one that ends like this can belong to nobody.
+        values = _ERASED | {"email": f"deleted-{provider_id}@account.invalid"}
+        conn.execute(update(providers).where(providers.c.id == provider_id).values(values))
+    return provider_shape.all(conn.execute(_SELECT.where(providers.c.id.in_(found))))
+
+
+_ERASED: dict[str, Any] = {
+    "name": "Deleted account",
+    "phone": None,
+    "location": None,
+    "provider_ip": None,
+    "provider_hostname": None,
+    "resource_spec": None,
+    "gpu_status": None,
+    "erase_at_ms": None,
+}
 
 
 def _set(conn: Connection, provider_id: int, **changes: Any) -> bool:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dc1.domain.errors import renter_email_taken
-from dc1.storage import ledger, totals
+from dc1.domain.errors import renter_email_taken, renter_not_found
+from dc1.domain.jobs import TEST_RENTER_ID
+from dc1.storage import keys, ledger, totals, webhooks
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Shape, inserted_id
@@ -35,8 +36,10 @@ class RenterRow:
     phone: str | None
     use_case: str | None
     webhook_url: str | None
+    sealed_webhook_secret: str | None
     status: str
     created_at_ms: int
+    erase_at_ms: int | None
     total_jobs: int
     completed_jobs: int
     failed_jobs: int
@@ -55,13 +58,13 @@ class RenterRow:
 
 _wallets = accounts.alias("wallets")
 _holds = accounts.alias("holds")
-_shape = Shape(RenterRow, renters, balance_halala=_wallets.c.balance_halala, held_halala=_holds.c.balance_halala)
-_SELECT = (
-    select(*_shape.columns)
+renter_shape = Shape(RenterRow, renters, balance_halala=_wallets.c.balance_halala, held_halala=_holds.c.balance_halala)
+ACCOUNTS = (
+    select(*renter_shape.columns)
     .join(_wallets, (_wallets.c.kind == AccountKind.WALLET) & (_wallets.c.owner_id == renters.c.id))
     .join(_holds, (_holds.c.kind == AccountKind.HOLD) & (_holds.c.owner_id == renters.c.id))
 )
-_BY_ID = _SELECT.where(renters.c.id == bindparam("wanted"))
+_BY_ID = ACCOUNTS.where(renters.c.id == bindparam("wanted"))
 _GET = Prepared(_BY_ID)
 _LOCK = Prepared(_BY_ID.with_for_update(of=[renters, _wallets], key_share=True))
 
@@ -99,12 +102,12 @@ def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_m
 
 def get(conn: Connection, renter_id: int) -> RenterRow | None:
     """One renter, or None."""
-    return _shape.first(_GET.rows(conn, {"wanted": renter_id}))
+    return renter_shape.first(_GET.rows(conn, {"wanted": renter_id}))
 
 
 def lock(conn: Connection, renter_id: int) -> RenterRow | None:
     """One renter whose row stays ours until the transaction ends; everything that spends takes this lock first."""
-    return _shape.first(_LOCK.rows(conn, {"wanted": renter_id}))
+    return renter_shape.first(_LOCK.rows(conn, {"wanted": renter_id}))
 
 
 def set_status(conn: Connection, renter_id: int, status: str) -> bool:
@@ -115,3 +118,57 @@ def set_status(conn: Connection, renter_id: int, status: str) -> bool:
     conn.execute(update(renters).where(renters.c.id == renter_id).values(status=status))
     totals.add(conn, renter_id, renters_active=(status == "active") - (row.status == "active"))
     return True
+
+
+def known(conn: Connection, renter_id: int) -> RenterRow:
+    """An account that was not deleted; raises renter_not_found."""
+    return _open_account(get(conn, renter_id))
+
+
+def lock_known(conn: Connection, renter_id: int) -> RenterRow:
+    """As known(), and as lock()."""
+    return _open_account(lock(conn, renter_id))
+
+
+def _open_account(row: RenterRow | None) -> RenterRow:
+    if row is None or row.status == "deleted" or row.id == TEST_RENTER_ID:
+        raise renter_not_found()
+    return row
+
+
+def set_webhook(conn: Connection, renter_id: int, url: str | None, sealed_secret: str | None) -> None:
+    """Say where the events of an account go and how they are signed; without a URL nothing more is sent."""
+    values = {"webhook_url": url, "sealed_webhook_secret": sealed_secret}
+    conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
+    if url is None:
+        webhooks.give_up(conn, renter_id, "Webhooks were switched off")
+
+
+def schedule_erasure(conn: Connection, renter_id: int, at_ms: int) -> None:
+    """Say when the personal data of an account that was deleted is to be erased."""
+    conn.execute(update(renters).where(renters.c.id == renter_id).values(erase_at_ms=at_ms))
+
+
+def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[int]:
+    """Erase the personal data of deleted accounts whose time has come, and return their ids.
+
+    Personal is what says who the renter is and where to reach them; jobs and the ledger stay.
+    """
+    due = select(renters.c.id).where(renters.c.erase_at_ms.is_not(None), renters.c.erase_at_ms <= now_ms)
+    found = [row.id for row in conn.execute(due.limit(limit))]
+    for renter_id in found:
+        values = {
+            "name": "Deleted account",
+            # Addresses are unique; one that ends like this can belong to nobody.
+            "email": f"deleted-{renter_id}@account.invalid",
+            "organization": None,
+            "phone": None,
+            "use_case": None,
+            "webhook_url": None,
+            "sealed_webhook_secret": None,
+            "erase_at_ms": None,
+        }
+        conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
+        webhooks.forget_all_of(conn, renter_id)
+        keys.forget_labels(conn, renter_id)
+    return found

@@ -59,5 +59,5 @@ def inserted_id(result: CursorResult[Any]) -> int:
 
 def escaped_like(search: str) -> str:
     """A LIKE pattern, escaped by a backslash, that finds ``search`` anywhere, its own wildcards taken literally."""
-    literal = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    literal = search.replace("\x00", "\ufffd").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{literal}%"

@@ -2,20 +2,21 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
 from dc1.domain.clock import month_start_ms
 from dc1.domain.jobs import ErrorCategory, JobEvent, JobStatus, Mover
 from dc1.domain.money import Settlement
-from dc1.storage import ledger, totals
+from dc1.storage import ledger, spending, totals, webhook_events
 from dc1.storage.job_rows import JobRow
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.moves import Moved, write
 from dc1.storage.prepared import Prepared
 from dc1.storage.providers import count_settled
-from dc1.storage.tables import job_attempts, providers, renters
+from dc1.storage.tables import job_attempts, providers
+from dc1.storage.tables import renters as renters_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +45,21 @@ def _plus(column: Any, name: str) -> Any:
 
 
 _CLOSE_RENTER = Prepared(
-    update(renters)
-    .where(renters.c.id == bindparam("renter"))
+    update(renters_table)
+    .where(renters_table.c.id == bindparam("renter"))
     .values(
-        completed_jobs=_plus(renters.c.completed_jobs, "completed"),
-        failed_jobs=_plus(renters.c.failed_jobs, "failed"),
-        total_spent_halala=_plus(renters.c.total_spent_halala, "spent"),
+        completed_jobs=_plus(renters_table.c.completed_jobs, "completed"),
+        failed_jobs=_plus(renters_table.c.failed_jobs, "failed"),
+        total_spent_halala=_plus(renters_table.c.total_spent_halala, "spent"),
         # A settled job counts with its actual cost in the month it was submitted in, if that is still the running one.
-        quota_month_halala=renters.c.quota_month_halala
-        - case((renters.c.quota_month_ms == bindparam("month"), bindparam("refund", type_=BigInteger)), else_=0),
-        v1_requests=_plus(renters.c.v1_requests, "v1"),
-        v1_prompt_tokens=_plus(renters.c.v1_prompt_tokens, "v1_prompt"),
-        v1_completion_tokens=_plus(renters.c.v1_completion_tokens, "v1_completion"),
-        v1_cost_halala=_plus(renters.c.v1_cost_halala, "v1_cost"),
+        quota_month_halala=renters_table.c.quota_month_halala
+        - case((renters_table.c.quota_month_ms == bindparam("month"), bindparam("refund", type_=BigInteger)), else_=0),
+        v1_requests=_plus(renters_table.c.v1_requests, "v1"),
+        v1_prompt_tokens=_plus(renters_table.c.v1_prompt_tokens, "v1_prompt"),
+        v1_completion_tokens=_plus(renters_table.c.v1_completion_tokens, "v1_completion"),
+        v1_cost_halala=_plus(renters_table.c.v1_cost_halala, "v1_cost"),
     )
+    .returning(renters_table.c.webhook_url)
 )
 _CLOSE_PROVIDER = Prepared(
     update(providers)
@@ -90,11 +92,12 @@ def close(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement,
     ran = job.status == JobStatus.RUNNING
     if ran:
         end_attempt(conn, job, ending.outcome, now_ms, exit_code=ending.exit_code, gpu_seconds=ending.gpu_seconds)
-    _close_renter(conn, after, settlement)
+    webhook_url = _close_renter(conn, after, settlement, now_ms)
     if ran:
         _close_provider(conn, after, settlement, now_ms)
     ledger.post(conn, _transfers(job, settlement), now_ms)
     _count(conn, job.status, after, settlement, now_ms)
+    webhook_events.job_ended(conn, webhook_url, after, now_ms)
     return Moved(after, settlement)
 
 
@@ -137,9 +140,10 @@ def _close_row(conn: Connection, job: JobRow, ending: Ending, settlement: Settle
     )
 
 
-def _close_renter(conn: Connection, job: JobRow, settlement: Settlement) -> None:
+def _close_renter(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> str | None:
+    """Change the renter's counters; return where the renter's webhooks go."""
     is_v1_answer = job.source == "v1" and job.status == JobStatus.COMPLETED
-    _CLOSE_RENTER.run(
+    ((webhook_url,),) = _CLOSE_RENTER.rows(
         conn,
         {
             "renter": job.renter_id,
@@ -154,6 +158,9 @@ def _close_renter(conn: Connection, job: JobRow, settlement: Settlement) -> None
             "v1_cost": settlement.actual if is_v1_answer else 0,
         },
     )
+    if settlement.actual > 0:
+        spending.count_charge(conn, job.renter_id, settlement.actual, now_ms)
+    return cast(str | None, webhook_url)
 
 
 def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> None:

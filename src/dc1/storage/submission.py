@@ -8,10 +8,10 @@ from sqlalchemy import Connection, bindparam, insert, update
 
 from dc1.domain import errors
 from dc1.domain.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
-from dc1.domain.jobs import JobEvent, JobStatus, Mover, run_deadline_seconds
+from dc1.domain.jobs import TEST_RENTER_ID, JobEvent, JobStatus, Mover, run_deadline_seconds
 from dc1.domain.money import PricingClass
 from dc1.domain.placement import CLASS_RANK
-from dc1.storage import job_events, ledger, moves, renters, totals
+from dc1.storage import job_events, ledger, moves, renters, totals, webhook_events
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.leases import reserve
 from dc1.storage.ledger import MovementKind, Transfer
@@ -55,6 +55,7 @@ class NewJob:
     token_price_halala: int | None = None
     source: str = "api"
     retried_from_job_id: int | None = None
+    submitted_by: Mover = Mover.RENTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,10 @@ class Limits:
     monthly_halala: int = 10_000
     queue_deadline_seconds: int = 1800
     max_retries: int = 2
+    balance_low_halala: int = 200
 
 
-_NOT_COLUMNS = {"spec", "slots"}
+_NOT_COLUMNS = {"spec", "slots", "submitted_by"}
 _INSERT_JOB = Prepared(insert(jobs), [name for name in job_shape.names if name != "id"])
 _INSERT_SPEC = Prepared(insert(job_specs), ["job_id", *spec_shape.names])
 _COUNT_SUBMISSION = Prepared(
@@ -102,19 +104,27 @@ def submit(conn: Connection, new: NewJob, limits: Limits, now_ms: int) -> JobRow
     """Take a job in: pending where its provider has the slots free, else queued.
 
     Raises, in this order: submit_key_invalid (the renter is gone or not active), ZERO_BALANCE, QUOTA_DAILY,
-    QUOTA_MONTHLY, INSUFFICIENT_BALANCE.
+    QUOTA_MONTHLY, INSUFFICIENT_BALANCE. A test job is free and has no quota.
     """
+    if new.renter_id == TEST_RENTER_ID:
+        return _take_in(conn, new, _Usage(0, 0), limits, now_ms)
     renter = renters.lock(conn, new.renter_id)
     if renter is None or renter.status != "active":
         raise errors.submit_key_invalid()
     usage = _Usage.of(renter, now_ms)
     _check_affordable(new, renter, usage, limits, now_ms)
+    job = _take_in(conn, new, usage, limits, now_ms)
+    _warn_of_low_balance(conn, renter, job, limits.balance_low_halala, now_ms)
+    return job
+
+
+def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: Limits, now_ms: int) -> JobRow:
     placed = new.provider_id is not None and reserve(conn, new.provider_id, new.gpu_count, new.slots)
     job = _insert(conn, _row(new, limits, now_ms, placed=placed), new.spec)
     _hold(conn, job, now_ms)
-    _count(conn, job, usage, now_ms)
+    _count(conn, job, new.submitted_by, usage, now_ms)
     if job.retried_from_job_id is not None:
-        _tell_original(conn, job, now_ms)
+        _tell_original(conn, job, new.submitted_by, now_ms)
     return job
 
 
@@ -171,9 +181,15 @@ def _hold(conn: Connection, job: JobRow, now_ms: int) -> None:
         ledger.post(conn, [transfer], now_ms)
 
 
-def _count(conn: Connection, job: JobRow, usage: _Usage, now_ms: int) -> None:
+def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, threshold_halala: int, now_ms: int) -> None:
+    left = renter.balance_halala - job.cost_halala
+    if left < threshold_halala <= renter.balance_halala:
+        webhook_events.balance_low(conn, renter.webhook_url, renter.id, left, threshold_halala, now_ms)
+
+
+def _count(conn: Connection, job: JobRow, mover: Mover, usage: _Usage, now_ms: int) -> None:
     payload = {"cost_halala": job.cost_halala, "retried_from_job_id": job.retried_from_job_id}
-    job_events.append(conn, moves.event_of(job, JobEvent.SUBMITTED, Mover.RENTER, now_ms, payload=payload))
+    job_events.append(conn, moves.event_of(job, JobEvent.SUBMITTED, mover, now_ms, payload=payload))
     _COUNT_SUBMISSION.run(
         conn,
         {
@@ -187,9 +203,9 @@ def _count(conn: Connection, job: JobRow, usage: _Usage, now_ms: int) -> None:
     totals.add(conn, job.id, **{f"jobs_{job.status}": 1, "wallets_halala": -job.cost_halala})
 
 
-def _tell_original(conn: Connection, job: JobRow, now_ms: int) -> None:
+def _tell_original(conn: Connection, job: JobRow, mover: Mover, now_ms: int) -> None:
     assert job.retried_from_job_id is not None
     original = moves.locked(conn, job.retried_from_job_id)
     if original is not None:
         payload = {"new_job_id": job.job_id}
-        moves.write(conn, original, JobEvent.RETRIED, Mover.RENTER, now_ms, payload=payload)
+        moves.write(conn, original, JobEvent.RETRIED, mover, now_ms, payload=payload)

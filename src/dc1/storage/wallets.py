@@ -89,9 +89,7 @@ def _change(
     note: str | None,
     now_ms: int,
 ) -> WalletChange:
-    renter = renters.lock(conn, renter_id)
-    if renter is None:
-        raise errors.renter_not_found()
+    renter = renters.lock_known(conn, renter_id)
     before = renter.balance_halala
     if before + amount > MAX_BALANCE_HALALA:
         raise errors.balance_limit_exceeded()

@@ -78,3 +78,24 @@ def test_every_method_declares_who_may_call(method: Node) -> None:
 @pytest.mark.parametrize("method", list(our_methods()), ids=lambda method: method.name)
 def test_every_method_is_documented(method: Node) -> None:
     assert method.comment.endswith(".")
+
+
+def test_a_declared_body_may_be_an_array() -> None:
+    content = DOCUMENT["paths"]["/providers/public"]["get"]["responses"]["200"]["content"]
+    assert content["application/json"]["schema"] == {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/AvailableProvider"},
+    }
+
+
+def test_the_edge_transcodes_every_service_with_routes() -> None:
+    catalogue = load((REPOSITORY / "gen/descriptors.binpb").read_bytes())
+    routed = {
+        name
+        for name, service in catalogue.services.items()
+        if any(method.option("google.api.http") for method in service.children)
+    }
+    bootstrap = yaml.safe_load((REPOSITORY / "envoy/envoy.yaml").read_text())
+    manager = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    transcoder = next(one["typed_config"] for one in manager["http_filters"] if "transcoder" in one["name"])
+    assert set(transcoder["services"]) == routed

@@ -48,6 +48,10 @@ class Daemon:
     def provider_id(self) -> int:
         return self.provider.id
 
+    @property
+    def key_id(self) -> str | None:
+        return None
+
     def offer(self, handout: Handout, expires_in_seconds: float) -> None:
         self.offers.append(handout)
 

@@ -9,6 +9,7 @@ from dc1.domain.liveness import (
     Presence,
     ProviderStatus,
     bookable,
+    degraded_since_ms,
     liveness,
     on_dashboard,
     status,
@@ -69,3 +70,12 @@ def test_bookable_and_the_status_of_errors() -> None:
     assert not bookable(Approval.PENDING, ProviderStatus.ONLINE)
     assert status_in_error(Approval.APPROVED, ProviderStatus.PAUSED) == "paused"
     assert status_in_error(Approval.REJECTED, ProviderStatus.ONLINE) == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("presence", "age", "since"),
+    [(POST, 119, None), (POST, 120, 120), (POST, 600, 120), (POST, 601, None), (CUT_STREAM, 5, None)],
+)
+def test_since_when_a_daemon_is_degraded(presence: Presence, age: int, since: int | None) -> None:
+    expected = None if since is None else SEEN + since * 1000
+    assert degraded_since_ms(presence, SEEN + age * 1000) == expected

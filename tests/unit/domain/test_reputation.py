@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.reputation import reputation
+from dc1.domain.reputation import reputation, tier
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,11 @@ from dc1.domain.reputation import reputation
 )
 def test_score(completed: int, failed: int, heartbeats: int, days: int, expected: int) -> None:
     assert reputation(completed, failed, heartbeats, days) == expected
+
+
+@pytest.mark.parametrize(
+    ("score", "ended_runs", "expected"),
+    [(100, 9, "new"), (90, 10, "top"), (89, 10, "reliable"), (60, 10, "reliable"), (59, 500, "new"), (0, 0, "new")],
+)
+def test_tiers(score: int, ended_runs: int, expected: str) -> None:
+    assert tier(score, ended_runs) == expected

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.versions import VersionCheck, check_version, is_older
+from dc1.domain.versions import VersionCheck, check_version, is_older, plain_version
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,10 @@ def test_what_a_daemon_is_told(version: str | None, latest: str, minimum: str, n
 @pytest.mark.parametrize("unreadable", ["", " ", "3.", ".3", "3..1", "3.x", "-1", "٣.٣", "9" * 5000])
 def test_an_unreadable_version_is_older_than_all(unreadable: str) -> None:
     assert is_older(unreadable, "0")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("3.3.0", "3.3.0"), ("v3.4.0-rc.1", "3.4.0"), (" 3.4+build ", "3.4"), ("", "")]
+)
+def test_plain_versions(text: str, expected: str) -> None:
+    assert plain_version(text) == expected

@@ -32,6 +32,7 @@ from dc1.domain.errors.accounts import (
     renter_email_taken,
     renter_not_found,
     webhook_url_not_public,
+    webhooks_not_configured,
 )
 from dc1.domain.errors.base import (
     ApiError,
@@ -178,6 +179,7 @@ __all__ = [
     "validation_failed",
     "weak_notebook_token",
     "webhook_url_not_public",
+    "webhooks_not_configured",
     "withdrawal_below_minimum",
     "withdrawal_not_found",
     "withdrawal_pending",

@@ -38,6 +38,11 @@ def webhook_url_not_public() -> ApiError:
     return ApiError(400, "webhook_url must be a public https URL")
 
 
+def webhooks_not_configured() -> ApiError:
+    """The server has no key to keep webhook secrets with."""
+    return ApiError(503, "Webhooks are not configured")
+
+
 def deletion_not_confirmed() -> ApiError:
     """The account is deleted only when the phrase is spelled out."""
     return ApiError(400, "confirm must be DELETE_MY_ACCOUNT")

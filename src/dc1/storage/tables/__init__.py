@@ -1,7 +1,9 @@
 """Every table of the schema; the migrations build the same thing, and a test compares the two."""
 
+from dc1.storage.tables.administration import approval_decisions
 from dc1.storage.tables.base import metadata
 from dc1.storage.tables.catalog import audit_entries, container_images, idempotent_answers, prices
+from dc1.storage.tables.daemons import daemon_events
 from dc1.storage.tables.jobs import (
     job_attempts,
     job_events,
@@ -12,14 +14,18 @@ from dc1.storage.tables.jobs import (
     job_specs,
     jobs,
 )
-from dc1.storage.tables.money import accounts, movements, postings, totals
-from dc1.storage.tables.people import api_keys, provider_days, providers, renters, replicas
+from dc1.storage.tables.money import accounts, movements, postings, totals, withdrawals
+from dc1.storage.tables.people import api_keys, provider_days, providers, renter_days, renters, replicas
+from dc1.storage.tables.telemetry import provider_minutes
+from dc1.storage.tables.webhooks import webhook_deliveries
 
 __all__ = [
     "accounts",
     "api_keys",
+    "approval_decisions",
     "audit_entries",
     "container_images",
+    "daemon_events",
     "idempotent_answers",
     "job_attempts",
     "job_events",
@@ -34,8 +40,12 @@ __all__ = [
     "postings",
     "prices",
     "provider_days",
+    "provider_minutes",
     "providers",
+    "renter_days",
     "renters",
     "replicas",
     "totals",
+    "webhook_deliveries",
+    "withdrawals",
 ]

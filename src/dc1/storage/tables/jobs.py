@@ -46,6 +46,8 @@ jobs = Table(
     Column("named_provider_id", BigInteger, ForeignKey("providers.id")),
     Column("provider_id", BigInteger, ForeignKey("providers.id")),
     Column("last_provider_id", BigInteger, ForeignKey("providers.id")),
+    # Who was handed it and never took it up, so that it goes to anybody else.
+    Column("excluded_provider_id", BigInteger),
     Column("gpu_count", Integer, nullable=False),
     Column("min_vram_gb", Float),
     Column("gpu_type", Text),
@@ -111,6 +113,7 @@ stamp_index(jobs)
 _OPEN = text("status IN ('pending', 'running')")
 _QUEUED = text("status = 'queued'")
 Index("ix_jobs_renter_id_id", jobs.c.renter_id, jobs.c.id)
+Index("ix_jobs_renter_id_submitted_at_ms", jobs.c.renter_id, jobs.c.submitted_at_ms)
 Index("ix_jobs_renter_id_status_id", jobs.c.renter_id, jobs.c.status, jobs.c.id)
 Index("ix_jobs_provider_id_id", jobs.c.provider_id, jobs.c.id)
 Index("ix_jobs_status_id", jobs.c.status, jobs.c.id)
@@ -126,6 +129,8 @@ Index(
 )
 _DUE = text("due_at_ms IS NOT NULL")
 Index("ix_jobs_due", jobs.c.due_at_ms, sqlite_where=_DUE, postgresql_where=_DUE)
+_FAILED = text("status = 'failed'")
+Index("ix_jobs_failed", jobs.c.completed_at_ms, jobs.c.provider_id, sqlite_where=_FAILED, postgresql_where=_FAILED)
 
 job_specs = Table(
     "job_specs",

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from dc1.storage.columns import PlainText, RowId, counter, one_of, time_column
@@ -45,6 +46,8 @@ movements = Table(
     CheckConstraint("amount_halala > 0", name="amount"),
 )
 
+Index("ix_movements_created_at_ms", movements.c.created_at_ms)
+
 postings = Table(
     "postings",
     metadata,
@@ -57,6 +60,26 @@ postings = Table(
     CheckConstraint("amount_halala <> 0", name="amount"),
 )
 Index("ix_postings_account", postings.c.account_kind, postings.c.owner_id, postings.c.movement_id)
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("withdrawal_id", PlainText, nullable=False, unique=True),
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
+    Column("amount_halala", BigInteger, nullable=False),
+    Column("iban", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", PlainText),
+    time_column("created_at_ms"),
+    time_column("updated_at_ms"),
+    one_of("status", ("pending", "processing", "paid", "failed", "rejected"), "status"),
+    CheckConstraint("amount_halala > 0", name="amount"),
+)
+Index("ix_withdrawals_provider_id_id", withdrawals.c.provider_id, withdrawals.c.id)
+Index("ix_withdrawals_status_id", withdrawals.c.status, withdrawals.c.id)
+_OPEN = text("status IN ('pending', 'processing')")
+Index("uq_withdrawals_open", withdrawals.c.provider_id, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
 totals = Table(
     "totals",

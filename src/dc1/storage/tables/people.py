@@ -1,6 +1,6 @@
 """Renters, providers and the keys they call with."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false, text
 
 from dc1.storage.columns import ExactJson, PlainText, RowId, change_stamp, counter, one_of, stamp_index, time_column
 from dc1.storage.tables.base import metadata
@@ -15,8 +15,11 @@ renters = Table(
     Column("phone", PlainText),
     Column("use_case", PlainText),
     Column("webhook_url", PlainText),
+    Column("sealed_webhook_secret", Text),
     Column("status", Text, nullable=False, server_default="active"),
     time_column("created_at_ms"),
+    # When the personal data of a deleted account is erased; None once it is.
+    time_column("erase_at_ms", nullable=True),
     counter("total_jobs"),
     counter("completed_jobs"),
     counter("failed_jobs"),
@@ -34,6 +37,18 @@ renters = Table(
     one_of("status", ("active", "suspended", "deleted"), "status"),
 )
 stamp_index(renters)
+Index("ix_renters_status_id", renters.c.status, renters.c.id)
+_TO_ERASE = text("erase_at_ms IS NOT NULL")
+Index("ix_renters_erase_at_ms", renters.c.erase_at_ms, sqlite_where=_TO_ERASE, postgresql_where=_TO_ERASE)
+
+renter_days = Table(
+    "renter_days",
+    metadata,
+    Column("renter_id", BigInteger, ForeignKey("renters.id"), primary_key=True, autoincrement=False),
+    Column("day_ms", BigInteger, primary_key=True, autoincrement=False),
+    counter("charged_jobs"),
+    counter("charged_halala"),
+)
 
 providers = Table(
     "providers",
@@ -47,6 +62,8 @@ providers = Table(
     Column("location", PlainText),
     time_column("created_at_ms"),
     time_column("deleted_at_ms", nullable=True),
+    # When the personal data of a deleted account is erased; None once it is.
+    time_column("erase_at_ms", nullable=True),
     Column("approval_status", Text, nullable=False, server_default="pending"),
     time_column("approved_at_ms", nullable=True),
     Column("rejected_reason", PlainText),
@@ -55,9 +72,9 @@ providers = Table(
     Column("run_mode", Text, nullable=False, server_default="always-on"),
     Column("scheduled_start", Text),
     Column("scheduled_end", Text),
-    Column("gpu_usage_cap_pct", Integer),
+    Column("gpu_usage_cap_pct", Float),
     Column("vram_reserve_gb", Float),
-    Column("temp_limit_c", Integer),
+    Column("temp_limit_c", Float),
     Column("supported_compute_types", ExactJson),
     Column("preload_model", PlainText),
     time_column("preload_requested_at_ms", nullable=True),
@@ -95,6 +112,7 @@ providers = Table(
 )
 stamp_index(providers)
 Index("ix_providers_approval_status_id", providers.c.approval_status, providers.c.id)
+Index("ix_providers_erase_at_ms", providers.c.erase_at_ms, sqlite_where=_TO_ERASE, postgresql_where=_TO_ERASE)
 
 provider_days = Table(
     "provider_days",
@@ -125,6 +143,8 @@ api_keys = Table(
 )
 stamp_index(api_keys)
 Index("ix_api_keys_owner_id_role", api_keys.c.owner_id, api_keys.c.role)
+_EXPIRING = text("expires_at_ms IS NOT NULL")
+Index("ix_api_keys_expires_at_ms", api_keys.c.expires_at_ms, sqlite_where=_EXPIRING, postgresql_where=_EXPIRING)
 
 replicas = Table(
     "replicas",

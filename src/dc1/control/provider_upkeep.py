@@ -1,0 +1,72 @@
+"""What happens to providers' accounts because time passes: rotated keys end, old data is erased."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from dc1.control.loading import provider_of
+from dc1.control.market import Market
+from dc1.control.sessions import EndReason
+from dc1.domain.clock import DAY_MS
+from dc1.domain.keys import KeyRole
+from dc1.storage import daemon_events, keys, providers
+
+log = structlog.get_logger(__name__)
+
+ERASED_AFTER_MS = 30 * DAY_MS
+"""How long after its deletion the personal data of an account is erased."""
+
+_EVENTS_KEPT_MS = 30 * DAY_MS
+_KEYS_SECONDS = 1.0
+_ERASURE_SECONDS = 60.0
+
+
+class ProviderUpkeep:
+    """Timers of providers' accounts."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._keys_checked_ms = market.clock.now_ms()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin."""
+        steps = ((_KEYS_SECONDS, self.end_expired_streams), (_ERASURE_SECONDS, self.erase))
+        self._tasks = [asyncio.create_task(self._every(seconds, step)) for seconds, step in steps]
+
+    async def stop(self) -> None:
+        """End."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def end_expired_streams(self) -> None:
+        """End the streams here that were opened with a key whose grace has ended since the last call."""
+        now_ms, since_ms = self._market.clock.now_ms(), self._keys_checked_ms
+        if not len(self._market.sessions):
+            self._keys_checked_ms = now_ms
+            return
+        expired = await self._market.db.read(
+            lambda conn: keys.expired_between(conn, KeyRole.PROVIDER, since_ms, now_ms)
+        )
+        self._keys_checked_ms = now_ms
+        for session in self._market.sessions:
+            if session.key_id in expired:
+                session.end(EndReason.ACCESS_REVOKED)
+
+    async def erase(self) -> None:
+        """Erase the personal data of accounts deleted long ago, and old events of daemons."""
+        now_ms = self._market.clock.now_ms()
+        erased = await self._market.db.write(lambda conn: providers.erase_due(conn, now_ms))
+        for row in erased:
+            self._market.fleet.follow(provider_of(row), here=False, decisions=self._market.fleet.decisions)
+        await self._market.db.write(lambda conn: daemon_events.forget(conn, now_ms - _EVENTS_KEPT_MS))
+
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+            except Exception:
+                log.exception("provider_upkeep_failed", step=getattr(step, "__name__", ""))
+            await asyncio.sleep(seconds)

@@ -1,0 +1,158 @@
+"""Sends webhook events from the outbox. Several servers may do so at once; each delivery is claimed by one of them."""
+
+import asyncio
+import contextlib
+from collections import Counter
+
+import httpx
+import structlog
+
+from dc1.control.webhook_targets import NotPublicError, Target, Targets
+from dc1.domain.clock import Clock
+from dc1.domain.vault import UnreadableSecretError, Vault
+from dc1.domain.webhooks import RETRY_SECONDS, DeliveryStatus, signature
+from dc1.storage import webhooks
+from dc1.storage.database import Database
+from dc1.storage.webhooks import Attempt, Claimed
+
+log = structlog.get_logger(__name__)
+
+_POLL_SECONDS = 0.25
+_MAX_IN_FLIGHT = 64
+_MAX_PER_RENTER = 8
+_CLAIM_MS = 30_000
+
+
+def secret_purpose(renter_id: int) -> str:
+    """Return what a renter's webhook secret is sealed for."""
+    return f"webhooks of renter {renter_id}"
+
+
+class WebhookSender:
+    """Delivers what the outbox holds: 2xx within `answer_seconds` is success, anything else is tried again."""
+
+    def __init__(
+        self, db: Database, clock: Clock, targets: Targets, vault: Vault, *, answer_seconds: float = 5.0
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._targets = targets
+        self._vault = vault
+        self._answer_seconds = answer_seconds
+        self._client: httpx.AsyncClient | None = None
+        self._connecting = asyncio.Lock()
+        self._in_flight: dict[asyncio.Task[None], Claimed] = {}
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to send."""
+        self._loop = asyncio.create_task(self._run(), name="webhooks")
+
+    async def stop(self) -> None:
+        """Break off what is being sent and leave it to the next sender; receivers may see it twice."""
+        unsent = [claimed.id for claimed in self._in_flight.values()]
+        tasks = [*self._in_flight, *([self._loop] if self._loop else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if unsent:
+            now_ms = self._clock.now_ms()
+            await self._db.write(lambda conn: webhooks.release(conn, unsent, now_ms))
+        if self._client is not None:
+            await self._client.aclose()
+        self._targets.close()
+
+    async def _run(self) -> None:
+        while True:
+            found = 0
+            try:
+                found = await self._take()
+            except Exception:
+                # The next round tries again; events that nobody sends are worse than events that come late.
+                log.exception("webhooks_not_read")
+            if not found:
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def _take(self) -> int:
+        """Claim what is due and begin to send it; return how many."""
+        free = _MAX_IN_FLIGHT - len(self._in_flight)
+        counts = Counter(claimed.renter_id for claimed in self._in_flight.values())
+        busy = [renter_id for renter_id, count in counts.items() if count >= _MAX_PER_RENTER]
+        now_ms = self._clock.now_ms()
+        if free == 0 or not await self._db.read(lambda conn: webhooks.has_due(conn, now_ms, busy)):
+            return 0
+        claimed = await self._db.write(
+            lambda conn: webhooks.claim(
+                conn, now_ms, now_ms + _CLAIM_MS, limit=free, per_renter=_MAX_PER_RENTER, in_flight=counts
+            )
+        )
+        for delivery in claimed:
+            task = asyncio.create_task(self._deliver(delivery))
+            self._in_flight[task] = delivery
+            task.add_done_callback(self._in_flight.pop)
+        return len(claimed)
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        try:
+            status, error = await self._attempt(claimed)
+            attempt = _outcome(claimed, status, error, self._clock.now_ms())
+            await self._db.write(lambda conn: webhooks.record(conn, claimed, attempt))
+        except Exception:
+            # Its claim ends by itself, and then it is sent once more.
+            log.exception("webhook_not_recorded", delivery_id=claimed.delivery_id)
+
+    async def _attempt(self, claimed: Claimed) -> tuple[int | None, str | None]:
+        """Send once; return the HTTP status, if there was one, and what went wrong."""
+        try:
+            secret = self._vault.open(claimed.sealed_webhook_secret or "", secret_purpose(claimed.renter_id))
+            async with asyncio.timeout(self._answer_seconds):
+                status = await self._post(await self._targets.resolve(claimed.url), claimed, secret)
+        except TimeoutError:
+            return None, f"No answer within {self._answer_seconds:g} s"
+        except NotPublicError as refusal:
+            return None, str(refusal)
+        except UnreadableSecretError:
+            return None, "The signing secret cannot be read"
+        except (httpx.HTTPError, OSError) as error:
+            return None, f"The request failed: {type(error).__name__}"
+        return status, None if 200 <= status < 300 else f"The answer was HTTP {status}"
+
+    async def _post(self, target: Target, claimed: Claimed, secret: str) -> int:
+        body = claimed.body.encode()
+        headers = {
+            "Host": target.url.netloc.decode("ascii"),
+            "Content-Type": "application/json",
+            "User-Agent": "dc1-webhooks",
+            "X-DCP-Event": claimed.event,
+            "X-DCP-Delivery": claimed.delivery_id,
+            "X-DCP-Signature": signature(secret, body),
+        }
+        client = await self._connected()
+        for address in target.addresses:
+            # The very address that was checked: a name may lead elsewhere when it is asked again.
+            url = target.url.copy_with(host=address)
+            with contextlib.suppress(httpx.ConnectError):
+                async with client.stream(
+                    "POST", url, content=body, headers=headers, extensions={"sni_hostname": target.host}
+                ) as response:
+                    return response.status_code
+        raise httpx.ConnectError("no address of the host accepts connections")
+
+    async def _connected(self) -> httpx.AsyncClient:
+        async with self._connecting:
+            if self._client is None:
+                # Reading the certificates of the authorities takes a while.
+                trusted = await asyncio.to_thread(httpx.create_ssl_context)
+                # A connection is never used twice: the next request to the same address may be for another host.
+                limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+                self._client = httpx.AsyncClient(verify=trusted, trust_env=False, timeout=None, limits=limits)  # noqa: S113
+            return self._client
+
+
+def _outcome(claimed: Claimed, response_status: int | None, error: str | None, now_ms: int) -> Attempt:
+    if error is None:
+        return Attempt(DeliveryStatus.DELIVERED, response_status, None, now_ms, None)
+    if claimed.attempts >= len(RETRY_SECONDS):
+        return Attempt(DeliveryStatus.FAILED, response_status, error, now_ms, None)
+    next_ms = now_ms + RETRY_SECONDS[claimed.attempts] * 1000
+    return Attempt(DeliveryStatus.PENDING, response_status, error, now_ms, next_ms)

@@ -1,0 +1,76 @@
+"""What is wrong with a provider that should be at work."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dc1.domain.liveness import Channel, Liveness, Presence, Thresholds, liveness
+
+HOT_C = 85
+"""Temperature from which a GPU is too hot, in °C."""
+
+MANY_FAILURES = 3
+"""Jobs failed within a day from which a provider is failing."""
+
+MANY_RESTARTS = 3
+"""Restarts of the daemon's container from which something is wrong with it."""
+
+
+class AlertReason(StrEnum):
+    """What is wrong."""
+
+    PROVIDER_OFFLINE = "PROVIDER_OFFLINE"
+    PROVIDER_DEGRADED = "PROVIDER_DEGRADED"
+    GPU_HOT = "GPU_HOT"
+    DAEMON_OUTDATED = "DAEMON_OUTDATED"
+    JOBS_FAILING = "JOBS_FAILING"
+    CONTAINER_RESTARTING = "CONTAINER_RESTARTING"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is known of a provider. `failed_jobs` are those of the last day, the first of them at `first_failure_ms`."""
+
+    presence: Presence
+    temp_c: float | None = None
+    needs_update: bool = False
+    restarts: int = 0
+    failed_jobs: int = 0
+    first_failure_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that is wrong, and since when; what a heartbeat told is known since the last one."""
+
+    reason: AlertReason
+    since_ms: int
+
+
+def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[Alert]:
+    """Yield what is wrong with a provider; nothing is wrong with the daemon of one that was never heard."""
+    heard_ms = provider.presence.last_heartbeat_ms
+    if provider.failed_jobs >= MANY_FAILURES:
+        yield Alert(AlertReason.JOBS_FAILING, provider.first_failure_ms)
+    if heard_ms is None:
+        return
+    present = liveness(provider.presence, now_ms, thresholds)
+    if present is Liveness.OFFLINE:
+        yield Alert(AlertReason.PROVIDER_OFFLINE, _lost_ms(provider.presence, heard_ms, thresholds))
+        return
+    if present is Liveness.DEGRADED:
+        yield Alert(AlertReason.PROVIDER_DEGRADED, heard_ms + thresholds.online_seconds * 1000)
+    if provider.temp_c is not None and provider.temp_c >= HOT_C:
+        yield Alert(AlertReason.GPU_HOT, heard_ms)
+    if provider.needs_update:
+        yield Alert(AlertReason.DAEMON_OUTDATED, heard_ms)
+    if provider.restarts >= MANY_RESTARTS:
+        yield Alert(AlertReason.CONTAINER_RESTARTING, heard_ms)
+
+
+def _lost_ms(presence: Presence, heard_ms: int, thresholds: Thresholds) -> int:
+    if presence.signed_off:
+        return heard_ms
+    if presence.channel is Channel.STREAM:
+        return (presence.stream_lost_ms or heard_ms) + thresholds.stream_grace_seconds * 1000
+    return heard_ms + thresholds.offline_seconds * 1000

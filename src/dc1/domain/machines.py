@@ -1,0 +1,44 @@
+"""How machines are judged by what their daemons checked and measured."""
+
+from ipaddress import ip_address
+
+from dc1.domain.json_types import JsonObject
+from dc1.domain.numeric import as_number
+from dc1.domain.reports import reading
+
+READY_VRAM_GB = 4
+_TIERS = (("A", 900, 40), ("B", 200, 20))
+_LOWEST_TIER = "C"
+
+
+def is_ready(checks: JsonObject) -> bool:
+    """Tell whether a machine is ready: CUDA and PyTorch work, and there is VRAM enough."""
+    vram_gb = as_number(checks.get("vram_gb"))
+    works = checks.get("cuda") is True and checks.get("pytorch") is True
+    return works and vram_gb is not None and vram_gb >= READY_VRAM_GB
+
+
+def tier(tflops: float, vram_gb: float) -> str:
+    """Return the grade of a benchmark, A to C."""
+    for name, least_tflops, least_vram_gb in _TIERS:
+        if tflops >= least_tflops and vram_gb >= least_vram_gb:
+            return name
+    return _LOWEST_TIER
+
+
+def vram_used_mib(gpu_status: JsonObject | None, vram_mib: int | None) -> float:
+    """Return how much VRAM a report says is in use, 0 when it does not say."""
+    free = reading(gpu_status, "free_vram_mib")
+    return 0 if free is None or vram_mib is None else max(0, vram_mib - free)
+
+
+def endpoint_url(address: str, port: int) -> str | None:
+    """Return where a service is reached, None when the address is not a public one."""
+    try:
+        parsed = ip_address(address.strip())
+    except ValueError:
+        return None
+    if not parsed.is_global or parsed.is_multicast:
+        return None
+    host = f"[{parsed}]" if parsed.version == 6 else str(parsed)
+    return f"http://{host}:{port}"

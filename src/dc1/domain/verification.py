@@ -1,0 +1,82 @@
+"""How far a machine may be believed: what its daemon says of the GPU against what it reported before."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dc1.domain.gpus import canonical_gpu_type
+from dc1.domain.reports import Facts
+
+_VRAM_TOLERANCE = 0.1
+_VERIFIED_FROM = 80
+_SUSPICIOUS_FROM = 50
+
+
+class Verdict(StrEnum):
+    """What is thought of a machine."""
+
+    VERIFIED = "verified"
+    SUSPICIOUS = "suspicious"
+    FAILED = "failed"
+
+
+class Flag(StrEnum):
+    """What does not fit."""
+
+    NO_GPU_INFO = "no_gpu_info"
+    NEVER_REPORTED = "never_reported"
+    GPU_MISMATCH = "gpu_mismatch"
+    VRAM_MISMATCH = "vram_mismatch"
+    UNKNOWN_CHALLENGE = "unknown_challenge"
+    EXPIRED_CHALLENGE = "expired_challenge"
+    MALFORMED_RESULT = "malformed_result"
+    IMPOSSIBLE_TIME = "impossible_time"
+    TOO_SLOW = "too_slow"
+
+
+_PENALTIES = {
+    Flag.NO_GPU_INFO: 40,
+    Flag.NEVER_REPORTED: 30,
+    Flag.GPU_MISMATCH: 60,
+    Flag.VRAM_MISMATCH: 30,
+    Flag.UNKNOWN_CHALLENGE: 100,
+    Flag.EXPIRED_CHALLENGE: 100,
+    Flag.MALFORMED_RESULT: 100,
+    Flag.IMPOSSIBLE_TIME: 60,
+    Flag.TOO_SLOW: 40,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A verdict and what it rests on; `score` is 0 to 100."""
+
+    verdict: Verdict
+    score: int
+    flags: tuple[Flag, ...]
+
+
+def assess(flags: tuple[Flag, ...]) -> Assessment:
+    """Return the verdict on a machine with these flags."""
+    score = max(0, 100 - sum(_PENALTIES[flag] for flag in flags))
+    if score >= _VERIFIED_FROM:
+        return Assessment(Verdict.VERIFIED, score, flags)
+    return Assessment(Verdict.SUSPICIOUS if score >= _SUSPICIOUS_FROM else Verdict.FAILED, score, flags)
+
+
+def compare(known: Facts, said: Facts) -> tuple[Flag, ...]:
+    """Return what does not fit between the facts that were reported before and those that are given now."""
+    if said.gpu_name is None and said.vram_mib is None:
+        return (Flag.NO_GPU_INFO,)
+    if known.gpu_name is None and known.vram_mib is None:
+        return (Flag.NEVER_REPORTED,)
+    flags = []
+    if known.gpu_name and said.gpu_name and not _same_gpu(known.gpu_name, said.gpu_name):
+        flags.append(Flag.GPU_MISMATCH)
+    if known.vram_mib and said.vram_mib and abs(known.vram_mib - said.vram_mib) > _VRAM_TOLERANCE * known.vram_mib:
+        flags.append(Flag.VRAM_MISMATCH)
+    return tuple(flags)
+
+
+def _same_gpu(known: str, said: str) -> bool:
+    known_type, said_type = canonical_gpu_type(known), canonical_gpu_type(said)
+    return known_type == said_type if known_type and said_type else known.casefold() == said.casefold()

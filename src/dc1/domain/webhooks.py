@@ -1,0 +1,67 @@
+"""Webhooks: the events that renters hear of, how they are signed, and which addresses they may go to."""
+
+import hashlib
+import hmac
+import secrets
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+RETRY_SECONDS = (1, 2, 4)
+"""How long to wait after each failed attempt; after the last of these waits comes the last attempt."""
+
+_UNICAST = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+class WebhookEvent(StrEnum):
+    """What a renter is told."""
+
+    JOB_STARTED = "job.started"
+    JOB_COMPLETED = "job.completed"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+    BALANCE_LOW = "balance.low"
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+def new_secret() -> str:
+    """Return a secret to sign with, of 256 random bits."""
+    return f"whsec_{secrets.token_hex(32)}"
+
+
+def new_delivery_id() -> str:
+    """Return an id for a delivery; receivers tell a repeated one by it."""
+    return f"whd_{secrets.token_hex(16)}"
+
+
+def signature(secret: str, body: bytes) -> str:
+    """Return what goes into `X-DCP-Signature` for a raw body."""
+    return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an IP address belongs to the public internet; what is no address does not."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return _is_public(parsed)
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if address.is_multicast:
+        return False
+    if isinstance(address, IPv4Address):
+        return address.is_global
+    # An IPv4 address in the clothes of IPv6 goes where the IPv4 address goes.
+    inner = address.ipv4_mapped or address.sixtofour or (address in _NAT64 and IPv4Address(int(address) & 0xFFFF_FFFF))
+    if inner:
+        return _is_public(inner)
+    return address in _UNICAST and address.is_global

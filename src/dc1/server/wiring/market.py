@@ -1,0 +1,41 @@
+"""Discovery, prices, earnings, withdrawals and the market's money."""
+
+from dc1.control.telemetry import TelemetryUpkeep
+from dc1.server.assembly import Service
+from dc1.server.wiring.parts import Parts, Wiring
+from dc1.services.discovery import DiscoveryServicer
+from dc1.services.earnings import EarningsServicer
+from dc1.services.finance import FinanceServicer
+from dcp.v1 import (
+    discovery_service_pb2,
+    discovery_service_pb2_grpc,
+    earnings_service_pb2,
+    earnings_service_pb2_grpc,
+    finance_service_pb2,
+    finance_service_pb2_grpc,
+)
+
+
+def wire(parts: Parts) -> Wiring:
+    """Return these services."""
+    market = parts.market
+    return Wiring(
+        services=[
+            Service(
+                discovery_service_pb2.DESCRIPTOR.services_by_name["DiscoveryService"],
+                discovery_service_pb2_grpc.add_DiscoveryServiceServicer_to_server,
+                DiscoveryServicer(market),
+            ),
+            Service(
+                earnings_service_pb2.DESCRIPTOR.services_by_name["EarningsService"],
+                earnings_service_pb2_grpc.add_EarningsServiceServicer_to_server,
+                EarningsServicer(market, parts.idempotent),
+            ),
+            Service(
+                finance_service_pb2.DESCRIPTOR.services_by_name["FinanceService"],
+                finance_service_pb2_grpc.add_FinanceServiceServicer_to_server,
+                FinanceServicer(market),
+            ),
+        ],
+        background=[TelemetryUpkeep(market.db, market.clock, market.fleet.telemetry)],
+    )

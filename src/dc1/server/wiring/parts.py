@@ -1,0 +1,27 @@
+"""What servicers are built from, and what they add to the server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dc1.control.market import Market
+from dc1.server.assembly import Background, Foundation, Service
+from dc1.services.call import Hooks
+from dc1.services.idempotent import IdempotentCalls
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What servicers are built from."""
+
+    foundation: Foundation
+    market: Market
+    idempotent: IdempotentCalls
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What one side of the market adds to the server."""
+
+    services: Sequence[Service]
+    hooks: Hooks = field(default_factory=Hooks)
+    background: Sequence[Background] = ()

@@ -1,0 +1,156 @@
+"""JobHistoryService: a renter's jobs in the shapes that clients read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.json_format import ParseDict
+
+from dc1.control.market import Market
+from dc1.control.provider import Provider
+from dc1.domain.clock import iso
+from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.money import sar_text
+from dc1.domain.numeric import plain
+from dc1.domain.results import result_type
+from dc1.services.call import caller_id, current_call
+from dc1.services.csv_files import csv_file
+from dc1.services.job_access import provider_of
+from dc1.services.job_lists import statuses_of
+from dc1.services.job_messages import container_image, current_cost
+from dc1.services.job_output import common_fields, type_name
+from dc1.services.paging import Pages
+from dc1.services.values import time_text, time_value, to_value
+from dc1.storage import jobs, renters
+from dc1.storage.database import Connection
+from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.jobs import JobFilter
+from dc1.storage.renters import RenterRow
+from dc1.storage.rows import Page
+from dcp.v1 import job_history_service_pb2 as pb
+from dcp.v1.job_history_service_pb2_grpc import JobHistoryServiceServicer
+
+_MOST_JOBS = 100
+_MOST_ROWS = 1000
+_LARGEST_RESULT = 64 * 1024
+_COLUMNS = (
+    "job_id",
+    "job_type",
+    "model",
+    "status",
+    "provider_id",
+    "submitted_at",
+    "started_at",
+    "completed_at",
+    "duration_minutes",
+    "cost_halala",
+    "actual_cost_halala",
+    "refunded_halala",
+    "prompt_tokens",
+    "completion_tokens",
+    "error",
+)
+
+
+class JobHistoryServicer(JobHistoryServiceServicer):
+    """Lists of the caller's jobs."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    async def ListRenterJobs(self, request: pb.ListRenterJobsRequest, context: Any) -> pb.ListRenterJobsResponse:
+        """List the caller's jobs by page."""
+        pages = Pages.asked(request, usual=20, most=_MOST_JOBS)
+        wanted = JobFilter(renter_id=caller_id(), statuses=statuses_of(request.status))
+
+        def work(conn: Connection) -> tuple[Page[JobRow], dict[int, JobSpec]]:
+            page = jobs.page(conn, wanted, limit=pages.limit, offset=pages.offset)
+            return page, jobs.specs(conn, [job.id for job in page.rows])
+
+        page, specs = await self._market.db.read(work)
+        return pb.ListRenterJobsResponse(
+            jobs=[_renter_job(job, specs[job.id]) for job in page.rows],
+            total=page.total,
+            page=pages.page,
+            limit=pages.limit,
+            pages=pages.of(page.total).pages,
+        )
+
+    async def ListJobHistory(self, request: pb.ListJobHistoryRequest, context: Any) -> pb.ListJobHistoryResponse:
+        """Show the caller's newest jobs and the wallet."""
+        renter_id, limit = caller_id(), min(request.limit or 20, _MOST_JOBS)
+
+        def work(conn: Connection) -> tuple[list[JobRow], dict[int, Any], RenterRow]:
+            rows = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=limit)
+            results = jobs.results(conn, [job.id for job in rows], max_characters=_LARGEST_RESULT)
+            renter = renters.get(conn, renter_id)
+            assert renter is not None
+            return rows, results, renter
+
+        rows, results, renter = await self._market.db.read(work)
+        now_ms = self._market.clock.now_ms()
+        return pb.ListJobHistoryResponse(
+            jobs=[_history_entry(job, provider_of(self._market, job), results.get(job.id), now_ms) for job in rows],
+            balance_halala=renter.balance_halala,
+            balance_sar=sar_text(renter.balance_halala),
+            total_jobs=renter.total_jobs,
+        )
+
+    async def ExportJobs(self, request: pb.ExportJobsRequest, context: Any) -> HttpBody:
+        """Send the caller's newest jobs as a table."""
+        wanted = JobFilter(renter_id=caller_id())
+        rows = await self._market.db.read(lambda conn: jobs.latest(conn, wanted, limit=_MOST_ROWS))
+        current_call().headers["content-disposition"] = 'attachment; filename="jobs.csv"'
+        return HttpBody(content_type="text/csv; charset=utf-8", data=csv_file(_COLUMNS, [_row(job) for job in rows]))
+
+
+def _renter_job(job: JobRow, spec: JobSpec) -> pb.RenterJob:
+    return pb.RenterJob(
+        id=job.job_id,
+        job_id=job.job_id,
+        job_type=job.job_type,
+        provider_id=to_value(job.provider_id if job.provider_id is not None else job.named_provider_id),
+        container_image=container_image(spec),
+        status=job.status,
+        created_at=iso(job.submitted_at_ms),
+        started_at=time_value(job.started_at_ms),
+        completed_at=time_value(job.completed_at_ms),
+        cost_halala=current_cost(job),
+        input_tokens=job.prompt_tokens or 0,
+        output_tokens=job.completion_tokens or 0,
+    )
+
+
+def _history_entry(job: JobRow, provider: Provider | None, result: JsonValue, now_ms: int) -> pb.JobHistoryEntry:
+    cost, refunded = current_cost(job), job.refunded_halala or 0
+    shown: JsonObject = common_fields(job, provider, now_ms) | {
+        "provider_gpu": None if provider is None else provider.gpu_model,
+        "actual_cost_halala": cost,
+        "cost_sar": sar_text(cost),
+        "result": result,
+        "result_type": None if result is None else type_name(result_type(result)),
+        "refunded": refunded > 0,
+        "refunded_halala": refunded,
+    }
+    return ParseDict(shown, pb.JobHistoryEntry(), ignore_unknown_fields=True)
+
+
+def _row(job: JobRow) -> Sequence[JsonValue]:
+    """Return the values of the columns, in their order."""
+    return (
+        job.job_id,
+        job.job_type,
+        job.model,
+        job.status,
+        job.provider_id,
+        iso(job.submitted_at_ms),
+        time_text(job.started_at_ms),
+        time_text(job.completed_at_ms),
+        None if job.duration_minutes is None else plain(job.duration_minutes),
+        job.cost_halala,
+        job.actual_cost_halala,
+        job.refunded_halala,
+        job.prompt_tokens,
+        job.completion_tokens,
+        job.error,
+    )

@@ -1,0 +1,35 @@
+"""A provider as the public lists show it."""
+
+from typing import Any
+
+from dc1.control.market import Market
+from dc1.control.provider import Provider
+from dc1.domain.liveness import ProviderStatus
+from dc1.domain.money import halala_to_sar
+from dc1.domain.placement import vram_gb
+
+_PRICED_JOB_TYPE = "llm_inference"
+
+
+def provider_row(market: Market, provider: Provider) -> dict[str, Any]:
+    """Return the fields that every public list of providers has."""
+    now_ms = market.clock.now_ms()
+    facts = provider.facts
+    status = provider.status(now_ms, market.fleet.thresholds)
+    return {
+        "id": provider.id,
+        "name": provider.name,
+        "gpu_model": provider.gpu_model,
+        "vram_gb": vram_gb(facts.vram_mib or 0),
+        "vram_mib": facts.vram_mib or 0,
+        "gpu_count": provider.slots,
+        "driver_version": facts.driver_version or "",
+        "compute_capability": facts.compute_capability or "",
+        "cuda_version": facts.cuda_version or "",
+        "status": status,
+        "is_live": status is ProviderStatus.ONLINE,
+        "location": provider.location or "",
+        "reliability_score": provider.reputation(now_ms),
+        "cached_models": provider.models,
+        "price_per_hour_sar": halala_to_sar(market.orders.rate(_PRICED_JOB_TYPE) * 60),
+    }

@@ -1,0 +1,20 @@
+"""What daemons reported of themselves."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
+
+from dc1.storage.columns import ExactJson, PlainText, RowId, one_of, time_column
+from dc1.storage.tables.base import metadata
+
+daemon_events = Table(
+    "daemon_events",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
+    Column("event_type", PlainText, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("details", ExactJson),
+    time_column("created_at_ms"),
+    one_of("severity", ("info", "warning", "error", "critical"), "severity"),
+)
+Index("ix_daemon_events_created_at_ms", daemon_events.c.created_at_ms)
+Index("ix_daemon_events_provider_id_created_at_ms", daemon_events.c.provider_id, daemon_events.c.created_at_ms)

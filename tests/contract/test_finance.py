@@ -1,0 +1,182 @@
+"""The market's books, as operators read them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.contract.expect import answered, refused, show
+from tests.contract.shapes import fits, flag, integer, number, or_null, text, time
+from tests.stack.people import Admin, Renter
+from tests.stack.poll_daemon import PollDaemon
+from tests.stack.rest import Json
+from tests.stack.stack import Stack
+
+ENTRIES: Json = {
+    "entries": [
+        {
+            "id": integer,
+            "kind": text,
+            "from_account": text,
+            "to_account": text,
+            "renter_id": or_null(integer),
+            "provider_id": or_null(integer),
+            "job_id": or_null(text),
+            "amount_halala": integer,
+            "amount_sar": number,
+            "note": or_null(text),
+            "created_at": time,
+        }
+    ],
+    "pagination": {"page": integer, "limit": integer, "total": integer, "pages": integer},
+}
+RECONCILIATION: Json = {
+    "balanced": flag,
+    "difference_halala": number,
+    "by_day": [
+        {
+            "date": text,
+            "entries": integer,
+            "credited_halala": number,
+            "charged_halala": number,
+            "refunded_halala": number,
+            "paid_out_halala": number,
+            "difference_halala": number,
+        }
+    ],
+}
+BOOKS: Json = {
+    "balanced": flag,
+    "difference_halala": number,
+    "accounts": [{"account": text, "balance_halala": number, "balance_sar": number}],
+    "problems": [text],
+    "timestamp": time,
+}
+IBAN = "SA0380000000608010167519"
+
+
+@pytest.fixture
+def traded(stack: Stack, renter: Renter, provider: PollDaemon) -> str:
+    """One of everything that moves money but a returned payout: the public id of a job that ran for 95 s."""
+    job = renter.submit()
+    provider.next()
+    stack.advance(95)
+    provider.result(job["id"])
+    renter.top_up(500)
+    stack.admin.adjust(renter.id, -100)
+    body = {"amount_halala": 10, "iban": IBAN}
+    name = answered(provider.post("/providers/me/withdraw", body), 201)["withdrawal_id"]
+    answered(stack.admin.patch(f"/admin/withdrawals/{name}", {"status": "paid"}))
+    public_id: str = job["job_id"]
+    return public_id
+
+
+@pytest.mark.settings(withdraw_min_halala=10)
+class TestTransactions:
+    def test_every_movement_with_both_its_ends(self, admin: Admin, traded: str) -> None:
+        body = answered(admin.get("/admin/finance/transactions"))
+        assert fits(body, ENTRIES)
+        keys = ("kind", "from_account", "to_account", "renter_id", "provider_id", "job_id", "amount_halala")
+        assert [tuple(entry[key] for key in keys) for entry in body["entries"]] == [
+            ("payout_paid", "payout", "external", None, 1, None, 10),
+            ("withdrawal", "provider", "payout", None, 1, None, 10),
+            ("admin_adjustment", "wallet", "adjustment", 1, None, None, 100),
+            ("topup", "external", "wallet", 1, None, None, 500),
+            ("refund", "hold", "wallet", 1, None, traded, 21),
+            ("charge_platform", "hold", "platform", 1, None, traded, 6),
+            ("charge_provider", "hold", "provider", 1, 1, traded, 18),
+            ("hold", "wallet", "hold", 1, None, traded, 45),
+            ("starter_credit", "promo", "wallet", 1, None, None, 1000),
+        ]
+        assert body["pagination"] == {"page": 1, "limit": 50, "total": 9, "pages": 1}
+
+    def test_pages(self, admin: Admin, traded: str) -> None:
+        second = answered(admin.get("/admin/finance/transactions", params={"page": 2, "limit": 4}))
+        assert [entry["id"] for entry in second["entries"]] == [5, 4, 3, 2]
+        assert second["pagination"] == {"page": 2, "limit": 4, "total": 9, "pages": 3}
+
+    def test_only_the_last_days(self, stack: Stack, renter: Renter) -> None:
+        stack.clock.advance(86_401)
+        renter.top_up(5)
+        for days, kinds in ((1, ["topup"]), (2, ["topup", "starter_credit"])):
+            body = answered(stack.admin.get("/admin/finance/transactions", params={"days": days}))
+            assert [entry["kind"] for entry in body["entries"]] == kinds
+
+
+@pytest.mark.settings(withdraw_min_halala=10)
+class TestReconciliation:
+    def test_what_moved_on_each_day(self, stack: Stack, traded: str) -> None:
+        stack.clock.advance(86_400)
+        stack.add_renter()
+        body = answered(stack.admin.get("/admin/finance/reconciliation", params={"days": 3}))
+        assert fits(body, RECONCILIATION)
+        nothing = {"charged_halala": 0, "refunded_halala": 0, "paid_out_halala": 0, "difference_halala": 0}
+        assert body == {
+            "balanced": True,
+            "difference_halala": 0,
+            "by_day": [
+                {"date": "2026-03-21", "entries": 0, "credited_halala": 0, **nothing},
+                {
+                    "date": "2026-03-22",
+                    "entries": 9,
+                    "credited_halala": 1000 + 500 - 100,
+                    "charged_halala": 24,
+                    "refunded_halala": 21,
+                    "paid_out_halala": 10,
+                    "difference_halala": 0,
+                },
+                {"date": "2026-03-23", "entries": 1, "credited_halala": 1000, **nothing},
+            ],
+        }
+
+    @pytest.mark.parametrize(("days", "shown"), [(None, 30), (90, 90), (1000, 90)])
+    def test_days(self, admin: Admin, days: int | None, shown: int) -> None:
+        body = answered(admin.get("/admin/finance/reconciliation", params={"days": days} if days else {}))
+        assert len(body["by_day"]) == shown
+
+    def test_the_trial_balance(self, admin: Admin, traded: str) -> None:
+        body = answered(admin.get("/admin/finance/books"))
+        assert fits(body, BOOKS)
+        assert show(body, "balanced", "difference_halala", "problems") == {
+            "balanced": True,
+            "difference_halala": 0,
+            "problems": [],
+        }
+        assert {account["account"]: account["balance_halala"] for account in body["accounts"]} == {
+            "wallet": 1376,
+            "hold": 0,
+            "provider": 8,
+            "payout": 0,
+            "platform": 6,
+            "promo": -1000,
+            "external": -490,
+            "adjustment": 100,
+        }
+        assert admin.finance()["external_halala"] == 1376 + 8 + 6
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/finance/transactions",
+        "/admin/finance/reconciliation",
+        "/admin/finance/books",
+        "/admin/withdrawals",
+    ],
+)
+def test_the_books_are_for_operators(
+    stack: Stack, renter: Renter, provider: PollDaemon, path: str, finished_job: Callable[[], int]
+) -> None:
+    refused(stack.rest.get(path), 401, "Admin access denied")
+    for key in ("wrong", renter.key, provider.key):
+        refused(stack.rest.get(path, headers={"x-admin-token": key}), 401, "Admin access denied")
+    answered(stack.admin.get(path))
+
+
+def test_refusals(admin: Admin) -> None:
+    for path, names in (
+        ("/admin/finance/transactions", ("days", "page", "limit")),
+        ("/admin/finance/reconciliation", ("days",)),
+    ):
+        for name in names:
+            for value in ("0", "-1", "x", "1.5"):
+                refused(admin.get(path, params={name: value}), 400)

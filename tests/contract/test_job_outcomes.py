@@ -1,0 +1,240 @@
+"""How jobs end by hand, what their attempts and invoices say, and their output as an image."""
+
+import base64
+
+import pytest
+
+from tests.contract import shapes
+from tests.contract.expect import answered, refused, show
+from tests.contract.shapes import fits
+from tests.stack.people import Renter
+from tests.stack.poll_daemon import PollDaemon
+from tests.stack.stack import Stack
+from tests.stack.stream_daemon import lease_of
+
+PNG = b"\x89PNG\r\n\x1a\n and the rest of it"
+IMAGE = {"type": "image", "format": "png", "width": 8, "height": 8, "image_base64": base64.b64encode(PNG).decode()}
+
+
+@pytest.fixture
+def running(renter: Renter, provider: PollDaemon) -> int:
+    renter.submit()
+    provider.next()
+    return 1
+
+
+def test_a_run_is_completed_by_hand(stack: Stack, renter: Renter, provider: PollDaemon, running: int) -> None:
+    stack.advance(95)
+    ended = answered(renter.post("/jobs/1/complete"))
+    fits(ended, shapes.COMPLETED)
+    assert ended["success"] is True
+    assert show(ended["job"], "status", "used_seconds") == {"status": "completed", "used_seconds": 95}
+    assert ended["billing"] == {
+        "actual_cost_halala": 24,
+        "provider_earned_halala": 18,
+        "dc1_fee_halala": 6,
+        "refunded_halala": 21,
+        "used_seconds": 95,
+    }
+    assert renter.balance() == 976
+    assert provider.earnings()["available_halala"] == 18
+    refused(renter.post("/jobs/1/complete"), 400, "Job is not running", current_status="completed")
+    refused(provider.try_result(1, result="late"), 409, code="JOB_SETTLED")
+
+
+def test_only_a_run_can_be_completed(stack: Stack, renter: Renter) -> None:
+    renter.submit()
+    refused(renter.post("/jobs/1/complete"), 400, "Job is not running", current_status="queued")
+    refused(stack.add_renter().post("/jobs/1/complete"), 403, "Forbidden")
+    refused(renter.post("/jobs/9/complete"), 404, "Job not found")
+    refused(stack.rest.post("/jobs/1/complete"), 401, "API key required")
+    assert renter.job(1)["status"] == "queued"
+
+
+def test_a_daemon_on_the_stream_is_told_to_stop(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    daemon = stack.connect(provider)
+    for job_id, end in ((1, "complete"), (2, "fail")):
+        renter.submit()
+        lease = lease_of(daemon.expect("offer"))
+        daemon.send(accept={"lease": lease})
+        daemon.expect("start")
+        answered(stack.admin.post(f"/jobs/{job_id}/{end}"))
+        assert daemon.expect("stop").lease == lease
+
+
+def test_a_run_fails_with_a_full_refund(stack: Stack, renter: Renter, provider: PollDaemon, running: int) -> None:
+    stack.advance(30)
+    body = {"api_key": provider.key, "error": "CUDA out of memory", "attempt_number": 1}
+    job = renter.job(1)
+    assert answered(stack.rest.post("/jobs/1/fail", body)) == {
+        "success": True,
+        "job_id": job["job_id"],
+        "refunded_halala": 45,
+    }
+    assert show(renter.job(1), "status", "error", "error_category") == {
+        "status": "failed",
+        "error": "CUDA out of memory",
+        "error_category": "oom",
+    }
+    refused(provider.post("/jobs/1/fail", {}), 409, "Job already settled", code="JOB_SETTLED")
+    assert renter.balance() == 1000
+
+
+def test_who_may_fail_a_run(stack: Stack, renter: Renter, provider: PollDaemon, running: int) -> None:
+    refused(stack.add_provider().post("/jobs/1/fail", {}), 403, "Forbidden")
+    refused(renter.post("/jobs/1/fail", {}), 401)
+    refused(provider.post("/jobs/1/fail", {"attempt_number": 2}), 409, code="LEASE_SUPERSEDED", attempt_number=1)
+    refused(provider.post("/jobs/1/fail", {"error_category": "bad luck"}), 400, code="INVALID_ENUM")
+    refused(provider.post("/jobs/9/fail", {}), 404, "Job not found")
+    assert renter.job(1)["status"] == "running"
+    answered(stack.admin.post("/jobs/1/fail", {}))
+    assert renter.job(1)["error"] == "The run failed"
+    renter.submit()
+    refused(stack.admin.post("/jobs/2/fail", {}), 409, "Job is not running")
+
+
+@pytest.mark.parametrize("path", ["/jobs/1/executions", "/jobs/1/history"])
+def test_the_attempts_at_a_job(stack: Stack, renter: Renter, provider: PollDaemon, path: str) -> None:
+    job = renter.submit(duration_minutes=20)
+    assert answered(renter.get(path))["executions"] == []
+    provider.next()
+    started_at = stack.now()
+    stack.advance(601, silent=[provider])
+    second = stack.add_provider()
+    stack.next_job(second)
+    shown = answered(renter.get(path))
+    fits(shown, shapes.EXECUTIONS)
+    assert show(shown, "job_id", "status", "cost_halala", "actual_cost_halala", "retry_count") == {
+        "job_id": job["job_id"],
+        "status": "running",
+        "cost_halala": 300,
+        "actual_cost_halala": None,
+        "retry_count": 1,
+    }
+    lost, current = shown["executions"]
+    assert show(lost, "attempt_number", "provider_id", "started_at", "outcome") == {
+        "attempt_number": 1,
+        "provider_id": provider.id,
+        "started_at": started_at,
+        "outcome": "lost",
+    }
+    assert show(current, "attempt_number", "provider_id", "ended_at", "outcome") == {
+        "attempt_number": 2,
+        "provider_id": second.id,
+        "ended_at": None,
+        "outcome": None,
+    }
+    answered(second.try_result(1, error="no", gpu_seconds=1))
+    last = answered(stack.admin.get(path))["executions"][-1]
+    assert (last["outcome"], last["gpu_seconds_used"]) == ("failed", 1)
+    refused(stack.add_renter().get(path), 403, "Forbidden")
+
+
+def test_an_invoice_of_a_settled_job(stack: Stack, renter: Renter, provider: PollDaemon, running: int) -> None:
+    refused(renter.get("/jobs/1/invoice"), 409, "Job is not settled")
+    stack.advance(95)
+    provider.result(1)
+    job = renter.job(1)
+    invoice = answered(renter.get("/jobs/1/invoice"))
+    assert invoice == {
+        "invoice_id": f"inv-{job['job_id']}",
+        "job_id": job["job_id"],
+        "renter_id": renter.id,
+        "job_type": "llm_inference",
+        "pricing_class": "standard",
+        "rate_halala_per_minute": 15,
+        "quote_halala": 45,
+        "used_seconds": 95,
+        "actual_cost_halala": 24,
+        "refunded_halala": 21,
+        "issued_at": stack.now(),
+    }
+    assert answered(stack.admin.get("/jobs/1/invoice")) == invoice
+    refused(provider.get("/jobs/1/invoice"), 401)
+    refused(stack.add_renter().get("/jobs/1/invoice"), 403, "Forbidden")
+
+
+def test_how_a_job_stands_in_short(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    job = renter.submit()
+    first = answered(renter.get("/jobs/1/status"))
+    assert first == {
+        "job_id": job["job_id"],
+        "status": "pending",
+        "progress_phase": None,
+        "tokens_generated": 0,
+        "elapsed_seconds": 0,
+        "estimated_cost_usd": 0.12,
+        "provider_online": True,
+    }
+    provider.next()
+    provider.progress(1, "generating")
+    stack.advance(95)
+    assert show(answered(provider.get("/jobs/1/status")), "status", "progress_phase", "elapsed_seconds") == {
+        "status": "running",
+        "progress_phase": "generating",
+        "elapsed_seconds": 95,
+    }
+    provider.result(1, completion_tokens=5)
+    assert show(answered(renter.get("/jobs/1/status")), "tokens_generated", "estimated_cost_usd") == {
+        "tokens_generated": 5,
+        "estimated_cost_usd": 0.064,
+    }
+    refused(stack.add_renter().get("/jobs/1/status"), 403, "Forbidden")
+
+
+def test_an_image_by_accept_and_by_format(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    job = renter.submit(job_type="image_generation")
+    assert answered(renter.get("/jobs/1/output/png"), 202)["status"] == "pending"
+    provider.next()
+    answered(provider.try_result(1, result=IMAGE))
+    for accept in ("image/png", "*/*"):
+        image = renter.get("/jobs/1/output", headers={"accept": accept})
+        assert (image.status_code, image.headers["content-type"], image.content) == (200, "image/png", PNG)
+    shown = answered(renter.get("/jobs/1/output", headers={"accept": "application/json"}))
+    assert show(shown, "job_id", "type", "format", "width", "image_bytes", "image_base64", "result_type") == {
+        "job_id": job["job_id"],
+        "type": "image",
+        "format": "png",
+        "width": 8,
+        "image_bytes": len(PNG),
+        "image_base64": IMAGE["image_base64"],
+        "result_type": "image",
+    }
+    assert renter.get("/jobs/1/output/png").content == PNG
+    for other in ("jpeg", "jpg", "webp", "gif"):
+        refused(renter.get(f"/jobs/1/output/{other}"), 400, f"Output is not available as {other}")
+    refused(stack.add_renter().get("/jobs/1/output/png"), 403, "Forbidden")
+
+
+def test_a_jpg_is_a_jpeg(renter: Renter, provider: PollDaemon) -> None:
+    renter.submit(job_type="image_generation")
+    provider.next()
+    answered(provider.try_result(1, result={**IMAGE, "format": "jpg"}))
+    for name in ("jpg", "jpeg"):
+        image = renter.get(f"/jobs/1/output/{name}")
+        assert (image.headers["content-type"], image.content) == ("image/jpeg", PNG)
+
+
+def test_no_image_of_other_jobs(renter: Renter, provider: PollDaemon) -> None:
+    renter.submit()
+    provider.next()
+    provider.result(1, "a text")
+    refused(renter.get("/jobs/1/output/png"), 400, "Output is not available as png")
+    renter.submit()
+    answered(renter.cancel(2))
+    assert answered(renter.get("/jobs/2/output/png"), 410)["refunded_halala"] == 45
+
+
+@pytest.mark.settings(rate_limits_enabled=True)
+def test_a_job_is_retried_three_times_a_minute(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    for job_id in (1, 2):
+        renter.submit(duration_minutes=1)
+        provider.next()
+        answered(provider.try_result(job_id, error="no"))
+    for _ in range(3):
+        answered(renter.post("/jobs/1/retry"), 201)
+    body = refused(renter.post("/jobs/1/retry"), 429, "Rate limit exceeded")
+    assert 1 <= body["retryAfterSeconds"] <= 60
+    answered(renter.post("/jobs/2/retry"), 201)
+    stack.advance(60)
+    answered(renter.post("/jobs/1/retry"), 201)

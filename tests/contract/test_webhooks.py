@@ -1,0 +1,325 @@
+"""Section 6.3 and vector 59: what renters are told, how it is signed, and where it never goes."""
+
+import json
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dc1.domain.webhooks import signature
+from tests.contract.expect import answered, refused, show
+from tests.contract.shapes import fits, integer, nothing, number, or_null, text, time
+from tests.stack.people import Renter
+from tests.stack.poll_daemon import PollDaemon
+from tests.stack.receiver import CERTIFICATE, Receiver
+from tests.stack.rest import Json
+from tests.stack.stack import Stack
+from tests.stack.waiting import eventually
+
+NOT_PUBLIC = "webhook_url must be a public https URL"
+
+DELIVERY: Json = {
+    "delivery_id": text,
+    "event": text,
+    "job_id": or_null(text),
+    "url": text,
+    "status": text,
+    "attempts": integer,
+    "response_status": or_null(integer),
+    "error": or_null(text),
+    "created_at": time,
+    "last_attempt_at": or_null(time),
+    "next_attempt_at": or_null(time),
+    "delivered_at": or_null(time),
+}
+LOG: Json = {
+    "deliveries": [DELIVERY],
+    "pagination": dict.fromkeys(("page", "limit", "total", "pages"), integer),
+}
+JOB: Json = {
+    "id": integer,
+    "job_id": text,
+    "status": text,
+    "job_type": text,
+    "model": or_null(text),
+    "provider_id": or_null(integer),
+    "submitted_at": time,
+    "started_at": or_null(time),
+    "completed_at": or_null(time),
+    "error": or_null(text),
+}
+ENDED: Json = {
+    "event": text,
+    "delivery_id": text,
+    "timestamp": time,
+    "job": JOB,
+    "billing": dict.fromkeys(("quote_halala", "actual_cost_halala", "refunded_halala"), number),
+}
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A host that the sender trusts; it is on a private address."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def settings_of(stack: Stack) -> Any:
+    def change(renter: Renter, **body: Any) -> Json:
+        settings: Json = answered(stack.rest.patch("/renters/settings", body, key=renter.key))["settings"]
+        return settings
+
+    return change
+
+
+def log(renter: Renter, **params: Any) -> list[Json]:
+    answer = answered(renter.get("/renters/me/webhook-deliveries", params=params))
+    assert fits(answer, LOG)
+    deliveries: list[Json] = answer["deliveries"]
+    return deliveries
+
+
+def finished(renter: Renter) -> list[Json]:
+    """The log once nothing waits to be sent now."""
+
+    def rows() -> list[Json]:
+        found = log(renter)
+        return found if all(row["attempts"] for row in found) else []
+
+    return eventually(rows, "an attempt at every delivery")
+
+
+def attempted(renter: Renter, count: int) -> Json:
+    """The only delivery, once it was tried this often."""
+    (row,) = eventually(lambda: [row for row in log(renter) if row["attempts"] == count], "the attempt noted")
+    return row
+
+
+def test_59_the_signature() -> None:
+    body = b'{"event":"job.completed","job_id":"job-1774206010000-ab12cd"}'
+    expected = "sha256=b5bc82d956df6ea60aca7b3126a56f102d0ff435112fc40293b66a03f72b578c"
+    assert signature("whsec_0123456789abcdef", body) == expected
+
+
+@pytest.mark.settings(webhook_allow_private=True)
+def test_a_run_is_told_step_by_step(
+    stack: Stack, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
+) -> None:
+    secret = settings_of(renter, webhook_url=receiver.url)["webhook_secret"]
+    job = renter.submit()
+    provider.next()
+    stack.advance(95)
+    provider.result(job["id"], duration_seconds=95)
+    started, completed = sorted(receiver.wait(2), key=lambda request: request.headers["x-dcp-event"], reverse=True)
+    for request, event in ((started, "job.started"), (completed, "job.completed")):
+        body = json.loads(request.body)
+        assert (request.path, request.headers["x-dcp-event"], body["event"]) == ("/hook?room=7", event, event)
+        assert request.headers["x-dcp-delivery"] == body["delivery_id"]
+        assert request.headers["x-dcp-signature"] == signature(secret, request.body)
+        assert request.headers["content-type"] == "application/json"
+        assert request.headers["host"] == receiver.url.split("/")[2]
+        assert fits(body["job"], JOB)
+        assert show(body["job"], "id", "job_id", "job_type", "provider_id") == show(
+            job, "id", "job_id", "job_type", "provider_id"
+        )
+    assert json.loads(started.body)["billing"] == {
+        "quote_halala": 45,
+        "actual_cost_halala": None,
+        "refunded_halala": None,
+    }
+    told = json.loads(completed.body)
+    assert fits(told, ENDED)
+    assert told["billing"] == {"quote_halala": 45, "actual_cost_halala": 24, "refunded_halala": 21}
+    assert told["timestamp"] == told["job"]["completed_at"] == stack.now()
+    rows = eventually(lambda: log(renter, status="delivered")[1:] and log(renter), "both deliveries noted")
+    assert [row["event"] for row in rows] == ["job.completed", "job.started"]
+    assert show(rows[0], "status", "attempts", "response_status", "error", "next_attempt_at", "job_id", "url") == {
+        "status": "delivered",
+        "attempts": 1,
+        "response_status": 200,
+        "error": None,
+        "next_attempt_at": None,
+        "job_id": job["job_id"],
+        "url": receiver.url,
+    }
+
+
+@pytest.mark.settings(webhook_allow_private=True)
+def test_failed_and_cancelled_jobs_and_a_low_balance(
+    stack: Stack, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
+) -> None:
+    settings_of(renter, webhook_url=receiver.url)
+    renter.submit()
+    provider.next()
+    answered(provider.try_result(1, error="CUDA out of memory"))
+    answered(renter.cancel(renter.submit(duration_minutes=50)["id"]))
+    renter.submit(duration_minutes=60)
+    bodies = {body["event"]: body for body in (json.loads(request.body) for request in receiver.wait(4))}
+    assert set(bodies) == {"job.started", "job.failed", "job.cancelled", "balance.low"}
+    failed = bodies["job.failed"]
+    assert fits(failed, ENDED)
+    assert show(failed["job"], "status", "error") == {"status": "failed", "error": "CUDA out of memory"}
+    assert failed["billing"] == {"quote_halala": 45, "actual_cost_halala": 0, "refunded_halala": 45}
+    cancelled = bodies["job.cancelled"]
+    assert fits(cancelled["job"], {**JOB, "error": nothing})
+    assert cancelled["billing"] == {"quote_halala": 750, "actual_cost_halala": 0, "refunded_halala": 750}
+    assert bodies["balance.low"]["balance"] == {"balance_halala": 100, "threshold_halala": 200}
+    low = log(renter, event="balance.low")
+    assert [row["job_id"] for row in low] == [None]
+    page = answered(renter.get("/renters/me/webhook-deliveries", params={"page": 2, "limit": 3}))
+    assert [row["event"] for row in page["deliveries"]] == ["job.started"]
+    assert page["pagination"] == {"page": 2, "limit": 3, "total": 4, "pages": 2}
+
+
+@pytest.mark.settings(webhook_allow_private=True)
+def test_failures_are_retried_after_1_2_and_4_seconds_with_the_same_body(
+    stack: Stack, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
+) -> None:
+    settings_of(renter, webhook_url=receiver.url)
+    receiver.answer(500)
+    receiver.answer(302, {"location": receiver.url})
+    receiver.answer(404)
+    receiver.answer(503)
+    answered(renter.cancel(renter.submit()["id"]))
+    for number_, (wait, status) in enumerate(((1, 500), (2, 302), (4, 404)), start=1):
+        receiver.wait(number_)
+        row = attempted(renter, number_)
+        assert show(row, "status", "response_status", "error", "next_attempt_at") == {
+            "status": "pending",
+            "response_status": status,
+            "error": f"The answer was HTTP {status}",
+            "next_attempt_at": stack.now(wait),
+        }
+        stack.advance(wait)
+    requests = receiver.wait(4)
+    assert len({(request.body, request.headers["x-dcp-signature"]) for request in requests}) == 1
+    (row,) = eventually(lambda: log(renter, status="failed"), "the last attempt noted")
+    assert show(row, "attempts", "response_status", "next_attempt_at") == {
+        "attempts": 4,
+        "response_status": 503,
+        "next_attempt_at": None,
+    }
+
+
+@pytest.mark.settings(webhook_allow_private=True)
+def test_a_silent_receiver_delays_nothing_and_what_was_not_sent_survives_a_restart(
+    stack: Stack, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
+) -> None:
+    settings_of(renter, webhook_url=receiver.url)
+    receiver.silence.clear()
+    answered(renter.cancel(renter.submit()["id"]))
+    receiver.wait(1)
+    renter.submit()
+    provider.next()
+    assert provider.result(2)["billing"]["actual_cost_halala"] == 1
+    stack.restart()
+    receiver.silence.set()
+    eventually(lambda: len(log(renter, status="delivered")) == 3, "every delivery after the restart")
+    ids = {request.headers["x-dcp-delivery"] for request in receiver.received}
+    assert ids == {row["delivery_id"] for row in log(renter)}
+
+
+@pytest.mark.settings(webhook_allow_private=True)
+def test_secrets_are_made_once_replaced_on_request_and_never_stored_in_clear(
+    stack: Stack, renter: Renter, receiver: Receiver, settings_of: Any
+) -> None:
+    first = settings_of(renter, webhook_url=receiver.url)
+    assert first["webhook_url"] == receiver.url
+    assert first["webhook_secret"].startswith("whsec_")
+    assert settings_of(renter, webhook_url=receiver.url)["webhook_secret"] is None
+    assert settings_of(renter) == {"webhook_url": receiver.url, "webhook_secret": None}
+    second = settings_of(renter, rotate_webhook_secret=True)
+    assert second["webhook_url"] == receiver.url
+    assert second["webhook_secret"] not in (None, first["webhook_secret"])
+    answered(renter.cancel(renter.submit()["id"]))
+    (request,) = receiver.wait(1)
+    assert request.headers["x-dcp-signature"] == signature(second["webhook_secret"], request.body)
+    assert answered(renter.get("/renters/me"))["renter"]["webhook_url"] == receiver.url
+    stack.stop_server()
+    directory = stack.data_directory
+    for path in directory.glob("dc1.sqlite3*"):
+        assert second["webhook_secret"].encode() not in path.read_bytes()
+    assert stat.S_IMODE((directory / "secret.key").stat().st_mode) == 0o600
+
+
+@pytest.mark.settings(webhook_allow_private=True)
+@pytest.mark.parametrize("off", [None, ""])
+def test_webhooks_are_switched_off(
+    stack: Stack, renter: Renter, receiver: Receiver, settings_of: Any, off: str | None
+) -> None:
+    settings_of(renter, webhook_url=receiver.url)
+    receiver.answer(500)
+    answered(renter.cancel(renter.submit()["id"]))
+    receiver.wait(1)
+    finished(renter)
+    assert settings_of(renter, webhook_url=off) == {"webhook_url": None, "webhook_secret": None}
+    assert [row["status"] for row in log(renter)] == ["failed"]
+    answered(renter.cancel(renter.submit()["id"]))
+    stack.advance(60)
+    assert len(log(renter)) == len(receiver.received) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://example.com/hook",
+        "https://127.0.0.1/",
+        "https://localhost:8443/",
+        "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://10.1.2.3/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://0.0.0.0/",
+        "https://2130706433/",
+        "https://user:password@203.0.113.1/",
+        "https:///nowhere",
+        "https://no-such-host.invalid/",
+        "ftp://example.com/",
+        "not a url",
+        "https://1.1.1.1/" + "a" * 2048,
+    ],
+)
+def test_an_address_that_is_not_public_is_refused(stack: Stack, renter: Renter, address: str) -> None:
+    refused(stack.rest.patch("/renters/settings", {"webhook_url": address}, key=renter.key), 400, NOT_PUBLIC)
+    assert answered(renter.get("/renters/me"))["renter"]["webhook_url"] is None
+
+
+def test_a_public_address_is_taken(stack: Stack, renter: Renter, settings_of: Any) -> None:
+    assert settings_of(renter, webhook_url="https://1.1.1.1/hook")["webhook_url"] == "https://1.1.1.1/hook"
+    for bad in (7, True, ["https://1.1.1.1/"], {"url": "x"}):
+        refused(stack.rest.patch("/renters/settings", {"webhook_url": bad}, key=renter.key), 400)
+
+
+@pytest.mark.settings(webhook_allow_private=True)
+def test_an_address_that_became_private_gets_nothing(
+    stack: Stack, renter: Renter, receiver: Receiver, settings_of: Any
+) -> None:
+    settings_of(renter, webhook_url=receiver.url)
+    stack.restart(webhook_allow_private=False)
+    answered(renter.cancel(renter.submit()["id"]))
+    (row,) = finished(renter)
+    assert show(row, "status", "error", "response_status") == {
+        "status": "pending",
+        "error": "The host is not public",
+        "response_status": None,
+    }
+    assert receiver.received == []
+
+
+@pytest.mark.settings(environment="production")
+def test_production_keeps_no_secrets_without_a_key(stack: Stack, renter: Renter) -> None:
+    response = stack.rest.patch("/renters/settings", {"webhook_url": "https://1.1.1.1/"}, key=renter.key)
+    refused(response, 503, "Webhooks are not configured")
+    refused(stack.rest.patch("/renters/settings", {"rotate_webhook_secret": True}, key=renter.key), 503)
+
+
+def test_a_log_is_its_renter_s_own(stack: Stack, renter: Renter, settings_of: Any) -> None:
+    settings_of(renter, webhook_url="https://1.1.1.1/")
+    stranger = stack.add_renter()
+    assert log(stranger) == []
+    for bad in ({"event": "job.lost"}, {"status": "x"}, {"page": 0}, {"limit": "x"}):
+        refused(stranger.get("/renters/me/webhook-deliveries", params=bad), 400)

@@ -1,0 +1,154 @@
+"""The sender against real sockets; only the resolver is made up."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dc1.control.webhook_targets import NotPublicError, Targets, look_up
+from dc1.control.webhooks import WebhookSender, secret_purpose
+from dc1.domain.clock import ManualClock
+from dc1.domain.jobs import Mover
+from dc1.domain.vault import Vault
+from dc1.storage import lifecycle, renters, webhooks
+from dc1.storage.database import Database
+from dc1.storage.webhooks import DeliveryRow
+from tests.stack.receiver import CERTIFICATE, Receiver
+from tests.storage.market import NOW, Market
+
+VAULT = Vault(lambda: "k" * 32)
+PUBLIC = "1.1.1.1"
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+async def market(tmp_path: Path) -> AsyncIterator[Market]:
+    database = Database.open(f"sqlite:///{tmp_path / 'dc1.sqlite3'}")
+    yield Market(database)
+    await database.close()
+
+
+class Outbox:
+    """A renter who listens, and the senders that send to them."""
+
+    def __init__(self, market: Market, targets: Targets, answer_seconds: float = 5.0) -> None:
+        self.market = market
+        self.sender = WebhookSender(market.db, ManualClock(NOW), targets, VAULT, answer_seconds=answer_seconds)
+
+    async def cancelled_job(self, url: str, secret: str | None = None) -> int:
+        """Something to tell a new renter of."""
+        renter = await self.market.renter()
+        sealed = VAULT.seal("whsec_x", secret_purpose(renter)) if secret is None else secret
+        await self.market.do(renters.set_webhook, renter, url, sealed)
+        job = await self.market.submit(renter)
+        await self.market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
+        return renter
+
+    async def delivery(self, renter: int) -> DeliveryRow:
+        """The delivery to a renter, once it was tried."""
+        async with asyncio.timeout(8):
+            while True:
+                (row,) = (await self.market.see(webhooks.page, renter, limit=9)).rows
+                if row.attempts:
+                    return row
+                await asyncio.sleep(0.01)
+
+
+def resolving(*answers: list[str]) -> Callable[[str, int], list[str]]:
+    """A resolver that says something else each time, the last answer for ever."""
+    left = list(answers)
+    return lambda host, port: left.pop(0) if len(left) > 1 else left[0]
+
+
+@pytest.mark.parametrize("found", [["10.0.0.1"], [PUBLIC, "127.0.0.1"], ["::ffff:10.0.0.1"], []])
+async def test_every_address_of_a_host_must_be_public(found: list[str]) -> None:
+    targets = Targets(resolver=resolving(found))
+    with pytest.raises(NotPublicError):
+        await targets.resolve("https://hooks.example.com/")
+    targets.close()
+
+
+async def test_a_name_is_looked_up_once_and_its_answer_is_what_is_connected_to(
+    market: Market, receiver: Receiver
+) -> None:
+    """A name that leads elsewhere when it is asked again (DNS rebinding) leads nowhere."""
+    asked: list[str] = []
+
+    def resolver(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    # Nobody but this resolver knows the name, and the certificate is not the name's: the handshake must fail.
+    outbox = Outbox(market, Targets(allow_private=True, resolver=resolver))
+    await outbox.sender.start()
+    stranger = await outbox.cancelled_job(receiver.url.replace("localhost", "hooks.example.com"))
+    known = await outbox.cancelled_job(receiver.url)
+    row = await outbox.delivery(stranger)
+    assert (row.status, row.response_status, row.error) == ("pending", None, "The request failed: ConnectError")
+    assert (await outbox.delivery(known)).status == "delivered"
+    assert sorted(asked) == ["hooks.example.com", "localhost"]
+    (request,) = receiver.received
+    assert json.loads(request.body)["event"] == "job.cancelled"
+    await outbox.sender.stop()
+
+
+async def test_a_host_that_became_private_gets_nothing(market: Market, receiver: Receiver) -> None:
+    targets = Targets(resolver=resolving([PUBLIC], ["127.0.0.1"]))
+    await targets.resolve(receiver.url)
+    outbox = Outbox(market, targets)
+    await outbox.sender.start()
+    row = await outbox.delivery(await outbox.cancelled_job(receiver.url))
+    assert (row.status, row.error) == ("pending", "The host is not public")
+    assert receiver.received == []
+    await outbox.sender.stop()
+
+
+async def test_further_addresses_are_tried_when_one_refuses(market: Market, receiver: Receiver) -> None:
+    outbox = Outbox(market, Targets(allow_private=True, resolver=lambda host, port: ["127.0.0.9", "127.0.0.1"]))
+    await outbox.sender.start()
+    row = await outbox.delivery(await outbox.cancelled_job(receiver.url))
+    assert (row.status, row.response_status) == ("delivered", 200)
+    await outbox.sender.stop()
+
+
+async def test_an_answer_that_does_not_come_is_a_failure(market: Market, receiver: Receiver) -> None:
+    receiver.silence.clear()
+    outbox = Outbox(market, Targets(allow_private=True), answer_seconds=0.3)
+    await outbox.sender.start()
+    row = await outbox.delivery(await outbox.cancelled_job(receiver.url))
+    assert (row.status, row.error) == ("pending", "No answer within 0.3 s")
+    await outbox.sender.stop()
+
+
+async def test_a_secret_that_cannot_be_read_is_a_failure(market: Market, receiver: Receiver) -> None:
+    outbox = Outbox(market, Targets(allow_private=True))
+    await outbox.sender.start()
+    row = await outbox.delivery(await outbox.cancelled_job(receiver.url, secret="sealed by nobody"))
+    assert (row.status, row.error) == ("pending", "The signing secret cannot be read")
+    assert receiver.received == []
+    await outbox.sender.stop()
+
+
+async def test_two_senders_deliver_everything_once(market: Market, receiver: Receiver) -> None:
+    outboxes = [Outbox(market, Targets(allow_private=True)) for _ in range(2)]
+    told = [await outboxes[0].cancelled_job(receiver.url) for _ in range(20)]
+    for outbox in outboxes:
+        await outbox.sender.start()
+    rows = [await outboxes[0].delivery(renter) for renter in told]
+    assert {row.status for row in rows} == {"delivered"}
+    assert len(receiver.received) == len({request.headers["x-dcp-delivery"] for request in receiver.received}) == 20
+    for outbox in outboxes:
+        await outbox.sender.stop()
+
+
+def test_names_are_looked_up() -> None:
+    assert set(look_up("localhost", 443)) <= {"127.0.0.1", "::1"}

@@ -1,0 +1,54 @@
+"""Renter accounts on both engines: looking through them, and erasing them."""
+
+import pytest
+
+from dc1.domain.keys import KeyRole, generate
+from dc1.storage import keys, renter_lists, renters
+from dc1.storage.database import Database
+from dc1.storage.renters import NewRenter
+from tests.storage.market import NOW, Market
+
+
+@pytest.fixture
+def market(db: Database) -> Market:
+    return Market(db)
+
+
+async def registered(market: Market, name: str, organization: str | None = None) -> int:
+    new = NewRenter(name, f"{name.split(maxsplit=1)[0].lower()}@example.sa", organization, use_case="rendering")
+    return await market.do(renters.register, new, 0, NOW)
+
+
+async def test_accounts_are_found_whatever_the_case(market: Market) -> None:
+    noura, sara = await registered(market, "Noura Salem", "Tuwaiq_Lab"), await registered(market, "Sara 100%")
+    await market.do(renters.set_status, sara, "suspended")
+    for search, found in (
+        ("NOURA", [noura]),
+        ("tuwaiq_", [noura]),
+        ("0%", [sara]),
+        ("", [sara, noura]),
+        ("_", [noura]),
+    ):
+        page = await market.see(renter_lists.page, limit=9, search=search)
+        assert ([row.id for row in page.rows], page.total) == (found, len(found)), search
+    assert [row.id for row in (await market.see(renter_lists.page, limit=9, status="active")).rows] == [noura]
+    assert await market.see(renter_lists.counts) == renter_lists.RenterCounts(total=2, active=1, suspended=1)
+
+
+async def test_only_accounts_whose_time_has_come_are_erased(market: Market) -> None:
+    gone, later, stays = [await registered(market, name) for name in ("Gone One", "Later Two", "Stays Three")]
+    key = generate(KeyRole.SCOPED)
+    await market.do(keys.add, KeyRole.SCOPED, gone, key, NOW, scopes=["inference"], label="Gone's laptop")
+    for renter, at_ms in ((gone, NOW + 10), (later, NOW + 11)):
+        await market.do(renters.set_status, renter, "deleted")
+        await market.do(renters.schedule_erasure, renter, at_ms)
+    assert await market.do(renters.erase_due, NOW + 9) == []
+    assert await market.do(renters.erase_due, NOW + 10) == [gone]
+    assert await market.do(renters.erase_due, NOW + 10) == []
+    rows = [await market.see(renters.get, renter) for renter in (gone, later, stays)]
+    shown = [(row.name, row.use_case) for row in rows if row is not None]
+    assert shown == [("Deleted account", None), ("Later Two", "rendering"), ("Stays Three", "rendering")]
+    stored = await market.see(keys.find, key.key_id)
+    assert stored is not None
+    assert stored.label is None
+    await registered(market, "Gone Again")

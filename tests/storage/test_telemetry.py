@@ -1,0 +1,90 @@
+import asyncio
+
+import pytest
+
+from dc1.control.telemetry import Telemetry, TelemetryUpkeep
+from dc1.domain.clock import ManualClock
+from dc1.domain.telemetry import MINUTE_MS, PERIODS, Rollup
+from dc1.storage import telemetry
+from dc1.storage.database import Database
+from tests.storage.market import NOW, Market
+
+HOUR, WEEK = PERIODS["1h"], PERIODS["7d"]
+MINUTE = NOW - NOW % MINUTE_MS
+
+
+@pytest.fixture
+def market(db: Database) -> Market:
+    return Market(db)
+
+
+def reading(power_w: float, count: int = 1) -> Rollup:
+    rollup = Rollup()
+    for _ in range(count):
+        rollup.fold({"power_w": power_w})
+    return rollup
+
+
+async def powers(market: Market, provider_id: int) -> dict[int, float | None]:
+    spans = await market.see(telemetry.read, provider_id, HOUR, NOW)
+    return {at_ms: rollup.means()["power_w"] for at_ms, rollup in spans.items()}
+
+
+async def test_minutes_of_many_providers_are_stored_at_once(market: Market) -> None:
+    first, second = await market.provider(), await market.provider()
+    minutes = {
+        MINUTE - MINUTE_MS: {first: reading(100)},
+        MINUTE: {first: reading(200, 3), second: reading(50.5)},
+    }
+    await market.do(telemetry.flush, minutes)
+    assert await powers(market, first) == {MINUTE - MINUTE_MS: 100, MINUTE: 200}
+    assert await powers(market, second) == {MINUTE: 50.5}
+    assert await powers(market, 99) == {}
+    await market.do(telemetry.flush, {})
+
+
+async def test_a_minute_that_comes_in_parts_is_one(market: Market) -> None:
+    provider = await market.provider()
+    parts = [{MINUTE: {provider: reading(100)}}, {MINUTE: {provider: reading(200, 3)}}]
+    await asyncio.gather(*[market.do(telemetry.flush, part) for part in parts])
+    assert await powers(market, provider) == {MINUTE: 175}
+
+
+async def test_spans_gather_their_minutes(market: Market) -> None:
+    provider = await market.provider()
+    spans = [WEEK.start_of(NOW), WEEK.start_of(NOW) - WEEK.span_ms]
+    for start in spans:
+        minutes = {start + n * MINUTE_MS: {provider: reading(n)} for n in range(5)}
+        await market.do(telemetry.flush, minutes)
+    found = await market.see(telemetry.read, provider, WEEK, NOW)
+    assert {at_ms: rollup.means()["power_w"] for at_ms, rollup in found.items()} == dict.fromkeys(spans, 2)
+    assert {rollup.counts[2] for rollup in found.values()} == {5}
+
+
+async def test_old_minutes_are_forgotten(market: Market) -> None:
+    provider = await market.provider()
+    await market.do(telemetry.flush, {MINUTE - n * MINUTE_MS: {provider: reading(n)} for n in range(3)})
+    await market.do(telemetry.purge, MINUTE - MINUTE_MS)
+    assert await powers(market, provider) == {MINUTE: 0, MINUTE - MINUTE_MS: 1}
+
+
+async def test_a_flush_that_fails_is_tried_again(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, clock, pending = await market.provider(), ManualClock(NOW), Telemetry()
+    pending.fold(provider, {"power_w": 100}, NOW)
+    clock.advance(60)
+    upkeep = TelemetryUpkeep(market.db, clock, pending)
+    refused = asyncio.Event()
+
+    async def refuse(work: object) -> None:
+        refused.set()
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(market.db, "write", refuse)
+        await upkeep.start()
+        await asyncio.wait_for(refused.wait(), 5)
+    pending.fold(provider, {"power_w": 200}, NOW)
+    pending.fold(provider, {"power_w": 300}, clock.now_ms())
+    await upkeep.stop()
+    assert await powers(market, provider) == {MINUTE: 150, MINUTE + MINUTE_MS: 300}
+    assert pending.of(provider, HOUR, clock.now_ms()) == {}
