@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from dcp.v1 import (
     admin_service_pb2,
+    daemon_service_pb2,
     job_service_pb2,
     provider_service_pb2,
     renter_service_pb2,
@@ -22,7 +23,14 @@ from dcp.v1 import (
 
 SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     service
-    for module in (admin_service_pb2, job_service_pb2, provider_service_pb2, renter_service_pb2, system_service_pb2)
+    for module in (
+        admin_service_pb2,
+        daemon_service_pb2,
+        job_service_pb2,
+        provider_service_pb2,
+        renter_service_pb2,
+        system_service_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 METHODS: dict[str, MethodDescriptor] = {
