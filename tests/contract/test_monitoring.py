@@ -6,8 +6,9 @@ import pytest
 
 from dc1.storage import daemon_events
 from dc1.storage.daemon_events import NewDaemonEvent
+from dc1.storage.database import Connection
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits, integer, number, or_null, text, time
+from tests.contract.shapes import fits, free_object, integer, number, or_null, text, time
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import REPORT, PollDaemon
 from tests.stack.rest import Json
@@ -263,8 +264,12 @@ def test_what_daemons_reported(stack: Stack, admin: Admin, provider: PollDaemon)
         NewDaemonEvent(1, "gpu_lost", "error", "Xid 79", now_ms - 3_600_000),
         NewDaemonEvent(other.id, "started", "info", None, now_ms),
     ]
-    for event in told:
-        stack.edge.loop.run(stack.server.database.write(lambda conn, event=event: daemon_events.record(conn, event)))
+
+    def work(conn: Connection) -> None:
+        for event in told:
+            daemon_events.record(conn, event)
+
+    stack.edge.loop.run(stack.server.database.write(work))
     shown = answered(admin.get("/admin/daemon-health"))
     fits(shown, EVENTS)
     assert [event["event_type"] for event in shown["events"]] == ["started", "gpu_lost"]
@@ -282,8 +287,16 @@ def test_the_audit_trail_tells_who_what_and_how_it_ended(stack: Stack, admin: Ad
     refused(admin.post("/admin/providers/999/suspend"), 404)
     answered(admin.get("/admin/jobs", params={"search": "secret"}))
     shown = answered(admin.get("/admin/audit"))
-    entry = {"id": integer, "at": time, "actor": text, "method": text, "path": text, "status": integer, "address": text}
-    fits(shown, {"entries": [entry], "total": integer, "pagination": dict})
+    entry: Json = {
+        "id": integer,
+        "at": time,
+        "actor": text,
+        "method": text,
+        "path": text,
+        "status": integer,
+        "address": text,
+    }
+    fits(shown, {"entries": [entry], "total": integer, "pagination": free_object})
     assert [(item["method"], item["path"], item["status"]) for item in shown["entries"]] == [
         ("GET", "/admin/jobs", 200),
         ("POST", "/admin/providers/999/suspend", 404),
