@@ -38,6 +38,10 @@ def free_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def anything(value: Any) -> bool:
+    return True
+
+
 def nothing(value: Any) -> bool:
     return value is None
 
@@ -274,7 +278,20 @@ PROVIDER_ACCOUNT: Json = {
         "total_jobs": integer,
         "reputation_score": number,
         "uptime_pct": number,
+        "uptime_percent": number,
         "cached_models": [text],
+        "supported_compute_types": [text],
+        "resource_spec": anything,
+        "run_mode": text,
+        "scheduled_start": or_null(text),
+        "scheduled_end": or_null(text),
+        "gpu_usage_cap_pct": or_null(number),
+        "vram_reserve_gb": or_null(number),
+        "temp_limit_c": or_null(number),
+        "week_earnings_halala": integer,
+        "month_earnings_halala": integer,
+        "gpu_metrics": {"utilization_pct": number, "vram_used_mib": number, "temperature_c": number},
+        "active_job": or_null(free_object),
     },
     "recent_jobs": [{"id": integer, "job_id": text, "job_type": text, "status": text}],
 }
@@ -312,7 +329,10 @@ ASSIGNMENT: Json = {
     "attempt_number": integer,
     "params": or_null(free_object),
     "env_vars": free_object,
-    "container_spec": free_object,
+    "task_spec": or_null(text),
+    "task_spec_hmac": or_null(text),
+    "cost_per_gpu_second_halala": number,
+    "container_spec": {"image": text, "job_cmd": anything, "network": text, "gpu_count": integer},
     "gpu_requirements": or_null(free_object),
     "duration_minutes": or_null(number),
     "max_duration_seconds": integer,
@@ -498,4 +518,61 @@ EXECUTIONS: Json = {
             "outcome": or_null(text),
         }
     ],
+}
+
+PREFERENCES: Json = {
+    "success": flag,
+    "preferences": {
+        "run_mode": text,
+        "scheduled_start": or_null(text),
+        "scheduled_end": or_null(text),
+        "gpu_usage_cap_pct": or_null(number),
+        "vram_reserve_gb": or_null(number),
+        "temp_limit_c": or_null(number),
+    },
+}
+
+RUN_RESULT: Json = {
+    "success": flag,
+    "job_id": text,
+    "status": text,
+    "actual_minutes": number,
+    "gpu_seconds_used": number,
+    "cost_halala": integer,
+    "provider_earned_halala": integer,
+    "dc1_fee_halala": integer,
+    "refunded_halala": integer,
+    "restart_count": integer,
+    "last_error": or_null(text),
+}
+
+DAEMON_JOBS: Json = {
+    "jobs": [
+        {
+            "id": integer,
+            "job_id": text,
+            "job_type": text,
+            "model": or_null(text),
+            "status": text,
+            "attempt_number": integer,
+            "duration_minutes": number,
+            "max_duration_seconds": integer,
+            "cost_halala": integer,
+            "earned_halala": integer,
+            "container_spec": free_object,
+            "params": or_null(free_object),
+            "submitted_at": time,
+            "started_at": or_null(time),
+            "completed_at": or_null(time),
+        }
+    ],
+    "total": integer,
+}
+
+PROVIDER_EXPORT: Json = {
+    "exported_at": time,
+    "account": PROVIDER_ACCOUNT["provider"],
+    "jobs": PROVIDER_ACCOUNT["recent_jobs"],
+    "earnings": [{"date": text, "jobs": integer, "earned_halala": integer, "earned_sar": number}],
+    "withdrawals": [{"id": text, "amount_halala": integer, "iban_hint": text, "status": text, "created_at": time}],
 }

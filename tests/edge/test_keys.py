@@ -62,6 +62,36 @@ def test_the_edges_own_headers_cannot_be_forged(rest: httpx.Client, upstream: Up
     assert metadata["x-client-address"] == "127.0.0.1"
 
 
+@pytest.mark.parametrize("segment", [f"dc1-provider-{SECRET}", SECRET, f"%64c1-provider-{SECRET}"])
+@pytest.mark.parametrize(
+    ("headers", "method"),
+    [
+        ({}, "ListDaemonJobs"),
+        ({"x-provider-key": "p"}, "ListDaemonJobs"),
+        ({"authorization": "bearer b"}, "NextJob"),
+    ],
+)
+def test_a_key_in_the_path_becomes_a_header(
+    rest: httpx.Client, upstream: Upstream, edge: Edge, segment: str, headers: dict[str, str], method: str
+) -> None:
+    answer = rest.get(f"/api/providers/{segment}/jobs?status=running", headers=headers)
+    assert answer.headers["deprecation"] == "true"
+    assert upstream.last.method == method
+    metadata = upstream.last.metadata
+    assert SECRET in metadata.pop("x-query-provider-key")
+    assert SECRET not in str(metadata)
+    assert SECRET not in str(upstream.last.request)
+    edge.logged(answer.headers["x-request-id"])
+    assert SECRET not in edge.access_log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("segment", ["7", "me"])
+def test_an_id_in_the_path_stays(rest: httpx.Client, upstream: Upstream, segment: str) -> None:
+    rest.get(f"/providers/{segment}/jobs", headers={"authorization": "Bearer b"})
+    assert upstream.last.method == "ListDaemonJobs"
+    assert upstream.last.request.provider_id == segment
+
+
 def test_callers_headers_pass(rest: httpx.Client, upstream: Upstream) -> None:
     sent = {
         "x-renter-key": "r",
@@ -88,7 +118,8 @@ def test_every_request_has_an_id_of_the_edges_making(rest: httpx.Client, upstrea
         (f"/api/jobs?key=dc1-renter-{SECRET}&limit=5", "/jobs"),
         (f"/nope?%6Bey={SECRET}", "/nope"),
         (f"/jobs?api_key={SECRET}", "/jobs"),
-        (f"/providers/dc1-provider-{SECRET}/jobs", "/providers/dc1-provider-***/jobs"),
+        (f"/providers/{SECRET}/jobs", "/providers/jobs/next"),
+        (f"/providers/dc1-provider-{SECRET}/jobs/x", "/providers/dc1-provider-***/jobs/x"),
         (f"/x/dc1%2Dsk%2D{SECRET}/%ff", "/x/dc1-sk-***/\xff"),
     ],
 )

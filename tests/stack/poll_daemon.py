@@ -37,6 +37,12 @@ class PollDaemon:
     def post(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
         return self._rest.post(path, json, key=self.key, **call)
 
+    def patch(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
+        return self._rest.patch(path, json, key=self.key, **call)
+
+    def delete(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
+        return self._rest.rest("DELETE", path, json=json, key=self.key, **call)
+
     def heartbeat(self, report: Json = REPORT) -> Json:
         answer = answered(self.post("/providers/heartbeat", report))
         self.heard = True

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.struct_pb2 import Value
 
 from dc1.control.market import Market
 from dc1.control.orders import Submitted
@@ -16,6 +17,7 @@ from dc1.domain.request import SubmitBody, accept
 from dc1.services.admin_job_rows import COLUMNS, admin_job, plain_job
 from dc1.services.admin_provider_messages import admin_provider
 from dc1.services.csv_files import csv_file
+from dc1.services.job_access import existing, shown
 from dc1.services.job_messages import billing, fill_job, job_detail
 from dc1.services.lifecycles import lifecycle_reader
 from dc1.services.paging import Pages
@@ -67,29 +69,32 @@ class AdminJobServicer(AdminJobServiceServicer):
     async def InspectJob(self, request: pb.InspectJobRequest, context: Any) -> pb.InspectJobResponse:
         """Show a job with its provider and what it cost."""
         job, spec = await self._job(request.job_id)
-        now_ms = self._market.clock.now_ms()
-        position = self._market.dispatcher.waiting.position(job.id)
         settled = job.actual_cost_halala is not None
-        provider_id = job.provider_id if job.provider_id is not None else job.last_provider_id
-        provider = None if provider_id is None else self._market.fleet.known(provider_id)
-        shown = None
-        if provider is not None:
-            shown = message_json(admin_provider(provider, provider.status(now_ms, self._market.fleet.thresholds)))
         return pb.InspectJobResponse(
-            job=job_detail(job, spec, now_ms, position),
-            provider=to_value(shown),
+            job=shown(self._market, job, spec),
+            provider=self._provider(job),
             billing=to_value(message_json(billing(job))) if settled else NULL,
         )
+
+    def _provider(self, job: JobRow) -> Value:
+        """Return the provider of the current or last attempt, or null."""
+        fleet = self._market.fleet
+        provider_id = job.provider_id if job.provider_id is not None else job.last_provider_id
+        provider = None if provider_id is None else fleet.get(provider_id)
+        if provider is None:
+            return NULL
+        status = provider.status(self._market.clock.now_ms(), fleet.thresholds)
+        return to_value(message_json(admin_provider(provider, status)))
 
     async def ListJobEvents(self, request: pb.ListJobEventsRequest, context: Any) -> pb.ListJobEventsResponse:
         """List lifecycle events."""
         read = lifecycle_reader(request)
-        fields = await self._market.db.read(lambda conn: read(conn, _existing(conn, request.job_id)))
+        fields = await self._market.db.read(lambda conn: read(conn, existing(conn, request.job_id)))
         return pb.ListJobEventsResponse(**fields)
 
     async def ForceCancelJob(self, request: pb.ForceCancelJobRequest, context: Any) -> pb.ForceCancelJobResponse:
         """Cancel a job of any renter."""
-        found = await self._market.db.read(lambda conn: _existing(conn, request.job_id))
+        found = await self._market.db.read(lambda conn: existing(conn, request.job_id))
         job = await self._market.orders.cancel(found.id, Mover.ADMIN)
         return pb.ForceCancelJobResponse(
             success=True,
@@ -120,7 +125,7 @@ class AdminJobServicer(AdminJobServiceServicer):
         )
         order = accept(body, self._market.orders.approved_images)
         new = await self._market.orders.submit(TEST_RENTER_ID, order, mover=Mover.ADMIN)
-        return pb.CreateTestJobResponse(success=True, job=_shown(new))
+        return pb.CreateTestJobResponse(success=True, job=_message(new))
 
     async def ExportAllJobs(self, request: pb.ExportAllJobsRequest, context: Any) -> HttpBody:
         """Send jobs as a file, newest first."""
@@ -134,17 +139,10 @@ class AdminJobServicer(AdminJobServiceServicer):
 
     async def _job(self, reference: str) -> tuple[JobRow, JobSpec]:
         def work(conn: Connection) -> tuple[JobRow, JobSpec]:
-            job = _existing(conn, reference)
+            job = existing(conn, reference)
             return job, jobs.spec(conn, job.id)
 
         return await self._market.db.read(work)
-
-
-def _existing(conn: Connection, reference: str) -> JobRow:
-    job = jobs.find(conn, reference)
-    if job is None:
-        raise errors.job_not_found()
-    return job
 
 
 def _status_before_cancel(job: JobRow) -> JobStatus:
@@ -154,10 +152,10 @@ def _status_before_cancel(job: JobRow) -> JobStatus:
     return JobStatus.QUEUED if job.provider_id is None else JobStatus.PENDING
 
 
-def _shown(new: Submitted) -> Job:
-    shown = Job()
-    fill_job(shown, new.job, new.spec, new.position)
-    return shown
+def _message(new: Submitted) -> Job:
+    message = Job()
+    fill_job(message, new.job, new.spec, new.position)
+    return message
 
 
 def _json(named: list[NamedJob], exported_at: str) -> bytes:

@@ -11,6 +11,7 @@ from dc1.domain.alerts import Alert, Watched, alerts
 from dc1.domain.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_datetime, week_start_ms
 from dc1.domain.liveness import Approval, ProviderStatus
 from dc1.domain.money import halala_to_sar
+from dc1.domain.reports import reading
 from dc1.services.values import time_value, to_value
 from dc1.storage import daemon_events, monitoring, totals
 from dc1.storage.daemon_events import DaemonEventRow
@@ -142,7 +143,6 @@ class MonitoringServicer(MonitoringServiceServicer):
 
     def _health(self, provider: Provider, status: ProviderStatus, failures: Failures, now_ms: int) -> pb.ProviderHealth:
         presence = provider.presence
-        used_mb = (provider.model_cache or {}).get("used_mb")
         return pb.ProviderHealth(
             id=provider.id,
             gpu_model=to_value(provider.gpu_model or None),
@@ -154,7 +154,7 @@ class MonitoringServicer(MonitoringServiceServicer):
             jobs_running=sum(lease.running for lease in self._market.leases.of_provider(provider.id)),
             jobs_failed_24h=failures.count,
             container_restart_count=provider.container_restart_count or 0,
-            model_cache_disk_mb=used_mb if isinstance(used_mb, int | float) else 0,
+            model_cache_disk_mb=reading(provider.model_cache, "used_mb") or 0,
         )
 
     async def ListFleetAlerts(self, request: pb.ListFleetAlertsRequest, context: Any) -> pb.ListFleetAlertsResponse:
@@ -181,10 +181,9 @@ class MonitoringServicer(MonitoringServiceServicer):
         check = versions.check_version(
             provider.facts.daemon_version, latest=policy.daemon_latest_version, minimum=policy.daemon_min_version
         )
-        temp_c = (provider.gpu_status or {}).get("temp_c")
         return Watched(
             presence=provider.presence,
-            temp_c=temp_c if isinstance(temp_c, int | float) else None,
+            temp_c=reading(provider.gpu_status, "temp_c"),
             needs_update=check.needs_update,
             restarts=provider.container_restart_count or 0,
             failed_jobs=failures.count,

@@ -1,0 +1,217 @@
+"""Providers looking after their account: profile, key, a copy of everything, and the end."""
+
+import pytest
+
+from tests.contract import shapes
+from tests.contract.expect import answered, refused, show
+from tests.contract.shapes import fits
+from tests.stack.people import Renter
+from tests.stack.poll_daemon import PollDaemon
+from tests.stack.rest import Json, Rest
+from tests.stack.stack import Stack
+from tests.stack.waiting import eventually
+
+CONFIRMED: Json = {"confirm": "DELETE_MY_ACCOUNT"}
+ROUTES = [
+    ("POST", "/providers/preferences"),
+    ("PATCH", "/providers/me/gpu-profile"),
+    ("POST", "/providers/me/rotate-key"),
+    ("GET", "/providers/me/export"),
+    ("DELETE", "/providers/me"),
+]
+
+
+@pytest.mark.parametrize(("verb", "path"), ROUTES)
+def test_other_roles_and_strangers_are_refused(
+    rest: Rest, renter: Renter, provider: PollDaemon, verb: str, path: str
+) -> None:
+    body = {} if verb == "GET" else {"json": CONFIRMED}
+    refused(rest.rest(verb, path, **body), 401, "API key required")
+    refused(rest.rest(verb, path, headers={"x-provider-key": "nope"}, **body), 401, "Invalid API key")
+    refused(rest.rest(verb, path, headers={"x-provider-key": renter.key}, **body), 401, code="WRONG_KEY_TYPE")
+    refused(rest.rest(verb, path, headers={"x-admin-token": "a-token-for-tests"}, **body), 401)
+    assert provider.account()["run_mode"] == "always-on"
+
+
+def test_an_account_shows_what_the_machine_does(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    provider.heartbeat({"gpu_status": {"gpu_util_pct": 37, "temp_c": 61, "free_vram_mib": 20000}})
+    renter.submit()
+    job = provider.next()
+    account = answered(provider.get("/providers/me"))
+    fits(account, shapes.PROVIDER_ACCOUNT)
+    shown = account["provider"]
+    assert shown["gpu_metrics"] == {"utilization_pct": 37, "vram_used_mib": 4564, "temperature_c": 61}
+    assert show(shown["active_job"], "id", "status") == {"id": job["id"], "status": "running"}
+    assert shown["supported_compute_types"] == ["inference", "training", "rendering"]
+    stack.advance(95)
+    provider.result(1)
+    sums = dict.fromkeys(("total", "today", "week", "month"), 18)
+    assert show(provider.account(), *(f"{name}_earnings_halala" for name in sums)) == {
+        f"{name}_earnings_halala": value for name, value in sums.items()
+    }
+    stack.advance(5 * 3600)
+    assert show(provider.account(), "today_earnings_halala", "week_earnings_halala", "active_job") == {
+        "today_earnings_halala": 0,
+        "week_earnings_halala": 18,
+        "active_job": None,
+    }
+
+
+def test_a_profile_is_the_owners_until_a_daemon_speaks(stack: Stack, renter: Renter) -> None:
+    provider = stack.register_provider()
+    path = "/providers/me/gpu-profile"
+    sent = {"gpu_model": "NVIDIA A100", "vram_mb": 81920, "gpu_count": 2, "supported_compute_types": ["training"]}
+    assert answered(provider.patch(path, sent)) == {"success": True, "profile": sent}
+    again = answered(provider.patch(path, {"supported_compute_types": []}))["profile"]
+    assert again == {**sent, "supported_compute_types": ["inference", "training", "rendering"]}
+    stack.restart()
+    assert show(provider.account(), "gpu_model", "gpu_vram_mib", "gpu_count") == {
+        "gpu_model": "NVIDIA A100",
+        "gpu_vram_mib": 81920,
+        "gpu_count": 2,
+    }
+    stack.admin.approve(provider.id)
+    provider.heartbeat()
+    response = provider.patch(path, {"gpu_model": "H200"})
+    refused(response, 409, "GPU profile is reported by the daemon")
+    assert provider.account()["gpu_model"] == "NVIDIA GeForce RTX 4090"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"vram_mb": 1023},
+        {"vram_mb": 327681},
+        {"gpu_count": 0},
+        {"gpu_count": 9},
+        {"gpu_model": ""},
+        {"gpu_model": "x" * 121},
+        {"supported_compute_types": ["mining"]},
+        {"supported_compute_types": "training"},
+    ],
+)
+def test_a_bad_profile_changes_nothing(stack: Stack, sent: Json) -> None:
+    provider = stack.register_provider()
+    before = provider.account()
+    response = provider.patch("/providers/me/gpu-profile", {"gpu_count": 4, **sent})
+    refused(response, 400)
+    assert provider.account() == before
+
+
+def test_an_old_key_has_a_grace(stack: Stack, rest: Rest, provider: PollDaemon) -> None:
+    old = provider.key
+    answer = answered(provider.post("/providers/me/rotate-key"))
+    assert answer["api_key"] == answer["new_key"] != old
+    assert answer["api_key"].startswith("dc1-provider-")
+    assert show(answer, "success", "provider_id", "old_key_expires_at") == {
+        "success": True,
+        "provider_id": provider.id,
+        "old_key_expires_at": stack.now(600),
+    }
+    stack.advance(599, silent=stack.daemons)
+    for key in (old, answer["api_key"]):
+        answered(rest.get("/providers/me", key=key))
+    stack.advance(1, silent=stack.daemons)
+    refused(rest.get("/providers/me", key=old), 401, "Invalid API key")
+    answered(rest.get("/providers/me", key=answer["api_key"]))
+
+
+def test_a_stream_ends_with_the_key_that_opened_it(stack: Stack, provider: PollDaemon) -> None:
+    stream = stack.connect(provider)
+    provider.key = answered(provider.post("/providers/me/rotate-key"))["api_key"]
+    stack.advance(601, silent=stack.daemons)
+    stream.expect("reconnect")
+    assert stream.ended() is None
+    stack.connect(provider)
+
+
+@pytest.mark.settings(key_rotation_grace_seconds=0)
+def test_without_a_grace_the_old_key_stops_at_once(rest: Rest, provider: PollDaemon) -> None:
+    new = answered(provider.post("/providers/me/rotate-key"))["api_key"]
+    refused(provider.get("/providers/me"), 401, "Invalid API key")
+    answered(rest.get("/providers/me", key=new))
+
+
+@pytest.mark.settings(rate_limits_enabled=True)
+def test_keys_are_replaced_three_times_a_day(provider: PollDaemon) -> None:
+    for _ in range(3):
+        answered(provider.post("/providers/me/rotate-key"))
+    refused(provider.post("/providers/me/rotate-key"), 429, "Rate limit exceeded")
+    answered(provider.get("/providers/me/export"))
+    refused(provider.get("/providers/me/export"), 429, "Rate limit exceeded")
+
+
+def test_an_export_has_everything(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    renter.top_up(1000)
+    renter.submit(job_type="training", duration_minutes=60, max_duration_seconds=3600)
+    provider.next()
+    stack.advance(3599)
+    provider.result(1)
+    asked = {"amount_halala": 1000, "iban": "SA" + "1" * 22}
+    answered(provider.post("/providers/me/withdraw", asked), 201)
+    export = answered(provider.get("/providers/me/export"))
+    fits(export, shapes.PROVIDER_EXPORT)
+    assert [job["id"] for job in export["jobs"]] == [1]
+    assert [day["earned_halala"] for day in export["earnings"] if day["earned_halala"]] == [1125]
+    assert [item["amount_halala"] for item in export["withdrawals"]] == [1000]
+    assert export["account"] == provider.account()
+    refused(provider.post("/providers/me/withdraw", asked), 409, "A withdrawal is already pending")
+    refused(provider.delete("/providers/me", CONFIRMED), 409)
+    answered(provider.get("/providers/me"))
+
+
+def close(provider: PollDaemon) -> Json:
+    return answered(provider.delete("/providers/me", CONFIRMED))
+
+
+def test_an_account_closes_only_when_confirmed(provider: PollDaemon) -> None:
+    for body in ({}, {"confirm": "yes"}, {"confirm": None}):
+        response = provider.delete("/providers/me", body)
+        refused(response, 400, "confirm must be DELETE_MY_ACCOUNT")
+    assert provider.account()["status"] == "online"
+
+
+def test_a_closed_accounts_jobs_go_on_elsewhere(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    renter.submit()
+    provider.next()
+    answer = close(provider)
+    assert show(answer, "success", "requeued_jobs", "deletion_scheduled_for") == {
+        "success": True,
+        "requeued_jobs": 1,
+        "deletion_scheduled_for": stack.now(30 * 86400),
+    }
+    provider.heard = False
+    refused(provider.get("/providers/me"), 401, "Invalid API key")
+    refused(provider.post("/providers/heartbeat", {}), 401, "Invalid API key")
+    refused(renter.try_submit(provider_id=provider.id), 404, "Provider not found")
+    refused(stack.rest.get(f"/providers/{provider.id}/liveness"), 404, "Provider not found")
+    other = stack.add_provider()
+    assert stack.next_job(other)["attempt_number"] == 2
+    stack.restart()
+    refused(renter.try_submit(provider_id=provider.id), 404, "Provider not found")
+    assert stack.admin.stats()["total_providers"] == 2
+
+
+def test_the_stream_of_a_closed_account_ends(stack: Stack, provider: PollDaemon) -> None:
+    stream = stack.connect(provider)
+    close(provider)
+    stream.expect("reconnect")
+    assert stream.ended() is None
+
+
+def test_personal_data_is_erased_after_thirty_days(stack: Stack, provider: PollDaemon) -> None:
+    name = provider.account()["name"]
+    close(provider)
+    provider.heard = False
+    stack.clock.advance(30 * 86400 - 1)
+    stack.restart()
+    assert stack.admin.dashboard()["recent_signups"][0]["name"] == name
+    stack.clock.advance(1)
+    stack.restart()
+    erased = eventually(lambda: _signup(stack, "Deleted account"), "the erasure")
+    assert erased["email"] == f"deleted-{provider.id}@account.invalid"
+
+
+def _signup(stack: Stack, name: str) -> Json | None:
+    (signup,) = stack.admin.dashboard()["recent_signups"]
+    return signup if signup["name"] == name else None
