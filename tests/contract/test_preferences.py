@@ -136,7 +136,7 @@ def test_use_by_others_counts_and_use_by_our_jobs_does_not(stack: Stack, renter:
 
 def test_reserved_vram_is_not_there_for_jobs(renter: Renter, provider: PollDaemon) -> None:
     prefer(provider, vram_reserve_gb=4)
-    numbers = {"required_vram_gb": 24, "provider_vram_gb": 20}
+    numbers: Json = {"required_vram_gb": 24, "provider_vram_gb": 20}
     refused(renter.try_submit(provider_id=1, min_vram_gb=24), 400, **numbers)
     assert renter.submit(min_vram_gb=24)["status"] == "queued"
     assert verdict(provider) == (False, "INSUFFICIENT_VRAM")

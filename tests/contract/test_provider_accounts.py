@@ -25,7 +25,7 @@ ROUTES = [
 def test_other_roles_and_strangers_are_refused(
     rest: Rest, renter: Renter, provider: PollDaemon, verb: str, path: str
 ) -> None:
-    body = {} if verb == "GET" else {"json": CONFIRMED}
+    body: Json = {} if verb == "GET" else {"json": CONFIRMED}
     refused(rest.rest(verb, path, **body), 401, "API key required")
     refused(rest.rest(verb, path, headers={"x-provider-key": "nope"}, **body), 401, "Invalid API key")
     refused(rest.rest(verb, path, headers={"x-provider-key": renter.key}, **body), 401, code="WRONG_KEY_TYPE")
@@ -209,6 +209,7 @@ def test_personal_data_is_erased_after_thirty_days(stack: Stack, provider: PollD
     stack.clock.advance(1)
     stack.restart()
     erased = eventually(lambda: _signup(stack, "Deleted account"), "the erasure")
+    assert erased is not None
     assert erased["email"] == f"deleted-{provider.id}@account.invalid"
 
 

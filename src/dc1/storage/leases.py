@@ -45,7 +45,8 @@ def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool
 def claim(conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int) -> JobRow | None:
     """Reserve slots of a provider for a queued job (queued to pending).
 
-    None when the job is not queued any more, names another provider, or the provider cannot take it now.
+    None when the job is not queued any more, names another provider or must not go to this one again, or the provider
+    cannot take it now.
     """
     job = locked(conn, job_id)
     if job is None or not allowed(job, JobStatus.PENDING, Mover.SCHEDULER):
@@ -120,4 +121,4 @@ def start(
 
 
 def _may_run_on(job: JobRow, provider_id: int) -> bool:
-    return job.named_provider_id in (None, provider_id)
+    return job.named_provider_id in (None, provider_id) and job.excluded_provider_id != provider_id
