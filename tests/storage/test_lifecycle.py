@@ -71,6 +71,30 @@ async def test_no_work_for_a_provider_that_is(market: Market, state: str) -> Non
     assert await start(market, job, provider) is None
 
 
+async def test_a_job_that_was_dropped_goes_to_anybody_else(market: Market) -> None:
+    renter, dropper, other = await market.renter(), await market.provider(), await market.provider()
+    job = await market.running(renter, dropper)
+    lost = await market.do(lifecycle.lose, job.id, 1, NOW, queue_deadline_seconds=1800, exclude=True)
+    assert lost is not None
+    assert lost.job.excluded_provider_id == dropper
+    assert await market.do(lifecycle.claim, job.id, dropper, 1, NOW) is None
+    assert await start(market, job, dropper, attempt=1) is None
+    assert await market.do(lifecycle.claim, job.id, other, 1, NOW) is not None
+    again = await start(market, job, other, attempt=1)
+    assert again is not None
+    lost = await lose(market, again, 2)
+    assert lost is not None
+    assert lost.job.excluded_provider_id is None
+
+
+async def test_a_job_that_names_its_provider_excludes_nobody(market: Market) -> None:
+    renter, provider = await market.renter(), await market.provider()
+    job = await market.running(renter, provider, named_provider_id=provider)
+    lost = await market.do(lifecycle.lose, job.id, 1, NOW, queue_deadline_seconds=1800, exclude=True)
+    assert lost is not None
+    assert lost.job.excluded_provider_id is None
+
+
 async def test_a_named_provider_is_never_swapped(market: Market) -> None:
     renter, named, other = await market.renter(), await market.provider(), await market.provider()
     job = await market.submit(renter, named_provider_id=named)

@@ -3,7 +3,8 @@ import pytest
 from dc1.domain.clock import DAY_MS
 from dc1.domain.errors import ApiError
 from dc1.domain.keys import KeyRole, generate
-from dc1.storage import audit, catalog, keys, providers, renters
+from dc1.storage import audit, catalog, daemon_events, keys, providers, renters
+from dc1.storage.daemon_events import NewDaemonEvent
 from dc1.storage.database import Database
 from dc1.storage.providers import NewProvider, Report
 from dc1.storage.renters import NewRenter
@@ -170,3 +171,44 @@ async def test_the_audit_trail_is_newest_first(market: Market) -> None:
     page = await market.see(audit.page, limit=2)
     assert (page.total, [row.path for row in page.rows]) == (3, ["/x/2", "/x/1"])
     assert [row.path for row in (await market.see(audit.page, limit=9, provider_id=1)).rows] == ["/x/1"]
+
+
+async def test_a_rotated_key_has_a_grace_that_never_lengthens_its_life(market: Market) -> None:
+    lasting, ending, newer = (generate(KeyRole.PROVIDER) for _ in range(3))
+    await market.do(keys.add, KeyRole.PROVIDER, 7, lasting, NOW)
+    await market.do(keys.add, KeyRole.PROVIDER, 7, ending, NOW, expires_at_ms=NOW + 50)
+    await market.do(keys.rotate_with_grace, KeyRole.PROVIDER, 7, newer, NOW, NOW + 100)
+    found = {row.key_id: row.expires_at_ms for row in await market.see(keys.list_of, KeyRole.PROVIDER, 7)}
+    assert found == {lasting.key_id: NOW + 100, ending.key_id: NOW + 50, newer.key_id: None}
+    assert await market.see(keys.expired_between, KeyRole.PROVIDER, NOW, NOW + 99) == {ending.key_id}
+    assert await market.see(keys.expired_between, KeyRole.PROVIDER, NOW + 99, NOW + 100) == {lasting.key_id}
+    assert await market.see(keys.expired_between, KeyRole.RENTER, NOW, NOW + 100) == set()
+
+
+async def test_the_personal_data_of_a_closed_account_is_erased_once(market: Market) -> None:
+    closed, other = await market.provider(), await market.provider()
+    await market.do(providers.mark_deleted, closed, NOW, NOW + 100)
+    assert await market.do(providers.erase_due, NOW + 99) == []
+    (erased,) = await market.do(providers.erase_due, NOW + 100)
+    assert (erased.id, erased.name, erased.email) == (closed, "Deleted account", f"deleted-{closed}@account.invalid")
+    assert await market.do(providers.erase_due, NOW + 200) == []
+    kept = await market.see(providers.get, other)
+    assert kept is not None
+    assert kept.name != "Deleted account"
+
+
+async def test_limits_need_not_be_whole(market: Market) -> None:
+    provider = await market.provider()
+    await market.do(providers.set_preferences, provider, gpu_usage_cap_pct=62.5, temp_limit_c=82.5)
+    row = await market.see(providers.get, provider)
+    assert row is not None
+    assert (row.gpu_usage_cap_pct, row.temp_limit_c) == (62.5, 82.5)
+
+
+async def test_events_of_daemons_are_forgotten(market: Market) -> None:
+    provider = await market.provider()
+    for at_ms in (NOW, NOW + 1):
+        await market.do(daemon_events.record, NewDaemonEvent(provider, "boot", "info", {"a": [1]}, at_ms))
+    await market.do(daemon_events.forget, NOW + 1)
+    (event,) = await market.see(daemon_events.latest, 0, 10)
+    assert (event.created_at_ms, event.details) == (NOW + 1, {"a": [1]})

@@ -247,5 +247,5 @@ def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:
         checkpoint_enabled=job.checkpoint_enabled,
         task_spec=spec.task_spec,
         env_vars=spec.env_vars or {},
-        requirement=requirement_of(job),
+        requirement=replace(requirement_of(job), excluded_provider_id=None),
     )

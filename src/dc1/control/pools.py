@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from dc1.domain.liveness import ProviderStatus
-from dc1.domain.placement import ProviderView, Requirement, blocked, choose, fits
+from dc1.domain.placement import ProviderView, Requirement, blocked, choose
 
 _Rank: TypeAlias = tuple[bool, int, int]
 
@@ -91,12 +91,13 @@ class Pools:
             if named is not None:
                 yield named
             return
+        # Within a kind, the first stands for all who are as welcome as itself.
+        never = {requirement.excluded_provider_id}
         for members in self._members.values():
-            # Who must not or should not get the job stands for nobody else of its kind.
-            passed_over = {*avoid, requirement.excluded_provider_id}
-            first = self._views[members[0][2]]
-            if fits(first, requirement):
-                yield first
-            if first.id in passed_over:
-                others = (rank[2] for rank in members if rank[2] not in passed_over)
-                yield from (self._views[provider_id] for provider_id in islice(others, 1))
+            yield from self._first(members, never)
+            if avoid:
+                yield from self._first(members, never.union(avoid))
+
+    def _first(self, members: list[_Rank], passed_over: Collection[int | None]) -> Iterator[ProviderView]:
+        others = (rank[2] for rank in members if rank[2] not in passed_over)
+        return (self._views[provider_id] for provider_id in islice(others, 1))

@@ -64,8 +64,8 @@ def claim(conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: i
 def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[JobRow | None]:
     """Reserve slots of providers for queued jobs (queued to pending); the results are in the order of ``claims``.
 
-    None for a job that is not queued any more, that somebody else moves now, or that names another provider, and where
-    the provider cannot take it now.
+    None for a job that is not queued any more, that somebody else moves now, that names another provider or must not go
+    to this one again, and where the provider cannot take it now.
     """
     # Two batches that meet, or a batch and a flush of reports, lock providers in one order; jobs are never waited for.
     order = sorted(range(len(claims)), key=lambda place: claims[place].provider_id)
@@ -150,4 +150,4 @@ def start(
 
 
 def _may_run_on(job: JobRow, provider_id: int) -> bool:
-    return job.named_provider_id in (None, provider_id)
+    return job.named_provider_id in (None, provider_id) and job.excluded_provider_id != provider_id

@@ -1,0 +1,28 @@
+"""Which provider of a kind stands for it."""
+
+from dc1.control.pools import Pools
+from dc1.domain.liveness import Approval, ProviderStatus
+from dc1.domain.placement import ProviderView, Requirement
+
+
+def pools(*ids: int) -> Pools:
+    found = Pools()
+    for provider_id in ids:
+        found.put(ProviderView(provider_id, Approval.APPROVED, ProviderStatus.ONLINE))
+    return found
+
+
+def test_the_first_of_a_kind_is_best() -> None:
+    assert pools(3, 2, 1).best(Requirement()) == 1
+
+
+def test_who_is_excluded_hides_nobody_of_its_kind() -> None:
+    assert pools(1, 2, 3).best(Requirement(excluded_provider_id=1)) == 2
+    assert pools(1, 2, 3).best(Requirement(excluded_provider_id=1), avoid=(2,)) == 3
+    assert pools(1, 2).best(Requirement(excluded_provider_id=1), avoid=(2,)) == 2
+    assert pools(1).best(Requirement(excluded_provider_id=1)) is None
+
+
+def test_who_should_not_get_it_gets_it_when_nobody_else_can() -> None:
+    assert pools(1, 2).best(Requirement(), avoid=(1,)) == 2
+    assert pools(1).best(Requirement(), avoid=(1,)) == 1
