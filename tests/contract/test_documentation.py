@@ -1,0 +1,130 @@
+"""/docs: the OpenAPI document as a page, rendered by the server and shown by a real browser."""
+
+import re
+import shutil
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dc1.services.documentation import documentation_page
+from tests.stack.browser import Browser
+from tests.stack.rest import Rest
+
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Outline(HTMLParser):
+    """The places, links and tags of a page, each of which must be closed in its turn."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.places: list[str] = []
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        named = dict(attrs)
+        self.places += filter(None, [named.get("id")])
+        self.links += filter(None, [named.get("href")])
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Browser:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no browser to test with: the package chromium is not installed")
+    return Browser(program, tmp_path / "profile")
+
+
+def served_page(rest: Rest) -> str:
+    response = rest.get("/docs")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert response.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+    return response.text
+
+
+def test_the_page_shows_every_route_of_the_served_file(rest: Rest) -> None:
+    document = yaml.safe_load(rest.get("/docs/openapi.yaml").text)
+    page = served_page(rest)
+    outline = Outline(page)
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    assert {operation["operationId"] for operation in operations} <= set(outline.places)
+    assert {f"schema-{name}" for name in document["components"]["schemas"]} <= set(outline.places)
+    shown = unescape(page)
+    for path, item in document["paths"].items():
+        for verb in item:
+            assert f'<span class="verb {verb}">{verb.upper()}</span> <code>{path}</code>' in shown
+
+
+def test_the_page_holds_together_and_loads_nothing(rest: Rest) -> None:
+    page = served_page(rest)
+    outline = Outline(page)
+    assert len(outline.places) == len(set(outline.places))
+    elsewhere = {link for link in outline.links if not link.startswith("#")}
+    assert elsewhere == {"/docs/openapi.yaml"}
+    assert {link.removeprefix("#") for link in outline.links} - elsewhere <= set(outline.places)
+    assert not outline.tags & {"script", "link", "img", "iframe", "object", "embed", "form", "base"}
+    assert not [name for name in outline.attributes if name.startswith("on") or name in ("src", "style", "srcset")]
+    assert not re.search(r"url\(|@import", page)
+
+
+def test_roles_are_told_apart(rest: Rest) -> None:
+    page = served_page(rest)
+    by_role = dict(re.findall(r'<h2 id="role-(\w+)">(.*?)(?=<h2|<section)', page, flags=re.DOTALL))
+    assert set(by_role) == {"public", "renter", "provider", "admin"}
+    for role, route in (
+        ("public", "/renters/register"),
+        ("renter", "/jobs/submit"),
+        ("provider", "/providers/heartbeat"),
+        ("admin", "/admin/dashboard"),
+    ):
+        assert [name for name, table in by_role.items() if f"<code>{route}</code>" in table] == [role]
+
+
+def test_what_descriptions_say_is_text(rest: Rest) -> None:
+    nasty = "<script>alert('x')</script> & `<b>`"
+    operation = {
+        "operationId": '"><i>',
+        "tags": [nasty],
+        "summary": nasty,
+        "description": nasty,
+        "parameters": [{"name": nasty, "in": "query", "description": nasty, "schema": {"enum": [nasty]}}],
+        "responses": {"200": {"description": nasty, "content": {nasty: {"examples": {"a": {"value": nasty}}}}}},
+    }
+    document = {
+        "info": {"title": nasty, "version": nasty, "description": nasty},
+        "servers": [{"url": nasty, "description": nasty}],
+        "tags": [{"name": nasty, "description": nasty}],
+        "paths": {nasty: {"get": operation}},
+        "components": {
+            "securitySchemes": {"a": {"type": "apiKey", "in": "header", "name": nasty, "description": nasty}},
+            "schemas": {nasty: {"type": "object", "properties": {nasty: {"type": nasty, "description": nasty}}}},
+        },
+    }
+    outline = Outline(documentation_page(yaml.safe_dump(document).encode()).decode())
+    assert not outline.tags & {"script", "b", "i"}
+
+
+@pytest.mark.timeout(180)
+def test_a_browser_shows_it_and_it_asks_for_nothing(rest: Rest, browser: Browser) -> None:
+    visit = browser.visit(f"{rest.url}/docs")
+    assert set(Outline(visit.html).places) == set(Outline(served_page(rest)).places)
+    assert visit.requested == []
+    # It would have been seen.
+    assert browser.visit(f"data:text/html,<img src={rest.url}/seen>").requested == [f"{rest.url}/seen"]
