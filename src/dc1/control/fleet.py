@@ -454,11 +454,13 @@ def _is_later(presence: Presence, known: Presence) -> bool:
     """Whether a presence tells at least as much as the known one; what has not been stored yet is known here only."""
     if presence.stream_open or known.stream_open:
         return True
-    return _last_sign_ms(presence) >= _last_sign_ms(known)
+    return _last_sign(presence) >= _last_sign(known)
 
 
-def _last_sign_ms(presence: Presence) -> int:
-    return max(presence.last_heartbeat_ms or 0, presence.stream_lost_ms or 0)
+def _last_sign(presence: Presence) -> tuple[int, bool, bool]:
+    """When the daemon was last heard, and whether that was its farewell or the end of its stream."""
+    lost_ms = presence.stream_lost_ms
+    return max(presence.last_heartbeat_ms or 0, lost_ms or 0), presence.signed_off, lost_ms is not None
 
 
 def _to_end(queue: OrderedDict[int, None], provider_id: int) -> None:

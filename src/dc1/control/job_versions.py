@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from dc1.storage.job_rows import JobRow
 
-_ENDED_REMEMBERED = 4096
+ENDED_REMEMBERED = 4096
 
 
 class JobVersions:
@@ -27,7 +27,7 @@ class JobVersions:
             return True
         self._open.pop(job.id, None)
         self._ended[job.id] = job.event_sequence
-        if len(self._ended) > _ENDED_REMEMBERED:
+        if len(self._ended) > ENDED_REMEMBERED:
             # Nothing that was under way when it ended is still to come.
             self._ended.popitem(last=False)
         return True
