@@ -252,7 +252,7 @@ async def test_two_polls_at_the_same_time_get_one_job(market: SmallMarket, rente
     market.heartbeat(provider)
     job = await market.submit(renter)
 
-    answers = await asyncio.gather(*(market.control.runs.next_for(provider) for _ in range(2)))
+    answers = await asyncio.gather(*(market.control.polls.next_for(provider) for _ in range(2)))
 
     assert [lease.row_id for lease, _ in answers if lease is not None] == [job.id]
     assert {admission for lease, admission in answers if lease is None} == {Admission.PROVIDER_BUSY}
