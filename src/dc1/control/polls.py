@@ -8,7 +8,7 @@ from dc1.control.runs import Runs
 from dc1.control.sessions import StopReason
 from dc1.domain.clock import Clock
 from dc1.domain.liveness import Channel
-from dc1.domain.placement import Admission, blocked, misfit, queue_key
+from dc1.domain.placement import Admission, blocked, queue_key
 from dc1.storage import job_logs, jobs, lifecycle
 from dc1.storage.database import Connection, Database
 
@@ -89,13 +89,11 @@ class Polls:
 
     def _why_idle(self, provider: Provider) -> Admission:
         """Say what keeps the waiting jobs from a provider with a free slot."""
-        view = self._fleet.view(provider)
-        reasons = {misfit(view, requirement) for requirement in self._dispatcher.waiting.requirements()}
-        reasons.discard(None)
+        reasons = self._dispatcher.waiting.misfits(self._fleet.view(provider))
         if not reasons:
             return Admission.NO_PENDING_JOBS
         only = reasons.pop()
-        return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER if reasons or only is None else only
+        return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER if reasons else only
 
 
 def _has_reported(conn: Connection, lease: Lease) -> bool:
