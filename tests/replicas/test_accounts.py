@@ -111,3 +111,14 @@ def test_a_provider_whose_key_an_admin_replaces_on_one_replica_loses_its_stream_
     answered(pair.a.admin.post(f"/admin/providers/{provider.id}/rotate-key"))
     assert daemon.expect("reconnect").reason == pb.RECONNECT_REASON_ACCESS_REVOKED
     _refused(pair, provider, grpc.StatusCode.UNAUTHENTICATED)
+
+
+def test_a_challenge_given_by_one_replica_is_solved_on_the_other(pair: Pair) -> None:
+    provider = pair.add_provider(pair.a)
+    provider.heartbeat()
+    answered(provider.post("/verification/auto", {"gpu_info": {"gpu_name": "NVIDIA A100"}}))
+    there = pair.b.provider(provider)
+    challenge = answered(there.get("/verification/pending"))
+    solution = {"challenge_id": challenge["challenge_id"], "result_hash": "0" * 64}
+    assert answered(there.post("/verification/submit", solution))["verdict"] == "verified"
+    assert answered(provider.get("/verification/pending")) == {"pending": False}
