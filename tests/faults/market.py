@@ -115,13 +115,18 @@ class RealMarket:
         answer = answered(self.rest.post("/renters/register", body), 201)
         return Renter(self.rest, answer["renter_id"], answer["api_key"])
 
-    def launch_provider(self, target: str | None = None) -> Provider:
-        """An approved provider whose daemon was started."""
+    def add_account(self) -> PollDaemon:
+        """An approved provider that has no daemon yet."""
         number = next(self._numbers)
         body = {"name": f"Provider {number}", "email": f"gpu{number}@example.sa", "gpu_model": "CPU", "os": "linux"}
         answer = answered(self.rest.post("/providers/register", body), 201)
         account = PollDaemon(self.rest, answer["provider_id"], answer["api_key"])
         self.admin.approve(account.id)
+        return account
+
+    def launch_provider(self, target: str | None = None) -> Provider:
+        """An approved provider whose daemon was started."""
+        account = self.add_account()
         engine = self._cleanup.enter_context(Engine.serving())
         return Provider(account, engine, self.start_daemon(account, engine, target))
 
