@@ -47,8 +47,9 @@ class Provider:
 class RealMarket:
     """Everything that a test starts here ends with it, and the books must balance, whatever was killed when."""
 
-    def __init__(self, edge: Edge, directory: Path) -> None:
+    def __init__(self, edge: Edge, directory: Path, **settings: Any) -> None:
         self._edge = edge
+        self._settings = {f"DC1_{name.upper()}": str(value) for name, value in settings.items()}
         self._directory = directory
         self._cleanup = ExitStack()
         self._numbers = count(1)
@@ -82,6 +83,7 @@ class RealMarket:
             "DC1_STREAM_GRACE_SECONDS": str(GRACE_SECONDS),
             "DC1_DRAIN_SECONDS": "5",
             "DC1_LOG_FORMAT": "json",
+            **self._settings,
         }
         self._server = self.start("server", (*DC1, "serve"), settings)
 

@@ -1,5 +1,6 @@
 """A soak of seconds, and what the verdict calls a failure. A long one is `make soak`."""
 
+import json
 import os
 import random
 from collections import Counter
@@ -31,6 +32,7 @@ def test_a_market_stays_as_it_was(tmp_path: Path, seed: int) -> None:
     assert report.failures == []
     assert report.found.statuses["completed"] > 0
     assert report.streams["ended"] > 0
+    assert json.loads(json.dumps(report.numbers))["jobs"] == dict(report.found.statuses)
 
 
 @pytest.fixture

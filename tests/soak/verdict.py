@@ -52,7 +52,17 @@ class Report:
     @property
     def numbers(self) -> Json:
         """Everything, for JSON."""
-        return asdict(self)
+        return {
+            "title": self.title,
+            "seconds": self.seconds,
+            "answers": dict(self.answers),
+            "streams": dict(self.streams),
+            "jobs": dict(self.found.statuses),
+            "seconds_to_end": self.found.seconds_to_end,
+            "memory": {name: asdict(memory) for name, memory in self.memory.items()},
+            "cpu": self.cpu,
+            "failures": self.failures,
+        }
 
 
 def failures(
