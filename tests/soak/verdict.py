@@ -12,7 +12,7 @@ from tests.soak.witness import Witness
 from tests.stack.rest import Json
 
 GROWTH_ALLOWED_MIB = {"server": 16.0, "Envoy": 8.0}
-"""The most that the memory of a process may grow after the warm-up."""
+"""The most that the memory of a process may grow after the warm-up. What SQLite may cache is 16 MiB, and fills for a while."""
 
 _LINES_SHOWN = 5
 _NOT_LOGGED = re.compile(r"^Traceback|^\w*(Error|Exception|Warning): |^[EF]\d{4} ")
