@@ -226,6 +226,8 @@ function envoy_on_response(handle)
   local headers = handle:headers()
   local chosen, answer = headers:get("x-http-status"), headers:get("x-error-body")
   local status = tonumber(chosen or headers:get(":status"))
+  -- CANCELLED: the service gave up a call that it could not come to. 499 says that the client did, which still waits.
+  if status == 499 then status = 503 end
   remove_all(headers, GRPC_HEADERS)
   headers:replace(":status", tostring(status))
   if request.deprecated then

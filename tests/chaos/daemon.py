@@ -61,7 +61,9 @@ class _Reading:
         return {"gpu_name": "RTX 4090", "gpu_count": SLOTS, "gpu_vram_mib": 24564, "daemon_version": DAEMON_VERSION}
 
 
-class _Telemetry:
+class Telemetry:
+    """Of a machine that is made up."""
+
     def read(self) -> _Reading:
         return _Reading()
 
@@ -72,7 +74,7 @@ class _Telemetry:
 def main() -> None:
     configure_logging("json", "INFO")
     config = DaemonConfig(key=os.environ["DC1_PROVIDER_KEY"], server=sys.argv[1], beat_interval_seconds=0.5)
-    asyncio.run(Agent(config, [Sleeper()], _Telemetry()).run())
+    asyncio.run(Agent(config, [Sleeper()], Telemetry()).run())
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ _CONTRADICTIONS = {
     "job {0} has {1} last events": """
         SELECT j.job_id, COUNT(e.job_id) FROM jobs j
         LEFT JOIN job_events e ON e.job_id = j.id AND e.status IN ('completed', 'failed', 'cancelled')
+            AND e.event_type <> 'job.retried'
         WHERE j.status IN ('completed', 'failed', 'cancelled')
         GROUP BY j.job_id HAVING COUNT(e.job_id) <> 1
     """,

@@ -1,8 +1,7 @@
 """A market of real processes, any of which can be killed and started again."""
 
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, TypeVar
 
 import httpx
 
-import dc1
 from dc1.domain.clock import SystemClock
 from dc1.edge import EdgeConfig, Envoy
 from dc1.storage.database import Connection, Database
@@ -23,8 +21,6 @@ from tests.stack.waiting import eventually
 
 T = TypeVar("T")
 
-ROOT = Path(dc1.__file__).parents[2]
-PYTHONPATH = os.pathsep.join(str(ROOT / part) for part in ("src", "gen", "."))
 SLEEPING_DAEMON = (sys.executable, "-m", "tests.chaos.daemon")
 
 BEAT_SECONDS = 0.5
@@ -81,6 +77,11 @@ class EnvoySeat:
 
     def start(self) -> None:
         self._loop.run(self._envoy.start())
+
+    @property
+    def pid(self) -> int:
+        assert self._envoy.pid is not None
+        return self._envoy.pid
 
     def kill(self) -> None:
         self._envoy.kill()
@@ -152,7 +153,7 @@ class World:
 
     def spawn(self, name: str, command: tuple[str, ...], env: dict[str, str]) -> Process:
         """Start a program that ends with the world."""
-        process = Process(name, command, {"PYTHONPATH": PYTHONPATH, **env}, self._directory)
+        process = Process(name, command, env, self._directory)
         self._cleanup.callback(process.clean_up)
         return process
 
@@ -190,14 +191,25 @@ class World:
     def stored(self, read: Callable[[Connection], T]) -> T:
         """What `read` finds in the database, whether or not a server runs."""
 
-        async def reading() -> T:
-            database = Database.open(self._database_url, connections=2)
-            try:
-                return await database.read(read)
-            finally:
-                await database.close()
+        async def reading(database: Database) -> T:
+            return await database.read(read)
 
-        return self._loop.run(reading())
+        return self._loop.run(self._with_database(reading))
+
+    def store(self, write: Callable[[Connection], T]) -> T:
+        """What `write` returns, once the database has what it wrote; a running server is told nothing of it."""
+
+        async def writing(database: Database) -> T:
+            return await database.write(write)
+
+        return self._loop.run(self._with_database(writing))
+
+    async def _with_database(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        database = Database.open(self._database_url, connections=2)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
 
     def close(self) -> None:
         self._cleanup.close()

@@ -47,8 +47,9 @@ class Provider:
 class RealMarket:
     """Everything that a test starts here ends with it, and the books must balance, whatever was killed when."""
 
-    def __init__(self, edge: Edge, directory: Path) -> None:
+    def __init__(self, edge: Edge, directory: Path, **settings: Any) -> None:
         self._edge = edge
+        self._settings = {f"DC1_{name.upper()}": str(value) for name, value in settings.items()}
         self._directory = directory
         self._cleanup = ExitStack()
         self._numbers = count(1)
@@ -82,6 +83,7 @@ class RealMarket:
             "DC1_STREAM_GRACE_SECONDS": str(GRACE_SECONDS),
             "DC1_DRAIN_SECONDS": "5",
             "DC1_LOG_FORMAT": "json",
+            **self._settings,
         }
         self._server = self.start("server", (*DC1, "serve"), settings)
 
@@ -115,13 +117,18 @@ class RealMarket:
         answer = answered(self.rest.post("/renters/register", body), 201)
         return Renter(self.rest, answer["renter_id"], answer["api_key"])
 
-    def launch_provider(self, target: str | None = None) -> Provider:
-        """An approved provider whose daemon was started."""
+    def add_account(self) -> PollDaemon:
+        """An approved provider that has no daemon yet."""
         number = next(self._numbers)
         body = {"name": f"Provider {number}", "email": f"gpu{number}@example.sa", "gpu_model": "CPU", "os": "linux"}
         answer = answered(self.rest.post("/providers/register", body), 201)
         account = PollDaemon(self.rest, answer["provider_id"], answer["api_key"])
         self.admin.approve(account.id)
+        return account
+
+    def launch_provider(self, target: str | None = None) -> Provider:
+        """An approved provider whose daemon was started."""
+        account = self.add_account()
         engine = self._cleanup.enter_context(Engine.serving())
         return Provider(account, engine, self.start_daemon(account, engine, target))
 

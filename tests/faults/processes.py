@@ -13,6 +13,10 @@ from tests.stack.waiting import eventually
 
 DC1 = (sys.executable, "-m", "dc1.cli")
 
+_ROOT = Path(__file__).parents[2]
+# What runs is what lies beside the tests, whatever else is installed.
+_PYTHONPATH = os.pathsep.join(str(_ROOT / part) for part in ("src", "gen", "."))
+
 
 class Process:
     """A child in a process group of its own, which does not outlive this process. What it says goes to a file."""
@@ -24,7 +28,7 @@ class Process:
             self._child = subprocess.Popen(
                 (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command),
                 cwd=directory,
-                env={"PATH": os.environ["PATH"], "HOME": str(directory), **env},
+                env={"PATH": os.environ["PATH"], "HOME": str(directory), "PYTHONPATH": _PYTHONPATH, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -34,6 +38,10 @@ class Process:
     @property
     def is_alive(self) -> bool:
         return self._child.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     @property
     def said(self) -> str:

@@ -15,7 +15,8 @@ from dc1.storage.job_logs import LogRow
 
 _BUFFERED_CHARACTERS = 512 * 1024
 _CHARACTERS_OF_NEWS = 1024
-"""What each piece of news and each line counts for beside its text: its object takes room too."""
+_CHARACTERS_OF_LINE = 256
+"""What each piece of news and each line of it counts for beside its text: its object takes room too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Watcher:
 
 def _size(news: JobNews) -> int:
     if isinstance(news, LogLines):
-        return sum(_CHARACTERS_OF_NEWS + len(row.message) for row in news.rows)
+        return _CHARACTERS_OF_NEWS + sum(_CHARACTERS_OF_LINE + len(row.message) for row in news.rows)
     return _CHARACTERS_OF_NEWS + (len(news.text) if isinstance(news, Tokens) else 0)
 
 

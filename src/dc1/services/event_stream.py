@@ -21,6 +21,7 @@ PAGE = 250
 _CONTENT_TYPE = "text/event-stream"
 _KEEP_ALIVE_SECONDS = 15
 _KEEP_ALIVE = b": keep-alive\n\n"
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Reader(ABC):
 def frame(data: JsonObject, *, event_id: int, event: str | None = None) -> bytes:
     """Return one event."""
     name = "" if event is None else f"event: {event}\n"
-    return f"id: {event_id}\n{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return f"id: {event_id}\n{name}data: {_encode(data)}\n\n".encode()
 
 
 def resume_point(sent: int | None) -> int | None:

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 LARGEST_GROUP = 256
+WRITER_CACHE_KIB = 8 * 1024
+READER_CACHE_KIB = 2 * 1024
+"""The kernel caches the file as well; what a connection keeps beside that is memory, and a reader loses it with every commit."""
 
 
 class DatabaseClosedError(RuntimeError):
@@ -55,7 +58,7 @@ def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-32768",
+            f"cache_size=-{READER_CACHE_KIB if read_only else WRITER_CACHE_KIB}",
             f"query_only={'ON' if read_only else 'OFF'}",
         ):
             connection.execute(f"PRAGMA {pragma}")

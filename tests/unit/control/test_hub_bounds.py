@@ -38,6 +38,13 @@ async def test_memory_a_reader_is_bounded_however_long_the_log_is(length: int) -
     assert slow.size == 0
 
 
+async def test_a_full_batch_of_usual_lines_is_handed_on() -> None:
+    hub = Hub()
+    with hub.watch(1) as watcher:
+        hub.publish(1, lines(1, 500, 200))
+        assert await watcher.next(1) == [lines(1, 500, 200)]
+
+
 async def test_a_batch_that_is_too_much_by_itself_is_left_to_the_database() -> None:
     hub = Hub()
     with hub.watch(1) as watcher:
