@@ -202,7 +202,7 @@ class AnyOrder(RuleBasedStateMachine):
         await daemon.decline()
 
     async def poll(self, daemon: ScriptedDaemon, pick: int) -> None:
-        lease, _ = await self.market.control.runs.next_for(self.market.control.fleet.known(daemon.provider_id))
+        lease, _ = await self.market.control.polls.next_for(self.market.control.fleet.known(daemon.provider_id))
         if lease is not None:
             daemon.was_handed((lease.job_id, lease.attempt))
 
