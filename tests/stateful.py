@@ -1,6 +1,6 @@
 """How long the stateful tests look for trouble."""
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 THOROUGH = "thorough"
@@ -22,5 +22,7 @@ def run_machine(machine: type[RuleBasedStateMachine], examples: int) -> None:
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
+            # To find the smallest failure takes minutes; in a hurry the first one has to do.
+            phases=list(Phase) if thorough else [Phase.generate],
         ),
     )

@@ -40,6 +40,7 @@ class ScriptedDaemon:
         self.offered: list[Ref] = []
         self.held: dict[Ref, pb.LeasePhase.ValueType] = {}
         self.outcomes: list[pb.Outcome] = []
+        self.settled: list[Ref] = []
         self._unconfirmed: dict[Ref, pb.Outcome] = {}
         self._stream: _Stream | None = None
         # The server takes the messages of one stream in turn.
@@ -63,7 +64,10 @@ class ScriptedDaemon:
             case "desired":
                 self._want(message.desired)
             case "outcome_receipt":
-                self._stop(_ref(message.outcome_receipt.lease))
+                ref = _ref(message.outcome_receipt.lease)
+                self._stop(ref)
+                if message.outcome_receipt.verdict == pb.OUTCOME_VERDICT_SETTLED:
+                    self.settled.append(ref)
             case _:
                 pass
 

@@ -178,6 +178,7 @@ class AnyOrder(RuleBasedStateMachine):
         if not daemon.connected:
             await daemon.connect(self.market.control)
         await daemon.beat(draining=False)
+        await self.market.dispatch()
         await daemon.accept()
         if pick % 3:
             await daemon.end(pick)
@@ -216,8 +217,13 @@ class AnyOrder(RuleBasedStateMachine):
         await daemon.repeat(pick)
 
     async def complete_by_http(self, daemon: ScriptedDaemon, pick: int) -> None:
-        """An outcome from whomever, of whichever attempt."""
-        await self.market.control.runs.finish(daemon.provider_id, str(self.job(pick)), 1 + pick % 3, DONE)
+        """An outcome from whomever, of the present attempt or the one before."""
+        leases = list(self.market.control.leases)
+        if leases:
+            lease = leases[pick % len(leases)]
+            attempt = lease.attempt - pick % 2
+            ended = await self.market.control.runs.finish(daemon.provider_id, lease.job_id, attempt, DONE)
+            daemon.settled.append((ended.job.job_id, attempt))
 
     # The server
 
@@ -239,7 +245,7 @@ class AnyOrder(RuleBasedStateMachine):
     def machines(self, calls: list[Call]) -> None:
         self.at_once(calls)
 
-    @rule(calls=together(submit, dispatch, serve, serve, serve, serve, fail))
+    @rule(calls=together(submit, serve, serve, serve, serve, fail, complete_again, complete_by_http))
     def work(self, calls: list[Call]) -> None:
         self.at_once(calls)
 
@@ -280,6 +286,12 @@ class AnyOrder(RuleBasedStateMachine):
     async def _keep_the_promises(self) -> None:
         def check(conn: Connection) -> None:
             self.promises.check(conn, self.slots)
+            told = [(daemon, ref) for daemon in self.daemons for ref in daemon.settled]
+            assert len({job_id for _, (job_id, _) in told}) == len(told), "a job was settled by two outcomes"
+            for daemon, (job_id, attempt) in told:
+                job = jobs.find(conn, job_id)
+                assert job is not None
+                assert (job.provider_id, job.attempt_number) == (daemon.provider_id, attempt), "a stale outcome counted"
 
         await self.market.see(check)
 
