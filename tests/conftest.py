@@ -7,6 +7,9 @@ pytest.register_assert_rewrite("tests.stack", "tests.contract.expect")
 
 from tests.stack.postgres import PostgresServer  # noqa: E402 - after what makes its asserts tell more
 from tests.stack.stack import Edge, Stack  # noqa: E402
+from tests.stateful import register_profiles  # noqa: E402
+
+register_profiles()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -59,7 +59,7 @@ def _routes() -> Iterator[tuple[str, str, list[str]]]:
 ROUTES = list(_routes())
 
 DAEMON_CALLS = ("progress", "logs", "result", "fail", "endpoint-ready")
-NAMES = {"job_id": 1, "renter_id": 1, "withdrawal_id": "wreq-1", "job_type": "training"}
+NAMES = {"job_id": 1, "entry_id": 1, "renter_id": 1, "withdrawal_id": "wreq-1", "job_type": "training"}
 
 GOOD: dict[str, Json] = {
     "/renters/register": {"name": "Noura", "email": "noura@example.sa"},

@@ -11,22 +11,23 @@ from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json
 from tests.stack.stack import Stack
 
+ENTRY: Json = {
+    "id": integer,
+    "kind": text,
+    "from_account": text,
+    "to_account": text,
+    "renter_id": or_null(integer),
+    "provider_id": or_null(integer),
+    "job_id": or_null(text),
+    "amount_halala": integer,
+    "amount_sar": number,
+    "note": or_null(text),
+    "created_at": time,
+    "reverses": or_null(integer),
+    "reversed_by": or_null(integer),
+}
 ENTRIES: Json = {
-    "entries": [
-        {
-            "id": integer,
-            "kind": text,
-            "from_account": text,
-            "to_account": text,
-            "renter_id": or_null(integer),
-            "provider_id": or_null(integer),
-            "job_id": or_null(text),
-            "amount_halala": integer,
-            "amount_sar": number,
-            "note": or_null(text),
-            "created_at": time,
-        }
-    ],
+    "entries": [ENTRY],
     "pagination": {"page": integer, "limit": integer, "total": integer, "pages": integer},
 }
 RECONCILIATION: Json = {
@@ -100,6 +101,53 @@ class TestTransactions:
         for days, kinds in ((1, ["topup"]), (2, ["topup", "starter_credit"])):
             body = answered(stack.admin.get("/admin/finance/transactions", params={"days": days}))
             assert [entry["kind"] for entry in body["entries"]] == kinds
+
+
+class TestReversal:
+    def test_a_wrong_top_up_is_taken_back(self, stack: Stack, admin: Admin, renter: Renter) -> None:
+        renter.top_up(500)
+        (wrong, _) = answered(admin.get("/admin/finance/transactions"))["entries"]
+        path = f"/admin/finance/transactions/{wrong['id']}/reverse"
+        body = answered(admin.post(path, {"reason": "typed twice"}), 201)
+        assert fits(body, {"success": flag, "entry": ENTRY, "new_balance_halala": integer, "new_balance_sar": number})
+        assert show(body["entry"], "kind", "from_account", "to_account", "amount_halala", "note", "reverses") == {
+            "kind": "reversal",
+            "from_account": "wallet",
+            "to_account": "external",
+            "amount_halala": 500,
+            "note": "typed twice",
+            "reverses": wrong["id"],
+        }
+        assert body["new_balance_halala"] == renter.balance() == 1000
+        refused(
+            admin.post(path, {"reason": "typed twice"}),
+            409,
+            "Ledger entry is already reversed",
+            reversed_by=body["entry"]["id"],
+        )
+        (last, first, _) = answered(admin.get("/admin/finance/transactions"))["entries"]
+        assert last == body["entry"]
+        assert first == {**wrong, "reversed_by": last["id"]}
+        (today,) = answered(admin.get("/admin/finance/reconciliation", params={"days": 1}))["by_day"]
+        assert (today["entries"], today["credited_halala"]) == (3, 1000)
+        assert answered(admin.get("/admin/finance/books"))["balanced"]
+        audited = answered(admin.get("/admin/audit"))["entries"]
+        assert ("POST", path, 201) in [(entry["method"], entry["path"], entry["status"]) for entry in audited]
+        assert ("POST", path, 409) in [(entry["method"], entry["path"], entry["status"]) for entry in audited]
+
+    def test_what_cannot_be_reversed(self, admin: Admin, renter: Renter) -> None:
+        renter.submit()
+        (hold, credit) = answered(admin.get("/admin/finance/transactions"))["entries"]
+        because = {"reason": "because"}
+        paths = {name: f"/admin/finance/transactions/{name}/reverse" for name in (hold["id"], credit["id"], 99, "x", 0)}
+        refused(admin.post(paths[hold["id"]], because), 409, "Ledger entry cannot be reversed", kind="hold")
+        refused(admin.post(paths[credit["id"]], because), 400, "Balance cannot go below 0")
+        for name in (99, "x", 0):
+            refused(admin.post(paths[name], because), 404, "Ledger entry not found")
+        for reason in (None, "", "  "):
+            refused(admin.post(paths[credit["id"]], {"reason": reason}), 400, "reason is required")
+        refused(admin.post(paths[credit["id"]], {"reason": "x" * 501}), 400)
+        assert renter.balance() == 1000 - 45
 
 
 @pytest.mark.settings(withdraw_min_halala=10)

@@ -3,12 +3,10 @@
 import asyncio
 import tempfile
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -17,20 +15,22 @@ from hypothesis.stateful import (
     invariant,
     multiple,
     rule,
-    run_state_machine_as_test,
 )
-from sqlalchemy import select
 
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs import Mover, Phase
-from dc1.storage import books, jobs, lifecycle, wallets
+from dc1.domain.withdrawals import WithdrawalStatus
+from dc1.storage import books, jobs, lifecycle, wallets, withdrawals
 from dc1.storage.database import Connection, Database
-from dc1.storage.lifecycle import JobRow, Outcome
-from dc1.storage.tables import jobs as jobs_table
+from dc1.storage.lifecycle import Outcome
 from tests.stack.postgres import PostgresServer
+from tests.stateful import run_machine
 from tests.storage.market import LIMITS, Market, job_for
+from tests.storage.promises import Promises
 
 SLOTS = 2
+IBAN = "SA0380000000608010167519"
+EXAMPLES = {"sqlite": 10, "postgresql": 5}
 
 
 class AnyMarket(RuleBasedStateMachine):
@@ -49,7 +49,8 @@ class AnyMarket(RuleBasedStateMachine):
         self.url = (
             f"sqlite:///{self.directory.name}/dc1.sqlite3" if self.server is None else self.server.create(self.name)
         )
-        self.settled: dict[int, JobRow] = {}
+        self.promises = Promises()
+        self.slots: dict[int, int] = {}
         self.refs = 0
 
     def teardown(self) -> None:
@@ -83,7 +84,9 @@ class AnyMarket(RuleBasedStateMachine):
 
     @rule(target=providers)
     def join(self) -> int:
-        return self.runner.run(self.market.provider(gpus=SLOTS))
+        provider = self.runner.run(self.market.provider(gpus=SLOTS))
+        self.slots[provider] = SLOTS
+        return provider
 
     @rule(renter=renters, amount=st.integers(1, 500))
     def top_up(self, renter: int, amount: int) -> None:
@@ -94,6 +97,20 @@ class AnyMarket(RuleBasedStateMachine):
     def adjust(self, renter: int, amount: int) -> None:
         self.refs += 1
         self.do(wallets.adjust, renter, amount, f"a{self.refs}", None, self.market.now)
+
+    @rule(entry=st.integers(1, 30))
+    def reverse(self, entry: int) -> None:
+        self.do(wallets.reverse, entry, "a mistake", self.market.now)
+
+    @rule(provider=providers, amount=st.integers(1, 40))
+    def withdraw(self, provider: int, amount: int) -> None:
+        self.do(withdrawals.create, provider, amount, IBAN, self.market.now)
+
+    @rule(age=st.integers(0, 2), status=st.sampled_from(WithdrawalStatus))
+    def decide(self, age: int, status: WithdrawalStatus) -> None:
+        """Move one of the last withdrawals to any state."""
+        for row in self.runner.run(self.market.see(withdrawals.page, limit=1, offset=age)).rows:
+            self.do(withdrawals.move, row.withdrawal_id, status, None, self.market.now)
 
     @rule(
         target=job_ids,
@@ -174,21 +191,9 @@ class AnyMarket(RuleBasedStateMachine):
         self.runner.run(self.market.see(self.check))
 
     def check(self, conn: Connection) -> None:
+        self.promises.check(conn, self.slots)
         assert books.verify(conn) == []
         assert books.trial_balance(conn).difference_halala == 0
-        taken: dict[int, int] = {}
-        for row in [jobs.get(conn, job_id) for job_id in conn.scalars(select(jobs_table.c.id))]:
-            assert row is not None
-            if row.is_terminal:
-                assert self.settled.setdefault(row.id, row) == row, "a terminal job never changes"
-                assert row.due_at_ms is None
-            live = [attempt for attempt in jobs.attempts(conn, row.id) if attempt.outcome is None]
-            assert len(live) == (row.status == "running"), "one live lease, only while running"
-            if row.status in ("pending", "running"):
-                assert row.provider_id is not None
-                taken[row.provider_id] = taken.get(row.provider_id, 0) + row.gpu_count
-            assert isinstance(row.class_multiplier, Decimal)
-        assert all(used <= SLOTS for used in taken.values()), "no more leases than slots"
 
 
 @pytest.fixture
@@ -199,12 +204,4 @@ def machine(engine_name: str, request: pytest.FixtureRequest) -> Iterator[type[A
 
 
 def test_whatever_happens_the_promises_hold(machine: type[AnyMarket], engine_name: str) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=15 if engine_name == "sqlite" else 8,
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(machine, EXAMPLES[engine_name])

@@ -58,7 +58,15 @@ async def test_a_new_market_has_its_prices_and_images(empty_url: str) -> None:
     await db.close()
 
 
-@pytest.mark.parametrize("statement", ["UPDATE postings SET amount_halala = 1", "DELETE FROM movements"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE postings SET amount_halala = 1",
+        "DELETE FROM postings",
+        "UPDATE movements SET note = 'better'",
+        "DELETE FROM movements",
+    ],
+)
 async def test_the_books_cannot_be_rewritten(url: str, statement: str) -> None:
     db = Database.open(url)
     await Market(db).renter()

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs import Mover
-from dc1.storage import books, idempotency, ledger, lifecycle, renters, wallets
+from dc1.storage import books, finance, idempotency, ledger, lifecycle, renters, wallets
 from dc1.storage.database import Connection, Database
 from dc1.storage.idempotency import KeptAnswer, Key
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
@@ -79,6 +79,91 @@ async def test_a_movement_happens_once(market: Market) -> None:
         await market.do(wallets.top_up, renter, 500, "same", NOW)
     assert await market.wallet(renter) == (1500, 0)
     await market.check_books()
+
+
+async def test_a_wrong_entry_is_made_good_by_its_opposite(market: Market) -> None:
+    renter = await market.renter()
+    wrong = await market.do(wallets.top_up, renter, 500, "t1", NOW)
+    taken = await market.do(wallets.adjust, renter, -300, "a1", None, NOW)
+    back = await market.do(wallets.reverse, wrong.movement_id, "typed twice", NOW + 1)
+    assert (back.previous_balance, back.new_balance) == (1200, 700)
+    assert (await market.do(wallets.reverse, taken.movement_id, "not theirs", NOW + 2)).new_balance == 1000
+    page = await market.see(wallets.entries, renter, limit=2)
+    assert [(entry.kind, entry.amount_halala, entry.note) for entry in page.rows] == [
+        ("reversal", 300, "not theirs"),
+        ("reversal", -500, "typed twice"),
+    ]
+    listed = (await market.see(finance.entries, since_ms=0, limit=10)).rows
+    assert [(entry.source, entry.target, entry.reverses) for entry in listed[:2]] == [
+        ("adjustment", "wallet", taken.movement_id),
+        ("wallet", "external", wrong.movement_id),
+    ]
+    assert {entry.id: entry.reversed_by for entry in listed[2:4]} == {
+        wrong.movement_id: listed[1].id,
+        taken.movement_id: listed[0].id,
+    }
+    balances = (await market.see(books.trial_balance)).balances
+    assert balances[AccountKind.EXTERNAL] == balances[AccountKind.ADJUSTMENT] == 0
+    (day,) = (await market.see(finance.by_day, NOW)).values()
+    assert (day.entries, day.credited) == (5, 1000)
+    await market.check_books()
+
+
+async def test_an_entry_is_reversed_once(market: Market) -> None:
+    renter = await market.renter()
+    wrong = await market.do(wallets.top_up, renter, 500, "t1", NOW)
+    calls = [market.do(wallets.reverse, wrong.movement_id, "typed twice", NOW) for _ in range(8)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    refusals = [result for result in results if isinstance(result, ApiError)]
+    assert {(error.status, error.message) for error in refusals} == {(409, "Ledger entry is already reversed")}
+    (made,) = [result for result in results if isinstance(result, wallets.WalletChange)]
+    assert {error.context["reversed_by"] for error in refusals} == {made.movement_id}
+    assert await market.wallet(renter) == (1000, 0)
+    await market.check_books()
+
+
+async def test_what_belongs_to_a_job_or_is_a_correction_stands(market: Market) -> None:
+    renter = await market.renter()
+    job = await market.submit(renter)
+    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
+    wrong = await market.do(wallets.top_up, renter, 500, "t1", NOW)
+    await market.do(wallets.reverse, wrong.movement_id, "typed twice", NOW)
+    for entry in (await market.see(finance.entries, since_ms=0, limit=10)).rows:
+        if entry.kind in ("hold", "refund", "reversal"):
+            with pytest.raises(ApiError, match="Ledger entry cannot be reversed") as caught:
+                await market.do(wallets.reverse, entry.id, "why not", NOW)
+            assert caught.value.context == {"kind": entry.kind}
+    with pytest.raises(ApiError, match="Ledger entry not found"):
+        await market.do(wallets.reverse, 999, "why not", NOW)
+    assert await market.wallet(renter) == (1000, 0)
+    await market.check_books()
+
+
+async def test_a_reversal_stays_within_the_limits_of_the_wallet(market: Market) -> None:
+    renter = await market.renter(credit=0)
+    credit = await market.do(wallets.credit, renter, 45, "c1", "sorry", NOW)
+    job = await market.submit(renter)
+    with pytest.raises(ApiError, match="Balance cannot go below 0"):
+        await market.do(wallets.reverse, credit.movement_id, "a mistake", NOW)
+    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
+    await market.do(wallets.reverse, credit.movement_id, "a mistake", NOW)
+    await market.do(wallets.top_up, renter, 2_000_000_000, "t1", NOW)
+    taken = await market.do(wallets.adjust, renter, -1, "a1", None, NOW)
+    await market.do(wallets.top_up, renter, 1, "t2", NOW)
+    with pytest.raises(ApiError, match="Balance limit exceeded"):
+        await market.do(wallets.reverse, taken.movement_id, "a mistake", NOW)
+    assert await market.wallet(renter) == (2_000_000_000, 0)
+    await market.check_books()
+
+
+async def test_verify_finds_a_reversal_that_is_not_the_opposite(market: Market) -> None:
+    renter = await market.renter(credit=0)
+    change = await market.do(wallets.credit, renter, 45, "c1", "sorry", NOW)
+    ends = (ledger.wallet(renter), ledger.system(AccountKind.ADJUSTMENT, renter))
+    less = Transfer(MovementKind.REVERSAL, f"entry:{change.movement_id}", 44, *ends)
+    of_nothing = Transfer(MovementKind.REVERSAL, "entry:99", 1, *ends)
+    for wrong in await market.do(ledger.post, [less, of_nothing], NOW):
+        assert [text for text in await market.see(books.verify) if text.startswith(f"entry {wrong} does not undo")]
 
 
 async def test_the_database_refuses_what_no_rule_caught(market: Market) -> None:

@@ -108,11 +108,13 @@ class FinanceEntry(_message.Message):
     AMOUNT_SAR_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    REVERSES_FIELD_NUMBER: _builtins.int
+    REVERSED_BY_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Id of the entry."""
     kind: _builtins.str
     """One of starter_credit, topup, admin_credit, admin_adjustment, hold, charge_provider, charge_platform, refund, withdrawal,
-    payout_paid, payout_returned.
+    payout_paid, payout_returned, reversal.
     """
     from_account: _builtins.str
     """Kind of account that gave: promo, external, adjustment, wallet, hold, provider, platform or payout."""
@@ -140,6 +142,14 @@ class FinanceEntry(_message.Message):
     def note(self) -> _struct_pb2.Value:
         """Why, where somebody said so; null otherwise."""
 
+    @_builtins.property
+    def reverses(self) -> _struct_pb2.Value:
+        """Id of the entry that this one reverses; null unless it is a reversal."""
+
+    @_builtins.property
+    def reversed_by(self) -> _struct_pb2.Value:
+        """Id of the entry that reversed this one; null while none has."""
+
     def __init__(
         self,
         *,
@@ -154,14 +164,80 @@ class FinanceEntry(_message.Message):
         amount_sar: _builtins.float = ...,
         note: _struct_pb2.Value | None = ...,
         created_at: _builtins.str = ...,
+        reverses: _struct_pb2.Value | None = ...,
+        reversed_by: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "note", b"note", "provider_id", b"provider_id", "renter_id", b"renter_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "note", b"note", "provider_id", b"provider_id", "renter_id", b"renter_id", "reversed_by", b"reversed_by", "reverses", b"reverses"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "created_at", b"created_at", "from_account", b"from_account", "id", b"id", "job_id", b"job_id", "kind", b"kind", "note", b"note", "provider_id", b"provider_id", "renter_id", b"renter_id", "to_account", b"to_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "created_at", b"created_at", "from_account", b"from_account", "id", b"id", "job_id", b"job_id", "kind", b"kind", "note", b"note", "provider_id", b"provider_id", "renter_id", b"renter_id", "reversed_by", b"reversed_by", "reverses", b"reverses", "to_account", b"to_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FinanceEntry: _TypeAlias = FinanceEntry  # noqa: Y015
+
+@_typing.final
+class ReverseFinanceTransactionRequest(_message.Message):
+    """Which ledger entry to reverse, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    entry_id: _builtins.str
+    """Id of the entry."""
+    reason: _builtins.str
+    """Why; kept as the note of the reversal, which the renter can read. Required."""
+    def __init__(
+        self,
+        *,
+        entry_id: _builtins.str = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "entry_id", b"entry_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___ReverseFinanceTransactionRequest: _TypeAlias = ReverseFinanceTransactionRequest  # noqa: Y015
+
+@_typing.final
+class ReverseFinanceTransactionResponse(_message.Message):
+    """The entry that reversed another one, and the wallet after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    NEW_BALANCE_HALALA_FIELD_NUMBER: _builtins.int
+    NEW_BALANCE_SAR_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    new_balance_halala: _builtins.int
+    """The renter's wallet in halala."""
+    new_balance_sar: _builtins.float
+    """The same in SAR."""
+    @_builtins.property
+    def entry(self) -> Global___FinanceEntry:
+        """The new entry."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        entry: Global___FinanceEntry | None = ...,
+        new_balance_halala: _builtins.int = ...,
+        new_balance_sar: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "new_balance_halala", b"new_balance_halala", "new_balance_sar", b"new_balance_sar", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReverseFinanceTransactionResponse: _TypeAlias = ReverseFinanceTransactionResponse  # noqa: Y015
 
 @_typing.final
 class GetReconciliationRequest(_message.Message):
@@ -237,7 +313,7 @@ class ReconciliationDay(_message.Message):
     entries: _builtins.int
     """Ledger entries."""
     credited_halala: _builtins.float
-    """Came in: top-ups, starter credits and adjustments, less those taken back."""
+    """Came in: top-ups, starter credits and adjustments, less those taken back or reversed."""
     charged_halala: _builtins.float
     """Charged for jobs."""
     refunded_halala: _builtins.float

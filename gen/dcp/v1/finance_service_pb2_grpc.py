@@ -40,6 +40,11 @@ class FinanceServiceStub:
                 request_serializer=dcp_dot_v1_dot_finance__service__pb2.ListFinanceTransactionsRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_finance__service__pb2.ListFinanceTransactionsResponse.FromString,
                 _registered_method=True)
+        self.ReverseFinanceTransaction = channel.unary_unary(
+                '/dcp.v1.FinanceService/ReverseFinanceTransaction',
+                request_serializer=dcp_dot_v1_dot_finance__service__pb2.ReverseFinanceTransactionRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_finance__service__pb2.ReverseFinanceTransactionResponse.FromString,
+                _registered_method=True)
         self.GetReconciliation = channel.unary_unary(
                 '/dcp.v1.FinanceService/GetReconciliation',
                 request_serializer=dcp_dot_v1_dot_finance__service__pb2.GetReconciliationRequest.SerializeToString,
@@ -68,6 +73,19 @@ class FinanceServiceServicer:
 
     def ListFinanceTransactions(self, request, context):
         """Lists ledger entries of the whole market, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReverseFinanceTransaction(self, request, context):
+        """Corrects a wrong ledger entry by a new one of kind `reversal`, which moves the same amount back between the same accounts and says
+        which entry it reverses; no entry is ever changed. Only what enters or leaves a wallet outside of jobs can be reversed:
+        starter_credit, topup, admin_credit and admin_adjustment. Entries of jobs and withdrawals stand with them, and a reversal is
+        corrected by an adjustment. Fails with INVALID_ARGUMENT `reason is required`, `Balance cannot go below 0` where the wallet does
+        not hold the amount any more and `Balance limit exceeded`, NOT_FOUND `Ledger entry not found` and `Renter not found` for a closed
+        account, and ABORTED (409) `Ledger entry cannot be reversed` with its `kind`, or `Ledger entry is already reversed` with
+        `reversed_by`: an entry is reversed once, so that repeating the call is harmless.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +128,11 @@ def add_FinanceServiceServicer_to_server(servicer, server):
                     servicer.ListFinanceTransactions,
                     request_deserializer=dcp_dot_v1_dot_finance__service__pb2.ListFinanceTransactionsRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_finance__service__pb2.ListFinanceTransactionsResponse.SerializeToString,
+            ),
+            'ReverseFinanceTransaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReverseFinanceTransaction,
+                    request_deserializer=dcp_dot_v1_dot_finance__service__pb2.ReverseFinanceTransactionRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_finance__service__pb2.ReverseFinanceTransactionResponse.SerializeToString,
             ),
             'GetReconciliation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReconciliation,
@@ -160,6 +183,33 @@ class FinanceService:
             '/dcp.v1.FinanceService/ListFinanceTransactions',
             dcp_dot_v1_dot_finance__service__pb2.ListFinanceTransactionsRequest.SerializeToString,
             dcp_dot_v1_dot_finance__service__pb2.ListFinanceTransactionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReverseFinanceTransaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.FinanceService/ReverseFinanceTransaction',
+            dcp_dot_v1_dot_finance__service__pb2.ReverseFinanceTransactionRequest.SerializeToString,
+            dcp_dot_v1_dot_finance__service__pb2.ReverseFinanceTransactionResponse.FromString,
             options,
             channel_credentials,
             insecure,

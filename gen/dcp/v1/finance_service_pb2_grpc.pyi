@@ -35,6 +35,15 @@ class FinanceServiceStub:
     def __new__(cls, channel: _aio.Channel) -> FinanceServiceAsyncStub: ...
     ListFinanceTransactions: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.ListFinanceTransactionsRequest, _finance_service_pb2.ListFinanceTransactionsResponse]
     """Lists ledger entries of the whole market, newest first."""
+    ReverseFinanceTransaction: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.ReverseFinanceTransactionRequest, _finance_service_pb2.ReverseFinanceTransactionResponse]
+    """Corrects a wrong ledger entry by a new one of kind `reversal`, which moves the same amount back between the same accounts and says
+    which entry it reverses; no entry is ever changed. Only what enters or leaves a wallet outside of jobs can be reversed:
+    starter_credit, topup, admin_credit and admin_adjustment. Entries of jobs and withdrawals stand with them, and a reversal is
+    corrected by an adjustment. Fails with INVALID_ARGUMENT `reason is required`, `Balance cannot go below 0` where the wallet does
+    not hold the amount any more and `Balance limit exceeded`, NOT_FOUND `Ledger entry not found` and `Renter not found` for a closed
+    account, and ABORTED (409) `Ledger entry cannot be reversed` with its `kind`, or `Ledger entry is already reversed` with
+    `reversed_by`: an entry is reversed once, so that repeating the call is harmless.
+    """
     GetReconciliation: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.GetReconciliationRequest, _finance_service_pb2.GetReconciliationResponse]
     """Sums the whole ledger and tells whether it balances, with what moved on each day."""
     GetTrialBalance: _grpc.UnaryUnaryMultiCallable[_finance_service_pb2.GetTrialBalanceRequest, _finance_service_pb2.GetTrialBalanceResponse]
@@ -55,6 +64,15 @@ class FinanceServiceAsyncStub(FinanceServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListFinanceTransactions: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.ListFinanceTransactionsRequest, _finance_service_pb2.ListFinanceTransactionsResponse]  # type: ignore[assignment]
     """Lists ledger entries of the whole market, newest first."""
+    ReverseFinanceTransaction: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.ReverseFinanceTransactionRequest, _finance_service_pb2.ReverseFinanceTransactionResponse]  # type: ignore[assignment]
+    """Corrects a wrong ledger entry by a new one of kind `reversal`, which moves the same amount back between the same accounts and says
+    which entry it reverses; no entry is ever changed. Only what enters or leaves a wallet outside of jobs can be reversed:
+    starter_credit, topup, admin_credit and admin_adjustment. Entries of jobs and withdrawals stand with them, and a reversal is
+    corrected by an adjustment. Fails with INVALID_ARGUMENT `reason is required`, `Balance cannot go below 0` where the wallet does
+    not hold the amount any more and `Balance limit exceeded`, NOT_FOUND `Ledger entry not found` and `Renter not found` for a closed
+    account, and ABORTED (409) `Ledger entry cannot be reversed` with its `kind`, or `Ledger entry is already reversed` with
+    `reversed_by`: an entry is reversed once, so that repeating the call is harmless.
+    """
     GetReconciliation: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.GetReconciliationRequest, _finance_service_pb2.GetReconciliationResponse]  # type: ignore[assignment]
     """Sums the whole ledger and tells whether it balances, with what moved on each day."""
     GetTrialBalance: _aio.UnaryUnaryMultiCallable[_finance_service_pb2.GetTrialBalanceRequest, _finance_service_pb2.GetTrialBalanceResponse]  # type: ignore[assignment]
@@ -78,6 +96,21 @@ class FinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_finance_service_pb2.ListFinanceTransactionsResponse, _abc.Awaitable[_finance_service_pb2.ListFinanceTransactionsResponse]]:
         """Lists ledger entries of the whole market, newest first."""
+
+    @_abc_1.abstractmethod
+    def ReverseFinanceTransaction(
+        self,
+        request: _finance_service_pb2.ReverseFinanceTransactionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_finance_service_pb2.ReverseFinanceTransactionResponse, _abc.Awaitable[_finance_service_pb2.ReverseFinanceTransactionResponse]]:
+        """Corrects a wrong ledger entry by a new one of kind `reversal`, which moves the same amount back between the same accounts and says
+        which entry it reverses; no entry is ever changed. Only what enters or leaves a wallet outside of jobs can be reversed:
+        starter_credit, topup, admin_credit and admin_adjustment. Entries of jobs and withdrawals stand with them, and a reversal is
+        corrected by an adjustment. Fails with INVALID_ARGUMENT `reason is required`, `Balance cannot go below 0` where the wallet does
+        not hold the amount any more and `Balance limit exceeded`, NOT_FOUND `Ledger entry not found` and `Renter not found` for a closed
+        account, and ABORTED (409) `Ledger entry cannot be reversed` with its `kind`, or `Ledger entry is already reversed` with
+        `reversed_by`: an entry is reversed once, so that repeating the call is harmless.
+        """
 
     @_abc_1.abstractmethod
     def GetReconciliation(

@@ -83,6 +83,20 @@ def adjust_balance(
 
 
 @app.command()
+def reverse(
+    entry: Annotated[int, typer.Argument(metavar="ENTRY", help="The ledger entry's id.", min=1)],
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger, where the renter can read it.")],
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Correct a wrong credit, top-up or adjustment by its opposite; an entry can be reversed once."""
+    with RestClient(url, admin(token)) as client:
+        answer = client.post(path("admin", "finance", "transactions", entry, "reverse"), {"reason": reason})
+    emit(answer, as_json, _show_reversal)
+
+
+@app.command()
 def finance(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show where the market's money is."""
     with RestClient(url, admin(token)) as client:
@@ -158,6 +172,19 @@ def _show_providers(body: dict[str, Any]) -> None:
 
 def _show_decision(body: dict[str, Any]) -> None:
     facts({"provider": body["provider_id"], "approval": body["approval_status"], "reason": body["rejected_reason"]})
+
+
+def _show_reversal(body: dict[str, Any]) -> None:
+    entry = body["entry"]
+    facts(
+        {
+            "reversed": entry["reverses"],
+            "by entry": entry["id"],
+            "moved": f"{money(entry['amount_halala'])} from {entry['from_account']} to {entry['to_account']}",
+            "renter": entry["renter_id"],
+            "balance": money(body["new_balance_halala"]),
+        }
+    )
 
 
 def _show_finance(body: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ class Upkeep:
         self._dispatcher = dispatcher
         self._runs = runs
         self._day_ms = day_start_ms(clock.now_ms())
+        self._held_up: set[int] = set()
 
     async def run(self) -> None:
         """Keep everything up until cancelled, then flush once more."""
@@ -80,13 +81,23 @@ class Upkeep:
         """End the jobs whose run or queue deadline has passed, and heal what was missed: wake-ups, offers in vain."""
         now_ms = self._clock.now_ms()
         due = await self._db.read(lambda conn: jobs.due_jobs(conn, now_ms))
+        held_up = {job.id for job in due if self._is_awaited(job.id, now_ms)}
+        # A daemon that just came back is about to say how its runs ended: those have another round.
         for job in due:
-            await self._runs.enforce_deadline(job.id)
+            if job.id not in held_up | self._held_up:
+                await self._runs.enforce_deadline(job.id)
+        self._held_up = held_up
         for lease in self._leases.offered():
             is_new = lease.found_ms is not None and now_ms - lease.found_ms < _NEWS_MS
             if not is_new and not self._fleet.view(self._fleet.known(lease.provider_id)).bookable:
                 await self._runs.withdraw(lease, "The provider takes no new work")
         self._dispatcher.wake_fitting()
+
+    def _is_awaited(self, row_id: int, now_ms: int) -> bool:
+        """Tell whether a run may have ended while no server was there for its daemon, which has a while to come back."""
+        lease = self._leases.of_job(row_id)
+        provider = None if lease is None or not lease.running else self._fleet.get(lease.provider_id)
+        return provider is not None and provider.presence.awaited(now_ms)
 
     async def flush(self) -> None:
         """Store what daemons reported since the last flush, for all of them at once."""

@@ -65,6 +65,11 @@ class Presence:
     stream_lost_ms: int | None = None
     signed_off: bool = False
 
+    def awaited(self, now_ms: int) -> bool:
+        """Tell whether the stream ended with its server, so that it counts as lost only from a time that is still ahead."""
+        is_gone = self.channel is Channel.STREAM and not self.stream_open
+        return is_gone and self.stream_lost_ms is not None and self.stream_lost_ms > now_ms
+
     def age_seconds(self, now_ms: int) -> int | None:
         """Return whole seconds since the last heartbeat, or None when there was none."""
         return None if self.last_heartbeat_ms is None else max(0, now_ms - self.last_heartbeat_ms) // 1000

@@ -14,7 +14,7 @@ from dc1.domain.roles import Role
 from dc1.services.idempotent import IdempotentCalls, Once
 from dc1.services.paging import Pages
 from dc1.services.renter_messages import recent_job, wallet_entry
-from dc1.services.values import row_id, to_value
+from dc1.services.values import row_id, stated_reason, to_value
 from dc1.services.wallets import wallet_window
 from dc1.storage import jobs, renter_lists, renters, wallets
 from dc1.storage import keys as key_rows
@@ -112,7 +112,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
     async def CreditRenter(self, request: pb.CreditRenterRequest, context: Any) -> pb.CreditRenterResponse:
         """Add money to a renter's wallet."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
-        amount, reason = request.amount_halala, _reason(request.reason)
+        amount, reason = request.amount_halala, stated_reason(request.reason)
         now_ms = self._market.clock.now_ms()
         ref = f"credit:{secrets.token_hex(12)}"
 
@@ -155,7 +155,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
         if request.action == "credit":
             if not request.HasField("amount_halala"):
                 raise errors.missing_fields(["amount_halala"])
-            _reason(request.reason)
+            stated_reason(request.reason)
         # Always in the same order, so that two of these calls cannot wait for each other.
         ids = sorted(set(request.ids))
         now_ms = self._market.clock.now_ms()
@@ -204,12 +204,6 @@ def _found(row: RenterRow | None) -> RenterRow:
     if row is None:
         raise errors.renter_not_found()
     return row
-
-
-def _reason(sent: str) -> str:
-    if not sent.strip():
-        raise errors.reason_required()
-    return sent
 
 
 def _summary(row: RenterRow) -> dict[str, Any]:

@@ -3,16 +3,18 @@
 from typing import Any
 
 from dc1.control.market import Market
+from dc1.domain import errors
 from dc1.domain.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.money import halala_to_sar
 from dc1.domain.withdrawals import WithdrawalStatus
 from dc1.services.paging import Pages
-from dc1.services.values import to_value
-from dc1.storage import books, finance, withdrawals
+from dc1.services.values import row_id, stated_reason, to_value
+from dc1.storage import books, finance, wallets, withdrawals
 from dc1.storage.books import TrialBalance
 from dc1.storage.database import Connection
 from dc1.storage.finance import LedgerDay, LedgerEntry
 from dc1.storage.ledger import AccountKind
+from dc1.storage.wallets import WalletChange
 from dc1.storage.withdrawals import WithdrawalRow
 from dcp.v1 import finance_service_pb2 as pb
 from dcp.v1.finance_service_pb2_grpc import FinanceServiceServicer
@@ -38,6 +40,26 @@ class FinanceServicer(FinanceServiceServicer):
         )
         return pb.ListFinanceTransactionsResponse(
             entries=[_entry(entry) for entry in found.rows], pagination=pages.of(found.total)
+        )
+
+    async def ReverseFinanceTransaction(
+        self, request: pb.ReverseFinanceTransactionRequest, context: Any
+    ) -> pb.ReverseFinanceTransactionResponse:
+        """Make good a wrong ledger entry by its opposite."""
+        entry_id = row_id(request.entry_id, errors.ledger_entry_not_found)
+        reason = stated_reason(request.reason)
+        now_ms = self._market.clock.now_ms()
+
+        def work(conn: Connection) -> tuple[WalletChange, LedgerEntry]:
+            change = wallets.reverse(conn, entry_id, reason, now_ms)
+            return change, finance.entry(conn, change.movement_id)
+
+        change, entry = await self._market.db.write(work)
+        return pb.ReverseFinanceTransactionResponse(
+            success=True,
+            entry=_entry(entry),
+            new_balance_halala=change.new_balance,
+            new_balance_sar=halala_to_sar(change.new_balance),
         )
 
     async def GetReconciliation(
@@ -120,6 +142,8 @@ def _entry(entry: LedgerEntry) -> pb.FinanceEntry:
         amount_sar=halala_to_sar(entry.amount_halala),
         note=to_value(entry.note),
         created_at=iso(entry.created_at_ms),
+        reverses=to_value(entry.reverses),
+        reversed_by=to_value(entry.reversed_by),
     )
 
 

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from dc1.domain.clock import iso
-from dc1.domain.errors import ApiError
+from dc1.domain.errors import ApiError, reason_required
 from dc1.domain.json_types import JsonObject, JsonValue, with_integers
 
 _MAX_ID_DIGITS = 9
@@ -80,3 +80,10 @@ def row_id(sent: str, missing: Callable[[], ApiError]) -> int:
     if not (sent.isascii() and sent.isdigit() and len(sent) <= _MAX_ID_DIGITS) or int(sent) == 0:
         raise missing()
     return int(sent)
+
+
+def stated_reason(sent: str) -> str:
+    """Return the reason for what is done to somebody's money; raises `reason is required` for a blank one."""
+    if not sent.strip():
+        raise reason_required()
+    return sent

@@ -64,6 +64,17 @@ _CLAIMS = {
         ) AS settled
         WHERE provider <> paid_provider OR platform <> paid_platform OR refund <> paid_back
     """,
+    "entry {0} does not undo {1}, or not exactly": """
+        SELECT r.id, r.ref
+        FROM movements r
+        JOIN postings p ON p.movement_id = r.id
+        LEFT JOIN movements m ON r.ref = 'entry:' || m.id AND m.job_id IS NULL
+        LEFT JOIN postings q ON q.movement_id = m.id AND q.account_kind = p.account_kind AND q.owner_id = p.owner_id
+            AND q.amount_halala = -p.amount_halala
+        WHERE r.kind = 'reversal'
+        GROUP BY r.id, r.ref
+        HAVING COUNT(q.movement_id) <> 2
+    """,
     "provider {0} has {1} under way, the open withdrawals come to {2}": """
         SELECT a.owner_id, a.balance_halala, COALESCE(SUM(w.amount_halala), 0)
         FROM accounts a

@@ -3,20 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, case, cast, func, select, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, case, cast, func, select, text
 
 from dc1.domain.clock import DAY_MS, day_start_ms
+from dc1.storage import wallets
 from dc1.storage.ledger import AccountKind, MovementKind
 from dc1.storage.rows import Page
 from dc1.storage.tables import jobs, movements, postings
 
 _SOURCES = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
-_CREDITS = (
-    MovementKind.STARTER_CREDIT,
-    MovementKind.TOPUP,
-    MovementKind.ADMIN_CREDIT,
-    MovementKind.ADMIN_ADJUSTMENT,
-)
+_CREDITS = (*wallets.REVERSIBLE, MovementKind.REVERSAL)
 _CHARGES = (MovementKind.CHARGE_PROVIDER, MovementKind.CHARGE_PLATFORM)
 _RENTERS = (AccountKind.WALLET, AccountKind.HOLD)
 _PROVIDERS = (AccountKind.PAYABLE, AccountKind.PAYOUT)
@@ -24,7 +20,10 @@ _PROVIDERS = (AccountKind.PAYABLE, AccountKind.PAYOUT)
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One movement with both its ends; ``job_id`` is public, and whom it is about is None where it is about nobody."""
+    """One movement with both its ends; ``job_id`` is public, and whom it is about is None where it is about nobody.
+
+    ``reverses`` and ``reversed_by`` are the entries that it takes back and that took it back.
+    """
 
     id: int
     kind: str
@@ -36,14 +35,27 @@ class LedgerEntry:
     amount_halala: int
     note: str | None
     created_at_ms: int
+    reverses: int | None
+    reversed_by: int | None
 
 
 def entries(conn: Connection, *, since_ms: int, limit: int, offset: int = 0) -> Page[LedgerEntry]:
     """Movements from ``since_ms`` on, newest first."""
     recent = movements.c.created_at_ms >= since_ms
     total = conn.execute(select(func.count()).select_from(movements).where(recent)).scalar_one()
-    paid, got = postings.alias("paid"), postings.alias("got")
-    query = (
+    newest_first = (movements.c.created_at_ms.desc(), movements.c.id.desc())
+    query = _entries().where(recent).order_by(*newest_first).limit(limit).offset(offset)
+    return Page([_entry(*row) for row in conn.execute(query)], total)
+
+
+def entry(conn: Connection, entry_id: int) -> LedgerEntry:
+    """One movement that there is."""
+    return _entry(*conn.execute(_entries().where(movements.c.id == entry_id)).one())
+
+
+def _entries() -> Select[*tuple[Any, ...]]:
+    paid, got, reversal = postings.alias("paid"), postings.alias("got"), movements.alias("reversal")
+    return (
         select(
             movements.c.id,
             movements.c.kind,
@@ -55,16 +67,14 @@ def entries(conn: Connection, *, since_ms: int, limit: int, offset: int = 0) -> 
             movements.c.amount_halala,
             movements.c.note,
             movements.c.created_at_ms,
+            wallets.reversed_id(movements),
+            reversal.c.id,
         )
         .join(paid, and_(paid.c.movement_id == movements.c.id, paid.c.amount_halala < 0))
         .join(got, and_(got.c.movement_id == movements.c.id, got.c.amount_halala > 0))
         .outerjoin(jobs, jobs.c.id == movements.c.job_id)
-        .where(recent)
-        .order_by(movements.c.created_at_ms.desc(), movements.c.id.desc())
-        .limit(limit)
-        .offset(offset)
+        .outerjoin(reversal, wallets.reverses(reversal, movements.c.id))
     )
-    return Page([_entry(*row) for row in conn.execute(query)], total)
 
 
 def _owner(paid: Any, got: Any, kinds: tuple[AccountKind, ...]) -> ColumnElement[Any]:

@@ -47,6 +47,7 @@ class MovementKind(StrEnum):
     WITHDRAWAL = "withdrawal"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_RETURNED = "payout_returned"
+    REVERSAL = "reversal"
 
 
 class Account(NamedTuple):

@@ -1,6 +1,7 @@
 """Brings a database to a revision of the schema."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from alembic import command
@@ -42,6 +43,7 @@ def revisions() -> list[str]:
     return [script.revision for script in scripts][::-1]
 
 
+@cache
 def newest_revision() -> str:
     """The revision that this code needs."""
     return revisions()[-1]

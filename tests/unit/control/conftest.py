@@ -21,12 +21,11 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def market(empty_database: Path, tmp_path: Path) -> AsyncIterator[SmallMarket]:
     """Memory must agree with the database when the test is over."""
     shutil.copy(empty_database, tmp_path / "dc1.sqlite3")
-    db = Database.open(f"sqlite:///{tmp_path / 'dc1.sqlite3'}")
-    market = SmallMarket(db)
+    market = SmallMarket(Database.open(f"sqlite:///{tmp_path / 'dc1.sqlite3'}"))
     await market.load()
     yield market
     await market.check()
-    await db.close()
+    await market.db.close()
 
 
 @pytest.fixture

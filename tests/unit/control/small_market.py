@@ -112,9 +112,12 @@ class SmallMarket:
         await self.control.dispatcher.load()
         await self.control.orders.load()
 
-    async def restart(self) -> None:
-        """A new server on the same database, after the old one flushed."""
-        await self.control.upkeep.flush()
+    async def restart(self, *, killed: bool = False) -> None:
+        """A new server on the same database, after the old one flushed, or was killed."""
+        if not killed:
+            await self.control.upkeep.flush()
+        await self.db.close()
+        self.db = Database.open(self.db.url.render_as_string(hide_password=False))
         self.control = Market.build(self.db, self.clock, self._policy)
         await self.load()
 

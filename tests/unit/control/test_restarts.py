@@ -1,9 +1,12 @@
 """What a server knows that starts on the database of another."""
 
+from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from dc1.control.fleet import FAILOVER_GRACE_SECONDS
-from tests.unit.control.small_market import SmallMarket
+from tests.unit.control.small_market import DONE, SmallMarket
 
 
 async def test_queue_offers_and_runs_are_known_after_a_restart(market: SmallMarket, renter: int) -> None:
@@ -37,3 +40,42 @@ async def test_a_run_waits_for_its_daemon_however_long_the_server_was_away(marke
     assert (await market.job(job.id)).status == "running"
     await market.advance(2)
     assert (await market.job(job.id)).status == "queued"
+
+
+async def test_a_run_that_ended_while_the_server_was_away_is_settled_by_its_result(
+    market: SmallMarket, renter: int
+) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+    lease = await daemon.accept()
+    await market.advance(175)
+    daemon.cut()
+    await market.restart()
+    await market.advance(8)
+    assert (await market.job(job.id)).status == "running"
+
+    again = market.reconnect(daemon)
+    await market.control.upkeep.deadlines()
+    ended = (await again.finish(lease, replace(DONE, gpu_seconds=95))).job
+
+    assert (ended.status, ended.actual_cost_halala, ended.refunded_halala) == ("completed", 24, 21)
+
+
+@pytest.mark.parametrize("returns", [True, False])
+async def test_a_deadline_is_not_held_up_for_long(market: SmallMarket, renter: int, returns: bool) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+    await daemon.accept()
+    await market.advance(175)
+    daemon.cut()
+    await market.restart()
+    await market.advance(8)
+
+    if returns:
+        market.reconnect(daemon)
+    await market.advance(1)
+    await market.advance(1.1)
+    await market.advance(1)
+    ended = await market.job(job.id)
+
+    assert (ended.status, ended.error_category, ended.actual_cost_halala) == ("failed", "timeout", 45)

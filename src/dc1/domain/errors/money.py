@@ -109,6 +109,21 @@ def illegal_withdrawal_transition(current: str, requested: str) -> ApiError:
     return ApiError(409, f"Cannot change withdrawal from {current} to {requested}", context={"current_status": current})
 
 
+def ledger_entry_not_found() -> ApiError:
+    """No ledger entry has this id."""
+    return ApiError(404, "Ledger entry not found")
+
+
+def ledger_entry_not_reversible(kind: str) -> ApiError:
+    """An entry of this kind is part of a job's bill, of a withdrawal or a correction, and stands with it."""
+    return ApiError(409, "Ledger entry cannot be reversed", context={"kind": kind})
+
+
+def ledger_entry_reversed(reversed_by: int) -> ApiError:
+    """The entry was reversed before, by the entry `reversed_by`."""
+    return ApiError(409, "Ledger entry is already reversed", context={"reversed_by": reversed_by})
+
+
 def price_not_found() -> ApiError:
     """No price is kept for this job type."""
     return ApiError(404, "Price not found")
