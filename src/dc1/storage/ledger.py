@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, case, insert, or_, select, update
 
-from dc1.storage.prepared import Prepared
+from dc1.storage.prepared import Prepared, PreparedInsert
 from dc1.storage.tables import accounts, movements, postings
 
 SHARDS = 8
@@ -139,7 +139,7 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
     return movement_ids
 
 
-_INSERT_MOVEMENT = Prepared(insert(movements), ["kind", "ref", "amount_halala", "job_id", "note", "created_at_ms"])
+_INSERT_MOVEMENT = PreparedInsert(movements, ["kind", "ref", "amount_halala", "job_id", "note", "created_at_ms"])
 _INSERT_POSTING = Prepared(
     insert(postings), ["movement_id", "account_kind", "owner_id", "amount_halala", "balance_after_halala"]
 )

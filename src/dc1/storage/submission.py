@@ -15,7 +15,7 @@ from dc1.storage import job_events, ledger, moves, renters, totals, webhook_even
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.leases import reserve
 from dc1.storage.ledger import MovementKind, Transfer
-from dc1.storage.prepared import Prepared
+from dc1.storage.prepared import Prepared, PreparedInsert
 from dc1.storage.renters import RenterRow
 from dc1.storage.tables import job_specs, jobs
 from dc1.storage.tables import renters as renters_table
@@ -70,7 +70,7 @@ class Limits:
 
 
 _NOT_COLUMNS = {"spec", "slots", "submitted_by"}
-_INSERT_JOB = Prepared(insert(jobs), [name for name in job_shape.names if name != "id"])
+_INSERT_JOB = PreparedInsert(jobs, [name for name in job_shape.names if name != "id"])
 _INSERT_SPEC = Prepared(insert(job_specs), ["job_id", *spec_shape.names])
 _COUNT_SUBMISSION = Prepared(
     update(renters_table)
