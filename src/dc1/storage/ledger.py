@@ -117,7 +117,6 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
         return []
     running = _apply_deltas(conn, transfers)
     movement_ids: list[int] = []
-    entries: list[dict[str, Any]] = []
     # Postings say the balance after themselves: walk back to the start, then forward again.
     for transfer in transfers:
         running[transfer.source] += transfer.amount
@@ -126,16 +125,16 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
         movement_ids.append(_insert_movement(conn, transfer, now_ms))
         for account, amount in ((transfer.source, -transfer.amount), (transfer.target, transfer.amount)):
             running[account] += amount
-            entries.append(
+            _INSERT_POSTING.send(
+                conn,
                 {
                     "movement_id": movement_ids[-1],
                     "account_kind": account.kind,
                     "owner_id": account.owner_id,
                     "amount_halala": amount,
                     "balance_after_halala": running[account],
-                }
+                },
             )
-    _INSERT_POSTING.run_many(conn, entries)
     return movement_ids
 
 

@@ -4,12 +4,17 @@ SQLAlchemy spells them for each engine; executing them through it would take lon
 either engine, and all Python threads share one interpreter.
 """
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NoReturn, TypeAlias
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Insert, Select, Table, Update, bindparam, insert
-from sqlalchemy.dialects import postgresql, sqlite
+import psycopg
+from psycopg import RawCursor
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, bindparam, insert
+from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
@@ -19,6 +24,13 @@ _Convert: TypeAlias = Callable[[Any], Any]
 
 # The two drivers' connections and cursors have no common type; what is used of them is DB-API 2.0.
 _Cursor: TypeAlias = Any
+
+_DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": registry.load("sqlite.pysqlite")(paramstyle="qmark", dbapi=sqlite3),
+    "postgresql": registry.load("postgresql.psycopg")(paramstyle="numeric_dollar", dbapi=psycopg),
+}
+
+_sent: WeakKeyDictionary[Connection, list[tuple[str, list[Any]]]] = WeakKeyDictionary()
 
 
 class Prepared:
@@ -41,6 +53,13 @@ class Prepared:
         rowcount: int = self._for(conn).execute(conn, values).rowcount
         return rowcount
 
+    def send(self, conn: Connection, values: Values) -> None:
+        """Execute and ask nothing back.
+
+        On PostgreSQL it leaves with the next statement or with the commit, in one round trip, and may fail there.
+        """
+        self._for(conn).send(conn, values)
+
     def run_many(self, conn: Connection, rows: Sequence[Values]) -> None:
         """Execute once for each of ``rows``."""
         self._for(conn).execute_many(conn, rows)
@@ -48,7 +67,8 @@ class Prepared:
     def _for(self, conn: Connection) -> "_Compiled":
         compiled = self._compiled.get(conn.dialect.name)
         if compiled is None:
-            compiled = self._compiled[conn.dialect.name] = _Compiled(conn, self._statement, self._columns)
+            compiled = _Compiled(self._statement, self._columns, conn.dialect.name)
+            self._compiled[conn.dialect.name] = compiled
         return compiled
 
 
@@ -109,17 +129,16 @@ def _upsert(
 class _Compiled:
     """A statement in an engine's words, with the conversions that its columns ask for."""
 
-    def __init__(self, conn: Connection, statement: Statement, columns: list[str]) -> None:
-        self._dialect = conn.dialect
+    def __init__(self, statement: Statement, columns: list[str], engine_name: str) -> None:
+        self._dialect = _DIALECTS[engine_name]
+        self._is_remote = engine_name == "postgresql"
         # What nobody asked for is not to be returned, so the statement is compiled as one for many rows is.
         compiled = statement.compile(dialect=self._dialect, column_keys=columns or None, for_executemany=True)
         self._sql = str(compiled)
         types = {name: bind.type for bind, name in compiled.bind_names.items()}
-        # SQLite's parameters have places, PostgreSQL's have names.
-        self._names = None if compiled.positional else list(types)
         self._parameters: list[tuple[str, Any, _Convert | None]] = [
             (name, compiled.params[name], self._implemented(types[name]).bind_processor(self._dialect))
-            for name in self._names or compiled.positiontup or ()
+            for name in compiled.positiontup or ()
         ]
         self._types = [column.type for column in statement.exported_columns]
         self._results: list[_Convert | None] | None = None
@@ -140,41 +159,84 @@ class _Compiled:
 
     def execute(self, conn: Connection, values: Values) -> _Cursor:
         driver = driver_of(conn)
+        bound = self._bind(values)
         try:
-            return driver.execute(self._sql, self._bind(values))
+            if self._is_remote:
+                return _round_trip(conn, driver, self._sql, bound)
+            return driver.execute(self._sql, bound)
         except self._dialect.loaded_dbapi.Error as error:
-            self._raise(conn, driver, error)
+            _raise(conn, driver, error)
+
+    def send(self, conn: Connection, values: Values) -> None:
+        if self._is_remote:
+            _sent.setdefault(conn, []).append((self._sql, self._bind(values)))
+        else:
+            self.execute(conn, values)
 
     def execute_many(self, conn: Connection, rows: Sequence[Values]) -> None:
+        flush(conn)
         driver = driver_of(conn)
         try:
-            driver.cursor().executemany(self._sql, [self._bind(values) for values in rows])
+            cursor = RawCursor(driver) if self._is_remote else driver.cursor()
+            cursor.executemany(self._sql, [self._bind(values) for values in rows])
         except self._dialect.loaded_dbapi.Error as error:
-            self._raise(conn, driver, error)
+            _raise(conn, driver, error)
 
     def _implemented(self, of: TypeEngine[Any]) -> TypeEngine[Any]:
         return of.dialect_impl(self._dialect)
 
-    def _bind(self, values: Values) -> list[Any] | dict[str, Any]:
+    def _bind(self, values: Values) -> list[Any]:
         bound = []
         for name, constant, convert in self._parameters:
             value = values.get(name, constant)
             bound.append(value if convert is None else convert(value))
-        return bound if self._names is None else dict(zip(self._names, bound, strict=True))
+        return bound
 
-    def _raise(self, conn: Connection, driver: Any, error: Any) -> NoReturn:
-        lost = self._dialect.is_disconnect(error, driver, None)
-        if lost:
-            conn.invalidate(error)
-        raise DBAPIError.instance(
-            self._sql,
-            None,
-            error,
-            self._dialect.loaded_dbapi.Error,
-            hide_parameters=True,
-            connection_invalidated=lost,
-            dialect=self._dialect,
-        ) from error
+
+def _round_trip(conn: Connection, driver: psycopg.Connection[Any], sql: str, bound: list[Any]) -> _Cursor:
+    """Execute after all that was sent before, and with the BEGIN if it is the transaction's first statement."""
+    # psycopg's usual cursor would rewrite the placeholders of a long statement each time.
+    cursor = RawCursor(driver)
+    sent = _sent.pop(conn, ())
+    if not sent and driver.info.transaction_status is not TransactionStatus.IDLE:
+        return cursor.execute(sql, bound)
+    with driver.pipeline():
+        for earlier in sent:
+            RawCursor(driver).execute(*earlier)
+        return cursor.execute(sql, bound)
+
+
+def flush(conn: Connection) -> None:
+    """Execute what was sent and has not left yet."""
+    *earlier, last = _sent.pop(conn, None) or (None,)
+    if last is not None:
+        _sent[conn] = earlier
+        driver = driver_of(conn)
+        try:
+            _round_trip(conn, driver, *last)
+        except psycopg.Error as error:
+            _raise(conn, driver, error)
+
+
+def forget(conn: Connection) -> None:
+    """Drop what was sent and has not left yet, for the transaction is rolled back."""
+    _sent.pop(conn, None)
+
+
+def _raise(conn: Connection, driver: Any, error: Any) -> NoReturn:
+    dialect = conn.dialect
+    lost = dialect.is_disconnect(error, driver, None)
+    if lost:
+        conn.invalidate(error)
+    raise DBAPIError.instance(
+        None,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=lost,
+        dialect=dialect,
+    ) from error
 
 
 def driver_of(conn: Connection) -> Any:

@@ -170,7 +170,7 @@ def _insert(conn: Connection, row: JobRow, spec: JobSpec) -> JobRow:
     values = job_shape.values(row)
     del values["id"]
     job_id = _INSERT_JOB.insert(conn, values)
-    _INSERT_SPEC.run(conn, spec_shape.values(spec) | {"job_id": job_id})
+    _INSERT_SPEC.send(conn, spec_shape.values(spec) | {"job_id": job_id})
     return replace(row, id=job_id)
 
 
@@ -190,7 +190,7 @@ def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, thres
 def _count(conn: Connection, job: JobRow, mover: Mover, usage: _Usage, now_ms: int) -> None:
     payload = {"cost_halala": job.cost_halala, "retried_from_job_id": job.retried_from_job_id}
     job_events.append(conn, moves.event_of(job, JobEvent.SUBMITTED, mover, now_ms, payload=payload))
-    _COUNT_SUBMISSION.run(
+    _COUNT_SUBMISSION.send(
         conn,
         {
             "renter": job.renter_id,
