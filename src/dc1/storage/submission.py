@@ -69,7 +69,8 @@ class Limits:
     balance_low_halala: int = 200
 
 
-_NOT_COLUMNS = {"spec", "slots", "submitted_by"}
+_GIVEN = [field.name for field in fields(NewJob) if field.name not in ("spec", "slots", "submitted_by")]
+_BLANK: dict[str, Any] = dict.fromkeys(job_shape.names)
 _INSERT_JOB = PreparedInsert(jobs, [name for name in job_shape.names if name != "id"])
 _INSERT_SPEC = Prepared(insert(job_specs), ["job_id", *spec_shape.names])
 _COUNT_SUBMISSION = Prepared(
@@ -146,9 +147,8 @@ def _seconds_until(then_ms: int, now_ms: int) -> int:
 
 
 def _row(new: NewJob, limits: Limits, now_ms: int, *, placed: bool) -> JobRow:
-    given = {field.name: getattr(new, field.name) for field in fields(NewJob) if field.name not in _NOT_COLUMNS}
+    given = {name: getattr(new, name) for name in _GIVEN}
     deadline_ms = now_ms + limits.queue_deadline_seconds * 1000
-    blank: dict[str, Any] = dict.fromkeys(field.name for field in fields(JobRow))
     derived: dict[str, Any] = {
         "id": 0,
         "status": JobStatus.PENDING.value if placed else JobStatus.QUEUED.value,
@@ -163,7 +163,7 @@ def _row(new: NewJob, limits: Limits, now_ms: int, *, placed: bool) -> JobRow:
         "max_retries": limits.max_retries,
         "event_sequence": 1,
     }
-    return JobRow(**(blank | given | derived))
+    return JobRow(**{**_BLANK, **given, **derived})
 
 
 def _insert(conn: Connection, row: JobRow, spec: JobSpec) -> JobRow:
