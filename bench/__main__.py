@@ -36,7 +36,7 @@ class Scale:
     jobs: int = 100_000
     queue: int = 3000
     small_fleet: int = 100
-    hold_seconds: float = 20
+    hold_seconds: float = 15
 
 
 QUICK = Scale(200, 32, 2, 50, 1000, 5000, 500, small_fleet=20, hold_seconds=5)
