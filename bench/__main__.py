@@ -5,8 +5,9 @@ import json
 import os
 import platform
 import resource
+import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,67 +15,97 @@ import typer
 from rich.console import Console
 
 from bench.dashboard import measure_dashboard
+from bench.places import ENGINES, Place, places
 from bench.reaction import measure_reaction
-from bench.report import Finding, as_json, markdown, show
+from bench.report import Figure, as_json, markdown, table
 from bench.streams import measure_streams
-from bench.throughput import measure_throughput
+from bench.throughput import SLOTS, measure_claims, measure_heartbeats, measure_submits
 
 _FILES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large and how long."""
+    """How large and how long; `jobs` are those of the large market, `queue` those that are given out."""
 
-    small_fleet: int = 100
-    hold_seconds: float = 30
+    daemons: int = 2000
     clients: int = 64
-    load_seconds: float = 10
-    samples: int = 300
+    seconds: float = 6
+    samples: int = 200
     providers: int = 10_000
     jobs: int = 100_000
+    queue: int = 3000
+    small_fleet: int = 100
+    hold_seconds: float = 15
 
 
-QUICK = Scale(small_fleet=20, hold_seconds=5, load_seconds=3, samples=60, providers=1_000, jobs=5_000)
+QUICK = Scale(200, 32, 2, 50, 1000, 5000, 500, small_fleet=20, hold_seconds=5)
 
-Measurement = Callable[[Path, Scale, int], Coroutine[Any, Any, Finding]]
+Measurement = Callable[[Place, Scale], Coroutine[Any, Any, list[Figure]]]
 
 MEASUREMENTS: dict[str, Measurement] = {
-    "streams": lambda directory, scale, daemons: measure_streams(
-        directory, [scale.small_fleet, daemons], scale.hold_seconds
-    ),
-    "throughput": lambda directory, scale, _: measure_throughput(directory, scale.clients, scale.load_seconds),
-    "reaction": lambda directory, scale, _: measure_reaction(directory, scale.samples),
-    "dashboard": lambda directory, scale, _: measure_dashboard(
-        directory, [10, scale.providers], [0, scale.jobs], scale.samples
-    ),
+    "submits": lambda place, scale: measure_submits(place, scale.clients, scale.seconds),
+    "reaction": lambda place, scale: measure_reaction(place, scale.samples),
+    "claims": lambda place, scale: measure_claims(place, -(-scale.queue // SLOTS) + 1, scale.queue),
+    "heartbeats": lambda place, scale: measure_heartbeats(place, scale.clients, scale.seconds),
+    "streams": lambda place, scale: measure_streams(place, [scale.small_fleet, scale.daemons], scale.hold_seconds),
+    "dashboard": lambda place, scale: measure_dashboard(place, [10, scale.providers], [0, scale.jobs], scale.samples),
 }
 
 
 def main(
-    quick: Annotated[bool, typer.Option("--quick", help="Smaller and shorter: a minute in all.")] = False,
-    daemons: Annotated[int | None, typer.Option(help="Size of the large fleet; 1500, or 200 when quick.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help=f"Measure only this: {', '.join(MEASUREMENTS)}.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller and shorter, to see that it works.")] = False,
+    engine: Annotated[list[str] | None, typer.Option(help=f"Only this engine: {', '.join(ENGINES)}.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help=f"Only this: {', '.join(MEASUREMENTS)}.")] = None,
+    daemons: Annotated[int | None, typer.Option(help="Streams of the large fleet.")] = None,
+    clients: Annotated[int | None, typer.Option(help="Callers at once where a rate is measured.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="How long each rate is measured.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Calls of which a latency is measured.")] = None,
+    providers: Annotated[int | None, typer.Option(help="Providers of the large market.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Jobs of the large market.")] = None,
+    queue: Annotated[int | None, typer.Option(help="Jobs that are given out.")] = None,
     as_json_file: Annotated[Path | None, typer.Option("--json", help="Write every number to this file.")] = None,
-    markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the tables to this file.")] = None,
-    directory: Annotated[Path, typer.Option(help="Where the databases are made; the disk counts.")] = Path(
+    markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the table to this file.")] = None,
+    directory: Annotated[Path, typer.Option(help="Where SQLite's databases are made; the disk counts.")] = Path(
         "build/bench"
     ),
 ) -> None:
-    """Measure the limits of one server behind Envoy, on SQLite, on this machine."""
+    """Measure the limits of one server behind Envoy, on SQLite and on PostgreSQL, on this machine."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    scale, console = QUICK if quick else Scale(), Console(soft_wrap=True)
-    findings = []
-    for name in only or MEASUREMENTS:
-        with console.status(f"measuring {name} …"):
-            finding = asyncio.run(MEASUREMENTS[name](directory, scale, daemons or (200 if quick else 1500)))
-        show(console, finding)
-        findings.append(finding)
-    machine = f"{os.cpu_count()} cores of {_processor()}, Python {platform.python_version()}, SQLite, one server"
+    default = QUICK if quick else Scale()
+    scale = replace(
+        default,
+        daemons=daemons or default.daemons,
+        clients=clients or default.clients,
+        seconds=seconds or default.seconds,
+        samples=samples or default.samples,
+        providers=providers or default.providers,
+        jobs=jobs or default.jobs,
+        queue=queue or default.queue,
+    )
+    console, findings = Console(soft_wrap=True), {}
+    with places(engine or ENGINES, directory) as where:
+        for place in where:
+            findings[place.engine] = _measure(console, place, scale, only or list(MEASUREMENTS))
+    machine = f"One server on {os.cpu_count()} cores of {_processor()}, Python {platform.python_version()}"
+    console.print(table(machine, findings))
     if as_json_file is not None:
         as_json_file.write_text(json.dumps(as_json(machine, findings), indent=1))
     if markdown_file is not None:
-        markdown_file.write_text(markdown(machine, findings))
+        markdown_file.write_text(markdown(findings))
+
+
+def _measure(console: Console, place: Place, scale: Scale, names: list[str]) -> list[Figure]:
+    found: list[Figure] = []
+    for name in names:
+        started = time.perf_counter()
+        with console.status(f"{place.engine}: {name} …"):
+            figures = asyncio.run(MEASUREMENTS[name](place, scale))
+        for figure in figures:
+            console.print(f"{place.engine}: {figure.what}: {figure.shown}")
+        console.print(f"{place.engine}: {name} took {time.perf_counter() - started:.0f} s", style="dim")
+        found += figures
+    return found
 
 
 def _processor() -> str:

@@ -4,9 +4,9 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import grpc
 from google.protobuf import json_format
@@ -18,6 +18,9 @@ from dcp.v1 import provider_service_pb2_grpc as provider_service
 from dcp.v1.report_pb2 import HeartbeatRequest
 
 STREAMS_PER_CONNECTION = 50
+
+Manner: TypeAlias = Literal["steady", "eager", "hold"]
+"""How daemons behave: beat as told, beat again as soon as they were answered, or as told and never end a job."""
 
 Call: TypeAlias = "aio.StreamStreamCall[pb.ConnectRequest, pb.ConnectResponse]"
 
@@ -42,9 +45,10 @@ REPORT = {
 }
 
 
-def daemon_state() -> pb.DaemonState:
-    """An idle machine with one GPU."""
+def daemon_state(slots: int = 1) -> pb.DaemonState:
+    """An idle machine with so many GPUs."""
     report = json_format.ParseDict(REPORT, HeartbeatRequest())
+    report.gpu_status.struct_value.fields["gpu_count"].number_value = slots
     return pb.DaemonState(report=report, job_types=["llm_inference", "benchmark"])
 
 
@@ -57,17 +61,24 @@ class Tally:
     beats: int = 0
     jobs: int = 0
     latencies: list[float] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
 
 
 class SimulatedDaemon:
-    """Beats as it is told, takes every job and ends it at once."""
+    """Takes every job and, unless its manner is to hold it, ends it at once."""
 
-    def __init__(self, tally: Tally, *, eager: bool = False, on_start: Callable[[str], None] | None = None) -> None:
-        """An eager one beats again as soon as it was answered. `on_start` is told each job that is to run."""
+    def __init__(
+        self,
+        tally: Tally,
+        manner: Manner = "steady",
+        slots: int = 1,
+        on_start: Callable[[str], None] | None = None,
+    ) -> None:
+        """`on_start` is told each job that is to run."""
         self._tally = tally
-        self._eager = eager
+        self._manner = manner
         self._on_start = on_start
-        self._state = daemon_state()
+        self._state = daemon_state(slots)
         self._sequence = 0
         self._sent_at = 0.0
         self._interval = 10.0
@@ -89,7 +100,7 @@ class SimulatedDaemon:
                     case "desired":
                         self._tally.beats += 1
                         self._tally.latencies.append(time.perf_counter() - self._sent_at)
-                        if self._eager:
+                        if self._manner == "eager":
                             await self._send_beat(call)
                     case "offer":
                         await self._accept(call, message.offer)
@@ -111,14 +122,17 @@ class SimulatedDaemon:
         await call.write(pb.ConnectRequest(accept=pb.Accept(lease=lease)))
 
     async def _work(self, call: Call, lease: pb.LeaseRef) -> None:
+        self._tally.starts.append(time.perf_counter())
         if self._on_start is not None:
             self._on_start(lease.job_id)
+        if self._manner == "hold":
+            return
         outcome = pb.Outcome(lease=lease)
         outcome.result.string_value = "done"
         await call.write(pb.ConnectRequest(outcome=outcome))
 
     async def _beat(self, call: Call) -> None:
-        if self._eager:
+        if self._manner == "eager":
             await self._send_beat(call)
             return
         await asyncio.sleep(random.uniform(0, self._interval))
@@ -132,24 +146,24 @@ class SimulatedDaemon:
         await call.write(pb.ConnectRequest(beat=pb.Beat(sequence=self._sequence, state=self._state)))
 
 
-def run_fleet(pipe: Connection, target: str, keys: Sequence[str], eager: bool) -> None:
+def run_fleet(pipe: Connection, target: str, keys: Sequence[str], manner: Manner = "steady", slots: int = 1) -> None:
     """Hold a stream for each key until the bench closes the pipe."""
-    asyncio.run(_fleet(pipe, target, keys, eager))
+    asyncio.run(_fleet(pipe, target, keys, manner, slots))
 
 
-async def _fleet(pipe: Connection, target: str, keys: Sequence[str], eager: bool) -> None:
+async def _fleet(pipe: Connection, target: str, keys: Sequence[str], manner: Manner, slots: int) -> None:
     tally = Tally()
     connections = [connect(target) for _ in range(-(-len(keys) // STREAMS_PER_CONNECTION))]
     stubs = [provider_service.ProviderServiceStub(connection) for connection in connections]
     streams = [
-        asyncio.create_task(SimulatedDaemon(tally, eager=eager).run(stubs[number // STREAMS_PER_CONNECTION], key))
+        asyncio.create_task(SimulatedDaemon(tally, manner, slots).run(stubs[number // STREAMS_PER_CONNECTION], key))
         for number, key in enumerate(keys)
     ]
 
     def take() -> Tally:
         """What was seen since the last time; the number of open streams is the present one."""
-        seen = Tally(tally.open - tally.ended, tally.ended, tally.beats, tally.jobs, tally.latencies)
-        tally.beats, tally.jobs, tally.latencies = 0, 0, []
+        seen = replace(tally, open=tally.open - tally.ended)
+        tally.beats, tally.jobs, tally.latencies, tally.starts = 0, 0, [], []
         return seen
 
     asked, gone = asyncio.Event(), False

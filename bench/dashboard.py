@@ -2,49 +2,36 @@
 
 import json
 import time
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from bench.market import ADMIN_TOKEN, bench_market
-from bench.report import Finding, milliseconds, percentile
+from bench.places import Place
+from bench.report import Figure, latency
 from bench.rest import RestConnection, request
-from bench.seeding import add_completed_jobs, add_providers, add_renters
+from bench.seeding import add_completed_jobs, add_renters, copy_providers
 
 
-async def measure_dashboard(directory: Path, providers: list[int], jobs: list[int], samples: int) -> Finding:
+async def measure_dashboard(place: Place, providers: list[int], jobs: list[int], samples: int) -> list[Figure]:
     """Read the dashboard in markets of every combination of these sizes."""
-    rows, numbers = [], {}
-    for provider_count in providers:
-        for job_count in jobs:
-            seconds = await _dashboard(directory, provider_count, job_count, samples)
-            rows.append(
-                (
-                    f"{provider_count:,}",
-                    f"{job_count:,}",
-                    milliseconds(percentile(seconds, 50)),
-                    milliseconds(percentile(seconds, 99)),
-                )
-            )
-            numbers[f"{provider_count} providers, {job_count} jobs"] = seconds
-    return Finding(
-        "GET /admin/dashboard through Envoy",
-        ("providers", "jobs", "p50", "p99"),
-        rows,
-        "Totals are kept as counters and providers in memory, so nothing is counted. Each call stores its audit entry, "
-        "which waits for the disk.",
-        numbers,
-    )
+    return [
+        latency(
+            f"dashboard with {provider_count:,} providers, {job_count:,} jobs",
+            await _dashboard(place, provider_count, job_count, samples),
+        )
+        for provider_count in providers
+        for job_count in jobs
+    ]
 
 
-async def _dashboard(directory: Path, providers: int, jobs: int, samples: int) -> list[float]:
+async def _dashboard(place: Place, providers: int, jobs: int, samples: int) -> list[float]:
     def seed(conn: Connection, now_ms: int) -> None:
         add_renters(conn, now_ms, 1)
-        add_providers(conn, now_ms, providers)
+        copy_providers(conn, now_ms, providers)
         add_completed_jobs(conn, now_ms, 1, jobs)
 
     seconds, body = [], b""
-    async with bench_market(directory, seed) as (market, _):
+    async with bench_market(place, seed) as (market, _):
         client = await RestConnection.open(market.port)
         call = request("GET", "/admin/dashboard", {"x-admin-token": ADMIN_TOKEN})
         for _ in range(samples):

@@ -1,15 +1,15 @@
 """A server and its Envoy, started for one measurement."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from bench.children import Child, Usage
+from bench.places import Place
+from bench.report import milliseconds
 from bench.rest import RestConnection, request
 from bench.server import run_server
 from dc1.domain.clock import SystemClock
@@ -19,7 +19,7 @@ from dc1.storage.database import Connection, Database
 T = TypeVar("T")
 
 ADMIN_TOKEN = "bench"
-WRITES = ("INSERT", "UPDATE", "DELETE")
+QUERIES = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,13 @@ class Spent:
 
     @property
     def queries(self) -> int:
-        """SELECT, INSERT, UPDATE and DELETE statements; one executed for many rows counts once."""
-        return sum(self.statements.get(word, 0) for word in ("SELECT", *WRITES))
+        """Statements that read or write rows; one executed for many rows counts once."""
+        return sum(self.statements.get(word, 0) for word in QUERIES)
 
-    @property
-    def commits(self) -> int:
-        return self.statements.get("COMMIT", 0)
-
-    @property
-    def load(self) -> str:
-        """Shares of one core."""
-        return f"server {self.server_cpu / self.seconds:.0%}, Envoy {self.envoy_cpu / self.seconds:.0%}"
+    def each(self, count: int) -> str:
+        """What one of `count` things took of the processors."""
+        server, envoy = self.server_cpu / count, self.envoy_cpu / count
+        return f"server {milliseconds(server)}, Envoy {milliseconds(envoy)}"
 
 
 class BenchMarket:
@@ -81,16 +77,18 @@ class BenchMarket:
 
 
 @asynccontextmanager
-async def bench_market(directory: Path, seed: Callable[[Connection, int], T]) -> AsyncIterator[tuple[BenchMarket, T]]:
-    """Serve an empty market that `seed` fills; yields it and what `seed` returned."""
-    _empty(directory)
-    url = f"sqlite:///{directory / 'dc1.sqlite3'}"
+async def bench_market(
+    place: Place, seed: Callable[[Connection, int], T], *, counting: bool = False
+) -> AsyncIterator[tuple[BenchMarket, T]]:
+    """Serve a new market that `seed` fills; yields it and what `seed` returned. `counting` is of SQL statements."""
+    url = place.new_database()
     database = Database.open(url)
     now_ms = SystemClock().now_ms()
     seeded = await database.write(lambda conn: seed(conn, now_ms))
     await database.close()
+    place.directory.mkdir(parents=True, exist_ok=True)
     settings = {
-        "data_dir": directory,
+        "data_dir": place.directory,
         "database_url": url,
         "grpc_port": 0,
         "admin_token": ADMIN_TOKEN,
@@ -98,16 +96,11 @@ async def bench_market(directory: Path, seed: Callable[[Connection, int], T]) ->
         "quota_daily_jobs": 1_000_000_000,
         "quota_monthly_halala": 1_000_000_000,
     }
-    with Child(run_server, settings, directory / "server.log") as server:
-        config = EdgeConfig(directory / "envoy", http_port=0, grpc_port=server.answer(), admin_port=0)
+    with Child(run_server, settings, place.directory / "server.log", counting) as server:
+        config = EdgeConfig(place.directory / "envoy", http_port=0, grpc_port=server.answer(), admin_port=0)
         async with Envoy(config) as envoy:
             await _ready(envoy.http_port)
             yield BenchMarket(server, envoy), seeded
-
-
-def _empty(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
 
 
 async def _ready(port: int) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import time
 from functools import partial
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from bench.daemons import SimulatedDaemon, Tally, connect
 from bench.market import bench_market
-from bench.report import Finding, milliseconds, percentile
+from bench.places import Place
+from bench.report import Figure, latency
 from bench.rest import RestConnection, request
 from bench.seeding import add_providers, add_renters
 from bench.throughput import JOB
@@ -19,7 +19,7 @@ from dcp.v1.provider_service_pb2_grpc import ProviderServiceStub
 _PATIENCE_SECONDS = 10
 
 
-async def measure_reaction(directory: Path, samples: int) -> Finding:
+async def measure_reaction(place: Place, samples: int) -> list[Figure]:
     """Submit one job after the other to a single daemon that takes each at once."""
 
     def seed(conn: Connection, now_ms: int) -> tuple[list[str], list[str]]:
@@ -27,7 +27,7 @@ async def measure_reaction(directory: Path, samples: int) -> Finding:
 
     answered: list[float] = []
     running: list[float] = []
-    async with bench_market(directory, seed) as (market, (renter_keys, provider_keys)):
+    async with bench_market(place, seed) as (market, (renter_keys, provider_keys)):
         started: asyncio.Queue[float] = asyncio.Queue()
         tally = Tally()
         channel = connect(market.target)
@@ -36,7 +36,6 @@ async def measure_reaction(directory: Path, samples: int) -> Finding:
         client = await RestConnection.open(market.port)
         submit = request("POST", "/jobs/submit", {"x-renter-key": renter_keys[0]}, JOB)
         await until(lambda: tally.open == 1, "the stream")
-        reading = market.read()
         for number in range(samples):
             sent = time.perf_counter()
             status, body = await client.send(submit)
@@ -44,29 +43,12 @@ async def measure_reaction(directory: Path, samples: int) -> Finding:
             answered.append(time.perf_counter() - sent)
             running.append(await asyncio.wait_for(started.get(), _PATIENCE_SECONDS) - sent)
             await until(partial(_settled, tally, number + 1), "the settlement")
-        spent = market.spent(reading)
         stream.cancel()
         await asyncio.gather(stream, return_exceptions=True)
         await client.close()
         await channel.close()
-    return Finding(
-        f"From a submit to an idle daemon, {samples} jobs one after the other",
-        ("through Envoy", "p50", "p99", "worst"),
-        (_row("the renter has its 201", answered), _row("the daemon runs the job", running)),
-        "Two commits that wait for the disk lie between: the submission and the lease. Nothing polls. "
-        f"Shares of a core: {spent.load}.",
-        {"answered": answered, "running": running},
-    )
+    return [latency("submit, one at a time", answered), latency("submit to running on an idle daemon", running)]
 
 
 def _settled(tally: Tally, jobs: int) -> bool:
     return tally.jobs == jobs
-
-
-def _row(what: str, seconds: list[float]) -> tuple[str, ...]:
-    return (
-        what,
-        milliseconds(percentile(seconds, 50)),
-        milliseconds(percentile(seconds, 99)),
-        milliseconds(max(seconds)),
-    )

@@ -1,48 +1,64 @@
 """What was measured, for people and for the README."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One table; `limit` says in a sentence what held it back."""
+class Figure:
+    """One line of the table: what was measured, how it reads, and the numbers behind it (seconds, counts)."""
 
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    limit: str
-    numbers: dict[str, Any] = field(default_factory=dict)
+    what: str
+    shown: str
+    numbers: Mapping[str, float]
 
 
-def show(console: Console, finding: Finding) -> None:
-    table = Table(
-        *finding.columns, title=finding.title, title_justify="left", caption=finding.limit, caption_justify="left"
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in finding.rows:
-        table.add_row(*row)
-    console.print(table)
-    console.print()
+Findings = Mapping[str, Sequence[Figure]]
+"""What was found on each engine; every engine has the same lines."""
 
 
-def markdown(machine: str, findings: Sequence[Finding]) -> str:
-    parts = [f"Measured by `make bench` on {machine}."]
-    for finding in findings:
-        head = " | ".join(finding.columns)
-        rule = "|".join(["---", *["---:"] * (len(finding.columns) - 1)])
-        rows = "\n".join(f"| {' | '.join(row)} |" for row in finding.rows)
-        parts.append(f"**{finding.title}**\n\n| {head} |\n|{rule}|\n{rows}\n\n{finding.limit}")
-    return "\n\n".join(parts) + "\n"
+def table(machine: str, findings: Findings) -> Table:
+    """For the terminal."""
+    drawn = Table("through Envoy", *findings, caption=machine, caption_justify="left")
+    for row in _rows(findings):
+        drawn.add_row(*row)
+    return drawn
 
 
-def as_json(machine: str, findings: Sequence[Finding]) -> dict[str, Any]:
-    return {"machine": machine, "findings": [asdict(finding) for finding in findings]}
+def markdown(findings: Findings) -> str:
+    """For the README."""
+    head = ["through Envoy", *findings]
+    lines = [head, ["---"] * len(head), *_rows(findings)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_json(machine: str, findings: Findings) -> dict[str, Any]:
+    """For programs."""
+    engines = {
+        engine: {figure.what: {"shown": figure.shown, **figure.numbers} for figure in figures}
+        for engine, figures in findings.items()
+    }
+    return {"machine": machine, "engines": engines}
+
+
+def _rows(findings: Findings) -> list[list[str]]:
+    return [
+        [figures[0].what, *(figure.shown for figure in figures)] for figures in zip(*findings.values(), strict=True)
+    ]
+
+
+def latency(what: str, seconds: Sequence[float]) -> Figure:
+    """The line of something that takes time: its median, and what one in a hundred exceeds."""
+    p50, p99 = percentile(seconds, 50), percentile(seconds, 99)
+    return Figure(what, f"p50 {milliseconds(p50)}, p99 {milliseconds(p99)}", {"p50": p50, "p99": p99})
+
+
+def rate(what: str, count: int, seconds: float) -> Figure:
+    """The line of something that happens so many times in a second."""
+    return Figure(what, f"{count / seconds:,.0f}/s", {"count": count, "seconds": seconds})
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -52,8 +68,5 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms"
-
-
-def each_second(count: float, seconds: float) -> str:
-    return f"{count / seconds:,.0f}/s"
+    """A short time, to two or three digits."""
+    return f"{seconds * 1000:.{1 if seconds < 0.1 else 0}f} ms"

@@ -3,19 +3,19 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Table, Text, cast, insert, literal, select
 
 from dc1.domain import keys
 from dc1.domain.jobs import new_job_id
 from dc1.domain.keys import KeyRole
 from dc1.storage import keys as key_rows
 from dc1.storage import lifecycle, providers, renters, totals
-from dc1.storage.job_rows import JobSpec, job_shape
+from dc1.storage.job_rows import JobRow, JobSpec, job_shape
 from dc1.storage.submission import Limits, NewJob
-from dc1.storage.tables import jobs
+from dc1.storage.tables import job_specs, jobs
+from dc1.storage.tables import providers as provider_table
 
 CREDIT_HALALA = 100_000_000
-_ROWS_AT_ONCE = 5_000
 
 
 def add_renters(conn: Connection, now_ms: int, count: int) -> list[str]:
@@ -43,10 +43,34 @@ def add_providers(conn: Connection, now_ms: int, count: int) -> list[str]:
     return [key.key for key in made]
 
 
+def copy_providers(conn: Connection, now_ms: int, count: int) -> None:
+    """As add_providers(), of one provider and its copies; the copies have no keys."""
+    add_providers(conn, now_ms, 1)
+    first_id = conn.execute(select(provider_table.c.id)).scalar_one()
+    _copy(conn, provider_table, "id", first_id, count, unique="email")
+
+
 def add_completed_jobs(conn: Connection, now_ms: int, renter_id: int, count: int) -> None:
-    """Jobs that ended a while ago and cost nothing."""
+    """Jobs that ended a while ago and cost nothing, beside one that waits."""
+    waiting = _free_job(conn, now_ms, renter_id)
     if count == 0:
         return
+    done = replace(waiting, status="completed", due_at_ms=None, completed_at_ms=now_ms, actual_cost_halala=0)
+    first = {"id": waiting.id + 1, "job_id": f"{waiting.job_id}-0", "provider_earned_halala": 0, "dc1_fee_halala": 0}
+    conn.execute(insert(jobs), {**job_shape.values(done), **first, "refunded_halala": 0})
+    _copy(conn, jobs, "id", waiting.id + 1, count, unique="job_id")
+    totals.add(conn, 0, jobs_completed=count)
+
+
+def add_waiting_jobs(conn: Connection, now_ms: int, renter_id: int, count: int) -> None:
+    """Free jobs in the queue that any provider may run."""
+    first_id = _free_job(conn, now_ms, renter_id).id
+    _copy(conn, jobs, "id", first_id, count, unique="job_id")
+    _copy(conn, job_specs, "job_id", first_id, count)
+    totals.add(conn, 0, jobs_queued=count - 1)
+
+
+def _free_job(conn: Connection, now_ms: int, renter_id: int) -> JobRow:
     new = NewJob(
         job_id=new_job_id(now_ms),
         renter_id=renter_id,
@@ -60,12 +84,20 @@ def add_completed_jobs(conn: Connection, now_ms: int, renter_id: int, count: int
         fee_bps=2500,
         compute_type="inference",
     )
-    first = lifecycle.submit(conn, new, Limits(), now_ms)
-    done = replace(first, status="completed", due_at_ms=None, completed_at_ms=now_ms, actual_cost_halala=0)
-    for start in range(0, count, _ROWS_AT_ONCE):
-        rows = [
-            {**job_shape.values(done), "id": first.id + number + 1, "job_id": f"job-{now_ms}-{number:06}"}
-            for number in range(start, min(start + _ROWS_AT_ONCE, count))
-        ]
-        conn.execute(insert(jobs), rows)
-    totals.add(conn, 0, jobs_completed=count)
+    return lifecycle.submit(conn, new, Limits(), now_ms)
+
+
+def _copy(conn: Connection, table: Table, key: str, first: int, count: int, unique: str | None = None) -> None:
+    """Make one row `count` rows, by doubling; `key` counts up from `first`, and `unique` differs in each."""
+    names = [column.name for column in table.columns if column.name != "changed_xid"]
+    made = 1
+    while made < count:
+        step = min(made, count - made)
+        number = table.c[key] + literal(made)
+        changed = (
+            {key: number, unique: cast(number, Text) + literal("-") + table.c[unique]} if unique else {key: number}
+        )
+        source = select(*[changed.get(name, table.c[name]) for name in names])
+        last = first + step
+        conn.execute(insert(table).from_select(names, source.where(table.c[key] >= first, table.c[key] < last)))
+        made += step

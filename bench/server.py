@@ -1,4 +1,4 @@
-"""The server as a child of the bench, with its statements counted."""
+"""The server as a child of the bench."""
 
 import asyncio
 import sys
@@ -14,12 +14,13 @@ from dc1.server.logs import configure_logging
 from dc1.settings import Settings
 
 
-def run_server(pipe: Connection, settings: dict[str, Any], log: Path) -> None:
-    """Serve until the bench closes the pipe; the first thing said is the port."""
+def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: bool) -> None:
+    """Serve until the bench closes the pipe; the first thing said is the port. Counting statements takes time too."""
     # Every call writes its log line, as in production.
     sys.stdout = sys.stderr = log.open("w", buffering=1)
     configure_logging("json", "INFO")
-    count_statements()
+    if counting:
+        count_statements()
     asyncio.run(_serve(pipe, Settings(**settings)))
 
 

@@ -40,6 +40,7 @@ class Fleet:
         self.pools = Pools()
         self.telemetry = Telemetry()
         self._all: dict[int, Provider] = {}
+        self._newest: list[int] = []
         self._by_gpu: Counter[str] = Counter()
         self._queues = PresenceQueues(clock, thresholds)
         # Whose schedule opens and closes as time passes, and who may have to give offers back.
@@ -82,6 +83,7 @@ class Fleet:
         if provider.id in self._all:
             return
         self._all[provider.id] = provider
+        self._newest = nlargest(_NEWEST_SIGNUPS, (*self._newest, provider.id))
         self._by_gpu[provider.gpu_model] += 1
         provider.presence = self._with_grace(provider.presence)
         self._place(provider)
@@ -328,8 +330,7 @@ class Fleet:
 
     def newest(self) -> list[Provider]:
         """Return the providers that registered last, newest first."""
-        newest = nlargest(_NEWEST_SIGNUPS, self._all)
-        return [self._all[provider_id] for provider_id in newest]
+        return [self._all[provider_id] for provider_id in self._newest]
 
     def newest_heartbeats(self) -> list[Provider]:
         """Return the providers that were heard last, newest first."""

@@ -18,7 +18,7 @@ from dc1.services.admin_job_rows import COLUMNS, admin_job, plain_job
 from dc1.services.admin_provider_messages import admin_provider
 from dc1.services.csv_files import csv_file
 from dc1.services.job_access import existing, shown
-from dc1.services.job_messages import billing, fill_job, job_detail
+from dc1.services.job_messages import billing, job_detail, job_fields
 from dc1.services.lifecycles import lifecycle_reader
 from dc1.services.paging import Pages
 from dc1.services.values import NULL, message_json, to_value
@@ -153,9 +153,7 @@ def _status_before_cancel(job: JobRow) -> JobStatus:
 
 
 def _message(new: Submitted) -> Job:
-    message = Job()
-    fill_job(message, new.job, new.spec, new.position)
-    return message
+    return Job(**job_fields(new.job, new.spec, new.position))
 
 
 def _json(named: list[NamedJob], exported_at: str) -> bytes:

@@ -1,7 +1,7 @@
 """Jobs as messages."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
@@ -14,37 +14,36 @@ from dc1.domain.numeric import plain
 from dc1.domain.task_codes import task_code, task_text
 from dc1.services.values import NULL, time_value, to_struct, to_value
 from dc1.storage.job_rows import JobRow, JobSpec
-from dcp.v1.job_pb2 import Billing, Job, JobDetail
-from dcp.v1.job_service_pb2 import SubmitJobResponse
+from dcp.v1.job_pb2 import Billing, JobDetail
 from dcp.v1.report_pb2 import Assignment
 
-_JobMessage: TypeAlias = Job | JobDetail | SubmitJobResponse
 
-
-def fill_job(message: _JobMessage, job: JobRow, spec: JobSpec, queue_position: int | None) -> None:
-    """Set the fields that every view of a job shares."""
-    message.id = job.id
-    message.job_id = job.job_id
-    message.renter_id = job.renter_id
+def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[str, Any]:
+    """Return the fields that every view of a job shares."""
     provider_id = job.provider_id if job.provider_id is not None else job.named_provider_id
-    message.provider_id.CopyFrom(to_value(provider_id))
-    message.job_type = job.job_type
-    message.model.CopyFrom(to_value(job.model))
-    message.status = job.status
-    message.submitted_at = iso(job.submitted_at_ms)
-    message.started_at.CopyFrom(time_value(job.started_at_ms))
-    message.timeout_at.CopyFrom(time_value(job.timeout_at_ms))
-    message.duration_minutes.CopyFrom(duration_value(job))
-    message.cost_halala = job.cost_halala
-    message.max_duration_seconds = job.max_duration_seconds
-    message.gpu_requirements.CopyFrom(to_value(spec.gpu_requirements))
-    message.container_spec.CopyFrom(to_struct(spec.container_spec))
-    message.priority = job.priority
-    message.pricing_class = job.pricing_class
-    message.prewarm_requested = job.prewarm_requested
-    message.checkpoint_enabled = job.checkpoint_enabled
-    message.queue_position.CopyFrom(to_value(queue_position))
-    message.workspace_volume_name = workspace_volume_name(job.job_id)
+    return {
+        "id": job.id,
+        "job_id": job.job_id,
+        "renter_id": job.renter_id,
+        "provider_id": to_value(provider_id),
+        "job_type": job.job_type,
+        "model": to_value(job.model),
+        "status": job.status,
+        "submitted_at": iso(job.submitted_at_ms),
+        "started_at": time_value(job.started_at_ms),
+        "timeout_at": time_value(job.timeout_at_ms),
+        "duration_minutes": duration_value(job),
+        "cost_halala": job.cost_halala,
+        "max_duration_seconds": job.max_duration_seconds,
+        "gpu_requirements": to_value(spec.gpu_requirements),
+        "container_spec": to_struct(spec.container_spec),
+        "priority": job.priority,
+        "pricing_class": job.pricing_class,
+        "prewarm_requested": job.prewarm_requested,
+        "checkpoint_enabled": job.checkpoint_enabled,
+        "queue_position": to_value(queue_position),
+        "workspace_volume_name": workspace_volume_name(job.job_id),
+    }
 
 
 def duration_value(job: JobRow) -> Value:
@@ -77,8 +76,7 @@ def container_image(spec: JobSpec) -> str:
 
 def job_detail(job: JobRow, spec: JobSpec, now_ms: int, queue_position: int | None = None) -> JobDetail:
     """Return everything that is known of a job."""
-    detail = JobDetail()
-    fill_job(detail, job, spec, queue_position)
+    detail = JobDetail(**job_fields(job, spec, queue_position))
     detail.params.CopyFrom(to_value(spec.params))
     detail.task_spec.CopyFrom(to_value(spec.task_spec))
     waiting = job.status in (JobStatus.QUEUED, JobStatus.PENDING)

@@ -19,7 +19,7 @@ from dc1.services.event_stream import follow, resume_point
 from dc1.services.idempotent import IdempotentCalls, Once
 from dc1.services.job_access import existing, provider_of, readable, readable_job, readable_with_spec, shown
 from dc1.services.job_lists import SCHEMA_VERSION, job_summary, log_line, statuses_of
-from dc1.services.job_messages import billing, container_image, fill_job, job_detail
+from dc1.services.job_messages import billing, container_image, job_detail, job_fields
 from dc1.services.job_output import output_body, readable_output
 from dc1.services.lifecycles import lifecycle_reader
 from dc1.services.log_stream import LogReader
@@ -32,6 +32,7 @@ from dc1.storage.job_rows import JobRow
 from dc1.storage.jobs import JobFilter
 from dc1.storage.lifecycle import Outcome
 from dcp.v1 import job_service_pb2 as pb
+from dcp.v1.job_pb2 import Job
 from dcp.v1.job_service_pb2_grpc import JobServiceServicer
 
 _QUEUED_MESSAGE = "The job is queued and starts as soon as a fitting provider is free."
@@ -205,11 +206,15 @@ class _SubmitAnswer:
 
     def keep(self, conn: Connection, submitted: Submitted) -> None:
         queued = submitted.job.status == JobStatus.QUEUED
-        self.answer = pb.SubmitJobResponse(success=True, queued=queued)
-        self.answer.message.CopyFrom(to_value(_QUEUED_MESSAGE) if queued else NULL)
-        for view in (self.answer, self.answer.job):
-            fill_job(view, submitted.job, submitted.spec, submitted.position)
-        self.answer.dispatch.CopyFrom(self._dispatch(submitted.job))
+        shared = job_fields(submitted.job, submitted.spec, submitted.position)
+        self.answer = pb.SubmitJobResponse(
+            success=True,
+            queued=queued,
+            message=to_value(_QUEUED_MESSAGE) if queued else NULL,
+            dispatch=self._dispatch(submitted.job),
+            job=Job(**shared),
+            **shared,
+        )
         self.once.keep(conn, self.answer)
 
     def _dispatch(self, job: JobRow) -> pb.Dispatch:

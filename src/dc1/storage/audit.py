@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select
 
+from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Page, Shape
 from dc1.storage.tables import audit_entries
 
@@ -30,12 +31,12 @@ class AuditRow(NewAuditEntry):
 
 _new_shape = Shape(NewAuditEntry, audit_entries)
 _shape = Shape(AuditRow, audit_entries)
-_INSERT = insert(audit_entries)
+_INSERT = Prepared(insert(audit_entries), _new_shape.names)
 
 
 def record(conn: Connection, entry: NewAuditEntry) -> None:
     """Append an entry."""
-    conn.execute(_INSERT, _new_shape.values(entry))
+    _INSERT.send(conn, _new_shape.values(entry))
 
 
 def page(conn: Connection, *, limit: int, offset: int = 0, provider_id: int | None = None) -> Page[AuditRow]:

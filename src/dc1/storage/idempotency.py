@@ -5,11 +5,12 @@ transaction, so an answer exists exactly if its effect does.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, select
 
 from dc1.domain import errors
+from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.rows import Shape
 from dc1.storage.tables import idempotent_answers
 
@@ -37,6 +38,11 @@ class KeptAnswer:
 
 _table = idempotent_answers
 _shape = Shape(KeptAnswer, _table)
+_KEY = ("account", "route", "key")
+_FIND = Prepared(
+    select(*_shape.columns).where(*[_table.c[name] == bindparam(name, type_=_table.c[name].type) for name in _KEY])
+)
+_OWN = Prepared(select(func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger))))
 
 
 def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
@@ -54,7 +60,7 @@ def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAns
 
 def find(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
     """The answer to replay, or None when there is none yet; raises IDEMPOTENCY_MISMATCH as ``begin`` does."""
-    kept = _shape.first(conn.execute(select(*_shape.columns).where(*_is(key))))
+    kept = _shape.first(_FIND.rows(conn, asdict(key)))
     if kept is None or kept.expires_at_ms <= now_ms:
         return None
     if kept.request_hash != request_hash:
@@ -64,9 +70,8 @@ def find(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnsw
 
 def keep(conn: Connection, key: Key, answer: KeptAnswer) -> None:
     """Store the answer to a call that ``begin`` said is new."""
-    conn.execute(delete(_table).where(*_is(key)))
-    named = {"account": key.account, "route": key.route, "key": key.key}
-    conn.execute(insert(_table), named | _shape.values(answer))
+    statement = upsert(conn, _table, _KEY, replace=tuple(_shape.names))
+    statement.send(conn, asdict(key) | _shape.values(answer))
 
 
 def purge(conn: Connection, now_ms: int) -> int:
@@ -80,8 +85,5 @@ def _own(conn: Connection, key: Key) -> bool:
         return True
     digest = hashlib.sha256("\n".join((key.account, key.route, key.key)).encode()).digest()
     number = int.from_bytes(digest[:8], "big", signed=True)
-    return bool(conn.execute(select(func.pg_try_advisory_xact_lock(number))).scalar_one())
-
-
-def _is(key: Key) -> tuple[ColumnElement[bool], ...]:
-    return (_table.c.account == key.account, _table.c.route == key.route, _table.c.key == key.key)
+    ((owned,),) = _OWN.rows(conn, {"number": number})
+    return bool(owned)

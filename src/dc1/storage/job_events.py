@@ -34,7 +34,7 @@ _INSERT = Prepared(insert(job_events), _shape.names)
 
 def append(conn: Connection, event: EventRow) -> None:
     """Store an event; its number is the job's ``event_sequence``, which the same transaction raised."""
-    _INSERT.run(conn, _shape.values(event))
+    _INSERT.send(conn, _shape.values(event))
 
 
 def page(

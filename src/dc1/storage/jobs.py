@@ -176,7 +176,7 @@ def results(conn: Connection, job_ids: Collection[int], *, max_characters: int) 
 def store_result(conn: Connection, job_id: int, value: Any, now_ms: int) -> None:
     """Keep what a job produced; a job that ran before its result was lost keeps the last one."""
     statement = upsert(conn, job_results, ("job_id",), replace=("result", "stored_at_ms"))
-    statement.run(conn, {"job_id": job_id, "result": value, "stored_at_ms": now_ms})
+    statement.send(conn, {"job_id": job_id, "result": value, "stored_at_ms": now_ms})
 
 
 @dataclass(frozen=True, slots=True)

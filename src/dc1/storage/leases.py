@@ -144,7 +144,7 @@ def start(
         due_at_ms=timeout_at_ms,
     )
     values = {"job_id": job.id, "attempt_number": attempt, "provider_id": provider_id, "started_at_ms": now_ms}
-    _INSERT_ATTEMPT.run(conn, values)
+    _INSERT_ATTEMPT.send(conn, values)
     webhook_events.job_started(conn, after, now_ms)
     return after
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, case, insert, or_, select, update
 
-from dc1.storage.prepared import Prepared
+from dc1.storage.prepared import Prepared, PreparedInsert
 from dc1.storage.tables import accounts, movements, postings
 
 SHARDS = 8
@@ -118,7 +118,6 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
         return []
     running = _apply_deltas(conn, transfers)
     movement_ids: list[int] = []
-    entries: list[dict[str, Any]] = []
     # Postings say the balance after themselves: walk back to the start, then forward again.
     for transfer in transfers:
         running[transfer.source] += transfer.amount
@@ -127,20 +126,20 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
         movement_ids.append(_insert_movement(conn, transfer, now_ms))
         for account, amount in ((transfer.source, -transfer.amount), (transfer.target, transfer.amount)):
             running[account] += amount
-            entries.append(
+            _INSERT_POSTING.send(
+                conn,
                 {
                     "movement_id": movement_ids[-1],
                     "account_kind": account.kind,
                     "owner_id": account.owner_id,
                     "amount_halala": amount,
                     "balance_after_halala": running[account],
-                }
+                },
             )
-    _INSERT_POSTING.run_many(conn, entries)
     return movement_ids
 
 
-_INSERT_MOVEMENT = Prepared(insert(movements), ["kind", "ref", "amount_halala", "job_id", "note", "created_at_ms"])
+_INSERT_MOVEMENT = PreparedInsert(movements, ["kind", "ref", "amount_halala", "job_id", "note", "created_at_ms"])
 _INSERT_POSTING = Prepared(
     insert(postings), ["movement_id", "account_kind", "owner_id", "amount_halala", "balance_after_halala"]
 )

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy import URL, Connection, Engine, Text, cast, create_engine, event, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+
+from dc1.storage.prepared import Prepared, flush, forget
 
 log = logging.getLogger(__name__)
 
@@ -17,12 +19,27 @@ SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
 GIVE_UP_AFTER_SECONDS = 15.0
 
-_CURRENT_TRANSACTION = text("SELECT pg_current_xact_id_if_assigned()::text")
+_CURRENT_TRANSACTION = Prepared(select(cast(func.pg_current_xact_id_if_assigned(), Text)))
 _TRANSACTION_STATUS = text("SELECT pg_xact_status(CAST(:xid AS xid8))")
 
 
 class OutcomeUnknownError(RuntimeError):
     """The connection was lost during COMMIT and the server could not say in time what became of the transaction."""
+
+
+def postgres_engine(url: URL, *, pool_size: int) -> Engine:
+    """An engine whose prepared statements may travel together; whatever else is executed comes after them."""
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def send_first(connection: Connection, *_: Any) -> None:
+        flush(connection)
+
+    @event.listens_for(engine, "rollback")
+    def send_nothing(connection: Connection) -> None:
+        forget(connection)
+
+    return engine
 
 
 class PostgresBackend:
@@ -32,7 +49,7 @@ class PostgresBackend:
     """
 
     def __init__(self, url: URL, *, connections: int) -> None:
-        self._engine = create_engine(url, pool_size=connections, max_overflow=0, hide_parameters=True)
+        self._engine = postgres_engine(url, pool_size=connections)
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
 
@@ -61,7 +78,7 @@ def run_write(engine: Engine, work: Callable[[Connection], Any]) -> Any:
         with engine.connect() as connection:
             transaction = connection.begin()
             result = work(connection)
-            xid = connection.scalar(_CURRENT_TRANSACTION)
+            ((xid,),) = _CURRENT_TRANSACTION.rows(connection, {})
             try:
                 transaction.commit()
             except DBAPIError as error:

@@ -1,25 +1,36 @@
-"""Statements of the hot paths, compiled once.
+"""Statements of the hot paths, compiled once and handed straight to the driver.
 
-On SQLite a statement takes less time than the general machinery around it, and all writes share one thread, so there
-a prepared statement goes straight to the driver. On PostgreSQL it is an ordinary statement.
+SQLAlchemy spells them for each engine; executing them through it would take longer than the statement itself, on
+either engine, and all Python threads share one interpreter.
 """
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, NoReturn, TypeAlias
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Insert, Select, Table, Update, bindparam
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+import psycopg
+from psycopg import RawCursor
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, bindparam, insert
+from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlalchemy.exc import DBAPIError
-
-from dc1.storage.rows import inserted_id
+from sqlalchemy.types import TypeEngine
 
 Statement: TypeAlias = Select[*tuple[Any, ...]] | Insert | Update
 Values: TypeAlias = Mapping[str, Any]
+_Convert: TypeAlias = Callable[[Any], Any]
 
-_DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
+# The two drivers' connections and cursors have no common type; what is used of them is DB-API 2.0.
+_Cursor: TypeAlias = Any
+
+_DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": registry.load("sqlite.pysqlite")(paramstyle="qmark", dbapi=sqlite3),
+    "postgresql": registry.load("postgresql.psycopg")(paramstyle="numeric_dollar", dbapi=psycopg),
+}
+
+_sent: WeakKeyDictionary[Connection, list[tuple[str, list[Any]]]] = WeakKeyDictionary()
 
 
 class Prepared:
@@ -31,37 +42,47 @@ class Prepared:
     def __init__(self, statement: Statement, columns: Sequence[str] = ()) -> None:
         self._statement = statement
         self._columns = list(columns)
+        self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, conn: Connection, values: Values) -> list[tuple[Any, ...]]:
         """Execute and return every row."""
-        if conn.dialect.name != "sqlite":
-            return [tuple(row) for row in conn.execute(self._statement, dict(values))]
-        return self._sqlite.read(self._sqlite.execute(conn, values))
+        return self._for(conn).rows(conn, values)
 
     def run(self, conn: Connection, values: Values) -> int:
         """Execute and return how many rows it changed."""
-        if conn.dialect.name != "sqlite":
-            return conn.execute(self._statement, dict(values)).rowcount
-        return self._sqlite.execute(conn, values).rowcount
+        rowcount: int = self._for(conn).execute(conn, values).rowcount
+        return rowcount
 
-    def insert(self, conn: Connection, values: Values) -> int:
-        """Insert one row and return the id that the database gave it."""
-        if conn.dialect.name != "sqlite":
-            return inserted_id(conn.execute(self._statement, dict(values)))
-        row_id = self._sqlite.execute(conn, values).lastrowid
-        assert row_id is not None
-        return row_id
+    def send(self, conn: Connection, values: Values) -> None:
+        """Execute and ask nothing back.
+
+        On PostgreSQL it leaves with the next statement or with the commit, in one round trip, and may fail there.
+        """
+        self._for(conn).send(conn, values)
 
     def run_many(self, conn: Connection, rows: Sequence[Values]) -> None:
         """Execute once for each of ``rows``."""
-        if conn.dialect.name != "sqlite":
-            conn.execute(self._statement, [dict(values) for values in rows])
-        else:
-            self._sqlite.execute_many(conn, rows)
+        self._for(conn).execute_many(conn, rows)
 
-    @cached_property
-    def _sqlite(self) -> "_SqliteStatement":
-        return _SqliteStatement(self._statement, self._columns)
+    def _for(self, conn: Connection) -> "_Compiled":
+        compiled = self._compiled.get(conn.dialect.name)
+        if compiled is None:
+            compiled = _Compiled(self._statement, self._columns, conn.dialect.name)
+            self._compiled[conn.dialect.name] = compiled
+        return compiled
+
+
+class PreparedInsert:
+    """A statement that inserts one row into a table that numbers its rows by itself."""
+
+    def __init__(self, table: Table, columns: Sequence[str]) -> None:
+        (key,) = table.primary_key
+        self._insert = Prepared(insert(table).returning(key), columns)
+
+    def insert(self, conn: Connection, values: Values) -> int:
+        """Insert a row and return the id that the database gave it."""
+        row_id: int = self._insert.rows(conn, values)[0][0]
+        return row_id
 
 
 def upsert(
@@ -105,37 +126,64 @@ def _upsert(
     return Prepared(statement.returning(*[table.c[name] for name in returning]) if returning else statement)
 
 
-class _SqliteStatement:
-    """A statement in SQLite's words, with the conversions that its columns ask for."""
+class _Compiled:
+    """A statement in an engine's words, with the conversions that its columns ask for."""
 
-    def __init__(self, statement: Statement, columns: list[str]) -> None:
-        compiled = statement.compile(dialect=_DIALECT, column_keys=columns or None)
+    def __init__(self, statement: Statement, columns: list[str], engine_name: str) -> None:
+        self._dialect = _DIALECTS[engine_name]
+        self._is_remote = engine_name == "postgresql"
+        # What nobody asked for is not to be returned, so the statement is compiled as one for many rows is.
+        compiled = statement.compile(dialect=self._dialect, column_keys=columns or None, for_executemany=True)
         self._sql = str(compiled)
-        self._parameters: list[tuple[str, Any, Callable[[Any], Any] | None]] = [
-            (name, compiled.params[name], compiled.binds[name].type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+        types = {name: bind.type for bind, name in compiled.bind_names.items()}
+        self._parameters: list[tuple[str, Any, _Convert | None]] = [
+            (name, compiled.params[name], self._implemented(types[name]).bind_processor(self._dialect))
             for name in compiled.positiontup or ()
         ]
-        self._results: list[Callable[[Any], Any] | None] = [
-            column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None) for column in statement.exported_columns
-        ]
+        self._types = [column.type for column in statement.exported_columns]
+        self._results: list[_Convert | None] | None = None
 
-    def execute(self, conn: Connection, values: Values) -> sqlite3.Cursor:
-        try:
-            return driver_of(conn).execute(self._sql, self._bind(values))
-        except sqlite3.Error as error:
-            self._raise(error)
-
-    def execute_many(self, conn: Connection, rows: Sequence[Values]) -> None:
-        try:
-            driver_of(conn).executemany(self._sql, [self._bind(values) for values in rows])
-        except sqlite3.Error as error:
-            self._raise(error)
-
-    def read(self, cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    def rows(self, conn: Connection, values: Values) -> list[tuple[Any, ...]]:
+        cursor = self.execute(conn, values)
+        if self._results is None:
+            self._results = [
+                self._implemented(of).result_processor(self._dialect, told[1])
+                for of, told in zip(self._types, cursor.description, strict=True)
+            ]
+        if not any(self._results):
+            return [tuple(row) for row in cursor]
         return [
             tuple([value if convert is None else convert(value) for convert, value in zip(self._results, row)])  # noqa: B905
             for row in cursor
         ]
+
+    def execute(self, conn: Connection, values: Values) -> _Cursor:
+        driver = driver_of(conn)
+        bound = self._bind(values)
+        try:
+            if self._is_remote:
+                return _round_trip(conn, driver, self._sql, bound)
+            return driver.execute(self._sql, bound)
+        except self._dialect.loaded_dbapi.Error as error:
+            _raise(conn, driver, error)
+
+    def send(self, conn: Connection, values: Values) -> None:
+        if self._is_remote:
+            _sent.setdefault(conn, []).append((self._sql, self._bind(values)))
+        else:
+            self.execute(conn, values)
+
+    def execute_many(self, conn: Connection, rows: Sequence[Values]) -> None:
+        flush(conn)
+        driver = driver_of(conn)
+        try:
+            cursor = RawCursor(driver) if self._is_remote else driver.cursor()
+            cursor.executemany(self._sql, [self._bind(values) for values in rows])
+        except self._dialect.loaded_dbapi.Error as error:
+            _raise(conn, driver, error)
+
+    def _implemented(self, of: TypeEngine[Any]) -> TypeEngine[Any]:
+        return of.dialect_impl(self._dialect)
 
     def _bind(self, values: Values) -> list[Any]:
         bound = []
@@ -144,13 +192,53 @@ class _SqliteStatement:
             bound.append(value if convert is None else convert(value))
         return bound
 
-    def _raise(self, error: sqlite3.Error) -> NoReturn:
-        wrapped = DBAPIError.instance(self._sql, None, error, sqlite3.Error, hide_parameters=True, dialect=_DIALECT)
-        raise wrapped from error
+
+def _round_trip(conn: Connection, driver: psycopg.Connection[Any], sql: str, bound: list[Any]) -> _Cursor:
+    """Execute after all that was sent before, and with the BEGIN if it is the transaction's first statement."""
+    # psycopg's usual cursor would rewrite the placeholders of a long statement each time.
+    cursor = RawCursor(driver)
+    sent = _sent.pop(conn, ())
+    if not sent and driver.info.transaction_status is not TransactionStatus.IDLE:
+        return cursor.execute(sql, bound)
+    with driver.pipeline():
+        for earlier in sent:
+            RawCursor(driver).execute(*earlier)
+        return cursor.execute(sql, bound)
 
 
-def driver_of(conn: Connection) -> sqlite3.Connection:
-    """The SQLite driver's own connection."""
-    driver = conn.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    return driver
+def flush(conn: Connection) -> None:
+    """Execute what was sent and has not left yet."""
+    *earlier, last = _sent.pop(conn, None) or (None,)
+    if last is not None:
+        _sent[conn] = earlier
+        driver = driver_of(conn)
+        try:
+            _round_trip(conn, driver, *last)
+        except psycopg.Error as error:
+            _raise(conn, driver, error)
+
+
+def forget(conn: Connection) -> None:
+    """Drop what was sent and has not left yet, for the transaction is rolled back."""
+    _sent.pop(conn, None)
+
+
+def _raise(conn: Connection, driver: Any, error: Any) -> NoReturn:
+    dialect = conn.dialect
+    lost = dialect.is_disconnect(error, driver, None)
+    if lost:
+        conn.invalidate(error)
+    raise DBAPIError.instance(
+        None,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=lost,
+        dialect=dialect,
+    ) from error
+
+
+def driver_of(conn: Connection) -> Any:
+    """The driver's own connection."""
+    return conn.connection.driver_connection

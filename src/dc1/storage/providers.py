@@ -306,7 +306,7 @@ def count_settled(conn: Connection, provider_id: int, earned_halala: int, now_ms
     """Add a paid job to the provider's day."""
     statement = upsert(conn, provider_days, _DAY, add=("settled_jobs", "earned_halala"))
     values = {"provider_id": provider_id, "day_ms": day_start_ms(now_ms)}
-    statement.run(conn, values | {"settled_jobs": 1, "earned_halala": earned_halala})
+    statement.send(conn, values | {"settled_jobs": 1, "earned_halala": earned_halala})
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ def end_attempt(
 ) -> None:
     """Close the record of the attempt that is running."""
     values = {"job": job.id, "attempt": job.attempt_number, "at": now_ms, "how": outcome}
-    _CLOSE_ATTEMPT.run(conn, values | {"code": exit_code, "seconds": gpu_seconds})
+    _CLOSE_ATTEMPT.send(conn, values | {"code": exit_code, "seconds": gpu_seconds})
 
 
 def _close_row(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement, now_ms: int) -> JobRow:
@@ -165,7 +165,7 @@ def _close_renter(conn: Connection, job: JobRow, settlement: Settlement, now_ms:
 
 def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> None:
     assert job.provider_id is not None
-    _CLOSE_PROVIDER.run(
+    _CLOSE_PROVIDER.send(
         conn,
         {
             "provider": job.provider_id,

@@ -45,7 +45,7 @@ def count_charge(conn: Connection, renter_id: int, charged_halala: int, now_ms: 
     """Add a charged job to the renter's day."""
     statement = upsert(conn, renter_days, ("renter_id", "day_ms"), add=("charged_jobs", "charged_halala"))
     values = {"renter_id": renter_id, "day_ms": day_start_ms(now_ms)}
-    statement.run(conn, values | {"charged_jobs": 1, "charged_halala": charged_halala})
+    statement.send(conn, values | {"charged_jobs": 1, "charged_halala": charged_halala})
 
 
 def all_time(conn: Connection, renter_id: int) -> Spend:

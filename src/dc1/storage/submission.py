@@ -15,7 +15,7 @@ from dc1.storage import job_events, ledger, moves, renters, totals, webhook_even
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.leases import reserve
 from dc1.storage.ledger import MovementKind, Transfer
-from dc1.storage.prepared import Prepared
+from dc1.storage.prepared import Prepared, PreparedInsert
 from dc1.storage.renters import RenterRow
 from dc1.storage.tables import job_specs, jobs
 from dc1.storage.tables import renters as renters_table
@@ -69,8 +69,9 @@ class Limits:
     balance_low_halala: int = 200
 
 
-_NOT_COLUMNS = {"spec", "slots", "submitted_by"}
-_INSERT_JOB = Prepared(insert(jobs), [name for name in job_shape.names if name != "id"])
+_GIVEN = [field.name for field in fields(NewJob) if field.name not in ("spec", "slots", "submitted_by")]
+_BLANK: dict[str, Any] = dict.fromkeys(job_shape.names)
+_INSERT_JOB = PreparedInsert(jobs, [name for name in job_shape.names if name != "id"])
 _INSERT_SPEC = Prepared(insert(job_specs), ["job_id", *spec_shape.names])
 _COUNT_SUBMISSION = Prepared(
     update(renters_table)
@@ -146,9 +147,8 @@ def _seconds_until(then_ms: int, now_ms: int) -> int:
 
 
 def _row(new: NewJob, limits: Limits, now_ms: int, *, placed: bool) -> JobRow:
-    given = {field.name: getattr(new, field.name) for field in fields(NewJob) if field.name not in _NOT_COLUMNS}
+    given = {name: getattr(new, name) for name in _GIVEN}
     deadline_ms = now_ms + limits.queue_deadline_seconds * 1000
-    blank: dict[str, Any] = dict.fromkeys(field.name for field in fields(JobRow))
     derived: dict[str, Any] = {
         "id": 0,
         "status": JobStatus.PENDING.value if placed else JobStatus.QUEUED.value,
@@ -163,14 +163,14 @@ def _row(new: NewJob, limits: Limits, now_ms: int, *, placed: bool) -> JobRow:
         "max_retries": limits.max_retries,
         "event_sequence": 1,
     }
-    return JobRow(**(blank | given | derived))
+    return JobRow(**{**_BLANK, **given, **derived})
 
 
 def _insert(conn: Connection, row: JobRow, spec: JobSpec) -> JobRow:
     values = job_shape.values(row)
     del values["id"]
     job_id = _INSERT_JOB.insert(conn, values)
-    _INSERT_SPEC.run(conn, spec_shape.values(spec) | {"job_id": job_id})
+    _INSERT_SPEC.send(conn, spec_shape.values(spec) | {"job_id": job_id})
     return replace(row, id=job_id)
 
 
@@ -190,7 +190,7 @@ def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, thres
 def _count(conn: Connection, job: JobRow, mover: Mover, usage: _Usage, now_ms: int) -> None:
     payload = {"cost_halala": job.cost_halala, "retried_from_job_id": job.retried_from_job_id}
     job_events.append(conn, moves.event_of(job, JobEvent.SUBMITTED, mover, now_ms, payload=payload))
-    _COUNT_SUBMISSION.run(
+    _COUNT_SUBMISSION.send(
         conn,
         {
             "renter": job.renter_id,

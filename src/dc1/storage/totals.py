@@ -81,4 +81,4 @@ def add(conn: Connection, key: int, now_ms: int | None = None, /, **deltas: int)
     """Change counters of all time or, with ``now_ms``, of that UTC day; ``key`` picks the shard."""
     day = ALL_TIME if now_ms is None else day_start_ms(now_ms)
     statement = upsert(conn, totals, ("shard", "day_ms"), add=tuple(deltas))
-    statement.run(conn, {"shard": key % SHARDS, "day_ms": day, **deltas})
+    statement.send(conn, {"shard": key % SHARDS, "day_ms": day, **deltas})

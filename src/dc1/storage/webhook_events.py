@@ -74,7 +74,7 @@ def _enqueue(
 ) -> None:
     delivery_id = new_delivery_id()
     body = {"event": event.value, "delivery_id": delivery_id, "timestamp": iso(now_ms), **about}
-    _INSERT.run(
+    _INSERT.send(
         conn,
         {
             "delivery_id": delivery_id,

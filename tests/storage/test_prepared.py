@@ -1,0 +1,79 @@
+"""Prepared statements, in particular those that ask nothing back: when they leave, and what becomes of them."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from dc1.storage.database import Database
+from dc1.storage.prepared import Prepared
+from dc1.storage.tables import prices
+
+_ADD = Prepared(insert(prices), ["job_type", "rate_halala", "updated_at_ms"])
+_RATE = Prepared(select(prices.c.rate_halala).where(prices.c.job_type == bindparam("wanted")))
+
+
+@pytest.fixture
+async def db(url: str) -> AsyncIterator[Database]:
+    """With one connection, so that each unit of work comes upon what the one before left."""
+    database = Database.open(url, connections=1)
+    yield database
+    await database.close()
+
+
+def add(conn: Connection, job_type: str, rate: int) -> None:
+    _ADD.send(conn, {"job_type": job_type, "rate_halala": rate, "updated_at_ms": 0})
+
+
+def rates(conn: Connection, job_type: str) -> list[int]:
+    return [rate for (rate,) in _RATE.rows(conn, {"wanted": job_type})]
+
+
+async def test_what_was_sent_is_seen_by_the_next_prepared_statement(db: Database) -> None:
+    def work(conn: Connection) -> list[int]:
+        add(conn, "one", 1)
+        return rates(conn, "one")
+
+    assert await db.write(work) == [1]
+
+
+async def test_what_was_sent_is_seen_by_any_other_statement(db: Database) -> None:
+    def count(conn: Connection) -> int:
+        return conn.execute(select(func.count()).select_from(prices)).scalar_one()
+
+    def work(conn: Connection) -> int:
+        add(conn, "one", 1)
+        add(conn, "two", 2)
+        return count(conn)
+
+    before = await db.read(count)
+    assert await db.write(work) == before + 2
+
+
+async def test_what_was_sent_last_is_committed(db: Database) -> None:
+    await db.write(lambda conn: add(conn, "one", 1))
+    assert await db.read(lambda conn: rates(conn, "one")) == [1]
+
+
+async def test_what_was_sent_by_a_unit_that_failed_is_gone(db: Database) -> None:
+    def fail(conn: Connection) -> None:
+        add(conn, "one", 1)
+        raise LookupError("changed its mind")
+
+    with pytest.raises(LookupError):
+        await db.write(fail)
+    await db.write(lambda conn: add(conn, "two", 2))
+    assert await db.read(lambda conn: (rates(conn, "one"), rates(conn, "two"))) == ([], [2])
+
+
+async def test_what_was_sent_in_vain_fails_its_unit_and_no_other(db: Database) -> None:
+    def twice(conn: Connection) -> None:
+        add(conn, "one", 1)
+        add(conn, "two", 2)
+        add(conn, "one", 3)
+
+    with pytest.raises(IntegrityError):
+        await db.write(twice)
+    await db.write(lambda conn: add(conn, "two", 4))
+    assert await db.read(lambda conn: (rates(conn, "one"), rates(conn, "two"))) == ([], [4])
