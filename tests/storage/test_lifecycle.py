@@ -180,6 +180,18 @@ async def test_a_v1_call_is_priced_by_its_tokens(market: Market) -> None:
     await market.check_books()
 
 
+async def test_a_v1_call_that_nobody_takes_up_fails_instead_of_waiting(market: Market) -> None:
+    renter, provider = await market.renter(), await market.provider()
+    call = {"source": "v1", "duration_minutes": None, "token_price_halala": 19, "cost_halala": 1}
+    job = await market.submit(renter, provider_id=provider, slots=1, **call)
+    ended = await market.do(lifecycle.unclaim, job.id, provider, NOW + 1000, reason="no answer")
+    assert ended is not None
+    assert (ended.status, ended.error, ended.error_category) == ("failed", "no answer", "provider_disconnect")
+    assert await market.wallet(renter) == (1000, 0)
+    assert await market.see(jobs.load_queue) == []
+    await market.check_books()
+
+
 async def test_failure_refunds_everything(market: Market) -> None:
     renter, provider = await market.renter(), await market.provider()
     job = await market.running(renter, provider)

@@ -18,3 +18,11 @@ daemon_events = Table(
 )
 Index("ix_daemon_events_created_at_ms", daemon_events.c.created_at_ms)
 Index("ix_daemon_events_provider_id_created_at_ms", daemon_events.c.provider_id, daemon_events.c.created_at_ms)
+
+# Every model that an approved provider ever offered, by its name in lower case.
+offered_models = Table(
+    "offered_models",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    time_column("first_offered_ms"),
+)
