@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -182,7 +183,7 @@ async def test_a_v1_call_is_priced_by_its_tokens(market: Market) -> None:
 
 async def test_a_v1_call_that_nobody_takes_up_fails_instead_of_waiting(market: Market) -> None:
     renter, provider = await market.renter(), await market.provider()
-    call = {"source": "v1", "duration_minutes": None, "token_price_halala": 19, "cost_halala": 1}
+    call: dict[str, Any] = {"source": "v1", "duration_minutes": None, "token_price_halala": 19, "cost_halala": 1}
     job = await market.submit(renter, provider_id=provider, slots=1, **call)
     ended = await market.do(lifecycle.unclaim, job.id, provider, NOW + 1000, reason="no answer")
     assert ended is not None

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -137,8 +138,9 @@ async def test_a_v1_call_that_would_wait_is_not_taken_in(market: Market) -> None
     renter, provider = await market.renter(), await market.provider()
     await market.submit(renter, provider_id=provider, slots=1)
     before = await market.see(totals.read)
+    call: dict[str, Any] = {"source": "v1", "duration_minutes": None, "token_price_halala": 19}
     for place in ({"provider_id": provider, "slots": 1}, {}):
-        refusal = await refused(market, renter, source="v1", duration_minutes=None, token_price_halala=19, **place)
+        refusal = await refused(market, renter, **(call | place))
         assert (refusal.status, refusal.code) == (503, "no_capacity_available")
     assert await market.see(totals.read) == before
     assert await market.wallet(renter) == (955, 45)
