@@ -17,6 +17,9 @@ from tests.stack.stack import Stack
 from tests.stack.stream_daemon import StreamDaemon
 from tests.stack.waiting import eventually
 
+MADE = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+TOOLS_WANTED = {"type": "text", "response": "", "finish_reason": "tool_calls", "tool_calls": [MADE]}
+
 
 @pytest.fixture
 def daemon(stack: Stack, provider: PollDaemon) -> StreamDaemon:
@@ -147,6 +150,39 @@ def test_text_comes_while_the_run_goes_on(
         chunks.say(" three")
         *_, done = chunks
     assert done == "[DONE]"
+
+
+def test_text_that_got_lost_comes_with_the_result(
+    stack: Stack, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    beginning = pool.submit(begin, daemon, "One")
+    with streaming(stack.rest, renter.key) as chunks:
+        chunks.say("One")
+        lease = beginning.result()
+        daemon.send_tokens(lease, "One two", offset=0)
+        chunks.say(" two")
+        daemon.send_tokens(lease, "four", offset=14)
+        finish(daemon, lease, "One two three four")
+        chunks.say(" three four")
+
+
+def test_tools_to_call(daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(tools=[{"type": "function", "function": {"name": "weather"}}])
+    daemon.finish(begin(daemon), TOOLS_WANTED)
+    (choice,) = answered(call.result())["choices"]
+    assert choice["message"] == {"role": "assistant", "content": None, "tool_calls": [MADE]}
+    assert choice["finish_reason"] == "tool_calls"
+
+
+def test_tools_to_call_are_streamed(daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(stream=True)
+    daemon.finish(begin(daemon), TOOLS_WANTED)
+    chunks = [json.loads(line[6:]) for line in call.result().text.splitlines() if line.startswith("data: {")]
+    assert [chunk["choices"][0]["delta"] for chunk in chunks] == [
+        {"role": "assistant", "content": ""},
+        {"tool_calls": [{**MADE, "index": 0}]},
+        {},
+    ]
 
 
 def test_an_answer_without_tokens_is_streamed_whole(daemon: StreamDaemon, caller: Caller) -> None:

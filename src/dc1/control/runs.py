@@ -256,12 +256,14 @@ class Runs:
             self._hub.publish(logged.job.id, LogLines(logged.rows))
         return logged
 
-    def tokens(self, provider_id: int, job_id: str, attempt: int, text: str, count: int) -> bool:
+    def tokens(
+        self, provider_id: int, job_id: str, attempt: int, text: str, count: int, offset: int | None = None
+    ) -> bool:
         """Show generated text to whoever watches; False when the daemon does not hold the job."""
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt or not lease.running:
             return False
-        tokens = Tokens(attempt, text, count)
+        tokens = Tokens(attempt, text, count, offset)
         self._hub.publish(lease.row_id, tokens)
         self.share_tokens(lease.row_id, tokens)
         return True

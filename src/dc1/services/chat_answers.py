@@ -19,7 +19,10 @@ async def whole(conversation: Conversation) -> AsyncGenerator[HttpBody, None]:
     """Yield one chat.completion once the run has completed."""
     async with aclosing(conversation.pieces()) as pieces:
         text = "".join([piece async for piece in pieces])
+    calls = _tool_calls(conversation.result)
     message: JsonObject = {"role": "assistant", "content": text}
+    if calls:
+        message |= {"content": text or None, "tool_calls": [*calls]}
     choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(conversation.result)}
     body = _head(conversation.job, "chat.completion") | {"choices": [choice], "usage": _usage(conversation.job)}
     yield HttpBody(content_type="application/json", data=compact(body).encode())
@@ -43,6 +46,9 @@ async def streamed(conversation: Conversation) -> AsyncGenerator[HttpBody, None]
         return
     if not begun:
         yield _begin(conversation.job)
+    calls = _tool_calls(conversation.result)
+    if calls:
+        yield _frames(_delta(conversation.job, {"tool_calls": [call | {"index": at} for at, call in enumerate(calls)]}))
     last = _delta(conversation.job, {}, _finish_reason(conversation.result)) | {"usage": _usage(conversation.job)}
     yield _body(_event(last) + _DONE)
 
@@ -76,6 +82,11 @@ def _head(job: JobRow, kind: str) -> JsonObject:
 def _usage(job: JobRow) -> JsonObject:
     prompt, completion = job.prompt_tokens or 0, job.completion_tokens or 0
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def _tool_calls(result: JsonValue) -> list[JsonObject]:
+    calls = result.get("tool_calls") if isinstance(result, dict) else None
+    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
 
 def _finish_reason(result: JsonValue) -> str:

@@ -55,15 +55,17 @@ class Conversation:
         return self.job.is_terminal
 
     def _take(self, batch: Sequence[JobNews]) -> str:
-        """Return the text in a batch; once some was dropped, what follows waits for the result."""
-        text = ""
+        """Return what is new in a batch; once text is missing, what follows waits for the result."""
+        known = len(self._text)
         for news in batch:
             if isinstance(news, Behind):
                 self._is_behind = True
-            elif isinstance(news, Tokens) and not self._is_behind:
-                text += news.text
-        self._text += text
-        return text
+            elif isinstance(news, Tokens):
+                missing = 0 if news.offset is None else news.offset - len(self._text)
+                self._is_behind = self._is_behind or missing > 0
+                if not self._is_behind:
+                    self._text += news.text[-missing:]
+        return self._text[known:]
 
     def _rest(self) -> str:
         """Return what of the result was not said yet."""
