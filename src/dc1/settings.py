@@ -104,7 +104,11 @@ class Settings(BaseSettings):
         default={}, description="The same by model, as a JSON object; models that are not in it have the price above."
     )
     completion_timeout_seconds: int = Field(
-        default=300, ge=1, le=3600, description="How long a /v1 call may run before it is answered with 504."
+        # The edge ends calls that are silent for 600 s.
+        default=300,
+        ge=1,
+        le=540,
+        description="How long a /v1 call may run before it is answered with 504.",
     )
     quota_daily_jobs: PositiveInt = Field(default=100, description="Submissions of one renter in a UTC day.")
     quota_monthly_halala: PositiveInt = Field(

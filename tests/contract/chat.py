@@ -93,7 +93,7 @@ class Chunks:
 
 
 @contextmanager
-def streaming(rest: Rest, key: str) -> Iterator[Chunks]:
+def streaming(rest: Rest, key: str, **changes: Any) -> Iterator[Chunks]:
     """A streamed call; the block begins with its first event."""
-    with rest.stream(CHAT, method="POST", key=key, json={**HELLO, "stream": True}) as response:
+    with rest.stream(CHAT, method="POST", key=key, json={**HELLO, "stream": True, **changes}) as response:
         yield Chunks(response)
