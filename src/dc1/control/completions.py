@@ -1,6 +1,6 @@
 """Calls under /v1: which models can be called, and a call's way to a daemon that answers it at once or not at all."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -51,8 +51,9 @@ class Completions:
         """Return the models that can be called now, as spelled by a daemon, and when each was first offered."""
         found: dict[str, str] = {}
         for provider in self._fleet:
-            for model in provider.models if provider.presence.stream_open else ():
-                if model.lower() not in found and self._serves(provider, _requirement(model)):
+            new = [model for model in provider.models if model.lower() not in found] if _is_there(provider) else ()
+            for model in new:
+                if self._serves(provider, _requirement(model)):
                     found[model.lower()] = model
         now_ms = self._clock.now_ms()
         return {model: self._fleet.offered.first_ms(model) or now_ms for _, model in sorted(found.items())}
@@ -105,7 +106,7 @@ class Completions:
         reserved = self._dispatcher.place(requirement)
         if reserved is not None:
             return reserved
-        for provider in self._fleet:
+        for provider in self._offering(requirement):
             if provider.stream_replica is not None:
                 view = replace(self._fleet.view(provider), occupied=provider.occupied)
                 if fits(view, requirement):
@@ -113,13 +114,19 @@ class Completions:
                     return provider
         return None
 
+    def _offering(self, requirement: Requirement) -> Iterator[Provider]:
+        for provider_id in self._fleet.offered.providers_of(requirement.model or ""):
+            provider = self._fleet.get(provider_id)
+            if provider is not None:
+                yield provider
+
     def _serves(self, provider: Provider, requirement: Requirement) -> bool:
         """Tell whether a provider answers such calls now, when it has a slot free."""
         view = self._fleet.view(provider)
         return view.takes_new_work and unsuited(view, requirement) is None
 
     async def _refusal(self, model: str, requirement: Requirement) -> errors.ApiError:
-        if any(provider.presence.stream_open and self._serves(provider, requirement) for provider in self._fleet):
+        if any(_is_there(provider) and self._serves(provider, requirement) for provider in self._offering(requirement)):
             return errors.no_capacity_available(model)
         if self._fleet.offered.first_ms(model) is not None:
             return errors.model_not_offered(model)
@@ -148,6 +155,11 @@ class Completions:
             token_price_halala=price,
             source=JobSource.V1,
         )
+
+
+def _is_there(provider: Provider) -> bool:
+    """Tell at little cost whether a provider is worth a closer look."""
+    return provider.presence.stream_open and not (provider.paused or provider.suspended)
 
 
 def _requirement(model: str) -> Requirement:

@@ -420,7 +420,7 @@ class Fleet:
 
     def _note_models(self, provider: Provider) -> None:
         if provider.approval is Approval.APPROVED:
-            self.offered.note(provider.models, self._clock.now_ms())
+            self.offered.note(provider.id, provider.models, self._clock.now_ms())
 
     def _index(self, provider: Provider) -> None:
         view = self.view(provider)
