@@ -11,7 +11,7 @@ from dc1.storage import renters
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.replicas.pair import Pair
 from tests.stack.people import Renter, answered
-from tests.stack.poll_daemon import REPORT
+from tests.stack.poll_daemon import REPORT, PollDaemon
 from tests.stack.rest import Json
 from tests.stack.stream_daemon import StreamDaemon
 from tests.stack.waiting import eventually
@@ -68,12 +68,17 @@ def test_a_provider_rejected_on_one_replica_loses_its_stream_on_the_other(pair: 
     assert daemon.expect("reconnect").reason == pb.RECONNECT_REASON_ACCESS_REVOKED
     eventually(lambda: renter.job(job["id"])["status"] == "queued", "the job waiting for another")
 
+    _refused(pair, provider, grpc.StatusCode.PERMISSION_DENIED)
+
+
+def _refused(pair: Pair, provider: PollDaemon, code: grpc.StatusCode) -> None:
+    """A stream to replica B is ended with this code."""
     refused = StreamDaemon(pair.b.target, provider.key, REPORT)
     refused.send(hello=pb.Hello(instance_id="scripted", state=refused.state))
     end = refused.ended()
-    assert isinstance(end, grpc.Call)
-    assert end.code() is grpc.StatusCode.PERMISSION_DENIED
     refused.close()
+    assert isinstance(end, grpc.Call)
+    assert end.code() is code
 
 
 def test_a_provider_paused_on_one_replica_is_given_nothing_by_the_other(pair: Pair, renter: Renter) -> None:
@@ -98,3 +103,22 @@ def test_a_renter_turned_away_by_one_replica_is_turned_away_by_the_other(pair: P
     else:
         pair.a.store(lambda conn: renters.set_status(conn, renter.id, "suspended"))
     eventually(lambda: there.try_submit().status_code in (401, 403), "the renter being turned away")
+
+
+def test_a_provider_whose_key_an_admin_replaces_on_one_replica_loses_its_stream_on_the_other(pair: Pair) -> None:
+    provider = pair.add_provider(pair.a)
+    daemon = pair.connect(provider, pair.b)
+    answered(pair.a.admin.post(f"/admin/providers/{provider.id}/rotate-key"))
+    assert daemon.expect("reconnect").reason == pb.RECONNECT_REASON_ACCESS_REVOKED
+    _refused(pair, provider, grpc.StatusCode.UNAUTHENTICATED)
+
+
+def test_a_challenge_given_by_one_replica_is_solved_on_the_other(pair: Pair) -> None:
+    provider = pair.add_provider(pair.a)
+    provider.heartbeat()
+    answered(provider.post("/verification/auto", {"gpu_info": {"gpu_name": "NVIDIA A100"}}))
+    there = pair.b.provider(provider)
+    challenge = answered(there.get("/verification/pending"))
+    solution = {"challenge_id": challenge["challenge_id"], "result_hash": "0" * 64}
+    assert answered(there.post("/verification/submit", solution))["verdict"] == "verified"
+    assert answered(provider.get("/verification/pending")) == {"pending": False}

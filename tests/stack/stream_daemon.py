@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ class StreamDaemon:
         self._sequence = 0
         self._outbox: queue.SimpleQueue[pb.ConnectRequest | None] = queue.SimpleQueue()
         self._inbox: queue.SimpleQueue[pb.ConnectResponse | grpc.RpcError | None] = queue.SimpleQueue()
+        self._offers: deque[pb.Offer] = deque()
         self._channel = grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])
         self._call = ProviderServiceStub(self._channel).Connect(
             iter(self._outbox.get, None), metadata=(("x-provider-key", key),)
@@ -94,11 +96,16 @@ class StreamDaemon:
     # Hearing
 
     def expect(self, kind: str) -> Any:
-        """The next message of this kind; others that come before it are passed over."""
+        """The next message of this kind; others that come before it are passed over, but no offer is."""
+        if kind == "offer" and self._offers:
+            return self._offers.popleft()
         for message in self._until_deadline(kind):
             assert isinstance(message, pb.ConnectResponse), f"the stream ended before {kind}: {message}"
-            if message.WhichOneof("message") == kind:
+            came = message.WhichOneof("message")
+            if came == kind:
                 return getattr(message, kind)
+            if came == "offer":
+                self._offers.append(message.offer)
         raise AssertionError
 
     def ended(self) -> grpc.RpcError | None:

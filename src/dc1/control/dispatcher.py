@@ -87,6 +87,7 @@ class Dispatcher:
             handout=Handout(job, spec, attempt),
             provider_id=provider_id,
             attempt=attempt,
+            found_ms=self._clock.now_ms(),
             running=running,
             timeout_at_ms=job.timeout_at_ms,
         )
@@ -280,6 +281,9 @@ class Dispatcher:
             self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
             if match.job.id in still_queued and self._leases.of_job(match.job.id) is None:
                 self.waiting.add(match.job)
+            else:
+                # Somebody else has the job; the slot that was kept for it is free for the next one.
+                self.wake(match.provider_id)
 
     def _unmatch(self, match: _Match) -> None:
         self._fleet.release(match.provider_id, match.job.requirement.gpu_count)

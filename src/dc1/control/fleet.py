@@ -4,13 +4,14 @@ A heartbeat costs no SQL statement: it is folded in here, and what changed is fl
 Everything is kept so that no call walks the whole fleet but the ones that list it.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from heapq import heappop, heappush, nlargest
+from heapq import nlargest
 
 from dc1.control.offers import OfferedModels
 from dc1.control.pools import Pools
+from dc1.control.presence_queues import PresenceQueues
 from dc1.control.provider import Provider
 from dc1.control.telemetry import Telemetry
 from dc1.domain.clock import Clock
@@ -42,16 +43,7 @@ class Fleet:
         self.offered = OfferedModels()
         self._all: dict[int, Provider] = {}
         self._by_gpu: Counter[str] = Counter()
-        # Ids by last sign of life, oldest first, so that ageing looks at the heads only.
-        self._heard: OrderedDict[int, None] = OrderedDict()
-        self._fresh: OrderedDict[int, None] = OrderedDict()
-        self._degraded: OrderedDict[int, None] = OrderedDict()
-        self._recent: OrderedDict[int, None] = OrderedDict()
-        # When each stream that may still come back was lost. Not in the order in which it is noticed: silence counts, and a
-        # failover grace lies ahead. So a heap has them by time, together with some that did come back.
-        self._lost_streams: dict[int, int] = {}
-        self._losses: list[tuple[int, int]] = []
-        self._streaming: set[int] = set()
+        self._queues = PresenceQueues(clock, thresholds)
         # Whose schedule opens and closes as time passes, and who may have to give offers back.
         self._scheduled: set[int] = set()
         self._minute = 0
@@ -94,7 +86,7 @@ class Fleet:
         self._all[provider.id] = provider
         self._by_gpu[provider.gpu_model] += 1
         provider.presence = self._with_grace(provider.presence)
-        self._enqueue(provider)
+        self._place(provider)
         self._index(provider)
         self._note_models(provider)
 
@@ -108,8 +100,7 @@ class Fleet:
         provider.presence = replace(
             provider.presence, last_heartbeat_ms=self._clock.now_ms(), stream_lost_ms=self._clock.now_ms()
         )
-        self._unqueue(provider)
-        self._enqueue(provider)
+        self._place(provider)
         self._index(provider)
 
     def await_return(self, provider_id: int) -> None:
@@ -121,15 +112,14 @@ class Fleet:
             return
         if presence.channel is Channel.STREAM:
             provider.presence = replace(presence, stream_lost_ms=now_ms + FAILOVER_GRACE_SECONDS * 1000)
-            self._lose_stream(provider)
+            self._queues.place(provider)
         elif presence.signed_off:
             self._lost.add(provider.id)
         else:
             heard_ms = now_ms - (self.thresholds.offline_seconds - POST_RETURN_SECONDS) * 1000
             if (presence.last_heartbeat_ms or 0) < heard_ms:
                 provider.presence = replace(presence, last_heartbeat_ms=heard_ms)
-                self._unqueue(provider)
-                self._enqueue(provider)
+                self._place(provider)
         self._index(provider)
 
     def heartbeat(self, provider: Provider, report: Report) -> int:
@@ -140,21 +130,17 @@ class Fleet:
         provider.presence = replace(provider.presence, channel=channel, last_heartbeat_ms=now_ms, signed_off=False)
         if not streaming:
             provider.draining = False
-            self._lost_streams.pop(provider.id, None)
-            self._degraded.pop(provider.id, None)
-            _to_end(self._fresh, provider.id)
-            _to_end(self._recent, provider.id)
+            self._queues.place(provider)
         self._reported(provider, report, now_ms)
         return now_ms
 
     def stream_opened(self, provider: Provider) -> None:
         """Note that the daemon's stream is open."""
-        self._unqueue(provider)
         provider.stream_replica = None
         provider.presence = replace(
             provider.presence, channel=Channel.STREAM, stream_open=True, stream_lost_ms=None, signed_off=False
         )
-        self._streaming.add(provider.id)
+        self._queues.place(provider)
 
     def stream_beat(self, provider: Provider, report: Report, job_types: frozenset[str], *, draining: bool) -> None:
         """Fold in the state that came on the stream."""
@@ -171,16 +157,14 @@ class Fleet:
         """
         lost_ms = self._clock.now_ms() - round(silent_seconds * 1000)
         provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
-        self._streaming.discard(provider.id)
-        self._lose_stream(provider)
+        self._queues.place(provider)
         self._dirty.add(provider.id)
         self._index(provider)
 
     def sign_off(self, provider: Provider) -> None:
         """Note that the daemon said it leaves: it is offline until its next sign of life."""
         provider.presence = replace(provider.presence, signed_off=True)
-        self._fresh.pop(provider.id, None)
-        self._degraded.pop(provider.id, None)
+        self._queues.signed_off(provider)
         self._dirty.add(provider.id)
         self._index(provider)
 
@@ -208,23 +192,20 @@ class Fleet:
             known.take_stored_report(stored)
             self._note_models(known)
             self._recount(known, before)
-            self._unqueue(known)
             known.presence = self._with_grace(stored.presence)
             known.stream_replica = stored.stream_replica
-            self._enqueue(known)
+            self._place(known)
         self._index(known)
         return True
 
     def replica_died(self, replica_ids: Collection[str], at_ms: int) -> None:
         """Count the streams of dead replicas as lost; their daemons have the failover grace to come back."""
-        for provider_id in list(self._streaming):
-            provider = self._all[provider_id]
+        for provider in self._queues.streaming():
             if provider.stream_replica in replica_ids:
                 provider.stream_replica = None
                 lost_ms = at_ms + FAILOVER_GRACE_SECONDS * 1000
                 provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
-                self._streaming.discard(provider_id)
-                self._lose_stream(provider)
+                self._queues.place(provider)
                 self._index(provider)
 
     def decide(self, provider: Provider, approval: Approval, at_ms: int | None, reason: str | None) -> None:
@@ -299,12 +280,9 @@ class Fleet:
             self._minute = minute
             for provider_id in list(self._scheduled):
                 self._index(self._all[provider_id])
-        for provider in self._older(self._fresh, self.thresholds.online_seconds * 1000 - 1):
-            self._degraded[provider.id] = None
+        for provider in self._queues.take_degraded():
             self._index(provider)
-        lost = self._older(self._degraded, self.thresholds.offline_seconds * 1000)
-        lost += self._streams_past_grace()
-        for provider in lost:
+        for provider in self._queues.take_offline():
             self._index(provider)
             self._lost.add(provider.id)
 
@@ -341,13 +319,12 @@ class Fleet:
     def online(self) -> int:
         """Return how many providers are online by the table of liveness."""
         self.age()
-        return len(self._fresh) + len(self._streaming) + len(self._lost_streams)
+        return self._queues.online()
 
     def online_on_dashboard(self) -> int:
         """Return how many providers the dashboard calls online."""
         self.age()
-        self._older(self._recent, self.thresholds.dashboard_seconds * 1000 - 1)
-        return len(self._recent) + len(self._streaming) + len(self._lost_streams)
+        return self._queues.online_on_dashboard()
 
     def by_gpu_model(self) -> list[tuple[str, int]]:
         """Return how many providers have each GPU model, most first."""
@@ -360,12 +337,7 @@ class Fleet:
 
     def newest_heartbeats(self) -> list[Provider]:
         """Return the providers that were heard last, newest first."""
-        heard = []
-        for provider_id in reversed(self._heard):
-            heard.append(self._all[provider_id])
-            if len(heard) == _NEWEST_HEARTBEATS:
-                break
-        return heard
+        return self._queues.newest(_NEWEST_HEARTBEATS)
 
     # Upkeep
 
@@ -380,25 +352,11 @@ class Fleet:
             return presence
         return replace(presence, stream_lost_ms=self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000)
 
-    def _enqueue(self, provider: Provider) -> None:
-        """Put a provider where its presence says that it ages."""
-        presence = provider.presence
-        if presence.stream_open:
-            self._streaming.add(provider.id)
-        elif presence.channel is Channel.STREAM:
-            self._lose_stream(provider)
-        elif presence.last_heartbeat_ms is not None:
-            if not presence.signed_off:
-                _to_end(self._fresh, provider.id)
-            _to_end(self._recent, provider.id)
-        if presence.last_heartbeat_ms is not None:
-            _to_end(self._heard, provider.id)
-
-    def _unqueue(self, provider: Provider) -> None:
-        for queue in (self._fresh, self._degraded, self._recent):
-            queue.pop(provider.id, None)
-        self._lost_streams.pop(provider.id, None)
-        self._streaming.discard(provider.id)
+    def _place(self, provider: Provider) -> None:
+        """Let a provider age from what is known of it now."""
+        self._queues.place(provider)
+        if provider.presence.last_heartbeat_ms is not None:
+            self._queues.heard(provider)
 
     def _recount(self, provider: Provider, gpu_model_before: str) -> None:
         if provider.gpu_model != gpu_model_before:
@@ -414,7 +372,7 @@ class Fleet:
         if report.gpu_status is not None:
             self.telemetry.fold(provider.id, report.gpu_status, now_ms)
         self._recount(provider, before)
-        _to_end(self._heard, provider.id)
+        self._queues.heard(provider)
         self._dirty.add(provider.id)
         self._index(provider)
 
@@ -432,33 +390,6 @@ class Fleet:
             self._reluctant.add(provider.id)
         self.pools.put(view)
 
-    def _older(self, queue: OrderedDict[int, None], max_age_ms: int) -> list[Provider]:
-        """Take the providers out of a queue that were last heard longer than `max_age_ms` ago."""
-        now_ms = self._clock.now_ms()
-        taken = []
-        while queue:
-            provider = self._all[next(iter(queue))]
-            if now_ms - (provider.presence.last_heartbeat_ms or 0) <= max_age_ms:
-                break
-            queue.popitem(last=False)
-            taken.append(provider)
-        return taken
-
-    def _lose_stream(self, provider: Provider) -> None:
-        lost_ms = provider.presence.stream_lost_ms or 0
-        self._lost_streams[provider.id] = lost_ms
-        heappush(self._losses, (lost_ms, provider.id))
-
-    def _streams_past_grace(self) -> list[Provider]:
-        due_ms = self._clock.now_ms() - self.thresholds.stream_grace_seconds * 1000
-        taken = []
-        while self._losses and self._losses[0][0] < due_ms:
-            lost_ms, provider_id = heappop(self._losses)
-            if self._lost_streams.get(provider_id) == lost_ms:
-                del self._lost_streams[provider_id]
-                taken.append(self._all[provider_id])
-        return taken
-
 
 def _is_later(presence: Presence, known: Presence) -> bool:
     """Whether a presence tells at least as much as the known one; what has not been stored yet is known here only."""
@@ -471,8 +402,3 @@ def _last_sign(presence: Presence) -> tuple[int, bool, bool]:
     """When the daemon was last heard, and whether that was its farewell or the end of its stream."""
     lost_ms = presence.stream_lost_ms
     return max(presence.last_heartbeat_ms or 0, lost_ms or 0), presence.signed_off, lost_ms is not None
-
-
-def _to_end(queue: OrderedDict[int, None], provider_id: int) -> None:
-    queue[provider_id] = None
-    queue.move_to_end(provider_id)

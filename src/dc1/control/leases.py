@@ -15,14 +15,16 @@ from dc1.control.handout import Handout
 class Lease:
     """A job reserved for a provider (offered) or running there.
 
-    `attempt` is the number the run has or will have. `answer_by_ms` is when an unanswered offer on a stream goes
-    elsewhere, None for daemons that poll. `timeout_at_ms` is set once it runs, and `taken_up` once the daemon is known to
-    work on it. Whoever starts it or takes it back holds `changing` until that is stored and known here.
+    `attempt` is the number the run has or will have. `found_ms` is when this server found it in the database, None when
+    it gave the job out itself. `answer_by_ms` is when an unanswered offer on a stream goes elsewhere, None for daemons
+    that poll. `timeout_at_ms` is set once it runs, and `taken_up` once the daemon is known to work on it. Whoever starts
+    it or takes it back holds `changing` until that is stored and known here.
     """
 
     handout: Handout
     provider_id: int
     attempt: int
+    found_ms: int | None = None
     answer_by_ms: int | None = None
     running: bool = False
     timeout_at_ms: int | None = None

@@ -12,6 +12,7 @@ from dc1.control.leases import Leases
 from dc1.control.loading import load_fleet
 from dc1.control.orders import Orders
 from dc1.control.policy import Policy
+from dc1.control.polls import Polls
 from dc1.control.provider import Provider
 from dc1.control.replication import Replication
 from dc1.control.runs import Runs
@@ -35,6 +36,7 @@ class Market:
     hub: Hub
     dispatcher: Dispatcher
     runs: Runs
+    polls: Polls
     orders: Orders
     completions: Completions
     upkeep: Upkeep
@@ -47,23 +49,28 @@ class Market:
         fleet = Fleet(clock, policy.thresholds)
         leases, sessions, hub = Leases(), Sessions(), Hub()
         dispatcher = Dispatcher(db, clock, fleet, leases, sessions, hub, policy.offer_timeout_seconds)
-        runs = Runs(
-            db,
-            clock,
-            fleet,
-            leases,
-            dispatcher,
-            hub,
-            policy.limits.queue_deadline_seconds,
-            policy.poll_lease_grace_seconds,
-        )
+        runs = Runs(db, clock, fleet, leases, dispatcher, hub, policy.limits.queue_deadline_seconds)
+        polls = Polls(db, clock, fleet, leases, dispatcher, runs, policy.poll_lease_grace_seconds)
         replication = Replication(db, clock, fleet, leases, sessions, hub, dispatcher) if db.is_shared else None
         catch_up = _nothing_to_follow if replication is None else replication.catch_up
         orders = Orders(db, clock, fleet, dispatcher, runs, policy, catch_up)
         completions = Completions(db, clock, fleet, dispatcher, orders, policy, catch_up)
         upkeep = Upkeep(db, clock, fleet, leases, dispatcher, runs)
         return cls(
-            db, clock, policy, fleet, leases, sessions, hub, dispatcher, runs, orders, completions, upkeep, replication
+            db,
+            clock,
+            policy,
+            fleet,
+            leases,
+            sessions,
+            hub,
+            dispatcher,
+            runs,
+            polls,
+            orders,
+            completions,
+            upkeep,
+            replication,
         )
 
     async def start(self) -> None:

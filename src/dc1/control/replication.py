@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -235,11 +235,18 @@ class Replication:
         followed = [self._apply_provider(row, decisions) for row in news.providers]
         for job in news.jobs:
             self._dispatcher.follow(job, news.specs.get(job.id))
-        for key_id in news.key_ids:
-            self.key_changed(key_id)
+        self._apply_keys(news.keys)
         for renter_id in news.renter_ids:
             self.account_changed(Role.RENTER, renter_id)
         return all(followed)
+
+    def _apply_keys(self, changed: Mapping[str, bool]) -> None:
+        for key_id in changed:
+            self.key_changed(key_id)
+        if any(changed.values()):
+            for session in self._sessions:
+                if session.key_id is not None and changed.get(session.key_id, False):
+                    session.end(EndReason.ACCESS_REVOKED)
 
     def _apply_provider(self, row: ProviderRow, decisions: int) -> bool:
         here = self._sessions.get(row.id) is not None

@@ -15,15 +15,12 @@ from dc1.control.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.clock import Clock
 from dc1.domain.jobs import TERMINAL, ErrorCategory, JobStatus, JobType, Mover, Phase
-from dc1.domain.liveness import Channel, Liveness
-from dc1.domain.placement import Admission, blocked, misfit, queue_key
+from dc1.domain.liveness import Liveness
 from dc1.storage import job_logs, jobs, lifecycle
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_logs import LogLine, LogRow
 from dc1.storage.job_rows import JobRow
 from dc1.storage.lifecycle import Outcome
-
-NEVER_TAKEN_UP = "The daemon was handed the job and never took it up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,6 @@ class Runs:
         dispatcher: Dispatcher,
         hub: Hub,
         queue_deadline_seconds: int,
-        poll_lease_grace_seconds: float,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -65,7 +61,6 @@ class Runs:
         self._dispatcher = dispatcher
         self._hub = hub
         self._queue_deadline_seconds = queue_deadline_seconds
-        self._poll_lease_grace_ms = round(poll_lease_grace_seconds * 1000)
         self.share_tokens: Callable[[int, Tokens], None] = lambda row_id, tokens: None
         self.confirm_lost: Callable[[Provider], Awaitable[None]] = _nobody_to_ask
 
@@ -77,10 +72,13 @@ class Runs:
         if lease is None or lease.attempt != attempt:
             return StopReason.WITHDRAWN
         async with lease.changing:
-            return lease if lease.running else await self._start(lease, may_run=True)
+            return lease if lease.running else await self.start(lease, may_run=True)
 
-    async def _start(self, lease: Lease, *, may_run: bool = False) -> Lease | StopReason:
-        """Start the run of an offered job; with `may_run` it may have been started already, through another replica."""
+    async def start(self, lease: Lease, *, may_run: bool = False) -> Lease | StopReason:
+        """Start the run of an offered job for whoever holds `changing`; else, why the daemon must forget it.
+
+        With `may_run` it may have been started already, through another replica.
+        """
         if not self._leases.is_current(lease):
             return StopReason.WITHDRAWN
         provider = self._fleet.known(lease.provider_id)
@@ -100,80 +98,6 @@ class Runs:
         if current is None or current.attempt != lease.attempt or not current.running:
             return StopReason.SUPERSEDED
         return current
-
-    async def next_for(self, provider: Provider) -> tuple[Lease | None, Admission]:
-        """Start the next job for a daemon that polls, and say why there is none."""
-        await self._take_back_dropped(provider)
-        view = self._fleet.view(provider)
-        refusal = blocked(view)
-        if view.reluctance is not None:
-            await self.bookability_changed(provider)
-        if view.reluctance is not None or refusal not in (None, Admission.PROVIDER_BUSY):
-            return None, refusal or Admission.PROVIDER_BUSY
-        offered = [lease for lease in self._leases.of_provider(provider.id) if not lease.running]
-        for lease in sorted(offered, key=lambda item: queue_key(item.handout.job)):
-            if lease.changing.locked():
-                continue  # another poll is about to get it
-            async with lease.changing:
-                started = await self._start(lease)
-            if isinstance(started, Lease):
-                return started, Admission.ADMISSION_OK
-        return None, refusal or self._why_idle(provider)
-
-    async def _take_back_dropped(self, provider: Provider) -> None:
-        """Take the runs from a daemon that asks for more work and has not said a word about them for the grace.
-
-        No acknowledgement follows a poll, so a daemon may drop what it was handed without telling anybody.
-        """
-        if provider.presence.channel is Channel.STREAM:
-            return
-        handed_out_before_ms = self._clock.now_ms() - self._poll_lease_grace_ms
-        for lease in self._leases.of_provider(provider.id):
-            started_ms = lease.handout.job.started_at_ms
-            if lease.running and not lease.taken_up and (started_ms or 0) <= handed_out_before_ms:
-                await self._lose_dropped(lease)
-
-    async def _lose_dropped(self, lease: Lease) -> None:
-        now_ms = self._clock.now_ms()
-
-        def work(conn: Connection) -> lifecycle.Moved | None:
-            if _has_reported(conn, lease):
-                return None
-            return self._lose(conn, lease, now_ms, NEVER_TAKEN_UP, exclude=True)
-
-        moved = await self._db.write(work)
-        if moved is None:
-            lease.taken_up = True
-        else:
-            self.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
-
-    def _lose(
-        self, conn: Connection, lease: Lease, now_ms: int, reason: str, *, exclude: bool = False
-    ) -> lifecycle.Moved | None:
-        return lifecycle.lose(
-            conn,
-            lease.row_id,
-            lease.attempt,
-            now_ms,
-            queue_deadline_seconds=self._queue_deadline_seconds,
-            error=reason,
-            exclude=exclude,
-        )
-
-    def taken_up(self, provider_id: int) -> None:
-        """Note that a daemon says it works on everything it was handed."""
-        for lease in self._leases.of_provider(provider_id):
-            lease.taken_up = lease.taken_up or lease.running
-
-    def _why_idle(self, provider: Provider) -> Admission:
-        """Say what keeps the waiting jobs from a provider with a free slot."""
-        view = self._fleet.view(provider)
-        reasons = {misfit(view, requirement) for requirement in self._dispatcher.waiting.requirements()}
-        reasons.discard(None)
-        if not reasons:
-            return Admission.NO_PENDING_JOBS
-        only = reasons.pop()
-        return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER if reasons or only is None else only
 
     async def decline(self, provider_id: int, job_id: str, attempt: int, reason: str) -> None:
         """Give an offered job to somebody else, because the daemon will not run it."""
@@ -320,11 +244,25 @@ class Runs:
         if not lease.running:
             return False
         now_ms = self._clock.now_ms()
-        moved = await self._db.write(lambda conn: self._lose(conn, lease, now_ms, reason))
+        moved = await self._db.write(lambda conn: self.lose_in(conn, lease, now_ms, reason))
         if moved is None:
             return False
         self.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
         return moved.job.status == JobStatus.QUEUED
+
+    def lose_in(
+        self, conn: Connection, lease: Lease, now_ms: int, reason: str, *, exclude: bool = False
+    ) -> lifecycle.Moved | None:
+        """As `lose`, in the caller's transaction and for a run only; `left` follows once that is durable."""
+        return lifecycle.lose(
+            conn,
+            lease.row_id,
+            lease.attempt,
+            now_ms,
+            queue_deadline_seconds=self._queue_deadline_seconds,
+            error=reason,
+            exclude=exclude,
+        )
 
     async def bookability_changed(self, provider: Provider) -> None:
         """Follow a provider that may or may not be given new work any more: give it some, or take offers back."""
@@ -394,12 +332,3 @@ def fenced(
     if settled:
         raise errors.job_already_settled(job.status, job.job_id)
     raise errors.attempt_superseded(job.attempt_number)
-
-
-def _has_reported(conn: Connection, lease: Lease) -> bool:
-    """Tell whether the daemon ever said anything about a run that is in force."""
-    job = jobs.get(conn, lease.row_id)
-    if job is None or job.attempt_number != lease.attempt:
-        return False
-    reported = job.progress_updated_at_ms is not None or job.endpoint_url is not None
-    return reported or job_logs.last_attempt(conn, job.id) == lease.attempt

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 _PRESENCE_SECONDS = 0.25
 _SECOND = 1.0
 _HOUR = 3600.0
+_NEWS_MS = 5_000
+"""How much later than a job's news that of its provider may come, when another server gave the job out."""
 
 
 class Upkeep:
@@ -81,7 +83,8 @@ class Upkeep:
         for job in due:
             await self._runs.enforce_deadline(job.id)
         for lease in self._leases.offered():
-            if not self._fleet.view(self._fleet.known(lease.provider_id)).bookable:
+            is_new = lease.found_ms is not None and now_ms - lease.found_ms < _NEWS_MS
+            if not is_new and not self._fleet.view(self._fleet.known(lease.provider_id)).bookable:
                 await self._runs.withdraw(lease, "The provider takes no new work")
         self._dispatcher.wake_fitting()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from dc1.domain.money import PricingClass
-from dc1.domain.placement import CLASS_RANK, ProviderView, Requirement, fits, queue_key
+from dc1.domain.placement import CLASS_RANK, Admission, ProviderView, Requirement, fits, misfit, queue_key
 
 _Key: TypeAlias = tuple[int, ...]
 K = TypeVar("K")
@@ -103,6 +103,14 @@ class WaitingJobs:
         """Yield everything that is waited for."""
         for named in self._keys.values():
             yield from named
+
+    def misfits(self, view: ProviderView) -> set[Admission]:
+        """Return what keeps waiting jobs from a provider; that they name others is one reason, however many do."""
+        mine = (None, view.id)
+        reasons = {misfit(view, requirement) for name in mine for requirement in self._named(name)}
+        if len(self._keys) > sum(name in self._keys for name in mine):
+            reasons.add(Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER)
+        return {reason for reason in reasons if reason is not None}
 
     def _named(self, provider_id: int | None) -> Mapping[Requirement, list[_Key]]:
         return self._keys.get(provider_id, {})

@@ -48,7 +48,7 @@ class DaemonServicer(DaemonServiceServicer):
         working = as_number(from_value(request.jobs_active))
         running = sum(lease.running for lease in self._market.leases.of_provider(provider.id))
         if working is not None and 0 < running <= working:
-            self._market.runs.taken_up(provider.id)
+            self._market.polls.taken_up(provider.id)
         return pb.BeatProviderResponse(**self._presence(provider, at_ms))
 
     async def GoOnline(self, request: pb.GoOnlineRequest, context: Any) -> pb.GoOnlineResponse:

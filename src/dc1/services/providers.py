@@ -158,11 +158,11 @@ class ProviderServicer(ProviderServiceServicer):
     async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
         """Hand the next fitting job to a daemon that polls; that starts the run."""
         provider = await self._caller()
-        lease, admission = await self._market.runs.next_for(provider)
+        lease, admission = await self._market.polls.next_for(provider)
         if lease is None and self._market.replication is not None:
             # Another replica may have given it a job that this one has not heard of.
             await self._market.catch_up()
-            lease, admission = await self._market.runs.next_for(provider)
+            lease, admission = await self._market.polls.next_for(provider)
         job = NULL if lease is None else to_value(message_json(self._handed_out(lease.handout)))
         return pb.NextJobResponse(
             job=job,

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from dc1.control.challenges import ITERATIONS, MATRIX_SIZE, Challenges
 from dc1.control.market import Market
+from dc1.domain.challenges import ITERATIONS, MATRIX_SIZE, judge, new_challenge
 from dc1.domain.clock import iso
 from dc1.domain.reports import read_report
 from dc1.domain.verification import Assessment, Verdict, assess, compare
 from dc1.services.call import caller_id
 from dc1.services.values import from_value
+from dc1.storage import challenges
 from dcp.v1 import verification_service_pb2 as pb
 from dcp.v1.verification_service_pb2_grpc import VerificationServiceServicer
 
@@ -18,7 +19,6 @@ class VerificationServicer(VerificationServiceServicer):
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self._challenges = Challenges(market.clock)
 
     async def VerifyAutomatically(
         self, request: pb.VerifyAutomaticallyRequest, context: Any
@@ -28,19 +28,24 @@ class VerificationServicer(VerificationServiceServicer):
         said = read_report({"gpu_info": from_value(request.gpu_info)}).facts
         assessment = assess(compare(provider.facts, said))
         if assessment.verdict is not Verdict.VERIFIED:
-            self._challenges.give(provider.id)
+            now_ms = self._market.clock.now_ms()
+            challenge = new_challenge(now_ms)
+            await self._market.db.write(lambda conn: challenges.give(conn, provider.id, challenge, now_ms))
         return pb.VerifyAutomaticallyResponse(**_fields(assessment))
 
     async def GetPendingChallenge(
         self, request: pb.GetPendingChallengeRequest, context: Any
     ) -> pb.GetPendingChallengeResponse:
         """Show what the caller has to solve."""
-        challenge = self._challenges.fetch(caller_id())
+        provider_id, now_ms = caller_id(), self._market.clock.now_ms()
+        if not await self._market.db.read(lambda conn: challenges.pending(conn, provider_id, now_ms)):
+            return pb.GetPendingChallengeResponse(pending=False)
+        challenge = await self._market.db.write(lambda conn: challenges.fetch(conn, provider_id, now_ms))
         if challenge is None:
             return pb.GetPendingChallengeResponse(pending=False)
         return pb.GetPendingChallengeResponse(
             pending=True,
-            challenge_id=challenge.id,
+            challenge_id=challenge.challenge_id,
             matrix_size=MATRIX_SIZE,
             iterations=ITERATIONS,
             nonce=challenge.nonce,
@@ -50,7 +55,9 @@ class VerificationServicer(VerificationServiceServicer):
     async def SubmitChallenge(self, request: pb.SubmitChallengeRequest, context: Any) -> pb.SubmitChallengeResponse:
         """Take a solution."""
         elapsed_ms = request.elapsed_ms if request.HasField("elapsed_ms") else None
-        flags = self._challenges.solve(caller_id(), request.challenge_id, request.result_hash, elapsed_ms)
+        provider_id, now_ms = caller_id(), self._market.clock.now_ms()
+        challenge = await self._market.db.write(lambda conn: challenges.take(conn, provider_id, request.challenge_id))
+        flags = judge(challenge, request.result_hash, elapsed_ms, now_ms)
         return pb.SubmitChallengeResponse(**_fields(assess(flags)))
 
 

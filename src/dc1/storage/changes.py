@@ -30,14 +30,17 @@ _LONGEST_PAUSE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What was committed since a horizon, the horizon to ask from next time, and the replicas that live."""
+    """What was committed since a horizon, the horizon to ask from next time, and the replicas that live.
+
+    ``keys`` tells of each key that changed, by its id, whether it was stopped.
+    """
 
     horizon: int
     alive: frozenset[str]
     jobs: list[JobRow]
     specs: dict[int, JobSpec]
     providers: list[ProviderRow]
-    key_ids: list[str]
+    keys: dict[str, bool]
     renter_ids: list[int]
 
 
@@ -50,6 +53,7 @@ def horizon(conn: Connection) -> int:
 def since(conn: Connection, start: int) -> Changes:
     """Return everything that was stamped at or after ``start`` and is committed."""
     changed = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.changed_xid >= start)))
+    changed_keys = select(api_keys.c.key_id, api_keys.c.revoked_at_ms).where(api_keys.c.changed_xid >= start)
     return Changes(
         horizon=horizon(conn),
         alive=replicas.read(conn).alive(),
@@ -58,7 +62,7 @@ def since(conn: Connection, start: int) -> Changes:
         providers=provider_shape.all(
             conn.execute(select(*provider_shape.columns).where(providers.c.changed_xid >= start))
         ),
-        key_ids=[row.key_id for row in conn.execute(select(api_keys.c.key_id).where(api_keys.c.changed_xid >= start))],
+        keys={row.key_id: row.revoked_at_ms is not None for row in conn.execute(changed_keys)},
         renter_ids=[row.id for row in conn.execute(select(renters.c.id).where(renters.c.changed_xid >= start))],
     )
 

@@ -8,7 +8,7 @@ from dc1.control.sessions import StopReason
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs import Mover
 from dc1.domain.placement import Admission
-from dc1.storage import lifecycle, providers
+from dc1.storage import jobs, lifecycle, providers
 from dc1.storage.lifecycle import Outcome
 from tests.unit.control.small_market import DONE, SmallMarket
 
@@ -252,7 +252,7 @@ async def test_two_polls_at_the_same_time_get_one_job(market: SmallMarket, rente
     market.heartbeat(provider)
     job = await market.submit(renter)
 
-    answers = await asyncio.gather(*(market.control.runs.next_for(provider) for _ in range(2)))
+    answers = await asyncio.gather(*(market.control.polls.next_for(provider) for _ in range(2)))
 
     assert [lease.row_id for lease, _ in answers if lease is not None] == [job.id]
     assert {admission for lease, admission in answers if lease is None} == {Admission.PROVIDER_BUSY}
@@ -296,3 +296,35 @@ async def test_an_offer_to_a_provider_that_cannot_take_it_any_more_is_taken_back
     await market.advance(1)
 
     assert (await market.job(job.id)).status == "queued"
+
+
+async def test_an_offer_of_another_server_is_left_alone_until_news_of_its_provider_had_time_to_come(
+    market: SmallMarket, renter: int
+) -> None:
+    provider = await market.provider()
+    job = await market.submit(renter)
+    offered = await market.do(lifecycle.claim, job.id, provider.id, 1, market.clock.now_ms())
+    assert offered is not None
+    market.control.dispatcher.follow(offered, (await market.see(jobs.specs, [job.id]))[job.id])
+
+    await market.advance(1)
+    assert (await market.job(job.id)).status == "pending"
+    await market.advance(5)
+    assert (await market.job(job.id)).status == "queued"
+
+
+async def test_a_slot_kept_for_a_job_that_another_server_gave_away_goes_to_the_next_job(
+    market: SmallMarket, renter: int
+) -> None:
+    elsewhere = await market.provider()
+    taken = await market.submit(renter)
+    waiting = await market.submit(renter)
+    claimed = await market.do(lifecycle.claim, taken.id, elsewhere.id, 1, market.clock.now_ms())
+    assert claimed is not None
+
+    daemon = await market.daemon()
+    await market.dispatch()
+
+    assert daemon.offered == [waiting.id]
+    # The news of the other server's claim comes late.
+    market.control.dispatcher.follow(claimed, (await market.see(jobs.specs, [taken.id]))[taken.id])

@@ -89,7 +89,7 @@ class AnyOrder(RuleBasedStateMachine):
             await self.daemons[daemon].decline()
 
     async def poll(self, daemon: int, pick: int) -> None:
-        lease, _ = await self.market.control.runs.next_for(self.daemons[daemon].provider)
+        lease, _ = await self.market.control.polls.next_for(self.daemons[daemon].provider)
         if lease is not None:
             self.leases.append((daemon, lease))
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from dc1.control.waiting import WaitingJob, WaitingJobs
 from dc1.domain.liveness import Approval, ProviderStatus
-from dc1.domain.placement import ProviderView, Requirement, fits, queue_key
+from dc1.domain.placement import ProviderView, Requirement, fits, misfit, queue_key
 
 requirements = st.builds(
     Requirement, named_provider_id=st.sampled_from([None, 1, 2]), model=st.sampled_from([None, "acme/chat-7b"])
@@ -51,6 +51,7 @@ def test_positions_and_the_first_fit_are_those_of_one_sorted_list(
     fitting = [job for job in left if fits(view, job.requirement) and job.id not in refused]
     first = waiting.first_fitting(view, lambda job: job.id not in refused)
     assert first == (fitting[0] if fitting else None)
+    assert waiting.misfits(view) == {misfit(view, job.requirement) for job in left} - {None}
 
 
 @given(jobs=waiting_jobs(), requirement=requirements, priority=st.integers(1, 3))

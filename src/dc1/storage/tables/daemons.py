@@ -1,4 +1,4 @@
-"""What daemons reported of themselves."""
+"""What daemons reported of themselves, and what they have to prove."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
 
@@ -18,6 +18,16 @@ daemon_events = Table(
 )
 Index("ix_daemon_events_created_at_ms", daemon_events.c.created_at_ms)
 Index("ix_daemon_events_provider_id_created_at_ms", daemon_events.c.provider_id, daemon_events.c.created_at_ms)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), primary_key=True, autoincrement=False),
+    Column("challenge_id", Text, nullable=False),
+    Column("nonce", Text, nullable=False),
+    time_column("expires_at_ms"),
+    Column("fetched_at_ms", BigInteger),
+)
 
 # Every model that an approved provider ever offered, by its name in lower case.
 offered_models = Table(

@@ -1,0 +1,105 @@
+"""Daemons that ask for work instead of being told: no acknowledgement follows a poll, so a lease needs a sign of life."""
+
+from dc1.control.dispatcher import Dispatcher
+from dc1.control.fleet import Fleet
+from dc1.control.leases import Lease, Leases
+from dc1.control.provider import Provider
+from dc1.control.runs import Runs
+from dc1.control.sessions import StopReason
+from dc1.domain.clock import Clock
+from dc1.domain.liveness import Channel
+from dc1.domain.placement import Admission, blocked, queue_key
+from dc1.storage import job_logs, jobs, lifecycle
+from dc1.storage.database import Connection, Database
+
+NEVER_TAKEN_UP = "The daemon was handed the job and never took it up"
+
+
+class Polls:
+    """Hands jobs to daemons that poll; handing out starts the run."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        fleet: Fleet,
+        leases: Leases,
+        dispatcher: Dispatcher,
+        runs: Runs,
+        lease_grace_seconds: float,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._fleet = fleet
+        self._leases = leases
+        self._dispatcher = dispatcher
+        self._runs = runs
+        self._lease_grace_ms = round(lease_grace_seconds * 1000)
+
+    async def next_for(self, provider: Provider) -> tuple[Lease | None, Admission]:
+        """Start the next job for a daemon that polls, and say why there is none."""
+        await self._take_back_dropped(provider)
+        view = self._fleet.view(provider)
+        refusal = blocked(view)
+        if view.reluctance is not None:
+            await self._runs.bookability_changed(provider)
+        if view.reluctance is not None or refusal not in (None, Admission.PROVIDER_BUSY):
+            return None, refusal or Admission.PROVIDER_BUSY
+        offered = [lease for lease in self._leases.of_provider(provider.id) if not lease.running]
+        for lease in sorted(offered, key=lambda item: queue_key(item.handout.job)):
+            if lease.changing.locked():
+                continue  # another poll is about to get it
+            async with lease.changing:
+                started = await self._runs.start(lease)
+            if isinstance(started, Lease):
+                return started, Admission.ADMISSION_OK
+        return None, refusal or self._why_idle(provider)
+
+    def taken_up(self, provider_id: int) -> None:
+        """Note that a daemon says it works on everything it was handed."""
+        for lease in self._leases.of_provider(provider_id):
+            lease.taken_up = lease.taken_up or lease.running
+
+    async def _take_back_dropped(self, provider: Provider) -> None:
+        """Take the runs from a daemon that asks for more work and has not said a word about them for the grace.
+
+        It may drop what it was handed without telling anybody.
+        """
+        if provider.presence.channel is Channel.STREAM:
+            return
+        handed_out_before_ms = self._clock.now_ms() - self._lease_grace_ms
+        for lease in self._leases.of_provider(provider.id):
+            started_ms = lease.handout.job.started_at_ms
+            if lease.running and not lease.taken_up and (started_ms or 0) <= handed_out_before_ms:
+                await self._lose_dropped(lease)
+
+    async def _lose_dropped(self, lease: Lease) -> None:
+        now_ms = self._clock.now_ms()
+
+        def work(conn: Connection) -> lifecycle.Moved | None:
+            if _has_reported(conn, lease):
+                return None
+            return self._runs.lose_in(conn, lease, now_ms, NEVER_TAKEN_UP, exclude=True)
+
+        moved = await self._db.write(work)
+        if moved is None:
+            lease.taken_up = True
+        else:
+            self._runs.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
+
+    def _why_idle(self, provider: Provider) -> Admission:
+        """Say what keeps the waiting jobs from a provider with a free slot."""
+        reasons = self._dispatcher.waiting.misfits(self._fleet.view(provider))
+        if not reasons:
+            return Admission.NO_PENDING_JOBS
+        only = reasons.pop()
+        return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER if reasons else only
+
+
+def _has_reported(conn: Connection, lease: Lease) -> bool:
+    """Tell whether the daemon ever said anything about a run that is in force."""
+    job = jobs.get(conn, lease.row_id)
+    if job is None or job.attempt_number != lease.attempt:
+        return False
+    reported = job.progress_updated_at_ms is not None or job.endpoint_url is not None
+    return reported or job_logs.last_attempt(conn, job.id) == lease.attempt
