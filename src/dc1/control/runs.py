@@ -14,7 +14,7 @@ from dc1.control.provider import Provider
 from dc1.control.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.clock import Clock
-from dc1.domain.jobs import TERMINAL, ErrorCategory, JobStatus, JobType, Mover, Phase
+from dc1.domain.jobs import TERMINAL, ErrorCategory, JobSource, JobStatus, JobType, Mover, Phase
 from dc1.domain.liveness import Liveness
 from dc1.storage import job_logs, jobs, lifecycle
 from dc1.storage.database import Connection, Database
@@ -240,7 +240,7 @@ class Runs:
         True when that put the job back into the queue.
         """
         if await self.withdraw(lease, reason):
-            return True
+            return lease.handout.job.source != JobSource.V1
         if not lease.running:
             return False
         now_ms = self._clock.now_ms()
