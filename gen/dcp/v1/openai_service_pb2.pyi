@@ -230,7 +230,7 @@ class ChatMessage(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     role: _builtins.str
-    """Who speaks: system, developer, user, assistant or tool."""
+    """Who speaks."""
     @_builtins.property
     def content(self) -> _struct_pb2.Value:
         """What is said: text, or an array of parts such as `{"type":"text","text":"…"}`; null where a message only calls tools."""
