@@ -12,6 +12,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationErr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
+TokenPrice: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
 Texts: TypeAlias = Annotated[tuple[str, ...], NoDecode]
 Networks: TypeAlias = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
@@ -95,6 +96,19 @@ class Settings(BaseSettings):
     class_multipliers: dict[Literal["priority", "standard", "economy"], Decimal] = Field(
         default={"priority": Decimal("1.20"), "standard": Decimal("1.00"), "economy": Decimal("0.90")},
         description="Price factor of each pricing class, as a JSON object. Rates by job type are kept in the database.",
+    )
+    token_price_halala: TokenPrice = Field(
+        default=19, description="Price of a million tokens of a /v1 call, in halala."
+    )
+    token_prices: dict[str, TokenPrice] = Field(
+        default={}, description="The same by model, as a JSON object; models that are not in it have the price above."
+    )
+    completion_timeout_seconds: int = Field(
+        # The edge ends calls that are silent for 600 s.
+        default=300,
+        ge=1,
+        le=540,
+        description="How long a /v1 call may run before it is answered with 504.",
     )
     quota_daily_jobs: PositiveInt = Field(default=100, description="Submissions of one renter in a UTC day.")
     quota_monthly_halala: PositiveInt = Field(

@@ -153,7 +153,7 @@ def test_errors_before_the_first_frame_are_ordinary(stack: Stack, renter: Renter
 def test_silence_is_broken_by_comments(
     stack: Stack, renter: Renter, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "_KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 0.05)
     renter.submit()
     with stack.rest.stream(path, key=renter.key) as response:
         comments = (line for line in response.iter_lines() if line.startswith(":"))

@@ -24,6 +24,7 @@ from dcp.v1 import (
     job_progress_service_pb2,
     job_queue_service_pb2,
     job_service_pb2,
+    openai_service_pb2,
     options_pb2,
     provider_account_service_pb2,
     provider_service_pb2,
@@ -47,6 +48,7 @@ FILES = (
     job_progress_service_pb2,
     job_queue_service_pb2,
     job_service_pb2,
+    openai_service_pb2,
     provider_account_service_pb2,
     provider_service_pb2,
     renter_service_pb2,
@@ -78,7 +80,8 @@ def methods() -> list[MethodDescriptor]:
 @pytest.mark.parametrize(("verb", "path", "operation"), ROUTES, ids=ROUTE_NAMES)
 def test_a_documented_route_is_served(quiet_stack: Stack, verb: str, path: str, operation: dict[str, Any]) -> None:
     body: Json = {"json": {}} if verb in ("POST", "PUT", "PATCH") else {}
-    for prefix in ("",) if path in ("/", "/docs/openapi.yaml") else ("", "/api", "/api/dc1"):
+    at_root_only = path in ("/", "/docs/openapi.yaml") or path.startswith("/v1/")
+    for prefix in ("",) if at_root_only else ("", "/api", "/api/dc1"):
         response = quiet_stack.rest.rest(verb, prefix + path, **body)
         if response.status_code == 404:
             assert response.json()["error"] != "Not found", "no such route"
@@ -87,7 +90,7 @@ def test_a_documented_route_is_served(quiet_stack: Stack, verb: str, path: str, 
             check_refusal(response)
 
 
-@pytest.mark.parametrize("path", ["/", "/docs/openapi.yaml"])
+@pytest.mark.parametrize("path", ["/", "/docs/openapi.yaml", "/v1/models"])
 @pytest.mark.parametrize("prefix", ["/api", "/api/dc1"])
 def test_some_paths_exist_at_the_root_only(quiet_stack: Stack, prefix: str, path: str) -> None:
     refused(quiet_stack.rest.get(prefix + path), 404, "Not found")

@@ -19,6 +19,8 @@ class OpenAIServer:
     refusal: tuple[int, str] | None = None
     breaks_off: bool = False
     error_frame: str | None = None
+    finish_reason: str = "stop"
+    tool_call_pieces: list[dict[str, Any]] = field(default_factory=list)
     hangs: bool = False
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -61,6 +63,8 @@ class OpenAIServer:
         for piece in self.pieces:
             self._frame(writer, {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
             await writer.drain()
+        for call in self.tool_call_pieces:
+            self._frame(writer, {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]})
         if self.hangs:
             await reader.read()
             self.client_left.set()
@@ -70,7 +74,7 @@ class OpenAIServer:
             return
         if self.breaks_off:
             return
-        self._frame(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        self._frame(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": self.finish_reason}]})
         if self.usage is not None:
             self._frame(writer, {"choices": [], "usage": self.usage})
         writer.write(b"data: [DONE]\n\n")

@@ -47,14 +47,14 @@ def test_tokens_are_sent_at_once_then_gathered() -> None:
     lease.token("c", 1.002)
     assert lease.due_at() == 1.0 + TOKEN_SPACING_SECONDS
     assert lease.take(1.01) is None
-    assert lease.take(1.03) == Tokens("bc", 2)
+    assert lease.take(1.03) == Tokens("bc", 2, offset=1)
 
 
 def test_tokens_nobody_fetches_are_bounded() -> None:
     tokens = TokenBuffer(max_chars=10)
     for number in range(100):
         tokens.append(f"{number:02d}", 1.0)
-    assert tokens.take(1.0) == Tokens("9596979899", 5)
+    assert tokens.take(1.0) == Tokens("9596979899", 5, offset=190)
 
 
 def test_end_comes_after_everything_else_and_waits_for_nothing() -> None:
@@ -72,7 +72,7 @@ def test_end_comes_after_everything_else_and_waits_for_nothing() -> None:
     assert phase == PhaseEntered(Phase.FORMATTING)
     assert isinstance(logs, LogBatch)
     assert [line.message for line in logs.lines] == ["second"]
-    assert (tokens, end) == (Tokens("b", 1), ENDED)
+    assert (tokens, end) == (Tokens("b", 1, offset=1), ENDED)
     assert lease.due_at() is None
 
 

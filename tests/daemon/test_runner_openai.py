@@ -10,7 +10,7 @@ from dc1.daemon.runners.base import RunFailed, Work
 from dc1.daemon.runners.engine import EngineRunner
 from dc1.daemon.runners.engine_openai import OpenAIEngine
 from dc1.domain.jobs import ErrorCategory, JobType
-from dc1.domain.json_types import JsonObject
+from dc1.domain.json_types import JsonObject, JsonValue
 from tests.daemon.openai_server import MODEL, OpenAIServer
 from tests.daemon.sinks import RecordingSink
 
@@ -88,6 +88,61 @@ async def test_conversation_is_passed_on_and_its_question_reported() -> None:
     assert result.payload["prompt"] == "One two"
     assert result.completion_tokens == 3
     assert result.prompt_tokens is None
+
+
+async def test_a_conversations_other_keys_are_the_engines() -> None:
+    said: list[JsonValue] = [
+        {"role": "developer", "content": "Be brief.", "name": "ops"},
+        {"role": "assistant", "content": "", "tool_calls": [{"id": "c1"}]},
+        {"role": "tool", "content": "21 C", "tool_call_id": "c1"},
+    ]
+    messages: JsonObject = {
+        "messages": [said[0], {"role": "assistant", "content": None, "tool_calls": [{"id": "c1"}]}, said[2]],
+        "max_tokens": 9,
+        "temperature": 0,
+    }
+    options: JsonObject = {
+        "top_p": 0.5,
+        "logit_bias": {"5": -100},
+        "stop": ["END"],
+        "response_format": {"type": "json"},
+    }
+    ours: JsonObject = {"model": "other/model", "stream": False, "stream_options": {}, "n": 1, "seed": None}
+    server = OpenAIServer(finish_reason="length")
+    async with AsyncExitStack() as stack:
+        runner = await start(stack, server)
+        result = await runner.run(inference({**messages, **options, **ours}, model=MODEL), RecordingSink())
+    assert server.requests[0] == {
+        **options,
+        "model": MODEL,
+        "messages": said,
+        "max_tokens": 9,
+        "temperature": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert isinstance(result.payload, dict)
+    assert result.payload["finish_reason"] == "length"
+    assert "tool_calls" not in result.payload
+
+
+async def test_calls_of_tools_are_put_together() -> None:
+    pieces: list[JsonObject] = [
+        {"index": 0, "id": "c1", "type": "function", "function": {"name": "weather", "arguments": ""}},
+        {"index": 0, "function": {"arguments": '{"city":'}},
+        {"index": 1, "id": "c2", "type": "function", "function": {"name": "clock", "arguments": "{}"}},
+        {"index": 0, "function": {"arguments": '"Jeddah"}'}},
+    ]
+    server = OpenAIServer(pieces=[], finish_reason="tool_calls", tool_call_pieces=pieces)
+    async with AsyncExitStack() as stack:
+        runner = await start(stack, server)
+        result = await runner.run(inference({"prompt": "Weather?"}), RecordingSink())
+    assert isinstance(result.payload, dict)
+    assert result.payload["finish_reason"] == "tool_calls"
+    assert result.payload["tool_calls"] == [
+        {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Jeddah"}'}},
+        {"id": "c2", "type": "function", "function": {"name": "clock", "arguments": "{}"}},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,25 +5,28 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.contract.chat import serve
 from tests.docs.readme import block
 from tests.stack.stack import ADMIN_TOKEN, Stack
 
 _SECONDS = 60
 
 
-def run(command: list[str], stack: Stack, provider_key: str) -> str:
+def run(command: list[str], stack: Stack, **keys: str) -> str:
+    """What a command prints; `keys` are environment variables beside the address and the admin token."""
     program = shutil.which(command[0])
     if program is None:
         pytest.skip(f"there is no {command[0]} on this machine")
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DC1_URL": stack.edge.url,
-        "DC1_PROVIDER_KEY": provider_key,
         "DC1_ADMIN_TOKEN": ADMIN_TOKEN,
+        **keys,
     }
     ended = subprocess.run(
         [program, *command[1:]], check=False, env=environment, capture_output=True, text=True, timeout=_SECONDS
@@ -44,16 +47,26 @@ def test_the_four_core_calls(stack: Stack, heading: str, interpreter: list[str])
     provider = stack.register_provider()
     stack.admin.approve(provider.id)
 
-    output = run([*interpreter, block(heading).text], stack, provider.key)
+    output = run([*interpreter, block(heading).text], stack, DC1_PROVIDER_KEY=provider.key)
 
     stats = stack.admin.stats()
     assert (stats["total_renters"], stats["online_now"], stats["total_jobs"]) == (1, 1, 1)
     assert "job-" in output
 
 
+def test_inference_with_an_openai_client(stack: Stack) -> None:
+    renter, daemon = stack.add_renter(), stack.connect(stack.add_provider())
+    example = [sys.executable, "-W", "error", "-c", block("Inference with an OpenAI client").text]
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(serve, daemon, "It scatters ", "blue light.")
+        output = run(example, stack, DC1_RENTER_KEY=renter.key)
+
+    assert output.split() == ["It", "scatters", "blue", "light.", renter.job(1)["job_id"], "500", "tokens"]
+
+
 def test_the_dashboard_by_grpcurl(stack: Stack) -> None:
     command = block("gRPC").text.replace("localhost:8083", stack.edge.target)
 
-    output = run(["bash", "-euo", "pipefail", "-c", command], stack, "")
+    output = run(["bash", "-euo", "pipefail", "-c", command], stack)
 
     assert json.loads(output)["stats"]["timestamp"] == stack.now()

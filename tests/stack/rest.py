@@ -35,10 +35,16 @@ class Rest:
         return response
 
     def stream(
-        self, path: str, *, key: str | None = None, headers: dict[str, str] | None = None, **call: Any
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        key: str | None = None,
+        headers: dict[str, str] | None = None,
+        **call: Any,
     ) -> AbstractContextManager[httpx.Response]:
         """Read a path whose answer comes bit by bit."""
-        return self._client.stream("GET", path, headers=_headers(key, headers), **call)
+        return self._client.stream(method, path, headers=_headers(key, headers), **call)
 
     def get(self, path: str, **call: Any) -> httpx.Response:
         return self.rest("GET", path, **call)

@@ -71,8 +71,8 @@ class StreamDaemon:
         start: pb.Start = self.expect("start")
         return start
 
-    def send_tokens(self, lease: pb.LeaseRef, text: str) -> None:
-        self.send(tokens=pb.TokenBatch(lease=lease, text=text, count=1))
+    def send_tokens(self, lease: pb.LeaseRef, text: str, offset: int | None = None) -> None:
+        self.send(tokens=pb.TokenBatch(lease=lease, text=text, count=1, offset=offset))
 
     def send_logs(self, lease: pb.LeaseRef, sequence: int, *lines: str) -> pb.LogReceipt:
         """Send one batch of lines; returns once they are stored."""

@@ -66,7 +66,7 @@ async def test_lists_of_jobs_are_filtered_and_newest_first(market: Market) -> No
     running = await market.running(renter, provider, model="org/m")
     market.now += 1000
     queued = await market.submit(renter, job_type="training")
-    foreign = await market.submit(other, source="v1")
+    foreign = await market.running(other, await market.provider(), source="v1")
     await market.do(lifecycle.cancel, queued.id, Mover.RENTER, NOW)
 
     async def ids(**wanted: object) -> list[int]:

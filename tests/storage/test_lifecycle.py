@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -177,6 +178,18 @@ async def test_a_v1_call_is_priced_by_its_tokens(market: Market) -> None:
     row = await market.see(renters.get, renter)
     assert row is not None
     assert (row.v1_requests, row.v1_prompt_tokens, row.v1_completion_tokens, row.v1_cost_halala) == (1, 120, 380, 1)
+    await market.check_books()
+
+
+async def test_a_v1_call_that_nobody_takes_up_fails_instead_of_waiting(market: Market) -> None:
+    renter, provider = await market.renter(), await market.provider()
+    call: dict[str, Any] = {"source": "v1", "duration_minutes": None, "token_price_halala": 19, "cost_halala": 1}
+    job = await market.submit(renter, provider_id=provider, slots=1, **call)
+    ended = await market.do(lifecycle.unclaim, job.id, provider, NOW + 1000, reason="no answer")
+    assert ended is not None
+    assert (ended.status, ended.error, ended.error_category) == ("failed", "no answer", "provider_disconnect")
+    assert await market.wallet(renter) == (1000, 0)
+    assert await market.see(jobs.load_queue) == []
     await market.check_books()
 
 

@@ -1,11 +1,12 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from dc1.domain.clock import DAY_MS
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs import JobEvent
-from dc1.storage import job_events, jobs, lifecycle, renters
+from dc1.storage import job_events, jobs, lifecycle, renters, totals
 from dc1.storage.database import Database
 from dc1.storage.lifecycle import JobSpec, Limits
 from tests.storage.market import NOW, Market
@@ -125,11 +126,24 @@ async def test_the_monthly_quota_counts_quotes_while_open_and_actual_costs_after
 
 async def test_v1_calls_count_in_the_monthly_sum_only(market: Market) -> None:
     renter, limits = await market.renter(), Limits(daily_jobs=1, monthly_halala=10)
-    call = {"source": "v1", "duration_minutes": None, "token_price_halala": 19, "cost_halala": 4}
+    placed = {"provider_id": await market.provider(), "slots": 64}
+    call = {"source": "v1", "duration_minutes": None, "token_price_halala": 19, "cost_halala": 4, **placed}
     for _ in range(2):
         await market.submit(renter, limits, **call)
     assert (await refused(market, renter, limits, **call)).code == "QUOTA_MONTHLY"
     assert (await market.submit(renter, limits, cost_halala=1)).status == "queued"
+
+
+async def test_a_v1_call_that_would_wait_is_not_taken_in(market: Market) -> None:
+    renter, provider = await market.renter(), await market.provider()
+    await market.submit(renter, provider_id=provider, slots=1)
+    before = await market.see(totals.read)
+    call: dict[str, Any] = {"source": "v1", "duration_minutes": None, "token_price_halala": 19}
+    for place in ({"provider_id": provider, "slots": 1}, {}):
+        refusal = await refused(market, renter, **(call | place))
+        assert (refusal.status, refusal.code) == (503, "no_capacity_available")
+    assert await market.see(totals.read) == before
+    assert await market.wallet(renter) == (955, 45)
 
 
 async def test_a_retry_is_a_new_job_that_the_old_one_tells_of(market: Market) -> None:

@@ -620,10 +620,15 @@ class TokenBatch(_message.Message):
     LEASE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text."""
     count: _builtins.int
     """How many tokens the text is."""
+    offset: _builtins.int
+    """How many characters the run generated before this text; readers that follow an answer word by word learn from it that a batch is
+    missing. Absent means that the text follows the last batch.
+    """
     @_builtins.property
     def lease(self) -> Global___LeaseRef:
         """The attempt."""
@@ -634,12 +639,15 @@ class TokenBatch(_message.Message):
         lease: Global___LeaseRef | None = ...,
         text: _builtins.str = ...,
         count: _builtins.int = ...,
+        offset: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_offset", b"_offset", "lease", b"lease", "offset", b"offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "lease", b"lease", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_offset", b"_offset", "count", b"count", "lease", b"lease", "offset", b"offset", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
 
 Global___TokenBatch: _TypeAlias = TokenBatch  # noqa: Y015
 

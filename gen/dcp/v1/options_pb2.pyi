@@ -69,6 +69,10 @@ class _CredentialErrorsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cred
     """401 with a text that names the carriers, and 403 `Invalid or inactive renter API key`."""
     CREDENTIAL_ERRORS_ADMIN: _CredentialErrors.ValueType  # 3
     """401 `Admin access denied` in every case; 503 while no admin token is configured; 403 from an address outside the list."""
+    CREDENTIAL_ERRORS_OPENAI: _CredentialErrors.ValueType  # 4
+    """401 in the OpenAI envelope, with a code that tells missing, bad and expired keys and keys of another role apart. Every other
+    error of the method has that envelope too.
+    """
 
 class CredentialErrors(_CredentialErrors, metaclass=_CredentialErrorsEnumTypeWrapper):
     """The texts and statuses with which missing and bad credentials are answered."""
@@ -81,6 +85,10 @@ CREDENTIAL_ERRORS_SUBMIT: CredentialErrors.ValueType  # 2
 """401 with a text that names the carriers, and 403 `Invalid or inactive renter API key`."""
 CREDENTIAL_ERRORS_ADMIN: CredentialErrors.ValueType  # 3
 """401 `Admin access denied` in every case; 503 while no admin token is configured; 403 from an address outside the list."""
+CREDENTIAL_ERRORS_OPENAI: CredentialErrors.ValueType  # 4
+"""401 in the OpenAI envelope, with a code that tells missing, bad and expired keys and keys of another role apart. Every other
+error of the method has that envelope too.
+"""
 Global___CredentialErrors: _TypeAlias = CredentialErrors  # noqa: Y015
 
 class _RateLimitKey:
@@ -291,6 +299,7 @@ IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
 HTTP_CONTENT_FIELD_NUMBER: _builtins.int
 EXAMPLES_FIELD_NUMBER: _builtins.int
 ERROR_STATUSES_FIELD_NUMBER: _builtins.int
+STREAMED_RATE_LIMIT_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
 TRIM_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
@@ -309,6 +318,8 @@ examples: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOption
 """A worked request and answer in the JSON that the REST edge speaks."""
 error_statuses: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _containers.RepeatedScalarFieldContainer[_builtins.int]]
 """HTTP error statuses that the method documents beside 401, 429, 500 and 503."""
+streamed_rate_limit: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___RateLimit]
+"""The bucket in which calls that ask for a stream are counted too."""
 json: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___JsonShape]
 """What JSON a google.protobuf.Value or Struct field really carries."""
 trim: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]

@@ -29,6 +29,7 @@ _SERVERS = [
     {"url": "/api", "description": "Direct access; the same answers."},
     {"url": "/api/dc1", "description": "Behind a web proxy; the same answers."},
 ]
+_AT_ROOT_ONLY = re.compile(r"/(v1/.*|docs.*)?")
 _IDEMPOTENCY_KEY: Schema = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -100,6 +101,7 @@ class _Writer:
             parameters=self._parameters(method, request, binding, in_path),
             requestBody=body,
             security=requirements(access),
+            servers=_SERVERS[:1] if _AT_ROOT_ONLY.fullmatch(path) else [],
             responses=responses(method, self._message(method, "output_type"), self.schemas),
         )
 
@@ -156,11 +158,12 @@ def _summary(comment: str) -> str:
 
 
 def _limit_note(method: Node) -> str:
-    limit = method.option("dcp.v1.rate_limit")
+    limit, streamed = method.option("dcp.v1.rate_limit"), method.option("dcp.v1.streamed_rate_limit")
     if not limit:
         return ""
     who = "address" if limit.get("key") == "RATE_LIMIT_KEY_ADDRESS" else "account"
-    return f"At most {limit['limit']} calls per {who} in {limit['window_seconds']} seconds."
+    of_them = f", {streamed['limit']} of them streamed," if streamed else ""
+    return f"At most {limit['limit']} calls{of_them} per {who} in {limit['window_seconds']} seconds."
 
 
 def _filled(**members: Any) -> Schema:

@@ -40,6 +40,10 @@ ERROR_SCHEMA: Schema = {
 }
 _ERRORS = (400, 401, 402, 403, 404, 405, 409, 410, 413, 429, 500, 503, 504)
 _EVERYWHERE = (429, 500, 503)
+_OPENAI_ERROR = "dcp.v1.OpenAIError"
+_RETRY_AFTER: Schema = {
+    "Retry-After": {"description": "Seconds until a call can succeed.", "schema": {"type": "integer", "minimum": 0}}
+}
 
 
 def error_components() -> Schema:
@@ -51,9 +55,7 @@ def error_components() -> Schema:
         }
         for status in _ERRORS
     }
-    components[_name(429)]["headers"] = {
-        "Retry-After": {"description": "Seconds until a call can succeed.", "schema": {"type": "integer", "minimum": 0}}
-    }
+    components[_name(429)]["headers"] = _RETRY_AFTER
     return components
 
 
@@ -71,8 +73,12 @@ def responses(method: Node, output: Node, schemas: Schemas) -> Schema:
             "description": _phrase(status),
             "content": {"application/json": {**content, "examples": answers} if answers else content},
         }
+    speaks_openai = method.option("dcp.v1.access", {}).get("credential_errors") == "CREDENTIAL_ERRORS_OPENAI"
     for status in _error_statuses(method):
-        _add_error(found, status)
+        if speaks_openai:
+            found[status] = _openai_error(status, schemas)
+        else:
+            _add_error(found, status)
     return {str(status): found[status] for status in sorted(found)}
 
 
@@ -98,6 +104,13 @@ def _error_statuses(method: Node) -> list[int]:
     access = method.option("dcp.v1.access", {})
     without_credential = () if is_public(access) else (401,)
     return sorted({*without_credential, *_EVERYWHERE, *method.option("dcp.v1.error_statuses", ())})
+
+
+def _openai_error(status: int, schemas: Schemas) -> Schema:
+    """The error answer of a path under /v1."""
+    content = {"application/json": {"schema": schemas.reference(_OPENAI_ERROR)}}
+    answer = {"description": _phrase(status), "content": content}
+    return answer | {"headers": _RETRY_AFTER} if status == HTTPStatus.TOO_MANY_REQUESTS else answer
 
 
 def _add_error(found: dict[int, Schema], status: int) -> None:

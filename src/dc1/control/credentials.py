@@ -32,6 +32,10 @@ class Identity:
         """In what right the key's holder calls."""
         return Role.PROVIDER if self.key_role is KeyRole.PROVIDER else Role.RENTER
 
+    def has_expired(self, now_ms: int) -> bool:
+        """Tell whether the key's time has run out."""
+        return self.expires_at_ms is not None and now_ms >= self.expires_at_ms
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -54,6 +58,21 @@ class Credentials:
 
     async def identify(self, key: str) -> Identity | None:
         """Return the account behind `key`, or None when the key is no key, unknown, revoked, expired or its account gone."""
+        identity = await self._holder(key)
+        now_ms = self._clock.now_ms()
+        if identity is None or identity.has_expired(now_ms):
+            return None
+        if identity.key_role is KeyRole.SCOPED:
+            self._used[identity.key_id] = now_ms
+        return identity
+
+    async def has_expired(self, key: str) -> bool:
+        """Tell whether `key` would be good had its time not run out."""
+        identity = await self._holder(key)
+        return identity is not None and identity.has_expired(self._clock.now_ms())
+
+    async def _holder(self, key: str) -> Identity | None:
+        """Return the account behind a key that may have expired."""
         parsed = keys.parse(key)
         if parsed is None:
             return None
@@ -64,10 +83,6 @@ class Credentials:
         identity = entry.identity
         if identity is None or identity.key_role is not parsed.role or not keys.verify(key, identity.key_hash):
             return None
-        if identity.expires_at_ms is not None and now_ms >= identity.expires_at_ms:
-            return None
-        if identity.key_role is KeyRole.SCOPED:
-            self._used[identity.key_id] = now_ms
         return identity
 
     def take_used(self) -> dict[str, int]:

@@ -167,7 +167,10 @@ class Dispatcher:
             self.requeued(job)
 
     def requeued(self, job: JobRow, avoid: Collection[int] = (), avoid_until_ms: int = 0) -> None:
-        """Let a job wait that has no provider, or none any more."""
+        """Let a job wait that has no provider, or none any more; a /v1 call ended instead."""
+        if job.status != JobStatus.QUEUED:
+            self._hub.publish(job.id, Moved())
+            return
         self._enqueue(job, frozenset(avoid), avoid_until_ms)
         self._hub.publish(job.id, Moved())
         fitting = self._fleet.pools.best(requirement_of(job), avoid=avoid)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from heapq import nlargest
 
+from dc1.control.offers import OfferedModels
 from dc1.control.pools import Pools
 from dc1.control.presence_queues import PresenceQueues
 from dc1.control.provider import Provider
@@ -39,6 +40,7 @@ class Fleet:
         self.thresholds = thresholds
         self.pools = Pools()
         self.telemetry = Telemetry()
+        self.offered = OfferedModels()
         self._all: dict[int, Provider] = {}
         self._newest: list[int] = []
         self._by_gpu: Counter[str] = Counter()
@@ -88,6 +90,7 @@ class Fleet:
         provider.presence = self._with_grace(provider.presence)
         self._place(provider)
         self._index(provider)
+        self._note_models(provider)
 
     def add_all(self, providers: Iterable[Provider]) -> None:
         """Take in loaded accounts."""
@@ -189,6 +192,7 @@ class Fleet:
         if not here and _is_later(stored.presence, known.presence):
             before = known.gpu_model
             known.take_stored_report(stored)
+            self._note_models(known)
             self._recount(known, before)
             known.presence = self._with_grace(stored.presence)
             known.stream_replica = stored.stream_replica
@@ -364,12 +368,18 @@ class Fleet:
         before = provider.gpu_model
         provider.take_report(report)
         provider.count_beat(now_ms)
+        if report.cached_models is not None or report.vllm_models is not None:
+            self._note_models(provider)
         if report.gpu_status is not None:
             self.telemetry.fold(provider.id, report.gpu_status, now_ms)
         self._recount(provider, before)
         self._queues.heard(provider)
         self._dirty.add(provider.id)
         self._index(provider)
+
+    def _note_models(self, provider: Provider) -> None:
+        if provider.approval is Approval.APPROVED:
+            self.offered.note(provider.id, provider.models, self._clock.now_ms())
 
     def _index(self, provider: Provider) -> None:
         view = self.view(provider)

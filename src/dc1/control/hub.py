@@ -28,11 +28,12 @@ class LogLines:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Text that a run generated."""
+    """Text that a run generated, and how many characters came before it, where the daemon says so."""
 
     attempt: int
     text: str
     count: int
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

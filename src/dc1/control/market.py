@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
+from dc1.control.completions import Completions
 from dc1.control.dispatcher import Dispatcher
 from dc1.control.fleet import Fleet
 from dc1.control.hub import Hub
@@ -18,6 +19,7 @@ from dc1.control.runs import Runs
 from dc1.control.sessions import Session, Sessions
 from dc1.control.upkeep import Upkeep
 from dc1.domain.clock import Clock
+from dc1.storage import offers
 from dc1.storage.database import Database
 
 
@@ -36,6 +38,7 @@ class Market:
     runs: Runs
     polls: Polls
     orders: Orders
+    completions: Completions
     upkeep: Upkeep
     replication: Replication | None
     _running: asyncio.Task[None] | None = None
@@ -51,9 +54,23 @@ class Market:
         replication = Replication(db, clock, fleet, leases, sessions, hub, dispatcher) if db.is_shared else None
         catch_up = _nothing_to_follow if replication is None else replication.catch_up
         orders = Orders(db, clock, fleet, dispatcher, runs, policy, catch_up)
+        completions = Completions(db, clock, fleet, dispatcher, orders, policy, catch_up)
         upkeep = Upkeep(db, clock, fleet, leases, dispatcher, runs)
         return cls(
-            db, clock, policy, fleet, leases, sessions, hub, dispatcher, runs, polls, orders, upkeep, replication
+            db,
+            clock,
+            policy,
+            fleet,
+            leases,
+            sessions,
+            hub,
+            dispatcher,
+            runs,
+            polls,
+            orders,
+            completions,
+            upkeep,
+            replication,
         )
 
     async def start(self) -> None:
@@ -64,6 +81,9 @@ class Market:
             self.runs.confirm_lost = self.replication.confirm_lost
             await self.replication.start()
         others = () if self.replication is None else self.replication.others
+        if not others:
+            await self.completions.end_orphans()
+        self.fleet.offered.load(await self.db.read(offers.load))
         await load_fleet(self.db, self.clock, self.fleet, others)
         await self.dispatcher.load()
         await self.orders.load()

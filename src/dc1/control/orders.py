@@ -15,7 +15,7 @@ from dc1.control.runs import Runs
 from dc1.control.sessions import StopReason
 from dc1.domain import errors, money
 from dc1.domain.clock import Clock
-from dc1.domain.jobs import TEST_RENTER_ID, JobStatus, JobType, Mover, new_job_id
+from dc1.domain.jobs import TEST_RENTER_ID, JobSource, JobStatus, JobType, Mover, new_job_id
 from dc1.domain.money import PricingClass
 from dc1.domain.placement import ProviderView, Requirement
 from dc1.domain.request import JobOrder, check_named_provider
@@ -225,9 +225,14 @@ class Orders:
     async def retry(
         self, failed: JobRow, spec: JobSpec, companion: Companion | None = None, *, mover: Mover = Mover.RENTER
     ) -> Submitted:
-        """Submit a failed job anew from its stored request; raises `Only failed jobs can be retried`."""
+        """Submit a failed job anew from its stored request.
+
+        Raises `Only failed jobs can be retried`, and the 400 of a /v1 call, which cannot be.
+        """
         if failed.status != JobStatus.FAILED:
             raise errors.only_failed_retried(failed.status)
+        if failed.source == JobSource.V1:
+            raise errors.call_not_retried()
         order = _order_again(failed, spec)
         return await self.submit(failed.renter_id, order, companion, retried_from=failed.id, mover=mover)
 

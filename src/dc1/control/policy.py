@@ -5,18 +5,29 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from dc1.domain.liveness import Thresholds
-from dc1.domain.money import CLASS_MULTIPLIERS, DEFAULT_PLATFORM_FEE_BPS, PricingClass
+from dc1.domain.money import (
+    CLASS_MULTIPLIERS,
+    DEFAULT_PLATFORM_FEE_BPS,
+    DEFAULT_TOKEN_PRICE_HALALA,
+    PricingClass,
+)
 from dc1.storage.submission import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Terms of trade and timers; the defaults are the documented ones. Seconds unless the name says otherwise."""
+    """Terms of trade and timers; the defaults are the documented ones. Seconds unless the name says otherwise.
+
+    `token_prices` are halala per million tokens by the model's name in lower case, `token_price_halala` that of all others.
+    """
 
     limits: Limits = field(default_factory=Limits)
     thresholds: Thresholds = field(default_factory=Thresholds)
     class_multipliers: Mapping[PricingClass, Decimal] = field(default_factory=lambda: dict(CLASS_MULTIPLIERS))
     fee_bps: int = DEFAULT_PLATFORM_FEE_BPS
+    token_price_halala: int = DEFAULT_TOKEN_PRICE_HALALA
+    token_prices: Mapping[str, int] = field(default_factory=dict)
+    completion_timeout_seconds: int = 300
     starter_credit_halala: int = 1000
     topup_enabled: bool = True
     withdraw_min_halala: int = 1000
@@ -28,3 +39,7 @@ class Policy:
     daemon_latest_version: str = "3.3.0"
     daemon_min_version: str = "3.3.0"
     installer_base_url: str = "http://localhost:8083"
+
+    def token_price(self, model: str) -> int:
+        """Return the price of a million tokens of a /v1 call, in halala."""
+        return self.token_prices.get(model.lower(), self.token_price_halala)

@@ -24,6 +24,7 @@ class _Kind(NamedTuple):
     compute_types: frozenset[str]
     models: frozenset[str]
     job_types: frozenset[str] | None
+    streaming: bool
     only_named: bool
 
     @classmethod
@@ -36,6 +37,7 @@ class _Kind(NamedTuple):
             view.compute_types,
             view.models,
             view.job_types,
+            view.streaming,
             view.only_named,
         )
 

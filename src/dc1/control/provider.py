@@ -156,6 +156,7 @@ class Provider:
             models=frozenset(model.lower() for model in self.models),
             job_types=self.job_types,
             reputation=self.reputation(now_ms),
+            streaming=self.presence.stream_open and not self.draining,
             only_named=self.run_mode is RunMode.MANUAL,
             reluctance=self.reluctance(now_ms),
         )

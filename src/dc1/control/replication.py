@@ -152,7 +152,9 @@ class Replication:
         if self.others:
             for start in range(0, len(tokens.text), _LARGEST_TEXT):
                 piece = tokens.text[start : start + _LARGEST_TEXT]
-                self._tokens.append(SharedTokens(row_id, tokens.attempt, piece, tokens.count if start == 0 else 0))
+                offset = None if tokens.offset is None else tokens.offset + start
+                count = tokens.count if start == 0 else 0
+                self._tokens.append(SharedTokens(row_id, tokens.attempt, piece, count, offset))
             self._committed.set()
 
     async def _tell(self) -> None:
@@ -177,7 +179,7 @@ class Replication:
 
     def _hear(self, tokens: Sequence[SharedTokens]) -> None:
         for item in tokens:
-            self._hub.publish(item.row_id, Tokens(item.attempt, item.text, item.count))
+            self._hub.publish(item.row_id, Tokens(item.attempt, item.text, item.count, item.offset))
         self._heard.set()
 
     # Following

@@ -14,7 +14,7 @@ from dc1.control.provider import Provider
 from dc1.control.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.clock import Clock
-from dc1.domain.jobs import TERMINAL, ErrorCategory, JobStatus, JobType, Mover, Phase
+from dc1.domain.jobs import TERMINAL, ErrorCategory, JobSource, JobStatus, JobType, Mover, Phase
 from dc1.domain.liveness import Liveness
 from dc1.storage import job_logs, jobs, lifecycle
 from dc1.storage.database import Connection, Database
@@ -180,12 +180,14 @@ class Runs:
             self._hub.publish(logged.job.id, LogLines(logged.rows))
         return logged
 
-    def tokens(self, provider_id: int, job_id: str, attempt: int, text: str, count: int) -> bool:
+    def tokens(
+        self, provider_id: int, job_id: str, attempt: int, text: str, count: int, offset: int | None = None
+    ) -> bool:
         """Show generated text to whoever watches; False when the daemon does not hold the job."""
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt or not lease.running:
             return False
-        tokens = Tokens(attempt, text, count)
+        tokens = Tokens(attempt, text, count, offset)
         self._hub.publish(lease.row_id, tokens)
         self.share_tokens(lease.row_id, tokens)
         return True
@@ -238,7 +240,7 @@ class Runs:
         True when that put the job back into the queue.
         """
         if await self.withdraw(lease, reason):
-            return True
+            return lease.handout.job.source != JobSource.V1
         if not lease.running:
             return False
         now_ms = self._clock.now_ms()

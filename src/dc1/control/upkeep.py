@@ -12,7 +12,7 @@ from dc1.control.provider import Provider
 from dc1.control.runs import Runs
 from dc1.domain.clock import Clock, day_start_ms
 from dc1.domain.liveness import Channel
-from dc1.storage import idempotency, jobs, providers
+from dc1.storage import idempotency, jobs, offers, providers
 from dc1.storage.database import Connection, Database
 
 log = structlog.get_logger(__name__)
@@ -120,7 +120,17 @@ class Upkeep:
             for provider, report in zip(dirty, reports, strict=True):
                 provider.beats_to_flush -= report.heartbeats
                 provider.preload_done = False
+        await self._flush_offers()
         await self._new_day(now_ms)
+
+    async def _flush_offers(self) -> None:
+        unsaved = self._fleet.offered.take_unsaved()
+        if unsaved:
+            try:
+                await self._db.write(lambda conn: offers.record(conn, unsaved))
+            except BaseException:
+                self._fleet.offered.keep_unsaved(unsaved)
+                raise
 
     async def _new_day(self, now_ms: int) -> None:
         if day_start_ms(now_ms) != self._day_ms:

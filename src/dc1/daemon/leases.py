@@ -33,10 +33,11 @@ class PhaseEntered:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Generated text and how many tokens it is."""
+    """Generated text, how many tokens it is, and how many characters the run generated before it."""
 
     text: str
     count: int
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class TokenBuffer:
         self._max_chars = max_chars
         self._pieces: deque[str] = deque()
         self._chars = 0
+        self._offset = 0
         self._opened_at = 0.0
         self._taken_at = float("-inf")
 
@@ -71,7 +73,9 @@ class TokenBuffer:
         self._pieces.append(text)
         self._chars += len(text)
         while self._chars > self._max_chars:
-            self._chars -= len(self._pieces.popleft())
+            dropped = len(self._pieces.popleft())
+            self._chars -= dropped
+            self._offset += dropped
 
     def due_at(self) -> float | None:
         """Return when the text may be sent; None without any."""
@@ -79,8 +83,9 @@ class TokenBuffer:
 
     def take(self, now: float) -> Tokens:
         """Return the text and forget it."""
-        tokens = Tokens("".join(self._pieces), len(self._pieces))
+        tokens = Tokens("".join(self._pieces), len(self._pieces), self._offset)
         self._pieces.clear()
+        self._offset += self._chars
         self._chars = 0
         self._taken_at = now
         return tokens

@@ -83,8 +83,8 @@ def told(lease: Lease, output: Output) -> pb.ConnectRequest:
         case LogBatch(sequence, lines):
             records = [pb.LogRecord(level=_LEVELS[line.level], message=_text(line.message)) for line in lines]
             return pb.ConnectRequest(logs=pb.LogBatch(lease=of, sequence=sequence, lines=records))
-        case Tokens(text, count):
-            return pb.ConnectRequest(tokens=pb.TokenBatch(lease=of, text=_text(text), count=count))
+        case Tokens(text, count, offset):
+            return pb.ConnectRequest(tokens=pb.TokenBatch(lease=of, text=_text(text), count=count, offset=offset))
         case Ended():
             return pb.ConnectRequest(outcome=_outcome(of, output))
 

@@ -34,6 +34,13 @@ class JobType(StrEnum):
     RAG_PIPELINE = "rag-pipeline"
 
 
+class JobSource(StrEnum):
+    """How jobs come in. A /v1 call has a caller who waits for it, so it never waits itself."""
+
+    API = "api"
+    V1 = "v1"
+
+
 class ComputeType(StrEnum):
     """Classes of work a provider may limit itself to."""
 

@@ -37,7 +37,7 @@ class ProviderView:
     `slots` is the number of GPUs (at least 1) and `occupied` how many of them pending and running jobs hold. `vram_mib`
     is the VRAM of one GPU, None when unknown. `gpu_type` is canonical, None when the card is none of the market's
     types, and `gpu_model` its reported name. `models` are the offered models in lower case; empty means that any may run. `job_types` are the types that
-    the daemon has a runner for, None when it did not say. `only_named` is set where jobs must name the provider, and
+    the daemon has a runner for, None when it did not say. `streaming` is set while the daemon is on the stream and not about to leave. `only_named` is set where jobs must name the provider, and
     `reluctance` says why the owner's preferences keep new work away now.
     """
 
@@ -53,6 +53,7 @@ class ProviderView:
     models: frozenset[str] = frozenset()
     job_types: frozenset[str] | None = None
     reputation: int = 0
+    streaming: bool = False
     only_named: bool = False
     reluctance: Reluctance | None = None
 
@@ -72,7 +73,7 @@ class Requirement:
     """What a job asks of a provider; equal requirements fit the same providers.
 
     `model` is in lower case and `gpu_type` canonical; `job_type` None needs no runner. `excluded_provider_id` is who
-    must not get it any more.
+    must not get it any more. `at_once` is set for a /v1 call, which takes a daemon on the stream that offers its model by name.
     """
 
     named_provider_id: int | None = None
@@ -83,6 +84,7 @@ class Requirement:
     gpu_count: int = 1
     job_type: str | None = None
     excluded_provider_id: int | None = None
+    at_once: bool = False
 
 
 def vram_gb(mib: int) -> int:
@@ -121,6 +123,8 @@ def has_gpu_type(view: ProviderView, requirement: Requirement) -> bool:
 
 def serves_model(view: ProviderView, requirement: Requirement) -> bool:
     """Tell whether the provider offers the model, or may run any."""
+    if requirement.at_once:
+        return requirement.model in view.models
     return requirement.model is None or not view.models or requirement.model in view.models
 
 
@@ -134,6 +138,8 @@ def unsuited(view: ProviderView, requirement: Requirement) -> Admission | None:
     if requirement.named_provider_id not in (None, view.id) or requirement.excluded_provider_id == view.id:
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
     if view.only_named and requirement.named_provider_id is None:
+        return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
+    if requirement.at_once and not view.streaming:
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
     if requirement.gpu_count > view.slots:
         return Admission.INSUFFICIENT_GPU_COUNT

@@ -21,14 +21,16 @@ _MISSING = {
     CredentialErrors.HEARTBEAT: errors.heartbeat_key_required,
     CredentialErrors.SUBMIT: errors.submit_key_required,
     CredentialErrors.ADMIN: errors.admin_access_denied,
+    CredentialErrors.OPENAI: errors.authentication_required,
 }
 _BAD = {
     CredentialErrors.GENERAL: errors.invalid_api_key,
     CredentialErrors.HEARTBEAT: errors.invalid_api_key,
     CredentialErrors.SUBMIT: errors.submit_key_invalid,
     CredentialErrors.ADMIN: errors.admin_access_denied,
+    CredentialErrors.OPENAI: errors.authentication_invalid_key,
 }
-_TELL_WRONG_TYPE = (CredentialErrors.GENERAL, CredentialErrors.SUBMIT)
+_TELL_WRONG_TYPE = (CredentialErrors.GENERAL, CredentialErrors.SUBMIT, CredentialErrors.OPENAI)
 
 
 class Authenticator:
@@ -81,6 +83,8 @@ class Authenticator:
             raise self._counted(_not_admitted(policy, credential), address)
         identity = await self._credentials.identify(credential.secret)
         if identity is None:
+            if policy.has_openai_errors and await self._credentials.has_expired(credential.secret):
+                raise self._counted(errors.authentication_key_expired(), address)
             raise self._counted(_BAD[policy.credential_errors](), address)
         if identity.suspended:
             submitting = policy.credential_errors is CredentialErrors.SUBMIT

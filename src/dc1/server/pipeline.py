@@ -145,7 +145,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 self._idle.set()
             _log_call(call, status, time.perf_counter() - started)
         if refusal is not None:
-            await context.abort(status_code(refusal), refusal.message, trailers(refusal, is_rest=call.is_rest))
+            metadata = trailers(refusal, is_rest=call.is_rest, in_openai_envelope=policy.has_openai_errors)
+            await context.abort(status_code(refusal), refusal.message, metadata)
 
     @asynccontextmanager
     async def _admitted(self, call: Call, policy: Policy, request: Any) -> AsyncIterator[None]:
@@ -176,7 +177,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
         call.metadata = {key: value for key, value in call.metadata.items() if key not in SECRET_HEADERS}
         _run_hook(self._hooks.shape_checks, call.method, request)
         call.principal = await self._authenticator.verify(policy, credential, call.address)
-        self._limiter.spend(policy.bucket, _subject(call, policy, request))
+        subject = _subject(call, policy, request)
+        self._limiter.spend(policy.bucket, subject)
+        if policy.streamed_bucket is not None and self._hooks.streamed[call.method](request):
+            self._limiter.spend(policy.streamed_bucket, subject)
         require_rights(policy, call.principal)
         enter(call)
         if request is not None:

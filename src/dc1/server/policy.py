@@ -25,6 +25,7 @@ class CredentialErrors(Enum):
     HEARTBEAT = options_pb2.CREDENTIAL_ERRORS_HEARTBEAT
     SUBMIT = options_pb2.CREDENTIAL_ERRORS_SUBMIT
     ADMIN = options_pb2.CREDENTIAL_ERRORS_ADMIN
+    OPENAI = options_pb2.CREDENTIAL_ERRORS_OPENAI
 
 
 class CountedBy(Enum):
@@ -58,6 +59,7 @@ class Policy:
     credential_errors: CredentialErrors = CredentialErrors.GENERAL
     master_key_only: bool = False
     bucket: Bucket = GENERAL_BUCKET
+    streamed_bucket: Bucket | None = None
     success_status: int = 200
     internal_error_text: str = ""
     honours_idempotency_key: bool = False
@@ -66,6 +68,11 @@ class Policy:
     def is_public(self) -> bool:
         """Whether anybody may call."""
         return Role.PUBLIC in self.roles
+
+    @property
+    def has_openai_errors(self) -> bool:
+        """Whether every error has the OpenAI envelope."""
+        return self.credential_errors is CredentialErrors.OPENAI
 
 
 @cache
@@ -87,14 +94,15 @@ def _read(method: MethodDescriptor) -> Policy:
         body_key=access.body_key,
         credential_errors=CredentialErrors(access.credential_errors),
         master_key_only=access.master_key_only,
-        bucket=_bucket(options.Extensions[options_pb2.rate_limit]),
+        bucket=_bucket(options.Extensions[options_pb2.rate_limit]) or GENERAL_BUCKET,
+        streamed_bucket=_bucket(options.Extensions[options_pb2.streamed_rate_limit]),
         success_status=options.Extensions[options_pb2.success_status] or 200,
         internal_error_text=options.Extensions[options_pb2.internal_error_text],
         honours_idempotency_key=options.Extensions[options_pb2.idempotency_key],
     )
 
 
-def _bucket(limit: options_pb2.RateLimit) -> Bucket:
+def _bucket(limit: options_pb2.RateLimit) -> Bucket | None:
     if not limit.bucket:
-        return GENERAL_BUCKET
+        return None
     return Bucket(limit.bucket, limit.limit, limit.window_seconds, CountedBy(limit.key))

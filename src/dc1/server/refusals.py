@@ -6,7 +6,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
-from dc1.domain.errors import ApiError, FieldViolation
+from dc1.domain.errors import ApiError, FieldViolation, openai_envelope
 from dc1.domain.json_types import JsonObject
 from dcp.v1 import error_pb2
 
@@ -40,13 +40,14 @@ def fitted(error: ApiError) -> ApiError:
     )
 
 
-def trailers(error: ApiError, *, is_rest: bool) -> _Metadata:
+def trailers(error: ApiError, *, is_rest: bool, in_openai_envelope: bool = False) -> _Metadata:
     """Return the trailing metadata that goes with the status."""
     metadata: list[tuple[str, str | bytes]] = [("x-http-status", str(error.status))]
     if error.retry_after_seconds is not None:
         metadata.append(("retry-after", str(error.retry_after_seconds)))
     if is_rest:
-        metadata.append(("x-error-body", json.dumps(error.body(), separators=(",", ":"))))
+        body = openai_envelope(error) if in_openai_envelope else error.body()
+        metadata.append(("x-error-body", json.dumps(body, separators=(",", ":"))))
     else:
         metadata.append(("grpc-status-details-bin", _details(error)))
     return tuple(metadata)

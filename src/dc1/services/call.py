@@ -78,9 +78,10 @@ class Hooks:
     """What services add to the checks of a request, by full method name.
 
     `normalisers` run before the field rules, `preconditions` between the two, `shape_checks` before the credential is
-    looked up.
+    looked up. `streamed` tells whether a request asks for a stream, of methods that limit streams apart.
     """
 
     normalisers: Mapping[str, MessageHook] = field(default_factory=dict)
     shape_checks: Mapping[str, MessageHook] = field(default_factory=dict)
     preconditions: Mapping[str, Precondition] = field(default_factory=dict)
+    streamed: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)

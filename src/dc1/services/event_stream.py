@@ -3,7 +3,7 @@
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from google.api.httpbody_pb2 import HttpBody
@@ -18,9 +18,13 @@ from dc1.storage.job_rows import JobRow
 PAGE = 250
 """How many rows a reader takes from the database at once."""
 
-_CONTENT_TYPE = "text/event-stream"
-_KEEP_ALIVE_SECONDS = 15
-_KEEP_ALIVE = b": keep-alive\n\n"
+CONTENT_TYPE = "text/event-stream"
+HEADERS: Mapping[str, str] = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+RETRY = b"retry: 2000\n"
+"""The first line of every stream."""
+
+KEEP_ALIVE_SECONDS = 15
+KEEP_ALIVE = b": keep-alive\n\n"
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -75,11 +79,11 @@ def resume_point(sent: int | None) -> int | None:
 
 async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
     """Yield the frames of a job until it ends."""
-    current_call().headers |= {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+    current_call().headers |= HEADERS
     with reader.market.hub.watch(reader.row_id, reader.wanted) as watcher:
-        yield HttpBody(content_type=_CONTENT_TYPE, data=b"retry: 2000\n\n")
+        yield HttpBody(content_type=CONTENT_TYPE, data=RETRY + b"\n")
         async for data in _frames(reader, watcher):
-            yield HttpBody(content_type=_CONTENT_TYPE, data=data)
+            yield HttpBody(content_type=CONTENT_TYPE, data=data)
 
 
 async def _frames(reader: Reader, watcher: Watcher) -> AsyncIterator[bytes]:
@@ -97,10 +101,10 @@ async def _frames(reader: Reader, watcher: Watcher) -> AsyncIterator[bytes]:
             return
         behind = False
         while not behind:
-            data, behind = reader.live(await watcher.next(max(0.0, sent_at + _KEEP_ALIVE_SECONDS - clock())))
+            data, behind = reader.live(await watcher.next(max(0.0, sent_at + KEEP_ALIVE_SECONDS - clock())))
             # News need not have frames: it is the silence on the wire that counts.
-            if not data and clock() - sent_at >= _KEEP_ALIVE_SECONDS:
-                data = _KEEP_ALIVE
+            if not data and clock() - sent_at >= KEEP_ALIVE_SECONDS:
+                data = KEEP_ALIVE
             if data:
                 yield data
                 sent_at = clock()

@@ -162,7 +162,8 @@ class Inbox:
 
     def _tokens(self, batch: pb.TokenBatch) -> None:
         ref = batch.lease
-        self._market.runs.tokens(self._provider.id, ref.job_id, ref.attempt_number, batch.text, batch.count)
+        offset = batch.offset if batch.HasField("offset") else None
+        self._market.runs.tokens(self._provider.id, ref.job_id, ref.attempt_number, batch.text, batch.count, offset)
 
     async def _outcome(self, message: pb.Outcome) -> None:
         ref = message.lease

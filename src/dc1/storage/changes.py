@@ -69,12 +69,13 @@ def since(conn: Connection, start: int) -> Changes:
 
 @dataclass(frozen=True, slots=True)
 class SharedTokens:
-    """Text that a run on another replica generated."""
+    """Text that a run on another replica generated, and how many characters came before it, where that is known."""
 
     row_id: int
     attempt: int
     text: str
     count: int
+    offset: int | None = None
 
 
 class Notifications:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
-from dc1.domain.jobs import JobEvent, JobStatus, Mover
+from dc1.domain.jobs import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
+from dc1.domain.money import Settlement
 from dc1.storage import totals, webhook_events
 from dc1.storage.job_rows import JobRow
 from dc1.storage.jobs import LEASED
 from dc1.storage.ledger import SHARDS
 from dc1.storage.moves import allowed, locked, locked_if_free, move, write
 from dc1.storage.prepared import Prepared
+from dc1.storage.settlement import Ending, close
 from dc1.storage.tables import job_attempts, jobs, providers
 
 _LOCK_PROVIDER = Prepared(
@@ -96,10 +98,22 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
 def unclaim(
     conn: Connection, job_id: int, provider_id: int, now_ms: int, *, reason: str | None = None
 ) -> JobRow | None:
-    """Take back a pending job from a provider that is not bookable or did not answer; no retry is counted."""
+    """Take back a pending job from a provider that is not bookable or did not answer; no retry is counted.
+
+    It waits again, but for a /v1 call, which fails with a full refund.
+    """
     job = locked(conn, job_id)
     if job is None or job.status != JobStatus.PENDING or job.provider_id != provider_id:
         return None
+    if job.source == JobSource.V1:
+        ending = Ending(
+            JobStatus.FAILED,
+            JobEvent.FAILED,
+            Mover.SERVER,
+            error=reason,
+            error_category=ErrorCategory.PROVIDER_DISCONNECT,
+        )
+        return close(conn, job, ending, Settlement.full_refund(job.cost_halala), now_ms).job
     return move(
         conn,
         job,

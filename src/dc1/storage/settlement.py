@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
 from dc1.domain.clock import month_start_ms
-from dc1.domain.jobs import ErrorCategory, JobEvent, JobStatus, Mover
+from dc1.domain.jobs import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
 from dc1.domain.money import Settlement
 from dc1.storage import ledger, spending, totals, webhook_events
 from dc1.storage.job_rows import JobRow
@@ -142,7 +142,7 @@ def _close_row(conn: Connection, job: JobRow, ending: Ending, settlement: Settle
 
 def _close_renter(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> str | None:
     """Change the renter's counters; return where the renter's webhooks go."""
-    is_v1_answer = job.source == "v1" and job.status == JobStatus.COMPLETED
+    is_v1_answer = job.source == JobSource.V1 and job.status == JobStatus.COMPLETED
     ((webhook_url,),) = _CLOSE_RENTER.rows(
         conn,
         {

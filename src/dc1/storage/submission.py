@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, insert, update
 
 from dc1.domain import errors
 from dc1.domain.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
-from dc1.domain.jobs import TEST_RENTER_ID, JobEvent, JobStatus, Mover, run_deadline_seconds
+from dc1.domain.jobs import TEST_RENTER_ID, JobEvent, JobSource, JobStatus, Mover, run_deadline_seconds
 from dc1.domain.money import PricingClass
 from dc1.domain.placement import CLASS_RANK
 from dc1.storage import job_events, ledger, moves, renters, totals, webhook_events
@@ -53,7 +53,7 @@ class NewJob:
     prewarm_requested: bool = False
     checkpoint_enabled: bool = False
     token_price_halala: int | None = None
-    source: str = "api"
+    source: str = JobSource.API
     retried_from_job_id: int | None = None
     submitted_by: Mover = Mover.RENTER
 
@@ -105,7 +105,8 @@ def submit(conn: Connection, new: NewJob, limits: Limits, now_ms: int) -> JobRow
     """Take a job in: pending where its provider has the slots free, else queued.
 
     Raises, in this order: submit_key_invalid (the renter is gone or not active), ZERO_BALANCE, QUOTA_DAILY,
-    QUOTA_MONTHLY, INSUFFICIENT_BALANCE. A test job is free and has no quota.
+    QUOTA_MONTHLY, INSUFFICIENT_BALANCE, and no_capacity_available for a /v1 call that would be queued. A test job is
+    free and has no quota.
     """
     if new.renter_id == TEST_RENTER_ID:
         return _take_in(conn, new, _Usage(0, 0), limits, now_ms)
@@ -121,6 +122,8 @@ def submit(conn: Connection, new: NewJob, limits: Limits, now_ms: int) -> JobRow
 
 def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: Limits, now_ms: int) -> JobRow:
     placed = new.provider_id is not None and reserve(conn, new.provider_id, new.gpu_count, new.slots)
+    if new.source == JobSource.V1 and not placed:
+        raise errors.no_capacity_available(new.model or "")
     job = _insert(conn, _row(new, limits, now_ms, placed=placed), new.spec)
     _hold(conn, job, now_ms)
     _count(conn, job, new.submitted_by, usage, now_ms)
@@ -132,7 +135,7 @@ def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: Limits, now_m
 def _check_affordable(new: NewJob, renter: RenterRow, usage: _Usage, limits: Limits, now_ms: int) -> None:
     if renter.balance_halala == 0 and new.cost_halala > 0:
         raise errors.zero_balance(new.cost_halala)
-    if new.source == "api" and usage.jobs_today >= limits.daily_jobs:
+    if new.source == JobSource.API and usage.jobs_today >= limits.daily_jobs:
         wait = _seconds_until(next_day_start_ms(now_ms), now_ms)
         raise errors.daily_quota_exceeded(limits.daily_jobs, usage.jobs_today, wait)
     if usage.halala_this_month + new.cost_halala > limits.monthly_halala:
@@ -195,7 +198,7 @@ def _count(conn: Connection, job: JobRow, mover: Mover, usage: _Usage, now_ms: i
         {
             "renter": job.renter_id,
             "day": day_start_ms(now_ms),
-            "day_jobs": usage.jobs_today + (job.source == "api"),
+            "day_jobs": usage.jobs_today + (job.source == JobSource.API),
             "month": month_start_ms(now_ms),
             "month_halala": usage.halala_this_month + job.cost_halala,
         },

@@ -298,3 +298,44 @@ def test_the_catalogue_is_whole() -> None:
     constructors = {name for name in errors.__all__ if inspect.isfunction(getattr(errors, name))}
     assert constructors == set(errors.__all__) - {"ApiError", "FieldViolation", "GRPC_CODES"}
     assert all(inspect.getdoc(getattr(errors, name)) for name in constructors)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "retryable"),
+    [
+        (errors.authentication_required(), "authentication_required", False),
+        (errors.authentication_invalid_key(), "authentication_invalid_key", False),
+        (errors.authentication_key_expired(), "authentication_key_expired", False),
+        (errors.wrong_key_type("provider", "renter"), "wrong_key_type", False),
+        (errors.zero_balance(5), "billing_insufficient_balance", False),
+        (errors.insufficient_balance(1, 5), "billing_insufficient_balance", False),
+        (errors.scope_missing("inference"), "authentication_scope_missing", False),
+        (errors.account_suspended(), "account_suspended", False),
+        (errors.model_not_found("a/b"), "model_not_found", False),
+        (errors.route_not_found(), "not_found", False),
+        (errors.rate_limit_exceeded(7), "rate_limit_exceeded", True),
+        (errors.monthly_quota_exceeded(9, 9, 1, 60), "quota_exceeded", True),
+        (errors.model_not_offered("a/b"), "model_not_served", True),
+        (errors.no_capacity_available("a/b"), "no_capacity_available", True),
+        (errors.provider_unavailable("It left"), "provider_unavailable", True),
+        (errors.service_unavailable(), "provider_unavailable", True),
+        (errors.completion_timeout(), "upstream_timeout", True),
+        (errors.malformed_json(), "invalid_request_error", False),
+        (errors.missing_fields(["model"]), "invalid_request_error", False),
+        (errors.request_body_too_large(), "invalid_request_error", False),
+        (errors.internal_error(), "internal_error", False),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_the_openai_envelope(error: ApiError, code: str, retryable: bool) -> None:
+    wait = error.retry_after_seconds
+    waits = {} if wait is None else {"retry_after_seconds": wait, "retry_after_ms": wait * 1000}
+    detail = {"message": error.message, "type": code, "code": code, "status": error.status, "retryable": retryable}
+    assert errors.openai_envelope(error) == {"error": {**detail, **waits}}
+
+
+def test_the_openai_envelope_names_the_fields_at_fault() -> None:
+    error = errors.validation_failed([FieldViolation("n", "must be 1"), FieldViolation("model", "must be a string")])
+    body = errors.openai_envelope(error)["error"]
+    assert isinstance(body, dict)
+    assert body["message"] == "Validation failed: n must be 1; model must be a string"

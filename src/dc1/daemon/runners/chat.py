@@ -9,36 +9,49 @@ from dc1.domain.jobs import ErrorCategory
 from dc1.domain.json_types import JsonObject, JsonValue
 
 MAX_MESSAGES = 100
-_ROLES = ("system", "user", "assistant")
+_ROLES = ("system", "developer", "user", "assistant", "tool")
 _SAMPLING_KEYS = ("frequency_penalty", "presence_penalty", "seed", "stop", "top_p")
+_OWN_KEYS = frozenset(
+    {"messages", "prompt", "system", "model", "max_tokens", "temperature", "stream", "stream_options", "n"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A conversation and how to continue it. `sampling` holds further OpenAI sampling keys, as they were sent."""
+    """A conversation and how to continue it. `options` holds further OpenAI keys, as they were sent.
 
-    messages: tuple[dict[str, str], ...]
+    Every message has a role and a text as its content; more that was said in it is kept.
+    """
+
+    messages: tuple[JsonObject, ...]
     max_tokens: int
     temperature: float
-    sampling: JsonObject = field(default_factory=dict)
+    options: JsonObject = field(default_factory=dict)
 
     @property
     def prompt(self) -> str:
         """The text that is answered: the last message of the user."""
-        return next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
+        return next((str(m["content"]) for m in reversed(self.messages) if m["role"] == "user"), "")
 
 
 def parse_chat(params: Mapping[str, JsonValue]) -> ChatRequest:
-    """Read `messages` (or `prompt` with an optional `system`), `max_tokens` and `temperature`. Raises RunFailed."""
+    """Read `messages` (or `prompt` with an optional `system`), `max_tokens` and `temperature`. Raises RunFailed.
+
+    Beside `messages` all other keys are OpenAI's; beside a `prompt` only the known sampling keys are.
+    """
+    is_conversation = bool(params.get("messages"))
+    options = {
+        key: params[key] for key in params if (key not in _OWN_KEYS if is_conversation else key in _SAMPLING_KEYS)
+    }
     return ChatRequest(
         messages=_messages(params),
         max_tokens=int(number(params, "max_tokens", 512, 1, 8192)),
         temperature=number(params, "temperature", 0.7, 0.0, 2.0),
-        sampling={key: params[key] for key in _SAMPLING_KEYS if params.get(key) is not None},
+        options={key: value for key, value in options.items() if value is not None},
     )
 
 
-def _messages(params: Mapping[str, JsonValue]) -> tuple[dict[str, str], ...]:
+def _messages(params: Mapping[str, JsonValue]) -> tuple[JsonObject, ...]:
     messages, prompt, system = params.get("messages"), params.get("prompt"), params.get("system")
     if isinstance(messages, list) and messages:
         if len(messages) > MAX_MESSAGES:
@@ -46,11 +59,13 @@ def _messages(params: Mapping[str, JsonValue]) -> tuple[dict[str, str], ...]:
         return tuple(_message(message) for message in messages)
     if not isinstance(prompt, str) or not prompt:
         raise RunFailed(ErrorCategory.EXECUTION, "params.prompt or params.messages is required")
-    lead = ({"role": "system", "content": system},) if isinstance(system, str) and system else ()
+    lead: tuple[JsonObject, ...] = (
+        ({"role": "system", "content": system},) if isinstance(system, str) and system else ()
+    )
     return (*lead, {"role": "user", "content": prompt})
 
 
-def _message(message: JsonValue) -> dict[str, str]:
+def _message(message: JsonValue) -> JsonObject:
     if not isinstance(message, dict):
         raise RunFailed(ErrorCategory.EXECUTION, "params.messages must hold objects")
     role, content = message.get("role"), message.get("content")
@@ -58,9 +73,11 @@ def _message(message: JsonValue) -> dict[str, str]:
         raise RunFailed(ErrorCategory.EXECUTION, f"params.messages: role must be one of {', '.join(_ROLES)}")
     if isinstance(content, list):
         content = "".join(_part(part) for part in content)
+    if content is None and message.get("tool_calls"):
+        content = ""
     if not isinstance(content, str):
         raise RunFailed(ErrorCategory.EXECUTION, "params.messages: content must be text")
-    return {"role": str(role), "content": content}
+    return {**message, "content": content}
 
 
 def _part(part: JsonValue) -> str:

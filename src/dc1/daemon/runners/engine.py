@@ -8,18 +8,24 @@ from typing import Protocol
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
 from dc1.daemon.runners.chat import ChatRequest, parse_chat
 from dc1.domain.jobs import ErrorCategory, JobType, Phase
+from dc1.domain.json_types import JsonObject
 
 TokenCallback = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished answer. Token counts are the engine's own; `device` is what it ran on, as far as the engine says."""
+    """A finished answer. Token counts are the engine's own; `device` is what it ran on, as far as the engine says.
+
+    `finish_reason` is why it ended, in the words of the OpenAI API, and `tool_calls` are the calls that the model wants made.
+    """
 
     text: str
     prompt_tokens: int | None
     completion_tokens: int
     device: str
+    finish_reason: str = "stop"
+    tool_calls: tuple[JsonObject, ...] = ()
 
 
 class EngineUnavailableError(Exception):
@@ -93,6 +99,8 @@ class EngineRunner:
                 "gen_time_s": round(seconds, 3),
                 "total_time_s": round(ended - started, 3),
                 "device": completion.device,
+                "finish_reason": completion.finish_reason,
+                **({"tool_calls": list(completion.tool_calls)} if completion.tool_calls else {}),
             },
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,

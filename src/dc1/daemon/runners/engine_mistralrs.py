@@ -19,6 +19,8 @@ from dc1.domain.json_types import JsonObject
 MODEL_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _CANCEL_PATIENCE_SECONDS = 1.0
+_ROLES = {"developer": "system", "tool": "user"}
+"""What the model's template calls roles that it does not know."""
 
 
 def bundled_gguf() -> Path | None:
@@ -119,6 +121,7 @@ class MistralRsEngine:
             prompt_tokens=prompt_tokens if isinstance(prompt_tokens, int) else None,
             completion_tokens=completion_tokens,
             device="cpu",
+            finish_reason=str(event["finish_reason"]),
         )
 
     async def _abandon(self, child: ChildProcess, request_id: int) -> None:
@@ -138,12 +141,14 @@ class MistralRsEngine:
 
 
 def _wire(request_id: int, request: ChatRequest) -> JsonObject:
-    stop = request.sampling.get("stop")
+    stop = request.options.get("stop")
     return {
         "id": request_id,
-        "messages": [dict(message) for message in request.messages],
+        "messages": [
+            {"role": _ROLES.get(str(m["role"]), m["role"]), "content": m["content"]} for m in request.messages
+        ],
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
-        "top_p": request.sampling.get("top_p"),
+        "top_p": request.options.get("top_p"),
         "stop": [stop] if isinstance(stop, str) else stop,
     }

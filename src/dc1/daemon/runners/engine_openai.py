@@ -9,6 +9,7 @@ import httpx
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.chat import ChatRequest
 from dc1.daemon.runners.engine import Completion, EngineUnavailableError, TokenCallback
+from dc1.daemon.runners.tool_calls import ToolCalls
 from dc1.domain.jobs import ErrorCategory
 
 _CONNECT_SECONDS = 5.0
@@ -50,7 +51,7 @@ class OpenAIEngine:
     async def chat(self, model: str, request: ChatRequest, on_token: TokenCallback) -> Completion:
         """Stream one answer."""
         body = {
-            **request.sampling,
+            **request.options,
             "model": model,
             "messages": request.messages,
             "max_tokens": request.max_tokens,
@@ -60,6 +61,8 @@ class OpenAIEngine:
         }
         pieces: list[str] = []
         usage: dict[str, Any] = {}
+        finish_reason = "stop"
+        tool_calls = ToolCalls()
         try:
             # Leaving the block closes the connection, which is how these servers learn to stop.
             async with self._client.stream("POST", "chat/completions", json=body) as answer:
@@ -67,7 +70,11 @@ class OpenAIEngine:
                     raise _refusal(answer.status_code, await answer.aread())
                 async for chunk in _chunks(answer):
                     usage = chunk.get("usage") or usage
-                    text = _text(chunk)
+                    choice = (chunk.get("choices") or [{}])[0]
+                    finish_reason = choice.get("finish_reason") or finish_reason
+                    delta = choice.get("delta") or {}
+                    tool_calls.add(delta.get("tool_calls") or ())
+                    text = str(delta.get("content") or "")
                     if text:
                         pieces.append(text)
                         await on_token(text)
@@ -81,6 +88,8 @@ class OpenAIEngine:
             # A server that reports no usage sends a token a piece.
             completion_tokens=usage.get("completion_tokens") or len(pieces),
             device=self._device,
+            finish_reason=str(finish_reason),
+            tool_calls=tool_calls.whole(),
         )
 
     async def aclose(self) -> None:
@@ -104,11 +113,6 @@ async def _chunks(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
             raise RunFailed(ErrorCategory.EXECUTION, f"the engine failed: {_error_text(chunk)}", transient=True)
         yield chunk
     raise RunFailed(ErrorCategory.EXECUTION, "the engine's answer broke off", transient=True)
-
-
-def _text(chunk: dict[str, Any]) -> str:
-    choices = chunk.get("choices") or [{}]
-    return str((choices[0].get("delta") or {}).get("content") or "")
 
 
 def _refusal(status: int, body: bytes) -> RunFailed:

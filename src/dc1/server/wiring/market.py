@@ -1,11 +1,13 @@
-"""Discovery, prices, earnings, withdrawals and the market's money."""
+"""Discovery, prices, earnings, withdrawals and the market's money; inference by the token."""
 
 from dc1.control.telemetry import TelemetryUpkeep
 from dc1.server.assembly import Service
 from dc1.server.wiring.parts import Parts, Wiring
+from dc1.services.call import Hooks
 from dc1.services.discovery import DiscoveryServicer
 from dc1.services.earnings import EarningsServicer
 from dc1.services.finance import FinanceServicer
+from dc1.services.openai import STREAMED, OpenAIServicer
 from dcp.v1 import (
     discovery_service_pb2,
     discovery_service_pb2_grpc,
@@ -13,6 +15,8 @@ from dcp.v1 import (
     earnings_service_pb2_grpc,
     finance_service_pb2,
     finance_service_pb2_grpc,
+    openai_service_pb2,
+    openai_service_pb2_grpc,
 )
 
 
@@ -36,6 +40,12 @@ def wire(parts: Parts) -> Wiring:
                 finance_service_pb2_grpc.add_FinanceServiceServicer_to_server,
                 FinanceServicer(market),
             ),
+            Service(
+                openai_service_pb2.DESCRIPTOR.services_by_name["OpenAIService"],
+                openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server,
+                OpenAIServicer(market),
+            ),
         ],
+        hooks=Hooks(streamed=STREAMED),
         background=[TelemetryUpkeep(market.db, market.clock, market.fleet.telemetry)],
     )

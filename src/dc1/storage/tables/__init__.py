@@ -3,7 +3,7 @@
 from dc1.storage.tables.administration import approval_decisions
 from dc1.storage.tables.base import metadata
 from dc1.storage.tables.catalog import audit_entries, container_images, idempotent_answers, prices
-from dc1.storage.tables.daemons import challenges, daemon_events
+from dc1.storage.tables.daemons import challenges, daemon_events, offered_models
 from dc1.storage.tables.jobs import (
     job_attempts,
     job_events,
@@ -38,6 +38,7 @@ __all__ = [
     "jobs",
     "metadata",
     "movements",
+    "offered_models",
     "postings",
     "prices",
     "provider_days",

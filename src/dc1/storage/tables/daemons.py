@@ -28,3 +28,11 @@ challenges = Table(
     time_column("expires_at_ms"),
     Column("fetched_at_ms", BigInteger),
 )
+
+# Every model that an approved provider ever offered, by its name in lower case.
+offered_models = Table(
+    "offered_models",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    time_column("first_offered_ms"),
+)

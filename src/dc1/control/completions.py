@@ -1,0 +1,166 @@
+"""Calls under /v1: which models can be called, and a call's way to a daemon that answers it at once or not at all."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+
+from dc1.control.dispatcher import Dispatcher
+from dc1.control.fleet import Fleet
+from dc1.control.orders import Orders
+from dc1.control.policy import Policy
+from dc1.control.provider import Provider
+from dc1.domain import errors, money
+from dc1.domain.chat import ChatCall
+from dc1.domain.clock import Clock
+from dc1.domain.container_spec import effective_container_spec
+from dc1.domain.jobs import ComputeType, JobSource, JobType, Mover, new_job_id
+from dc1.domain.money import PricingClass
+from dc1.domain.placement import Requirement, fits, unsuited
+from dc1.storage import jobs, lifecycle, offers
+from dc1.storage.database import Connection, Database
+from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.submission import NewJob
+
+_SERVER_STOPPED = "The server stopped while the call ran"
+
+
+class Completions:
+    """The renter's side of /v1 calls."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        fleet: Fleet,
+        dispatcher: Dispatcher,
+        orders: Orders,
+        policy: Policy,
+        catch_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._fleet = fleet
+        self._dispatcher = dispatcher
+        self._orders = orders
+        self._policy = policy
+        self._catch_up = catch_up
+        self._limits = replace(policy.limits, max_retries=0, queue_deadline_seconds=policy.completion_timeout_seconds)
+
+    def served(self) -> Mapping[str, int]:
+        """Return the models that can be called now, as spelled by a daemon, and when each was first offered."""
+        found: dict[str, str] = {}
+        for provider in self._fleet:
+            new = [model for model in provider.models if model.lower() not in found] if _is_there(provider) else ()
+            for model in new:
+                if self._serves(provider, _requirement(model)):
+                    found[model.lower()] = model
+        now_ms = self._clock.now_ms()
+        return {model: self._fleet.offered.first_ms(model) or now_ms for _, model in sorted(found.items())}
+
+    async def start(self, renter_id: int, call: ChatCall) -> JobRow:
+        """Hold the price of a call and offer it to a daemon on the stream.
+
+        Raises model_not_found, model_not_offered and no_capacity_available, and what a submission raises; nothing is held then.
+        """
+        requirement = _requirement(call.model)
+        reserved = self._place(requirement)
+        if reserved is None:
+            await self._catch_up()
+            reserved = self._place(requirement)
+        if reserved is None:
+            raise await self._refusal(call.model, requirement)
+        now_ms = self._clock.now_ms()
+        new = self._new_job(renter_id, call, reserved, now_ms)
+        try:
+            job = await self._db.write(lambda conn: lifecycle.submit(conn, new, self._limits, now_ms))
+        except BaseException:
+            self._dispatcher.unplace(reserved.id, requirement.gpu_count)
+            raise
+        self._dispatcher.submitted(job, new.spec, reserved)
+        return job
+
+    async def abandon(self, row_id: int) -> None:
+        """End a call whose caller left, unless it has ended; it costs nothing."""
+        with suppress(errors.ApiError):
+            await self._orders.cancel(row_id, Mover.RENTER)
+
+    async def end_orphans(self) -> None:
+        """Fail the calls that an earlier server left: nobody waits for them. Called before anything is loaded."""
+        now_ms = self._clock.now_ms()
+
+        def work(conn: Connection) -> None:
+            for job in jobs.load_active(conn):
+                if job.source == JobSource.V1:
+                    assert job.provider_id is not None
+                    ended = lifecycle.unclaim(conn, job.id, job.provider_id, now_ms, reason=_SERVER_STOPPED)
+                    if ended is None:
+                        lifecycle.lose(
+                            conn, job.id, job.attempt_number, now_ms, queue_deadline_seconds=0, error=_SERVER_STOPPED
+                        )
+
+        await self._db.write(work)
+
+    def _place(self, requirement: Requirement) -> Provider | None:
+        """Reserve a slot of the daemon that should answer; of one whose stream another server holds, if need be."""
+        reserved = self._dispatcher.place(requirement)
+        if reserved is not None:
+            return reserved
+        for provider in self._offering(requirement):
+            if provider.stream_replica is not None:
+                view = replace(self._fleet.view(provider), occupied=provider.occupied)
+                if fits(view, requirement):
+                    self._fleet.occupy(provider.id, requirement.gpu_count)
+                    return provider
+        return None
+
+    def _offering(self, requirement: Requirement) -> Iterator[Provider]:
+        for provider_id in self._fleet.offered.providers_of(requirement.model or ""):
+            provider = self._fleet.get(provider_id)
+            if provider is not None:
+                yield provider
+
+    def _serves(self, provider: Provider, requirement: Requirement) -> bool:
+        """Tell whether a provider answers such calls now, when it has a slot free."""
+        view = self._fleet.view(provider)
+        return view.takes_new_work and unsuited(view, requirement) is None
+
+    async def _refusal(self, model: str, requirement: Requirement) -> errors.ApiError:
+        if any(_is_there(provider) and self._serves(provider, requirement) for provider in self._offering(requirement)):
+            return errors.no_capacity_available(model)
+        if self._fleet.offered.first_ms(model) is not None:
+            return errors.model_not_offered(model)
+        # Another server may have heard of it.
+        known = await self._db.read(lambda conn: offers.is_known(conn, model.lower()))
+        return errors.model_not_offered(model) if known else errors.model_not_found(model)
+
+    def _new_job(self, renter_id: int, call: ChatCall, reserved: Provider, now_ms: int) -> NewJob:
+        price = self._policy.token_price(call.model)
+        container_spec = effective_container_spec(JobType.LLM_INFERENCE, None, PricingClass.STANDARD)
+        return NewJob(
+            job_id=new_job_id(now_ms),
+            renter_id=renter_id,
+            job_type=JobType.LLM_INFERENCE,
+            spec=JobSpec(container_spec, call.params, None, {}, None),
+            duration_minutes=None,
+            max_duration_seconds=self._policy.completion_timeout_seconds,
+            rate_halala_per_minute=0,
+            class_multiplier=Decimal(1),
+            cost_halala=money.token_hold(call.message_bytes, call.max_tokens, price),
+            fee_bps=self._policy.fee_bps,
+            compute_type=ComputeType.INFERENCE,
+            model=call.model,
+            provider_id=reserved.id,
+            slots=reserved.slots,
+            token_price_halala=price,
+            source=JobSource.V1,
+        )
+
+
+def _is_there(provider: Provider) -> bool:
+    """Tell at little cost whether a provider is worth a closer look."""
+    return provider.presence.stream_open and not (provider.paused or provider.suspended)
+
+
+def _requirement(model: str) -> Requirement:
+    return Requirement(model=model.lower(), job_type=JobType.LLM_INFERENCE, at_once=True)
