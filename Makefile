@@ -1,6 +1,6 @@
 # Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
 .DEFAULT_GOAL := help
-.PHONY: help venv gen gen-check proto lint type test demo up bench chaos lock format clean
+.PHONY: help venv gen gen-check proto lint type test demo up bench chaos fuzz lock format clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -69,6 +69,9 @@ bench: $(VENV)/.dev ## measure the limits
 
 chaos: $(VENV)/.dev ## kill servers, daemons, Envoy and PostgreSQL for longer; make chaos ARGS="--kills 500"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: $(VENV)/.dev ## every documented route against made-up requests; make fuzz ARGS="--minutes 30 --seed 7"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 format: $(VENV)/.dev ## let ruff format and sort
 	@$(BIN)/ruff check --fix .
