@@ -11,7 +11,7 @@ from dc1.control.market import Market
 from dc1.control.orders import Submitted
 from dc1.domain import errors
 from dc1.domain.clock import DAY_MS, iso, parse_iso
-from dc1.domain.jobs import OPEN, TEST_RENTER_ID, JobStatus, JobType, Mover
+from dc1.domain.jobs import JOB_TYPES, OPEN, TEST_RENTER_ID, JobStatus, JobType, Mover
 from dc1.domain.json_types import compact
 from dc1.domain.request import SubmitBody, accept
 from dc1.services.admin_job_rows import COLUMNS, admin_job, plain_job
@@ -163,7 +163,9 @@ def _json(named: list[NamedJob], exported_at: str) -> bytes:
 
 
 def _filter(request: pb.ListAllJobsRequest) -> JobFilter:
-    """Return what a request asks for; raises the 400 of a status or a date that is none."""
+    """Return what a request asks for; raises the 400 of a status, a type or a date that is none."""
+    if request.type and request.type not in JOB_TYPES:
+        raise errors.invalid_enum("type", JOB_TYPES)
     until_ms = _time("date_to", request.date_to, whole_day=True)
     return JobFilter(
         renter_id=request.renter_id if request.HasField("renter_id") else None,

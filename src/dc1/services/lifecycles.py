@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from dc1.domain import errors
 from dc1.domain.jobs import JobEvent
 from dc1.services.job_lists import SCHEMA_VERSION, lifecycle_event
 from dc1.storage import job_events
@@ -18,9 +19,12 @@ _MOST = 1000
 def lifecycle_reader(
     request: ListJobLifecycleRequest | ListJobEventsRequest,
 ) -> Callable[[Connection, JobRow], dict[str, Any]]:
-    """Return what reads the events of a job that a request asks for, as the fields of its answer."""
+    """Return what reads the events of a job that a request asks for, as the fields of its answer.
+
+    Raises `Invalid event_type. Allowed: …`.
+    """
     limit = min(request.limit or _DEFAULT, _MOST)
-    event_type = JobEvent(request.event_type) if request.event_type else None
+    event_type = _event_type(request.event_type) if request.event_type else None
     since = request.since_sequence
 
     def read(conn: Connection, job: JobRow) -> dict[str, Any]:
@@ -36,3 +40,9 @@ def lifecycle_reader(
         }
 
     return read
+
+
+def _event_type(name: str) -> JobEvent:
+    if name not in set(JobEvent):
+        raise errors.invalid_enum("event_type", JobEvent)
+    return JobEvent(name)
