@@ -4,6 +4,7 @@ import argparse
 import random
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from tests.fuzz.campaign import furnish, fuzz
@@ -16,13 +17,19 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10, help="how long to go on (10)")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="repeats the run that printed it")
     parser.add_argument("--workers", type=int, default=2, help="calls at a time (2)")
+    parser.add_argument("--log", type=Path, default=Path("build/fuzz.log"), help="the server's log (build/fuzz.log)")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="dc1-fuzz-") as directory:
+    print(f"Seed {chosen.seed}, {chosen.minutes:g} minutes; the server's log is {chosen.log}.", flush=True)
+    chosen.log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="dc1-fuzz-") as directory,
+        chosen.log.open("w", encoding="utf-8") as log,
+        redirect_stdout(log),
+    ):
         edge = Edge(Path(directory))
         stack = Stack(edge, Path(directory))
         try:
             furnish(stack)
-            print(f"Seed {chosen.seed}, {chosen.minutes:g} minutes.", flush=True)
             seconds = max(1, round(chosen.minutes * 60))
             done = fuzz(stack, "--seed", str(chosen.seed), "--max-time", str(seconds), "--workers", str(chosen.workers))
         finally:

@@ -123,6 +123,21 @@ def test_rules_become_keywords(document: Document, book: Document) -> None:
     assert book["tags"]["items"] == {"type": "string", "pattern": "^[a-z]+$"}
 
 
+def test_null_is_absence_in_requests(document: Document) -> None:
+    request = document["components"]["schemas"]["AddBookRequest"]
+    assert request["required"] == ["title"]
+    assert {name: schema["type"] for name, schema in request["properties"].items()} == {
+        "shelf": ["string", "null"],
+        "title": "string",
+        "api_key": ["string", "null"],
+    }
+
+
+def test_answers_print_what_has_no_presence(document: Document) -> None:
+    book = document["components"]["schemas"]["Book"]
+    assert book["required"] == list(book["properties"])
+
+
 def test_types_are_those_of_the_json(book: Document) -> None:
     assert book["borrower"]["type"] == ["string", "null"]
     assert book["sequel_of"]["anyOf"] == [{"$ref": "#/components/schemas/Book"}, {"type": "null"}]
