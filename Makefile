@@ -1,6 +1,6 @@
 # Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
 .DEFAULT_GOAL := help
-.PHONY: help venv gen gen-check proto lint type test demo up bench chaos soak lock format clean
+.PHONY: help venv gen gen-check proto lint type test demo up bench chaos fuzz soak lock format clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -74,6 +74,9 @@ chaos: $(VENV)/.dev ## kill servers, daemons, Envoy and PostgreSQL for longer; m
 
 soak: $(VENV)/.dev ## a market at work for ten minutes; make soak ARGS="--minutes 60"
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+fuzz: $(VENV)/.dev ## every documented route against made-up requests; make fuzz ARGS="--minutes 30 --seed 7"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 format: $(VENV)/.dev ## let ruff format and sort
 	@$(BIN)/ruff check --fix .

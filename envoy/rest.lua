@@ -59,6 +59,15 @@ local function remove_all(headers, names)
   for _, name in ipairs(names) do headers:remove(name) end
 end
 
+-- As metadata these would end the call instead of reaching the service, which reads no header of such a name.
+local function remove_unsendable(headers)
+  local found = {}
+  for name in pairs(headers) do
+    if not name:find("^:?[%w_.-]+$") or name:find("-bin$") or name:find("^grpc%-") then found[#found + 1] = name end
+  end
+  remove_all(headers, found)
+end
+
 local function percent_decode(text)
   return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
@@ -195,6 +204,7 @@ function envoy_on_request(handle)
   request.origin = listed_origin(handle, headers:get("origin"))
   metadata:set("dc1", "request", request)
 
+  remove_unsendable(headers)
   headers:replace("x-rest", "1")
   headers:replace(":path", query == "" and path or path .. "?" .. query)
   if not is_decodable(path .. query) then return refuse(handle, request, 400, "Malformed URL") end

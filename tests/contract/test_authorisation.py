@@ -4,8 +4,6 @@ Nobody is let in where the method's declared access does not admit them, and who
 what is theirs. That a method without declared access is refused to everybody is tested in tests/server/test_rights.py.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Table, select
 
-import dcp.v1
 from buf.validate import validate_pb2
 from dc1.domain import keys
 from dc1.domain.keys import KeyRole
@@ -29,6 +26,7 @@ from dc1.storage.tables import metadata
 from dcp.v1 import daemon_stream_pb2 as stream_pb
 from dcp.v1 import options_pb2
 from tests.contract.expect import answered
+from tests.contract.protocol import METHODS
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import REPORT, PollDaemon
 from tests.stack.rest import Json, credential
@@ -155,15 +153,6 @@ class Actor:
         if self.scope == MASTER:
             return True
         return not access.master_key_only and (not access.scopes or self.scope in access.scopes)
-
-
-def methods() -> list[MethodDescriptor]:
-    modules = [importlib.import_module(f"dcp.v1.{module.name}") for module in pkgutil.iter_modules(dcp.v1.__path__)]
-    files = [module.DESCRIPTOR for module in modules if hasattr(module, "DESCRIPTOR")]
-    return [method for file in files for service in file.services_by_name.values() for method in service.methods]
-
-
-METHODS = methods()
 
 
 @pytest.fixture(scope="module")

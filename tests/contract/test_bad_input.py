@@ -167,6 +167,26 @@ def test_nothing_changes_in_a_market_that_is_only_insulted(
     assert (renter.wallet(), admin.stats(), admin.finance(), provider.account()) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("it's", "odd"),
+        ("!", ""),
+        ("a|b", "c"),
+        ("x-bin", "no base64!"),
+        ("grpc-timeout", "soon"),
+        ("grpc-timeout", "1n"),
+    ],
+)
+def test_headers_that_grpc_could_not_carry_are_ignored(rest: Rest, renter: Renter, name: str, value: str) -> None:
+    answered(rest.get("/renters/balance", headers={name: value}, key=renter.key))
+
+
+@pytest.mark.parametrize("job_id", [{"a": 1}, [1], True, 1.5])
+def test_a_job_is_named_by_a_string_or_a_number(provider: PollDaemon, job_id: Any) -> None:
+    refused(provider.post("/providers/job-result", {"job_id": job_id, "success": True}), 400, "Validation failed")
+
+
 def test_headers_cannot_pose_as_the_edge(rest: Rest, renter: Renter) -> None:
     posing = {
         "x-http-status": "201",

@@ -9,6 +9,7 @@ from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import PollDaemon
+from tests.stack.rest import Json
 from tests.stack.stack import Stack
 from tests.stack.stream_daemon import lease_of
 
@@ -238,3 +239,23 @@ def test_a_job_is_retried_three_times_a_minute(stack: Stack, renter: Renter, pro
     answered(renter.post("/jobs/2/retry"), 201)
     stack.advance(60)
     answered(renter.post("/jobs/1/retry"), 201)
+
+
+def test_a_result_takes_no_other_fields_place(renter: Renter, provider: PollDaemon, running: int) -> None:
+    posing: Json = {
+        "cost_halala": "free",
+        "provider_name": 5,
+        "billing": None,
+        "refunded": True,
+        "execution_time_sec": "x",
+    }
+    badly_typed: Json = {"tokens_generated": "many", "tokens_per_second": True, "model": 5}
+    result = {"type": "text", "response": "ok", "more": [1], **posing, **badly_typed}
+    answered(provider.try_result(running, result=result))
+    shown = answered(renter.get(f"/jobs/{running}/output"))
+    assert shown["result"] == result
+    expected = {"cost_halala": 45, "tokens_generated": 0, "tokens_per_second": 0, "model": None, "more": [1]}
+    assert show(shown, *expected) == expected
+    assert isinstance(shown["provider_name"], str)
+    assert isinstance(shown["billing"]["actual_cost_halala"], int)
+    assert "refunded" not in shown

@@ -11,50 +11,12 @@ from google.protobuf import empty_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
 from dc1.assets import asset
-from dcp.v1 import (
-    admin_service_pb2,
-    admin_service_pb2_grpc,
-    catalog_service_pb2,
-    daemon_service_pb2,
-    discovery_service_pb2,
-    earnings_service_pb2,
-    finance_service_pb2,
-    job_history_service_pb2,
-    job_outcome_service_pb2,
-    job_progress_service_pb2,
-    job_queue_service_pb2,
-    job_service_pb2,
-    openai_service_pb2,
-    options_pb2,
-    provider_account_service_pb2,
-    provider_service_pb2,
-    renter_service_pb2,
-    system_service_pb2,
-    verification_service_pb2,
-)
+from dcp.v1 import admin_service_pb2, admin_service_pb2_grpc, options_pb2
 from tests.contract.expect import refused
+from tests.contract.protocol import METHODS
 from tests.stack.rest import Json, check_refusal
 from tests.stack.stack import ADMIN_TOKEN, Stack
 
-FILES = (
-    admin_service_pb2,
-    catalog_service_pb2,
-    daemon_service_pb2,
-    discovery_service_pb2,
-    earnings_service_pb2,
-    finance_service_pb2,
-    job_history_service_pb2,
-    job_outcome_service_pb2,
-    job_progress_service_pb2,
-    job_queue_service_pb2,
-    job_service_pb2,
-    openai_service_pb2,
-    provider_account_service_pb2,
-    provider_service_pb2,
-    renter_service_pb2,
-    system_service_pb2,
-    verification_service_pb2,
-)
 VERBS = ("get", "post", "put", "patch", "delete")
 
 
@@ -69,12 +31,6 @@ def documented() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 ROUTES = list(documented())
 ROUTE_NAMES = [f"{verb} {path}" for verb, path, _ in ROUTES]
-
-
-def methods() -> list[MethodDescriptor]:
-    return [
-        method for file in FILES for service in file.DESCRIPTOR.services_by_name.values() for method in service.methods
-    ]
 
 
 @pytest.mark.parametrize(("verb", "path", "operation"), ROUTES, ids=ROUTE_NAMES)
@@ -96,7 +52,7 @@ def test_some_paths_exist_at_the_root_only(quiet_stack: Stack, prefix: str, path
     refused(quiet_stack.rest.get(prefix + path), 404, "Not found")
 
 
-@pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
 def test_every_method_declares_who_may_call_it(method: MethodDescriptor) -> None:
     access = method.GetOptions().Extensions[options_pb2.access]
     assert access.roles
@@ -105,7 +61,7 @@ def test_every_method_declares_who_may_call_it(method: MethodDescriptor) -> None
         assert list(access.roles) == [options_pb2.ROLE_PUBLIC]
 
 
-@pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
 def test_a_native_stranger_is_refused(quiet_stack: Stack, method: MethodDescriptor) -> None:
     access = method.GetOptions().Extensions[options_pb2.access]
     if options_pb2.ROLE_PUBLIC in access.roles:

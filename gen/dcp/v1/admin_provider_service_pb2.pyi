@@ -806,7 +806,7 @@ class BulkUpdateProvidersRequest(_message.Message):
     """Why; kept with the audit entry."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Account ids, at most 500."""
+        """Account ids, at most 500; one alone may stand without the list."""
 
     def __init__(
         self,

@@ -655,7 +655,7 @@ class BulkUpdateRentersRequest(_message.Message):
     """Why; required to credit, kept with the ledger entries."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Account ids, at most 500."""
+        """Account ids, at most 500; one alone may stand without the list."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64\x63p/v1/audit_service.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x64\x63p/v1/admin_service.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"e\n\x17ListAuditEntriesRequest\x12\x1a\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"v\n\x18ListAuditEntriesResponse\x12#\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.dcp.v1.AuditEntry\x12\r\n\x05total\x18\x02 \x01(\r\x12&\n\npagination\x18\x03 \x01(\x0b\x32\x12.dcp.v1.Pagination\"\x9a\x01\n\nAuditEntry\x12\n\n\x02id\x18\x01 \x01(\r\x12\n\n\x02\x61t\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\r\x12\x37\n\x07\x61\x64\x64ress\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x32\x9c\x01\n\x0c\x41uditService\x12\x8b\x01\n\x10ListAuditEntries\x12\x1f.dcp.v1.ListAuditEntriesRequest\x1a .dcp.v1.ListAuditEntriesResponse\"4\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x04\x90\x03\x93\x03\x82\xd3\xe4\x93\x02\x0e\x12\x0c/admin/auditb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64\x63p/v1/audit_service.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x64\x63p/v1/admin_service.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"e\n\x17ListAuditEntriesRequest\x12\x1a\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"v\n\x18ListAuditEntriesResponse\x12#\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.dcp.v1.AuditEntry\x12\r\n\x05total\x18\x02 \x01(\r\x12&\n\npagination\x18\x03 \x01(\x0b\x32\x12.dcp.v1.Pagination\"\x9a\x01\n\nAuditEntry\x12\n\n\x02id\x18\x01 \x01(\r\x12\n\n\x02\x61t\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\r\x12\x37\n\x07\x61\x64\x64ress\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x32\x94\x01\n\x0c\x41uditService\x12\x83\x01\n\x10ListAuditEntries\x12\x1f.dcp.v1.ListAuditEntriesRequest\x1a .dcp.v1.ListAuditEntriesResponse\",\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\x82\xd3\xe4\x93\x02\x0e\x12\x0c/admin/auditb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,7 +43,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITENTRY'].fields_by_name['address']._loaded_options = None
   _globals['_AUDITENTRY'].fields_by_name['address']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_AUDITSERVICE'].methods_by_name['ListAuditEntries']._loaded_options = None
-  _globals['_AUDITSERVICE'].methods_by_name['ListAuditEntries']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\342\273\030\004\220\003\223\003\202\323\344\223\002\016\022\014/admin/audit'
+  _globals['_AUDITSERVICE'].methods_by_name['ListAuditEntries']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\202\323\344\223\002\016\022\014/admin/audit'
   _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=177
   _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=278
   _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=280
@@ -51,5 +51,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITENTRY']._serialized_start=401
   _globals['_AUDITENTRY']._serialized_end=555
   _globals['_AUDITSERVICE']._serialized_start=558
-  _globals['_AUDITSERVICE']._serialized_end=714
+  _globals['_AUDITSERVICE']._serialized_end=706
 # @@protoc_insertion_point(module_scope)

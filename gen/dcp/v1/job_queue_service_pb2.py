@@ -27,7 +27,7 @@ from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x63p/v1/job_queue_service.proto\x12\x06\x64\x63p.v1\x1a\x10\x64\x63p/v1/job.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"\x17\n\x15ListActiveJobsRequest\"9\n\x16ListActiveJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.dcp.v1.JobDetail\"\x17\n\x15GetQueueStatusRequest\"T\n\x16GetQueueStatusResponse\x12\x14\n\x0cqueued_total\x18\x01 \x01(\r\x12$\n\x07\x62uckets\x18\x02 \x03(\x0b\x32\x13.dcp.v1.QueueBucket\"}\n\x0bQueueBucket\x12\x15\n\rpricing_class\x18\x01 \x01(\t\x12\x14\n\x0c\x63ompute_type\x18\x02 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\x18\n\x10\x61vg_wait_seconds\x18\x04 \x01(\x01\x12\x18\n\x10p95_wait_seconds\x18\x05 \x01(\x01\"/\n\x18ListProviderQueueRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"L\n\x19ListProviderQueueResponse\x12 \n\x05queue\x18\x01 \x03(\x0b\x32\x11.dcp.v1.QueuedJob\x12\r\n\x05total\x18\x02 \x01(\r\"+\n\tQueuedJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t2\xa0\x03\n\x0fJobQueueService\x12\x8a\x01\n\x0eListActiveJobs\x12\x1d.dcp.v1.ListActiveJobsRequest\x1a\x1e.dcp.v1.ListActiveJobsResponse\"9\xaa\xbb\x18\x1b\n\x03\x04\x02\x03\x12\tjobs.read\x12\tinference\xe2\xbb\x18\x02\x93\x03\x82\xd3\xe4\x93\x02\x0e\x12\x0c/jobs/active\x12r\n\x0eGetQueueStatus\x12\x1d.dcp.v1.GetQueueStatusRequest\x1a\x1e.dcp.v1.GetQueueStatusResponse\"!\xaa\xbb\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/jobs/queue/status\x12\x8b\x01\n\x11ListProviderQueue\x12 .dcp.v1.ListProviderQueueRequest\x1a!.dcp.v1.ListProviderQueueResponse\"1\xaa\xbb\x18\x04\n\x02\x04\x03\xe2\xbb\x18\x04\x93\x03\x94\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/jobs/queue/{provider_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x63p/v1/job_queue_service.proto\x12\x06\x64\x63p.v1\x1a\x10\x64\x63p/v1/job.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\"\x17\n\x15ListActiveJobsRequest\"9\n\x16ListActiveJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.dcp.v1.JobDetail\"\x17\n\x15GetQueueStatusRequest\"T\n\x16GetQueueStatusResponse\x12\x14\n\x0cqueued_total\x18\x01 \x01(\r\x12$\n\x07\x62uckets\x18\x02 \x03(\x0b\x32\x13.dcp.v1.QueueBucket\"}\n\x0bQueueBucket\x12\x15\n\rpricing_class\x18\x01 \x01(\t\x12\x14\n\x0c\x63ompute_type\x18\x02 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\x18\n\x10\x61vg_wait_seconds\x18\x04 \x01(\x01\x12\x18\n\x10p95_wait_seconds\x18\x05 \x01(\x01\"/\n\x18ListProviderQueueRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"L\n\x19ListProviderQueueResponse\x12 \n\x05queue\x18\x01 \x03(\x0b\x32\x11.dcp.v1.QueuedJob\x12\r\n\x05total\x18\x02 \x01(\r\"+\n\tQueuedJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t2\x98\x03\n\x0fJobQueueService\x12\x84\x01\n\x0eListActiveJobs\x12\x1d.dcp.v1.ListActiveJobsRequest\x1a\x1e.dcp.v1.ListActiveJobsResponse\"3\xaa\xbb\x18\x1b\n\x03\x04\x02\x03\x12\tjobs.read\x12\tinference\x82\xd3\xe4\x93\x02\x0e\x12\x0c/jobs/active\x12r\n\x0eGetQueueStatus\x12\x1d.dcp.v1.GetQueueStatusRequest\x1a\x1e.dcp.v1.GetQueueStatusResponse\"!\xaa\xbb\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/jobs/queue/status\x12\x89\x01\n\x11ListProviderQueue\x12 .dcp.v1.ListProviderQueueRequest\x1a!.dcp.v1.ListProviderQueueResponse\"/\xaa\xbb\x18\x04\n\x02\x04\x03\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/jobs/queue/{provider_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +35,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dcp.v1.job_queue_service_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOBQUEUESERVICE'].methods_by_name['ListActiveJobs']._loaded_options = None
-  _globals['_JOBQUEUESERVICE'].methods_by_name['ListActiveJobs']._serialized_options = b'\252\273\030\033\n\003\004\002\003\022\tjobs.read\022\tinference\342\273\030\002\223\003\202\323\344\223\002\016\022\014/jobs/active'
+  _globals['_JOBQUEUESERVICE'].methods_by_name['ListActiveJobs']._serialized_options = b'\252\273\030\033\n\003\004\002\003\022\tjobs.read\022\tinference\202\323\344\223\002\016\022\014/jobs/active'
   _globals['_JOBQUEUESERVICE'].methods_by_name['GetQueueStatus']._loaded_options = None
   _globals['_JOBQUEUESERVICE'].methods_by_name['GetQueueStatus']._serialized_options = b'\252\273\030\003\n\001\001\202\323\344\223\002\024\022\022/jobs/queue/status'
   _globals['_JOBQUEUESERVICE'].methods_by_name['ListProviderQueue']._loaded_options = None
-  _globals['_JOBQUEUESERVICE'].methods_by_name['ListProviderQueue']._serialized_options = b'\252\273\030\004\n\002\004\003\342\273\030\004\223\003\224\003\202\323\344\223\002\033\022\031/jobs/queue/{provider_id}'
+  _globals['_JOBQUEUESERVICE'].methods_by_name['ListProviderQueue']._serialized_options = b'\252\273\030\004\n\002\004\003\342\273\030\002\224\003\202\323\344\223\002\033\022\031/jobs/queue/{provider_id}'
   _globals['_LISTACTIVEJOBSREQUEST']._serialized_start=112
   _globals['_LISTACTIVEJOBSREQUEST']._serialized_end=135
   _globals['_LISTACTIVEJOBSRESPONSE']._serialized_start=137
@@ -57,5 +57,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUEDJOB']._serialized_start=561
   _globals['_QUEUEDJOB']._serialized_end=604
   _globals['_JOBQUEUESERVICE']._serialized_start=607
-  _globals['_JOBQUEUESERVICE']._serialized_end=1023
+  _globals['_JOBQUEUESERVICE']._serialized_end=1015
 # @@protoc_insertion_point(module_scope)

@@ -671,13 +671,13 @@ class JobOutput(_message.Message):
     type: _builtins.str
     """`text` or `image` for outputs of that kind."""
     prompt: _builtins.str
-    """The prompt of a text job."""
+    """The prompt of a text job, as it was sent; null without one."""
     response: _builtins.str
     """The generated text of a text job."""
     output: _builtins.str
     """The same text, under the name other clients read."""
     model: _builtins.str
-    """The model that ran."""
+    """The model that ran; null when unknown."""
     tokens_generated: _builtins.int
     """Tokens generated."""
     tokens_per_second: _builtins.float
@@ -766,10 +766,12 @@ class JobOutput(_message.Message):
         progress_updated_at: _struct_pb2.Value | None = ...,
         timeout_at: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_model", b"_model", "_output", b"_output", "_prompt", b"_prompt", "_refunded", b"_refunded", "_refunded_halala", b"_refunded_halala", "_response", b"_response", "_tokens_generated", b"_tokens_generated", "_tokens_per_second", b"_tokens_per_second", "_type", b"_type", "billing", b"billing", "completed_at", b"completed_at", "duration_minutes", b"duration_minutes", "error", b"error", "model", b"model", "output", b"output", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt", b"prompt", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "timeout_at", b"timeout_at", "tokens_generated", b"tokens_generated", "tokens_per_second", b"tokens_per_second", "type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "_model", b"_model", "_output", b"_output", "_prompt", b"_prompt", "_refunded", b"_refunded", "_refunded_halala", b"_refunded_halala", "_response", b"_response", "_tokens_generated", b"_tokens_generated", "_tokens_per_second", b"_tokens_per_second", "_type", b"_type", "billing", b"billing", "completed_at", b"completed_at", "duration_minutes", b"duration_minutes", "error", b"error", "model", b"model", "output", b"output", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt", b"prompt", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "timeout_at", b"timeout_at", "tokens_generated", b"tokens_generated", "tokens_per_second", b"tokens_per_second", "type", b"type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_model", b"_model", "_output", b"_output", "_prompt", b"_prompt", "_refunded", b"_refunded", "_refunded_halala", b"_refunded_halala", "_response", b"_response", "_tokens_generated", b"_tokens_generated", "_tokens_per_second", b"_tokens_per_second", "_type", b"_type", "billing", b"billing", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "duration_minutes", b"duration_minutes", "error", b"error", "execution_time_sec", b"execution_time_sec", "job_id", b"job_id", "job_type", b"job_type", "message", b"message", "model", b"model", "output", b"output", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt", b"prompt", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "timeout_at", b"timeout_at", "tokens_generated", b"tokens_generated", "tokens_per_second", b"tokens_per_second", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "_model", b"_model", "_output", b"_output", "_prompt", b"_prompt", "_refunded", b"_refunded", "_refunded_halala", b"_refunded_halala", "_response", b"_response", "_tokens_generated", b"_tokens_generated", "_tokens_per_second", b"_tokens_per_second", "_type", b"_type", "billing", b"billing", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "duration_minutes", b"duration_minutes", "error", b"error", "execution_time_sec", b"execution_time_sec", "job_id", b"job_id", "job_type", b"job_type", "message", b"message", "model", b"model", "output", b"output", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt", b"prompt", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "timeout_at", b"timeout_at", "tokens_generated", b"tokens_generated", "tokens_per_second", b"tokens_per_second", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__billing: _TypeAlias = _typing.Literal["billing"]  # noqa: Y015
+    _WhichOneofArgType__billing: _TypeAlias = _typing.Literal["_billing", b"_billing"]  # noqa: Y015
     _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
     _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
     _WhichOneofReturnType__output: _TypeAlias = _typing.Literal["output"]  # noqa: Y015
@@ -788,6 +790,8 @@ class JobOutput(_message.Message):
     _WhichOneofArgType__tokens_per_second: _TypeAlias = _typing.Literal["_tokens_per_second", b"_tokens_per_second"]  # noqa: Y015
     _WhichOneofReturnType__type: _TypeAlias = _typing.Literal["type"]  # noqa: Y015
     _WhichOneofArgType__type: _TypeAlias = _typing.Literal["_type", b"_type"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__billing) -> _WhichOneofReturnType__billing | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
     @_typing.overload
@@ -978,6 +982,70 @@ class StreamJobLogsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens) -> _WhichOneofReturnType__tokens | None: ...
 
 Global___StreamJobLogsRequest: _TypeAlias = StreamJobLogsRequest  # noqa: Y015
+
+@_typing.final
+class TokenEvent(_message.Message):
+    """The data of the event `token` of a log stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ATTEMPT_NUMBER_FIELD_NUMBER: _builtins.int
+    TS_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """`token`."""
+    text: _builtins.str
+    """The text since the last one."""
+    attempt_number: _builtins.int
+    """Attempt that generated it."""
+    ts: _builtins.str
+    """When the event was sent, ISO-8601 UTC."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        text: _builtins.str = ...,
+        attempt_number: _builtins.int = ...,
+        ts: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "text", b"text", "ts", b"ts", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenEvent: _TypeAlias = TokenEvent  # noqa: Y015
+
+@_typing.final
+class StreamEnd(_message.Message):
+    """The data of the event `end`, the last one of every stream of a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    TS_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """`end`."""
+    status: _builtins.str
+    """Status of the job."""
+    ts: _builtins.str
+    """When the event was sent, ISO-8601 UTC."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        status: _builtins.str = ...,
+        ts: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status", "ts", b"ts", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamEnd: _TypeAlias = StreamEnd  # noqa: Y015
 
 @_typing.final
 class LogEvent(_message.Message):

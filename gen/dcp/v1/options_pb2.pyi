@@ -209,7 +209,7 @@ class HttpContent(_message.Message):
     message: _builtins.str
     """Full name of the message whose JSON form the body (or each event's data) has; empty for free content."""
     description: _builtins.str
-    """What the body is, in one sentence."""
+    """What the body (or the event) is, in one sentence."""
     list: _builtins.bool
     """True when the body is an array of `message`."""
     def __init__(
@@ -268,10 +268,16 @@ class JsonShape(_message.Message):
     TYPES_FIELD_NUMBER: _builtins.int
     NULLABLE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
     nullable: _builtins.bool
     """True when the field may be null."""
     message: _builtins.str
     """Full name of the message whose JSON form an object has, where it is fixed."""
+    schema: _builtins.str
+    """Further JSON Schema keywords, as JSON text: what the service itself checks, with texts of its own."""
+    required: _builtins.bool
+    """True when the service itself refuses a request without the field."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """JSON Schema types: string, number, integer, boolean, object or array; several where a field may take several."""
@@ -282,10 +288,12 @@ class JsonShape(_message.Message):
         types: _abc.Iterable[_builtins.str] | None = ...,
         nullable: _builtins.bool = ...,
         message: _builtins.str = ...,
+        schema: _builtins.str = ...,
+        required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "nullable", b"nullable", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "nullable", b"nullable", "required", b"required", "schema", b"schema", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -313,11 +321,15 @@ internal_error_text: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.M
 idempotency_key: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
 """True when the method honours the `Idempotency-Key` header: a repeated call is answered from the stored first answer."""
 http_content: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _containers.RepeatedCompositeFieldContainer[Global___HttpContent]]
-"""Bodies of a method that answers google.api.HttpBody, one entry for each status and media type it can give."""
+"""Bodies of a method that answers google.api.HttpBody, one entry for each status and media type it can give, and of an event stream
+for each kind of event.
+"""
 examples: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _containers.RepeatedCompositeFieldContainer[Global___Example]]
 """A worked request and answer in the JSON that the REST edge speaks."""
 error_statuses: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _containers.RepeatedScalarFieldContainer[_builtins.int]]
-"""HTTP error statuses that the method documents beside 401, 429, 500 and 503."""
+"""HTTP error statuses of the method's own. Those that follow from what it is and takes are documented without being listed: 400,
+429, 500, 503 and 504 everywhere, 401 behind a credential, 403 behind a renter's or an admin's, 413 with a body.
+"""
 streamed_rate_limit: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___RateLimit]
 """The bucket in which calls that ask for a stream are counted too."""
 json: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___JsonShape]

@@ -41,7 +41,7 @@ class RegisterProviderRequest(_message.Message):
     gpu_model: _builtins.str
     """Model of the GPU, 1 to 120 characters."""
     os: _builtins.str
-    """Operating system: linux, windows, mac or a usual alias (ubuntu, debian, win, macos, darwin …), in any case."""
+    """Operating system: linux, windows, mac or a usual alias, in any case."""
     phone: _builtins.str
     """Telephone number in any format, at most 40 characters."""
     location: _builtins.str

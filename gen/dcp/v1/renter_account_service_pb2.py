@@ -31,7 +31,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#dcp/v1/renter_account_service.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x10\x64\x63p/v1/job.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1b\x64\x63p/v1/renter_service.proto\x1a\x1b\x64\x63p/v1/wallet_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x98\x01\n\x1bUpdateRenterSettingsRequest\x12;\n\x0bwebhook_url\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\"\n\x15rotate_webhook_secret\x18\x02 \x01(\x08H\x00\x88\x01\x01\x42\x18\n\x16_rotate_webhook_secret\"Y\n\x1cUpdateRenterSettingsResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12(\n\x08settings\x18\x02 \x01(\x0b\x32\x16.dcp.v1.RenterSettings\"\x8d\x01\n\x0eRenterSettings\x12;\n\x0bwebhook_url\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0ewebhook_secret\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"\x18\n\x16RotateRenterKeyRequest\"p\n\x17RotateRenterKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x03 \x01(\t\x12\x0f\n\x07new_key\x18\x04 \x01(\t\x12\x11\n\trenter_id\x18\x05 \x01(\r\"\x81\x01\n\x16\x43reateRenterKeyRequest\x12\x18\n\x06scopes\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x1b\n\x05label\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18PH\x00\x88\x01\x01\x12\x17\n\nexpires_at\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x08\n\x06_labelB\r\n\x0b_expires_at\"\xc9\x01\n\x17\x43reateRenterKeyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x35\n\x05label\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12:\n\nexpires_at\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\x06 \x01(\t\"\x17\n\x15ListRenterKeysRequest\"9\n\x16ListRenterKeysResponse\x12\x1f\n\x04keys\x18\x01 \x03(\x0b\x32\x11.dcp.v1.RenterKey\"\xba\x02\n\tRenterKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08key_hint\x18\x02 \x01(\t\x12\x35\n\x05label\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12:\n\nexpires_at\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\x06 \x01(\t\x12<\n\x0clast_used_at\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"(\n\x16RevokeRenterKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\">\n\x17RevokeRenterKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x12\n\nrevoked_at\x18\x02 \x01(\t\"\x15\n\x13\x45xportRenterRequest\"\xbb\x01\n\x14\x45xportRenterResponse\x12\x13\n\x0b\x65xported_at\x18\x01 \x01(\t\x12\x1f\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x0e.dcp.v1.Renter\x12\x1f\n\x04jobs\x18\x03 \x03(\x0b\x32\x11.dcp.v1.JobDetail\x12)\n\x0ctransactions\x18\x04 \x03(\x0b\x32\x13.dcp.v1.WalletEntry\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.dcp.v1.TokenUsage\"7\n\x13\x44\x65leteRenterRequest\x12\x14\n\x07\x63onfirm\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\n\n\x08_confirm\"p\n\x14\x44\x65leteRenterResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x16\n\x0e\x63\x61ncelled_jobs\x18\x02 \x01(\r\x12\x1e\n\x16\x64\x65letion_scheduled_for\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t2\xd7\x07\n\x14RenterAccountService\x12\x95\x01\n\x14UpdateRenterSettings\x12#.dcp.v1.UpdateRenterSettingsRequest\x1a$.dcp.v1.UpdateRenterSettingsResponse\"2\xaa\xbb\x18\n\n\x01\x02\x12\x05\x61\x64min\xe2\xbb\x18\x04\x90\x03\x93\x03\x82\xd3\xe4\x93\x02\x16\x32\x11/renters/settings:\x01*\x12\x9c\x01\n\x0fRotateRenterKey\x12\x1e.dcp.v1.RotateRenterKeyRequest\x1a\x1f.dcp.v1.RotateRenterKeyResponse\"H\xaa\xbb\x18\x05\n\x01\x02(\x01\xba\xbb\x18\x14\n\x0ckey-rotation\x10\x03\x18\x80\xa3\x05\xe2\xbb\x18\x02\x93\x03\x82\xd3\xe4\x93\x02\x1b\"\x16/renters/me/rotate-key:\x01*\x12\x87\x01\n\x0f\x43reateRenterKey\x12\x1e.dcp.v1.CreateRenterKeyRequest\x1a\x1f.dcp.v1.CreateRenterKeyResponse\"3\xaa\xbb\x18\x05\n\x01\x02(\x01\xb0\xbb\x18\xc9\x01\xe2\xbb\x18\x06\x90\x03\x93\x03\x99\x03\x82\xd3\xe4\x93\x02\x15\"\x10/renters/me/keys:\x01*\x12x\n\x0eListRenterKeys\x12\x1d.dcp.v1.ListRenterKeysRequest\x1a\x1e.dcp.v1.ListRenterKeysResponse\"\'\xaa\xbb\x18\x05\n\x01\x02(\x01\xe2\xbb\x18\x02\x93\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/renters/me/keys\x12\x86\x01\n\x0fRevokeRenterKey\x12\x1e.dcp.v1.RevokeRenterKeyRequest\x1a\x1f.dcp.v1.RevokeRenterKeyResponse\"2\xaa\xbb\x18\x05\n\x01\x02(\x01\xe2\xbb\x18\x04\x93\x03\x94\x03\x82\xd3\xe4\x93\x02\x1b*\x19/renters/me/keys/{key_id}\x12\x86\x01\n\x0c\x45xportRenter\x12\x1b.dcp.v1.ExportRenterRequest\x1a\x1c.dcp.v1.ExportRenterResponse\";\xaa\xbb\x18\x05\n\x01\x02(\x01\xba\xbb\x18\x0e\n\x06\x65xport\x10\x01\x18\x80\xa3\x05\xe2\xbb\x18\x02\x93\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/renters/me/export\x12r\n\x0c\x44\x65leteRenter\x12\x1b.dcp.v1.DeleteRenterRequest\x1a\x1c.dcp.v1.DeleteRenterResponse\"\'\xaa\xbb\x18\x05\n\x01\x02(\x01\xe2\xbb\x18\x04\x90\x03\x93\x03\x82\xd3\xe4\x93\x02\x10*\x0b/renters/me:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#dcp/v1/renter_account_service.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x10\x64\x63p/v1/job.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1b\x64\x63p/v1/renter_service.proto\x1a\x1b\x64\x63p/v1/wallet_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x98\x01\n\x1bUpdateRenterSettingsRequest\x12;\n\x0bwebhook_url\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\"\n\x15rotate_webhook_secret\x18\x02 \x01(\x08H\x00\x88\x01\x01\x42\x18\n\x16_rotate_webhook_secret\"Y\n\x1cUpdateRenterSettingsResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12(\n\x08settings\x18\x02 \x01(\x0b\x32\x16.dcp.v1.RenterSettings\"\x8d\x01\n\x0eRenterSettings\x12;\n\x0bwebhook_url\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0ewebhook_secret\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"\x18\n\x16RotateRenterKeyRequest\"p\n\x17RotateRenterKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x03 \x01(\t\x12\x0f\n\x07new_key\x18\x04 \x01(\t\x12\x11\n\trenter_id\x18\x05 \x01(\r\"\x8a\x02\n\x16\x43reateRenterKeyRequest\x12q\n\x06scopes\x18\x01 \x03(\tBa\xbaH\x05\x92\x01\x02\x10\x10\xca\xc1\x18U\"S{\"items\": {\"enum\": [\"inference\", \"jobs.read\", \"billing\", \"balance.read\", \"admin\"]}}\x12\x1b\n\x05label\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18PH\x00\x88\x01\x01\x12G\n\nexpires_at\x18\x03 \x01(\tB.\xca\xc1\x18*\"({\"format\": \"date-time\", \"minLength\": 20}H\x01\x88\x01\x01\x42\x08\n\x06_labelB\r\n\x0b_expires_at\"\xc9\x01\n\x17\x43reateRenterKeyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x35\n\x05label\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12:\n\nexpires_at\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\x06 \x01(\t\"\x17\n\x15ListRenterKeysRequest\"9\n\x16ListRenterKeysResponse\x12\x1f\n\x04keys\x18\x01 \x03(\x0b\x32\x11.dcp.v1.RenterKey\"\xba\x02\n\tRenterKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08key_hint\x18\x02 \x01(\t\x12\x35\n\x05label\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12:\n\nexpires_at\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\x06 \x01(\t\x12<\n\x0clast_used_at\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"(\n\x16RevokeRenterKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\">\n\x17RevokeRenterKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x12\n\nrevoked_at\x18\x02 \x01(\t\"\x15\n\x13\x45xportRenterRequest\"\xbb\x01\n\x14\x45xportRenterResponse\x12\x13\n\x0b\x65xported_at\x18\x01 \x01(\t\x12\x1f\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x0e.dcp.v1.Renter\x12\x1f\n\x04jobs\x18\x03 \x03(\x0b\x32\x11.dcp.v1.JobDetail\x12)\n\x0ctransactions\x18\x04 \x03(\x0b\x32\x13.dcp.v1.WalletEntry\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.dcp.v1.TokenUsage\"_\n\x13\x44\x65leteRenterRequest\x12<\n\x07\x63onfirm\x18\x01 \x01(\tB&\xca\xc1\x18\"\"\x1e{\"const\": \"DELETE_MY_ACCOUNT\"}(\x01H\x00\x88\x01\x01\x42\n\n\x08_confirm\"p\n\x14\x44\x65leteRenterResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x16\n\x0e\x63\x61ncelled_jobs\x18\x02 \x01(\r\x12\x1e\n\x16\x64\x65letion_scheduled_for\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t2\xaf\x07\n\x14RenterAccountService\x12\x8d\x01\n\x14UpdateRenterSettings\x12#.dcp.v1.UpdateRenterSettingsRequest\x1a$.dcp.v1.UpdateRenterSettingsResponse\"*\xaa\xbb\x18\n\n\x01\x02\x12\x05\x61\x64min\x82\xd3\xe4\x93\x02\x16\x32\x11/renters/settings:\x01*\x12\x96\x01\n\x0fRotateRenterKey\x12\x1e.dcp.v1.RotateRenterKeyRequest\x1a\x1f.dcp.v1.RotateRenterKeyResponse\"B\xaa\xbb\x18\x05\n\x01\x02(\x01\xba\xbb\x18\x14\n\x0ckey-rotation\x10\x03\x18\x80\xa3\x05\x82\xd3\xe4\x93\x02\x1b\"\x16/renters/me/rotate-key:\x01*\x12\x83\x01\n\x0f\x43reateRenterKey\x12\x1e.dcp.v1.CreateRenterKeyRequest\x1a\x1f.dcp.v1.CreateRenterKeyResponse\"/\xaa\xbb\x18\x05\n\x01\x02(\x01\xb0\xbb\x18\xc9\x01\xe2\xbb\x18\x02\x99\x03\x82\xd3\xe4\x93\x02\x15\"\x10/renters/me/keys:\x01*\x12r\n\x0eListRenterKeys\x12\x1d.dcp.v1.ListRenterKeysRequest\x1a\x1e.dcp.v1.ListRenterKeysResponse\"!\xaa\xbb\x18\x05\n\x01\x02(\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/renters/me/keys\x12\x84\x01\n\x0fRevokeRenterKey\x12\x1e.dcp.v1.RevokeRenterKeyRequest\x1a\x1f.dcp.v1.RevokeRenterKeyResponse\"0\xaa\xbb\x18\x05\n\x01\x02(\x01\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02\x1b*\x19/renters/me/keys/{key_id}\x12\x80\x01\n\x0c\x45xportRenter\x12\x1b.dcp.v1.ExportRenterRequest\x1a\x1c.dcp.v1.ExportRenterResponse\"5\xaa\xbb\x18\x05\n\x01\x02(\x01\xba\xbb\x18\x0e\n\x06\x65xport\x10\x01\x18\x80\xa3\x05\x82\xd3\xe4\x93\x02\x14\x12\x12/renters/me/export\x12j\n\x0c\x44\x65leteRenter\x12\x1b.dcp.v1.DeleteRenterRequest\x1a\x1c.dcp.v1.DeleteRenterResponse\"\x1f\xaa\xbb\x18\x05\n\x01\x02(\x01\x82\xd3\xe4\x93\x02\x10*\x0b/renters/me:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,9 +45,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENTERSETTINGS'].fields_by_name['webhook_secret']._loaded_options = None
   _globals['_RENTERSETTINGS'].fields_by_name['webhook_secret']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_CREATERENTERKEYREQUEST'].fields_by_name['scopes']._loaded_options = None
-  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['scopes']._serialized_options = b'\272H\005\222\001\002\020\020'
+  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['scopes']._serialized_options = b'\272H\005\222\001\002\020\020\312\301\030U\"S{\"items\": {\"enum\": [\"inference\", \"jobs.read\", \"billing\", \"balance.read\", \"admin\"]}}'
   _globals['_CREATERENTERKEYREQUEST'].fields_by_name['label']._loaded_options = None
   _globals['_CREATERENTERKEYREQUEST'].fields_by_name['label']._serialized_options = b'\272H\004r\002\030P'
+  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['expires_at']._loaded_options = None
+  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['expires_at']._serialized_options = b'\312\301\030*\"({\"format\": \"date-time\", \"minLength\": 20}'
   _globals['_CREATERENTERKEYRESPONSE'].fields_by_name['label']._loaded_options = None
   _globals['_CREATERENTERKEYRESPONSE'].fields_by_name['label']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_CREATERENTERKEYRESPONSE'].fields_by_name['expires_at']._loaded_options = None
@@ -60,20 +62,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENTERKEY'].fields_by_name['last_used_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_RENTERKEY'].fields_by_name['revoked_at']._loaded_options = None
   _globals['_RENTERKEY'].fields_by_name['revoked_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_DELETERENTERREQUEST'].fields_by_name['confirm']._loaded_options = None
+  _globals['_DELETERENTERREQUEST'].fields_by_name['confirm']._serialized_options = b'\312\301\030\"\"\036{\"const\": \"DELETE_MY_ACCOUNT\"}(\001'
   _globals['_RENTERACCOUNTSERVICE'].methods_by_name['UpdateRenterSettings']._loaded_options = None
-  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['UpdateRenterSettings']._serialized_options = b'\252\273\030\n\n\001\002\022\005admin\342\273\030\004\220\003\223\003\202\323\344\223\002\0262\021/renters/settings:\001*'
+  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['UpdateRenterSettings']._serialized_options = b'\252\273\030\n\n\001\002\022\005admin\202\323\344\223\002\0262\021/renters/settings:\001*'
   _globals['_RENTERACCOUNTSERVICE'].methods_by_name['RotateRenterKey']._loaded_options = None
-  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['RotateRenterKey']._serialized_options = b'\252\273\030\005\n\001\002(\001\272\273\030\024\n\014key-rotation\020\003\030\200\243\005\342\273\030\002\223\003\202\323\344\223\002\033\"\026/renters/me/rotate-key:\001*'
+  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['RotateRenterKey']._serialized_options = b'\252\273\030\005\n\001\002(\001\272\273\030\024\n\014key-rotation\020\003\030\200\243\005\202\323\344\223\002\033\"\026/renters/me/rotate-key:\001*'
   _globals['_RENTERACCOUNTSERVICE'].methods_by_name['CreateRenterKey']._loaded_options = None
-  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['CreateRenterKey']._serialized_options = b'\252\273\030\005\n\001\002(\001\260\273\030\311\001\342\273\030\006\220\003\223\003\231\003\202\323\344\223\002\025\"\020/renters/me/keys:\001*'
+  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['CreateRenterKey']._serialized_options = b'\252\273\030\005\n\001\002(\001\260\273\030\311\001\342\273\030\002\231\003\202\323\344\223\002\025\"\020/renters/me/keys:\001*'
   _globals['_RENTERACCOUNTSERVICE'].methods_by_name['ListRenterKeys']._loaded_options = None
-  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['ListRenterKeys']._serialized_options = b'\252\273\030\005\n\001\002(\001\342\273\030\002\223\003\202\323\344\223\002\022\022\020/renters/me/keys'
+  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['ListRenterKeys']._serialized_options = b'\252\273\030\005\n\001\002(\001\202\323\344\223\002\022\022\020/renters/me/keys'
   _globals['_RENTERACCOUNTSERVICE'].methods_by_name['RevokeRenterKey']._loaded_options = None
-  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['RevokeRenterKey']._serialized_options = b'\252\273\030\005\n\001\002(\001\342\273\030\004\223\003\224\003\202\323\344\223\002\033*\031/renters/me/keys/{key_id}'
+  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['RevokeRenterKey']._serialized_options = b'\252\273\030\005\n\001\002(\001\342\273\030\002\224\003\202\323\344\223\002\033*\031/renters/me/keys/{key_id}'
   _globals['_RENTERACCOUNTSERVICE'].methods_by_name['ExportRenter']._loaded_options = None
-  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['ExportRenter']._serialized_options = b'\252\273\030\005\n\001\002(\001\272\273\030\016\n\006export\020\001\030\200\243\005\342\273\030\002\223\003\202\323\344\223\002\024\022\022/renters/me/export'
+  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['ExportRenter']._serialized_options = b'\252\273\030\005\n\001\002(\001\272\273\030\016\n\006export\020\001\030\200\243\005\202\323\344\223\002\024\022\022/renters/me/export'
   _globals['_RENTERACCOUNTSERVICE'].methods_by_name['DeleteRenter']._loaded_options = None
-  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['DeleteRenter']._serialized_options = b'\252\273\030\005\n\001\002(\001\342\273\030\004\220\003\223\003\202\323\344\223\002\020*\013/renters/me:\001*'
+  _globals['_RENTERACCOUNTSERVICE'].methods_by_name['DeleteRenter']._serialized_options = b'\252\273\030\005\n\001\002(\001\202\323\344\223\002\020*\013/renters/me:\001*'
   _globals['_UPDATERENTERSETTINGSREQUEST']._serialized_start=235
   _globals['_UPDATERENTERSETTINGSREQUEST']._serialized_end=387
   _globals['_UPDATERENTERSETTINGSRESPONSE']._serialized_start=389
@@ -85,27 +89,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATERENTERKEYRESPONSE']._serialized_start=650
   _globals['_ROTATERENTERKEYRESPONSE']._serialized_end=762
   _globals['_CREATERENTERKEYREQUEST']._serialized_start=765
-  _globals['_CREATERENTERKEYREQUEST']._serialized_end=894
-  _globals['_CREATERENTERKEYRESPONSE']._serialized_start=897
-  _globals['_CREATERENTERKEYRESPONSE']._serialized_end=1098
-  _globals['_LISTRENTERKEYSREQUEST']._serialized_start=1100
-  _globals['_LISTRENTERKEYSREQUEST']._serialized_end=1123
-  _globals['_LISTRENTERKEYSRESPONSE']._serialized_start=1125
-  _globals['_LISTRENTERKEYSRESPONSE']._serialized_end=1182
-  _globals['_RENTERKEY']._serialized_start=1185
-  _globals['_RENTERKEY']._serialized_end=1499
-  _globals['_REVOKERENTERKEYREQUEST']._serialized_start=1501
-  _globals['_REVOKERENTERKEYREQUEST']._serialized_end=1541
-  _globals['_REVOKERENTERKEYRESPONSE']._serialized_start=1543
-  _globals['_REVOKERENTERKEYRESPONSE']._serialized_end=1605
-  _globals['_EXPORTRENTERREQUEST']._serialized_start=1607
-  _globals['_EXPORTRENTERREQUEST']._serialized_end=1628
-  _globals['_EXPORTRENTERRESPONSE']._serialized_start=1631
-  _globals['_EXPORTRENTERRESPONSE']._serialized_end=1818
-  _globals['_DELETERENTERREQUEST']._serialized_start=1820
-  _globals['_DELETERENTERREQUEST']._serialized_end=1875
-  _globals['_DELETERENTERRESPONSE']._serialized_start=1877
-  _globals['_DELETERENTERRESPONSE']._serialized_end=1989
-  _globals['_RENTERACCOUNTSERVICE']._serialized_start=1992
-  _globals['_RENTERACCOUNTSERVICE']._serialized_end=2975
+  _globals['_CREATERENTERKEYREQUEST']._serialized_end=1031
+  _globals['_CREATERENTERKEYRESPONSE']._serialized_start=1034
+  _globals['_CREATERENTERKEYRESPONSE']._serialized_end=1235
+  _globals['_LISTRENTERKEYSREQUEST']._serialized_start=1237
+  _globals['_LISTRENTERKEYSREQUEST']._serialized_end=1260
+  _globals['_LISTRENTERKEYSRESPONSE']._serialized_start=1262
+  _globals['_LISTRENTERKEYSRESPONSE']._serialized_end=1319
+  _globals['_RENTERKEY']._serialized_start=1322
+  _globals['_RENTERKEY']._serialized_end=1636
+  _globals['_REVOKERENTERKEYREQUEST']._serialized_start=1638
+  _globals['_REVOKERENTERKEYREQUEST']._serialized_end=1678
+  _globals['_REVOKERENTERKEYRESPONSE']._serialized_start=1680
+  _globals['_REVOKERENTERKEYRESPONSE']._serialized_end=1742
+  _globals['_EXPORTRENTERREQUEST']._serialized_start=1744
+  _globals['_EXPORTRENTERREQUEST']._serialized_end=1765
+  _globals['_EXPORTRENTERRESPONSE']._serialized_start=1768
+  _globals['_EXPORTRENTERRESPONSE']._serialized_end=1955
+  _globals['_DELETERENTERREQUEST']._serialized_start=1957
+  _globals['_DELETERENTERREQUEST']._serialized_end=2052
+  _globals['_DELETERENTERRESPONSE']._serialized_start=2054
+  _globals['_DELETERENTERRESPONSE']._serialized_end=2166
+  _globals['_RENTERACCOUNTSERVICE']._serialized_start=2169
+  _globals['_RENTERACCOUNTSERVICE']._serialized_end=3112
 # @@protoc_insertion_point(module_scope)

@@ -66,11 +66,11 @@ class HeartbeatRequest(_message.Message):
 
     @_builtins.property
     def model_cache(self) -> _struct_pb2.Value:
-        """Disk used by models: `used_mb`, `total_mb`, `used_pct`."""
+        """Disk used by models: an object with `used_mb`, `total_mb`, `used_pct`; what is none is taken for unknown."""
 
     @_builtins.property
     def container_restart_count(self) -> _struct_pb2.Value:
-        """How often the daemon's container was restarted, 0 to 1000000."""
+        """How often the daemon's container was restarted, 0 to 1000000; what is no such number is taken for unknown."""
 
     def __init__(
         self,

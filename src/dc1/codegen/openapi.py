@@ -9,7 +9,7 @@ from dc1.codegen.access import SECURITY_SCHEMES, credentials_note, requirements
 from dc1.codegen.descriptors import Catalogue, Node
 from dc1.codegen.examples import examples
 from dc1.codegen.responses import ERROR_SCHEMA, error_components, responses
-from dc1.codegen.schemas import Schema, Schemas, rules
+from dc1.codegen.schemas import InputSchemas, Schema, Schemas, is_required
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 
@@ -33,8 +33,10 @@ _AT_ROOT_ONLY = re.compile(r"/(v1/.*|docs.*)?")
 _IDEMPOTENCY_KEY: Schema = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Repeating a call with the same key and body replays the first answer instead of acting twice.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": (
+        "Repeating a call with the same key and body replays the first answer instead of acting twice. An empty one is none."
+    ),
+    "schema": {"type": "string", "maxLength": 255},
 }
 
 
@@ -58,7 +60,7 @@ def build(catalogue: Catalogue) -> Schema:
         "components": {
             "securitySchemes": SECURITY_SCHEMES,
             "responses": error_components(),
-            "schemas": {"Error": ERROR_SCHEMA, **writer.schemas.components},
+            "schemas": {"Error": ERROR_SCHEMA, **writer.components},
         },
     }
 
@@ -66,9 +68,15 @@ def build(catalogue: Catalogue) -> Schema:
 class _Writer:
     def __init__(self, catalogue: Catalogue) -> None:
         self.schemas = Schemas(catalogue)
+        self.inputs = InputSchemas(catalogue)
         self.paths: dict[str, Schema] = {}
         self.tags: list[Schema] = []
         self._catalogue = catalogue
+
+    @property
+    def components(self) -> dict[str, Schema]:
+        """Every named schema."""
+        return dict(sorted({**self.schemas.components, **self.inputs.components}.items()))
 
     def method(self, service: Node, method: Node) -> None:
         """Adds all routes of one method."""
@@ -102,7 +110,9 @@ class _Writer:
             requestBody=body,
             security=requirements(access),
             servers=_SERVERS[:1] if _AT_ROOT_ONLY.fullmatch(path) else [],
-            responses=responses(method, self._message(method, "output_type"), self.schemas),
+            responses=responses(
+                method, self._message(method, "output_type"), self.schemas, takes_body="body" in binding
+            ),
         )
 
     def _message(self, method: Node, key: str) -> Node:
@@ -113,11 +123,11 @@ class _Writer:
         if not field_name:
             return {}
         if field_name != "*":
-            schema = self.schemas.field(_field(request, field_name))
+            schema = self.inputs.field(_field(request, field_name))
         elif in_path:
-            schema = self.schemas.object(request, without=in_path)
+            schema = self.inputs.object(request, without=in_path)
         else:
-            schema = self.schemas.reference(request.name)
+            schema = self.inputs.reference(request.name)
         if not schema.get("properties", True):
             return {}
         content = _filled(schema=schema, examples=examples(method, "request"))
@@ -125,7 +135,7 @@ class _Writer:
 
     @staticmethod
     def _needs_body(request: Node) -> bool:
-        return any(rules(field).get("required") for field in request.children)
+        return any(is_required(field) for field in request.children)
 
     def _parameters(self, method: Node, request: Node, binding: Schema, in_path: list[str]) -> list[Schema]:
         parameters = [self._parameter(_field(request, name), "path") for name in in_path]
@@ -141,7 +151,7 @@ class _Writer:
     def _parameter(self, field: Node, place: str) -> Schema:
         schema = self.schemas.field(field)
         description = schema.pop("description", "")
-        required = place == "path" or bool(rules(field).get("required"))
+        required = place == "path" or is_required(field)
         head = {"name": field.short_name, "in": place}
         return head | _filled(description=description, required=required, schema=schema)
 

@@ -39,7 +39,8 @@ ERROR_SCHEMA: Schema = {
     "required": ["error"],
 }
 _ERRORS = (400, 401, 402, 403, 404, 405, 409, 410, 413, 429, 500, 503, 504)
-_EVERYWHERE = (429, 500, 503)
+# What the edge and the pipeline in front of every method can answer.
+_EVERYWHERE = (400, 429, 500, 503, 504)
 _OPENAI_ERROR = "dcp.v1.OpenAIError"
 _RETRY_AFTER: Schema = {
     "Retry-After": {"description": "Seconds until a call can succeed.", "schema": {"type": "integer", "minimum": 0}}
@@ -59,8 +60,8 @@ def error_components() -> Schema:
     return components
 
 
-def responses(method: Node, output: Node, schemas: Schemas) -> Schema:
-    """All documented answers of a method by status."""
+def responses(method: Node, output: Node, schemas: Schemas, *, takes_body: bool) -> Schema:
+    """All documented answers of a method by status, on a route that takes a body or none."""
     found: dict[int, Schema] = {}
     declared = method.option("dcp.v1.http_content", ())
     for body in declared:
@@ -74,7 +75,7 @@ def responses(method: Node, output: Node, schemas: Schemas) -> Schema:
             "content": {"application/json": {**content, "examples": answers} if answers else content},
         }
     speaks_openai = method.option("dcp.v1.access", {}).get("credential_errors") == "CREDENTIAL_ERRORS_OPENAI"
-    for status in _error_statuses(method):
+    for status in _error_statuses(method, takes_body):
         if speaks_openai:
             found[status] = _openai_error(status, schemas)
         else:
@@ -91,19 +92,41 @@ def _add_body(found: dict[int, Schema], body: Schema, schemas: Schemas) -> None:
     if body.get("list"):
         schema = {"type": "array", "items": schema}
     if media_type == "text/event-stream":
-        # Each event's data has the schema; the body as a whole is text.
-        schema = (
-            {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
-            if schema
-            else {"type": "string"}
-        )
-    response["content"][media_type] = {"schema": schema} if schema else {}
+        _add_event(response["content"].setdefault(media_type, {"schema": _event()})["schema"], schema)
+    else:
+        response["content"][media_type] = {"schema": schema} if schema else {}
 
 
-def _error_statuses(method: Node) -> list[int]:
+def _event() -> Schema:
+    """One of the events that the body is made of; tools read the schema of an event stream so."""
+    return {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "description": "Where to resume, as `Last-Event-ID`."},
+            "event": {"type": "string"},
+            "data": {"type": "string"},
+        },
+    }
+
+
+def _add_event(event: Schema, data: Schema) -> None:
+    """Let the events carry this data too."""
+    member = event["properties"]["data"]
+    if data:
+        others = member.get("contentSchema", {}).get("anyOf", [])
+        member |= {"contentMediaType": "application/json", "contentSchema": {"anyOf": [*others, data]}}
+
+
+def _error_statuses(method: Node, takes_body: bool) -> list[int]:
+    found = {*_EVERYWHERE, *method.option("dcp.v1.error_statuses", ())}
     access = method.option("dcp.v1.access", {})
-    without_credential = () if is_public(access) else (401,)
-    return sorted({*without_credential, *_EVERYWHERE, *method.option("dcp.v1.error_statuses", ())})
+    if not is_public(access):
+        found.add(401)
+    if {"ROLE_RENTER", "ROLE_ADMIN"} & {*access.get("roles", ())}:
+        found.add(403)
+    if takes_body:
+        found.add(413)
+    return sorted(found)
 
 
 def _openai_error(status: int, schemas: Schemas) -> Schema:

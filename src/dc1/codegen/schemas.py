@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from dc1.codegen.descriptors import Catalogue, Node
 
 Schema = dict[str, Any]
 
+_NULL: Schema = {"type": "null"}
 _SIGNED: Schema = {"type": "integer", "format": "int32"}
 _UNSIGNED: Schema = {"type": "integer", "minimum": 0}
 # JSON numbers are exact to 2^53 only, so protobuf's JSON form carries 64-bit integers in strings.
@@ -74,8 +77,13 @@ def rules(field: Node) -> Schema:
     return found
 
 
+def is_required(field: Node) -> bool:
+    """Whether a request without the field is refused."""
+    return bool(rules(field).get("required") or field.option("dcp.v1.json", {}).get("required"))
+
+
 class Schemas:
-    """Builds schemas on demand and keeps every named one for `components`."""
+    """Builds schemas of answers on demand and keeps every named one for `components`."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -88,7 +96,7 @@ class Schemas:
 
     def reference(self, full_name: str) -> Schema:
         """A `$ref` to the schema of a message or enum, which is built if this is the first one."""
-        name = full_name.removeprefix("dcp.v1.")
+        name = self._name(full_name)
         if name not in self._built:
             self._built[name] = {}  # a message may contain itself
             enum = self._catalogue.enums.get(full_name)
@@ -103,11 +111,19 @@ class Schemas:
         if message.comment:
             schema["description"] = message.comment
         if fields:
-            schema["properties"] = {field.short_name: self.field(field) for field in fields}
-        required = [field.short_name for field in fields if rules(field).get("required")]
+            schema["properties"] = {json_name(field): self.property(field) for field in fields}
+        required = [json_name(field) for field in fields if self.is_always_there(field)]
         if required:
             schema["required"] = required
         return schema
+
+    def is_always_there(self, field: Node) -> bool:
+        """Whether no object is without the field: answers print what has no presence of its own, and nulls."""
+        return "proto3_optional" not in field.raw
+
+    def property(self, field: Node) -> Schema:
+        """The schema of a field as a member of its object."""
+        return self.field(field)
 
     def field(self, field: Node) -> Schema:
         """The schema of one field: its type, its rules and its comment."""
@@ -118,7 +134,11 @@ class Schemas:
             schema = {"type": "array", "items": self._single(field)}
         else:
             schema = self._single(field)
-        return _described(_ruled(schema, rules(field)), field)
+        further = field.option("dcp.v1.json", {}).get("schema", "{}")
+        return _described({**_ruled(schema, rules(field)), **json.loads(further)}, field)
+
+    def _name(self, full_name: str) -> str:
+        return full_name.removeprefix("dcp.v1.")
 
     def _map_entry(self, field: Node) -> Node | None:
         if field.raw["label"] != "LABEL_REPEATED" or field.raw["type"] != "TYPE_MESSAGE":
@@ -128,8 +148,8 @@ class Schemas:
 
     def _single(self, field: Node) -> Schema:
         """The schema of one value of the field."""
-        shape = field.option("dcp.v1.json")
-        if shape:
+        shape = field.option("dcp.v1.json", {})
+        if shape.get("types"):
             return self._shaped(shape)
         scalar = _SCALARS.get(field.raw["type"])
         if scalar:
@@ -140,9 +160,7 @@ class Schemas:
 
     def _shaped(self, shape: Schema) -> Schema:
         """The schema of a dynamically typed field by its declared JSON shape."""
-        types = list(shape.get("types", ()))
-        if not types:
-            return {}
+        types = list(shape["types"])
         if shape.get("nullable"):
             types.append("null")
         schema: Schema = {"type": types[0] if len(types) == 1 else types}
@@ -153,6 +171,58 @@ class Schemas:
             return {**schema, "items": reference}
         others = [kind for kind in types if kind != "object"]
         return {"anyOf": [reference, *({"type": kind} for kind in others)]} if others else reference
+
+
+class InputSchemas(Schemas):
+    """Builds schemas of requests: null stands for an optional field's absence, and a blank string for a required one's."""
+
+    def property(self, field: Node) -> Schema:
+        """The schema of a field as a member of its object."""
+        schema = self.field(field)
+        return _present(schema, field) if is_required(field) else _nullable(schema)
+
+    def is_always_there(self, field: Node) -> bool:
+        """Whether a request without the field is refused."""
+        return is_required(field)
+
+    def _name(self, full_name: str) -> str:
+        name = super()._name(full_name)
+        return name if name.endswith(("Request", "Input")) else f"{name}Input"
+
+
+def json_name(field: Node) -> str:
+    """The field's name in JSON: its own, unless the proto file gives it another one."""
+    given: str = field.raw["json_name"]
+    return field.short_name if given == _camel(field.short_name) else given
+
+
+def _camel(name: str) -> str:
+    """What protoc makes of a name to which no other is given."""
+    return re.sub(r"_+([a-z0-9])", lambda match: match[1].upper(), name)
+
+
+def _present(schema: Schema, field: Node) -> Schema:
+    """The schema without the values that count as missing."""
+    if schema.get("type") == "array":
+        return {**schema, "minItems": max(1, schema.get("minItems", 0))}
+    if schema.get("type") != "string" or schema.keys() & {"enum", "pattern", "const"}:
+        return schema
+    between = schema.get("minLength", 1) - 2 if field.option("dcp.v1.trim") else -1
+    return {**schema, "pattern": r"\S" if between < 0 else rf"\S[\s\S]{{{between},}}\S"}
+
+
+def _nullable(schema: Schema) -> Schema:
+    description = {"description": schema["description"]} if "description" in schema else {}
+    if "$ref" in schema or "anyOf" in schema:
+        options = schema.get("anyOf") or [{"$ref": schema["$ref"]}]
+        return {"anyOf": [*(one for one in options if one != _NULL), _NULL], **description}
+    kinds = schema.get("type")
+    if kinds is None:
+        return schema
+    types = [kinds] if isinstance(kinds, str) else list(kinds)
+    if "null" not in types:
+        schema = {**schema, "type": [*types, "null"]}
+    return {**schema, "enum": [*schema["enum"], None]} if None not in schema.get("enum", [None]) else schema
 
 
 def _known(message: Node | None, full_name: str) -> Node:

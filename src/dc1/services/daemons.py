@@ -116,8 +116,10 @@ class DaemonServicer(DaemonServiceServicer):
     async def ReportRunResult(self, request: pb.ReportRunResultRequest, context: Any) -> pb.ReportRunResultResponse:
         """End a run and settle it."""
         attempt = request.attempt_number if request.HasField("attempt_number") else None
-        reference = str(from_value(request.job_id))
-        ended = await self._market.runs.finish(caller_id(), reference, attempt, _outcome(request))
+        reference = from_value(request.job_id)
+        if isinstance(reference, bool) or not isinstance(reference, str | int):
+            raise errors.invalid_field("job_id", "must be a string or a whole number")
+        ended = await self._market.runs.finish(caller_id(), str(reference), attempt, _outcome(request))
         job = ended.job
         used = plain(job.used_seconds) if job.used_seconds is not None and job.status == JobStatus.COMPLETED else 0
         return pb.ReportRunResultResponse(

@@ -1,6 +1,7 @@
 """A job's output: as JSON, or as the bytes of an image."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,11 @@ from dc1.storage.job_rows import JobRow, JobSpec
 _JSON = "application/json"
 _STATUS_CODES = {JobStatus.COMPLETED: 200, JobStatus.FAILED: 410, JobStatus.CANCELLED: 410}
 _NOT_FINISHED = 202
+_PART_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("type", "response", "output", "model"), str),
+    "tokens_generated": int,
+    **dict.fromkeys(("tokens_per_second", "gen_time_s", "total_time_s"), (int, float)),
+}
 _MESSAGES = {
     JobStatus.QUEUED: "The job waits for a provider.",
     JobStatus.PENDING: "The job is about to start.",
@@ -68,7 +74,7 @@ def output_body(market: Market, found: JobWithOutput, accept: str = _JSON) -> Ht
     current_call().http_status = _STATUS_CODES.get(status, _NOT_FINISHED)
     fields = common_fields(found.job, provider_of(market, found.job), market.clock.now_ms())
     if status is JobStatus.COMPLETED:
-        fields |= _completed(found)
+        fields |= _completed(found, fields)
     elif status in TERMINAL:
         refunded = found.job.refunded_halala or 0
         fields |= {"refunded": refunded > 0, "refunded_halala": refunded}
@@ -110,8 +116,8 @@ def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonOb
     }
 
 
-def _completed(found: JobWithOutput) -> JsonObject:
-    """Return what a completed job adds: the result, and for text and images its parts at the top level."""
+def _completed(found: JobWithOutput, common: JsonObject) -> JsonObject:
+    """Return what a completed job adds: the result, and its parts at the top level where they take no other's place."""
     job, result = found.job, found.result
     charged = job.actual_cost_halala or 0
     fields: JsonObject = {
@@ -123,14 +129,23 @@ def _completed(found: JobWithOutput) -> JsonObject:
     kind = result_type(result)
     fields["result_type"] = type_name(kind)
     if isinstance(result, dict):
-        reserved = {*fields, "job_id", "status", "error", "message"}
-        fields |= {name: value for name, value in result.items() if name not in reserved}
+        reserved = {*common, *fields, "refunded", "refunded_halala"}
+        fields |= {name: value for name, value in _readable(result).items() if name not in reserved}
     if kind is ResultType.TEXT:
         fields |= _text(found, result)
     elif kind is ResultType.IMAGE:
         data = image_bytes(result)
         fields |= {"type": "image", "format": stored_image_format(result), "image_bytes": len(data or b"")}
     return fields
+
+
+def _readable(result: JsonObject) -> JsonObject:
+    """Return the parts of a result that are what clients expect under their names; a daemon may send anything."""
+    return {
+        name: value
+        for name, value in result.items()
+        if name not in _PART_TYPES or (isinstance(value, _PART_TYPES[name]) and not isinstance(value, bool))
+    }
 
 
 def type_name(kind: ResultType) -> str:
@@ -140,7 +155,7 @@ def type_name(kind: ResultType) -> str:
 
 def _text(found: JobWithOutput, result: JsonValue) -> JsonObject:
     text = response_text(result)
-    parts = result if isinstance(result, dict) else {}
+    parts = _readable(result) if isinstance(result, dict) else {}
     prompt: JsonValue = (found.spec.params or {}).get("prompt")
     return {
         "type": "text",

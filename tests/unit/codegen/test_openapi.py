@@ -90,7 +90,7 @@ def test_comments_are_summary_and_description(document: Document) -> None:
 
 def test_answers_by_status(document: Document) -> None:
     answers = document["paths"]["/books"]["put"]["responses"]
-    assert sorted(answers) == ["201", "401", "409", "429", "500", "503"]
+    assert sorted(answers) == ["201", "400", "401", "403", "409", "413", "429", "500", "503", "504"]
     assert answers["409"] == {"$ref": "#/components/responses/Conflict"}
     content = answers["201"]["content"]["application/json"]
     assert content["schema"] == {"$ref": "#/components/schemas/Book"}
@@ -104,8 +104,7 @@ def test_public_methods_have_no_401(document: Document) -> None:
 def test_declared_bodies_replace_http_body(document: Document) -> None:
     answers = document["paths"]["/books/{id}/words"]["get"]["responses"]
     events = answers["200"]["content"]["text/event-stream"]["schema"]
-    assert events["type"] == "string"
-    assert events["contentSchema"] == {"$ref": "#/components/schemas/Book"}
+    assert events["properties"]["data"]["contentSchema"] == {"anyOf": [{"$ref": "#/components/schemas/Book"}]}
     lost = answers["410"]["content"]["application/json"]["schema"]
     assert lost == {"anyOf": [{"$ref": "#/components/schemas/Book"}, {"$ref": "#/components/schemas/Error"}]}
 
@@ -116,11 +115,27 @@ def test_rules_become_keywords(document: Document, book: Document) -> None:
         "type": "string",
         "minLength": 2,
         "maxLength": 120,
+        "pattern": "\\S",
         "description": "The title, wrapped over two lines.",
     }
     assert (book["pages"]["minimum"], book["pages"]["maximum"]) == (1, 9999)
     assert book["tags"]["maxItems"] == 3
     assert book["tags"]["items"] == {"type": "string", "pattern": "^[a-z]+$"}
+
+
+def test_null_is_absence_in_requests(document: Document) -> None:
+    request = document["components"]["schemas"]["AddBookRequest"]
+    assert request["required"] == ["title"]
+    assert {name: schema["type"] for name, schema in request["properties"].items()} == {
+        "shelf": ["string", "null"],
+        "title": "string",
+        "api_key": ["string", "null"],
+    }
+
+
+def test_answers_print_what_has_no_presence(document: Document) -> None:
+    book = document["components"]["schemas"]["Book"]
+    assert book["required"] == list(book["properties"])
 
 
 def test_types_are_those_of_the_json(book: Document) -> None:

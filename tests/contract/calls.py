@@ -1,0 +1,129 @@
+"""For every operation of the OpenAPI document a call that succeeds: what it says, and what must be there for it.
+
+An operation that is new to the document must be added here: test_every_route.py makes of this table, and of the document, a call
+that succeeds, one without a credential, one with each wrong credential, one about a stranger's object, and bad input.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.contract.scene import IBAN, Scene
+from tests.stack.people import J3
+from tests.stack.rest import Json
+
+Body = Json | Callable[[Scene], Json]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One that succeeds, where the path's ids are those of a scene."""
+
+    body: Body | None = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    # How far the job that the path names has come.
+    job: str = "pending"
+    # How far the provider has come that the path names, or that calls.
+    provider: str = "heard"
+
+    def json(self, scene: Scene) -> Json | None:
+        return self.body(scene) if callable(self.body) else self.body
+
+
+PLAIN = Call()
+CONFIRMED = Call({"confirm": "DELETE_MY_ACCOUNT"})
+CALLS: Mapping[str, Call] = {
+    # Anybody
+    **dict.fromkeys(("GetService", "GetHealth", "GetDocumentation", "GetOpenApi", "GetDaemonVersion"), PLAIN),
+    **dict.fromkeys(
+        (
+            "GetDaemonDownload",
+            "GetPricing",
+            "GetQueueStatus",
+            "ListContainerImages",
+            "ListTemplates",
+            "ListServedModels",
+        ),
+        PLAIN,
+    ),
+    **dict.fromkeys(("ListAvailableProviders", "ListMarketProviders", "ListModels", "ListPublicProviders"), PLAIN),
+    "GetProviderLiveness": PLAIN,
+    "GetProviderMetrics": Call(query={"period": "24h"}),
+    "RegisterRenter": Call(lambda scene: {"name": "Noura", "email": scene.email()}),
+    "RegisterProvider": Call(
+        lambda scene: {"name": "Najd", "email": scene.email(), "gpu_model": "RTX 4090", "os": "Ubuntu"}
+    ),
+    # Renters
+    **dict.fromkeys(("GetRenter", "GetBalance", "GetSpending", "ExportRenter", "ExportJobs", "RotateRenterKey"), PLAIN),
+    **dict.fromkeys(
+        ("ListJobs", "ListJobHistory", "ListRenterJobs", "ListRenterKeys", "ListRenterTransactions"), PLAIN
+    ),
+    **dict.fromkeys(("ListTokenUsage", "ListWebhookDeliveries", "RevokeRenterKey"), PLAIN),
+    "CreateRenterKey": Call({"scopes": ["billing"]}),
+    "DeleteRenter": CONFIRMED,
+    "GetAnalytics": Call(query={"period": "7d"}),
+    "TopUp": Call({"amount_halala": 1}),
+    "UpdateRenterSettings": Call({"webhook_url": None}),
+    # Jobs
+    **dict.fromkeys(
+        ("GetJob", "GetJobStatus", "ListJobExecutions", "ListJobLifecycle", "ListJobLogs", "CancelJob"), PLAIN
+    ),
+    **dict.fromkeys(("StreamJob", "StreamJobLifecycle", "StreamJobLogs"), Call(job="completed")),
+    **dict.fromkeys(("GetJobInvoice", "GetJobOutput"), Call(job="completed")),
+    "GetJobOutputImage": Call(job="image"),
+    "CompleteJob": Call({}, job="running"),
+    "CreateChatCompletion": Call(lambda scene: scene.question()),
+    "RetryJob": Call({}, job="failed"),
+    "SubmitJob": Call(J3),
+    # Providers
+    **dict.fromkeys(("GetProvider", "GetEarnings", "GetEarningsSummary", "GetPendingChallenge", "NextJob"), PLAIN),
+    **dict.fromkeys(("ExportProvider", "ListProviderJobHistory", "ListWithdrawals", "RotateProviderKey"), PLAIN),
+    **dict.fromkeys(("GoOnline", "GoOffline", "PauseProvider", "ResumeProvider", "ListDaemonJobs"), Call()),
+    "AppendJobLogs": Call({"lines": [{"message": "one line"}]}, job="running"),
+    "BeatProvider": Call({"gpu_utilization": 10}),
+    "CreateWithdrawal": Call({"amount_halala": 1000, "iban": IBAN}, provider="paid"),
+    "DeleteProvider": CONFIRMED,
+    "FailJob": Call({"error": "no"}, job="running"),
+    "GetEarningsHistory": Call(query={"period": "30d"}),
+    "Heartbeat": Call({"gpu_status": {"temp_c": 60}}),
+    "ReportBenchmark": Call({"gpu_model": "RTX 4090", "vram_gb": 24, "tflops": 80}),
+    "ReportDaemonEvent": Call({"event_type": "crash", "severity": "error", "details": {"code": 1}}),
+    "ReportEndpointReady": Call({"port": 8000, "provider_ip": "8.8.8.8"}, job="serving"),
+    "ReportJobResult": Call({"result": {"type": "text", "response": "ok"}}, job="running"),
+    "ReportProgress": Call({"phase": "generating"}, job="running"),
+    "ReportReadiness": Call({"checks": {"cuda": True, "pytorch": True, "vram_gb": 24}}),
+    "ReportRunResult": Call(lambda scene: {"job_id": scene.job("running"), "success": True, "result": "ok"}),
+    "SubmitChallenge": Call(
+        lambda scene: {"challenge_id": scene.challenge(), "result_hash": "0" * 64, "elapsed_ms": 5}
+    ),
+    "UpdateGpuProfile": Call({"gpu_count": 2}, provider="approved"),
+    "UpdatePreferences": Call({"run_mode": "manual"}),
+    "VerifyAutomatically": Call({"gpu_info": {"gpu_name": "RTX 4090", "vram_mb": 24564}}),
+    "VerifyTaskHmac": Call(query={"hmac": "0" * 64}),
+    # Admins
+    **dict.fromkeys(("GetDashboard", "GetFinanceSummary", "GetFleetHealth", "GetMetrics", "GetOverview"), PLAIN),
+    **dict.fromkeys(("GetTrialBalance", "InspectJob", "InspectProvider", "InspectRenter", "ListActiveJobs"), PLAIN),
+    **dict.fromkeys(("ListAllJobs", "ListAllWithdrawals", "ListApprovalAudit", "ListApprovalQueue"), PLAIN),
+    **dict.fromkeys(("ListAuditEntries", "ListFinanceTransactions", "ListFleetAlerts", "ListJobEvents"), PLAIN),
+    **dict.fromkeys(("ListPrices", "ListProviderQueue", "ListProviders", "ListRenterLedger", "ListRenters"), PLAIN),
+    **dict.fromkeys(("ApproveProvider", "ForceCancelJob", "ResetProviderKey", "ResetRenterKey"), PLAIN),
+    **dict.fromkeys(("SuspendProvider", "SuspendRenter", "UnsuspendProvider", "UnsuspendRenter"), PLAIN),
+    "AdjustRenterBalance": Call({"amount_halala": -1}),
+    "ApproveImage": Call({"image_ref": "team/tool:1"}),
+    "BulkUpdateProviders": Call(lambda scene: {"ids": [scene.provider.id], "action": "suspend"}),
+    "BulkUpdateRenters": Call(lambda scene: {"ids": [scene.renter.id], "action": "suspend"}),
+    "CreateTestJob": Call(lambda scene: {"provider_id": scene.provider.id}),
+    "CreditRenter": Call({"amount_halala": 1, "reason": "a gift"}),
+    "DecideProviderApproval": Call({"decision": "approve"}, provider="registered"),
+    "ExportAllJobs": Call(query={"format": "csv"}),
+    "GetDaemonHealth": Call(query={"hours": 24}),
+    "GetReconciliation": Call(query={"days": 7}),
+    "GetRevenue": Call(query={"days": 7}),
+    "PreloadModel": Call({"model_name": "a/model"}),
+    "RejectProvider": Call({"reason": "no"}),
+    "ReverseFinanceTransaction": Call({"reason": "booked twice"}),
+    "RequeueJob": Call({}, job="failed"),
+    "SetPrice": Call({"rate_halala": 10}),
+    "SetProviderStatus": Call({"status": "suspended"}),
+    "UpdateWithdrawal": Call({"status": "paid"}),
+}

@@ -1,0 +1,156 @@
+"""People with jobs, keys and withdrawals of their own, made as they are asked for."""
+
+import base64
+import threading
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from itertools import count
+from typing import Any
+
+from tests.contract.chat import HELLO, serve
+from tests.contract.expect import answered
+from tests.stack.people import J3, Renter
+from tests.stack.poll_daemon import REPORT, PollDaemon
+from tests.stack.rest import Json, credential
+from tests.stack.stack import ADMIN_TOKEN, Stack
+
+NOBODY = ""
+IBAN = "SA0380000000608010167519"
+IMAGE: Json = {"type": "image", "format": "png", "image_base64": base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()}
+SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 60}
+
+_numbers = count(1)
+
+
+class Scene:
+    """One renter, and one provider that runs nobody else's jobs. `provider_state`: registered, approved, heard or paid."""
+
+    def __init__(self, stack: Stack, provider_state: str = "heard") -> None:
+        self._stack = stack
+        self._provider_state = provider_state
+
+    @cached_property
+    def renter(self) -> Renter:
+        renter = self._stack.add_renter()
+        self._stack.admin.adjust(renter.id, 10_000)
+        return renter
+
+    @cached_property
+    def provider(self) -> PollDaemon:
+        provider = self._stack.register_provider()
+        if self._provider_state != "registered":
+            self._stack.admin.approve(provider.id)
+        if self._provider_state in ("heard", "paid"):
+            provider.heartbeat()
+        if self._provider_state == "paid":
+            self._earn(provider)
+        return provider
+
+    def key(self, scheme: str) -> str:
+        """The key of who calls by this security scheme of the document."""
+        keys: Mapping[str, Callable[[], str]] = {
+            "adminToken": lambda: ADMIN_TOKEN,
+            "renterKey": lambda: self.renter.key,
+            "providerKey": lambda: self.provider.key,
+        }
+        return keys[scheme]()
+
+    def credential(self, scheme: str) -> dict[str, str]:
+        """The header with which who calls by this scheme does so; none for NOBODY."""
+        return {} if scheme == NOBODY else credential(self.key(scheme))
+
+    def fill(self, path: str, job_state: str = "pending") -> str:
+        """The path with ids of this scene's objects."""
+        ids: Mapping[str, Callable[[], Any]] = {
+            "{job_id}": lambda: self.job(job_state),
+            "{renter_id}": lambda: self.renter.id,
+            "{provider_id}": lambda: self.provider.id,
+            "{key_id}": self.key_id,
+            "{withdrawal_id}": self.withdrawal,
+            "{entry_id}": self.entry,
+            "{job_type}": lambda: "benchmark",
+            "{format}": lambda: "png",
+        }
+        for name, find in ids.items():
+            if name in path:
+                path = path.replace(name, str(find()))
+        return path
+
+    def job(self, state: str) -> int:
+        """A job of the renter's at the provider: pending, running, serving, completed, image or failed."""
+        spec = SERVING if state == "serving" else J3
+        job_id: int = self.renter.submit(spec, provider_id=self.provider.id)["id"]
+        if state == "pending":
+            return job_id
+        assert self._stack.next_job(self.provider)["id"] == job_id
+        outcomes: Mapping[str, Json] = {
+            "completed": {"result": {"type": "text", "response": "ok"}},
+            "image": {"result": IMAGE},
+            "failed": {"error": "no"},
+        }
+        if state in outcomes:
+            answered(self.provider.try_result(job_id, **outcomes[state]))
+        return job_id
+
+    def question(self) -> Json:
+        """A call under /v1 that the provider is about to answer."""
+        model = f"scene/model-{next(_numbers)}"
+        daemon = self._stack.connect(self.provider, {**REPORT, "cached_models": [model]})
+        threading.Thread(target=serve, args=(daemon,)).start()
+        return {**HELLO, "model": model}
+
+    def key_id(self) -> str:
+        """The id of a scoped key of the renter's."""
+        found: str = answered(self.renter.post("/renters/me/keys", {}), 201)["id"]
+        return found
+
+    def withdrawal(self) -> str:
+        """The id of a withdrawal that waits."""
+        self._earn(self.provider)
+        asked = self.provider.post("/providers/me/withdraw", {"amount_halala": 1000, "iban": IBAN})
+        found: str = answered(asked, 201)["withdrawal_id"]
+        return found
+
+    def entry(self) -> int:
+        """The id of the credit that the renter started with."""
+        page = answered(self.renter.get(f"/renters/{self.renter.id}/transactions"))
+        found: int = page["entries"][-1]["id"]
+        return found
+
+    def challenge(self) -> str:
+        """The id of the provider's challenge, or one that nobody has while the machine is busy."""
+        found: str = answered(self.provider.get("/verification/pending")).get("challenge_id", "none")
+        return found
+
+    @staticmethod
+    def email() -> str:
+        return f"somebody{next(_numbers)}@example.sa"
+
+    def _earn(self, provider: PollDaemon) -> None:
+        """Let the provider earn more than the least withdrawal."""
+        answered(self._stack.admin.patch("/admin/pricing/rendering", {"rate_halala": 10_000}))
+        job = self.renter.submit({"job_type": "rendering", "duration_minutes": 0.2}, provider_id=provider.id)
+        assert self._stack.next_job(provider)["id"] == job["id"]
+        self._stack.clock.advance(12)
+        provider.result(job["id"])
+
+
+class Still(Scene):
+    """A scene for calls that change nothing: there is one of everything, and the one job runs, whatever is asked for."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack)
+        self._withdrawal, self._key_id = super().withdrawal(), super().key_id()
+        self._job = super().job("running")
+
+    def job(self, state: str) -> int:
+        return self._job
+
+    def question(self) -> Json:
+        return HELLO
+
+    def key_id(self) -> str:
+        return self._key_id
+
+    def withdrawal(self) -> str:
+        return self._withdrawal
