@@ -16,6 +16,9 @@ class Command:
 
     def __init__(self, directory: Path, arguments: tuple[str, ...], settings: dict[str, str]) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DC1_")}
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # Tests that a shell runs in the background ignore it, and so would the command.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self._out, self._err = directory / "stdout", directory / "stderr"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from dc1.domain.clock import Clock, SystemClock
 from dc1.storage import books
@@ -142,3 +143,9 @@ class Pair:
 
 def _is_online(provider: PollDaemon) -> bool:
     return provider.liveness() == "online"
+
+
+def waiting_for_locks(conn: Connection) -> int:
+    """Count the transactions that wait for another one to end."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return int(conn.execute(text(query)).scalar_one())

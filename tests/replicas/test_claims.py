@@ -2,17 +2,21 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from dc1.domain.errors import ApiError
 from dc1.storage import jobs, lifecycle, providers
 from dc1.storage.database import Connection, Database
 from dc1.storage.jobs import JobFilter
 from dc1.storage.lifecycle import Claim, JobRow, Limits, Outcome
 from dc1.storage.providers import Report
+from tests.replicas.pair import waiting_for_locks
 from tests.stack.postgres import PostgresServer
 from tests.storage.market import Market
+from tests.unit.control.small_market import SmallMarket
 
 JOBS = 200
 PROVIDERS = 20
@@ -89,6 +93,36 @@ async def test_batches_of_claims_wait_for_nobody_and_take_each_job_once(
     assert [record.getMessage() for record in caplog.records if "retrying" in record.getMessage()] == []
     assert (await first.see(_completed)) == JOBS
     await first.check_books()
+
+
+async def test_an_outcome_that_crosses_the_start_of_the_next_attempt_is_refused(
+    postgres_server: PostgresServer,
+) -> None:
+    url = postgres_server.create()
+    elsewhere, market = Database.open(url), SmallMarket(Database.open(url))
+    await market.load()
+    daemon = await market.daemon()
+    job = await market.submit(await market.renter())
+    started, go_on = threading.Event(), threading.Event()
+
+    def start_slowly(conn: Connection) -> None:
+        assert lifecycle.start(conn, job.id, daemon.provider_id, 0, SLOTS, market.clock.now_ms()) is not None
+        started.set()
+        go_on.wait(20)
+
+    starting = asyncio.create_task(elsewhere.write(start_slowly))
+    assert await asyncio.to_thread(started.wait, 10)
+    ending = asyncio.create_task(market.control.runs.finish(daemon.provider_id, job.job_id, 0, DONE))
+    async with asyncio.timeout(10):
+        while not await elsewhere.read(waiting_for_locks):
+            assert not ending.done()
+    go_on.set()
+    await starting
+    with pytest.raises(ApiError, match="superseded"):
+        await ending
+    assert (await market.job(job.id)).status == "running"
+    await elsewhere.close()
+    await market.db.close()
 
 
 def _completed(conn: Connection) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from dc1.storage import jobs
 from dc1.storage.database import Connection
 from dc1.storage.jobs import JobFilter
-from tests.replicas.pair import Pair
+from tests.replicas.pair import Pair, waiting_for_locks
 from tests.stack.people import Renter
 from tests.stack.rest import Json
 from tests.stack.waiting import at_once, eventually
@@ -87,18 +87,13 @@ def test_a_call_whose_first_one_is_under_way_elsewhere_is_told_when_to_come_back
         assert started.wait(10)
         first = pool.submit(renter.try_submit, headers=key)
         try:
-            eventually(lambda: pair.b.stored(_waiting_for_locks) == 1, "the first call waiting")
+            eventually(lambda: pair.b.stored(waiting_for_locks) == 1, "the first call waiting")
             second = pair.b.renter(renter).try_submit(headers=key)
         finally:
             go_on.set()
         assert first.result().status_code == 201
     assert_in_progress(second)
     assert pair.b.renter(renter).try_submit(headers=key).content == first.result().content
-
-
-def _waiting_for_locks(conn: Connection) -> int:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return int(conn.execute(text(query)).scalar_one())
 
 
 def assert_in_progress(answer: httpx.Response) -> None:

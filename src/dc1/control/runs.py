@@ -217,7 +217,7 @@ class Runs:
                     mover=Mover.PROVIDER,
                 )
             else:
-                moved = lifecycle.finish(conn, job.id, outcome, now_ms)
+                moved = lifecycle.finish(conn, job.id, outcome, now_ms, attempt=attempt, provider_id=provider_id)
             if moved is None:
                 raise errors.job_not_running(job.status)
             return job, moved.job
@@ -318,9 +318,10 @@ def fenced(
     """Return the job if the caller holds the attempt it names, or the current one if it names none.
 
     Raises `Job not found`, `Forbidden` for a provider that never held it, LEASE_SUPERSEDED for an earlier attempt and
-    JOB_SETTLED once the job is terminal; `after_end` lets the attempt that ended it through.
+    JOB_SETTLED once the job is terminal; `after_end` lets the attempt that ended it through. Unless that is asked for, the
+    job stays as it is until the transaction ends.
     """
-    job = jobs.find(conn, reference)
+    job = jobs.find(conn, reference, lock=not after_end)
     if job is None:
         raise errors.job_not_found()
     settled = JobStatus(job.status) in TERMINAL

@@ -22,6 +22,8 @@ QUEUED = text("jobs.status = 'queued'")
 _SELECT = select(*job_shape.columns)
 _BY_ID = Prepared(_SELECT.where(jobs.c.id == bindparam("wanted")))
 _BY_JOB_ID = Prepared(_SELECT.where(jobs.c.job_id == bindparam("wanted")))
+_LOCK_BY_ID = Prepared(_SELECT.where(jobs.c.id == bindparam("wanted")).with_for_update(key_share=True))
+_LOCK_BY_JOB_ID = Prepared(_SELECT.where(jobs.c.job_id == bindparam("wanted")).with_for_update(key_share=True))
 _SPEC = Prepared(select(*spec_shape.columns).where(job_specs.c.job_id == bindparam("wanted")))
 
 
@@ -38,11 +40,13 @@ def existing(conn: Connection, job_id: int) -> JobRow:
     return job
 
 
-def find(conn: Connection, reference: str) -> JobRow | None:
-    """The job that a caller names, by its row id or by its public id, or None."""
+def find(conn: Connection, reference: str, *, lock: bool = False) -> JobRow | None:
+    """The job that a caller names, by its row id or by its public id, or None; with ``lock`` nobody else can move it."""
     if reference.isascii() and reference.isdigit():
-        return get(conn, int(reference)) if len(reference) <= 18 else None
-    return job_shape.first(_BY_JOB_ID.rows(conn, {"wanted": reference.replace("\x00", "\ufffd")}))
+        by_id = _LOCK_BY_ID if lock else _BY_ID
+        return job_shape.first(by_id.rows(conn, {"wanted": int(reference)})) if len(reference) <= 18 else None
+    by_job_id = _LOCK_BY_JOB_ID if lock else _BY_JOB_ID
+    return job_shape.first(by_job_id.rows(conn, {"wanted": reference.replace("\x00", "\ufffd")}))
 
 
 def spec(conn: Connection, job_id: int) -> JobSpec:
