@@ -18,6 +18,8 @@ from dcp.v1 import provider_service_pb2_grpc as provider_service
 from dcp.v1.report_pb2 import HeartbeatRequest
 
 STREAMS_PER_CONNECTION = 50
+_RETRY_SECONDS = (0.5, 2.0)
+_BUSY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 Manner: TypeAlias = Literal["steady", "eager", "hold"]
 """How daemons behave: beat as told, beat again as soon as they were answered, or as told and never end a job."""
@@ -58,6 +60,7 @@ class Tally:
 
     open: int = 0
     ended: int = 0
+    refused: int = 0
     beats: int = 0
     jobs: int = 0
     latencies: list[float] = field(default_factory=list)
@@ -84,7 +87,14 @@ class SimulatedDaemon:
         self._interval = 10.0
 
     async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> None:
-        """Hold one stream until it ends."""
+        """Hold one stream until it ends; a server too busy to take it is asked again, as a real daemon does."""
+        while await self._is_refused(stub, key):
+            self._tally.refused += 1
+            await asyncio.sleep(random.uniform(*_RETRY_SECONDS))
+        self._tally.ended += 1
+
+    async def _is_refused(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> bool:
+        """Hold one stream until it ends, and tell whether it never began because the server is busy."""
         call = stub.Connect(metadata=(("x-provider-key", key),))
         beating: asyncio.Task[None] | None = None
         try:
@@ -111,10 +121,10 @@ class SimulatedDaemon:
         except (aio.AioRpcError, asyncio.InvalidStateError):
             pass
         finally:
-            self._tally.ended += 1
             if beating is not None:
                 beating.cancel()
             call.cancel()
+        return beating is None and await call.code() in _BUSY
 
     async def _accept(self, call: Call, offer: pb.Offer) -> None:
         job = offer.assignment

@@ -24,7 +24,7 @@ async def _streams(place: Place, daemons: int, hold_seconds: float) -> list[Figu
     async with bench_market(place, partial(add_providers, count=daemons), counting=True) as (market, keys):
         before = market.read()
         with Child(run_fleet, market.target, keys) as fleet:
-            open_seconds = await _opened(fleet, daemons)
+            open_seconds, refused = await _opened(fleet, daemons)
             # The first beats come at random moments of the first interval.
             await asyncio.sleep(_SETTLE_SECONDS)
             tally, spent = await _hold(market, fleet, hold_seconds)
@@ -44,7 +44,7 @@ async def _streams(place: Place, daemons: int, hold_seconds: float) -> list[Figu
         Figure(
             f"{fleet_of}: CPU, shares of a core",
             f"server {server:.0%}, Envoy {envoy:.0%}",
-            {"server": server, "envoy": envoy, "all_open_after": open_seconds},
+            {"server": server, "envoy": envoy, "all_open_after": open_seconds, "refused_when_busy": refused},
         ),
         Figure(
             f"{fleet_of}: memory a stream",
@@ -54,13 +54,14 @@ async def _streams(place: Place, daemons: int, hold_seconds: float) -> list[Figu
     ]
 
 
-async def _opened(fleet: Child, daemons: int) -> float:
+async def _opened(fleet: Child, daemons: int) -> tuple[float, int]:
+    """Return how many seconds it took until all streams were open, and how often one was refused until then."""
     started = time.perf_counter()
     while (tally := fleet.ask("tally")).open < daemons:
         if tally.ended or time.perf_counter() - started > _OPEN_SECONDS:
             raise RuntimeError(f"{tally.open} of {daemons} streams are open, {tally.ended} have ended")
         await asyncio.sleep(0.1)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, tally.refused
 
 
 async def _hold(market: BenchMarket, fleet: Child, seconds: float) -> tuple[Tally, Spent]:
