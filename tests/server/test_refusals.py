@@ -107,7 +107,7 @@ async def test_a_servicer_may_choose_status_and_headers(server: Running, harness
 
 
 async def test_a_long_text_in_any_script_fits_the_trailers(server: Running, harness: Harness) -> None:
-    harness.behaviours["GetJob"] = raising(errors.output_gone("خطأ " * 5000, {"status": "failed"}))
+    harness.behaviours["GetJob"] = raising(ApiError(410, "خطأ " * 5000, context={"status": "failed"}))
     for call in (server.call, server.call_natively):
         answer = await call("JobService/GetJob", GetJobRequest(job_id="7"), x_renter_key=server.accounts.renter)
         assert answer.status == 410
@@ -133,7 +133,7 @@ async def test_a_long_list_of_faults_is_cut(server: Running, harness: Harness) -
         errors.renter_email_taken(),
         errors.attempt_superseded(2),
         errors.service_unavailable(),
-        errors.upstream_timeout(),
+        errors.completion_timeout(),
     ],
     ids=str,
 )

@@ -5,12 +5,20 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
-from dc1.domain.money import DEFAULT_RATES
+from dc1.domain.jobs import JOB_TYPES
 from dc1.storage import catalog
 from dc1.storage.database import Database, normalised
-from dc1.storage.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
+from dc1.storage.migrate import NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
 from dc1.storage.tables import metadata
 from tests.storage.market import Market
+
+RATES = {
+    **dict.fromkeys(("llm-inference", "llm_inference", "rag-pipeline"), 15),
+    **dict.fromkeys(("vllm_serve", "rendering", "image_generation"), 20),
+    "training": 25,
+    **dict.fromkeys(("custom_container", "benchmark", "default"), 10),
+}
+"""Halala per minute, as documented."""
 
 
 @pytest.fixture
@@ -44,14 +52,16 @@ def test_up_and_down_from_every_revision(engine: Engine, start: str) -> None:
     assert table_names(engine) >= {table.name for table in metadata.sorted_tables}
     downgrade(engine.url, start)
     assert table_names(engine) == before
-    downgrade(engine.url, EMPTY)
+    downgrade(engine.url, "base")
     assert table_names(engine) == {"alembic_version"}
     upgrade(engine.url, NEWEST)
 
 
 async def test_a_new_market_has_its_prices_and_images(empty_url: str) -> None:
     db = Database.open(empty_url)
-    assert await db.read(catalog.rates) == DEFAULT_RATES
+    rates = await db.read(catalog.rates)
+    assert rates == RATES
+    assert {*JOB_TYPES, "default"} == rates.keys()
     images = await db.read(catalog.list_images)
     assert all(image.image_ref.split("/")[0] == "docker.io" for image in images)
     await Market(db).check_books()

@@ -97,7 +97,6 @@ class Mover(StrEnum):
 
 
 JOB_TYPES = tuple(JobType)
-PHASES = tuple(Phase)
 ERROR_CATEGORIES = tuple(ErrorCategory)
 COMPUTE_TYPES = tuple(ComputeType)
 
@@ -147,13 +146,6 @@ ALLOWED: Mapping[tuple[JobStatus | None, JobStatus], frozenset[Mover]] = {
 def can_move(current: JobStatus | None, target: JobStatus, mover: Mover) -> bool:
     """Tell whether `mover` may take a job from `current` to `target`."""
     return mover in ALLOWED.get((current, target), frozenset())
-
-
-def sources_of(target: JobStatus, mover: Mover) -> frozenset[JobStatus]:
-    """Return the states from which `mover` may take an existing job to `target`."""
-    return frozenset(
-        current for (current, to), movers in ALLOWED.items() if current is not None and to == target and mover in movers
-    )
 
 
 def state_name(status: JobStatus, phase: str | None) -> str:

@@ -129,11 +129,3 @@ def bookable(approval: Approval, provider_status: ProviderStatus) -> bool:
 def status_in_error(approval: Approval, provider_status: ProviderStatus) -> str:
     """Return the `provider_status` of an error: the approval of a provider that is not approved, else its status."""
     return provider_status if approval is Approval.APPROVED else approval
-
-
-def on_dashboard(presence: Presence, now_ms: int, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> bool:
-    """Tell whether the dashboard counts a provider as online now."""
-    if presence.channel is Channel.STREAM:
-        return liveness(presence, now_ms, thresholds) is Liveness.ONLINE
-    last = presence.last_heartbeat_ms
-    return last is not None and now_ms - last < thresholds.dashboard_seconds * 1000

@@ -8,29 +8,16 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Self
 
-from dc1.domain.jobs import JobType
 from dc1.domain.numeric import Number, exact
 
 HALALA_PER_SAR = 100
 MAX_BALANCE_HALALA = 2_000_000_000
 DEFAULT_PLATFORM_FEE_BPS = 2500
 DEFAULT_RATE_HALALA = 10
+"""Halala per minute of a job type that has no price, in a market without a default one."""
+
 DEFAULT_TOKEN_PRICE_HALALA = 19
 """Halala per million tokens of a /v1 call."""
-
-DEFAULT_RATES: Mapping[str, int] = {
-    JobType.LLM_INFERENCE_DASHED: 15,
-    JobType.LLM_INFERENCE: 15,
-    JobType.VLLM_SERVE: 20,
-    JobType.TRAINING: 25,
-    JobType.RENDERING: 20,
-    JobType.IMAGE_GENERATION: 20,
-    JobType.RAG_PIPELINE: 15,
-    JobType.CUSTOM_CONTAINER: 10,
-    JobType.BENCHMARK: 10,
-    "default": DEFAULT_RATE_HALALA,
-}
-"""Halala per minute by job type."""
 
 
 class PricingClass(StrEnum):

@@ -11,7 +11,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, create_engine, text
 
 NEWEST: Final = "head"
-EMPTY: Final = "base"
 
 # Any fixed number; replicas that start together take turns by it.
 _MIGRATION_LOCK = 0x0DC1

@@ -7,11 +7,10 @@ import pytest
 
 from dc1.domain import errors
 from dc1.domain.errors import ApiError, FieldViolation
-from dc1.domain.jobs import JOB_TYPES, PHASES
+from dc1.domain.jobs import JOB_TYPES, Phase
 
 CASES: list[tuple[ApiError, int, str, str | None, str]] = [
     (errors.malformed_json(), 400, "Malformed JSON body", "MALFORMED_JSON", "INVALID_ARGUMENT"),
-    (errors.malformed_url(), 400, "Malformed URL", None, "INVALID_ARGUMENT"),
     (
         errors.missing_fields(["name", "email"]),
         400,
@@ -29,20 +28,17 @@ CASES: list[tuple[ApiError, int, str, str | None, str]] = [
         "INVALID_ARGUMENT",
     ),
     (
-        errors.invalid_enum("phase", PHASES),
+        errors.invalid_enum("phase", Phase),
         400,
         "Invalid phase. Allowed: pulling, downloading_model, installing_deps, loading_model, generating, formatting",
         "INVALID_ENUM",
         "INVALID_ARGUMENT",
     ),
-    (errors.route_not_found(), 404, "Not found", None, "NOT_FOUND"),
-    (errors.method_not_allowed(), 405, "Method not allowed", None, "UNIMPLEMENTED"),
     (errors.request_body_too_large(), 413, "Request body too large", None, "RESOURCE_EXHAUSTED"),
     (errors.rate_limit_exceeded(7), 429, "Rate limit exceeded", None, "RESOURCE_EXHAUSTED"),
     (errors.internal_error(), 500, "Internal error", None, "INTERNAL"),
     (errors.internal_error("Heartbeat failed"), 500, "Heartbeat failed", None, "INTERNAL"),
     (errors.service_unavailable(), 503, "Service unavailable", "UPSTREAM_UNAVAILABLE", "UNAVAILABLE"),
-    (errors.upstream_timeout(), 504, "Upstream timeout", None, "DEADLINE_EXCEEDED"),
     (
         errors.idempotency_key_too_long(),
         400,
@@ -276,11 +272,6 @@ def test_literal_texts(error: ApiError, status: int, text: str, code: str | None
                 "job_id": "job-1-abcdef",
             },
         ),
-        (
-            errors.output_gone("Job timed out", {"status": "failed", "refunded": True}),
-            410,
-            {"error": "Job timed out", "status": "failed", "refunded": True},
-        ),
     ],
 )
 def test_bodies_with_context(error: ApiError, status: int, body: dict[str, object]) -> None:
@@ -312,7 +303,7 @@ def test_the_catalogue_is_whole() -> None:
         (errors.scope_missing("inference"), "authentication_scope_missing", False),
         (errors.account_suspended(), "account_suspended", False),
         (errors.model_not_found("a/b"), "model_not_found", False),
-        (errors.route_not_found(), "not_found", False),
+        (errors.job_not_found(), "not_found", False),
         (errors.rate_limit_exceeded(7), "rate_limit_exceeded", True),
         (errors.monthly_quota_exceeded(9, 9, 1, 60), "quota_exceeded", True),
         (errors.model_not_offered("a/b"), "model_not_served", True),

@@ -10,16 +10,15 @@ from dc1.domain.jobs import (
     ALLOWED,
     JOB_TYPES,
     OPEN,
-    PHASES,
     TERMINAL,
     ErrorCategory,
     JobStatus,
     Mover,
+    Phase,
     can_move,
     error_category,
     new_job_id,
     run_deadline_seconds,
-    sources_of,
     workspace_volume_name,
 )
 
@@ -29,8 +28,7 @@ def test_documented_orders() -> None:
         "image_generation, llm-inference, llm_inference, rendering, training, benchmark, custom_container, "
         "vllm_serve, rag-pipeline"
     )
-    assert PHASES[0] == "pulling"
-    assert PHASES[-1] == "formatting"
+    assert ", ".join(Phase) == ("pulling, downloading_model, installing_deps, loading_model, generating, formatting")
 
 
 def test_terminal_states_absorb() -> None:
@@ -52,8 +50,11 @@ def test_who_may_move_a_job() -> None:
     assert not can_move(JobStatus.QUEUED, JobStatus.COMPLETED, Mover.PROVIDER)
     assert not can_move(JobStatus.RUNNING, JobStatus.PENDING, Mover.SCHEDULER)
     assert not can_move(JobStatus.RUNNING, JobStatus.CANCELLED, Mover.PROVIDER)
-    assert sources_of(JobStatus.RUNNING, Mover.PROVIDER) == {JobStatus.QUEUED, JobStatus.PENDING}
-    assert sources_of(JobStatus.PENDING, Mover.RENTER) == frozenset()
+    assert [current for current in JobStatus if can_move(current, JobStatus.RUNNING, Mover.PROVIDER)] == [
+        JobStatus.QUEUED,
+        JobStatus.PENDING,
+    ]
+    assert not any(can_move(current, JobStatus.PENDING, Mover.RENTER) for current in JobStatus)
     assert all(movers for movers in ALLOWED.values())
 
 

@@ -11,7 +11,6 @@ from dc1.domain.liveness import (
     bookable,
     degraded_since_ms,
     liveness,
-    on_dashboard,
     status,
     status_in_error,
 )
@@ -30,26 +29,18 @@ def test_liveness_of_a_posting_daemon(age: int, expected: str) -> None:
     assert liveness(POST, SEEN + age * 1000) == expected
 
 
-@pytest.mark.parametrize(("age", "expected"), [(299, True), (301, False)])
-def test_dashboard_of_a_posting_daemon(age: int, expected: bool) -> None:
-    assert on_dashboard(POST, SEEN + age * 1000) is expected
-
-
 @pytest.mark.parametrize(("age", "expected"), [(9, "online"), (10, "online"), (11, "offline")])
 def test_liveness_after_the_stream_was_cut(age: int, expected: str) -> None:
     assert liveness(CUT_STREAM, SEEN + age * 1000) == expected
-    assert on_dashboard(CUT_STREAM, SEEN + age * 1000) is (expected == "online")
 
 
 def test_an_open_stream_is_online_however_old_the_last_beat() -> None:
     assert liveness(OPEN_STREAM, SEEN + 10_000_000) is Liveness.ONLINE
-    assert on_dashboard(OPEN_STREAM, SEEN + 10_000_000)
 
 
 def test_a_provider_never_seen() -> None:
     assert liveness(Presence(), SEEN) is Liveness.OFFLINE
     assert status(Presence(), SEEN, suspended=False, paused=False) is ProviderStatus.REGISTERED
-    assert not on_dashboard(Presence(), SEEN)
     assert Presence().age_seconds(SEEN) is None
 
 

@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.domain.jobs import JOB_TYPES
 from dc1.domain.money import (
     CLASS_MULTIPLIERS,
     DEFAULT_PLATFORM_FEE_BPS,
-    DEFAULT_RATES,
     PricingClass,
     Settlement,
     elapsed_seconds,
@@ -33,42 +31,42 @@ seconds = st.one_of(st.floats(0, 100_000), st.integers(0, 100_000))
 
 
 @pytest.mark.parametrize(
-    ("job_type", "duration", "standard", "priority", "economy"),
+    ("rate", "duration", "standard", "priority", "economy"),
     [
-        ("llm_inference", 3, 45, 54, 41),
-        ("llm-inference", 0.1, 2, 2, 2),
-        ("llm_inference", 1440, 21600, 25920, 19440),
-        ("vllm_serve", 60, 1200, 1440, 1080),
-        ("training", 5, 125, 150, 113),
-        ("rendering", 10, 200, 240, 180),
-        ("image_generation", 1, 20, 24, 18),
-        ("rag-pipeline", 2.5, 38, 45, 34),
-        ("custom_container", 0.1, 1, 2, 1),
-        ("benchmark", 7, 70, 84, 63),
+        (15, 3, 45, 54, 41),
+        (15, 0.1, 2, 2, 2),
+        (15, 1440, 21600, 25920, 19440),
+        (20, 60, 1200, 1440, 1080),
+        (25, 5, 125, 150, 113),
+        (20, 10, 200, 240, 180),
+        (20, 1, 20, 24, 18),
+        (15, 2.5, 38, 45, 34),
+        (10, 0.1, 1, 2, 1),
+        (10, 7, 70, 84, 63),
     ],
 )
-def test_worked_quotes(job_type: str, duration: float, standard: int, priority: int, economy: int) -> None:
-    quotes = [quote(DEFAULT_RATES[job_type], duration, CLASS_MULTIPLIERS[name]) for name in PricingClass]
+def test_worked_quotes(rate: int, duration: float, standard: int, priority: int, economy: int) -> None:
+    quotes = [quote(rate, duration, CLASS_MULTIPLIERS[name]) for name in PricingClass]
     assert quotes == [priority, standard, economy]
 
 
 @pytest.mark.parametrize(
-    ("job_type", "pricing_class", "duration", "used", "quoted", "actual", "platform", "provider", "refund"),
+    ("rate", "pricing_class", "duration", "used", "quoted", "actual", "platform", "provider", "refund"),
     [
-        ("llm_inference", "standard", 3, 95, 45, 24, 6, 18, 21),
-        ("llm_inference", "priority", 3, 95, 54, 29, 7, 22, 25),
-        ("llm_inference", "economy", 3, 95, 41, 22, 5, 17, 19),
-        ("llm_inference", "standard", 3, 180, 45, 45, 11, 34, 0),
-        ("llm_inference", "standard", 3, 600, 45, 45, 11, 34, 0),
-        ("llm_inference", "economy", 3, 180, 41, 41, 10, 31, 0),
-        ("vllm_serve", "standard", 60, 1801, 1200, 601, 150, 451, 599),
-        ("training", "priority", 5, 1, 150, 1, 0, 1, 149),
-        ("rendering", "standard", 10, 61, 200, 21, 5, 16, 179),
-        ("llm_inference", "standard", 3, 0, 45, 0, 0, 0, 45),
+        (15, "standard", 3, 95, 45, 24, 6, 18, 21),
+        (15, "priority", 3, 95, 54, 29, 7, 22, 25),
+        (15, "economy", 3, 95, 41, 22, 5, 17, 19),
+        (15, "standard", 3, 180, 45, 45, 11, 34, 0),
+        (15, "standard", 3, 600, 45, 45, 11, 34, 0),
+        (15, "economy", 3, 180, 41, 41, 10, 31, 0),
+        (20, "standard", 60, 1801, 1200, 601, 150, 451, 599),
+        (25, "priority", 5, 1, 150, 1, 0, 1, 149),
+        (20, "standard", 10, 61, 200, 21, 5, 16, 179),
+        (15, "standard", 3, 0, 45, 0, 0, 0, 45),
     ],
 )
 def test_worked_settlements(
-    job_type: str,
+    rate: int,
     pricing_class: str,
     duration: int,
     used: int,
@@ -78,14 +76,10 @@ def test_worked_settlements(
     provider: int,
     refund: int,
 ) -> None:
-    rate, multiplier = DEFAULT_RATES[job_type], CLASS_MULTIPLIERS[PricingClass(pricing_class)]
+    multiplier = CLASS_MULTIPLIERS[PricingClass(pricing_class)]
     assert quote(rate, duration, multiplier) == quoted
     settled = settle(quoted, rate, multiplier, DEFAULT_PLATFORM_FEE_BPS, used)
     assert settled == Settlement(actual=actual, platform=platform, provider=provider, refund=refund)
-
-
-def test_every_job_type_has_a_rate() -> None:
-    assert set(JOB_TYPES) | {"default"} == set(DEFAULT_RATES)
 
 
 def test_a_float_counts_at_its_shortest_decimal_form() -> None:

@@ -1,6 +1,7 @@
 """The error catalogue: one constructor for every refusal of the contract.
 
-Everything raised to a caller is an `ApiError` made here: the texts and codes that clients match on live in one place.
+Everything raised to a caller is an `ApiError` made here: the texts and codes that clients match on live in one place. What
+the edge says of its own (an unknown path, an undecodable URL, a limit passed) is in envoy/rest.lua.
 """
 
 from dc1.domain.errors.access import (
@@ -47,14 +48,10 @@ from dc1.domain.errors.general import (
     invalid_enum,
     invalid_field,
     malformed_json,
-    malformed_url,
-    method_not_allowed,
     missing_fields,
     rate_limit_exceeded,
     request_body_too_large,
-    route_not_found,
     service_unavailable,
-    upstream_timeout,
     validation_failed,
 )
 from dc1.domain.errors.jobs import (
@@ -74,7 +71,6 @@ from dc1.domain.errors.jobs import (
     model_not_served,
     only_failed_retried,
     output_format_unavailable,
-    output_gone,
     provider_lacks_gpu_type,
     provider_lacks_vram,
     provider_not_online,
@@ -168,8 +164,6 @@ __all__ = [
     "ledger_entry_not_reversible",
     "ledger_entry_reversed",
     "malformed_json",
-    "malformed_url",
-    "method_not_allowed",
     "missing_fields",
     "model_not_found",
     "model_not_offered",
@@ -179,7 +173,6 @@ __all__ = [
     "only_failed_retried",
     "openai_envelope",
     "output_format_unavailable",
-    "output_gone",
     "price_not_found",
     "provider_email_taken",
     "provider_lacks_gpu_type",
@@ -197,13 +190,11 @@ __all__ = [
     "renter_not_found",
     "request_body_too_large",
     "result_or_error_required",
-    "route_not_found",
     "scope_missing",
     "service_unavailable",
     "submit_key_invalid",
     "submit_key_required",
     "top_up_disabled",
-    "upstream_timeout",
     "validation_failed",
     "weak_notebook_token",
     "webhook_url_not_public",

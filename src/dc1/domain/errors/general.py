@@ -10,11 +10,6 @@ def malformed_json() -> ApiError:
     return ApiError(400, "Malformed JSON body", "MALFORMED_JSON")
 
 
-def malformed_url() -> ApiError:
-    """The path or the query cannot be decoded."""
-    return ApiError(400, "Malformed URL")
-
-
 def missing_fields(names: Iterable[str]) -> ApiError:
     """Required fields are absent, null or blank; `names` come in documented order."""
     return ApiError(400, f"Missing required fields: {', '.join(names)}", "MISSING_FIELDS")
@@ -33,16 +28,6 @@ def invalid_field(field: str, message: str) -> ApiError:
 def invalid_enum(field: str, allowed: Iterable[str]) -> ApiError:
     """A field holds none of its allowed values, which are named in documented order."""
     return ApiError(400, f"Invalid {field}. Allowed: {', '.join(allowed)}", "INVALID_ENUM")
-
-
-def route_not_found() -> ApiError:
-    """No route has this path."""
-    return ApiError(404, "Not found")
-
-
-def method_not_allowed() -> ApiError:
-    """The path is known, but not with this method."""
-    return ApiError(405, "Method not allowed")
 
 
 def request_body_too_large() -> ApiError:
@@ -68,11 +53,6 @@ def service_unavailable() -> ApiError:
 def database_unavailable() -> ApiError:
     """The database does not answer; the health route says so."""
     return ApiError(503, "Database does not answer", context={"status": "degraded"})
-
-
-def upstream_timeout() -> ApiError:
-    """The gateway's time limit passed."""
-    return ApiError(504, "Upstream timeout")
 
 
 def idempotency_key_too_long() -> ApiError:

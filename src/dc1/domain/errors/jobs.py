@@ -1,9 +1,8 @@
 """Errors of submitting, running and reading jobs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from dc1.domain.errors.base import ApiError
-from dc1.domain.json_types import JsonValue
 
 
 def invalid_gpu_type(value: str, allowed: Iterable[str]) -> ApiError:
@@ -123,8 +122,3 @@ def endpoint_not_serving() -> ApiError:
 def output_format_unavailable(requested: str) -> ApiError:
     """The output exists, but not in the `requested` image format."""
     return ApiError(400, f"Output is not available as {requested}")
-
-
-def output_gone(job_error: str, details: Mapping[str, JsonValue]) -> ApiError:
-    """The job failed or was cancelled; `details` are the keys that the output route documents."""
-    return ApiError(410, job_error, context=details)
