@@ -5,10 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
-from dc1.assets import asset
 from tests.contract.expect import answered, refused
+from tests.stack.openapi import document
 from tests.stack.people import J3, Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json, Rest
@@ -44,9 +43,8 @@ NASTY: list[Any] = [
 
 def _routes() -> Iterator[tuple[str, str, list[str]]]:
     """(verb, path, names of the body's fields) of every documented route that takes a body."""
-    document = yaml.safe_load(asset("gen/openapi.yaml").read_text(encoding="utf-8"))
-    schemas = document["components"]["schemas"]
-    for path, item in document["paths"].items():
+    schemas = document()["components"]["schemas"]
+    for path, item in document()["paths"].items():
         for verb, operation in item.items():
             if verb not in ("post", "patch") or "requestBody" not in operation:
                 continue

@@ -11,6 +11,7 @@ import yaml
 
 from dc1.services.documentation import documentation_page
 from tests.stack.browser import Browser
+from tests.stack.openapi import parse
 from tests.stack.rest import Rest
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -60,7 +61,7 @@ def served_page(rest: Rest) -> str:
 
 
 def test_the_page_shows_every_route_of_the_served_file(rest: Rest) -> None:
-    document = yaml.safe_load(rest.get("/docs/openapi.yaml").text)
+    document = parse(rest.get("/docs/openapi.yaml").text)
     page = served_page(rest)
     outline = Outline(page)
     operations = [operation for item in document["paths"].values() for operation in item.values()]

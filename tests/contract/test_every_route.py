@@ -7,16 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
-from dc1.assets import asset
 from tests.contract.calls import CALLS, Call
 from tests.contract.expect import refused
 from tests.contract.scene import NOBODY, Scene, Still
+from tests.stack.openapi import document
 from tests.stack.rest import Json
 from tests.stack.stack import Stack
 
-DOCUMENT = yaml.safe_load(asset("gen/openapi.yaml").read_text(encoding="utf-8"))
+DOCUMENT = document()
 SCHEMES = ("adminToken", "renterKey", "providerKey")
 IDS = {
     "{job_id}": "999999",

@@ -6,14 +6,13 @@ from typing import Any
 
 import grpc
 import pytest
-import yaml
 from google.protobuf import empty_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
-from dc1.assets import asset
 from dcp.v1 import admin_service_pb2, admin_service_pb2_grpc, options_pb2
 from tests.contract.expect import refused
 from tests.contract.protocol import METHODS
+from tests.stack.openapi import document
 from tests.stack.rest import Json, check_refusal
 from tests.stack.stack import ADMIN_TOKEN, Stack
 
@@ -22,8 +21,7 @@ VERBS = ("get", "post", "put", "patch", "delete")
 
 def documented() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(verb, path with its parameters filled in, operation) of every route in the OpenAPI file."""
-    paths = yaml.safe_load(asset("gen/openapi.yaml").read_text(encoding="utf-8"))["paths"]
-    for path, item in paths.items():
+    for path, item in document()["paths"].items():
         for verb in VERBS:
             if verb in item:
                 yield verb.upper(), re.sub(r"\{\w+\}", "1", path), item[verb]

@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 import typer.main
-import yaml
 from pydantic.fields import FieldInfo
 
 from dc1.cli.app import app
 from dc1.settings import Settings
-from tests.docs.readme import README, blocks, table_rows
+from tests.docs.readme import blocks, table_rows
+from tests.stack.openapi import document
 
 
 def described_routes() -> set[str]:
-    described = yaml.safe_load((README.parent / "gen/openapi.yaml").read_text(encoding="utf-8"))
-    return {f"{verb.upper()} {path}" for path, methods in described["paths"].items() for verb in methods}
+    return {f"{verb.upper()} {path}" for path, methods in document()["paths"].items() for verb in methods}
 
 
 def test_the_api_table_lists_routes_that_exist() -> None:

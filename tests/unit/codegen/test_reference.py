@@ -11,10 +11,11 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from dc1.codegen.descriptors import Node, load
+from tests.stack.openapi import document
 from tests.unit.codegen.conftest import REPOSITORY
 
 Document = dict[str, Any]
-DOCUMENT: Document = yaml.safe_load((REPOSITORY / "gen/openapi.yaml").read_text())
+DOCUMENT: Document = document()
 CORE = [
     ("post", "/renters/register"),
     ("post", "/providers/heartbeat"),
