@@ -8,8 +8,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
-# How many processes run tests side by side, each with an Envoy and a PostgreSQL of its own.
-WORKERS ?= logical
+# How many processes run tests side by side, each with an Envoy and a PostgreSQL of its own. More than there are cores: the tests
+# that kill processes and watch timers run out wait for half of their time. Not more than four: each takes half a gigabyte.
+WORKERS ?= $(shell cores=$$(nproc); echo $$(( cores < 3 ? cores + 1 : 4 )))
 # What the protos must stay compatible with: the newest release, or main before the first.
 BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || echo main)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -57,8 +58,8 @@ lint: $(VENV)/.dev gen-check proto ## ruff, layers, protos, stale gen/, Envoy's 
 type: $(VENV)/.dev ## mypy --strict
 	@$(BIN)/mypy
 
-test: $(VENV)/.dev ## every test, on all cores; make test ARGS="-k heartbeat"
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
+test: $(VENV)/.dev ## every test; make test ARGS="-k heartbeat"
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 demo: $(VENV)/.runtime ## the whole marketplace on this machine, once through
 	@$(BIN)/dc1 demo $(ARGS)
