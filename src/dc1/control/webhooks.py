@@ -145,6 +145,7 @@ class WebhookSender:
                 trusted = await asyncio.to_thread(httpx.create_ssl_context)
                 # A connection is never used twice: the next request to the same address may be for another host.
                 limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+                # A delivery is bounded as a whole, from the look-up of its host to the answer.
                 self._client = httpx.AsyncClient(verify=trusted, trust_env=False, timeout=None, limits=limits)  # noqa: S113
             return self._client
 

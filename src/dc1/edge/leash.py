@@ -19,7 +19,7 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             sys.exit(1)
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606
+    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - the arguments are our own caller's
 
 
 if __name__ == "__main__":

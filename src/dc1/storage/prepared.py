@@ -153,6 +153,7 @@ class _Compiled:
         if not any(self._results):
             return [tuple(row) for row in cursor]
         return [
+            # Nothing counts the columns of every row: they are those of the cursor.
             tuple([value if convert is None else convert(value) for convert, value in zip(self._results, row)])  # noqa: B905
             for row in cursor
         ]

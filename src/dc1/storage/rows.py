@@ -15,7 +15,7 @@ class Shape(Generic[R]):
     def __init__(self, row_type: type[R], table: Table, **elsewhere: Column[Any]) -> None:
         """``elsewhere`` names the fields that come from another table."""
         self._row_type: Callable[..., R] = row_type
-        self._names = [field.name for field in fields(row_type)]  # type: ignore[arg-type]
+        self._names = [field.name for field in fields(row_type)]  # type: ignore[arg-type]  # no type says "a dataclass"
         self.columns = [elsewhere[name] if name in elsewhere else table.c[name] for name in self._names]
 
     @property
