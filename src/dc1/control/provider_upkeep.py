@@ -1,21 +1,14 @@
 """What happens to providers' accounts because time passes: rotated keys end, old data is erased."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-
-import structlog
 
 from dc1.control.loading import provider_of
 from dc1.control.market import Market
+from dc1.control.rounds import every
 from dc1.control.sessions import EndReason
 from dc1.domain.clock import DAY_MS
 from dc1.domain.keys import KeyRole
 from dc1.storage import daemon_events, keys, providers
-
-log = structlog.get_logger(__name__)
-
-ERASED_AFTER_MS = 30 * DAY_MS
-"""How long after its deletion the personal data of an account is erased."""
 
 _EVENTS_KEPT_MS = 30 * DAY_MS
 _KEYS_SECONDS = 1.0
@@ -33,7 +26,7 @@ class ProviderUpkeep:
     async def start(self) -> None:
         """Begin."""
         steps = ((_KEYS_SECONDS, self.end_expired_streams), (_ERASURE_SECONDS, self.erase))
-        self._tasks = [asyncio.create_task(self._every(seconds, step)) for seconds, step in steps]
+        self._tasks = [asyncio.create_task(every(seconds, step)) for seconds, step in steps]
 
     async def stop(self) -> None:
         """End."""
@@ -62,11 +55,3 @@ class ProviderUpkeep:
         for row in erased:
             self._market.fleet.follow(provider_of(row), here=False, decisions=self._market.fleet.decisions)
         await self._market.db.write(lambda conn: daemon_events.forget(conn, now_ms - _EVENTS_KEPT_MS))
-
-    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await step()
-            except Exception:
-                log.exception("provider_upkeep_failed", step=getattr(step, "__name__", ""))
-            await asyncio.sleep(seconds)

@@ -1,19 +1,12 @@
 """What happens to renters' data because time passes: notes of used keys are stored, old data is erased."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-
-import structlog
 
 from dc1.control.credentials import Credentials
+from dc1.control.rounds import every
 from dc1.domain.clock import DAY_MS, Clock
 from dc1.storage import keys, renters, webhooks
 from dc1.storage.database import Database
-
-log = structlog.get_logger(__name__)
-
-ERASED_AFTER_MS = 30 * DAY_MS
-"""How long after its deletion the personal data of an account is erased."""
 
 _DELIVERIES_KEPT_MS = 30 * DAY_MS
 _USE_SECONDS = 30.0
@@ -32,7 +25,7 @@ class RenterUpkeep:
     async def start(self) -> None:
         """Begin."""
         steps = ((_USE_SECONDS, self.store_key_use), (_ERASURE_SECONDS, self.erase))
-        self._tasks = [asyncio.create_task(self._every(seconds, step)) for seconds, step in steps]
+        self._tasks = [asyncio.create_task(every(seconds, step)) for seconds, step in steps]
 
     async def stop(self) -> None:
         """End, and store which keys were used."""
@@ -52,11 +45,3 @@ class RenterUpkeep:
         now_ms = self._clock.now_ms()
         await self._db.write(lambda conn: renters.erase_due(conn, now_ms))
         await self._db.write(lambda conn: webhooks.forget(conn, now_ms - _DELIVERIES_KEPT_MS))
-
-    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await step()
-            except Exception:
-                log.exception("renter_upkeep_failed", step=getattr(step, "__name__", ""))
-            await asyncio.sleep(seconds)

@@ -8,13 +8,13 @@ from google.protobuf.struct_pb2 import Value
 from dc1.control.credentials import Credentials
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.control.provider_upkeep import ERASED_AFTER_MS
 from dc1.control.sessions import EndReason
 from dc1.domain import errors, keys
 from dc1.domain.clock import iso
 from dc1.domain.jobs import COMPUTE_TYPES
 from dc1.domain.keys import KeyRole
 from dc1.domain.preferences import RunMode
+from dc1.domain.retention import ERASED_AFTER_MS
 from dc1.domain.roles import Role
 from dc1.services.call import caller_id
 from dc1.services.earnings import earnings_day, withdrawal_message

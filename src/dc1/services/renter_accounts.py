@@ -5,12 +5,13 @@ from typing import Any
 
 from dc1.control.credentials import Credentials
 from dc1.control.market import Market
-from dc1.control.renter_upkeep import ERASED_AFTER_MS, RenterUpkeep
+from dc1.control.renter_upkeep import RenterUpkeep
 from dc1.control.webhook_targets import NotPublicError, Targets
 from dc1.control.webhooks import secret_purpose
 from dc1.domain import errors, keys, webhooks
 from dc1.domain.clock import iso, parse_iso
 from dc1.domain.keys import KeyRole
+from dc1.domain.retention import ERASED_AFTER_MS
 from dc1.domain.roles import Role
 from dc1.domain.scopes import parse_scopes
 from dc1.domain.vault import Vault

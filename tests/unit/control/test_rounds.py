@@ -1,0 +1,30 @@
+"""What is done again and again."""
+
+import asyncio
+
+from structlog.testing import capture_logs
+
+from dc1.control.rounds import every
+
+
+async def test_a_step_that_fails_is_told_of_and_taken_again() -> None:
+    taken = 0
+    again = asyncio.Event()
+
+    async def step() -> None:
+        nonlocal taken
+        taken += 1
+        if taken == 1:
+            raise RuntimeError("no luck")
+        again.set()
+
+    with capture_logs() as logs:
+        rounds = asyncio.create_task(every(0, step))
+        async with asyncio.timeout(10):
+            await again.wait()
+        rounds.cancel()
+        await asyncio.gather(rounds, return_exceptions=True)
+
+    (line,) = logs
+    assert (line["event"], line["log_level"]) == ("round_failed", "error")
+    assert line["step"].endswith("step")
