@@ -1,7 +1,6 @@
 """The timers: presence, unanswered offers, deadlines, and the flush of what daemons reported."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -9,6 +8,7 @@ from dc1.control.dispatcher import Dispatcher
 from dc1.control.fleet import Fleet
 from dc1.control.leases import Leases
 from dc1.control.provider import Provider
+from dc1.control.rounds import every
 from dc1.control.runs import Runs
 from dc1.domain.clock import Clock, day_start_ms
 from dc1.domain.liveness import Channel
@@ -43,21 +43,12 @@ class Upkeep:
         """Keep everything up until cancelled, then flush once more."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._every(_PRESENCE_SECONDS, self.presence))
-                group.create_task(self._every(_SECOND, self.deadlines))
-                group.create_task(self._every(_SECOND, self.flush))
-                group.create_task(self._every(_HOUR, self._purge))
+                group.create_task(every(_PRESENCE_SECONDS, self.presence))
+                group.create_task(every(_SECOND, self.deadlines))
+                group.create_task(every(_SECOND, self.flush))
+                group.create_task(every(_HOUR, self._purge))
         finally:
             await asyncio.shield(self.flush())
-
-    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await step()
-            except Exception:
-                # A timer that died would stop the market without a word; the next round tries again.
-                log.exception("upkeep_failed", step=getattr(step, "__name__", ""))
-            await asyncio.sleep(seconds)
 
     async def presence(self) -> None:
         """Take the jobs of providers that are lost, and the offers that were not answered."""
