@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dc1.assets import parse_yaml
 from dc1.services.documentation import documentation_page
 from tests.stack.browser import Browser
-from tests.stack.openapi import parse
 from tests.stack.rest import Rest
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -61,7 +61,7 @@ def served_page(rest: Rest) -> str:
 
 
 def test_the_page_shows_every_route_of_the_served_file(rest: Rest) -> None:
-    document = parse(rest.get("/docs/openapi.yaml").text)
+    document = parse_yaml(rest.get("/docs/openapi.yaml").content)
     page = served_page(rest)
     outline = Outline(page)
     operations = [operation for item in document["paths"].values() for operation in item.values()]

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import yaml
 
-from dc1.assets import asset
+from dc1.assets import asset, parse_yaml
 from dc1.settings import Settings
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
@@ -68,7 +68,7 @@ def render(config: EdgeConfig) -> Path:
     """Write envoy.yaml with the values of `config` into its directory and return the path."""
     directory = config.directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    bootstrap: dict[str, Any] = yaml.safe_load(asset("envoy/envoy.yaml").read_text(encoding="utf-8"))
+    bootstrap: dict[str, Any] = parse_yaml(asset("envoy/envoy.yaml").read_bytes())
     _set_address(bootstrap["admin"], "127.0.0.1", config.admin_port)
 
     resources = bootstrap["static_resources"]
