@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from dc1.assets import asset
-from tests.contract.expect import answered, refused
+from tests.contract.expect import answered, fields, refused
 from tests.stack.people import J3, Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json, Rest
@@ -107,6 +107,14 @@ def test_no_value_of_any_field_breaks_the_server(
 def test_numbers_beyond_any_double(renter: Renter, rest: Rest, value: int | str) -> None:
     body = f'{{"job_type":"training","duration_minutes":{value}}}'.encode()
     refused(rest.rest("POST", "/jobs/submit", content=body, key=renter.key), 400)
+    assert renter.wallet()["total_jobs"] == 0
+
+
+@pytest.mark.parametrize("value", ["1e309", "-1e309", "1e400", "9" * 400, "NaN", "Infinity"])
+def test_numbers_in_strings_beyond_any_double(renter: Renter, value: str) -> None:
+    body = refused(renter.try_submit(gpu_requirements={"min_vram_gb": value}), 400, "Validation failed")
+    assert fields(body) == ["gpu_requirements.min_vram_gb"]
+    refused(renter.try_submit(container_spec={"image_type": "x", "vram_required_mb": value}), 400)
     assert renter.wallet()["total_jobs"] == 0
 
 
