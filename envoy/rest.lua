@@ -94,21 +94,16 @@ local function is_decodable(url)
 end
 
 -- The transcoder's reader takes more than JSON: single quotes, bare keys, commas before a closing bracket, line breaks in strings,
--- made-up escapes. Between the strings only numbers, literals and punctuation may stand; the reader itself checks their order.
+-- made-up escapes. Outside the strings only numbers, literals and punctuation may stand; the reader itself checks their order. All
+-- of it in few passes over the whole: a loop over the strings takes seconds where a body is nothing else.
 local function is_strict(json)
-  local at = 1
-  while true do
-    local open = json:find('"', at, true)
-    local between = json:sub(at, open and open - 1 or -1)
-    local bare = between:gsub("true", ""):gsub("false", ""):gsub("null", ""):gsub("%d[eE][+-]?%d", "")
-    if bare:find("[^ \t\r\n%d%+%-%.:,{}%[%]]") or between:find(",%s*[}%]]") or between:find("%.%D") then return false end
-    if not open then return true end
-    at = open + 1
-    local stop = json:find('["\\%z\1-\31]', at)
-    while stop and json:find('^\\["\\/bfnrtu]', stop) do stop = json:find('["\\%z\1-\31]', stop + 2) end
-    if not stop or json:byte(stop) ~= 34 then return false end
-    at = stop + 1
-  end
+  local text = json:gsub('\\["\\/bfnrtu]', "")
+  if text:find("\\", 1, true) then return false end
+  local bare, strings = text:gsub('"[^"%z\1-\31]*"', '"')
+  local _, quotes = bare:gsub('"', "")
+  if quotes ~= strings or bare:find(",[ \t\r\n]*[}%]]") or bare:find("%.%D") then return false end
+  bare = bare:gsub("true", ""):gsub("false", ""):gsub("null", ""):gsub("%d[eE][+-]?%d", "")
+  return not bare:find('[^ \t\r\n"%d%+%-%.:,{}%[%]]')
 end
 
 -- The path as it may be logged: a key that was put into it is masked.
