@@ -101,7 +101,8 @@ local function is_strict(json)
   if text:find("\\", 1, true) then return false end
   local bare, strings = text:gsub('"[^"%z\1-\31]*"', '"')
   local _, quotes = bare:gsub('"', "")
-  if quotes ~= strings or bare:find(",[ \t\r\n]*[}%]]") or bare:find("%.%D") then return false end
+  if quotes ~= strings or bare:find(",[ \t\r\n]*[}%]]") then return false end
+  if bare:find("%.%D") or bare:find("%D%.") or bare:find("[%[:, \t\r\n]%-?0%d") then return false end
   bare = bare:gsub("true", ""):gsub("false", ""):gsub("null", ""):gsub("%d[eE][+-]?%d", "")
   return not bare:find('[^ \t\r\n"%d%+%-%.:,{}%[%]]')
 end
