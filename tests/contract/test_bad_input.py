@@ -190,6 +190,16 @@ def test_headers_that_grpc_could_not_carry_are_ignored(rest: Rest, renter: Rente
     answered(rest.get("/renters/balance", headers={name: value}, key=renter.key))
 
 
+@pytest.mark.parametrize("size", [10_000, 40_000, 58_000])
+def test_headers_and_addresses_of_any_size(rest: Rest, renter: Renter, size: int) -> None:
+    filler = "x" * size
+    answered(rest.get("/renters/balance", headers={"cookie": filler}, key=renter.key))
+    answered(rest.get(f"/renters/balance?q={filler}", key=renter.key))
+    refused(rest.get(f"/renters/balance?key={filler}"), 401, "Invalid API key")
+    refused(rest.get(f"/jobs/{filler}", key=renter.key), 404, "Job not found")
+    refused(rest.get("/renters/balance", headers={"cookie": filler * 7}, key=renter.key), 431)
+
+
 @pytest.mark.parametrize("job_id", [{"a": 1}, [1], True, 1.5])
 def test_a_job_is_named_by_a_string_or_a_number(provider: PollDaemon, job_id: Any) -> None:
     refused(provider.post("/providers/job-result", {"job_id": job_id, "success": True}), 400, "Validation failed")
