@@ -246,6 +246,8 @@ function envoy_on_response(handle)
   local status = tonumber(chosen or headers:get(":status"))
   -- CANCELLED: the service gave up a call that it could not come to. 499 says that the client did, which still waits.
   if status == 499 then status = 503 end
+  -- RESOURCE_EXHAUSTED that the service did not choose: the message that the body became is too large for gRPC.
+  if status == 429 and not chosen then status = 413 end
   remove_all(headers, GRPC_HEADERS)
   headers:replace(":status", tostring(status))
   if request.deprecated then

@@ -90,7 +90,7 @@ def test_nothing_of_grpc_is_left_in_the_headers(rest: httpx.Client, upstream: Up
         (grpc.StatusCode.CANCELLED, 503, {"error": "Service unavailable", "code": "UPSTREAM_UNAVAILABLE"}),
         (grpc.StatusCode.DEADLINE_EXCEEDED, 504, {"error": "Upstream timeout"}),
         (grpc.StatusCode.NOT_FOUND, 404, {"error": "Not found"}),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, 429, {"error": "Rate limit exceeded"}),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 413, {"error": "Request body too large"}),
     ],
 )
 def test_a_refusal_without_a_body_tells_no_secrets(
