@@ -8,7 +8,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from dc1.domain.jobs import JOB_TYPES
 from dc1.storage import catalog
 from dc1.storage.database import Database, normalised
-from dc1.storage.migrate import NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
+from dc1.storage.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
 from dc1.storage.tables import metadata
 from tests.storage.market import Market
 
@@ -52,7 +52,7 @@ def test_up_and_down_from_every_revision(engine: Engine, start: str) -> None:
     assert table_names(engine) >= {table.name for table in metadata.sorted_tables}
     downgrade(engine.url, start)
     assert table_names(engine) == before
-    downgrade(engine.url, "base")
+    downgrade(engine.url, EMPTY)
     assert table_names(engine) == {"alembic_version"}
     upgrade(engine.url, NEWEST)
 

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, create_engine, text
 
 NEWEST: Final = "head"
+EMPTY: Final = "base"
 
 # Any fixed number; replicas that start together take turns by it.
 _MIGRATION_LOCK = 0x0DC1
@@ -27,7 +28,7 @@ def upgrade(url: URL, revision: str = NEWEST) -> None:
 
 
 def downgrade(url: URL, revision: str) -> None:
-    """Take back every revision after ``revision``; ``base`` takes back all of them."""
+    """Take back every revision after ``revision``; `EMPTY` takes back all of them."""
     _migrate(url, lambda config: command.downgrade(config, revision))
 
 
