@@ -112,7 +112,6 @@ def test_a_run_is_told_step_by_step(
     secret = settings_of(renter, webhook_url=receiver.url)["webhook_secret"]
     job = renter.submit()
     provider.next()
-    attempted(renter, 1)  # a delivery under way would be sent anew when the clock jumps over the end of its claim
     stack.advance(95)
     provider.result(job["id"], duration_seconds=95)
     started, completed = sorted(receiver.wait(2), key=lambda request: request.headers["x-dcp-event"], reverse=True)
