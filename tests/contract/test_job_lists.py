@@ -109,6 +109,20 @@ def test_the_history_shows_what_jobs_gave_and_cost(stack: Stack, renter: Renter,
     refused(renter.get("/jobs/history", params={"limit": "x"}), 400)
 
 
+def test_every_view_names_the_provider_a_job_waits_for(renter: Renter, provider: PollDaemon) -> None:
+    renter.submit(provider_id=provider.id)
+    renter.submit(provider_id=provider.id)
+    account = provider.account()
+    named = {"provider_id": provider.id, "provider_name": account["name"]}
+    output = answered(renter.get("/jobs/2/output"), 202)
+    assert show(output, "status", *named) == {"status": "queued", **named}
+    history = answered(renter.get("/jobs/history", params={"limit": 1}))["jobs"]
+    assert [show(job, *named, "provider_gpu") for job in history] == [{**named, "provider_gpu": account["gpu_model"]}]
+    rows = list(csv.DictReader(io.StringIO(renter.get("/renters/me/jobs/export").text)))
+    assert [row["provider_id"] for row in rows] == [str(provider.id)] * 2
+    assert answered(renter.get("/jobs/2/status"))["provider_online"] is True
+
+
 def test_the_history_leaves_long_results_to_the_output(renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()

@@ -283,7 +283,7 @@ class JobHistoryEntry(_message.Message):
     """How much, in halala."""
     @_builtins.property
     def provider_id(self) -> _struct_pb2.Value:
-        """Provider of the current or last attempt; null without one."""
+        """The chosen or named provider; null while queued without one."""
 
     @_builtins.property
     def provider_name(self) -> _struct_pb2.Value:

@@ -17,7 +17,7 @@ from dc1.services.call import caller_id, current_call
 from dc1.services.csv_files import csv_file
 from dc1.services.job_access import provider_of
 from dc1.services.job_lists import statuses_of
-from dc1.services.job_messages import container_image, current_cost
+from dc1.services.job_messages import container_image, current_cost, shown_provider_id
 from dc1.services.job_output import common_fields, type_name
 from dc1.services.paging import Pages
 from dc1.services.values import time_text, time_value, to_value
@@ -109,7 +109,7 @@ def _renter_job(job: JobRow, spec: JobSpec) -> pb.RenterJob:
         id=job.job_id,
         job_id=job.job_id,
         job_type=job.job_type,
-        provider_id=to_value(job.provider_id if job.provider_id is not None else job.named_provider_id),
+        provider_id=to_value(shown_provider_id(job)),
         container_image=container_image(spec),
         status=job.status,
         created_at=iso(job.submitted_at_ms),
@@ -142,7 +142,7 @@ def _row(job: JobRow) -> Sequence[JsonValue]:
         job.job_type,
         job.model,
         job.status,
-        job.provider_id,
+        shown_provider_id(job),
         iso(job.submitted_at_ms),
         time_text(job.started_at_ms),
         time_text(job.completed_at_ms),

@@ -17,7 +17,7 @@ from dc1.domain.numeric import plain
 from dc1.domain.results import ResultType, image_bytes, response_text, result_type, stored_image_format
 from dc1.services.call import current_call
 from dc1.services.job_access import provider_of, readable
-from dc1.services.job_messages import elapsed_sec
+from dc1.services.job_messages import elapsed_sec, shown_provider_id
 from dc1.services.values import time_text
 from dc1.storage import jobs
 from dc1.storage.database import Connection
@@ -98,7 +98,7 @@ def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonOb
         "job_id": job.job_id,
         "status": job.status,
         "job_type": job.job_type,
-        "provider_id": job.provider_id,
+        "provider_id": shown_provider_id(job),
         "provider_name": None if provider is None else provider.name,
         "duration_minutes": None if job.duration_minutes is None else plain(job.duration_minutes),
         "cost_halala": job.cost_halala,
