@@ -99,6 +99,17 @@ def test_the_history_shows_what_jobs_gave_and_cost(stack: Stack, renter: Renter,
         "refunded": True,
         "provider_gpu": "NVIDIA GeForce RTX 4090",
     }
+    output = answered(renter.get("/jobs/1/output"))
+    parts = ("type", "response", "output", "billing")
+    assert show(done, *parts) == show(output, *parts)
+    assert show(done, *parts) == {
+        "type": "text",
+        "response": "ok",
+        "output": "ok",
+        "billing": {"actual_cost_halala": 24, "actual_cost_sar": 0.24},
+    }
+    assert show(cancelled, "type", "response", "output") == {"type": None, "response": None, "output": None}
+    assert "billing" not in cancelled
     assert show(cancelled, "status", "error", "refunded_halala", "result") == {
         "status": "cancelled",
         "error": "The job was cancelled.",

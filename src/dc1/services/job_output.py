@@ -118,12 +118,8 @@ def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonOb
 
 def _completed(found: JobWithOutput, common: JsonObject) -> JsonObject:
     """Return what a completed job adds: the result, and its parts at the top level where they take no other's place."""
-    job, result = found.job, found.result
-    charged = job.actual_cost_halala or 0
-    fields: JsonObject = {
-        "result": result,
-        "billing": {"actual_cost_halala": charged, "actual_cost_sar": halala_to_sar(charged)},
-    }
+    result = found.result
+    fields: JsonObject = {"result": result, "billing": output_billing(found.job)}
     if result is None:
         return fields
     kind = result_type(result)
@@ -137,6 +133,12 @@ def _completed(found: JobWithOutput, common: JsonObject) -> JsonObject:
         data = image_bytes(result)
         fields |= {"type": "image", "format": stored_image_format(result), "image_bytes": len(data or b"")}
     return fields
+
+
+def output_billing(job: JobRow) -> JsonObject:
+    """Return what a settled job was billed at."""
+    charged = job.actual_cost_halala or 0
+    return {"actual_cost_halala": charged, "actual_cost_sar": halala_to_sar(charged)}
 
 
 def _readable(result: JsonObject) -> JsonObject:
