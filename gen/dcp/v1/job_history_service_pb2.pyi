@@ -371,11 +371,13 @@ class JobHistoryEntry(_message.Message):
         output: _struct_pb2.Value | None = ...,
         billing: _job_pb2.OutputBilling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["billing", b"billing", "completed_at", b"completed_at", "duration_minutes", b"duration_minutes", "error", b"error", "output", b"output", "progress_phase", b"progress_phase", "provider_gpu", b"provider_gpu", "provider_id", b"provider_id", "provider_name", b"provider_name", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "billing", b"billing", "completed_at", b"completed_at", "duration_minutes", b"duration_minutes", "error", b"error", "output", b"output", "progress_phase", b"progress_phase", "provider_gpu", b"provider_gpu", "provider_id", b"provider_id", "provider_name", b"provider_name", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "type", b"type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "billing", b"billing", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "cost_sar", b"cost_sar", "duration_minutes", b"duration_minutes", "error", b"error", "execution_time_sec", b"execution_time_sec", "job_id", b"job_id", "job_type", b"job_type", "message", b"message", "output", b"output", "progress_phase", b"progress_phase", "provider_gpu", b"provider_gpu", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "actual_cost_halala", b"actual_cost_halala", "billing", b"billing", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "cost_sar", b"cost_sar", "duration_minutes", b"duration_minutes", "error", b"error", "execution_time_sec", b"execution_time_sec", "job_id", b"job_id", "job_type", b"job_type", "message", b"message", "output", b"output", "progress_phase", b"progress_phase", "provider_gpu", b"provider_gpu", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__billing: _TypeAlias = _typing.Literal["billing"]  # noqa: Y015
+    _WhichOneofArgType__billing: _TypeAlias = _typing.Literal["_billing", b"_billing"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__billing) -> _WhichOneofReturnType__billing | None: ...
 
 Global___JobHistoryEntry: _TypeAlias = JobHistoryEntry  # noqa: Y015
 
