@@ -163,6 +163,7 @@ def test_available_providers_by_vram_then_id(stack: Stack, rest: Rest, provider:
         ("plain words", {"type": "text", "output": "plain words", "result": "plain words"}),
         ('log\nDC1_RESULT_JSON:{"type":"text","response":"ok"}', {"type": "text", "response": "ok"}),
         ({"gflops": 41.5}, {"result": {"gflops": 41.5}}),
+        ([1, "two"], {"type": "text", "output": '[1,"two"]', "result": '[1,"two"]'}),
     ],
 )
 def test_results_of_several_kinds(renter: Renter, provider: PollDaemon, result: object, shown: Json) -> None:

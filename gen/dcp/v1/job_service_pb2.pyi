@@ -497,7 +497,7 @@ class JobSummary(_message.Message):
     """Whether anything went back to the renter."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
-        """Model of the provider's GPU; null without a provider."""
+        """Model of the GPU of the chosen or named provider; null without one."""
 
     @_builtins.property
     def started_at(self) -> _struct_pb2.Value:
@@ -688,7 +688,7 @@ class JobOutput(_message.Message):
     """How much, in halala."""
     @_builtins.property
     def provider_id(self) -> _struct_pb2.Value:
-        """Provider of the current or last attempt; null without one."""
+        """The chosen or named provider; null while queued without one."""
 
     @_builtins.property
     def provider_name(self) -> _struct_pb2.Value:

@@ -106,10 +106,14 @@ def queue_position(conn: Connection, job: JobRow) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """What a list of jobs is narrowed to; None and empty mean no condition."""
+    """What a list of jobs is narrowed to; None and empty mean no condition.
+
+    ``provider_id`` is who has the job, or had it last; ``shown_provider_id`` also whom a job without a provider names.
+    """
 
     renter_id: int | None = None
     provider_id: int | None = None
+    shown_provider_id: int | None = None
     statuses: Collection[str] = ()
     job_type: str | None = None
     source: str | None = None
@@ -126,6 +130,8 @@ class JobFilter:
             jobs.c.source: self.source,
         }
         found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+        if self.shown_provider_id is not None:
+            found.append(func.coalesce(jobs.c.provider_id, jobs.c.named_provider_id) == self.shown_provider_id)
         if self.statuses:
             found.append(jobs.c.status.in_(sorted(self.statuses)))
         if self.submitted_from_ms is not None:
