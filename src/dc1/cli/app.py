@@ -1,5 +1,6 @@
 """The command line's root."""
 
+import os
 from importlib.metadata import version as installed_version
 from typing import Annotated, Any
 
@@ -55,4 +56,6 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    # gRPC's core would write lines of its own beside the sentences and log lines that say the same.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     app()
