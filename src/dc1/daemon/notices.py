@@ -1,4 +1,6 @@
-"""What the server tells the person behind the daemon, said when it changes and not with every beat."""
+"""What the person behind the daemon should know, said when it changes and not with every beat."""
+
+from collections.abc import Sequence
 
 import structlog
 
@@ -8,8 +10,24 @@ from dcp.v1 import daemon_stream_pb2 as pb
 log = structlog.get_logger(__name__)
 
 
+class MachineNotices:
+    """What telemetry found, and when a card was lost or came back."""
+
+    def __init__(self) -> None:
+        self._said: tuple[Sequence[str], Sequence[str]] | None = None
+
+    def machine(self, gpus: Sequence[str], problems: Sequence[str]) -> None:
+        """Log the GPUs, by name, and what keeps others from being used."""
+        if self._said == (gpus, problems):
+            return
+        fewer = self._said is not None and len(gpus) < len(self._said[0])
+        self._said = gpus, problems
+        details = {"problems": problems} if problems else {}
+        (log.warning if fewer else log.info)("GPUs" if gpus else "no GPU, so the CPU is offered", gpus=gpus, **details)
+
+
 class Notices:
-    """Remembers what was said last."""
+    """What the server says."""
 
     def __init__(self) -> None:
         self._paused = False
