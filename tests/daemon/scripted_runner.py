@@ -75,7 +75,7 @@ class ScriptedImageRunner(ScriptedRunner):
 
     def __init__(self) -> None:
         super().__init__(kinds=frozenset({JobType.TRAINING}))
-        self.gpus: tuple[str, ...] = ()
+        self.gpus: list[str] = []
         self.refuses: str | None = None
         self.engine_answers = True
         self.reaped = 0
@@ -84,7 +84,7 @@ class ScriptedImageRunner(ScriptedRunner):
         """Approve nothing."""
 
     def use_gpus(self, uuids: Iterable[str]) -> None:
-        self.gpus = tuple(uuids)
+        self.gpus = list(uuids)
 
     def refusal(self, work: Work) -> str | None:
         return self.refuses

@@ -17,18 +17,18 @@ async def test_lost_cards_are_said_and_lent_no_more(server: FakeServer, capsys: 
     runner, telemetry = ScriptedImageRunner(), FixedTelemetry()
     telemetry.status = gpus("GPU-1", "GPU-2")
     async with connected(server, runner, telemetry) as (daemon, stream):
-        assert runner.gpus == ("GPU-1", "GPU-2")
+        assert runner.gpus == ["GPU-1", "GPU-2"]
         assert daemon.agent.assignments.slots == 2
 
         telemetry.status = {**gpus("GPU-2"), "problems": ["GPU 0 is left out: GPU is lost"]}
         await stream.next("beat", lambda beat: beat.state.report.gpu_status.struct_value["gpu_count"] == 1)
-        assert runner.gpus == ("GPU-2",)
+        assert runner.gpus == ["GPU-2"]
         assert daemon.agent.assignments.slots == 1
 
         telemetry.status = {"problems": ["no NVIDIA driver in use: GPU is lost"]}
         beat = await stream.next("beat", lambda beat: "all_gpus" not in beat.state.report.gpu_status.struct_value)
         assert beat.state.report.gpu_status.struct_value["gpu_count"] == 1
-        assert runner.gpus == ()
+        assert runner.gpus == []
         for _ in range(3):
             await stream.next("beat")
     said = [line for line in capsys.readouterr().out.splitlines() if "gpus=" in line]
