@@ -2,7 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from dc1.cli import output
 from tests.cli.answers import BALANCE, DASHBOARD, JOB, SETTLED
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
@@ -202,3 +204,13 @@ class TestOutput:
         assert run("renter", "output", "1", "--save", str(file)).exit_code == 0
 
         assert file.read_bytes() == b"\x89PNG"
+
+
+def test_an_id_is_never_folded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(output, "console", Console(force_terminal=True, width=60))
+
+    output.listing(
+        ["job", "type", "submitted"], [[JOB["job_id"], "llm_inference", "2026-03-22 19:00:10"]], empty="No jobs."
+    )
+
+    assert JOB["job_id"] in capsys.readouterr().out

@@ -1,4 +1,5 @@
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,24 @@ def test_a_missing_credential_names_its_variable(
     assert result.exit_code == 1
     assert variable in result.stderr
     assert server.requests == []
+
+
+@pytest.mark.parametrize("key", ["cl\u00e9", "two\nlines"])
+def test_a_credential_that_cannot_be_one_is_not_sent(server: ScriptedServer, run: Run, key: str) -> None:
+    result = run("renter", "me", "--key", key)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "The key or token has characters in it that none has; was it copied as a whole?\n"
+    assert server.requests == []
+
+
+def test_a_file_that_cannot_be_written(server: ScriptedServer, run: Run, tmp_path: Path) -> None:
+    server.on("GET /jobs/1/output", Reply({"type": "text", "response": "blue"}))
+
+    result = run("renter", "output", "1", "--save", str(tmp_path))
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"{tmp_path} cannot be written: ")
 
 
 def test_wrong_use_is_exit_code_2(run: Run) -> None:

@@ -36,8 +36,9 @@ def facts(rows: Mapping[str, Any], title: str | None = None) -> None:
 def listing(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, empty: str) -> None:
     """Print a table, or the sentence `empty` when there are no rows."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        # The first names the row, and is copied into the next command.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(cell(value) for value in row))
     # A file or a pipe has no width to fold at.

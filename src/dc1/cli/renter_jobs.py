@@ -125,8 +125,7 @@ def output(
             f"The job is {answer.body['status']} and has no output yet; `dc1 renter logs {job_id}` follows it."
         )
     elif save is not None:
-        save.write_bytes(_content(answer))
-        notes.print(f"Written to {save}.")
+        _save(_content(answer), save)
     else:
         _show_output(answer)
 
@@ -205,7 +204,7 @@ def _output_of(client: RestClient, job_id: str) -> Answer:
             raise
         body = refusal.body
         raise CommandError(
-            f"The job is {body['status']}: {body['error']}; {money(body['refunded_halala'])} went back."
+            f"The job is {body['status']}: {str(body['error']).rstrip('.')}; {money(body['refunded_halala'])} went back."
         ) from None
 
 
@@ -283,6 +282,14 @@ def _show_output(answer: Answer) -> None:
         notes.print("The job completed without a result.")
     else:
         console.print_json(data=body["result"])
+
+
+def _save(content: bytes, file: Path) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error}.") from None
+    notes.print(f"Written to {file}.")
 
 
 def _content(answer: Answer) -> bytes:
