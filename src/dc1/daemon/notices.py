@@ -31,6 +31,7 @@ class Notices:
 
     def __init__(self) -> None:
         self._paused = False
+        self._suspended = False
         self._preload = ""
         self._outdated_for = ""
 
@@ -39,6 +40,12 @@ class Notices:
         if desired.paused != self._paused:
             self._paused = desired.paused
             log.info("paused: no new work is offered" if desired.paused else "resumed")
+        if desired.suspended != self._suspended:
+            self._suspended = desired.suspended
+            if self._suspended:
+                log.warning("suspended by an admin of the marketplace: no work is offered until that is lifted")
+            else:
+                log.info("no longer suspended")
         if desired.preload_model != self._preload:
             self._preload = desired.preload_model
             if self._preload:
