@@ -214,3 +214,9 @@ def test_an_id_is_never_folded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     )
 
     assert JOB["job_id"] in capsys.readouterr().out
+
+
+def test_a_title_is_not_folded_to_the_width_of_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    output.facts({"a": 1}, title="The server runs until Ctrl-C")
+
+    assert capsys.readouterr().out.startswith("The server runs until Ctrl-C\n")

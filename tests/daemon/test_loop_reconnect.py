@@ -232,6 +232,14 @@ async def test_stream_over_tls_with_a_ca_file() -> None:
         assert stream.metadata["x-provider-key"] == daemon.config.key
 
 
+async def test_stream_over_tls_trusts_what_the_system_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "localhost.pem"))
+    pair = ((TLS / "localhost.key").read_bytes(), (TLS / "localhost.pem").read_bytes())
+    server = FakeServer()
+    async with server.listening(grpc.ssl_server_credentials([pair])), connected(server, tls=True) as (daemon, stream):
+        assert stream.metadata["x-provider-key"] == daemon.config.key
+
+
 async def test_ca_file_that_cannot_be_read_ends_the_daemon_with_a_sentence(server: FakeServer) -> None:
     async with running_daemon(server, tls=True, ca_file=TLS / "absent.pem") as daemon:
         with pytest.raises(DaemonError, match="The CA file cannot be read"):

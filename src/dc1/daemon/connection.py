@@ -7,6 +7,7 @@ import random
 import ssl
 import time
 import uuid
+from pathlib import Path
 
 import grpc
 import structlog
@@ -151,7 +152,9 @@ def _credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:
     if not config.tls:
         return None
     if config.ca_file is None:
-        return grpc.ssl_channel_credentials()
+        # gRPC has certificates of its own and looks at no others; SSL_CERT_FILE names some too.
+        system = ssl.get_default_verify_paths().cafile
+        return grpc.ssl_channel_credentials(root_certificates=Path(system).read_bytes() if system else None)
     try:
         roots = config.ca_file.read_bytes()
         ssl.create_default_context(cadata=roots.decode("ascii"))
