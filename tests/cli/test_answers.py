@@ -163,6 +163,25 @@ class TestSubmit:
 
         assert "The sea.\n" in result.stdout
         assert "18 + 6 = 24" in result.stdout
+        assert result.exit_code == 0
+
+    @pytest.mark.parametrize("options", [[], ["--json"]])
+    def test_a_followed_job_that_fails_is_exit_code_1(
+        self, server: ScriptedServer, run: Run, options: list[str]
+    ) -> None:
+        server.on(
+            "POST /jobs/submit", Reply({"queued": False, "message": None, "job": JOB, "job_id": JOB["job_id"]}, 201)
+        )
+        server.on(f"GET /jobs/{JOB['job_id']}", Reply({"job": {**SETTLED, "status": "failed", "error": "no luck"}}))
+        server.on(
+            f"GET /jobs/{JOB['job_id']}/logs/stream",
+            Reply(['event: end\ndata: {"status":"failed"}\n\n'], media_type="text/event-stream"),
+        )
+
+        result = run("renter", "submit", "a prompt", "--follow", *options)
+
+        assert result.exit_code == 1
+        assert "no luck" in result.stdout
 
     @pytest.mark.parametrize("text", ["{", "[1]"])
     def test_parameters_must_be_an_object(self, run: Run, text: str) -> None:

@@ -49,7 +49,10 @@ def submit(
         typer.Option(help="A file with the whole request as JSON, - for stdin; other options win.", show_default=False),
     ] = None,
     follow_job: Annotated[
-        bool, typer.Option("--follow", help="Stay, show what the job writes, then its bill.")
+        bool,
+        typer.Option(
+            "--follow", help="Stay, show what the job writes, then its bill; exit code 1 when it does not complete."
+        ),
     ] = False,
     idempotency_key: IdempotencyKey = None,
     key: RenterKey = None,
@@ -213,10 +216,12 @@ def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
     if as_json:
         for _ in events:
             pass
-        print(client.get(path("jobs", job_id)).text)
-        return
-    write_events(events)
-    _show_job(client.get(path("jobs", job_id)).body["job"])
+    else:
+        write_events(events)
+    answer = client.get(path("jobs", job_id))
+    emit(answer, as_json, lambda body: _show_job(body["job"]))
+    if answer.body["job"]["status"] != "completed":
+        raise typer.Exit(1)
 
 
 def _show_submitted(body: dict[str, Any]) -> None:
