@@ -128,3 +128,18 @@ def test_a_setting_that_cannot_be_used_is_named(run: Run, command: str) -> None:
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("DC1_HTTP_PORT: ")
+
+
+@pytest.mark.parametrize("group", [[], ["renter"], ["provider"], ["admin"]])
+def test_help_cuts_no_words_off(run: Run, group: list[str]) -> None:
+    result = run(*group, "--help", COLUMNS="80")
+
+    assert result.exit_code == 0
+    assert not [line for line in result.stdout.splitlines() if line.endswith("...") and "Usage" not in line]
+
+
+def test_the_daemon_s_help_names_its_variables(run: Run) -> None:
+    help_text = run("daemon", "--help", COLUMNS="80").stdout
+
+    for variable in ("DC1_PROVIDER_KEY", "DC1_ENGINE_API_KEY", "DC1_CONTAINER_SOCKET", "DC1_DAEMON_DRAIN_SECONDS"):
+        assert variable in help_text

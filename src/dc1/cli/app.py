@@ -29,6 +29,8 @@ app = typer.Typer(
     help="A self-hostable GPU marketplace: control plane, provider daemon and command line.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Boxes leave so little of a terminal's width that names of variables are cut.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(up.app)

@@ -63,7 +63,7 @@ def daemon(
         Literal["console", "json"], typer.Option(envvar="DC1_LOG_FORMAT", help="How log lines look.")
     ] = "console",
 ) -> None:
-    """Offer this machine to a marketplace over one outbound connection, until Ctrl-C or SIGTERM."""
+    """Offer this machine to a marketplace. It takes one outbound connection and runs until Ctrl-C or SIGTERM."""
     from dc1.daemon.assembly import build_agent
     from dc1.daemon.config import DaemonConfig
     from dc1.daemon.errors import DaemonError

@@ -59,7 +59,7 @@ def submit(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a job; its price is held in the wallet and settled by the time it used."""
+    """Submit a job. Its price is held in the wallet and settled by the time it used."""
     request = job_request(
         body_file=body,
         params_json=params,
@@ -142,7 +142,7 @@ def logs(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Follow what a job writes, until it ends; with --json one event a line."""
+    """Follow what a job writes, until it ends. With --json one event a line."""
     with RestClient(url, renter(key)) as client:
         events = follow(client, job_id, since=since, tokens=tokens)
         if as_json:
@@ -154,7 +154,7 @@ def logs(
 
 @app.command()
 def cancel(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Cancel a job; of a running one, the time used so far is charged."""
+    """Cancel a job. Of a running one, the time used so far is charged."""
     with RestClient(url, renter(key)) as client:
         answer = client.post(path("jobs", job_id, "cancel"))
     emit(
