@@ -212,7 +212,7 @@ def test_a_suspended_daemon_on_the_stream_is_told_to_stop(
     stop = daemon.expect("stop")
     assert (stop.lease.job_id, stop.lease.attempt_number) == (start.lease.job_id, 1)
     # The stream stays: it may still report, and gets work again once the suspension ends.
-    daemon.beat()
+    assert daemon.beat().suspended is True
     answered(admin.post("/admin/providers/1/unsuspend"))
     assert daemon.expect("offer").assignment.attempt_number == 2
 

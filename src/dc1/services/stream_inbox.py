@@ -113,6 +113,7 @@ class Inbox:
             latest_version=policy.daemon_latest_version,
             min_version=policy.daemon_min_version,
             stops=self._stops(state),
+            suspended=self._provider.suspended,
         )
         for lease in self._market.leases.of_provider(self._provider.id):
             if lease.running:
