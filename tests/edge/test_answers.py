@@ -108,6 +108,21 @@ def test_a_call_that_takes_too_long_is_504(rest: httpx.Client, upstream: Upstrea
     assert over.wait(5), "the call goes on behind the edge"
 
 
+def test_a_call_that_stops_half_way_is_504(rest: httpx.Client, upstream: Upstream) -> None:
+    over = threading.Event()
+
+    def hang(request: Any, context: grpc.ServicerContext) -> Any:
+        context.add_callback(over.set)
+        context.send_initial_metadata(())
+        over.wait(10)
+        return REGISTERED
+
+    upstream.behaviours["RegisterRenter"] = hang
+    answer = rest.post("/renters/register", json={})
+    assert (answer.status_code, answer.json()) == (504, {"error": "Upstream timeout"})
+    assert answer.headers["content-type"] == "application/json"
+
+
 def test_without_a_service_the_edge_says_so_and_recovers(rest: httpx.Client, upstream: Upstream) -> None:
     unavailable = {"error": "Service unavailable", "code": "UPSTREAM_UNAVAILABLE"}
     upstream.stop()
