@@ -1,5 +1,7 @@
 """What a REST client gets of an answer, a refusal, and of nobody answering."""
 
+import json
+import socket
 import threading
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from google.api import httpbody_pb2
 
 from dcp.v1 import renter_service_pb2
+from tests.edge.conftest import Edge
 from tests.edge.upstream import Upstream, refusing, replying
 from tests.stack.waiting import eventually
 
@@ -92,6 +95,20 @@ def test_a_method_the_service_lacks_is_an_error_in_json(rest: httpx.Client, upst
     upstream.behaviours["RegisterRenter"] = refusing(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
     answer = rest.post("/renters/register", json={})
     assert (answer.status_code, answer.json()) == (501, {"error": "Internal error"})
+
+
+@pytest.mark.parametrize("length", ["", "Content-Length: 2\r\n"])
+def test_http_1_0_is_understood(edge: Edge, upstream: Upstream, length: str) -> None:
+    upstream.behaviours["RegisterRenter"] = replying(REGISTERED, ("x-http-status", "201"))
+    with socket.create_connection(edge.socket, timeout=10) as connection:
+        # Without a length there is no body: such a client does not know chunks.
+        body = "{}" if length else ""
+        connection.sendall(f"POST /api/renters/register HTTP/1.0\r\n{length}\r\n{body}".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert head.split()[1] == b"201"
+    assert b"transfer-encoding" not in head
+    assert json.loads(content)["renter_id"] == 7
 
 
 def test_a_call_that_takes_too_long_is_504(rest: httpx.Client, upstream: Upstream) -> None:

@@ -54,6 +54,21 @@ def test_events_arrive_one_by_one(rest: httpx.Client, upstream: Upstream) -> Non
         assert list(frames) == []
 
 
+def test_events_for_http_1_0_end_with_the_connection(edge: Edge, upstream: Upstream) -> None:
+    told: queue.Queue[bytes | None] = queue.Queue()
+    upstream.behaviours["StreamJobLogs"] = lambda request, context: _events(told, context)
+    told.put(b"data: one\n\n")
+    with socket.create_connection(edge.socket, timeout=10) as connection:
+        connection.sendall(b"GET /jobs/7/logs/stream HTTP/1.0\r\n\r\n")
+        seen = b""
+        while not seen.endswith(b"data: one\n\n"):
+            seen += connection.recv(65536)
+        told.put(b"data: two\n\n")
+        told.put(None)
+        seen += b"".join(iter(lambda: connection.recv(65536), b""))
+    assert seen.partition(b"\r\n\r\n")[2] == b"data: one\n\ndata: two\n\n"
+
+
 def test_a_refusal_before_the_first_event_is_plain_json(rest: httpx.Client, upstream: Upstream) -> None:
     upstream.behaviours["StreamJobLogs"] = _refused
     answer = rest.get("/jobs/7/logs/stream")
