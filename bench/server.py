@@ -10,6 +10,7 @@ from bench.children import serve_questions
 from bench.statements import count_statements, counted
 from dc1.server.app import Application
 from dc1.server.assemble import assemble
+from dc1.server.heap import settle
 from dc1.server.logs import configure_logging
 from dc1.settings import Settings
 
@@ -26,7 +27,9 @@ def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: 
 
 async def _serve(pipe: Connection, settings: Settings) -> None:
     server = Application(settings, assemble)
-    pipe.send(await server.start())
+    port = await server.start()
+    settle()
+    pipe.send(port)
     asked, gone = asyncio.Event(), False
     asyncio.get_running_loop().add_reader(pipe.fileno(), asked.set)
     while not gone:

@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     trusted_edges: Networks = Field(
         default=LOOPBACK, description="Networks of the edges whose word on a client's address is taken."
     )
+    trusted_proxies: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="How many proxies before the edge name their client in `X-Forwarded-For`; with none the peer is the client.",
+    )
     cors_origins: Texts = Field(default=(), description="Origins that browsers may call from; `*` stands for all.")
     installer_base_url: str = Field(
         default="http://localhost:8083",

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from dc1.assets import asset
-from tests.contract.expect import answered, refused
+from tests.contract.expect import answered, fields, refused
 from tests.stack.people import J3, Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json, Rest
@@ -110,6 +110,14 @@ def test_numbers_beyond_any_double(renter: Renter, rest: Rest, value: int | str)
     assert renter.wallet()["total_jobs"] == 0
 
 
+@pytest.mark.parametrize("value", ["1e309", "-1e309", "1e400", "9" * 400, "NaN", "Infinity"])
+def test_numbers_in_strings_beyond_any_double(renter: Renter, value: str) -> None:
+    body = refused(renter.try_submit(gpu_requirements={"min_vram_gb": value}), 400, "Validation failed")
+    assert fields(body) == ["gpu_requirements.min_vram_gb"]
+    refused(renter.try_submit(container_spec={"image_type": "x", "vram_required_mb": value}), 400)
+    assert renter.wallet()["total_jobs"] == 0
+
+
 @pytest.mark.parametrize("depth", [50, 5_000, 200_000])
 def test_nesting_of_any_depth(renter: Renter, rest: Rest, depth: int) -> None:
     nested = '{"a":' * depth + "1" + "}" * depth
@@ -180,6 +188,16 @@ def test_nothing_changes_in_a_market_that_is_only_insulted(
 )
 def test_headers_that_grpc_could_not_carry_are_ignored(rest: Rest, renter: Renter, name: str, value: str) -> None:
     answered(rest.get("/renters/balance", headers={name: value}, key=renter.key))
+
+
+@pytest.mark.parametrize("size", [10_000, 40_000, 58_000])
+def test_headers_and_addresses_of_any_size(rest: Rest, renter: Renter, size: int) -> None:
+    filler = "x" * size
+    answered(rest.get("/renters/balance", headers={"cookie": filler}, key=renter.key))
+    answered(rest.get(f"/renters/balance?q={filler}", key=renter.key))
+    refused(rest.get(f"/renters/balance?key={filler}"), 401, "Invalid API key")
+    refused(rest.get(f"/jobs/{filler}", key=renter.key), 404, "Job not found")
+    refused(rest.get("/renters/balance", headers={"cookie": filler * 7}, key=renter.key), 431)
 
 
 @pytest.mark.parametrize("job_id", [{"a": 1}, [1], True, 1.5])

@@ -1,7 +1,10 @@
 """A daemon on the stream: the same market as over HTTP, by push."""
 
+import math
+
 import grpc
 import pytest
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, refused, show
@@ -169,3 +172,21 @@ def test_a_transient_failure_on_the_stream_is_tried_again(stack: Stack, renter: 
 def _status(error: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
     assert isinstance(error, grpc.Call)
     return error.code(), error.details() or ""
+
+
+def test_numbers_that_json_does_not_have_spoil_no_answer(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    nan = Value(number_value=math.nan)
+    daemon = stack.connect(provider)
+    state = {
+        "temp_c": nan,
+        "x": Value(list_value=ListValue(values=[Value(number_value=math.inf), Value(bool_value=True)])),
+    }
+    daemon.state.report.gpu_status.CopyFrom(Value(struct_value=Struct(fields=state)))
+    daemon.beat()
+    renter.submit()
+    start = daemon.accept(daemon.expect("offer"))
+    result = Value(struct_value=Struct(fields={"response": Value(string_value="ok"), "loss": nan}))
+    daemon.send(outcome=pb.Outcome(lease=start.lease, result=result, gpu_seconds=math.nan))
+    assert daemon.expect("outcome_receipt").verdict == pb.OUTCOME_VERDICT_SETTLED
+    assert stack.admin.dashboard()["recent_heartbeats"][0]["gpu_status"] == {"temp_c": None, "x": [None, True]}
+    assert answered(renter.get("/jobs/1/output"))["result"] == {"response": "ok", "loss": None}

@@ -41,6 +41,7 @@ def test_null_absent_and_blank_are_missing(rest: Rest, change: Json, missing: st
         ({"organization": "x" * 161}, "organization"),
         ({"phone": "5" * 41}, "phone"),
         ({"use_case": "x" * 121}, "use_case"),
+        ({"useCase": "x" * 121}, "useCase"),
     ],
 )
 def test_lengths_and_addresses_are_checked(rest: Rest, change: Json, field: str) -> None:

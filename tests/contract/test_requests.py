@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 
 from tests.contract.expect import answered, refused
@@ -83,6 +84,16 @@ def test_a_key_of_the_other_role_is_named_as_such(rest: Rest, renter: Renter, pr
 def test_a_key_with_one_character_changed_is_bad(rest: Rest, renter: Renter) -> None:
     last = "a" if renter.key[-1] != "a" else "b"
     refused(rest.get("/renters/balance", key=renter.key[:-1] + last), 401, "Invalid API key")
+
+
+def test_of_a_header_that_is_sent_twice_the_first_counts(rest: Rest, renter: Renter) -> None:
+    def balance(*keys: str) -> httpx.Response:
+        headers = [("x-renter-key", key) for key in keys]
+        return httpx.get(f"{rest.url}/renters/balance", headers=headers, trust_env=False)
+
+    refused(balance("bad", renter.key), 401, "Invalid API key")
+    answered(balance(renter.key, "bad"))
+    answered(balance("", renter.key))
 
 
 def test_the_admin_token_is_never_taken_from_the_query(rest: Rest) -> None:

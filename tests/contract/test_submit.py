@@ -35,6 +35,21 @@ def test_30_vram_is_compared_in_whole_gigabytes(renter: Renter) -> None:
 
 
 @pytest.mark.usefixtures("provider")
+def test_any_vram_may_be_asked_for(renter: Renter) -> None:
+    for wish in ({"min_vram_gb": 2000}, {"gpu_requirements": {"min_vram_gb": 2000}}):
+        job = renter.submit(**wish)
+        assert show(job, "status", "gpu_requirements") == {
+            "status": "queued",
+            "gpu_requirements": {"min_vram_gb": 2000},
+        }
+        refusal = refused(renter.try_submit(provider_id=1, **wish), 400, "Provider does not meet GPU requirements")
+        assert show(refusal, "required_vram_gb", "provider_vram_gb") == {
+            "required_vram_gb": 2000,
+            "provider_vram_gb": 24,
+        }
+
+
+@pytest.mark.usefixtures("provider")
 def test_31_a_model_nobody_serves(renter: Renter) -> None:
     response = renter.try_submit(model="other/Model-7B", provider_id=1)
     refused(response, 400, "Provider does not serve model 'other/Model-7B'", code="MODEL_NOT_SERVED")

@@ -1,6 +1,7 @@
 """What a REST client gets of an answer, a refusal, and of nobody answering."""
 
 import json
+import math
 import socket
 import threading
 from typing import Any
@@ -10,7 +11,7 @@ import httpx
 import pytest
 from google.api import httpbody_pb2
 
-from dcp.v1 import renter_service_pb2
+from dcp.v1 import job_service_pb2, renter_service_pb2
 from tests.edge.conftest import Edge
 from tests.edge.upstream import Upstream, refusing, replying
 from tests.stack.waiting import eventually
@@ -62,6 +63,18 @@ def test_a_long_refusal_arrives_whole(rest: httpx.Client, upstream: Upstream) ->
     assert (answer.status_code, answer.text) == (400, body)
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_an_answer_that_json_cannot_carry_is_an_internal_error(
+    rest: httpx.Client, upstream: Upstream, number: float
+) -> None:
+    job = job_service_pb2.GetJobResponse()
+    job.job.params.number_value = number
+    upstream.behaviours["GetJob"] = replying(job)
+    answer = rest.get("/jobs/7")
+    assert (answer.status_code, answer.json()) == (500, {"error": "Internal error"})
+    assert answer.headers["content-type"] == "application/json"
+
+
 @pytest.mark.parametrize("refused", [False, True])
 def test_nothing_of_grpc_is_left_in_the_headers(rest: httpx.Client, upstream: Upstream, refused: bool) -> None:
     upstream.behaviours["RegisterRenter"] = (
@@ -80,7 +93,7 @@ def test_nothing_of_grpc_is_left_in_the_headers(rest: httpx.Client, upstream: Up
         (grpc.StatusCode.CANCELLED, 503, {"error": "Service unavailable", "code": "UPSTREAM_UNAVAILABLE"}),
         (grpc.StatusCode.DEADLINE_EXCEEDED, 504, {"error": "Upstream timeout"}),
         (grpc.StatusCode.NOT_FOUND, 404, {"error": "Not found"}),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, 429, {"error": "Rate limit exceeded"}),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 413, {"error": "Request body too large"}),
     ],
 )
 def test_a_refusal_without_a_body_tells_no_secrets(

@@ -31,6 +31,18 @@ SIZES_OVER_THE_LIMIT = (2 * MEBIBYTE + 1, 3 * MEBIBYTE, 10 * MEBIBYTE, 24 * MEBI
             b'{"name":"x',
         ),
         *(b'{"phone":NaN}', b'{"name":{"a":1}}', b"\x1f\x8b\x08gzip"),
+        *(b'{"name":"a\nb"}', b'{"name":"a\tb"}', b'{"name":"a\x00b"}', b'{"name":"a\\xb"}', b'{"name":"\\u12"}'),
+        *(
+            b'{"x":1.}',
+            b'{"x":01}',
+            b'{"x":.5}',
+            b'{"x":-.5e1}',
+            b'{"x":[-01e2]}',
+            b'{"x":+1}',
+            b'{\x0b"name":"x"}',
+            b'{"x":[1 2]}',
+            b'{"x":[1,,2]}',
+        ),
     ],
 )
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
@@ -46,7 +58,8 @@ def test_a_body_that_is_no_object_is_refused(
     "body",
     [
         b'{"name":"a \\"quoted\\" name, {with] marks: \\\\","x":[1,-2.5e+3,1E5,true,false,null,{}],"y":""}',
-        b'\n{ "name" : "it\'s",\t"z":{"n":0.1e-2}}\r\n',
+        b'\n{ "name" : "it\'s",\t"z":{"n":0.1e-02,"o":[-0,10.05]}}\r\n',
+        b'{"name":"\\"\\\\\\/\\b\\f\\n\\r\\t\\u0001\\u00e9 \x7f"}',
     ],
 )
 def test_everything_that_is_json_is_read(rest: httpx.Client, upstream: Upstream, body: bytes) -> None:

@@ -19,6 +19,7 @@ from grpc_health.v1.health import aio as aio_health
 
 from dc1.edge import EdgeConfig, EdgeError, Envoy
 from dcp.v1 import daemon_stream_pb2, provider_service_pb2_grpc
+from tests.edge.upstream import Upstream
 from tests.stack.waiting import eventually
 
 STREAMS = 1_200
@@ -47,6 +48,18 @@ async def test_the_admin_interface_does_only_what_is_needed(config: EdgeConfig) 
         assert (await admin.post("/quitquitquit")).status_code == 403
         assert (await admin.get("/config_dump")).status_code == 403
         assert (await admin.get("/clusters")).status_code == 200
+
+
+async def test_a_trusted_proxy_names_the_client(config: EdgeConfig, upstream: Upstream) -> None:
+    behind_one = replace(config, grpc_port=upstream.port, trusted_proxies=1)
+    headers = {
+        "x-forwarded-for": "203.0.113.1, 198.51.100.7"
+    }  # the second is what the proxy saw, the first only a claim
+    async with Envoy(behind_one) as edge, httpx.AsyncClient(base_url=f"http://127.0.0.1:{edge.http_port}") as client:
+        async with asyncio.timeout(10):
+            while (await client.get("/renters/balance", headers=headers)).status_code != 200:
+                pass  # the first health check is on its way
+    assert upstream.last.metadata["x-client-address"] == "198.51.100.7"
 
 
 async def test_two_edges_on_one_machine(config: EdgeConfig, tmp_path: Path) -> None:

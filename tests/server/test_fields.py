@@ -2,9 +2,12 @@
 
 import math
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from protovalidate import Validator
 
+from dc1.server.rules import FieldRules
 from dcp.v1.job_service_pb2 import AppendJobLogsRequest, LogInput, ReportProgressRequest, SubmitJobRequest
 from dcp.v1.provider_service_pb2 import RegisterProviderRequest
 from dcp.v1.renter_service_pb2 import RegisterRenterRequest, TopUpRequest
@@ -115,3 +118,19 @@ async def test_a_service_may_normalise_a_request_before_its_rules(server: Runnin
 async def test_credentials_come_before_fields(server: Running) -> None:
     answer = await server.call("JobService/SubmitJob", SubmitJobRequest())
     assert answer.status == 401
+
+
+def test_the_validator_is_not_shown_free_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = FieldRules()
+    validator = Mock(wraps=Validator())
+    monkeypatch.setattr(rules, "_validator", validator)
+    request = SubmitJobRequest(job_type="llm_inference", duration_minutes=3, model="m")
+    request.params["x"] = list(range(1000))
+    request.priority.number_value = 1
+    sent = request.SerializeToString()
+    rules.apply(request)
+    (shown,) = validator.collect_violations.call_args.args
+    assert (shown.job_type, shown.duration_minutes, shown.model) == ("llm_inference", 3, "m")
+    assert shown.HasField("params")
+    assert shown.ByteSize() < 100
+    assert request.SerializeToString() == sent

@@ -2,17 +2,22 @@
 
 import os
 import signal
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
 from dc1.storage.database import normalised
 from dc1.storage.migrate import upgrade
+from tests.stack.waiting import eventually
+
+_RECOVERY_SECONDS = 120
 
 
 class PostgresServer:
@@ -61,7 +66,19 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it again after a crash, and wait until it has recovered."""
+        # The package waits ten seconds at most; the recovery goes on without it.
+        with suppress(subprocess.TimeoutExpired):
+            self._server.ensure_postgres_running()
+        eventually(self._accepts_connections, "PostgreSQL having recovered", _RECOVERY_SECONDS)
+        # Now it has a process to tell us of.
         self._server.ensure_postgres_running()
+
+    def _accepts_connections(self) -> bool:
+        try:
+            self._admin.connect().close()
+        except OperationalError:
+            return False
+        return True
 
     def stop(self) -> None:
         self._admin.dispose()

@@ -12,6 +12,7 @@ from dc1.edge import EdgeConfig, EdgeError, Envoy
 from dc1.edge.ports import is_free
 from dc1.server.app import Application, ListenError
 from dc1.server.assemble import assemble
+from dc1.server.heap import settle
 from dc1.server.logs import configure_logging
 from dc1.settings import Settings, SettingsError
 from dc1.storage.database import UnusableDatabaseError
@@ -65,6 +66,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the server alone until `stop`."""
     server = Application(settings, assemble)
     port = await server.start()
+    settle()
     facts({"gRPC": f"{settings.grpc_host}:{port}", **_data(settings)}, title="The server runs until Ctrl-C")
     await stop.wait()
     await server.drain()
@@ -80,6 +82,7 @@ async def up(settings: Settings, stop: asyncio.Event) -> None:
     _require_public_port(settings)
     server = Application(settings, assemble)
     grpc_port = await server.start()
+    settle()
     try:
         async with Envoy(EdgeConfig.from_settings(settings, grpc_port)) as edge:
             _show(settings, edge, grpc_port)

@@ -77,7 +77,15 @@ def _round_half_up(value: Fraction) -> int:
 
 def quote(rate_halala: int, duration_minutes: Number, multiplier: Decimal) -> int:
     """Return the prepaid price of `duration_minutes` at `rate_halala` per minute, rounded up."""
-    return math.ceil(rate_halala * Fraction(exact(duration_minutes)) * Fraction(multiplier))
+    return _price(rate_halala, exact(duration_minutes), multiplier)
+
+
+def _price(rate_halala: int, quantity: Decimal, multiplier: Decimal, per: int = 1) -> int:
+    """Return the price of `quantity` at `rate_halala` for each `per`, rounded up."""
+    # Whole numbers, for Fraction would reduce every product first.
+    quantity_over, quantity_under = quantity.as_integer_ratio()
+    multiplier_over, multiplier_under = multiplier.as_integer_ratio()
+    return -(-rate_halala * quantity_over * multiplier_over // (quantity_under * multiplier_under * per))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +112,7 @@ class Settlement:
 
 def settle(quote_halala: int, rate_halala: int, multiplier: Decimal, fee_bps: int, used_seconds: Number) -> Settlement:
     """Settle a run by the seconds it used, at the terms stored when the job was submitted."""
-    per_minute = rate_halala * Fraction(multiplier)
-    charge = math.ceil(per_minute * Fraction(exact(used_seconds)) / 60)
+    charge = _price(rate_halala, exact(used_seconds), multiplier, per=60)
     return Settlement.split(quote_halala, charge, fee_bps)
 
 

@@ -1,6 +1,7 @@
 """Numbers as JSON carries them: plain or in a string, and exact at their shortest decimal form."""
 
 import re
+import sys
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -9,6 +10,7 @@ from dc1.domain.json_types import MAX_EXACT_INTEGER, JsonValue
 Number: TypeAlias = int | float | Decimal
 
 _JSON_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,9})?")
+_LARGEST = Decimal(sys.float_info.max)
 _MAX_EXPONENT = 400
 
 
@@ -21,7 +23,7 @@ def exact(number: Number | str) -> Decimal:
         raise ValueError("not a number")
     value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
     # An exponent of a billion would cost gigabytes to turn into an integer.
-    if not value.is_finite() or abs(value.adjusted()) > _MAX_EXPONENT:
+    if not value.is_finite() or abs(value.adjusted()) > _MAX_EXPONENT or abs(value) > _LARGEST:
         raise ValueError("not a finite number of reasonable size")
     return value
 

@@ -91,6 +91,7 @@ def read_report(body: Mapping[str, JsonValue]) -> Report:
     gpu_status = _gpu_status(body.get("gpu_status"))
     gpu_info = _gpu_info(body.get("gpu_info"))
     model_cache = body.get("model_cache")
+    resource_spec = body.get("resource_spec")
     for name in ("gpu_status", "gpu_info", "resource_spec", "model_cache"):
         if is_oversized(body.get(name)):
             raise invalid_field(name, "must be at most 256 KiB of JSON")
@@ -99,7 +100,7 @@ def read_report(body: Mapping[str, JsonValue]) -> Report:
         gpu_status=gpu_status,
         cached_models=_model_names(body.get("cached_models")),
         vllm_models=_model_names(body.get("vllm_models")),
-        resource_spec=body.get("resource_spec"),
+        resource_spec=resource_spec if isinstance(resource_spec, dict | str) else None,
         model_cache=_cleaned(model_cache, _CACHE_METRICS) if isinstance(model_cache, dict) else None,
         container_restart_count=_count(body.get("container_restart_count"), _MAX_RESTARTS),
         provider_ip=_short_text(body.get("provider_ip"), 64),

@@ -25,6 +25,7 @@ class EdgeConfig:
         grpc_host: address of the control plane.
         grpc_port: port of the control plane.
         upstreams: the control plane's replicas as `host:port`; they take the place of `grpc_host` and `grpc_port`.
+        trusted_proxies: how many proxies before the edge are believed what they add to `X-Forwarded-For`.
         admin_port: port of the administration interface on loopback; 0 takes a free one.
         cors_origins: origins that browsers may call from; `*` stands for all.
         concurrency: worker threads.
@@ -40,6 +41,7 @@ class EdgeConfig:
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 50051
     upstreams: tuple[str, ...] = ()
+    trusted_proxies: int = 0
     admin_port: int = 9901
     cors_origins: tuple[str, ...] = ()
     concurrency: int = 2
@@ -58,6 +60,7 @@ class EdgeConfig:
             grpc_host=settings.grpc_host,
             grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
             upstreams=settings.upstreams if grpc_port is None else (),
+            trusted_proxies=settings.trusted_proxies,
             admin_port=settings.envoy_admin_port,
             cors_origins=settings.cors_origins,
             concurrency=settings.envoy_concurrency,
@@ -77,6 +80,7 @@ def render(config: EdgeConfig) -> Path:
     if config.tls_certificate and config.tls_key:
         listener["filter_chains"][0]["transport_socket"] = _tls(config.tls_certificate, config.tls_key)
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["xff_num_trusted_hops"] = config.trusted_proxies
     manager["access_log"][0]["typed_config"]["path"] = str(config.access_log or directory / "access.log")
     filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
     filters["envoy.filters.http.lua"]["default_source_code"]["filename"] = str(asset("envoy/rest.lua"))

@@ -131,5 +131,6 @@ def _channel_options(settings: Settings) -> list[tuple[str, Any]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        ("grpc.max_metadata_size", 32 * 1024),
+        # Envoy takes 60 KiB of headers; what it passes on must not fail here, where it would look like a rate limit.
+        ("grpc.max_metadata_size", 96 * 1024),
     ]

@@ -1,14 +1,15 @@
 """What happens around every call: one interceptor, driven by the methods' options.
 
-In this order: the credential's presence, the shape checks of the service, the look-up, the rate limit, the scopes, the normalisers
-and the preconditions of the service, the field rules; then the servicer; then the audit entry, the answer's status and headers, and the log line.
+In this order: the fields that the path names, the credential's presence, the shape checks of the service, the look-up, the rate
+limit, the scopes, the normalisers and the preconditions of the service, the field rules; then the servicer; then the audit entry,
+the answer's status and headers, and the log line.
 """
 
 import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ from dc1.server.authentication import Authenticator, require_rights
 from dc1.server.carriers import SECRET_HEADERS
 from dc1.server.coding import UNREADABLE, reading, write
 from dc1.server.limits import RateLimiter
+from dc1.server.paths import fill_from_path
 from dc1.server.policy import CountedBy, Policy, policy_of
 from dc1.server.refusals import fitted, status_code, trailers
 from dc1.server.rules import FieldRules
@@ -154,12 +156,14 @@ class Pipeline(grpc.aio.ServerInterceptor):
         if request is UNREADABLE:
             raise malformed_json()
         message = request if isinstance(request, Message) else None
+        if message is not None and call.is_rest:
+            fill_from_path(message, policy.paths, call.metadata.get("x-envoy-original-path", ""))
         async with self._auditor.auditing(call, policy, message):
             await self._admit(call, policy, message)
             yield
 
     def _begin(self, method: str, context: Context) -> Call:
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        metadata = _first_values(context.invocation_metadata() or ())
         request_id = metadata.get("x-request-id", "")
         return Call(
             method=method,
@@ -192,6 +196,15 @@ class Pipeline(grpc.aio.ServerInterceptor):
             if precondition is not None:
                 await precondition(request)
             self._rules.apply(request)
+
+
+def _first_values(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """Return the text headers of a call; of one that was sent more than once, the first value that is not blank."""
+    values: dict[str, str] = {}
+    for name, value in metadata:
+        if isinstance(value, str) and not values.get(name, "").strip():
+            values[name] = value
+    return values
 
 
 def _run_hook(hooks: Mapping[str, Callable[[Any], None]], method: str, request: Message | None) -> None:

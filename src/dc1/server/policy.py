@@ -1,5 +1,6 @@
 """What a method's options declare, read once from its descriptor."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -8,6 +9,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
 from dc1.domain.roles import Role
+from dc1.server.paths import path_patterns
 from dcp.v1 import options_pb2
 
 _ROLES = {
@@ -63,6 +65,7 @@ class Policy:
     success_status: int = 200
     internal_error_text: str = ""
     honours_idempotency_key: bool = False
+    paths: tuple[re.Pattern[str], ...] = ()
 
     @property
     def is_public(self) -> bool:
@@ -99,6 +102,7 @@ def _read(method: MethodDescriptor) -> Policy:
         success_status=options.Extensions[options_pb2.success_status] or 200,
         internal_error_text=options.Extensions[options_pb2.internal_error_text],
         honours_idempotency_key=options.Extensions[options_pb2.idempotency_key],
+        paths=path_patterns(method),
     )
 
 

@@ -1,7 +1,8 @@
 """What is done to the fields of a request, and checked of them, before a servicer sees it."""
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -15,17 +16,24 @@ from dcp.v1 import options_pb2
 
 _ENUM_RULE = "string.in"
 _BLANK = Value(string_value="")
+# Their content has no rules that a field could declare.
+_FREE_JSON = frozenset({"google.protobuf.Value", "google.protobuf.Struct", "google.protobuf.ListValue"})
 _FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Names of the fields of one message type that want something, in the order of the message."""
+    """Names of the fields of one message type that want something, in the order of the message.
+
+    `spelled` are those that JSON spells in a way of their own.
+    """
 
     trimmed: tuple[str, ...]
     lowered: tuple[str, ...]
     required: tuple[str, ...]
     floats: tuple[str, ...]
+    free: tuple[str, ...]
+    spelled: Mapping[str, str]
 
 
 class FieldRules:
@@ -46,16 +54,16 @@ class FieldRules:
         missing = [name for name in plan.required if _is_missing(request, name)]
         if missing:
             raise missing_fields(missing)
-        violations = self._validator.collect_violations(request)
+        violations = self._validator.collect_violations(_without_free_json(request, plan))
         unlisted = [violation for violation in violations if violation.proto.rule_id == _ENUM_RULE]
         broken = dict.fromkeys(_not_finite(request, plan), "must be a finite number")
         for violation in violations:
             if violation.proto.rule_id != _ENUM_RULE:
-                broken.setdefault(_dotted(violation), violation.proto.message)
+                broken.setdefault(_dotted(violation, plan), violation.proto.message)
         if broken:
             raise validation_failed(FieldViolation(name, message) for name, message in broken.items())
         if unlisted:
-            raise invalid_enum(_dotted(unlisted[0]), unlisted[0].rule_value)
+            raise invalid_enum(_dotted(unlisted[0], plan), unlisted[0].rule_value)
 
     def _plan(self, request: Message) -> _Plan:
         name = request.DESCRIPTOR.full_name
@@ -72,7 +80,32 @@ def _read(request: Message) -> _Plan:
         lowered=tuple(field.name for field, rules in fields if rules.string.email),
         required=tuple(field.name for field, rules in fields if rules.required),
         floats=tuple(field.name for field, _ in fields if field.cpp_type in _FLOATS and not field.is_repeated),
+        free=tuple(
+            field.name
+            for field, _ in fields
+            if field.message_type and field.message_type.full_name in _FREE_JSON and not field.is_repeated
+        ),
+        spelled={field.name: field.json_name for field, _ in fields if field.json_name != _camel(field.name)},
     )
+
+
+def _without_free_json(request: Message, plan: _Plan) -> Message:
+    """Return the request with free JSON present but empty: the validator would walk all of it, many seconds a MiB."""
+    sent = [name for name in plan.free if request.HasField(name)]
+    if not sent:
+        return request
+    bare = type(request)()
+    bare.CopyFrom(request)
+    for name in sent:
+        free: Message = getattr(bare, name)
+        free.Clear()
+        free.SetInParent()
+    return bare
+
+
+def _camel(name: str) -> str:
+    """Return the JSON name of a field that is given none; the edge prints and documents the field's own name instead."""
+    return re.sub("_+([a-z0-9])", lambda match: match[1].upper(), name)
 
 
 def _tidy(request: Message, plan: _Plan) -> None:
@@ -101,11 +134,12 @@ def _not_finite(request: Message, plan: _Plan) -> Iterator[str]:
     return (name for name in plan.floats if not math.isfinite(getattr(request, name)))
 
 
-def _dotted(violation: Violation) -> str:
+def _dotted(violation: Violation, plan: _Plan) -> str:
     path = violation.proto.field
-    parts = []
+    parts: list[str] = []
     for element in path.elements if path else ():
-        parts.append(element.field_name)
+        name = element.field_name
+        parts.append(name if parts else plan.spelled.get(name, name))
         if element.subscript is not None:
             parts.append(str(element.subscript.value))
     return ".".join(parts)

@@ -1,5 +1,6 @@
 """Plain JSON to and from google.protobuf.Value and Struct."""
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -38,12 +39,17 @@ def to_struct(plain: JsonObject) -> Struct:
 
 
 def from_value(value: Value) -> JsonValue:
-    """Return the JSON that a Value holds; whole numbers come back as integers."""
+    """Return the JSON that a Value holds; whole numbers come back as integers.
+
+    JSON has neither NaN nor infinities: a native caller's are null, or no REST answer could carry the value again.
+    """
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return value.string_value
     if kind == "number_value":
         number = value.number_value
+        if not math.isfinite(number):
+            return None
         return int(number) if number.is_integer() else number
     if kind == "bool_value":
         return value.bool_value

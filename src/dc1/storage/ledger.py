@@ -5,7 +5,7 @@ movement sum to zero, so all balances together always do. The accounts that mone
 adjustment) are the only ones that may go below zero; the database refuses it for every other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -117,32 +117,38 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
     if not transfers:
         return []
     running = _apply_deltas(conn, transfers)
-    movement_ids: list[int] = []
     # Postings say the balance after themselves: walk back to the start, then forward again.
     for transfer in transfers:
         running[transfer.source] += transfer.amount
         running[transfer.target] -= transfer.amount
-    for transfer in transfers:
-        movement_ids.append(_insert_movement(conn, transfer, now_ms))
-        for account, amount in ((transfer.source, -transfer.amount), (transfer.target, transfer.amount)):
-            running[account] += amount
-            _INSERT_POSTING.send(
-                conn,
-                {
-                    "movement_id": movement_ids[-1],
-                    "account_kind": account.kind,
-                    "owner_id": account.owner_id,
-                    "amount_halala": amount,
-                    "balance_after_halala": running[account],
-                },
-            )
+    movement_ids = [_insert_movement(conn, transfer, now_ms) for transfer in transfers]
+    values: dict[str, Any] = {}
+    for index, (movement_id, account, amount) in enumerate(_sides(movement_ids, transfers)):
+        running[account] += amount
+        posting = (movement_id, account.kind, account.owner_id, amount, running[account])
+        values |= {f"{name}_{index}": value for name, value in zip(_POSTING, posting, strict=True)}
+    _posting_insert(2 * len(transfers)).send(conn, values)
     return movement_ids
 
 
 _INSERT_MOVEMENT = PreparedInsert(movements, ["kind", "ref", "amount_halala", "job_id", "note", "created_at_ms"])
-_INSERT_POSTING = Prepared(
-    insert(postings), ["movement_id", "account_kind", "owner_id", "amount_halala", "balance_after_halala"]
-)
+_POSTING = ("movement_id", "account_kind", "owner_id", "amount_halala", "balance_after_halala")
+
+
+def _sides(movement_ids: Sequence[int], transfers: Sequence[Transfer]) -> Iterator[tuple[int, Account, int]]:
+    """Yield the two postings of each movement: its id, the account and the amount."""
+    for movement_id, transfer in zip(movement_ids, transfers, strict=True):
+        yield movement_id, transfer.source, -transfer.amount
+        yield movement_id, transfer.target, transfer.amount
+
+
+@cache
+def _posting_insert(count: int) -> Prepared:
+    """One statement that stores ``count`` postings."""
+    rows = [
+        {name: bindparam(f"{name}_{index}", type_=postings.c[name].type) for name in _POSTING} for index in range(count)
+    ]
+    return Prepared(insert(postings).values(rows))
 
 
 def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:

@@ -132,3 +132,8 @@ def test_no_value_inside_gpu_status_fails_a_heartbeat(status: JsonObject) -> Non
     stored = read_report({"gpu_status": status, "gpu_info": status}).gpu_status
     assert stored is not None
     assert stored.keys() == status.keys()
+
+
+@pytest.mark.parametrize("sent", [[1], 5, True, None])
+def test_a_resource_spec_that_is_neither_object_nor_string_changes_nothing(sent: JsonValue) -> None:
+    assert read_report({"resource_spec": sent}).resource_spec is None
