@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.contract import shapes
-from tests.contract.expect import answered, show
+from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
@@ -84,6 +84,8 @@ def test_ids_of_both_kinds_find_a_job(renter: Renter, provider: PollDaemon) -> N
         "created_at": job["submitted_at"],
     }
     assert answered(provider.get("/jobs/1"))["job"] == by_row["job"]
+    for other in ("01", "+1", "1.0", "1_0"):
+        refused(renter.get(f"/jobs/{other}"), 404, "Job not found")
 
 
 def test_the_account_lists_its_jobs_newest_first(renter: Renter, provider: PollDaemon) -> None:

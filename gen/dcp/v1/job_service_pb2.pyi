@@ -79,7 +79,9 @@ class SubmitJobRequest(_message.Message):
     prewarm_requested: _builtins.bool
     """Prefer a provider that has the model cached."""
     container_image: _builtins.str
-    """Image of a container job in the short form, with `command`."""
+    """Image of a container job in the short form, with `command`. An approved image may be named as Docker allows: `busybox:1.36` for
+    `docker.io/library/busybox:1.36`.
+    """
     @_builtins.property
     def params(self) -> _struct_pb2.Struct:
         """Free parameters for the daemon, up to 256 KiB of JSON. `params.model` wins over `model`."""

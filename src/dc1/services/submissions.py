@@ -10,11 +10,12 @@ from dcp.v1.job_service_pb2 import SubmitJobRequest
 
 def expand(request: SubmitJobRequest) -> None:
     """Fill in what a body with `container_image` and `command` but no `job_type` stands for."""
-    if request.job_type or not request.container_image or not request.HasField("command"):
+    command = from_value(request.command)
+    if request.job_type or not request.container_image or command is None:
         return
     seconds = request.max_duration_seconds if request.HasField("max_duration_seconds") else None
     spec = from_struct(request.container_spec) if request.HasField("container_spec") else None
-    form = expand_short_form(request.container_image, from_value(request.command), seconds, spec)
+    form = expand_short_form(request.container_image, command, seconds, spec)
     request.job_type = form.job_type
     request.max_duration_seconds = form.max_duration_seconds
     request.container_spec.CopyFrom(to_struct(form.container_spec))

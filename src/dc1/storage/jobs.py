@@ -43,8 +43,11 @@ def existing(conn: Connection, job_id: int) -> JobRow:
 def find(conn: Connection, reference: str, *, lock: bool = False) -> JobRow | None:
     """The job that a caller names, by its row id or by its public id, or None; with ``lock`` nobody else can move it."""
     if reference.isascii() and reference.isdigit():
+        # One way to write each number: retries are counted by what was sent.
+        if len(reference) > 18 or reference[0] == "0":
+            return None
         by_id = _LOCK_BY_ID if lock else _BY_ID
-        return job_shape.first(by_id.rows(conn, {"wanted": int(reference)})) if len(reference) <= 18 else None
+        return job_shape.first(by_id.rows(conn, {"wanted": int(reference)}))
     by_job_id = _LOCK_BY_JOB_ID if lock else _BY_JOB_ID
     return job_shape.first(by_job_id.rows(conn, {"wanted": reference.replace("\x00", "\ufffd")}))
 
