@@ -48,6 +48,19 @@ def test_a_lost_notification_costs_a_moment_only(pair: Pair, renter: Renter, mon
         daemon.finish(lease, {"type": "text", "response": "ok"})
 
 
+def test_a_run_that_failed_on_one_replica_goes_to_the_provider_of_the_other(pair: Pair, renter: Renter) -> None:
+    accounts = [pair.add_provider(at) for at in (pair.a, pair.b)]
+    loser, other = (pair.connect(account, at) for account, at in zip(accounts, (pair.a, pair.b), strict=True))
+    for account in accounts:
+        pair.await_online(account)
+    renter.submit()
+    lease = loser.accept(loser.expect("offer")).lease
+
+    loser.fail(lease, "pull timeout", transient=True)
+
+    assert other.expect("offer").assignment.attempt_number == 2
+
+
 def test_a_job_cancelled_on_one_replica_is_stopped_on_the_other(pair: Pair, renter: Renter) -> None:
     daemon = pair.connect(pair.add_provider(pair.b), pair.b)
     job = renter.submit()

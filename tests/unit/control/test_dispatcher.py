@@ -1,16 +1,29 @@
 """Who is given which job, and when."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from dc1.control.provider import Provider
 from dc1.control.sessions import StopReason
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs import Mover
-from dc1.domain.placement import Admission
+from dc1.domain.liveness import Channel, Presence
+from dc1.domain.placement import Admission, Requirement
 from dc1.storage import jobs, lifecycle, providers
 from dc1.storage.lifecycle import Outcome
+from tests.storage.market import LIMITS, job_for
 from tests.unit.control.small_market import DONE, SmallMarket
+
+
+def streaming_elsewhere(market: SmallMarket, provider: Provider) -> Provider:
+    """The provider, whose daemon's stream another server holds."""
+    presence = Presence(Channel.STREAM, market.clock.now_ms(), stream_open=True)
+    stored = replace(provider, presence=presence, stream_replica="another")
+    fleet = market.control.fleet
+    assert fleet.follow(stored, here=False, decisions=fleet.decisions)
+    return provider
 
 
 async def test_a_submit_reaches_an_idle_daemon_at_once(market: SmallMarket, renter: int) -> None:
@@ -192,6 +205,69 @@ async def test_a_lost_job_returns_to_the_loser_when_no_other_fits(market: SmallM
     assert daemon.offered == [job.id, job.id]
 
 
+async def test_a_lost_job_goes_to_the_provider_of_another_server_before_it_returns_to_the_loser(
+    market: SmallMarket, renter: int
+) -> None:
+    loser = await market.daemon()
+    job = await market.submit(renter)
+    other = streaming_elsewhere(market, await market.provider())
+
+    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    await market.dispatch()
+    assert loser.offered == [job.id]
+
+    busy = await market.submit(renter, provider_id=other.id)
+    claimed = await market.do(lifecycle.claim, busy.id, other.id, 1, market.clock.now_ms())
+    assert claimed is not None
+    market.control.dispatcher.follow(claimed, (await market.see(jobs.specs, [busy.id]))[busy.id])
+    await market.control.upkeep.deadlines()
+    await market.dispatch()
+    assert loser.offered == [job.id, job.id]
+
+
+async def test_another_server_that_does_not_take_a_lost_job_holds_it_up_for_a_while_only(
+    market: SmallMarket, renter: int
+) -> None:
+    loser = await market.daemon()
+    job = await market.submit(renter)
+    streaming_elsewhere(market, await market.provider())
+    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+
+    await market.advance(14)
+    assert loser.offered == [job.id]
+    await market.advance(1)
+    assert loser.offered == [job.id, job.id]
+
+
+async def test_a_submission_does_not_take_the_slot_that_a_waiting_job_is_about_to_get(
+    market: SmallMarket, renter: int
+) -> None:
+    """The dispatcher may be waiting for the database when a slot comes free."""
+    daemon = await market.daemon()
+    await market.submit(renter)
+    waiting = await market.submit(renter)
+    await daemon.finish(await daemon.accept())
+
+    later = await market.submit(renter)
+    assert later.status == "queued"
+    urgent = await market.submit(renter, pricing_class="priority")
+    assert urgent.status == "pending"
+
+    await daemon.finish(await daemon.accept())
+    await market.dispatch()
+    assert daemon.offered[-2:] == [urgent.id, waiting.id]
+    assert market.control.dispatcher.waiting.position(later.id) == 1
+
+
+async def test_a_submission_takes_a_slot_that_nobody_who_waits_can_have(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon(cached_models=["acme/chat-7b"])
+    assert (await market.submit(renter, model="acme/paint-1b", pricing_class="priority")).status == "queued"
+
+    job = await market.submit(renter, pricing_class="economy")
+
+    assert daemon.offered == [job.id]
+
+
 async def test_a_claim_that_the_database_refuses_puts_the_job_back(market: SmallMarket, renter: int) -> None:
     """Memory does not know of a decision that the database has."""
     job = await market.submit(renter)
@@ -234,6 +310,46 @@ async def test_dispatching_outlives_a_database_that_fails(
 
     await market.advance(1)
     assert daemon.offered == [job.id]
+
+
+async def test_dispatching_outlives_an_error_of_its_own(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await market.submit(renter)
+    failed = asyncio.Event()
+
+    def fail(*_: object) -> None:
+        failed.set()
+        raise KeyError("nobody thought of that")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(market.control.dispatcher.waiting, "first_fitting", fail)
+        dispatching = asyncio.create_task(market.control.dispatcher.run())
+        daemon = await market.daemon()
+        await asyncio.wait_for(failed.wait(), 10)
+    daemon.beat()
+    async with asyncio.timeout(10):
+        while not daemon.offers:
+            assert not dispatching.done()
+            await asyncio.sleep(0)
+    assert daemon.offered == [job.id]
+    dispatching.cancel()
+    await asyncio.gather(dispatching, return_exceptions=True)
+
+
+async def test_an_offer_that_crosses_the_end_of_an_account_is_taken_back(market: SmallMarket, renter: int) -> None:
+    """The account is closed after the job was given to it, and memory hears of that first."""
+    closed = await market.daemon()
+    new = job_for(renter, provider_id=closed.provider_id, slots=1)
+    reserved = market.control.dispatcher.place(Requirement())
+    job = await market.do(lifecycle.submit, new, LIMITS, market.clock.now_ms())
+    market.control.fleet.close(closed.provider)
+    market.control.dispatcher.submitted(job, new.spec, reserved)
+    other = await market.daemon()
+
+    await market.advance(1)
+
+    assert other.offered == [job.id]
 
 
 async def test_a_refused_submission_gives_its_slot_back(market: SmallMarket) -> None:
