@@ -61,6 +61,7 @@ class Dispatcher:
         self._versions = JobVersions()
         self._woken: set[int] = set()
         self._wake = asyncio.Event()
+        self._dispatching = asyncio.Lock()
 
     async def load(self) -> None:
         """Read the queue and the leases that were in force when the server last stopped."""
@@ -236,16 +237,17 @@ class Dispatcher:
                 log.exception("dispatch_failed")
 
     async def dispatch(self) -> None:
-        """Give waiting jobs to the woken providers until there is nothing left to give."""
-        while matches := self._matches():
-            try:
-                await self._claim(matches)
-            except Exception:
-                # What cannot be claimed now is tried again when the next timer wakes a provider for it.
-                log.exception("claims_failed", jobs=len(matches))
-                for match in matches:
-                    self._unmatch(match)
-                return
+        """Give waiting jobs to the woken providers until there is nothing left to give, and no claim is under way."""
+        async with self._dispatching:
+            while matches := self._matches():
+                try:
+                    await self._claim(matches)
+                except Exception:
+                    # What cannot be claimed now is tried again when the next timer wakes a provider for it.
+                    log.exception("claims_failed", jobs=len(matches))
+                    for match in matches:
+                        self._unmatch(match)
+                    return
 
     def _matches(self) -> list[_Match]:
         """Reserve slots in memory for what the woken providers should run, a transaction's worth at most."""

@@ -374,6 +374,26 @@ async def test_two_polls_at_the_same_time_get_one_job(market: SmallMarket, rente
     assert {admission for lease, admission in answers if lease is None} == {Admission.PROVIDER_BUSY}
 
 
+@pytest.mark.parametrize("is_on_its_way", [False, True])
+async def test_a_poll_gets_the_job_that_the_heartbeat_before_it_made_room_for(
+    market: SmallMarket, renter: int, is_on_its_way: bool
+) -> None:
+    job = await market.submit(renter)
+    provider = await market.provider()
+    market.heartbeat(provider)
+    dispatching = asyncio.create_task(market.dispatch()) if is_on_its_way else None
+    await asyncio.sleep(0)
+    assert (job.id in market.control.dispatcher.waiting) is not is_on_its_way
+
+    lease, admission = await market.control.polls.next_for(provider)
+
+    assert admission is Admission.ADMISSION_OK
+    assert lease is not None
+    assert lease.row_id == job.id
+    if dispatching is not None:
+        await dispatching
+
+
 async def test_an_offer_that_is_accepted_twice_starts_once(market: SmallMarket, renter: int) -> None:
     """As when the stream is replaced while its Accept is being stored."""
     daemon = await market.daemon()
