@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dc1.storage import wallets
 from dc1.storage.database import Connection, Database
+from dc1.storage.postgres import patience
 from tests.storage.market import NOW, Market
 from tests.storage.postgres_proxy import SOCKET_NAME, CuttingProxy
 
@@ -82,6 +83,13 @@ async def test_a_deadlock_costs_a_retry_not_an_error(db: Database) -> None:
     await asyncio.gather(db.write(work("training", "rendering")), db.write(work("rendering", "training")))
     query = text("SELECT rate_halala FROM prices WHERE job_type IN ('training', 'rendering') ORDER BY 1")
     assert await db.read(lambda conn: list(conn.execute(query).scalars())) == [22, 27]
+
+
+def test_a_server_that_vanished_is_noticed_soon_unless_the_url_says_otherwise() -> None:
+    chosen = patience(make_url("postgresql://dc1@db/dc1?tcp_user_timeout=60000"))
+    assert "tcp_user_timeout" not in chosen
+    assert chosen["keepalives_idle"] + chosen["keepalives_interval"] * chosen["keepalives_count"] <= 15
+    assert patience(make_url("postgresql://dc1@db/dc1"))["tcp_user_timeout"] <= 15_000
 
 
 @on_sqlite
