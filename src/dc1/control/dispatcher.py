@@ -259,10 +259,17 @@ class Dispatcher:
                 job = self._next_for(provider)
                 if job is None:
                     break
+                chosen = self._chosen_for(job, provider)
                 self.waiting.remove(job.id)
-                self._fleet.occupy(provider.id, job.requirement.gpu_count)
-                matches.append(_Match(job, provider.id, provider.slots))
+                self._fleet.occupy(chosen.id, job.requirement.gpu_count)
+                matches.append(_Match(job, chosen.id, chosen.slots))
         return matches
+
+    def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
+        """Return who of those whose next job it is should run it; of several that are free, the woken one need not be best."""
+        best = self._fleet.pools.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
+        other = None if best in (None, free.id) else self._fleet.get(best)
+        return other if other is not None and self._next_for(other) is job else free
 
     def _next_for(self, provider: Provider) -> WaitingJob | None:
         return self.waiting.first_fitting(self._fleet.view(provider), partial(self._may_have, provider.id))
@@ -312,6 +319,8 @@ class Dispatcher:
         self.waiting.add(match.job)
 
     def _enqueue(self, job: JobRow, avoid: frozenset[int] = frozenset(), avoid_until_ms: int = 0) -> None:
+        # It may wait here still, if all that happened since happened on another server.
+        self.waiting.remove(job.id)
         self.waiting.add(
             WaitingJob(
                 id=job.id,

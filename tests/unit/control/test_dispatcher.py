@@ -12,6 +12,8 @@ from dc1.domain.jobs import Mover
 from dc1.domain.liveness import Channel, Presence
 from dc1.domain.placement import Admission, Requirement
 from dc1.storage import jobs, lifecycle, providers
+from dc1.storage.database import Connection
+from dc1.storage.job_rows import JobRow
 from dc1.storage.lifecycle import Outcome
 from tests.storage.market import LIMITS, job_for
 from tests.unit.control.small_market import DONE, SmallMarket
@@ -193,6 +195,65 @@ async def test_a_lost_job_avoids_the_loser_while_another_fits(market: SmallMarke
     assert other.offered == [job.id]
     assert other.offers[0].attempt == 2
     assert loser.offered == [job.id]
+
+
+async def test_a_job_that_was_lost_on_another_server_while_it_waited_here_avoids_the_loser(
+    market: SmallMarket, renter: int
+) -> None:
+    job = await market.submit(renter)
+    loser, other = await market.provider(), await market.provider()
+
+    def run_and_lose(conn: Connection) -> JobRow:
+        now_ms = market.clock.now_ms()
+        assert lifecycle.start(conn, job.id, loser.id, 0, 1, now_ms) is not None
+        lost = lifecycle.lose(conn, job.id, 1, now_ms, queue_deadline_seconds=1800)
+        assert lost is not None
+        return lost.job
+
+    market.control.dispatcher.follow(await market.do(run_and_lose), None)
+    market.heartbeat(loser)
+    market.heartbeat(other)
+    await market.dispatch()
+
+    assert (await market.job(job.id)).provider_id == other.id
+
+
+@pytest.mark.parametrize("prewarm_requested", [False, True])
+async def test_of_several_that_are_free_the_best_gets_the_job_that_waits(
+    market: SmallMarket, renter: int, prewarm_requested: bool
+) -> None:
+    model = "acme/chat-7b"
+    silent, cold, warm = [await market.provider(cached_models=models) for models in ([], [], [model])]
+    for provider in (silent, cold, warm):
+        market.heartbeat(provider)
+        market.control.fleet.set_paused(provider, True)
+    job = await market.submit(renter, model=model, prewarm_requested=prewarm_requested)
+    assert job.status == "queued"
+    market.clock.advance(300)
+    market.heartbeat(cold)
+    for provider in (silent, cold, warm):
+        market.control.fleet.set_paused(provider, False)
+        market.control.dispatcher.wake(provider.id)
+
+    await market.dispatch()
+
+    assert (await market.job(job.id)).provider_id == (warm.id if prewarm_requested else cold.id)
+
+
+async def test_a_job_goes_to_no_provider_that_another_one_waits_for(market: SmallMarket, renter: int) -> None:
+    """The first in the order fits only the better of two providers."""
+    model = "acme/chat-7b"
+    first = await market.submit(renter, model=model)
+    second = await market.submit(renter)
+    other = await market.provider(cached_models=["acme/paint-1b"])
+    better = await market.provider(cached_models=[model])
+    market.control.fleet.count_ended(other.id, completed=False)
+    market.heartbeat(other)
+    market.heartbeat(better)
+
+    await market.dispatch()
+
+    assert [(await market.job(job.id)).provider_id for job in (first, second)] == [better.id, other.id]
 
 
 async def test_a_lost_job_returns_to_the_loser_when_no_other_fits(market: SmallMarket, renter: int) -> None:
