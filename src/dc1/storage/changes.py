@@ -113,7 +113,7 @@ class Notifications:
                         told = json.loads(notification.payload)
                         if told["from"] != self._replica_id:
                             heard([SharedTokens(*item) for item in told["tokens"]])
-            except (psycopg.Error, ValueError, TypeError, KeyError) as error:
+            except Exception as error:
                 # Anybody who may use the database may notify, so what is heard may be anything.
                 log.warning("listening again after %s", type(error).__name__)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
