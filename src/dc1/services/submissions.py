@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from dc1.domain.numeric import as_integer
 from dc1.domain.request import SubmitBody, expand_short_form
 from dc1.services.call import MessageHook
 from dc1.services.values import from_struct, from_value, to_struct
@@ -21,6 +22,14 @@ def expand(request: SubmitJobRequest) -> None:
     request.container_spec.CopyFrom(to_struct(form.container_spec))
     if not request.HasField("duration_minutes"):
         request.duration_minutes = form.duration_minutes
+
+
+def normalise(request: SubmitJobRequest) -> None:
+    """Bring what may be said in several ways into one form, so that equal submissions are equal messages."""
+    priority = as_integer(from_value(request.priority)) if request.HasField("priority") else None
+    if priority is not None:
+        request.priority.number_value = priority
+    expand(request)
 
 
 def submit_body(request: SubmitJobRequest) -> SubmitBody:
@@ -43,4 +52,4 @@ def submit_body(request: SubmitJobRequest) -> SubmitBody:
     )
 
 
-NORMALISERS: Mapping[str, MessageHook] = {"/dcp.v1.JobService/SubmitJob": expand}
+NORMALISERS: Mapping[str, MessageHook] = {"/dcp.v1.JobService/SubmitJob": normalise}

@@ -66,7 +66,7 @@ ACCOUNTS = (
 )
 _BY_ID = ACCOUNTS.where(renters.c.id == bindparam("wanted"))
 _GET = Prepared(_BY_ID)
-_LOCK = Prepared(_BY_ID.with_for_update(of=[renters, _wallets], key_share=True))
+_LOCK = Prepared(_BY_ID.with_for_update(of=[renters, _wallets, _holds], key_share=True))
 
 
 def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_ms: int) -> int:
