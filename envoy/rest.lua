@@ -20,6 +20,9 @@ local GRPC_HEADERS = {
   "grpc-accept-encoding",
 }
 
+-- What an answer without a body may not say of one.
+local BODY_HEADERS = { "content-type", "content-length" }
+
 -- Answers to requests that carried a key in the query.
 local DEPRECATION = {
   ["deprecation"] = "true",
@@ -250,6 +253,7 @@ function envoy_on_response(handle)
   if status == 429 and not chosen then status = 413 end
   remove_all(headers, GRPC_HEADERS)
   headers:replace(":status", tostring(status))
+  if status == 204 then remove_all(headers, BODY_HEADERS) end
   if request.deprecated then
     for name, value in pairs(DEPRECATION) do headers:replace(name, value) end
   end

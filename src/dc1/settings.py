@@ -196,10 +196,18 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: there is no admin token in production, or half of what TLS needs.
         """
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise SettingsError("DC1_TLS_CERTIFICATE and DC1_TLS_KEY belong together; only one of them is set.")
+        self.require_whole_tls()
         if self.environment == "production" and self.admin_token is None:
             raise SettingsError("DC1_ADMIN_TOKEN is not set, and a production server does not start without it.")
+
+    def require_whole_tls(self) -> None:
+        """Refuse half of what TLS needs, with which an edge would speak without it.
+
+        Raises:
+            SettingsError: only one of certificate and key is set.
+        """
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise SettingsError("DC1_TLS_CERTIFICATE and DC1_TLS_KEY belong together; only one of them is set.")
 
     @property
     def resolved_data_dir(self) -> Path:

@@ -2,7 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from dc1.cli import output
 from tests.cli.answers import BALANCE, DASHBOARD, JOB, SETTLED
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
@@ -161,6 +163,25 @@ class TestSubmit:
 
         assert "The sea.\n" in result.stdout
         assert "18 + 6 = 24" in result.stdout
+        assert result.exit_code == 0
+
+    @pytest.mark.parametrize("options", [[], ["--json"]])
+    def test_a_followed_job_that_fails_is_exit_code_1(
+        self, server: ScriptedServer, run: Run, options: list[str]
+    ) -> None:
+        server.on(
+            "POST /jobs/submit", Reply({"queued": False, "message": None, "job": JOB, "job_id": JOB["job_id"]}, 201)
+        )
+        server.on(f"GET /jobs/{JOB['job_id']}", Reply({"job": {**SETTLED, "status": "failed", "error": "no luck"}}))
+        server.on(
+            f"GET /jobs/{JOB['job_id']}/logs/stream",
+            Reply(['event: end\ndata: {"status":"failed"}\n\n'], media_type="text/event-stream"),
+        )
+
+        result = run("renter", "submit", "a prompt", "--follow", *options)
+
+        assert result.exit_code == 1
+        assert "no luck" in result.stdout
 
     @pytest.mark.parametrize("text", ["{", "[1]"])
     def test_parameters_must_be_an_object(self, run: Run, text: str) -> None:
@@ -202,3 +223,19 @@ class TestOutput:
         assert run("renter", "output", "1", "--save", str(file)).exit_code == 0
 
         assert file.read_bytes() == b"\x89PNG"
+
+
+def test_an_id_is_never_folded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(output, "console", Console(force_terminal=True, width=60))
+
+    output.listing(
+        ["job", "type", "submitted"], [[JOB["job_id"], "llm_inference", "2026-03-22 19:00:10"]], empty="No jobs."
+    )
+
+    assert JOB["job_id"] in capsys.readouterr().out
+
+
+def test_a_title_is_not_folded_to_the_width_of_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    output.facts({"a": 1}, title="The server runs until Ctrl-C")
+
+    assert capsys.readouterr().out.startswith("The server runs until Ctrl-C\n")

@@ -1,4 +1,5 @@
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,24 @@ def test_a_missing_credential_names_its_variable(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("key", ["cl\u00e9", "two\nlines"])
+def test_a_credential_that_cannot_be_one_is_not_sent(server: ScriptedServer, run: Run, key: str) -> None:
+    result = run("renter", "me", "--key", key)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "The key or token has characters in it that none has; was it copied as a whole?\n"
+    assert server.requests == []
+
+
+def test_a_file_that_cannot_be_written(server: ScriptedServer, run: Run, tmp_path: Path) -> None:
+    server.on("GET /jobs/1/output", Reply({"type": "text", "response": "blue"}))
+
+    result = run("renter", "output", "1", "--save", str(tmp_path))
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"{tmp_path} cannot be written: ")
+
+
 def test_wrong_use_is_exit_code_2(run: Run) -> None:
     assert run("renter", "topup", "much").exit_code == 2
     assert run("admin", "approve", "0").exit_code == 2
@@ -109,3 +128,18 @@ def test_a_setting_that_cannot_be_used_is_named(run: Run, command: str) -> None:
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("DC1_HTTP_PORT: ")
+
+
+@pytest.mark.parametrize("group", [[], ["renter"], ["provider"], ["admin"]])
+def test_help_cuts_no_words_off(run: Run, group: list[str]) -> None:
+    result = run(*group, "--help", COLUMNS="80")
+
+    assert result.exit_code == 0
+    assert not [line for line in result.stdout.splitlines() if line.endswith("...") and "Usage" not in line]
+
+
+def test_the_daemon_s_help_names_its_variables(run: Run) -> None:
+    help_text = run("daemon", "--help", COLUMNS="80").stdout
+
+    for variable in ("DC1_PROVIDER_KEY", "DC1_ENGINE_API_KEY", "DC1_CONTAINER_SOCKET", "DC1_DAEMON_DRAIN_SECONDS"):
+        assert variable in help_text

@@ -1,10 +1,12 @@
 import json
 import signal
 import socket
+from typing import Any
 
 import pytest
 
 from dc1.cli import streaming
+from dc1.cli.client import RestClient, UnreachableError
 from tests.cli.conftest import Run, Start
 from tests.cli.processes import START_SECONDS
 from tests.cli.scripted_server import Reply, ScriptedServer
@@ -53,6 +55,22 @@ def test_a_broken_stream_goes_on_behind_the_last_line(server: ScriptedServer, ru
 
 def test_a_restart_of_the_service_is_waited_for(server: ScriptedServer, run: Run) -> None:
     server.on(PATH, sse(FIRST), Reply({"error": "Service unavailable"}, 503), sse(SECOND, END))
+
+    assert run("renter", "logs", "1").stdout == "[info] one\n[info] two\n"
+
+
+def test_a_restart_of_the_whole_marketplace_is_waited_for(
+    server: ScriptedServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.on(PATH, sse(FIRST), sse(SECOND, END))
+    stream, calls = RestClient.stream, iter(range(9))
+
+    def gone_once(client: RestClient, path: str, **request: Any) -> Any:
+        if next(calls) == 1:
+            raise UnreachableError("Nothing answers.")
+        return stream(client, path, **request)
+
+    monkeypatch.setattr(RestClient, "stream", gone_once)
 
     assert run("renter", "logs", "1").stdout == "[info] one\n[info] two\n"
 

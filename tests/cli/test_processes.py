@@ -38,6 +38,7 @@ def test_up_serves_until_ctrl_c_and_leaves_nothing_behind(start: Start, ports: d
     assert second.process.wait(START_SECONDS) == 1
     assert second.stderr.startswith(f"Port {ports['DC1_HTTP_PORT']} on 127.0.0.1 is taken")
     assert len(second.stderr.splitlines()) == 1
+    assert second.stdout == ""
 
     assert up.end(signal.SIGINT) == 0
     assert children
@@ -109,6 +110,45 @@ def test_an_admin_token_file_is_made_once_and_kept(start: Start, tmp_path: Path)
 
     assert len(tokens) == 1
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"DC1_HTTP_HOST": "host.invalid"}, "Port {port} on host.invalid cannot be opened"),
+        ({"DC1_TLS_CERTIFICATE": __file__}, "DC1_TLS_CERTIFICATE and DC1_TLS_KEY belong together"),
+        ({"DC1_DATA_DIR": __file__}, "Envoy's files cannot be written (DC1_DATA_DIR)"),
+    ],
+)
+def test_an_edge_that_cannot_be_opened_says_so_in_one_sentence(
+    start: Start, ports: dict[str, str], settings: dict[str, str], sentence: str
+) -> None:
+    edge = start("edge", **{**ports, **settings})
+
+    assert edge.process.wait(START_SECONDS) == 1
+    (line,) = edge.stderr.splitlines()
+    assert sentence.format(port=ports["DC1_HTTP_PORT"]) in line
+    assert edge.stdout == ""
+
+
+def test_two_servers_on_one_sqlite_file(start: Start, tmp_path: Path) -> None:
+    shared = {
+        "DC1_DATABASE_URL": f"sqlite:///{tmp_path}/market.sqlite3",
+        "DC1_GRPC_PORT": "0",
+        "DC1_ADMIN_TOKEN": "secret",
+    }
+    first = start("serve", **shared)
+    first.says("The server runs")
+
+    second = start("serve", **shared)
+    assert second.process.wait(START_SECONDS) == 1
+    assert second.stderr.endswith(f"another server works on {tmp_path}/market.sqlite3; give this one its own.\n")
+
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    third = start("serve", **shared)
+    third.says("The server runs")
+    assert third.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize(

@@ -479,6 +479,7 @@ HISTORY: Json = {
             "provider_gpu": or_null(text),
             "refunded": flag,
             "refunded_halala": integer,
+            **dict.fromkeys(("type", "response", "output"), or_null(text)),
         }
     ],
     "balance_halala": integer,

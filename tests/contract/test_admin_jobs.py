@@ -123,6 +123,14 @@ def test_the_sums_are_over_every_match_not_the_page(admin: Admin, three_jobs: Re
     assert list_jobs(admin, limit=9999)["pagination"]["limit"] == 500
 
 
+def test_a_job_is_found_by_the_provider_it_waits_for(admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+    renter.submit(provider_id=provider.id)
+    assert renter.submit(provider_id=provider.id)["status"] == "queued"
+    listed = list_jobs(admin, provider_id=provider.id)
+    assert [job["provider_id"] for job in listed["jobs"]] == [provider.id, provider.id]
+    assert listed["stats"]["active"] == 2
+
+
 def test_bad_filters(admin: Admin) -> None:
     allowed = "queued, pending, running, completed, failed, cancelled, in_progress"
     refused(admin.get("/admin/jobs", params={"status": "completed,lost"}), 400, f"Invalid status. Allowed: {allowed}")
@@ -287,7 +295,8 @@ def test_test_jobs_that_are_refused(
 
 def test_jobs_as_a_table(admin: Admin, three_jobs: Renter) -> None:
     response = admin.get("/admin/export/jobs")
-    assert response.headers["content-type"] == "text/csv"
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.headers["content-disposition"] == 'attachment; filename="jobs.csv"'
     rows = list(csv.DictReader(io.StringIO(response.text)))
     assert list(rows[0]) == list(ROW)
     assert [row["id"] for row in rows] == ["3", "2", "1"]

@@ -212,7 +212,7 @@ def test_a_suspended_daemon_on_the_stream_is_told_to_stop(
     stop = daemon.expect("stop")
     assert (stop.lease.job_id, stop.lease.attempt_number) == (start.lease.job_id, 1)
     # The stream stays: it may still report, and gets work again once the suspension ends.
-    daemon.beat()
+    assert daemon.beat().suspended is True
     answered(admin.post("/admin/providers/1/unsuspend"))
     assert daemon.expect("offer").assignment.attempt_number == 2
 
@@ -301,7 +301,7 @@ def test_many_providers_at_once(stack: Stack, admin: Admin, renter: Renter, prov
     }
     assert [inspect(admin, number)["provider"]["is_suspended"] for number in (1, 2)] == [True, True]
     for action in ("unsuspend", "approve"):
-        answer = answered(admin.post("/admin/bulk/providers", {"ids": [1, 2], "action": action}))
+        answer = answered(admin.post("/admin/bulk/providers", {"ids": [1, 2, 1], "action": action}))
         assert show(answer, "success", "processed", "failed") == {"success": True, "processed": 2, "failed": 0}
     assert inspect(admin, 2)["provider"]["approval_status"] == "approved"
     entries = answered(admin.get("/admin/providers/2/approval-audit"))["entries"]
@@ -344,6 +344,19 @@ def test_the_list_is_filtered_by_gpu_model(stack: Stack, admin: Admin, provider:
         assert [row["id"] for row in listed["providers"]] == found
         assert show(listed, "total", "online") == {"total": 2, "online": 2}
         assert listed["pagination"]["total"] == len(found)
+
+
+def test_a_closed_account_waits_for_no_decision(stack: Stack, admin: Admin) -> None:
+    account = stack.register_provider()
+    answered(account.delete("/providers/me", {"confirm": "DELETE_MY_ACCOUNT"}))
+    listed = answered(admin.get("/admin/providers", params={"status": "pending"}))
+    assert show(listed, "total", "pending_approval", "providers") == {
+        "total": 1,
+        "pending_approval": 0,
+        "providers": [],
+    }
+    assert answered(admin.get("/admin/metrics"))["providers"]["pending_approval"] == 0
+    assert answered(admin.get("/admin/providers/approval-queue"))["count"] == 0
 
 
 def test_a_claim_in_flight_does_not_outlive_a_suspension(

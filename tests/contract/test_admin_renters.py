@@ -152,6 +152,22 @@ def test_a_credit_is_one_ledger_entry(admin: Admin, renter: Renter) -> None:
     }
 
 
+def test_the_ledger_is_read_by_page_or_by_offset(admin: Admin, renter: Renter) -> None:
+    for amount in (1, 2, 3):
+        renter.top_up(amount)
+
+    def amounts(**params: int) -> list[int]:
+        page = answered(admin.get("/admin/renters/1/ledger", params=params))
+        assert page["total"] == 4
+        return [entry["amount_halala"] for entry in page["entries"]]
+
+    assert amounts(limit=2) == amounts(limit=2, page=1) == [3, 2]
+    assert amounts(limit=2, page=2) == amounts(limit=2, offset=2) == [1, 1000]
+    assert amounts(limit=2, page=2, offset=0) == [3, 2]
+    for page in ("0", "x"):
+        refused(admin.get("/admin/renters/1/ledger", params={"page": page}), 400, "Validation failed")
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [

@@ -41,6 +41,19 @@ def test_a_submission_is_pushed_run_and_settled(stack: Stack, renter: Renter, pr
     assert renter.balance() == 976
 
 
+@pytest.mark.parametrize(("seconds", "charged"), [(float("nan"), 15), (float("inf"), 15), (-1.0, 0), (1e-300, 1)])
+def test_whatever_seconds_a_daemon_reports_its_run_is_settled(
+    stack: Stack, renter: Renter, provider: PollDaemon, seconds: float, charged: int
+) -> None:
+    daemon = stack.connect(provider)
+    renter.submit()
+    lease = daemon.accept(daemon.expect("offer")).lease
+    stack.advance(60, silent=[provider])
+    receipt = daemon.finish(lease, {"type": "text", "response": "ok"}, gpu_seconds=seconds)
+    assert receipt.verdict == pb.OUTCOME_VERDICT_SETTLED
+    assert renter.balance() == 1000 - charged
+
+
 def test_a_cancelled_run_is_stopped_at_once(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
     daemon = stack.connect(provider)
     renter.submit()

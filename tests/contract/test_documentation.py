@@ -77,6 +77,8 @@ def test_the_page_holds_together_and_loads_nothing(rest: Rest) -> None:
     page = served_page(rest)
     outline = Outline(page)
     assert len(outline.places) == len(set(outline.places))
+    services = [place for place in outline.places if place.startswith("tag-")]
+    assert services == sorted(services)
     elsewhere = {link for link in outline.links if not link.startswith("#")}
     assert elsewhere == {"/docs/openapi.yaml"}
     assert {link.removeprefix("#") for link in outline.links} - elsewhere <= set(outline.places)
@@ -96,6 +98,14 @@ def test_roles_are_told_apart(rest: Rest) -> None:
         ("admin", "/admin/dashboard"),
     ):
         assert [name for name, table in by_role.items() if f"<code>{route}</code>" in table] == [role]
+
+
+def test_rules_are_told_in_the_words_of_json(rest: Rest) -> None:
+    fields = served_page(rest).partition('<article id="SubmitJob">')[2].partition("</article>")[0]
+    told = dict(re.findall(r"<tr><td><code>(\w+)</code></td>.*?<span class=\"rules\">(.*?)</span>", fields))
+    assert told["priority"] == "one of <code>1</code>, <code>2</code>, <code>3</code>"
+    assert told["duration_minutes"] == "at least 0.1; at most 1440"
+    assert "None" not in fields
 
 
 def test_what_descriptions_say_is_text(rest: Rest) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.contract.expect import answered, refused
 from tests.stack.people import J3, Renter
+from tests.stack.rest import Json
 from tests.stack.stack import Stack
 
 K1 = {"idempotency-key": "k1"}
@@ -51,6 +52,24 @@ def test_equality_is_of_the_request_as_parsed(renter: Renter) -> None:
         again = renter.try_submit(same, headers=K1)
         assert again.content == first.content
     assert renter.wallet()["total_jobs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("once", "again"),
+    [
+        ({"priority": 1}, {"priority": "1"}),
+        ({"priority": "3"}, {"priority": 3.0}),
+        ({}, {"priority": None, "task_spec": None, "params": None, "provider_id": None}),
+        ({"provider_id": 1}, {"provider_id": "1"}),
+        ({"max_duration_seconds": 60}, {"max_duration_seconds": "60"}),
+    ],
+)
+def test_what_is_said_in_another_way_is_the_same_request(renter: Renter, once: Json, again: Json) -> None:
+    order = {"job_type": "llm_inference", "duration_minutes": 3}
+    first = renter.try_submit(order | once, headers=K1)
+    answered(first, 201)
+    assert renter.try_submit(order | again, headers=K1).content == first.content
+    refused(renter.try_submit(order | again | {"priority": 2}, headers=K1), 409, code="IDEMPOTENCY_MISMATCH")
 
 
 def test_keys_belong_to_an_account_and_a_route(stack: Stack, renter: Renter) -> None:

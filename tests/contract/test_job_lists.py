@@ -99,6 +99,17 @@ def test_the_history_shows_what_jobs_gave_and_cost(stack: Stack, renter: Renter,
         "refunded": True,
         "provider_gpu": "NVIDIA GeForce RTX 4090",
     }
+    output = answered(renter.get("/jobs/1/output"))
+    parts = ("type", "response", "output", "billing")
+    assert show(done, *parts) == show(output, *parts)
+    assert show(done, *parts) == {
+        "type": "text",
+        "response": "ok",
+        "output": "ok",
+        "billing": {"actual_cost_halala": 24, "actual_cost_sar": 0.24},
+    }
+    assert show(cancelled, "type", "response", "output") == {"type": None, "response": None, "output": None}
+    assert "billing" not in cancelled
     assert show(cancelled, "status", "error", "refunded_halala", "result") == {
         "status": "cancelled",
         "error": "The job was cancelled.",
@@ -107,6 +118,20 @@ def test_the_history_shows_what_jobs_gave_and_cost(stack: Stack, renter: Renter,
     }
     assert len(answered(renter.get("/jobs/history", params={"limit": 1}))["jobs"]) == 1
     refused(renter.get("/jobs/history", params={"limit": "x"}), 400)
+
+
+def test_every_view_names_the_provider_a_job_waits_for(renter: Renter, provider: PollDaemon) -> None:
+    renter.submit(provider_id=provider.id)
+    renter.submit(provider_id=provider.id)
+    account = provider.account()
+    named = {"provider_id": provider.id, "provider_name": account["name"]}
+    output = answered(renter.get("/jobs/2/output"), 202)
+    assert show(output, "status", *named) == {"status": "queued", **named}
+    history = answered(renter.get("/jobs/history", params={"limit": 1}))["jobs"]
+    assert [show(job, *named, "provider_gpu") for job in history] == [{**named, "provider_gpu": account["gpu_model"]}]
+    rows = list(csv.DictReader(io.StringIO(renter.get("/renters/me/jobs/export").text)))
+    assert [row["provider_id"] for row in rows] == [str(provider.id)] * 2
+    assert answered(renter.get("/jobs/2/status"))["provider_online"] is True
 
 
 def test_the_history_leaves_long_results_to_the_output(renter: Renter, provider: PollDaemon) -> None:

@@ -226,6 +226,17 @@ def test_no_image_of_other_jobs(renter: Renter, provider: PollDaemon) -> None:
     assert answered(renter.get("/jobs/2/output/png"), 410)["refunded_halala"] == 45
 
 
+def test_a_job_without_a_result_has_no_image(renter: Renter, provider: PollDaemon) -> None:
+    job = renter.submit(job_type="image_generation")
+    provider.next()
+    answered(renter.post(f"/jobs/{job['id']}/complete"))
+    nothing = renter.get("/jobs/1/output/png")
+    assert (nothing.status_code, nothing.content) == (204, b"")
+    assert not {"content-type", "content-length"} & set(nothing.headers)
+    refused(renter.get("/jobs/1/output/gif"), 400, "Output is not available as gif")
+    assert answered(renter.get("/jobs/1/output"))["result"] is None
+
+
 @pytest.mark.settings(rate_limits_enabled=True)
 def test_a_job_is_retried_three_times_a_minute(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
     for job_id in (1, 2):

@@ -10,7 +10,6 @@ from tests.stack.people import Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json
 from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
 
 Row: TypeAlias = Callable[[Stack, Renter, PollDaemon], None]
 
@@ -60,7 +59,8 @@ def row_44_the_result_settles_by_the_time_used(stack: Stack, renter: Renter, pro
     assert answer["success"] is True
     assert answer["job"]["status"] == "completed"
     assert answer["billing"] == SETTLED
-    eventually(lambda: renter.job(2)["status"] == "pending", "job 2 taking the slot")
+    assert answer["next_job_promoted"] is True
+    assert renter.job(2)["status"] == "pending"
 
 
 def row_45_a_result_counts_once(stack: Stack, renter: Renter, provider: PollDaemon) -> None:

@@ -6,6 +6,7 @@ from dc1.services import event_stream
 from tests.contract import shapes
 from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits
+from tests.stack import server
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.sse import events
@@ -158,6 +159,25 @@ def test_silence_is_broken_by_comments(
     with stack.rest.stream(path, key=renter.key) as response:
         comments = (line for line in response.iter_lines() if line.startswith(":"))
         assert [next(comments), next(comments)] == [": keep-alive", ": keep-alive"]
+
+
+@pytest.mark.parametrize("path", [STATES, LIFECYCLE, "/jobs/1/logs/stream"])
+def test_a_server_that_stops_sends_its_readers_to_the_next_one(
+    stack: Stack, renter: Renter, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than the test waits for the server's end.
+    monkeypatch.setattr(server, "_DRAIN_SECONDS", 120.0)
+    renter.submit()
+    with events(stack.rest, path, key=renter.key) as stream:
+        seen = [] if path.endswith("logs/stream") else [stream.next()]
+        stack.stop_server()
+        assert list(stream) == []
+        assert stream.retry == ["2000"]
+    stack.start_server()
+    answered(renter.cancel(1))
+    last_id = seen[0].id if seen else "0"
+    with events(stack.rest, path, key=renter.key, headers={"last-event-id": last_id}) as resumed:
+        assert [event.id for event in resumed] == (["2", "2"] if seen else ["0"])
 
 
 def test_a_long_log_is_paged_and_streamed_in_order(stack: Stack, renter: Renter, provider: PollDaemon) -> None:

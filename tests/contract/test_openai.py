@@ -166,6 +166,13 @@ def test_text_that_got_lost_comes_with_the_result(
         chunks.say(" three four")
 
 
+def test_the_result_is_the_answer_whatever_came_before_it(daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask()
+    finish(daemon, begin(daemon, "Hallo", " there"), "Hello there")
+    (choice,) = answered(call.result())["choices"]
+    assert choice["message"]["content"] == "Hello there"
+
+
 def test_tools_to_call(daemon: StreamDaemon, caller: Caller) -> None:
     call = caller.ask(tools=[{"type": "function", "function": {"name": "weather"}}])
     daemon.finish(begin(daemon), TOOLS_WANTED)

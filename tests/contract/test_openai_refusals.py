@@ -9,7 +9,6 @@ import pytest
 
 from dc1.domain import keys
 from dc1.domain.keys import KeyRole
-from dc1.storage import keys as key_rows
 from tests.contract.chat import CHAT, HELLO, Caller, begin, envelope, finish, serve
 from tests.contract.expect import answered, refused
 from tests.stack.people import Admin, Renter
@@ -65,7 +64,8 @@ def test_scoped_keys(stack: Stack, renter: Renter, daemon: StreamDaemon) -> None
     stack.advance(61)
     envelope(brief.post(CHAT, HELLO), 401, "authentication_key_expired")
     gone = scoped(stack, renter, "inference")
-    stack.edit(lambda conn: key_rows.revoke_all(conn, KeyRole.SCOPED, renter.id, stack.clock.now_ms()))
+    for row in answered(renter.get("/renters/me/keys"))["keys"]:
+        answered(stack.rest.rest("DELETE", f"/renters/me/keys/{row['id']}", key=renter.key))
     envelope(gone.post(CHAT, HELLO), 401, "authentication_invalid_key")
     envelope(brief.post(CHAT, HELLO), 401, "authentication_invalid_key")
 

@@ -14,6 +14,8 @@ from tests.stack.rest import Json
 from tests.stack.stack import Stack
 from tests.stack.waiting import eventually
 
+BUSYBOX = "docker.io/library/busybox:1.36"
+
 NEW_KEY: Json = {
     "id": text,
     "key": text,
@@ -309,7 +311,14 @@ def test_an_account_is_closed(stack: Stack, renter: Renter, provider: PollDaemon
 
 def test_personal_data_is_erased_after_thirty_days(stack: Stack, admin: Admin) -> None:
     renter = stack.add_renter(name="Noura Salem", email="noura@example.sa", organization="Tuwaiq", phone="+966")
-    stranger = stack.add_renter()
+    stranger, provider = stack.add_renter(), stack.add_provider()
+    told = {"image_type": "llm", "image": BUSYBOX, "job_cmd": "Noura's", "gpu_count": 1}
+    asked: Json = {"params": {"prompt": "I am Noura"}, "env_vars": {"A": "Noura"}, "task_spec": {"by": "Noura"}}
+    for who in (renter, stranger):
+        job = who.submit(**asked, container_spec=told, gpu_requirements={"min_vram_gb": 8, "note": "Noura"})
+        stack.next_job(provider)
+        provider.logs(job["id"], ["Hello Noura"])
+        provider.result(job["id"], "Dear Noura")
     Keys(stack, renter).make(label="Noura's laptop")
     answered(close_account(stack, renter))
     again = {"name": "Noura Salem", "email": "noura@example.sa"}
@@ -319,7 +328,7 @@ def test_personal_data_is_erased_after_thirty_days(stack: Stack, admin: Admin) -
         row: Json = answered(admin.get(f"/admin/renters/{renter.id}"))["renter"]
         return row
 
-    stack.advance(30 * 86400 - 1)
+    stack.clock.advance(30 * 86400 - 1)
     database = stack.server.database
     now_ms = stack.clock.now_ms()
     erased = stack.edge.loop.run(database.write(lambda conn: renters.erase_due(conn, now_ms)))
@@ -334,7 +343,20 @@ def test_personal_data_is_erased_after_thirty_days(stack: Stack, admin: Admin) -
         dict.fromkeys(("organization", "phone", "use_case", "webhook_url"), nothing),
     )
     assert "Noura" not in str(answered(admin.get(f"/admin/renters/{renter.id}")))
-    assert show(shown, "status", "balance_halala") == {"status": "deleted", "balance_halala": 1000}
+    assert show(shown, "status", "balance_halala", "total_jobs") == {
+        "status": "deleted",
+        "balance_halala": 999,
+        "total_jobs": 1,
+    }
+    pages = [answered(admin.get(f"/jobs/1{part}")) for part in ("", "/output", "/logs", "/lifecycle", "/invoice")]
+    assert "Noura" not in str(pages)
+    fits(pages[0], shapes.SHOWN_JOB)
+    assert show(pages[0], "status", "container_image") == {"status": "completed", "container_image": BUSYBOX}
+    assert show(pages[1], "result", "cost_halala") == {"result": None, "cost_halala": 45}
+    assert answered(stranger.get("/jobs/2/output"))["output"] == "Dear Noura"
+    sent = {name: asked[name] for name in ("params", "task_spec")}
+    assert show(stranger.job(2), *sent) == sent
+    assert answered(stranger.get("/jobs/2/logs"))["total_lines"] == 1
     answered(stack.rest.post("/renters/register", again), 201)
     assert answered(stranger.get("/renters/me"))["renter"]["name"] == "Renter 2"
 

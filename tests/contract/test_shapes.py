@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.contract import shapes
-from tests.contract.expect import answered, show
+from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
@@ -84,6 +84,8 @@ def test_ids_of_both_kinds_find_a_job(renter: Renter, provider: PollDaemon) -> N
         "created_at": job["submitted_at"],
     }
     assert answered(provider.get("/jobs/1"))["job"] == by_row["job"]
+    for other in ("01", "+1", "1.0", "1_0"):
+        refused(renter.get(f"/jobs/{other}"), 404, "Job not found")
 
 
 def test_the_account_lists_its_jobs_newest_first(renter: Renter, provider: PollDaemon) -> None:
@@ -163,6 +165,7 @@ def test_available_providers_by_vram_then_id(stack: Stack, rest: Rest, provider:
         ("plain words", {"type": "text", "output": "plain words", "result": "plain words"}),
         ('log\nDC1_RESULT_JSON:{"type":"text","response":"ok"}', {"type": "text", "response": "ok"}),
         ({"gflops": 41.5}, {"result": {"gflops": 41.5}}),
+        ([1, "two"], {"type": "text", "output": '[1,"two"]', "result": '[1,"two"]'}),
     ],
 )
 def test_results_of_several_kinds(renter: Renter, provider: PollDaemon, result: object, shown: Json) -> None:

@@ -234,6 +234,25 @@ def test_the_short_form_of_a_container_job(renter: Renter) -> None:
         "/jobs/submit", {"container_image": "evil/image:latest", "command": "nvidia-smi", "max_duration_seconds": 60}
     )
     refused(response, 400, code="IMAGE_NOT_APPROVED")
+    short: Json = {"container_image": "busybox:1.36"}
+    for command in (7, {"a": 1}, ["echo", 1], True):
+        refused(renter.post("/jobs/submit", {**short, "command": command}), 400, "Validation failed")
+    for incomplete in (short, {**short, "command": None}):
+        refused(renter.post("/jobs/submit", incomplete), 400, "Missing required fields: job_type, duration_minutes")
+
+
+def test_a_short_image_name_is_written_out(renter: Renter, provider: PollDaemon, admin: Admin) -> None:
+    full = "docker.io/library/busybox:1.36"
+    short: Json = {"container_image": "busybox:1.36", "command": ["echo", "hi"]}
+    job = answered(renter.post("/jobs/submit", short), 201)
+    assert answered(renter.get(f"/jobs/{job['job_id']}"))["container_image"] == full
+    assert provider.next()["container_spec"]["image"] == full
+    answered(admin.post("/admin/containers/approve-image", {"image_ref": "team/tool:1"}), 201)
+    spec = {"image_type": "custom", "image": "team/tool:1"}
+    kept = renter.submit(job_type="custom_container", container_spec=spec)
+    assert kept["container_spec"]["image"] == "team/tool:1"
+    for other in ("localhost/library/busybox:1.36", "evil.example/busybox:1.36", "library/busybox"):
+        refused(renter.post("/jobs/submit", {**short, "container_image": other}), 400, code="IMAGE_NOT_APPROVED")
 
 
 def test_a_named_provider_is_never_swapped(stack: Stack, renter: Renter, provider: PollDaemon) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.expect import answered, show
+from tests.contract.expect import answered, refused, show
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import MODEL, PollDaemon
 from tests.stack.rest import Json
@@ -139,3 +139,19 @@ def test_free_json_comes_back_and_reaches_the_daemon_as_sent(renter: Renter, pro
     assert handed_out["params"] == free
     assert handed_out["container_spec"]["extra"] == free
     assert handed_out["env_vars"] == {"نص": "<قيمة>"}
+
+
+def test_the_short_form_orders_a_container_job(renter: Renter, provider: PollDaemon) -> None:
+    image = "docker.io/library/busybox:1.36"
+    answer = renter.post("/jobs/submit", {"container_image": image, "command": "echo 'hi' <&>"})
+    job = answered(answer, 201)["job"]
+    assert show(job, "job_type", "max_duration_seconds", "duration_minutes", "cost_halala") == {
+        "job_type": "custom_container",
+        "max_duration_seconds": 1800,
+        "duration_minutes": 30,
+        "cost_halala": 300,
+    }
+    assert answered(renter.get(f"/jobs/{job['job_id']}"))["container_image"] == image
+    spec = provider.next()["container_spec"]
+    assert show(spec, "image", "job_cmd") == {"image": image, "job_cmd": "echo 'hi' <&>"}
+    refused(renter.try_submit(container_spec={"image_type": "custom", "image": f"{image}x"}), 400)

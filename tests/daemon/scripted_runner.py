@@ -1,9 +1,11 @@
 """A runner that does what the test says, and a machine that is always the same."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dc1.daemon.runners.base import Availability, Result, Sink, Work
+from dc1.daemon.runners.container_engine import NoEngineError
 from dc1.domain.jobs import JobType
 from dc1.domain.json_types import JsonObject
 
@@ -66,6 +68,32 @@ class ScriptedRunner:
 
     async def aclose(self) -> None:
         self.closed = True
+
+
+class ScriptedImageRunner(ScriptedRunner):
+    """One that takes container jobs, and notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(kinds=frozenset({JobType.TRAINING}))
+        self.gpus: list[str] = []
+        self.refuses: str | None = None
+        self.engine_answers = True
+        self.reaped = 0
+
+    def approve(self, images: Iterable[str]) -> None:
+        """Approve nothing."""
+
+    def use_gpus(self, uuids: Iterable[str]) -> None:
+        self.gpus = list(uuids)
+
+    def refusal(self, work: Work) -> str | None:
+        return self.refuses
+
+    async def reap_leftovers(self) -> Sequence[object]:
+        if not self.engine_answers:
+            raise NoEngineError("not up yet")
+        self.reaped += 1
+        return ()
 
 
 class FixedTelemetry:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -231,7 +232,57 @@ async def test_stream_over_tls_with_a_ca_file() -> None:
         assert stream.metadata["x-provider-key"] == daemon.config.key
 
 
+async def test_stream_over_tls_trusts_what_the_system_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "localhost.pem"))
+    pair = ((TLS / "localhost.key").read_bytes(), (TLS / "localhost.pem").read_bytes())
+    server = FakeServer()
+    async with server.listening(grpc.ssl_server_credentials([pair])), connected(server, tls=True) as (daemon, stream):
+        assert stream.metadata["x-provider-key"] == daemon.config.key
+
+
 async def test_ca_file_that_cannot_be_read_ends_the_daemon_with_a_sentence(server: FakeServer) -> None:
     async with running_daemon(server, tls=True, ca_file=TLS / "absent.pem") as daemon:
         with pytest.raises(DaemonError, match="The CA file cannot be read"):
             await daemon.ended()
+
+
+async def test_ca_file_without_a_certificate_ends_the_daemon_with_a_sentence(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate")
+    async with running_daemon(server, tls=True, ca_file=junk) as daemon:
+        with pytest.raises(DaemonError, match="The CA file holds no certificate"):
+            await daemon.ended()
+
+
+@pytest.mark.parametrize(
+    ("serves_tls", "settings", "words"),
+    [
+        (False, {"tls": True}, "the server speaks no TLS on this port"),
+        (True, {"tls": True}, "the server's certificate is not trusted: --ca-file can name one that is"),
+        (True, {}, "which needs --tls"),
+    ],
+)
+async def test_tls_on_one_side_only_is_said_in_words(
+    server: FakeServer, capsys: pytest.CaptureFixture[str], serves_tls: bool, settings: dict[str, Any], words: str
+) -> None:
+    pair = ((TLS / "localhost.key").read_bytes(), (TLS / "localhost.pem").read_bytes())
+    strict = FakeServer()
+    async with strict.listening(grpc.ssl_server_credentials([pair])):
+        async with running_daemon(strict if serves_tls else server, **settings):
+            async with asyncio.timeout(15):
+                said = ""
+                while "not connected" not in said:
+                    await asyncio.sleep(0.01)
+                    said += capsys.readouterr().out
+        assert words in said
+
+
+async def test_status_that_grpc_lost_is_not_said(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.refusal = (grpc.StatusCode.INTERNAL, "Internal error from Core")
+    async with running_daemon(server):
+        await server.wait_refused(1)
+        server.refusal = None
+        await server.stream()
+    assert "not connected" not in capsys.readouterr().out

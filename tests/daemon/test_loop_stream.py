@@ -325,11 +325,13 @@ async def test_server_that_does_not_read_holds_up_no_run(server: FakeServer) -> 
 async def test_notices_of_the_server_are_said_once(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
     async with connected(server) as (_, stream):
         for _ in range(2):
-            stream.send(desired=pb.Desired(paused=True, min_version="99.0", preload_model="Qwen/Qwen3-8B"))
+            stream.send(
+                desired=pb.Desired(paused=True, suspended=True, min_version="99.0", preload_model="Qwen/Qwen3-8B")
+            )
         stream.offer()
         await stream.next("accept")
         said = capsys.readouterr().out
-        for notice in ("paused", "out of date", "Qwen/Qwen3-8B"):
+        for notice in ("paused", "suspended by an admin", "out of date", "Qwen/Qwen3-8B"):
             assert said.count(notice) == 1
 
 

@@ -145,6 +145,22 @@ async def test_too_many_processes_are_stopped(runner: ContainerRunner, client: A
     assert failure.value.category == ErrorCategory.EXECUTION
 
 
+async def test_processes_of_one_container_are_not_counted_against_another(
+    runner: ContainerRunner, client: Any, container_engine: Engine
+) -> None:
+    sink = RecordingSink()
+    crowd = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 60 & done; echo up; wait"
+    running = asyncio.create_task(runner.run(container_job(container_engine, crowd), sink))
+    await sink.wait_for_line("up")
+
+    result, _ = await run(runner, container_job(container_engine, "echo from a child | cat", pids_limit=5))
+
+    assert result.payload == "from a child"
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
 async def test_too_much_memory_is_oom(runner: ContainerRunner, client: Any, container_engine: Engine) -> None:
     with pytest.raises(RunFailed) as failure:
         await run(runner, container_job(container_engine, "x=$(yes | head -c 200000000); echo no"))
@@ -224,6 +240,9 @@ async def test_failing_pull_is_image_pull(runner: ContainerRunner, client: Any, 
 async def test_job_that_needs_a_gpu_is_refused_without_one(
     runner: ContainerRunner, client: Any, container_engine: Engine
 ) -> None:
+    await runner.probe()
+    assert runner.refusal(container_job(container_engine, "true")) is None
+    assert runner.refusal(container_job(container_engine, "true", vram_required_mb=8192)) is not None
     with pytest.raises(RunFailed, match="needs a GPU and none"):
         await run(runner, container_job(container_engine, "true", vram_required_mb=8192))
 

@@ -27,6 +27,7 @@ def options(work: Work, image_user: str = "", gpus: tuple[str, ...] = ()) -> dic
     [
         ("", "65534:65534"),
         ("0", "65534:65534"),
+        ("00", "65534:65534"),
         ("root", "65534:65534"),
         ("0:0", "65534:65534"),
         ("root:wheel", "65534:65534"),
@@ -43,6 +44,12 @@ def test_a_job_can_lower_its_limits_but_not_raise_them() -> None:
     assert LIMITS.narrowed({"memory_mb": 4096, "cpus": 64, "pids_limit": 1000}) == LIMITS
     assert LIMITS.narrowed({"memory_mb": "lots", "cpus": True, "pids_limit": None}) == LIMITS
     assert LIMITS.narrowed({"memory_mb": -5, "cpus": 0, "pids_limit": 0}) == Limits(8, 0.01, 1)
+
+
+def test_containers_side_by_side_have_the_memory_of_one() -> None:
+    assert LIMITS.share(1, 4) == Limits(256, 4.0, 100)
+    assert LIMITS.share(3, 4).memory_mib + LIMITS.share(1, 4).memory_mib == LIMITS.memory_mib
+    assert LIMITS.share(1, 1) == LIMITS.share(2, 1) == LIMITS
 
 
 def test_this_machines_limits_leave_the_daemon_room() -> None:
@@ -97,6 +104,20 @@ def test_gpus_go_to_one_container_at_a_time() -> None:
         assert set(both) == {"GPU-1", "GPU-2"}
 
 
+def test_a_lost_gpu_is_lent_to_nobody_until_it_is_back() -> None:
+    pool = GpuPool(["GPU-1", "GPU-2"])
+    with pool.lend(job(), offered=True) as lost:
+        assert lost == ("GPU-1",)
+        pool.present = ("GPU-2",)
+        with pool.lend(job(), offered=True) as other:
+            assert other == ("GPU-2",)
+        pool.present = ("GPU-1", "GPU-2")
+        with pytest.raises(RunFailed, match="1 are free"), pool.lend(job(gpu_count=2), offered=True):
+            pass
+    with pool.lend(job(gpu_count=2), offered=True) as both:
+        assert both == ("GPU-1", "GPU-2")
+
+
 def test_without_gpus_only_jobs_that_need_none_run() -> None:
     with GpuPool(["GPU-1"]).lend(job(), offered=False) as none:
         assert none == ()
@@ -105,6 +126,7 @@ def test_without_gpus_only_jobs_that_need_none_run() -> None:
         job(gpu_count=2),
         Work("j", 1, JobType.TRAINING, 60, gpu_requirements={"x": 1}),
     ):
+        assert GpuPool([]).refusal(needy, offered=True) == "the job needs a GPU and none can be given to it"
         with pytest.raises(RunFailed, match="needs a GPU"), GpuPool([]).lend(needy, offered=True):
             pass
 

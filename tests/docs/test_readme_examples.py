@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dc1.domain.webhooks import signature
 from tests.contract.chat import serve
 from tests.docs.readme import block
 from tests.stack.stack import ADMIN_TOKEN, Stack
@@ -62,6 +63,18 @@ def test_inference_with_an_openai_client(stack: Stack) -> None:
         output = run(example, stack, DC1_RENTER_KEY=renter.key)
 
     assert output.split() == ["It", "scatters", "blue", "light.", renter.job(1)["job_id"], "500", "tokens"]
+
+
+def test_webhooks_are_told_from_forgeries(stack: Stack) -> None:
+    body, secret = b'{"event":"job.completed"}', "whsec_0123456789abcdef"
+    claims = [
+        (secret, body, signature(secret, body)),
+        (secret, body + b" ", signature(secret, body)),
+        (secret, body, ""),
+    ]
+    example = f"{block('Webhooks').text}\nprint([is_ours(*claim) for claim in {claims!r}])"
+
+    assert run([sys.executable, "-W", "error", "-c", example], stack) == "[True, False, False]\n"
 
 
 def test_the_dashboard_by_grpcurl(stack: Stack) -> None:

@@ -1,6 +1,8 @@
 """What a REST client gets of an answer, a refusal, and of nobody answering."""
 
+import json
 import math
+import socket
 import threading
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from google.api import httpbody_pb2
 
 from dcp.v1 import job_service_pb2, renter_service_pb2
+from tests.edge.conftest import Edge
 from tests.edge.upstream import Upstream, refusing, replying
 from tests.stack.waiting import eventually
 
@@ -107,6 +110,20 @@ def test_a_method_the_service_lacks_is_an_error_in_json(rest: httpx.Client, upst
     assert (answer.status_code, answer.json()) == (501, {"error": "Internal error"})
 
 
+@pytest.mark.parametrize("length", ["", "Content-Length: 2\r\n"])
+def test_http_1_0_is_understood(edge: Edge, upstream: Upstream, length: str) -> None:
+    upstream.behaviours["RegisterRenter"] = replying(REGISTERED, ("x-http-status", "201"))
+    with socket.create_connection(edge.socket, timeout=10) as connection:
+        # Without a length there is no body: such a client does not know chunks.
+        body = "{}" if length else ""
+        connection.sendall(f"POST /api/renters/register HTTP/1.0\r\n{length}\r\n{body}".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert head.split()[1] == b"201"
+    assert b"transfer-encoding" not in head
+    assert json.loads(content)["renter_id"] == 7
+
+
 def test_a_call_that_takes_too_long_is_504(rest: httpx.Client, upstream: Upstream) -> None:
     over = threading.Event()
 
@@ -119,6 +136,21 @@ def test_a_call_that_takes_too_long_is_504(rest: httpx.Client, upstream: Upstrea
     answer = rest.post("/renters/register", json={})
     assert (answer.status_code, answer.json()) == (504, {"error": "Upstream timeout"})
     assert over.wait(5), "the call goes on behind the edge"
+
+
+def test_a_call_that_stops_half_way_is_504(rest: httpx.Client, upstream: Upstream) -> None:
+    over = threading.Event()
+
+    def hang(request: Any, context: grpc.ServicerContext) -> Any:
+        context.add_callback(over.set)
+        context.send_initial_metadata(())
+        over.wait(10)
+        return REGISTERED
+
+    upstream.behaviours["RegisterRenter"] = hang
+    answer = rest.post("/renters/register", json={})
+    assert (answer.status_code, answer.json()) == (504, {"error": "Upstream timeout"})
+    assert answer.headers["content-type"] == "application/json"
 
 
 def test_without_a_service_the_edge_says_so_and_recovers(rest: httpx.Client, upstream: Upstream) -> None:

@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import grpc
@@ -30,6 +32,8 @@ from tests.edge.upstream import MEBIBYTE, Upstream, refusing, replying
 from tests.stack.waiting import eventually
 
 SSE = "text/event-stream"
+FRAME = b"data: " + b"x" * 65_536 + b"\n\n"
+READERS = 8
 
 
 def test_events_arrive_one_by_one(rest: httpx.Client, upstream: Upstream) -> None:
@@ -48,6 +52,21 @@ def test_events_arrive_one_by_one(rest: httpx.Client, upstream: Upstream) -> Non
             assert next(frames) == f"id: {number}\ndata: x\n\n"
         told.put(None)
         assert list(frames) == []
+
+
+def test_events_for_http_1_0_end_with_the_connection(edge: Edge, upstream: Upstream) -> None:
+    told: queue.Queue[bytes | None] = queue.Queue()
+    upstream.behaviours["StreamJobLogs"] = lambda request, context: _events(told, context)
+    told.put(b"data: one\n\n")
+    with socket.create_connection(edge.socket, timeout=10) as connection:
+        connection.sendall(b"GET /jobs/7/logs/stream HTTP/1.0\r\n\r\n")
+        seen = b""
+        while not seen.endswith(b"data: one\n\n"):
+            seen += connection.recv(65536)
+        told.put(b"data: two\n\n")
+        told.put(None)
+        seen += b"".join(iter(lambda: connection.recv(65536), b""))
+    assert seen.partition(b"\r\n\r\n")[2] == b"data: one\n\ndata: two\n\n"
 
 
 def test_a_refusal_before_the_first_event_is_plain_json(rest: httpx.Client, upstream: Upstream) -> None:
@@ -71,6 +90,33 @@ def test_a_client_that_leaves_ends_the_call(edge: Edge, upstream: Upstream) -> N
     with httpx.stream("GET", f"{edge.url}/jobs/7/logs/stream") as answer:
         next(answer.iter_text())
     assert left.get(timeout=5)
+
+
+def test_readers_that_read_nothing_hold_up_nobody(edge: Edge, upstream: Upstream) -> None:
+    sent: dict[int, int] = {}
+    over = threading.Event()
+
+    def flood(request: Any, context: grpc.ServicerContext) -> Iterator[httpbody_pb2.HttpBody]:
+        context.add_callback(over.set)
+        while not over.is_set():
+            yield httpbody_pb2.HttpBody(content_type=SSE, data=FRAME)
+            sent[request.since] = sent.get(request.since, 0) + len(FRAME)
+
+    def has_stalled() -> bool:
+        before = dict(sent)
+        return len(before) == READERS and not over.wait(0.3) and sent == before
+
+    upstream.behaviours["StreamJobLogs"] = flood
+    with ExitStack() as readers:
+        for number in range(READERS):
+            reader = readers.enter_context(socket.create_connection(edge.socket))
+            reader.sendall(f"GET /jobs/7/logs/stream?since={number} HTTP/1.1\r\nHost: edge\r\n\r\n".encode())
+        eventually(has_stalled, "every reader being behind")
+        for _ in range(4):
+            assert httpx.get(f"{edge.url}/renters/balance").status_code == 200
+        # The sockets' own buffers are in it.
+        assert max(sent.values()) < 14 * MEBIBYTE
+    assert over.wait(5)
 
 
 def test_nothing_of_grpc_follows_the_last_event(edge: Edge, upstream: Upstream) -> None:

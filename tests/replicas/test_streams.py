@@ -1,11 +1,14 @@
 """Daemons hold their streams on one replica, renters call another."""
 
 import time
+from functools import partial
 from statistics import median
 
 import pytest
+from sqlalchemy import text
 
 from dc1.storage.changes import Notifications
+from dc1.storage.database import Connection
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.replicas.pair import Pair
 from tests.stack.people import Renter
@@ -35,6 +38,18 @@ def test_a_submission_on_one_replica_reaches_a_stream_on_the_other_by_push(pair:
     assert median(milliseconds) < 500, "the offers came with the rounds of a second, not by push"
 
 
+def test_notifications_that_make_no_sense_do_no_harm(pair: Pair, renter: Renter) -> None:
+    daemon = pair.connect(pair.add_provider(pair.b), pair.b)
+    for payload in ("", "{}", "5", '{"from": "x", "tokens": [[[], 1, 2, 3]]}', "[" * 5000):
+        pair.a.store(partial(notify, payload=payload))
+        renter.submit()
+        daemon.finish(daemon.accept(daemon.expect("offer")).lease, {"type": "text", "response": "ok"})
+
+
+def notify(conn: Connection, payload: str) -> None:
+    conn.execute(text("SELECT pg_notify('dc1_changes', :payload)"), {"payload": payload})
+
+
 def test_a_lost_notification_costs_a_moment_only(pair: Pair, renter: Renter, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = pair.connect(pair.add_provider(pair.b), pair.b)
 
@@ -46,6 +61,19 @@ def test_a_lost_notification_costs_a_moment_only(pair: Pair, renter: Renter, mon
         renter.submit()
         lease = daemon.accept(daemon.expect("offer")).lease
         daemon.finish(lease, {"type": "text", "response": "ok"})
+
+
+def test_a_run_that_failed_on_one_replica_goes_to_the_provider_of_the_other(pair: Pair, renter: Renter) -> None:
+    accounts = [pair.add_provider(at) for at in (pair.a, pair.b)]
+    loser, other = (pair.connect(account, at) for account, at in zip(accounts, (pair.a, pair.b), strict=True))
+    for account in accounts:
+        pair.await_online(account)
+    renter.submit()
+    lease = loser.accept(loser.expect("offer")).lease
+
+    loser.fail(lease, "pull timeout", transient=True)
+
+    assert other.expect("offer").assignment.attempt_number == 2
 
 
 def test_a_job_cancelled_on_one_replica_is_stopped_on_the_other(pair: Pair, renter: Renter) -> None:

@@ -58,6 +58,24 @@ async def test_whatever_has_no_bucket_of_its_own_shares_the_general_one(server: 
     assert statuses == [200] * 300 + [429]
 
 
+async def test_whoever_shows_a_good_key_is_not_counted_with_the_others_of_an_address(server: Running) -> None:
+    request = ListAvailableProvidersRequest()
+
+    async def listed(**headers: str) -> int:
+        return (await server.call("RenterService/ListAvailableProviders", request, **headers)).status
+
+    assert {await listed(x_renter_key="bad") for _ in range(300)} == {200}
+    assert await listed() == 429
+    assert await listed(authorization=f"Bearer {server.accounts.renter}") == 200
+    assert await listed(x_query_key=server.accounts.provider) == 200
+    assert {await listed(x_renter_key=server.accounts.renter) for _ in range(299)} == {200}
+    assert await listed(x_renter_key=server.accounts.renter) == 429
+    keyed = {"x_client_address": "203.0.113.7", "x_renter_key": server.accounts.renter}
+    register = RegisterRenterRequest()
+    statuses = [(await server.call("RenterService/RegisterRenter", register, **keyed)).status for _ in range(6)]
+    assert statuses == [400] * 5 + [429]
+
+
 async def test_an_address_may_fail_sixty_times_a_minute(server: Running, clock: ManualClock) -> None:
     async def balance(key: str) -> int:
         return (await server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=key)).status

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -75,6 +76,28 @@ async def test_every_address_of_a_host_must_be_public(found: list[str]) -> None:
     with pytest.raises(NotPublicError):
         await targets.resolve("https://hooks.example.com/")
     targets.close()
+
+
+async def test_a_name_that_nobody_answers_holds_up_no_other(market: Market, receiver: Receiver) -> None:
+    answered = threading.Event()
+
+    def resolver(host: str, port: int) -> list[str]:
+        if host == "slow.example.com":
+            answered.wait(20)
+        return ["127.0.0.1"]
+
+    targets = Targets(allow_private=True, resolver=resolver)
+    outbox = Outbox(market, targets)
+    slow: list[asyncio.Task[object]] = [
+        asyncio.create_task(targets.resolve("https://slow.example.com/")) for _ in range(100)
+    ]
+    slow += [asyncio.create_task(targets.check("https://slow.example.com/")) for _ in range(100)]
+    await outbox.sender.start()
+    assert (await outbox.delivery(await outbox.cancelled_job(receiver.url))).status == "delivered"
+    slow.pop().cancel()
+    answered.set()
+    await asyncio.gather(*slow)
+    await outbox.sender.stop()
 
 
 async def test_a_name_is_looked_up_once_and_its_answer_is_what_is_connected_to(

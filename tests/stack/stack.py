@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from dc1.domain.clock import ManualClock, iso, parse_iso
 from dc1.edge import EdgeConfig, Envoy
 from dc1.storage import books
-from dc1.storage.database import Connection
 from tests.stack.people import Admin, Renter, answered
 from tests.stack.poll_daemon import REPORT, PollDaemon
 from tests.stack.rest import Json, Rest
@@ -108,12 +107,6 @@ class Stack:
         self.stop_server()
         self._settings |= settings
         self.start_server()
-
-    def edit(self, work: Callable[[Connection], T]) -> T:
-        """Change stored state that no route changes yet, and start anew, so that nothing is remembered otherwise."""
-        result = self.edge.loop.run(self.server.database.write(work))
-        self.restart()
-        return result
 
     @property
     def server(self) -> Server:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dc1.storage import wallets
 from dc1.storage.database import Connection, Database
+from dc1.storage.postgres import patience
 from tests.storage.market import NOW, Market
 from tests.storage.postgres_proxy import SOCKET_NAME, CuttingProxy
 
@@ -84,14 +85,23 @@ async def test_a_deadlock_costs_a_retry_not_an_error(db: Database) -> None:
     assert await db.read(lambda conn: list(conn.execute(query).scalars())) == [22, 27]
 
 
+def test_a_server_that_vanished_is_noticed_soon_unless_the_url_says_otherwise() -> None:
+    chosen = patience(make_url("postgresql://dc1@db/dc1?tcp_user_timeout=60000"))
+    assert "tcp_user_timeout" not in chosen
+    assert chosen["keepalives_idle"] + chosen["keepalives_interval"] * chosen["keepalives_count"] <= 15
+    assert patience(make_url("postgresql://dc1@db/dc1"))["tcp_user_timeout"] <= 15_000
+
+
 @on_sqlite
-async def test_a_full_disk_leaves_no_half_and_no_lie(db: Database) -> None:
+@pytest.mark.parametrize(("pages_left", "fewest"), [(0, 0), (200, 40)])
+async def test_a_full_disk_leaves_no_half_and_no_lie(db: Database, pages_left: int, fewest: int) -> None:
+    """Nor does what is too large for the disk keep its neighbours from what still fits."""
     market = Market(db)
     renter = await market.renter(credit=0)
 
     def fill(conn: Connection) -> None:
         pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
-        conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        conn.exec_driver_sql(f"PRAGMA max_page_count = {pages + pages_left}")
         conn.exec_driver_sql("INSERT INTO audit_entries VALUES (1, 0, '', '', zeroblob(10000000), 0, NULL, '')")
 
     units: list[Awaitable[object]] = [market.do(wallets.top_up, renter, 1, f"t{number}", NOW) for number in range(40)]
@@ -100,6 +110,7 @@ async def test_a_full_disk_leaves_no_half_and_no_lie(db: Database) -> None:
     assert isinstance(outcomes[20], DBAPIError)
     await db.write(lambda conn: conn.exec_driver_sql("PRAGMA max_page_count = 1000000"))
     paid = sum(not isinstance(outcome, BaseException) for outcome in outcomes)
+    assert paid >= fewest
     assert await market.wallet(renter) == (paid, 0), "a unit is paid exactly if its caller was told so"
     await market.check_books()
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from dc1.domain.jobs import ErrorCategory, Mover, Phase
+from dc1.domain.jobs import ErrorCategory, JobEvent, JobStatus, Mover, Phase
 from dc1.domain.money import Settlement
-from dc1.storage import job_events, jobs, ledger, lifecycle, providers, renters, totals
+from dc1.storage import job_events, jobs, ledger, lifecycle, moves, providers, renters, totals
 from dc1.storage.database import Database
 from dc1.storage.lifecycle import JobRow, Limits, Moved, Outcome
 from tests.storage.market import NOW, Market
@@ -345,4 +345,17 @@ async def test_free_work_moves_no_money(market: Market) -> None:
     assert moved is not None
     assert moved.settlement == Settlement(0, 0, 0, 0)
     assert await market.see(ledger.balance, ledger.hold(renter)) == 0
+    await market.check_books()
+
+
+async def test_a_move_from_what_a_job_was_before_changes_nothing(market: Market) -> None:
+    """No caller moves a row that it has not locked; if one did, the guard of the statement would tell."""
+    before = await market.submit(await market.renter())
+    await market.do(lifecycle.cancel, before.id, Mover.RENTER, NOW)
+    cancelled = await market.see(jobs.get, before.id)
+
+    with pytest.raises(AssertionError, match="moved by somebody else"):
+        await market.do(moves.move, before, JobStatus.PENDING, JobEvent.STATUS_CHANGED, Mover.SCHEDULER, NOW)
+
+    assert await market.see(jobs.get, before.id) == cancelled
     await market.check_books()

@@ -72,6 +72,18 @@ async def test_a_wallet_stays_within_its_limits(market: Market) -> None:
     await market.check_books()
 
 
+async def test_a_full_wallet_takes_back_what_is_on_hold(market: Market) -> None:
+    renter = await market.renter()
+    job = await market.submit(renter)
+    with pytest.raises(ApiError, match="Balance limit exceeded"):
+        await market.do(wallets.credit, renter, 2_000_000_000 - 999, "c", "a gift", NOW)
+    await market.do(wallets.credit, renter, 2_000_000_000 - 1000, "c", "a gift", NOW)
+    assert await market.wallet(renter) == (2_000_000_000 - 45, 45)
+    assert await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW) is not None
+    assert await market.wallet(renter) == (2_000_000_000, 0)
+    await market.check_books()
+
+
 async def test_a_movement_happens_once(market: Market) -> None:
     renter = await market.renter()
     await market.do(wallets.top_up, renter, 500, "same", NOW)

@@ -3,7 +3,7 @@ import pytest
 from dc1.domain.clock import DAY_MS
 from dc1.domain.errors import ApiError
 from dc1.domain.keys import KeyRole, generate
-from dc1.storage import audit, catalog, daemon_events, keys, providers, renters
+from dc1.storage import audit, catalog, challenges, daemon_events, keys, providers, renters
 from dc1.storage.daemon_events import NewDaemonEvent
 from dc1.storage.database import Database
 from dc1.storage.providers import NewProvider, Report
@@ -162,6 +162,16 @@ async def test_prices_and_images_change(market: Market) -> None:
     image = await market.do(catalog.approve_image, "docker.io/org/image:1", NOW)
     again = await market.do(catalog.approve_image, "docker.io/org/image:1", NOW + 1, description="x")
     assert (again.id, again.approved_at_ms, again.description) == (image.id, NOW, "x")
+
+
+async def test_what_a_caller_names_may_hold_anything(market: Market) -> None:
+    provider, renter = await market.provider(), await market.renter()
+    with pytest.raises(ApiError, match="Price not found"):
+        await market.do(catalog.set_price, "\x00", 5, NOW)
+    assert not await market.do(keys.revoke, KeyRole.SCOPED, renter, "\x00", NOW)
+    assert await market.do(challenges.take, provider, "chal-\x00") is None
+    image = await market.do(catalog.approve_image, "org/image\x00", NOW, image_type="\x00", description="\x00")
+    assert (image.image_ref, image.image_type, image.description) == ("org/image\ufffd", "\ufffd", "\ufffd")
 
 
 async def test_the_audit_trail_is_newest_first(market: Market) -> None:

@@ -3,8 +3,11 @@
 import pytest
 
 from dc1.domain.keys import KeyRole, generate
-from dc1.storage import keys, renter_lists, renters
+from dc1.storage import job_logs, jobs, keys, lifecycle, renter_lists, renters
 from dc1.storage.database import Database
+from dc1.storage.job_logs import LogLine
+from dc1.storage.job_rows import JobSpec
+from dc1.storage.lifecycle import Outcome
 from dc1.storage.renters import NewRenter
 from tests.storage.market import NOW, Market
 
@@ -52,3 +55,34 @@ async def test_only_accounts_whose_time_has_come_are_erased(market: Market) -> N
     assert stored is not None
     assert stored.label is None
     await registered(market, "Gone Again")
+
+
+async def test_what_jobs_were_asked_and_answered_is_erased_with_their_renter(market: Market) -> None:
+    gone, stays, provider = await market.renter(), await market.renter(), await market.provider(gpus=8)
+    spec = JobSpec(
+        container_spec={"image_type": "llm", "gpu_count": 1, "job_cmd": "echo me"},
+        params={"prompt": "me"},
+        task_spec={"by": "me"},
+        env_vars={"TOKEN": "mine"},
+        gpu_requirements={"min_vram_gb": 8},
+    )
+    ended = []
+    for renter in (gone, gone, stays):
+        job = await market.running(renter, provider, spec=spec)
+        await market.do(job_logs.append, job.id, 1, [LogLine("info", "me", NOW)], 1)
+        await market.do(lifecycle.finish, job.id, Outcome(completed=True, result={"response": "me"}), NOW + 1)
+        ended.append(job)
+    await market.do(renters.set_status, gone, "deleted")
+    await market.do(renters.schedule_erasure, gone, NOW + 10)
+    await market.do(renters.erase_due, NOW + 10)
+
+    emptied = JobSpec(container_spec={"image_type": "llm", "gpu_count": 1})
+    for job, left in zip(ended, (emptied, emptied, spec), strict=True):
+        assert await market.see(jobs.spec, job.id) == left
+        assert (await market.see(jobs.result, job.id) is None) is (left is emptied)
+        page = await market.see(job_logs.page, job.id)
+        assert (len(page.rows), page.total) == ((0, 0) if left is emptied else (1, 1))
+        kept = await market.see(jobs.get, job.id)
+        assert kept is not None
+        assert (kept.status, kept.actual_cost_halala) == ("completed", 1)
+    await market.check_books()

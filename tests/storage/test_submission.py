@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from dc1.domain.clock import DAY_MS
+from dc1.domain.clock import DAY_MS, month_start_ms
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs import JobEvent
 from dc1.storage import job_events, jobs, lifecycle, renters, totals
@@ -105,6 +105,21 @@ async def test_the_daily_quota_counts_accepted_submissions_and_starts_afresh_at_
     assert error.retry_after_seconds == (DAY_MS - NOW % DAY_MS) // 1000
     market.now += DAY_MS
     assert (await market.submit(renter, limits)).status == "queued"
+
+
+async def test_a_day_that_began_elsewhere_does_not_begin_again(market: Market) -> None:
+    """The clocks of two replicas differ, and one has seen midnight."""
+    renter, limits = await market.renter(), Limits(daily_jobs=2, monthly_halala=100)
+    midnight = NOW - NOW % DAY_MS + 10 * DAY_MS
+    assert month_start_ms(midnight) == midnight
+    for seconds in (-1, 1):
+        market.now = midnight + seconds * 1000
+        await market.submit(renter, limits, cost_halala=40)
+    market.now = midnight - 1000
+    await market.submit(renter, limits, cost_halala=40)
+    assert (await refused(market, renter, limits, cost_halala=1)).context["submitted_today"] == 2
+    market.now = midnight + 2000
+    assert (await refused(market, renter, Limits(monthly_halala=100))).context["spent_this_month_halala"] == 80
 
 
 async def test_the_monthly_quota_counts_quotes_while_open_and_actual_costs_afterwards(market: Market) -> None:

@@ -56,6 +56,16 @@ async def test_the_amount_waits_until_it_is_paid(market: Market, provider: int) 
     await market.check_books()
 
 
+async def test_of_a_closed_account_a_hint_of_the_bank_account_stays(market: Market, provider: int) -> None:
+    row = await ask(market, provider)
+    await move(market, row, "paid")
+    await market.do(providers.mark_deleted, provider, LATER, LATER + 9)
+    for _ in range(2):
+        await market.do(providers.erase_due, LATER + 9)
+        (kept,) = (await market.see(withdrawals.page, limit=9)).rows
+        assert (kept.iban, kept.amount_halala) == ("SA******************7519", 10)
+
+
 @pytest.mark.parametrize("status", ["failed", "rejected"])
 async def test_what_is_not_paid_goes_back(market: Market, provider: int, status: str) -> None:
     row = await ask(market, provider, EARNED)

@@ -42,7 +42,7 @@ class ListAllJobsRequest(_message.Message):
     type: _builtins.str
     """Only jobs of this kind of work."""
     provider_id: _builtins.int
-    """Only jobs of this provider."""
+    """Only jobs of this provider, and those that wait for it by name."""
     renter_id: _builtins.int
     """Only jobs of this renter."""
     date_from: _builtins.str

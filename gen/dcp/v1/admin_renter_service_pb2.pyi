@@ -566,6 +566,7 @@ class ListRenterLedgerRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     DIRECTION_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
     renter_id: _builtins.str
     """Account id."""
     limit: _builtins.int
@@ -574,6 +575,8 @@ class ListRenterLedgerRequest(_message.Message):
     """How many to pass over, from the newest."""
     direction: _builtins.str
     """Only money that came in (credit) or went out (debit)."""
+    page: _builtins.int
+    """Page, from 1, instead of `offset`, which wins when both are given."""
     def __init__(
         self,
         *,
@@ -581,10 +584,11 @@ class ListRenterLedgerRequest(_message.Message):
         limit: _builtins.int | None = ...,
         offset: _builtins.int | None = ...,
         direction: _builtins.str | None = ...,
+        page: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_direction", b"_direction", "_limit", b"_limit", "_offset", b"_offset", "direction", b"direction", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_direction", b"_direction", "_limit", b"_limit", "_offset", b"_offset", "_page", b"_page", "direction", b"direction", "limit", b"limit", "offset", b"offset", "page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_direction", b"_direction", "_limit", b"_limit", "_offset", b"_offset", "direction", b"direction", "limit", b"limit", "offset", b"offset", "renter_id", b"renter_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_direction", b"_direction", "_limit", b"_limit", "_offset", b"_offset", "_page", b"_page", "direction", b"direction", "limit", b"limit", "offset", b"offset", "page", b"page", "renter_id", b"renter_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__direction: _TypeAlias = _typing.Literal["direction"]  # noqa: Y015
     _WhichOneofArgType__direction: _TypeAlias = _typing.Literal["_direction", b"_direction"]  # noqa: Y015
@@ -592,12 +596,16 @@ class ListRenterLedgerRequest(_message.Message):
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
     _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
     _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__direction) -> _WhichOneofReturnType__direction | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
 
 Global___ListRenterLedgerRequest: _TypeAlias = ListRenterLedgerRequest  # noqa: Y015
 

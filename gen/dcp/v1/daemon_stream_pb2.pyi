@@ -805,6 +805,7 @@ class Desired(_message.Message):
     OFFERS_FIELD_NUMBER: _builtins.int
     STARTS_FIELD_NUMBER: _builtins.int
     STOPS_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the beat this answers; 0 in a Welcome."""
     beat_interval_seconds: _builtins.float
@@ -817,6 +818,8 @@ class Desired(_message.Message):
     """Newest version of the daemon."""
     min_version: _builtins.str
     """Oldest version that is still good."""
+    suspended: _builtins.bool
+    """Whether an admin has suspended the provider: its leases were given to others, and it is offered none until that is lifted."""
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
         """Offers that wait for an answer; one already accepted is repeated until its Start was seen."""
@@ -841,10 +844,11 @@ class Desired(_message.Message):
         offers: _abc.Iterable[Global___Offer] | None = ...,
         starts: _abc.Iterable[Global___Start] | None = ...,
         stops: _abc.Iterable[Global___Stop] | None = ...,
+        suspended: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "preload_model", b"preload_model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "beat_interval_seconds", b"beat_interval_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "sequence", b"sequence", "starts", b"starts", "stops", b"stops"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "beat_interval_seconds", b"beat_interval_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "sequence", b"sequence", "starts", b"starts", "stops", b"stops", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preload_model: _TypeAlias = _typing.Literal["preload_model"]  # noqa: Y015
     _WhichOneofArgType__preload_model: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model"]  # noqa: Y015

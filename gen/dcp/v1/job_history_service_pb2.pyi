@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import job_pb2 as _job_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -259,6 +260,10 @@ class JobHistoryEntry(_message.Message):
     RESULT_TYPE_FIELD_NUMBER: _builtins.int
     REFUNDED_FIELD_NUMBER: _builtins.int
     REFUNDED_HALALA_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    BILLING_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Public id."""
     status: _builtins.str
@@ -283,7 +288,7 @@ class JobHistoryEntry(_message.Message):
     """How much, in halala."""
     @_builtins.property
     def provider_id(self) -> _struct_pb2.Value:
-        """Provider of the current or last attempt; null without one."""
+        """The chosen or named provider; null while queued without one."""
 
     @_builtins.property
     def provider_name(self) -> _struct_pb2.Value:
@@ -321,6 +326,22 @@ class JobHistoryEntry(_message.Message):
     def result_type(self) -> _struct_pb2.Value:
         """`text`, `image` or `json`; null where `result` is."""
 
+    @_builtins.property
+    def type(self) -> _struct_pb2.Value:
+        """`text` or `image`; null for other results and where `result` is."""
+
+    @_builtins.property
+    def response(self) -> _struct_pb2.Value:
+        """The text of a text result; null for others."""
+
+    @_builtins.property
+    def output(self) -> _struct_pb2.Value:
+        """The same as `response`."""
+
+    @_builtins.property
+    def billing(self) -> _job_pb2.OutputBilling:
+        """What it was billed at; absent until it completed."""
+
     def __init__(
         self,
         *,
@@ -345,12 +366,18 @@ class JobHistoryEntry(_message.Message):
         result_type: _struct_pb2.Value | None = ...,
         refunded: _builtins.bool = ...,
         refunded_halala: _builtins.int = ...,
+        type: _struct_pb2.Value | None = ...,
+        response: _struct_pb2.Value | None = ...,
+        output: _struct_pb2.Value | None = ...,
+        billing: _job_pb2.OutputBilling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at", "duration_minutes", b"duration_minutes", "error", b"error", "progress_phase", b"progress_phase", "provider_gpu", b"provider_gpu", "provider_id", b"provider_id", "provider_name", b"provider_name", "result", b"result", "result_type", b"result_type", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "billing", b"billing", "completed_at", b"completed_at", "duration_minutes", b"duration_minutes", "error", b"error", "output", b"output", "progress_phase", b"progress_phase", "provider_gpu", b"provider_gpu", "provider_id", b"provider_id", "provider_name", b"provider_name", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "type", b"type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "cost_sar", b"cost_sar", "duration_minutes", b"duration_minutes", "error", b"error", "execution_time_sec", b"execution_time_sec", "job_id", b"job_id", "job_type", b"job_type", "message", b"message", "progress_phase", b"progress_phase", "provider_gpu", b"provider_gpu", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "actual_cost_halala", b"actual_cost_halala", "billing", b"billing", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "cost_sar", b"cost_sar", "duration_minutes", b"duration_minutes", "error", b"error", "execution_time_sec", b"execution_time_sec", "job_id", b"job_id", "job_type", b"job_type", "message", b"message", "output", b"output", "progress_phase", b"progress_phase", "provider_gpu", b"provider_gpu", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__billing: _TypeAlias = _typing.Literal["billing"]  # noqa: Y015
+    _WhichOneofArgType__billing: _TypeAlias = _typing.Literal["_billing", b"_billing"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__billing) -> _WhichOneofReturnType__billing | None: ...
 
 Global___JobHistoryEntry: _TypeAlias = JobHistoryEntry  # noqa: Y015
 

@@ -100,7 +100,7 @@ class JobOutcomeServiceServicer:
     def GetJobOutputImage(self, request, context):
         """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
         `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
-        answers 202 while it is not finished.
+        answers 202 while it is not finished, and 204 without a body when it completed without a result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

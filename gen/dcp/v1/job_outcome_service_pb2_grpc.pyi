@@ -49,7 +49,7 @@ class JobOutcomeServiceStub:
     GetJobOutputImage: _grpc.UnaryUnaryMultiCallable[_job_outcome_service_pb2.GetJobOutputImageRequest, _httpbody_pb2.HttpBody]
     """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
     `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
-    answers 202 while it is not finished.
+    answers 202 while it is not finished, and 204 without a body when it completed without a result.
     """
 
 @_typing.type_check_only
@@ -72,7 +72,7 @@ class JobOutcomeServiceAsyncStub(JobOutcomeServiceStub):
     GetJobOutputImage: _aio.UnaryUnaryMultiCallable[_job_outcome_service_pb2.GetJobOutputImageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
     `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
-    answers 202 while it is not finished.
+    answers 202 while it is not finished, and 204 without a body when it completed without a result.
     """
 
 class JobOutcomeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -122,7 +122,7 @@ class JobOutcomeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
         `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
-        answers 202 while it is not finished.
+        answers 202 while it is not finished, and 204 without a body when it completed without a result.
         """
 
 def add_JobOutcomeServiceServicer_to_server(servicer: JobOutcomeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -63,7 +63,7 @@ class GetJobStatusResponse(_message.Message):
     estimated_cost_usd: _builtins.float
     """What it cost once settled, the quote before, in USD."""
     provider_online: _builtins.bool
-    """Whether its provider is online; false without one."""
+    """Whether the chosen or named provider is online; false without one."""
     @_builtins.property
     def progress_phase(self) -> _struct_pb2.Value:
         """Phase of the run; null when unknown."""

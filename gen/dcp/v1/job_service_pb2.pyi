@@ -79,7 +79,9 @@ class SubmitJobRequest(_message.Message):
     prewarm_requested: _builtins.bool
     """Prefer a provider that has the model cached."""
     container_image: _builtins.str
-    """Image of a container job in the short form, with `command`."""
+    """Image of a container job in the short form, with `command`. An approved image may be named as Docker allows: `busybox:1.36` for
+    `docker.io/library/busybox:1.36`.
+    """
     @_builtins.property
     def params(self) -> _struct_pb2.Struct:
         """Free parameters for the daemon, up to 256 KiB of JSON. `params.model` wins over `model`."""
@@ -497,7 +499,7 @@ class JobSummary(_message.Message):
     """Whether anything went back to the renter."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
-        """Model of the provider's GPU; null without a provider."""
+        """Model of the GPU of the chosen or named provider; null without one."""
 
     @_builtins.property
     def started_at(self) -> _struct_pb2.Value:
@@ -688,7 +690,7 @@ class JobOutput(_message.Message):
     """How much, in halala."""
     @_builtins.property
     def provider_id(self) -> _struct_pb2.Value:
-        """Provider of the current or last attempt; null without one."""
+        """The chosen or named provider; null while queued without one."""
 
     @_builtins.property
     def provider_name(self) -> _struct_pb2.Value:

@@ -205,7 +205,7 @@ class HttpContent(_message.Message):
     status: _builtins.int
     """HTTP status, 200 when zero."""
     media_type: _builtins.str
-    """Media type, for example `text/event-stream`."""
+    """Media type, for example `text/event-stream`; empty for an answer without a body."""
     message: _builtins.str
     """Full name of the message whose JSON form the body (or each event's data) has; empty for free content."""
     description: _builtins.str

@@ -98,9 +98,9 @@ class ProviderAccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProvider(self, request, context):
-        """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, the key stops at once, and personal
-        data is erased after 30 days. Fails with ABORTED (409) `A withdrawal is already pending` while one is open, and
-        INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+        """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+        personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
+        pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

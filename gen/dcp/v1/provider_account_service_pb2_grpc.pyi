@@ -47,9 +47,9 @@ class ProviderAccountServiceStub:
     ExportProvider: _grpc.UnaryUnaryMultiCallable[_provider_account_service_pb2.ExportProviderRequest, _provider_account_service_pb2.ExportProviderResponse]
     """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals."""
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_account_service_pb2.DeleteProviderRequest, _provider_account_service_pb2.DeleteProviderResponse]
-    """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, the key stops at once, and personal
-    data is erased after 30 days. Fails with ABORTED (409) `A withdrawal is already pending` while one is open, and
-    INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+    """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+    personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
+    pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
     """
 
 @_typing.type_check_only
@@ -71,9 +71,9 @@ class ProviderAccountServiceAsyncStub(ProviderAccountServiceStub):
     ExportProvider: _aio.UnaryUnaryMultiCallable[_provider_account_service_pb2.ExportProviderRequest, _provider_account_service_pb2.ExportProviderResponse]  # type: ignore[assignment]
     """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals."""
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_account_service_pb2.DeleteProviderRequest, _provider_account_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
-    """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, the key stops at once, and personal
-    data is erased after 30 days. Fails with ABORTED (409) `A withdrawal is already pending` while one is open, and
-    INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+    """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+    personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
+    pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
     """
 
 class ProviderAccountServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -122,9 +122,9 @@ class ProviderAccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_account_service_pb2.DeleteProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_account_service_pb2.DeleteProviderResponse, _abc.Awaitable[_provider_account_service_pb2.DeleteProviderResponse]]:
-        """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, the key stops at once, and personal
-        data is erased after 30 days. Fails with ABORTED (409) `A withdrawal is already pending` while one is open, and
-        INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+        """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+        personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
+        pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
         """
 
 def add_ProviderAccountServiceServicer_to_server(servicer: ProviderAccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -123,9 +123,9 @@ class RenterAccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRenter(self, request, context):
-        """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, personal data is erased after 30
-        days, and the balance stays frozen in the ledger. Fails with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that
-        word.
+        """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, and the balance stays frozen in the
+        ledger. After 30 days personal data is erased: name, addresses, and what was sent with jobs, their results and their logs. Fails
+        with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

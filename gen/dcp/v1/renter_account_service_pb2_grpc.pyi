@@ -53,9 +53,9 @@ class RenterAccountServiceStub:
     ExportRenter: _grpc.UnaryUnaryMultiCallable[_renter_account_service_pb2.ExportRenterRequest, _renter_account_service_pb2.ExportRenterResponse]
     """Hands the caller everything that is kept of the account: its data, jobs, wallet entries and use of the token-billed routes."""
     DeleteRenter: _grpc.UnaryUnaryMultiCallable[_renter_account_service_pb2.DeleteRenterRequest, _renter_account_service_pb2.DeleteRenterResponse]
-    """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, personal data is erased after 30
-    days, and the balance stays frozen in the ledger. Fails with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that
-    word.
+    """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, and the balance stays frozen in the
+    ledger. After 30 days personal data is erased: name, addresses, and what was sent with jobs, their results and their logs. Fails
+    with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
     """
 
 @_typing.type_check_only
@@ -83,9 +83,9 @@ class RenterAccountServiceAsyncStub(RenterAccountServiceStub):
     ExportRenter: _aio.UnaryUnaryMultiCallable[_renter_account_service_pb2.ExportRenterRequest, _renter_account_service_pb2.ExportRenterResponse]  # type: ignore[assignment]
     """Hands the caller everything that is kept of the account: its data, jobs, wallet entries and use of the token-billed routes."""
     DeleteRenter: _aio.UnaryUnaryMultiCallable[_renter_account_service_pb2.DeleteRenterRequest, _renter_account_service_pb2.DeleteRenterResponse]  # type: ignore[assignment]
-    """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, personal data is erased after 30
-    days, and the balance stays frozen in the ledger. Fails with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that
-    word.
+    """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, and the balance stays frozen in the
+    ledger. After 30 days personal data is erased: name, addresses, and what was sent with jobs, their results and their logs. Fails
+    with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
     """
 
 class RenterAccountServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -152,9 +152,9 @@ class RenterAccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _renter_account_service_pb2.DeleteRenterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_renter_account_service_pb2.DeleteRenterResponse, _abc.Awaitable[_renter_account_service_pb2.DeleteRenterResponse]]:
-        """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, personal data is erased after 30
-        days, and the balance stays frozen in the ledger. Fails with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that
-        word.
+        """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, and the balance stays frozen in the
+        ledger. After 30 days personal data is erased: name, addresses, and what was sent with jobs, their results and their logs. Fails
+        with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
         """
 
 def add_RenterAccountServiceServicer_to_server(servicer: RenterAccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,15 @@ if _version_not_supported:
 
 
 class WebhookServiceStub:
-    """What was sent to a renter's webhook address. Events are delivered from a durable outbox and signed with the renter's secret.
+    """What was sent to a renter's webhook address. `PATCH /renters/settings` sets the address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
     """
 
     def __init__(self, channel):
@@ -43,7 +51,15 @@ class WebhookServiceStub:
 
 
 class WebhookServiceServicer:
-    """What was sent to a renter's webhook address. Events are delivered from a durable outbox and signed with the renter's secret.
+    """What was sent to a renter's webhook address. `PATCH /renters/settings` sets the address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
     """
 
     def ListWebhookDeliveries(self, request, context):
@@ -70,7 +86,15 @@ def add_WebhookServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WebhookService:
-    """What was sent to a renter's webhook address. Events are delivered from a durable outbox and signed with the renter's secret.
+    """What was sent to a renter's webhook address. `PATCH /renters/settings` sets the address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
     """
 
     @staticmethod

@@ -27,7 +27,16 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class WebhookServiceStub:
-    """What was sent to a renter's webhook address. Events are delivered from a durable outbox and signed with the renter's secret."""
+    """What was sent to a renter's webhook address. `PATCH /renters/settings` sets the address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -38,14 +47,32 @@ class WebhookServiceStub:
 
 @_typing.type_check_only
 class WebhookServiceAsyncStub(WebhookServiceStub):
-    """What was sent to a renter's webhook address. Events are delivered from a durable outbox and signed with the renter's secret."""
+    """What was sent to a renter's webhook address. `PATCH /renters/settings` sets the address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.ListWebhookDeliveriesRequest, _webhook_service_pb2.ListWebhookDeliveriesResponse]  # type: ignore[assignment]
     """Lists the deliveries to the caller's webhook address, newest first."""
 
 class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What was sent to a renter's webhook address. Events are delivered from a durable outbox and signed with the renter's secret."""
+    """What was sent to a renter's webhook address. `PATCH /renters/settings` sets the address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
+    """
 
     @_abc_1.abstractmethod
     def ListWebhookDeliveries(

@@ -72,7 +72,7 @@ def adjust_balance(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Add to or take from a renter's wallet, as one ledger entry."""
+    """Add to or take from a renter's wallet. It is one ledger entry."""
     with RestClient(url, admin(token)) as client:
         answer = client.post(path("admin", "renters", renter, "balance"), {"amount_halala": halala, "reason": reason})
     emit(
@@ -90,7 +90,7 @@ def reverse(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Correct a wrong credit, top-up or adjustment by its opposite; an entry can be reversed once."""
+    """Reverse a wrong credit, top-up or adjustment. An entry can be reversed once."""
     with RestClient(url, admin(token)) as client:
         answer = client.post(path("admin", "finance", "transactions", entry, "reverse"), {"reason": reason})
     emit(answer, as_json, _show_reversal)
@@ -105,7 +105,7 @@ def finance(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = 
 
 @app.command()
 def books(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Check the market's books: print the trial balance, and fail when anything differs."""
+    """Check the market's books. Prints the trial balance, and fails when anything differs."""
     with RestClient(url, admin(token)) as client:
         answer = client.get("/admin/finance/books")
     emit(answer, as_json, _show_books)

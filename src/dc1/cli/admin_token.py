@@ -7,31 +7,32 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from dc1.cli.errors import CommandError
-from dc1.cli.output import console
 from dc1.settings import Settings
 
 _TOKEN_BYTES = 24
 
 
-def with_admin_token(settings: Settings, file: Path | None) -> Settings:
-    """Return the settings with an admin token.
+def with_admin_token(settings: Settings, file: Path | None) -> tuple[Settings, str | None]:
+    """Return the settings with an admin token, and the token when it was made for this run alone and is to be shown.
 
     The setting wins; next comes what `file` holds. Else, in development, a token is made: it is written to `file` when that is
-    given, and printed this once when not. Production settings are left without.
+    given, and lasts as long as the process when not. Production settings are left without.
 
     Raises:
         CommandError: the file cannot be read or written.
     """
     if settings.admin_token is not None:
-        return settings
+        return settings, None
+    shown = None
     token = _read(file) if file is not None else None
     if token is None and settings.environment == "development":
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         if file is not None:
             _write(file, token)
         else:
-            console.print(f"DC1_ADMIN_TOKEN is not set; until this stops it is {token}", soft_wrap=True)
-    return settings if token is None else settings.model_copy(update={"admin_token": SecretStr(token)})
+            shown = token
+    secret = None if token is None else SecretStr(token)
+    return settings.model_copy(update={"admin_token": secret}), shown
 
 
 def _read(file: Path) -> str | None:

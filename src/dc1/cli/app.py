@@ -1,5 +1,6 @@
 """The command line's root."""
 
+import os
 from importlib.metadata import version as installed_version
 from typing import Annotated, Any
 
@@ -28,6 +29,8 @@ app = typer.Typer(
     help="A self-hostable GPU marketplace: control plane, provider daemon and command line.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Boxes leave so little of a terminal's width that names of variables are cut.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(up.app)
@@ -55,4 +58,6 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    # gRPC's core would write lines of its own beside the sentences and log lines that say the same.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     app()

@@ -49,6 +49,8 @@ class RestClient:
             raise CommandError(_no_address(url)) from None
         if parsed.scheme not in {"http", "https"} or not parsed.host:
             raise CommandError(_no_address(url))
+        if not all(value.isascii() and value.isprintable() for value in (credential or {}).values()):
+            raise CommandError("The key or token has characters in it that none has; was it copied as a whole?")
         self._http = httpx.Client(
             base_url=parsed,
             headers={"accept": "application/json", **(credential or {})},
@@ -129,11 +131,11 @@ class RestClient:
                 raise CommandError(
                     f"The certificate of {self._url} is not trusted; SSL_CERT_FILE can name one that is."
                 ) from None
-            raise CommandError(
+            raise UnreachableError(
                 f"Nothing answers at {self._url}: start a marketplace with `dc1 up`, or name another one with --url or DC1_URL."
             ) from None
         except httpx.TimeoutException:
-            raise CommandError(f"{self._url} did not answer in time.") from None
+            raise ConnectionBrokenError(f"{self._url} did not answer in time.") from None
         except httpx.TransportError as error:
             raise ConnectionBrokenError(f"The connection to {self._url} broke ({type(error).__name__}).") from None
 
@@ -144,7 +146,11 @@ def path(*segments: str | int) -> str:
 
 
 class ConnectionBrokenError(CommandError):
-    """The connection broke after it stood; the call may or may not have had its effect."""
+    """The connection broke or fell silent; the call may or may not have had its effect."""
+
+
+class UnreachableError(ConnectionBrokenError):
+    """No connection came about; the call had no effect."""
 
 
 def _no_address(url: str) -> str:

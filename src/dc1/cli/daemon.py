@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -53,28 +53,37 @@ def daemon(
     container_network: Annotated[
         bool, typer.Option("--container-network", help="Give a network to jobs that ask for one.")
     ] = False,
-    log_format: Annotated[str, typer.Option(envvar="DC1_LOG_FORMAT", help="console or json.")] = "console",
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="DC1_DAEMON_DRAIN_SECONDS", help="How long running jobs may go on after Ctrl-C or SIGTERM.", min=0
+        ),
+    ] = 60.0,
+    log_format: Annotated[
+        Literal["console", "json"], typer.Option(envvar="DC1_LOG_FORMAT", help="How log lines look.")
+    ] = "console",
 ) -> None:
-    """Offer this machine to a marketplace over one outbound connection, until Ctrl-C or SIGTERM."""
+    """Offer this machine to a marketplace. It takes one outbound connection and runs until Ctrl-C or SIGTERM."""
     from dc1.daemon.assembly import build_agent
     from dc1.daemon.config import DaemonConfig
     from dc1.daemon.errors import DaemonError
     from dc1.server.logs import configure_logging
 
     configure_logging(log_format, "INFO")
-    config = DaemonConfig(
-        key=_key(key, key_file),
-        server=server,
-        tls=tls,
-        ca_file=ca_file,
-        engine_url=engine_url,
-        engine_api_key=engine_api_key,
-        cpu_engine=cpu_engine,
-        containers=containers,
-        container_url=_socket_url(container_socket),
-        container_network=container_network,
-    )
     try:
+        config = DaemonConfig(
+            key=_key(key, key_file),
+            server=server,
+            tls=tls,
+            ca_file=ca_file,
+            engine_url=engine_url or None,
+            engine_api_key=engine_api_key,
+            cpu_engine=cpu_engine,
+            containers=containers,
+            container_url=_socket_url(container_socket),
+            container_network=container_network,
+            drain_grace_seconds=drain_seconds,
+        )
         asyncio.run(build_agent(config).run())
     except DaemonError as error:
         raise CommandError(str(error)) from None

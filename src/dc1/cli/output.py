@@ -25,23 +25,33 @@ def emit(answer: Answer, as_json: bool, show: Callable[[dict[str, Any]], None]) 
 
 def facts(rows: Mapping[str, Any], title: str | None = None) -> None:
     """Print names and values in two columns."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(name, cell(value))
+    _print_title(title)
     console.print(table)
 
 
 def listing(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, empty: str) -> None:
     """Print a table, or the sentence `empty` when there are no rows."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for number, column in enumerate(columns):
+        # The first names the row, and is copied into the next command.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(cell(value) for value in row))
+    if table.rows:
+        _print_title(title)
     # A file or a pipe has no width to fold at.
     console.print(table if table.rows else empty, width=None if console.is_terminal else _PIPE_WIDTH)
+
+
+def _print_title(title: str | None) -> None:
+    # Not as the table's own, which is folded to the width of the columns.
+    if title is not None:
+        console.print(title, style="bold", soft_wrap=True)
 
 
 def cell(value: Any) -> str:

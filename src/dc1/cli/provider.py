@@ -23,7 +23,7 @@ def register(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Open a provider account and print its key, this once; an admin approves it next."""
+    """Open a provider account and print its key, this once. An admin approves it next."""
     body = {
         "name": name,
         "email": email,

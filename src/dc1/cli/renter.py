@@ -51,7 +51,7 @@ def topup(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Add money to the wallet, where the marketplace allows that without a payment."""
+    """Add money to the wallet. Not every marketplace allows that without a payment."""
     with RestClient(url, renter(key)) as client:
         answer = client.post("/renters/topup", {"amount_sar": sar}, idempotency_key=idempotency_key)
         emit(

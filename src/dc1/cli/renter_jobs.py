@@ -49,14 +49,17 @@ def submit(
         typer.Option(help="A file with the whole request as JSON, - for stdin; other options win.", show_default=False),
     ] = None,
     follow_job: Annotated[
-        bool, typer.Option("--follow", help="Stay, show what the job writes, then its bill.")
+        bool,
+        typer.Option(
+            "--follow", help="Stay, show what the job writes, then its bill; exit code 1 when it does not complete."
+        ),
     ] = False,
     idempotency_key: IdempotencyKey = None,
     key: RenterKey = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a job; its price is held in the wallet and settled by the time it used."""
+    """Submit a job. Its price is held in the wallet and settled by the time it used."""
     request = job_request(
         body_file=body,
         params_json=params,
@@ -125,8 +128,7 @@ def output(
             f"The job is {answer.body['status']} and has no output yet; `dc1 renter logs {job_id}` follows it."
         )
     elif save is not None:
-        save.write_bytes(_content(answer))
-        notes.print(f"Written to {save}.")
+        _save(_content(answer), save)
     else:
         _show_output(answer)
 
@@ -140,7 +142,7 @@ def logs(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Follow what a job writes, until it ends; with --json one event a line."""
+    """Follow what a job writes, until it ends. With --json one event a line."""
     with RestClient(url, renter(key)) as client:
         events = follow(client, job_id, since=since, tokens=tokens)
         if as_json:
@@ -152,7 +154,7 @@ def logs(
 
 @app.command()
 def cancel(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Cancel a job; of a running one, the time used so far is charged."""
+    """Cancel a job. Of a running one, the time used so far is charged."""
     with RestClient(url, renter(key)) as client:
         answer = client.post(path("jobs", job_id, "cancel"))
     emit(
@@ -205,7 +207,7 @@ def _output_of(client: RestClient, job_id: str) -> Answer:
             raise
         body = refusal.body
         raise CommandError(
-            f"The job is {body['status']}: {body['error']}; {money(body['refunded_halala'])} went back."
+            f"The job is {body['status']}: {str(body['error']).rstrip('.')}; {money(body['refunded_halala'])} went back."
         ) from None
 
 
@@ -214,10 +216,12 @@ def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
     if as_json:
         for _ in events:
             pass
-        print(client.get(path("jobs", job_id)).text)
-        return
-    write_events(events)
-    _show_job(client.get(path("jobs", job_id)).body["job"])
+    else:
+        write_events(events)
+    answer = client.get(path("jobs", job_id))
+    emit(answer, as_json, lambda body: _show_job(body["job"]))
+    if answer.body["job"]["status"] != "completed":
+        raise typer.Exit(1)
 
 
 def _show_submitted(body: dict[str, Any]) -> None:
@@ -283,6 +287,14 @@ def _show_output(answer: Answer) -> None:
         notes.print("The job completed without a result.")
     else:
         console.print_json(data=body["result"])
+
+
+def _save(content: bytes, file: Path) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error}.") from None
+    notes.print(f"Written to {file}.")
 
 
 def _content(answer: Answer) -> bytes:

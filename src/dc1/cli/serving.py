@@ -7,9 +7,8 @@ from pathlib import Path
 
 from dc1.cli.admin_token import with_admin_token
 from dc1.cli.errors import CommandError
-from dc1.cli.output import facts
-from dc1.edge import EdgeConfig, EdgeError, Envoy
-from dc1.edge.ports import is_free
+from dc1.cli.output import console, facts
+from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.server.app import Application, ListenError
 from dc1.server.assemble import assemble
 from dc1.server.heap import settle
@@ -17,7 +16,8 @@ from dc1.server.logs import configure_logging
 from dc1.settings import Settings, SettingsError
 from dc1.storage.database import UnusableDatabaseError
 
-Serving = Callable[[Settings, asyncio.Event], Awaitable[None]]
+Serving = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
+"""Serves until the event is set; the text is an admin token made for this run, printed once it is good for something."""
 
 
 def run(serving: Serving, token_file: Path | None) -> None:
@@ -27,9 +27,9 @@ def run(serving: Serving, token_file: Path | None) -> None:
         CommandError: the settings do not allow serving, a port is taken, or a part ended by itself.
     """
     try:
-        settings = with_admin_token(Settings.load(), token_file)
+        settings, made_token = with_admin_token(Settings.load(), token_file)
         configure_logging(settings.log_format, settings.log_level)
-        asyncio.run(_until_stopped(serving, settings))
+        asyncio.run(_until_stopped(lambda stop: serving(settings, stop, made_token)))
     except (SettingsError, ListenError, EdgeError) as error:
         raise CommandError(str(error)) from None
     except UnusableDatabaseError as error:
@@ -44,15 +44,15 @@ def run_edge() -> None:
     """
     try:
         settings = Settings.load()
+        settings.require_whole_tls()
         configure_logging(settings.log_format, settings.log_level)
-        asyncio.run(_until_stopped(edge_alone, settings))
-    except (SettingsError, EdgeError, ValueError) as error:
+        asyncio.run(_until_stopped(lambda stop: edge_alone(settings, stop)))
+    except (SettingsError, EdgeError) as error:
         raise CommandError(str(error)) from None
 
 
 async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
     """Run Envoy alone until `stop`, spread over the replicas of the settings."""
-    _require_public_port(settings)
     async with Envoy(EdgeConfig.from_settings(settings)) as edge:
         upstreams = settings.upstreams or (f"{settings.grpc_host}:{settings.grpc_port}",)
         facts(
@@ -62,29 +62,32 @@ async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
         await _until_stop_or_death(stop, edge)
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
+async def serve(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
     """Run the server alone until `stop`."""
     server = Application(settings, assemble)
     port = await server.start()
     settle()
+    _show_token(made_token)
     facts({"gRPC": f"{settings.grpc_host}:{port}", **_data(settings)}, title="The server runs until Ctrl-C")
     await stop.wait()
     await server.drain()
 
 
-async def up(settings: Settings, stop: asyncio.Event) -> None:
+async def up(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
     """Run the server with Envoy before it until `stop`; the server drains first, while Envoy still passes its answers on.
 
     Raises:
         EdgeError: Envoy cannot be started.
-        CommandError: the public port is taken, or Envoy ended by itself.
+        CommandError: Envoy ended by itself.
     """
-    _require_public_port(settings)
+    settings.require_servable()
+    check(EdgeConfig.from_settings(settings))
     server = Application(settings, assemble)
     grpc_port = await server.start()
     settle()
     try:
         async with Envoy(EdgeConfig.from_settings(settings, grpc_port)) as edge:
+            _show_token(made_token)
             _show(settings, edge, grpc_port)
             await _until_stop_or_death(stop, edge)
             await server.drain()
@@ -103,20 +106,17 @@ async def _until_stop_or_death(stop: asyncio.Event, edge: Envoy) -> None:
     ended.cancel()
 
 
-async def _until_stopped(serving: Serving, settings: Settings) -> None:
+async def _until_stopped(serving: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await serving(settings, stop)
+    await serving(stop)
 
 
-def _require_public_port(settings: Settings) -> None:
-    if not is_free(settings.http_host, settings.http_port):
-        raise CommandError(
-            f"Port {settings.http_port} on {settings.http_host} is taken, perhaps by another `dc1 up`: stop it, or give this one "
-            "free ports (DC1_HTTP_PORT, DC1_GRPC_PORT=0, DC1_ENVOY_ADMIN_PORT=0) and its own DC1_DATA_DIR."
-        )
+def _show_token(made: str | None) -> None:
+    if made is not None:
+        console.print(f"DC1_ADMIN_TOKEN is not set; until this stops it is {made}", soft_wrap=True)
 
 
 def _show(settings: Settings, edge: Envoy, grpc_port: int) -> None:

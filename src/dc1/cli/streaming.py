@@ -8,7 +8,7 @@ from typing import Any
 
 from httpx_sse import EventSource, ServerSentEvent
 
-from dc1.cli.client import ConnectionBrokenError, RestClient, path
+from dc1.cli.client import ConnectionBrokenError, RestClient, UnreachableError, path
 from dc1.cli.errors import RefusedError
 
 _FAILURES = 10
@@ -38,7 +38,8 @@ def follow(client: RestClient, job_id: str, *, since: int = 0, tokens: bool = Fa
     """Yield what the job says until its end.
 
     A broken connection is opened anew behind the last line seen, so that no line is missed or repeated; generated text that
-    passed in between is not repeated by the server. Raises ConnectionBrokenError after ten breaks in a row.
+    passed in between is not repeated by the server. Raises ConnectionBrokenError after ten breaks in a row, and UnreachableError
+    when not even the first connection came about.
 
     Args:
         client: a client that may read the job.
@@ -49,10 +50,12 @@ def follow(client: RestClient, job_id: str, *, since: int = 0, tokens: bool = Fa
     query: dict[str, str | int] = {"since": since, **({"tokens": "true"} if tokens else {})}
     last_id: str | None = None
     failures = 0
+    reached = False
     while failures < _FAILURES:
         failures += 1
         try:
             with client.stream(path("jobs", job_id, "logs", "stream"), query=query, last_event_id=last_id) as response:
+                reached = True
                 for frame in EventSource(response).iter_sse():
                     last_id = frame.id or last_id
                     event = _decode(frame)
@@ -62,8 +65,9 @@ def follow(client: RestClient, job_id: str, *, since: int = 0, tokens: bool = Fa
                     yield event
                     if event.kind == "end":
                         return
-        except ConnectionBrokenError:
-            pass
+        except ConnectionBrokenError as broken:
+            if isinstance(broken, UnreachableError) and not reached:
+                raise
         except RefusedError as refusal:
             if refusal.status != _UNAVAILABLE:
                 raise

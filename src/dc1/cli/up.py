@@ -19,7 +19,7 @@ TokenFile = Annotated[
 
 @app.command()
 def up(admin_token_file: TokenFile = None) -> None:
-    """Serve a marketplace, Envoy and the server together, until Ctrl-C or SIGTERM. Settings are DC1_… variables."""
+    """Serve a marketplace: Envoy and the server together. It runs until Ctrl-C or SIGTERM; settings are DC1_… variables."""
     # The server's libraries take a second to import; commands that call an API do without them.
     from dc1.cli import serving
 
@@ -28,7 +28,7 @@ def up(admin_token_file: TokenFile = None) -> None:
 
 @app.command()
 def serve(admin_token_file: TokenFile = None) -> None:
-    """Run the server alone, behind an Envoy of your own, until Ctrl-C or SIGTERM."""
+    """Run the server alone, behind an Envoy of your own. It runs until Ctrl-C or SIGTERM."""
     from dc1.cli import serving
 
     serving.run(serving.serve, admin_token_file)
@@ -36,7 +36,7 @@ def serve(admin_token_file: TokenFile = None) -> None:
 
 @app.command()
 def edge() -> None:
-    """Run Envoy alone, in front of the servers that DC1_UPSTREAMS names, until Ctrl-C or SIGTERM."""
+    """Run Envoy alone, before the servers of DC1_UPSTREAMS. It runs until Ctrl-C or SIGTERM."""
     from dc1.cli import serving
 
     serving.run_edge()

@@ -85,16 +85,19 @@ def responses(method: Node, output: Node, schemas: Schemas, *, takes_body: bool)
 
 def _add_body(found: dict[int, Schema], body: Schema, schemas: Schemas) -> None:
     status = body.get("status") or HTTPStatus.OK
-    response = found.setdefault(status, {"description": "", "content": {}})
+    response = found.setdefault(status, {"description": ""})
     response["description"] = f"{response['description']} {body.get('description', '')}".strip() or _phrase(status)
-    media_type = body["media_type"]
+    media_type = body.get("media_type")
+    if media_type is None:
+        return
+    content = response.setdefault("content", {})
     schema = schemas.reference(body["message"]) if "message" in body else {}
     if body.get("list"):
         schema = {"type": "array", "items": schema}
     if media_type == "text/event-stream":
-        _add_event(response["content"].setdefault(media_type, {"schema": _event()})["schema"], schema)
+        _add_event(content.setdefault(media_type, {"schema": _event()})["schema"], schema)
     else:
-        response["content"][media_type] = {"schema": schema} if schema else {}
+        content[media_type] = {"schema": schema} if schema else {}
 
 
 def _event() -> Schema:

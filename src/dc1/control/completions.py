@@ -16,7 +16,7 @@ from dc1.domain.clock import Clock
 from dc1.domain.container_spec import effective_container_spec
 from dc1.domain.jobs import ComputeType, JobSource, JobType, Mover, new_job_id
 from dc1.domain.money import PricingClass
-from dc1.domain.placement import Requirement, fits, unsuited
+from dc1.domain.placement import Requirement, unsuited
 from dc1.storage import jobs, lifecycle, offers
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_rows import JobRow, JobSpec
@@ -106,13 +106,11 @@ class Completions:
         reserved = self._dispatcher.place(requirement)
         if reserved is not None:
             return reserved
-        for provider in self._offering(requirement):
-            if provider.stream_replica is not None:
-                view = replace(self._fleet.view(provider), occupied=provider.occupied)
-                if fits(view, requirement):
-                    self._fleet.occupy(provider.id, requirement.gpu_count)
-                    return provider
-        return None
+        provider_id = self._fleet.elsewhere.best(requirement)
+        if provider_id is None:
+            return None
+        self._fleet.occupy(provider_id, requirement.gpu_count)
+        return self._fleet.known(provider_id)
 
     def _offering(self, requirement: Requirement) -> Iterator[Provider]:
         for provider_id in self._fleet.offered.providers_of(requirement.model or ""):

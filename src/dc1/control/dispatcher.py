@@ -18,7 +18,7 @@ from dc1.control.waiting import WaitingJob, WaitingJobs
 from dc1.domain.clock import Clock
 from dc1.domain.jobs import OPEN, JobStatus
 from dc1.domain.liveness import Channel
-from dc1.domain.placement import Requirement
+from dc1.domain.placement import Requirement, queue_key
 from dc1.storage import jobs, lifecycle
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_rows import JobRow, JobSpec
@@ -61,6 +61,7 @@ class Dispatcher:
         self._versions = JobVersions()
         self._woken: set[int] = set()
         self._wake = asyncio.Event()
+        self._dispatching = asyncio.Lock()
 
     async def load(self) -> None:
         """Read the queue and the leases that were in force when the server last stopped."""
@@ -68,7 +69,7 @@ class Dispatcher:
         active = await self._db.read(jobs.load_active)
         for job in queued:
             self.learn(job)
-            self._enqueue(job)
+            self._enqueue(job, _loser_of(job))
         for start in range(0, len(active), _CLAIMS_PER_TRANSACTION):
             part = active[start : start + _CLAIMS_PER_TRANSACTION]
             specs = await self._db.read(partial(jobs.specs, job_ids=[job.id for job in part]))
@@ -122,8 +123,7 @@ class Dispatcher:
     def _follow_queued(self, job: JobRow, lease: Lease | None) -> None:
         if lease is not None:
             self.end_lease(job.id, StopReason.SUPERSEDED)
-        avoid = () if job.last_provider_id is None else (job.last_provider_id,)
-        self.requeued(job, avoid)
+        self.requeued(job, _loser_of(job))
 
     def _follow_lease(self, job: JobRow, spec: JobSpec, lease: Lease | None) -> None:
         running = job.status == JobStatus.RUNNING
@@ -139,14 +139,24 @@ class Dispatcher:
 
     # Slots
 
-    def place(self, requirement: Requirement, *, prewarm: bool = False, avoid: Collection[int] = ()) -> Provider | None:
-        """Reserve slots for a job on the provider that should run it, or return None when none can now."""
+    def place(
+        self, requirement: Requirement, *, prewarm: bool = False, before: tuple[int, ...] | None = None
+    ) -> Provider | None:
+        """Reserve slots for a job on the provider that should run it, or return None when none can now.
+
+        With `before`, the job's place in the order, slots that a waiting job is about to get are not given away.
+        """
         self._fleet.age()
-        provider_id = self._fleet.pools.best(requirement, prewarm=prewarm, avoid=avoid)
+        provider_id = self._fleet.pools.best(requirement, prewarm=prewarm)
         if provider_id is None:
             return None
+        provider = self._fleet.known(provider_id)
+        first = None if before is None else self._next_for(provider)
+        if first is not None and before is not None and queue_key(first) < before:
+            self.wake(provider_id)
+            return None
         self._fleet.occupy(provider_id, requirement.gpu_count)
-        return self._fleet.known(provider_id)
+        return provider
 
     def unplace(self, provider_id: int, gpu_count: int) -> None:
         """Give reserved slots back and let somebody else have them."""
@@ -220,19 +230,24 @@ class Dispatcher:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await self.dispatch()
+            try:
+                await self.dispatch()
+            except Exception:
+                # A dispatcher that died would stop the market without a word; the next timer wakes it again.
+                log.exception("dispatch_failed")
 
     async def dispatch(self) -> None:
-        """Give waiting jobs to the woken providers until there is nothing left to give."""
-        while matches := self._matches():
-            try:
-                await self._claim(matches)
-            except Exception:
-                # What cannot be claimed now is tried again when the next timer wakes a provider for it.
-                log.exception("claims_failed", jobs=len(matches))
-                for match in matches:
-                    self._unmatch(match)
-                return
+        """Give waiting jobs to the woken providers until there is nothing left to give, and no claim is under way."""
+        async with self._dispatching:
+            while matches := self._matches():
+                try:
+                    await self._claim(matches)
+                except Exception:
+                    # What cannot be claimed now is tried again when the next timer wakes a provider for it.
+                    log.exception("claims_failed", jobs=len(matches))
+                    for match in matches:
+                        self._unmatch(match)
+                    return
 
     def _matches(self) -> list[_Match]:
         """Reserve slots in memory for what the woken providers should run, a transaction's worth at most."""
@@ -244,10 +259,17 @@ class Dispatcher:
                 job = self._next_for(provider)
                 if job is None:
                     break
+                chosen = self._chosen_for(job, provider)
                 self.waiting.remove(job.id)
-                self._fleet.occupy(provider.id, job.requirement.gpu_count)
-                matches.append(_Match(job, provider.id, provider.slots))
+                self._fleet.occupy(chosen.id, job.requirement.gpu_count)
+                matches.append(_Match(job, chosen.id, chosen.slots))
         return matches
+
+    def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
+        """Return who of those whose next job it is should run it; of several that are free, the woken one need not be best."""
+        best = self._fleet.pools.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
+        other = None if best in (None, free.id) else self._fleet.get(best)
+        return other if other is not None and self._next_for(other) is job else free
 
     def _next_for(self, provider: Provider) -> WaitingJob | None:
         return self.waiting.first_fitting(self._fleet.view(provider), partial(self._may_have, provider.id))
@@ -255,12 +277,19 @@ class Dispatcher:
     def _may_have(self, provider_id: int, job: WaitingJob) -> bool:
         if provider_id not in job.avoid:
             return True
-        elsewhere = self._fleet.pools.best(job.requirement, avoid=job.avoid)
-        if elsewhere == provider_id:
-            return self._clock.now_ms() >= job.avoid_until_ms
-        if elsewhere is not None:
-            self.wake(elsewhere)
+        other = self._fleet.pools.best(job.requirement, avoid=job.avoid)
+        if other == provider_id:
+            return self._clock.now_ms() >= job.avoid_until_ms and not self._goes_elsewhere(job)
+        if other is not None:
+            self.wake(other)
         return False
+
+    def _goes_elsewhere(self, job: WaitingJob) -> bool:
+        """Tell whether another server has a provider for a job that should not go back to its own; it has a while to act."""
+        if self._clock.now_ms() >= job.since_ms + self._offer_timeout_ms:
+            return False
+        other = self._fleet.elsewhere.best(job.requirement, avoid=job.avoid)
+        return other is not None and other not in job.avoid
 
     async def _claim(self, matches: list[_Match]) -> None:
         now_ms = self._clock.now_ms()
@@ -290,6 +319,8 @@ class Dispatcher:
         self.waiting.add(match.job)
 
     def _enqueue(self, job: JobRow, avoid: frozenset[int] = frozenset(), avoid_until_ms: int = 0) -> None:
+        # It may wait here still, if all that happened since happened on another server.
+        self.waiting.remove(job.id)
         self.waiting.add(
             WaitingJob(
                 id=job.id,
@@ -299,6 +330,7 @@ class Dispatcher:
                 priority=job.priority,
                 submitted_at_ms=job.submitted_at_ms,
                 prewarm=job.prewarm_requested,
+                since_ms=self._clock.now_ms(),
                 avoid=avoid,
                 avoid_until_ms=avoid_until_ms,
             )
@@ -323,8 +355,8 @@ class Dispatcher:
 
     def _set_answer_time(self, lease: Lease) -> None:
         # A daemon that polls is given its job when it asks; only a stream is expected to answer.
-        provider = self._fleet.known(lease.provider_id)
-        if provider.presence.channel is Channel.STREAM:
+        provider = self._fleet.get(lease.provider_id)
+        if provider is not None and provider.presence.channel is Channel.STREAM:
             lease.answer_by_ms = self._clock.now_ms() + self._offer_timeout_ms
 
     def seconds_to_answer(self, lease: Lease) -> float:
@@ -332,6 +364,11 @@ class Dispatcher:
         if lease.answer_by_ms is None:
             return self._offer_timeout_ms / 1000
         return max(0.0, (lease.answer_by_ms - self._clock.now_ms()) / 1000)
+
+
+def _loser_of(job: JobRow) -> frozenset[int]:
+    """Who lost the job last, and gets it again only when no other fits."""
+    return frozenset() if job.last_provider_id is None else frozenset({job.last_provider_id})
 
 
 def _provider_of(job: JobRow) -> int:

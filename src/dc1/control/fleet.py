@@ -39,6 +39,8 @@ class Fleet:
         self._clock = clock
         self.thresholds = thresholds
         self.pools = Pools()
+        self.elsewhere = Pools()
+        """Whom only another server can give work to, because it holds the daemon's stream."""
         self.telemetry = Telemetry()
         self.offered = OfferedModels()
         self._all: dict[int, Provider] = {}
@@ -139,6 +141,7 @@ class Fleet:
     def stream_opened(self, provider: Provider) -> None:
         """Note that the daemon's stream is open."""
         provider.stream_replica = None
+        self.elsewhere.drop(provider.id)
         provider.presence = replace(
             provider.presence, channel=Channel.STREAM, stream_open=True, stream_lost_ms=None, signed_off=False
         )
@@ -390,6 +393,10 @@ class Fleet:
         if view.reluctance is not None and provider.occupied:
             self._reluctant.add(provider.id)
         self.pools.put(view)
+        if provider.stream_replica is None:
+            self.elsewhere.drop(provider.id)
+        else:
+            self.elsewhere.put(replace(view, occupied=provider.occupied))
 
 
 def _is_later(presence: Presence, known: Presence) -> bool:

@@ -102,6 +102,13 @@ class Hub:
 
     def __init__(self) -> None:
         self._watchers: defaultdict[int, set[Watcher]] = defaultdict(set)
+        self.closing = False
+
+    def close(self) -> None:
+        """Wake everybody up: who only follows a job can do so from the next server."""
+        self.closing = True
+        for row_id in self._watchers:
+            self.publish(row_id, Moved())
 
     def watched_rows(self) -> list[int]:
         """Return the row ids of the jobs that somebody watches."""

@@ -96,6 +96,11 @@ class Market:
             if self.replication is not None:
                 group.create_task(self.replication.run())
 
+    def drain(self) -> None:
+        """Send daemons and the readers of jobs to the next server."""
+        self.sessions.drain()
+        self.hub.close()
+
     async def stop(self) -> None:
         """End every task and flush what daemons reported."""
         if self._running is not None:

@@ -13,6 +13,7 @@ from dc1.control.handout import requirement_of
 from dc1.control.policy import Policy
 from dc1.control.runs import Runs
 from dc1.control.sessions import StopReason
+from dc1.control.waiting import key_of_new
 from dc1.domain import errors, money
 from dc1.domain.clock import Clock
 from dc1.domain.jobs import TEST_RENTER_ID, JobSource, JobStatus, JobType, Mover, new_job_id
@@ -103,7 +104,8 @@ class Orders:
         if requirement.named_provider_id is not None:
             await self._check_named(requirement, order.model)
         now_ms = self._clock.now_ms()
-        reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested)
+        turn = key_of_new(order.pricing_class, order.priority)
+        reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested, before=turn)
         new = replace(self._new_job(renter_id, order, now_ms, retried_from), submitted_by=mover)
         if reserved is not None:
             new = replace(new, provider_id=reserved.id, slots=reserved.slots)

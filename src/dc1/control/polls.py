@@ -45,6 +45,17 @@ class Polls:
             await self._runs.bookability_changed(provider)
         if view.reluctance is not None or refusal not in (None, Admission.PROVIDER_BUSY):
             return None, refusal or Admission.PROVIDER_BUSY
+        started = await self._start_offered(provider)
+        if started is None:
+            # What it can have may be on its way to it; the daemon would come back for it only some time later.
+            self._dispatcher.wake(provider.id)
+            await self._dispatcher.dispatch()
+            started = await self._start_offered(provider)
+        if started is not None:
+            return started, Admission.ADMISSION_OK
+        return None, blocked(self._fleet.view(provider)) or self._why_idle(provider)
+
+    async def _start_offered(self, provider: Provider) -> Lease | None:
         offered = [lease for lease in self._leases.of_provider(provider.id) if not lease.running]
         for lease in sorted(offered, key=lambda item: queue_key(item.handout.job)):
             if lease.changing.locked():
@@ -52,8 +63,8 @@ class Polls:
             async with lease.changing:
                 started = await self._runs.start(lease)
             if isinstance(started, Lease):
-                return started, Admission.ADMISSION_OK
-        return None, refusal or self._why_idle(provider)
+                return started
+        return None
 
     def taken_up(self, provider_id: int) -> None:
         """Note that a daemon says it works on everything it was handed."""

@@ -112,6 +112,11 @@ class Provider:
         """The kinds of work it may be given, in documented order."""
         return [kind.value for kind in COMPUTE_TYPES if kind in self.compute_types]
 
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether an admin has still to decide about it."""
+        return self.approval is Approval.PENDING and not self.deleted
+
     def reluctance(self, now_ms: int) -> Reluctance | None:
         """Return why its owner's preferences keep new work away now, or None."""
         temp_c = reading(self.gpu_status, "temp_c")

@@ -43,5 +43,7 @@ class RenterUpkeep:
     async def erase(self) -> None:
         """Erase the personal data of accounts deleted long ago, and old entries of delivery logs."""
         now_ms = self._clock.now_ms()
-        await self._db.write(lambda conn: renters.erase_due(conn, now_ms))
+        # One account a transaction: nobody waits while the logs of many are erased.
+        while await self._db.write(lambda conn: renters.erase_due(conn, now_ms, limit=1)):
+            pass
         await self._db.write(lambda conn: webhooks.forget(conn, now_ms - _DELIVERIES_KEPT_MS))

@@ -163,7 +163,10 @@ class Replication:
             await asyncio.sleep(_SETTLE_SECONDS)
             self._committed.clear()
             if self.others:
-                await self._notifications.send(self._take_tokens())
+                await self._guarded(self._send)
+
+    async def _send(self) -> None:
+        await self._notifications.send(self._take_tokens())
 
     def _take_tokens(self) -> list[SharedTokens]:
         """Take as many tokens as one notification carries; what is left goes with the next one."""

@@ -1,12 +1,13 @@
 """The timers: presence, unanswered offers, deadlines, and the flush of what daemons reported."""
 
 import asyncio
+from collections.abc import Awaitable, Iterable
 
 import structlog
 
 from dc1.control.dispatcher import Dispatcher
 from dc1.control.fleet import Fleet
-from dc1.control.leases import Leases
+from dc1.control.leases import Lease, Leases
 from dc1.control.provider import Provider
 from dc1.control.rounds import every
 from dc1.control.runs import Runs
@@ -14,12 +15,14 @@ from dc1.domain.clock import Clock, day_start_ms
 from dc1.domain.liveness import Channel
 from dc1.storage import idempotency, jobs, offers, providers
 from dc1.storage.database import Connection, Database
+from dc1.storage.job_rows import JobRow
 
 log = structlog.get_logger(__name__)
 
 _PRESENCE_SECONDS = 0.25
 _SECOND = 1.0
 _HOUR = 3600.0
+_DUE_AT_ONCE = 500
 _NEWS_MS = 5_000
 """How much later than a job's news that of its provider may come, when another server gave the job out."""
 
@@ -52,16 +55,11 @@ class Upkeep:
 
     async def presence(self) -> None:
         """Take the jobs of providers that are lost, and the offers that were not answered."""
-        lost = self._fleet.lost()
-        results = await asyncio.gather(*(self._abandon(provider) for provider in lost), return_exceptions=True)
-        for provider, failure in zip(lost, results, strict=True):
-            if isinstance(failure, Exception):
-                # The provider stays on the list of the lost, so the next round tries again.
-                log.error("provider_not_abandoned", provider_id=provider.id, exc_info=failure)
-        for provider in self._fleet.take_reluctant():
-            await self._runs.bookability_changed(provider)
-        for lease in self._leases.unanswered(self._clock.now_ms()):
-            await self._runs.withdraw(lease, "The daemon did not answer the offer")
+        # A provider that cannot be abandoned stays on the list of the lost, so the next round tries again.
+        await _each(self._abandon(provider) for provider in self._fleet.lost())
+        await _each(self._runs.bookability_changed(provider) for provider in self._fleet.take_reluctant())
+        unanswered = self._leases.unanswered(self._clock.now_ms())
+        await _each(self._runs.withdraw(lease, "The daemon did not answer the offer") for lease in unanswered)
 
     async def _abandon(self, provider: Provider) -> None:
         log.info("provider_lost", provider_id=provider.id)
@@ -71,18 +69,26 @@ class Upkeep:
     async def deadlines(self) -> None:
         """End the jobs whose run or queue deadline has passed, and heal what was missed: wake-ups, offers in vain."""
         now_ms = self._clock.now_ms()
-        due = await self._db.read(lambda conn: jobs.due_jobs(conn, now_ms))
-        held_up = {job.id for job in due if self._is_awaited(job.id, now_ms)}
-        # A daemon that just came back is about to say how its runs ended: those have another round.
-        for job in due:
-            if job.id not in held_up | self._held_up:
-                await self._runs.enforce_deadline(job.id)
+        held_up: set[int] = set()
+        seen: set[int] = set()
+        while due := [job.id for job in await self._due(now_ms, len(held_up)) if job.id not in seen]:
+            seen.update(due)
+            held_up.update(row_id for row_id in due if self._is_awaited(row_id, now_ms))
+            # A daemon that just came back is about to say how its runs ended: those have another round.
+            await _each(self._runs.enforce_deadline(row_id) for row_id in due if row_id not in held_up | self._held_up)
         self._held_up = held_up
-        for lease in self._leases.offered():
-            is_new = lease.found_ms is not None and now_ms - lease.found_ms < _NEWS_MS
-            if not is_new and not self._fleet.view(self._fleet.known(lease.provider_id)).bookable:
-                await self._runs.withdraw(lease, "The provider takes no new work")
+        in_vain = [lease for lease in self._leases.offered() if self._is_in_vain(lease, now_ms)]
+        await _each(self._runs.withdraw(lease, "The provider takes no new work") for lease in in_vain)
         self._dispatcher.wake_fitting()
+
+    async def _due(self, now_ms: int, held_up: int) -> list[JobRow]:
+        return await self._db.read(lambda conn: jobs.due_jobs(conn, now_ms, _DUE_AT_ONCE + held_up))
+
+    def _is_in_vain(self, lease: Lease, now_ms: int) -> bool:
+        """Tell whether a job is offered to a provider that may not have it any more."""
+        is_new = lease.found_ms is not None and now_ms - lease.found_ms < _NEWS_MS
+        provider = self._fleet.get(lease.provider_id)
+        return not is_new and (provider is None or not self._fleet.view(provider).bookable)
 
     def _is_awaited(self, row_id: int, now_ms: int) -> bool:
         """Tell whether a run may have ended while no server was there for its daemon, which has a while to come back."""
@@ -131,6 +137,13 @@ class Upkeep:
     async def _purge(self) -> None:
         now_ms = self._clock.now_ms()
         await self._db.write(lambda conn: idempotency.purge(conn, now_ms))
+
+
+async def _each(steps: Iterable[Awaitable[object]]) -> None:
+    """Take steps that have nothing to do with each other: one that fails is told of and keeps nobody from the others."""
+    for failure in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(failure, Exception):
+            log.error("upkeep_step_failed", exc_info=failure)
 
 
 def _stored_report(provider: Provider) -> providers.Report:

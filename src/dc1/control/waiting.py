@@ -19,7 +19,7 @@ class WaitingJob:
     """A queued job as far as dispatching it needs to know.
 
     `avoid` names the providers that just lost, ignored or declined it; they get it only when no other fits, and not
-    before `avoid_until_ms`.
+    before `avoid_until_ms`. `since_ms` is when it came to wait here.
     """
 
     id: int
@@ -29,6 +29,7 @@ class WaitingJob:
     priority: int
     submitted_at_ms: int
     prewarm: bool = False
+    since_ms: int = 0
     avoid: frozenset[int] = field(default_factory=frozenset)
     avoid_until_ms: int = 0
 
@@ -87,7 +88,7 @@ class WaitingJobs:
 
     def position_of_new(self, requirement: Requirement, pricing_class: str, priority: int) -> int:
         """Return the place a job would get that is submitted now: behind every one of its class and priority."""
-        return self._position(requirement, (CLASS_RANK[PricingClass(pricing_class)], priority + 1))
+        return self._position(requirement, key_of_new(pricing_class, priority))
 
     def first_fitting(self, view: ProviderView, may_have: Callable[[WaitingJob], bool]) -> WaitingJob | None:
         """Return the first job in the order that `view` meets now, of those that it may have."""
@@ -127,6 +128,11 @@ class WaitingJobs:
         """Return how much of what waits and for how long, the classes in the order."""
         names = sorted(self._since_ms, key=lambda name: (CLASS_RANK[PricingClass(name[0])], name[1]))
         return [_waits(*name, self._since_ms[name], now_ms) for name in names]
+
+
+def key_of_new(pricing_class: str, priority: int) -> _Key:
+    """Return where in the order a job comes that is submitted now; compare by `queue_key`."""
+    return (CLASS_RANK[PricingClass(pricing_class)], priority + 1)
 
 
 def _bucket(job: WaitingJob) -> tuple[str, str]:

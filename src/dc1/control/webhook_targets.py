@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,8 +13,9 @@ from dc1.domain.webhooks import is_public
 
 _MAX_LENGTH = 2048
 _DEFAULT_PORT = 443
-# Looking names up has threads of its own: hosts that never answer must not hold up anything else.
-_LOOKUPS = 8
+# Looking names up has threads of its own, those of deliveries apart: names that nobody answers must not hold up anything else.
+_LOOKUPS = 64
+_CHECKS = 8
 
 Resolver: TypeAlias = Callable[[str, int], list[str]]
 
@@ -49,27 +50,45 @@ class Targets:
         self._allow_private = allow_private
         self._resolver = resolver
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="dc1-webhook-dns")
+        self._checks = ThreadPoolExecutor(_CHECKS, thread_name_prefix="dc1-webhook-check")
+        self._asked: dict[tuple[Executor, str, int], asyncio.Future[list[str]]] = {}
+
+    async def check(self, address: str) -> None:
+        """Raise as `resolve` does, for an address that is about to be saved."""
+        await self._resolve(address, self._checks)
 
     async def resolve(self, address: str) -> Target:
         """Return where an address leads now.
 
         Raises NotPublicError for anything but an https URL without credentials whose host has public addresses only.
         """
+        return await self._resolve(address, self._threads)
+
+    async def _resolve(self, address: str, threads: Executor) -> Target:
         url = _parsed(address)
-        target = Target(url, ())
-        port = url.port or _DEFAULT_PORT
         try:
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._threads, self._resolver, target.host, port)
+            found = await self._look_up(threads, Target(url, ()).host, url.port or _DEFAULT_PORT)
         except (OSError, UnicodeError):
             raise NotPublicError("The host has no address") from None
         if not found or not (self._allow_private or all(is_public(each) for each in found)):
             raise NotPublicError("The host is not public")
         return Target(url, tuple(found))
 
+    async def _look_up(self, threads: Executor, host: str, port: int) -> list[str]:
+        """Return the addresses of a host; who asks while the answer is awaited shares it."""
+        question = (threads, host, port)
+        asked = self._asked.get(question)
+        if asked is None:
+            loop = asyncio.get_running_loop()
+            asked = self._asked[question] = loop.run_in_executor(threads, self._resolver, host, port)
+            asked.add_done_callback(lambda _: self._asked.pop(question, None))
+        # One who gives up waiting does not take the answer from the others.
+        return await asyncio.shield(asked)
+
     def close(self) -> None:
         """Wait for no further look-up."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._checks):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _parsed(address: str) -> httpx.URL:

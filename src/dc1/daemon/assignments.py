@@ -105,7 +105,7 @@ class Assignments:
             work = messages.work_of(assignment)
         except ValueError as error:
             return str(error)
-        runner = self._roster.runner_for(work.job_type, work.model)
+        runner = self._roster.runner_for(work)
         if isinstance(runner, str):
             return runner
         if self.leases.slots_used + gpu_count(work) > self.slots:

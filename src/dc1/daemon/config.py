@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from dc1.daemon.errors import DaemonError
 
 DAEMON_VERSION = "3.3.0"
 """The version that this daemon reports; the server compares it with the oldest it still likes."""
@@ -9,7 +12,10 @@ DAEMON_VERSION = "3.3.0"
 
 @dataclass(frozen=True, slots=True)
 class DaemonConfig:
-    """The settings of one daemon. The key is left out of its printed form."""
+    """The settings of one daemon. The key is left out of its printed form.
+
+    Making one raises DaemonError for what could never work, as trying again and again would say less.
+    """
 
     key: str = field(repr=False)
     """The provider's key."""
@@ -21,7 +27,7 @@ class DaemonConfig:
     """Whether the connection is encrypted; without it the key travels in the clear."""
 
     ca_file: Path | None = None
-    """Certificates to trust in place of the system's, PEM. Implies nothing unless `tls`."""
+    """Certificates to trust in place of the system's, PEM. Needs `tls`, so that nobody believes a plain connection encrypted."""
 
     engine_url: str | None = None
     """An OpenAI-compatible server that answers inference jobs; None uses the built-in CPU engine if that is allowed."""
@@ -52,3 +58,26 @@ class DaemonConfig:
 
     drain_grace_seconds: float = 60.0
     """Seconds that running work is given to end after SIGTERM."""
+
+    def __post_init__(self) -> None:
+        server = _address(f"//{self.server}")
+        if server is None or server.port is None or server.netloc != self.server:
+            raise DaemonError(
+                f"The server is given as host:port, for example market.example.sa:443, not as {self.server!r}."
+            )
+        if not self.key.isascii() or not self.key.isprintable() or " " in self.key:
+            raise DaemonError("The provider key has characters in it that no key has; was it copied as a whole?")
+        if self.ca_file is not None and not self.tls:
+            raise DaemonError("A CA file is given, but the connection is not to be encrypted; --tls is missing.")
+        engine = self.engine_url and _address(self.engine_url)
+        if self.engine_url is not None and not (engine and engine.scheme in {"http", "https"}):
+            raise DaemonError(f"The engine is given as a URL like http://127.0.0.1:8000, not as {self.engine_url!r}.")
+
+
+def _address(text: str) -> SplitResult | None:
+    """Return the parts of an address; None when it names no host, or a port that cannot be."""
+    try:
+        parts = urlsplit(text)
+        return parts if parts.hostname and parts.port != 0 else None
+    except ValueError:
+        return None

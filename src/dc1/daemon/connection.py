@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import ipaddress
 import random
+import ssl
 import time
 import uuid
+from pathlib import Path
 
 import grpc
 import structlog
@@ -19,6 +21,7 @@ from dc1.daemon.notices import Notices
 from dc1.daemon.reporter import Reporter
 from dc1.daemon.roster import Roster
 from dc1.daemon.stream import Stream, StreamEnd
+from dc1.daemon.trouble import in_words
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 
@@ -59,6 +62,7 @@ class Connection:
         self._stream: Stream | None = None
         self._closing = asyncio.Event()
         self._last_end: StreamEnd | None = None
+        self._raced = False
 
     async def run(self) -> None:
         """Connect, and connect again, until `close`. Raises DaemonError when the server wants this daemon no more."""
@@ -105,6 +109,7 @@ class Connection:
 
     def _seconds_after(self, end: StreamEnd) -> float:
         """Return how long to wait after a stream has ended. Raises DaemonError when there shall be no other."""
+        again, self._raced = self._raced, end.raced
         if end.reconnect == pb.RECONNECT_REASON_REPLACED:
             raise ReplacedError("Another daemon has connected with this provider's key; this one has stopped.")
         if end.reconnect == pb.RECONNECT_REASON_ACCESS_REVOKED:
@@ -116,13 +121,16 @@ class Connection:
                 raise AccessDeniedError(f"The server refused this provider: {end.details}.")
             self._say("waiting for approval by an admin", end)
             return self._config.approval_poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311 -- no secret
-        self._say("not connected", end)
+        if not end.raced or again:
+            self._say("not connected", end)
         return self._backoff.next()
 
     def _say(self, event: str, end: StreamEnd) -> None:
         """Log the end of a stream, but not every failed attempt of an outage."""
         if end != self._last_end:
-            log.warning(event, server=self._config.server, status=end.code and end.code.name, details=end.details)
+            status = end.code and end.code.name
+            details = in_words(end.details, tls=self._config.tls)
+            log.warning(event, server=self._config.server, status=status, details=details)
         self._last_end = end
 
     async def _pause(self, seconds: float) -> None:
@@ -143,8 +151,15 @@ def _is_loopback(server: str) -> bool:
 def _credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:
     if not config.tls:
         return None
+    if config.ca_file is None:
+        # gRPC has certificates of its own and looks at no others; SSL_CERT_FILE names some too.
+        system = ssl.get_default_verify_paths().cafile
+        return grpc.ssl_channel_credentials(root_certificates=Path(system).read_bytes() if system else None)
     try:
-        roots = config.ca_file.read_bytes() if config.ca_file is not None else None
+        roots = config.ca_file.read_bytes()
+        ssl.create_default_context(cadata=roots.decode("ascii"))
+    except (ssl.SSLError, UnicodeDecodeError):
+        raise DaemonError(f"The CA file holds no certificate in PEM form: {config.ca_file}.") from None
     except OSError as error:
         raise DaemonError(f"The CA file cannot be read: {error}.") from error
     return grpc.ssl_channel_credentials(root_certificates=roots)

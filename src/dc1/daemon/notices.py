@@ -1,4 +1,6 @@
-"""What the server tells the person behind the daemon, said when it changes and not with every beat."""
+"""What the person behind the daemon should know, said when it changes and not with every beat."""
+
+from collections.abc import Sequence
 
 import structlog
 
@@ -8,11 +10,28 @@ from dcp.v1 import daemon_stream_pb2 as pb
 log = structlog.get_logger(__name__)
 
 
+class MachineNotices:
+    """What telemetry found, and when a card was lost or came back."""
+
+    def __init__(self) -> None:
+        self._said: tuple[Sequence[str], Sequence[str]] | None = None
+
+    def machine(self, gpus: Sequence[str], problems: Sequence[str]) -> None:
+        """Log the GPUs, by name, and what keeps others from being used."""
+        if self._said == (gpus, problems):
+            return
+        fewer = self._said is not None and len(gpus) < len(self._said[0])
+        self._said = gpus, problems
+        details = {"problems": problems} if problems else {}
+        (log.warning if fewer else log.info)("GPUs" if gpus else "no GPU, so the CPU is offered", gpus=gpus, **details)
+
+
 class Notices:
-    """Remembers what was said last."""
+    """What the server says."""
 
     def __init__(self) -> None:
         self._paused = False
+        self._suspended = False
         self._preload = ""
         self._outdated_for = ""
 
@@ -21,6 +40,12 @@ class Notices:
         if desired.paused != self._paused:
             self._paused = desired.paused
             log.info("paused: no new work is offered" if desired.paused else "resumed")
+        if desired.suspended != self._suspended:
+            self._suspended = desired.suspended
+            if self._suspended:
+                log.warning("suspended by an admin of the marketplace: no work is offered until that is lifted")
+            else:
+                log.info("no longer suspended")
         if desired.preload_model != self._preload:
             self._preload = desired.preload_model
             if self._preload:

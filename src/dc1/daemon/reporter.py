@@ -9,9 +9,10 @@ import structlog
 
 from dc1.daemon import messages
 from dc1.daemon.assignments import Assignments
+from dc1.daemon.notices import MachineNotices
 from dc1.daemon.roster import Roster
 from dc1.daemon.runners import bridge
-from dc1.domain.json_types import JsonObject
+from dc1.domain.json_types import JsonObject, JsonValue
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
@@ -49,6 +50,7 @@ class Reporter:
         self._telemetry = telemetry
         self._roster = roster
         self._assignments = assignments
+        self._notices = MachineNotices()
         self._gpu_status: JsonObject = {}
         self._sampling: asyncio.Task[JsonObject] | None = None
 
@@ -58,10 +60,8 @@ class Reporter:
             self._sampling = asyncio.create_task(self._measure())
         await asyncio.wait({self._sampling}, timeout=SAMPLE_SECONDS)
         if self._sampling.done():
-            self._gpu_status = self._sampling.result()
+            self._adopt(self._sampling.result())
             self._sampling = None
-            count = self._gpu_status.get("gpu_count")
-            self._assignments.slots = max(1, count) if isinstance(count, int) else 1
 
     @property
     def daemon_version(self) -> str | None:
@@ -91,8 +91,24 @@ class Reporter:
         else:
             self._telemetry.close()
 
+    def _adopt(self, status: JsonObject) -> None:
+        # A count that is left out would stay what it was when the last card is lost.
+        count = status.setdefault("gpu_count", 1)
+        self._gpu_status = status
+        self._assignments.slots = max(1, count) if isinstance(count, int) else 1
+        gpus = [gpu for gpu in _list(status, "all_gpus") if isinstance(gpu, dict)]
+        self._roster.use_gpus([str(gpu.get("gpu_uuid")) for gpu in gpus])
+        self._notices.machine(
+            [str(gpu.get("gpu_name")) for gpu in gpus], [str(one) for one in _list(status, "problems")]
+        )
+
     async def _measure(self) -> JsonObject:
         # In a thread that nobody waits for at exit, as a lost GPU can block its driver for good.
         readings = bridge.iterate(lambda: iter([self._telemetry.read().to_gpu_status()]))
         async with contextlib.aclosing(readings):
             return await anext(readings)
+
+
+def _list(status: JsonObject, name: str) -> list[JsonValue]:
+    value = status.get(name)
+    return value if isinstance(value, list) else []

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import structlog
 
-from dc1.daemon.runners.base import Availability, Runner
+from dc1.daemon.runners.base import Availability, Runner, Work
 from dc1.daemon.runners.container_engine import ENGINE_ERRORS, NoEngineError
 from dc1.domain.jobs import JobType
 
@@ -18,10 +18,18 @@ log = structlog.get_logger(__name__)
 
 @runtime_checkable
 class ImageRunner(Protocol):
-    """A runner that runs approved images only, in containers that outlive a killed daemon."""
+    """A runner that runs approved images only, in containers that are handed GPUs and outlive a killed daemon."""
 
     def approve(self, images: Iterable[str]) -> None:
         """Replace the approved image references."""
+        ...
+
+    def use_gpus(self, uuids: Iterable[str]) -> None:
+        """Replace the GPUs that may be handed out."""
+        ...
+
+    def refusal(self, work: Work) -> str | None:
+        """Return why such work cannot be done here now; None when it can."""
         ...
 
     async def reap_leftovers(self) -> Sequence[object]:
@@ -37,17 +45,19 @@ class Roster:
         self._found = tuple(Availability(False, "not looked at yet") for _ in self._runners)
         self.approved_images: frozenset[str] = frozenset()
         self._stale = asyncio.Event()
+        self._image_runners = tuple(runner for runner in self._runners if isinstance(runner, ImageRunner))
+        self._unreaped = list(self._image_runners)
 
     async def reap(self) -> None:
-        """Remove what an earlier daemon, killed at its work, left behind."""
-        for runner in self._runners:
-            if isinstance(runner, ImageRunner):
-                try:
-                    leftovers = await runner.reap_leftovers()
-                except (NoEngineError, *ENGINE_ERRORS) as error:
-                    log.debug("no container engine to look for leftovers", error=str(error))
-                else:
-                    log.info("looked for leftovers", removed=len(leftovers))
+        """Remove what an earlier daemon, killed at its work, left behind; once, as soon as the engine answers."""
+        for runner in tuple(self._unreaped):
+            try:
+                leftovers = await runner.reap_leftovers()
+            except (NoEngineError, *ENGINE_ERRORS) as error:
+                log.debug("no container engine to look for leftovers", error=str(error))
+            else:
+                self._unreaped.remove(runner)
+                log.info("looked for leftovers", removed=len(leftovers))
 
     async def probe(self) -> bool:
         """Look at every runner; tell whether anything changed."""
@@ -63,10 +73,14 @@ class Roster:
     def approve(self, images: Iterable[str]) -> None:
         """Take over the server's list of approved images."""
         self.approved_images = frozenset(images)
-        for runner in self._runners:
-            if isinstance(runner, ImageRunner):
-                runner.approve(self.approved_images)
+        for runner in self._image_runners:
+            runner.approve(self.approved_images)
         self.look_again()
+
+    def use_gpus(self, uuids: Sequence[str]) -> None:
+        """Take over what telemetry found."""
+        for runner in self._image_runners:
+            runner.use_gpus(uuids)
 
     def look_again(self) -> None:
         """Ask for a probe before the next one is due."""
@@ -80,13 +94,15 @@ class Roster:
         except TimeoutError:
             return
 
-    def runner_for(self, job_type: JobType, model: str | None) -> Runner | str:
+    def runner_for(self, work: Work) -> Runner | str:
         """Return a runner that can take such work now, or the reason why there is none."""
-        candidates = [pair for pair in self._available() if job_type in pair[0].kinds]
+        candidates = [pair for pair in self._available() if work.job_type in pair[0].kinds]
+        if not candidates:
+            return f"no runner for {work.job_type.value} is available"
         for runner, models in candidates:
-            if model is None or not models or model.casefold() in (name.casefold() for name in models):
-                return runner
-        return f"model '{model}' is not served here" if candidates else f"no runner for {job_type.value} is available"
+            if work.model is None or not models or work.model.casefold() in (name.casefold() for name in models):
+                return (runner.refusal(work) if isinstance(runner, ImageRunner) else None) or runner
+        return f"model '{work.model}' is not served here"
 
     @property
     def job_types(self) -> list[str]:

@@ -41,6 +41,11 @@ class StreamEnd:
     code: grpc.StatusCode | None = None
     reconnect: "pb.ReconnectReason.ValueType | None" = None
 
+    @property
+    def raced(self) -> bool:
+        """Whether the server ended the call while it was written to: gRPC then loses the status, and the next call has it."""
+        return self.code is grpc.StatusCode.INTERNAL and self.details == "Internal error from Core"
+
 
 class Stream:
     """Sends what is to be told as soon as it is due, and carries out what the server says."""

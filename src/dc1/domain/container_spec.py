@@ -11,6 +11,8 @@ from dc1.domain.numeric import as_integer, as_number, plain
 MAX_IMAGE_TYPE = 120
 MAX_GPU_COUNT = 64
 MAX_VRAM_MB = 1_048_576
+_IMAGE_KEYS = ("image", "image_override")
+_IMAGE_REGISTRY = "docker.io/library/"
 
 
 def check_container_spec(spec: JsonObject | None) -> None:
@@ -60,10 +62,27 @@ def _is_text(value: JsonValue) -> bool:
     return isinstance(value, str)
 
 
+def with_full_names(spec: JsonObject | None, approved: Collection[str]) -> JsonObject | None:
+    """Return a spec whose short image names are written out, where the registry knows the image by its full name only."""
+    if spec is None:
+        return None
+    full = {name: _full_name(image) for name in _IMAGE_KEYS if isinstance(image := spec.get(name), str) and image}
+    return {**spec, **{name: image for name, image in full.items() if spec[name] not in approved and image in approved}}
+
+
+def _full_name(image: str) -> str:
+    """Return what Docker takes a name for: `busybox:1.36` is `docker.io/library/busybox:1.36`."""
+    host, slash, _ = image.partition("/")
+    if not slash:
+        return _IMAGE_REGISTRY + image
+    is_host = "." in host or ":" in host or host == "localhost"
+    return image if is_host else f"docker.io/{image}"
+
+
 def approve_images(spec: JsonObject | None, params: JsonObject | None, approved: Collection[str]) -> None:
     """Raise `ApiError` 400 for the first image that is named and not `approved`."""
     for prefix, source, names in (
-        ("container_spec", spec or {}, ("image", "image_override")),
+        ("container_spec", spec or {}, _IMAGE_KEYS),
         ("params", params or {}, ("image_override",)),
     ):
         for name in names:
@@ -105,7 +124,6 @@ def effective_container_spec(job_type: JobType, sent: JsonObject | None, pricing
 
 _DEFAULT_IMAGES = {"llm": "vllm-serve"}
 _DEFAULT_IMAGE_TYPE = "pytorch"
-_IMAGE_REGISTRY = "docker.io/library/"
 _PIDS_LIMIT = 512
 
 

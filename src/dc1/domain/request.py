@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from dc1.domain import errors
-from dc1.domain.container_spec import approve_images, check_container_spec, effective_container_spec
+from dc1.domain.container_spec import (
+    approve_images,
+    check_container_spec,
+    effective_container_spec,
+    with_full_names,
+)
 from dc1.domain.errors import ApiError, FieldViolation
 from dc1.domain.gpus import GPU_TYPES, requested_gpu_type
 from dc1.domain.jobs import JOB_TYPES, JobType
@@ -83,7 +88,11 @@ def expand_short_form(
     """Return what a body with `container_image` and `command` but no `job_type` stands for.
 
     It is a custom_container job that prepays its run deadline: `duration_minutes` is `max_duration_seconds` / 60.
+    Raises `ApiError` 400 for a command that is neither text nor a list of it.
     """
+    words = command if isinstance(command, list) else [command]
+    if not all(isinstance(word, str) for word in words):
+        raise errors.invalid_field("command", "must be a string or an array of strings")
     seconds = max_duration_seconds if max_duration_seconds is not None else DEFAULT_MAX_DURATION_SECONDS
     spec: JsonObject = {"image_type": JobType.CUSTOM_CONTAINER.value, **(container_spec or {})}
     return ShortForm(
@@ -111,10 +120,11 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
     if isinstance(body.task_spec, str):
         raise errors.raw_task_spec()
     check_container_spec(body.container_spec)
-    approve_images(body.container_spec, body.params, approved_images)
+    sent_spec = with_full_names(body.container_spec, approved_images)
+    approve_images(sent_spec, body.params, approved_images)
 
     model = _model(body)
-    container_spec = effective_container_spec(job_type, body.container_spec, pricing_class)
+    container_spec = effective_container_spec(job_type, sent_spec, pricing_class)
     gpu_requirements = _effective_gpu_requirements(body)
     return JobOrder(
         job_type=job_type,

@@ -4,7 +4,7 @@ import base64
 import binascii
 from enum import StrEnum
 
-from dc1.domain.json_types import JsonObject, JsonValue, parse_strictly
+from dc1.domain.json_types import JsonObject, JsonValue, compact, parse_strictly
 
 RESULT_MARKER = "DC1_RESULT_JSON:"
 
@@ -21,11 +21,17 @@ _IMAGE_FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 
 
 def parse_result(sent: JsonValue) -> JsonValue:
-    """Return the result in a daemon's report.
+    """Return the result in a daemon's report: an object, a string, or None without one.
 
     In a string, the rest of the last line that starts with `DC1_RESULT_JSON:` is the result, and a string that is a
-    JSON object is that object. Any other string is the result itself.
+    JSON object is that object. Any other string is the result itself. A list, a number or a boolean is kept as text:
+    whoever reads a result expects no such thing, and the run is over.
     """
+    result = _found(sent)
+    return result if result is None or isinstance(result, dict | str) else compact(result)
+
+
+def _found(sent: JsonValue) -> JsonValue:
     if not isinstance(sent, str):
         return sent
     for line in reversed(sent.splitlines()):

@@ -4,13 +4,16 @@ import hashlib
 import hmac
 import secrets
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 RETRY_SECONDS = (1, 2, 4)
 """How long to wait after each failed attempt; after the last of these waits comes the last attempt."""
 
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
+# Not for everybody either, whatever the ipaddress of some version of Python says: protocol assignments, relays of 6to4, examples.
+_RESERVED_V4 = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
+_EXAMPLES_V6 = IPv6Network("3fff::/20")
 
 
 class WebhookEvent(StrEnum):
@@ -59,9 +62,9 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if address.is_multicast:
         return False
     if isinstance(address, IPv4Address):
-        return address.is_global
+        return address.is_global and not any(address in network for network in _RESERVED_V4)
     # An IPv4 address in the clothes of IPv6 goes where the IPv4 address goes.
     inner = address.ipv4_mapped or address.sixtofour or (address in _NAT64 and IPv4Address(int(address) & 0xFFFF_FFFF))
     if inner:
         return _is_public(inner)
-    return address in _UNICAST and address.is_global
+    return address in _UNICAST and address not in _EXAMPLES_V6 and address.is_global

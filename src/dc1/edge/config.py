@@ -7,8 +7,10 @@ from typing import Any, Self
 import yaml
 
 from dc1.assets import asset, parse_yaml
+from dc1.edge.errors import EdgeError
 from dc1.settings import Settings
 
+_LAST_PORT = 65535
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
 
 
@@ -68,7 +70,7 @@ class EdgeConfig:
 
 
 def render(config: EdgeConfig) -> Path:
-    """Write envoy.yaml with the values of `config` into its directory and return the path."""
+    """Write envoy.yaml with the values of `config` into its directory and return the path. Raises EdgeError and OSError."""
     directory = config.directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     bootstrap: dict[str, Any] = parse_yaml(asset("envoy/envoy.yaml").read_bytes())
@@ -112,8 +114,8 @@ def _set_replicas(cluster: dict[str, Any], config: EdgeConfig) -> None:
 
 def _host_and_port(upstream: str) -> tuple[str, int]:
     host, _, port = upstream.rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError(f"not host:port: {upstream}")
+    if not host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
+        raise EdgeError(f"DC1_UPSTREAMS: {upstream!r} is not host:port.")
     return host.strip("[]"), int(port)
 
 

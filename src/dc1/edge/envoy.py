@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -13,15 +14,12 @@ import httpx
 
 from dc1.edge import leash
 from dc1.edge.admin import POLL_SECONDS, Admin
+from dc1.edge.checks import check
 from dc1.edge.config import EdgeConfig, render
-from dc1.edge.ports import is_free
+from dc1.edge.errors import EdgeError
 
 START_SECONDS = 20.0
 KILL_SECONDS = 5.0
-
-
-class EdgeError(Exception):
-    """The edge cannot serve; the text says why, in a sentence for a person."""
 
 
 class Envoy:
@@ -45,10 +43,14 @@ class Envoy:
         """Start Envoy and return when it accepts connections.
 
         Raises:
-            EdgeError: a port is taken, Envoy refused its configuration, or it was not ready within 20 s.
+            EdgeError: a port is taken, a file cannot be used or written, Envoy refused its configuration, or it was not ready
+                within 20 s.
         """
-        self._require_ports()
-        bootstrap = render(self._config)
+        check(self._config)
+        try:
+            bootstrap = render(self._config)
+        except OSError as error:
+            raise EdgeError(f"Envoy's files cannot be written (DC1_DATA_DIR): {error}.") from None
         address_file = bootstrap.with_name("admin.address")
         address_file.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
@@ -112,16 +114,6 @@ class Envoy:
     ) -> None:
         await self.stop()
 
-    def _require_ports(self) -> None:
-        for host, port, setting in (
-            (self._config.http_host, self._config.http_port, "DC1_HTTP_PORT"),
-            ("127.0.0.1", self._config.admin_port, "DC1_ENVOY_ADMIN_PORT"),
-        ):
-            if not is_free(host, port):
-                raise EdgeError(
-                    f"Port {port} on {host} is taken by another program; stop it or set {setting} to a free port."
-                )
-
     async def _become_ready(self, process: asyncio.subprocess.Process, address_file: Path) -> None:
         while not (address := _read(address_file)):
             await self._check_alive(process)
@@ -134,12 +126,20 @@ class Envoy:
     async def _check_alive(self, process: asyncio.subprocess.Process) -> None:
         await asyncio.sleep(POLL_SECONDS)
         if process.returncode is not None:
-            reason = _read(self._config.directory / "envoy.log")[-2000:]
-            raise EdgeError(f"Envoy ended while starting, with status {process.returncode}. {reason}")
+            log = self._config.directory / "envoy.log"
+            reason = _last_words(_read(log))
+            raise EdgeError(f"Envoy ended while starting, with status {process.returncode}: {reason} Its log is {log}.")
 
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace").strip() if path.exists() else ""
+
+
+def _last_words(log: str) -> str:
+    """Return what the log says in its last critical entry, without the configuration that Envoy prints behind it."""
+    entry = log.rpartition("[critical]")[2]
+    fault = re.search(r"error `(.+?)[`\n]", entry, re.DOTALL)
+    return f"{(fault[1] if fault else entry).strip()[:500]}."
 
 
 def _binary() -> Path:

@@ -18,6 +18,7 @@ from dc1.server.auditing import Auditor
 from dc1.server.authentication import Authenticator
 from dc1.server.limits import RateLimiter
 from dc1.server.pipeline import Pipeline
+from dc1.server.sole_server import sole_server
 from dc1.settings import Settings
 from dc1.storage.database import Database
 
@@ -47,10 +48,12 @@ class Application:
 
         Raises:
             SettingsError: the settings do not allow serving.
+            UnusableDatabaseError: the database cannot be used, or another server works on it.
             ListenError: the port is taken or not allowed.
         """
         self._settings.require_servable()
         async with AsyncExitStack() as stack:
+            stack.enter_context(sole_server(self._settings.resolved_database_url))
             database = await asyncio.to_thread(self._open_database)
             stack.push_async_callback(database.close)
             foundation = Foundation(self._settings, self._clock, database, Credentials(database, self._clock))
@@ -113,7 +116,10 @@ class Application:
         try:
             return self._server.add_insecure_port(address)
         except RuntimeError:
-            raise ListenError(f"Cannot listen on {address}: the port is taken, or not allowed to this user.") from None
+            raise ListenError(
+                f"Cannot listen on {address}: the port is taken or not allowed to this user, or the address is none of this "
+                "machine's (DC1_GRPC_HOST, DC1_GRPC_PORT)."
+            ) from None
 
 
 def _channel_options(settings: Settings) -> list[tuple[str, Any]]:

@@ -40,7 +40,7 @@ def assemble(foundation: Foundation) -> Assembly:
             streamed=ChainMap(*(dict(wiring.hooks.streamed) for wiring in wirings)),
         ),
         background=[market, *chain.from_iterable(wiring.background for wiring in wirings)],
-        drain=market.sessions.drain,
+        drain=market.drain,
     )
 
 

@@ -16,6 +16,7 @@ from dc1.server.policy import CredentialErrors, Policy
 from dc1.services.call import ANYBODY, Principal
 
 _MASTER_KEY = "master key"
+_ANY_ACCOUNT = Policy(roles=frozenset({Role.RENTER, Role.PROVIDER}))
 _MISSING = {
     CredentialErrors.GENERAL: errors.api_key_required,
     CredentialErrors.HEARTBEAT: errors.heartbeat_key_required,
@@ -92,6 +93,12 @@ class Authenticator:
         return Principal(
             identity.role, identity.account_id, identity.scopes, identity.key_id, key_hash=identity.key_hash
         )
+
+    async def recognise(self, metadata: Mapping[str, str]) -> Principal:
+        """Return whose good key a call of a public method carries; it is counted for them, and opens nothing more."""
+        credential = find_credential(_ANY_ACCOUNT, metadata, None)
+        identity = None if credential is None else await self._credentials.identify(credential.secret)
+        return ANYBODY if identity is None else Principal(identity.role, identity.account_id)
 
     def _verify_admin(self, policy: Policy, credential: Credential, address: str) -> Principal:
         # A token chosen by a person may be guessed, so an address that failed too often is not even compared.

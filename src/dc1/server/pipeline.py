@@ -28,7 +28,7 @@ from dc1.server.paths import fill_from_path
 from dc1.server.policy import CountedBy, Policy, policy_of
 from dc1.server.refusals import fitted, status_code, trailers
 from dc1.server.rules import FieldRules
-from dc1.services.call import ANYBODY, Call, Hooks, enter
+from dc1.services.call import ANYBODY, Call, Hooks, Principal, enter
 from dc1.services.uninterrupted import Uninterrupted
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
@@ -177,11 +177,14 @@ class Pipeline(grpc.aio.ServerInterceptor):
     async def _admit(self, call: Call, policy: Policy, request: Message | None) -> None:
         if self._draining:
             raise service_unavailable()
-        credential = self._authenticator.require_credential(policy, call.metadata, request, call.address)
-        call.metadata = {key: value for key, value in call.metadata.items() if key not in SECRET_HEADERS}
+        metadata = call.metadata
+        credential = self._authenticator.require_credential(policy, metadata, request, call.address)
+        call.metadata = {key: value for key, value in metadata.items() if key not in SECRET_HEADERS}
         _run_hook(self._hooks.shape_checks, call.method, request)
         call.principal = await self._authenticator.verify(policy, credential, call.address)
-        subject = _subject(call, policy, request)
+        # Many callers may share an address; those who say who they are share nothing else.
+        counted = await self._authenticator.recognise(metadata) if policy.is_public else call.principal
+        subject = _subject(counted, call.address, policy, request)
         self._limiter.spend(policy.bucket, subject)
         if policy.streamed_bucket is not None and self._hooks.streamed[call.method](request):
             self._limiter.spend(policy.streamed_bucket, subject)
@@ -210,12 +213,11 @@ def _run_hook(hooks: Mapping[str, Callable[[Any], None]], method: str, request: 
         hook(request)
 
 
-def _subject(call: Call, policy: Policy, request: Message | None) -> str:
+def _subject(principal: Principal, address: str, policy: Policy, request: Message | None) -> str:
     """Return whom or what a call is counted for."""
-    principal = call.principal
     counted_by = policy.bucket.counted_by
     if counted_by is CountedBy.ADDRESS or principal.account_id is None:
-        return principal.fingerprint or counted_as(call.address)
+        return principal.fingerprint or counted_as(address)
     account = f"{principal.role}:{principal.account_id}"
     return f"{account}:{getattr(request, 'job_id', '')}" if counted_by is CountedBy.JOB else account
 

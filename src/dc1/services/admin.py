@@ -8,7 +8,7 @@ from dc1.control.provider import Provider
 from dc1.control.supervision import Supervision
 from dc1.domain import errors
 from dc1.domain.clock import iso
-from dc1.domain.liveness import Approval, ProviderStatus
+from dc1.domain.liveness import ProviderStatus
 from dc1.services.admin_provider_messages import admin_provider
 from dc1.services.call import current_call
 from dc1.services.paging import Pages
@@ -74,7 +74,7 @@ class AdminServicer(AdminServiceServicer):
             online=statuses.count(ProviderStatus.ONLINE),
             offline=statuses.count(ProviderStatus.OFFLINE),
             registered=statuses.count(ProviderStatus.REGISTERED),
-            pending_approval=sum(item.approval is Approval.PENDING for item, _ in every),
+            pending_approval=sum(item.awaits_approval for item, _ in every),
             providers=[admin_provider(item, status) for item, status in found[pages.offset :][: pages.limit]],
             pagination=pages.of(len(found)),
         )
@@ -149,8 +149,10 @@ class AdminServicer(AdminServiceServicer):
 
 def _matches(provider: Provider, status: ProviderStatus, request: pb.ListProvidersRequest) -> bool:
     search = request.search.strip().lower()
+    # Nobody decides about a closed account any more.
+    statuses = (status,) if provider.deleted else (status, provider.approval)
     return (
-        (not request.status or request.status in (status, provider.approval))
+        (not request.status or request.status in statuses)
         and (search in provider.name.lower() or search in provider.email)
         and request.gpu_model.strip().lower() in provider.gpu_model.lower()
     )

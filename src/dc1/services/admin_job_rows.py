@@ -7,6 +7,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from dc1.domain.clock import iso
 from dc1.domain.json_types import JsonObject
 from dc1.domain.numeric import plain
+from dc1.services.job_messages import shown_provider_id
 from dc1.services.values import to_value
 from dc1.storage.admin_jobs import NamedJob
 from dcp.v1.admin_job_service_pb2 import AdminJob
@@ -25,7 +26,7 @@ def plain_job(named: NamedJob) -> JsonObject:
         "job_id": job.job_id,
         "renter_id": job.renter_id,
         "renter_name": named.renter_name,
-        "provider_id": job.provider_id if job.provider_id is not None else job.named_provider_id,
+        "provider_id": shown_provider_id(job),
         "provider_name": named.provider_name,
         "job_type": job.job_type,
         "model": job.model,

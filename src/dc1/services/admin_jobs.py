@@ -16,6 +16,7 @@ from dc1.domain.json_types import compact
 from dc1.domain.request import SubmitBody, accept
 from dc1.services.admin_job_rows import COLUMNS, admin_job, plain_job
 from dc1.services.admin_provider_messages import admin_provider
+from dc1.services.call import current_call
 from dc1.services.csv_files import csv_file
 from dc1.services.job_access import existing, shown
 from dc1.services.job_messages import billing, job_detail, job_fields
@@ -130,12 +131,13 @@ class AdminJobServicer(AdminJobServiceServicer):
     async def ExportAllJobs(self, request: pb.ExportAllJobsRequest, context: Any) -> HttpBody:
         """Send jobs as a file, newest first."""
         named = await self._market.db.read(lambda conn: admin_jobs.latest(conn, JobFilter(), limit=_EXPORTED))
+        current_call().headers["content-disposition"] = f'attachment; filename="jobs.{request.format or "csv"}"'
         if request.format == "json":
             exported_at = iso(self._market.clock.now_ms())
             data = await asyncio.to_thread(_json, named, exported_at)
             return HttpBody(content_type="application/json", data=data)
         rows = ([plain_job(item)[name] for name in COLUMNS] for item in named)
-        return HttpBody(content_type="text/csv", data=await asyncio.to_thread(csv_file, COLUMNS, rows))
+        return HttpBody(content_type="text/csv; charset=utf-8", data=await asyncio.to_thread(csv_file, COLUMNS, rows))
 
     async def _job(self, reference: str) -> tuple[JobRow, JobSpec]:
         def work(conn: Connection) -> tuple[JobRow, JobSpec]:
@@ -167,7 +169,7 @@ def _filter(request: pb.ListAllJobsRequest) -> JobFilter:
     until_ms = _time("date_to", request.date_to, whole_day=True)
     return JobFilter(
         renter_id=request.renter_id if request.HasField("renter_id") else None,
-        provider_id=request.provider_id if request.HasField("provider_id") else None,
+        shown_provider_id=request.provider_id if request.HasField("provider_id") else None,
         statuses=_statuses(request.status),
         job_type=request.type or None,
         submitted_from_ms=_time("date_from", request.date_from),

@@ -158,13 +158,14 @@ class AdminProviderServicer(AdminProviderServiceServicer):
     ) -> pb.BulkUpdateProvidersResponse:
         """Do one thing to many providers; what cannot be done to one keeps nobody else from it."""
         act = self._actions()[request.action]
+        ids = sorted(set(request.ids))
         failed = 0
-        for provider_id in request.ids:
+        for provider_id in ids:
             try:
                 await act(await self._market.provider(provider_id))
             except ApiError:
                 failed += 1
-        total = len(request.ids)
+        total = len(ids)
         return pb.BulkUpdateProvidersResponse(
             success=not failed, action=request.action, processed=total - failed, failed=failed, total=total
         )

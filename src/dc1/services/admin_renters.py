@@ -138,6 +138,8 @@ class AdminRenterServicer(AdminRenterServiceServicer):
         """List the wallet entries of a renter, newest first."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
         limit, offset, direction = wallet_window(request)
+        if request.HasField("page") and not request.HasField("offset"):
+            offset = (request.page - 1) * limit
 
         def work(conn: Connection) -> Page[WalletEntry]:
             _found(renters.get(conn, renter_id))

@@ -17,8 +17,7 @@ _DONE = b"data: [DONE]\n\n"
 
 async def whole(conversation: Conversation) -> AsyncGenerator[HttpBody, None]:
     """Yield one chat.completion once the run has completed."""
-    async with aclosing(conversation.pieces()) as pieces:
-        text = "".join([piece async for piece in pieces])
+    text = await conversation.text()
     calls = _tool_calls(conversation.result)
     message: JsonObject = {"role": "assistant", "content": text}
     if calls:

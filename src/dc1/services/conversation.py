@@ -1,6 +1,7 @@
 """One /v1 call from its offer to its end: what the run says, as it says it."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from dc1.control.hub import Behind, JobNews, Moved, Tokens
 from dc1.control.market import Market
@@ -28,8 +29,23 @@ class Conversation:
     async def pieces(self) -> AsyncGenerator[str, None]:
         """Yield text as it comes, an empty one after 15 s of silence, until the run has completed.
 
-        Raises the answer to a call whose run did not complete.
+        Raises the answer to a call whose run did not complete, or whose text so far is not how the result begins.
         """
+        async with aclosing(self._live()) as live:
+            async for piece in live:
+                yield piece
+        rest = self._rest()
+        if rest:
+            yield rest
+
+    async def text(self) -> str:
+        """Wait until the run has completed, and return the whole text; raises the answer to a call whose run did not."""
+        async with aclosing(self._live()) as live:
+            async for _ in live:
+                pass
+        return self._whole()
+
+    async def _live(self) -> AsyncGenerator[str, None]:
         with self._market.hub.watch(self.job.id, (Tokens,)) as watcher:
             while not await self._has_ended():
                 is_news = False
@@ -42,9 +58,6 @@ class Conversation:
                     is_news = not batch or any(isinstance(news, Moved) for news in batch)
         if self.job.status != JobStatus.COMPLETED:
             raise _refusal(self.job)
-        rest = self._rest()
-        if rest:
-            yield rest
 
     async def _has_ended(self) -> bool:
         def work(conn: Connection) -> tuple[JobRow, JsonValue]:
@@ -69,10 +82,13 @@ class Conversation:
 
     def _rest(self) -> str:
         """Return what of the result was not said yet."""
-        whole = response_text(self.result) or self._text
+        whole = self._whole()
         if not whole.startswith(self._text):
             raise errors.provider_unavailable("Part of the answer was lost on its way")
         return whole.removeprefix(self._text)
+
+    def _whole(self) -> str:
+        return response_text(self.result) or self._text
 
 
 def _refusal(job: JobRow) -> ApiError:

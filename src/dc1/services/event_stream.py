@@ -78,7 +78,7 @@ def resume_point(sent: int | None) -> int | None:
 
 
 async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
-    """Yield the frames of a job until it ends."""
+    """Yield the frames of a job until it ends, or the server stops: clients come back by themselves and resume."""
     current_call().headers |= HEADERS
     with reader.market.hub.watch(reader.row_id, reader.wanted) as watcher:
         yield HttpBody(content_type=CONTENT_TYPE, data=RETRY + b"\n")
@@ -89,7 +89,7 @@ async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
 async def _frames(reader: Reader, watcher: Watcher) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
     sent_at = clock()
-    while True:
+    while not reader.market.hub.closing:
         stored = await reader.stored()
         if stored.frames:
             yield stored.frames

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Value
 
 from dc1.domain import errors
 from dc1.domain.clock import Clock
@@ -107,8 +108,7 @@ class IdempotentCalls:
         key = _key(current_call())
         if key is None:
             return
-        digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
-        once = _OnceForKey(key, digest, self._clock.now_ms(), self._ttl_ms)
+        once = _OnceForKey(key, _digest(request), self._clock.now_ms(), self._ttl_ms)
         _checked.set(_Checked(once, await self._db.read(once.find)))
 
     async def run(self, answer_type: type[M], effect: Callable[[Once], Awaitable[M]]) -> M:
@@ -125,6 +125,16 @@ class IdempotentCalls:
             return await effect(checked.once)
         except _AnsweredMeanwhile as meanwhile:
             return _replayed(meanwhile.kept, answer_type)
+
+
+def _digest(request: Message) -> str:
+    """Return what tells requests apart; null for a field of any JSON equals its absence, as it does for all others."""
+    meant = type(request)()
+    meant.CopyFrom(request)
+    for field, value in request.ListFields():
+        if isinstance(value, Value) and value.WhichOneof("kind") == "null_value":
+            meant.ClearField(field.name)
+    return hashlib.sha256(meant.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _key(call: Call) -> Key | None:

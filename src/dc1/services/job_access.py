@@ -6,7 +6,7 @@ from dc1.domain import errors
 from dc1.domain.jobs import JobStatus
 from dc1.domain.roles import Role
 from dc1.services.call import Principal, current_call
-from dc1.services.job_messages import job_detail
+from dc1.services.job_messages import job_detail, shown_provider_id
 from dc1.storage import jobs
 from dc1.storage.database import Connection
 from dc1.storage.job_rows import JobRow, JobSpec
@@ -58,5 +58,6 @@ def shown(market: Market, job: JobRow, spec: JobSpec) -> JobDetail:
 
 
 def provider_of(market: Market, job: JobRow) -> Provider | None:
-    """Return the provider of the current or last attempt, or None."""
-    return None if job.provider_id is None else market.fleet.get(job.provider_id)
+    """Return the provider of the current or last attempt, or else the one that the job names, or None."""
+    provider_id = shown_provider_id(job)
+    return None if provider_id is None else market.fleet.get(provider_id)

@@ -9,16 +9,17 @@ from google.protobuf.json_format import ParseDict
 from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.domain.clock import iso
+from dc1.domain.jobs import JobStatus
 from dc1.domain.json_types import JsonObject, JsonValue
 from dc1.domain.money import sar_text
 from dc1.domain.numeric import plain
-from dc1.domain.results import result_type
+from dc1.domain.results import ResultType, response_text, result_type
 from dc1.services.call import caller_id, current_call
 from dc1.services.csv_files import csv_file
 from dc1.services.job_access import provider_of
 from dc1.services.job_lists import statuses_of
-from dc1.services.job_messages import container_image, current_cost
-from dc1.services.job_output import common_fields, type_name
+from dc1.services.job_messages import container_image, current_cost, shown_provider_id
+from dc1.services.job_output import common_fields, output_billing, type_name
 from dc1.services.paging import Pages
 from dc1.services.values import time_text, time_value, to_value
 from dc1.storage import jobs, renters
@@ -109,7 +110,7 @@ def _renter_job(job: JobRow, spec: JobSpec) -> pb.RenterJob:
         id=job.job_id,
         job_id=job.job_id,
         job_type=job.job_type,
-        provider_id=to_value(job.provider_id if job.provider_id is not None else job.named_provider_id),
+        provider_id=to_value(shown_provider_id(job)),
         container_image=container_image(spec),
         status=job.status,
         created_at=iso(job.submitted_at_ms),
@@ -123,16 +124,29 @@ def _renter_job(job: JobRow, spec: JobSpec) -> pb.RenterJob:
 
 def _history_entry(job: JobRow, provider: Provider | None, result: JsonValue, now_ms: int) -> pb.JobHistoryEntry:
     cost, refunded = current_cost(job), job.refunded_halala or 0
-    shown: JsonObject = common_fields(job, provider, now_ms) | {
+    shown: JsonObject = common_fields(job, provider, now_ms) | _result_fields(result)
+    shown |= {
         "provider_gpu": None if provider is None else provider.gpu_model,
         "actual_cost_halala": cost,
         "cost_sar": sar_text(cost),
-        "result": result,
-        "result_type": None if result is None else type_name(result_type(result)),
         "refunded": refunded > 0,
         "refunded_halala": refunded,
     }
+    if job.status == JobStatus.COMPLETED:
+        shown["billing"] = output_billing(job)
     return ParseDict(shown, pb.JobHistoryEntry(), ignore_unknown_fields=True)
+
+
+def _result_fields(result: JsonValue) -> JsonObject:
+    kind = None if result is None else result_type(result)
+    text = response_text(result) if kind is ResultType.TEXT else None
+    return {
+        "result": result,
+        "result_type": None if kind is None else type_name(kind),
+        "type": None if kind in (None, ResultType.OTHER) else kind,
+        "response": text,
+        "output": text,
+    }
 
 
 def _row(job: JobRow) -> Sequence[JsonValue]:
@@ -142,7 +156,7 @@ def _row(job: JobRow) -> Sequence[JsonValue]:
         job.job_type,
         job.model,
         job.status,
-        job.provider_id,
+        shown_provider_id(job),
         iso(job.submitted_at_ms),
         time_text(job.started_at_ms),
         time_text(job.completed_at_ms),

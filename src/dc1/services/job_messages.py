@@ -20,12 +20,11 @@ from dcp.v1.report_pb2 import Assignment
 
 def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[str, Any]:
     """Return the fields that every view of a job shares."""
-    provider_id = job.provider_id if job.provider_id is not None else job.named_provider_id
     return {
         "id": job.id,
         "job_id": job.job_id,
         "renter_id": job.renter_id,
-        "provider_id": to_value(provider_id),
+        "provider_id": to_value(shown_provider_id(job)),
         "job_type": job.job_type,
         "model": to_value(job.model),
         "status": job.status,
@@ -44,6 +43,11 @@ def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[s
         "queue_position": to_value(queue_position),
         "workspace_volume_name": workspace_volume_name(job.job_id),
     }
+
+
+def shown_provider_id(job: JobRow) -> int | None:
+    """Return the provider of the current or last attempt, or else the one that the job names, or None."""
+    return job.named_provider_id if job.provider_id is None else job.provider_id
 
 
 def duration_value(job: JobRow) -> Value:

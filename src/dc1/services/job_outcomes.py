@@ -24,6 +24,7 @@ from dcp.v1 import job_outcome_service_pb2 as pb
 from dcp.v1.job_outcome_service_pb2_grpc import JobOutcomeServiceServicer
 
 _RUN_FAILED = "The run failed"
+_NOTHING_TO_SEND = 204
 _OUTCOMES = {ErrorCategory.PROVIDER_DISCONNECT: "lost", ErrorCategory.TIMEOUT: "timeout"}
 
 
@@ -100,6 +101,9 @@ class JobOutcomeServicer(JobOutcomeServiceServicer):
             raise errors.output_format_unavailable(request.format)
         if found.job.status != JobStatus.COMPLETED:
             return output_body(self._market, found)
+        if found.result is None:
+            current_call().http_status = _NOTHING_TO_SEND
+            return HttpBody()
         image = stored_image(found.result, wanted)
         if image is None:
             raise errors.output_format_unavailable(request.format)

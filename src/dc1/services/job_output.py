@@ -17,7 +17,7 @@ from dc1.domain.numeric import plain
 from dc1.domain.results import ResultType, image_bytes, response_text, result_type, stored_image_format
 from dc1.services.call import current_call
 from dc1.services.job_access import provider_of, readable
-from dc1.services.job_messages import elapsed_sec
+from dc1.services.job_messages import elapsed_sec, shown_provider_id
 from dc1.services.values import time_text
 from dc1.storage import jobs
 from dc1.storage.database import Connection
@@ -98,7 +98,7 @@ def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonOb
         "job_id": job.job_id,
         "status": job.status,
         "job_type": job.job_type,
-        "provider_id": job.provider_id,
+        "provider_id": shown_provider_id(job),
         "provider_name": None if provider is None else provider.name,
         "duration_minutes": None if job.duration_minutes is None else plain(job.duration_minutes),
         "cost_halala": job.cost_halala,
@@ -118,12 +118,8 @@ def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonOb
 
 def _completed(found: JobWithOutput, common: JsonObject) -> JsonObject:
     """Return what a completed job adds: the result, and its parts at the top level where they take no other's place."""
-    job, result = found.job, found.result
-    charged = job.actual_cost_halala or 0
-    fields: JsonObject = {
-        "result": result,
-        "billing": {"actual_cost_halala": charged, "actual_cost_sar": halala_to_sar(charged)},
-    }
+    result = found.result
+    fields: JsonObject = {"result": result, "billing": output_billing(found.job)}
     if result is None:
         return fields
     kind = result_type(result)
@@ -137,6 +133,12 @@ def _completed(found: JobWithOutput, common: JsonObject) -> JsonObject:
         data = image_bytes(result)
         fields |= {"type": "image", "format": stored_image_format(result), "image_bytes": len(data or b"")}
     return fields
+
+
+def output_billing(job: JobRow) -> JsonObject:
+    """Return what a settled job was billed at."""
+    charged = job.actual_cost_halala or 0
+    return {"actual_cost_halala": charged, "actual_cost_sar": halala_to_sar(charged)}
 
 
 def _readable(result: JsonObject) -> JsonObject:

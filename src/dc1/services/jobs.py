@@ -175,6 +175,9 @@ class JobServicer(JobServiceServicer):
         ended = await self._market.runs.finish(
             provider_id, request.job_id, attempt, outcome, transient=request.transient
         )
+        if ended.promoted:
+            # Who asks next finds the job where the answer says that it is.
+            await self._market.dispatcher.dispatch()
         if ended.retried:
             return pb.ReportJobResultResponse(
                 success=False,

@@ -100,7 +100,7 @@ class MonitoringServicer(MonitoringServiceServicer):
             active=len({lease.provider_id for lease in self._market.leases if lease.running}),
             registered=sum(status is ProviderStatus.REGISTERED for _, status in statuses),
             total_registered=len(fleet),
-            pending_approval=sum(provider.approval is Approval.PENDING for provider in fleet),
+            pending_approval=sum(provider.awaits_approval for provider in fleet),
             avg_heartbeat_age_seconds=sum(ages) / len(ages) if ages else 0,
         )
 

@@ -77,7 +77,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
             raise errors.invalid_field("webhook_url", "must be a string")
         try:
             async with asyncio.timeout(_RESOLVE_SECONDS):
-                await self._targets.resolve(sent)
+                await self._targets.check(sent)
         except (NotPublicError, TimeoutError):
             raise errors.webhook_url_not_public() from None
         return sent

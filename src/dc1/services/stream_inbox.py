@@ -113,6 +113,7 @@ class Inbox:
             latest_version=policy.daemon_latest_version,
             min_version=policy.daemon_min_version,
             stops=self._stops(state),
+            suspended=self._provider.suspended,
         )
         for lease in self._market.leases.of_provider(self._provider.id):
             if lease.running:
@@ -210,6 +211,7 @@ def _outcome(message: pb.Outcome) -> Outcome:
         result=parse_result(from_value(message.result)) if completed else None,
         error=None if completed else (failure.error or "The run failed"),
         error_category=None if completed else error_category(failure.category or None, failure.error),
+        # What is no number is no report: the server's clock counts.
         gpu_seconds=message.gpu_seconds if message.HasField("gpu_seconds") and isfinite(message.gpu_seconds) else None,
         prompt_tokens=message.prompt_tokens if message.HasField("prompt_tokens") else None,
         completion_tokens=message.completion_tokens if message.HasField("completion_tokens") else None,

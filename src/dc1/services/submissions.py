@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from dc1.domain.numeric import as_integer
 from dc1.domain.request import SubmitBody, expand_short_form
 from dc1.services.call import MessageHook
 from dc1.services.values import from_struct, from_value, to_struct
@@ -10,16 +11,25 @@ from dcp.v1.job_service_pb2 import SubmitJobRequest
 
 def expand(request: SubmitJobRequest) -> None:
     """Fill in what a body with `container_image` and `command` but no `job_type` stands for."""
-    if request.job_type or not request.container_image or not request.HasField("command"):
+    command = from_value(request.command)
+    if request.job_type or not request.container_image or command is None:
         return
     seconds = request.max_duration_seconds if request.HasField("max_duration_seconds") else None
     spec = from_struct(request.container_spec) if request.HasField("container_spec") else None
-    form = expand_short_form(request.container_image, from_value(request.command), seconds, spec)
+    form = expand_short_form(request.container_image, command, seconds, spec)
     request.job_type = form.job_type
     request.max_duration_seconds = form.max_duration_seconds
     request.container_spec.CopyFrom(to_struct(form.container_spec))
     if not request.HasField("duration_minutes"):
         request.duration_minutes = form.duration_minutes
+
+
+def normalise(request: SubmitJobRequest) -> None:
+    """Bring what may be said in several ways into one form, so that equal submissions are equal messages."""
+    priority = as_integer(from_value(request.priority)) if request.HasField("priority") else None
+    if priority is not None:
+        request.priority.number_value = priority
+    expand(request)
 
 
 def submit_body(request: SubmitJobRequest) -> SubmitBody:
@@ -42,4 +52,4 @@ def submit_body(request: SubmitJobRequest) -> SubmitBody:
     )
 
 
-NORMALISERS: Mapping[str, MessageHook] = {"/dcp.v1.JobService/SubmitJob": expand}
+NORMALISERS: Mapping[str, MessageHook] = {"/dcp.v1.JobService/SubmitJob": normalise}

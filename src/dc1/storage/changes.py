@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import psycopg
 from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
@@ -19,6 +20,7 @@ from dc1.domain.jobs import OPEN
 from dc1.storage import jobs as job_reads
 from dc1.storage import replicas
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape
+from dc1.storage.postgres import patience
 from dc1.storage.providers import ProviderRow, provider_shape
 from dc1.storage.tables import api_keys, jobs, providers, renters
 
@@ -83,6 +85,7 @@ class Notifications:
 
     def __init__(self, url: URL, replica_id: str) -> None:
         self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._patience = patience(url)
         self._replica_id = replica_id
         self._sender: psycopg.AsyncConnection[tuple[object, ...]] | None = None
 
@@ -91,7 +94,7 @@ class Notifications:
         payload = json.dumps({"from": self._replica_id, "tokens": [astuple(item) for item in tokens]})
         try:
             if self._sender is None or self._sender.closed:
-                self._sender = await psycopg.AsyncConnection.connect(self._dsn, autocommit=True)
+                self._sender = await self._connect()
             await self._sender.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, payload))
         except psycopg.Error as error:
             log.warning("a notification was not sent: %s", type(error).__name__)
@@ -102,7 +105,7 @@ class Notifications:
         pause = 0.05
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+                async with await self._connect() as connection:
                     await connection.execute(f"LISTEN {_CHANNEL}")
                     pause = 0.05
                     heard(())
@@ -110,7 +113,7 @@ class Notifications:
                         told = json.loads(notification.payload)
                         if told["from"] != self._replica_id:
                             heard([SharedTokens(*item) for item in told["tokens"]])
-            except (psycopg.Error, ValueError, TypeError, KeyError) as error:
+            except Exception as error:
                 # Anybody who may use the database may notify, so what is heard may be anything.
                 log.warning("listening again after %s", type(error).__name__)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
@@ -119,6 +122,10 @@ class Notifications:
     async def close(self) -> None:
         """Release the connection that sends."""
         await self._close_sender()
+
+    async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        settings: dict[str, Any] = {**self._patience}
+        return await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, **settings)
 
     async def _close_sender(self) -> None:
         sender, self._sender = self._sender, None

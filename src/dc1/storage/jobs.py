@@ -43,8 +43,11 @@ def existing(conn: Connection, job_id: int) -> JobRow:
 def find(conn: Connection, reference: str, *, lock: bool = False) -> JobRow | None:
     """The job that a caller names, by its row id or by its public id, or None; with ``lock`` nobody else can move it."""
     if reference.isascii() and reference.isdigit():
+        # One way to write each number: retries are counted by what was sent.
+        if len(reference) > 18 or reference[0] == "0":
+            return None
         by_id = _LOCK_BY_ID if lock else _BY_ID
-        return job_shape.first(by_id.rows(conn, {"wanted": int(reference)})) if len(reference) <= 18 else None
+        return job_shape.first(by_id.rows(conn, {"wanted": int(reference)}))
     by_job_id = _LOCK_BY_JOB_ID if lock else _BY_JOB_ID
     return job_shape.first(by_job_id.rows(conn, {"wanted": reference.replace("\x00", "\ufffd")}))
 
@@ -106,10 +109,14 @@ def queue_position(conn: Connection, job: JobRow) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """What a list of jobs is narrowed to; None and empty mean no condition."""
+    """What a list of jobs is narrowed to; None and empty mean no condition.
+
+    ``provider_id`` is who has the job, or had it last; ``shown_provider_id`` also whom a job without a provider names.
+    """
 
     renter_id: int | None = None
     provider_id: int | None = None
+    shown_provider_id: int | None = None
     statuses: Collection[str] = ()
     job_type: str | None = None
     source: str | None = None
@@ -126,6 +133,8 @@ class JobFilter:
             jobs.c.source: self.source,
         }
         found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+        if self.shown_provider_id is not None:
+            found.append(func.coalesce(jobs.c.provider_id, jobs.c.named_provider_id) == self.shown_provider_id)
         if self.statuses:
             found.append(jobs.c.status.in_(sorted(self.statuses)))
         if self.submitted_from_ms is not None:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.clock import DAY_MS, day_start_ms
 from dc1.domain.errors import provider_email_taken
-from dc1.storage import ledger
+from dc1.storage import ledger, withdrawals
 from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.rows import Page, Shape, changed, escaped_like, inserted_id
 from dc1.storage.tables import provider_days, providers
@@ -246,8 +246,8 @@ def mark_deleted(conn: Connection, provider_id: int, now_ms: int, erase_at_ms: i
 def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[ProviderRow]:
     """Erase the personal data of deleted accounts whose time has come, and return what is left of them.
 
-    Personal is what says who the provider is, where to reach them and where the machine stands; jobs, withdrawals and
-    the ledger stay.
+    Personal is what says who the provider is, where to reach them, where the machine stands and which bank account
+    was paid; jobs, withdrawals and the ledger stay.
     """
     due = select(providers.c.id).where(providers.c.erase_at_ms.is_not(None), providers.c.erase_at_ms <= now_ms)
     found = [row.id for row in conn.execute(due.limit(limit))]
@@ -255,6 +255,7 @@ def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[ProviderR
         # Addresses are unique; one that ends like this can belong to nobody.
         values = _ERASED | {"email": f"deleted-{provider_id}@account.invalid"}
         conn.execute(update(providers).where(providers.c.id == provider_id).values(values))
+        withdrawals.mask_accounts(conn, provider_id)
     return provider_shape.all(conn.execute(_SELECT.where(providers.c.id.in_(found))))
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import renter_email_taken, renter_not_found
 from dc1.domain.jobs import TEST_RENTER_ID
-from dc1.storage import keys, ledger, totals, webhooks
+from dc1.storage import erasure, keys, ledger, totals, webhooks
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Shape, inserted_id
@@ -66,7 +66,7 @@ ACCOUNTS = (
 )
 _BY_ID = ACCOUNTS.where(renters.c.id == bindparam("wanted"))
 _GET = Prepared(_BY_ID)
-_LOCK = Prepared(_BY_ID.with_for_update(of=[renters, _wallets], key_share=True))
+_LOCK = Prepared(_BY_ID.with_for_update(of=[renters, _wallets, _holds], key_share=True))
 
 
 def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_ms: int) -> int:
@@ -152,7 +152,8 @@ def schedule_erasure(conn: Connection, renter_id: int, at_ms: int) -> None:
 def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[int]:
     """Erase the personal data of deleted accounts whose time has come, and return their ids.
 
-    Personal is what says who the renter is and where to reach them; jobs and the ledger stay.
+    Personal is what says who the renter is and where to reach them, and what they asked of jobs and were answered;
+    that there were jobs and what they cost stays, as does the ledger.
     """
     due = select(renters.c.id).where(renters.c.erase_at_ms.is_not(None), renters.c.erase_at_ms <= now_ms)
     found = [row.id for row in conn.execute(due.limit(limit))]
@@ -171,4 +172,5 @@ def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[int]:
         conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
         webhooks.forget_all_of(conn, renter_id)
         keys.forget_labels(conn, renter_id)
+        erasure.forget_work(conn, renter_id)
     return found

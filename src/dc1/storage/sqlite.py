@@ -73,7 +73,8 @@ def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
 class GroupCommitWriter:
     """Runs units of work on one thread; whatever waits while a commit is on its way shares the next one.
 
-    Each unit has a savepoint, so a unit that raises is rolled back alone and its neighbours still commit.
+    Each unit has a savepoint, so a unit that raises is rolled back alone and its neighbours still commit. One that takes
+    the whole transaction with it is left out, and its neighbours run again.
     Futures resolve only after the commit is on disk.
     """
 
@@ -126,19 +127,35 @@ class GroupCommitWriter:
         return group
 
     def _commit(self, connection: Connection, group: list[_Unit]) -> None:
-        try:
-            with connection.begin():
+        while group:
+            try:
+                with connection.begin():
+                    for unit in group:
+                        if not unit.future.cancelled():
+                            _run_in_savepoint(connection, unit)
+                return
+            except _TransactionLostError as lost:
+                log.warning("a unit lost the transaction of %d", len(group))
+                group = [unit for unit in group if unit is not lost.unit]
                 for unit in group:
-                    if not unit.future.cancelled():
-                        _run_in_savepoint(connection, unit)
-        except Exception as error:
-            log.exception("a group of %d units could not be committed", len(group))
-            # A COMMIT that SQLite refuses leaves its transaction open, and the next BEGIN would fail on it.
-            driver = driver_of(connection)
-            if driver.in_transaction:
-                driver.rollback()
-            for unit in group:
-                unit.error = unit.error or error
+                    unit.error = None
+            except Exception as error:
+                log.exception("a group of %d units could not be committed", len(group))
+                # A COMMIT that SQLite refuses leaves its transaction open, and the next BEGIN would fail on it.
+                driver = driver_of(connection)
+                if driver.in_transaction:
+                    driver.rollback()
+                for unit in group:
+                    unit.error = unit.error or error
+                return
+
+
+class _TransactionLostError(Exception):
+    """SQLite undid the whole transaction when a unit failed, as it does on a full disk; the others have to run again."""
+
+    def __init__(self, unit: _Unit) -> None:
+        super().__init__()
+        self.unit = unit
 
 
 def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
@@ -148,6 +165,8 @@ def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
         unit.result = unit.work(connection)
     except Exception as error:
         unit.error = error
+        if not driver.in_transaction:
+            raise _TransactionLostError(unit) from error
         driver.execute("ROLLBACK TO unit")
     driver.execute("RELEASE unit")
 

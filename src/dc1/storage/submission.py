@@ -88,16 +88,25 @@ _COUNT_SUBMISSION = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class _Usage:
-    """What a renter has used of the running day and month."""
+    """What a renter has used of the running day and month, each known by its first millisecond."""
 
-    jobs_today: int
-    halala_this_month: int
+    day_ms: int
+    month_ms: int
+    jobs_today: int = 0
+    halala_this_month: int = 0
 
     @classmethod
     def of(cls, renter: RenterRow, now_ms: int) -> Self:
+        # A replica whose clock is ahead may have begun a day that has not come here yet; it must not begin twice.
+        day_ms, month_ms = (
+            max(day_start_ms(now_ms), renter.quota_day_ms),
+            max(month_start_ms(now_ms), renter.quota_month_ms),
+        )
         return cls(
-            jobs_today=renter.quota_day_jobs if renter.quota_day_ms == day_start_ms(now_ms) else 0,
-            halala_this_month=renter.quota_month_halala if renter.quota_month_ms == month_start_ms(now_ms) else 0,
+            day_ms,
+            month_ms,
+            jobs_today=renter.quota_day_jobs if renter.quota_day_ms == day_ms else 0,
+            halala_this_month=renter.quota_month_halala if renter.quota_month_ms == month_ms else 0,
         )
 
 
@@ -109,7 +118,7 @@ def submit(conn: Connection, new: NewJob, limits: Limits, now_ms: int) -> JobRow
     free and has no quota.
     """
     if new.renter_id == TEST_RENTER_ID:
-        return _take_in(conn, new, _Usage(0, 0), limits, now_ms)
+        return _take_in(conn, new, _Usage(day_start_ms(now_ms), month_start_ms(now_ms)), limits, now_ms)
     renter = renters.lock(conn, new.renter_id)
     if renter is None or renter.status != "active":
         raise errors.submit_key_invalid()
@@ -197,9 +206,9 @@ def _count(conn: Connection, job: JobRow, mover: Mover, usage: _Usage, now_ms: i
         conn,
         {
             "renter": job.renter_id,
-            "day": day_start_ms(now_ms),
+            "day": usage.day_ms,
             "day_jobs": usage.jobs_today + (job.source == JobSource.API),
-            "month": month_start_ms(now_ms),
+            "month": usage.month_ms,
             "month_halala": usage.halala_this_month + job.cost_halala,
         },
     )

@@ -72,7 +72,7 @@ _shape = Shape(
 def top_up(conn: Connection, renter_id: int, amount_halala: int, ref: str, now_ms: int) -> WalletChange:
     """Pay ``amount_halala`` (> 0) in; ``ref`` is unique among top-ups.
 
-    Raises renter_not_found, and balance_limit_exceeded above 2 000 000 000.
+    Raises renter_not_found, and balance_limit_exceeded above 2 000 000 000, what is on hold included.
     """
     source = ledger.system(AccountKind.EXTERNAL, renter_id)
     return _change(conn, renter_id, amount_halala, MovementKind.TOPUP, ref, source, None, now_ms)
@@ -148,7 +148,8 @@ def _change(
 ) -> WalletChange:
     renter = renters.lock_known(conn, renter_id)
     before = renter.balance_halala
-    if before + amount > MAX_BALANCE_HALALA:
+    # What is on hold may come back any time, and a refund must never be refused.
+    if amount > 0 and before + renter.held_halala + amount > MAX_BALANCE_HALALA:
         raise errors.balance_limit_exceeded()
     if before + amount < 0:
         raise errors.balance_below_zero()

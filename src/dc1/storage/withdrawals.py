@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain import errors
-from dc1.domain.withdrawals import OPEN, RETURNED, WithdrawalStatus, can_move, new_withdrawal_id
+from dc1.domain.withdrawals import OPEN, RETURNED, WithdrawalStatus, can_move, iban_hint, new_withdrawal_id
 from dc1.storage import ledger
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.rows import Page, Shape, inserted_id
@@ -138,3 +138,10 @@ def last_paid_ms(conn: Connection, provider_id: int) -> int | None:
         withdrawals.c.provider_id == provider_id, withdrawals.c.status == WithdrawalStatus.PAID
     )
     return conn.execute(query).scalar()
+
+
+def mask_accounts(conn: Connection, provider_id: int) -> None:
+    """Keep of the bank accounts that a provider named only what lists show of them."""
+    rows = conn.execute(select(withdrawals.c.id, withdrawals.c.iban).where(withdrawals.c.provider_id == provider_id))
+    for row_id, iban in rows.all():
+        conn.execute(update(withdrawals).where(withdrawals.c.id == row_id).values(iban=iban_hint(iban)))

@@ -1,16 +1,31 @@
 """Who is given which job, and when."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from dc1.control.provider import Provider
 from dc1.control.sessions import StopReason
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs import Mover
-from dc1.domain.placement import Admission
+from dc1.domain.liveness import Channel, Presence
+from dc1.domain.placement import Admission, Requirement
 from dc1.storage import jobs, lifecycle, providers
+from dc1.storage.database import Connection
+from dc1.storage.job_rows import JobRow
 from dc1.storage.lifecycle import Outcome
+from tests.storage.market import LIMITS, job_for
 from tests.unit.control.small_market import DONE, SmallMarket
+
+
+def streaming_elsewhere(market: SmallMarket, provider: Provider) -> Provider:
+    """The provider, whose daemon's stream another server holds."""
+    presence = Presence(Channel.STREAM, market.clock.now_ms(), stream_open=True)
+    stored = replace(provider, presence=presence, stream_replica="another")
+    fleet = market.control.fleet
+    assert fleet.follow(stored, here=False, decisions=fleet.decisions)
+    return provider
 
 
 async def test_a_submit_reaches_an_idle_daemon_at_once(market: SmallMarket, renter: int) -> None:
@@ -182,6 +197,65 @@ async def test_a_lost_job_avoids_the_loser_while_another_fits(market: SmallMarke
     assert loser.offered == [job.id]
 
 
+async def test_a_job_that_was_lost_on_another_server_while_it_waited_here_avoids_the_loser(
+    market: SmallMarket, renter: int
+) -> None:
+    job = await market.submit(renter)
+    loser, other = await market.provider(), await market.provider()
+
+    def run_and_lose(conn: Connection) -> JobRow:
+        now_ms = market.clock.now_ms()
+        assert lifecycle.start(conn, job.id, loser.id, 0, 1, now_ms) is not None
+        lost = lifecycle.lose(conn, job.id, 1, now_ms, queue_deadline_seconds=1800)
+        assert lost is not None
+        return lost.job
+
+    market.control.dispatcher.follow(await market.do(run_and_lose), None)
+    market.heartbeat(loser)
+    market.heartbeat(other)
+    await market.dispatch()
+
+    assert (await market.job(job.id)).provider_id == other.id
+
+
+@pytest.mark.parametrize("prewarm_requested", [False, True])
+async def test_of_several_that_are_free_the_best_gets_the_job_that_waits(
+    market: SmallMarket, renter: int, prewarm_requested: bool
+) -> None:
+    model = "acme/chat-7b"
+    silent, cold, warm = [await market.provider(cached_models=models) for models in ([], [], [model])]
+    for provider in (silent, cold, warm):
+        market.heartbeat(provider)
+        market.control.fleet.set_paused(provider, True)
+    job = await market.submit(renter, model=model, prewarm_requested=prewarm_requested)
+    assert job.status == "queued"
+    market.clock.advance(300)
+    market.heartbeat(cold)
+    for provider in (silent, cold, warm):
+        market.control.fleet.set_paused(provider, False)
+        market.control.dispatcher.wake(provider.id)
+
+    await market.dispatch()
+
+    assert (await market.job(job.id)).provider_id == (warm.id if prewarm_requested else cold.id)
+
+
+async def test_a_job_goes_to_no_provider_that_another_one_waits_for(market: SmallMarket, renter: int) -> None:
+    """The first in the order fits only the better of two providers."""
+    model = "acme/chat-7b"
+    first = await market.submit(renter, model=model)
+    second = await market.submit(renter)
+    other = await market.provider(cached_models=["acme/paint-1b"])
+    better = await market.provider(cached_models=[model])
+    market.control.fleet.count_ended(other.id, completed=False)
+    market.heartbeat(other)
+    market.heartbeat(better)
+
+    await market.dispatch()
+
+    assert [(await market.job(job.id)).provider_id for job in (first, second)] == [better.id, other.id]
+
+
 async def test_a_lost_job_returns_to_the_loser_when_no_other_fits(market: SmallMarket, renter: int) -> None:
     daemon = await market.daemon()
     job = await market.submit(renter)
@@ -190,6 +264,69 @@ async def test_a_lost_job_returns_to_the_loser_when_no_other_fits(market: SmallM
     await market.dispatch()
 
     assert daemon.offered == [job.id, job.id]
+
+
+async def test_a_lost_job_goes_to_the_provider_of_another_server_before_it_returns_to_the_loser(
+    market: SmallMarket, renter: int
+) -> None:
+    loser = await market.daemon()
+    job = await market.submit(renter)
+    other = streaming_elsewhere(market, await market.provider())
+
+    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    await market.dispatch()
+    assert loser.offered == [job.id]
+
+    busy = await market.submit(renter, provider_id=other.id)
+    claimed = await market.do(lifecycle.claim, busy.id, other.id, 1, market.clock.now_ms())
+    assert claimed is not None
+    market.control.dispatcher.follow(claimed, (await market.see(jobs.specs, [busy.id]))[busy.id])
+    await market.control.upkeep.deadlines()
+    await market.dispatch()
+    assert loser.offered == [job.id, job.id]
+
+
+async def test_another_server_that_does_not_take_a_lost_job_holds_it_up_for_a_while_only(
+    market: SmallMarket, renter: int
+) -> None:
+    loser = await market.daemon()
+    job = await market.submit(renter)
+    streaming_elsewhere(market, await market.provider())
+    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+
+    await market.advance(14)
+    assert loser.offered == [job.id]
+    await market.advance(1)
+    assert loser.offered == [job.id, job.id]
+
+
+async def test_a_submission_does_not_take_the_slot_that_a_waiting_job_is_about_to_get(
+    market: SmallMarket, renter: int
+) -> None:
+    """The dispatcher may be waiting for the database when a slot comes free."""
+    daemon = await market.daemon()
+    await market.submit(renter)
+    waiting = await market.submit(renter)
+    await daemon.finish(await daemon.accept())
+
+    later = await market.submit(renter)
+    assert later.status == "queued"
+    urgent = await market.submit(renter, pricing_class="priority")
+    assert urgent.status == "pending"
+
+    await daemon.finish(await daemon.accept())
+    await market.dispatch()
+    assert daemon.offered[-2:] == [urgent.id, waiting.id]
+    assert market.control.dispatcher.waiting.position(later.id) == 1
+
+
+async def test_a_submission_takes_a_slot_that_nobody_who_waits_can_have(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon(cached_models=["acme/chat-7b"])
+    assert (await market.submit(renter, model="acme/paint-1b", pricing_class="priority")).status == "queued"
+
+    job = await market.submit(renter, pricing_class="economy")
+
+    assert daemon.offered == [job.id]
 
 
 async def test_a_claim_that_the_database_refuses_puts_the_job_back(market: SmallMarket, renter: int) -> None:
@@ -236,6 +373,46 @@ async def test_dispatching_outlives_a_database_that_fails(
     assert daemon.offered == [job.id]
 
 
+async def test_dispatching_outlives_an_error_of_its_own(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await market.submit(renter)
+    failed = asyncio.Event()
+
+    def fail(*_: object) -> None:
+        failed.set()
+        raise KeyError("nobody thought of that")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(market.control.dispatcher.waiting, "first_fitting", fail)
+        dispatching = asyncio.create_task(market.control.dispatcher.run())
+        daemon = await market.daemon()
+        await asyncio.wait_for(failed.wait(), 10)
+    daemon.beat()
+    async with asyncio.timeout(10):
+        while not daemon.offers:
+            assert not dispatching.done()
+            await asyncio.sleep(0)
+    assert daemon.offered == [job.id]
+    dispatching.cancel()
+    await asyncio.gather(dispatching, return_exceptions=True)
+
+
+async def test_an_offer_that_crosses_the_end_of_an_account_is_taken_back(market: SmallMarket, renter: int) -> None:
+    """The account is closed after the job was given to it, and memory hears of that first."""
+    closed = await market.daemon()
+    new = job_for(renter, provider_id=closed.provider_id, slots=1)
+    reserved = market.control.dispatcher.place(Requirement())
+    job = await market.do(lifecycle.submit, new, LIMITS, market.clock.now_ms())
+    market.control.fleet.close(closed.provider)
+    market.control.dispatcher.submitted(job, new.spec, reserved)
+    other = await market.daemon()
+
+    await market.advance(1)
+
+    assert other.offered == [job.id]
+
+
 async def test_a_refused_submission_gives_its_slot_back(market: SmallMarket) -> None:
     poor = await market.renter(credit=44)
     daemon = await market.daemon()
@@ -256,6 +433,26 @@ async def test_two_polls_at_the_same_time_get_one_job(market: SmallMarket, rente
 
     assert [lease.row_id for lease, _ in answers if lease is not None] == [job.id]
     assert {admission for lease, admission in answers if lease is None} == {Admission.PROVIDER_BUSY}
+
+
+@pytest.mark.parametrize("is_on_its_way", [False, True])
+async def test_a_poll_gets_the_job_that_the_heartbeat_before_it_made_room_for(
+    market: SmallMarket, renter: int, is_on_its_way: bool
+) -> None:
+    job = await market.submit(renter)
+    provider = await market.provider()
+    market.heartbeat(provider)
+    dispatching = asyncio.create_task(market.dispatch()) if is_on_its_way else None
+    await asyncio.sleep(0)
+    assert (job.id in market.control.dispatcher.waiting) is not is_on_its_way
+
+    lease, admission = await market.control.polls.next_for(provider)
+
+    assert admission is Admission.ADMISSION_OK
+    assert lease is not None
+    assert lease.row_id == job.id
+    if dispatching is not None:
+        await dispatching
 
 
 async def test_an_offer_that_is_accepted_twice_starts_once(market: SmallMarket, renter: int) -> None:

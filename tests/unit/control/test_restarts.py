@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from dc1.control.fleet import FAILOVER_GRACE_SECONDS
+from dc1.storage.lifecycle import Outcome
 from tests.unit.control.small_market import DONE, SmallMarket
 
 
@@ -25,6 +26,19 @@ async def test_queue_offers_and_runs_are_known_after_a_restart(market: SmallMark
     assert (await again.finish(lease)).job.attempt_number == 1
     await market.dispatch()
     assert again.offered == [queued.id]
+
+
+async def test_a_lost_job_avoids_the_loser_after_a_restart_too(market: SmallMarket, renter: int) -> None:
+    loser = await market.daemon()
+    job = await market.submit(renter)
+    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    other = await market.daemon()
+
+    await market.restart()
+    loser, other = market.reconnect(loser), market.reconnect(other)
+    await market.dispatch()
+
+    assert (loser.offered, other.offered) == ([], [job.id])
 
 
 async def test_a_run_waits_for_its_daemon_however_long_the_server_was_away(market: SmallMarket, renter: int) -> None:

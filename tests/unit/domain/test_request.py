@@ -298,6 +298,22 @@ def test_the_short_form_prepays_its_deadline() -> None:
     assert short.container_spec == {"image_type": "tool", "gpu_count": 2, "image": "a/b", "job_cmd": "true"}
 
 
+@pytest.mark.parametrize(
+    ("sent", "named"),
+    [
+        ("busybox:1", "docker.io/library/busybox:1"),
+        ("library/busybox:1", "docker.io/library/busybox:1"),
+        ("team/tool", "docker.io/team/tool"),
+        ("own/tool", "own/tool"),
+        ("ghcr.io/a/b", "ghcr.io/a/b"),
+    ],
+)
+def test_short_image_names(sent: str, named: str) -> None:
+    approved = {"docker.io/library/busybox:1", "docker.io/team/tool", "docker.io/own/tool", "own/tool", "ghcr.io/a/b"}
+    spec: JsonObject = {"image_type": "custom", "image": sent, "image_override": None}
+    assert accept(replace(J3, container_spec=spec), approved).container_spec["image"] == named
+
+
 def test_a_stored_job_asks_for_the_same_again() -> None:
     accepted = order(
         provider_id=4,

@@ -24,7 +24,7 @@ def demo(
         bool, typer.Option("--json", help="Print a JSON summary on stdout, all else on stderr.")
     ] = False,
 ) -> None:
-    """Run the whole marketplace on this machine, once through: a real edge, server, daemon and language model."""
+    """Run the whole marketplace here, once through. Edge, server, daemon and language model are real."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)

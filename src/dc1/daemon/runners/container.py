@@ -21,6 +21,7 @@ from dc1.daemon.runners.container_options import (
     LABEL_OWNER,
     Limits,
     create_options,
+    gpu_count,
     requested_image,
 )
 from dc1.daemon.runners.container_output import Output
@@ -69,6 +70,7 @@ class ContainerRunner:
         self._base_url = base_url
         self._limits = limits or Limits.of_this_machine()
         self._gpus = GpuPool(gpus)
+        self._offers_gpus = False
         self._allow_network = allow_network
         self._client: Any = None
         self._live: set[str] = set()
@@ -78,16 +80,29 @@ class ContainerRunner:
         """Replace the approved image references."""
         self._approved = frozenset(images)
 
+    def use_gpus(self, uuids: Iterable[str]) -> None:
+        """Replace the GPUs that containers may be given; those already lent stay where they are."""
+        self._gpus.present = tuple(uuids)
+
+    def refusal(self, work: Work) -> str | None:
+        """Return why this machine, as it was last seen, cannot do such work; None when it can."""
+        return self._gpus.refusal(work, offered=self._offers_gpus)
+
     async def probe(self) -> Availability:
         """Look for an engine and for something it may run."""
         try:
-            version = await asyncio.to_thread(lambda: self._connected().version())
+            client = await asyncio.to_thread(self._connected)
+            version = await asyncio.to_thread(client.version)
+            self._offers_gpus = await asyncio.to_thread(offers_gpus, client)
         except (NoEngineError, *ENGINE_ERRORS) as error:
             self._client = None
             return Availability(False, f"no container engine: {error}")
         if not self._approved:
             return Availability(False, "no image is approved")
-        return Availability(True, f"container engine {version.get('Version')}, {len(self._approved)} approved images")
+        found = f"container engine {version.get('Version')}, {len(self._approved)} approved images"
+        if self._gpus.present and not self._offers_gpus:
+            found += ", no GPUs: it has no NVIDIA container toolkit"
+        return Availability(True, found)
 
     @within_deadline
     async def run(self, work: Work, sink: Sink) -> Result:
@@ -156,7 +171,7 @@ class ContainerRunner:
         options = create_options(
             work,
             owner=self._owner,
-            limits=self._limits,
+            limits=self._limits.share(gpu_count(work), max(1, len(self._gpus.present))),
             image_user=str((image.attrs.get("Config") or {}).get("User") or ""),
             gpus=gpus,
             network=await self._network(work, sink),

@@ -12,7 +12,9 @@ class GpuPool:
     """The GPUs containers may be given, each to one container at a time."""
 
     def __init__(self, uuids: Iterable[str]) -> None:
-        self._free = list(uuids)
+        self.present = tuple(uuids)
+        """UUIDs of the GPUs in use here, lent or not; replaced when a card is lost or comes back."""
+        self._lent: set[str] = set()
 
     @contextlib.contextmanager
     def lend(self, work: Work, *, offered: bool) -> Iterator[tuple[str, ...]]:
@@ -20,19 +22,24 @@ class GpuPool:
 
         `offered` says whether the container engine can hand out GPUs at all.
         """
-        wanted = gpu_count(work)
-        usable = offered and bool(self._free)
-        if not usable and needs_gpu(work):
-            raise RunFailed(ErrorCategory.EXECUTION, "the job needs a GPU and none can be given to it", transient=True)
-        if usable and len(self._free) < wanted:
-            text = f"the job needs {wanted} GPUs and {len(self._free)} are free"
+        if refusal := self.refusal(work, offered=offered):
+            raise RunFailed(ErrorCategory.EXECUTION, refusal, transient=True)
+        wanted = gpu_count(work) if offered and self.present else 0
+        free = [uuid for uuid in self.present if uuid not in self._lent]
+        if len(free) < wanted:
+            text = f"the job needs {wanted} GPUs and {len(free)} are free"
             raise RunFailed(ErrorCategory.EXECUTION, text, transient=True)
-        lent = tuple(self._free[:wanted]) if usable else ()
-        del self._free[: len(lent)]
+        lent = tuple(free[:wanted])
+        self._lent.update(lent)
         try:
             yield lent
         finally:
-            self._free.extend(lent)
+            self._lent.difference_update(lent)
+
+    def refusal(self, work: Work, *, offered: bool) -> str | None:
+        """Return why a job can have no GPU here; None when it can, or does without."""
+        usable = offered and bool(self.present)
+        return None if usable or not needs_gpu(work) else "the job needs a GPU and none can be given to it"
 
 
 def needs_gpu(work: Work) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from docker.types import DeviceRequest, LogConfig, Ulimit
@@ -16,7 +16,8 @@ LABEL_JOB = "dc1.job_id"
 LABEL_ATTEMPT = "dc1.attempt"
 
 _NOBODY = "65534:65534"
-_ROOT_USERS = frozenset({"", "0", "root"})
+# The kernel counts a user's processes across all containers and the machine itself: a container's own bound is its cgroup's.
+_NPROC = 4096
 _MIB = 1024 * 1024
 # Linux refuses a longer "NAME=value" (MAX_ARG_STRLEN).
 _ENV_STRING_LIMIT = 128 * 1024 - 1
@@ -38,14 +39,17 @@ class Limits:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return cls(memory_mib=memory * 3 // 4 // _MIB, cpus=float(os.cpu_count() or 1))
 
+    def share(self, slots: int, of: int) -> "Limits":
+        """Return the limits of one that has so many of the machine's slots: memory, unlike time, cannot be lent twice."""
+        return replace(self, memory_mib=self.memory_mib * min(slots, of) // of)
+
     def narrowed(self, spec: JsonObject) -> "Limits":
         """Lower these to the job's own `memory_mb`, `cpus` and `pids_limit` where those ask for less."""
-        return Limits(
+        return replace(
+            self,
             memory_mib=int(_lower(self.memory_mib, spec.get("memory_mb"), 8)),
             cpus=_lower(self.cpus, spec.get("cpus"), 0.01),
             pids=int(_lower(self.pids, spec.get("pids_limit"), 1)),
-            tmp_mib=self.tmp_mib,
-            open_files=self.open_files,
         )
 
 
@@ -89,7 +93,6 @@ def create_options(
     `image_user` is the user the image names: any but root is kept. `gpus` are the device ids to hand in.
     """
     narrowed = limits.narrowed(work.container_spec)
-    nproc = narrowed.pids
     return {
         "command": command(work),
         "environment": _environment(work),
@@ -97,7 +100,7 @@ def create_options(
         "network_mode": "bridge" if network else "none",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        "user": _NOBODY if image_user.partition(":")[0] in _ROOT_USERS else image_user,
+        "user": _NOBODY if _is_root(image_user) else image_user,
         "read_only": True,
         "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={narrowed.tmp_mib}m"},  # noqa: S108 -- inside the container
         "mem_limit": narrowed.memory_mib * _MIB,
@@ -106,13 +109,19 @@ def create_options(
         "pids_limit": narrowed.pids,
         "ulimits": [
             Ulimit(name="nofile", soft=narrowed.open_files, hard=narrowed.open_files),
-            Ulimit(name="nproc", soft=nproc, hard=nproc),
+            Ulimit(name="nproc", soft=_NPROC, hard=_NPROC),
             Ulimit(name="core", soft=0, hard=0),
         ],
         # Output goes to whoever attaches and is kept nowhere, so that a flood of it fills no disk.
         "log_config": LogConfig(type="none"),
         "device_requests": [DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])] if gpus else None,
     }
+
+
+def _is_root(image_user: str) -> bool:
+    """Whether an image's USER is root: named, unnamed, or any way to write 0."""
+    name = image_user.partition(":")[0]
+    return name == "root" or not name.strip("0")
 
 
 def _environment(work: Work) -> dict[str, str]:

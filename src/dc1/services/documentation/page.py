@@ -28,7 +28,7 @@ def documentation_page(openapi: bytes) -> bytes:
             _bases(document),
             _credentials(document),
             *[_role(role, every) for role in ROLES],
-            *[_service(tag, every, document) for tag in document["tags"]],
+            *[_service(tag, every, document) for tag in _tags(document)],
             _schemas(document),
             "</main></body></html>",
         ]
@@ -40,7 +40,7 @@ def _navigation(document: dict[str, Any], every: list[Route]) -> Html:
     used = {route.tag for route in every}
     places = [("base-paths", "Base paths"), ("credentials", "Credentials")]
     places += [(f"role-{role.lower()}", f"{role} routes") for role in ROLES]
-    services = [(f"tag-{tag['name']}", tag["name"]) for tag in document["tags"] if tag["name"] in used]
+    services = [(f"tag-{tag['name']}", tag["name"]) for tag in _tags(document) if tag["name"] in used]
     return join(
         [
             '<nav aria-label="Contents"><h2>Contents</h2>',
@@ -50,6 +50,11 @@ def _navigation(document: dict[str, Any], every: list[Route]) -> Html:
             "</nav>",
         ]
     )
+
+
+def _tags(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the services by name: the document has them in the order of their files' dependencies."""
+    return sorted(document["tags"], key=lambda tag: str(tag["name"]))
 
 
 def _list(places: list[tuple[str, str]]) -> Html:

@@ -50,10 +50,16 @@ def _one_kind(name: str, schema: Schema) -> Html:
 
 def rules(schema: Schema) -> Html:
     """Return what a value must keep to."""
-    found = [text(words.format(schema[name])) for name, words in _RULES.items() if _is_told(name, schema)]
+    found = [text(words.format(_told(schema[name]))) for name, words in _RULES.items() if _is_told(name, schema)]
     if "enum" in schema:
-        found.append(Html(f"one of {', '.join(code(str(value)) for value in schema['enum'])}"))
+        # A number may also be given in a string, and the type tells that null will do.
+        values = dict.fromkeys(str(value) for value in schema["enum"] if value is not None)
+        found.append(Html(f"one of {', '.join(map(code, values))}"))
     return Html("; ".join(found))
+
+
+def _told(bound: Any) -> Any:
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
 
 
 def _is_told(name: str, schema: Schema) -> bool:

@@ -8,7 +8,7 @@ from dc1.storage.tables.base import metadata
 prices = Table(
     "prices",
     metadata,
-    Column("job_type", Text, primary_key=True),
+    Column("job_type", PlainText, primary_key=True),
     Column("rate_halala", Integer, nullable=False),
     time_column("updated_at_ms"),
     CheckConstraint("rate_halala BETWEEN 1 AND 10000", name="rate"),
@@ -18,8 +18,8 @@ container_images = Table(
     "container_images",
     metadata,
     Column("id", RowId, primary_key=True),
-    Column("image_ref", Text, nullable=False, unique=True),
-    Column("image_type", Text, nullable=False),
+    Column("image_ref", PlainText, nullable=False, unique=True),
+    Column("image_type", PlainText, nullable=False),
     Column("description", PlainText, nullable=False),
     time_column("approved_at_ms"),
 )

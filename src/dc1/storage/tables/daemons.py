@@ -23,7 +23,7 @@ challenges = Table(
     "challenges",
     metadata,
     Column("provider_id", BigInteger, ForeignKey("providers.id"), primary_key=True, autoincrement=False),
-    Column("challenge_id", Text, nullable=False),
+    Column("challenge_id", PlainText, nullable=False),
     Column("nonce", Text, nullable=False),
     time_column("expires_at_ms"),
     Column("fetched_at_ms", BigInteger),

@@ -127,7 +127,7 @@ provider_days = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("key_id", Text, primary_key=True),
+    Column("key_id", PlainText, primary_key=True),
     Column("key_hash", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("owner_id", BigInteger, nullable=False),

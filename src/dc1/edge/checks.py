@@ -1,0 +1,55 @@
+"""A look at what Envoy will need, before it starts: its own complaints are for those who know Envoy."""
+
+import errno
+import socket
+import ssl
+from pathlib import Path
+
+from dc1.edge.config import EdgeConfig
+from dc1.edge.errors import EdgeError
+
+_OBSTACLES = {
+    errno.EADDRINUSE: "is taken by another program, perhaps by another `dc1 up`; stop it or set {setting} to a free port",
+    errno.EACCES: "may not be opened by this user; set {setting} to a port above 1023, or give the right to bind low ports",
+    errno.EADDRNOTAVAIL: "cannot be opened, as this machine has no such address",
+}
+
+
+def check(config: EdgeConfig) -> None:
+    """Raise EdgeError when a port cannot be opened or the certificate cannot be used."""
+    _check_port(config.http_host, config.http_port, "DC1_HTTP_PORT")
+    _check_port("127.0.0.1", config.admin_port, "DC1_ENVOY_ADMIN_PORT")
+    if config.tls_certificate and config.tls_key:
+        _check_certificate(config.tls_certificate, config.tls_key)
+
+
+def _check_port(host: str, port: int, setting: str) -> None:
+    """Open the port for a moment; port 0 always can be.
+
+    Envoy shares its port with other processes that ask for it (SO_REUSEPORT), so a second edge would start without complaint
+    and take half of the first one's connections.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        obstacle = _OBSTACLES.get(error.errno or 0, f"cannot be opened: {error.strerror}")
+        raise EdgeError(f"Port {port} on {host} {obstacle.format(setting=setting)}.") from None
+
+
+def _check_certificate(certificate: Path, key: Path) -> None:
+    try:
+        for file in (certificate, key):
+            file.read_bytes()
+        # An empty password, as for an encrypted key the terminal would be asked for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        reason = f" ({error.reason.replace('_', ' ').lower()})" if error.reason else ""
+        raise EdgeError(
+            f"DC1_TLS_CERTIFICATE {certificate} and DC1_TLS_KEY {key} cannot be used{reason}: "
+            "they have to be a certificate and its key, unencrypted, as PEM."
+        ) from None
+    except OSError as error:
+        raise EdgeError(f"The file of DC1_TLS_CERTIFICATE or DC1_TLS_KEY cannot be read: {error}.") from None

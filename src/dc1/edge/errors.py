@@ -1,0 +1,5 @@
+"""Why the edge cannot serve."""
+
+
+class EdgeError(Exception):
+    """The edge cannot serve; the text says why, in a sentence for a person."""

@@ -1,0 +1,31 @@
+"""One server a SQLite database: each keeps fleet and queue in its own memory, and two would hand out the same work."""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from dc1.storage.database import UnusableDatabaseError, normalised
+
+
+@contextlib.contextmanager
+def sole_server(database_url: str) -> Iterator[None]:
+    """Hold a lock beside a SQLite file; the kernel frees it when the process dies. PostgreSQL is shared and needs none.
+
+    Raises:
+        UnusableDatabaseError: another server has the lock, or the file cannot be made.
+    """
+    url = normalised(database_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        yield
+        return
+    path = Path(f"{url.database}.lock")
+    with contextlib.ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(path.open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UnusableDatabaseError(f"another server works on {url.database}; give this one its own") from None
+        except OSError as error:
+            raise UnusableDatabaseError(f"{path}: {error}") from error
+        yield

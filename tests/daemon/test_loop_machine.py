@@ -1,0 +1,62 @@
+"""A machine that changes while its daemon runs: cards that are lost, engines that come late."""
+
+import pytest
+
+from dc1.domain.json_types import JsonObject
+from tests.daemon.fake_server import FakeServer
+from tests.daemon.loop import connected
+from tests.daemon.scripted_runner import FixedTelemetry, ScriptedImageRunner
+
+
+def gpus(*uuids: str) -> JsonObject:
+    return {"gpu_count": len(uuids), "all_gpus": [{"gpu_uuid": uuid, "gpu_name": "NVIDIA H100"} for uuid in uuids]}
+
+
+async def test_lost_cards_are_said_and_lent_no_more(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.beat_interval_seconds = 0.05
+    runner, telemetry = ScriptedImageRunner(), FixedTelemetry()
+    telemetry.status = gpus("GPU-1", "GPU-2")
+    async with connected(server, runner, telemetry) as (daemon, stream):
+        assert runner.gpus == ["GPU-1", "GPU-2"]
+        assert daemon.agent.assignments.slots == 2
+
+        telemetry.status = {**gpus("GPU-2"), "problems": ["GPU 0 is left out: GPU is lost"]}
+        await stream.next("beat", lambda beat: beat.state.report.gpu_status.struct_value["gpu_count"] == 1)
+        assert runner.gpus == ["GPU-2"]
+        assert daemon.agent.assignments.slots == 1
+
+        telemetry.status = {"problems": ["no NVIDIA driver in use: GPU is lost"]}
+        beat = await stream.next("beat", lambda beat: "all_gpus" not in beat.state.report.gpu_status.struct_value)
+        assert beat.state.report.gpu_status.struct_value["gpu_count"] == 1
+        assert runner.gpus == []
+        for _ in range(3):
+            await stream.next("beat")
+    said = [line for line in capsys.readouterr().out.splitlines() if "gpus=" in line]
+    assert len(said) == 3
+    assert "GPU 0 is left out: GPU is lost" in said[1]
+    assert "no GPU, so the CPU is offered" in said[2]
+    assert "warning" in said[1]
+
+
+async def test_work_the_machine_cannot_do_is_declined(server: FakeServer) -> None:
+    runner = ScriptedImageRunner()
+    async with connected(server, runner) as (_, stream):
+        runner.refuses = "the job needs a GPU"
+        stream.offer("job-1", job_type="training")
+        assert (await stream.next("decline")).reason == "the job needs a GPU"
+        runner.refuses = None
+        stream.offer("job-2", job_type="training")
+        await stream.next("accept")
+
+
+async def test_leftovers_are_removed_once_as_soon_as_the_engine_is_up(server: FakeServer) -> None:
+    runner = ScriptedImageRunner()
+    runner.engine_answers = False
+    async with connected(server, runner, probe_interval_seconds=0.02) as (_, stream):
+        assert runner.reaped == 0
+        runner.engine_answers = True
+        runner.found = type(runner.found)(True, "up", ("m",))
+        await stream.next("beat", lambda beat: runner.reaped == 1)
+        runner.found = type(runner.found)(True, "up", ("n",))
+        await stream.next("beat")
+        assert runner.reaped == 1

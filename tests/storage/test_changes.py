@@ -1,0 +1,88 @@
+"""The feed by which replicas follow each other: it tells of everything, and of nothing for ever."""
+
+import asyncio
+import threading
+
+import pytest
+
+from dc1.domain.jobs import Mover
+from dc1.domain.keys import KeyRole, generate
+from dc1.storage import changes, jobs, keys, lifecycle, providers, renters
+from dc1.storage.database import Connection, Database
+from tests.storage.market import NOW, Market
+
+pytestmark = pytest.mark.parametrize("engine_name", ["postgresql"])
+
+
+@pytest.fixture
+def market(db: Database) -> Market:
+    return Market(db)
+
+
+async def news(market: Market, start: int) -> changes.Changes:
+    return await market.see(changes.since, start)
+
+
+async def test_it_tells_of_jobs_accounts_and_keys_once(market: Market) -> None:
+    start = await market.see(changes.horizon)
+    renter, provider = await market.renter(), await market.provider()
+    job = await market.submit(renter)
+
+    found = await news(market, start)
+
+    assert [row.id for row in found.jobs] == [job.id]
+    assert list(found.specs) == [job.id]
+    assert [row.id for row in found.providers] == [provider]
+    assert found.renter_ids == [], "what nobody can have in memory is no news"
+    after = await news(market, found.horizon)
+    assert (after.jobs, after.providers, after.renter_ids, after.keys) == ([], [], [], {})
+    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
+    await market.do(providers.set_paused, provider, True)
+    await market.do(renters.set_status, renter, "suspended")
+    found = await news(market, after.horizon)
+    assert [(row.id, row.status) for row in found.jobs] == [(job.id, "cancelled")]
+    assert [row.is_paused for row in found.providers] == [True]
+    assert found.renter_ids == [renter]
+
+
+async def test_it_misses_nothing_that_was_under_way_when_it_was_read(market: Market) -> None:
+    """What is stamped first may be committed last."""
+    renter = await market.renter()
+    slow, quick = await market.submit(renter), await market.submit(renter)
+    start = await market.see(changes.horizon)
+    stamped, go_on = threading.Event(), threading.Event()
+
+    def cancel_slowly(conn: Connection) -> None:
+        assert lifecycle.cancel(conn, slow.id, Mover.RENTER, NOW) is not None
+        job = jobs.get(conn, slow.id)
+        assert job is not None
+        assert job.is_terminal
+        stamped.set()
+        go_on.wait(20)
+
+    other_renter = await market.renter()
+    committing = asyncio.create_task(market.db.write(cancel_slowly))
+    assert await asyncio.to_thread(stamped.wait, 10)
+    try:
+        later = await market.submit(other_renter)
+        found = await news(market, start)
+        assert later.id in [row.id for row in found.jobs]
+        assert slow.id not in [row.id for row in found.jobs]
+    finally:
+        go_on.set()
+    await committing
+    found = await news(market, found.horizon)
+    assert (slow.id, "cancelled") in [(row.id, row.status) for row in found.jobs]
+    assert quick.id not in [row.id for row in found.jobs]
+    assert (await news(market, found.horizon)).jobs == []
+
+
+async def test_it_tells_of_keys_that_were_stopped_or_will_be(market: Market) -> None:
+    renter = await market.renter()
+    old = await market.do(keys.add, KeyRole.RENTER, renter, generate(KeyRole.RENTER), NOW)
+    start = await market.see(changes.horizon)
+    new = await market.do(keys.rotate_with_grace, KeyRole.RENTER, renter, generate(KeyRole.RENTER), NOW, NOW + 1000)
+    found = await news(market, start)
+    assert found.keys == {old.key_id: False}
+    await market.do(keys.revoke, KeyRole.RENTER, renter, new.key_id, NOW)
+    assert (await news(market, found.horizon)).keys == {new.key_id: True}
