@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from dc1.cli.admin_token import with_admin_token
 from dc1.cli.errors import CommandError
@@ -59,18 +60,24 @@ async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
             {"REST and gRPC": _url(settings, edge), "servers": ", ".join(upstreams)},
             title="The edge passes calls on until Ctrl-C",
         )
-        await _until_stop_or_death(stop, edge)
+        await _until_stop_or_death(stop, _death_of_edge(edge))
 
 
 async def serve(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
-    """Run the server alone until `stop`."""
+    """Run the server alone until `stop`.
+
+    Raises:
+        CommandError: the server ended by itself.
+    """
     server = Application(settings, assemble)
     port = await server.start()
     settle()
     _show_token(made_token)
     facts({"gRPC": f"{settings.grpc_host}:{port}", **_data(settings)}, title="The server runs until Ctrl-C")
-    await stop.wait()
-    await server.drain()
+    try:
+        await _until_stop_or_death(stop, _death_of_server(server))
+    finally:
+        await server.drain()
 
 
 async def up(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
@@ -78,7 +85,7 @@ async def up(settings: Settings, stop: asyncio.Event, made_token: str | None) ->
 
     Raises:
         EdgeError: Envoy cannot be started.
-        CommandError: Envoy ended by itself.
+        CommandError: Envoy or the server ended by itself.
     """
     settings.require_servable()
     check(EdgeConfig.from_settings(settings))
@@ -89,21 +96,32 @@ async def up(settings: Settings, stop: asyncio.Event, made_token: str | None) ->
         async with Envoy(EdgeConfig.from_settings(settings, grpc_port)) as edge:
             _show_token(made_token)
             _show(settings, edge, grpc_port)
-            await _until_stop_or_death(stop, edge)
+            await _until_stop_or_death(stop, _death_of_edge(edge), _death_of_server(server))
             await server.drain()
     except BaseException:
         await server.drain(grace_seconds=0)
         raise
 
 
-async def _until_stop_or_death(stop: asyncio.Event, edge: Envoy) -> None:
-    stopped, ended = asyncio.create_task(stop.wait()), asyncio.create_task(edge.wait())
-    await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
+async def _until_stop_or_death(stop: asyncio.Event, *deaths: Coroutine[Any, Any, str]) -> None:
+    """Wait for `stop`; each of `deaths` ends when a part does so by itself, and says so."""
+    stopped = asyncio.create_task(stop.wait())
+    watching = [asyncio.create_task(death) for death in deaths]
+    ended, _ = await asyncio.wait({stopped, *watching}, return_when=asyncio.FIRST_COMPLETED)
+    for task in watching:
+        task.cancel()
     if not stop.is_set():
-        raise CommandError(
-            f"Envoy ended by itself, with status {ended.result()}; its log is envoy/envoy.log in the data directory."
-        )
-    ended.cancel()
+        raise CommandError(await next(task for task in watching if task in ended))
+
+
+async def _death_of_edge(edge: Envoy) -> str:
+    status = await edge.wait()
+    return f"Envoy ended by itself, with status {status}; its log is envoy/envoy.log in the data directory."
+
+
+async def _death_of_server(server: Application) -> str:
+    await server.ended()
+    return "The server's own tasks ended by an error, which its log shows; start it again."
 
 
 async def _until_stopped(serving: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
+import structlog
+
 from dc1.control.completions import Completions
 from dc1.control.dispatcher import Dispatcher
 from dc1.control.fleet import Fleet
@@ -21,6 +23,8 @@ from dc1.control.upkeep import Upkeep
 from dc1.domain.clock import Clock
 from dc1.storage import offers
 from dc1.storage.database import Database
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -90,11 +94,19 @@ class Market:
         self._running = asyncio.create_task(self._run(), name="market")
 
     async def _run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.dispatcher.run())
-            group.create_task(self.upkeep.run())
-            if self.replication is not None:
-                group.create_task(self.replication.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.dispatcher.run())
+                group.create_task(self.upkeep.run())
+                if self.replication is not None:
+                    group.create_task(self.replication.run())
+        except Exception:
+            log.exception("market_ended")
+
+    async def ended(self) -> None:
+        """Wait until the market's tasks end by themselves; jobs would be accepted then and nobody would run them."""
+        assert self._running is not None
+        await asyncio.wait({self._running})
 
     def drain(self) -> None:
         """Send daemons and the readers of jobs to the next server."""

@@ -69,6 +69,10 @@ class Application:
         _log.info("serving", address=f"{self._settings.grpc_host}:{port}", database=database.engine_name)
         return port
 
+    async def ended(self) -> None:
+        """Wait until a part ends by itself, which none should: the server would answer and nothing behind it move."""
+        await self._assembly.ended()
+
     async def drain(self, grace_seconds: float | None = None) -> None:
         """Stop gracefully: say NOT_SERVING, send streams elsewhere, finish the calls in flight, then stop the parts.
 

@@ -41,6 +41,7 @@ def assemble(foundation: Foundation) -> Assembly:
         ),
         background=[market, *chain.from_iterable(wiring.background for wiring in wirings)],
         drain=market.drain,
+        ended=market.ended,
     )
 
 

@@ -1,6 +1,7 @@
 """Which objects make up the server: the one place where services and control are put together."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,11 +45,20 @@ class Foundation:
     credentials: Credentials
 
 
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The parts of a server. Background parts start in order and stop in reverse; `drain` tells streams to reconnect."""
+    """The parts of a server.
+
+    Background parts start in order and stop in reverse. `drain` tells streams to reconnect, and `ended` waits until a
+    background part ends by itself, which none should.
+    """
 
     services: Sequence[Service]
     hooks: Hooks = field(default_factory=Hooks)
     background: Sequence[Background] = ()
     drain: Callable[[], None] = lambda: None
+    ended: Callable[[], Awaitable[None]] = _never

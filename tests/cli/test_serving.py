@@ -1,0 +1,26 @@
+"""`dc1 serve` in this process, so that a part of it can be broken."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from dc1.cli.errors import CommandError
+from dc1.cli.serving import serve
+from dc1.control.dispatcher import Dispatcher
+from dc1.settings import Settings
+
+
+async def test_a_server_whose_market_ended_ends_too_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: Dispatcher) -> None:
+        raise RuntimeError("a fault nobody thought of")
+
+    monkeypatch.setattr(Dispatcher, "run", broken)
+    settings = Settings(data_dir=tmp_path, grpc_port=0, admin_token="letmein")  # type: ignore[arg-type]
+    with capture_logs() as logged, pytest.raises(CommandError, match="own tasks ended by an error"):
+        await asyncio.wait_for(serve(settings, asyncio.Event(), None), 30)
+    events = [line["event"] for line in logged]
+    assert events.index("market_ended") < events.index("stopped")
