@@ -3,16 +3,20 @@
 This is a leaf that the command line, the server, the edge and the daemon may import; the layers below are given plain values.
 """
 
+import json
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
 TokenPrice: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
+PricingClass: TypeAlias = Literal["priority", "standard", "economy"]
+Multiplier: TypeAlias = Annotated[Decimal, Field(gt=0, le=100)]
 Texts: TypeAlias = Annotated[tuple[str, ...], NoDecode]
 Networks: TypeAlias = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
@@ -99,14 +103,14 @@ class Settings(BaseSettings):
     platform_fee_bps: int = Field(
         default=2500, ge=0, le=10_000, description="The platform's share of a charge, in 1/10000."
     )
-    class_multipliers: dict[Literal["priority", "standard", "economy"], Decimal] = Field(
+    class_multipliers: Annotated[dict[PricingClass, Multiplier], NoDecode] = Field(
         default={"priority": Decimal("1.20"), "standard": Decimal("1.00"), "economy": Decimal("0.90")},
         description="Price factor of each pricing class, as a JSON object. Rates by job type are kept in the database.",
     )
     token_price_halala: TokenPrice = Field(
         default=19, description="Price of a million tokens of a /v1 call, in halala."
     )
-    token_prices: dict[str, TokenPrice] = Field(
+    token_prices: Annotated[dict[str, TokenPrice], NoDecode] = Field(
         default={}, description="The same by model, as a JSON object; models that are not in it have the price above."
     )
     completion_timeout_seconds: int = Field(
@@ -177,6 +181,24 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("class_multipliers", "token_prices", mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        if isinstance(value, str):
+            try:
+                return json.loads(value, parse_float=Decimal)
+            except ValueError:
+                raise ValueError("must be a JSON object") from None
+        return value
+
+    @field_validator("class_multipliers")
+    @classmethod
+    def _complete(cls, value: dict[PricingClass, Decimal]) -> dict[PricingClass, Decimal]:
+        missing = [name for name in get_args(PricingClass) if name not in value]
+        if missing:
+            raise ValueError(f"must name every class; missing: {', '.join(missing)}")
+        return value
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment.
@@ -187,8 +209,7 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            faults = (f"DC1_{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}." for fault in error.errors())
-            raise SettingsError(" ".join(faults)) from None
+            raise SettingsError(" ".join(_sentence(fault) for fault in error.errors())) from None
 
     def require_servable(self) -> None:
         """Refuse settings with which a server must not start.
@@ -223,3 +244,8 @@ class Settings(BaseSettings):
     def resolved_daemon_min_version(self) -> str:
         """`daemon_min_version`, or the newest version."""
         return self.daemon_min_version or self.daemon_latest_version
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    name, *within = map(str, fault["loc"])
+    return f"{'.'.join([f'DC1_{name.upper()}', *within])}: {fault['msg'].removeprefix('Value error, ')}."

@@ -1,5 +1,6 @@
 """Settings come from the environment, and faults are told in sentences."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,35 @@ def test_bad_values_are_named_without_being_repeated(monkeypatch: pytest.MonkeyP
     assert "DC1_HTTP_PORT: Input should be a valid integer" in text
     assert "DC1_PLATFORM_FEE_BPS: Input should be less than or equal to 10000." in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("DC1_TOKEN_PRICES", "{", "DC1_TOKEN_PRICES: must be a JSON object"),
+        ("DC1_TOKEN_PRICES", "7", "valid dictionary"),
+        ("DC1_TOKEN_PRICES", '{"small":"x"}', "DC1_TOKEN_PRICES.small: "),
+        ("DC1_CLASS_MULTIPLIERS", "priority=2", "must be a JSON object"),
+        ("DC1_CLASS_MULTIPLIERS", '{"priority":2}', "missing: standard, economy"),
+        ("DC1_CLASS_MULTIPLIERS", '{"priority":2,"standard":1,"economy":0}', "greater than 0"),
+    ],
+)
+def test_what_is_no_price_list_is_said_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, fault: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert str(caught.value).startswith(name)
+    assert fault in str(caught.value)
+
+
+def test_price_lists_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DC1_CLASS_MULTIPLIERS", '{"priority":1.15,"standard":1,"economy":0.5}')
+    monkeypatch.setenv("DC1_TOKEN_PRICES", '{"small":3}')
+    settings = Settings.load()
+    assert settings.class_multipliers == {"priority": Decimal("1.15"), "standard": 1, "economy": Decimal("0.5")}
+    assert settings.token_prices == {"small": 3}
 
 
 def test_production_needs_an_admin_token(monkeypatch: pytest.MonkeyPatch) -> None:
