@@ -14,7 +14,7 @@ from dc1.codegen.schemas import InputSchemas, Schema, Schemas, is_required
 _VERBS = ("get", "put", "post", "delete", "patch")
 
 _INFO = {
-    "title": "DCP control plane",
+    "title": "dc1",
     "version": "v1",
     "description": (
         "A marketplace for GPU time: renters submit jobs, providers run them, admins operate the market.\n\n"
