@@ -64,7 +64,7 @@ def scripted_server() -> Iterator[ScriptedServer]:
                 self.wfile.write(piece.encode())
                 self.wfile.flush()
 
-        do_POST = do_PATCH = do_GET  # noqa: N815 -- the names are the base class's
+        do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 -- the names are the base class's
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the name is the base class's
             pass

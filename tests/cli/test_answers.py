@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,6 +186,12 @@ class TestSubmit:
         assert result.exit_code == 1
         assert "no luck" in result.stdout
 
+    def test_nothing_to_run_costs_nothing(self, server: ScriptedServer, run: Run) -> None:
+        result = run("renter", "submit", "--minutes", "5")
+
+        assert (result.exit_code, server.requests) == (1, [])
+        assert result.stderr.startswith("There is nothing to run")
+
     @pytest.mark.parametrize("text", ["{", "[1]"])
     def test_parameters_must_be_an_object(self, run: Run, text: str) -> None:
         result = run("renter", "submit", "--params", text)
@@ -233,6 +242,18 @@ def test_an_id_is_never_folded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     )
 
     assert JOB["job_id"] in capsys.readouterr().out
+
+
+def test_what_goes_to_a_file_is_not_folded() -> None:
+    line = " ".join(["a sentence that is longer than a terminal"] * 3)
+    program = f"from dc1.cli.output import listing; listing(['id', 'text'], [[1, {line!r}]], empty='')"
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "FORCE_COLOR"}}
+
+    printed = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert line in printed.stdout
 
 
 def test_a_title_is_not_folded_to_the_width_of_its_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
+from dc1.cli import admin_accounts, admin_jobs, admin_money
 from dc1.cli.client import RestClient, path
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Url, admin
+from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin
 from dc1.cli.output import emit, facts, listing, moment, money, notes, printable, sar
 
 app = typer.Typer(help="Operate the marketplace.", no_args_is_help=True)
+app.add_typer(admin_accounts.app)
+app.add_typer(admin_jobs.app)
+app.add_typer(admin_money.app)
 
 ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)]
 
@@ -28,7 +32,7 @@ def providers(
     search: Annotated[
         str | None, typer.Option(help="Only names and addresses with this text.", show_default=False)
     ] = None,
-    page: Annotated[int, typer.Option(min=1)] = 1,
+    page: Page = 1,
     limit: Annotated[int, typer.Option(help="How many a page.", min=1, max=200)] = 50,
     token: AdminToken = None,
     url: Url = DEFAULT_URL,

@@ -1,10 +1,10 @@
-"""What a job cost, as everybody can check it."""
+"""A job and what it cost, as everybody can check it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from dc1.cli.output import facts, money
+from dc1.cli.output import facts, moment, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +52,24 @@ class Bill:
             },
             title="Bill",
         )
+
+
+def show_job(job: Mapping[str, Any]) -> None:
+    """Print a full job object and, once it is settled, its bill."""
+    facts(
+        {
+            "job": job["job_id"],
+            "type": job["job_type"],
+            "model": job["model"],
+            "status": job["status"],
+            "provider": job["provider_id"],
+            "attempt": job["attempt_number"],
+            "submitted": moment(job["submitted_at"]),
+            "started": moment(job["started_at"]),
+            "ended": moment(job["completed_at"]),
+            **({"error": job["error"]} if job["error"] else {}),
+        }
+    )
+    bill = Bill.of(job)
+    if bill is not None:
+        bill.show()

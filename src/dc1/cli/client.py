@@ -83,6 +83,10 @@ class RestClient:
         """Patch with a JSON object."""
         return self._call("PATCH", path, json=dict(body or {}))
 
+    def delete(self, path: str) -> Answer:
+        """Delete what is at `path`."""
+        return self._call("DELETE", path)
+
     @contextmanager
     def stream(
         self, path: str, *, query: Mapping[str, str | int], last_event_id: str | None

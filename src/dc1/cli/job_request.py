@@ -19,7 +19,9 @@ def job_request(
     gpu_type: str | None,
     fields: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Build the body of `POST /jobs/submit`. Raises CommandError for a file or text that is not a JSON object.
+    """Build the body of `POST /jobs/submit`.
+
+    Raises CommandError when there is nothing to run, and for a file or text that is not a JSON object.
 
     Args:
         body_file: a file that holds a whole request, `-` for stdin; everything else is laid over it.
@@ -30,6 +32,8 @@ def job_request(
         gpu_type: `gpu_requirements.gpu_type`.
         fields: top-level fields; those that are None are left out.
     """
+    if not (body_file or params_json or prompt or image or fields["job_type"]):
+        raise CommandError("There is nothing to run: give a prompt, --image, --type or --body.")
     request = _object(_read(body_file), body_file) if body_file else {}
     request |= {name: value for name, value in fields.items() if value is not None}
     _merge(request, "params", {**(_object(params_json, "--params") if params_json else {}), "prompt": prompt})

@@ -28,6 +28,10 @@ IdempotencyKey = Annotated[
     ),
 ]
 
+Page = Annotated[int, typer.Option(help="Which page, from 1.", min=1)]
+Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=100)]
+Offset = Annotated[int, typer.Option(help="How many to pass over, from the newest.", min=0)]
+
 
 def renter(key: str | None) -> Mapping[str, str]:
     """Return the renter's credential. Raises CommandError when there is none."""

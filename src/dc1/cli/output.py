@@ -9,9 +9,13 @@ from rich.table import Table
 
 from dc1.cli.client import Answer
 
+# A file or a pipe has no width to fold at.
+_PIPE_WIDTH = 1000
+
 # No markup anywhere: names, prompts and logs are other people's text.
 console = Console(markup=False, highlight=False, emoji=False)
-_PIPE_WIDTH = 1000
+if not console.is_terminal:
+    console.width = _PIPE_WIDTH
 notes = Console(markup=False, highlight=False, emoji=False, stderr=True)
 
 
@@ -44,14 +48,18 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str
         table.add_row(*(cell(value) for value in row))
     if table.rows:
         _print_title(title)
-    # A file or a pipe has no width to fold at.
-    console.print(table if table.rows else empty, width=None if console.is_terminal else _PIPE_WIDTH)
+    console.print(table if table.rows else empty)
 
 
 def _print_title(title: str | None) -> None:
     # Not as the table's own, which is folded to the width of the columns.
     if title is not None:
         console.print(title, style="bold", soft_wrap=True)
+
+
+def page_of(pagination: Mapping[str, int]) -> str:
+    """Return where a page stands, for example `page 2 of 7, 345 in all`."""
+    return f"page {pagination['page']} of {pagination['pages']}, {pagination['total']} in all"
 
 
 def cell(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`dc1 renter submit`, `jobs`, `job`, `output`, `logs`, `cancel` and `retry`."""
+"""`dc1 renter submit`, `jobs`, `job`, `output`, `logs`, `cancel`, `retry` and `invoice`."""
 
 import base64
 import sys
@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli.bill import Bill
+from dc1.cli.bill import show_job
 from dc1.cli.client import Answer, RestClient, path
 from dc1.cli.errors import CommandError, RefusedError
 from dc1.cli.job_request import job_request
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
-from dc1.cli.output import console, emit, facts, listing, moment, money, notes, printable, sar
+from dc1.cli.output import cell, console, emit, facts, listing, moment, money, notes, printable, sar
 from dc1.cli.streaming import JobEvent, follow
 
 app = typer.Typer()
@@ -105,7 +105,7 @@ def jobs(
 def job(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job and, once it is settled, its bill."""
     with RestClient(url, renter(key)) as client:
-        emit(client.get(path("jobs", job_id)), as_json, lambda body: _show_job(body["job"]))
+        emit(client.get(path("jobs", job_id)), as_json, lambda body: show_job(body["job"]))
 
 
 @app.command()
@@ -178,6 +178,13 @@ def retry(
     emit(answer, as_json, lambda body: _show_submitted({"queued": False, "message": None, "job": body["job"]}))
 
 
+@app.command()
+def invoice(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show the invoice of a settled job."""
+    with RestClient(url, renter(key)) as client:
+        emit(client.get(path("jobs", job_id, "invoice")), as_json, _show_invoice)
+
+
 def write_events(events: Iterable[JobEvent]) -> str:
     """Write log lines and generated text to stdout as they come; return the status the job ended with."""
     in_text = False
@@ -219,7 +226,7 @@ def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
     else:
         write_events(events)
     answer = client.get(path("jobs", job_id))
-    emit(answer, as_json, lambda body: _show_job(body["job"]))
+    emit(answer, as_json, lambda body: show_job(body["job"]))
     if answer.body["job"]["status"] != "completed":
         raise typer.Exit(1)
 
@@ -257,24 +264,20 @@ def _show_jobs(body: dict[str, Any]) -> None:
     )
 
 
-def _show_job(job: dict[str, Any]) -> None:
+def _show_invoice(body: dict[str, Any]) -> None:
     facts(
         {
-            "job": job["job_id"],
-            "type": job["job_type"],
-            "model": job["model"],
-            "status": job["status"],
-            "provider": job["provider_id"],
-            "attempt": job["attempt_number"],
-            "submitted": moment(job["submitted_at"]),
-            "started": moment(job["started_at"]),
-            "ended": moment(job["completed_at"]),
-            **({"error": job["error"]} if job["error"] else {}),
+            "invoice": body["invoice_id"],
+            "job": body["job_id"],
+            "type": f"{body['job_type']}, {body['pricing_class']}",
+            "rate": f"{money(body['rate_halala_per_minute'])} a minute",
+            "used": f"{cell(body['used_seconds'])} s",
+            "quote": money(body["quote_halala"]),
+            "charged": money(body["actual_cost_halala"]),
+            "refunded": money(body["refunded_halala"]),
+            "issued": moment(body["issued_at"]),
         }
     )
-    bill = Bill.of(job)
-    if bill is not None:
-        bill.show()
 
 
 def _show_output(answer: Answer) -> None:

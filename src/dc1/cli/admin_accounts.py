@@ -1,0 +1,130 @@
+"""`dc1 admin renters`, `credit`, `suspend`, `unsuspend` and `audit`."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from dc1.cli.client import RestClient, path
+from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, IdempotencyKey, Page, Url, admin
+from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
+
+app = typer.Typer()
+
+Role = Annotated[Literal["provider", "renter"], typer.Argument(help="Whose account.")]
+AccountId = Annotated[int, typer.Argument(metavar="ID", help="The account's id.", min=1)]
+PageSize = Annotated[int, typer.Option("--limit", help="How many a page.", min=1, max=200)]
+
+
+@app.command()
+def renters(
+    status: Annotated[str | None, typer.Option(help="Only active or suspended.", show_default=False)] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only names and addresses with this text.", show_default=False)
+    ] = None,
+    page: Page = 1,
+    limit: PageSize = 50,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List renter accounts, newest first."""
+    with RestClient(url, admin(token)) as client:
+        answer = client.get("/admin/renters", status=status, search=search, page=page, limit=limit)
+    emit(answer, as_json, _show_renters)
+
+
+@app.command()
+def credit(
+    renter: Annotated[int, typer.Argument(metavar="RENTER", help="The renter's id.", min=1)],
+    halala: Annotated[int, typer.Argument(help="How much, in halala.", min=1)],
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger, where the renter can read it.")],
+    idempotency_key: IdempotencyKey = None,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Add to a renter's wallet what was paid for elsewhere. It is one ledger entry."""
+    body = {"amount_halala": halala, "reason": reason}
+    with RestClient(url, admin(token)) as client:
+        answer = client.post(path("admin", "renters", renter, "credit"), body, idempotency_key=idempotency_key)
+    emit(
+        answer,
+        as_json,
+        lambda body: facts({"entry": body["ledger_id"], "balance": money(body["new_balance_halala"])}),
+    )
+
+
+@app.command()
+def suspend(
+    role: Role, account: AccountId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
+    """Suspend an account. A provider's running jobs go to others."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.post(path("admin", f"{role}s", account, "suspend")), as_json, _show_status)
+
+
+@app.command()
+def unsuspend(
+    role: Role, account: AccountId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
+    """Let a suspended account go on."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.post(path("admin", f"{role}s", account, "unsuspend")), as_json, _show_status)
+
+
+@app.command()
+def audit(
+    page: Page = 1,
+    limit: PageSize = 50,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List the calls of operators, newest first."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.get("/admin/audit", page=page, limit=limit), as_json, _show_audit)
+
+
+def _show_renters(body: dict[str, Any]) -> None:
+    listing(
+        ["id", "name", "email", "status", "balance", "spent", "jobs", "since"],
+        (
+            [
+                one["id"],
+                one["name"],
+                one["email"],
+                one["status"],
+                sar(one["balance_halala"]),
+                sar(one["total_spent_halala"]),
+                one["total_jobs"],
+                moment(one["created_at"]),
+            ]
+            for one in body["renters"]
+        ),
+        title=page_of(body["pagination"]),
+        empty="No renter matches.",
+    )
+
+
+def _show_status(body: dict[str, Any]) -> None:
+    facts({"status": body["status"]})
+
+
+def _show_audit(body: dict[str, Any]) -> None:
+    listing(
+        ["entry", "at", "token", "from", "call", "path", "status"],
+        (
+            [
+                entry["id"],
+                moment(entry["at"]),
+                entry["actor"],
+                entry["address"],
+                entry["method"],
+                entry["path"],
+                entry["status"],
+            ]
+            for entry in body["entries"]
+        ),
+        title=page_of(body["pagination"]),
+        empty="No calls yet.",
+    )

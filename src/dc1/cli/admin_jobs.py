@@ -1,0 +1,86 @@
+"""`dc1 admin jobs`, `job`, `cancel` and `requeue`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from dc1.cli.bill import show_job
+from dc1.cli.client import RestClient, path
+from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin
+from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
+
+app = typer.Typer()
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job, by either of its ids.")]
+
+
+@app.command()
+def jobs(
+    status: Annotated[
+        str | None, typer.Option(help="Only these statuses, for example pending,running.", show_default=False)
+    ] = None,
+    job_type: Annotated[str | None, typer.Option("--type", help="Only this kind of work.", show_default=False)] = None,
+    renter: Annotated[int | None, typer.Option(help="Only this renter's.", show_default=False)] = None,
+    provider: Annotated[int | None, typer.Option(help="Only this provider's.", show_default=False)] = None,
+    search: Annotated[str | None, typer.Option(help="Only with this text.", show_default=False)] = None,
+    page: Page = 1,
+    limit: Annotated[int, typer.Option(help="How many a page.", min=1, max=500)] = 50,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List everybody's jobs, newest first."""
+    filters = {"status": status, "type": job_type, "renter_id": renter, "provider_id": provider, "search": search}
+    with RestClient(url, admin(token)) as client:
+        emit(client.get("/admin/jobs", **filters, page=page, limit=limit), as_json, _show_jobs)
+
+
+@app.command()
+def job(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show one job and, once it is settled, its bill."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.get(path("admin", "jobs", job_id)), as_json, lambda body: show_job(body["job"]))
+
+
+@app.command()
+def cancel(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Cancel a job. Of a running one, the time used so far is charged."""
+    with RestClient(url, admin(token)) as client:
+        answer = client.post(path("admin", "jobs", job_id, "cancel"))
+    emit(
+        answer,
+        as_json,
+        lambda body: facts({"charged": money(body["charged_halala"]), "refunded": money(body["refunded_halala"])}),
+    )
+
+
+@app.command()
+def requeue(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Submit a failed job anew for its renter."""
+    with RestClient(url, admin(token)) as client:
+        answer = client.post(path("admin", "jobs", job_id, "requeue"))
+    emit(
+        answer,
+        as_json,
+        lambda body: facts({"job": body["job"]["job_id"], "quote": money(body["job"]["cost_halala"])}),
+    )
+
+
+def _show_jobs(body: dict[str, Any]) -> None:
+    listing(
+        ["job", "type", "status", "submitted", "renter", "provider", "SAR"],
+        (
+            [
+                one["job_id"],
+                one["job_type"],
+                one["status"],
+                moment(one["submitted_at"]),
+                one["renter_id"],
+                one["provider_id"],
+                sar(one["actual_cost_halala"]),
+            ]
+            for one in body["jobs"]
+        ),
+        title=page_of(body["pagination"]),
+        empty="No job matches.",
+    )

@@ -1,0 +1,102 @@
+"""`dc1 admin withdrawals`, `settle-withdrawal`, `prices` and `set-price`."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from dc1.cli.client import RestClient, path
+from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin
+from dc1.cli.output import emit, facts, listing, moment, money, sar
+
+app = typer.Typer()
+
+
+@app.command()
+def withdrawals(
+    status: Annotated[
+        str | None, typer.Option(help="pending, processing, paid, failed or rejected.", show_default=False)
+    ] = None,
+    page: Page = 1,
+    limit: Annotated[int, typer.Option(help="How many a page.", min=1, max=100)] = 50,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List what providers asked to be paid out, newest first."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.get("/admin/withdrawals", status=status, page=page, limit=limit), as_json, _show_withdrawals)
+
+
+@app.command()
+def settle_withdrawal(
+    withdrawal: Annotated[str, typer.Argument(metavar="WITHDRAWAL", help="Its id, as `withdrawals` lists it.")],
+    status: Annotated[Literal["processing", "paid", "failed", "rejected"], typer.Argument(help="What became of it.")],
+    reason: Annotated[str | None, typer.Option(help="Why; the provider reads it.", show_default=False)] = None,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Say what became of a withdrawal. What was not paid goes back to the provider."""
+    with RestClient(url, admin(token)) as client:
+        answer = client.patch(path("admin", "withdrawals", withdrawal), {"status": status, "reason": reason})
+    emit(
+        answer,
+        as_json,
+        lambda body: facts(
+            {
+                "withdrawal": body["id"],
+                "status": body["status"],
+                "amount": money(body["amount_halala"]),
+                "provider": f"{body['provider_name']} ({body['provider_id']})",
+            }
+        ),
+    )
+
+
+@app.command()
+def prices(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List what a minute of each kind of work costs."""
+    with RestClient(url, admin(token)) as client:
+        emit(client.get("/admin/pricing"), as_json, _show_prices)
+
+
+@app.command()
+def set_price(
+    job_type: Annotated[str, typer.Argument(metavar="TYPE", help="The kind of work, as `prices` lists it.")],
+    halala: Annotated[int, typer.Argument(help="Price of a minute, in halala.", min=1)],
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Set the price of a kind of work. Open jobs keep theirs."""
+    with RestClient(url, admin(token)) as client:
+        answer = client.patch(path("admin", "pricing", job_type), {"rate_halala": halala})
+    emit(answer, as_json, lambda body: facts({body["job_type"]: f"{money(body['rate_halala'])} a minute"}))
+
+
+def _show_withdrawals(body: dict[str, Any]) -> None:
+    listing(
+        ["withdrawal", "asked", "provider", "SAR", "IBAN", "status", "reason"],
+        (
+            [
+                one["id"],
+                moment(one["created_at"]),
+                f"{one['provider_name']} ({one['provider_id']})",
+                sar(one["amount_halala"]),
+                one["iban"],
+                one["status"],
+                one["reason"],
+            ]
+            for one in body["withdrawals"]
+        ),
+        title=f"{len(body['withdrawals'])} of {body['total']}",
+        empty="No withdrawal matches.",
+    )
+
+
+def _show_prices(body: dict[str, Any]) -> None:
+    listing(
+        ["type", "SAR a minute", "halala"],
+        ([one["job_type"], sar(one["rate_halala"]), one["rate_halala"]] for one in body["prices"]),
+        empty="Nothing has a price.",
+    )

@@ -1,0 +1,215 @@
+"""`dc1 renter transactions`, `pricing`, `models`, `keys`, `create-key`, `revoke-key`, `rotate-key`, `webhook` and `deliveries`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from dc1.cli.client import RestClient, path
+from dc1.cli.errors import CommandError
+from dc1.cli.options import DEFAULT_URL, AsJson, Limit, Offset, Page, RenterKey, Url, renter
+from dc1.cli.output import emit, facts, listing, moment, page_of, sar
+
+app = typer.Typer()
+
+
+@app.command()
+def transactions(
+    direction: Annotated[str | None, typer.Option(help="Only credit or debit.", show_default=False)] = None,
+    limit: Limit = 20,
+    offset: Offset = 0,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List what moved in the wallet, newest first."""
+    with RestClient(url, renter(key)) as client:
+        answer = client.get("/renters/me/transactions", direction=direction, limit=limit, offset=offset)
+    emit(answer, as_json, _show_transactions)
+
+
+@app.command()
+def pricing(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show what work costs."""
+    with RestClient(url) as client:
+        emit(client.get("/renters/pricing"), as_json, _show_pricing)
+
+
+@app.command()
+def models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the models that providers have."""
+    with RestClient(url) as client:
+        emit(
+            client.get("/providers/models"),
+            as_json,
+            lambda body: listing(
+                ["model", "providers online", "of"],
+                ([one["model"], one["providers_online"], one["providers_total"]] for one in body["models"]),
+                empty="No provider has a model.",
+            ),
+        )
+
+
+@app.command()
+def keys(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the scoped keys of the account."""
+    with RestClient(url, renter(key)) as client:
+        emit(client.get("/renters/me/keys"), as_json, _show_keys)
+
+
+@app.command()
+def create_key(
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What it may do: inference, jobs.read, billing, balance.read or admin; may be repeated.",
+            show_default="inference",
+        ),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="What it is for.", show_default=False)] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(help="When it ends, for example 2030-01-31T00:00:00Z.", show_default=False)
+    ] = None,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Print a new key that may do less than the account's."""
+    body = {"scopes": scope or None, "label": label, "expires_at": expires_at}
+    with RestClient(url, renter(key)) as client:
+        answer = client.post("/renters/me/keys", body)
+    emit(
+        answer,
+        as_json,
+        lambda body: facts(
+            {"id": body["id"], "key": body["key"], "scopes": body["scopes"], "expires": moment(body["expires_at"])}
+        ),
+    )
+
+
+@app.command()
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The scoped key's id, as `keys` lists it.")],
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a scoped key: it stops at once."""
+    with RestClient(url, renter(key)) as client:
+        answer = client.delete(path("renters", "me", "keys", key_id))
+    emit(answer, as_json, lambda body: facts({"revoked": moment(body["revoked_at"])}))
+
+
+@app.command()
+def rotate_key(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Replace the account's key and print the new one, this once. The old one stops at once."""
+    with RestClient(url, renter(key)) as client:
+        answer = client.post("/renters/me/rotate-key")
+    emit(answer, as_json, lambda body: facts({"renter": body["renter_id"], "key": body["api_key"]}))
+
+
+@app.command()
+def webhook(
+    address: Annotated[str | None, typer.Argument(help="https address to be told at.", show_default=False)] = None,
+    off: Annotated[bool, typer.Option("--off", help="Be told no more.")] = False,
+    new_secret: Annotated[bool, typer.Option("--new-secret", help="Replace the secret.")] = False,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Set where jobs are told of, and print the secret.
+
+    The secret signs what is sent, and is shown this once.
+    """
+    if not (address or off or new_secret) or (off and (address or new_secret)):
+        raise CommandError("Give the address of the webhook, --off or --new-secret.")
+    body: dict[str, Any] = {"rotate_webhook_secret": True} if new_secret else {}
+    if address or off:
+        body["webhook_url"] = address
+    with RestClient(url, renter(key)) as client:
+        answer = client.patch("/renters/settings", body)
+    emit(
+        answer,
+        as_json,
+        lambda body: facts({"webhook": body["settings"]["webhook_url"], "secret": body["settings"]["webhook_secret"]}),
+    )
+
+
+@app.command()
+def deliveries(
+    page: Page = 1, limit: Limit = 20, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
+    """List what was sent to the webhook, newest first."""
+    with RestClient(url, renter(key)) as client:
+        emit(client.get("/renters/me/webhook-deliveries", page=page, limit=limit), as_json, _show_deliveries)
+
+
+def _show_transactions(body: dict[str, Any]) -> None:
+    listing(
+        ["entry", "at", "kind", "SAR", "balance", "job", "note"],
+        (
+            [
+                entry["id"],
+                moment(entry["created_at"]),
+                entry["kind"],
+                sar(entry["amount_halala"] * (-1 if entry["direction"] == "debit" else 1)),
+                sar(entry["balance_after_halala"]),
+                entry["job_id"],
+                entry["note"],
+            ]
+            for entry in body["entries"]
+        ),
+        title=f"{len(body['entries'])} of {body['total']}",
+        empty="Nothing moved.",
+    )
+
+
+def _show_pricing(body: dict[str, Any]) -> None:
+    listing(
+        ["type", "SAR a minute", "SAR an hour"],
+        (
+            [one["job_type"], sar(one["rate_halala_per_minute"]), f"{one['rate_sar_per_hour']:,.2f}"]
+            for one in body["pricing"]
+        ),
+        empty="Nothing has a price.",
+    )
+    facts({f"{name} class": f"times {factor:g}" for name, factor in body["class_multipliers"].items()})
+
+
+def _show_keys(body: dict[str, Any]) -> None:
+    listing(
+        ["id", "key", "scopes", "label", "last used", "expires", "revoked"],
+        (
+            [
+                one["id"],
+                one["key_hint"],
+                one["scopes"],
+                one["label"],
+                moment(one["last_used_at"]),
+                moment(one["expires_at"]),
+                moment(one["revoked_at"]),
+            ]
+            for one in body["keys"]
+        ),
+        empty="No scoped keys.",
+    )
+
+
+def _show_deliveries(body: dict[str, Any]) -> None:
+    listing(
+        ["delivery", "at", "event", "job", "status", "attempts", "answer", "error"],
+        (
+            [
+                one["delivery_id"],
+                moment(one["created_at"]),
+                one["event"],
+                one["job_id"],
+                one["status"],
+                one["attempts"],
+                one["response_status"],
+                one["error"],
+            ]
+            for one in body["deliveries"]
+        ),
+        title=page_of(body["pagination"]),
+        empty="Nothing was sent.",
+    )
