@@ -19,6 +19,7 @@ class Command:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             # Tests that a shell runs in the background ignore it, and so would the command.
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.data_dir = directory
         self._out, self._err = directory / "stdout", directory / "stderr"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(

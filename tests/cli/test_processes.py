@@ -34,6 +34,9 @@ def test_up_serves_until_ctrl_c_and_leaves_nothing_behind(start: Start, ports: d
     assert run("admin", "dashboard", "--url", url, "--token", token).exit_code == 0
     assert token not in up.stderr
 
+    data = up.data_dir
+    assert not [path for path in (data / "dc1.sqlite3", *(data / "envoy").iterdir()) if path.stat().st_mode & 0o077]
+
     second = start("up", **ports)
     assert second.process.wait(START_SECONDS) == 1
     assert second.stderr.startswith(f"Port {ports['DC1_HTTP_PORT']} on 127.0.0.1 is taken")
@@ -110,6 +113,15 @@ def test_an_admin_token_file_is_made_once_and_kept(start: Start, tmp_path: Path)
 
     assert len(tokens) == 1
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_production_makes_no_admin_token(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    serve = start("serve", "--admin-token-file", str(file), DC1_ENVIRONMENT="production")
+
+    assert serve.process.wait(START_SECONDS) == 1
+    assert serve.stderr.startswith(f"{file} does not exist")
+    assert not file.exists()
 
 
 @pytest.mark.parametrize(

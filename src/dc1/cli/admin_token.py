@@ -16,10 +16,10 @@ def with_admin_token(settings: Settings, file: Path | None) -> tuple[Settings, s
     """Return the settings with an admin token, and the token when it was made for this run alone and is to be shown.
 
     The setting wins; next comes what `file` holds. Else, in development, a token is made: it is written to `file` when that is
-    given, and lasts as long as the process when not. Production settings are left without.
+    given, and lasts as long as the process when not. In production, settings without a token are left so when no file is given.
 
     Raises:
-        CommandError: the file cannot be read or written.
+        CommandError: the file cannot be read or written, or production names one that does not exist.
     """
     if settings.admin_token is not None:
         return settings, None
@@ -31,6 +31,8 @@ def with_admin_token(settings: Settings, file: Path | None) -> tuple[Settings, s
             _write(file, token)
         else:
             shown = token
+    if token is None and file is not None:
+        raise CommandError(f"{file} does not exist; in production the admin token in it is yours to choose.")
     secret = None if token is None else SecretStr(token)
     return settings.model_copy(update={"admin_token": secret}), shown
 

@@ -1,6 +1,7 @@
 """What runs behind `dc1 up` and `dc1 serve`."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -30,6 +31,7 @@ def run(serving: Serving, token_file: Path | None) -> None:
     try:
         settings, made_token = with_admin_token(Settings.load(), token_file)
         configure_logging(settings.log_format, settings.log_level)
+        _keep_files_private()
         asyncio.run(_until_stopped(lambda stop: serving(settings, stop, made_token)))
     except (SettingsError, ListenError, EdgeError) as error:
         raise CommandError(str(error)) from None
@@ -47,9 +49,15 @@ def run_edge() -> None:
         settings = Settings.load()
         settings.require_whole_tls()
         configure_logging(settings.log_format, settings.log_level)
+        _keep_files_private()
         asyncio.run(_until_stopped(lambda stop: edge_alone(settings, stop)))
     except (SettingsError, EdgeError) as error:
         raise CommandError(str(error)) from None
+
+
+def _keep_files_private() -> None:
+    # The database, its write-ahead log and the access log tell of people and their money; only Envoy shares them.
+    os.umask(0o077)
 
 
 async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
@@ -142,7 +150,7 @@ def _show(settings: Settings, edge: Envoy, grpc_port: int) -> None:
     facts(
         {
             "REST and gRPC": url,
-            "API description": f"{url}/docs/openapi.yaml",
+            "API description": f"{url}/docs",
             "server": f"{settings.grpc_host}:{grpc_port}, behind Envoy",
             "Envoy's administration": edge.admin_url,
             **_data(settings),
