@@ -84,8 +84,8 @@ format: $(VENV)/.dev ## let ruff format and sort
 	@$(BIN)/ruff format .
 
 lock: ## resolve requirements/*.txt anew; LOCKFLAGS=--upgrade takes newer versions
-	@$(LOCK) pyproject.toml --extra engine --extra postgres --group build -o requirements/runtime.txt
-	@$(LOCK) pyproject.toml --extra engine --extra postgres --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --extra engine --group build -o requirements/runtime.txt
+	@$(LOCK) pyproject.toml --extra engine --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	@$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
 
 clean: ## remove the environment and caches

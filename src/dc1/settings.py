@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
@@ -209,7 +208,7 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsError(" ".join(_sentence(fault) for fault in error.errors())) from None
+            raise SettingsError(" ".join(_sentence(fault["loc"], fault["msg"]) for fault in error.errors())) from None
 
     def require_servable(self) -> None:
         """Refuse settings with which a server must not start.
@@ -246,6 +245,6 @@ class Settings(BaseSettings):
         return self.daemon_min_version or self.daemon_latest_version
 
 
-def _sentence(fault: ErrorDetails) -> str:
-    name, *within = map(str, fault["loc"])
-    return f"{'.'.join([f'DC1_{name.upper()}', *within])}: {fault['msg'].removeprefix('Value error, ')}."
+def _sentence(place: tuple[int | str, ...], fault: str) -> str:
+    name, *within = map(str, place)
+    return f"{'.'.join([f'DC1_{name.upper()}', *within])}: {fault.removeprefix('Value error, ')}."
