@@ -1,12 +1,15 @@
 import json
 import signal
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from dc1.cli import streaming
+from dc1.cli import renter_jobs, streaming
 from dc1.cli.client import RestClient, UnreachableError
+from dc1.cli.streaming import JobEvent
+from tests.cli.answers import JOB
 from tests.cli.conftest import Run, Start
 from tests.cli.processes import START_SECONDS
 from tests.cli.scripted_server import Reply, ScriptedServer
@@ -98,7 +101,7 @@ def test_text_and_lines_do_not_share_a_line(server: ScriptedServer, run: Run) ->
     assert run("renter", "logs", "1").stdout == "half\n[info] one\n"
 
 
-def test_ctrl_c_ends_quietly(start: Start) -> None:
+def test_ctrl_c_ends_in_one_sentence(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         command = start("renter", "logs", "1", DC1_URL=url, DC1_RENTER_KEY="dc1-renter-x")
@@ -106,4 +109,24 @@ def test_ctrl_c_ends_quietly(start: Start) -> None:
         with silent.accept()[0]:
             assert command.end(signal.SIGINT) == 130
 
-    assert (command.stdout, command.stderr) == ("", "")
+    assert command.stdout == ""
+    assert command.stderr.strip().startswith("The job goes on")
+    assert len(command.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["logs", "7", "--json"], ["submit", "a prompt", "--follow"]])
+def test_ctrl_c_ends_the_looking_on_and_not_the_job(
+    server: ScriptedServer, run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> Iterator[JobEvent]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(renter_jobs, "follow", interrupted)
+    server.on("POST /jobs/submit", Reply({"queued": False, "message": None, "job": JOB, "job_id": "7"}, 201))
+
+    result = run("renter", *command)
+
+    assert result.exit_code == 130
+    assert "The job goes on; `dc1 renter logs 7` follows it" in result.stderr
+    assert not [request for request in server.requests if request.path.endswith("/cancel")]

@@ -2,7 +2,8 @@
 
 import base64
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -145,11 +146,12 @@ def logs(
     """Follow what a job writes, until it ends. With --json one event a line."""
     with RestClient(url, renter(key)) as client:
         events = follow(client, job_id, since=since, tokens=tokens)
-        if as_json:
-            for event in events:
-                print(event.json, flush=True)
-        else:
-            notes.print(f"The job is {write_events(events)}.")
+        with _left_to_itself(job_id):
+            if as_json:
+                for event in events:
+                    print(event.json, flush=True)
+            else:
+                notes.print(f"The job is {write_events(events)}.")
 
 
 @app.command()
@@ -218,13 +220,27 @@ def _output_of(client: RestClient, job_id: str) -> Answer:
         ) from None
 
 
+@contextmanager
+def _left_to_itself(job_id: str) -> Iterator[None]:
+    """Say what becomes of the job when Ctrl-C ends the looking on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        notes.print(
+            f"\nThe job goes on; `dc1 renter logs {job_id}` follows it and `dc1 renter cancel {job_id}` ends it.",
+            soft_wrap=True,
+        )
+        raise
+
+
 def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
     events = follow(client, job_id, tokens=not as_json)
-    if as_json:
-        for _ in events:
-            pass
-    else:
-        write_events(events)
+    with _left_to_itself(job_id):
+        if as_json:
+            for _ in events:
+                pass
+        else:
+            write_events(events)
     answer = client.get(path("jobs", job_id))
     emit(answer, as_json, lambda body: show_job(body["job"]))
     if answer.body["job"]["status"] != "completed":
