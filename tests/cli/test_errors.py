@@ -3,7 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 
+from dc1.cli.app import app
+from dc1.cli.options import COMMAND_VARIABLES
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
 
@@ -143,3 +146,11 @@ def test_the_daemon_s_help_names_its_variables(run: Run) -> None:
 
     for variable in ("DC1_PROVIDER_KEY", "DC1_ENGINE_API_KEY", "DC1_CONTAINER_SOCKET", "DC1_DAEMON_DRAIN_SECONDS"):
         assert variable in help_text
+
+
+def test_every_variable_of_a_command_is_known() -> None:
+    def variables(command: Any) -> set[str]:
+        own = {parameter.envvar for parameter in command.params if parameter.envvar}
+        return own.union(*(variables(one) for one in getattr(command, "commands", {}).values()))
+
+    assert variables(typer.main.get_command(app)) == COMMAND_VARIABLES

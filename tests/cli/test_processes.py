@@ -115,6 +115,15 @@ def test_an_admin_token_file_is_made_once_and_kept(start: Start, tmp_path: Path)
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_setting_that_is_none_is_told_without_its_value(start: Start) -> None:
+    serve = start("serve", DC1_GRPC_PORT="0", DC1_TOPUP_ENABLE="hunter2", DC1_URL="http://127.0.0.1:1")
+    serve.says("The server runs")
+    assert serve.end(signal.SIGTERM) == 0
+    (line,) = (line for line in serve.stderr.splitlines() if "no such setting" in line)
+    assert "variable=DC1_TOPUP_ENABLE" in line
+    assert "hunter2" not in serve.stderr
+
+
 def test_production_makes_no_admin_token(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "token"
     serve = start("serve", "--admin-token-file", str(file), DC1_ENVIRONMENT="production")

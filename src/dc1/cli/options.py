@@ -9,6 +9,16 @@ from dc1.cli.errors import CommandError
 
 DEFAULT_URL = "http://127.0.0.1:8083"
 
+COMMAND_VARIABLES = frozenset(
+    f"DC1_{name}"
+    for name in (
+        *("URL", "RENTER_KEY", "PROVIDER_KEY", "ADMIN_TOKEN"),
+        *("SERVER", "TLS", "CA_FILE", "ENGINE_URL", "ENGINE_API_KEY", "CONTAINER_SOCKET", "DAEMON_DRAIN_SECONDS"),
+        "LOG_FORMAT",
+    )
+)
+"""The variables that take the place of options."""
+
 Url = Annotated[str, typer.Option("--url", envvar="DC1_URL", help="Where the marketplace is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the exact JSON answer and nothing else.")]
 RenterKey = Annotated[

@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from dc1.cli.admin_token import with_admin_token
 from dc1.cli.errors import CommandError
+from dc1.cli.options import COMMAND_VARIABLES
 from dc1.cli.output import console, facts
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.server.app import Application, ListenError
@@ -17,6 +20,8 @@ from dc1.server.heap import settle
 from dc1.server.logs import configure_logging
 from dc1.settings import Settings, SettingsError
 from dc1.storage.database import UnusableDatabaseError
+
+_log = structlog.get_logger(__name__)
 
 Serving = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
 """Serves until the event is set; the text is an admin token made for this run, printed once it is good for something."""
@@ -30,8 +35,7 @@ def run(serving: Serving, token_file: Path | None) -> None:
     """
     try:
         settings, made_token = with_admin_token(Settings.load(), token_file)
-        configure_logging(settings.log_format, settings.log_level)
-        _keep_files_private()
+        _prepare(settings)
         asyncio.run(_until_stopped(lambda stop: serving(settings, stop, made_token)))
     except (SettingsError, ListenError, EdgeError) as error:
         raise CommandError(str(error)) from None
@@ -48,16 +52,20 @@ def run_edge() -> None:
     try:
         settings = Settings.load()
         settings.require_whole_tls()
-        configure_logging(settings.log_format, settings.log_level)
-        _keep_files_private()
+        _prepare(settings)
         asyncio.run(_until_stopped(lambda stop: edge_alone(settings, stop)))
     except (SettingsError, EdgeError) as error:
         raise CommandError(str(error)) from None
 
 
-def _keep_files_private() -> None:
+def _prepare(settings: Settings) -> None:
+    configure_logging(settings.log_format, settings.log_level)
     # The database, its write-ahead log and the access log tell of people and their money; only Envoy shares them.
     os.umask(0o077)
+    known = COMMAND_VARIABLES | {f"DC1_{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith("DC1_") and name not in known:
+            _log.warning("no such setting", variable=name)
 
 
 async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
