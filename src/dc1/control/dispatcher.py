@@ -1,7 +1,7 @@
 """Gives waiting jobs to providers with free slots, by push: a submit or a freed slot wakes it, nothing polls."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -237,32 +237,56 @@ class Dispatcher:
                 log.exception("dispatch_failed")
 
     async def dispatch(self) -> None:
-        """Give waiting jobs to the woken providers until there is nothing left to give, and no claim is under way."""
+        """Give waiting jobs to the woken providers until there is nothing left to give."""
+        while await self._round(self._matches):
+            pass
+
+    async def serve(self, provider_id: int) -> None:
+        """Give a provider what it can have now; what was on its way to it has arrived when this returns.
+
+        Whoever waits for one provider does not wait until nobody else wants anything.
+        """
+        self.wake(provider_id)
+        await self._round(lambda: self._matches_for(provider_id, _CLAIMS_PER_TRANSACTION))
+
+    async def _round(self, find: Callable[[], list[_Match]]) -> bool:
+        """Claim what `find` reserves, once no other claim is under way; tell whether there was anything."""
         async with self._dispatching:
-            while matches := self._matches():
-                try:
-                    await self._claim(matches)
-                except Exception:
-                    # What cannot be claimed now is tried again when the next timer wakes a provider for it.
-                    log.exception("claims_failed", jobs=len(matches))
-                    for match in matches:
-                        self._unmatch(match)
-                    return
+            self._fleet.age()
+            matches = find()
+            if not matches:
+                return False
+            try:
+                await self._claim(matches)
+            except Exception:
+                # What cannot be claimed now is tried again when the next timer wakes a provider for it.
+                log.exception("claims_failed", jobs=len(matches))
+                for match in matches:
+                    self._unmatch(match)
+                return False
+            return True
 
     def _matches(self) -> list[_Match]:
         """Reserve slots in memory for what the woken providers should run, a transaction's worth at most."""
-        self._fleet.age()
         matches: list[_Match] = []
         while self._woken and len(matches) < _CLAIMS_PER_TRANSACTION:
-            provider = self._fleet.get(self._woken.pop())
-            while provider is not None and len(matches) < _CLAIMS_PER_TRANSACTION:
-                job = self._next_for(provider)
-                if job is None:
-                    break
-                chosen = self._chosen_for(job, provider)
-                self.waiting.remove(job.id)
-                self._fleet.occupy(chosen.id, job.requirement.gpu_count)
-                matches.append(_Match(job, chosen.id, chosen.slots))
+            provider_id = next(iter(self._woken))
+            matches += self._matches_for(provider_id, _CLAIMS_PER_TRANSACTION - len(matches))
+        return matches
+
+    def _matches_for(self, provider_id: int, at_most: int) -> list[_Match]:
+        """Reserve slots for what a provider should run; it stays awake when there may be more for it."""
+        self._woken.discard(provider_id)
+        matches: list[_Match] = []
+        provider = self._fleet.get(provider_id)
+        while provider is not None and (job := self._next_for(provider)) is not None:
+            if len(matches) == at_most:
+                self._woken.add(provider_id)
+                break
+            chosen = self._chosen_for(job, provider)
+            self.waiting.remove(job.id)
+            self._fleet.occupy(chosen.id, job.requirement.gpu_count)
+            matches.append(_Match(job, chosen.id, chosen.slots))
         return matches
 
     def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
