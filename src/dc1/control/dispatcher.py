@@ -147,7 +147,7 @@ class Dispatcher:
         With `before`, the job's place in the order, slots that a waiting job is about to get are not given away.
         """
         self._fleet.age()
-        provider_id = self._fleet.pools.best(requirement, prewarm=prewarm)
+        provider_id = self._fleet.openings.here.best(requirement, prewarm=prewarm)
         if provider_id is None:
             return None
         provider = self._fleet.known(provider_id)
@@ -183,7 +183,7 @@ class Dispatcher:
             return
         self._enqueue(job, frozenset(avoid), avoid_until_ms)
         self._hub.publish(job.id, Moved())
-        fitting = self._fleet.pools.best(requirement_of(job), avoid=avoid)
+        fitting = self._fleet.openings.here.best(requirement_of(job), avoid=avoid)
         if fitting is not None:
             self.wake(fitting)
 
@@ -221,7 +221,7 @@ class Dispatcher:
     def wake_fitting(self) -> None:
         """Wake a provider for each thing that is waited for and can be had: heals whatever was missed."""
         for requirement in list(self.waiting.requirements()):
-            provider_id = self._fleet.pools.best(requirement)
+            provider_id = self._fleet.openings.here.best(requirement)
             if provider_id is not None:
                 self.wake(provider_id)
 
@@ -291,7 +291,7 @@ class Dispatcher:
 
     def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
         """Return who of those whose next job it is should run it; of several that are free, the woken one need not be best."""
-        best = self._fleet.pools.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
+        best = self._fleet.openings.here.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
         other = None if best in (None, free.id) else self._fleet.get(best)
         return other if other is not None and self._next_for(other) is job else free
 
@@ -301,7 +301,7 @@ class Dispatcher:
     def _may_have(self, provider_id: int, job: WaitingJob) -> bool:
         if provider_id not in job.avoid:
             return True
-        other = self._fleet.pools.best(job.requirement, avoid=job.avoid)
+        other = self._fleet.openings.here.best(job.requirement, avoid=job.avoid)
         if other == provider_id:
             return self._clock.now_ms() >= job.avoid_until_ms and not self._goes_elsewhere(job)
         if other is not None:
@@ -312,7 +312,7 @@ class Dispatcher:
         """Tell whether another server has a provider for a job that should not go back to its own; it has a while to act."""
         if self._clock.now_ms() >= job.since_ms + self._offer_timeout_ms:
             return False
-        other = self._fleet.elsewhere.best(job.requirement, avoid=job.avoid)
+        other = self._fleet.openings.elsewhere.best(job.requirement, avoid=job.avoid)
         return other is not None and other not in job.avoid
 
     async def _claim(self, matches: list[_Match]) -> None:
