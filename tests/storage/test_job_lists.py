@@ -147,7 +147,7 @@ def look(conn: Connection, renter: int, provider: int) -> None:
     """What is read all the time."""
     jobs.load_queue(conn)
     jobs.load_active(conn)
-    jobs.due_jobs(conn, NOW)
+    jobs.due_jobs(conn, NOW, limit=20)
     job = jobs.existing(conn, 1)
     jobs.find(conn, job.job_id)
     jobs.spec(conn, job.id)

@@ -5,11 +5,11 @@ from functools import partial
 
 from dc1.control.credentials import Credentials
 from dc1.control.rounds import every
-from dc1.domain.clock import DAY_MS, Clock
+from dc1.domain.clock import Clock
+from dc1.domain.retention import DELIVERIES_KEPT_MS
 from dc1.storage import erasure, keys, renters, webhooks
 from dc1.storage.database import Database
 
-_DELIVERIES_KEPT_MS = 30 * DAY_MS
 _USE_SECONDS = 30.0
 _ERASURE_SECONDS = 60.0
 
@@ -46,7 +46,7 @@ class RenterUpkeep:
         now_ms = self._clock.now_ms()
         for renter_id in await self._db.read(lambda conn: renters.due_for_erasure(conn, now_ms)):
             await self._erase(renter_id)
-        await self._db.write(lambda conn: webhooks.forget(conn, now_ms - _DELIVERIES_KEPT_MS))
+        await self._db.write(lambda conn: webhooks.forget(conn, now_ms - DELIVERIES_KEPT_MS))
 
     async def _erase(self, renter_id: int) -> None:
         # A few jobs a transaction: nobody waits while the logs of many are erased. The account stays due until the last is done.
