@@ -195,18 +195,22 @@ function envoy_on_request(handle)
 
   local method = headers:get(":method")
   local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
-  local request = { native = is_grpc(headers:get("content-type")), path = loggable(path), head = method == "HEAD" }
   local metadata = handle:streamInfo():dynamicMetadata()
-  metadata:set("dc1", "request", request)
-  if request.native then return end
+  if is_grpc(headers:get("content-type")) then
+    return metadata:set("dc1", "request", { native = true, path = loggable(path) })
+  end
 
   path = without_base_path((path:gsub("^//+", "/")))
   local in_path, in_query
   query, in_query = take_query_keys(query, headers)
   path, in_path = take_path_key(path, headers)
-  request.deprecated = in_query or in_path
-  request.path, request.v1 = loggable(path), path:find("^/v1/") ~= nil
-  request.reads = method == "GET"
+  local request = {
+    path = loggable(path),
+    v1 = path:find("^/v1/") ~= nil,
+    reads = method == "GET",
+    head = method == "HEAD",
+    deprecated = in_query or in_path,
+  }
   request.origin, request.by_origin = listed_origin(handle, headers:get("origin"))
   metadata:set("dc1", "request", request)
 

@@ -1,11 +1,10 @@
 """A runner that does what the test says, and a machine that is always the same."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dc1.daemon.runners.base import Availability, Result, Sink, Work
-from dc1.daemon.runners.container_engine import NoEngineError
 from dc1.domain.jobs import JobType
 from dc1.domain.json_types import JsonObject
 
@@ -77,23 +76,16 @@ class ScriptedImageRunner(ScriptedRunner):
         super().__init__(kinds=frozenset({JobType.TRAINING}))
         self.gpus: list[str] = []
         self.refuses: str | None = None
-        self.engine_answers = True
-        self.reaped = 0
+        self.served: list[tuple[int, list[str]]] = []
 
-    def approve(self, images: Iterable[str]) -> None:
-        """Approve nothing."""
+    def serve(self, provider_id: int, images: Iterable[str]) -> None:
+        self.served.append((provider_id, sorted(images)))
 
     def use_gpus(self, uuids: Iterable[str]) -> None:
         self.gpus = list(uuids)
 
     def refusal(self, work: Work) -> str | None:
         return self.refuses
-
-    async def reap_leftovers(self) -> Sequence[object]:
-        if not self.engine_answers:
-            raise NoEngineError("not up yet")
-        self.reaped += 1
-        return ()
 
 
 class FixedTelemetry:

@@ -1,4 +1,4 @@
-"""A machine that changes while its daemon runs: cards that are lost, engines that come late."""
+"""A machine that changes while its daemon runs, and what it is told of its work."""
 
 import pytest
 
@@ -49,14 +49,10 @@ async def test_work_the_machine_cannot_do_is_declined(server: FakeServer) -> Non
         await stream.next("accept")
 
 
-async def test_leftovers_are_removed_once_as_soon_as_the_engine_is_up(server: FakeServer) -> None:
+async def test_containers_are_run_for_the_provider_that_the_server_names(server: FakeServer) -> None:
     runner = ScriptedImageRunner()
-    runner.engine_answers = False
-    async with connected(server, runner, probe_interval_seconds=0.02) as (_, stream):
-        assert runner.reaped == 0
-        runner.engine_answers = True
-        runner.found = type(runner.found)(True, "up", ("m",))
-        await stream.next("beat", lambda beat: runner.reaped == 1)
-        runner.found = type(runner.found)(True, "up", ("n",))
-        await stream.next("beat")
-        assert runner.reaped == 1
+    server.approved_images = ["dc1/trainer:1"]
+    async with connected(server, runner) as (_, stream):
+        stream.offer(job_type="training")
+        await stream.next("accept")
+        assert runner.served == [(7, ["dc1/trainer:1"])]

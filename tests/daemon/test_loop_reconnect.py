@@ -222,12 +222,14 @@ async def test_idle_daemon_without_a_server_ends_when_told() -> None:
         await daemon.ended()
 
 
-async def test_stream_over_tls_with_a_ca_file() -> None:
+async def test_stream_over_tls_with_a_ca_file(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes("# Główny urząd\n".encode() + (TLS / "localhost.pem").read_bytes())
     pair = ((TLS / "localhost.key").read_bytes(), (TLS / "localhost.pem").read_bytes())
     server = FakeServer()
     async with (
         server.listening(grpc.ssl_server_credentials([pair])),
-        connected(server, tls=True, ca_file=TLS / "localhost.pem") as (daemon, stream),
+        connected(server, tls=True, ca_file=bundle) as (daemon, stream),
     ):
         assert stream.metadata["x-provider-key"] == daemon.config.key
 
@@ -246,11 +248,12 @@ async def test_ca_file_that_cannot_be_read_ends_the_daemon_with_a_sentence(serve
             await daemon.ended()
 
 
+@pytest.mark.parametrize("content", ["no certificate", "", "-----BEGIN CERTIFICATE-----\nx"])
 async def test_ca_file_without_a_certificate_ends_the_daemon_with_a_sentence(
-    server: FakeServer, tmp_path: Path
+    server: FakeServer, tmp_path: Path, content: str
 ) -> None:
     junk = tmp_path / "junk.pem"
-    junk.write_text("no certificate")
+    junk.write_text(content)
     async with running_daemon(server, tls=True, ca_file=junk) as daemon:
         with pytest.raises(DaemonError, match="The CA file holds no certificate"):
             await daemon.ended()

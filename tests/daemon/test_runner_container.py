@@ -10,9 +10,10 @@ from typing import Any
 import docker
 import pytest
 
+from dc1.daemon.runners import container as container_runner
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Work
 from dc1.daemon.runners.container import ContainerRunner
-from dc1.daemon.runners.container_options import LABEL_JOB, LABEL_OWNER, Limits
+from dc1.daemon.runners.container_options import LABEL_JOB, Limits
 from dc1.domain.jobs import ErrorCategory, JobType, Phase
 from dc1.domain.json_types import JsonObject, JsonValue
 from tests.daemon.podman import Engine
@@ -20,13 +21,14 @@ from tests.daemon.sinks import RecordingSink
 
 pytestmark = pytest.mark.container
 
-OWNER = "provider-a"
+MARKET = "market.example.sa:443"
 LIMITS = Limits(memory_mib=64, cpus=0.5, pids=32, tmp_mib=16, open_files=256)
 
 
 @pytest.fixture
 async def runner(container_engine: Engine) -> AsyncIterator[ContainerRunner]:
-    runner = ContainerRunner(OWNER, [container_engine.image], base_url=container_engine.base_url, limits=LIMITS)
+    runner = ContainerRunner(MARKET, base_url=container_engine.base_url, limits=LIMITS)
+    runner.serve(7, [container_engine.image])
     yield runner
     await runner.aclose()
 
@@ -55,10 +57,11 @@ async def test_probe_finds_the_engine(runner: ContainerRunner) -> None:
 
 
 async def test_probe_says_why_not(container_engine: Engine) -> None:
-    nowhere = ContainerRunner(OWNER, [container_engine.image], base_url="unix:///nonexistent/docker.sock")
+    nowhere = ContainerRunner(MARKET, base_url="unix:///nonexistent/docker.sock")
+    nowhere.serve(7, [container_engine.image])
     assert not (await nowhere.probe()).available
     assert "no container engine" in (await nowhere.probe()).reason
-    without_images = ContainerRunner(OWNER, base_url=container_engine.base_url)
+    without_images = ContainerRunner(MARKET, base_url=container_engine.base_url)
     assert await without_images.probe() == Availability(False, "no image is approved")
     await without_images.aclose()
 
@@ -222,14 +225,14 @@ async def test_unapproved_image_is_never_touched(
 ) -> None:
     with pytest.raises(RunFailed, match="'evil/image:latest' is not approved"):
         await run(runner, container_job(container_engine, "true", image="evil/image:latest"))
-    runner.approve([])
+    runner.serve(7, [])
     with pytest.raises(RunFailed, match="is not approved"):
         await run(runner, container_job(container_engine, "true"))
 
 
 async def test_failing_pull_is_image_pull(runner: ContainerRunner, client: Any, container_engine: Engine) -> None:
     absent = "127.0.0.1:9/dc1/absent:1"
-    runner.approve([absent])
+    runner.serve(7, [absent])
     sink = RecordingSink()
     with pytest.raises(RunFailed) as failure:
         await runner.run(container_job(container_engine, "true", image=absent), sink)
@@ -254,34 +257,80 @@ async def test_broken_result_is_an_execution_failure(
         await run(runner, container_job(container_engine, "echo 'DC1_RESULT_JSON: {oops'"))
 
 
-async def test_restarted_daemon_reaps_its_own_leftovers_only(
+async def test_what_an_earlier_daemon_of_the_provider_left_is_removed(
     runner: ContainerRunner, client: Any, container_engine: Engine
 ) -> None:
-    mine, others = (
-        client.containers.run(
-            container_engine.image,
-            ["/bin/sleep", "60"],
-            detach=True,
-            ulimits=[
-                docker.types.Ulimit(name="nofile", soft=64, hard=64),
-                docker.types.Ulimit(name="nproc", soft=64, hard=64),
-            ],
-            labels={LABEL_OWNER: owner, LABEL_JOB: "job-9", "dc1.attempt": "3"},
-            network_mode="none",
-        )
-        for owner in (OWNER, "provider-b")
+    earlier, stranger, elsewhere = (
+        ContainerRunner(market, base_url=container_engine.base_url, limits=LIMITS)
+        for market in (MARKET, MARKET, "another.example.sa:443")
     )
+    left: list[str] = []
+    for other, provider_id in ((earlier, 7), (stranger, 8), (elsewhere, 7)):
+        other.serve(provider_id, [container_engine.image])
+        left.append(await leave_behind(other, client, container_engine))
+        await other.aclose()
+
+    assert (await runner.probe()).available
+
+    assert {container.id for container in client.containers.list(all=True)} == set(left[1:])
     sink = RecordingSink()
     running = asyncio.create_task(runner.run(container_job(container_engine, "echo up; sleep 60"), sink))
     await sink.wait_for_line("up")
-    reaped = await runner.reap_leftovers()
-    assert [(leftover.job_id, leftover.attempt) for leftover in reaped] == [("job-9", 3)]
-    remaining = {container.id for container in client.containers.list(all=True)}
-    assert mine.id not in remaining
-    assert others.id in remaining
-    assert len(remaining) == 2
+    runner.serve(7, [container_engine.image])
+    assert (await runner.probe()).available
+    assert len(client.containers.list()) == 3
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    others.kill()
-    others.remove(force=True)
+    for container in client.containers.list(all=True):
+        container.kill()
+        container.remove(force=True)
+
+
+async def test_nothing_is_removed_before_the_server_has_named_the_provider(
+    runner: ContainerRunner, client: Any, container_engine: Engine
+) -> None:
+    left = await leave_behind(runner, client, container_engine)
+    later = ContainerRunner(MARKET, base_url=container_engine.base_url)
+    assert await later.probe() == Availability(False, "no image is approved")
+    assert [container.id for container in client.containers.list()] == [left]
+    later.serve(7, [])
+    assert not (await later.probe()).available
+    assert client.containers.list(all=True) == []
+    await later.aclose()
+
+
+async def test_a_leftover_that_resists_is_tried_again_and_keeps_nobody_from_working(
+    runner: ContainerRunner, client: Any, container_engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = await leave_behind(runner, client, container_engine)
+    later = ContainerRunner(MARKET, base_url=container_engine.base_url)
+    later.serve(7, [container_engine.image])
+
+    def resist(_: Any) -> None:
+        raise docker.errors.APIError("removal is already in progress")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(container_runner, "_remove", resist)
+        assert (await later.probe()).available
+    assert f"container {left} could not be removed" in caplog.text
+
+    assert (await later.probe()).available
+    assert client.containers.list(all=True) == []
+    await later.aclose()
+
+
+async def leave_behind(runner: ContainerRunner, client: Any, engine: Engine) -> str:
+    """A container as a daemon that is killed leaves it; its id."""
+    before = {container.id for container in client.containers.list(all=True)}
+    sink = RecordingSink()
+    running = asyncio.create_task(runner.run(container_job(engine, "echo up; sleep 60"), sink))
+    await sink.wait_for_line("up")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(container_runner, "_remove", lambda _: None)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await runner.aclose()
+    (left,) = {container.id for container in client.containers.list(all=True)} - before
+    return str(left)

@@ -19,7 +19,7 @@ def job(params: JsonObject | None = None, env: dict[str, str] | None = None, **s
 
 
 def options(work: Work, image_user: str = "", gpus: tuple[str, ...] = ()) -> dict[str, object]:
-    return create_options(work, owner="p", limits=LIMITS, image_user=image_user, gpus=gpus, network=False)
+    return create_options(work, owner="p", daemon="d", limits=LIMITS, image_user=image_user, gpus=gpus, network=False)
 
 
 @pytest.mark.parametrize(

@@ -65,11 +65,6 @@ def test_head_is_refused_without_a_body(edge: Edge, path: str, status: int) -> N
     assert rest.startswith(b"HTTP/1.1 ") or (b"connection: close" in head and not rest)
 
 
-def test_http_1_0_is_spoken(edge: Edge, upstream: Upstream) -> None:
-    assert _raw(edge, "GET /renters/balance HTTP/1.0\r\nx-renter-key: k\r\n\r\n")[0] == 200
-    assert upstream.last.method == "GetBalance"
-
-
 def test_a_query_adds_nothing_to_a_body(rest: httpx.Client, upstream: Upstream) -> None:
     answer = rest.post("/renters/register?phone=1&name=x&unknown=2&organization.a=3", json={"name": "Noura"})
     assert answer.status_code == 200

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dc1.edge import EdgeConfig, Envoy
+from dc1.edge import EdgeConfig, EdgeError, Envoy
 from dc1.edge.config import render
 from tests.edge.upstream import Upstream
 from tests.stack.waiting import eventually
@@ -53,5 +53,5 @@ def test_calls_are_spread_and_follow_the_health_of_the_servers(servers: list[Ups
 
 @pytest.mark.parametrize("upstream", ["localhost", ":50051", "localhost:port"])
 def test_an_upstream_needs_a_host_and_a_port(upstream: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="host:port"):
+    with pytest.raises(EdgeError, match="host:port"):
         render(EdgeConfig(directory=tmp_path, upstreams=(upstream,)))

@@ -64,10 +64,10 @@ class Outbox:
                 await asyncio.sleep(0.01)
 
 
-def resolving(*answers: list[str]) -> Callable[[str, int], list[str]]:
+def resolving(*answers: list[str]) -> Callable[[str], list[str]]:
     """A resolver that says something else each time, the last answer for ever."""
     left = list(answers)
-    return lambda host, port: left.pop(0) if len(left) > 1 else left[0]
+    return lambda host: left.pop(0) if len(left) > 1 else left[0]
 
 
 @pytest.mark.parametrize("found", [["10.0.0.1"], [PUBLIC, "127.0.0.1"], ["::ffff:10.0.0.1"], []])
@@ -81,7 +81,7 @@ async def test_every_address_of_a_host_must_be_public(found: list[str]) -> None:
 async def test_a_name_that_nobody_answers_holds_up_no_other(market: Market, receiver: Receiver) -> None:
     answered = threading.Event()
 
-    def resolver(host: str, port: int) -> list[str]:
+    def resolver(host: str) -> list[str]:
         if host == "slow.example.com":
             answered.wait(20)
         return ["127.0.0.1"]
@@ -91,7 +91,7 @@ async def test_a_name_that_nobody_answers_holds_up_no_other(market: Market, rece
     slow: list[asyncio.Task[object]] = [
         asyncio.create_task(targets.resolve("https://slow.example.com/")) for _ in range(100)
     ]
-    slow += [asyncio.create_task(targets.check("https://slow.example.com/")) for _ in range(100)]
+    slow += [asyncio.create_task(targets.check(f"https://slow.example.com:{port}/", 1)) for port in range(1, 100)]
     await outbox.sender.start()
     assert (await outbox.delivery(await outbox.cancelled_job(receiver.url))).status == "delivered"
     slow.pop().cancel()
@@ -100,13 +100,32 @@ async def test_a_name_that_nobody_answers_holds_up_no_other(market: Market, rece
     await outbox.sender.stop()
 
 
+async def test_dead_names_of_one_renter_keep_no_other_from_saving_an_address() -> None:
+    answered = threading.Event()
+
+    def resolver(host: str) -> list[str]:
+        if host.startswith("slow"):
+            answered.wait(20)
+        return ["127.0.0.1"]
+
+    targets = Targets(allow_private=True, resolver=resolver)
+    slow = [asyncio.create_task(targets.check(f"https://slow{number}.example.com/", 1)) for number in range(100)]
+    await asyncio.sleep(0)
+    await asyncio.wait_for(targets.check("https://quick.example.com/", 2), 10)
+    assert not any(task.done() for task in slow)
+    slow.pop().cancel()
+    answered.set()
+    await asyncio.gather(*slow)
+    targets.close()
+
+
 async def test_a_name_is_looked_up_once_and_its_answer_is_what_is_connected_to(
     market: Market, receiver: Receiver
 ) -> None:
     """A name that leads elsewhere when it is asked again (DNS rebinding) leads nowhere."""
     asked: list[str] = []
 
-    def resolver(host: str, port: int) -> list[str]:
+    def resolver(host: str) -> list[str]:
         asked.append(host)
         return ["127.0.0.1"]
 
@@ -136,7 +155,7 @@ async def test_a_host_that_became_private_gets_nothing(market: Market, receiver:
 
 
 async def test_further_addresses_are_tried_when_one_refuses(market: Market, receiver: Receiver) -> None:
-    outbox = Outbox(market, Targets(allow_private=True, resolver=lambda host, port: ["127.0.0.9", "127.0.0.1"]))
+    outbox = Outbox(market, Targets(allow_private=True, resolver=lambda host: ["127.0.0.9", "127.0.0.1"]))
     await outbox.sender.start()
     row = await outbox.delivery(await outbox.cancelled_job(receiver.url))
     assert (row.status, row.response_status) == ("delivered", 200)
@@ -174,4 +193,4 @@ async def test_two_senders_deliver_everything_once(market: Market, receiver: Rec
 
 
 def test_names_are_looked_up() -> None:
-    assert set(look_up("localhost", 443)) <= {"127.0.0.1", "::1"}
+    assert set(look_up("localhost")) <= {"127.0.0.1", "::1"}

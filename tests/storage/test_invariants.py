@@ -181,7 +181,7 @@ class AnyMarket(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.001, 1, 59.5, 200, 2000, 40 * 86_400]))
     def time_passes(self, seconds: float) -> None:
         self.market.now += round(seconds * 1000)
-        for job in self.runner.run(self.market.see(jobs.due_jobs, self.market.now)):
+        for job in self.runner.run(self.market.see(jobs.due_jobs, self.market.now, limit=100)):
             move = lifecycle.time_out if job.status == "running" else lifecycle.expire_queued
             assert self.do(move, job.id, self.market.now) is not None
             assert self.do(move, job.id, self.market.now) is None

@@ -89,7 +89,7 @@ async def test_lists_of_jobs_are_filtered_and_newest_first(market: Market) -> No
 
     assert await ids() == [foreign.id, queued.id, running.id]
     assert await ids(renter_id=renter) == [queued.id, running.id]
-    assert await ids(provider_id=provider) == [running.id]
+    assert await ids(provider_id=provider) == await ids(shown_provider_id=provider) == [running.id]
     assert await ids(statuses={"running", "queued"}) == [foreign.id, running.id]
     assert await ids(job_type="training") == [queued.id]
     assert await ids(source="v1") == [foreign.id]
@@ -98,8 +98,12 @@ async def test_lists_of_jobs_are_filtered_and_newest_first(market: Market) -> No
     assert await ids(search="org/") == [running.id]
     assert await ids(search=queued.job_id) == [queued.id]
     assert [row.id for row in await market.see(jobs.open_jobs, renter_id=renter)] == [running.id]
+    waiting = await market.submit(renter, named_provider_id=provider)
+    assert await ids(shown_provider_id=provider) == [waiting.id, running.id]
+    assert await ids(shown_provider_id=provider, statuses={"queued"}) == [waiting.id]
+    await market.do(lifecycle.cancel, waiting.id, Mover.RENTER, NOW)
     page = await market.see(jobs.page, JobFilter(), limit=1, offset=1)
-    assert (page.total, [row.id for row in page.rows]) == (3, [queued.id])
+    assert (page.total, [row.id for row in page.rows]) == (4, [foreign.id])
 
 
 @pytest.mark.parametrize("reference", ["job-nope", "999", "0", "9" * 40, "١", "", "-1", "job-\x00"])
@@ -143,12 +147,13 @@ def look(conn: Connection, renter: int, provider: int) -> None:
     """What is read all the time."""
     jobs.load_queue(conn)
     jobs.load_active(conn)
-    jobs.due_jobs(conn, NOW)
+    jobs.due_jobs(conn, NOW, limit=20)
     job = jobs.existing(conn, 1)
     jobs.find(conn, job.job_id)
     jobs.spec(conn, job.id)
     jobs.leased_by(conn, provider)
     jobs.latest(conn, JobFilter(renter_id=renter), limit=20)
+    jobs.page(conn, JobFilter(shown_provider_id=provider), limit=20)
     jobs.attempts(conn, job.id)
     jobs.has_held(conn, job.id, provider)
     jobs.result(conn, job.id)

@@ -3,7 +3,7 @@
 import pytest
 
 from dc1.domain.keys import KeyRole, generate
-from dc1.storage import job_logs, jobs, keys, lifecycle, renter_lists, renters
+from dc1.storage import erasure, job_logs, jobs, keys, lifecycle, renter_lists, renters
 from dc1.storage.database import Database
 from dc1.storage.job_logs import LogLine
 from dc1.storage.job_rows import JobSpec
@@ -45,9 +45,10 @@ async def test_only_accounts_whose_time_has_come_are_erased(market: Market) -> N
     for renter, at_ms in ((gone, NOW + 10), (later, NOW + 11)):
         await market.do(renters.set_status, renter, "deleted")
         await market.do(renters.schedule_erasure, renter, at_ms)
-    assert await market.do(renters.erase_due, NOW + 9) == []
-    assert await market.do(renters.erase_due, NOW + 10) == [gone]
-    assert await market.do(renters.erase_due, NOW + 10) == []
+    assert await market.see(renters.due_for_erasure, NOW + 9) == []
+    assert await market.see(renters.due_for_erasure, NOW + 10) == [gone]
+    await market.do(renters.erase, gone)
+    assert await market.see(renters.due_for_erasure, NOW + 10) == []
     rows = [await market.see(renters.get, renter) for renter in (gone, later, stays)]
     shown = [(row.name, row.use_case) for row in rows if row is not None]
     assert shown == [("Deleted account", None), ("Later Two", "rendering"), ("Stays Three", "rendering")]
@@ -72,9 +73,12 @@ async def test_what_jobs_were_asked_and_answered_is_erased_with_their_renter(mar
         await market.do(job_logs.append, job.id, 1, [LogLine("info", "me", NOW)], 1)
         await market.do(lifecycle.finish, job.id, Outcome(completed=True, result={"response": "me"}), NOW + 1)
         ended.append(job)
-    await market.do(renters.set_status, gone, "deleted")
-    await market.do(renters.schedule_erasure, gone, NOW + 10)
-    await market.do(renters.erase_due, NOW + 10)
+
+    erased = [job.id for job in ended[:2]]
+    assert await market.do(erasure.forget_work, gone, limit=1) == erased[0]
+    assert await market.see(jobs.spec, erased[1]) == spec
+    assert await market.do(erasure.forget_work, gone, erased[0]) == erased[1]
+    assert await market.do(erasure.forget_work, gone, erased[1]) is None
 
     emptied = JobSpec(container_spec={"image_type": "llm", "gpu_count": 1})
     for job, left in zip(ended, (emptied, emptied, spec), strict=True):

@@ -122,6 +122,19 @@ async def test_a_day_that_began_elsewhere_does_not_begin_again(market: Market) -
     assert (await refused(market, renter, Limits(monthly_halala=100))).context["spent_this_month_halala"] == 80
 
 
+async def test_a_clock_that_was_wrong_for_a_moment_stops_nobody(market: Market) -> None:
+    renter, limits = await market.renter(), Limits(daily_jobs=1, monthly_halala=100)
+    right = market.now
+    market.now += 400 * DAY_MS
+    await market.submit(renter, limits, cost_halala=90)
+
+    market.now = right
+    await market.submit(renter, limits, cost_halala=90)
+    assert (await refused(market, renter, limits, cost_halala=1)).context["submitted_today"] == 1
+    market.now += DAY_MS
+    await market.submit(renter, limits, cost_halala=1)
+
+
 async def test_the_monthly_quota_counts_quotes_while_open_and_actual_costs_afterwards(market: Market) -> None:
     renter, provider, limits = await market.renter(), await market.provider(), Limits(monthly_halala=100)
     job = await market.running(renter, provider, limits=limits, cost_halala=90)

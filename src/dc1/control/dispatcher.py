@@ -1,8 +1,7 @@
 """Gives waiting jobs to providers with free slots, by push: a submit or a freed slot wakes it, nothing polls."""
 
 import asyncio
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from functools import partial
 
 import structlog
@@ -12,6 +11,7 @@ from dc1.control.handout import Handout, requirement_of
 from dc1.control.hub import Hub, Moved
 from dc1.control.job_versions import JobVersions
 from dc1.control.leases import Lease, Leases
+from dc1.control.matching import Match, Matching
 from dc1.control.provider import Provider
 from dc1.control.sessions import Sessions, StopReason
 from dc1.control.waiting import WaitingJob, WaitingJobs
@@ -26,15 +26,6 @@ from dc1.storage.job_rows import JobRow, JobSpec
 log = structlog.get_logger(__name__)
 
 _CLAIMS_PER_TRANSACTION = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """A waiting job and the provider whose slots were reserved for it in memory."""
-
-    job: WaitingJob
-    provider_id: int
-    slots: int
 
 
 class Dispatcher:
@@ -58,9 +49,8 @@ class Dispatcher:
         self._hub = hub
         self._offer_timeout_ms = round(offer_timeout_seconds * 1000)
         self.waiting = WaitingJobs()
+        self._matching = Matching(clock, fleet, self.waiting, self._offer_timeout_ms)
         self._versions = JobVersions()
-        self._woken: set[int] = set()
-        self._wake = asyncio.Event()
         self._dispatching = asyncio.Lock()
 
     async def load(self) -> None:
@@ -147,11 +137,11 @@ class Dispatcher:
         With `before`, the job's place in the order, slots that a waiting job is about to get are not given away.
         """
         self._fleet.age()
-        provider_id = self._fleet.pools.best(requirement, prewarm=prewarm)
+        provider_id = self._fleet.openings.here.best(requirement, prewarm=prewarm)
         if provider_id is None:
             return None
         provider = self._fleet.known(provider_id)
-        first = None if before is None else self._next_for(provider)
+        first = None if before is None else self._matching.next_for(provider)
         if first is not None and before is not None and queue_key(first) < before:
             self.wake(provider_id)
             return None
@@ -183,7 +173,7 @@ class Dispatcher:
             return
         self._enqueue(job, frozenset(avoid), avoid_until_ms)
         self._hub.publish(job.id, Moved())
-        fitting = self._fleet.pools.best(requirement_of(job), avoid=avoid)
+        fitting = self._fleet.openings.here.best(requirement_of(job), avoid=avoid)
         if fitting is not None:
             self.wake(fitting)
 
@@ -209,27 +199,23 @@ class Dispatcher:
     def has_work_for(self, provider_id: int | None) -> bool:
         """Tell whether a waiting job will take a free slot of a provider."""
         provider = None if provider_id is None else self._fleet.get(provider_id)
-        return provider is not None and self._next_for(provider) is not None
+        return provider is not None and self._matching.next_for(provider) is not None
 
     # Dispatching
 
     def wake(self, provider_id: int) -> None:
         """Look for work for a provider, soon."""
-        self._woken.add(provider_id)
-        self._wake.set()
+        self._matching.wake(provider_id)
 
     def wake_fitting(self) -> None:
-        """Wake a provider for each thing that is waited for and can be had: heals whatever was missed."""
-        for requirement in list(self.waiting.requirements()):
-            provider_id = self._fleet.pools.best(requirement)
-            if provider_id is not None:
-                self.wake(provider_id)
+        """Look for providers for everything that is waited for: heals whatever was missed."""
+        self._matching.wake_fitting()
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._matching.wanted.wait()
+            self._matching.wanted.clear()
             try:
                 await self.dispatch()
             except Exception:
@@ -237,61 +223,36 @@ class Dispatcher:
                 log.exception("dispatch_failed")
 
     async def dispatch(self) -> None:
-        """Give waiting jobs to the woken providers until there is nothing left to give, and no claim is under way."""
+        """Give waiting jobs to the woken providers until there is nothing left to give."""
+        while await self._round(self._matching.take):
+            pass
+
+    async def serve(self, provider_id: int) -> None:
+        """Give a provider what it can have now; what was on its way to it has arrived when this returns.
+
+        Whoever waits for one provider does not wait until nobody else wants anything.
+        """
+        self.wake(provider_id)
+        await self._round(partial(self._matching.take_for, provider_id))
+
+    async def _round(self, take: Callable[[int], list[Match]]) -> bool:
+        """Claim what `take` reserves, once no other claim is under way; tell whether there was anything."""
         async with self._dispatching:
-            while matches := self._matches():
-                try:
-                    await self._claim(matches)
-                except Exception:
-                    # What cannot be claimed now is tried again when the next timer wakes a provider for it.
-                    log.exception("claims_failed", jobs=len(matches))
-                    for match in matches:
-                        self._unmatch(match)
-                    return
-
-    def _matches(self) -> list[_Match]:
-        """Reserve slots in memory for what the woken providers should run, a transaction's worth at most."""
-        self._fleet.age()
-        matches: list[_Match] = []
-        while self._woken and len(matches) < _CLAIMS_PER_TRANSACTION:
-            provider = self._fleet.get(self._woken.pop())
-            while provider is not None and len(matches) < _CLAIMS_PER_TRANSACTION:
-                job = self._next_for(provider)
-                if job is None:
-                    break
-                chosen = self._chosen_for(job, provider)
-                self.waiting.remove(job.id)
-                self._fleet.occupy(chosen.id, job.requirement.gpu_count)
-                matches.append(_Match(job, chosen.id, chosen.slots))
-        return matches
-
-    def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
-        """Return who of those whose next job it is should run it; of several that are free, the woken one need not be best."""
-        best = self._fleet.pools.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
-        other = None if best in (None, free.id) else self._fleet.get(best)
-        return other if other is not None and self._next_for(other) is job else free
-
-    def _next_for(self, provider: Provider) -> WaitingJob | None:
-        return self.waiting.first_fitting(self._fleet.view(provider), partial(self._may_have, provider.id))
-
-    def _may_have(self, provider_id: int, job: WaitingJob) -> bool:
-        if provider_id not in job.avoid:
+            self._fleet.age()
+            matches = take(_CLAIMS_PER_TRANSACTION)
+            if not matches:
+                return False
+            try:
+                await self._claim(matches)
+            except Exception:
+                # What cannot be claimed now is tried again when the next timer wakes a provider for it.
+                log.exception("claims_failed", jobs=len(matches))
+                for match in matches:
+                    self._matching.undo(match)
+                return False
             return True
-        other = self._fleet.pools.best(job.requirement, avoid=job.avoid)
-        if other == provider_id:
-            return self._clock.now_ms() >= job.avoid_until_ms and not self._goes_elsewhere(job)
-        if other is not None:
-            self.wake(other)
-        return False
 
-    def _goes_elsewhere(self, job: WaitingJob) -> bool:
-        """Tell whether another server has a provider for a job that should not go back to its own; it has a while to act."""
-        if self._clock.now_ms() >= job.since_ms + self._offer_timeout_ms:
-            return False
-        other = self._fleet.elsewhere.best(job.requirement, avoid=job.avoid)
-        return other is not None and other not in job.avoid
-
-    async def _claim(self, matches: list[_Match]) -> None:
+    async def _claim(self, matches: list[Match]) -> None:
         now_ms = self._clock.now_ms()
         claims = [lifecycle.Claim(item.job.id, item.provider_id, item.slots) for item in matches]
 
@@ -313,10 +274,6 @@ class Dispatcher:
             else:
                 # Somebody else has the job; the slot that was kept for it is free for the next one.
                 self.wake(match.provider_id)
-
-    def _unmatch(self, match: _Match) -> None:
-        self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
-        self.waiting.add(match.job)
 
     def _enqueue(self, job: JobRow, avoid: frozenset[int] = frozenset(), avoid_until_ms: int = 0) -> None:
         # It may wait here still, if all that happened since happened on another server.

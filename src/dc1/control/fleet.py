@@ -10,7 +10,7 @@ from dataclasses import replace
 from heapq import nlargest
 
 from dc1.control.offers import OfferedModels
-from dc1.control.pools import Pools
+from dc1.control.openings import Openings
 from dc1.control.presence_queues import PresenceQueues
 from dc1.control.provider import Provider
 from dc1.control.telemetry import Telemetry
@@ -18,7 +18,7 @@ from dc1.domain.clock import Clock
 from dc1.domain.errors import provider_not_found
 from dc1.domain.liveness import Approval, Channel, Liveness, Presence, Thresholds
 from dc1.domain.placement import ProviderView
-from dc1.domain.preferences import Preferences, RunMode
+from dc1.domain.preferences import Preferences
 from dc1.domain.reports import Facts, Report
 
 FAILOVER_GRACE_SECONDS = 10
@@ -27,7 +27,6 @@ FAILOVER_GRACE_SECONDS = 10
 POST_RETURN_SECONDS = 90
 """How long a daemon that posts heartbeats and held a job when the server went away may take to be heard again."""
 
-_MINUTE_MS = 60_000
 _NEWEST_SIGNUPS = 5
 _NEWEST_HEARTBEATS = 10
 
@@ -38,19 +37,13 @@ class Fleet:
     def __init__(self, clock: Clock, thresholds: Thresholds) -> None:
         self._clock = clock
         self.thresholds = thresholds
-        self.pools = Pools()
-        self.elsewhere = Pools()
-        """Whom only another server can give work to, because it holds the daemon's stream."""
+        self.openings = Openings()
         self.telemetry = Telemetry()
         self.offered = OfferedModels()
         self._all: dict[int, Provider] = {}
         self._newest: list[int] = []
         self._by_gpu: Counter[str] = Counter()
         self._queues = PresenceQueues(clock, thresholds)
-        # Whose schedule opens and closes as time passes, and who may have to give offers back.
-        self._scheduled: set[int] = set()
-        self._minute = 0
-        self._reluctant: set[int] = set()
         self._dirty: set[int] = set()
         self._lost: set[int] = set()
         self.decisions = 0
@@ -141,7 +134,7 @@ class Fleet:
     def stream_opened(self, provider: Provider) -> None:
         """Note that the daemon's stream is open."""
         provider.stream_replica = None
-        self.elsewhere.drop(provider.id)
+        self.openings.elsewhere.drop(provider.id)
         provider.presence = replace(
             provider.presence, channel=Channel.STREAM, stream_open=True, stream_lost_ms=None, signed_off=False
         )
@@ -280,12 +273,7 @@ class Fleet:
 
     def age(self) -> None:
         """Let time pass: re-rank the providers that became degraded or offline, or whose schedule opened or closed."""
-        minute = self._clock.now_ms() // _MINUTE_MS
-        if minute != self._minute:
-            self._minute = minute
-            for provider_id in list(self._scheduled):
-                self._index(self._all[provider_id])
-        for provider in self._queues.take_degraded():
+        for provider in self.openings.take_scheduled(self._clock.now_ms()) + self._queues.take_degraded():
             self._index(provider)
         for provider in self._queues.take_offline():
             self._index(provider)
@@ -306,8 +294,7 @@ class Fleet:
     def take_reluctant(self) -> list[Provider]:
         """Return the providers whose preferences began to keep new work away since the last call."""
         self.age()
-        reluctant, self._reluctant = self._reluctant, set()
-        return [self._all[provider_id] for provider_id in reluctant]
+        return self.openings.take_reluctant()
 
     def liveness(self, provider: Provider) -> Liveness:
         """Return whether a provider's daemon is there now."""
@@ -385,18 +372,7 @@ class Fleet:
             self.offered.note(provider.id, provider.models, self._clock.now_ms())
 
     def _index(self, provider: Provider) -> None:
-        view = self.view(provider)
-        if provider.run_mode is RunMode.SCHEDULED:
-            self._scheduled.add(provider.id)
-        else:
-            self._scheduled.discard(provider.id)
-        if view.reluctance is not None and provider.occupied:
-            self._reluctant.add(provider.id)
-        self.pools.put(view)
-        if provider.stream_replica is None:
-            self.elsewhere.drop(provider.id)
-        else:
-            self.elsewhere.put(replace(view, occupied=provider.occupied))
+        self.openings.put(provider, self.view(provider))
 
 
 def _is_later(presence: Presence, known: Presence) -> bool:

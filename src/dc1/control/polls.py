@@ -48,8 +48,7 @@ class Polls:
         started = await self._start_offered(provider)
         if started is None:
             # What it can have may be on its way to it; the daemon would come back for it only some time later.
-            self._dispatcher.wake(provider.id)
-            await self._dispatcher.dispatch()
+            await self._dispatcher.serve(provider.id)
             started = await self._start_offered(provider)
         if started is not None:
             return started, Admission.ADMISSION_OK

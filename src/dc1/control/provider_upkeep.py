@@ -6,11 +6,10 @@ from dc1.control.loading import provider_of
 from dc1.control.market import Market
 from dc1.control.rounds import every
 from dc1.control.sessions import EndReason
-from dc1.domain.clock import DAY_MS
 from dc1.domain.keys import KeyRole
+from dc1.domain.retention import DAEMON_EVENTS_KEPT_MS
 from dc1.storage import daemon_events, keys, providers
 
-_EVENTS_KEPT_MS = 30 * DAY_MS
 _KEYS_SECONDS = 1.0
 _ERASURE_SECONDS = 60.0
 
@@ -54,4 +53,4 @@ class ProviderUpkeep:
         erased = await self._market.db.write(lambda conn: providers.erase_due(conn, now_ms))
         for row in erased:
             self._market.fleet.follow(provider_of(row), here=False, decisions=self._market.fleet.decisions)
-        await self._market.db.write(lambda conn: daemon_events.forget(conn, now_ms - _EVENTS_KEPT_MS))
+        await self._market.db.write(lambda conn: daemon_events.forget(conn, now_ms - DAEMON_EVENTS_KEPT_MS))

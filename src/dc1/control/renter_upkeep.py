@@ -1,14 +1,15 @@
 """What happens to renters' data because time passes: notes of used keys are stored, old data is erased."""
 
 import asyncio
+from functools import partial
 
 from dc1.control.credentials import Credentials
 from dc1.control.rounds import every
-from dc1.domain.clock import DAY_MS, Clock
-from dc1.storage import keys, renters, webhooks
+from dc1.domain.clock import Clock
+from dc1.domain.retention import DELIVERIES_KEPT_MS
+from dc1.storage import erasure, keys, renters, webhooks
 from dc1.storage.database import Database
 
-_DELIVERIES_KEPT_MS = 30 * DAY_MS
 _USE_SECONDS = 30.0
 _ERASURE_SECONDS = 60.0
 
@@ -43,7 +44,13 @@ class RenterUpkeep:
     async def erase(self) -> None:
         """Erase the personal data of accounts deleted long ago, and old entries of delivery logs."""
         now_ms = self._clock.now_ms()
-        # One account a transaction: nobody waits while the logs of many are erased.
-        while await self._db.write(lambda conn: renters.erase_due(conn, now_ms, limit=1)):
-            pass
-        await self._db.write(lambda conn: webhooks.forget(conn, now_ms - _DELIVERIES_KEPT_MS))
+        for renter_id in await self._db.read(lambda conn: renters.due_for_erasure(conn, now_ms)):
+            await self._erase(renter_id)
+        await self._db.write(lambda conn: webhooks.forget(conn, now_ms - DELIVERIES_KEPT_MS))
+
+    async def _erase(self, renter_id: int) -> None:
+        # A few jobs a transaction: nobody waits while the logs of many are erased. The account stays due until the last is done.
+        erased: int | None = 0
+        while erased is not None:
+            erased = await self._db.write(partial(erasure.forget_work, renter_id=renter_id, after_id=erased))
+        await self._db.write(partial(renters.erase, renter_id=renter_id))

@@ -25,11 +25,14 @@ from dc1.storage.lifecycle import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of the end of a run: the job settled, or put back for another attempt."""
+    """What became of the end of a run: the job settled, or put back for another attempt.
+
+    `promoted_on` is the provider that had it, when a waiting job takes the slot.
+    """
 
     job: JobRow
     retried: bool
-    promoted: bool
+    promoted_on: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +227,8 @@ class Runs:
 
         before, job = await self._db.write(work)
         self.left(job, before.provider_id, StopReason.SETTLED if provider_id is None else None)
-        return Ended(
-            job, retried=job.status == JobStatus.QUEUED, promoted=self._dispatcher.has_work_for(before.provider_id)
-        )
+        has_next = self._dispatcher.has_work_for(before.provider_id)
+        return Ended(job, retried=job.status == JobStatus.QUEUED, promoted_on=before.provider_id if has_next else None)
 
     async def provider_lost(self, provider: Provider) -> None:
         """Take everything from a provider that went offline, unless there is a reason to wait for it."""

@@ -12,12 +12,10 @@ import httpx
 from dc1.domain.webhooks import is_public
 
 _MAX_LENGTH = 2048
-_DEFAULT_PORT = 443
 # Looking names up has threads of its own, those of deliveries apart: names that nobody answers must not hold up anything else.
 _LOOKUPS = 64
-_CHECKS = 8
 
-Resolver: TypeAlias = Callable[[str, int], list[str]]
+Resolver: TypeAlias = Callable[[str], list[str]]
 
 
 class NotPublicError(Exception):
@@ -37,9 +35,9 @@ class Target:
         return self.url.raw_host.decode("ascii").strip("[]")
 
 
-def look_up(host: str, port: int) -> list[str]:
+def look_up(host: str) -> list[str]:
     """Return the IP addresses of a host; raises OSError when it has none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
@@ -50,12 +48,20 @@ class Targets:
         self._allow_private = allow_private
         self._resolver = resolver
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="dc1-webhook-dns")
-        self._checks = ThreadPoolExecutor(_CHECKS, thread_name_prefix="dc1-webhook-check")
-        self._asked: dict[tuple[Executor, str, int], asyncio.Future[list[str]]] = {}
+        self._checks = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="dc1-webhook-check")
+        self._asked: dict[tuple[Executor, str], asyncio.Future[list[str]]] = {}
+        self._checked: dict[int, asyncio.Future[Target]] = {}
 
-    async def check(self, address: str) -> None:
-        """Raise as `resolve` does, for an address that is about to be saved."""
-        await self._resolve(address, self._checks)
+    async def check(self, address: str, renter_id: int) -> None:
+        """Raise as `resolve` does, for an address that a renter is about to save.
+
+        Each has one looked up at a time, so that one who names many hosts that nobody answers for holds up only themselves.
+        """
+        while (earlier := self._checked.get(renter_id)) is not None:
+            await asyncio.wait({earlier})
+        checked = self._checked[renter_id] = asyncio.ensure_future(self._resolve(address, self._checks))
+        checked.add_done_callback(lambda _: self._checked.pop(renter_id, None))
+        await asyncio.shield(checked)
 
     async def resolve(self, address: str) -> Target:
         """Return where an address leads now.
@@ -67,20 +73,20 @@ class Targets:
     async def _resolve(self, address: str, threads: Executor) -> Target:
         url = _parsed(address)
         try:
-            found = await self._look_up(threads, Target(url, ()).host, url.port or _DEFAULT_PORT)
+            found = await self._look_up(threads, Target(url, ()).host)
         except (OSError, UnicodeError):
             raise NotPublicError("The host has no address") from None
         if not found or not (self._allow_private or all(is_public(each) for each in found)):
             raise NotPublicError("The host is not public")
         return Target(url, tuple(found))
 
-    async def _look_up(self, threads: Executor, host: str, port: int) -> list[str]:
+    async def _look_up(self, threads: Executor, host: str) -> list[str]:
         """Return the addresses of a host; who asks while the answer is awaited shares it."""
-        question = (threads, host, port)
+        question = (threads, host)
         asked = self._asked.get(question)
         if asked is None:
             loop = asyncio.get_running_loop()
-            asked = self._asked[question] = loop.run_in_executor(threads, self._resolver, host, port)
+            asked = self._asked[question] = loop.run_in_executor(threads, self._resolver, host)
             asked.add_done_callback(lambda _: self._asked.pop(question, None))
         # One who gives up waiting does not take the answer from the others.
         return await asyncio.shield(asked)

@@ -74,18 +74,14 @@ class Agent:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connect(self) -> None:
-        await self._look()
+        await self._roster.probe()
         await self._connection.run()
 
     async def _probe(self) -> None:
         while True:
             await self._roster.stale(self._config.probe_interval_seconds)
-            if await self._look():
+            if await self._roster.probe():
                 self._connection.beat_now()
-
-    async def _look(self) -> bool:
-        await self._roster.reap()
-        return await self._roster.probe()
 
     async def _until_drained(self) -> None:
         """Wait for the wish to end, then until no lease is left or time is up."""

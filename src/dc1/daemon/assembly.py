@@ -11,7 +11,6 @@ from dc1.daemon.runners.engine import EngineRunner
 from dc1.daemon.runners.engine_mistralrs import MistralRsEngine
 from dc1.daemon.runners.engine_openai import OpenAIEngine
 from dc1.daemon.telemetry import Telemetry
-from dc1.domain.keys import hash_key
 
 
 def build_agent(config: DaemonConfig) -> Agent:
@@ -32,8 +31,7 @@ def build_runners(config: DaemonConfig, gpus: Sequence[str] = ()) -> list[Runner
     if config.containers:
         runners.append(
             ContainerRunner(
-                # Part of the key's hash: the same for the next daemon of this provider, and no secret.
-                owner=hash_key(config.key)[:12],
+                config.server,
                 base_url=config.container_url,
                 gpus=gpus,
                 allow_network=config.container_network,

@@ -151,15 +151,16 @@ def _is_loopback(server: str) -> bool:
 def _credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:
     if not config.tls:
         return None
-    if config.ca_file is None:
-        # gRPC has certificates of its own and looks at no others; SSL_CERT_FILE names some too.
-        system = ssl.get_default_verify_paths().cafile
-        return grpc.ssl_channel_credentials(root_certificates=Path(system).read_bytes() if system else None)
+    # gRPC has certificates of its own and looks at no others; SSL_CERT_FILE names some too.
+    file = config.ca_file or ssl.get_default_verify_paths().cafile
+    if file is None:
+        return grpc.ssl_channel_credentials()
     try:
-        roots = config.ca_file.read_bytes()
-        ssl.create_default_context(cadata=roots.decode("ascii"))
-    except (ssl.SSLError, UnicodeDecodeError):
-        raise DaemonError(f"The CA file holds no certificate in PEM form: {config.ca_file}.") from None
+        roots = Path(file).read_bytes()
+        # Bundles name their certificates in between, in any script.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=roots.decode("ascii", errors="ignore"))
+    except (ssl.SSLError, ValueError):
+        raise DaemonError(f"The CA file holds no certificate in PEM form: {file}.") from None
     except OSError as error:
         raise DaemonError(f"The CA file cannot be read: {error}.") from error
     return grpc.ssl_channel_credentials(root_certificates=roots)

@@ -7,7 +7,6 @@ from typing import Protocol, runtime_checkable
 import structlog
 
 from dc1.daemon.runners.base import Availability, Runner, Work
-from dc1.daemon.runners.container_engine import ENGINE_ERRORS, NoEngineError
 from dc1.domain.jobs import JobType
 
 PROBE_SECONDS = 20.0
@@ -20,8 +19,8 @@ log = structlog.get_logger(__name__)
 class ImageRunner(Protocol):
     """A runner that runs approved images only, in containers that are handed GPUs and outlive a killed daemon."""
 
-    def approve(self, images: Iterable[str]) -> None:
-        """Replace the approved image references."""
+    def serve(self, provider_id: int, images: Iterable[str]) -> None:
+        """Take over for which provider it runs containers, and the approved image references."""
         ...
 
     def use_gpus(self, uuids: Iterable[str]) -> None:
@@ -30,10 +29,6 @@ class ImageRunner(Protocol):
 
     def refusal(self, work: Work) -> str | None:
         """Return why such work cannot be done here now; None when it can."""
-        ...
-
-    async def reap_leftovers(self) -> Sequence[object]:
-        """Remove what an earlier daemon left behind, and return it."""
         ...
 
 
@@ -46,18 +41,6 @@ class Roster:
         self.approved_images: frozenset[str] = frozenset()
         self._stale = asyncio.Event()
         self._image_runners = tuple(runner for runner in self._runners if isinstance(runner, ImageRunner))
-        self._unreaped = list(self._image_runners)
-
-    async def reap(self) -> None:
-        """Remove what an earlier daemon, killed at its work, left behind; once, as soon as the engine answers."""
-        for runner in tuple(self._unreaped):
-            try:
-                leftovers = await runner.reap_leftovers()
-            except (NoEngineError, *ENGINE_ERRORS) as error:
-                log.debug("no container engine to look for leftovers", error=str(error))
-            else:
-                self._unreaped.remove(runner)
-                log.info("looked for leftovers", removed=len(leftovers))
 
     async def probe(self) -> bool:
         """Look at every runner; tell whether anything changed."""
@@ -70,11 +53,11 @@ class Roster:
         self._found = found
         return changed
 
-    def approve(self, images: Iterable[str]) -> None:
-        """Take over the server's list of approved images."""
+    def serve(self, provider_id: int, images: Iterable[str]) -> None:
+        """Take over from the server for which provider work is done, and its list of approved images."""
         self.approved_images = frozenset(images)
         for runner in self._image_runners:
-            runner.approve(self.approved_images)
+            runner.serve(provider_id, self.approved_images)
         self.look_again()
 
     def use_gpus(self, uuids: Sequence[str]) -> None:

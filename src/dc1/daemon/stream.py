@@ -184,7 +184,7 @@ class Stream:
         self.welcomed = True
         leases = self._assignments.leases
         log.info("connected", provider_id=welcome.provider_id, provider=welcome.provider_name, leases=len(leases))
-        self._roster.approve(welcome.approved_images)
+        self._roster.serve(welcome.provider_id, welcome.approved_images)
         leases.reattach(time.monotonic())
         self._desire(welcome.desired)
         self._assignments.changed.set()

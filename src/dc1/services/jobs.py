@@ -175,9 +175,9 @@ class JobServicer(JobServiceServicer):
         ended = await self._market.runs.finish(
             provider_id, request.job_id, attempt, outcome, transient=request.transient
         )
-        if ended.promoted:
+        if ended.promoted_on is not None:
             # Who asks next finds the job where the answer says that it is.
-            await self._market.dispatcher.dispatch()
+            await self._market.dispatcher.serve(ended.promoted_on)
         if ended.retried:
             return pb.ReportJobResultResponse(
                 success=False,
@@ -192,7 +192,7 @@ class JobServicer(JobServiceServicer):
             success=True,
             job=shown(self._market, ended.job, spec),
             billing=billing(ended.job),
-            next_job_promoted=ended.promoted,
+            next_job_promoted=ended.promoted_on is not None,
         )
 
 

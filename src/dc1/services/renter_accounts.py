@@ -53,7 +53,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
         """Change where webhooks go and the secret they are signed with."""
         renter_id = caller_id()
         changes_url = request.HasField("webhook_url")
-        new_url = await self._checked_url(from_value(request.webhook_url)) if changes_url else None
+        new_url = await self._checked_url(from_value(request.webhook_url), renter_id) if changes_url else None
         secret = webhooks.new_secret() if request.rotate_webhook_secret or new_url is not None else None
         sealed = None if secret is None else self._vault.seal(secret, secret_purpose(renter_id))
 
@@ -69,7 +69,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
         settings = pb.RenterSettings(webhook_url=to_value(url), webhook_secret=to_value(shown))
         return pb.UpdateRenterSettingsResponse(success=True, settings=settings)
 
-    async def _checked_url(self, sent: object) -> str | None:
+    async def _checked_url(self, sent: object, renter_id: int) -> str | None:
         """Return a webhook address that may be kept, None for one that switches webhooks off."""
         if sent is None or sent == "":
             return None
@@ -77,7 +77,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
             raise errors.invalid_field("webhook_url", "must be a string")
         try:
             async with asyncio.timeout(_RESOLVE_SECONDS):
-                await self._targets.check(sent)
+                await self._targets.check(sent, renter_id)
         except (NotPublicError, TimeoutError):
             raise errors.webhook_url_not_public() from None
         return sent

@@ -88,7 +88,7 @@ def leased_by(conn: Connection, provider_id: int) -> list[JobRow]:
     return job_shape.all(conn.execute(query))
 
 
-def due_jobs(conn: Connection, now_ms: int, limit: int = 500) -> list[JobRow]:
+def due_jobs(conn: Connection, now_ms: int, limit: int) -> list[JobRow]:
     """Open jobs whose queue or run deadline has come, the most overdue first."""
     query = _SELECT.where(jobs.c.due_at_ms <= now_ms).order_by(jobs.c.due_at_ms).limit(limit)
     return job_shape.all(conn.execute(query))
@@ -134,7 +134,9 @@ class JobFilter:
         }
         found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
         if self.shown_provider_id is not None:
-            found.append(func.coalesce(jobs.c.provider_id, jobs.c.named_provider_id) == self.shown_provider_id)
+            # Said so that an index serves either half.
+            names = jobs.c.provider_id.is_(None) & (jobs.c.named_provider_id == self.shown_provider_id)
+            found.append((jobs.c.provider_id == self.shown_provider_id) | names)
         if self.statuses:
             found.append(jobs.c.status.in_(sorted(self.statuses)))
         if self.submitted_from_ms is not None:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import renter_email_taken, renter_not_found
 from dc1.domain.jobs import TEST_RENTER_ID
-from dc1.storage import erasure, keys, ledger, totals, webhooks
+from dc1.storage import keys, ledger, totals, webhooks
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Shape, inserted_id
@@ -149,28 +149,29 @@ def schedule_erasure(conn: Connection, renter_id: int, at_ms: int) -> None:
     conn.execute(update(renters).where(renters.c.id == renter_id).values(erase_at_ms=at_ms))
 
 
-def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[int]:
-    """Erase the personal data of deleted accounts whose time has come, and return their ids.
-
-    Personal is what says who the renter is and where to reach them, and what they asked of jobs and were answered;
-    that there were jobs and what they cost stays, as does the ledger.
-    """
+def due_for_erasure(conn: Connection, now_ms: int) -> list[int]:
+    """Return the deleted accounts whose personal data is to be erased by now."""
     due = select(renters.c.id).where(renters.c.erase_at_ms.is_not(None), renters.c.erase_at_ms <= now_ms)
-    found = [row.id for row in conn.execute(due.limit(limit))]
-    for renter_id in found:
-        values = {
-            "name": "Deleted account",
-            # Addresses are unique; one that ends like this can belong to nobody.
-            "email": f"deleted-{renter_id}@account.invalid",
-            "organization": None,
-            "phone": None,
-            "use_case": None,
-            "webhook_url": None,
-            "sealed_webhook_secret": None,
-            "erase_at_ms": None,
-        }
-        conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
-        webhooks.forget_all_of(conn, renter_id)
-        keys.forget_labels(conn, renter_id)
-        erasure.forget_work(conn, renter_id)
-    return found
+    return [row.id for row in conn.execute(due)]
+
+
+def erase(conn: Connection, renter_id: int) -> None:
+    """Erase what says who a renter is and where to reach them, and note that it is done.
+
+    What they asked of jobs and were answered is erased before, by `erasure.forget_work`; that there were jobs and what
+    they cost stays, as does the ledger.
+    """
+    values = {
+        "name": "Deleted account",
+        # Addresses are unique; one that ends like this can belong to nobody.
+        "email": f"deleted-{renter_id}@account.invalid",
+        "organization": None,
+        "phone": None,
+        "use_case": None,
+        "webhook_url": None,
+        "sealed_webhook_secret": None,
+        "erase_at_ms": None,
+    }
+    conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
+    webhooks.forget_all_of(conn, renter_id)
+    keys.forget_labels(conn, renter_id)

@@ -86,6 +86,10 @@ _COUNT_SUBMISSION = Prepared(
 )
 
 
+_CLOCKS_APART_MS = 600_000
+"""How much the clocks of replicas may differ."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Usage:
     """What a renter has used of the running day and month, each known by its first millisecond."""
@@ -97,17 +101,22 @@ class _Usage:
 
     @classmethod
     def of(cls, renter: RenterRow, now_ms: int) -> Self:
-        # A replica whose clock is ahead may have begun a day that has not come here yet; it must not begin twice.
-        day_ms, month_ms = (
-            max(day_start_ms(now_ms), renter.quota_day_ms),
-            max(month_start_ms(now_ms), renter.quota_month_ms),
-        )
+        day_ms = _begun(day_start_ms(now_ms), renter.quota_day_ms, now_ms)
+        month_ms = _begun(month_start_ms(now_ms), renter.quota_month_ms, now_ms)
         return cls(
             day_ms,
             month_ms,
             jobs_today=renter.quota_day_jobs if renter.quota_day_ms == day_ms else 0,
             halala_this_month=renter.quota_month_halala if renter.quota_month_ms == month_ms else 0,
         )
+
+
+def _begun(start_ms: int, stored_ms: int, now_ms: int) -> int:
+    """Return when the running day or month began, which is `start_ms` unless it has begun on a replica whose clock is ahead.
+
+    It must not begin twice. What is far ahead was written by a clock that was wrong, and is no reason to wait until it comes.
+    """
+    return stored_ms if start_ms < stored_ms <= now_ms + _CLOCKS_APART_MS else start_ms
 
 
 def submit(conn: Connection, new: NewJob, limits: Limits, now_ms: int) -> JobRow:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from dc1.control import dispatcher
 from dc1.control.provider import Provider
 from dc1.control.sessions import StopReason
 from dc1.domain.errors import ApiError
@@ -65,7 +66,7 @@ async def test_a_freed_slot_goes_to_the_next_that_waits(market: SmallMarket, ren
 
     ended = await daemon.finish(await daemon.accept())
 
-    assert ended.promoted
+    assert ended.promoted_on == daemon.provider_id
     await market.dispatch()
     assert (await market.job(waiting.id)).status == "pending"
     assert daemon.offered[-1] == waiting.id
@@ -453,6 +454,42 @@ async def test_a_poll_gets_the_job_that_the_heartbeat_before_it_made_room_for(
     assert lease.row_id == job.id
     if dispatching is not None:
         await dispatching
+
+
+async def test_a_poll_does_not_wait_until_nobody_else_wants_anything(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_CLAIMS_PER_TRANSACTION", 1)
+    big = await market.provider(gpus=8, cached_models=["acme/chat-7b"])
+    for _ in range(8):
+        await market.submit(renter, model="acme/chat-7b")
+    polling = await market.provider(cached_models=["acme/paint-1b"])
+    job = await market.submit(renter, model="acme/paint-1b")
+    market.heartbeat(big)
+    dispatching = asyncio.create_task(market.dispatch())
+    await asyncio.sleep(0)
+    market.heartbeat(polling)
+
+    lease, _ = await market.control.polls.next_for(polling)
+
+    assert lease is not None
+    assert lease.row_id == job.id
+    assert len(market.control.dispatcher.waiting) > 0
+    await dispatching
+    assert len(market.control.dispatcher.waiting) == 0
+
+
+async def test_a_provider_with_more_slots_than_a_transaction_has_claims_is_filled(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_CLAIMS_PER_TRANSACTION", 2)
+    waiting = [(await market.submit(renter)).id for _ in range(5)]
+    provider = await market.provider(gpus=5)
+    market.heartbeat(provider)
+
+    await market.dispatch()
+
+    assert {(await market.job(job_id)).provider_id for job_id in waiting} == {provider.id}
 
 
 async def test_an_offer_that_is_accepted_twice_starts_once(market: SmallMarket, renter: int) -> None:

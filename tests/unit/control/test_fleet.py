@@ -68,7 +68,7 @@ def test_a_silent_daemon_ages(fleet: Fleet, clock: ManualClock, seconds: float, 
     assert fleet.liveness(provider) is liveness
     assert fleet.online() == (liveness is Liveness.ONLINE)
     assert fleet.lost() == ([provider] if liveness is Liveness.OFFLINE else [])
-    assert fleet.pools.best(ANY) == (None if liveness is Liveness.OFFLINE else provider.id)
+    assert fleet.openings.here.best(ANY) == (None if liveness is Liveness.OFFLINE else provider.id)
 
 
 @pytest.mark.parametrize(("seconds", "counted"), [(299, 1), (299.999, 1), (300, 0), (301, 0)])
@@ -140,15 +140,15 @@ def test_a_stream_that_comes_back_within_the_grace_was_never_lost(fleet: Fleet, 
 
 def test_a_daemon_that_drains_is_given_nothing_nor_after_it_left(fleet: Fleet) -> None:
     provider = streaming(fleet)
-    assert fleet.pools.best(ANY) == provider.id
+    assert fleet.openings.here.best(ANY) == provider.id
 
     fleet.stream_beat(provider, Report(), frozenset(), draining=True)
-    assert fleet.pools.best(ANY) is None
+    assert fleet.openings.here.best(ANY) is None
     fleet.stream_closed(provider)
-    assert fleet.pools.best(ANY) is None
+    assert fleet.openings.here.best(ANY) is None
 
     fleet.heartbeat(provider, Report())
-    assert fleet.pools.best(ANY) == provider.id
+    assert fleet.openings.here.best(ANY) == provider.id
 
 
 def test_a_daemon_that_streamed_has_the_failover_grace_after_a_restart(fleet: Fleet, clock: ManualClock) -> None:

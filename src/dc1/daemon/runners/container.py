@@ -5,6 +5,7 @@ import contextlib
 import functools
 import logging
 import time
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work,
 from dc1.daemon.runners.container_engine import ENGINE_ERRORS, NoEngineError, connect, offers_gpus
 from dc1.daemon.runners.container_gpus import GpuPool
 from dc1.daemon.runners.container_options import (
-    LABEL_ATTEMPT,
+    LABEL_DAEMON,
     LABEL_JOB,
     LABEL_OWNER,
     Limits,
@@ -32,14 +33,6 @@ log = logging.getLogger(__name__)
 _SIGKILL_STATUS = 137
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """A container of an earlier daemon that was found and removed."""
-
-    job_id: str
-    attempt: int
-
-
 class ContainerRunner:
     """Runs approved images, locked in as `container_options` says, and always removes what it started."""
 
@@ -47,8 +40,7 @@ class ContainerRunner:
 
     def __init__(
         self,
-        owner: str,
-        approved_images: Iterable[str] = (),
+        market: str,
         *,
         base_url: str | None = None,
         limits: Limits | None = None,
@@ -58,26 +50,29 @@ class ContainerRunner:
         """Make a runner.
 
         Args:
-            owner: Names this provider on the engine, so that daemons sharing one leave each other's containers alone.
-            approved_images: Image references that may run; `approve` replaces them.
+            market: Where the work comes from, as the daemon knows it: daemons of several marketplaces may share an engine.
             base_url: The engine's address; found by itself when None.
             limits: The most a container may have; three quarters of the machine when None.
             gpus: UUIDs of the GPUs that containers may be given.
             allow_network: Whether a job that asks for `network: bridge` gets it.
         """
-        self._owner = owner
-        self._approved = frozenset(approved_images)
+        self._market = market
+        self._owner = ""
+        self._reaped_for = ""
+        self._daemon = uuid.uuid4().hex
+        self._approved: frozenset[str] = frozenset()
         self._base_url = base_url
         self._limits = limits or Limits.of_this_machine()
         self._gpus = GpuPool(gpus)
         self._offers_gpus = False
         self._allow_network = allow_network
         self._client: Any = None
-        self._live: set[str] = set()
         self._removals: set[asyncio.Task[None]] = set()
 
-    def approve(self, images: Iterable[str]) -> None:
-        """Replace the approved image references."""
+    def serve(self, provider_id: int, images: Iterable[str]) -> None:
+        """Take over from the server whose containers they are and which image references may run."""
+        # Not by the key, which is replaced: the next daemon of this provider has to know them again.
+        self._owner = f"{self._market}/{provider_id}"
         self._approved = frozenset(images)
 
     def use_gpus(self, uuids: Iterable[str]) -> None:
@@ -94,6 +89,7 @@ class ContainerRunner:
             client = await asyncio.to_thread(self._connected)
             version = await asyncio.to_thread(client.version)
             self._offers_gpus = await asyncio.to_thread(offers_gpus, client)
+            await self._reap(client)
         except (NoEngineError, *ENGINE_ERRORS) as error:
             self._client = None
             return Availability(False, f"no container engine: {error}")
@@ -126,23 +122,27 @@ class ContainerRunner:
             self._client = None
             raise RunFailed(ErrorCategory.EXECUTION, f"the container engine failed: {error}", transient=True) from error
 
-    async def reap_leftovers(self) -> list[Leftover]:
-        """Kill and remove this provider's containers that no run of this process started. Raises NoEngineError."""
-        client = await asyncio.to_thread(self._connected)
-        found = await asyncio.to_thread(
-            client.containers.list, all=True, filters={"label": [f"{LABEL_OWNER}={self._owner}"]}
-        )
-        leftovers = [container for container in found if container.id not in self._live]
-        for container in leftovers:
-            await asyncio.to_thread(_remove, container)
-        return [Leftover(c.labels.get(LABEL_JOB, ""), int(c.labels.get(LABEL_ATTEMPT, 0))) for c in leftovers]
-
     async def aclose(self) -> None:
         """Wait for removals under way and close the connection."""
         await asyncio.gather(*self._removals)
         if self._client is not None:
             self._client.close()
             self._client = None
+
+    async def _reap(self, client: Any) -> None:
+        """Remove what an earlier daemon of this provider, killed at its work, left behind; once for each provider."""
+        owner = self._owner
+        if self._reaped_for == owner:
+            return
+        own = {"label": f"{LABEL_OWNER}={owner}"}
+        found = await asyncio.to_thread(client.containers.list, all=True, filters=own, ignore_removed=True)
+        leftovers = [container for container in found if container.labels.get(LABEL_DAEMON) != self._daemon]
+        if leftovers:
+            jobs = ", ".join(sorted(container.labels.get(LABEL_JOB, "?") for container in leftovers))
+            log.warning("an earlier daemon left containers, which are removed: %s", jobs)
+        # One that resists keeps nobody from working, and is tried again with the next look.
+        if all([await _try_to_remove(container) for container in leftovers]):
+            self._reaped_for = owner
 
     def _connected(self) -> Any:
         if self._client is None:
@@ -171,6 +171,7 @@ class ContainerRunner:
         options = create_options(
             work,
             owner=self._owner,
+            daemon=self._daemon,
             limits=self._limits.share(gpu_count(work), max(1, len(self._gpus.present))),
             image_user=str((image.attrs.get("Config") or {}).get("User") or ""),
             gpus=gpus,
@@ -195,7 +196,6 @@ class ContainerRunner:
 
     def _create(self, client: Any, image_id: str, options: dict[str, Any]) -> "_Created":
         container = client.containers.create(image_id, **options)
-        self._live.add(container.id)
         try:
             return _Created(container, container.attach(stream=True, demux=True))
         except BaseException:
@@ -227,12 +227,7 @@ class ContainerRunner:
             created = await creating
         except ENGINE_ERRORS:
             return
-        try:
-            await asyncio.to_thread(_remove, created.container)
-        except ENGINE_ERRORS:
-            log.exception("container %s could not be removed", created.container.id)
-        else:
-            self._live.discard(created.container.id)
+        await _try_to_remove(created.container)
         # The stream's own close() gives up, its socket left open, when the engine was first to end the connection.
         await asyncio.to_thread(created.stream._response.close)
 
@@ -243,6 +238,15 @@ class _Created:
 
     container: Any
     stream: Any
+
+
+async def _try_to_remove(container: Any) -> bool:
+    try:
+        await asyncio.to_thread(_remove, container)
+    except ENGINE_ERRORS:
+        log.exception("container %s could not be removed", container.id)
+        return False
+    return True
 
 
 def _remove(container: Any) -> None:

@@ -12,6 +12,7 @@ from dc1.domain.jobs import ErrorCategory
 from dc1.domain.json_types import JsonObject, JsonValue
 
 LABEL_OWNER = "dc1.owner"
+LABEL_DAEMON = "dc1.daemon"
 LABEL_JOB = "dc1.job_id"
 LABEL_ATTEMPT = "dc1.attempt"
 
@@ -86,17 +87,23 @@ def gpu_count(work: Work) -> int:
 
 
 def create_options(
-    work: Work, *, owner: str, limits: Limits, image_user: str, gpus: tuple[str, ...], network: bool
+    work: Work, *, owner: str, daemon: str, limits: Limits, image_user: str, gpus: tuple[str, ...], network: bool
 ) -> dict[str, Any]:
     """Return the arguments of the SDK's `containers.create`, image and command aside.
 
-    `image_user` is the user the image names: any but root is kept. `gpus` are the device ids to hand in.
+    `owner` and `daemon` say whose container it will be, the second for as long as this process lives. `image_user` is the
+    user the image names: any but root is kept. `gpus` are the device ids to hand in.
     """
     narrowed = limits.narrowed(work.container_spec)
     return {
         "command": command(work),
         "environment": _environment(work),
-        "labels": {LABEL_OWNER: owner, LABEL_JOB: work.job_id, LABEL_ATTEMPT: str(work.attempt)},
+        "labels": {
+            LABEL_OWNER: owner,
+            LABEL_DAEMON: daemon,
+            LABEL_JOB: work.job_id,
+            LABEL_ATTEMPT: str(work.attempt),
+        },
         "network_mode": "bridge" if network else "none",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],

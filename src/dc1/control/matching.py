@@ -1,0 +1,99 @@
+"""Which waiting job goes to which provider with a free slot, decided in memory: the database has the last word."""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+from dc1.control.fleet import Fleet
+from dc1.control.provider import Provider
+from dc1.control.waiting import WaitingJob, WaitingJobs
+from dc1.domain.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A waiting job and the provider whose slots are reserved for it in memory."""
+
+    job: WaitingJob
+    provider_id: int
+    slots: int
+
+
+class Matching:
+    """Looks for work for the providers that were woken."""
+
+    def __init__(self, clock: Clock, fleet: Fleet, waiting: WaitingJobs, patience_ms: int) -> None:
+        """Another server has `patience_ms` to take a job that a provider here should not have again."""
+        self._clock = clock
+        self._fleet = fleet
+        self._waiting = waiting
+        self._patience_ms = patience_ms
+        self._woken: set[int] = set()
+        self.wanted = asyncio.Event()
+        """Set whenever a provider is woken."""
+
+    def wake(self, provider_id: int) -> None:
+        """Note that there may be work for a provider."""
+        self._woken.add(provider_id)
+        self.wanted.set()
+
+    def wake_fitting(self) -> None:
+        """Wake a provider for each thing that is waited for and can be had."""
+        for requirement in list(self._waiting.requirements()):
+            provider_id = self._fleet.openings.here.best(requirement)
+            if provider_id is not None:
+                self.wake(provider_id)
+
+    def take(self, at_most: int) -> list[Match]:
+        """Reserve slots for what the woken providers should run."""
+        matches: list[Match] = []
+        while self._woken and len(matches) < at_most:
+            matches += self.take_for(next(iter(self._woken)), at_most - len(matches))
+        return matches
+
+    def take_for(self, provider_id: int, at_most: int) -> list[Match]:
+        """Reserve slots for what one provider should run; it stays awake when there may be more for it."""
+        self._woken.discard(provider_id)
+        matches: list[Match] = []
+        provider = self._fleet.get(provider_id)
+        while provider is not None and (job := self.next_for(provider)) is not None:
+            if len(matches) == at_most:
+                self._woken.add(provider_id)
+                break
+            chosen = self._chosen_for(job, provider)
+            self._waiting.remove(job.id)
+            self._fleet.occupy(chosen.id, job.requirement.gpu_count)
+            matches.append(Match(job, chosen.id, chosen.slots))
+        return matches
+
+    def undo(self, match: Match) -> None:
+        """Give the slots back, and let the job wait again."""
+        self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
+        self._waiting.add(match.job)
+
+    def next_for(self, provider: Provider) -> WaitingJob | None:
+        """Return the waiting job whose turn it is on a provider, if it has room for one."""
+        return self._waiting.first_fitting(self._fleet.view(provider), partial(self._may_have, provider.id))
+
+    def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
+        """Return who of those whose next job it is should run it; of several that are free, the woken one need not be best."""
+        best = self._fleet.openings.here.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
+        other = None if best in (None, free.id) else self._fleet.get(best)
+        return other if other is not None and self.next_for(other) is job else free
+
+    def _may_have(self, provider_id: int, job: WaitingJob) -> bool:
+        if provider_id not in job.avoid:
+            return True
+        other = self._fleet.openings.here.best(job.requirement, avoid=job.avoid)
+        if other == provider_id:
+            return self._clock.now_ms() >= job.avoid_until_ms and not self._goes_elsewhere(job)
+        if other is not None:
+            self.wake(other)
+        return False
+
+    def _goes_elsewhere(self, job: WaitingJob) -> bool:
+        """Tell whether another server has a provider for a job that should not go back to its own; it has a while to act."""
+        if self._clock.now_ms() >= job.since_ms + self._patience_ms:
+            return False
+        other = self._fleet.openings.elsewhere.best(job.requirement, avoid=job.avoid)
+        return other is not None and other not in job.avoid
