@@ -48,9 +48,9 @@ class Sleeper:
 
 
 def _seconds(work: Work) -> float:
-    """A number, or one for each attempt."""
+    """A number, or one for each attempt, the last of them for all that follow."""
     wanted = work.params["seconds"]
-    seconds = wanted[work.attempt - 1] if isinstance(wanted, list) else wanted
+    seconds = wanted[min(work.attempt, len(wanted)) - 1] if isinstance(wanted, list) else wanted
     assert isinstance(seconds, int | float)
     return seconds
 

@@ -12,7 +12,9 @@ from tests.stack.rest import Json, Rest
 _PAUSE_SECONDS = 0.1
 _RESTS_SECONDS = (0.05, 0.6)
 _LONGEST_RUN_SECONDS = 0.8
-_CANCELLED_SHARE = 0.1
+_ENDLESS_SHARE = 0.1
+_ENDLESS_SECONDS = 3600
+_PATIENCE_SECONDS = (0.0, 4.0)
 _LAST_ANSWER_SECONDS = 40
 
 
@@ -22,6 +24,8 @@ class Load:
     def __init__(self, url: str, renter: Renter, seed: int) -> None:
         self.acknowledged: dict[str, int] = {}
         """Row ids by the Idempotency-Key that they were submitted under."""
+        self.cancelled: set[int] = set()
+        """Row ids of the jobs whose cancellation was acknowledged."""
         self.refusals: list[str] = []
         """Answers that no renter should have been given."""
         self._random = random.Random(seed)
@@ -31,6 +35,11 @@ class Load:
         self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    def check(self) -> None:
+        """Raise an AssertionError when the renter was refused, or submits no more though nobody stopped it."""
+        assert not self.refusals, f"a renter was answered what none should have been: {self.refusals}"
+        assert self._thread.is_alive() or self._stopped.is_set(), "a renter ended by itself"
 
     def stop(self) -> None:
         """Let the submission that is under way be acknowledged, then end."""
@@ -47,26 +56,36 @@ class Load:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
+            endless = self._random.random() < _ENDLESS_SHARE
             key = uuid4().hex
-            job = self._submit(key)
+            job = self._submit(key, endless=endless)
             if job is None:
                 return
             self.acknowledged[key] = job["id"]
-            if self._random.random() < _CANCELLED_SHARE:
-                self._insist(f"/jobs/{job['id']}/cancel", None, {}, (200, 400))
+            if endless:
+                self._stopped.wait(self._random.uniform(*_PATIENCE_SECONDS))
+                self._cancel(job["id"])
             self._stopped.wait(self._random.uniform(*_RESTS_SECONDS))
 
-    def _submit(self, key: str) -> Json | None:
+    def _submit(self, key: str, *, endless: bool) -> Json | None:
+        """A short job; or one whose first attempt ends only with its daemon, or because the daemon was told to stop it."""
+        seconds = round(self._random.uniform(0, _LONGEST_RUN_SECONDS), 3)
         job = {
             "job_type": "llm_inference",
-            "duration_minutes": 1,
-            "params": {"seconds": round(self._random.uniform(0, _LONGEST_RUN_SECONDS), 3)},
+            "duration_minutes": 30 if endless else 1,
+            "params": {"seconds": [_ENDLESS_SECONDS, seconds] if endless else seconds},
         }
         answer = self._insist("/jobs/submit", job, {"idempotency-key": key}, (201,))
         return None if answer is None else answer["job"]
 
+    def _cancel(self, job_id: int) -> None:
+        """It ends by this, unless it had ended before; of an earlier try that may be unknown."""
+        answer = self._insist(f"/jobs/{job_id}/cancel", None, {}, (200, 400))
+        if answer is not None and "error" not in answer:
+            self.cancelled.add(job_id)
+
     def _insist(self, path: str, body: Json | None, headers: dict[str, str], wanted: tuple[int, ...]) -> Json | None:
-        """Call again until there is an answer; what dies in between answers nothing, or 409 or 5xx."""
+        """Call again until there is an answer; of what dies in between there is none, or one that says to come back."""
         while not self._given_up.is_set():
             try:
                 response = self._renter.post(path, body, headers=headers)
@@ -76,7 +95,12 @@ class Load:
                 if response.status_code in wanted:
                     answer: Json = response.json()
                     return answer
-                if response.status_code != 409 and response.status_code < 500:
+                if not _says_later(response):
                     self.refusals.append(f"{path}: {response.status_code} {response.text}")
             self._given_up.wait(_PAUSE_SECONDS)
         return None
+
+
+def _says_later(response: httpx.Response) -> bool:
+    """The service, or the call's twin on another replica, was away or has not ended."""
+    return response.status_code in (503, 504) or response.json().get("code") == "IDEMPOTENCY_IN_PROGRESS"

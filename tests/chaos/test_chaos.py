@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.storm import unleash
 from tests.stack.postgres import PostgresServer
 
-# As long as the slowest machine may need; a usual one takes two minutes for both.
+# As long as the slowest machine may need; a usual one takes three minutes for both.
 pytestmark = pytest.mark.timeout(900)
 
 

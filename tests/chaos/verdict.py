@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from dc1.storage import books
 from tests.chaos.world import DaemonSeat, World
 from tests.faults.processes import Process
+from tests.stack.logs import troubles
 from tests.stack.rest import Json
 
 Attempt: TypeAlias = tuple[Any, Any]
@@ -53,6 +54,12 @@ _CONTRADICTIONS = {
         GROUP BY j.job_id, j.attempt_number
         HAVING COUNT(*) <> MAX(a.attempt_number) OR MAX(a.attempt_number) <> j.attempt_number
     """,
+    "job {0}, prepaid with {1}, ended with provider {2}, platform {3} and refund {4}": """
+        SELECT job_id, cost_halala, provider_earned_halala, dc1_fee_halala, refunded_halala FROM jobs
+        WHERE status IN ('completed', 'failed', 'cancelled')
+            AND cost_halala <> COALESCE(provider_earned_halala, 0) + COALESCE(dc1_fee_halala, 0)
+                + COALESCE(refunded_halala, 0)
+    """,
     "job {0} was completed {1} times": """
         SELECT j.job_id, COUNT(*) FROM job_attempts a JOIN jobs j ON j.id = a.job_id
         WHERE a.outcome = 'completed' GROUP BY j.job_id HAVING COUNT(*) > 1
@@ -84,6 +91,16 @@ def stored_ids(conn: Connection) -> set[int]:
     return {row.id for row in conn.execute(text("SELECT id FROM jobs"))}
 
 
+def cancelled_ids(conn: Connection) -> set[int]:
+    return {row.id for row in conn.execute(text("SELECT id FROM jobs WHERE status = 'cancelled'"))}
+
+
+def live_attempts(conn: Connection) -> set[Attempt]:
+    """The attempts that a daemon may be at work at."""
+    rows = conn.execute(text("SELECT job_id, attempt_number FROM jobs WHERE status IN ('pending', 'running')"))
+    return {(row.job_id, row.attempt_number) for row in rows}
+
+
 def completed_attempts(conn: Connection) -> set[Attempt]:
     rows = conn.execute(text("SELECT job_id, attempt_number FROM jobs WHERE status = 'completed'"))
     return {(row.job_id, row.attempt_number) for row in rows}
@@ -93,6 +110,18 @@ def still_at_work(daemons: Collection[DaemonSeat]) -> set[Attempt]:
     """What the daemons that live now have begun and not ended."""
     begun = {item for seat in daemons for item in told(seat.present, "work begun")}
     return begun - {item for seat in daemons for item in told(seat.present, "work over")}
+
+
+def at_work_in_vain(world: World) -> set[Attempt]:
+    """What the daemons that live now are at work at though it has ended, or was given to another."""
+    live = world.stored(live_attempts)
+    return still_at_work(world.daemons) - live
+
+
+def leases_ended(daemons: Collection[DaemonSeat]) -> Counter[str]:
+    """Why daemons gave up leases, as they were told."""
+    lines = (line for seat in daemons for life in seat.lives for line in _lines(life))
+    return Counter(line["why"] for line in lines if line.get("event") == "lease ended")
 
 
 def begun_twice(daemons: Collection[DaemonSeat]) -> list[Attempt]:
@@ -130,14 +159,27 @@ def _lines(life: Process) -> Iterator[Json]:
             yield json.loads(line)
 
 
-def check(world: World, acknowledged: Collection[int]) -> Found:
-    """Raise an AssertionError for anything that must not be."""
+def check(world: World, acknowledged: Collection[int], cancelled: Collection[int]) -> Found:
+    """Raise an AssertionError that names everything that must not be."""
     found = world.stored(look)
-    assert found.problems == []
-    assert world.stored(stored_ids) == set(acknowledged), "jobs were lost, or made up"
-    assert len(set(acknowledged)) == len(acknowledged), "two submissions were answered with one job"
-    assert begun_twice(world.daemons) == [], "an attempt was begun twice"
-    assert paid_for(world.daemons) <= world.stored(completed_attempts), (
-        "a daemon was told of money that is not in the books"
-    )
+    problems = [*found.problems, *_lost(world, acknowledged, cancelled)]
+    problems += [f"attempt {attempt} of {job_id} was begun twice" for job_id, attempt in begun_twice(world.daemons)]
+    problems += [
+        f"attempt {attempt} of {job_id} was paid by what a daemon was told, and not by the books"
+        for job_id, attempt in paid_for(world.daemons) - world.stored(completed_attempts)
+    ]
+    problems += [f"in the log of {name}: {line}" for name, log in world.logs.items() for line in troubles(log)]
+    assert not problems, "\n".join(problems)
     return found
+
+
+def _lost(world: World, acknowledged: Collection[int], cancelled: Collection[int]) -> Iterator[str]:
+    stored = world.stored(stored_ids)
+    if lost := set(acknowledged) - stored:
+        yield f"acknowledged jobs are not stored: {sorted(lost)}"
+    if made_up := stored - set(acknowledged):
+        yield f"stored jobs were acknowledged to nobody: {sorted(made_up)}"
+    if len(set(acknowledged)) < len(acknowledged):
+        yield "two submissions were answered with one job"
+    if revived := set(cancelled) - world.stored(cancelled_ids):
+        yield f"acknowledged cancellations did not end their jobs: {sorted(revived)}"

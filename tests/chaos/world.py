@@ -25,6 +25,7 @@ SLEEPING_DAEMON = (sys.executable, "-m", "tests.chaos.daemon")
 
 BEAT_SECONDS = 0.5
 GRACE_SECONDS = 2
+_LAST_WORDS = 2000
 
 
 class DaemonSeat:
@@ -49,6 +50,10 @@ class DaemonSeat:
     def kill(self) -> None:
         self.present.kill()
 
+    @property
+    def fallen(self) -> str:
+        return _last_words(self.present)
+
 
 class ServerSeat:
     """A place where `dc1 serve` listens, and the server that is there now."""
@@ -67,6 +72,15 @@ class ServerSeat:
         assert self.present is not None
         self.present.kill()
 
+    @property
+    def fallen(self) -> str:
+        assert self.present is not None
+        return _last_words(self.present)
+
+    @property
+    def said(self) -> str:
+        return self.present.said if self.present is not None else ""
+
 
 class EnvoySeat:
     """A public address, and the Envoy that listens on it now."""
@@ -74,6 +88,7 @@ class EnvoySeat:
     def __init__(self, loop: LoopThread, config: EdgeConfig) -> None:
         self._loop = loop
         self._envoy = Envoy(config)
+        self._log = config.directory / "envoy.log"
 
     def start(self) -> None:
         self._loop.run(self._envoy.start())
@@ -86,6 +101,18 @@ class EnvoySeat:
     def kill(self) -> None:
         self._envoy.kill()
         self._loop.run(self._envoy.wait())
+
+    @property
+    def fallen(self) -> str:
+        return "" if self._envoy.pid is not None else f"Envoy ended by itself: {self.said[-_LAST_WORDS:]}"
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+
+def _last_words(process: Process) -> str:
+    return "" if process.is_alive else f"{process.name} ended by itself: {process.said[-_LAST_WORDS:]}"
 
 
 class World:
@@ -141,6 +168,19 @@ class World:
             assert seat.present is not None
             seat.present.expect('"serving"', seconds=60)
         self.await_service()
+
+    @property
+    def fallen(self) -> list[str]:
+        """The last words of what runs no more though nobody killed it."""
+        seats: list[ServerSeat | DaemonSeat | EnvoySeat] = [*self.servers, *self.daemons, self.envoy]
+        return [words for seat in seats if (words := seat.fallen)]
+
+    @property
+    def logs(self) -> dict[str, str]:
+        """What every process said in all its lives."""
+        servers = {f"server {number}": seat.said for number, seat in enumerate(self.servers)}
+        daemons = {f"daemon {seat.id}": "".join(life.said for life in seat.lives) for seat in self.daemons}
+        return {**servers, **daemons, "Envoy": self.envoy.said}
 
     def await_service(self) -> None:
         eventually(self._serves, "calls being answered", 60)

@@ -50,6 +50,21 @@ def test_up_serves_until_ctrl_c_and_leaves_nothing_behind(start: Start, ports: d
         httpx.get(f"{url}/health")
 
 
+@pytest.mark.parametrize("command", ["up", "serve"])
+def test_a_server_that_waits_for_its_database_says_why_and_ends_when_it_is_told(
+    start: Start, ports: dict[str, str], command: str
+) -> None:
+    url = "postgresql://u:secret@127.0.0.1:1/x"
+    waiting = start(command, DC1_DATABASE_URL=url, DC1_ADMIN_TOKEN="letmein", **ports)
+    words = eventually(lambda: waiting.stderr, "the server saying that it waits", START_SECONDS)
+    assert "database not reached" in words
+    assert "u:***@127.0.0.1:1" in words
+    assert "secret" not in words
+    assert "Connection refused" in words
+    assert waiting.end(signal.SIGINT) == 0
+    assert waiting.stdout == ""
+
+
 @pytest.fixture
 def certificate(tmp_path: Path) -> dict[str, str]:
     """The settings of a certificate for this machine's loopback."""
@@ -178,7 +193,6 @@ def test_two_servers_on_one_sqlite_file(start: Start, tmp_path: Path) -> None:
         ({"DC1_ENVIRONMENT": "production"}, "DC1_ADMIN_TOKEN is not set"),
         ({"DC1_TLS_KEY": "/etc/dc1/tls.key"}, "DC1_TLS_CERTIFICATE and DC1_TLS_KEY belong together"),
         ({"DC1_DATA_DIR": "/proc/nowhere"}, "DC1_DATA_DIR"),
-        ({"DC1_DATABASE_URL": "postgresql://u:secret@127.0.0.1:1/x"}, "u:***@127.0.0.1:1"),
     ],
 )
 def test_settings_that_cannot_be_used_are_one_sentence(start: Start, settings: dict[str, str], sentence: str) -> None:

@@ -9,7 +9,9 @@ from structlog.testing import capture_logs
 from dc1.cli.errors import CommandError
 from dc1.cli.serving import serve
 from dc1.control.dispatcher import Dispatcher
+from dc1.server import app
 from dc1.settings import Settings
+from dc1.storage.database import UnreachableDatabaseError
 
 
 async def test_a_server_whose_market_ended_ends_too_and_says_so(
@@ -24,3 +26,11 @@ async def test_a_server_whose_market_ended_ends_too_and_says_so(
         await asyncio.wait_for(serve(settings, asyncio.Event(), None), 30)
     events = [line["event"] for line in logged]
     assert events.index("market_ended") < events.index("stopped")
+
+
+async def test_a_server_waits_for_its_database_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_DATABASE_SECONDS", 0.0)
+    url = f"postgresql://nobody@/none?host={tmp_path}"
+    settings = Settings(data_dir=tmp_path, database_url=url, grpc_port=0, admin_token="letmein")  # type: ignore[arg-type]
+    with pytest.raises(UnreachableDatabaseError, match="No such file or directory"):
+        await asyncio.wait_for(serve(settings, asyncio.Event(), None), 30)

@@ -64,7 +64,11 @@ def test_several_faults_are_told_at_once(rest: Rest) -> None:
         {"vram_gb": 1025},
         {"location": "x" * 201},
         {"phone": "1" * 41},
+        {"resource_spec": False},
+        {"resource_spec": [8]},
+        {"resource_spec": {"notes": "x" * 262_144}},
     ],
+    ids=lambda change: next(iter(change)),
 )
 def test_a_providers_fields_are_checked(rest: Rest, change: dict[str, Any]) -> None:
     body = refused(rest.post("/providers/register", {**NAJD, **change}), 400, "Validation failed")

@@ -99,6 +99,19 @@ def test_the_database_dies_and_nobody_s_job_is_taken(
     assert_each_ran_once(world, renter, submitted)
 
 
+def test_a_replica_that_starts_while_the_database_is_away_waits_for_it(
+    world: World, postgres_server: PostgresServer
+) -> None:
+    replica = world.servers[0]
+    replica.kill()
+    postgres_server.crash()
+    replica.start()
+    assert replica.present is not None
+    replica.present.expect('"database not reached"', seconds=60)
+    postgres_server.start()
+    replica.present.expect('"serving"', times=2, seconds=60)
+
+
 def test_a_replica_that_is_frozen_and_thaws_takes_nobody_s_job(world: World) -> None:
     """The others call it dead after some seconds, its daemons find another replica, and it wakes up with old news."""
     renter = world.add_renter()

@@ -1,8 +1,9 @@
 """`python -m tests.soak --minutes 10`: a market at work for longer than the tests', and whether it stays as it was.
 
 A server, Envoy and a database; daemons that poll, daemons on streams, and renters who submit, read streams, cancel and retry.
-Ends with a verdict, and with status 1 when it is bad: memory flat after the warm-up, no error in the server's log, no answer
-that a client did not expect, every acknowledged job ended, the books balanced. Ctrl-C is an early closing time.
+Ends with a verdict, and with status 1 when it is bad: memory and open files flat after the warm-up, no error in the log of the
+server, of Envoy or of a daemon, no answer that a client did not expect, every acknowledged job ended, the books balanced.
+Ctrl-C is an early closing time.
 """
 
 import argparse
@@ -11,10 +12,11 @@ import json
 import random
 import resource
 import sys
-import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from tests.soak.soak import Scale, soak
+from tests.stack.evidence import evidence
 from tests.stack.postgres import PostgresServer
 
 _FILES = 16_384
@@ -39,17 +41,17 @@ def main() -> None:
     chosen = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     scale = Scale(chosen.minutes * 60, chosen.http_daemons, chosen.stream_daemons, chosen.renters)
-    tell = functools.partial(print, flush=True)
-    with tempfile.TemporaryDirectory(prefix="dc1-soak-") as directory:
-        if chosen.engine == "sqlite":
-            report = soak(Path(directory), scale, chosen.seed, tell=tell)
-        else:
-            with PostgresServer.running() as postgres:
-                report = soak(Path(directory), scale, chosen.seed, postgres, tell)
-    print(report)
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(report.numbers, indent=1))
-    sys.exit(bool(report.failures))
+    with (
+        evidence("dc1-soak-") as directory,
+        PostgresServer.running() if chosen.engine == "postgresql" else nullcontext() as postgres,
+    ):
+        report = soak(directory, scale, chosen.seed, postgres, functools.partial(print, flush=True))
+        print(report)
+        if chosen.json is not None:
+            chosen.json.write_text(json.dumps(report.numbers, indent=1))
+        if report.failures:
+            print(f"  every process's log is in {directory}")
+            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class Renter:
                     if json.loads(event.data)["line_no"] != read:
                         raise self._client.unexpected(f"line {read} of job {job['id']} is {event.data}")
         page = await self._client.get(f"/jobs/{job['id']}/logs")
-        if read > page["total_lines"]:
+        if read != page["total_lines"]:
             raise self._client.unexpected(
                 f"{read} lines of job {job['id']} were streamed, {page['total_lines']} stored"
             )

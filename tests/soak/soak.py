@@ -17,7 +17,7 @@ from tests.chaos.world import World
 from tests.soak import verdict
 from tests.soak.crowd import Crowd
 from tests.soak.meter import Meter
-from tests.soak.verdict import Report
+from tests.soak.verdict import DAEMONS, EDGE, SERVER, Report
 from tests.stack.postgres import PostgresServer
 
 _STREAM_DAEMONS = (sys.executable, "-m", "tests.soak.stream_daemons")
@@ -43,6 +43,11 @@ def soak(
     tell: Callable[[str], None] = print,
 ) -> Report:
     """Let a market work, on SQLite or on PostgreSQL, and report what came of it. SIGINT is closing time."""
+    title = (
+        f"soak on {'SQLite' if postgres is None else 'PostgreSQL'}, {scale.http_daemons} daemons that poll, "
+        f"{scale.stream_daemons} on streams, {scale.renters} renters, seed {seed}"
+    )
+    tell(title)
     url = f"sqlite:///{directory / 'dc1.sqlite3'}" if postgres is None else postgres.create()
     # As in production, but for the wallets and quotas.
     world = World(directory, url, rate_limits_enabled=True, beat_interval_seconds=10, stream_grace_seconds=10)
@@ -54,26 +59,31 @@ def soak(
         daemons.expect('"connected"', times=len(streaming), seconds=_CONNECT_SECONDS)
         server = world.servers[0].present
         assert server is not None
-        meters = {"server": Meter(server.pid), "Envoy": Meter(world.envoy.pid)}
+        meters = {SERVER: Meter(server.pid), EDGE: Meter(world.envoy.pid), DAEMONS: Meter(daemons.pid)}
         crowd = Crowd(world.rest.url, renters, polling, range(1, len(providers) + 1), seed)
         began = time.monotonic()
         asyncio.run(_hold(world, crowd, meters, scale.seconds, tell))
-        memory = {name: meter.trend() for name, meter in meters.items()}
+        memory = {name: meter.memory() for name, meter in meters.items()}
+        files = {name: meter.files() for name, meter in meters.items()}
+        logs = {SERVER: server.said, EDGE: world.envoy.said, DAEMONS: daemons.said}
         found = world.stored(look)
         wrong = verdict.failures(
-            crowd.witness, found, world.stored(stored_ids), world.stored(open_jobs), memory, server.said, daemons.said
+            crowd.witness, found, world.stored(stored_ids), world.stored(open_jobs), memory, files, logs
         )
         return Report(
-            f"soak on {'SQLite' if postgres is None else 'PostgreSQL'}, {scale.http_daemons} daemons that poll, "
-            f"{scale.stream_daemons} on streams, {scale.renters} renters, seed {seed}",
+            title,
             time.monotonic() - began,
             crowd.witness.answers,
             crowd.witness.streams,
             found,
             memory,
+            files,
             {name: meter.share_of_core() for name, meter in meters.items()},
             list(wrong),
         )
+    except BaseException as error:
+        error.add_note(f"{title}; the logs are in {directory}")
+        raise
     finally:
         world.close()
 

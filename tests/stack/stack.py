@@ -59,6 +59,11 @@ class Edge:
     def url(self) -> str:
         return f"http://{self.target}"
 
+    @property
+    def log(self) -> Path:
+        """Envoy's own, without calls."""
+        return self.config.directory / "envoy.log"
+
     def close(self) -> None:
         self.loop.run(self._envoy.stop())
         self.loop.close()
@@ -120,7 +125,7 @@ class Stack:
         wrong = [] if self._server is None else self.edge.loop.run(self._server.database.read(books.verify))
         self.stop_server()
         self.rest.close()
-        assert wrong == []
+        assert not wrong, wrong
 
     # Time
 

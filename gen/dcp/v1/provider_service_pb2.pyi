@@ -52,7 +52,7 @@ class RegisterProviderRequest(_message.Message):
     """VRAM in GiB, 1 to 1024."""
     @_builtins.property
     def resource_spec(self) -> _struct_pb2.Value:
-        """Free description of the machine."""
+        """Free description of the machine, at most 256 KiB of JSON."""
 
     def __init__(
         self,

@@ -54,15 +54,17 @@ class HeartbeatRequest(_message.Message):
 
     @_builtins.property
     def cached_models(self) -> _struct_pb2.Value:
-        """Names of the models on disk: at most 500 of at most 200 characters."""
+        """Names of the models on disk: an array of at most 500, each of at most 200 characters; a string is one name, and what is neither
+        changes nothing.
+        """
 
     @_builtins.property
     def vllm_models(self) -> _struct_pb2.Value:
-        """Names of the models being served: at most 500 of at most 200 characters."""
+        """Names of the models being served, like `cached_models`."""
 
     @_builtins.property
     def resource_spec(self) -> _struct_pb2.Value:
-        """Free description of the machine."""
+        """Free description of the machine, an object or a string; what is neither changes nothing."""
 
     @_builtins.property
     def model_cache(self) -> _struct_pb2.Value:

@@ -1,6 +1,7 @@
 """The server from start to stop."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -20,10 +21,12 @@ from dc1.server.limits import RateLimiter
 from dc1.server.pipeline import Pipeline
 from dc1.server.sole_server import sole_server
 from dc1.settings import Settings
-from dc1.storage.database import Database
+from dc1.storage.database import Database, UnreachableDatabaseError
 
 _HEALTH = "grpc.health.v1.Health"
 _LAST_WORDS_SECONDS = 0.5
+_DATABASE_SECONDS = 30.0
+_DATABASE_PAUSE_SECONDS = 0.5
 _log = structlog.get_logger(__name__)
 
 
@@ -48,13 +51,14 @@ class Application:
 
         Raises:
             SettingsError: the settings do not allow serving.
-            UnusableDatabaseError: the database cannot be used, or another server works on it.
+            UnusableDatabaseError: the database cannot be used, or another server works on it; PostgreSQL may take 30 s to let
+                this server in.
             ListenError: the port is taken or not allowed.
         """
         self._settings.require_servable()
         async with AsyncExitStack() as stack:
             stack.enter_context(sole_server(self._settings.resolved_database_url))
-            database = await asyncio.to_thread(self._open_database)
+            database = await self._reach_database()
             stack.push_async_callback(database.close)
             foundation = Foundation(self._settings, self._clock, database, Credentials(database, self._clock))
             self._assembly = self._assemble(foundation)
@@ -88,6 +92,20 @@ class Application:
         await self._server.stop(_LAST_WORDS_SECONDS)
         await self._cleanup.aclose()
         _log.info("stopped")
+
+    async def _reach_database(self) -> Database:
+        """Open the database; one with a server of its own may be started after us, or be restarted just now."""
+        give_up_at = time.monotonic() + _DATABASE_SECONDS
+        told = ""
+        while True:
+            try:
+                return await asyncio.to_thread(self._open_database)
+            except UnreachableDatabaseError as error:
+                if time.monotonic() > give_up_at:
+                    raise
+                if told != (told := str(error)):
+                    _log.warning("database not reached", reason=told, seconds_left=round(give_up_at - time.monotonic()))
+            await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
 
     def _open_database(self) -> Database:
         return Database.open(self._settings.resolved_database_url, connections=self._settings.database_connections)

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+from google.protobuf.struct_pb2 import Value
+
 from dc1.control.handout import Handout
 from dc1.control.loading import provider_of
 from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.domain import errors, keys, versions
 from dc1.domain.clock import iso
+from dc1.domain.json_types import JsonValue, is_oversized
 from dc1.domain.keys import KeyRole
 from dc1.domain.money import halala_to_sar
 from dc1.domain.operating_systems import canonical_os
@@ -62,7 +65,7 @@ class ProviderServicer(ProviderServiceServicer):
             phone=request.phone or None,
             location=request.location or request.location_country or None,
             vram_mib=round(request.vram_gb * _MIB_PER_GIB) if request.HasField("vram_gb") else None,
-            resource_spec=from_value(request.resource_spec),
+            resource_spec=_declared_spec(request.resource_spec),
         )
 
         def work(conn: Connection) -> ProviderRow:
@@ -224,3 +227,13 @@ _REASONS = {
     Admission.MODEL_UNSUPPORTED_ON_PROVIDER: "The waiting jobs need another model.",
     Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER: "No waiting job fits this provider.",
 }
+
+
+def _declared_spec(sent: Value) -> JsonValue:
+    """Return what a new provider says of its machine; raises the 400 of what could not be shown again."""
+    spec = from_value(sent)
+    if not (spec is None or isinstance(spec, dict | str)):
+        raise errors.invalid_field("resource_spec", "must be an object or a string")
+    if is_oversized(spec):
+        raise errors.invalid_field("resource_spec", "must be at most 256 KiB of JSON")
+    return spec

@@ -10,16 +10,20 @@ from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dc1.storage.migrate import upgrade
-from dc1.storage.postgres import PostgresBackend
+from dc1.storage.postgres import PostgresBackend, is_lost
 from dc1.storage.sqlite import SqliteBackend
 
-__all__ = ["Connection", "Database", "UnusableDatabaseError", "normalised"]
+__all__ = ["Connection", "Database", "UnreachableDatabaseError", "UnusableDatabaseError", "normalised"]
 
 T = TypeVar("T")
 
 
 class UnusableDatabaseError(ValueError):
     """The database of a URL cannot be used; the text says why and shows no password."""
+
+
+class UnreachableDatabaseError(UnusableDatabaseError):
+    """The database's server did not let us in this time; when it is starting or restarting it will."""
 
 
 class _Backend(Protocol):
@@ -43,16 +47,16 @@ class Database:
 
         ``connections`` bounds the PostgreSQL pool and, at most four of them, the SQLite readers.
         Raises UnusableDatabaseError for a URL of another engine, for an in-memory SQLite database, which readers and
-        the writer could not share, and for a database that cannot be reached, read or brought up to date.
+        the writer could not share, and for a database that cannot be read or brought up to date; when it is
+        PostgreSQL that does not answer, the UnreachableDatabaseError among them.
         """
         parsed = normalised(url)
         try:
             return cls(parsed, _open(parsed, connections))
         except (OSError, DBAPIError, CommandError) as error:
             reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
-            raise UnusableDatabaseError(
-                f"{parsed.render_as_string(hide_password=True)}: {reason.rstrip('.')}"
-            ) from error
+            kind = UnreachableDatabaseError if _may_pass(parsed, error) else UnusableDatabaseError
+            raise kind(f"{parsed.render_as_string(hide_password=True)}: {reason.rstrip('.')}") from error
 
     @property
     def is_shared(self) -> bool:
@@ -91,6 +95,10 @@ def _open(url: URL, connections: int) -> _Backend:
         return SqliteBackend(url, readers=min(connections, 4))
     upgrade(url)
     return PostgresBackend(url, connections=connections)
+
+
+def _may_pass(url: URL, error: Exception) -> bool:
+    return url.get_backend_name() == "postgresql" and isinstance(error, DBAPIError) and is_lost(error)
 
 
 def normalised(url: str) -> URL:

@@ -8,7 +8,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+
+from dc1.storage.postgres import patience
 
 NEWEST: Final = "head"
 EMPTY: Final = "base"
@@ -56,7 +58,7 @@ def _config() -> Config:
 
 
 def _is_up_to_date(url: URL) -> bool:
-    engine = create_engine(url)
+    engine = _engine(url)
     try:
         with engine.connect() as connection:
             return current_revision(connection) == newest_revision()
@@ -65,7 +67,7 @@ def _is_up_to_date(url: URL) -> bool:
 
 
 def _migrate(url: URL, run: Callable[[Config], None]) -> None:
-    engine = create_engine(url)
+    engine = _engine(url)
     try:
         with engine.connect() as connection:
             _begin_exclusively(connection)
@@ -75,6 +77,10 @@ def _migrate(url: URL, run: Callable[[Config], None]) -> None:
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _engine(url: URL) -> Engine:
+    return create_engine(url, connect_args=dict(patience(url)) if url.get_backend_name() == "postgresql" else {})
 
 
 def _begin_exclusively(connection: Connection) -> None:

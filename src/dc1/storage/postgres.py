@@ -99,7 +99,7 @@ def run_write(engine: Engine, work: Callable[[Connection], Any]) -> Any:
             try:
                 transaction.commit()
             except DBAPIError as error:
-                if not (_is_lost(error) and xid and _committed(engine, xid)):
+                if not (is_lost(error) and xid and _committed(engine, xid)):
                     raise
             return result
 
@@ -142,10 +142,10 @@ def _retrying(attempt: Callable[[], Any]) -> Any:
 
 
 def _is_transient(error: DBAPIError) -> bool:
-    return _sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED) or _is_lost(error)
+    return _sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED) or is_lost(error)
 
 
-def _is_lost(error: DBAPIError) -> bool:
+def is_lost(error: DBAPIError) -> bool:
     """The connection went away, or the server is not accepting any yet (start-up, shutdown, restart)."""
     if error.connection_invalidated:
         return True

@@ -134,6 +134,12 @@ def test_no_value_inside_gpu_status_fails_a_heartbeat(status: JsonObject) -> Non
     assert stored.keys() == status.keys()
 
 
+@pytest.mark.parametrize("sent", [0, 5.5, True, {"name": "m"}, None])
+def test_a_list_of_models_that_is_none_changes_nothing(sent: JsonValue) -> None:
+    report = read_report({"cached_models": sent, "vllm_models": sent})
+    assert (report.cached_models, report.vllm_models) == (None, None)
+
+
 @pytest.mark.parametrize("sent", [[1], 5, True, None])
 def test_a_resource_spec_that_is_neither_object_nor_string_changes_nothing(sent: JsonValue) -> None:
     assert read_report({"resource_spec": sent}).resource_spec is None
