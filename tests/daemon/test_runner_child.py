@@ -1,5 +1,6 @@
 """Child processes: what they inherit, how they end, what is said about it."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -48,6 +49,28 @@ async def test_death_is_told_with_its_last_words(child_module: str) -> None:
     with pytest.raises(ChildDiedError, match="status 1: CUDA out of memory") as death:
         await child.receive()
     assert death.value.ran_out_of_memory
+
+
+async def test_a_child_that_ends_by_itself_is_not_killed(child_module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = await ChildProcess.start(child_module, "x")
+    await child.receive()
+    killed: list[object] = []
+    monkeypatch.setattr(asyncio.subprocess.Process, "kill", killed.append)
+    await child.send({"fail_with": "enough"})
+    with pytest.raises(ChildDiedError, match="status 1: enough"):
+        await child.receive()
+    assert killed == []
+
+
+async def test_a_child_that_falls_silent_without_ending_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "silent_child.py").write_text("import os, signal\nos.close(1)\nsignal.pause()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("dc1.daemon.runners.child._END_SECONDS", 0.1)
+    child = await ChildProcess.start("silent_child")
+    with pytest.raises(ChildDiedError, match="status -9"):
+        await child.receive()
 
 
 def test_child_does_not_outlive_a_killed_daemon(child_module: str) -> None:

@@ -84,7 +84,7 @@ def measure(link: ParentLink, machine: TorchOnGpu | NumpyOnCpu, wanted_size: int
         gflops=round(operations * iterations / seconds / 1e9, 2),
         matrix_size=size,
         iterations=iterations,
-        seconds=round(seconds, 4),
+        seconds=round(seconds, 6),
         device=machine.device,
         dtype=machine.dtype,
     )

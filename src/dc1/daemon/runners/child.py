@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _LINE_LIMIT = 4 * 1024 * 1024
 _STDERR_LINES_KEPT = 20
+_END_SECONDS = 2.0
+"""How long a child may take to end that says nothing more."""
 
 
 class ChildDiedError(Exception):
@@ -100,14 +102,18 @@ class ChildProcess:
 
     async def kill(self) -> None:
         """End the process at once and collect it."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
         await self._process.wait()
         await self._draining
         if self._process.stdin is not None:
             self._process.stdin.close()
 
     async def _death(self) -> ChildDiedError:
+        # A signal to a process that has just ended would collect it behind asyncio's back, and its status would be lost.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), _END_SECONDS)
         await self.kill()
         # The whole story names files of this machine: it is for the provider's log, the last line for the job's.
         log.warning("child process ended with status %s:\n%s", self._process.returncode, "\n".join(self._stderr))
