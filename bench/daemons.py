@@ -85,6 +85,7 @@ class SimulatedDaemon:
         self._sequence = 0
         self._sent_at = 0.0
         self._interval = 10.0
+        self._writing = asyncio.Lock()
 
     async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> None:
         """Hold one stream until it ends; a server too busy to take it is asked again, as a real daemon does."""
@@ -98,7 +99,7 @@ class SimulatedDaemon:
         call = stub.Connect(metadata=(("x-provider-key", key),))
         beating: asyncio.Task[None] | None = None
         try:
-            await call.write(pb.ConnectRequest(hello=pb.Hello(instance_id=key[-8:], state=self._state)))
+            await self._send(call, pb.ConnectRequest(hello=pb.Hello(instance_id=key[-8:], state=self._state)))
             while isinstance(message := await call.read(), pb.ConnectResponse):
                 match message.WhichOneof("message"):
                     case "welcome":
@@ -126,10 +127,15 @@ class SimulatedDaemon:
             call.cancel()
         return beating is None and await call.code() in _BUSY
 
+    async def _send(self, call: Call, message: pb.ConnectRequest) -> None:
+        # gRPC takes one message at a time, and a beat may fall due while a job is accepted.
+        async with self._writing:
+            await call.write(message)
+
     async def _accept(self, call: Call, offer: pb.Offer) -> None:
         job = offer.assignment
         lease = pb.LeaseRef(job_id=job.job_id, attempt_number=job.attempt_number)
-        await call.write(pb.ConnectRequest(accept=pb.Accept(lease=lease)))
+        await self._send(call, pb.ConnectRequest(accept=pb.Accept(lease=lease)))
 
     async def _work(self, call: Call, lease: pb.LeaseRef) -> None:
         self._tally.starts.append(time.perf_counter())
@@ -139,7 +145,7 @@ class SimulatedDaemon:
             return
         outcome = pb.Outcome(lease=lease)
         outcome.result.string_value = "done"
-        await call.write(pb.ConnectRequest(outcome=outcome))
+        await self._send(call, pb.ConnectRequest(outcome=outcome))
 
     async def _beat(self, call: Call) -> None:
         if self._manner == "eager":
@@ -153,7 +159,7 @@ class SimulatedDaemon:
     async def _send_beat(self, call: Call) -> None:
         self._sequence += 1
         self._sent_at = time.perf_counter()
-        await call.write(pb.ConnectRequest(beat=pb.Beat(sequence=self._sequence, state=self._state)))
+        await self._send(call, pb.ConnectRequest(beat=pb.Beat(sequence=self._sequence, state=self._state)))
 
 
 def run_fleet(pipe: Connection, target: str, keys: Sequence[str], manner: Manner = "steady", slots: int = 1) -> None:
