@@ -60,6 +60,8 @@ def start_engine(directory: Path) -> Iterator[Engine]:
             ),
             *("system", "service", "--time", "0", base_url),
         ],
+        # Where a container runs out of memory, its monitor leaves a file "oom".
+        cwd=directory,
         env={**os.environ, "CONTAINERS_CONF": str(configuration)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
