@@ -8,9 +8,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
-# How many processes run tests side by side, each with an Envoy and a PostgreSQL of its own. On few cores one more than there are,
-# as the tests that kill processes and let timers run out mostly wait; four at the most, for the sake of the machine's memory.
-WORKERS ?= $(shell cores=$$(nproc); echo $$(( cores < 3 ? cores + 1 : 4 )))
+# How many processes run tests side by side, each with an Envoy and a PostgreSQL of its own: one a core, as tests have deadlines;
+# four at the most, for the sake of the machine's memory.
+WORKERS ?= $(shell cores=$$(nproc); echo $$(( cores < 4 ? cores : 4 )))
 # What the protos must stay compatible with: the newest release, or main before the first.
 BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || echo main)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

@@ -24,7 +24,7 @@ class Rest:
     def __init__(self, url: str) -> None:
         self.url = url
         # Nothing here is encrypted, and loading the machine's certificates takes longer than most tests.
-        self._client = httpx.Client(base_url=url, timeout=20, verify=False, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=60, verify=False, trust_env=False)
 
     def rest(
         self, method: str, path: str, *, key: str | None = None, headers: dict[str, str] | None = None, **body: Any
