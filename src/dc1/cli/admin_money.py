@@ -6,7 +6,7 @@ import typer
 
 from dc1.cli.client import RestClient, path
 from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin
-from dc1.cli.output import emit, facts, listing, moment, money, sar
+from dc1.cli.output import emit, facts, listing, moment, money, part_of, sar
 
 app = typer.Typer()
 
@@ -89,7 +89,7 @@ def _show_withdrawals(body: dict[str, Any]) -> None:
             ]
             for one in body["withdrawals"]
         ),
-        title=f"{len(body['withdrawals'])} of {body['total']}",
+        title=part_of(body["withdrawals"], body["total"]),
         empty="No withdrawal matches.",
     )
 

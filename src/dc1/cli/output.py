@@ -62,6 +62,11 @@ def page_of(pagination: Mapping[str, int]) -> str:
     return f"page {pagination['page']} of {pagination['pages']}, {pagination['total']} in all"
 
 
+def part_of(rows: Sequence[Any], total: int) -> str:
+    """Return how much of a list is shown, for example `20 of 345`."""
+    return f"{len(rows)} of {total}"
+
+
 def cell(value: Any) -> str:
     """Return the text of one value: `-` for what is not known, yes and no for booleans."""
     match value:

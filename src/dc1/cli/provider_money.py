@@ -6,7 +6,7 @@ import typer
 
 from dc1.cli.client import RestClient
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, Limit, ProviderKey, Url, provider
-from dc1.cli.output import emit, facts, listing, moment, money, sar
+from dc1.cli.output import emit, facts, listing, moment, money, part_of, sar
 
 app = typer.Typer()
 
@@ -72,7 +72,7 @@ def _show_jobs(body: dict[str, Any]) -> None:
             ]
             for job in body["jobs"]
         ),
-        title=f"{len(body['jobs'])} of {body['total']}",
+        title=part_of(body["jobs"], body["total"]),
         empty="No job has ended yet.",
     )
 
@@ -103,6 +103,6 @@ def _show_withdrawals(body: dict[str, Any]) -> None:
             ]
             for one in body["withdrawals"]
         ),
-        title=f"{len(body['withdrawals'])} of {body['total']}",
+        title=part_of(body["withdrawals"], body["total"]),
         empty="No withdrawals.",
     )

@@ -7,7 +7,7 @@ import typer
 from dc1.cli.client import RestClient, path
 from dc1.cli.errors import CommandError
 from dc1.cli.options import DEFAULT_URL, AsJson, Limit, Offset, Page, RenterKey, Url, renter
-from dc1.cli.output import emit, facts, listing, moment, page_of, sar
+from dc1.cli.output import emit, facts, listing, moment, page_of, part_of, sar
 
 app = typer.Typer()
 
@@ -158,7 +158,7 @@ def _show_transactions(body: dict[str, Any]) -> None:
             ]
             for entry in body["entries"]
         ),
-        title=f"{len(body['entries'])} of {body['total']}",
+        title=part_of(body["entries"], body["total"]),
         empty="Nothing moved.",
     )
 

@@ -14,7 +14,7 @@ from dc1.cli.client import Answer, RestClient, path
 from dc1.cli.errors import CommandError, RefusedError
 from dc1.cli.job_request import job_request
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
-from dc1.cli.output import cell, console, emit, facts, listing, moment, money, notes, printable, sar
+from dc1.cli.output import cell, console, emit, facts, listing, moment, money, notes, part_of, printable, sar
 from dc1.cli.streaming import JobEvent, follow
 
 app = typer.Typer()
@@ -275,7 +275,7 @@ def _show_jobs(body: dict[str, Any]) -> None:
             ]
             for one in body["jobs"]
         ),
-        title=f"{len(body['jobs'])} of {body['total']}",
+        title=part_of(body["jobs"], body["total"]),
         empty="No jobs.",
     )
 

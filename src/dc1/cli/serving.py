@@ -86,10 +86,9 @@ async def serve(settings: Settings, stop: asyncio.Event, made_token: str | None)
         CommandError: the server ended by itself.
     """
     server = Application(settings, assemble)
-    port = await _unless_stopped(stop, server.start())
+    port = await _start(server, stop)
     if port is None:
         return
-    settle()
     _show_token(made_token)
     facts({"gRPC": f"{settings.grpc_host}:{port}", **_data(settings)}, title="The server runs until Ctrl-C")
     try:
@@ -108,10 +107,9 @@ async def up(settings: Settings, stop: asyncio.Event, made_token: str | None) ->
     settings.require_servable()
     check(EdgeConfig.from_settings(settings))
     server = Application(settings, assemble)
-    grpc_port = await _unless_stopped(stop, server.start())
+    grpc_port = await _start(server, stop)
     if grpc_port is None:
         return
-    settle()
     try:
         async with Envoy(EdgeConfig.from_settings(settings, grpc_port)) as edge:
             _show_token(made_token)
@@ -123,13 +121,15 @@ async def up(settings: Settings, stop: asyncio.Event, made_token: str | None) ->
         raise
 
 
-async def _unless_stopped(stop: asyncio.Event, start: Coroutine[Any, Any, int]) -> int | None:
-    """What `start` returns, or None when `stop` is set before: it may be waiting for the database."""
-    starting, stopped = asyncio.create_task(start), asyncio.create_task(stop.wait())
+async def _start(server: Application, stop: asyncio.Event) -> int | None:
+    """Start the server and return its port, or None when `stop` is set before: it may be waiting for the database."""
+    starting, stopped = asyncio.create_task(server.start()), asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if starting.done():
-        return starting.result()
+        port = starting.result()
+        settle()
+        return port
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     return None
