@@ -1,10 +1,8 @@
 """What happens to providers' accounts because time passes: rotated keys end, old data is erased."""
 
-import asyncio
-
 from dc1.control.loading import provider_of
 from dc1.control.market import Market
-from dc1.control.rounds import every
+from dc1.control.rounds import Rounds
 from dc1.control.sessions import EndReason
 from dc1.domain.keys import KeyRole
 from dc1.domain.retention import DAEMON_EVENTS_KEPT_MS
@@ -20,18 +18,15 @@ class ProviderUpkeep:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._keys_checked_ms = market.clock.now_ms()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._rounds = Rounds((_KEYS_SECONDS, self.end_expired_streams), (_ERASURE_SECONDS, self.erase))
 
     async def start(self) -> None:
         """Begin."""
-        steps = ((_KEYS_SECONDS, self.end_expired_streams), (_ERASURE_SECONDS, self.erase))
-        self._tasks = [asyncio.create_task(every(seconds, step)) for seconds, step in steps]
+        self._rounds.start()
 
     async def stop(self) -> None:
         """End."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._rounds.stop()
 
     async def end_expired_streams(self) -> None:
         """End the streams here that were opened with a key whose grace has ended since the last call."""

@@ -1,10 +1,9 @@
 """What happens to renters' data because time passes: notes of used keys are stored, old data is erased."""
 
-import asyncio
 from functools import partial
 
 from dc1.control.credentials import Credentials
-from dc1.control.rounds import every
+from dc1.control.rounds import Rounds
 from dc1.domain.clock import Clock
 from dc1.domain.retention import DELIVERIES_KEPT_MS
 from dc1.storage import erasure, keys, renters, webhooks
@@ -21,18 +20,15 @@ class RenterUpkeep:
         self._db = db
         self._clock = clock
         self._credentials = credentials
-        self._tasks: list[asyncio.Task[None]] = []
+        self._rounds = Rounds((_USE_SECONDS, self.store_key_use), (_ERASURE_SECONDS, self.erase))
 
     async def start(self) -> None:
         """Begin."""
-        steps = ((_USE_SECONDS, self.store_key_use), (_ERASURE_SECONDS, self.erase))
-        self._tasks = [asyncio.create_task(every(seconds, step)) for seconds, step in steps]
+        self._rounds.start()
 
     async def stop(self) -> None:
         """End, and store which keys were used."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._rounds.stop()
         await self.store_key_use()
 
     async def store_key_use(self) -> None:
