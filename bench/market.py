@@ -12,7 +12,7 @@ from bench.places import Place
 from bench.report import milliseconds
 from bench.rest import RestConnection, request
 from bench.server import run_server
-from dc1.domain.clock import SystemClock
+from dc1.domain.base.clock import SystemClock
 from dc1.edge import EdgeConfig, Envoy
 from dc1.storage.database import Connection, Database
 

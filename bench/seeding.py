@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Table, Text, cast, insert, literal, select
 
-from dc1.domain import keys
-from dc1.domain.jobs import new_job_id
-from dc1.domain.keys import KeyRole
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.jobs.states import new_job_id
 from dc1.storage import keys as key_rows
 from dc1.storage import lifecycle, providers, renters, totals
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape

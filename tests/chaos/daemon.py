@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DAEMON_VERSION, DaemonConfig
 from dc1.daemon.runners.base import Availability, Result, Sink, Work
-from dc1.domain.jobs import JobType
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.states import JobType
 from dc1.server.logs import configure_logging
 
 SLOTS = 2

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from dc1.domain.clock import SystemClock
+from dc1.domain.base.clock import SystemClock
 from dc1.edge import EdgeConfig, Envoy
 from dc1.storage.database import Connection, Database
 from tests.faults.processes import DC1, Process

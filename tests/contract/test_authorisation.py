@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, select
 
 from buf.validate import validate_pb2
-from dc1.domain import keys
-from dc1.domain.keys import KeyRole
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
 from dc1.services.values import to_value
 from dc1.storage.database import Connection
 from dc1.storage.tables import metadata

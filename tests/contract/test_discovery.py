@@ -2,9 +2,9 @@
 
 import pytest
 
-from dc1.domain.clock import DAY_MS
-from dc1.domain.jobs import JOB_TYPES
-from dc1.domain.telemetry import MINUTE_MS, Period
+from dc1.domain.base.clock import DAY_MS
+from dc1.domain.jobs.states import JOB_TYPES
+from dc1.domain.providers.telemetry import MINUTE_MS, Period
 from dc1.storage import telemetry
 from dc1.storage.database import Connection
 from tests.contract.expect import answered, refused, show

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dc1.domain import keys
-from dc1.domain.keys import KeyRole
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
 from tests.contract.chat import CHAT, HELLO, Caller, begin, envelope, finish, serve
 from tests.contract.expect import answered, refused
 from tests.stack.people import Admin, Renter

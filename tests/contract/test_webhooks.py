@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dc1.domain.webhooks import signature
+from dc1.domain.access.webhooks import signature
 from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits, integer, nothing, number, or_null, text, time
 from tests.stack.people import Renter

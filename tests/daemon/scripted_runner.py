@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dc1.daemon.runners.base import Availability, Result, Sink, Work
-from dc1.domain.jobs import JobType
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.states import JobType
 
 
 @dataclass

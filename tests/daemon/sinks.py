@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from dc1.daemon.runners.base import Level
-from dc1.domain.jobs import Phase
+from dc1.domain.jobs.states import Phase
 
 
 @dataclass

@@ -4,7 +4,7 @@ import pytest
 
 from dc1.daemon.assembly import build_runners
 from dc1.daemon.config import DaemonConfig
-from dc1.domain.jobs import JobType
+from dc1.domain.jobs.states import JobType
 
 
 @pytest.mark.parametrize(

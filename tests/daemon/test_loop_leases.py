@@ -11,7 +11,7 @@ from dc1.daemon.leases import (
 )
 from dc1.daemon.logs import LogBatch
 from dc1.daemon.runners.base import Result, Work
-from dc1.domain.jobs import JobType, Phase
+from dc1.domain.jobs.states import JobType, Phase
 
 
 def make_lease(job_id: str = "job-1", attempt: int = 1, state: LeaseState = LeaseState.RUNNING) -> Lease:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
 from tests.daemon.fake_server import FakeServer
 from tests.daemon.loop import connected
 from tests.daemon.scripted_runner import FixedTelemetry, ScriptedImageRunner

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import json_format
 
 from dc1.daemon.runners.base import Availability, RunFailed
-from dc1.domain.jobs import ErrorCategory, JobType, Phase
+from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.daemon.fake_server import FakeServer, lease, make_assignment
 from tests.daemon.loop import connected, running_daemon

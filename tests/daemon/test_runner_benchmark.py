@@ -7,8 +7,8 @@ import pytest
 
 from dc1.daemon.runners.base import RunFailed, Work
 from dc1.daemon.runners.benchmark import BenchmarkRunner
-from dc1.domain.jobs import ErrorCategory, JobType, Phase
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from tests.daemon.sinks import RecordingSink
 
 

@@ -8,8 +8,8 @@ from dc1.daemon.runners.base import MAX_RESULT_BYTES, RunFailed, Work
 from dc1.daemon.runners.container_gpus import GpuPool
 from dc1.daemon.runners.container_options import Limits, command, create_options, requested_image
 from dc1.daemon.runners.container_output import MESSAGE_LIMIT, RESULT_MARKER, Output
-from dc1.domain.jobs import JobType
-from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.jobs.states import JobType
 
 LIMITS = Limits(memory_mib=1024, cpus=4.0, pids=100)
 

@@ -9,8 +9,8 @@ import pytest
 from dc1.daemon.runners.base import RunFailed, Work
 from dc1.daemon.runners.engine import EngineRunner
 from dc1.daemon.runners.engine_openai import OpenAIEngine
-from dc1.domain.jobs import ErrorCategory, JobType
-from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.jobs.states import ErrorCategory, JobType
 from tests.daemon.openai_server import MODEL, OpenAIServer
 from tests.daemon.sinks import RecordingSink
 

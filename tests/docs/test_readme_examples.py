@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dc1.domain.webhooks import signature
+from dc1.domain.access.webhooks import signature
 from tests.contract.chat import serve
 from tests.docs.readme import block
 from tests.stack.stack import ADMIN_TOKEN, Stack

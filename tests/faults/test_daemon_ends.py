@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.jobs import JobEvent
+from dc1.domain.jobs.states import JobEvent
 from tests.faults.market import Provider, RealMarket, await_status, submit
 from tests.stack.people import Renter
 from tests.stack.rest import Json

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dc1.domain.jobs import JobEvent
+from dc1.domain.jobs.states import JobEvent
 from dc1.storage import job_events, jobs
 from dc1.storage.job_events import EventRow
 from tests.chaos.verdict import still_at_work, told

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dc1.domain.jobs import JobEvent
+from dc1.domain.jobs.states import JobEvent
 from dc1.storage import jobs
 from dc1.storage.jobs import JobFilter
 from tests.faults.market import Provider, RealMarket, await_status, submit

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dc1.domain.clock import SystemClock
+from dc1.domain.base.clock import SystemClock
 from tests.replicas.pair import AheadClock, Pair
 from tests.stack.people import Renter
 from tests.stack.postgres import PostgresServer

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from dc1.domain.clock import Clock, SystemClock
+from dc1.domain.base.clock import Clock, SystemClock
 from dc1.storage import books
 from dc1.storage.database import Connection
 from tests.stack.people import Admin, Renter, answered

@@ -5,7 +5,7 @@ import time
 import grpc
 import pytest
 
-from dc1.domain.keys import KeyRole
+from dc1.domain.access.keys import KeyRole
 from dc1.storage import keys as key_rows
 from dc1.storage import renters
 from dcp.v1 import daemon_stream_pb2 as pb

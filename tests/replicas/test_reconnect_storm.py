@@ -10,9 +10,9 @@ import pytest
 from google.protobuf import json_format
 from sqlalchemy import text
 
-from dc1.domain import keys
-from dc1.domain.jobs import JOB_TYPES
-from dc1.domain.keys import KeyRole
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.jobs.states import JOB_TYPES
 from dc1.storage import keys as key_rows
 from dc1.storage import providers
 from dc1.storage.database import Connection

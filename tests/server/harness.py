@@ -12,9 +12,9 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from dc1.control.credentials import Credentials
-from dc1.domain import keys
-from dc1.domain.clock import ManualClock
-from dc1.domain.keys import KeyRole
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.base.clock import ManualClock
 from dc1.server.app import Application
 from dc1.server.assembly import Assembly, Background, Foundation, Service
 from dc1.services.call import Call, Hooks, current_call

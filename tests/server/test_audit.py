@@ -4,7 +4,8 @@ from typing import Any
 
 import grpc
 
-from dc1.domain import errors, keys
+from dc1.domain import errors
+from dc1.domain.access import keys
 from dc1.storage import audit
 from dcp.v1.admin_service_pb2 import ApproveProviderRequest, GetDashboardRequest, GetDashboardResponse
 from dcp.v1.job_service_pb2 import GetJobRequest

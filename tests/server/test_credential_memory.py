@@ -7,10 +7,10 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from dc1.control.credentials import Credentials
-from dc1.domain import keys
-from dc1.domain.clock import ManualClock
-from dc1.domain.keys import KeyRole, NewKey
-from dc1.domain.roles import Role
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole, NewKey
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import ManualClock
 from dc1.storage import keys as key_rows
 from dc1.storage import providers
 from dc1.storage.database import Database

@@ -3,9 +3,9 @@
 import pytest
 from google.protobuf.message import Message
 
-from dc1.domain import keys
-from dc1.domain.keys import KeyRole
-from dc1.domain.roles import Role
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
 from dc1.storage import keys as key_rows
 from dc1.storage import renters
 from dcp.v1.admin_service_pb2 import GetDashboardRequest

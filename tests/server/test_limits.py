@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.clock import ManualClock
+from dc1.domain.base.clock import ManualClock
 from dc1.domain.errors import ApiError
 from dc1.server.limits import RateLimiter
 from dc1.server.policy import Bucket

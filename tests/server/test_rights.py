@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, empty_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 
-from dc1.domain.clock import ManualClock
+from dc1.domain.base.clock import ManualClock
 from dc1.server.assembly import Service
 from dc1.server.policy import policy_of
 from dcp.v1 import (

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from dc1.assets import asset
-from dc1.domain.clock import ManualClock
+from dc1.domain.base.clock import ManualClock
 from dc1.domain.errors import ApiError
 from dc1.services.system import SystemServicer, Vitals
 from dcp.v1.system_service_pb2 import GetHealthRequest, GetOpenApiRequest, GetServiceRequest

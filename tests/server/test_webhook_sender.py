@@ -10,9 +10,9 @@ import pytest
 
 from dc1.control.webhook_targets import NotPublicError, Targets, look_up
 from dc1.control.webhooks import WebhookSender, secret_purpose
-from dc1.domain.clock import ManualClock
-from dc1.domain.jobs import Mover
-from dc1.domain.vault import Vault
+from dc1.domain.access.secret_box import Vault
+from dc1.domain.base.clock import ManualClock
+from dc1.domain.jobs.states import Mover
 from dc1.storage import lifecycle, renters, webhooks
 from dc1.storage.database import Database
 from dc1.storage.webhooks import DeliveryRow

@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
-from dc1.domain.jobs import TERMINAL
+from dc1.domain.jobs.states import TERMINAL
 from tests.soak.witness import Client, Witness
 from tests.soak.work import Order
 from tests.stack.rest import Json

@@ -11,7 +11,7 @@ import sys
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work
-from dc1.domain.jobs import ErrorCategory, JobType, Phase
+from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from dc1.server.logs import configure_logging
 from tests.chaos.daemon import Telemetry
 from tests.soak.work import FAILURE, Order

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import Self
 
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
 from tests.stack.rest import Json
 
 _SECONDS = (0.2, 3.0)

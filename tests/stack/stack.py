@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dc1.domain.clock import ManualClock, iso, parse_iso
+from dc1.domain.base.clock import ManualClock, iso, parse_iso
 from dc1.edge import EdgeConfig, Envoy
 from dc1.storage import books
 from tests.stack.people import Admin, Renter, answered

@@ -11,7 +11,7 @@ import grpc
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
-from dc1.domain.jobs import JOB_TYPES
+from dc1.domain.jobs.states import JOB_TYPES
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 from dcp.v1.provider_service_pb2_grpc import ProviderServiceStub

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
 
-from dc1.domain.jobs import new_job_id
+from dc1.domain.jobs.states import new_job_id
 from dc1.storage import books, lifecycle, providers, renters
 from dc1.storage.database import Connection, Database
 from dc1.storage.lifecycle import JobRow, JobSpec, Limits, NewJob

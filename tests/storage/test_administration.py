@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from dc1.domain.clock import DAY_MS, day_start_ms
-from dc1.domain.jobs import TEST_RENTER_ID, JobEvent, Mover
-from dc1.domain.telemetry import MINUTE_MS, Rollup
+from dc1.domain.base.clock import DAY_MS, day_start_ms
+from dc1.domain.jobs.states import TEST_RENTER_ID, JobEvent, Mover
+from dc1.domain.providers.telemetry import MINUTE_MS, Rollup
 from dc1.storage import (
     admin_jobs,
     approvals,

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from dc1.domain.challenges import new_challenge
+from dc1.domain.providers.challenges import new_challenge
 from dc1.storage import challenges
 from dc1.storage.database import Database
 from tests.storage.market import NOW, Market

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from dc1.domain.jobs import Mover
-from dc1.domain.keys import KeyRole, generate
+from dc1.domain.access.keys import KeyRole, generate
+from dc1.domain.jobs.states import Mover
 from dc1.storage import changes, jobs, keys, lifecycle, providers, renters
 from dc1.storage.database import Connection, Database
 from tests.storage.market import NOW, Market

@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 )
 
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import Mover, Phase
-from dc1.domain.withdrawals import WithdrawalStatus
+from dc1.domain.jobs.states import Mover, Phase
+from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage import books, jobs, lifecycle, wallets, withdrawals
 from dc1.storage.database import Connection, Database
 from dc1.storage.lifecycle import Outcome

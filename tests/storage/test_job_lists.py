@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from dc1.domain.jobs import JobEvent, Mover, Phase
+from dc1.domain.jobs.states import JobEvent, Mover, Phase
 from dc1.storage import (
     changes,
     idempotency,

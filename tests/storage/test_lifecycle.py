@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from dc1.domain.jobs import ErrorCategory, JobEvent, JobStatus, Mover, Phase
-from dc1.domain.money import Settlement
+from dc1.domain.jobs.states import ErrorCategory, JobEvent, JobStatus, Mover, Phase
+from dc1.domain.money.pricing import Settlement
 from dc1.storage import job_events, jobs, ledger, lifecycle, moves, providers, renters, totals
 from dc1.storage.database import Database
 from dc1.storage.lifecycle import JobRow, Limits, Moved, Outcome

@@ -5,7 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
-from dc1.domain.jobs import JOB_TYPES
+from dc1.domain.jobs.states import JOB_TYPES
 from dc1.storage import catalog, lifecycle
 from dc1.storage.database import Database, normalised
 from dc1.storage.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade

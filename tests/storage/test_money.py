@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import Mover
+from dc1.domain.jobs.states import Mover
 from dc1.storage import books, finance, idempotency, ledger, lifecycle, renters, wallets
 from dc1.storage.database import Connection, Database
 from dc1.storage.idempotency import KeptAnswer, Key

@@ -1,8 +1,8 @@
 import pytest
 
-from dc1.domain.clock import DAY_MS
+from dc1.domain.access.keys import KeyRole, generate
+from dc1.domain.base.clock import DAY_MS
 from dc1.domain.errors import ApiError
-from dc1.domain.keys import KeyRole, generate
 from dc1.storage import audit, catalog, challenges, daemon_events, keys, providers, renters
 from dc1.storage.daemon_events import NewDaemonEvent
 from dc1.storage.database import Database

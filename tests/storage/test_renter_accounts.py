@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.keys import KeyRole, generate
+from dc1.domain.access.keys import KeyRole, generate
 from dc1.storage import erasure, job_logs, jobs, keys, lifecycle, renter_lists, renters
 from dc1.storage.database import Database
 from dc1.storage.job_logs import LogLine

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from dc1.domain.clock import DAY_MS, month_start_ms
+from dc1.domain.base.clock import DAY_MS, month_start_ms
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import JobEvent
+from dc1.domain.jobs.states import JobEvent
 from dc1.storage import job_events, jobs, lifecycle, renters, totals
 from dc1.storage.database import Database
 from dc1.storage.lifecycle import JobSpec, Limits

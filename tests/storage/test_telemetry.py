@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from dc1.control.telemetry import Telemetry, TelemetryUpkeep
-from dc1.domain.clock import ManualClock
-from dc1.domain.telemetry import MINUTE_MS, PERIODS, Rollup
+from dc1.domain.base.clock import ManualClock
+from dc1.domain.providers.telemetry import MINUTE_MS, PERIODS, Rollup
 from dc1.storage import telemetry
 from dc1.storage.database import Database
 from tests.storage.market import NOW, Market

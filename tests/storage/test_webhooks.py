@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from dc1.domain.jobs import Mover
-from dc1.domain.webhooks import DeliveryStatus
+from dc1.domain.access.webhooks import DeliveryStatus
+from dc1.domain.jobs.states import Mover
 from dc1.storage import lifecycle, renters, spending, webhooks
 from dc1.storage.database import Connection, Database
 from dc1.storage.lifecycle import Limits, Outcome

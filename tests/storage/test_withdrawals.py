@@ -5,8 +5,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import Mover
-from dc1.domain.withdrawals import WithdrawalStatus
+from dc1.domain.jobs.states import Mover
+from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage import books, finance, lifecycle, providers, withdrawals
 from dc1.storage.database import Database
 from dc1.storage.ledger import AccountKind

@@ -10,13 +10,14 @@ from dc1.control.fleet import Fleet
 from dc1.control.orders import Orders
 from dc1.control.policy import Policy
 from dc1.control.provider import Provider
-from dc1.domain import errors, money
-from dc1.domain.chat import ChatCall
-from dc1.domain.clock import Clock
-from dc1.domain.container_spec import effective_container_spec
-from dc1.domain.jobs import ComputeType, JobSource, JobType, Mover, new_job_id
-from dc1.domain.money import PricingClass
-from dc1.domain.placement import Requirement, unsuited
+from dc1.domain import errors
+from dc1.domain.base.clock import Clock
+from dc1.domain.inference.chat import ChatCall
+from dc1.domain.jobs.container_spec import effective_container_spec
+from dc1.domain.jobs.placement import Requirement, unsuited
+from dc1.domain.jobs.states import ComputeType, JobSource, JobType, Mover, new_job_id
+from dc1.domain.money import pricing
+from dc1.domain.money.pricing import PricingClass
 from dc1.storage import jobs, lifecycle, offers
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_rows import JobRow, JobSpec
@@ -144,7 +145,7 @@ class Completions:
             max_duration_seconds=self._policy.completion_timeout_seconds,
             rate_halala_per_minute=0,
             class_multiplier=Decimal(1),
-            cost_halala=money.token_hold(call.message_bytes, call.max_tokens, price),
+            cost_halala=pricing.token_hold(call.message_bytes, call.max_tokens, price),
             fee_bps=self._policy.fee_bps,
             compute_type=ComputeType.INFERENCE,
             model=call.model,

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from dc1.domain import keys
-from dc1.domain.clock import Clock
-from dc1.domain.keys import KeyRole
-from dc1.domain.roles import Role
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import Clock
 from dc1.storage import keys as key_rows
 from dc1.storage import providers, renters
 from dc1.storage.database import Database

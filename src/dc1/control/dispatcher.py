@@ -15,10 +15,10 @@ from dc1.control.matching import Match, Matching
 from dc1.control.provider import Provider
 from dc1.control.sessions import Sessions, StopReason
 from dc1.control.waiting import WaitingJob, WaitingJobs
-from dc1.domain.clock import Clock
-from dc1.domain.jobs import OPEN, JobStatus
-from dc1.domain.liveness import Channel
-from dc1.domain.placement import Requirement, queue_key
+from dc1.domain.base.clock import Clock
+from dc1.domain.jobs.placement import Requirement, queue_key
+from dc1.domain.jobs.states import OPEN, JobStatus
+from dc1.domain.providers.liveness import Channel
 from dc1.storage import jobs, lifecycle
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_rows import JobRow, JobSpec

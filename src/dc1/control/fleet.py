@@ -14,12 +14,12 @@ from dc1.control.openings import Openings
 from dc1.control.presence_queues import PresenceQueues
 from dc1.control.provider import Provider
 from dc1.control.telemetry import Telemetry
-from dc1.domain.clock import Clock
+from dc1.domain.base.clock import Clock
 from dc1.domain.errors import provider_not_found
-from dc1.domain.liveness import Approval, Channel, Liveness, Presence, Thresholds
-from dc1.domain.placement import ProviderView
-from dc1.domain.preferences import Preferences
-from dc1.domain.reports import Facts, Report
+from dc1.domain.jobs.placement import ProviderView
+from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence, Thresholds
+from dc1.domain.providers.preferences import Preferences
+from dc1.domain.providers.reports import Facts, Report
 
 FAILOVER_GRACE_SECONDS = 10
 """How much longer than usual a daemon may take to come back when it was the server that went away."""

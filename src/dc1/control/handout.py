@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dc1.domain.placement import Requirement
+from dc1.domain.jobs.placement import Requirement
 from dc1.storage.job_rows import JobRow, JobSpec
 
 

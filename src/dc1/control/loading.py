@@ -4,11 +4,11 @@ from collections.abc import Collection
 
 from dc1.control.fleet import Fleet
 from dc1.control.provider import Provider
-from dc1.domain.clock import Clock
-from dc1.domain.jobs import COMPUTE_TYPES
-from dc1.domain.liveness import Approval, Channel, Presence
-from dc1.domain.preferences import Preferences, RunMode
-from dc1.domain.reports import Facts
+from dc1.domain.base.clock import Clock
+from dc1.domain.jobs.states import COMPUTE_TYPES
+from dc1.domain.providers.liveness import Approval, Channel, Presence
+from dc1.domain.providers.preferences import Preferences, RunMode
+from dc1.domain.providers.reports import Facts
 from dc1.storage import providers
 from dc1.storage.database import Database
 from dc1.storage.providers import NO_CHANNEL, ProviderRow

@@ -20,7 +20,7 @@ from dc1.control.replication import Replication
 from dc1.control.runs import Runs
 from dc1.control.sessions import Session, Sessions
 from dc1.control.upkeep import Upkeep
-from dc1.domain.clock import Clock
+from dc1.domain.base.clock import Clock
 from dc1.storage import offers
 from dc1.storage.database import Database
 

@@ -7,7 +7,7 @@ from functools import partial
 from dc1.control.fleet import Fleet
 from dc1.control.provider import Provider
 from dc1.control.waiting import WaitingJob, WaitingJobs
-from dc1.domain.clock import Clock
+from dc1.domain.base.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from dc1.control.pools import Pools
 from dc1.control.provider import Provider
-from dc1.domain.placement import ProviderView
-from dc1.domain.preferences import RunMode
+from dc1.domain.jobs.placement import ProviderView
+from dc1.domain.providers.preferences import RunMode
 
 _MINUTE_MS = 60_000
 

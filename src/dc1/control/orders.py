@@ -14,12 +14,13 @@ from dc1.control.policy import Policy
 from dc1.control.runs import Runs
 from dc1.control.sessions import StopReason
 from dc1.control.waiting import key_of_new
-from dc1.domain import errors, money
-from dc1.domain.clock import Clock
-from dc1.domain.jobs import TEST_RENTER_ID, JobSource, JobStatus, JobType, Mover, new_job_id
-from dc1.domain.money import PricingClass
-from dc1.domain.placement import ProviderView, Requirement
-from dc1.domain.request import JobOrder, check_named_provider
+from dc1.domain import errors
+from dc1.domain.base.clock import Clock
+from dc1.domain.jobs.placement import ProviderView, Requirement
+from dc1.domain.jobs.states import TEST_RENTER_ID, JobSource, JobStatus, JobType, Mover, new_job_id
+from dc1.domain.jobs.submission import JobOrder, check_named_provider
+from dc1.domain.money import pricing
+from dc1.domain.money.pricing import PricingClass
 from dc1.storage import catalog, jobs, lifecycle
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_rows import JobRow, JobSpec
@@ -84,7 +85,7 @@ class Orders:
 
     def rate(self, job_type: str) -> int:
         """Return what a minute of a job type costs in the standard class, in halala."""
-        return self._rates.get(job_type, self._rates.get(catalog.DEFAULT_PRICE, money.DEFAULT_RATE_HALALA))
+        return self._rates.get(job_type, self._rates.get(catalog.DEFAULT_PRICE, pricing.DEFAULT_RATE_HALALA))
 
     async def submit(
         self,
@@ -161,7 +162,7 @@ class Orders:
             max_duration_seconds=order.max_duration_seconds,
             rate_halala_per_minute=rate,
             class_multiplier=multiplier,
-            cost_halala=money.quote(rate, order.duration_minutes, multiplier),
+            cost_halala=pricing.quote(rate, order.duration_minutes, multiplier),
             fee_bps=self._policy.fee_bps,
             compute_type=requirement.compute_type,
             model=order.model,

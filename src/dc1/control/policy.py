@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from dc1.domain.liveness import Thresholds
-from dc1.domain.money import (
+from dc1.domain.money.pricing import (
     CLASS_MULTIPLIERS,
     DEFAULT_PLATFORM_FEE_BPS,
     DEFAULT_TOKEN_PRICE_HALALA,
     PricingClass,
 )
+from dc1.domain.providers.liveness import Thresholds
 from dc1.storage.submission import Limits
 
 

@@ -6,9 +6,9 @@ from dc1.control.leases import Lease, Leases
 from dc1.control.provider import Provider
 from dc1.control.runs import Runs
 from dc1.control.sessions import StopReason
-from dc1.domain.clock import Clock
-from dc1.domain.liveness import Channel
-from dc1.domain.placement import Admission, blocked, queue_key
+from dc1.domain.base.clock import Clock
+from dc1.domain.jobs.placement import Admission, blocked, queue_key
+from dc1.domain.providers.liveness import Channel
 from dc1.storage import job_logs, jobs, lifecycle
 from dc1.storage.database import Connection, Database
 

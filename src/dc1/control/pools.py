@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
-from dc1.domain.liveness import ProviderStatus
-from dc1.domain.placement import ProviderView, Requirement, blocked, choose
+from dc1.domain.jobs.placement import ProviderView, Requirement, blocked, choose
+from dc1.domain.providers.liveness import ProviderStatus
 
 _Rank: TypeAlias = tuple[bool, int, int]
 

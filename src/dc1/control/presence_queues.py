@@ -5,8 +5,8 @@ from heapq import heappop, heappush
 from itertools import islice
 
 from dc1.control.provider import Provider
-from dc1.domain.clock import Clock
-from dc1.domain.liveness import Channel, Thresholds
+from dc1.domain.base.clock import Clock
+from dc1.domain.providers.liveness import Channel, Thresholds
 
 
 class PresenceQueues:

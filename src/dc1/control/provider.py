@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from dc1.domain import liveness, reputation
-from dc1.domain.clock import DAY_MS
-from dc1.domain.gpus import canonical_gpu_type
-from dc1.domain.jobs import COMPUTE_TYPES
-from dc1.domain.json_types import JsonObject, JsonValue
-from dc1.domain.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
-from dc1.domain.placement import ProviderView
-from dc1.domain.preferences import Preferences, Reluctance, RunMode
-from dc1.domain.reports import Facts, Report, reading
+from dc1.domain.base.clock import DAY_MS
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.jobs.placement import ProviderView
+from dc1.domain.jobs.states import COMPUTE_TYPES
+from dc1.domain.providers import liveness, reputation
+from dc1.domain.providers.gpus import canonical_gpu_type
+from dc1.domain.providers.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
+from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
+from dc1.domain.providers.reports import Facts, Report, reading
 
 _BEAT_SLOT_MS = 30_000
 _ACCOUNT_FIELDS = (

@@ -4,8 +4,8 @@ from dc1.control.loading import provider_of
 from dc1.control.market import Market
 from dc1.control.rounds import Rounds
 from dc1.control.sessions import EndReason
-from dc1.domain.keys import KeyRole
-from dc1.domain.retention import DAEMON_EVENTS_KEPT_MS
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.base.retention import DAEMON_EVENTS_KEPT_MS
 from dc1.storage import daemon_events, keys, providers
 
 _KEYS_SECONDS = 1.0

@@ -4,8 +4,8 @@ from functools import partial
 
 from dc1.control.credentials import Credentials
 from dc1.control.rounds import Rounds
-from dc1.domain.clock import Clock
-from dc1.domain.retention import DELIVERIES_KEPT_MS
+from dc1.domain.base.clock import Clock
+from dc1.domain.base.retention import DELIVERIES_KEPT_MS
 from dc1.storage import erasure, keys, renters, webhooks
 from dc1.storage.database import Database
 

@@ -22,9 +22,9 @@ from dc1.control.leases import Leases
 from dc1.control.loading import provider_of
 from dc1.control.provider import Provider
 from dc1.control.sessions import EndReason, Sessions
-from dc1.domain.clock import Clock
-from dc1.domain.liveness import Approval
-from dc1.domain.roles import Role
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import Clock
+from dc1.domain.providers.liveness import Approval
 from dc1.storage import changes, job_logs, replicas
 from dc1.storage.changes import Changes, Notifications, SharedTokens
 from dc1.storage.database import Connection, Database

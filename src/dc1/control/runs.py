@@ -13,9 +13,9 @@ from dc1.control.leases import Lease, Leases
 from dc1.control.provider import Provider
 from dc1.control.sessions import StopReason
 from dc1.domain import errors
-from dc1.domain.clock import Clock
-from dc1.domain.jobs import TERMINAL, ErrorCategory, JobSource, JobStatus, JobType, Mover, Phase
-from dc1.domain.liveness import Liveness
+from dc1.domain.base.clock import Clock
+from dc1.domain.jobs.states import TERMINAL, ErrorCategory, JobSource, JobStatus, JobType, Mover, Phase
+from dc1.domain.providers.liveness import Liveness
 from dc1.storage import job_logs, jobs, lifecycle
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_logs import LogLine, LogRow

@@ -4,7 +4,7 @@ from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.control.sessions import EndReason
 from dc1.domain import errors
-from dc1.domain.liveness import Approval
+from dc1.domain.providers.liveness import Approval
 from dc1.storage import approvals, providers
 
 

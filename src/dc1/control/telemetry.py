@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import structlog
 
-from dc1.domain.clock import Clock
-from dc1.domain.json_types import JsonObject
-from dc1.domain.telemetry import MINUTE_MS, RETENTION_MS, Period, Rollup, has_readings
+from dc1.domain.base.clock import Clock
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.providers.telemetry import MINUTE_MS, RETENTION_MS, Period, Rollup, has_readings
 from dc1.storage import telemetry
 from dc1.storage.database import Connection, Database
 

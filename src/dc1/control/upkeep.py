@@ -11,8 +11,8 @@ from dc1.control.leases import Lease, Leases
 from dc1.control.provider import Provider
 from dc1.control.rounds import every
 from dc1.control.runs import Runs
-from dc1.domain.clock import Clock, day_start_ms
-from dc1.domain.liveness import Channel
+from dc1.domain.base.clock import Clock, day_start_ms
+from dc1.domain.providers.liveness import Channel
 from dc1.storage import idempotency, jobs, offers, providers
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_rows import JobRow

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from dc1.domain.money import PricingClass
-from dc1.domain.placement import CLASS_RANK, Admission, ProviderView, Requirement, fits, misfit, queue_key
+from dc1.domain.jobs.placement import CLASS_RANK, Admission, ProviderView, Requirement, fits, misfit, queue_key
+from dc1.domain.money.pricing import PricingClass
 
 _Key: TypeAlias = tuple[int, ...]
 K = TypeVar("K")

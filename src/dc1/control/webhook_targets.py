@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import httpx
 
-from dc1.domain.webhooks import is_public
+from dc1.domain.access.webhooks import is_public
 
 _MAX_LENGTH = 2048
 # Looking names up has threads of its own, those of deliveries apart: names that nobody answers must not hold up anything else.

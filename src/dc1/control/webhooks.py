@@ -8,9 +8,9 @@ import httpx
 import structlog
 
 from dc1.control.webhook_targets import NotPublicError, Target, Targets
-from dc1.domain.clock import Clock
-from dc1.domain.vault import UnreadableSecretError, Vault
-from dc1.domain.webhooks import RETRY_SECONDS, DeliveryStatus, signature
+from dc1.domain.access.secret_box import UnreadableSecretError, Vault
+from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, signature
+from dc1.domain.base.clock import Clock
 from dc1.storage import webhooks
 from dc1.storage.database import Database
 from dc1.storage.webhooks import Attempt, Claimed

@@ -11,9 +11,9 @@ from dc1.daemon.roster import Roster
 from dc1.daemon.runners.base import RunFailed, Runner
 from dc1.daemon.runners.container_options import gpu_count
 from dc1.daemon.runs import Runs
-from dc1.domain.container_spec import approve_images
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import ErrorCategory
+from dc1.domain.jobs.container_spec import approve_images
+from dc1.domain.jobs.states import ErrorCategory
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from dc1.daemon.logs import LogBatch, LogBuffer
 from dc1.daemon.runners.base import Level, Result, RunFailed, Work
-from dc1.domain.jobs import Phase
+from dc1.domain.jobs.states import Phase
 
 TOKEN_SPACING_SECONDS = 0.03
 """Least time between two batches of tokens."""

@@ -9,8 +9,8 @@ from google.protobuf.descriptor import EnumDescriptor
 from dc1.daemon.leases import Ended, Lease, LeaseState, Output, PhaseEntered, Tokens
 from dc1.daemon.logs import LogBatch
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, Result, RunFailed, Work
-from dc1.domain.jobs import ErrorCategory, JobType
-from dc1.domain.json_types import JsonObject, JsonValue, compact, with_integers
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, with_integers
+from dc1.domain.jobs.states import ErrorCategory, JobType
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 

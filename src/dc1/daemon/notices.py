@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from dc1.domain.versions import is_older
+from dc1.domain.base.versions import is_older
 from dcp.v1 import daemon_stream_pb2 as pb
 
 log = structlog.get_logger(__name__)

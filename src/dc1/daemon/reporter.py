@@ -12,7 +12,7 @@ from dc1.daemon.assignments import Assignments
 from dc1.daemon.notices import MachineNotices
 from dc1.daemon.roster import Roster
 from dc1.daemon.runners import bridge
-from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 

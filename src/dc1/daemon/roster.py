@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import structlog
 
 from dc1.daemon.runners.base import Availability, Runner, Work
-from dc1.domain.jobs import JobType
+from dc1.domain.jobs.states import JobType
 
 PROBE_SECONDS = 20.0
 """A probe that takes longer counts as unavailable."""

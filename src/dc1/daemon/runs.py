@@ -10,7 +10,7 @@ import structlog
 from dc1.daemon.leases import Ended, Lease
 from dc1.daemon.messages import checked
 from dc1.daemon.runners.base import Level, Result, RunFailed, Runner, Work
-from dc1.domain.jobs import ErrorCategory, Phase
+from dc1.domain.jobs.states import ErrorCategory, Phase
 
 CLEANUP_SECONDS = 15.0
 """How long new work waits for stopped work to free what it held."""

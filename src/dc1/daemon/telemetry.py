@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 
 from dc1.daemon.telemetry_nvml import GpuReading, NvmlReader, NvmlReading
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
 
 _MIB = 1024 * 1024
 

@@ -6,8 +6,8 @@ from itertools import chain
 
 from dc1.control.market import Market
 from dc1.control.policy import Policy
-from dc1.domain.liveness import Thresholds
-from dc1.domain.money import PricingClass
+from dc1.domain.money.pricing import PricingClass
+from dc1.domain.providers.liveness import Thresholds
 from dc1.server.assembly import Assembly, Foundation, Service
 from dc1.server.policy import policy_of as method_policy
 from dc1.server.wiring import admin, core, jobs, providers, renters

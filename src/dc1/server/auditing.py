@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 from google.protobuf.message import Message
 
-from dc1.domain.clock import Clock
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
-from dc1.domain.roles import Role
 from dc1.server.policy import Policy
 from dc1.services.call import Call
 from dc1.storage import audit

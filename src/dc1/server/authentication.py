@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from google.protobuf.message import Message
 
 from dc1.control.credentials import Credentials
-from dc1.domain import errors, keys
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.roles import Role
+from dc1.domain.access.scopes import require_scope
 from dc1.domain.errors import ApiError
-from dc1.domain.roles import Role
-from dc1.domain.scopes import require_scope
 from dc1.server.addresses import Network, counted_as, is_within
 from dc1.server.carriers import Credential, find_credential
 from dc1.server.limits import FAILED_AUTHENTICATIONS, RateLimiter

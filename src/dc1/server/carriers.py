@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
-from dc1.domain import keys
-from dc1.domain.keys import KeyRole
-from dc1.domain.roles import Role
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
 from dc1.server.policy import Policy
 
 _BEARER = "bearer "

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dc1.domain.clock import Clock
+from dc1.domain.base.clock import Clock
 from dc1.domain.errors import rate_limit_exceeded
 from dc1.server.policy import Bucket, CountedBy
 

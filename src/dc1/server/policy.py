@@ -8,7 +8,7 @@ from functools import cache
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
-from dc1.domain.roles import Role
+from dc1.domain.access.roles import Role
 from dc1.server.paths import path_patterns
 from dcp.v1 import options_pb2
 

@@ -6,8 +6,8 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import ApiError, FieldViolation, openai_envelope
-from dc1.domain.json_types import JsonObject
 from dcp.v1 import error_pb2
 
 _BODY_BYTES = 6 * 1024

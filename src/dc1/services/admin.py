@@ -7,8 +7,8 @@ from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.control.supervision import Supervision
 from dc1.domain import errors
-from dc1.domain.clock import iso
-from dc1.domain.liveness import ProviderStatus
+from dc1.domain.base.clock import iso
+from dc1.domain.providers.liveness import ProviderStatus
 from dc1.services.admin_provider_messages import admin_provider
 from dc1.services.call import current_call
 from dc1.services.paging import Pages

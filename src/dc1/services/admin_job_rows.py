@@ -4,9 +4,9 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from dc1.domain.clock import iso
-from dc1.domain.json_types import JsonObject
-from dc1.domain.numeric import plain
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.base.numeric import plain
 from dc1.services.job_messages import shown_provider_id
 from dc1.services.values import to_value
 from dc1.storage.admin_jobs import NamedJob

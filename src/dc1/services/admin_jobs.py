@@ -10,10 +10,10 @@ from google.protobuf.struct_pb2 import Value
 from dc1.control.market import Market
 from dc1.control.orders import Submitted
 from dc1.domain import errors
-from dc1.domain.clock import DAY_MS, iso, parse_iso
-from dc1.domain.jobs import JOB_TYPES, OPEN, TEST_RENTER_ID, JobStatus, JobType, Mover
-from dc1.domain.json_types import compact
-from dc1.domain.request import SubmitBody, accept
+from dc1.domain.base.clock import DAY_MS, iso, parse_iso
+from dc1.domain.base.json_types import compact
+from dc1.domain.jobs.states import JOB_TYPES, OPEN, TEST_RENTER_ID, JobStatus, JobType, Mover
+from dc1.domain.jobs.submission import SubmitBody, accept
 from dc1.services.admin_job_rows import COLUMNS, admin_job, plain_job
 from dc1.services.admin_provider_messages import admin_provider
 from dc1.services.call import current_call

@@ -1,8 +1,8 @@
 """Providers as admins see them."""
 
 from dc1.control.provider import Provider
-from dc1.domain.clock import iso
-from dc1.domain.liveness import ProviderStatus
+from dc1.domain.base.clock import iso
+from dc1.domain.providers.liveness import ProviderStatus
 from dc1.services.provider_messages import preferences_message
 from dc1.services.values import time_value, to_value
 from dc1.storage.providers import Earnings, ProviderRow

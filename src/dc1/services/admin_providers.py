@@ -9,13 +9,14 @@ from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.control.sessions import EndReason
 from dc1.control.supervision import Supervision
-from dc1.domain import errors, keys
-from dc1.domain.clock import DAY_MS, iso
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import DAY_MS, iso
 from dc1.domain.errors import ApiError
-from dc1.domain.keys import KeyRole
-from dc1.domain.reputation import uptime_percent_of_day
-from dc1.domain.roles import Role
-from dc1.domain.telemetry import MINUTES, Rollup
+from dc1.domain.providers.reputation import uptime_percent_of_day
+from dc1.domain.providers.telemetry import MINUTES, Rollup
 from dc1.services.admin_provider_messages import inspected_provider
 from dc1.services.call import current_call
 from dc1.services.provider_messages import provider_job

@@ -5,12 +5,13 @@ from typing import Any
 
 from dc1.control.credentials import Credentials
 from dc1.control.market import Market
-from dc1.domain import errors, keys
-from dc1.domain.clock import iso
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import iso
 from dc1.domain.errors import ApiError
-from dc1.domain.keys import KeyRole
-from dc1.domain.money import halala_to_sar
-from dc1.domain.roles import Role
+from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.idempotent import IdempotentCalls, Once
 from dc1.services.paging import Pages
 from dc1.services.renter_messages import recent_job, wallet_entry

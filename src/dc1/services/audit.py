@@ -3,7 +3,7 @@
 from typing import Any
 
 from dc1.control.market import Market
-from dc1.domain.clock import iso
+from dc1.domain.base.clock import iso
 from dc1.services.paging import Pages
 from dc1.services.values import to_value
 from dc1.storage import audit

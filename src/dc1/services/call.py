@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from dc1.domain.roles import Role
+from dc1.domain.access.roles import Role
 
 MessageHook: TypeAlias = Callable[[Any], None]
 """Takes a request message; changes it in place, or raises `ApiError`."""

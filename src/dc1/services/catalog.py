@@ -3,7 +3,7 @@
 from typing import Any
 
 from dc1.control.market import Market
-from dc1.domain.clock import iso
+from dc1.domain.base.clock import iso
 from dc1.storage import catalog
 from dc1.storage.catalog import PriceRow
 from dcp.v1 import catalog_service_pb2 as pb

@@ -5,8 +5,8 @@ from contextlib import aclosing
 
 from google.api.httpbody_pb2 import HttpBody
 
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors import ApiError, openai_envelope
-from dc1.domain.json_types import JsonObject, JsonValue, compact
 from dc1.services.call import current_call
 from dc1.services.conversation import Conversation
 from dc1.services.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, RETRY

@@ -10,7 +10,7 @@ from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.control.sessions import EndReason, StopReason
 from dc1.domain import errors
-from dc1.domain.liveness import Approval
+from dc1.domain.providers.liveness import Approval
 from dc1.services.call import current_call
 from dc1.services.stream_inbox import Inbox
 from dc1.services.stream_messages import END_REASONS, offer_message, stop_message

@@ -6,10 +6,10 @@ from contextlib import aclosing
 from dc1.control.hub import Behind, JobNews, Moved, Tokens
 from dc1.control.market import Market
 from dc1.domain import errors
+from dc1.domain.base.json_types import JsonValue
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import ErrorCategory, JobStatus
-from dc1.domain.json_types import JsonValue
-from dc1.domain.results import response_text
+from dc1.domain.jobs.results import response_text
+from dc1.domain.jobs.states import ErrorCategory, JobStatus
 from dc1.services.event_stream import KEEP_ALIVE_SECONDS
 from dc1.storage import jobs
 from dc1.storage.database import Connection

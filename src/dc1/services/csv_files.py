@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from dc1.domain.json_types import JsonValue
+from dc1.domain.base.json_types import JsonValue
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -4,15 +4,16 @@ from typing import Any
 
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.domain import errors, machines
-from dc1.domain.clock import iso
-from dc1.domain.jobs import JobStatus, error_category
-from dc1.domain.json_types import JsonObject, JsonValue
-from dc1.domain.keys import KeyRole
-from dc1.domain.numeric import as_number, plain
-from dc1.domain.reports import Report, read_report
-from dc1.domain.results import parse_result
-from dc1.domain.task_codes import is_code_of_any, task_text
+from dc1.domain import errors
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.task_signatures import is_code_of_any, task_text
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.numeric import as_number, plain
+from dc1.domain.jobs.results import parse_result
+from dc1.domain.jobs.states import JobStatus, error_category
+from dc1.domain.providers import machine_grading
+from dc1.domain.providers.reports import Report, read_report
 from dc1.services.call import caller_id
 from dc1.services.job_lists import statuses_of
 from dc1.services.provider_access import own_provider, require_approved
@@ -80,7 +81,7 @@ class DaemonServicer(DaemonServiceServicer):
         """Judge the daemon's checks of its machine."""
         _require_event_size(request)
         checks = from_struct(request.checks)
-        ready = machines.is_ready(checks)
+        ready = machine_grading.is_ready(checks)
         version = request.daemon_version if request.HasField("daemon_version") else None
         details: JsonObject = {"checks": checks, "daemon_version": version}
         await self._record(caller_id(), "readiness", "info" if ready else "warning", details)
@@ -91,7 +92,7 @@ class DaemonServicer(DaemonServiceServicer):
     async def ReportBenchmark(self, request: pb.ReportBenchmarkRequest, context: Any) -> pb.ReportBenchmarkResponse:
         """Grade a benchmark of the machine."""
         provider = await own_provider(self._market, request.provider_id)
-        tier = machines.tier(request.tflops, request.vram_gb)
+        tier = machine_grading.tier(request.tflops, request.vram_gb)
         measured: JsonObject = {
             field.name: value for field, value in request.ListFields() if field.name != "provider_id"
         }
@@ -140,7 +141,7 @@ class DaemonServicer(DaemonServiceServicer):
         self, request: pb.ReportEndpointReadyRequest, context: Any
     ) -> pb.ReportEndpointReadyResponse:
         """Note where a model is served."""
-        url = machines.endpoint_url(request.provider_ip, request.port)
+        url = machine_grading.endpoint_url(request.provider_ip, request.port)
         if url is None:
             raise errors.invalid_field("provider_ip", "must be a public address")
         attempt = request.attempt_number if request.HasField("attempt_number") else None

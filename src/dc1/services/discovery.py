@@ -7,14 +7,16 @@ from google.api import httpbody_pb2
 
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.domain import errors, liveness, reputation, versions
-from dc1.domain.clock import iso
-from dc1.domain.jobs import JOB_TYPES
-from dc1.domain.json_types import JsonValue, compact
-from dc1.domain.liveness import Approval, ProviderStatus
-from dc1.domain.money import halala_to_sar
-from dc1.domain.telemetry import PERIODS, Rollup
-from dc1.domain.templates import TEMPLATES, Template
+from dc1.domain import errors
+from dc1.domain.base import versions
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonValue, compact
+from dc1.domain.jobs.states import JOB_TYPES
+from dc1.domain.jobs.templates import TEMPLATES, Template
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers import liveness, reputation
+from dc1.domain.providers.liveness import Approval, ProviderStatus
+from dc1.domain.providers.telemetry import PERIODS, Rollup
 from dc1.services.call import current_call
 from dc1.services.provider_rows import provider_row
 from dc1.services.values import message_json, row_id, time_value, to_struct, to_value

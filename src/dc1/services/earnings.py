@@ -4,10 +4,10 @@ from typing import Any
 
 from dc1.control.market import Market
 from dc1.domain import errors
-from dc1.domain.clock import DAY_MS, day_start_ms, iso
-from dc1.domain.jobs import TERMINAL
-from dc1.domain.money import halala_to_sar
-from dc1.domain.withdrawals import iban_hint, is_iban
+from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
+from dc1.domain.jobs.states import TERMINAL
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.money.withdrawals import iban_hint, is_iban
 from dc1.services.call import caller_id
 from dc1.services.idempotent import IdempotentCalls, Once
 from dc1.services.values import time_value, to_value

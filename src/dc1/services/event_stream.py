@@ -10,8 +10,8 @@ from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.hub import JobNews, Watcher
 from dc1.control.market import Market
-from dc1.domain.clock import iso
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject
 from dc1.services.call import current_call
 from dc1.storage.job_rows import JobRow
 

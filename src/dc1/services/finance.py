@@ -4,9 +4,9 @@ from typing import Any
 
 from dc1.control.market import Market
 from dc1.domain import errors
-from dc1.domain.clock import DAY_MS, day_start_ms, iso
-from dc1.domain.money import halala_to_sar
-from dc1.domain.withdrawals import WithdrawalStatus
+from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.services.paging import Pages
 from dc1.services.values import row_id, stated_reason, to_value
 from dc1.storage import books, finance, wallets, withdrawals

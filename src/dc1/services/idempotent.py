@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
 from dc1.domain import errors
-from dc1.domain.clock import Clock
+from dc1.domain.base.clock import Clock
 from dc1.services.call import Call, current_call
 from dc1.storage import idempotency
 from dc1.storage.database import Connection, Database

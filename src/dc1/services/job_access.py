@@ -3,8 +3,8 @@
 from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.domain import errors
-from dc1.domain.jobs import JobStatus
-from dc1.domain.roles import Role
+from dc1.domain.access.roles import Role
+from dc1.domain.jobs.states import JobStatus
 from dc1.services.call import Principal, current_call
 from dc1.services.job_messages import job_detail, shown_provider_id
 from dc1.storage import jobs

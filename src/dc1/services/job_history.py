@@ -8,12 +8,12 @@ from google.protobuf.json_format import ParseDict
 
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.domain.clock import iso
-from dc1.domain.jobs import JobStatus
-from dc1.domain.json_types import JsonObject, JsonValue
-from dc1.domain.money import sar_text
-from dc1.domain.numeric import plain
-from dc1.domain.results import ResultType, response_text, result_type
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.numeric import plain
+from dc1.domain.jobs.results import ResultType, response_text, result_type
+from dc1.domain.jobs.states import JobStatus
+from dc1.domain.money.pricing import sar_text
 from dc1.services.call import caller_id, current_call
 from dc1.services.csv_files import csv_file
 from dc1.services.job_access import provider_of

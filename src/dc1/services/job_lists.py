@@ -1,9 +1,9 @@
 """Rows of job lists, logs and lifecycles as messages."""
 
 from dc1.control.provider import Provider
-from dc1.domain.clock import iso
-from dc1.domain.jobs import OPEN
-from dc1.domain.money import elapsed_seconds, halala_to_sar
+from dc1.domain.base.clock import iso
+from dc1.domain.jobs.states import OPEN
+from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar
 from dc1.services.job_messages import current_cost, tokens_used
 from dc1.services.values import time_value, to_value
 from dc1.storage.job_events import EventRow

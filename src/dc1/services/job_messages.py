@@ -6,12 +6,12 @@ from typing import Any
 from google.protobuf.struct_pb2 import Value
 
 from dc1.control.handout import Handout
-from dc1.domain.clock import iso
-from dc1.domain.container_spec import handed_out_container_spec
-from dc1.domain.jobs import JobStatus, workspace_volume_name
-from dc1.domain.money import elapsed_seconds
-from dc1.domain.numeric import plain
-from dc1.domain.task_codes import task_code, task_text
+from dc1.domain.access.task_signatures import task_code, task_text
+from dc1.domain.base.clock import iso
+from dc1.domain.base.numeric import plain
+from dc1.domain.jobs.container_spec import handed_out_container_spec
+from dc1.domain.jobs.states import JobStatus, workspace_volume_name
+from dc1.domain.money.pricing import elapsed_seconds
 from dc1.services.values import NULL, time_value, to_struct, to_value
 from dc1.storage.job_rows import JobRow, JobSpec
 from dcp.v1.job_pb2 import Billing, JobDetail

@@ -6,10 +6,10 @@ from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.market import Market
 from dc1.domain import errors
-from dc1.domain.clock import iso
-from dc1.domain.jobs import ErrorCategory, JobStatus, Mover, error_category
-from dc1.domain.results import image_format
-from dc1.domain.roles import Role
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import iso
+from dc1.domain.jobs.results import image_format
+from dc1.domain.jobs.states import ErrorCategory, JobStatus, Mover, error_category
 from dc1.services.call import current_call
 from dc1.services.job_access import readable, readable_job, readable_with_spec, shown
 from dc1.services.job_messages import billing

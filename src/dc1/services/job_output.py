@@ -9,12 +9,12 @@ from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.domain.clock import iso
-from dc1.domain.jobs import TERMINAL, JobStatus
-from dc1.domain.json_types import JsonObject, JsonValue
-from dc1.domain.money import halala_to_sar
-from dc1.domain.numeric import plain
-from dc1.domain.results import ResultType, image_bytes, response_text, result_type, stored_image_format
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.numeric import plain
+from dc1.domain.jobs.results import ResultType, image_bytes, response_text, result_type, stored_image_format
+from dc1.domain.jobs.states import TERMINAL, JobStatus
+from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.call import current_call
 from dc1.services.job_access import provider_of, readable
 from dc1.services.job_messages import elapsed_sec, shown_provider_id

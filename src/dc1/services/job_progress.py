@@ -7,8 +7,8 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.market import Market
-from dc1.domain.liveness import Liveness
-from dc1.domain.money import halala_to_usd
+from dc1.domain.money.pricing import halala_to_usd
+from dc1.domain.providers.liveness import Liveness
 from dc1.services.event_stream import follow, resume_point
 from dc1.services.job_access import provider_of, readable_job
 from dc1.services.job_messages import current_cost, elapsed_sec

@@ -4,9 +4,9 @@ from typing import Any
 
 from dc1.control.market import Market
 from dc1.domain import errors
-from dc1.domain.jobs import OPEN, JobStatus
-from dc1.domain.placement import queue_key
-from dc1.domain.roles import Role
+from dc1.domain.access.roles import Role
+from dc1.domain.jobs.placement import queue_key
+from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.services.call import Principal, current_call
 from dc1.services.job_access import shown
 from dc1.services.values import row_id

@@ -10,10 +10,10 @@ from dc1.control.fleet import Fleet
 from dc1.control.market import Market
 from dc1.control.orders import Submitted
 from dc1.domain import errors
-from dc1.domain.jobs import JobStatus, Mover, Phase, error_category
-from dc1.domain.request import accept
-from dc1.domain.results import parse_result
-from dc1.domain.roles import Role
+from dc1.domain.access.roles import Role
+from dc1.domain.jobs.results import parse_result
+from dc1.domain.jobs.states import JobStatus, Mover, Phase, error_category
+from dc1.domain.jobs.submission import accept
 from dc1.services.call import caller_id, current_call
 from dc1.services.event_stream import follow, resume_point
 from dc1.services.idempotent import IdempotentCalls, Once

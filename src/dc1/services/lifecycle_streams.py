@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from dc1.control.market import Market
-from dc1.domain.clock import iso
-from dc1.domain.jobs import TERMINAL, JobEvent, JobStatus, state_name
-from dc1.domain.money import elapsed_seconds
+from dc1.domain.base.clock import iso
+from dc1.domain.jobs.states import TERMINAL, JobEvent, JobStatus, state_name
+from dc1.domain.money.pricing import elapsed_seconds
 from dc1.services.event_stream import PAGE, Reader, Stored, frame
 from dc1.services.job_lists import lifecycle_event
 from dc1.services.job_messages import current_cost, elapsed_sec, tokens_used

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dc1.domain import errors
-from dc1.domain.jobs import JobEvent
+from dc1.domain.jobs.states import JobEvent
 from dc1.services.job_lists import SCHEMA_VERSION, lifecycle_event
 from dc1.storage import job_events
 from dc1.storage.database import Connection

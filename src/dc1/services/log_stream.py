@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from dc1.control.hub import JobNews, LogLines, Tokens
 from dc1.control.market import Market
-from dc1.domain.clock import iso
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject
 from dc1.services.event_stream import PAGE, Reader, Stored, frame
 from dc1.services.job_lists import SCHEMA_VERSION
 from dc1.storage import job_logs, jobs

@@ -6,12 +6,12 @@ from typing import Any
 
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.domain import versions
-from dc1.domain.alerts import Alert, Watched, alerts
-from dc1.domain.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_datetime, week_start_ms
-from dc1.domain.liveness import Approval, ProviderStatus
-from dc1.domain.money import halala_to_sar
-from dc1.domain.reports import reading
+from dc1.domain.base import versions
+from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_datetime, week_start_ms
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers.alerts import Alert, Watched, alerts
+from dc1.domain.providers.liveness import Approval, ProviderStatus
+from dc1.domain.providers.reports import reading
 from dc1.services.values import time_value, to_value
 from dc1.storage import daemon_events, monitoring, totals
 from dc1.storage.daemon_events import DaemonEventRow

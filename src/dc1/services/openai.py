@@ -8,7 +8,7 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.market import Market
-from dc1.domain.chat import ChatCall, read_chat
+from dc1.domain.inference.chat import ChatCall, read_chat
 from dc1.services.call import caller_id
 from dc1.services.chat_answers import streamed, whole
 from dc1.services.conversation import Conversation

@@ -3,8 +3,8 @@
 from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.domain import errors
-from dc1.domain.liveness import Approval
-from dc1.domain.roles import Role
+from dc1.domain.access.roles import Role
+from dc1.domain.providers.liveness import Approval
 from dc1.services.call import current_call
 from dc1.services.values import row_id
 

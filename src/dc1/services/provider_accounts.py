@@ -9,13 +9,14 @@ from dc1.control.credentials import Credentials
 from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.control.sessions import EndReason
-from dc1.domain import errors, keys
-from dc1.domain.clock import iso
-from dc1.domain.jobs import COMPUTE_TYPES
-from dc1.domain.keys import KeyRole
-from dc1.domain.preferences import RunMode
-from dc1.domain.retention import ERASED_AFTER_MS
-from dc1.domain.roles import Role
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import iso
+from dc1.domain.base.retention import ERASED_AFTER_MS
+from dc1.domain.jobs.states import COMPUTE_TYPES
+from dc1.domain.providers.preferences import RunMode
 from dc1.services.call import caller_id
 from dc1.services.earnings import earnings_day, withdrawal_message
 from dc1.services.provider_messages import Income, preferences_message, provider_job, provider_message

@@ -6,11 +6,11 @@ from google.protobuf.struct_pb2 import Value
 
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.domain.clock import DAY_MS, day_start_ms, iso, month_start_ms
-from dc1.domain.liveness import Liveness
-from dc1.domain.machines import vram_used_mib
-from dc1.domain.preferences import Preferences
-from dc1.domain.reports import reading
+from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
+from dc1.domain.providers.liveness import Liveness
+from dc1.domain.providers.machine_grading import vram_used_mib
+from dc1.domain.providers.preferences import Preferences
+from dc1.domain.providers.reports import reading
 from dc1.services.values import NULL, message_json, time_value, to_value
 from dc1.storage import providers
 from dc1.storage.database import Connection

@@ -4,9 +4,9 @@ from typing import Any
 
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.domain.liveness import ProviderStatus
-from dc1.domain.money import halala_to_sar
-from dc1.domain.placement import vram_gb
+from dc1.domain.jobs.placement import vram_gb
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers.liveness import ProviderStatus
 
 _PRICED_JOB_TYPE = "llm_inference"
 

@@ -9,14 +9,16 @@ from dc1.control.handout import Handout
 from dc1.control.loading import provider_of
 from dc1.control.market import Market
 from dc1.control.provider import Provider
-from dc1.domain import errors, keys, versions
-from dc1.domain.clock import iso
-from dc1.domain.json_types import JsonValue, is_oversized
-from dc1.domain.keys import KeyRole
-from dc1.domain.money import halala_to_sar
-from dc1.domain.operating_systems import canonical_os
-from dc1.domain.placement import Admission
-from dc1.domain.reports import read_report
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.base import versions
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonValue, is_oversized
+from dc1.domain.jobs.placement import Admission
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers.operating_systems import canonical_os
+from dc1.domain.providers.reports import read_report
 from dc1.services.call import caller_id, current_call
 from dc1.services.connect import connect
 from dc1.services.job_messages import polled_assignment

@@ -8,13 +8,14 @@ from dc1.control.market import Market
 from dc1.control.renter_upkeep import RenterUpkeep
 from dc1.control.webhook_targets import NotPublicError, Targets
 from dc1.control.webhooks import secret_purpose
-from dc1.domain import errors, keys, webhooks
-from dc1.domain.clock import iso, parse_iso
-from dc1.domain.keys import KeyRole
-from dc1.domain.retention import ERASED_AFTER_MS
-from dc1.domain.roles import Role
-from dc1.domain.scopes import parse_scopes
-from dc1.domain.vault import Vault
+from dc1.domain import errors
+from dc1.domain.access import keys, webhooks
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.access.scopes import parse_scopes
+from dc1.domain.access.secret_box import Vault
+from dc1.domain.base.clock import iso, parse_iso
+from dc1.domain.base.retention import ERASED_AFTER_MS
 from dc1.services.call import caller_id
 from dc1.services.job_messages import job_detail
 from dc1.services.renter_messages import renter_message, token_usage, wallet_entry

@@ -1,7 +1,7 @@
 """Renters, their wallets and their jobs in short, as messages."""
 
-from dc1.domain.clock import iso
-from dc1.domain.money import halala_to_sar
+from dc1.domain.base.clock import iso
+from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.values import time_value, to_value
 from dc1.storage.job_rows import JobRow
 from dc1.storage.renters import RenterRow

@@ -4,9 +4,10 @@ import secrets
 from typing import Any
 
 from dc1.control.market import Market
-from dc1.domain import errors, keys
-from dc1.domain.keys import KeyRole
-from dc1.domain.money import halala_from_sar, halala_to_sar
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.money.pricing import halala_from_sar, halala_to_sar
 from dc1.services.call import caller_id
 from dc1.services.idempotent import IdempotentCalls, Once
 from dc1.services.provider_rows import provider_row

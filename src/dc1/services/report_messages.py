@@ -2,7 +2,7 @@
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
 from dc1.services.values import from_value
 from dcp.v1.report_pb2 import HeartbeatRequest
 

@@ -7,11 +7,11 @@ from dc1.control.leases import Lease
 from dc1.control.market import Market
 from dc1.control.provider import Provider
 from dc1.control.sessions import StopReason
-from dc1.domain.clock import Clock
+from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import Phase, error_category
-from dc1.domain.reports import read_report
-from dc1.domain.results import parse_result
+from dc1.domain.jobs.results import parse_result
+from dc1.domain.jobs.states import Phase, error_category
+from dc1.domain.providers.reports import read_report
 from dc1.services.report_messages import report_body
 from dc1.services.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
 from dc1.services.values import from_value

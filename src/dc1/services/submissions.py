@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from dc1.domain.numeric import as_integer
-from dc1.domain.request import SubmitBody, expand_short_form
+from dc1.domain.base.numeric import as_integer
+from dc1.domain.jobs.submission import SubmitBody, expand_short_form
 from dc1.services.call import MessageHook
 from dc1.services.values import from_struct, from_value, to_struct
 from dcp.v1.job_service_pb2 import SubmitJobRequest

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from google.api import httpbody_pb2
 
-from dc1.domain.clock import Clock, iso
+from dc1.domain.base.clock import Clock, iso
 from dc1.domain.errors import database_unavailable
 from dc1.services.call import current_call
 from dc1.services.documentation import documentation_page

@@ -9,9 +9,9 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
-from dc1.domain.clock import iso
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject, JsonValue, with_integers
 from dc1.domain.errors import ApiError, reason_required
-from dc1.domain.json_types import JsonObject, JsonValue, with_integers
 
 _MAX_ID_DIGITS = 9
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from dc1.control.market import Market
-from dc1.domain.challenges import ITERATIONS, MATRIX_SIZE, judge, new_challenge
-from dc1.domain.clock import iso
-from dc1.domain.reports import read_report
-from dc1.domain.verification import Assessment, Verdict, assess, compare
+from dc1.domain.base.clock import iso
+from dc1.domain.providers.challenges import ITERATIONS, MATRIX_SIZE, judge, new_challenge
+from dc1.domain.providers.reports import read_report
+from dc1.domain.providers.verification import Assessment, Verdict, assess, compare
 from dc1.services.call import caller_id
 from dc1.services.values import from_value
 from dc1.storage import challenges

@@ -5,10 +5,10 @@ from typing import Any
 
 from dc1.control.market import Market
 from dc1.domain import errors
-from dc1.domain.clock import DAY_MS, day_start_ms, iso, month_start_ms, next_month_start_ms
-from dc1.domain.jobs import JobStatus
-from dc1.domain.money import halala_to_sar
-from dc1.domain.roles import Role
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, next_month_start_ms
+from dc1.domain.jobs.states import JobStatus
+from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.call import caller_id, current_call
 from dc1.services.renter_messages import token_usage, wallet_entry
 from dc1.services.values import row_id

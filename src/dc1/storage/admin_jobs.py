@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Select, cast, func, select
 
-from dc1.domain.jobs import OPEN, JobStatus
+from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.storage import totals
 from dc1.storage.job_rows import JobRow, job_shape
 from dc1.storage.jobs import JobFilter

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select
 
-from dc1.domain.liveness import Approval
+from dc1.domain.providers.liveness import Approval
 from dc1.storage import providers
 from dc1.storage.providers import ProviderRow, provider_shape
 from dc1.storage.rows import Page, Shape

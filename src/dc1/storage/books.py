@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 from sqlalchemy import BigInteger, Connection, cast, func, select, text
 
-from dc1.domain.jobs import TEST_RENTER_ID
+from dc1.domain.jobs.states import TEST_RENTER_ID
 from dc1.storage import totals
 from dc1.storage.ledger import AccountKind
 from dc1.storage.tables import accounts, jobs, renters

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from dc1.domain.challenges import Challenge
+from dc1.domain.providers.challenges import Challenge
 from dc1.storage.prepared import upsert
 from dc1.storage.rows import Shape
 from dc1.storage.tables import challenges

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
 
-from dc1.domain.jobs import OPEN
+from dc1.domain.jobs.states import OPEN
 from dc1.storage import jobs as job_reads
 from dc1.storage import replicas
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape

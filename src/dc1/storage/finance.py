@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, case, cast, func, select, text
 
-from dc1.domain.clock import DAY_MS, day_start_ms
+from dc1.domain.base.clock import DAY_MS, day_start_ms
 from dc1.storage import wallets
 from dc1.storage.ledger import AccountKind, MovementKind
 from dc1.storage.rows import Page

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from dc1.domain.jobs import JobEvent
+from dc1.domain.jobs.states import JobEvent
 from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Page, Shape
 from dc1.storage.tables import job_events

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from dc1.domain.jobs import JobStatus
+from dc1.domain.jobs.states import JobStatus
 from dc1.storage.rows import Shape
 from dc1.storage.tables import job_specs, jobs
 

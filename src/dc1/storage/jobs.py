@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, select, text, tuple_
 
 from dc1.domain.errors import job_not_found
-from dc1.domain.jobs import OPEN, JobStatus
+from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.rows import Page, Shape, escaped_like

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from dc1.domain.keys import KeyRole, NewKey
-from dc1.domain.keys import hint as key_hint
+from dc1.domain.access.keys import KeyRole, NewKey
+from dc1.domain.access.keys import hint as key_hint
 from dc1.storage.prepared import Prepared
 from dc1.storage.rows import Shape, changed
 from dc1.storage.tables import api_keys

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
-from dc1.domain.jobs import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
-from dc1.domain.money import Settlement
+from dc1.domain.jobs.states import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
+from dc1.domain.money.pricing import Settlement
 from dc1.storage import totals, webhook_events
 from dc1.storage.job_rows import JobRow
 from dc1.storage.jobs import LEASED

@@ -12,16 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from dc1.domain.jobs import (
-    JOB_TIMED_OUT,
-    NO_PROVIDER_IN_TIME,
-    ErrorCategory,
-    JobEvent,
-    JobStatus,
-    Mover,
-    Phase,
-)
-from dc1.domain.money import Settlement, elapsed_seconds, settle, token_charge, used_seconds
+from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, ErrorCategory, JobEvent, JobStatus, Mover, Phase
+from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, token_charge, used_seconds
 from dc1.storage import jobs
 from dc1.storage.job_rows import JobRow, JobSpec
 from dc1.storage.leases import Claim, claim, claim_all, occupied_slots, start, unclaim

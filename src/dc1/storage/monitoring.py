@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, distinct, func, select, text
 
-from dc1.domain.clock import DAY_MS, day_start_ms
+from dc1.domain.base.clock import DAY_MS, day_start_ms
 from dc1.storage.tables import jobs, provider_days, renters
 
 HOUR_MS = 3_600_000

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from dc1.domain.jobs import JobEvent, JobStatus, Mover, can_move
-from dc1.domain.money import Settlement
+from dc1.domain.jobs.states import JobEvent, JobStatus, Mover, can_move
+from dc1.domain.money.pricing import Settlement
 from dc1.storage import job_events, totals
 from dc1.storage.job_rows import JobRow, job_shape
 from dc1.storage.prepared import Prepared

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dc1.domain.clock import DAY_MS, day_start_ms
+from dc1.domain.base.clock import DAY_MS, day_start_ms
 from dc1.domain.errors import provider_email_taken
 from dc1.storage import ledger, withdrawals
 from dc1.storage.prepared import Prepared, upsert

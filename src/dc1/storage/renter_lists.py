@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from dc1.domain.jobs import TEST_RENTER_ID
+from dc1.domain.jobs.states import TEST_RENTER_ID
 from dc1.storage import totals
 from dc1.storage.renters import ACCOUNTS, RenterRow, renter_shape
 from dc1.storage.rows import Page, escaped_like

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import renter_email_taken, renter_not_found
-from dc1.domain.jobs import TEST_RENTER_ID
+from dc1.domain.jobs.states import TEST_RENTER_ID
 from dc1.storage import keys, ledger, totals, webhooks
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.prepared import Prepared

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
-from dc1.domain.clock import month_start_ms
-from dc1.domain.jobs import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
-from dc1.domain.money import Settlement
+from dc1.domain.base.clock import month_start_ms
+from dc1.domain.jobs.states import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
+from dc1.domain.money.pricing import Settlement
 from dc1.storage import ledger, spending, totals, webhook_events
 from dc1.storage.job_rows import JobRow
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Float, Select, cast, func, select
 
-from dc1.domain.clock import day_start_ms
-from dc1.domain.jobs import JobStatus
+from dc1.domain.base.clock import day_start_ms
+from dc1.domain.jobs.states import JobStatus
 from dc1.storage.prepared import upsert
 from dc1.storage.tables import jobs, providers, renter_days
 

@@ -7,10 +7,10 @@ from typing import Any, Self
 from sqlalchemy import Connection, bindparam, insert, update
 
 from dc1.domain import errors
-from dc1.domain.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
-from dc1.domain.jobs import TEST_RENTER_ID, JobEvent, JobSource, JobStatus, Mover, run_deadline_seconds
-from dc1.domain.money import PricingClass
-from dc1.domain.placement import CLASS_RANK
+from dc1.domain.base.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
+from dc1.domain.jobs.placement import CLASS_RANK
+from dc1.domain.jobs.states import TEST_RENTER_ID, JobEvent, JobSource, JobStatus, Mover, run_deadline_seconds
+from dc1.domain.money.pricing import PricingClass
 from dc1.storage import job_events, ledger, moves, renters, totals, webhook_events
 from dc1.storage.job_rows import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.leases import reserve

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, text
 
-from dc1.domain.telemetry import METRICS, Period, Rollup
+from dc1.domain.providers.telemetry import METRICS, Period, Rollup
 from dc1.storage.prepared import upsert
 from dc1.storage.tables import provider_minutes
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select
 
-from dc1.domain.clock import day_start_ms
+from dc1.domain.base.clock import day_start_ms
 from dc1.storage.ledger import SHARDS
 from dc1.storage.prepared import Prepared, upsert
 from dc1.storage.tables import totals

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, ColumnElement, Connection, FromClause, Text, and_, case, cast, func, literal, select
 
 from dc1.domain import errors
-from dc1.domain.money import MAX_BALANCE_HALALA
+from dc1.domain.money.pricing import MAX_BALANCE_HALALA
 from dc1.storage import ledger, renters, totals
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.rows import Page, Shape

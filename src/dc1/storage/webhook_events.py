@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from dc1.domain.clock import iso
-from dc1.domain.webhooks import WebhookEvent, new_delivery_id
+from dc1.domain.access.webhooks import WebhookEvent, new_delivery_id
+from dc1.domain.base.clock import iso
 from dc1.storage.job_rows import JobRow
 from dc1.storage.prepared import Prepared
 from dc1.storage.tables import renters, webhook_deliveries

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
-from dc1.domain.webhooks import DeliveryStatus
+from dc1.domain.access.webhooks import DeliveryStatus
 from dc1.storage.rows import Page, Shape
 from dc1.storage.tables import jobs, renters, webhook_deliveries
 

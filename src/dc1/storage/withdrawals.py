@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain import errors
-from dc1.domain.withdrawals import OPEN, RETURNED, WithdrawalStatus, can_move, iban_hint, new_withdrawal_id
+from dc1.domain.money.withdrawals import OPEN, RETURNED, WithdrawalStatus, can_move, iban_hint, new_withdrawal_id
 from dc1.storage import ledger
 from dc1.storage.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.rows import Page, Shape, inserted_id

@@ -14,10 +14,10 @@ from dc1.control.policy import Policy
 from dc1.control.provider import Provider
 from dc1.control.runs import Ended
 from dc1.control.sessions import EndReason, StopReason
-from dc1.domain.clock import ManualClock
-from dc1.domain.json_types import JsonObject
-from dc1.domain.reports import read_report
-from dc1.domain.request import SubmitBody, accept
+from dc1.domain.base.clock import ManualClock
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.submission import SubmitBody, accept
+from dc1.domain.providers.reports import read_report
 from dc1.storage import books, jobs, providers, renters
 from dc1.storage.database import Connection, Database
 from dc1.storage.job_rows import JobRow

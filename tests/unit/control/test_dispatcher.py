@@ -9,9 +9,9 @@ from dc1.control import dispatcher
 from dc1.control.provider import Provider
 from dc1.control.sessions import StopReason
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import Mover
-from dc1.domain.liveness import Channel, Presence
-from dc1.domain.placement import Admission, Requirement
+from dc1.domain.jobs.placement import Admission, Requirement
+from dc1.domain.jobs.states import Mover
+from dc1.domain.providers.liveness import Channel, Presence
 from dc1.storage import jobs, lifecycle, providers
 from dc1.storage.database import Connection
 from dc1.storage.job_rows import JobRow

@@ -4,10 +4,10 @@ import pytest
 
 from dc1.control.fleet import FAILOVER_GRACE_SECONDS, Fleet
 from dc1.control.provider import Provider
-from dc1.domain.clock import ManualClock
-from dc1.domain.liveness import Approval, Channel, Liveness, Presence, Thresholds
-from dc1.domain.placement import Requirement
-from dc1.domain.reports import Report, read_report
+from dc1.domain.base.clock import ManualClock
+from dc1.domain.jobs.placement import Requirement
+from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence, Thresholds
+from dc1.domain.providers.reports import Report, read_report
 
 NOW = 1_774_206_010_000
 ANY = Requirement()

@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from dc1.control.supervision import Supervision
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import Mover
-from dc1.domain.withdrawals import WithdrawalStatus
+from dc1.domain.jobs.states import Mover
+from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage import finance, jobs, ledger, providers, wallets, withdrawals
 from dc1.storage.database import Connection, Database
 from dcp.v1 import daemon_stream_pb2 as pb

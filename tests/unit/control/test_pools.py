@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dc1.control.pools import Pools
-from dc1.domain.liveness import Approval, ProviderStatus
-from dc1.domain.placement import ProviderView, Requirement, choose
+from dc1.domain.jobs.placement import ProviderView, Requirement, choose
+from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 MODELS = ("acme/chat-7b", "acme/chat-70b")
 

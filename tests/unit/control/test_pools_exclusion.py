@@ -1,8 +1,8 @@
 """Which provider of a kind stands for it."""
 
 from dc1.control.pools import Pools
-from dc1.domain.liveness import Approval, ProviderStatus
-from dc1.domain.placement import ProviderView, Requirement
+from dc1.domain.jobs.placement import ProviderView, Requirement
+from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 
 def pools(*ids: int) -> Pools:

@@ -1,7 +1,7 @@
 """How much waits, and for how long."""
 
 from dc1.control.waiting import QueueBucket, WaitingJob, WaitingJobs
-from dc1.domain.placement import Requirement
+from dc1.domain.jobs.placement import Requirement
 
 NOW = 1_000_000
 

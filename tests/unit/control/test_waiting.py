@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dc1.control.waiting import WaitingJob, WaitingJobs
-from dc1.domain.liveness import Approval, ProviderStatus
-from dc1.domain.placement import ProviderView, Requirement, fits, misfit, queue_key
+from dc1.domain.jobs.placement import ProviderView, Requirement, fits, misfit, queue_key
+from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 requirements = st.builds(
     Requirement, named_provider_id=st.sampled_from([None, 1, 2]), model=st.sampled_from([None, "acme/chat-7b"])

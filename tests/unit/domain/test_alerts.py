@@ -1,5 +1,5 @@
-from dc1.domain.alerts import Alert, AlertReason, Watched, alerts
-from dc1.domain.liveness import DEFAULT_THRESHOLDS, Channel, Presence
+from dc1.domain.providers.alerts import Alert, AlertReason, Watched, alerts
+from dc1.domain.providers.liveness import DEFAULT_THRESHOLDS, Channel, Presence
 
 NOW = 10_000_000
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.domain.clock import (
+from dc1.domain.base.clock import (
     ManualClock,
     SystemClock,
     day_start_ms,

@@ -7,7 +7,7 @@ import pytest
 
 from dc1.domain import errors
 from dc1.domain.errors import ApiError, FieldViolation
-from dc1.domain.jobs import JOB_TYPES, Phase
+from dc1.domain.jobs.states import JOB_TYPES, Phase
 
 CASES: list[tuple[ApiError, int, str, str | None, str]] = [
     (errors.malformed_json(), 400, "Malformed JSON body", "MALFORMED_JSON", "INVALID_ARGUMENT"),

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from dc1.domain.jobs import (
+from dc1.domain.jobs.states import (
     ALLOWED,
     JOB_TYPES,
     OPEN,

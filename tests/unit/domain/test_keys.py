@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.domain import keys
-from dc1.domain.keys import KeyRole
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
 
 
 @given(st.sampled_from(KeyRole))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.liveness import (
+from dc1.domain.providers.liveness import (
     Approval,
     Channel,
     Liveness,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.domain.money import (
+from dc1.domain.money.pricing import (
     CLASS_MULTIPLIERS,
     DEFAULT_PLATFORM_FEE_BPS,
     PricingClass,

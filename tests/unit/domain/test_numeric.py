@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.domain.json_types import JsonValue, compact, is_oversized, with_integers
-from dc1.domain.numeric import as_integer, as_number, exact, plain
+from dc1.domain.base.json_types import JsonValue, compact, is_oversized, with_integers
+from dc1.domain.base.numeric import as_integer, as_number, exact, plain
 
 
 @pytest.mark.parametrize(

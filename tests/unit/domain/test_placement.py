@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.domain.liveness import Approval, ProviderStatus
-from dc1.domain.placement import (
+from dc1.domain.jobs.placement import (
     Admission,
     ProviderView,
     Requirement,
@@ -18,6 +17,7 @@ from dc1.domain.placement import (
     queue_key,
     vram_gb,
 )
+from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 ANY = Requirement()
 IDLE = ProviderView(id=1, approval=Approval.APPROVED, status=ProviderStatus.ONLINE, vram_mib=24564, gpu_type="RTX4090")

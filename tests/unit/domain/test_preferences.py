@@ -2,8 +2,8 @@
 
 import pytest
 
-from dc1.domain.clock import parse_iso
-from dc1.domain.preferences import Preferences, Reluctance, RunMode
+from dc1.domain.base.clock import parse_iso
+from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 
 NOON = parse_iso("2026-03-22T12:00:00.000Z")
 

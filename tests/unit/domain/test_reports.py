@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.errors import ApiError
-from dc1.domain.json_types import JsonObject, JsonValue
-from dc1.domain.reports import Facts, Report, read_report
+from dc1.domain.providers.reports import Facts, Report, read_report
 
 json_values: st.SearchStrategy[JsonValue] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.reputation import reputation, tier
+from dc1.domain.providers.reputation import reputation, tier
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs import JobType
-from dc1.domain.json_types import JsonObject
-from dc1.domain.liveness import Approval, ProviderStatus
-from dc1.domain.placement import ProviderView, Requirement
-from dc1.domain.request import (
+from dc1.domain.jobs.placement import ProviderView, Requirement
+from dc1.domain.jobs.states import JobType
+from dc1.domain.jobs.submission import (
     JobOrder,
     ShortForm,
     SubmitBody,
@@ -20,6 +19,7 @@ from dc1.domain.request import (
     expand_short_form,
     requirement_of,
 )
+from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 J3 = SubmitBody(job_type="llm_inference", duration_minutes=3.0)
 APPROVED = frozenset({"docker.io/library/busybox"})

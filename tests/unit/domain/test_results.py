@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from dc1.domain.json_types import JsonValue
-from dc1.domain.results import (
+from dc1.domain.base.json_types import JsonValue
+from dc1.domain.jobs.results import (
     ResultType,
     image_bytes,
     image_format,

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dc1.domain.access.scopes import Scope, allows, parse_scopes, require_scope
 from dc1.domain.errors import ApiError
-from dc1.domain.scopes import Scope, allows, parse_scopes, require_scope
 
 
 def test_scopes_are_listed_once_in_documented_order() -> None:

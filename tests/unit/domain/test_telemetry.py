@@ -1,7 +1,7 @@
 import pytest
 
-from dc1.domain.json_types import JsonObject
-from dc1.domain.telemetry import MINUTE_MS, PERIODS, RETENTION_MS, Rollup, has_readings
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.providers.telemetry import MINUTE_MS, PERIODS, RETENTION_MS, Rollup, has_readings
 
 NOW = 1_774_206_010_000
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.versions import VersionCheck, check_version, is_older, plain_version
+from dc1.domain.base.versions import VersionCheck, check_version, is_older, plain_version
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
-from dc1.domain.vault import UnreadableSecretError, Vault
-from dc1.domain.webhooks import is_public, new_secret
+from dc1.domain.access.secret_box import UnreadableSecretError, Vault
+from dc1.domain.access.webhooks import is_public, new_secret
 
 
 @pytest.mark.parametrize(

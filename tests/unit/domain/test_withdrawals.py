@@ -1,6 +1,6 @@
 import pytest
 
-from dc1.domain.withdrawals import WithdrawalStatus, can_move, iban_hint, is_iban, new_withdrawal_id
+from dc1.domain.money.withdrawals import WithdrawalStatus, can_move, iban_hint, is_iban, new_withdrawal_id
 
 LEGAL = {
     ("pending", "processing"),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-from dc1.domain.jobs import ErrorCategory, JobType, Phase
-from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 Level = Literal["info", "warn", "error", "debug"]
 

@@ -3,7 +3,7 @@
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
 from dc1.daemon.runners.params import number
-from dc1.domain.jobs import ErrorCategory, JobType, Phase
+from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 _CHILD = "dc1.daemon.runners.benchmark_child"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.params import number
-from dc1.domain.jobs import ErrorCategory
-from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.jobs.states import ErrorCategory
 
 MAX_MESSAGES = 100
 _ROLES = ("system", "developer", "user", "assistant", "tool")

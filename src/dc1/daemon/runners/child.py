@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Self
 
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
 
 log = logging.getLogger(__name__)
 

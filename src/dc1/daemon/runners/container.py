@@ -26,7 +26,7 @@ from dc1.daemon.runners.container_options import (
     requested_image,
 )
 from dc1.daemon.runners.container_output import Output
-from dc1.domain.jobs import ErrorCategory, JobType, Phase
+from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 log = logging.getLogger(__name__)
 

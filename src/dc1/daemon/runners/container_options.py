@@ -8,8 +8,8 @@ from typing import Any
 from docker.types import DeviceRequest, LogConfig, Ulimit
 
 from dc1.daemon.runners.base import RunFailed, Work
-from dc1.domain.jobs import ErrorCategory
-from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.jobs.states import ErrorCategory
 
 LABEL_OWNER = "dc1.owner"
 LABEL_DAEMON = "dc1.daemon"

@@ -4,8 +4,8 @@ import json
 from collections import deque
 
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, RunFailed
-from dc1.domain.jobs import ErrorCategory
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.states import ErrorCategory
 
 RESULT_MARKER = "DC1_RESULT_JSON:"
 MESSAGE_LIMIT = 2000

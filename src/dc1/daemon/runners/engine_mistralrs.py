@@ -13,8 +13,8 @@ from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.chat import ChatRequest
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
 from dc1.daemon.runners.engine import Completion, EngineUnavailableError, TokenCallback
-from dc1.domain.jobs import ErrorCategory
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.states import ErrorCategory
 
 MODEL_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"

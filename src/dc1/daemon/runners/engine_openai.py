@@ -10,7 +10,7 @@ from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.chat import ChatRequest
 from dc1.daemon.runners.engine import Completion, EngineUnavailableError, TokenCallback
 from dc1.daemon.runners.tool_calls import ToolCalls
-from dc1.domain.jobs import ErrorCategory
+from dc1.domain.jobs.states import ErrorCategory
 
 _CONNECT_SECONDS = 5.0
 _MODELS_SECONDS = 5.0

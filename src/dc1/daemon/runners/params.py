@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 
 from dc1.daemon.runners.base import RunFailed
-from dc1.domain.jobs import ErrorCategory
-from dc1.domain.json_types import JsonValue
+from dc1.domain.base.json_types import JsonValue
+from dc1.domain.jobs.states import ErrorCategory
 
 
 def number(params: Mapping[str, JsonValue], key: str, default: float, low: float, high: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
 
 
 class ToolCalls:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dc1.domain.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue
 
 GRPC_CODES: Mapping[int, str] = {
     400: "INVALID_ARGUMENT",

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors.base import ApiError
-from dc1.domain.json_types import JsonObject
 
 _RETRYABLE = (429, 503, 504)
 

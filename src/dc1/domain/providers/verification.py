@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dc1.domain.gpus import canonical_gpu_type
-from dc1.domain.reports import Facts
+from dc1.domain.providers.gpus import canonical_gpu_type
+from dc1.domain.providers.reports import Facts
 
 _VRAM_TOLERANCE = 0.1
 _VERIFIED_FROM = 80

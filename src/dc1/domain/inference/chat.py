@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dc1.domain import errors
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, is_oversized
+from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import FieldViolation
-from dc1.domain.json_types import JsonObject, JsonValue, compact, is_oversized
-from dc1.domain.numeric import as_integer, as_number, plain
 
 MAX_MESSAGES = 100
 MAX_TOKENS = 8192

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
 
 MINUTE_MS = 60_000
 RETENTION_MS = 7 * 24 * 60 * MINUTE_MS

@@ -5,7 +5,7 @@ import sys
 from decimal import Decimal
 from typing import TypeAlias
 
-from dc1.domain.json_types import MAX_EXACT_INTEGER, JsonValue
+from dc1.domain.base.json_types import MAX_EXACT_INTEGER, JsonValue
 
 Number: TypeAlias = int | float | Decimal
 

@@ -2,9 +2,9 @@
 
 from ipaddress import ip_address
 
-from dc1.domain.json_types import JsonObject
-from dc1.domain.numeric import as_number
-from dc1.domain.reports import reading
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.base.numeric import as_number
+from dc1.domain.providers.reports import reading
 
 READY_VRAM_GB = 4
 _TIERS = (("A", 900, 40), ("B", 200, 20))

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from dc1.domain.jobs import JobType
-from dc1.domain.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.states import JobType
 
 
 @dataclass(frozen=True, slots=True)

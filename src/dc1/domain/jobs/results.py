@@ -4,7 +4,7 @@ import base64
 import binascii
 from enum import StrEnum
 
-from dc1.domain.json_types import JsonObject, JsonValue, compact, parse_strictly
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, parse_strictly
 
 RESULT_MARKER = "DC1_RESULT_JSON:"
 

@@ -1,6 +1,6 @@
 """How long what nobody needs any more is kept."""
 
-from dc1.domain.clock import DAY_MS
+from dc1.domain.base.clock import DAY_MS
 
 ERASED_AFTER_MS = 30 * DAY_MS
 """How long after its deletion the personal data of an account is erased."""

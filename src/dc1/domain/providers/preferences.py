@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dc1.domain.clock import to_datetime
+from dc1.domain.base.clock import to_datetime
 
 _MIB_PER_GIB = 1024
 

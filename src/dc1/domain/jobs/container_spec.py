@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import container_spec_invalid, image_not_approved, image_type_required
-from dc1.domain.jobs import COMPUTE_TYPES, ComputeType, JobType
-from dc1.domain.json_types import JsonObject, JsonValue
-from dc1.domain.numeric import as_integer, as_number, plain
+from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType, JobType
 
 MAX_IMAGE_TYPE = 120
 MAX_GPU_COUNT = 64

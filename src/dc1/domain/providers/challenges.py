@@ -4,7 +4,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from dc1.domain.verification import Flag
+from dc1.domain.providers.verification import Flag
 
 MATRIX_SIZE = 4096
 ITERATIONS = 5

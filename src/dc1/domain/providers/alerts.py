@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dc1.domain.liveness import Channel, Liveness, Presence, Thresholds, liveness
+from dc1.domain.providers.liveness import Channel, Liveness, Presence, Thresholds, liveness
 
 HOT_C = 85
 """Temperature from which a GPU is too hot, in °C."""

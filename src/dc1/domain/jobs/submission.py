@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from dc1.domain import errors
-from dc1.domain.container_spec import (
+from dc1.domain.base.json_types import JsonObject, JsonValue, is_oversized
+from dc1.domain.base.numeric import Number, as_integer, as_number, exact, plain
+from dc1.domain.errors import ApiError, FieldViolation
+from dc1.domain.jobs.container_spec import (
     approve_images,
     check_container_spec,
     effective_container_spec,
     with_full_names,
 )
-from dc1.domain.errors import ApiError, FieldViolation
-from dc1.domain.gpus import GPU_TYPES, requested_gpu_type
-from dc1.domain.jobs import JOB_TYPES, JobType
-from dc1.domain.json_types import JsonObject, JsonValue, is_oversized
-from dc1.domain.liveness import status_in_error
-from dc1.domain.money import PRICING_CLASSES, PricingClass
-from dc1.domain.numeric import Number, as_integer, as_number, exact, plain
-from dc1.domain.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
+from dc1.domain.jobs.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
+from dc1.domain.jobs.states import JOB_TYPES, JobType
+from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
+from dc1.domain.providers.gpus import GPU_TYPES, requested_gpu_type
+from dc1.domain.providers.liveness import status_in_error
 
 DEFAULT_MAX_DURATION_SECONDS = 1800
 DEFAULT_PRIORITY = 2

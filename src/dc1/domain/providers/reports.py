@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import NamedTuple
 
+from dc1.domain.base.json_types import MAX_EXACT_INTEGER, JsonObject, JsonValue, is_oversized
+from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import gpu_info_not_object, gpu_status_not_object, invalid_field
-from dc1.domain.json_types import MAX_EXACT_INTEGER, JsonObject, JsonValue, is_oversized
-from dc1.domain.numeric import as_integer, as_number, plain
 
 MAX_GPUS_LISTED = 32
 MAX_MODELS = 500

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
-from dc1.domain.json_types import JsonValue, compact
+from dc1.domain.base.json_types import JsonValue, compact
 
 _PURPOSE = b"dc1-task-spec"
 

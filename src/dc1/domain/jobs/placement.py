@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from dc1.domain.jobs import COMPUTE_TYPES, ComputeType
-from dc1.domain.liveness import Approval, ProviderStatus
-from dc1.domain.liveness import bookable as is_bookable
-from dc1.domain.money import PRICING_CLASSES, PricingClass
-from dc1.domain.preferences import Reluctance
+from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType
+from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
+from dc1.domain.providers.liveness import Approval, ProviderStatus
+from dc1.domain.providers.liveness import bookable as is_bookable
+from dc1.domain.providers.preferences import Reluctance
 
 
 class Admission(StrEnum):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Self
 
-from dc1.domain.numeric import Number, exact
+from dc1.domain.base.numeric import Number, exact
 
 HALALA_PER_SAR = 100
 MAX_BALANCE_HALALA = 2_000_000_000

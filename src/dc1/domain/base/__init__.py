@@ -1,0 +1,1 @@
+"""What every rule rests on: time, numbers, JSON and versions."""

@@ -1,0 +1,1 @@
+"""Calls under /v1."""

@@ -1,0 +1,1 @@
+"""Prices, settlement and payouts in integer halala."""

@@ -1,0 +1,1 @@
+"""Machines and their owners: what they report, whether they are there, how far they are believed."""
