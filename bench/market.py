@@ -14,7 +14,7 @@ from bench.rest import RestConnection, request
 from bench.server import run_server
 from dc1.domain.base.clock import SystemClock
 from dc1.edge import EdgeConfig, Envoy
-from dc1.storage.database import Connection, Database
+from dc1.storage.engine.database import Connection, Database
 
 T = TypeVar("T")
 

@@ -8,12 +8,15 @@ from sqlalchemy import Connection, Table, Text, cast, insert, literal, select
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.jobs.states import new_job_id
-from dc1.storage import keys as key_rows
-from dc1.storage import lifecycle, providers, renters, totals
-from dc1.storage.job_rows import JobRow, JobSpec, job_shape
-from dc1.storage.submission import Limits, NewJob
-from dc1.storage.tables import job_specs, jobs
-from dc1.storage.tables import providers as provider_table
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters
+from dc1.storage.jobs import lifecycle
+from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape
+from dc1.storage.jobs.submission import Limits, NewJob
+from dc1.storage.money import counters
+from dc1.storage.providers import providers
+from dc1.storage.schema.tables import job_specs, jobs
+from dc1.storage.schema.tables import providers as provider_table
 
 CREDIT_HALALA = 100_000_000
 
@@ -59,7 +62,7 @@ def add_completed_jobs(conn: Connection, now_ms: int, renter_id: int, count: int
     first = {"id": waiting.id + 1, "job_id": f"{waiting.job_id}-0", "provider_earned_halala": 0, "dc1_fee_halala": 0}
     conn.execute(insert(jobs), {**job_shape.values(done), **first, "refunded_halala": 0})
     _copy(conn, jobs, "id", waiting.id + 1, count, unique="job_id")
-    totals.add(conn, 0, jobs_completed=count)
+    counters.add(conn, 0, jobs_completed=count)
 
 
 def add_waiting_jobs(conn: Connection, now_ms: int, renter_id: int, count: int) -> None:
@@ -67,7 +70,7 @@ def add_waiting_jobs(conn: Connection, now_ms: int, renter_id: int, count: int) 
     first_id = _free_job(conn, now_ms, renter_id).id
     _copy(conn, jobs, "id", first_id, count, unique="job_id")
     _copy(conn, job_specs, "job_id", first_id, count)
-    totals.add(conn, 0, jobs_queued=count - 1)
+    counters.add(conn, 0, jobs_queued=count - 1)
 
 
 def _free_job(conn: Connection, now_ms: int, renter_id: int) -> JobRow:

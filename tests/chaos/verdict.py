@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, text
 
-from dc1.storage import books
+from dc1.storage.money import ledger_audit
 from tests.chaos.world import DaemonSeat, World
 from tests.faults.processes import Process
 from tests.stack.logs import troubles
@@ -72,7 +72,7 @@ def open_jobs(conn: Connection) -> int:
 
 
 def look(conn: Connection) -> Found:
-    problems = books.verify(conn)
+    problems = ledger_audit.verify(conn)
     for claim, query in _CONTRADICTIONS.items():
         problems += [claim.format(*row) for row in conn.execute(text(query))]
     rows = conn.execute(

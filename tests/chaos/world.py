@@ -11,7 +11,7 @@ import httpx
 
 from dc1.domain.base.clock import SystemClock
 from dc1.edge import EdgeConfig, Envoy
-from dc1.storage.database import Connection, Database
+from dc1.storage.engine.database import Connection, Database
 from tests.faults.processes import DC1, Process
 from tests.stack.people import Admin, Renter, answered
 from tests.stack.rest import Rest

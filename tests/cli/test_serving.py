@@ -11,7 +11,7 @@ from dc1.cli.serving import serve
 from dc1.control.dispatcher import Dispatcher
 from dc1.server import app
 from dc1.settings import Settings
-from dc1.storage.database import UnreachableDatabaseError
+from dc1.storage.engine.database import UnreachableDatabaseError
 
 
 async def test_a_server_whose_market_ended_ends_too_and_says_so(

@@ -5,8 +5,8 @@ import pytest
 from dc1.domain.base.clock import DAY_MS
 from dc1.domain.jobs.states import JOB_TYPES
 from dc1.domain.providers.telemetry import MINUTE_MS, Period
-from dc1.storage import telemetry
-from dc1.storage.database import Connection
+from dc1.storage.engine.database import Connection
+from dc1.storage.providers import telemetry
 from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits, flag, free_object, integer, number, or_null, text, time
 from tests.stack.people import Admin, Renter

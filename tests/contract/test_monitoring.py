@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from dc1.storage import daemon_events
-from dc1.storage.daemon_events import NewDaemonEvent
-from dc1.storage.database import Connection
+from dc1.storage.engine.database import Connection
+from dc1.storage.providers import daemon_events
+from dc1.storage.providers.daemon_events import NewDaemonEvent
 from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits, free_object, integer, number, or_null, text, time
 from tests.stack.people import Admin, Renter

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dc1.storage import renters
+from dc1.storage.accounts import renters
 from tests.contract import shapes
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.shapes import fits, flag, integer, nothing, number, or_null, text, time

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from dc1.storage import lifecycle
-from dc1.storage.database import Connection
-from dc1.storage.lifecycle import JobSpec, Limits, NewJob, Outcome
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import lifecycle
+from dc1.storage.jobs.lifecycle import JobSpec, Limits, NewJob, Outcome
 from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits, flag, integer, number, text, time
 from tests.contract.test_renter_accounts import ENTRY

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from dc1.storage import books, job_events, jobs
-from dc1.storage.database import Connection, Database
-from dc1.storage.job_events import EventRow
-from dc1.storage.jobs import AttemptRow
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import job_events, jobs
+from dc1.storage.jobs.job_events import EventRow
+from dc1.storage.jobs.jobs import AttemptRow
+from dc1.storage.money import ledger_audit
 from tests.faults.engine import Engine
 from tests.faults.processes import DC1, Process
 from tests.stack.people import Admin, Renter, answered
@@ -63,7 +64,7 @@ class RealMarket:
         with self._cleanup:
             if self._server is not None:
                 self._server.kill()
-            assert self.stored(books.verify) == []
+            assert self.stored(ledger_audit.verify) == []
 
     # Processes
 

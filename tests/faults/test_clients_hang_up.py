@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from dc1.storage import jobs
-from dc1.storage.jobs import JobFilter
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.jobs import JobFilter
 from tests.faults.market import RealMarket
 from tests.stack.people import Renter
 from tests.stack.rest import Json

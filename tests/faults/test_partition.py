@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dc1.domain.jobs.states import JobEvent
-from dc1.storage import job_events, jobs
-from dc1.storage.job_events import EventRow
+from dc1.storage.jobs import job_events, jobs
+from dc1.storage.jobs.job_events import EventRow
 from tests.chaos.verdict import still_at_work, told
 from tests.chaos.world import World
 from tests.stack.people import Renter, answered

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from dc1.domain.jobs.states import JobEvent
-from dc1.storage import jobs
-from dc1.storage.jobs import JobFilter
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.jobs import JobFilter
 from tests.faults.market import Provider, RealMarket, await_status, submit
 from tests.stack.people import Renter
 from tests.stack.rest import Json

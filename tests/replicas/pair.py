@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from dc1.domain.base.clock import Clock, SystemClock
-from dc1.storage import books
-from dc1.storage.database import Connection
+from dc1.storage.engine.database import Connection
+from dc1.storage.money import ledger_audit
 from tests.stack.people import Admin, Renter, answered
 from tests.stack.poll_daemon import REPORT, PollDaemon
 from tests.stack.rest import Json, Rest
@@ -99,7 +99,7 @@ class Pair:
         """Stop everything; the books must balance, whatever the test did."""
         for stream in self._streams:
             stream.close()
-        wrong = self.a.stored(books.verify)
+        wrong = self.a.stored(ledger_audit.verify)
         self.a.close()
         self.b.close()
         assert wrong == []

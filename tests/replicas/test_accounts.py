@@ -6,8 +6,8 @@ import grpc
 import pytest
 
 from dc1.domain.access.keys import KeyRole
-from dc1.storage import keys as key_rows
-from dc1.storage import renters
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.replicas.pair import Pair
 from tests.stack.people import Renter, answered

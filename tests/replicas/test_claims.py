@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from dc1.domain.errors import ApiError
-from dc1.storage import jobs, lifecycle, providers
-from dc1.storage.database import Connection, Database
-from dc1.storage.jobs import JobFilter
-from dc1.storage.lifecycle import Claim, JobRow, Limits, Outcome
-from dc1.storage.providers import Report
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.jobs.lifecycle import Claim, JobRow, Limits, Outcome
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import Report
 from tests.replicas.pair import waiting_for_locks
 from tests.stack.postgres import PostgresServer
 from tests.storage.market import Market

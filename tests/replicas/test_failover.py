@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dc1.storage import books, jobs
-from dc1.storage.job_rows import JobRow
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.money import ledger_audit
 from tests.chaos.verdict import begun_twice, told
 from tests.chaos.world import World
 from tests.stack.people import Renter
@@ -38,7 +39,7 @@ def world(tmp_path: Path, postgres_server: PostgresServer, request: pytest.Fixtu
         for seat in world.daemons:
             seat.present.expect('"connected"', seconds=60)
         yield world
-        assert world.stored(books.verify) == []
+        assert world.stored(ledger_audit.verify) == []
     finally:
         world.close()
 

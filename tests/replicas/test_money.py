@@ -8,9 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from dc1.storage import jobs
-from dc1.storage.database import Connection
-from dc1.storage.jobs import JobFilter
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.jobs import JobFilter
 from tests.replicas.pair import Pair, waiting_for_locks
 from tests.stack.people import Renter
 from tests.stack.rest import Json

@@ -13,10 +13,10 @@ from sqlalchemy import text
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.jobs.states import JOB_TYPES
-from dc1.storage import keys as key_rows
-from dc1.storage import providers
-from dc1.storage.database import Connection
-from dc1.storage.providers import NewProvider
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.engine.database import Connection
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import NewProvider
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 from dcp.v1.provider_service_pb2_grpc import ProviderServiceStub

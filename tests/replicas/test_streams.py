@@ -7,8 +7,8 @@ from statistics import median
 import pytest
 from sqlalchemy import text
 
-from dc1.storage.changes import Notifications
-from dc1.storage.database import Connection
+from dc1.storage.cluster.change_feed import Notifications
+from dc1.storage.engine.database import Connection
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.replicas.pair import Pair
 from tests.stack.people import Renter

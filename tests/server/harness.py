@@ -20,11 +20,12 @@ from dc1.server.assembly import Assembly, Background, Foundation, Service
 from dc1.services.call import Call, Hooks, current_call
 from dc1.services.shapes import SHAPE_CHECKS
 from dc1.settings import Settings
-from dc1.storage import keys as key_rows
-from dc1.storage import providers, renters
-from dc1.storage.database import Database
-from dc1.storage.providers import NewProvider
-from dc1.storage.renters import NewRenter
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters
+from dc1.storage.accounts.renters import NewRenter
+from dc1.storage.engine.database import Database
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import NewProvider
 from dcp.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,

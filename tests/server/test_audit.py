@@ -6,7 +6,7 @@ import grpc
 
 from dc1.domain import errors
 from dc1.domain.access import keys
-from dc1.storage import audit
+from dc1.storage.operations import audit
 from dcp.v1.admin_service_pb2 import ApproveProviderRequest, GetDashboardRequest, GetDashboardResponse
 from dcp.v1.job_service_pb2 import GetJobRequest
 from dcp.v1.renter_service_pb2 import GetBalanceRequest

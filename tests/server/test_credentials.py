@@ -6,8 +6,8 @@ from google.protobuf.message import Message
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role
-from dc1.storage import keys as key_rows
-from dc1.storage import renters
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
 from dcp.v1.job_service_pb2 import GetJobRequest, ReportJobResultRequest, SubmitJobRequest
 from dcp.v1.provider_service_pb2 import GetProviderRequest, PauseProviderRequest

@@ -13,9 +13,10 @@ from dc1.control.webhooks import WebhookSender, secret_purpose
 from dc1.domain.access.secret_box import Vault
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.jobs.states import Mover
-from dc1.storage import lifecycle, renters, webhooks
-from dc1.storage.database import Database
-from dc1.storage.webhooks import DeliveryRow
+from dc1.storage.accounts import renters, webhooks
+from dc1.storage.accounts.webhooks import DeliveryRow
+from dc1.storage.engine.database import Database
+from dc1.storage.jobs import lifecycle
 from tests.stack.receiver import CERTIFICATE, Receiver
 from tests.storage.market import NOW, Market
 

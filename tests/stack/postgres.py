@@ -13,8 +13,8 @@ from uuid import uuid4
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
-from dc1.storage.database import normalised
-from dc1.storage.migrate import upgrade
+from dc1.storage.engine.database import normalised
+from dc1.storage.engine.migrate import upgrade
 from tests.stack.waiting import eventually
 
 _RECOVERY_SECONDS = 120

@@ -14,7 +14,7 @@ from dc1.server.app import Application
 from dc1.server.assemble import assemble
 from dc1.server.assembly import Assembly, Foundation
 from dc1.settings import Settings
-from dc1.storage.database import Database
+from dc1.storage.engine.database import Database
 
 T = TypeVar("T")
 

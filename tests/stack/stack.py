@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from dc1.domain.base.clock import ManualClock, iso, parse_iso
 from dc1.edge import EdgeConfig, Envoy
-from dc1.storage import books
+from dc1.storage.money import ledger_audit
 from tests.stack.people import Admin, Renter, answered
 from tests.stack.poll_daemon import REPORT, PollDaemon
 from tests.stack.rest import Json, Rest
@@ -122,7 +122,7 @@ class Stack:
         """Stop everything; the books must balance, whatever the test did."""
         for stream in self._streams:
             stream.close()
-        wrong = [] if self._server is None else self.edge.loop.run(self._server.database.read(books.verify))
+        wrong = [] if self._server is None else self.edge.loop.run(self._server.database.read(ledger_audit.verify))
         self.stop_server()
         self.rest.close()
         assert not wrong, wrong

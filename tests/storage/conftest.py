@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from dc1.storage.database import Database, normalised
-from dc1.storage.migrate import upgrade
+from dc1.storage.engine.database import Database, normalised
+from dc1.storage.engine.migrate import upgrade
 from tests.stack.postgres import PostgresServer
 
 ENGINES = ("sqlite", "postgresql")

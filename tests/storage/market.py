@@ -7,9 +7,12 @@ from itertools import count
 from typing import Any, TypeVar
 
 from dc1.domain.jobs.states import new_job_id
-from dc1.storage import books, lifecycle, providers, renters
-from dc1.storage.database import Connection, Database
-from dc1.storage.lifecycle import JobRow, JobSpec, Limits, NewJob
+from dc1.storage.accounts import renters
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import lifecycle
+from dc1.storage.jobs.lifecycle import JobRow, JobSpec, Limits, NewJob
+from dc1.storage.money import ledger_audit
+from dc1.storage.providers import providers
 
 NOW = 1_774_206_010_000
 LIMITS = Limits()
@@ -85,4 +88,4 @@ class Market:
         return row.balance_halala, row.held_halala
 
     async def check_books(self) -> None:
-        assert await self.see(books.verify) == []
+        assert await self.see(ledger_audit.verify) == []

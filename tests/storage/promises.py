@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
-from dc1.storage.job_rows import JobRow, job_shape
-from dc1.storage.tables import accounts, job_attempts, movements, postings
+from dc1.storage.jobs.job_records import JobRow, job_shape
+from dc1.storage.schema.tables import accounts, job_attempts, movements, postings
 
 SOURCES = ("promo", "external", "adjustment")
 SETTLING = ("charge_provider", "charge_platform", "refund")

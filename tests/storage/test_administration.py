@@ -7,24 +7,17 @@ import pytest
 from dc1.domain.base.clock import DAY_MS, day_start_ms
 from dc1.domain.jobs.states import TEST_RENTER_ID, JobEvent, Mover
 from dc1.domain.providers.telemetry import MINUTE_MS, Rollup
-from dc1.storage import (
-    admin_jobs,
-    approvals,
-    daemon_events,
-    job_events,
-    lifecycle,
-    monitoring,
-    providers,
-    renters,
-    telemetry,
-    totals,
-)
-from dc1.storage.admin_jobs import JobStats
-from dc1.storage.daemon_events import NewDaemonEvent
-from dc1.storage.database import Database
-from dc1.storage.jobs import JobFilter
-from dc1.storage.lifecycle import JobRow, Outcome
-from dc1.storage.monitoring import HOUR_MS, Failures
+from dc1.storage.accounts import renters
+from dc1.storage.engine.database import Database
+from dc1.storage.jobs import admin_jobs, job_events, lifecycle
+from dc1.storage.jobs.admin_jobs import JobStats
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.jobs.lifecycle import JobRow, Outcome
+from dc1.storage.money import counters
+from dc1.storage.operations import monitoring
+from dc1.storage.operations.monitoring import HOUR_MS, Failures
+from dc1.storage.providers import approvals, daemon_events, providers, telemetry
+from dc1.storage.providers.daemon_events import NewDaemonEvent
 from tests.storage.market import LIMITS, NOW, Market, job_for
 
 
@@ -72,7 +65,7 @@ async def test_a_test_job_is_taken_in_free_and_without_quota(market: Market) -> 
     assert done is not None
     assert (done.job.status, done.job.actual_cost_halala) == ("completed", 0)
     assert await market.see(renters.get, TEST_RENTER_ID) is None
-    assert (await market.see(totals.read)).renters == 0
+    assert (await market.see(counters.read)).renters == 0
     await market.check_books()
 
 

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 from dc1.domain.providers.challenges import new_challenge
-from dc1.storage import challenges
-from dc1.storage.database import Database
+from dc1.storage.engine.database import Database
+from dc1.storage.providers import challenges
 from tests.storage.market import NOW, Market
 
 LATER = NOW + 3_600_000

@@ -7,8 +7,11 @@ import pytest
 
 from dc1.domain.access.keys import KeyRole, generate
 from dc1.domain.jobs.states import Mover
-from dc1.storage import changes, jobs, keys, lifecycle, providers, renters
-from dc1.storage.database import Connection, Database
+from dc1.storage.accounts import keys, renters
+from dc1.storage.cluster import change_feed
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.providers import providers
 from tests.storage.market import NOW, Market
 
 pytestmark = pytest.mark.parametrize("engine_name", ["postgresql"])
@@ -19,12 +22,12 @@ def market(db: Database) -> Market:
     return Market(db)
 
 
-async def news(market: Market, start: int) -> changes.Changes:
-    return await market.see(changes.since, start)
+async def news(market: Market, start: int) -> change_feed.Changes:
+    return await market.see(change_feed.since, start)
 
 
 async def test_it_tells_of_jobs_accounts_and_keys_once(market: Market) -> None:
-    start = await market.see(changes.horizon)
+    start = await market.see(change_feed.horizon)
     renter, provider = await market.renter(), await market.provider()
     job = await market.submit(renter)
 
@@ -49,7 +52,7 @@ async def test_it_misses_nothing_that_was_under_way_when_it_was_read(market: Mar
     """What is stamped first may be committed last."""
     renter = await market.renter()
     slow, quick = await market.submit(renter), await market.submit(renter)
-    start = await market.see(changes.horizon)
+    start = await market.see(change_feed.horizon)
     stamped, go_on = threading.Event(), threading.Event()
 
     def cancel_slowly(conn: Connection) -> None:
@@ -80,7 +83,7 @@ async def test_it_misses_nothing_that_was_under_way_when_it_was_read(market: Mar
 async def test_it_tells_of_keys_that_were_stopped_or_will_be(market: Market) -> None:
     renter = await market.renter()
     old = await market.do(keys.add, KeyRole.RENTER, renter, generate(KeyRole.RENTER), NOW)
-    start = await market.see(changes.horizon)
+    start = await market.see(change_feed.horizon)
     new = await market.do(keys.rotate_with_grace, KeyRole.RENTER, renter, generate(KeyRole.RENTER), NOW, NOW + 1000)
     found = await news(market, start)
     assert found.keys == {old.key_id: False}

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from dc1.storage import wallets
-from dc1.storage.database import Connection, Database
-from dc1.storage.postgres import patience
+from dc1.storage.accounts import wallets
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.postgres import patience
 from tests.storage.market import NOW, Market
 from tests.storage.postgres_proxy import SOCKET_NAME, CuttingProxy
 

@@ -20,9 +20,11 @@ from hypothesis.stateful import (
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Mover, Phase
 from dc1.domain.money.withdrawals import WithdrawalStatus
-from dc1.storage import books, jobs, lifecycle, wallets, withdrawals
-from dc1.storage.database import Connection, Database
-from dc1.storage.lifecycle import Outcome
+from dc1.storage.accounts import wallets
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs.lifecycle import Outcome
+from dc1.storage.money import ledger_audit, withdrawals
 from tests.stack.postgres import PostgresServer
 from tests.stateful import run_machine
 from tests.storage.market import LIMITS, Market, job_for
@@ -192,8 +194,8 @@ class AnyMarket(RuleBasedStateMachine):
 
     def check(self, conn: Connection) -> None:
         self.promises.check(conn, self.slots)
-        assert books.verify(conn) == []
-        assert books.trial_balance(conn).difference_halala == 0
+        assert ledger_audit.verify(conn) == []
+        assert ledger_audit.trial_balance(conn).difference_halala == 0
 
 
 @pytest.fixture

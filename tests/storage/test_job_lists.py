@@ -4,23 +4,14 @@ import pytest
 from sqlalchemy import text
 
 from dc1.domain.jobs.states import JobEvent, Mover, Phase
-from dc1.storage import (
-    changes,
-    idempotency,
-    job_events,
-    job_logs,
-    jobs,
-    keys,
-    lifecycle,
-    providers,
-    renters,
-    wallets,
-    webhooks,
-)
-from dc1.storage.database import Connection, Database
-from dc1.storage.job_logs import LogLine
-from dc1.storage.jobs import JobFilter
-from dc1.storage.prepared import driver_of
+from dc1.storage.accounts import idempotency, keys, renters, wallets, webhooks
+from dc1.storage.cluster import change_feed
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.statements import driver_of
+from dc1.storage.jobs import job_events, job_logs, jobs, lifecycle
+from dc1.storage.jobs.job_logs import LogLine
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.providers import providers
 from tests.storage.market import LIMITS, NOW, Market, job_for
 
 
@@ -164,7 +155,7 @@ def look(conn: Connection, renter: int, provider: int) -> None:
     webhooks.has_due(conn, NOW)
     providers.earnings(conn, provider)
     if conn.dialect.name == "postgresql":
-        changes.since(conn, changes.horizon(conn))
+        change_feed.since(conn, change_feed.horizon(conn))
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])

@@ -5,9 +5,12 @@ import pytest
 
 from dc1.domain.jobs.states import ErrorCategory, JobEvent, JobStatus, Mover, Phase
 from dc1.domain.money.pricing import Settlement
-from dc1.storage import job_events, jobs, ledger, lifecycle, moves, providers, renters, totals
-from dc1.storage.database import Database
-from dc1.storage.lifecycle import JobRow, Limits, Moved, Outcome
+from dc1.storage.accounts import renters
+from dc1.storage.engine.database import Database
+from dc1.storage.jobs import job_events, job_transitions, jobs, lifecycle
+from dc1.storage.jobs.lifecycle import JobRow, Limits, Moved, Outcome
+from dc1.storage.money import counters, ledger
+from dc1.storage.providers import providers
 from tests.storage.market import NOW, Market
 
 DONE = Outcome(completed=True)
@@ -135,10 +138,10 @@ async def test_completion_settles_by_the_seconds_used(market: Market) -> None:
     assert (earned.total_halala, earned.available_halala, earned.pending_withdrawal_halala) == (18, 18, 0)
     (day,) = await market.see(providers.earnings_by_day, provider, NOW)
     assert (day.settled_jobs, day.earned_halala) == (1, 18)
-    sums = await market.see(totals.read)
+    sums = await market.see(counters.read)
     assert (sums.jobs, sums.jobs_completed, sums.jobs_active) == (1, 1, 0)
     assert (sums.completed_revenue_halala, sums.completed_fees_halala, sums.wallets_halala) == (24, 6, 976)
-    assert (await market.see(totals.read_day, NOW)).completed_revenue_halala == 24
+    assert (await market.see(counters.read_day, NOW)).completed_revenue_halala == 24
     row = await market.see(renters.get, renter)
     assert row is not None
     assert (row.total_spent_halala, row.total_jobs, row.completed_jobs) == (24, 1, 1)
@@ -277,7 +280,7 @@ async def test_cancelling_a_run_charges_the_time_used(market: Market) -> None:
     assert moved is not None
     assert moved.settlement == Settlement(actual=601, platform=150, provider=451, refund=599)
     assert moved.job.status == "cancelled"
-    sums = await market.see(totals.read)
+    sums = await market.see(counters.read)
     assert (sums.jobs_cancelled, sums.completed_revenue_halala, sums.charged_halala) == (1, 0, 601)
     await market.check_books()
 
@@ -355,7 +358,7 @@ async def test_a_move_from_what_a_job_was_before_changes_nothing(market: Market)
     cancelled = await market.see(jobs.get, before.id)
 
     with pytest.raises(AssertionError, match="moved by somebody else"):
-        await market.do(moves.move, before, JobStatus.PENDING, JobEvent.STATUS_CHANGED, Mover.SCHEDULER, NOW)
+        await market.do(job_transitions.move, before, JobStatus.PENDING, JobEvent.STATUS_CHANGED, Mover.SCHEDULER, NOW)
 
     assert await market.see(jobs.get, before.id) == cancelled
     await market.check_books()

@@ -6,10 +6,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
 from dc1.domain.jobs.states import JOB_TYPES
-from dc1.storage import catalog, lifecycle
-from dc1.storage.database import Database, normalised
-from dc1.storage.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
-from dc1.storage.tables import metadata
+from dc1.storage.engine.database import Database, normalised
+from dc1.storage.engine.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
+from dc1.storage.jobs import lifecycle
+from dc1.storage.operations import catalog
+from dc1.storage.schema.tables import metadata
 from tests.storage.market import NOW, Market
 
 DONE = lifecycle.Outcome(completed=True, result={"type": "text", "response": "ok"})

@@ -6,10 +6,12 @@ from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Mover
-from dc1.storage import books, finance, idempotency, ledger, lifecycle, renters, wallets
-from dc1.storage.database import Connection, Database
-from dc1.storage.idempotency import KeptAnswer, Key
-from dc1.storage.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.accounts import idempotency, renters, wallets
+from dc1.storage.accounts.idempotency import KeptAnswer, Key
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import lifecycle
+from dc1.storage.money import ledger, ledger_audit, ledger_reports
+from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
 from tests.storage.market import NOW, Market, job_for
 
 
@@ -29,7 +31,7 @@ async def test_the_starter_credit_is_one_entry(market: Market) -> None:
         1000,
         None,
     )
-    assert (await market.see(books.trial_balance)).balances[AccountKind.PROMO] == -1000
+    assert (await market.see(ledger_audit.trial_balance)).balances[AccountKind.PROMO] == -1000
     await market.renter(credit=0)
     await market.check_books()
 
@@ -105,7 +107,7 @@ async def test_a_wrong_entry_is_made_good_by_its_opposite(market: Market) -> Non
         ("reversal", 300, "not theirs"),
         ("reversal", -500, "typed twice"),
     ]
-    listed = (await market.see(finance.entries, since_ms=0, limit=10)).rows
+    listed = (await market.see(ledger_reports.entries, since_ms=0, limit=10)).rows
     assert [(entry.source, entry.target, entry.reverses) for entry in listed[:2]] == [
         ("adjustment", "wallet", taken.movement_id),
         ("wallet", "external", wrong.movement_id),
@@ -114,9 +116,9 @@ async def test_a_wrong_entry_is_made_good_by_its_opposite(market: Market) -> Non
         wrong.movement_id: listed[1].id,
         taken.movement_id: listed[0].id,
     }
-    balances = (await market.see(books.trial_balance)).balances
+    balances = (await market.see(ledger_audit.trial_balance)).balances
     assert balances[AccountKind.EXTERNAL] == balances[AccountKind.ADJUSTMENT] == 0
-    (day,) = (await market.see(finance.by_day, NOW)).values()
+    (day,) = (await market.see(ledger_reports.by_day, NOW)).values()
     assert (day.entries, day.credited) == (5, 1000)
     await market.check_books()
 
@@ -140,7 +142,7 @@ async def test_what_belongs_to_a_job_or_is_a_correction_stands(market: Market) -
     await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
     wrong = await market.do(wallets.top_up, renter, 500, "t1", NOW)
     await market.do(wallets.reverse, wrong.movement_id, "typed twice", NOW)
-    for entry in (await market.see(finance.entries, since_ms=0, limit=10)).rows:
+    for entry in (await market.see(ledger_reports.entries, since_ms=0, limit=10)).rows:
         if entry.kind in ("hold", "refund", "reversal"):
             with pytest.raises(ApiError, match="Ledger entry cannot be reversed") as caught:
                 await market.do(wallets.reverse, entry.id, "why not", NOW)
@@ -175,7 +177,9 @@ async def test_verify_finds_a_reversal_that_is_not_the_opposite(market: Market) 
     less = Transfer(MovementKind.REVERSAL, f"entry:{change.movement_id}", 44, *ends)
     of_nothing = Transfer(MovementKind.REVERSAL, "entry:99", 1, *ends)
     for wrong in await market.do(ledger.post, [less, of_nothing], NOW):
-        assert [text for text in await market.see(books.verify) if text.startswith(f"entry {wrong} does not undo")]
+        assert [
+            text for text in await market.see(ledger_audit.verify) if text.startswith(f"entry {wrong} does not undo")
+        ]
 
 
 async def test_the_database_refuses_what_no_rule_caught(market: Market) -> None:
@@ -193,14 +197,14 @@ async def test_verify_finds_what_is_wrong(market: Market) -> None:
     await market.submit(renter)
     await market.do(lambda conn: conn.execute(text("UPDATE accounts SET balance_halala = 46 WHERE kind = 'hold'")))
     await market.do(lambda conn: conn.execute(text("UPDATE totals SET jobs_queued = 7, renters = 9")))
-    problems = await market.see(books.verify)
+    problems = await market.see(ledger_audit.verify)
     assert "account hold 1 has a balance of 46, its postings come to 45" in problems
     assert "renter 1 has 46 on hold, the open jobs cost 45" in problems
     assert {problem.split()[2] for problem in problems if problem.startswith("the counter")} == {
         "jobs_queued",
         "renters",
     }
-    assert (await market.see(books.trial_balance)).difference_halala == 1
+    assert (await market.see(ledger_audit.trial_balance)).difference_halala == 1
 
 
 async def test_two_submits_for_the_last_money(market: Market) -> None:

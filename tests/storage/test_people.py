@@ -3,11 +3,13 @@ import pytest
 from dc1.domain.access.keys import KeyRole, generate
 from dc1.domain.base.clock import DAY_MS
 from dc1.domain.errors import ApiError
-from dc1.storage import audit, catalog, challenges, daemon_events, keys, providers, renters
-from dc1.storage.daemon_events import NewDaemonEvent
-from dc1.storage.database import Database
-from dc1.storage.providers import NewProvider, Report
-from dc1.storage.renters import NewRenter
+from dc1.storage.accounts import keys, renters
+from dc1.storage.accounts.renters import NewRenter
+from dc1.storage.engine.database import Database
+from dc1.storage.operations import audit, catalog
+from dc1.storage.providers import challenges, daemon_events, providers
+from dc1.storage.providers.daemon_events import NewDaemonEvent
+from dc1.storage.providers.providers import NewProvider, Report
 from tests.storage.market import NOW, Market
 
 

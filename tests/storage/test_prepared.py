@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from dc1.storage.database import Database
-from dc1.storage.prepared import Prepared
-from dc1.storage.tables import prices
+from dc1.storage.engine.database import Database
+from dc1.storage.engine.statements import Prepared
+from dc1.storage.schema.tables import prices
 
 _ADD = Prepared(insert(prices), ["job_type", "rate_halala", "updated_at_ms"])
 _RATE = Prepared(select(prices.c.rate_halala).where(prices.c.job_type == bindparam("wanted")))

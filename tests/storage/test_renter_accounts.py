@@ -3,12 +3,13 @@
 import pytest
 
 from dc1.domain.access.keys import KeyRole, generate
-from dc1.storage import erasure, job_logs, jobs, keys, lifecycle, renter_lists, renters
-from dc1.storage.database import Database
-from dc1.storage.job_logs import LogLine
-from dc1.storage.job_rows import JobSpec
-from dc1.storage.lifecycle import Outcome
-from dc1.storage.renters import NewRenter
+from dc1.storage.accounts import data_erasure, keys, renter_lists, renters
+from dc1.storage.accounts.renters import NewRenter
+from dc1.storage.engine.database import Database
+from dc1.storage.jobs import job_logs, jobs, lifecycle
+from dc1.storage.jobs.job_logs import LogLine
+from dc1.storage.jobs.job_records import JobSpec
+from dc1.storage.jobs.lifecycle import Outcome
 from tests.storage.market import NOW, Market
 
 
@@ -75,10 +76,10 @@ async def test_what_jobs_were_asked_and_answered_is_erased_with_their_renter(mar
         ended.append(job)
 
     erased = [job.id for job in ended[:2]]
-    assert await market.do(erasure.forget_work, gone, limit=1) == erased[0]
+    assert await market.do(data_erasure.forget_work, gone, limit=1) == erased[0]
     assert await market.see(jobs.spec, erased[1]) == spec
-    assert await market.do(erasure.forget_work, gone, erased[0]) == erased[1]
-    assert await market.do(erasure.forget_work, gone, erased[1]) is None
+    assert await market.do(data_erasure.forget_work, gone, erased[0]) == erased[1]
+    assert await market.do(data_erasure.forget_work, gone, erased[1]) is None
 
     emptied = JobSpec(container_spec={"image_type": "llm", "gpu_count": 1})
     for job, left in zip(ended, (emptied, emptied, spec), strict=True):

@@ -6,9 +6,11 @@ import pytest
 from dc1.domain.base.clock import DAY_MS, month_start_ms
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import JobEvent
-from dc1.storage import job_events, jobs, lifecycle, renters, totals
-from dc1.storage.database import Database
-from dc1.storage.lifecycle import JobSpec, Limits
+from dc1.storage.accounts import renters
+from dc1.storage.engine.database import Database
+from dc1.storage.jobs import job_events, jobs, lifecycle
+from dc1.storage.jobs.lifecycle import JobSpec, Limits
+from dc1.storage.money import counters
 from tests.storage.market import NOW, Market
 
 
@@ -165,12 +167,12 @@ async def test_v1_calls_count_in_the_monthly_sum_only(market: Market) -> None:
 async def test_a_v1_call_that_would_wait_is_not_taken_in(market: Market) -> None:
     renter, provider = await market.renter(), await market.provider()
     await market.submit(renter, provider_id=provider, slots=1)
-    before = await market.see(totals.read)
+    before = await market.see(counters.read)
     call: dict[str, Any] = {"source": "v1", "duration_minutes": None, "token_price_halala": 19}
     for place in ({"provider_id": provider, "slots": 1}, {}):
         refusal = await refused(market, renter, **(call | place))
         assert (refusal.status, refusal.code) == (503, "no_capacity_available")
-    assert await market.see(totals.read) == before
+    assert await market.see(counters.read) == before
     assert await market.wallet(renter) == (955, 45)
 
 

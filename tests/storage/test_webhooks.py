@@ -7,10 +7,11 @@ import pytest
 
 from dc1.domain.access.webhooks import DeliveryStatus
 from dc1.domain.jobs.states import Mover
-from dc1.storage import lifecycle, renters, spending, webhooks
-from dc1.storage.database import Connection, Database
-from dc1.storage.lifecycle import Limits, Outcome
-from dc1.storage.webhooks import Attempt, Claimed, DeliveryRow
+from dc1.storage.accounts import renters, webhooks
+from dc1.storage.accounts.webhooks import Attempt, Claimed, DeliveryRow
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import lifecycle, spending
+from dc1.storage.jobs.lifecycle import Limits, Outcome
 from tests.storage.market import NOW, Market
 
 LATER = NOW + 30_000

@@ -7,10 +7,12 @@ from sqlalchemy.exc import IntegrityError
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Mover
 from dc1.domain.money.withdrawals import WithdrawalStatus
-from dc1.storage import books, finance, lifecycle, providers, withdrawals
-from dc1.storage.database import Database
-from dc1.storage.ledger import AccountKind
-from dc1.storage.withdrawals import WithdrawalRow
+from dc1.storage.engine.database import Database
+from dc1.storage.jobs import lifecycle
+from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
+from dc1.storage.money.ledger import AccountKind
+from dc1.storage.money.withdrawals import WithdrawalRow
+from dc1.storage.providers import providers
 from tests.storage.market import NOW, Market
 
 IBAN = "SA0380000000608010167519"
@@ -51,7 +53,7 @@ async def test_the_amount_waits_until_it_is_paid(market: Market, provider: int) 
     assert (await move(market, row, "paid", "ignored")).reason is None
     earned = await market.see(providers.earnings, provider)
     assert (earned.available_halala, earned.pending_withdrawal_halala) == (24, 0)
-    assert (await market.see(books.trial_balance)).balances[AccountKind.EXTERNAL] == 10
+    assert (await market.see(ledger_audit.trial_balance)).balances[AccountKind.EXTERNAL] == 10
     assert await market.see(withdrawals.last_paid_ms, provider) == LATER + 1
     await market.check_books()
 
@@ -72,7 +74,7 @@ async def test_what_is_not_paid_goes_back(market: Market, provider: int, status:
     assert (await move(market, row, status, "closed account")).reason == "closed account"
     earned = await market.see(providers.earnings, provider)
     assert (earned.available_halala, earned.pending_withdrawal_halala) == (EARNED, 0)
-    entries = await market.see(finance.entries, since_ms=0, limit=2)
+    entries = await market.see(ledger_reports.entries, since_ms=0, limit=2)
     assert [(entry.kind, entry.provider_id, entry.note) for entry in entries.rows] == [
         ("payout_returned", provider, "closed account"),
         ("withdrawal", provider, None),
@@ -158,5 +160,5 @@ async def test_the_books_notice_a_changed_withdrawal(
 ) -> None:
     row = await ask(market, provider)
     await market.db.write(lambda conn: conn.execute(text(tampering)))
-    problems = await market.see(books.verify)
+    problems = await market.see(ledger_audit.verify)
     assert [said for said in problems if said.startswith(problem.format(provider, row.withdrawal_id))]

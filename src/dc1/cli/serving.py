@@ -19,7 +19,7 @@ from dc1.server.assemble import assemble
 from dc1.server.heap import settle
 from dc1.server.logs import configure_logging
 from dc1.settings import Settings, SettingsError
-from dc1.storage.database import UnusableDatabaseError
+from dc1.storage.engine.database import UnusableDatabaseError
 
 _log = structlog.get_logger(__name__)
 

@@ -18,10 +18,11 @@ from dc1.domain.jobs.placement import Requirement, unsuited
 from dc1.domain.jobs.states import ComputeType, JobSource, JobType, Mover, new_job_id
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
-from dc1.storage import jobs, lifecycle, offers
-from dc1.storage.database import Connection, Database
-from dc1.storage.job_rows import JobRow, JobSpec
-from dc1.storage.submission import NewJob
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.submission import NewJob
+from dc1.storage.providers import offered_models
 
 _SERVER_STOPPED = "The server stopped while the call ran"
 
@@ -130,7 +131,7 @@ class Completions:
         if self._fleet.offered.first_ms(model) is not None:
             return errors.model_not_offered(model)
         # Another server may have heard of it.
-        known = await self._db.read(lambda conn: offers.is_known(conn, model.lower()))
+        known = await self._db.read(lambda conn: offered_models.is_known(conn, model.lower()))
         return errors.model_not_offered(model) if known else errors.model_not_found(model)
 
     def _new_job(self, renter_id: int, call: ChatCall, reserved: Provider, now_ms: int) -> NewJob:

@@ -6,9 +6,10 @@ from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import Clock
-from dc1.storage import keys as key_rows
-from dc1.storage import providers, renters
-from dc1.storage.database import Database
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters
+from dc1.storage.engine.database import Database
+from dc1.storage.providers import providers
 
 _KNOWN_MS = 300_000
 _UNKNOWN_MS = 5_000

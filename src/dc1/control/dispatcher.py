@@ -19,9 +19,9 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.placement import Requirement, queue_key
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.domain.providers.liveness import Channel
-from dc1.storage import jobs, lifecycle
-from dc1.storage.database import Connection, Database
-from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs.job_records import JobRow, JobSpec
 
 log = structlog.get_logger(__name__)
 

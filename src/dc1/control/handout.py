@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dc1.domain.jobs.placement import Requirement
-from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.jobs.job_records import JobRow, JobSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dc1.storage.job_logs import LogRow
+from dc1.storage.jobs.job_logs import LogRow
 
 _BUFFERED_CHARACTERS = 512 * 1024
 _CHARACTERS_OF_NEWS = 1024

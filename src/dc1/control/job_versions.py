@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from dc1.storage.job_rows import JobRow
+from dc1.storage.jobs.job_records import JobRow
 
 ENDED_REMEMBERED = 4096
 

@@ -9,9 +9,9 @@ from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers.liveness import Approval, Channel, Presence
 from dc1.domain.providers.preferences import Preferences, RunMode
 from dc1.domain.providers.reports import Facts
-from dc1.storage import providers
-from dc1.storage.database import Database
-from dc1.storage.providers import NO_CHANNEL, ProviderRow
+from dc1.storage.engine.database import Database
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import NO_CHANNEL, ProviderRow
 
 
 async def load_fleet(db: Database, clock: Clock, fleet: Fleet, replicas: Collection[str] = ()) -> None:

@@ -21,8 +21,8 @@ from dc1.control.runs import Runs
 from dc1.control.sessions import Session, Sessions
 from dc1.control.upkeep import Upkeep
 from dc1.domain.base.clock import Clock
-from dc1.storage import offers
-from dc1.storage.database import Database
+from dc1.storage.engine.database import Database
+from dc1.storage.providers import offered_models
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ class Market:
         others = () if self.replication is None else self.replication.others
         if not others:
             await self.completions.end_orphans()
-        self.fleet.offered.load(await self.db.read(offers.load))
+        self.fleet.offered.load(await self.db.read(offered_models.load))
         await load_fleet(self.db, self.clock, self.fleet, others)
         await self.dispatcher.load()
         await self.orders.load()

@@ -21,11 +21,12 @@ from dc1.domain.jobs.states import TEST_RENTER_ID, JobSource, JobStatus, JobType
 from dc1.domain.jobs.submission import JobOrder, check_named_provider
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
-from dc1.storage import catalog, jobs, lifecycle
-from dc1.storage.database import Connection, Database
-from dc1.storage.job_rows import JobRow, JobSpec
-from dc1.storage.lifecycle import Moved, Outcome
-from dc1.storage.submission import NewJob
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.lifecycle import Moved, Outcome
+from dc1.storage.jobs.submission import NewJob
+from dc1.storage.operations import catalog
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dc1.domain.money.pricing import (
     PricingClass,
 )
 from dc1.domain.providers.liveness import Thresholds
-from dc1.storage.submission import Limits
+from dc1.storage.jobs.submission import Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dc1.control.sessions import StopReason
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.placement import Admission, blocked, queue_key
 from dc1.domain.providers.liveness import Channel
-from dc1.storage import job_logs, jobs, lifecycle
-from dc1.storage.database import Connection, Database
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import job_logs, jobs, lifecycle
 
 NEVER_TAKEN_UP = "The daemon was handed the job and never took it up"
 

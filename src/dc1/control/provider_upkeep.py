@@ -6,7 +6,8 @@ from dc1.control.rounds import Rounds
 from dc1.control.sessions import EndReason
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.base.retention import DAEMON_EVENTS_KEPT_MS
-from dc1.storage import daemon_events, keys, providers
+from dc1.storage.accounts import keys
+from dc1.storage.providers import daemon_events, providers
 
 _KEYS_SECONDS = 1.0
 _ERASURE_SECONDS = 60.0

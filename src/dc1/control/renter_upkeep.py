@@ -6,8 +6,8 @@ from dc1.control.credentials import Credentials
 from dc1.control.rounds import Rounds
 from dc1.domain.base.clock import Clock
 from dc1.domain.base.retention import DELIVERIES_KEPT_MS
-from dc1.storage import erasure, keys, renters, webhooks
-from dc1.storage.database import Database
+from dc1.storage.accounts import data_erasure, keys, renters, webhooks
+from dc1.storage.engine.database import Database
 
 _USE_SECONDS = 30.0
 _ERASURE_SECONDS = 60.0
@@ -48,5 +48,5 @@ class RenterUpkeep:
         # A few jobs a transaction: nobody waits while the logs of many are erased. The account stays due until the last is done.
         erased: int | None = 0
         while erased is not None:
-            erased = await self._db.write(partial(erasure.forget_work, renter_id=renter_id, after_id=erased))
+            erased = await self._db.write(partial(data_erasure.forget_work, renter_id=renter_id, after_id=erased))
         await self._db.write(partial(renters.erase, renter_id=renter_id))

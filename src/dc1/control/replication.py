@@ -25,11 +25,12 @@ from dc1.control.sessions import EndReason, Sessions
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Approval
-from dc1.storage import changes, job_logs, replicas
-from dc1.storage.changes import Changes, Notifications, SharedTokens
-from dc1.storage.database import Connection, Database
-from dc1.storage.providers import ProviderRow
-from dc1.storage.replicas import Replicas, StreamChange
+from dc1.storage.cluster import change_feed, replicas
+from dc1.storage.cluster.change_feed import Changes, Notifications, SharedTokens
+from dc1.storage.cluster.replicas import Replicas, StreamChange
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import job_logs
+from dc1.storage.providers.providers import ProviderRow
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +94,7 @@ class Replication:
 
     async def start(self) -> None:
         """Join the replicas; called before anything is loaded, so that nothing is missed after it."""
-        self._horizon = await self._db.read(changes.horizon)
+        self._horizon = await self._db.read(change_feed.horizon)
         await self._renew_once()
         await self._db.write(replicas.forget)
         self._db.on_commit = self._committed.set
@@ -210,7 +211,7 @@ class Replication:
 
     async def _read(self) -> None:
         start, decisions = self._horizon, self._fleet.decisions
-        news = await self._db.read(lambda conn: changes.since(conn, start))
+        news = await self._db.read(lambda conn: change_feed.since(conn, start))
         # A replica may have begun to live since the last renewal; who died is for the renewals to judge.
         self._alive |= news.alive
         if self._apply(news, decisions):

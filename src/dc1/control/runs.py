@@ -16,11 +16,11 @@ from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.states import TERMINAL, ErrorCategory, JobSource, JobStatus, JobType, Mover, Phase
 from dc1.domain.providers.liveness import Liveness
-from dc1.storage import job_logs, jobs, lifecycle
-from dc1.storage.database import Connection, Database
-from dc1.storage.job_logs import LogLine, LogRow
-from dc1.storage.job_rows import JobRow
-from dc1.storage.lifecycle import Outcome
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import job_logs, jobs, lifecycle
+from dc1.storage.jobs.job_logs import LogLine, LogRow
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.lifecycle import Outcome
 
 
 @dataclass(frozen=True, slots=True)

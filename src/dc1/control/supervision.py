@@ -5,7 +5,7 @@ from dc1.control.provider import Provider
 from dc1.control.sessions import EndReason
 from dc1.domain import errors
 from dc1.domain.providers.liveness import Approval
-from dc1.storage import approvals, providers
+from dc1.storage.providers import approvals, providers
 
 
 class Supervision:

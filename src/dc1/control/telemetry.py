@@ -8,8 +8,8 @@ import structlog
 from dc1.domain.base.clock import Clock
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.providers.telemetry import MINUTE_MS, RETENTION_MS, Period, Rollup, has_readings
-from dc1.storage import telemetry
-from dc1.storage.database import Connection, Database
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.providers import telemetry
 
 log = structlog.get_logger(__name__)
 

@@ -13,9 +13,11 @@ from dc1.control.rounds import every
 from dc1.control.runs import Runs
 from dc1.domain.base.clock import Clock, day_start_ms
 from dc1.domain.providers.liveness import Channel
-from dc1.storage import idempotency, jobs, offers, providers
-from dc1.storage.database import Connection, Database
-from dc1.storage.job_rows import JobRow
+from dc1.storage.accounts import idempotency
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.providers import offered_models, providers
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +126,7 @@ class Upkeep:
         unsaved = self._fleet.offered.take_unsaved()
         if unsaved:
             try:
-                await self._db.write(lambda conn: offers.record(conn, unsaved))
+                await self._db.write(lambda conn: offered_models.record(conn, unsaved))
             except BaseException:
                 self._fleet.offered.keep_unsaved(unsaved)
                 raise

@@ -11,9 +11,9 @@ from dc1.control.webhook_targets import NotPublicError, Target, Targets
 from dc1.domain.access.secret_box import UnreadableSecretError, Vault
 from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, signature
 from dc1.domain.base.clock import Clock
-from dc1.storage import webhooks
-from dc1.storage.database import Database
-from dc1.storage.webhooks import Attempt, Claimed
+from dc1.storage.accounts import webhooks
+from dc1.storage.accounts.webhooks import Attempt, Claimed
+from dc1.storage.engine.database import Database
 
 log = structlog.get_logger(__name__)
 

@@ -21,7 +21,7 @@ from dc1.server.limits import RateLimiter
 from dc1.server.pipeline import Pipeline
 from dc1.server.sole_server import sole_server
 from dc1.settings import Settings
-from dc1.storage.database import Database, UnreachableDatabaseError
+from dc1.storage.engine.database import Database, UnreachableDatabaseError
 
 _HEALTH = "grpc.health.v1.Health"
 _LAST_WORDS_SECONDS = 0.5

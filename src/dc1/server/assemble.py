@@ -16,7 +16,7 @@ from dc1.server.wiring.parts import Parts
 from dc1.services.call import Hooks
 from dc1.services.idempotent import IdempotentCalls
 from dc1.settings import Settings
-from dc1.storage.submission import Limits
+from dc1.storage.jobs.submission import Limits
 
 _SIDES = (core, renters, jobs, providers, market_side, admin)
 

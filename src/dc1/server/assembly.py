@@ -11,7 +11,7 @@ from dc1.control.credentials import Credentials
 from dc1.domain.base.clock import Clock
 from dc1.services.call import Hooks
 from dc1.settings import Settings
-from dc1.storage.database import Database
+from dc1.storage.engine.database import Database
 
 
 class Background(Protocol):

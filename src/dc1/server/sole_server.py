@@ -5,7 +5,7 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from dc1.storage.database import UnusableDatabaseError, normalised
+from dc1.storage.engine.database import UnusableDatabaseError, normalised
 
 
 @contextlib.contextmanager

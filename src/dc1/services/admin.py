@@ -13,10 +13,11 @@ from dc1.services.admin_provider_messages import admin_provider
 from dc1.services.call import current_call
 from dc1.services.paging import Pages
 from dc1.services.values import NULL, row_id, time_value, to_value
-from dc1.storage import books, totals, wallets
-from dc1.storage.database import Connection
-from dc1.storage.ledger import AccountKind
-from dc1.storage.totals import Totals
+from dc1.storage.accounts import wallets
+from dc1.storage.engine.database import Connection
+from dc1.storage.money import counters, ledger_audit
+from dc1.storage.money.counters import Totals
+from dc1.storage.money.ledger import AccountKind
 from dcp.v1 import admin_service_pb2 as pb
 from dcp.v1.admin_service_pb2_grpc import AdminServiceServicer
 
@@ -31,7 +32,7 @@ class AdminServicer(AdminServiceServicer):
     async def GetDashboard(self, request: pb.GetDashboardRequest, context: Any) -> pb.GetDashboardResponse:
         """Show the market at a glance."""
         now_ms = self._market.clock.now_ms()
-        always, today = await self._market.db.read(lambda conn: (totals.read(conn), totals.read_day(conn, now_ms)))
+        always, today = await self._market.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
         fleet = self._market.fleet
         return pb.GetDashboardResponse(
             stats=self._stats(always, today, now_ms),
@@ -135,7 +136,7 @@ class AdminServicer(AdminServiceServicer):
         self, request: pb.GetFinanceSummaryRequest, context: Any
     ) -> pb.GetFinanceSummaryResponse:
         """Show where the market's money is."""
-        balances = (await self._market.db.read(books.trial_balance)).balances
+        balances = (await self._market.db.read(ledger_audit.trial_balance)).balances
         sources = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
         return pb.GetFinanceSummaryResponse(
             wallets_halala=balances[AccountKind.WALLET],

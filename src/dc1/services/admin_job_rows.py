@@ -9,7 +9,7 @@ from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import plain
 from dc1.services.job_messages import shown_provider_id
 from dc1.services.values import to_value
-from dc1.storage.admin_jobs import NamedJob
+from dc1.storage.jobs.admin_jobs import NamedJob
 from dcp.v1.admin_job_service_pb2 import AdminJob
 
 _FIELDS = AdminJob.DESCRIPTOR.fields

@@ -23,11 +23,11 @@ from dc1.services.job_messages import billing, job_detail, job_fields
 from dc1.services.lifecycles import lifecycle_reader
 from dc1.services.paging import Pages
 from dc1.services.values import NULL, message_json, to_value
-from dc1.storage import admin_jobs, jobs
-from dc1.storage.admin_jobs import JobStats, NamedJob
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow, JobSpec
-from dc1.storage.jobs import JobFilter
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import admin_jobs, jobs
+from dc1.storage.jobs.admin_jobs import JobStats, NamedJob
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import admin_job_service_pb2 as pb
 from dcp.v1.admin_job_service_pb2_grpc import AdminJobServiceServicer
 from dcp.v1.job_pb2 import Job

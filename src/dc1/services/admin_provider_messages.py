@@ -5,7 +5,7 @@ from dc1.domain.base.clock import iso
 from dc1.domain.providers.liveness import ProviderStatus
 from dc1.services.provider_messages import preferences_message
 from dc1.services.values import time_value, to_value
-from dc1.storage.providers import Earnings, ProviderRow
+from dc1.storage.providers.providers import Earnings, ProviderRow
 from dcp.v1.admin_provider_service_pb2 import InspectedProvider
 from dcp.v1.admin_service_pb2 import AdminProvider
 

@@ -21,12 +21,14 @@ from dc1.services.admin_provider_messages import inspected_provider
 from dc1.services.call import current_call
 from dc1.services.provider_messages import provider_job
 from dc1.services.values import row_id, to_value
-from dc1.storage import approvals, jobs, monitoring, providers, telemetry
-from dc1.storage import keys as key_rows
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
-from dc1.storage.jobs import JobFilter
-from dc1.storage.providers import Earnings, ProviderRow
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.operations import monitoring
+from dc1.storage.providers import approvals, providers, telemetry
+from dc1.storage.providers.providers import Earnings, ProviderRow
 from dcp.v1 import admin_provider_service_pb2 as pb
 from dcp.v1.admin_provider_service_pb2_grpc import AdminProviderServiceServicer
 

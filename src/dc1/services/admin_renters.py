@@ -17,13 +17,14 @@ from dc1.services.paging import Pages
 from dc1.services.renter_messages import recent_job, wallet_entry
 from dc1.services.values import row_id, stated_reason, to_value
 from dc1.services.wallets import wallet_window
-from dc1.storage import jobs, renter_lists, renters, wallets
-from dc1.storage import keys as key_rows
-from dc1.storage.database import Connection
-from dc1.storage.jobs import JobFilter
-from dc1.storage.renters import RenterRow
-from dc1.storage.rows import Page
-from dc1.storage.wallets import WalletEntry
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renter_lists, renters, wallets
+from dc1.storage.accounts.renters import RenterRow
+from dc1.storage.accounts.wallets import WalletEntry
+from dc1.storage.engine.database import Connection
+from dc1.storage.engine.row_mapping import Page
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import admin_renter_service_pb2 as pb
 from dcp.v1.admin_renter_service_pb2_grpc import AdminRenterServiceServicer
 

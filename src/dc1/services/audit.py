@@ -6,7 +6,7 @@ from dc1.control.market import Market
 from dc1.domain.base.clock import iso
 from dc1.services.paging import Pages
 from dc1.services.values import to_value
-from dc1.storage import audit
+from dc1.storage.operations import audit
 from dcp.v1 import audit_service_pb2 as pb
 from dcp.v1.audit_service_pb2_grpc import AuditServiceServicer
 

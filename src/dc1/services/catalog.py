@@ -4,8 +4,8 @@ from typing import Any
 
 from dc1.control.market import Market
 from dc1.domain.base.clock import iso
-from dc1.storage import catalog
-from dc1.storage.catalog import PriceRow
+from dc1.storage.operations import catalog
+from dc1.storage.operations.catalog import PriceRow
 from dcp.v1 import catalog_service_pb2 as pb
 from dcp.v1.catalog_service_pb2_grpc import CatalogServiceServicer
 

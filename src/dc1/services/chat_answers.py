@@ -10,7 +10,7 @@ from dc1.domain.errors import ApiError, openai_envelope
 from dc1.services.call import current_call
 from dc1.services.conversation import Conversation
 from dc1.services.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, RETRY
-from dc1.storage.job_rows import JobRow
+from dc1.storage.jobs.job_records import JobRow
 
 _DONE = b"data: [DONE]\n\n"
 

@@ -11,9 +11,9 @@ from dc1.domain.errors import ApiError
 from dc1.domain.jobs.results import response_text
 from dc1.domain.jobs.states import ErrorCategory, JobStatus
 from dc1.services.event_stream import KEEP_ALIVE_SECONDS
-from dc1.storage import jobs
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
 
 
 class Conversation:

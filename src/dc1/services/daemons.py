@@ -18,13 +18,14 @@ from dc1.services.call import caller_id
 from dc1.services.job_lists import statuses_of
 from dc1.services.provider_access import own_provider, require_approved
 from dc1.services.values import from_struct, from_value, time_value, to_struct, to_value
-from dc1.storage import daemon_events, jobs
-from dc1.storage import keys as key_rows
-from dc1.storage.daemon_events import NewDaemonEvent
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow, JobSpec
-from dc1.storage.jobs import JobFilter
-from dc1.storage.lifecycle import Outcome
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.jobs.lifecycle import Outcome
+from dc1.storage.providers import daemon_events
+from dc1.storage.providers.daemon_events import NewDaemonEvent
 from dcp.v1 import daemon_service_pb2 as pb
 from dcp.v1.daemon_service_pb2_grpc import DaemonServiceServicer
 

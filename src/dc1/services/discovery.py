@@ -20,7 +20,8 @@ from dc1.domain.providers.telemetry import PERIODS, Rollup
 from dc1.services.call import current_call
 from dc1.services.provider_rows import provider_row
 from dc1.services.values import message_json, row_id, time_value, to_struct, to_value
-from dc1.storage import catalog, telemetry
+from dc1.storage.operations import catalog
+from dc1.storage.providers import telemetry
 from dcp.v1 import discovery_service_pb2 as pb
 from dcp.v1 import renter_service_pb2
 from dcp.v1.discovery_service_pb2_grpc import DiscoveryServiceServicer

@@ -11,12 +11,14 @@ from dc1.domain.money.withdrawals import iban_hint, is_iban
 from dc1.services.call import caller_id
 from dc1.services.idempotent import IdempotentCalls, Once
 from dc1.services.values import time_value, to_value
-from dc1.storage import jobs, providers, withdrawals
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
-from dc1.storage.jobs import JobFilter
-from dc1.storage.providers import Earnings, EarningsDay
-from dc1.storage.withdrawals import WithdrawalRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.money import withdrawals
+from dc1.storage.money.withdrawals import WithdrawalRow
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import Earnings, EarningsDay
 from dcp.v1 import earnings_service_pb2 as pb
 from dcp.v1.earnings_service_pb2_grpc import EarningsServiceServicer
 

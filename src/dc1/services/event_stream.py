@@ -13,7 +13,7 @@ from dc1.control.market import Market
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.services.call import current_call
-from dc1.storage.job_rows import JobRow
+from dc1.storage.jobs.job_records import JobRow
 
 PAGE = 250
 """How many rows a reader takes from the database at once."""

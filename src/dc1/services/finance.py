@@ -9,13 +9,14 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.services.paging import Pages
 from dc1.services.values import row_id, stated_reason, to_value
-from dc1.storage import books, finance, wallets, withdrawals
-from dc1.storage.books import TrialBalance
-from dc1.storage.database import Connection
-from dc1.storage.finance import LedgerDay, LedgerEntry
-from dc1.storage.ledger import AccountKind
-from dc1.storage.wallets import WalletChange
-from dc1.storage.withdrawals import WithdrawalRow
+from dc1.storage.accounts import wallets
+from dc1.storage.accounts.wallets import WalletChange
+from dc1.storage.engine.database import Connection
+from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
+from dc1.storage.money.ledger import AccountKind
+from dc1.storage.money.ledger_audit import TrialBalance
+from dc1.storage.money.ledger_reports import LedgerDay, LedgerEntry
+from dc1.storage.money.withdrawals import WithdrawalRow
 from dcp.v1 import finance_service_pb2 as pb
 from dcp.v1.finance_service_pb2_grpc import FinanceServiceServicer
 
@@ -36,7 +37,7 @@ class FinanceServicer(FinanceServiceServicer):
         pages = Pages.asked(request)
         since_ms = self._market.clock.now_ms() - _days(request) * DAY_MS
         found = await self._market.db.read(
-            lambda conn: finance.entries(conn, since_ms=since_ms, limit=pages.limit, offset=pages.offset)
+            lambda conn: ledger_reports.entries(conn, since_ms=since_ms, limit=pages.limit, offset=pages.offset)
         )
         return pb.ListFinanceTransactionsResponse(
             entries=[_entry(entry) for entry in found.rows], pagination=pages.of(found.total)
@@ -52,7 +53,7 @@ class FinanceServicer(FinanceServiceServicer):
 
         def work(conn: Connection) -> tuple[WalletChange, LedgerEntry]:
             change = wallets.reverse(conn, entry_id, reason, now_ms)
-            return change, finance.entry(conn, change.movement_id)
+            return change, ledger_reports.entry(conn, change.movement_id)
 
         change, entry = await self._market.db.write(work)
         return pb.ReverseFinanceTransactionResponse(
@@ -70,7 +71,7 @@ class FinanceServicer(FinanceServiceServicer):
         first_ms = today_ms - (_days(request) - 1) * DAY_MS
 
         def work(conn: Connection) -> tuple[TrialBalance, list[str], dict[int, LedgerDay]]:
-            return books.trial_balance(conn), books.verify(conn), finance.by_day(conn, first_ms)
+            return ledger_audit.trial_balance(conn), ledger_audit.verify(conn), ledger_reports.by_day(conn, first_ms)
 
         trial, problems, known = await self._market.db.read(work)
         days = range(first_ms, today_ms + DAY_MS, DAY_MS)
@@ -82,7 +83,9 @@ class FinanceServicer(FinanceServiceServicer):
 
     async def GetTrialBalance(self, request: pb.GetTrialBalanceRequest, context: Any) -> pb.GetTrialBalanceResponse:
         """Add up every account, and check the books against themselves."""
-        trial, problems = await self._market.db.read(lambda conn: (books.trial_balance(conn), books.verify(conn)))
+        trial, problems = await self._market.db.read(
+            lambda conn: (ledger_audit.trial_balance(conn), ledger_audit.verify(conn))
+        )
         return pb.GetTrialBalanceResponse(
             balanced=_is_balanced(trial, problems),
             difference_halala=trial.difference_halala,

@@ -12,9 +12,9 @@ from google.protobuf.struct_pb2 import Value
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.services.call import Call, current_call
-from dc1.storage import idempotency
-from dc1.storage.database import Connection, Database
-from dc1.storage.idempotency import KeptAnswer, Key
+from dc1.storage.accounts import idempotency
+from dc1.storage.accounts.idempotency import KeptAnswer, Key
+from dc1.storage.engine.database import Connection, Database
 
 M = TypeVar("M", bound=Message)
 

@@ -7,9 +7,9 @@ from dc1.domain.access.roles import Role
 from dc1.domain.jobs.states import JobStatus
 from dc1.services.call import Principal, current_call
 from dc1.services.job_messages import job_detail, shown_provider_id
-from dc1.storage import jobs
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dcp.v1.job_pb2 import JobDetail
 
 

@@ -22,12 +22,13 @@ from dc1.services.job_messages import container_image, current_cost, shown_provi
 from dc1.services.job_output import common_fields, output_billing, type_name
 from dc1.services.paging import Pages
 from dc1.services.values import time_text, time_value, to_value
-from dc1.storage import jobs, renters
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow, JobSpec
-from dc1.storage.jobs import JobFilter
-from dc1.storage.renters import RenterRow
-from dc1.storage.rows import Page
+from dc1.storage.accounts import renters
+from dc1.storage.accounts.renters import RenterRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.engine.row_mapping import Page
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import job_history_service_pb2 as pb
 from dcp.v1.job_history_service_pb2_grpc import JobHistoryServiceServicer
 

@@ -6,9 +6,9 @@ from dc1.domain.jobs.states import OPEN
 from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar
 from dc1.services.job_messages import current_cost, tokens_used
 from dc1.services.values import time_value, to_value
-from dc1.storage.job_events import EventRow
-from dc1.storage.job_logs import LogRow
-from dc1.storage.job_rows import JobRow
+from dc1.storage.jobs.job_events import EventRow
+from dc1.storage.jobs.job_logs import LogRow
+from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import job_service_pb2 as pb
 
 SCHEMA_VERSION = "2026-03-20.v1"

@@ -13,7 +13,7 @@ from dc1.domain.jobs.container_spec import handed_out_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
 from dc1.domain.money.pricing import elapsed_seconds
 from dc1.services.values import NULL, time_value, to_struct, to_value
-from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dcp.v1.job_pb2 import Billing, JobDetail
 from dcp.v1.report_pb2 import Assignment
 

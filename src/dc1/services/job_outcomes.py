@@ -15,11 +15,11 @@ from dc1.services.job_access import readable, readable_job, readable_with_spec, 
 from dc1.services.job_messages import billing
 from dc1.services.job_output import output_body, readable_output, stored_image
 from dc1.services.values import time_value, to_value
-from dc1.storage import jobs
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
-from dc1.storage.jobs import AttemptRow
-from dc1.storage.lifecycle import Outcome
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import AttemptRow
+from dc1.storage.jobs.lifecycle import Outcome
 from dcp.v1 import job_outcome_service_pb2 as pb
 from dcp.v1.job_outcome_service_pb2_grpc import JobOutcomeServiceServicer
 

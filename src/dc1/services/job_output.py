@@ -19,9 +19,9 @@ from dc1.services.call import current_call
 from dc1.services.job_access import provider_of, readable
 from dc1.services.job_messages import elapsed_sec, shown_provider_id
 from dc1.services.values import time_text
-from dc1.storage import jobs
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow, JobSpec
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow, JobSpec
 
 _JSON = "application/json"
 _STATUS_CODES = {JobStatus.COMPLETED: 200, JobStatus.FAILED: 410, JobStatus.CANCELLED: 410}

@@ -10,10 +10,10 @@ from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.services.call import Principal, current_call
 from dc1.services.job_access import shown
 from dc1.services.values import row_id
-from dc1.storage import jobs
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow, JobSpec
-from dc1.storage.jobs import JobFilter
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import job_queue_service_pb2 as pb
 from dcp.v1.job_queue_service_pb2_grpc import JobQueueServiceServicer
 

@@ -25,12 +25,12 @@ from dc1.services.lifecycles import lifecycle_reader
 from dc1.services.log_stream import LogReader
 from dc1.services.submissions import submit_body
 from dc1.services.values import NULL, from_value, to_value
-from dc1.storage import job_logs, jobs
-from dc1.storage.database import Connection
-from dc1.storage.job_logs import LogLine
-from dc1.storage.job_rows import JobRow
-from dc1.storage.jobs import JobFilter
-from dc1.storage.lifecycle import Outcome
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import job_logs, jobs
+from dc1.storage.jobs.job_logs import LogLine
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.jobs.lifecycle import Outcome
 from dcp.v1 import job_service_pb2 as pb
 from dcp.v1.job_pb2 import Job
 from dcp.v1.job_service_pb2_grpc import JobServiceServicer

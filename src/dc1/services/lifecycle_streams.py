@@ -11,11 +11,11 @@ from dc1.services.event_stream import PAGE, Reader, Stored, frame
 from dc1.services.job_lists import lifecycle_event
 from dc1.services.job_messages import current_cost, elapsed_sec, tokens_used
 from dc1.services.values import message_json, to_value
-from dc1.storage import job_events, jobs
-from dc1.storage.database import Connection
-from dc1.storage.job_events import EventRow
-from dc1.storage.job_rows import JobRow
-from dc1.storage.jobs import AttemptRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import job_events, jobs
+from dc1.storage.jobs.job_events import EventRow
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import AttemptRow
 from dcp.v1.job_progress_service_pb2 import JobStateEvent
 
 _NOT_STATES = frozenset({JobEvent.RETRIED, JobEvent.ENDPOINT_READY})

@@ -6,9 +6,9 @@ from typing import Any
 from dc1.domain import errors
 from dc1.domain.jobs.states import JobEvent
 from dc1.services.job_lists import SCHEMA_VERSION, lifecycle_event
-from dc1.storage import job_events
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import job_events
+from dc1.storage.jobs.job_records import JobRow
 from dcp.v1.admin_job_service_pb2 import ListJobEventsRequest
 from dcp.v1.job_service_pb2 import ListJobLifecycleRequest
 

@@ -8,10 +8,10 @@ from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.services.event_stream import PAGE, Reader, Stored, frame
 from dc1.services.job_lists import SCHEMA_VERSION
-from dc1.storage import job_logs, jobs
-from dc1.storage.database import Connection
-from dc1.storage.job_logs import LogRow
-from dc1.storage.job_rows import JobRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import job_logs, jobs
+from dc1.storage.jobs.job_logs import LogRow
+from dc1.storage.jobs.job_records import JobRow
 
 
 class LogReader(Reader):

@@ -13,11 +13,13 @@ from dc1.domain.providers.alerts import Alert, Watched, alerts
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.reports import reading
 from dc1.services.values import time_value, to_value
-from dc1.storage import daemon_events, monitoring, totals
-from dc1.storage.daemon_events import DaemonEventRow
-from dc1.storage.database import Connection
-from dc1.storage.monitoring import HOUR_MS, Failures
-from dc1.storage.totals import Totals
+from dc1.storage.engine.database import Connection
+from dc1.storage.money import counters
+from dc1.storage.money.counters import Totals
+from dc1.storage.operations import monitoring
+from dc1.storage.operations.monitoring import HOUR_MS, Failures
+from dc1.storage.providers import daemon_events
+from dc1.storage.providers.daemon_events import DaemonEventRow
 from dcp.v1 import monitoring_service_pb2 as pb
 from dcp.v1.monitoring_service_pb2_grpc import MonitoringServiceServicer
 
@@ -50,7 +52,7 @@ class MonitoringServicer(MonitoringServiceServicer):
     async def GetOverview(self, request: pb.GetOverviewRequest, context: Any) -> pb.GetOverviewResponse:
         """Show the market in eight numbers."""
         now_ms = self._market.clock.now_ms()
-        always, today = await self._market.db.read(lambda conn: (totals.read(conn), totals.read_day(conn, now_ms)))
+        always, today = await self._market.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
         return pb.GetOverviewResponse(
             providersRegistered=len(self._market.fleet),
             providersOnline=self._market.fleet.online(),
@@ -109,7 +111,7 @@ class MonitoringServicer(MonitoringServiceServicer):
         days = min(request.days or _REVENUE_DAYS, _MOST_REVENUE_DAYS)
         today_ms = day_start_ms(self._market.clock.now_ms())
         first_ms = today_ms - (days - 1) * DAY_MS
-        known = dict(await self._market.db.read(lambda conn: totals.read_days(conn, first_ms)))
+        known = dict(await self._market.db.read(lambda conn: counters.read_days(conn, first_ms)))
         every = [(day_ms, known.get(day_ms, Totals())) for day_ms in range(first_ms, today_ms + DAY_MS, DAY_MS)]
         return pb.GetRevenueResponse(
             period_days=days,
@@ -208,8 +210,8 @@ class MonitoringServicer(MonitoringServiceServicer):
 
 def _measure(conn: Connection, now_ms: int) -> _Measured:
     return _Measured(
-        always=totals.read(conn),
-        days=totals.read_days(conn, min(week_start_ms(now_ms), month_start_ms(now_ms))),
+        always=counters.read(conn),
+        days=counters.read_days(conn, min(week_start_ms(now_ms), month_start_ms(now_ms))),
         failed_last_hour=monitoring.failed_since(conn, now_ms - HOUR_MS),
         mean_wait_seconds=monitoring.mean_wait_seconds(conn, now_ms),
         active_renters=monitoring.renters_active_since(conn, now_ms - DAY_MS),

@@ -14,7 +14,7 @@ from dc1.services.chat_answers import streamed, whole
 from dc1.services.conversation import Conversation
 from dc1.services.uninterrupted import Uninterrupted
 from dc1.services.values import from_struct
-from dc1.storage.job_rows import JobRow
+from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import openai_service_pb2 as pb
 from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
 

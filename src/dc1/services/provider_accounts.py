@@ -21,10 +21,12 @@ from dc1.services.call import caller_id
 from dc1.services.earnings import earnings_day, withdrawal_message
 from dc1.services.provider_messages import Income, preferences_message, provider_job, provider_message
 from dc1.services.values import from_value
-from dc1.storage import jobs, providers, withdrawals
-from dc1.storage import keys as key_rows
-from dc1.storage.database import Connection
-from dc1.storage.jobs import JobFilter
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.money import withdrawals
+from dc1.storage.providers import providers
 from dcp.v1 import provider_account_service_pb2 as pb
 from dcp.v1.provider_account_service_pb2_grpc import ProviderAccountServiceServicer
 

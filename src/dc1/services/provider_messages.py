@@ -12,10 +12,10 @@ from dc1.domain.providers.machine_grading import vram_used_mib
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import reading
 from dc1.services.values import NULL, message_json, time_value, to_value
-from dc1.storage import providers
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
-from dc1.storage.providers import Earnings, EarningsDay
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import Earnings, EarningsDay
 from dcp.v1 import provider_service_pb2 as pb
 from dcp.v1.provider_account_service_pb2 import ProviderPreferences
 

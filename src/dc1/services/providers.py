@@ -26,12 +26,13 @@ from dc1.services.provider_access import require_approved
 from dc1.services.provider_messages import Income, provider_job, provider_message
 from dc1.services.report_messages import report_body
 from dc1.services.values import NULL, from_value, message_json, row_id, time_value, to_value
-from dc1.storage import jobs, providers
-from dc1.storage import keys as key_rows
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
-from dc1.storage.jobs import JobFilter
-from dc1.storage.providers import NewProvider, ProviderRow
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import NewProvider, ProviderRow
 from dcp.v1 import daemon_stream_pb2 as stream_pb
 from dcp.v1 import provider_service_pb2 as pb
 from dcp.v1 import report_pb2

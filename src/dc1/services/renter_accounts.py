@@ -20,11 +20,12 @@ from dc1.services.call import caller_id
 from dc1.services.job_messages import job_detail
 from dc1.services.renter_messages import renter_message, token_usage, wallet_entry
 from dc1.services.values import from_value, time_value, to_value
-from dc1.storage import jobs, renters, wallets
-from dc1.storage import keys as key_rows
-from dc1.storage.database import Connection
-from dc1.storage.jobs import JobFilter
-from dc1.storage.keys import KeyRow
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters, wallets
+from dc1.storage.accounts.keys import KeyRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import renter_account_service_pb2 as pb
 from dcp.v1.renter_account_service_pb2_grpc import RenterAccountServiceServicer
 

@@ -3,9 +3,9 @@
 from dc1.domain.base.clock import iso
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.values import time_value, to_value
-from dc1.storage.job_rows import JobRow
-from dc1.storage.renters import RenterRow
-from dc1.storage.wallets import Direction, WalletEntry
+from dc1.storage.accounts.renters import RenterRow
+from dc1.storage.accounts.wallets import Direction, WalletEntry
+from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import renter_service_pb2, wallet_service_pb2
 
 

@@ -12,12 +12,13 @@ from dc1.services.call import caller_id
 from dc1.services.idempotent import IdempotentCalls, Once
 from dc1.services.provider_rows import provider_row
 from dc1.services.renter_messages import recent_job, renter_message, token_usage
-from dc1.storage import jobs, renters, wallets
-from dc1.storage import keys as key_rows
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
-from dc1.storage.jobs import JobFilter
-from dc1.storage.renters import NewRenter, RenterRow
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters, wallets
+from dc1.storage.accounts.renters import NewRenter, RenterRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import renter_service_pb2 as pb
 from dcp.v1.renter_service_pb2_grpc import RenterServiceServicer
 

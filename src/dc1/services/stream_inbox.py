@@ -15,8 +15,8 @@ from dc1.domain.providers.reports import read_report
 from dc1.services.report_messages import report_body
 from dc1.services.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
 from dc1.services.values import from_value
-from dc1.storage.job_logs import LogLine
-from dc1.storage.lifecycle import Outcome
+from dc1.storage.jobs.job_logs import LogLine
+from dc1.storage.jobs.lifecycle import Outcome
 from dcp.v1 import daemon_stream_pb2 as pb
 
 _MAX_LINE = 2000

@@ -9,7 +9,7 @@ from dc1.domain.providers.reports import read_report
 from dc1.domain.providers.verification import Assessment, Verdict, assess, compare
 from dc1.services.call import caller_id
 from dc1.services.values import from_value
-from dc1.storage import challenges
+from dc1.storage.providers import challenges
 from dcp.v1 import verification_service_pb2 as pb
 from dcp.v1.verification_service_pb2_grpc import VerificationServiceServicer
 

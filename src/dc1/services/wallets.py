@@ -12,14 +12,15 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.call import caller_id, current_call
 from dc1.services.renter_messages import token_usage, wallet_entry
 from dc1.services.values import row_id
-from dc1.storage import jobs, renters, spending, wallets
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
-from dc1.storage.jobs import JobFilter
-from dc1.storage.renters import RenterRow
-from dc1.storage.rows import Page
-from dc1.storage.spending import Spend
-from dc1.storage.wallets import Direction, WalletEntry
+from dc1.storage.accounts import renters, wallets
+from dc1.storage.accounts.renters import RenterRow
+from dc1.storage.accounts.wallets import Direction, WalletEntry
+from dc1.storage.engine.database import Connection
+from dc1.storage.engine.row_mapping import Page
+from dc1.storage.jobs import jobs, spending
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.jobs.spending import Spend
 from dcp.v1 import wallet_service_pb2 as pb
 from dcp.v1.wallet_service_pb2_grpc import WalletServiceServicer
 

@@ -7,8 +7,8 @@ from dc1.domain.base.clock import iso
 from dc1.services.call import caller_id
 from dc1.services.paging import Pages
 from dc1.services.values import time_value, to_value
-from dc1.storage import webhooks
-from dc1.storage.webhooks import DeliveryRow
+from dc1.storage.accounts import webhooks
+from dc1.storage.accounts.webhooks import DeliveryRow
 from dcp.v1 import webhook_service_pb2 as pb
 from dcp.v1.webhook_service_pb2_grpc import WebhookServiceServicer
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dc1.storage.database import Database, normalised
-from dc1.storage.migrate import upgrade
+from dc1.storage.engine.database import Database, normalised
+from dc1.storage.engine.migrate import upgrade
 from tests.unit.control.small_market import SmallMarket
 
 

@@ -18,10 +18,13 @@ from dc1.domain.base.clock import ManualClock
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.submission import SubmitBody, accept
 from dc1.domain.providers.reports import read_report
-from dc1.storage import books, jobs, providers, renters
-from dc1.storage.database import Connection, Database
-from dc1.storage.job_rows import JobRow
-from dc1.storage.lifecycle import Outcome
+from dc1.storage.accounts import renters
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.lifecycle import Outcome
+from dc1.storage.money import ledger_audit
+from dc1.storage.providers import providers
 
 T = TypeVar("T")
 
@@ -206,4 +209,4 @@ class SmallMarket:
         for provider in self.control.fleet:
             used = sum(row.gpu_count for row in active.values() if row.provider_id == provider.id)
             assert provider.occupied == used <= provider.slots
-        assert await self.see(books.verify) == []
+        assert await self.see(ledger_audit.verify) == []

@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 
 from dc1.control import upkeep
-from dc1.storage import jobs, lifecycle
-from dc1.storage.database import Connection
-from dc1.storage.lifecycle import Moved
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs.lifecycle import Moved
 from tests.unit.control.small_market import SmallMarket
 
 TENTH = partial(SmallMarket.submit, duration_minutes=Decimal("0.1"))

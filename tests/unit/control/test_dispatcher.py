@@ -12,10 +12,11 @@ from dc1.domain.errors import ApiError
 from dc1.domain.jobs.placement import Admission, Requirement
 from dc1.domain.jobs.states import Mover
 from dc1.domain.providers.liveness import Channel, Presence
-from dc1.storage import jobs, lifecycle, providers
-from dc1.storage.database import Connection
-from dc1.storage.job_rows import JobRow
-from dc1.storage.lifecycle import Outcome
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.lifecycle import Outcome
+from dc1.storage.providers import providers
 from tests.storage.market import LIMITS, job_for
 from tests.unit.control.small_market import DONE, SmallMarket
 

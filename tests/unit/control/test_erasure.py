@@ -6,8 +6,9 @@ import pytest
 
 from dc1.control.credentials import Credentials
 from dc1.control.renter_upkeep import RenterUpkeep
-from dc1.storage import erasure, jobs, renters
-from dc1.storage.database import Connection
+from dc1.storage.accounts import data_erasure, renters
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
 from tests.unit.control.small_market import SmallMarket
 
 
@@ -21,7 +22,7 @@ async def test_all_of_an_account_is_erased_before_the_account(
     async def prompts() -> list[object]:
         return [(await market.see(jobs.spec, job_id)).params for job_id in ordered]
 
-    forget_work = partial(erasure.forget_work, limit=1)
+    forget_work = partial(data_erasure.forget_work, limit=1)
 
     def fail_at_the_last(conn: Connection, renter_id: int, after_id: int) -> int | None:
         if after_id == ordered[1]:
@@ -29,13 +30,13 @@ async def test_all_of_an_account_is_erased_before_the_account(
         return forget_work(conn, renter_id, after_id)
 
     with monkeypatch.context() as patch:
-        patch.setattr(erasure, "forget_work", fail_at_the_last)
+        patch.setattr(data_erasure, "forget_work", fail_at_the_last)
         with pytest.raises(OSError, match="the disk is full"):
             await upkeep.erase()
     assert await prompts() == [None, None, {"prompt": "me"}]
     assert await market.see(renters.due_for_erasure, market.clock.now_ms()) == [renter]
 
-    monkeypatch.setattr(erasure, "forget_work", forget_work)
+    monkeypatch.setattr(data_erasure, "forget_work", forget_work)
     await upkeep.erase()
     assert await prompts() == [None, None, None]
     assert await market.see(renters.due_for_erasure, market.clock.now_ms()) == []

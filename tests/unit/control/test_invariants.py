@@ -20,8 +20,11 @@ from dc1.control.supervision import Supervision
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Mover
 from dc1.domain.money.withdrawals import WithdrawalStatus
-from dc1.storage import finance, jobs, ledger, providers, wallets, withdrawals
-from dc1.storage.database import Connection, Database
+from dc1.storage.accounts import wallets
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import jobs
+from dc1.storage.money import ledger, ledger_reports, withdrawals
+from dc1.storage.providers import providers
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.stack.postgres import PostgresServer
 from tests.stateful import run_machine
@@ -121,7 +124,7 @@ class AnyOrder(RuleBasedStateMachine):
         await self.market.do(wallets.top_up, self.renter(pick), 1 + pick, self.ref(), self.market.clock.now_ms())
 
     async def reverse(self, daemon: ScriptedDaemon, pick: int) -> None:
-        page = await self.market.see(finance.entries, since_ms=0, limit=1, offset=pick % 50)
+        page = await self.market.see(ledger_reports.entries, since_ms=0, limit=1, offset=pick % 50)
         for entry in page.rows:
             await self.market.do(wallets.reverse, entry.id, "a mistake", self.market.clock.now_ms())
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from dc1.control import job_versions
 from dc1.control.job_versions import JobVersions
-from dc1.storage.job_rows import JobRow
+from dc1.storage.jobs.job_records import JobRow
 
 
 def job(row_id: int, sequence: int, status: str = "queued") -> JobRow:

@@ -13,7 +13,7 @@ from dc1.services.renters import RenterServicer
 from dc1.services.shapes import SHAPE_CHECKS
 from dc1.services.submissions import NORMALISERS
 from dc1.services.system import SystemServicer, Vitals
-from dc1.storage import totals
+from dc1.storage.money import counters
 from dcp.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
@@ -67,7 +67,7 @@ def _system(parts: Parts) -> SystemServicer:
     market = parts.market
 
     async def read_vitals() -> Vitals:
-        counts = await market.db.read(totals.read)
+        counts = await market.db.read(counters.read)
         return Vitals(len(market.fleet), market.fleet.online(), counts.jobs_queued, counts.jobs_running)
 
     return SystemServicer(market.clock, version("dc1"), read_vitals, asset("gen/openapi.yaml").read_bytes())

@@ -1,0 +1,1 @@
+"""Renters, everybody's keys, wallets and webhooks, and what an Idempotency-Key keeps."""

@@ -1,0 +1,89 @@
+"""Answers kept under an Idempotency-Key, in the same transaction as their effect.
+
+A unit of work that honours a key calls ``begin`` before its effect and ``keep`` after it. Both happen in one
+transaction, so an answer exists exactly if its effect does.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, select
+
+from dc1.domain import errors
+from dc1.storage.engine.row_mapping import Shape
+from dc1.storage.engine.statements import Prepared, upsert
+from dc1.storage.schema.tables import idempotent_answers
+
+_COME_BACK_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What an answer is kept under: whose call it was, of which route, with which key."""
+
+    account: str
+    route: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer as it was sent, byte for byte."""
+
+    request_hash: str
+    status: int
+    body: bytes
+    expires_at_ms: int
+
+
+_table = idempotent_answers
+_shape = Shape(KeptAnswer, _table)
+_KEY = ("account", "route", "key")
+_FIND = Prepared(
+    select(*_shape.columns).where(*[_table.c[name] == bindparam(name, type_=_table.c[name].type) for name in _KEY])
+)
+_OWN = Prepared(select(func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger))))
+
+
+def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
+    """The answer to replay, or None when the call is new; a new call owns the key until its transaction ends.
+
+    Raises IDEMPOTENCY_MISMATCH when the key came with another request before, and IDEMPOTENCY_IN_PROGRESS while
+    another transaction works under it.
+    """
+    owned = _own(conn, key)
+    kept = find(conn, key, request_hash, now_ms)
+    if kept is None and not owned:
+        raise errors.idempotency_in_progress(_COME_BACK_SECONDS)
+    return kept
+
+
+def find(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
+    """The answer to replay, or None when there is none yet; raises IDEMPOTENCY_MISMATCH as ``begin`` does."""
+    kept = _shape.first(_FIND.rows(conn, asdict(key)))
+    if kept is None or kept.expires_at_ms <= now_ms:
+        return None
+    if kept.request_hash != request_hash:
+        raise errors.idempotency_mismatch()
+    return kept
+
+
+def keep(conn: Connection, key: Key, answer: KeptAnswer) -> None:
+    """Store the answer to a call that ``begin`` said is new."""
+    statement = upsert(conn, _table, _KEY, replace=tuple(_shape.names))
+    statement.send(conn, asdict(key) | _shape.values(answer))
+
+
+def purge(conn: Connection, now_ms: int) -> int:
+    """Forget answers that have expired; returns how many."""
+    return conn.execute(delete(_table).where(_table.c.expires_at_ms <= now_ms)).rowcount
+
+
+def _own(conn: Connection, key: Key) -> bool:
+    """Take the key for this transaction; SQLite has one writer, so there it is always ours."""
+    if conn.dialect.name == "sqlite":
+        return True
+    digest = hashlib.sha256("\n".join((key.account, key.route, key.key)).encode()).digest()
+    number = int.from_bytes(digest[:8], "big", signed=True)
+    ((owned,),) = _OWN.rows(conn, {"number": number})
+    return bool(owned)

@@ -1,0 +1,146 @@
+"""API keys: found by their indexed id, kept as hashes only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from dc1.domain.access.keys import KeyRole, NewKey
+from dc1.domain.access.keys import hint as key_hint
+from dc1.storage.engine.row_mapping import Shape, changed
+from dc1.storage.engine.statements import Prepared
+from dc1.storage.schema.tables import api_keys
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key; ``scopes`` is None for a master key."""
+
+    key_id: str
+    key_hash: str
+    role: str
+    owner_id: int
+    hint: str
+    scopes: list[str] | None
+    label: str | None
+    created_at_ms: int
+    expires_at_ms: int | None
+    revoked_at_ms: int | None
+    last_used_at_ms: int | None
+
+    def is_live(self, now_ms: int) -> bool:
+        """Whether the key is neither revoked nor expired."""
+        return self.revoked_at_ms is None and (self.expires_at_ms is None or now_ms < self.expires_at_ms)
+
+
+_shape = Shape(KeyRow, api_keys)
+_FIND = Prepared(select(*_shape.columns).where(api_keys.c.key_id == bindparam("wanted")))
+_TOUCH = update(api_keys).where(api_keys.c.key_id == bindparam("used")).values(last_used_at_ms=bindparam("at"))
+
+
+def add(
+    conn: Connection,
+    role: KeyRole,
+    owner_id: int,
+    key: NewKey,
+    now_ms: int,
+    *,
+    scopes: list[str] | None = None,
+    label: str | None = None,
+    expires_at_ms: int | None = None,
+) -> KeyRow:
+    """Store the hash of a new key of ``owner_id`` (a renter, or a provider for provider keys)."""
+    row = KeyRow(
+        key_id=key.key_id,
+        key_hash=key.key_hash,
+        role=role,
+        owner_id=owner_id,
+        hint=key_hint(role, key.key_id),
+        scopes=scopes,
+        label=label,
+        created_at_ms=now_ms,
+        expires_at_ms=expires_at_ms,
+        revoked_at_ms=None,
+        last_used_at_ms=None,
+    )
+    conn.execute(insert(api_keys), _shape.values(row))
+    return row
+
+
+def find(conn: Connection, key_id: str) -> KeyRow | None:
+    """The key with this public id, live or not."""
+    return _shape.first(_FIND.rows(conn, {"wanted": key_id}))
+
+
+def rotate(conn: Connection, role: KeyRole, owner_id: int, key: NewKey, now_ms: int) -> KeyRow:
+    """Replace the owner's key of this role; every older one stops at once."""
+    revoke_all(conn, role, owner_id, now_ms)
+    return add(conn, role, owner_id, key, now_ms)
+
+
+def rotate_with_grace(
+    conn: Connection, role: KeyRole, owner_id: int, key: NewKey, now_ms: int, old_until_ms: int
+) -> KeyRow:
+    """Add a key to the owner's of this role; every older one stops at ``old_until_ms``, or when it would have before."""
+    lasting = api_keys.c.expires_at_ms.is_(None) | (api_keys.c.expires_at_ms > old_until_ms)
+    older = update(api_keys).where(
+        api_keys.c.owner_id == owner_id, api_keys.c.role == role, api_keys.c.revoked_at_ms.is_(None), lasting
+    )
+    conn.execute(older.values(expires_at_ms=old_until_ms))
+    return add(conn, role, owner_id, key, now_ms)
+
+
+def expired_between(conn: Connection, role: KeyRole, after_ms: int, until_ms: int) -> set[str]:
+    """Ids of the keys of this role whose time ended in a span."""
+    query = select(api_keys.c.key_id).where(
+        api_keys.c.expires_at_ms > after_ms, api_keys.c.expires_at_ms <= until_ms, api_keys.c.role == role
+    )
+    return {row.key_id for row in conn.execute(query)}
+
+
+def revoke(conn: Connection, role: KeyRole, owner_id: int, key_id: str, now_ms: int) -> bool:
+    """Stop one key; False when the owner has no such key or it was stopped before."""
+    statement = update(api_keys).where(
+        api_keys.c.key_id == key_id,
+        api_keys.c.role == role,
+        api_keys.c.owner_id == owner_id,
+        api_keys.c.revoked_at_ms.is_(None),
+    )
+    return changed(conn.execute(statement.values(revoked_at_ms=now_ms)))
+
+
+def revoke_all(conn: Connection, role: KeyRole, owner_id: int, now_ms: int) -> None:
+    """Stop every key of this role that the owner has."""
+    statement = update(api_keys).where(
+        api_keys.c.owner_id == owner_id, api_keys.c.role == role, api_keys.c.revoked_at_ms.is_(None)
+    )
+    conn.execute(statement.values(revoked_at_ms=now_ms))
+
+
+def forget_labels(conn: Connection, renter_id: int) -> None:
+    """Forget what a renter called the scoped keys."""
+    of_renter = (api_keys.c.owner_id == renter_id, api_keys.c.role == KeyRole.SCOPED)
+    conn.execute(update(api_keys).where(*of_renter).values(label=None))
+
+
+def list_of(conn: Connection, role: KeyRole, owner_id: int) -> list[KeyRow]:
+    """The owner's keys of this role, newest first, stopped ones included."""
+    query = select(*_shape.columns).where(api_keys.c.owner_id == owner_id, api_keys.c.role == role)
+    return _shape.all(conn.execute(query.order_by(api_keys.c.created_at_ms.desc(), api_keys.c.key_id)))
+
+
+def count_live(conn: Connection, role: KeyRole, owner_id: int, now_ms: int) -> int:
+    """How many of the owner's keys of this role work."""
+    query = select(func.count()).where(
+        api_keys.c.owner_id == owner_id,
+        api_keys.c.role == role,
+        api_keys.c.revoked_at_ms.is_(None),
+        api_keys.c.expires_at_ms.is_(None) | (api_keys.c.expires_at_ms > now_ms),
+    )
+    return conn.execute(query).scalar_one()
+
+
+def touch_many(conn: Connection, used: Mapping[str, int]) -> None:
+    """Note when keys were last used: key id to epoch milliseconds, in one statement."""
+    if used:
+        conn.execute(_TOUCH, [{"used": key_id, "at": at} for key_id, at in sorted(used.items())])

@@ -1,0 +1,178 @@
+"""Renter accounts and their wallets' owners."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from dc1.domain.errors import renter_email_taken, renter_not_found
+from dc1.domain.jobs.states import TEST_RENTER_ID
+from dc1.storage.accounts import keys, webhooks
+from dc1.storage.engine.row_mapping import Shape, inserted_id
+from dc1.storage.engine.statements import Prepared
+from dc1.storage.money import counters, ledger
+from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.schema.tables import accounts, renters
+
+
+@dataclass(frozen=True, slots=True)
+class NewRenter:
+    """A registration; the address is trimmed and in lower case."""
+
+    name: str
+    email: str
+    organization: str | None = None
+    phone: str | None = None
+    use_case: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenterRow:
+    """A renter account with its two balances; amounts in halala, ``status`` active, suspended or deleted."""
+
+    id: int
+    name: str
+    email: str
+    organization: str | None
+    phone: str | None
+    use_case: str | None
+    webhook_url: str | None
+    sealed_webhook_secret: str | None
+    status: str
+    created_at_ms: int
+    erase_at_ms: int | None
+    total_jobs: int
+    completed_jobs: int
+    failed_jobs: int
+    total_spent_halala: int
+    quota_day_ms: int
+    quota_day_jobs: int
+    quota_month_ms: int
+    quota_month_halala: int
+    v1_requests: int
+    v1_prompt_tokens: int
+    v1_completion_tokens: int
+    v1_cost_halala: int
+    balance_halala: int
+    held_halala: int
+
+
+_wallets = accounts.alias("wallets")
+_holds = accounts.alias("holds")
+renter_shape = Shape(RenterRow, renters, balance_halala=_wallets.c.balance_halala, held_halala=_holds.c.balance_halala)
+ACCOUNTS = (
+    select(*renter_shape.columns)
+    .join(_wallets, (_wallets.c.kind == AccountKind.WALLET) & (_wallets.c.owner_id == renters.c.id))
+    .join(_holds, (_holds.c.kind == AccountKind.HOLD) & (_holds.c.owner_id == renters.c.id))
+)
+_BY_ID = ACCOUNTS.where(renters.c.id == bindparam("wanted"))
+_GET = Prepared(_BY_ID)
+_LOCK = Prepared(_BY_ID.with_for_update(of=[renters, _wallets, _holds], key_share=True))
+
+
+def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_ms: int) -> int:
+    """Create an active account with its wallet and starter credit and return its id.
+
+    Raises EMAIL_TAKEN when any renter account has the address.
+    """
+    values = {
+        "name": new.name,
+        "email": new.email,
+        "organization": new.organization,
+        "phone": new.phone,
+        "use_case": new.use_case,
+        "created_at_ms": now_ms,
+    }
+    if conn.scalar(select(renters.c.id).where(renters.c.email == new.email)) is not None:
+        raise renter_email_taken()
+    try:
+        renter_id = inserted_id(conn.execute(insert(renters), values))
+    except IntegrityError as error:
+        # Another replica registered the address since we looked.
+        raise renter_email_taken() from error
+    wallet = ledger.wallet(renter_id)
+    ledger.open_accounts(conn, wallet, ledger.hold(renter_id))
+    if starter_credit_halala > 0:
+        promo = ledger.system(AccountKind.PROMO, renter_id)
+        ref = f"renter:{renter_id}"
+        credit = Transfer(MovementKind.STARTER_CREDIT, ref, starter_credit_halala, promo, wallet)
+        ledger.post(conn, [credit], now_ms)
+    counters.add(conn, renter_id, renters=1, renters_active=1, wallets_halala=starter_credit_halala)
+    return renter_id
+
+
+def get(conn: Connection, renter_id: int) -> RenterRow | None:
+    """One renter, or None."""
+    return renter_shape.first(_GET.rows(conn, {"wanted": renter_id}))
+
+
+def lock(conn: Connection, renter_id: int) -> RenterRow | None:
+    """One renter whose row stays ours until the transaction ends; everything that spends takes this lock first."""
+    return renter_shape.first(_LOCK.rows(conn, {"wanted": renter_id}))
+
+
+def set_status(conn: Connection, renter_id: int, status: str) -> bool:
+    """Suspend, unsuspend or delete an account; False when there is none."""
+    row = lock(conn, renter_id)
+    if row is None:
+        return False
+    conn.execute(update(renters).where(renters.c.id == renter_id).values(status=status))
+    counters.add(conn, renter_id, renters_active=(status == "active") - (row.status == "active"))
+    return True
+
+
+def known(conn: Connection, renter_id: int) -> RenterRow:
+    """An account that was not deleted; raises renter_not_found."""
+    return _open_account(get(conn, renter_id))
+
+
+def lock_known(conn: Connection, renter_id: int) -> RenterRow:
+    """As known(), and as lock()."""
+    return _open_account(lock(conn, renter_id))
+
+
+def _open_account(row: RenterRow | None) -> RenterRow:
+    if row is None or row.status == "deleted" or row.id == TEST_RENTER_ID:
+        raise renter_not_found()
+    return row
+
+
+def set_webhook(conn: Connection, renter_id: int, url: str | None, sealed_secret: str | None) -> None:
+    """Say where the events of an account go and how they are signed; without a URL nothing more is sent."""
+    values = {"webhook_url": url, "sealed_webhook_secret": sealed_secret}
+    conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
+    if url is None:
+        webhooks.give_up(conn, renter_id, "Webhooks were switched off")
+
+
+def schedule_erasure(conn: Connection, renter_id: int, at_ms: int) -> None:
+    """Say when the personal data of an account that was deleted is to be erased."""
+    conn.execute(update(renters).where(renters.c.id == renter_id).values(erase_at_ms=at_ms))
+
+
+def due_for_erasure(conn: Connection, now_ms: int) -> list[int]:
+    """Return the deleted accounts whose personal data is to be erased by now."""
+    due = select(renters.c.id).where(renters.c.erase_at_ms.is_not(None), renters.c.erase_at_ms <= now_ms)
+    return [row.id for row in conn.execute(due)]
+
+
+def erase(conn: Connection, renter_id: int) -> None:
+    """Erase what says who a renter is and where to reach them, and note that it is done.
+
+    What they asked of jobs and were answered is erased before, by `erasure.forget_work`; that there were jobs and what
+    they cost stays, as does the ledger.
+    """
+    values = {
+        "name": "Deleted account",
+        # Addresses are unique; one that ends like this can belong to nobody.
+        "email": f"deleted-{renter_id}@account.invalid",
+        "organization": None,
+        "phone": None,
+        "use_case": None,
+        "webhook_url": None,
+        "sealed_webhook_secret": None,
+        "erase_at_ms": None,
+    }
+    conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
+    webhooks.forget_all_of(conn, renter_id)
+    keys.forget_labels(conn, renter_id)

@@ -1,0 +1,169 @@
+"""The outbox of webhook events: who sends what next, how it went, and the log that renters read."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+
+from dc1.domain.access.webhooks import DeliveryStatus
+from dc1.storage.engine.row_mapping import Page, Shape
+from dc1.storage.schema.tables import jobs, renters, webhook_deliveries
+
+_LOOK_AHEAD = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours to send until the claim ends; ``attempts`` were made before."""
+
+    id: int
+    delivery_id: str
+    renter_id: int
+    event: str
+    url: str
+    body: str
+    attempts: int
+    sealed_webhook_secret: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How an attempt went. ``next_attempt_at_ms`` is None after the last one."""
+
+    status: DeliveryStatus
+    response_status: int | None
+    error: str | None
+    at_ms: int
+    next_attempt_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery as its renter sees it; ``job_id`` is public."""
+
+    delivery_id: str
+    event: str
+    job_id: str | None
+    url: str
+    status: str
+    attempts: int
+    response_status: int | None
+    error: str | None
+    created_at_ms: int
+    last_attempt_at_ms: int | None
+    next_attempt_at_ms: int | None
+    delivered_at_ms: int | None
+
+
+_table = webhook_deliveries
+_claimed_shape = Shape(Claimed, _table, sealed_webhook_secret=renters.c.sealed_webhook_secret)
+_row_shape = Shape(DeliveryRow, _table, job_id=jobs.c.job_id)
+
+
+def has_due(conn: Connection, now_ms: int, busy: Collection[int] = ()) -> bool:
+    """Whether anything waits to be sent to a renter who is not ``busy``."""
+    query = select(_table.c.id).where(*_due(now_ms, busy)).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def claim(
+    conn: Connection, now_ms: int, until_ms: int, *, limit: int, per_renter: int, in_flight: Mapping[int, int]
+) -> list[Claimed]:
+    """Take at most ``limit`` due deliveries, the longest waiting first; nobody else takes them before ``until_ms``.
+
+    No renter gets more than ``per_renter`` together with those ``in_flight`` by renter id, so that one whose host is
+    slow does not hold up the others.
+    """
+    busy = [renter_id for renter_id, count in in_flight.items() if count >= per_renter]
+    query = (
+        select(_table.c.id, _table.c.renter_id)
+        .where(*_due(now_ms, busy))
+        .order_by(_table.c.next_attempt_at_ms, _table.c.id)
+        .limit(_LOOK_AHEAD)
+        .with_for_update(skip_locked=True)
+    )
+    chosen: list[int] = []
+    counts = dict(in_flight)
+    for delivery_id, renter_id in conn.execute(query):
+        if len(chosen) < limit and counts.get(renter_id, 0) < per_renter:
+            counts[renter_id] = counts.get(renter_id, 0) + 1
+            chosen.append(delivery_id)
+    if not chosen:
+        return []
+    conn.execute(update(_table).where(_table.c.id.in_(chosen)).values(next_attempt_at_ms=until_ms))
+    taken = select(*_claimed_shape.columns).join(renters, renters.c.id == _table.c.renter_id)
+    return _claimed_shape.all(conn.execute(taken.where(_table.c.id.in_(chosen)).order_by(_table.c.id)))
+
+
+def release(conn: Connection, ids: Collection[int], now_ms: int) -> None:
+    """Give claims back, so that another sender takes them at once."""
+    waiting = _table.c.status == DeliveryStatus.PENDING
+    conn.execute(update(_table).where(_table.c.id.in_(ids), waiting).values(next_attempt_at_ms=now_ms))
+
+
+def record(conn: Connection, claimed: Claimed, attempt: Attempt) -> None:
+    """Note an attempt, unless the delivery was ended or tried by another sender meanwhile."""
+    guard = (
+        _table.c.id == claimed.id,
+        _table.c.attempts == claimed.attempts,
+        _table.c.status == DeliveryStatus.PENDING,
+    )
+    delivered = attempt.status is DeliveryStatus.DELIVERED
+    conn.execute(
+        update(_table)
+        .where(*guard)
+        .values(
+            status=attempt.status.value,
+            attempts=claimed.attempts + 1,
+            response_status=attempt.response_status,
+            error=attempt.error,
+            last_attempt_at_ms=attempt.at_ms,
+            next_attempt_at_ms=attempt.next_attempt_at_ms,
+            delivered_at_ms=attempt.at_ms if delivered else None,
+        )
+    )
+
+
+def give_up(conn: Connection, renter_id: int, reason: str) -> None:
+    """End every delivery to a renter that is still waiting."""
+    waiting = (_table.c.renter_id == renter_id, _table.c.status == DeliveryStatus.PENDING)
+    ended = {"status": DeliveryStatus.FAILED.value, "error": reason, "next_attempt_at_ms": None}
+    conn.execute(update(_table).where(*waiting).values(ended))
+
+
+def page(
+    conn: Connection,
+    renter_id: int,
+    *,
+    limit: int,
+    offset: int = 0,
+    event: str | None = None,
+    status: str | None = None,
+) -> Page[DeliveryRow]:
+    """A renter's deliveries, newest first."""
+    matches = [_table.c.renter_id == renter_id]
+    if event is not None:
+        matches.append(_table.c.event == event)
+    if status is not None:
+        matches.append(_table.c.status == status)
+    query = select(*_row_shape.columns).outerjoin(jobs, jobs.c.id == _table.c.job_id).where(*matches)
+    total = conn.execute(select(func.count()).select_from(_table).where(*matches)).scalar_one()
+    rows = conn.execute(query.order_by(_table.c.id.desc()).limit(limit).offset(offset))
+    return Page(_row_shape.all(rows), total)
+
+
+def forget(conn: Connection, before_ms: int, limit: int = 10_000) -> int:
+    """Delete deliveries that ended and are older than ``before_ms``, at most ``limit``; returns how many."""
+    old = select(_table.c.id).where(_table.c.created_at_ms < before_ms, _table.c.next_attempt_at_ms.is_(None))
+    return conn.execute(delete(_table).where(_table.c.id.in_(old.limit(limit)))).rowcount
+
+
+def forget_all_of(conn: Connection, renter_id: int) -> None:
+    """Delete every delivery to a renter."""
+    conn.execute(delete(_table).where(_table.c.renter_id == renter_id))
+
+
+def _due(now_ms: int, busy: Collection[int]) -> tuple[ColumnElement[bool], ...]:
+    # Saying that it is not null lets the engines use the partial index.
+    due = (_table.c.next_attempt_at_ms.is_not(None), _table.c.next_attempt_at_ms <= now_ms)
+    return (*due, _table.c.renter_id.not_in(sorted(busy))) if busy else due

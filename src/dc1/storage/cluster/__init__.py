@@ -1,0 +1,1 @@
+"""Servers that share a database: who lives, and what the others changed."""

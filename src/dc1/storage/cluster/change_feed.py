@@ -1,0 +1,133 @@
+"""What other replicas changed: a feed that misses nothing, and notifications that make it fast.
+
+Rows are stamped with their transaction. A reader remembers the oldest transaction that was still open when it last
+read; everything stamped since is new to it. A notification only says "read now": a lost one costs a moment, never a
+change.
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
+
+from dc1.domain.jobs.states import OPEN
+from dc1.storage.cluster import replicas
+from dc1.storage.engine.postgres import patience
+from dc1.storage.jobs import jobs as job_reads
+from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape
+from dc1.storage.providers.providers import ProviderRow, provider_shape
+from dc1.storage.schema.tables import api_keys, jobs, providers, renters
+
+log = logging.getLogger(__name__)
+
+_CHANNEL = "dc1_changes"
+_LONGEST_PAUSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was committed since a horizon, the horizon to ask from next time, and the replicas that live.
+
+    ``keys`` tells of each key that changed, by its id, whether it was stopped.
+    """
+
+    horizon: int
+    alive: frozenset[str]
+    jobs: list[JobRow]
+    specs: dict[int, JobSpec]
+    providers: list[ProviderRow]
+    keys: dict[str, bool]
+    renter_ids: list[int]
+
+
+def horizon(conn: Connection) -> int:
+    """Return the point from which a reader that starts now has to follow."""
+    oldest = cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger)
+    return conn.execute(select(oldest)).scalar_one()
+
+
+def since(conn: Connection, start: int) -> Changes:
+    """Return everything that was stamped at or after ``start`` and is committed."""
+    changed = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.changed_xid >= start)))
+    changed_keys = select(api_keys.c.key_id, api_keys.c.revoked_at_ms).where(api_keys.c.changed_xid >= start)
+    return Changes(
+        horizon=horizon(conn),
+        alive=replicas.read(conn).alive(),
+        jobs=changed,
+        specs=job_reads.specs(conn, [job.id for job in changed if job.status in OPEN]),
+        providers=provider_shape.all(
+            conn.execute(select(*provider_shape.columns).where(providers.c.changed_xid >= start))
+        ),
+        keys={row.key_id: row.revoked_at_ms is not None for row in conn.execute(changed_keys)},
+        renter_ids=[row.id for row in conn.execute(select(renters.c.id).where(renters.c.changed_xid >= start))],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SharedTokens:
+    """Text that a run on another replica generated, and how many characters came before it, where that is known."""
+
+    row_id: int
+    attempt: int
+    text: str
+    count: int
+    offset: int | None = None
+
+
+class Notifications:
+    """Tells the other replicas that something changed, and what text runs generate, and hears it from them."""
+
+    def __init__(self, url: URL, replica_id: str) -> None:
+        self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._patience = patience(url)
+        self._replica_id = replica_id
+        self._sender: psycopg.AsyncConnection[tuple[object, ...]] | None = None
+
+    async def send(self, tokens: Sequence[SharedTokens] = ()) -> None:
+        """Notify; a failure is left to the followers' own rounds to heal, and tokens are shown or lost."""
+        payload = json.dumps({"from": self._replica_id, "tokens": [astuple(item) for item in tokens]})
+        try:
+            if self._sender is None or self._sender.closed:
+                self._sender = await self._connect()
+            await self._sender.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, payload))
+        except psycopg.Error as error:
+            log.warning("a notification was not sent: %s", type(error).__name__)
+            await self._close_sender()
+
+    async def listen(self, heard: Callable[[Sequence[SharedTokens]], None]) -> None:
+        """Call ``heard`` for each notification of another replica, and after each reconnection, until cancelled."""
+        pause = 0.05
+        while True:
+            try:
+                async with await self._connect() as connection:
+                    await connection.execute(f"LISTEN {_CHANNEL}")
+                    pause = 0.05
+                    heard(())
+                    async for notification in connection.notifies():
+                        told = json.loads(notification.payload)
+                        if told["from"] != self._replica_id:
+                            heard([SharedTokens(*item) for item in told["tokens"]])
+            except Exception as error:
+                # Anybody who may use the database may notify, so what is heard may be anything.
+                log.warning("listening again after %s", type(error).__name__)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def close(self) -> None:
+        """Release the connection that sends."""
+        await self._close_sender()
+
+    async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        settings: dict[str, Any] = {**self._patience}
+        return await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, **settings)
+
+    async def _close_sender(self) -> None:
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            await sender.close()

@@ -1,0 +1,119 @@
+"""Servers that share a database: who lives, and whose stream is where. Only PostgreSQL has more than one."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Connection, bindparam, case, cast, delete, func, select, update
+
+from dc1.storage.engine.statements import upsert
+from dc1.storage.schema.tables import providers, replicas
+
+_FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
+# The database's clock is the only one that all replicas share.
+_NOW_MS = cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """Every replica by id with its expiry, and the time, both by the database's clock."""
+
+    now_ms: int
+    expires_at_ms: dict[str, int]
+
+    def alive(self) -> frozenset[str]:
+        """Return the replicas whose word still counts."""
+        return frozenset(name for name, expiry in self.expires_at_ms.items() if expiry > self.now_ms)
+
+
+def renew(conn: Connection, replica_id: str, ttl_ms: int) -> Replicas:
+    """Say that a replica lives for another ``ttl_ms``, and return them all."""
+    expiry = conn.execute(select(_NOW_MS + ttl_ms)).scalar_one()
+    renewal = upsert(conn, replicas, ("replica_id",), replace=("expires_at_ms",))
+    renewal.run(conn, {"replica_id": replica_id, "expires_at_ms": expiry})
+    return read(conn)
+
+
+def read(conn: Connection) -> Replicas:
+    """Return every replica."""
+    rows = conn.execute(select(replicas.c.replica_id, replicas.c.expires_at_ms))
+    expiries = {row.replica_id: row.expires_at_ms for row in rows}
+    return Replicas(conn.execute(select(_NOW_MS)).scalar_one(), expiries)
+
+
+def forget(conn: Connection, replica_id: str | None = None) -> None:
+    """Remove a replica that stops, or all that died long ago."""
+    if replica_id is not None:
+        conn.execute(delete(replicas).where(replicas.c.replica_id == replica_id))
+    else:
+        conn.execute(delete(replicas).where(replicas.c.expires_at_ms < _NOW_MS - _FORGOTTEN_AFTER_MS))
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChange:
+    """A stream that opened on this replica (``lost_ms`` None) or ended there; ``opened_ms`` tells streams apart."""
+
+    provider_id: int
+    opened_ms: int
+    lost_ms: int | None
+
+
+_ours = (providers.c.stream_replica == bindparam("replica")) & (providers.c.stream_opened_ms == bindparam("opened"))
+_OPENED = (
+    update(providers)
+    .where(
+        providers.c.id == bindparam("provider"),
+        func.coalesce(providers.c.stream_opened_ms, 0) <= bindparam("opened"),
+    )
+    .values(
+        channel="stream",
+        stream_replica=bindparam("replica"),
+        stream_opened_ms=bindparam("opened"),
+        stream_lost_ms=None,
+    )
+)
+_CLOSED = (
+    update(providers)
+    .where(providers.c.id == bindparam("provider"), _ours)
+    .values(stream_replica=None, stream_lost_ms=bindparam("lost"))
+)
+
+
+def store_streams(conn: Connection, replica_id: str, changes: Sequence[StreamChange]) -> None:
+    """Store where streams are; a newer stream on another replica is left alone. Two statements at most."""
+    ordered = sorted(changes, key=lambda change: change.provider_id)
+    opened = [
+        {"provider": item.provider_id, "opened": item.opened_ms, "replica": replica_id}
+        for item in ordered
+        if item.lost_ms is None
+    ]
+    closed = [
+        {"provider": item.provider_id, "opened": item.opened_ms, "replica": replica_id, "lost": item.lost_ms}
+        for item in ordered
+        if item.lost_ms is not None
+    ]
+    if opened:
+        conn.execute(_OPENED, opened)
+    if closed:
+        conn.execute(_CLOSED, closed)
+
+
+def gone(conn: Connection, provider_ids: Collection[int], grace_ms: int, silence_ms: int, now_ms: int) -> set[int]:
+    """Return those of the providers that no living replica has heard of lately: the last word before a job is taken.
+
+    A stream is gone ``grace_ms`` after it ended or its replica died, a polling daemon after ``silence_ms``. ``now_ms``
+    is by the caller's clock.
+    """
+    # Expiries are by the database's clock.
+    expired_ms = replicas.c.expires_at_ms - _NOW_MS + now_ms
+    last_sign_ms = case(
+        (providers.c.channel != "stream", func.coalesce(providers.c.last_heartbeat_ms, 0) + silence_ms - grace_ms),
+        (providers.c.stream_replica.is_(None), func.coalesce(providers.c.stream_lost_ms, 0)),
+        # Without a row the replica stopped or died long ago.
+        else_=func.coalesce(expired_ms, 0),
+    )
+    query = (
+        select(providers.c.id)
+        .outerjoin(replicas, replicas.c.replica_id == providers.c.stream_replica)
+        .where(providers.c.id.in_(provider_ids), last_sign_ms + grace_ms < now_ms)
+    )
+    return {row.id for row in conn.execute(query)}

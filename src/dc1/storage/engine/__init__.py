@@ -1,0 +1,1 @@
+"""SQLite and PostgreSQL behind one door, compiled statements, and rows as dataclasses."""

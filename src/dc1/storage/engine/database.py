@@ -1,0 +1,117 @@
+"""The one door to durable state: open a URL, then run units of work in it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from dc1.storage.engine.migrate import upgrade
+from dc1.storage.engine.postgres import PostgresBackend, is_lost
+from dc1.storage.engine.sqlite import SqliteBackend
+
+__all__ = ["Connection", "Database", "UnreachableDatabaseError", "UnusableDatabaseError", "normalised"]
+
+T = TypeVar("T")
+
+
+class UnusableDatabaseError(ValueError):
+    """The database of a URL cannot be used; the text says why and shows no password."""
+
+
+class UnreachableDatabaseError(UnusableDatabaseError):
+    """The database's server did not let us in this time; when it is starting or restarting it will."""
+
+
+class _Backend(Protocol):
+    async def write(self, work: Callable[[Connection], T]) -> T: ...
+    async def read(self, work: Callable[[Connection], T]) -> T: ...
+    def close(self) -> None: ...
+
+
+class Database:
+    """Durable state on SQLite (``sqlite:///path``) or PostgreSQL (``postgresql://user@host/name``)."""
+
+    def __init__(self, url: URL, backend: _Backend) -> None:
+        self.url = url
+        self.on_commit: Callable[[], None] = lambda: None
+        """Called after each write that other replicas may have to follow."""
+        self._backend = backend
+
+    @classmethod
+    def open(cls, url: str, *, connections: int = 8) -> Self:
+        """Create what is missing (directories, schema up to the newest revision) and open the database.
+
+        ``connections`` bounds the PostgreSQL pool and, at most four of them, the SQLite readers.
+        Raises UnusableDatabaseError for a URL of another engine, for an in-memory SQLite database, which readers and
+        the writer could not share, and for a database that cannot be read or brought up to date; when it is
+        PostgreSQL that does not answer, the UnreachableDatabaseError among them.
+        """
+        parsed = normalised(url)
+        try:
+            return cls(parsed, _open(parsed, connections))
+        except (OSError, DBAPIError, CommandError) as error:
+            reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+            kind = UnreachableDatabaseError if _may_pass(parsed, error) else UnusableDatabaseError
+            raise kind(f"{parsed.render_as_string(hide_password=True)}: {reason.rstrip('.')}") from error
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several servers may work on it at once."""
+        return self.engine_name != "sqlite"
+
+    @property
+    def engine_name(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self.url.get_backend_name()
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction and return its result once that is durable.
+
+        Whatever ``work`` raises undoes its own effects and no other unit's, and is raised here. ``work`` may run
+        again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
+        after the unit started does not stop it.
+        """
+        result = await self._backend.write(work)
+        self.on_commit()
+        return result
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` on one consistent read-only snapshot."""
+        return await self._backend.read(work)
+
+    async def close(self) -> None:
+        """Finish the accepted work and release every connection."""
+        await asyncio.to_thread(self._backend.close)
+
+
+def _open(url: URL, connections: int) -> _Backend:
+    if url.get_backend_name() == "sqlite":
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        upgrade(url)
+        return SqliteBackend(url, readers=min(connections, 4))
+    upgrade(url)
+    return PostgresBackend(url, connections=connections)
+
+
+def _may_pass(url: URL, error: Exception) -> bool:
+    return url.get_backend_name() == "postgresql" and isinstance(error, DBAPIError) and is_lost(error)
+
+
+def normalised(url: str) -> URL:
+    """The URL with our driver in it; raises UnusableDatabaseError for an engine or a form that is not supported."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UnusableDatabaseError("a database URL looks like sqlite:///path or postgresql://user@host/name") from None
+    name = parsed.get_backend_name()
+    if name == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise UnusableDatabaseError("a SQLite URL needs a file: sqlite:///path/to/dc1.sqlite3")
+        return parsed.set(drivername="sqlite+pysqlite")
+    if name in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise UnusableDatabaseError(f"unsupported database engine: {name}")

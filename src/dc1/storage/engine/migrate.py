@@ -1,0 +1,95 @@
+"""Brings a database to a revision of the schema."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+
+from dc1.storage.engine.postgres import patience
+
+NEWEST: Final = "head"
+EMPTY: Final = "base"
+
+# Any fixed number; replicas that start together take turns by it.
+_MIGRATION_LOCK = 0x0DC1
+
+
+def upgrade(url: URL, revision: str = NEWEST) -> None:
+    """Apply every missing revision up to ``revision`` in one transaction.
+
+    A database that is up to date is only read, so a second process can open one that is busy.
+    """
+    if revision == NEWEST and _is_up_to_date(url):
+        return
+    _migrate(url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(url: URL, revision: str) -> None:
+    """Take back every revision after ``revision``; `EMPTY` takes back all of them."""
+    _migrate(url, lambda config: command.downgrade(config, revision))
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision of this database, or None when it has no schema yet."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def revisions() -> list[str]:
+    """Every revision there is, the first one first."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return [script.revision for script in scripts][::-1]
+
+
+@cache
+def newest_revision() -> str:
+    """The revision that this code needs."""
+    return revisions()[-1]
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "dc1.storage.schema:migrations")
+    return config
+
+
+def _is_up_to_date(url: URL) -> bool:
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            return current_revision(connection) == newest_revision()
+    finally:
+        engine.dispose()
+
+
+def _migrate(url: URL, run: Callable[[Config], None]) -> None:
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            _begin_exclusively(connection)
+            config = _config()
+            config.attributes["connection"] = connection
+            run(config)
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _engine(url: URL) -> Engine:
+    return create_engine(url, connect_args=dict(patience(url)) if url.get_backend_name() == "postgresql" else {})
+
+
+def _begin_exclusively(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.isolation_level = None
+        connection.exec_driver_sql("PRAGMA busy_timeout=10000")
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})

@@ -1,0 +1,217 @@
+"""The embedded engine: one writer thread with group commit, and a small pool of snapshot readers."""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from dc1.storage.engine.statements import driver_of
+
+log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_MS = 10_000
+LARGEST_GROUP = 256
+WRITER_CACHE_KIB = 8 * 1024
+READER_CACHE_KIB = 2 * 1024
+"""The kernel caches the file as well; what a connection keeps beside that is memory, and a reader loses it with every commit."""
+
+
+class DatabaseClosedError(RuntimeError):
+    """The database was closed before the unit of work was accepted."""
+
+
+@dataclass(slots=True)
+class _Unit:
+    """One function to run in a savepoint of the next commit, and where its outcome goes."""
+
+    work: Callable[[Connection], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+    def resolve(self) -> None:
+        if self.future.cancelled():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
+    """An engine whose transactions begin explicitly: IMMEDIATE for the writer, deferred snapshots for readers."""
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        # The driver's own implicit BEGIN would come too late for BEGIN IMMEDIATE and break savepoints.
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"cache_size=-{READER_CACHE_KIB if read_only else WRITER_CACHE_KIB}",
+            f"query_only={'ON' if read_only else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+class GroupCommitWriter:
+    """Runs units of work on one thread; whatever waits while a commit is on its way shares the next one.
+
+    Each unit has a savepoint, so a unit that raises is rolled back alone and its neighbours still commit. One that takes
+    the whole transaction with it is left out, and its neighbours run again.
+    Futures resolve only after the commit is on disk.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="dc1-sqlite-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Connection], Any]) -> asyncio.Future[Any]:
+        """Queue ``work``; the future belongs to the running loop. Raises DatabaseClosedError after close()."""
+        loop = asyncio.get_running_loop()
+        unit = _Unit(work, loop, loop.create_future())
+        with self._lock:
+            if self._closed:
+                raise DatabaseClosedError("the database is closed")
+            self._queue.put(unit)
+        return unit.future
+
+    def close(self) -> None:
+        """Finish everything accepted so far, then stop the thread."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with self._engine.connect() as connection:
+            while (group := self._next_group()) is not None:
+                self._commit(connection, group)
+                _resolve(group)
+
+    def _next_group(self) -> list[_Unit] | None:
+        first = self._queue.get()
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < LARGEST_GROUP:
+            try:
+                unit = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if unit is None:
+                self._queue.put(None)
+                break
+            group.append(unit)
+        return group
+
+    def _commit(self, connection: Connection, group: list[_Unit]) -> None:
+        while group:
+            try:
+                with connection.begin():
+                    for unit in group:
+                        if not unit.future.cancelled():
+                            _run_in_savepoint(connection, unit)
+                return
+            except _TransactionLostError as lost:
+                log.warning("a unit lost the transaction of %d", len(group))
+                group = [unit for unit in group if unit is not lost.unit]
+                for unit in group:
+                    unit.error = None
+            except Exception as error:
+                log.exception("a group of %d units could not be committed", len(group))
+                # A COMMIT that SQLite refuses leaves its transaction open, and the next BEGIN would fail on it.
+                driver = driver_of(connection)
+                if driver.in_transaction:
+                    driver.rollback()
+                for unit in group:
+                    unit.error = unit.error or error
+                return
+
+
+class _TransactionLostError(Exception):
+    """SQLite undid the whole transaction when a unit failed, as it does on a full disk; the others have to run again."""
+
+    def __init__(self, unit: _Unit) -> None:
+        super().__init__()
+        self.unit = unit
+
+
+def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
+    driver = driver_of(connection)
+    driver.execute("SAVEPOINT unit")
+    try:
+        unit.result = unit.work(connection)
+    except Exception as error:
+        unit.error = error
+        if not driver.in_transaction:
+            raise _TransactionLostError(unit) from error
+        driver.execute("ROLLBACK TO unit")
+    driver.execute("RELEASE unit")
+
+
+def _resolve(group: list[_Unit]) -> None:
+    """Wake each loop once, however many of its units were in the group."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Unit]] = {}
+    for unit in group:
+        by_loop.setdefault(unit.loop, []).append(unit)
+    for loop, units in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve_all, units)
+        except RuntimeError:
+            log.warning("the loop of %d finished units is gone", len(units))
+
+
+def _resolve_all(units: list[_Unit]) -> None:
+    for unit in units:
+        unit.resolve()
+
+
+class SqliteBackend:
+    """SQLite in WAL mode behind the two calls that every engine offers."""
+
+    def __init__(self, url: URL, *, readers: int) -> None:
+        self._write_engine = sqlite_engine(url, read_only=False, pool_size=1)
+        self._read_engine = sqlite_engine(url, read_only=True, pool_size=readers)
+        self._writer = GroupCommitWriter(self._write_engine)
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="dc1-sqlite-reader")
+
+    async def write(self, work: Callable[[Connection], Any]) -> Any:
+        """As Database.write."""
+        return await self._writer.submit(work)
+
+    async def read(self, work: Callable[[Connection], Any]) -> Any:
+        """As Database.read."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    def _read(self, work: Callable[[Connection], Any]) -> Any:
+        with self._read_engine.begin() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Finish the accepted work and release every connection."""
+        self._writer.close()
+        self._readers.shutdown()
+        self._read_engine.dispose()
+        self._write_engine.dispose()

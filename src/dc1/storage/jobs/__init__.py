@@ -1,0 +1,1 @@
+"""Jobs from their submission to their settlement: every transition with its money, event and counters."""

@@ -1,0 +1,168 @@
+"""Slots and leases: giving a waiting job to a provider, taking it back, and starting the run."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from dc1.domain.jobs.states import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
+from dc1.domain.money.pricing import Settlement
+from dc1.storage.engine.statements import Prepared
+from dc1.storage.jobs import webhook_events
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.job_transitions import allowed, locked, locked_if_free, move, write
+from dc1.storage.jobs.jobs import LEASED
+from dc1.storage.jobs.settlement import Ending, close
+from dc1.storage.money import counters
+from dc1.storage.money.ledger import SHARDS
+from dc1.storage.schema.tables import job_attempts, jobs, providers
+
+_LOCK_PROVIDER = Prepared(
+    select(providers.c.id)
+    .where(
+        providers.c.id == bindparam("wanted"),
+        providers.c.approval_status == "approved",
+        providers.c.is_suspended.is_(False),
+        providers.c.is_paused.is_(False),
+        providers.c.deleted_at_ms.is_(None),
+    )
+    .with_for_update(key_share=True)
+)
+_OCCUPIED = Prepared(
+    select(func.coalesce(func.sum(jobs.c.gpu_count), 0)).where(jobs.c.provider_id == bindparam("wanted"), LEASED)
+)
+_INSERT_ATTEMPT = Prepared(insert(job_attempts), ["job_id", "attempt_number", "provider_id", "started_at_ms"])
+
+
+def occupied_slots(conn: Connection, provider_id: int) -> int:
+    """How many GPUs of the provider its pending and running jobs hold."""
+    return int(_OCCUPIED.rows(conn, {"wanted": provider_id})[0][0])
+
+
+def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool:
+    """Whether the provider may take work and has ``needed`` of its ``slots`` free.
+
+    True holds until the transaction ends: nobody else can take a slot of this provider meanwhile.
+    """
+    if not _LOCK_PROVIDER.rows(conn, {"wanted": provider_id}):
+        return False
+    return occupied_slots(conn, provider_id) + needed <= slots
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A waiting job that is to be given to a provider with so many ``slots`` in all."""
+
+    job_id: int
+    provider_id: int
+    slots: int
+
+
+def claim(conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int) -> JobRow | None:
+    """As claim_all(), for one job."""
+    return claim_all(conn, [Claim(job_id, provider_id, slots)], now_ms)[0]
+
+
+def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[JobRow | None]:
+    """Reserve slots of providers for queued jobs (queued to pending); the results are in the order of ``claims``.
+
+    None for a job that is not queued any more, that somebody else moves now, that names another provider or must not go
+    to this one again, and where the provider cannot take it now.
+    """
+    # Two batches that meet, or a batch and a flush of reports, lock providers in one order; jobs are never waited for.
+    order = sorted(range(len(claims)), key=lambda place: claims[place].provider_id)
+    claimed = {place: _claim(conn, claims[place], now_ms) for place in order}
+    by_shard = Counter(job.id % SHARDS for job in claimed.values() if job is not None)
+    for shard, moved in sorted(by_shard.items()):
+        counters.add(conn, shard, jobs_queued=-moved, jobs_pending=moved)
+    return [claimed[place] for place in range(len(claims))]
+
+
+def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
+    job = locked_if_free(conn, wanted.job_id)
+    if job is None or not allowed(job, JobStatus.PENDING, Mover.SCHEDULER):
+        return None
+    if not _may_run_on(job, wanted.provider_id) or not reserve(conn, wanted.provider_id, job.gpu_count, wanted.slots):
+        return None
+    return write(
+        conn,
+        job,
+        JobEvent.STATUS_CHANGED,
+        Mover.SCHEDULER,
+        now_ms,
+        status=JobStatus.PENDING.value,
+        provider_id=wanted.provider_id,
+    )
+
+
+def unclaim(
+    conn: Connection, job_id: int, provider_id: int, now_ms: int, *, reason: str | None = None
+) -> JobRow | None:
+    """Take back a pending job from a provider that is not bookable or did not answer; no retry is counted.
+
+    It waits again, but for a /v1 call, which fails with a full refund.
+    """
+    job = locked(conn, job_id)
+    if job is None or job.status != JobStatus.PENDING or job.provider_id != provider_id:
+        return None
+    if job.source == JobSource.V1:
+        ending = Ending(
+            JobStatus.FAILED,
+            JobEvent.FAILED,
+            Mover.SERVER,
+            error=reason,
+            error_category=ErrorCategory.PROVIDER_DISCONNECT,
+        )
+        return close(conn, job, ending, Settlement.full_refund(job.cost_halala), now_ms).job
+    return move(
+        conn,
+        job,
+        JobStatus.QUEUED,
+        JobEvent.STATUS_CHANGED,
+        Mover.SCHEDULER,
+        now_ms,
+        message=reason,
+        provider_id=None,
+    )
+
+
+def start(
+    conn: Connection, job_id: int, provider_id: int, expected_attempt: int, slots: int, now_ms: int
+) -> JobRow | None:
+    """Start a run on a provider that holds the job pending, or that takes it from the queue itself.
+
+    Raises the attempt number by one and sets the run deadline. None when the job's attempt number is not
+    ``expected_attempt`` (as it was when the job was offered), or the provider has no right to it.
+    """
+    job = locked(conn, job_id)
+    if job is None or job.attempt_number != expected_attempt or not allowed(job, JobStatus.RUNNING, Mover.PROVIDER):
+        return None
+    if job.status == JobStatus.PENDING:
+        if job.provider_id != provider_id:
+            return None
+    elif not _may_run_on(job, provider_id) or not reserve(conn, provider_id, job.gpu_count, slots):
+        return None
+    attempt = job.attempt_number + 1
+    timeout_at_ms = now_ms + job.run_deadline_seconds * 1000
+    after = move(
+        conn,
+        job,
+        JobStatus.RUNNING,
+        JobEvent.STATUS_CHANGED,
+        Mover.PROVIDER,
+        now_ms,
+        provider_id=provider_id,
+        attempt_number=attempt,
+        started_at_ms=now_ms,
+        timeout_at_ms=timeout_at_ms,
+        due_at_ms=timeout_at_ms,
+    )
+    values = {"job_id": job.id, "attempt_number": attempt, "provider_id": provider_id, "started_at_ms": now_ms}
+    _INSERT_ATTEMPT.send(conn, values)
+    webhook_events.job_started(conn, after, now_ms)
+    return after
+
+
+def _may_run_on(job: JobRow, provider_id: int) -> bool:
+    return job.named_provider_id in (None, provider_id) and job.excluded_provider_id != provider_id

@@ -1,0 +1,69 @@
+"""The lifecycle of a job as a numbered list; every move appends to it in its own transaction."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from dc1.domain.jobs.states import JobEvent
+from dc1.storage.engine.row_mapping import Page, Shape
+from dc1.storage.engine.statements import Prepared
+from dc1.storage.schema.tables import job_events
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event; ``sequence_no`` counts from 1 within the job, ``status`` is the job's status after it."""
+
+    job_id: int
+    sequence_no: int
+    event_type: str
+    status: str
+    source: str
+    error_category: str | None
+    error_code: str | None
+    message: str | None
+    payload: dict[str, Any]
+    occurred_at_ms: int
+
+
+_shape = Shape(EventRow, job_events)
+_INSERT = Prepared(insert(job_events), _shape.names)
+
+
+def append(conn: Connection, event: EventRow) -> None:
+    """Store an event; its number is the job's ``event_sequence``, which the same transaction raised."""
+    _INSERT.send(conn, _shape.values(event))
+
+
+def page(
+    conn: Connection,
+    job_id: int,
+    *,
+    since_sequence: int = 0,
+    limit: int = 200,
+    event_type: JobEvent | None = None,
+) -> Page[EventRow]:
+    """Events after ``since_sequence``, oldest first; ``total`` counts the job's events of that type, early ones too."""
+    matches = [job_events.c.job_id == job_id]
+    if event_type is not None:
+        matches.append(job_events.c.event_type == event_type)
+    query = select(*_shape.columns).where(*matches, job_events.c.sequence_no > since_sequence)
+    rows = _shape.all(conn.execute(query.order_by(job_events.c.sequence_no).limit(limit)))
+    total = conn.execute(select(func.count()).select_from(job_events).where(*matches)).scalar_one()
+    return Page(rows, total)
+
+
+def after(conn: Connection, job_id: int, since_sequence: int, *, limit: int) -> list[EventRow]:
+    """As page(), for callers that need no total."""
+    query = select(*_shape.columns).where(job_events.c.job_id == job_id, job_events.c.sequence_no > since_sequence)
+    return _shape.all(conn.execute(query.order_by(job_events.c.sequence_no).limit(limit)))
+
+
+def latest(conn: Connection, job_id: int, *, besides: Collection[JobEvent]) -> EventRow:
+    """The job's last event that is of no type in ``besides``; its submission is never one of them."""
+    query = select(*_shape.columns).where(job_events.c.job_id == job_id, job_events.c.event_type.not_in(besides))
+    found = _shape.first(conn.execute(query.order_by(job_events.c.sequence_no.desc()).limit(1)))
+    assert found is not None
+    return found

@@ -1,0 +1,101 @@
+"""What jobs print, numbered from 1 within the job across all attempts."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, select
+
+from dc1.storage.engine.row_mapping import Page, Shape
+from dc1.storage.engine.statements import Prepared, upsert
+from dc1.storage.schema.tables import job_log_batches, job_log_heads, job_logs
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line to store; ``level`` is debug, info, warn or error."""
+
+    level: str
+    message: str
+    logged_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A stored line."""
+
+    job_id: int
+    line_no: int
+    attempt_number: int
+    level: str
+    message: str
+    logged_at_ms: int
+
+
+_shape = Shape(LogRow, job_logs)
+_BATCH = ("job_id", "attempt_number", "batch_seq")
+_INSERT = Prepared(insert(job_logs), _shape.names)
+
+
+def append(
+    conn: Connection, job_id: int, attempt_number: int, lines: Sequence[LogLine], batch_seq: int | None = None
+) -> list[LogRow]:
+    """Store lines and return them with their numbers.
+
+    A daemon numbers its batches within an attempt; one that was stored before changes nothing and returns no lines.
+    """
+    if not lines or (batch_seq is not None and not _is_new(conn, job_id, attempt_number, batch_seq)):
+        return []
+    first = _reserve(conn, job_id, len(lines))
+    rows = [
+        LogRow(job_id, first + index, attempt_number, line.level, line.message, line.logged_at_ms)
+        for index, line in enumerate(lines)
+    ]
+    _INSERT.run_many(conn, [_shape.values(row) for row in rows])
+    return rows
+
+
+def _is_new(conn: Connection, job_id: int, attempt_number: int, batch_seq: int) -> bool:
+    statement = upsert(conn, job_log_batches, _BATCH, returning=("batch_seq",))
+    return bool(statement.rows(conn, dict(zip(_BATCH, (job_id, attempt_number, batch_seq), strict=True))))
+
+
+def _reserve(conn: Connection, job_id: int, count: int) -> int:
+    statement = upsert(conn, job_log_heads, ("job_id",), add=("total_lines",), returning=("total_lines",))
+    ((total,),) = statement.rows(conn, {"job_id": job_id, "total_lines": count})
+    return int(total) - count + 1
+
+
+def page(
+    conn: Connection, job_id: int, *, since: int = 0, limit: int = 200, attempt_number: int | None = None
+) -> Page[LogRow]:
+    """Lines after number ``since``, oldest first; ``total`` counts every line of the job."""
+    query = _after(job_id, since, limit)
+    if attempt_number is not None:
+        query = query.where(job_logs.c.attempt_number == attempt_number)
+    rows = _shape.all(conn.execute(query))
+    total = conn.scalar(select(job_log_heads.c.total_lines).where(job_log_heads.c.job_id == job_id))
+    return Page(rows, total or 0)
+
+
+def after(conn: Connection, job_id: int, since: int, *, limit: int) -> list[LogRow]:
+    """As page(), for callers that need no total."""
+    return _shape.all(conn.execute(_after(job_id, since, limit)))
+
+
+def _after(job_id: int, since: int, limit: int) -> Select[*tuple[Any, ...]]:
+    query = select(*_shape.columns).where(job_logs.c.job_id == job_id, job_logs.c.line_no > since)
+    return query.order_by(job_logs.c.line_no).limit(limit)
+
+
+def totals_of(conn: Connection, job_ids: Collection[int]) -> dict[int, int]:
+    """How many lines each of the jobs has; jobs without any are left out."""
+    query = select(job_log_heads.c.job_id, job_log_heads.c.total_lines).where(job_log_heads.c.job_id.in_(job_ids))
+    return {row.job_id: row.total_lines for row in conn.execute(query)}
+
+
+def last_attempt(conn: Connection, job_id: int) -> int | None:
+    """Which attempt printed the last line, None when there is none."""
+    newest = job_logs.c.line_no.desc()
+    query = select(job_logs.c.attempt_number).where(job_logs.c.job_id == job_id).order_by(newest).limit(1)
+    return conn.execute(query).scalar()

@@ -1,0 +1,94 @@
+"""What a job looks like to the code above storage."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from dc1.domain.jobs.states import JobStatus
+from dc1.storage.engine.row_mapping import Shape
+from dc1.storage.schema.tables import job_specs, jobs
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """The documents of a job as they were sent, the container spec with its defaults; they never change."""
+
+    container_spec: dict[str, Any]
+    params: Any = None
+    task_spec: Any = None
+    env_vars: dict[str, str] | None = None
+    gpu_requirements: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job without its documents.
+
+    ``provider_id`` is who holds the lease now or held the last one, None while queued; ``named_provider_id`` is a
+    condition of the renter, ``last_provider_id`` whoever lost the job and ``excluded_provider_id`` who must not get it
+    again. ``due_at_ms`` is the deadline that
+    applies now. Amounts are in halala; the ones of the settlement are None until the job is terminal.
+    """
+
+    id: int
+    job_id: str
+    renter_id: int
+    source: str
+    job_type: str
+    model: str | None
+    status: str
+    retried_from_job_id: int | None
+    named_provider_id: int | None
+    provider_id: int | None
+    last_provider_id: int | None
+    excluded_provider_id: int | None
+    gpu_count: int
+    min_vram_gb: float | None
+    gpu_type: str | None
+    compute_type: str
+    prewarm_requested: bool
+    checkpoint_enabled: bool
+    pricing_class: str
+    class_rank: int
+    priority: int
+    duration_minutes: Decimal | None
+    max_duration_seconds: int
+    run_deadline_seconds: int
+    rate_halala_per_minute: int
+    class_multiplier: Decimal
+    token_price_halala: int | None
+    fee_bps: int
+    cost_halala: int
+    submitted_at_ms: int
+    queue_deadline_at_ms: int | None
+    started_at_ms: int | None
+    timeout_at_ms: int | None
+    due_at_ms: int | None
+    completed_at_ms: int | None
+    progress_phase: str | None
+    progress_updated_at_ms: int | None
+    attempt_number: int
+    retry_count: int
+    max_retries: int
+    retry_reason: str | None
+    event_sequence: int
+    endpoint_url: str | None
+    used_seconds: Decimal | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    actual_cost_halala: int | None
+    provider_earned_halala: int | None
+    dc1_fee_halala: int | None
+    refunded_halala: int | None
+    refunded_at_ms: int | None
+    error: str | None
+    error_category: str | None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether no move is left."""
+        return self.status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+job_shape = Shape(JobRow, jobs)
+spec_shape = Shape(JobSpec, job_specs)

@@ -1,0 +1,225 @@
+"""Reading jobs: one, the queue, the due ones, lists; their documents, results and attempts.
+
+Jobs are changed in :mod:`dc1.storage.jobs.lifecycle` only.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, select, text, tuple_
+
+from dc1.domain.errors import job_not_found
+from dc1.domain.jobs.states import OPEN, JobStatus
+from dc1.storage.engine.row_mapping import Page, Shape, escaped_like
+from dc1.storage.engine.statements import Prepared, upsert
+from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
+from dc1.storage.schema.tables import job_attempts, job_results, job_specs, jobs, renters
+
+LEASED = text("jobs.status IN ('pending', 'running')")
+QUEUED = text("jobs.status = 'queued'")
+
+_SELECT = select(*job_shape.columns)
+_BY_ID = Prepared(_SELECT.where(jobs.c.id == bindparam("wanted")))
+_BY_JOB_ID = Prepared(_SELECT.where(jobs.c.job_id == bindparam("wanted")))
+_LOCK_BY_ID = Prepared(_SELECT.where(jobs.c.id == bindparam("wanted")).with_for_update(key_share=True))
+_LOCK_BY_JOB_ID = Prepared(_SELECT.where(jobs.c.job_id == bindparam("wanted")).with_for_update(key_share=True))
+_SPEC = Prepared(select(*spec_shape.columns).where(job_specs.c.job_id == bindparam("wanted")))
+
+
+def get(conn: Connection, job_id: int) -> JobRow | None:
+    """The job with this row id, or None."""
+    return job_shape.first(_BY_ID.rows(conn, {"wanted": job_id}))
+
+
+def existing(conn: Connection, job_id: int) -> JobRow:
+    """The job with this row id; raises `Job not found`."""
+    job = get(conn, job_id)
+    if job is None:
+        raise job_not_found()
+    return job
+
+
+def find(conn: Connection, reference: str, *, lock: bool = False) -> JobRow | None:
+    """The job that a caller names, by its row id or by its public id, or None; with ``lock`` nobody else can move it."""
+    if reference.isascii() and reference.isdigit():
+        # One way to write each number: retries are counted by what was sent.
+        if len(reference) > 18 or reference[0] == "0":
+            return None
+        by_id = _LOCK_BY_ID if lock else _BY_ID
+        return job_shape.first(by_id.rows(conn, {"wanted": int(reference)}))
+    by_job_id = _LOCK_BY_JOB_ID if lock else _BY_JOB_ID
+    return job_shape.first(by_job_id.rows(conn, {"wanted": reference.replace("\x00", "\ufffd")}))
+
+
+def spec(conn: Connection, job_id: int) -> JobSpec:
+    """The documents of a job that exists."""
+    found = spec_shape.first(_SPEC.rows(conn, {"wanted": job_id}))
+    assert found is not None
+    return found
+
+
+def specs(conn: Connection, job_ids: Collection[int]) -> dict[int, JobSpec]:
+    """The documents of several jobs by row id."""
+    query = select(job_specs.c.job_id, *spec_shape.columns).where(job_specs.c.job_id.in_(job_ids))
+    return {row[0]: JobSpec(*row[1:]) for row in conn.execute(query)}
+
+
+def specs_of_renter(conn: Connection, renter_id: int) -> dict[int, JobSpec]:
+    """The documents of all of a renter's jobs by row id."""
+    query = select(job_specs.c.job_id, *spec_shape.columns).join(jobs, jobs.c.id == job_specs.c.job_id)
+    return {row[0]: JobSpec(*row[1:]) for row in conn.execute(query.where(jobs.c.renter_id == renter_id))}
+
+
+def load_queue(conn: Connection) -> list[JobRow]:
+    """Every queued job in dispatch order."""
+    order = (jobs.c.class_rank, jobs.c.priority, jobs.c.submitted_at_ms, jobs.c.id)
+    return job_shape.all(conn.execute(_SELECT.where(QUEUED).order_by(*order)))
+
+
+def load_active(conn: Connection) -> list[JobRow]:
+    """Every pending or running job, by provider and id."""
+    return job_shape.all(conn.execute(_SELECT.where(LEASED).order_by(jobs.c.provider_id, jobs.c.id)))
+
+
+def leased_by(conn: Connection, provider_id: int) -> list[JobRow]:
+    """The provider's pending and running jobs, by id."""
+    query = _SELECT.where(jobs.c.provider_id == provider_id, LEASED).order_by(jobs.c.id)
+    return job_shape.all(conn.execute(query))
+
+
+def due_jobs(conn: Connection, now_ms: int, limit: int) -> list[JobRow]:
+    """Open jobs whose queue or run deadline has come, the most overdue first."""
+    query = _SELECT.where(jobs.c.due_at_ms <= now_ms).order_by(jobs.c.due_at_ms).limit(limit)
+    return job_shape.all(conn.execute(query))
+
+
+def queue_position(conn: Connection, job: JobRow) -> int | None:
+    """The job's place, from 1, among those that wait for the same provider (or for any); None unless queued."""
+    if job.status != JobStatus.QUEUED:
+        return None
+    place = tuple_(jobs.c.class_rank, jobs.c.priority, jobs.c.submitted_at_ms, jobs.c.id)
+    ahead = select(func.count()).where(
+        QUEUED,
+        place < tuple_(job.class_rank, job.priority, job.submitted_at_ms, job.id),
+        jobs.c.named_provider_id.is_not_distinct_from(job.named_provider_id),
+    )
+    return int(conn.execute(ahead).scalar_one()) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """What a list of jobs is narrowed to; None and empty mean no condition.
+
+    ``provider_id`` is who has the job, or had it last; ``shown_provider_id`` also whom a job without a provider names.
+    """
+
+    renter_id: int | None = None
+    provider_id: int | None = None
+    shown_provider_id: int | None = None
+    statuses: Collection[str] = ()
+    job_type: str | None = None
+    source: str | None = None
+    submitted_from_ms: int | None = None
+    submitted_before_ms: int | None = None
+    search: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The filter in SQL; ``search`` looks in public ids, models, and the renters' names and addresses."""
+        equal = {
+            jobs.c.renter_id: self.renter_id,
+            jobs.c.provider_id: self.provider_id,
+            jobs.c.job_type: self.job_type,
+            jobs.c.source: self.source,
+        }
+        found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+        if self.shown_provider_id is not None:
+            # Said so that an index serves either half.
+            names = jobs.c.provider_id.is_(None) & (jobs.c.named_provider_id == self.shown_provider_id)
+            found.append((jobs.c.provider_id == self.shown_provider_id) | names)
+        if self.statuses:
+            found.append(jobs.c.status.in_(sorted(self.statuses)))
+        if self.submitted_from_ms is not None:
+            found.append(jobs.c.submitted_at_ms >= self.submitted_from_ms)
+        if self.submitted_before_ms is not None:
+            found.append(jobs.c.submitted_at_ms < self.submitted_before_ms)
+        if self.search:
+            found.append(_mentions(escaped_like(self.search.lower())))
+        return found
+
+
+def _mentions(pattern: str) -> ColumnElement[bool]:
+    def has(column: Column[Any]) -> ColumnElement[bool]:
+        return func.lower(column).like(pattern, escape="\\")
+
+    their_renters = select(renters.c.id).where(has(renters.c.name) | has(renters.c.email))
+    return has(jobs.c.job_id) | has(jobs.c.model) | jobs.c.renter_id.in_(their_renters)
+
+
+def page(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) -> Page[JobRow]:
+    """Jobs that match, newest first."""
+    conditions = wanted.conditions()
+    total = conn.execute(select(func.count()).select_from(jobs).where(*conditions)).scalar_one()
+    return Page(latest(conn, wanted, limit=limit, offset=offset), total)
+
+
+def latest(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) -> list[JobRow]:
+    """As page(), for callers that need no total."""
+    query = _SELECT.where(*wanted.conditions()).order_by(jobs.c.id.desc()).limit(limit).offset(offset)
+    return job_shape.all(conn.execute(query))
+
+
+def open_jobs(conn: Connection, *, renter_id: int | None = None, provider_id: int | None = None) -> list[JobRow]:
+    """Jobs of one renter or provider that are not terminal, newest first."""
+    wanted = JobFilter(renter_id=renter_id, provider_id=provider_id, statuses=OPEN)
+    return latest(conn, wanted, limit=10_000)
+
+
+def result(conn: Connection, job_id: int) -> Any:
+    """The stored result (an object or a string), or None when the job left none."""
+    return conn.execute(select(job_results.c.result).where(job_results.c.job_id == job_id)).scalar()
+
+
+def results(conn: Connection, job_ids: Collection[int], *, max_characters: int) -> dict[int, Any]:
+    """The stored results of several jobs by row id; those whose JSON is longer are left out."""
+    query = select(job_results.c.job_id, job_results.c.result).where(
+        job_results.c.job_id.in_(job_ids), func.length(job_results.c.result) <= max_characters
+    )
+    return {row.job_id: row.result for row in conn.execute(query)}
+
+
+def store_result(conn: Connection, job_id: int, value: Any, now_ms: int) -> None:
+    """Keep what a job produced; a job that ran before its result was lost keeps the last one."""
+    statement = upsert(conn, job_results, ("job_id",), replace=("result", "stored_at_ms"))
+    statement.send(conn, {"job_id": job_id, "result": value, "stored_at_ms": now_ms})
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One run of a job on one provider; ``outcome`` is None while it runs."""
+
+    job_id: int
+    attempt_number: int
+    provider_id: int
+    started_at_ms: int
+    ended_at_ms: int | None
+    outcome: str | None
+    exit_code: int | None
+    gpu_seconds_used: float | None
+
+
+_attempt_shape = Shape(AttemptRow, job_attempts)
+
+
+def attempts(conn: Connection, job_id: int) -> Sequence[AttemptRow]:
+    """Every attempt of a job, the first one first."""
+    query = select(*_attempt_shape.columns).where(job_attempts.c.job_id == job_id)
+    return _attempt_shape.all(conn.execute(query.order_by(job_attempts.c.attempt_number)))
+
+
+def has_held(conn: Connection, job_id: int, provider_id: int) -> bool:
+    """Whether the provider ever ran the job."""
+    query = select(job_attempts.c.attempt_number).where(
+        job_attempts.c.job_id == job_id, job_attempts.c.provider_id == provider_id
+    )
+    return conn.execute(query.limit(1)).scalar() is not None

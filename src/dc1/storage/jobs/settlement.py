@@ -1,0 +1,214 @@
+"""The last move of a job: the row closes, the hold goes where it belongs and every counter follows."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, cast
+
+from sqlalchemy import BigInteger, Connection, bindparam, case, update
+
+from dc1.domain.base.clock import month_start_ms
+from dc1.domain.jobs.states import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
+from dc1.domain.money.pricing import Settlement
+from dc1.storage.engine.statements import Prepared
+from dc1.storage.jobs import spending, webhook_events
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.job_transitions import Moved, write
+from dc1.storage.money import counters, ledger
+from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.providers.providers import count_settled
+from dc1.storage.schema.tables import job_attempts, providers
+from dc1.storage.schema.tables import renters as renters_table
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ends, apart from the money."""
+
+    status: JobStatus
+    event: JobEvent
+    mover: Mover
+    error: str | None = None
+    error_category: ErrorCategory | None = None
+    used_seconds: Decimal | None = None
+    gpu_seconds: float | None = None
+    exit_code: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What the attempt that was running is remembered by."""
+        return self.error_category.value if self.error_category is not None else self.status.value
+
+
+def _plus(column: Any, name: str) -> Any:
+    return column + bindparam(name, type_=BigInteger)
+
+
+_CLOSE_RENTER = Prepared(
+    update(renters_table)
+    .where(renters_table.c.id == bindparam("renter"))
+    .values(
+        completed_jobs=_plus(renters_table.c.completed_jobs, "completed"),
+        failed_jobs=_plus(renters_table.c.failed_jobs, "failed"),
+        total_spent_halala=_plus(renters_table.c.total_spent_halala, "spent"),
+        # A settled job counts with its actual cost in the month it was submitted in, if that is still the running one.
+        quota_month_halala=renters_table.c.quota_month_halala
+        - case((renters_table.c.quota_month_ms == bindparam("month"), bindparam("refund", type_=BigInteger)), else_=0),
+        v1_requests=_plus(renters_table.c.v1_requests, "v1"),
+        v1_prompt_tokens=_plus(renters_table.c.v1_prompt_tokens, "v1_prompt"),
+        v1_completion_tokens=_plus(renters_table.c.v1_completion_tokens, "v1_completion"),
+        v1_cost_halala=_plus(renters_table.c.v1_cost_halala, "v1_cost"),
+    )
+    .returning(renters_table.c.webhook_url)
+)
+_CLOSE_PROVIDER = Prepared(
+    update(providers)
+    .where(providers.c.id == bindparam("provider"))
+    .values(
+        completed_jobs=_plus(providers.c.completed_jobs, "completed"),
+        failed_jobs=_plus(providers.c.failed_jobs, "failed"),
+        total_earned_halala=_plus(providers.c.total_earned_halala, "earned"),
+    )
+)
+_CLOSE_ATTEMPT = Prepared(
+    update(job_attempts)
+    .where(
+        job_attempts.c.job_id == bindparam("job"),
+        job_attempts.c.attempt_number == bindparam("attempt"),
+        job_attempts.c.ended_at_ms.is_(None),
+    )
+    .values(
+        ended_at_ms=bindparam("at"),
+        outcome=bindparam("how"),
+        exit_code=bindparam("code"),
+        gpu_seconds_used=bindparam("seconds"),
+    )
+)
+
+
+def close(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement, now_ms: int) -> Moved:
+    """End a locked job and settle it; its hold is empty afterwards."""
+    after = _close_row(conn, job, ending, settlement, now_ms)
+    ran = job.status == JobStatus.RUNNING
+    if ran:
+        end_attempt(conn, job, ending.outcome, now_ms, exit_code=ending.exit_code, gpu_seconds=ending.gpu_seconds)
+    webhook_url = _close_renter(conn, after, settlement, now_ms)
+    if ran:
+        _close_provider(conn, after, settlement, now_ms)
+    ledger.post(conn, _transfers(job, settlement), now_ms)
+    _count(conn, job.status, after, settlement, now_ms)
+    webhook_events.job_ended(conn, webhook_url, after, now_ms)
+    return Moved(after, settlement)
+
+
+def end_attempt(
+    conn: Connection,
+    job: JobRow,
+    outcome: str,
+    now_ms: int,
+    *,
+    exit_code: int | None = None,
+    gpu_seconds: float | None = None,
+) -> None:
+    """Close the record of the attempt that is running."""
+    values = {"job": job.id, "attempt": job.attempt_number, "at": now_ms, "how": outcome}
+    _CLOSE_ATTEMPT.send(conn, values | {"code": exit_code, "seconds": gpu_seconds})
+
+
+def _close_row(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement, now_ms: int) -> JobRow:
+    return write(
+        conn,
+        job,
+        ending.event,
+        ending.mover,
+        now_ms,
+        message=ending.error,
+        payload={"actual_cost_halala": settlement.actual, "refunded_halala": settlement.refund},
+        status=ending.status.value,
+        completed_at_ms=now_ms,
+        due_at_ms=None,
+        error=ending.error,
+        error_category=None if ending.error_category is None else ending.error_category.value,
+        used_seconds=ending.used_seconds,
+        prompt_tokens=ending.prompt_tokens,
+        completion_tokens=ending.completion_tokens,
+        actual_cost_halala=settlement.actual,
+        provider_earned_halala=settlement.provider,
+        dc1_fee_halala=settlement.platform,
+        refunded_halala=settlement.refund,
+        refunded_at_ms=now_ms if settlement.refund else None,
+    )
+
+
+def _close_renter(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> str | None:
+    """Change the renter's counters; return where the renter's webhooks go."""
+    is_v1_answer = job.source == JobSource.V1 and job.status == JobStatus.COMPLETED
+    ((webhook_url,),) = _CLOSE_RENTER.rows(
+        conn,
+        {
+            "renter": job.renter_id,
+            "completed": int(job.status == JobStatus.COMPLETED),
+            "failed": int(job.status == JobStatus.FAILED),
+            "spent": settlement.actual,
+            "month": month_start_ms(job.submitted_at_ms),
+            "refund": settlement.refund,
+            "v1": int(is_v1_answer),
+            "v1_prompt": (job.prompt_tokens or 0) if is_v1_answer else 0,
+            "v1_completion": (job.completion_tokens or 0) if is_v1_answer else 0,
+            "v1_cost": settlement.actual if is_v1_answer else 0,
+        },
+    )
+    if settlement.actual > 0:
+        spending.count_charge(conn, job.renter_id, settlement.actual, now_ms)
+    return cast(str | None, webhook_url)
+
+
+def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> None:
+    assert job.provider_id is not None
+    _CLOSE_PROVIDER.send(
+        conn,
+        {
+            "provider": job.provider_id,
+            "completed": int(job.status == JobStatus.COMPLETED),
+            "failed": int(job.status == JobStatus.FAILED),
+            "earned": settlement.provider,
+        },
+    )
+    if settlement.actual > 0:
+        count_settled(conn, job.provider_id, settlement.provider, now_ms)
+
+
+def _transfers(job: JobRow, settlement: Settlement) -> list[Transfer]:
+    """What leaves the hold; nothing goes to a provider unless one ran the job."""
+    hold, ref = ledger.hold(job.renter_id), f"job:{job.id}"
+    found: list[Transfer] = []
+    if settlement.provider:
+        assert job.provider_id is not None
+        payable = ledger.payable(job.provider_id)
+        found.append(Transfer(MovementKind.CHARGE_PROVIDER, ref, settlement.provider, hold, payable, job.id))
+    if settlement.platform:
+        platform = ledger.system(AccountKind.PLATFORM, job.id)
+        found.append(Transfer(MovementKind.CHARGE_PLATFORM, ref, settlement.platform, hold, platform, job.id))
+    if settlement.refund:
+        wallet = ledger.wallet(job.renter_id)
+        found.append(Transfer(MovementKind.REFUND, ref, settlement.refund, hold, wallet, job.id))
+    return found
+
+
+def _count(conn: Connection, status_before: str, job: JobRow, settlement: Settlement, now_ms: int) -> None:
+    done = job.status == JobStatus.COMPLETED
+    happened = {
+        "jobs_completed": int(done),
+        "completed_revenue_halala": settlement.actual if done else 0,
+        "completed_fees_halala": settlement.platform if done else 0,
+        "charged_jobs": int(settlement.actual > 0),
+        "charged_halala": settlement.actual,
+        "charged_platform_halala": settlement.platform,
+        "charged_provider_halala": settlement.provider,
+    }
+    left = {f"jobs_{status_before}": -1, "wallets_halala": settlement.refund}
+    entered = {} if done else {f"jobs_{job.status}": 1}
+    counters.add(conn, job.id, **(left | entered | happened))
+    if any(happened.values()):
+        counters.add(conn, job.id, now_ms, **happened)

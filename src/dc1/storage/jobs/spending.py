@@ -1,0 +1,91 @@
+"""What renters spent: by UTC day, kept as it happens, and what they spent it on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Float, Select, cast, func, select
+
+from dc1.domain.base.clock import day_start_ms
+from dc1.domain.jobs.states import JobStatus
+from dc1.storage.engine.statements import upsert
+from dc1.storage.schema.tables import jobs, providers, renter_days
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Jobs settled with a charge, and what they cost in halala."""
+
+    jobs: int = 0
+    halala: int = 0
+
+    def __add__(self, other: "Spend") -> "Spend":
+        """Both together."""
+        return Spend(self.jobs + other.jobs, self.halala + other.halala)
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSpend:
+    """Jobs that ran on a GPU model, and what they cost in halala."""
+
+    gpu_model: str
+    jobs: int
+    halala: int
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What became of the jobs that a renter submitted in a period; ``mean_seconds`` is of the completed ones."""
+
+    by_status: dict[str, int]
+    mean_seconds: float
+    gpus: list[GpuSpend]
+
+
+def count_charge(conn: Connection, renter_id: int, charged_halala: int, now_ms: int) -> None:
+    """Add a charged job to the renter's day."""
+    statement = upsert(conn, renter_days, ("renter_id", "day_ms"), add=("charged_jobs", "charged_halala"))
+    values = {"renter_id": renter_id, "day_ms": day_start_ms(now_ms)}
+    statement.send(conn, values | {"charged_jobs": 1, "charged_halala": charged_halala})
+
+
+def all_time(conn: Connection, renter_id: int) -> Spend:
+    """Everything the renter ever spent."""
+    sums = [
+        cast(func.coalesce(func.sum(column), 0), BigInteger)
+        for column in (renter_days.c.charged_jobs, renter_days.c.charged_halala)
+    ]
+    found = conn.execute(select(*sums).where(renter_days.c.renter_id == renter_id)).one()
+    return Spend(found[0], found[1])
+
+
+def by_day(conn: Connection, renter_id: int, since_ms: int) -> dict[int, Spend]:
+    """The renter's days from ``since_ms`` on that have a charge, by their first millisecond."""
+    query = select(renter_days.c.day_ms, renter_days.c.charged_jobs, renter_days.c.charged_halala).where(
+        renter_days.c.renter_id == renter_id, renter_days.c.day_ms >= since_ms
+    )
+    return {day_ms: Spend(count, halala) for day_ms, count, halala in conn.execute(query)}
+
+
+def use(conn: Connection, renter_id: int, since_ms: int, most_gpus: int) -> Use:
+    """What became of the jobs submitted from ``since_ms`` on."""
+    submitted = (jobs.c.renter_id == renter_id, jobs.c.submitted_at_ms >= since_ms)
+    by_status = select(jobs.c.status, func.count()).where(*submitted).group_by(jobs.c.status).order_by(jobs.c.status)
+    mean = select(func.avg(cast(jobs.c.used_seconds, Float))).where(*submitted, jobs.c.status == JobStatus.COMPLETED)
+    return Use(
+        by_status={row[0]: row[1] for row in conn.execute(by_status)},
+        mean_seconds=conn.execute(mean).scalar() or 0.0,
+        gpus=[GpuSpend(*row) for row in conn.execute(_gpus(renter_id, since_ms).limit(most_gpus))],
+    )
+
+
+def _gpus(renter_id: int, since_ms: int) -> Select[*tuple[Any, ...]]:
+    model = func.coalesce(providers.c.gpu_name, providers.c.gpu_model)
+    count = func.count()
+    return (
+        select(model, count, cast(func.coalesce(func.sum(jobs.c.actual_cost_halala), 0), BigInteger))
+        .select_from(jobs)
+        .join(providers, providers.c.id == jobs.c.provider_id)
+        .where(jobs.c.renter_id == renter_id, jobs.c.submitted_at_ms >= since_ms, jobs.c.started_at_ms.is_not(None))
+        .group_by(model)
+        .order_by(count.desc(), model)
+    )

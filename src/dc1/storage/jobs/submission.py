@@ -1,0 +1,234 @@
+"""Taking a job in: quotas and balance, the hold, the row and its first event, all or nothing."""
+
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from typing import Any, Self
+
+from sqlalchemy import Connection, bindparam, insert, update
+
+from dc1.domain import errors
+from dc1.domain.base.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
+from dc1.domain.jobs.placement import CLASS_RANK
+from dc1.domain.jobs.states import TEST_RENTER_ID, JobEvent, JobSource, JobStatus, Mover, run_deadline_seconds
+from dc1.domain.money.pricing import PricingClass
+from dc1.storage.accounts import renters
+from dc1.storage.accounts.renters import RenterRow
+from dc1.storage.engine.statements import Prepared, PreparedInsert
+from dc1.storage.jobs import job_events, job_transitions, webhook_events
+from dc1.storage.jobs.claims import reserve
+from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
+from dc1.storage.money import counters, ledger
+from dc1.storage.money.ledger import MovementKind, Transfer
+from dc1.storage.schema.tables import job_specs, jobs
+from dc1.storage.schema.tables import renters as renters_table
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that passed every check but those of money; amounts in halala.
+
+    ``provider_id`` is where the scheduler would put it, with ``slots`` GPUs in all, or None to queue it;
+    ``named_provider_id`` the only one the renter accepts. ``duration_minutes`` is None for a /v1 call, which has
+    ``token_price_halala`` (per million tokens) instead. ``model`` is as sent; ``gpu_type`` is canonical.
+    """
+
+    job_id: str
+    renter_id: int
+    job_type: str
+    spec: JobSpec
+    duration_minutes: Decimal | None
+    max_duration_seconds: int
+    rate_halala_per_minute: int
+    class_multiplier: Decimal
+    cost_halala: int
+    fee_bps: int
+    compute_type: str
+    model: str | None = None
+    named_provider_id: int | None = None
+    provider_id: int | None = None
+    slots: int = 0
+    gpu_count: int = 1
+    min_vram_gb: float | None = None
+    gpu_type: str | None = None
+    pricing_class: str = PricingClass.STANDARD
+    priority: int = 2
+    prewarm_requested: bool = False
+    checkpoint_enabled: bool = False
+    token_price_halala: int | None = None
+    source: str = JobSource.API
+    retried_from_job_id: int | None = None
+    submitted_by: Mover = Mover.RENTER
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Settings that a submission is held to."""
+
+    daily_jobs: int = 100
+    monthly_halala: int = 10_000
+    queue_deadline_seconds: int = 1800
+    max_retries: int = 2
+    balance_low_halala: int = 200
+
+
+_GIVEN = [field.name for field in fields(NewJob) if field.name not in ("spec", "slots", "submitted_by")]
+_BLANK: dict[str, Any] = dict.fromkeys(job_shape.names)
+_INSERT_JOB = PreparedInsert(jobs, [name for name in job_shape.names if name != "id"])
+_INSERT_SPEC = Prepared(insert(job_specs), ["job_id", *spec_shape.names])
+_COUNT_SUBMISSION = Prepared(
+    update(renters_table)
+    .where(renters_table.c.id == bindparam("renter"))
+    .values(
+        total_jobs=renters_table.c.total_jobs + 1,
+        quota_day_ms=bindparam("day"),
+        quota_day_jobs=bindparam("day_jobs"),
+        quota_month_ms=bindparam("month"),
+        quota_month_halala=bindparam("month_halala"),
+    )
+)
+
+
+_CLOCKS_APART_MS = 600_000
+"""How much the clocks of replicas may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Usage:
+    """What a renter has used of the running day and month, each known by its first millisecond."""
+
+    day_ms: int
+    month_ms: int
+    jobs_today: int = 0
+    halala_this_month: int = 0
+
+    @classmethod
+    def of(cls, renter: RenterRow, now_ms: int) -> Self:
+        day_ms = _begun(day_start_ms(now_ms), renter.quota_day_ms, now_ms)
+        month_ms = _begun(month_start_ms(now_ms), renter.quota_month_ms, now_ms)
+        return cls(
+            day_ms,
+            month_ms,
+            jobs_today=renter.quota_day_jobs if renter.quota_day_ms == day_ms else 0,
+            halala_this_month=renter.quota_month_halala if renter.quota_month_ms == month_ms else 0,
+        )
+
+
+def _begun(start_ms: int, stored_ms: int, now_ms: int) -> int:
+    """Return when the running day or month began, which is `start_ms` unless it has begun on a replica whose clock is ahead.
+
+    It must not begin twice. What is far ahead was written by a clock that was wrong, and is no reason to wait until it comes.
+    """
+    return stored_ms if start_ms < stored_ms <= now_ms + _CLOCKS_APART_MS else start_ms
+
+
+def submit(conn: Connection, new: NewJob, limits: Limits, now_ms: int) -> JobRow:
+    """Take a job in: pending where its provider has the slots free, else queued.
+
+    Raises, in this order: submit_key_invalid (the renter is gone or not active), ZERO_BALANCE, QUOTA_DAILY,
+    QUOTA_MONTHLY, INSUFFICIENT_BALANCE, and no_capacity_available for a /v1 call that would be queued. A test job is
+    free and has no quota.
+    """
+    if new.renter_id == TEST_RENTER_ID:
+        return _take_in(conn, new, _Usage(day_start_ms(now_ms), month_start_ms(now_ms)), limits, now_ms)
+    renter = renters.lock(conn, new.renter_id)
+    if renter is None or renter.status != "active":
+        raise errors.submit_key_invalid()
+    usage = _Usage.of(renter, now_ms)
+    _check_affordable(new, renter, usage, limits, now_ms)
+    job = _take_in(conn, new, usage, limits, now_ms)
+    _warn_of_low_balance(conn, renter, job, limits.balance_low_halala, now_ms)
+    return job
+
+
+def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: Limits, now_ms: int) -> JobRow:
+    placed = new.provider_id is not None and reserve(conn, new.provider_id, new.gpu_count, new.slots)
+    if new.source == JobSource.V1 and not placed:
+        raise errors.no_capacity_available(new.model or "")
+    job = _insert(conn, _row(new, limits, now_ms, placed=placed), new.spec)
+    _hold(conn, job, now_ms)
+    _count(conn, job, new.submitted_by, usage, now_ms)
+    if job.retried_from_job_id is not None:
+        _tell_original(conn, job, new.submitted_by, now_ms)
+    return job
+
+
+def _check_affordable(new: NewJob, renter: RenterRow, usage: _Usage, limits: Limits, now_ms: int) -> None:
+    if renter.balance_halala == 0 and new.cost_halala > 0:
+        raise errors.zero_balance(new.cost_halala)
+    if new.source == JobSource.API and usage.jobs_today >= limits.daily_jobs:
+        wait = _seconds_until(next_day_start_ms(now_ms), now_ms)
+        raise errors.daily_quota_exceeded(limits.daily_jobs, usage.jobs_today, wait)
+    if usage.halala_this_month + new.cost_halala > limits.monthly_halala:
+        wait = _seconds_until(next_month_start_ms(now_ms), now_ms)
+        raise errors.monthly_quota_exceeded(limits.monthly_halala, usage.halala_this_month, new.cost_halala, wait)
+    if renter.balance_halala < new.cost_halala:
+        raise errors.insufficient_balance(renter.balance_halala, new.cost_halala)
+
+
+def _seconds_until(then_ms: int, now_ms: int) -> int:
+    return -((now_ms - then_ms) // 1000)
+
+
+def _row(new: NewJob, limits: Limits, now_ms: int, *, placed: bool) -> JobRow:
+    given = {name: getattr(new, name) for name in _GIVEN}
+    deadline_ms = now_ms + limits.queue_deadline_seconds * 1000
+    derived: dict[str, Any] = {
+        "id": 0,
+        "status": JobStatus.PENDING.value if placed else JobStatus.QUEUED.value,
+        "provider_id": new.provider_id if placed else None,
+        "class_rank": CLASS_RANK[PricingClass(new.pricing_class)],
+        "run_deadline_seconds": run_deadline_seconds(new.max_duration_seconds, new.duration_minutes),
+        "submitted_at_ms": now_ms,
+        "queue_deadline_at_ms": deadline_ms,
+        "due_at_ms": deadline_ms,
+        "attempt_number": 0,
+        "retry_count": 0,
+        "max_retries": limits.max_retries,
+        "event_sequence": 1,
+    }
+    return JobRow(**{**_BLANK, **given, **derived})
+
+
+def _insert(conn: Connection, row: JobRow, spec: JobSpec) -> JobRow:
+    values = job_shape.values(row)
+    del values["id"]
+    job_id = _INSERT_JOB.insert(conn, values)
+    _INSERT_SPEC.send(conn, spec_shape.values(spec) | {"job_id": job_id})
+    return replace(row, id=job_id)
+
+
+def _hold(conn: Connection, job: JobRow, now_ms: int) -> None:
+    if job.cost_halala > 0:
+        source, target = ledger.wallet(job.renter_id), ledger.hold(job.renter_id)
+        transfer = Transfer(MovementKind.HOLD, f"job:{job.id}", job.cost_halala, source, target, job_id=job.id)
+        ledger.post(conn, [transfer], now_ms)
+
+
+def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, threshold_halala: int, now_ms: int) -> None:
+    left = renter.balance_halala - job.cost_halala
+    if left < threshold_halala <= renter.balance_halala:
+        webhook_events.balance_low(conn, renter.webhook_url, renter.id, left, threshold_halala, now_ms)
+
+
+def _count(conn: Connection, job: JobRow, mover: Mover, usage: _Usage, now_ms: int) -> None:
+    payload = {"cost_halala": job.cost_halala, "retried_from_job_id": job.retried_from_job_id}
+    job_events.append(conn, job_transitions.event_of(job, JobEvent.SUBMITTED, mover, now_ms, payload=payload))
+    _COUNT_SUBMISSION.send(
+        conn,
+        {
+            "renter": job.renter_id,
+            "day": usage.day_ms,
+            "day_jobs": usage.jobs_today + (job.source == JobSource.API),
+            "month": usage.month_ms,
+            "month_halala": usage.halala_this_month + job.cost_halala,
+        },
+    )
+    counters.add(conn, job.id, **{f"jobs_{job.status}": 1, "wallets_halala": -job.cost_halala})
+
+
+def _tell_original(conn: Connection, job: JobRow, mover: Mover, now_ms: int) -> None:
+    assert job.retried_from_job_id is not None
+    original = job_transitions.locked(conn, job.retried_from_job_id)
+    if original is not None:
+        payload = {"new_job_id": job.job_id}
+        job_transitions.write(conn, original, JobEvent.RETRIED, mover, now_ms, payload=payload)

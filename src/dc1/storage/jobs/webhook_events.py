@@ -1,0 +1,94 @@
+"""Writes webhook events, in the transaction of their cause, for renters who have a webhook address."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select
+
+from dc1.domain.access.webhooks import WebhookEvent, new_delivery_id
+from dc1.domain.base.clock import iso
+from dc1.storage.engine.statements import Prepared
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.schema.tables import renters, webhook_deliveries
+
+_INSERT = Prepared(
+    insert(webhook_deliveries),
+    ["delivery_id", "renter_id", "job_id", "event", "url", "body", "created_at_ms", "next_attempt_at_ms"],
+)
+_URL = Prepared(select(renters.c.webhook_url).where(renters.c.id == bindparam("renter")))
+
+
+def job_started(conn: Connection, job: JobRow, now_ms: int) -> None:
+    """Tell the renter of a job that it runs."""
+    rows = _URL.rows(conn, {"renter": job.renter_id})
+    if rows and rows[0][0] is not None:
+        _tell_of_job(conn, rows[0][0], WebhookEvent.JOB_STARTED, job, now_ms)
+
+
+def job_ended(conn: Connection, url: str | None, job: JobRow, now_ms: int) -> None:
+    """Tell the renter of a job, whose webhook address is ``url``, that it is terminal."""
+    if url is not None:
+        _tell_of_job(conn, url, WebhookEvent(f"job.{job.status}"), job, now_ms)
+
+
+def balance_low(
+    conn: Connection, url: str | None, renter_id: int, balance_halala: int, threshold_halala: int, now_ms: int
+) -> None:
+    """Tell a renter, whose webhook address is ``url``, that the wallet fell below the threshold."""
+    if url is not None:
+        about = {"balance": {"balance_halala": balance_halala, "threshold_halala": threshold_halala}}
+        _enqueue(conn, url, WebhookEvent.BALANCE_LOW, renter_id, None, about, now_ms)
+
+
+def _tell_of_job(conn: Connection, url: str, event: WebhookEvent, job: JobRow, now_ms: int) -> None:
+    about = {
+        "job": {
+            "id": job.id,
+            "job_id": job.job_id,
+            "status": job.status,
+            "job_type": job.job_type,
+            "model": job.model,
+            "provider_id": job.provider_id,
+            "submitted_at": iso(job.submitted_at_ms),
+            "started_at": _iso(job.started_at_ms),
+            "completed_at": _iso(job.completed_at_ms),
+            "error": job.error,
+        },
+        "billing": {
+            "quote_halala": job.cost_halala,
+            "actual_cost_halala": job.actual_cost_halala,
+            "refunded_halala": job.refunded_halala,
+        },
+    }
+    _enqueue(conn, url, event, job.renter_id, job.id, about, now_ms)
+
+
+def _enqueue(
+    conn: Connection,
+    url: str,
+    event: WebhookEvent,
+    renter_id: int,
+    job_id: int | None,
+    about: dict[str, Any],
+    now_ms: int,
+) -> None:
+    delivery_id = new_delivery_id()
+    body = {"event": event.value, "delivery_id": delivery_id, "timestamp": iso(now_ms), **about}
+    _INSERT.send(
+        conn,
+        {
+            "delivery_id": delivery_id,
+            "renter_id": renter_id,
+            "job_id": job_id,
+            "event": event.value,
+            "url": url,
+            # Every attempt sends these very bytes; escapes keep them the same whatever the engine makes of a character.
+            "body": json.dumps(body, separators=(",", ":")),
+            "created_at_ms": now_ms,
+            "next_attempt_at_ms": now_ms,
+        },
+    )
+
+
+def _iso(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)

@@ -1,0 +1,193 @@
+"""The double-entry ledger: accounts, immutable movements of two postings each, and the proof that they agree.
+
+All amounts are integer halala. A posting on an account raises its balance by ``amount_halala``; the two postings of a
+movement sum to zero, so all balances together always do. The accounts that money comes from (promo, external,
+adjustment) are the only ones that may go below zero; the database refuses it for every other.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, and_, bindparam, case, insert, or_, select, update
+
+from dc1.storage.engine.statements import Prepared, PreparedInsert
+from dc1.storage.schema.tables import accounts, movements, postings
+
+SHARDS = 8
+"""How many rows each system account is split into."""
+
+
+class AccountKind(StrEnum):
+    """What an account is for; the first two belong to renters, the next two to providers, the rest to the market."""
+
+    WALLET = "wallet"
+    HOLD = "hold"
+    PAYABLE = "payable"
+    PAYOUT = "payout"
+    PLATFORM = "platform"
+    PROMO = "promo"
+    EXTERNAL = "external"
+    ADJUSTMENT = "adjustment"
+
+
+class MovementKind(StrEnum):
+    """Why money moves."""
+
+    STARTER_CREDIT = "starter_credit"
+    TOPUP = "topup"
+    ADMIN_CREDIT = "admin_credit"
+    ADMIN_ADJUSTMENT = "admin_adjustment"
+    HOLD = "hold"
+    CHARGE_PROVIDER = "charge_provider"
+    CHARGE_PLATFORM = "charge_platform"
+    REFUND = "refund"
+    WITHDRAWAL = "withdrawal"
+    PAYOUT_PAID = "payout_paid"
+    PAYOUT_RETURNED = "payout_returned"
+    REVERSAL = "reversal"
+
+
+class Account(NamedTuple):
+    """An account's name: its kind and its owner (renter, provider, or the shard of a system account)."""
+
+    kind: AccountKind
+    owner_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One movement to make: ``amount`` (> 0) from ``source`` to ``target``; (kind, ref) happens once in all time."""
+
+    kind: MovementKind
+    ref: str
+    amount: int
+    source: Account
+    target: Account
+    job_id: int | None = None
+    note: str | None = None
+
+
+def wallet(renter_id: int) -> Account:
+    """What a renter can spend."""
+    return Account(AccountKind.WALLET, renter_id)
+
+
+def hold(renter_id: int) -> Account:
+    """What a renter has prepaid for open jobs."""
+    return Account(AccountKind.HOLD, renter_id)
+
+
+def payable(provider_id: int) -> Account:
+    """What a provider has earned and not yet asked for."""
+    return Account(AccountKind.PAYABLE, provider_id)
+
+
+def payout(provider_id: int) -> Account:
+    """What a provider has asked for and not yet been paid."""
+    return Account(AccountKind.PAYOUT, provider_id)
+
+
+def system(kind: AccountKind, key: int) -> Account:
+    """The shard of a system account that serves ``key``."""
+    return Account(kind, key % SHARDS)
+
+
+def open_accounts(conn: Connection, *names: Account) -> None:
+    """Create accounts with a balance of zero."""
+    conn.execute(insert(accounts), [{"kind": name.kind, "owner_id": name.owner_id} for name in names])
+
+
+def balance(conn: Connection, account: Account) -> int:
+    """The balance of one account; 0 for an account that was never opened."""
+    query = select(accounts.c.balance_halala).where(
+        accounts.c.kind == account.kind, accounts.c.owner_id == account.owner_id
+    )
+    return conn.execute(query).scalar() or 0
+
+
+def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[int]:
+    """Make all movements or none and return their ids, in order.
+
+    Raises sqlalchemy.exc.IntegrityError when a movement was made before or a balance would leave its range; callers
+    that can tell the user why decide so before they post.
+    """
+    if not transfers:
+        return []
+    running = _apply_deltas(conn, transfers)
+    # Postings say the balance after themselves: walk back to the start, then forward again.
+    for transfer in transfers:
+        running[transfer.source] += transfer.amount
+        running[transfer.target] -= transfer.amount
+    movement_ids = [_insert_movement(conn, transfer, now_ms) for transfer in transfers]
+    values: dict[str, Any] = {}
+    for index, (movement_id, account, amount) in enumerate(_sides(movement_ids, transfers)):
+        running[account] += amount
+        posting = (movement_id, account.kind, account.owner_id, amount, running[account])
+        values |= {f"{name}_{index}": value for name, value in zip(_POSTING, posting, strict=True)}
+    _posting_insert(2 * len(transfers)).send(conn, values)
+    return movement_ids
+
+
+_INSERT_MOVEMENT = PreparedInsert(movements, ["kind", "ref", "amount_halala", "job_id", "note", "created_at_ms"])
+_POSTING = ("movement_id", "account_kind", "owner_id", "amount_halala", "balance_after_halala")
+
+
+def _sides(movement_ids: Sequence[int], transfers: Sequence[Transfer]) -> Iterator[tuple[int, Account, int]]:
+    """Yield the two postings of each movement: its id, the account and the amount."""
+    for movement_id, transfer in zip(movement_ids, transfers, strict=True):
+        yield movement_id, transfer.source, -transfer.amount
+        yield movement_id, transfer.target, transfer.amount
+
+
+@cache
+def _posting_insert(count: int) -> Prepared:
+    """One statement that stores ``count`` postings."""
+    rows = [
+        {name: bindparam(f"{name}_{index}", type_=postings.c[name].type) for name in _POSTING} for index in range(count)
+    ]
+    return Prepared(insert(postings).values(rows))
+
+
+def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:
+    values = {
+        "kind": transfer.kind,
+        "ref": transfer.ref,
+        "amount_halala": transfer.amount,
+        "job_id": transfer.job_id,
+        "note": transfer.note,
+        "created_at_ms": now_ms,
+    }
+    return _INSERT_MOVEMENT.insert(conn, values)
+
+
+def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Account, int]:
+    deltas: dict[Account, int] = {}
+    for transfer in transfers:
+        deltas[transfer.source] = deltas.get(transfer.source, 0) - transfer.amount
+        deltas[transfer.target] = deltas.get(transfer.target, 0) + transfer.amount
+    values: dict[str, Any] = {}
+    for index, (account, delta) in enumerate(deltas.items()):
+        values |= {f"kind_{index}": account.kind, f"owner_{index}": account.owner_id, f"delta_{index}": delta}
+    rows = _balance_update(len(deltas)).rows(conn, values)
+    if len(rows) != len(deltas):
+        raise LookupError(f"not every account is open: {sorted(deltas)}")
+    return {Account(AccountKind(kind), owner_id): balance for kind, owner_id, balance in rows}
+
+
+@cache
+def _balance_update(count: int) -> Prepared:
+    """One statement that changes ``count`` balances, each by its own amount."""
+    matches = [
+        and_(accounts.c.kind == bindparam(f"kind_{index}"), accounts.c.owner_id == bindparam(f"owner_{index}"))
+        for index in range(count)
+    ]
+    delta = case(*[(match, bindparam(f"delta_{index}", type_=BigInteger)) for index, match in enumerate(matches)])
+    return Prepared(
+        update(accounts)
+        .where(or_(*matches))
+        .values(balance_halala=accounts.c.balance_halala + delta)
+        .returning(accounts.c.kind, accounts.c.owner_id, accounts.c.balance_halala)
+    )

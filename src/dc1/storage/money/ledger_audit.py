@@ -1,0 +1,156 @@
+"""The proof that the books are right, read from the rows themselves and from no counter."""
+
+from dataclasses import dataclass, fields
+
+from sqlalchemy import BigInteger, Connection, cast, func, select, text
+
+from dc1.domain.jobs.states import TEST_RENTER_ID
+from dc1.storage.money import counters
+from dc1.storage.money.counters import Totals
+from dc1.storage.money.ledger import AccountKind
+from dc1.storage.schema.tables import accounts, jobs, renters
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBalance:
+    """The sum of all balances of each kind, in halala."""
+
+    balances: dict[AccountKind, int]
+
+    @property
+    def difference_halala(self) -> int:
+        """What all balances together come to; 0 when the books balance."""
+        return sum(self.balances.values())
+
+
+def trial_balance(conn: Connection) -> TrialBalance:
+    """Add up every account by kind."""
+    query = select(accounts.c.kind, func.sum(accounts.c.balance_halala)).group_by(accounts.c.kind)
+    found = {kind: int(total) for kind, total in conn.execute(query)}
+    return TrialBalance({kind: found.get(kind, 0) for kind in AccountKind})
+
+
+# Each query returns the rows that contradict its claim.
+_CLAIMS = {
+    "movement {0} has {1} postings that sum to {2}, not two that cancel out": """
+        SELECT m.id, COUNT(p.movement_id), COALESCE(SUM(p.amount_halala), 0)
+        FROM movements m LEFT JOIN postings p ON p.movement_id = m.id
+        GROUP BY m.id, m.amount_halala
+        HAVING COUNT(p.movement_id) <> 2 OR SUM(p.amount_halala) <> 0 OR MAX(p.amount_halala) <> m.amount_halala
+    """,
+    "account {0} {1} has a balance of {2}, its postings come to {3}": """
+        SELECT a.kind, a.owner_id, a.balance_halala, COALESCE(SUM(p.amount_halala), 0)
+        FROM accounts a LEFT JOIN postings p ON p.account_kind = a.kind AND p.owner_id = a.owner_id
+        GROUP BY a.kind, a.owner_id, a.balance_halala
+        HAVING a.balance_halala <> COALESCE(SUM(p.amount_halala), 0)
+    """,
+    "renter {0} has {1} on hold, the open jobs cost {2}": """
+        SELECT a.owner_id, a.balance_halala, COALESCE(SUM(j.cost_halala), 0)
+        FROM accounts a
+        LEFT JOIN jobs j ON j.renter_id = a.owner_id AND j.status IN ('queued', 'pending', 'running')
+        WHERE a.kind = 'hold'
+        GROUP BY a.owner_id, a.balance_halala
+        HAVING a.balance_halala <> COALESCE(SUM(j.cost_halala), 0)
+    """,
+    "job {0} ({1}) was settled as provider {2}, platform {3}, refund {4}; the ledger says {5}, {6}, {7}": """
+        SELECT * FROM (
+            SELECT j.id, j.status, COALESCE(j.provider_earned_halala, 0) AS provider,
+                COALESCE(j.dc1_fee_halala, 0) AS platform, COALESCE(j.refunded_halala, 0) AS refund,
+                COALESCE(SUM(CASE WHEN m.kind = 'charge_provider' THEN m.amount_halala END), 0) AS paid_provider,
+                COALESCE(SUM(CASE WHEN m.kind = 'charge_platform' THEN m.amount_halala END), 0) AS paid_platform,
+                COALESCE(SUM(CASE WHEN m.kind = 'refund' THEN m.amount_halala END), 0) AS paid_back
+            FROM jobs j LEFT JOIN movements m ON m.job_id = j.id
+            GROUP BY j.id, j.status, j.provider_earned_halala, j.dc1_fee_halala, j.refunded_halala
+        ) AS settled
+        WHERE provider <> paid_provider OR platform <> paid_platform OR refund <> paid_back
+    """,
+    "entry {0} does not undo {1}, or not exactly": """
+        SELECT r.id, r.ref
+        FROM movements r
+        JOIN postings p ON p.movement_id = r.id
+        LEFT JOIN movements m ON r.ref = 'entry:' || m.id AND m.job_id IS NULL
+        LEFT JOIN postings q ON q.movement_id = m.id AND q.account_kind = p.account_kind AND q.owner_id = p.owner_id
+            AND q.amount_halala = -p.amount_halala
+        WHERE r.kind = 'reversal'
+        GROUP BY r.id, r.ref
+        HAVING COUNT(q.movement_id) <> 2
+    """,
+    "provider {0} has {1} under way, the open withdrawals come to {2}": """
+        SELECT a.owner_id, a.balance_halala, COALESCE(SUM(w.amount_halala), 0)
+        FROM accounts a
+        LEFT JOIN withdrawals w ON w.provider_id = a.owner_id AND w.status IN ('pending', 'processing')
+        WHERE a.kind = 'payout'
+        GROUP BY a.owner_id, a.balance_halala
+        HAVING a.balance_halala <> COALESCE(SUM(w.amount_halala), 0)
+    """,
+    "withdrawal {0} of {1} is {2}; the ledger says asked {3}, paid {4}, returned {5}": """
+        SELECT * FROM (
+            SELECT w.withdrawal_id, w.amount_halala AS amount, w.status,
+                COALESCE(SUM(CASE WHEN m.kind = 'withdrawal' THEN m.amount_halala END), 0) AS asked,
+                COALESCE(SUM(CASE WHEN m.kind = 'payout_paid' THEN m.amount_halala END), 0) AS paid,
+                COALESCE(SUM(CASE WHEN m.kind = 'payout_returned' THEN m.amount_halala END), 0) AS returned
+            FROM withdrawals w LEFT JOIN movements m
+                ON m.kind IN ('withdrawal', 'payout_paid', 'payout_returned') AND m.ref = 'withdrawal:' || w.id
+            GROUP BY w.withdrawal_id, w.amount_halala, w.status
+        ) AS settled
+        WHERE asked <> amount
+            OR paid <> CASE WHEN status = 'paid' THEN amount ELSE 0 END
+            OR returned <> CASE WHEN status IN ('failed', 'rejected') THEN amount ELSE 0 END
+    """,
+}
+
+
+def verify(conn: Connection) -> list[str]:
+    """Check the ledger against itself, jobs and withdrawals against the ledger and the counters against all of them.
+
+    Returns one sentence for each thing that is wrong, so an empty list is a proof. Reads every posting and job.
+    """
+    problems = [claim.format(*row) for claim, query in _CLAIMS.items() for row in conn.execute(text(query))]
+    counted, kept = _count(conn), counters.read(conn)
+    return problems + [
+        f"the counter {field.name} is {getattr(kept, field.name)}, the rows come to {getattr(counted, field.name)}"
+        for field in fields(Totals)
+        if getattr(kept, field.name) != getattr(counted, field.name)
+    ]
+
+
+def _count(conn: Connection) -> Totals:
+    """The counters of all time, counted the long way."""
+    by_status = {f"jobs_{status}": int(count) for status, count in conn.execute(_JOBS_BY_STATUS)}
+    charged_jobs, *sums = conn.execute(_JOB_SUMS).one()
+    charged, platform, provider, revenue, fees = sums
+    total, active = conn.execute(_RENTERS).one()
+    return Totals(
+        renters=total,
+        renters_active=active,
+        wallets_halala=trial_balance(conn).balances[AccountKind.WALLET],
+        completed_revenue_halala=revenue,
+        completed_fees_halala=fees,
+        charged_jobs=charged_jobs,
+        charged_halala=charged,
+        charged_platform_halala=platform,
+        charged_provider_halala=provider,
+        **by_status,
+    )
+
+
+_JOBS_BY_STATUS = select(jobs.c.status, func.count()).group_by(jobs.c.status)
+_completed = jobs.c.status == "completed"
+_JOB_SUMS = select(
+    func.count().filter(jobs.c.actual_cost_halala > 0),
+    *[
+        cast(func.coalesce(total, 0), BigInteger)
+        for total in (
+            func.sum(jobs.c.actual_cost_halala),
+            func.sum(jobs.c.dc1_fee_halala),
+            func.sum(jobs.c.provider_earned_halala),
+            func.sum(jobs.c.actual_cost_halala).filter(_completed),
+            func.sum(jobs.c.dc1_fee_halala).filter(_completed),
+        )
+    ],
+)
+_RENTERS = (
+    select(func.count(), func.count().filter(renters.c.status == "active"))
+    .select_from(renters)
+    .where(renters.c.id != TEST_RENTER_ID)
+)

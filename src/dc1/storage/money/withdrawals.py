@@ -1,0 +1,147 @@
+"""Payouts of providers' earnings; every change of state is in the ledger too.
+
+The amount waits in the provider's payout account while the withdrawal is open.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from dc1.domain import errors
+from dc1.domain.money.withdrawals import OPEN, RETURNED, WithdrawalStatus, can_move, iban_hint, new_withdrawal_id
+from dc1.storage.engine.row_mapping import Page, Shape, inserted_id
+from dc1.storage.money import ledger
+from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.schema.tables import providers, withdrawals
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalRow:
+    """A withdrawal; ``reason`` says why it failed or was rejected."""
+
+    id: int
+    withdrawal_id: str
+    provider_id: int
+    provider_name: str
+    amount_halala: int
+    iban: str
+    status: str
+    reason: str | None
+    created_at_ms: int
+    updated_at_ms: int
+
+
+_shape = Shape(WithdrawalRow, withdrawals, provider_name=providers.c.name)
+_SELECT = select(*_shape.columns).join(providers, providers.c.id == withdrawals.c.provider_id)
+_NEWEST_FIRST = withdrawals.c.id.desc()
+
+
+def create(conn: Connection, provider_id: int, amount_halala: int, iban: str, now_ms: int) -> WithdrawalRow:
+    """Ask for ``amount_halala`` (> 0) of a provider's earnings.
+
+    Raises withdrawal_pending while another one is open, and insufficient_earnings.
+    """
+    values = {
+        "withdrawal_id": new_withdrawal_id(),
+        "provider_id": provider_id,
+        "amount_halala": amount_halala,
+        "iban": iban,
+        "status": WithdrawalStatus.PENDING.value,
+        "created_at_ms": now_ms,
+        "updated_at_ms": now_ms,
+    }
+    try:
+        row_id = inserted_id(conn.execute(insert(withdrawals), values))
+    except IntegrityError as error:
+        raise errors.withdrawal_pending() from error
+    # Only the owner of the open withdrawal takes earnings out, so the balance cannot fall behind our back any more.
+    available = ledger.balance(conn, ledger.payable(provider_id))
+    if available < amount_halala:
+        raise errors.insufficient_earnings(available, amount_halala)
+    accounts = (ledger.payable(provider_id), ledger.payout(provider_id))
+    ledger.post(conn, [Transfer(MovementKind.WITHDRAWAL, _ref(row_id), amount_halala, *accounts)], now_ms)
+    return _known(conn, withdrawals.c.id == row_id)
+
+
+def move(
+    conn: Connection, withdrawal_id: str, target: WithdrawalStatus, reason: str | None, now_ms: int
+) -> WithdrawalRow:
+    """Take a withdrawal to another state; ``reason`` is kept where the amount goes back.
+
+    Raises withdrawal_not_found and illegal_withdrawal_transition.
+    """
+    wanted = withdrawals.c.withdrawal_id == withdrawal_id
+    locked = conn.execute(select(withdrawals.c.id, withdrawals.c.status).where(wanted).with_for_update()).first()
+    if locked is None:
+        raise errors.withdrawal_not_found()
+    if not can_move(WithdrawalStatus(locked.status), target):
+        raise errors.illegal_withdrawal_transition(locked.status, target)
+    kept = reason if target in RETURNED else None
+    changes = {"status": target.value, "reason": kept, "updated_at_ms": now_ms}
+    conn.execute(update(withdrawals).where(wanted).values(**changes))
+    row = _known(conn, wanted)
+    ledger.post(conn, _transfers(row), now_ms)
+    return row
+
+
+def _transfers(row: WithdrawalRow) -> list[Transfer]:
+    """What a state does to the amount that waits."""
+    payout, ref = ledger.payout(row.provider_id), _ref(row.id)
+    if row.status == WithdrawalStatus.PAID:
+        outside = ledger.system(AccountKind.EXTERNAL, row.provider_id)
+        return [Transfer(MovementKind.PAYOUT_PAID, ref, row.amount_halala, payout, outside)]
+    if row.status in RETURNED:
+        earnings = ledger.payable(row.provider_id)
+        return [Transfer(MovementKind.PAYOUT_RETURNED, ref, row.amount_halala, payout, earnings, note=row.reason)]
+    return []
+
+
+def _ref(row_id: int) -> str:
+    return f"withdrawal:{row_id}"
+
+
+def _known(conn: Connection, wanted: ColumnElement[bool]) -> WithdrawalRow:
+    row = _shape.first(conn.execute(_SELECT.where(wanted)))
+    assert row is not None
+    return row
+
+
+def page(
+    conn: Connection,
+    *,
+    limit: int,
+    offset: int = 0,
+    provider_id: int | None = None,
+    status: WithdrawalStatus | None = None,
+) -> Page[WithdrawalRow]:
+    """Withdrawals of one provider or of all, newest first."""
+    matches: list[ColumnElement[bool]] = []
+    if provider_id is not None:
+        matches.append(withdrawals.c.provider_id == provider_id)
+    if status is not None:
+        matches.append(withdrawals.c.status == status)
+    query = _SELECT.where(*matches).order_by(_NEWEST_FIRST).limit(limit).offset(offset)
+    total = conn.execute(select(func.count()).select_from(withdrawals).where(*matches)).scalar_one()
+    return Page(_shape.all(conn.execute(query)), total)
+
+
+def has_open(conn: Connection, provider_id: int) -> bool:
+    """Whether the provider waits for a payout."""
+    query = select(withdrawals.c.id).where(withdrawals.c.provider_id == provider_id, withdrawals.c.status.in_(OPEN))
+    return conn.execute(query.limit(1)).scalar() is not None
+
+
+def last_paid_ms(conn: Connection, provider_id: int) -> int | None:
+    """When the provider was paid last, None before the first time."""
+    query = select(func.max(withdrawals.c.updated_at_ms)).where(
+        withdrawals.c.provider_id == provider_id, withdrawals.c.status == WithdrawalStatus.PAID
+    )
+    return conn.execute(query).scalar()
+
+
+def mask_accounts(conn: Connection, provider_id: int) -> None:
+    """Keep of the bank accounts that a provider named only what lists show of them."""
+    rows = conn.execute(select(withdrawals.c.id, withdrawals.c.iban).where(withdrawals.c.provider_id == provider_id))
+    for row_id, iban in rows.all():
+        conn.execute(update(withdrawals).where(withdrawals.c.id == row_id).values(iban=iban_hint(iban)))

@@ -1,0 +1,83 @@
+"""What the market offers at what price: rates by job type and the images that may run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from dc1.domain.errors import price_not_found
+from dc1.storage.engine.row_mapping import Shape
+from dc1.storage.engine.statements import upsert
+from dc1.storage.schema.tables import container_images, prices
+
+DEFAULT_PRICE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """The rate of a job type in halala per minute."""
+
+    job_type: str
+    rate_halala: int
+    updated_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """An approved container image, by its full reference (registry included)."""
+
+    id: int
+    image_ref: str
+    image_type: str
+    description: str
+    approved_at_ms: int
+
+
+_price_shape = Shape(PriceRow, prices)
+_image_shape = Shape(ImageRow, container_images)
+
+
+def list_prices(conn: Connection) -> list[PriceRow]:
+    """Every price, by job type; ``default`` is for types that have none."""
+    return _price_shape.all(conn.execute(select(*_price_shape.columns).order_by(prices.c.job_type)))
+
+
+def rates(conn: Connection) -> Mapping[str, int]:
+    """Halala per minute by job type, ``default`` included."""
+    return {row.job_type: row.rate_halala for row in list_prices(conn)}
+
+
+def set_price(conn: Connection, job_type: str, rate_halala: int, now_ms: int) -> PriceRow:
+    """Change a rate (1..10000) for jobs submitted from now on. Raises price_not_found."""
+    statement = update(prices).where(prices.c.job_type == job_type)
+    values = {"rate_halala": rate_halala, "updated_at_ms": now_ms}
+    row = _price_shape.first(conn.execute(statement.values(**values).returning(*_price_shape.columns)))
+    if row is None:
+        raise price_not_found()
+    return row
+
+
+def list_images(conn: Connection) -> list[ImageRow]:
+    """Every approved image, by id."""
+    return _image_shape.all(conn.execute(select(*_image_shape.columns).order_by(container_images.c.id)))
+
+
+def approve_image(
+    conn: Connection, image_ref: str, now_ms: int, *, image_type: str | None = None, description: str | None = None
+) -> ImageRow:
+    """Approve an image, by default of type ``custom``; one that was approved before keeps what is not given."""
+    given = {"image_type": image_type, "description": description}
+    replace = tuple(name for name, value in given.items() if value is not None)
+    statement = upsert(
+        conn,
+        container_images,
+        ("image_ref",),
+        new=("approved_at_ms", *(name for name in given if name not in replace)),
+        replace=replace,
+    )
+    values = {"image_ref": image_ref, "approved_at_ms": now_ms}
+    statement.run(conn, values | {"image_type": image_type or "custom", "description": description or ""})
+    query = select(*_image_shape.columns).where(container_images.c.image_ref == image_ref)
+    row = _image_shape.first(conn.execute(query))
+    assert row is not None
+    return row

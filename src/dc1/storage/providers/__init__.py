@@ -1,0 +1,1 @@
+"""Providers, the decisions on them, and what their daemons reported."""

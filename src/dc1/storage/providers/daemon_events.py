@@ -1,0 +1,63 @@
+"""What daemons reported of themselves, kept for a while."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+
+from dc1.storage.engine.row_mapping import Shape
+from dc1.storage.schema.tables import daemon_events
+
+SEVERITIES = ("info", "warning", "error", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class NewDaemonEvent:
+    """Something that happened to a daemon; ``details`` is free JSON."""
+
+    provider_id: int
+    event_type: str
+    severity: str
+    details: Any
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonEventRow(NewDaemonEvent):
+    """A stored event."""
+
+    id: int
+
+
+_new_shape = Shape(NewDaemonEvent, daemon_events)
+_shape = Shape(DaemonEventRow, daemon_events)
+_INSERT = insert(daemon_events)
+
+
+def record(conn: Connection, event: NewDaemonEvent) -> None:
+    """Store an event."""
+    conn.execute(_INSERT, _new_shape.values(event))
+
+
+def latest(conn: Connection, since_ms: int, limit: int, provider_id: int | None = None) -> list[DaemonEventRow]:
+    """Events from then on of one provider or of all, newest first."""
+    query = select(*_shape.columns).where(*_conditions(since_ms, provider_id))
+    newest = (daemon_events.c.created_at_ms.desc(), daemon_events.c.id.desc())
+    return _shape.all(conn.execute(query.order_by(*newest).limit(limit)))
+
+
+def counts(conn: Connection, since_ms: int, provider_id: int | None = None) -> dict[str, int]:
+    """How many events there were from then on, by severity; every severity is there."""
+    query = select(daemon_events.c.severity, func.count()).where(*_conditions(since_ms, provider_id))
+    found = dict(tuple(row) for row in conn.execute(query.group_by(daemon_events.c.severity)))
+    return {severity: int(found.get(severity, 0)) for severity in SEVERITIES}
+
+
+def _conditions(since_ms: int, provider_id: int | None) -> list[ColumnElement[bool]]:
+    recent = daemon_events.c.created_at_ms >= since_ms
+    return [recent] if provider_id is None else [recent, daemon_events.c.provider_id == provider_id]
+
+
+def forget(conn: Connection, before_ms: int) -> None:
+    """Forget events that are older."""
+    conn.execute(delete(daemon_events).where(daemon_events.c.created_at_ms < before_ms))

@@ -1,0 +1,52 @@
+"""Prices, approved images, answers kept for idempotency and the audit trail."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text
+
+from dc1.storage.schema.columns import PlainText, RowId, time_column
+from dc1.storage.schema.tables.base import metadata
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("job_type", PlainText, primary_key=True),
+    Column("rate_halala", Integer, nullable=False),
+    time_column("updated_at_ms"),
+    CheckConstraint("rate_halala BETWEEN 1 AND 10000", name="rate"),
+)
+
+container_images = Table(
+    "container_images",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("image_ref", PlainText, nullable=False, unique=True),
+    Column("image_type", PlainText, nullable=False),
+    Column("description", PlainText, nullable=False),
+    time_column("approved_at_ms"),
+)
+
+idempotent_answers = Table(
+    "idempotent_answers",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("key", PlainText, primary_key=True),
+    Column("request_hash", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    time_column("expires_at_ms"),
+)
+Index("ix_idempotent_answers_expires_at_ms", idempotent_answers.c.expires_at_ms)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    time_column("at_ms"),
+    Column("actor", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("path", PlainText, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("provider_id", BigInteger),
+    Column("detail", PlainText),
+)
+Index("ix_audit_entries_provider_id_id", audit_entries.c.provider_id, audit_entries.c.id)

@@ -1,0 +1,208 @@
+"""Jobs and everything that is told about them.
+
+The row of ``jobs`` is small because every move rewrites it; what never changes is in ``job_specs``, and what grows
+is in tables of its own.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
+
+from dc1.storage.schema.columns import (
+    ExactDecimal,
+    ExactJson,
+    PlainText,
+    RowId,
+    change_stamp,
+    counter,
+    one_of,
+    stamp_index,
+    time_column,
+)
+from dc1.storage.schema.tables.base import metadata
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("job_id", Text, nullable=False, unique=True),
+    Column("renter_id", BigInteger, ForeignKey("renters.id"), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("job_type", Text, nullable=False),
+    Column("model", PlainText),
+    Column("status", Text, nullable=False),
+    Column("retried_from_job_id", BigInteger),
+    # Where it may run, where it runs, and who lost it last.
+    Column("named_provider_id", BigInteger, ForeignKey("providers.id")),
+    Column("provider_id", BigInteger, ForeignKey("providers.id")),
+    Column("last_provider_id", BigInteger, ForeignKey("providers.id")),
+    # Who was handed it and never took it up, so that it goes to anybody else.
+    Column("excluded_provider_id", BigInteger),
+    Column("gpu_count", Integer, nullable=False),
+    Column("min_vram_gb", Float),
+    Column("gpu_type", Text),
+    Column("compute_type", Text, nullable=False),
+    Column("prewarm_requested", Boolean, nullable=False),
+    Column("checkpoint_enabled", Boolean, nullable=False),
+    # Its place in the queue: class_rank, priority, submitted_at_ms, id.
+    Column("pricing_class", Text, nullable=False),
+    Column("class_rank", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    # The terms of sale, as they were at submit.
+    Column("duration_minutes", ExactDecimal),
+    Column("max_duration_seconds", Integer, nullable=False),
+    Column("run_deadline_seconds", Integer, nullable=False),
+    Column("rate_halala_per_minute", Integer, nullable=False),
+    Column("class_multiplier", ExactDecimal, nullable=False),
+    Column("token_price_halala", Integer),
+    Column("fee_bps", Integer, nullable=False),
+    Column("cost_halala", BigInteger, nullable=False),
+    time_column("submitted_at_ms"),
+    time_column("queue_deadline_at_ms", nullable=True),
+    time_column("started_at_ms", nullable=True),
+    time_column("timeout_at_ms", nullable=True),
+    # The deadline that applies now: of the queue while waiting, of the run while running, none once terminal.
+    time_column("due_at_ms", nullable=True),
+    time_column("completed_at_ms", nullable=True),
+    Column("progress_phase", Text),
+    time_column("progress_updated_at_ms", nullable=True),
+    Column("attempt_number", Integer, nullable=False, server_default="0"),
+    Column("retry_count", Integer, nullable=False, server_default="0"),
+    Column("max_retries", Integer, nullable=False),
+    Column("retry_reason", PlainText),
+    Column("event_sequence", Integer, nullable=False, server_default="0"),
+    Column("endpoint_url", PlainText),
+    Column("used_seconds", ExactDecimal),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("actual_cost_halala", BigInteger),
+    Column("provider_earned_halala", BigInteger),
+    Column("dc1_fee_halala", BigInteger),
+    Column("refunded_halala", BigInteger),
+    time_column("refunded_at_ms", nullable=True),
+    Column("error", PlainText),
+    Column("error_category", Text),
+    change_stamp(),
+    one_of("status", ("queued", "pending", "running", "completed", "failed", "cancelled"), "status"),
+    one_of("source", ("api", "v1"), "source"),
+    CheckConstraint("cost_halala >= 0", name="cost"),
+    CheckConstraint("gpu_count >= 1", name="gpu_count"),
+    CheckConstraint("retry_count BETWEEN 0 AND max_retries", name="retries"),
+    CheckConstraint("(status IN ('pending', 'running')) <= (provider_id IS NOT NULL)", name="leased"),
+    CheckConstraint("(status = 'queued') <= (provider_id IS NULL)", name="waiting"),
+    CheckConstraint(
+        "actual_cost_halala IS NULL OR (cost_halala = actual_cost_halala + refunded_halala"
+        " AND actual_cost_halala = provider_earned_halala + dc1_fee_halala)",
+        name="settlement",
+    ),
+    CheckConstraint(
+        "(status IN ('completed', 'failed', 'cancelled')) = (actual_cost_halala IS NOT NULL)", name="settled_once"
+    ),
+)
+stamp_index(jobs)
+_OPEN = text("status IN ('pending', 'running')")
+_QUEUED = text("status = 'queued'")
+Index("ix_jobs_renter_id_id", jobs.c.renter_id, jobs.c.id)
+Index("ix_jobs_renter_id_submitted_at_ms", jobs.c.renter_id, jobs.c.submitted_at_ms)
+Index("ix_jobs_renter_id_status_id", jobs.c.renter_id, jobs.c.status, jobs.c.id)
+Index("ix_jobs_provider_id_id", jobs.c.provider_id, jobs.c.id)
+Index("ix_jobs_status_id", jobs.c.status, jobs.c.id)
+Index("ix_jobs_leased", jobs.c.provider_id, jobs.c.gpu_count, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index(
+    "ix_jobs_queue",
+    jobs.c.class_rank,
+    jobs.c.priority,
+    jobs.c.submitted_at_ms,
+    jobs.c.id,
+    sqlite_where=_QUEUED,
+    postgresql_where=_QUEUED,
+)
+_DUE = text("due_at_ms IS NOT NULL")
+Index("ix_jobs_due", jobs.c.due_at_ms, sqlite_where=_DUE, postgresql_where=_DUE)
+_FAILED = text("status = 'failed'")
+Index("ix_jobs_failed", jobs.c.completed_at_ms, jobs.c.provider_id, sqlite_where=_FAILED, postgresql_where=_FAILED)
+
+job_specs = Table(
+    "job_specs",
+    metadata,
+    Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("params", ExactJson),
+    Column("task_spec", ExactJson),
+    Column("env_vars", ExactJson),
+    Column("container_spec", ExactJson, nullable=False),
+    Column("gpu_requirements", ExactJson),
+)
+
+job_attempts = Table(
+    "job_attempts",
+    metadata,
+    Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("attempt_number", Integer, primary_key=True, autoincrement=False),
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
+    time_column("started_at_ms"),
+    time_column("ended_at_ms", nullable=True),
+    Column("outcome", Text),
+    Column("exit_code", Integer),
+    Column("gpu_seconds_used", Float),
+)
+Index("ix_job_attempts_provider_id_started_at_ms", job_attempts.c.provider_id, job_attempts.c.started_at_ms)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("sequence_no", Integer, primary_key=True, autoincrement=False),
+    Column("event_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("error_category", Text),
+    Column("error_code", Text),
+    Column("message", PlainText),
+    Column("payload", ExactJson, nullable=False),
+    time_column("occurred_at_ms"),
+)
+
+job_log_heads = Table(
+    "job_log_heads",
+    metadata,
+    Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    counter("total_lines"),
+)
+
+job_log_batches = Table(
+    "job_log_batches",
+    metadata,
+    Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("attempt_number", Integer, primary_key=True, autoincrement=False),
+    Column("batch_seq", BigInteger, primary_key=True, autoincrement=False),
+)
+
+job_logs = Table(
+    "job_logs",
+    metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("line_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("attempt_number", Integer, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("message", PlainText, nullable=False),
+    time_column("logged_at_ms"),
+    one_of("level", ("debug", "info", "warn", "error"), "level"),
+)
+
+job_results = Table(
+    "job_results",
+    metadata,
+    Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("result", ExactJson, nullable=False),
+    time_column("stored_at_ms"),
+)
