@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from dc1.cli.errors import CommandError
 from dc1.cli.serving import serve
-from dc1.control.dispatcher import Dispatcher
+from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.server import app
 from dc1.settings import Settings
 from dc1.storage.engine.database import UnreachableDatabaseError

@@ -11,7 +11,7 @@ from google.protobuf import symbol_database
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
-from dc1.control.credentials import Credentials
+from dc1.control.operations.credentials import Credentials
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.base.clock import ManualClock

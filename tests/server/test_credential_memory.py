@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from dc1.control.credentials import Credentials
+from dc1.control.operations.credentials import Credentials
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.roles import Role

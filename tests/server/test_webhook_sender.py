@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dc1.control.webhook_targets import NotPublicError, Targets, look_up
-from dc1.control.webhooks import WebhookSender, secret_purpose
+from dc1.control.background.webhook_sender import WebhookSender, secret_purpose
+from dc1.control.background.webhook_targets import NotPublicError, Targets, look_up
 from dc1.domain.access.secret_box import Vault
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.jobs.states import Mover

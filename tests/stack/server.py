@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain.base.clock import Clock
 from dc1.server.app import Application
 from dc1.server.assemble import assemble

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from dc1.control.telemetry import Telemetry, TelemetryUpkeep
+from dc1.control.fleet.telemetry import Telemetry, TelemetryUpkeep
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.providers.telemetry import MINUTE_MS, PERIODS, Rollup
 from dc1.storage.engine.database import Database

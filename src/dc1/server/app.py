@@ -12,7 +12,7 @@ from grpc_health.v1.health import aio as aio_health
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from dc1.control.credentials import Credentials
+from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock, SystemClock
 from dc1.server.assembly import Assembly, Foundation
 from dc1.server.auditing import Auditor

@@ -4,8 +4,8 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from dc1.control.market import Market
-from dc1.control.policy import Policy
+from dc1.control.config import Policy
+from dc1.control.control_plane import Market
 from dc1.domain.money.pricing import PricingClass
 from dc1.domain.providers.liveness import Thresholds
 from dc1.server.assembly import Assembly, Foundation, Service

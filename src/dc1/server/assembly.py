@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from dc1.control.credentials import Credentials
+from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock
 from dc1.services.call import Hooks
 from dc1.settings import Settings

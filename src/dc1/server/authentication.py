@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from google.protobuf.message import Message
 
-from dc1.control.credentials import Credentials
+from dc1.control.operations.credentials import Credentials
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.roles import Role

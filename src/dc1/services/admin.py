@@ -3,9 +3,9 @@
 import secrets
 from typing import Any
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
-from dc1.control.supervision import Supervision
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.supervision import Supervision
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.providers.liveness import ProviderStatus

@@ -1,6 +1,6 @@
 """Providers as admins see them."""
 
-from dc1.control.provider import Provider
+from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import iso
 from dc1.domain.providers.liveness import ProviderStatus
 from dc1.services.provider_messages import preferences_message

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dc1.control.credentials import Credentials
-from dc1.control.market import Market
-from dc1.control.provider import Provider
-from dc1.control.sessions import EndReason
-from dc1.control.supervision import Supervision
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.supervision import Supervision
+from dc1.control.scheduling.sessions import EndReason
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole

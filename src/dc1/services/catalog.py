@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain.base.clock import iso
 from dc1.storage.operations import catalog
 from dc1.storage.operations.catalog import PriceRow

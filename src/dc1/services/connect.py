@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from dc1.control.handout import Handout
-from dc1.control.market import Market
-from dc1.control.provider import Provider
-from dc1.control.sessions import EndReason, StopReason
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain import errors
 from dc1.domain.providers.liveness import Approval
 from dc1.services.call import current_call

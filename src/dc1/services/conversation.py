@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from dc1.control.hub import Behind, JobNews, Moved, Tokens
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
+from dc1.control.scheduling.job_feed import Behind, JobNews, Moved, Tokens
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.errors import ApiError

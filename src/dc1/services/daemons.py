@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.task_signatures import is_code_of_any, task_text

@@ -5,8 +5,8 @@ from typing import Any
 
 from google.api import httpbody_pb2
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.hub import JobNews, Watcher
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
+from dc1.control.scheduling.job_feed import JobNews, Watcher
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.services.call import current_call

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.money.pricing import halala_to_sar

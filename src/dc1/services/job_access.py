@@ -1,7 +1,7 @@
 """Jobs that a caller may see, and how they are shown."""
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.states import JobStatus

@@ -6,8 +6,8 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.json_format import ParseDict
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import plain

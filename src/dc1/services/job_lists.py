@@ -1,6 +1,6 @@
 """Rows of job lists, logs and lifecycles as messages."""
 
-from dc1.control.provider import Provider
+from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.states import OPEN
 from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar

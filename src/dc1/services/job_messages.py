@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.handout import Handout
+from dc1.control.scheduling.assignment import Handout
 from dc1.domain.access.task_signatures import task_code, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.numeric import plain

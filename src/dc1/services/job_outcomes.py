@@ -4,7 +4,7 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain.money.pricing import halala_to_usd
 from dc1.domain.providers.liveness import Liveness
 from dc1.services.event_stream import follow, resume_point

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.placement import queue_key

@@ -6,9 +6,9 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.fleet import Fleet
-from dc1.control.market import Market
-from dc1.control.orders import Submitted
+from dc1.control.control_plane import Market
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.operations.job_commands import Submitted
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.results import parse_result

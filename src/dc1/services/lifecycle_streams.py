@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.states import TERMINAL, JobEvent, JobStatus, state_name
 from dc1.domain.money.pricing import elapsed_seconds

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dc1.control.hub import JobNews, LogLines, Tokens
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
+from dc1.control.scheduling.job_feed import JobNews, LogLines, Tokens
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.services.event_stream import PAGE, Reader, Stored, frame

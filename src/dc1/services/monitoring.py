@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
 from dc1.domain.base import versions
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_datetime, week_start_ms
 from dc1.domain.money.pricing import halala_to_sar

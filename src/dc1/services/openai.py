@@ -7,7 +7,7 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain.inference.chat import ChatCall, read_chat
 from dc1.services.call import caller_id
 from dc1.services.chat_answers import streamed, whole

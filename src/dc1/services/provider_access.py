@@ -1,7 +1,7 @@
 """Provider accounts that a caller may act for."""
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval

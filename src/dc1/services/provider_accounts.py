@@ -5,10 +5,10 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.credentials import Credentials
-from dc1.control.market import Market
-from dc1.control.provider import Provider
-from dc1.control.sessions import EndReason
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.credentials import Credentials
+from dc1.control.scheduling.sessions import EndReason
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
 from dc1.domain.providers.liveness import Liveness
 from dc1.domain.providers.machine_grading import vram_used_mib

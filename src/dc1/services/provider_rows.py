@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
 from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import ProviderStatus

@@ -3,11 +3,11 @@
 import asyncio
 from typing import Any
 
-from dc1.control.credentials import Credentials
-from dc1.control.market import Market
-from dc1.control.renter_upkeep import RenterUpkeep
-from dc1.control.webhook_targets import NotPublicError, Targets
-from dc1.control.webhooks import secret_purpose
+from dc1.control.background.renter_upkeep import RenterUpkeep
+from dc1.control.background.webhook_sender import secret_purpose
+from dc1.control.background.webhook_targets import NotPublicError, Targets
+from dc1.control.control_plane import Market
+from dc1.control.operations.credentials import Credentials
 from dc1.domain import errors
 from dc1.domain.access import keys, webhooks
 from dc1.domain.access.keys import KeyRole

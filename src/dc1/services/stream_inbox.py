@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from math import isfinite
 
-from dc1.control.leases import Lease
-from dc1.control.market import Market
-from dc1.control.provider import Provider
-from dc1.control.sessions import StopReason
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.leases import Lease
+from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.results import parse_result

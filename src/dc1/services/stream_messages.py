@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from dc1.control.handout import Handout
-from dc1.control.sessions import EndReason, StopReason
+from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.services.job_messages import assignment
 from dcp.v1 import daemon_stream_pb2 as pb
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, next_month_start_ms

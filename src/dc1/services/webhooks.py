@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.domain.base.clock import iso
 from dc1.services.call import caller_id
 from dc1.services.paging import Pages

@@ -4,7 +4,7 @@ import asyncio
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.services.connect import DaemonStream
 from dc1.services.stream_inbox import Inbox
 from dc1.services.stream_messages import lease_ref

@@ -6,14 +6,14 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
 
-from dc1.control.handout import Handout
-from dc1.control.leases import Lease
-from dc1.control.loading import provider_of
-from dc1.control.market import Market
-from dc1.control.policy import Policy
-from dc1.control.provider import Provider
-from dc1.control.runs import Ended
-from dc1.control.sessions import EndReason, StopReason
+from dc1.control.config import Policy
+from dc1.control.control_plane import Market
+from dc1.control.fleet.loading import provider_of
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.attempts import Ended
+from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.leases import Lease
+from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.submission import SubmitBody, accept

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from dc1.control import upkeep
+from dc1.control.background import reaper
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.lifecycle import Moved
@@ -18,7 +18,7 @@ HALF_AN_HOUR = 1800
 async def test_one_round_ends_everything_that_is_due(
     market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "_DUE_AT_ONCE", 4)
+    monkeypatch.setattr(reaper, "_DUE_AT_ONCE", 4)
     for _ in range(10):
         await TENTH(market, renter)
 
@@ -58,7 +58,7 @@ async def test_runs_that_wait_for_their_daemon_do_not_hide_what_else_is_due(
         await market.control.runs.accept(daemon.provider_id, handout.job.job_id, handout.attempt)
     daemon.cut()
     await market.restart()
-    monkeypatch.setattr(upkeep, "_DUE_AT_ONCE", 2)
+    monkeypatch.setattr(reaper, "_DUE_AT_ONCE", 2)
 
     await market.advance(8)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from dc1.control import dispatcher
-from dc1.control.provider import Provider
-from dc1.control.sessions import StopReason
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling import dispatcher
+from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.placement import Admission, Requirement
 from dc1.domain.jobs.states import Mover

@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from dc1.control.credentials import Credentials
-from dc1.control.renter_upkeep import RenterUpkeep
+from dc1.control.background.renter_upkeep import RenterUpkeep
+from dc1.control.operations.credentials import Credentials
 from dc1.storage.accounts import data_erasure, renters
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs

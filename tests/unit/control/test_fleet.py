@@ -2,8 +2,8 @@
 
 import pytest
 
-from dc1.control.fleet import FAILOVER_GRACE_SECONDS, Fleet
-from dc1.control.provider import Provider
+from dc1.control.fleet.fleet import FAILOVER_GRACE_SECONDS, Fleet
+from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.jobs.placement import Requirement
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence, Thresholds

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from dc1.control.hub import Behind, Hub, Moved, Tokens
+from dc1.control.scheduling.job_feed import Behind, Hub, Moved, Tokens
 
 
 async def test_everybody_who_watches_a_job_gets_its_news_in_order() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.control.hub import Behind, Hub, JobNews, LogLines, Moved, Tokens
+from dc1.control.scheduling.job_feed import Behind, Hub, JobNews, LogLines, Moved, Tokens
 from dc1.storage.jobs.job_logs import LogRow
 
 LIMIT = 512 * 1024

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from dc1.control.supervision import Supervision
+from dc1.control.operations.supervision import Supervision
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Mover
 from dc1.domain.money.withdrawals import WithdrawalStatus

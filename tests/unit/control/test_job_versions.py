@@ -3,8 +3,8 @@
 from dataclasses import fields
 from typing import Any
 
-from dc1.control import job_versions
-from dc1.control.job_versions import JobVersions
+from dc1.control.scheduling import job_versions
+from dc1.control.scheduling.job_versions import JobVersions
 from dc1.storage.jobs.job_records import JobRow
 
 

@@ -1,6 +1,6 @@
 """Who offers which model, and since when."""
 
-from dc1.control.offers import OfferedModels
+from dc1.control.fleet.offered_models import OfferedModels
 
 
 def test_the_last_report_counts_for_who_offers_and_the_first_for_since_when() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.control.pools import Pools
+from dc1.control.fleet.availability import Pools
 from dc1.domain.jobs.placement import ProviderView, Requirement, choose
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 

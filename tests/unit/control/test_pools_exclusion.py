@@ -1,6 +1,6 @@
 """Which provider of a kind stands for it."""
 
-from dc1.control.pools import Pools
+from dc1.control.fleet.availability import Pools
 from dc1.domain.jobs.placement import ProviderView, Requirement
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 

@@ -1,6 +1,6 @@
 """How much waits, and for how long."""
 
-from dc1.control.waiting import QueueBucket, WaitingJob, WaitingJobs
+from dc1.control.scheduling.job_queue import QueueBucket, WaitingJob, WaitingJobs
 from dc1.domain.jobs.placement import Requirement
 
 NOW = 1_000_000

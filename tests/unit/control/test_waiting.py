@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.control.waiting import WaitingJob, WaitingJobs
+from dc1.control.scheduling.job_queue import WaitingJob, WaitingJobs
 from dc1.domain.jobs.placement import ProviderView, Requirement, fits, misfit, queue_key
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dc1.control.market import Market
+from dc1.control.control_plane import Market
 from dc1.server.assembly import Background, Foundation, Service
 from dc1.services.call import Hooks
 from dc1.services.idempotent import IdempotentCalls

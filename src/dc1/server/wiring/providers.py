@@ -1,6 +1,6 @@
 """Providers' accounts and the calls of daemons that speak HTTP only."""
 
-from dc1.control.provider_upkeep import ProviderUpkeep
+from dc1.control.background.provider_upkeep import ProviderUpkeep
 from dc1.server.assembly import Service
 from dc1.server.wiring.parts import Parts, Wiring
 from dc1.services.daemons import DaemonServicer

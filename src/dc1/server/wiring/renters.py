@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from dc1.control.renter_upkeep import RenterUpkeep
-from dc1.control.webhook_targets import Targets
-from dc1.control.webhooks import WebhookSender
+from dc1.control.background.renter_upkeep import RenterUpkeep
+from dc1.control.background.webhook_sender import WebhookSender
+from dc1.control.background.webhook_targets import Targets
 from dc1.domain.access.secret_box import Vault
 from dc1.server.assembly import Background, Service
 from dc1.server.secret_key import has_secret_key, load_secret_key

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from dc1.control.credentials import Credentials
-from dc1.control.rounds import Rounds
+from dc1.control.background.periodic import Rounds
+from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock
 from dc1.domain.base.retention import DELIVERIES_KEPT_MS
 from dc1.storage.accounts import data_erasure, keys, renters, webhooks

@@ -6,12 +6,12 @@ Every write is fenced by the attempt number in the database. Memory follows afte
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from dc1.control.dispatcher import Dispatcher
-from dc1.control.fleet import Fleet
-from dc1.control.hub import Hub, LogLines, Moved, Tokens
-from dc1.control.leases import Lease, Leases
-from dc1.control.provider import Provider
-from dc1.control.sessions import StopReason
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.job_feed import Hub, LogLines, Moved, Tokens
+from dc1.control.scheduling.leases import Lease, Leases
+from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.states import TERMINAL, ErrorCategory, JobSource, JobStatus, JobType, Mover, Phase

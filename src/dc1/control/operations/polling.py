@@ -1,11 +1,11 @@
 """Daemons that ask for work instead of being told: no acknowledgement follows a poll, so a lease needs a sign of life."""
 
-from dc1.control.dispatcher import Dispatcher
-from dc1.control.fleet import Fleet
-from dc1.control.leases import Lease, Leases
-from dc1.control.provider import Provider
-from dc1.control.runs import Runs
-from dc1.control.sessions import StopReason
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.attempts import Runs
+from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.leases import Lease, Leases
+from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.placement import Admission, blocked, queue_key
 from dc1.domain.providers.liveness import Channel

@@ -7,7 +7,7 @@ from collections import Counter
 import httpx
 import structlog
 
-from dc1.control.webhook_targets import NotPublicError, Target, Targets
+from dc1.control.background.webhook_targets import NotPublicError, Target, Targets
 from dc1.domain.access.secret_box import UnreadableSecretError, Vault
 from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, signature
 from dc1.domain.base.clock import Clock

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from heapq import nlargest
 
-from dc1.control.offers import OfferedModels
-from dc1.control.openings import Openings
-from dc1.control.presence_queues import PresenceQueues
-from dc1.control.provider import Provider
-from dc1.control.telemetry import Telemetry
+from dc1.control.fleet.offered_models import OfferedModels
+from dc1.control.fleet.openings import Openings
+from dc1.control.fleet.presence_queues import PresenceQueues
+from dc1.control.fleet.provider import Provider
+from dc1.control.fleet.telemetry import Telemetry
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import provider_not_found
 from dc1.domain.jobs.placement import ProviderView

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Iterable
 
 import structlog
 
-from dc1.control.dispatcher import Dispatcher
-from dc1.control.fleet import Fleet
-from dc1.control.leases import Lease, Leases
-from dc1.control.provider import Provider
-from dc1.control.rounds import every
-from dc1.control.runs import Runs
+from dc1.control.background.periodic import every
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.attempts import Runs
+from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.leases import Lease, Leases
 from dc1.domain.base.clock import Clock, day_start_ms
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.accounts import idempotency

@@ -15,13 +15,13 @@ from functools import partial
 
 import structlog
 
-from dc1.control.dispatcher import Dispatcher
-from dc1.control.fleet import Fleet
-from dc1.control.hub import Behind, Hub, Tokens
-from dc1.control.leases import Leases
-from dc1.control.loading import provider_of
-from dc1.control.provider import Provider
-from dc1.control.sessions import EndReason, Sessions
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.loading import provider_of
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.job_feed import Behind, Hub, Tokens
+from dc1.control.scheduling.leases import Leases
+from dc1.control.scheduling.sessions import EndReason, Sessions
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Approval

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-from dc1.control.fleet import Fleet
-from dc1.control.provider import Provider
-from dc1.control.waiting import WaitingJob, WaitingJobs
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.job_queue import WaitingJob, WaitingJobs
 from dc1.domain.base.clock import Clock
 
 

@@ -7,13 +7,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
-from dc1.control.dispatcher import Dispatcher
-from dc1.control.fleet import Fleet
-from dc1.control.handout import requirement_of
-from dc1.control.policy import Policy
-from dc1.control.runs import Runs
-from dc1.control.sessions import StopReason
-from dc1.control.waiting import key_of_new
+from dc1.control.config import Policy
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.operations.attempts import Runs
+from dc1.control.scheduling.assignment import requirement_of
+from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.job_queue import key_of_new
+from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.placement import ProviderView, Requirement

@@ -6,15 +6,15 @@ from functools import partial
 
 import structlog
 
-from dc1.control.fleet import Fleet
-from dc1.control.handout import Handout, requirement_of
-from dc1.control.hub import Hub, Moved
-from dc1.control.job_versions import JobVersions
-from dc1.control.leases import Lease, Leases
-from dc1.control.matching import Match, Matching
-from dc1.control.provider import Provider
-from dc1.control.sessions import Sessions, StopReason
-from dc1.control.waiting import WaitingJob, WaitingJobs
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.assignment import Handout, requirement_of
+from dc1.control.scheduling.job_feed import Hub, Moved
+from dc1.control.scheduling.job_queue import WaitingJob, WaitingJobs
+from dc1.control.scheduling.job_versions import JobVersions
+from dc1.control.scheduling.leases import Lease, Leases
+from dc1.control.scheduling.scheduler import Match, Matching
+from dc1.control.scheduling.sessions import Sessions, StopReason
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.placement import Requirement, queue_key
 from dc1.domain.jobs.states import OPEN, JobStatus

@@ -5,11 +5,11 @@ from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
-from dc1.control.dispatcher import Dispatcher
-from dc1.control.fleet import Fleet
-from dc1.control.orders import Orders
-from dc1.control.policy import Policy
-from dc1.control.provider import Provider
+from dc1.control.config import Policy
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.job_commands import Orders
+from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.domain.inference.chat import ChatCall

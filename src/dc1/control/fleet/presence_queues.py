@@ -4,7 +4,7 @@ from collections import OrderedDict
 from heapq import heappop, heappush
 from itertools import islice
 
-from dc1.control.provider import Provider
+from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Channel, Thresholds
 

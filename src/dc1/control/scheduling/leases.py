@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dc1.control.handout import Handout
+from dc1.control.scheduling.assignment import Handout
 
 
 @dataclass(slots=True)

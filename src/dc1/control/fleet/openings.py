@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from dc1.control.pools import Pools
-from dc1.control.provider import Provider
+from dc1.control.fleet.availability import Pools
+from dc1.control.fleet.provider import Provider
 from dc1.domain.jobs.placement import ProviderView
 from dc1.domain.providers.preferences import RunMode
 

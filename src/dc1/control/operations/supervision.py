@@ -1,8 +1,8 @@
 """What admins decide about providers: approval, suspension, and the models they should fetch."""
 
-from dc1.control.market import Market
-from dc1.control.provider import Provider
-from dc1.control.sessions import EndReason
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.sessions import EndReason
 from dc1.domain import errors
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.providers import approvals, providers

@@ -6,20 +6,20 @@ from typing import Self
 
 import structlog
 
-from dc1.control.completions import Completions
-from dc1.control.dispatcher import Dispatcher
-from dc1.control.fleet import Fleet
-from dc1.control.hub import Hub
-from dc1.control.leases import Leases
-from dc1.control.loading import load_fleet
-from dc1.control.orders import Orders
-from dc1.control.policy import Policy
-from dc1.control.polls import Polls
-from dc1.control.provider import Provider
-from dc1.control.replication import Replication
-from dc1.control.runs import Runs
-from dc1.control.sessions import Session, Sessions
-from dc1.control.upkeep import Upkeep
+from dc1.control.background.reaper import Upkeep
+from dc1.control.cluster.replication import Replication
+from dc1.control.config import Policy
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.loading import load_fleet
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.attempts import Runs
+from dc1.control.operations.completions import Completions
+from dc1.control.operations.job_commands import Orders
+from dc1.control.operations.polling import Polls
+from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.job_feed import Hub
+from dc1.control.scheduling.leases import Leases
+from dc1.control.scheduling.sessions import Session, Sessions
 from dc1.domain.base.clock import Clock
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import offered_models

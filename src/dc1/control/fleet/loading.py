@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from dc1.control.fleet import Fleet
-from dc1.control.provider import Provider
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers.liveness import Approval, Channel, Presence

@@ -1,9 +1,9 @@
 """What happens to providers' accounts because time passes: rotated keys end, old data is erased."""
 
-from dc1.control.loading import provider_of
-from dc1.control.market import Market
-from dc1.control.rounds import Rounds
-from dc1.control.sessions import EndReason
+from dc1.control.background.periodic import Rounds
+from dc1.control.control_plane import Market
+from dc1.control.fleet.loading import provider_of
+from dc1.control.scheduling.sessions import EndReason
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.base.retention import DAEMON_EVENTS_KEPT_MS
 from dc1.storage.accounts import keys

@@ -1,0 +1,1 @@
+"""What one server tells the others on its database, and hears from them."""

@@ -1,0 +1,1 @@
+"""Every provider in memory: its report, its presence, and who has room for work."""

@@ -1,0 +1,1 @@
+"""What renters, owners, admins and daemons may do, each as one call."""

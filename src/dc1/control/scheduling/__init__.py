@@ -1,0 +1,1 @@
+"""The queue, the leases and the streams: which job goes to which provider, and who hears of it."""
