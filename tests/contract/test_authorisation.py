@@ -20,7 +20,7 @@ from sqlalchemy import Table, select
 from buf.validate import validate_pb2
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
-from dc1.services.values import to_value
+from dc1.services.api.values import to_value
 from dc1.storage.engine.database import Connection
 from dc1.storage.schema.tables import metadata
 from dcp.v1 import daemon_stream_pb2 as stream_pb

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from dc1.assets import parse_yaml
-from dc1.services.documentation import documentation_page
+from dc1.services.system.documentation import documentation_page
 from tests.stack.browser import Browser
 from tests.stack.rest import Rest
 

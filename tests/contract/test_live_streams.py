@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.services import event_stream
+from dc1.services.api import event_stream
 from tests.contract import shapes
 from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits

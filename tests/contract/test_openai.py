@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dc1.services.values import from_value
+from dc1.services.api.values import from_value
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.chat import CHAT, HELLO, Caller, begin, detail, envelope, finish, serve, streaming
 from tests.contract.expect import answered, refused, show

@@ -17,8 +17,8 @@ from dc1.domain.access.keys import KeyRole
 from dc1.domain.base.clock import ManualClock
 from dc1.server.app import Application
 from dc1.server.assembly import Assembly, Background, Foundation, Service
-from dc1.services.call import Call, Hooks, current_call
-from dc1.services.shapes import SHAPE_CHECKS
+from dc1.services.api.call import Call, Hooks, current_call
+from dc1.services.api.shapes import SHAPE_CHECKS
 from dc1.settings import Settings
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from dc1.server.app import Application, ListenError
 from dc1.server.assembly import Assembly
-from dc1.services.call import current_call
+from dc1.services.api.call import current_call
 from dc1.settings import Settings, SettingsError
 from dcp.v1.daemon_stream_pb2 import ConnectResponse, Reconnect
 from dcp.v1.job_service_pb2 import ReportJobResultRequest

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from dc1.domain import errors
 from dc1.domain.errors import ApiError, FieldViolation
-from dc1.services.call import current_call
+from dc1.services.api.call import current_call
 from dcp.v1.error_pb2 import ErrorDetail
 from dcp.v1.job_service_pb2 import GetJobRequest, GetJobResponse, SubmitJobRequest
 from dcp.v1.renter_service_pb2 import GetBalanceRequest, RegisterRenterRequest

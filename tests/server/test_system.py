@@ -8,7 +8,7 @@ import pytest
 from dc1.assets import asset
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.errors import ApiError
-from dc1.services.system import SystemServicer, Vitals
+from dc1.services.system.system import SystemServicer, Vitals
 from dcp.v1.system_service_pb2 import GetHealthRequest, GetOpenApiRequest, GetServiceRequest
 from tests.server.harness import START_MS
 
@@ -47,7 +47,7 @@ async def test_health_counts() -> None:
 async def test_without_a_database_it_is_degraded(
     read_vitals: Callable[[], Awaitable[Vitals]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dc1.services.system._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("dc1.services.system.system._PATIENCE_SECONDS", 0.05)
     with pytest.raises(ApiError) as caught:
         await servicer(read_vitals).GetHealth(GetHealthRequest(), None)
     assert caught.value.status == 503

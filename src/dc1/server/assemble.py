@@ -13,8 +13,8 @@ from dc1.server.policy import policy_of as method_policy
 from dc1.server.wiring import admin, core, jobs, providers, renters
 from dc1.server.wiring import market as market_side
 from dc1.server.wiring.parts import Parts
-from dc1.services.call import Hooks
-from dc1.services.idempotent import IdempotentCalls
+from dc1.services.api.call import Hooks
+from dc1.services.api.idempotency import IdempotentCalls
 from dc1.settings import Settings
 from dc1.storage.jobs.submission import Limits
 

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock
-from dc1.services.call import Hooks
+from dc1.services.api.call import Hooks
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database
 

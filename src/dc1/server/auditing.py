@@ -10,7 +10,7 @@ from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
 from dc1.server.policy import Policy
-from dc1.services.call import Call
+from dc1.services.api.call import Call
 from dc1.storage.engine.database import Database
 from dc1.storage.operations import audit
 from dc1.storage.operations.audit import NewAuditEntry

@@ -14,7 +14,7 @@ from dc1.server.addresses import Network, counted_as, is_within
 from dc1.server.carriers import Credential, find_credential
 from dc1.server.limits import FAILED_AUTHENTICATIONS, RateLimiter
 from dc1.server.policy import CredentialErrors, Policy
-from dc1.services.call import ANYBODY, Principal
+from dc1.services.api.call import ANYBODY, Principal
 
 _MASTER_KEY = "master key"
 _ANY_ACCOUNT = Policy(roles=frozenset({Role.RENTER, Role.PROVIDER}))

@@ -28,8 +28,8 @@ from dc1.server.paths import fill_from_path
 from dc1.server.policy import CountedBy, Policy, policy_of
 from dc1.server.refusals import fitted, status_code, trailers
 from dc1.server.rules import FieldRules
-from dc1.services.call import ANYBODY, Call, Hooks, Principal, enter
-from dc1.services.uninterrupted import Uninterrupted
+from dc1.services.api.call import ANYBODY, Call, Hooks, Principal, enter
+from dc1.services.api.shielding import Uninterrupted
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

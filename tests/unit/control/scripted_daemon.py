@@ -5,9 +5,9 @@ import asyncio
 from google.protobuf.struct_pb2 import Value
 
 from dc1.control.control_plane import Market
-from dc1.services.connect import DaemonStream
-from dc1.services.stream_inbox import Inbox
-from dc1.services.stream_messages import lease_ref
+from dc1.services.daemons.daemon_messages import Inbox
+from dc1.services.daemons.daemon_session import DaemonStream
+from dc1.services.daemons.stream_messages import lease_ref
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.unit.control.small_market import JOB_TYPES
 

@@ -2,10 +2,10 @@
 
 from dc1.server.assembly import Service
 from dc1.server.wiring.parts import Parts, Wiring
-from dc1.services.admin_jobs import AdminJobServicer
-from dc1.services.admin_providers import AdminProviderServicer
-from dc1.services.audit import AuditServicer
-from dc1.services.monitoring import MonitoringServicer
+from dc1.services.admin.audit import AuditServicer
+from dc1.services.admin.jobs import AdminJobServicer
+from dc1.services.admin.monitoring import MonitoringServicer
+from dc1.services.admin.providers import AdminProviderServicer
 from dcp.v1 import (
     admin_job_service_pb2,
     admin_job_service_pb2_grpc,

@@ -5,14 +5,14 @@ from importlib.metadata import version
 from dc1.assets import asset
 from dc1.server.assembly import Service
 from dc1.server.wiring.parts import Parts, Wiring
-from dc1.services.admin import AdminServicer
-from dc1.services.call import Hooks
-from dc1.services.jobs import JobServicer
-from dc1.services.providers import ProviderServicer
-from dc1.services.renters import RenterServicer
-from dc1.services.shapes import SHAPE_CHECKS
-from dc1.services.submissions import NORMALISERS
-from dc1.services.system import SystemServicer, Vitals
+from dc1.services.admin.admin import AdminServicer
+from dc1.services.api.call import Hooks
+from dc1.services.api.shapes import SHAPE_CHECKS
+from dc1.services.jobs.commands import JobServicer
+from dc1.services.jobs.submissions import NORMALISERS
+from dc1.services.providers.providers import ProviderServicer
+from dc1.services.renters.renters import RenterServicer
+from dc1.services.system.system import SystemServicer, Vitals
 from dc1.storage.money import counters
 from dcp.v1 import (
     admin_service_pb2,

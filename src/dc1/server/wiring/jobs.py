@@ -2,12 +2,12 @@
 
 from dc1.server.assembly import Service
 from dc1.server.wiring.parts import Parts, Wiring
-from dc1.services.catalog import CatalogServicer
-from dc1.services.job_history import JobHistoryServicer
-from dc1.services.job_outcomes import JobOutcomeServicer
-from dc1.services.job_progress import JobProgressServicer
-from dc1.services.job_queues import JobQueueServicer
-from dc1.services.verification import VerificationServicer
+from dc1.services.jobs.history import JobHistoryServicer
+from dc1.services.jobs.outcomes import JobOutcomeServicer
+from dc1.services.jobs.progress import JobProgressServicer
+from dc1.services.jobs.queues import JobQueueServicer
+from dc1.services.market.catalog import CatalogServicer
+from dc1.services.providers.verification import VerificationServicer
 from dcp.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,

@@ -3,11 +3,11 @@
 from dc1.control.fleet.telemetry import TelemetryUpkeep
 from dc1.server.assembly import Service
 from dc1.server.wiring.parts import Parts, Wiring
-from dc1.services.call import Hooks
-from dc1.services.discovery import DiscoveryServicer
-from dc1.services.earnings import EarningsServicer
-from dc1.services.finance import FinanceServicer
-from dc1.services.openai import STREAMED, OpenAIServicer
+from dc1.services.admin.finance import FinanceServicer
+from dc1.services.api.call import Hooks
+from dc1.services.inference.openai import STREAMED, OpenAIServicer
+from dc1.services.market.discovery import DiscoveryServicer
+from dc1.services.providers.earnings import EarningsServicer
 from dcp.v1 import (
     discovery_service_pb2,
     discovery_service_pb2_grpc,

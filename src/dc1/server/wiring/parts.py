@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from dc1.control.control_plane import Market
 from dc1.server.assembly import Background, Foundation, Service
-from dc1.services.call import Hooks
-from dc1.services.idempotent import IdempotentCalls
+from dc1.services.api.call import Hooks
+from dc1.services.api.idempotency import IdempotentCalls
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from dc1.control.background.provider_upkeep import ProviderUpkeep
 from dc1.server.assembly import Service
 from dc1.server.wiring.parts import Parts, Wiring
-from dc1.services.daemons import DaemonServicer
-from dc1.services.provider_accounts import ProviderAccountServicer
+from dc1.services.daemons.daemons import DaemonServicer
+from dc1.services.providers.accounts import ProviderAccountServicer
 from dcp.v1 import (
     daemon_service_pb2,
     daemon_service_pb2_grpc,

@@ -9,10 +9,10 @@ from dc1.domain.access.secret_box import Vault
 from dc1.server.assembly import Background, Service
 from dc1.server.secret_key import has_secret_key, load_secret_key
 from dc1.server.wiring.parts import Parts, Wiring
-from dc1.services.admin_renters import AdminRenterServicer
-from dc1.services.renter_accounts import RenterAccountServicer
-from dc1.services.wallets import WalletServicer
-from dc1.services.webhooks import WebhookServicer
+from dc1.services.admin.renters import AdminRenterServicer
+from dc1.services.renters.accounts import RenterAccountServicer
+from dc1.services.renters.wallets import WalletServicer
+from dc1.services.renters.webhooks import WebhookServicer
 from dcp.v1 import (
     admin_renter_service_pb2,
     admin_renter_service_pb2_grpc,

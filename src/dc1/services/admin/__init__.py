@@ -1,0 +1,1 @@
+"""The services of admins: dashboard, providers, renters, jobs and money."""

@@ -1,0 +1,36 @@
+"""AuditService: who did what with the admin token."""
+
+from typing import Any
+
+from dc1.control.control_plane import Market
+from dc1.domain.base.clock import iso
+from dc1.services.api.paging import Pages
+from dc1.services.api.values import to_value
+from dc1.storage.operations import audit
+from dcp.v1 import audit_service_pb2 as pb
+from dcp.v1.audit_service_pb2_grpc import AuditServiceServicer
+
+
+class AuditServicer(AuditServiceServicer):
+    """The audit trail."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    async def ListAuditEntries(self, request: pb.ListAuditEntriesRequest, context: Any) -> pb.ListAuditEntriesResponse:
+        """List admin calls, newest first."""
+        pages = Pages.asked(request)
+        found = await self._market.db.read(lambda conn: audit.page(conn, limit=pages.limit, offset=pages.offset))
+        entries = [
+            pb.AuditEntry(
+                id=row.id,
+                at=iso(row.at_ms),
+                actor=row.actor,
+                method=row.method,
+                path=row.path,
+                status=row.status,
+                address=to_value(row.detail or None),
+            )
+            for row in found.rows
+        ]
+        return pb.ListAuditEntriesResponse(entries=entries, total=found.total, pagination=pages.of(found.total))

@@ -1,0 +1,177 @@
+"""FinanceService: the market's ledger, whether it balances, and payouts to providers."""
+
+from typing import Any
+
+from dc1.control.control_plane import Market
+from dc1.domain import errors
+from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.money.withdrawals import WithdrawalStatus
+from dc1.services.api.paging import Pages
+from dc1.services.api.values import row_id, stated_reason, to_value
+from dc1.storage.accounts import wallets
+from dc1.storage.accounts.wallets import WalletChange
+from dc1.storage.engine.database import Connection
+from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
+from dc1.storage.money.ledger import AccountKind
+from dc1.storage.money.ledger_audit import TrialBalance
+from dc1.storage.money.ledger_reports import LedgerDay, LedgerEntry
+from dc1.storage.money.withdrawals import WithdrawalRow
+from dcp.v1 import finance_service_pb2 as pb
+from dcp.v1.finance_service_pb2_grpc import FinanceServiceServicer
+
+_DAYS_SHOWN, _MOST_DAYS = 30, 90
+_NAMES = {AccountKind.PAYABLE: "provider"}
+
+
+class FinanceServicer(FinanceServiceServicer):
+    """The market's money, for its operators."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    async def ListFinanceTransactions(
+        self, request: pb.ListFinanceTransactionsRequest, context: Any
+    ) -> pb.ListFinanceTransactionsResponse:
+        """List ledger entries of the whole market, newest first."""
+        pages = Pages.asked(request)
+        since_ms = self._market.clock.now_ms() - _days(request) * DAY_MS
+        found = await self._market.db.read(
+            lambda conn: ledger_reports.entries(conn, since_ms=since_ms, limit=pages.limit, offset=pages.offset)
+        )
+        return pb.ListFinanceTransactionsResponse(
+            entries=[_entry(entry) for entry in found.rows], pagination=pages.of(found.total)
+        )
+
+    async def ReverseFinanceTransaction(
+        self, request: pb.ReverseFinanceTransactionRequest, context: Any
+    ) -> pb.ReverseFinanceTransactionResponse:
+        """Make good a wrong ledger entry by its opposite."""
+        entry_id = row_id(request.entry_id, errors.ledger_entry_not_found)
+        reason = stated_reason(request.reason)
+        now_ms = self._market.clock.now_ms()
+
+        def work(conn: Connection) -> tuple[WalletChange, LedgerEntry]:
+            change = wallets.reverse(conn, entry_id, reason, now_ms)
+            return change, ledger_reports.entry(conn, change.movement_id)
+
+        change, entry = await self._market.db.write(work)
+        return pb.ReverseFinanceTransactionResponse(
+            success=True,
+            entry=_entry(entry),
+            new_balance_halala=change.new_balance,
+            new_balance_sar=halala_to_sar(change.new_balance),
+        )
+
+    async def GetReconciliation(
+        self, request: pb.GetReconciliationRequest, context: Any
+    ) -> pb.GetReconciliationResponse:
+        """Tell whether the ledger balances, with what moved on each day."""
+        today_ms = day_start_ms(self._market.clock.now_ms())
+        first_ms = today_ms - (_days(request) - 1) * DAY_MS
+
+        def work(conn: Connection) -> tuple[TrialBalance, list[str], dict[int, LedgerDay]]:
+            return ledger_audit.trial_balance(conn), ledger_audit.verify(conn), ledger_reports.by_day(conn, first_ms)
+
+        trial, problems, known = await self._market.db.read(work)
+        days = range(first_ms, today_ms + DAY_MS, DAY_MS)
+        return pb.GetReconciliationResponse(
+            balanced=_is_balanced(trial, problems),
+            difference_halala=trial.difference_halala,
+            by_day=[_day(known.get(day_ms) or LedgerDay(day_ms)) for day_ms in days],
+        )
+
+    async def GetTrialBalance(self, request: pb.GetTrialBalanceRequest, context: Any) -> pb.GetTrialBalanceResponse:
+        """Add up every account, and check the books against themselves."""
+        trial, problems = await self._market.db.read(
+            lambda conn: (ledger_audit.trial_balance(conn), ledger_audit.verify(conn))
+        )
+        return pb.GetTrialBalanceResponse(
+            balanced=_is_balanced(trial, problems),
+            difference_halala=trial.difference_halala,
+            accounts=[
+                pb.AccountBalance(account=_name(kind), balance_halala=halala, balance_sar=halala_to_sar(halala))
+                for kind, halala in trial.balances.items()
+            ],
+            problems=problems,
+            timestamp=iso(self._market.clock.now_ms()),
+        )
+
+    async def ListAllWithdrawals(
+        self, request: pb.ListAllWithdrawalsRequest, context: Any
+    ) -> pb.ListAllWithdrawalsResponse:
+        """List withdrawals of all providers, newest first."""
+        pages = Pages.asked(request)
+        status = WithdrawalStatus(request.status) if request.status else None
+        found = await self._market.db.read(
+            lambda conn: withdrawals.page(conn, limit=pages.limit, offset=pages.offset, status=status)
+        )
+        return pb.ListAllWithdrawalsResponse(
+            withdrawals=[pb.AdminWithdrawal(**_withdrawal(row)) for row in found.rows], total=found.total
+        )
+
+    async def UpdateWithdrawal(self, request: pb.UpdateWithdrawalRequest, context: Any) -> pb.UpdateWithdrawalResponse:
+        """Move a withdrawal on."""
+        target, reason = WithdrawalStatus(request.status), request.reason.strip() or None
+        now_ms = self._market.clock.now_ms()
+        row = await self._market.db.write(
+            lambda conn: withdrawals.move(conn, request.withdrawal_id, target, reason, now_ms)
+        )
+        return pb.UpdateWithdrawalResponse(**_withdrawal(row))
+
+
+def _days(request: Any) -> int:
+    return min(request.days or _DAYS_SHOWN, _MOST_DAYS)
+
+
+def _is_balanced(trial: TrialBalance, problems: list[str]) -> bool:
+    return trial.difference_halala == 0 and not problems
+
+
+def _name(kind: AccountKind) -> str:
+    return _NAMES.get(kind, kind.value)
+
+
+def _entry(entry: LedgerEntry) -> pb.FinanceEntry:
+    return pb.FinanceEntry(
+        id=entry.id,
+        kind=entry.kind,
+        from_account=_name(entry.source),
+        to_account=_name(entry.target),
+        renter_id=to_value(entry.renter_id),
+        provider_id=to_value(entry.provider_id),
+        job_id=to_value(entry.job_id),
+        amount_halala=entry.amount_halala,
+        amount_sar=halala_to_sar(entry.amount_halala),
+        note=to_value(entry.note),
+        created_at=iso(entry.created_at_ms),
+        reverses=to_value(entry.reverses),
+        reversed_by=to_value(entry.reversed_by),
+    )
+
+
+def _day(day: LedgerDay) -> pb.ReconciliationDay:
+    return pb.ReconciliationDay(
+        date=iso(day.day_ms)[:10],
+        entries=day.entries,
+        credited_halala=day.credited,
+        charged_halala=day.charged,
+        refunded_halala=day.refunded,
+        paid_out_halala=day.paid_out,
+        difference_halala=day.difference,
+    )
+
+
+def _withdrawal(row: WithdrawalRow) -> dict[str, Any]:
+    return {
+        "id": row.withdrawal_id,
+        "provider_id": row.provider_id,
+        "provider_name": row.provider_name,
+        "amount_halala": row.amount_halala,
+        "amount_sar": halala_to_sar(row.amount_halala),
+        "iban": row.iban,
+        "status": row.status,
+        "reason": to_value(row.reason),
+        "created_at": iso(row.created_at_ms),
+        "updated_at": iso(row.updated_at_ms),
+    }

@@ -1,0 +1,244 @@
+"""MonitoringService: the market's numbers, its revenue and the health of its fleet."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.domain.base import versions
+from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_datetime, week_start_ms
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers.alerts import Alert, Watched, alerts
+from dc1.domain.providers.liveness import Approval, ProviderStatus
+from dc1.domain.providers.reports import reading
+from dc1.services.api.values import time_value, to_value
+from dc1.storage.engine.database import Connection
+from dc1.storage.money import counters
+from dc1.storage.money.counters import Totals
+from dc1.storage.operations import monitoring
+from dc1.storage.operations.monitoring import HOUR_MS, Failures
+from dc1.storage.providers import daemon_events
+from dc1.storage.providers.daemon_events import DaemonEventRow
+from dcp.v1 import monitoring_service_pb2 as pb
+from dcp.v1.monitoring_service_pb2_grpc import MonitoringServiceServicer
+
+_NO_FAILURES = Failures(0, 0)
+_REVENUE_DAYS = 30
+_MOST_REVENUE_DAYS = 365
+_HOURS = 24
+_EVENTS_SHOWN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What the database knows of the market's state."""
+
+    always: Totals
+    days: list[tuple[int, Totals]]
+    failed_last_hour: int
+    mean_wait_seconds: float
+    active_renters: int
+    size_bytes: int
+
+
+class MonitoringServicer(MonitoringServiceServicer):
+    """Watching the market."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._started_ms = market.clock.now_ms()
+
+    async def GetOverview(self, request: pb.GetOverviewRequest, context: Any) -> pb.GetOverviewResponse:
+        """Show the market in eight numbers."""
+        now_ms = self._market.clock.now_ms()
+        always, today = await self._market.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
+        return pb.GetOverviewResponse(
+            providersRegistered=len(self._market.fleet),
+            providersOnline=self._market.fleet.online(),
+            jobsQueued=always.jobs_queued + always.jobs_pending,
+            jobsRunning=always.jobs_running,
+            jobsCompleted=always.jobs_completed,
+            revenueSARToday=halala_to_sar(today.charged_halala),
+            revenueSARTotal=halala_to_sar(always.charged_halala),
+            timestamp=iso(now_ms),
+        )
+
+    async def GetMetrics(self, request: pb.GetMetricsRequest, context: Any) -> pb.GetMetricsResponse:
+        """Show the numbers that tell whether the market works."""
+        now_ms = self._market.clock.now_ms()
+        measured = await self._market.db.read(lambda conn: _measure(conn, now_ms))
+        always = measured.always
+        return pb.GetMetricsResponse(
+            queue=pb.QueueMetrics(
+                pending_jobs=always.jobs_queued + always.jobs_pending,
+                running_jobs=always.jobs_running,
+                failed_last_1h=measured.failed_last_hour,
+                avg_wait_seconds=measured.mean_wait_seconds,
+            ),
+            providers=self._provider_metrics(now_ms),
+            renters=pb.RenterMetrics(
+                total_registered=always.renters,
+                active_last_24h=measured.active_renters,
+                total_balance_halala=always.wallets_halala,
+            ),
+            revenue=pb.RevenueMetrics(
+                today_halala=_charged_since(measured.days, day_start_ms(now_ms)),
+                this_week_halala=_charged_since(measured.days, week_start_ms(now_ms)),
+                this_month_halala=_charged_since(measured.days, month_start_ms(now_ms)),
+            ),
+            system=pb.SystemMetrics(
+                uptime_seconds=(now_ms - self._started_ms) / 1000, db_size_bytes=measured.size_bytes
+            ),
+        )
+
+    def _provider_metrics(self, now_ms: int) -> pb.ProviderMetrics:
+        fleet = self._market.fleet
+        statuses = [(provider, provider.status(now_ms, fleet.thresholds)) for provider in fleet]
+        there = (ProviderStatus.ONLINE, ProviderStatus.DEGRADED)
+        ages = [provider.presence.age_seconds(now_ms) or 0 for provider, status in statuses if status in there]
+        return pb.ProviderMetrics(
+            online=fleet.online(),
+            active=len({lease.provider_id for lease in self._market.leases if lease.running}),
+            registered=sum(status is ProviderStatus.REGISTERED for _, status in statuses),
+            total_registered=len(fleet),
+            pending_approval=sum(provider.awaits_approval for provider in fleet),
+            avg_heartbeat_age_seconds=sum(ages) / len(ages) if ages else 0,
+        )
+
+    async def GetRevenue(self, request: pb.GetRevenueRequest, context: Any) -> pb.GetRevenueResponse:
+        """Show what was charged over the last days."""
+        days = min(request.days or _REVENUE_DAYS, _MOST_REVENUE_DAYS)
+        today_ms = day_start_ms(self._market.clock.now_ms())
+        first_ms = today_ms - (days - 1) * DAY_MS
+        known = dict(await self._market.db.read(lambda conn: counters.read_days(conn, first_ms)))
+        every = [(day_ms, known.get(day_ms, Totals())) for day_ms in range(first_ms, today_ms + DAY_MS, DAY_MS)]
+        return pb.GetRevenueResponse(
+            period_days=days,
+            totals=pb.RevenueTotals(
+                total_sar=halala_to_sar(sum(day.charged_halala for _, day in every)),
+                platform_fees_sar=halala_to_sar(sum(day.charged_platform_halala for _, day in every)),
+                provider_payouts_sar=halala_to_sar(sum(day.charged_provider_halala for _, day in every)),
+                total_jobs=sum(day.charged_jobs for _, day in every),
+            ),
+            by_day=[_revenue_day(day_ms, day) for day_ms, day in every],
+        )
+
+    async def GetFleetHealth(self, request: pb.GetFleetHealthRequest, context: Any) -> pb.GetFleetHealthResponse:
+        """Show how every provider of the fleet stands."""
+        now_ms = self._market.clock.now_ms()
+        failures = await self._failures(now_ms)
+        thresholds = self._market.fleet.thresholds
+        every = [(provider, provider.status(now_ms, thresholds)) for provider in self._market.fleet]
+        statuses = [status for _, status in every]
+        return pb.GetFleetHealthResponse(
+            total_providers=len(every),
+            online=statuses.count(ProviderStatus.ONLINE),
+            offline=statuses.count(ProviderStatus.OFFLINE),
+            degraded=statuses.count(ProviderStatus.DEGRADED),
+            providers=[
+                self._health(provider, status, failures.get(provider.id, _NO_FAILURES), now_ms)
+                for provider, status in sorted(every, key=lambda item: item[0].id)
+            ],
+            generated_at=iso(now_ms),
+        )
+
+    def _health(self, provider: Provider, status: ProviderStatus, failures: Failures, now_ms: int) -> pb.ProviderHealth:
+        presence = provider.presence
+        return pb.ProviderHealth(
+            id=provider.id,
+            gpu_model=to_value(provider.gpu_model or None),
+            vram_mb=provider.facts.vram_mib or 0,
+            gpu_count=provider.slots,
+            last_heartbeat=time_value(presence.last_heartbeat_ms),
+            heartbeat_age_seconds=to_value(presence.age_seconds(now_ms)),
+            status=status,
+            jobs_running=sum(lease.running for lease in self._market.leases.of_provider(provider.id)),
+            jobs_failed_24h=failures.count,
+            container_restart_count=provider.container_restart_count or 0,
+            model_cache_disk_mb=reading(provider.model_cache, "used_mb") or 0,
+        )
+
+    async def ListFleetAlerts(self, request: pb.ListFleetAlertsRequest, context: Any) -> pb.ListFleetAlertsResponse:
+        """List what is wrong in the fleet now, longest first."""
+        now_ms = self._market.clock.now_ms()
+        failures = await self._failures(now_ms)
+        found = sorted(self._alerts(failures, now_ms), key=lambda item: (item[1].since_ms, item[0]))
+        return pb.ListFleetAlertsResponse(
+            alerts=[
+                pb.FleetAlert(provider_id=provider_id, reason=alert.reason, since=iso(alert.since_ms))
+                for provider_id, alert in found
+            ]
+        )
+
+    def _alerts(self, failures: dict[int, Failures], now_ms: int) -> Iterator[tuple[int, Alert]]:
+        for provider in self._market.fleet:
+            if provider.approval is Approval.APPROVED and not provider.suspended:
+                watched = self._watched(provider, failures.get(provider.id, _NO_FAILURES))
+                for alert in alerts(watched, now_ms, self._market.fleet.thresholds):
+                    yield provider.id, alert
+
+    def _watched(self, provider: Provider, failures: Failures) -> Watched:
+        policy = self._market.policy
+        check = versions.check_version(
+            provider.facts.daemon_version, latest=policy.daemon_latest_version, minimum=policy.daemon_min_version
+        )
+        return Watched(
+            presence=provider.presence,
+            temp_c=reading(provider.gpu_status, "temp_c"),
+            needs_update=check.needs_update,
+            restarts=provider.container_restart_count or 0,
+            failed_jobs=failures.count,
+            first_failure_ms=failures.first_ms,
+        )
+
+    async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:
+        """List the events that daemons reported, newest first."""
+        since_ms = self._market.clock.now_ms() - (request.hours or _HOURS) * HOUR_MS
+        provider_id = request.provider_id if request.HasField("provider_id") else None
+
+        def work(conn: Connection) -> tuple[list[DaemonEventRow], dict[str, int]]:
+            newest = daemon_events.latest(conn, since_ms, _EVENTS_SHOWN, provider_id)
+            return newest, daemon_events.counts(conn, since_ms, provider_id)
+
+        events, counts = await self._market.db.read(work)
+        return pb.GetDaemonHealthResponse(events=[_event(row) for row in events], counts=counts)
+
+    async def _failures(self, now_ms: int) -> dict[int, Failures]:
+        return await self._market.db.read(lambda conn: monitoring.failures_by_provider(conn, now_ms - DAY_MS))
+
+
+def _measure(conn: Connection, now_ms: int) -> _Measured:
+    return _Measured(
+        always=counters.read(conn),
+        days=counters.read_days(conn, min(week_start_ms(now_ms), month_start_ms(now_ms))),
+        failed_last_hour=monitoring.failed_since(conn, now_ms - HOUR_MS),
+        mean_wait_seconds=monitoring.mean_wait_seconds(conn, now_ms),
+        active_renters=monitoring.renters_active_since(conn, now_ms - DAY_MS),
+        size_bytes=monitoring.size_bytes(conn),
+    )
+
+
+def _charged_since(days: list[tuple[int, Totals]], since_ms: int) -> int:
+    return sum(day.charged_halala for day_ms, day in days if day_ms >= since_ms)
+
+
+def _revenue_day(day_ms: int, day: Totals) -> pb.RevenueDay:
+    return pb.RevenueDay(
+        date=to_datetime(day_ms).date().isoformat(),
+        total_sar=halala_to_sar(day.charged_halala),
+        platform_fees_sar=halala_to_sar(day.charged_platform_halala),
+        provider_payouts_sar=halala_to_sar(day.charged_provider_halala),
+        jobs=day.charged_jobs,
+    )
+
+
+def _event(row: DaemonEventRow) -> pb.DaemonEvent:
+    return pb.DaemonEvent(
+        id=row.id,
+        provider_id=row.provider_id,
+        event_type=row.event_type,
+        severity=row.severity,
+        details=to_value(row.details),
+        created_at=iso(row.created_at_ms),
+    )

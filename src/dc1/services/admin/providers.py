@@ -1,0 +1,219 @@
+"""AdminProviderService: admins looking after providers."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.supervision import Supervision
+from dc1.control.scheduling.sessions import EndReason
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import DAY_MS, iso
+from dc1.domain.errors import ApiError
+from dc1.domain.providers.reputation import uptime_percent_of_day
+from dc1.domain.providers.telemetry import MINUTES, Rollup
+from dc1.services.api.call import current_call
+from dc1.services.api.values import row_id, to_value
+from dc1.services.providers.admin_messages import inspected_provider
+from dc1.services.providers.messages import provider_job
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.operations import monitoring
+from dc1.storage.providers import approvals, providers, telemetry
+from dc1.storage.providers.providers import Earnings, ProviderRow
+from dcp.v1 import admin_provider_service_pb2 as pb
+from dcp.v1.admin_provider_service_pb2_grpc import AdminProviderServiceServicer
+
+_HEARTBEATS_SHOWN = 20
+_JOBS_SHOWN = 20
+_WAITING_SHOWN = 50
+_MOST_WAITING_SHOWN = 200
+_SLA_SECONDS = DAY_MS // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the database knows of a provider."""
+
+    row: ProviderRow
+    earned: Earnings
+    jobs: list[JobRow]
+    minutes: dict[int, Rollup]
+    heartbeats_of_day: float
+
+
+class AdminProviderServicer(AdminProviderServiceServicer):
+    """Detail, approval queue, suspension, keys and models of providers."""
+
+    def __init__(self, market: Market, credentials: Credentials) -> None:
+        self._market = market
+        self._credentials = credentials
+        self._supervision = Supervision(market)
+
+    # Looking
+
+    async def InspectProvider(self, request: pb.InspectProviderRequest, context: Any) -> pb.InspectProviderResponse:
+        """Show a provider with its uptime, newest heartbeats and newest jobs."""
+        provider = await self._named(request.provider_id)
+        now_ms = self._market.clock.now_ms()
+        stored = await self._market.db.read(lambda conn: _read(conn, provider.id, now_ms))
+        fleet = self._market.fleet
+        status = provider.status(now_ms, fleet.thresholds)
+        heartbeats = stored.heartbeats_of_day + provider.beats_to_flush
+        minutes = stored.minutes
+        for minute_ms, rollup in fleet.telemetry.of(provider.id, MINUTES, now_ms).items():
+            minutes.setdefault(minute_ms, Rollup()).add(rollup)
+        newest = sorted(minutes, reverse=True)[:_HEARTBEATS_SHOWN]
+        return pb.InspectProviderResponse(
+            provider=inspected_provider(provider, stored.row, stored.earned, now_ms, status),
+            uptime=pb.Uptime(hours_24=uptime_percent_of_day(heartbeats), days_7=provider.uptime_pct),
+            heartbeat_log=[_heartbeat(minute_ms, minutes[minute_ms]) for minute_ms in newest],
+            jobs=[provider_job(job) for job in stored.jobs],
+        )
+
+    async def ListApprovalQueue(
+        self, request: pb.ListApprovalQueueRequest, context: Any
+    ) -> pb.ListApprovalQueueResponse:
+        """List the providers that wait for a decision, longest first."""
+        limit = min(request.limit or _WAITING_SHOWN, _MOST_WAITING_SHOWN)
+        now_ms = self._market.clock.now_ms()
+        waiting = await self._market.db.read(lambda conn: approvals.waiting(conn, limit=limit))
+        return pb.ListApprovalQueueResponse(
+            count=waiting.total,
+            generated_at=iso(now_ms),
+            sla_target_seconds=_SLA_SECONDS,
+            providers=[_pending(row, now_ms) for row in waiting.rows],
+        )
+
+    async def ListApprovalAudit(
+        self, request: pb.ListApprovalAuditRequest, context: Any
+    ) -> pb.ListApprovalAuditResponse:
+        """List the decisions that were made on a provider, newest first."""
+        provider = await self._named(request.provider_id)
+        made = await self._market.db.read(lambda conn: approvals.decisions(conn, provider.id))
+        entries = [
+            pb.ApprovalDecision(
+                at=iso(item.at_ms), actor=item.actor, decision=item.decision, reason=to_value(item.reason)
+            )
+            for item in made
+        ]
+        return pb.ListApprovalAuditResponse(entries=entries)
+
+    # Deciding
+
+    async def SuspendProvider(self, request: pb.SuspendProviderRequest, context: Any) -> pb.SuspendProviderResponse:
+        """Give a provider no more work, and put back what it runs."""
+        provider = await self._named(request.provider_id)
+        await self._supervision.suspend(provider)
+        return pb.SuspendProviderResponse(success=True, provider_id=provider.id, status=self._status(provider))
+
+    async def UnsuspendProvider(
+        self, request: pb.UnsuspendProviderRequest, context: Any
+    ) -> pb.UnsuspendProviderResponse:
+        """Let a provider have work again."""
+        provider = await self._named(request.provider_id)
+        await self._supervision.unsuspend(provider)
+        return pb.UnsuspendProviderResponse(success=True, provider_id=provider.id, status=self._status(provider))
+
+    async def SetProviderStatus(
+        self, request: pb.SetProviderStatusRequest, context: Any
+    ) -> pb.SetProviderStatusResponse:
+        """Suspend a provider, or let it have work again."""
+        provider = await self._named(request.provider_id)
+        if request.status == "suspended":
+            await self._supervision.suspend(provider)
+        else:
+            await self._supervision.unsuspend(provider)
+        return pb.SetProviderStatusResponse(success=True, provider_id=provider.id, status=self._status(provider))
+
+    async def ResetProviderKey(self, request: pb.ResetProviderKeyRequest, context: Any) -> pb.ResetProviderKeyResponse:
+        """Replace a provider's key; the old one, and a stream that was opened with it, end at once."""
+        provider = await self._named(request.provider_id)
+        key = keys.generate(KeyRole.PROVIDER)
+        now_ms = self._market.clock.now_ms()
+        await self._market.db.write(lambda conn: key_rows.rotate(conn, KeyRole.PROVIDER, provider.id, key, now_ms))
+        self._credentials.invalidate_account(Role.PROVIDER, provider.id)
+        self._market.sessions.end(provider.id, EndReason.ACCESS_REVOKED)
+        return pb.ResetProviderKeyResponse(success=True, provider_id=provider.id, new_api_key=key.key)
+
+    async def PreloadModel(self, request: pb.PreloadModelRequest, context: Any) -> pb.PreloadModelResponse:
+        """Ask a provider's daemon to fetch a model."""
+        provider = await self._named(request.provider_id)
+        requested_ms = await self._supervision.preload(provider, request.model_name)
+        return pb.PreloadModelResponse(
+            success=True,
+            provider_id=provider.id,
+            model_name=request.model_name,
+            model_preload_status="downloading",
+            requested_at=iso(requested_ms),
+        )
+
+    async def BulkUpdateProviders(
+        self, request: pb.BulkUpdateProvidersRequest, context: Any
+    ) -> pb.BulkUpdateProvidersResponse:
+        """Do one thing to many providers; what cannot be done to one keeps nobody else from it."""
+        act = self._actions()[request.action]
+        ids = sorted(set(request.ids))
+        failed = 0
+        for provider_id in ids:
+            try:
+                await act(await self._market.provider(provider_id))
+            except ApiError:
+                failed += 1
+        total = len(ids)
+        return pb.BulkUpdateProvidersResponse(
+            success=not failed, action=request.action, processed=total - failed, failed=failed, total=total
+        )
+
+    def _actions(self) -> dict[str, Callable[[Provider], Awaitable[None]]]:
+        actor = current_call().principal.fingerprint
+        return {
+            "suspend": self._supervision.suspend,
+            "unsuspend": self._supervision.unsuspend,
+            "approve": lambda provider: self._supervision.approve(provider, actor),
+        }
+
+    async def _named(self, sent: str) -> Provider:
+        return await self._market.provider(row_id(sent, errors.provider_not_found))
+
+    def _status(self, provider: Provider) -> str:
+        return provider.status(self._market.clock.now_ms(), self._market.fleet.thresholds)
+
+
+def _read(conn: Connection, provider_id: int, now_ms: int) -> _Stored:
+    row = providers.get(conn, provider_id)
+    assert row is not None
+    return _Stored(
+        row=row,
+        earned=providers.earnings(conn, provider_id),
+        jobs=jobs.latest(conn, JobFilter(provider_id=provider_id), limit=_JOBS_SHOWN),
+        minutes=telemetry.latest(conn, provider_id, _HEARTBEATS_SHOWN),
+        heartbeats_of_day=monitoring.heartbeats_of_24_hours(conn, provider_id, now_ms),
+    )
+
+
+def _heartbeat(minute_ms: int, rollup: Rollup) -> pb.HeartbeatEntry:
+    means = {metric: to_value(mean) for metric, mean in rollup.means().items()}
+    return pb.HeartbeatEntry(at=iso(minute_ms), **means)
+
+
+def _pending(row: ProviderRow, now_ms: int) -> pb.PendingProvider:
+    deadline_ms = row.created_at_ms + _SLA_SECONDS * 1000
+    return pb.PendingProvider(
+        id=row.id,
+        name=row.name,
+        email=row.email,
+        gpu_model=to_value(row.gpu_name or row.gpu_model or None),
+        created_at=iso(row.created_at_ms),
+        pending_duration_seconds=(now_ms - row.created_at_ms) / 1000,
+        sla_deadline_at=iso(deadline_ms),
+        sla_breached=now_ms > deadline_ms,
+    )

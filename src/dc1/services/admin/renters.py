@@ -1,0 +1,226 @@
+"""AdminRenterService: admins looking after renters."""
+
+import secrets
+from typing import Any
+
+from dc1.control.control_plane import Market
+from dc1.control.operations.credentials import Credentials
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import iso
+from dc1.domain.errors import ApiError
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.services.api.idempotency import IdempotentCalls, Once
+from dc1.services.api.paging import Pages
+from dc1.services.api.values import row_id, stated_reason, to_value
+from dc1.services.renters.messages import recent_job, wallet_entry
+from dc1.services.renters.wallets import wallet_window
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renter_lists, renters, wallets
+from dc1.storage.accounts.renters import RenterRow
+from dc1.storage.accounts.wallets import WalletEntry
+from dc1.storage.engine.database import Connection
+from dc1.storage.engine.row_mapping import Page
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.jobs import JobFilter
+from dcp.v1 import admin_renter_service_pb2 as pb
+from dcp.v1.admin_renter_service_pb2_grpc import AdminRenterServiceServicer
+
+_NEWEST = 20
+_STATUS_AFTER = {"suspend": "suspended", "unsuspend": "active"}
+
+
+class AdminRenterServicer(AdminRenterServiceServicer):
+    """Renter accounts in the hands of admins; deleted ones can be read but not changed."""
+
+    def __init__(self, market: Market, credentials: Credentials, idempotent: IdempotentCalls) -> None:
+        self._market = market
+        self._credentials = credentials
+        self._idempotent = idempotent
+
+    async def ListRenters(self, request: pb.ListRentersRequest, context: Any) -> pb.ListRentersResponse:
+        """List renter accounts, newest first."""
+        pages = Pages.asked(request, usual=50, most=200)
+        search, status = request.search.strip(), request.status or None
+        counts, found = await self._market.db.read(
+            lambda conn: (
+                renter_lists.counts(conn),
+                renter_lists.page(conn, limit=pages.limit, offset=pages.offset, search=search, status=status),
+            )
+        )
+        return pb.ListRentersResponse(
+            total=counts.total,
+            active=counts.active,
+            suspended=counts.suspended,
+            renters=[pb.AdminRenter(**_summary(row)) for row in found.rows],
+            pagination=pages.of(found.total),
+        )
+
+    async def InspectRenter(self, request: pb.InspectRenterRequest, context: Any) -> pb.InspectRenterResponse:
+        """Show a renter with its newest jobs and wallet entries."""
+        renter_id = row_id(request.renter_id, errors.renter_not_found)
+        now_ms = self._market.clock.now_ms()
+
+        def work(conn: Connection) -> pb.InspectRenterResponse:
+            row = _found(renters.get(conn, renter_id))
+            recent = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_NEWEST)
+            return pb.InspectRenterResponse(
+                renter=pb.InspectedRenter(
+                    **_summary(row),
+                    use_case=to_value(row.use_case),
+                    phone=to_value(row.phone),
+                    webhook_url=to_value(row.webhook_url),
+                    held_halala=row.held_halala,
+                    live_keys=key_rows.count_live(conn, KeyRole.SCOPED, renter_id, now_ms),
+                ),
+                recent_jobs=[recent_job(job) for job in recent],
+                transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_NEWEST).rows],
+            )
+
+        return await self._market.db.read(work)
+
+    async def SuspendRenter(self, request: pb.SuspendRenterRequest, context: Any) -> pb.SuspendRenterResponse:
+        """Refuse a renter's keys; open jobs go on."""
+        renter_id = await self._set_status(request.renter_id, "suspended")
+        return pb.SuspendRenterResponse(success=True, renter_id=renter_id, status="suspended")
+
+    async def UnsuspendRenter(self, request: pb.UnsuspendRenterRequest, context: Any) -> pb.UnsuspendRenterResponse:
+        """Take a renter's keys again."""
+        renter_id = await self._set_status(request.renter_id, "active")
+        return pb.UnsuspendRenterResponse(success=True, renter_id=renter_id, status="active")
+
+    async def _set_status(self, sent: str, status: str) -> int:
+        renter_id = row_id(sent, errors.renter_not_found)
+        await self._market.db.write(lambda conn: _change_status(conn, renter_id, status))
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
+        return renter_id
+
+    async def ResetRenterKey(self, request: pb.ResetRenterKeyRequest, context: Any) -> pb.ResetRenterKeyResponse:
+        """Replace a renter's master key."""
+        renter_id = row_id(request.renter_id, errors.renter_not_found)
+        key = keys.generate(KeyRole.RENTER)
+        now_ms = self._market.clock.now_ms()
+
+        def work(conn: Connection) -> None:
+            renters.lock_known(conn, renter_id)
+            key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms)
+
+        await self._market.db.write(work)
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
+        return pb.ResetRenterKeyResponse(success=True, renter_id=renter_id, new_api_key=key.key)
+
+    async def CreditRenter(self, request: pb.CreditRenterRequest, context: Any) -> pb.CreditRenterResponse:
+        """Add money to a renter's wallet."""
+        renter_id = row_id(request.renter_id, errors.renter_not_found)
+        amount, reason = request.amount_halala, stated_reason(request.reason)
+        now_ms = self._market.clock.now_ms()
+        ref = f"credit:{secrets.token_hex(12)}"
+
+        async def effect(once: Once) -> pb.CreditRenterResponse:
+            def work(conn: Connection) -> pb.CreditRenterResponse:
+                once.begin(conn)
+                change = wallets.credit(conn, renter_id, amount, ref, reason, now_ms)
+                answer = pb.CreditRenterResponse(
+                    success=True,
+                    renter_id=renter_id,
+                    ledger_id=change.movement_id,
+                    new_balance_halala=change.new_balance,
+                    new_balance_sar=halala_to_sar(change.new_balance),
+                )
+                once.keep(conn, answer)
+                return answer
+
+            return await self._market.db.write(work)
+
+        return await self._idempotent.run(pb.CreditRenterResponse, effect)
+
+    async def ListRenterLedger(self, request: pb.ListRenterLedgerRequest, context: Any) -> pb.ListRenterLedgerResponse:
+        """List the wallet entries of a renter, newest first."""
+        renter_id = row_id(request.renter_id, errors.renter_not_found)
+        limit, offset, direction = wallet_window(request)
+        if request.HasField("page") and not request.HasField("offset"):
+            offset = (request.page - 1) * limit
+
+        def work(conn: Connection) -> Page[WalletEntry]:
+            _found(renters.get(conn, renter_id))
+            return wallets.entries(conn, renter_id, limit=limit, offset=offset, direction=direction)
+
+        page = await self._market.db.read(work)
+        return pb.ListRenterLedgerResponse(
+            entries=[wallet_entry(entry) for entry in page.rows], total=page.total, limit=limit, offset=offset
+        )
+
+    async def BulkUpdateRenters(
+        self, request: pb.BulkUpdateRentersRequest, context: Any
+    ) -> pb.BulkUpdateRentersResponse:
+        """Do one thing to many renters, in one transaction."""
+        if request.action == "credit":
+            if not request.HasField("amount_halala"):
+                raise errors.missing_fields(["amount_halala"])
+            stated_reason(request.reason)
+        # Always in the same order, so that two of these calls cannot wait for each other.
+        ids = sorted(set(request.ids))
+        now_ms = self._market.clock.now_ms()
+        ref = f"credit:{secrets.token_hex(12)}"
+
+        async def effect(once: Once) -> pb.BulkUpdateRentersResponse:
+            def work(conn: Connection) -> pb.BulkUpdateRentersResponse:
+                once.begin(conn)
+                processed = sum(_done(conn, renter_id, request, ref, now_ms) for renter_id in ids)
+                answer = pb.BulkUpdateRentersResponse(
+                    success=processed == len(ids),
+                    action=request.action,
+                    processed=processed,
+                    failed=len(ids) - processed,
+                    total=len(ids),
+                )
+                once.keep(conn, answer)
+                return answer
+
+            return await self._market.db.write(work)
+
+        answer = await self._idempotent.run(pb.BulkUpdateRentersResponse, effect)
+        for renter_id in ids:
+            self._credentials.invalidate_account(Role.RENTER, renter_id)
+        return answer
+
+
+def _done(conn: Connection, renter_id: int, request: pb.BulkUpdateRentersRequest, ref: str, now_ms: int) -> bool:
+    """Do to one renter what is asked for; False when it cannot be done, which then changed nothing."""
+    try:
+        if request.action == "credit":
+            wallets.credit(conn, renter_id, request.amount_halala, f"{ref}:{renter_id}", request.reason, now_ms)
+        else:
+            _change_status(conn, renter_id, _STATUS_AFTER[request.action])
+    except ApiError:
+        return False
+    return True
+
+
+def _change_status(conn: Connection, renter_id: int, status: str) -> None:
+    renters.lock_known(conn, renter_id)
+    renters.set_status(conn, renter_id, status)
+
+
+def _found(row: RenterRow | None) -> RenterRow:
+    if row is None:
+        raise errors.renter_not_found()
+    return row
+
+
+def _summary(row: RenterRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "email": row.email,
+        "organization": to_value(row.organization),
+        "balance_halala": row.balance_halala,
+        "status": row.status,
+        "created_at": iso(row.created_at_ms),
+        "total_jobs": row.total_jobs,
+        "completed_jobs": row.completed_jobs,
+        "failed_jobs": row.failed_jobs,
+        "total_spent_halala": row.total_spent_halala,
+    }

@@ -1,0 +1,1 @@
+"""What every servicer shares: the call, paging, JSON values, events and idempotency."""

@@ -1,0 +1,110 @@
+"""What a job tells, as server-sent events: what is stored, then what comes, then the end."""
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from google.api.httpbody_pb2 import HttpBody
+
+from dc1.control.control_plane import Market
+from dc1.control.scheduling.job_feed import JobNews, Watcher
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject
+from dc1.services.api.call import current_call
+from dc1.storage.jobs.job_records import JobRow
+
+PAGE = 250
+"""How many rows a reader takes from the database at once."""
+
+CONTENT_TYPE = "text/event-stream"
+HEADERS: Mapping[str, str] = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+RETRY = b"retry: 2000\n"
+"""The first line of every stream."""
+
+KEEP_ALIVE_SECONDS = 15
+KEEP_ALIVE = b": keep-alive\n\n"
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The next frames that the database has, and the job as it was with them; `more` when another page may follow."""
+
+    frames: bytes
+    more: bool
+    job: JobRow
+
+
+class Reader(ABC):
+    """One reader's place in what a job tells. `last_id` is the id of the last frame, after which a client resumes."""
+
+    wanted: tuple[type[JobNews], ...] = ()
+    """The news it takes beside moves and losses."""
+
+    def __init__(self, market: Market, row_id: int, last_id: int) -> None:
+        self.market = market
+        self.row_id = row_id
+        self.last_id = last_id
+
+    @abstractmethod
+    async def stored(self) -> Stored:
+        """Read on in the database."""
+
+    def live(self, batch: Sequence[JobNews]) -> tuple[bytes, bool]:
+        """Return the frames of news, and whether something happened that only the database tells in full."""
+        return b"", bool(batch)
+
+    def now(self) -> str:
+        """Return the time of the server's clock."""
+        return iso(self.market.clock.now_ms())
+
+    def end(self, job: JobRow) -> bytes:
+        """Return the last frame."""
+        return frame({"type": "end", "status": job.status, "ts": self.now()}, event_id=self.last_id, event="end")
+
+
+def frame(data: JsonObject, *, event_id: int, event: str | None = None) -> bytes:
+    """Return one event."""
+    name = "" if event is None else f"event: {event}\n"
+    return f"id: {event_id}\n{name}data: {_encode(data)}\n\n".encode()
+
+
+def resume_point(sent: int | None) -> int | None:
+    """Return the id after which to go on: the `Last-Event-ID`, else the one `sent` in the query."""
+    header = current_call().metadata.get("last-event-id", "")
+    return int(header[:9]) if header.isascii() and header.isdigit() else sent
+
+
+async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
+    """Yield the frames of a job until it ends, or the server stops: clients come back by themselves and resume."""
+    current_call().headers |= HEADERS
+    with reader.market.hub.watch(reader.row_id, reader.wanted) as watcher:
+        yield HttpBody(content_type=CONTENT_TYPE, data=RETRY + b"\n")
+        async for data in _frames(reader, watcher):
+            yield HttpBody(content_type=CONTENT_TYPE, data=data)
+
+
+async def _frames(reader: Reader, watcher: Watcher) -> AsyncIterator[bytes]:
+    clock = asyncio.get_running_loop().time
+    sent_at = clock()
+    while not reader.market.hub.closing:
+        stored = await reader.stored()
+        if stored.frames:
+            yield stored.frames
+            sent_at = clock()
+        if stored.more:
+            continue
+        if stored.job.is_terminal:
+            yield reader.end(stored.job)
+            return
+        behind = False
+        while not behind:
+            data, behind = reader.live(await watcher.next(max(0.0, sent_at + KEEP_ALIVE_SECONDS - clock())))
+            # News need not have frames: it is the silence on the wire that counts.
+            if not data and clock() - sent_at >= KEEP_ALIVE_SECONDS:
+                data = KEEP_ALIVE
+            if data:
+                yield data
+                sent_at = clock()

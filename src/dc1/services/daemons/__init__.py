@@ -1,0 +1,1 @@
+"""The daemon's stream, and DaemonService for daemons that speak HTTP only."""

@@ -1,0 +1,219 @@
+"""What the server does with each message of a daemon."""
+
+from collections.abc import Callable, Iterator
+from math import isfinite
+
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.leases import Lease
+from dc1.control.scheduling.sessions import StopReason
+from dc1.domain.base.clock import Clock
+from dc1.domain.errors import ApiError
+from dc1.domain.jobs.results import parse_result
+from dc1.domain.jobs.states import Phase, error_category
+from dc1.domain.providers.reports import read_report
+from dc1.services.api.values import from_value
+from dc1.services.daemons.report_messages import report_body
+from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
+from dc1.storage.jobs.job_logs import LogLine
+from dc1.storage.jobs.lifecycle import Outcome
+from dcp.v1 import daemon_stream_pb2 as pb
+
+_MAX_LINE = 2000
+_BEATS_UNTIL_LOST = 2
+"""A running lease that this many beats do not list is lost: one beat may have been on its way before the lease."""
+
+_STOP_FOR_CODE = {"LEASE_SUPERSEDED": StopReason.SUPERSEDED, "JOB_SETTLED": StopReason.SETTLED}
+_VERDICT_FOR_CODE = {
+    "LEASE_SUPERSEDED": pb.OUTCOME_VERDICT_SUPERSEDED,
+    "JOB_SETTLED": pb.OUTCOME_VERDICT_ALREADY_SETTLED,
+}
+
+
+class Inbox:
+    """Follows one daemon's messages. A refusal is answered with Stop or a receipt and never ends the stream."""
+
+    def __init__(self, market: Market, provider: Provider, send: Callable[[pb.ConnectResponse], None]) -> None:
+        self._market = market
+        self._provider = provider
+        self._send = send
+
+    async def hello(self, hello: pb.Hello) -> None:
+        """Take the daemon's state, take from it what it lost, and welcome it."""
+        self._fold(hello.state)
+        # The database knows leases that another replica gave out and we have not heard of yet.
+        await self._market.catch_up()
+        self._market.dispatcher.await_answers(self._provider.id)
+        await self._reconcile(hello.state, lost_after=1)
+        welcome = pb.Welcome(
+            provider_id=self._provider.id,
+            provider_name=self._provider.name,
+            approved_images=sorted(self._market.orders.approved_images),
+            desired=self._desired(0, hello.state),
+        )
+        self._send(pb.ConnectResponse(welcome=welcome))
+        self._market.dispatcher.wake(self._provider.id)
+
+    async def take(self, message: pb.ConnectRequest) -> None:
+        """Follow one message."""
+        match message.WhichOneof("message"):
+            case "beat":
+                await self._beat(message.beat)
+            case "accept":
+                await self._accept(message.accept.lease)
+            case "decline":
+                lease = message.decline.lease
+                await self._market.runs.decline(
+                    self._provider.id, lease.job_id, lease.attempt_number, message.decline.reason
+                )
+            case "progress":
+                await self._progress(message.progress)
+            case "logs":
+                await self._logs(message.logs)
+            case "tokens":
+                self._tokens(message.tokens)
+            case "outcome":
+                await self._outcome(message.outcome)
+            case _:
+                pass  # a second Hello says nothing new, and a newer daemon may know messages that we do not
+
+    # State
+
+    async def _beat(self, beat: pb.Beat) -> None:
+        self._fold(beat.state)
+        await self._reconcile(beat.state, lost_after=_BEATS_UNTIL_LOST)
+        self._send(pb.ConnectResponse(desired=self._desired(beat.sequence, beat.state)))
+        self._market.dispatcher.wake(self._provider.id)
+
+    def _fold(self, state: pb.DaemonState) -> None:
+        report = read_report(report_body(state.report))
+        self._market.fleet.stream_beat(self._provider, report, frozenset(state.job_types), draining=state.draining)
+
+    async def _reconcile(self, state: pb.DaemonState, *, lost_after: int) -> None:
+        """Start what the daemon accepted and we missed, and take from it what it does not know any more."""
+        held = {(item.lease.job_id, item.lease.attempt_number): item.phase for item in state.leases}
+        for lease in self._market.leases.of_provider(self._provider.id):
+            phase = held.get((lease.job_id, lease.attempt))
+            if phase is not None:
+                lease.beats_unseen = 0
+                if not lease.running:
+                    await self._market.runs.accept(self._provider.id, lease.job_id, lease.attempt)
+            elif lease.running:
+                lease.beats_unseen += 1
+                if lease.beats_unseen >= lost_after:
+                    await self._market.runs.lose(lease, "The daemon lost the job")
+
+    def _desired(self, sequence: int, state: pb.DaemonState) -> pb.Desired:
+        policy = self._market.policy
+        desired = pb.Desired(
+            sequence=sequence,
+            beat_interval_seconds=policy.beat_interval_seconds,
+            paused=self._provider.paused,
+            preload_model=self._provider.preload_model,
+            latest_version=policy.daemon_latest_version,
+            min_version=policy.daemon_min_version,
+            stops=self._stops(state),
+            suspended=self._provider.suspended,
+        )
+        for lease in self._market.leases.of_provider(self._provider.id):
+            if lease.running:
+                desired.starts.append(self._start(lease))
+            else:
+                left = self._market.dispatcher.seconds_to_answer(lease)
+                desired.offers.append(offer_message(lease.handout, left))
+        return desired
+
+    def _stops(self, state: pb.DaemonState) -> Iterator[pb.Stop]:
+        """Stop what the daemon works on without a lease; what has ended there gets the receipt of its outcome."""
+        for item in state.leases:
+            lease = self._market.leases.held(self._provider.id, item.lease.job_id)
+            current = lease is not None and lease.attempt == item.lease.attempt_number
+            if not current and item.phase != pb.LEASE_PHASE_ENDED:
+                yield stop_message(item.lease.job_id, item.lease.attempt_number, StopReason.SUPERSEDED)
+
+    # Jobs
+
+    async def _accept(self, ref: pb.LeaseRef) -> None:
+        lease = await self._market.runs.accept(self._provider.id, ref.job_id, ref.attempt_number)
+        if isinstance(lease, StopReason):
+            self._stop(ref, lease)
+        else:
+            self._send(pb.ConnectResponse(start=self._start(lease)))
+
+    async def _progress(self, progress: pb.Progress) -> None:
+        ref = progress.lease
+        if progress.phase in set(Phase):
+            try:
+                await self._market.runs.progress(
+                    self._provider.id, ref.job_id, ref.attempt_number, Phase(progress.phase)
+                )
+            except ApiError as refusal:
+                self._refused(ref, refusal)
+
+    async def _logs(self, batch: pb.LogBatch) -> None:
+        ref = batch.lease
+        now_ms = self._market.clock.now_ms()
+        lines = [LogLine(LOG_LEVELS.get(line.level, "info"), line.message[:_MAX_LINE], now_ms) for line in batch.lines]
+        try:
+            await self._market.runs.append_logs(
+                self._provider.id, ref.job_id, ref.attempt_number, lines, batch.sequence
+            )
+        except ApiError as refusal:
+            self._refused(ref, refusal)
+        self._send(pb.ConnectResponse(log_receipt=pb.LogReceipt(lease=ref, sequence=batch.sequence)))
+
+    def _tokens(self, batch: pb.TokenBatch) -> None:
+        ref = batch.lease
+        offset = batch.offset if batch.HasField("offset") else None
+        self._market.runs.tokens(self._provider.id, ref.job_id, ref.attempt_number, batch.text, batch.count, offset)
+
+    async def _outcome(self, message: pb.Outcome) -> None:
+        ref = message.lease
+        try:
+            ended = await self._market.runs.finish(
+                self._provider.id,
+                ref.job_id,
+                ref.attempt_number,
+                _outcome(message),
+                transient=message.failure.transient,
+            )
+        except ApiError as refusal:
+            verdict = _VERDICT_FOR_CODE.get(refusal.code or "", pb.OUTCOME_VERDICT_SUPERSEDED)
+            receipt = pb.OutcomeReceipt(lease=ref, verdict=verdict)
+        else:
+            verdict = pb.OUTCOME_VERDICT_RETRIED if ended.retried else pb.OUTCOME_VERDICT_SETTLED
+            earned = ended.job.provider_earned_halala or 0
+            receipt = pb.OutcomeReceipt(lease=ref, verdict=verdict, provider_earned_halala=earned)
+        self._send(pb.ConnectResponse(outcome_receipt=receipt))
+
+    def _refused(self, ref: pb.LeaseRef, refusal: ApiError) -> None:
+        self._stop(ref, _STOP_FOR_CODE.get(refusal.code or "", StopReason.SUPERSEDED))
+
+    def _stop(self, ref: pb.LeaseRef, reason: StopReason) -> None:
+        self._send(pb.ConnectResponse(stop=stop_message(ref.job_id, ref.attempt_number, reason)))
+
+    def _start(self, lease: Lease) -> pb.Start:
+        return start_message(lease, self._market.clock)
+
+
+def start_message(lease: Lease, clock: Clock) -> pb.Start:
+    """Say that a lease is committed and how long it may run."""
+    assert lease.timeout_at_ms is not None
+    left = max(0.0, (lease.timeout_at_ms - clock.now_ms()) / 1000)
+    return pb.Start(lease=lease_ref(lease.job_id, lease.attempt), seconds_left=left)
+
+
+def _outcome(message: pb.Outcome) -> Outcome:
+    completed = message.WhichOneof("end") == "result"
+    failure = message.failure
+    return Outcome(
+        completed=completed,
+        result=parse_result(from_value(message.result)) if completed else None,
+        error=None if completed else (failure.error or "The run failed"),
+        error_category=None if completed else error_category(failure.category or None, failure.error),
+        # What is no number is no report: the server's clock counts.
+        gpu_seconds=message.gpu_seconds if message.HasField("gpu_seconds") and isfinite(message.gpu_seconds) else None,
+        prompt_tokens=message.prompt_tokens if message.HasField("prompt_tokens") else None,
+        completion_tokens=message.completion_tokens if message.HasField("completion_tokens") else None,
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+    )

@@ -1,0 +1,129 @@
+"""The daemon's stream: reads what the daemon says, follows it, and sends what the server wants."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import structlog
+
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.sessions import EndReason, StopReason
+from dc1.domain import errors
+from dc1.domain.providers.liveness import Approval
+from dc1.services.api.call import current_call
+from dc1.services.api.shielding import Uninterrupted
+from dc1.services.daemons.daemon_messages import Inbox
+from dc1.services.daemons.stream_messages import END_REASONS, offer_message, stop_message
+from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Reconnect
+
+log = structlog.get_logger(__name__)
+
+_BEATS_UNTIL_SILENT = 3
+
+
+class DaemonStream:
+    """One open stream, as `control` sees it: whatever is sent is only queued."""
+
+    def __init__(self, provider_id: int, key_id: str | None) -> None:
+        self._provider_id = provider_id
+        self._key_id = key_id
+        self._outbox: asyncio.Queue[ConnectResponse | None] = asyncio.Queue()
+
+    @property
+    def provider_id(self) -> int:
+        """Whose stream it is."""
+        return self._provider_id
+
+    @property
+    def key_id(self) -> str | None:
+        """The key it was opened with."""
+        return self._key_id
+
+    def send(self, message: ConnectResponse) -> None:
+        """Queue a message."""
+        self._outbox.put_nowait(message)
+
+    def offer(self, handout: Handout, expires_in_seconds: float) -> None:
+        """Offer a job for the daemon to accept."""
+        self.send(ConnectResponse(offer=offer_message(handout, expires_in_seconds)))
+
+    def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
+        """Make the daemon stop a lease."""
+        self.send(ConnectResponse(stop=stop_message(job_id, attempt, reason)))
+
+    def end(self, reason: EndReason) -> None:
+        """Tell the daemon why, then end the stream."""
+        self.send(ConnectResponse(reconnect=Reconnect(reason=END_REASONS[reason])))
+        self.close()
+
+    def close(self) -> None:
+        """End the stream after what is queued."""
+        self._outbox.put_nowait(None)
+
+    async def messages(self) -> AsyncIterator[ConnectResponse]:
+        """Yield what is queued until the stream ends."""
+        while (message := await self._outbox.get()) is not None:
+            yield message
+
+
+async def connect(
+    market: Market, provider: Provider, requests: AsyncIterator[ConnectRequest]
+) -> AsyncIterator[ConnectResponse]:
+    """Hold a provider's stream from its Hello to its end.
+
+    Raises `Provider is not approved yet`, `Service unavailable` while the server drains, and a 400 when the first message is
+    not a Hello.
+    """
+    if provider.approval is not Approval.APPROVED:
+        await market.catch_up()
+    if provider.approval is not Approval.APPROVED:
+        raise errors.provider_not_approved()
+    if market.sessions.draining:
+        raise errors.service_unavailable()
+    patience = market.policy.beat_interval_seconds * _BEATS_UNTIL_SILENT
+    hello = await _first(requests, patience)
+    stream = DaemonStream(provider.id, current_call().principal.key_id)
+    inbox = Inbox(market, provider, stream.send)
+    market.open_stream(stream, provider)
+    log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
+    work = Uninterrupted()
+    silent_seconds = 0.0
+
+    async def read() -> None:
+        nonlocal silent_seconds
+        try:
+            await work.run(inbox.hello(hello.hello))
+            while True:
+                async with asyncio.timeout(patience):
+                    message = await anext(requests, None)
+                if message is None:
+                    return
+                await work.run(inbox.take(message))
+        except TimeoutError:
+            silent_seconds = patience
+        finally:
+            stream.close()
+
+    reader = asyncio.create_task(read(), name=f"stream-{provider.id}")
+    try:
+        async for message in stream.messages():
+            yield message
+    finally:
+        reader.cancel()
+        (failure,) = await asyncio.gather(reader, return_exceptions=True)
+        if isinstance(failure, Exception):
+            log.error("stream_failed", provider_id=provider.id, exc_info=failure)
+        market.close_stream(stream, provider, silent_seconds)
+        log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
+
+
+async def _first(requests: AsyncIterator[ConnectRequest], patience: float) -> ConnectRequest:
+    try:
+        async with asyncio.timeout(patience):
+            message = await anext(requests, None)
+    except TimeoutError:
+        message = None
+    if message is None or message.WhichOneof("message") != "hello":
+        raise errors.invalid_field("hello", "must be the first message of the stream")
+    return message

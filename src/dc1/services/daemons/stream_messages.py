@@ -1,0 +1,43 @@
+"""The stream's vocabulary in protobuf."""
+
+from collections.abc import Mapping
+
+from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.sessions import EndReason, StopReason
+from dc1.services.jobs.messages import assignment
+from dcp.v1 import daemon_stream_pb2 as pb
+
+STOP_REASONS: Mapping[StopReason, "pb.StopReason.ValueType"] = {
+    StopReason.CANCELLED: pb.STOP_REASON_CANCELLED,
+    StopReason.SUPERSEDED: pb.STOP_REASON_LEASE_SUPERSEDED,
+    StopReason.SETTLED: pb.STOP_REASON_JOB_SETTLED,
+    StopReason.TIMED_OUT: pb.STOP_REASON_TIMED_OUT,
+    StopReason.WITHDRAWN: pb.STOP_REASON_OFFER_WITHDRAWN,
+}
+END_REASONS: Mapping[EndReason, "pb.ReconnectReason.ValueType"] = {
+    EndReason.DRAINING: pb.RECONNECT_REASON_SERVER_DRAINING,
+    EndReason.REPLACED: pb.RECONNECT_REASON_REPLACED,
+    EndReason.ACCESS_REVOKED: pb.RECONNECT_REASON_ACCESS_REVOKED,
+}
+LOG_LEVELS: Mapping["pb.LogLevel.ValueType", str] = {
+    pb.LOG_LEVEL_UNSPECIFIED: "info",
+    pb.LOG_LEVEL_DEBUG: "debug",
+    pb.LOG_LEVEL_INFO: "info",
+    pb.LOG_LEVEL_WARN: "warn",
+    pb.LOG_LEVEL_ERROR: "error",
+}
+
+
+def lease_ref(job_id: str, attempt: int) -> pb.LeaseRef:
+    """Name one attempt at one job."""
+    return pb.LeaseRef(job_id=job_id, attempt_number=attempt)
+
+
+def offer_message(handout: Handout, expires_in_seconds: float) -> pb.Offer:
+    """Offer a job."""
+    return pb.Offer(assignment=assignment(handout), expires_in_seconds=expires_in_seconds)
+
+
+def stop_message(job_id: str, attempt: int, reason: StopReason) -> pb.Stop:
+    """Stop a lease."""
+    return pb.Stop(lease=lease_ref(job_id, attempt), reason=STOP_REASONS[reason])

@@ -1,0 +1,1 @@
+"""OpenAIService: inference by the token."""

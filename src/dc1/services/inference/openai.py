@@ -1,0 +1,84 @@
+"""OpenAIService: inference for programs that speak the OpenAI chat API."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
+
+from dc1.control.control_plane import Market
+from dc1.domain.inference.chat import ChatCall, read_chat
+from dc1.services.api.call import caller_id
+from dc1.services.api.shielding import Uninterrupted
+from dc1.services.api.values import from_struct
+from dc1.services.inference.chat_answers import streamed, whole
+from dc1.services.inference.completion_stream import Conversation
+from dc1.storage.jobs.job_records import JobRow
+from dcp.v1 import openai_service_pb2 as pb
+from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
+
+_OWNER = "dc1"
+
+
+class OpenAIServicer(OpenAIServiceServicer):
+    """Models and chat completions."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._work = Uninterrupted()
+
+    async def ListServedModels(self, request: pb.ListServedModelsRequest, context: Any) -> pb.ListServedModelsResponse:
+        """List the models that can be called now."""
+        price = self._market.policy.token_price
+        return pb.ListServedModelsResponse(
+            object="list",
+            data=[
+                pb.ServedModel(
+                    id=model,
+                    object="model",
+                    created=first_ms // 1000,
+                    owned_by=_OWNER,
+                    pricing=pb.TokenPricing(halala_per_1m_tokens=price(model)),
+                )
+                for model, first_ms in self._market.completions.served().items()
+            ],
+        )
+
+    async def CreateChatCompletion(
+        self, request: pb.CreateChatCompletionRequest, context: Any
+    ) -> AsyncIterator[HttpBody]:
+        """Answer a conversation, as one JSON object or as events."""
+        call = read_chat(from_struct(request.completion))
+        answer = streamed if call.stream else whole
+        async with self._held(call) as conversation, aclosing(answer(conversation)) as bodies:
+            async for body in bodies:
+                yield body
+
+    @asynccontextmanager
+    async def _held(self, call: ChatCall) -> AsyncIterator[Conversation]:
+        """Start a call, and end it with the block: nobody else waits for it."""
+        starting = asyncio.ensure_future(self._market.completions.start(caller_id(), call))
+        conversation: Conversation | None = None
+        try:
+            # A caller may leave while the call is being committed; then it is ended as soon as it is known.
+            conversation = Conversation(self._market, await asyncio.shield(starting))
+            yield conversation
+        finally:
+            if conversation is None or not conversation.job.is_terminal:
+                await self._work.run(self._abandon(starting))
+
+    async def _abandon(self, starting: asyncio.Future[JobRow]) -> None:
+        try:
+            job = await starting
+        except Exception:  # the call was refused, and its caller told so
+            return
+        await self._market.completions.abandon(job.id)
+
+
+def _asks_for_stream(request: pb.CreateChatCompletionRequest) -> bool:
+    fields = request.completion.fields
+    return "stream" in fields and fields["stream"].bool_value
+
+
+STREAMED: Mapping[str, Callable[[Any], bool]] = {"/dcp.v1.OpenAIService/CreateChatCompletion": _asks_for_stream}

@@ -1,0 +1,1 @@
+"""JobService: renters' jobs, their output, their logs and their lifecycle."""

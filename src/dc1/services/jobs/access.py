@@ -1,0 +1,63 @@
+"""Jobs that a caller may see, and how they are shown."""
+
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.domain import errors
+from dc1.domain.access.roles import Role
+from dc1.domain.jobs.states import JobStatus
+from dc1.services.api.call import Principal, current_call
+from dc1.services.jobs.messages import job_detail, shown_provider_id
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dcp.v1.job_pb2 import JobDetail
+
+
+def existing(conn: Connection, reference: str) -> JobRow:
+    """Return a job by its row id or public id; raises `Job not found`."""
+    job = jobs.find(conn, reference)
+    if job is None:
+        raise errors.job_not_found()
+    return job
+
+
+def readable(conn: Connection, reference: str, principal: Principal) -> JobRow:
+    """Return a job that `principal` may read; raises `Job not found` and `Forbidden`."""
+    job = existing(conn, reference)
+    owns = {
+        Role.ADMIN: True,
+        Role.RENTER: job.renter_id == principal.account_id,
+        Role.PROVIDER: principal.account_id in (job.provider_id, job.last_provider_id),
+    }
+    if not owns.get(principal.role, False):
+        raise errors.forbidden()
+    return job
+
+
+async def readable_job(market: Market, reference: str) -> JobRow:
+    """Return a job that the caller may read; raises as `readable` does."""
+    principal = current_call().principal
+    return await market.db.read(lambda conn: readable(conn, reference, principal))
+
+
+async def readable_with_spec(market: Market, reference: str) -> tuple[JobRow, JobSpec]:
+    """Return a job that the caller may read, with its documents; raises as `readable` does."""
+    principal = current_call().principal
+
+    def work(conn: Connection) -> tuple[JobRow, JobSpec]:
+        job = readable(conn, reference, principal)
+        return job, jobs.spec(conn, job.id)
+
+    return await market.db.read(work)
+
+
+def shown(market: Market, job: JobRow, spec: JobSpec) -> JobDetail:
+    """Return everything that is known of a job, its place in the queue included."""
+    position = market.dispatcher.waiting.position(job.id) if job.status == JobStatus.QUEUED else None
+    return job_detail(job, spec, market.clock.now_ms(), position)
+
+
+def provider_of(market: Market, job: JobRow) -> Provider | None:
+    """Return the provider of the current or last attempt, or else the one that the job names, or None."""
+    provider_id = shown_provider_id(job)
+    return None if provider_id is None else market.fleet.get(provider_id)

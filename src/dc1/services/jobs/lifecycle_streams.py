@@ -1,0 +1,118 @@
+"""A job's lifecycle as server-sent events: event by event, or as the states that clients show."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from dc1.control.control_plane import Market
+from dc1.domain.base.clock import iso
+from dc1.domain.jobs.states import TERMINAL, JobEvent, JobStatus, state_name
+from dc1.domain.money.pricing import elapsed_seconds
+from dc1.services.api.event_stream import PAGE, Reader, Stored, frame
+from dc1.services.api.values import message_json, to_value
+from dc1.services.jobs.lists import lifecycle_event
+from dc1.services.jobs.messages import current_cost, elapsed_sec, tokens_used
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import job_events, jobs
+from dc1.storage.jobs.job_events import EventRow
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import AttemptRow
+from dcp.v1.job_progress_service_pb2 import JobStateEvent
+
+_NOT_STATES = frozenset({JobEvent.RETRIED, JobEvent.ENDPOINT_READY})
+"""Events that leave the state of their job as it was."""
+
+
+class LifecycleReader(Reader):
+    """Reads the lifecycle events after a sequence number."""
+
+    async def stored(self) -> Stored:
+        """Read the next page of events."""
+
+        def work(conn: Connection) -> tuple[list[EventRow], JobRow]:
+            return job_events.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.existing(conn, self.row_id)
+
+        rows, job = await self.market.db.read(work)
+        self.last_id = rows[-1].sequence_no if rows else self.last_id
+        return Stored(b"".join(_event_frame(row) for row in rows), len(rows) == PAGE, job)
+
+
+class StateReader(Reader):
+    """Reads the states of a job after a lifecycle event, or without one the present state and those to come."""
+
+    def __init__(self, market: Market, row_id: int, since: int | None) -> None:
+        super().__init__(market, row_id, since or 0)
+        self._resumes = since is not None
+
+    async def stored(self) -> Stored:
+        """Read the next page of events as states."""
+        if not self._resumes:
+            return await self._present()
+
+        def work(conn: Connection) -> tuple[list[EventRow], _States]:
+            return job_events.after(conn, self.row_id, self.last_id, limit=PAGE), _States.read(conn, self.row_id)
+
+        rows, states = await self.market.db.read(work)
+        self.last_id = rows[-1].sequence_no if rows else self.last_id
+        data = b"".join(states.past(row) for row in rows if row.event_type not in _NOT_STATES)
+        return Stored(data, len(rows) == PAGE, states.job)
+
+    async def _present(self) -> Stored:
+        def work(conn: Connection) -> tuple[EventRow, _States]:
+            return job_events.latest(conn, self.row_id, besides=_NOT_STATES), _States.read(conn, self.row_id)
+
+        event, states = await self.market.db.read(work)
+        self._resumes = True
+        self.last_id = states.job.event_sequence
+        return Stored(states.present(event, self.market.clock.now_ms()), more=False, job=states.job)
+
+
+def _event_frame(row: EventRow) -> bytes:
+    return frame(message_json(lifecycle_event(row)), event_id=row.sequence_no, event=row.event_type)
+
+
+@dataclass(frozen=True, slots=True)
+class _States:
+    """A job with what it takes to say how it was at each of its events."""
+
+    job: JobRow
+    attempts: dict[int, AttemptRow]
+
+    @classmethod
+    def read(cls, conn: Connection, row_id: int) -> Self:
+        attempts = {attempt.attempt_number: attempt for attempt in jobs.attempts(conn, row_id)}
+        return cls(jobs.existing(conn, row_id), attempts)
+
+    def present(self, event: EventRow, now_ms: int) -> bytes:
+        """Return the state that the last event led to, with the time that has passed since."""
+        return self._frame(event, elapsed_sec(self.job, now_ms))
+
+    def past(self, event: EventRow) -> bytes:
+        """Return the state as an event left it."""
+        return self._frame(event, self._elapsed_at(event))
+
+    def _elapsed_at(self, event: EventRow) -> int | None:
+        attempt = self.attempts.get(event.payload["attempt_number"])
+        if attempt is None or event.status in (JobStatus.QUEUED, JobStatus.PENDING):
+            return None
+        # A job may end while it waits after an attempt that was lost.
+        if event.status in TERMINAL and attempt.outcome != (event.error_category or event.status):
+            return None
+        return elapsed_seconds(attempt.started_at_ms, event.occurred_at_ms)
+
+    def _frame(self, event: EventRow, elapsed: int | None) -> bytes:
+        phase = event.payload["progress_phase"]
+        ended = event.status in TERMINAL
+        name = state_name(JobStatus(event.status), phase)
+        state = JobStateEvent(
+            event=name,
+            job_id=self.job.job_id,
+            status=event.status,
+            provider_id=to_value(event.payload["provider_id"]),
+            progress_phase=to_value(phase),
+            attempt_number=event.payload["attempt_number"],
+            elapsed_sec=to_value(elapsed),
+            tokens_used=tokens_used(self.job) if ended else 0,
+            cost_halala=current_cost(self.job) if ended else self.job.cost_halala,
+            ts=iso(event.occurred_at_ms),
+        )
+        return frame(message_json(state), event_id=event.sequence_no, event=name)

@@ -1,0 +1,71 @@
+"""A job's log as server-sent events."""
+
+from collections.abc import Sequence
+
+from dc1.control.control_plane import Market
+from dc1.control.scheduling.job_feed import JobNews, LogLines, Tokens
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject
+from dc1.services.api.event_stream import PAGE, Reader, Stored, frame
+from dc1.services.jobs.lists import SCHEMA_VERSION
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import job_logs, jobs
+from dc1.storage.jobs.job_logs import LogRow
+from dc1.storage.jobs.job_records import JobRow
+
+
+class LogReader(Reader):
+    """Reads the lines after number `since`, and generated text as it comes when `tokens` is set."""
+
+    def __init__(self, market: Market, row_id: int, since: int, *, tokens: bool) -> None:
+        super().__init__(market, row_id, since)
+        self.wanted = (LogLines, Tokens) if tokens else (LogLines,)
+
+    async def stored(self) -> Stored:
+        """Read the next page of lines."""
+
+        def work(conn: Connection) -> tuple[list[LogRow], JobRow]:
+            return job_logs.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.existing(conn, self.row_id)
+
+        rows, job = await self.market.db.read(work)
+        return Stored(self._lines(rows), len(rows) == PAGE, job)
+
+    def live(self, batch: Sequence[JobNews]) -> tuple[bytes, bool]:
+        """Take lines that follow the last one from the news; only a gap needs the database."""
+        data, behind = b"", False
+        for news in batch:
+            if isinstance(news, Tokens):
+                data += self._token(news)
+            elif isinstance(news, LogLines) and news.rows[0].line_no <= self.last_id + 1:
+                data += self._lines(news.rows)
+            else:
+                behind = True
+        return data, behind
+
+    def _lines(self, rows: Sequence[LogRow]) -> bytes:
+        """Return the frames of the lines that were not sent yet."""
+        fresh = [row for row in rows if row.line_no > self.last_id]
+        if not fresh:
+            return b""
+        self.last_id = fresh[-1].line_no
+        sent_at = self.now()
+        return b"".join(frame(_log_event(row, sent_at), event_id=row.line_no) for row in fresh)
+
+    def _token(self, tokens: Tokens) -> bytes:
+        """Return the frame of generated text; its id is that of the last line, so that resuming still works."""
+        data: JsonObject = {"type": "token", "text": tokens.text, "attempt_number": tokens.attempt, "ts": self.now()}
+        return frame(data, event_id=self.last_id, event="token")
+
+
+def _log_event(row: LogRow, sent_at: str) -> JsonObject:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "type": "log",
+        "event_type": "job.log",
+        "line_no": row.line_no,
+        "level": row.level,
+        "line": row.message,
+        "attempt_number": row.attempt_number,
+        "logged_at": iso(row.logged_at_ms),
+        "ts": sent_at,
+    }

@@ -1,0 +1,170 @@
+"""Jobs as messages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.struct_pb2 import Value
+
+from dc1.control.scheduling.assignment import Handout
+from dc1.domain.access.task_signatures import task_code, task_text
+from dc1.domain.base.clock import iso
+from dc1.domain.base.numeric import plain
+from dc1.domain.jobs.container_spec import handed_out_container_spec
+from dc1.domain.jobs.states import JobStatus, workspace_volume_name
+from dc1.domain.money.pricing import elapsed_seconds
+from dc1.services.api.values import NULL, time_value, to_struct, to_value
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dcp.v1.job_pb2 import Billing, JobDetail
+from dcp.v1.report_pb2 import Assignment
+
+
+def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[str, Any]:
+    """Return the fields that every view of a job shares."""
+    return {
+        "id": job.id,
+        "job_id": job.job_id,
+        "renter_id": job.renter_id,
+        "provider_id": to_value(shown_provider_id(job)),
+        "job_type": job.job_type,
+        "model": to_value(job.model),
+        "status": job.status,
+        "submitted_at": iso(job.submitted_at_ms),
+        "started_at": time_value(job.started_at_ms),
+        "timeout_at": time_value(job.timeout_at_ms),
+        "duration_minutes": duration_value(job),
+        "cost_halala": job.cost_halala,
+        "max_duration_seconds": job.max_duration_seconds,
+        "gpu_requirements": to_value(spec.gpu_requirements),
+        "container_spec": to_struct(spec.container_spec),
+        "priority": job.priority,
+        "pricing_class": job.pricing_class,
+        "prewarm_requested": job.prewarm_requested,
+        "checkpoint_enabled": job.checkpoint_enabled,
+        "queue_position": to_value(queue_position),
+        "workspace_volume_name": workspace_volume_name(job.job_id),
+    }
+
+
+def shown_provider_id(job: JobRow) -> int | None:
+    """Return the provider of the current or last attempt, or else the one that the job names, or None."""
+    return job.named_provider_id if job.provider_id is None else job.provider_id
+
+
+def duration_value(job: JobRow) -> Value:
+    """Return the prepaid minutes, or null."""
+    return NULL if job.duration_minutes is None else to_value(plain(job.duration_minutes))
+
+
+def elapsed_sec(job: JobRow, now_ms: int) -> int | None:
+    """Return how many seconds the current attempt has run, or ran; None before it starts."""
+    if job.started_at_ms is None:
+        return None
+    end_ms = job.completed_at_ms if job.completed_at_ms is not None else now_ms
+    return elapsed_seconds(job.started_at_ms, end_ms)
+
+
+def current_cost(job: JobRow) -> int:
+    """Return what a job cost once it is settled, its quote before, in halala."""
+    return job.cost_halala if job.actual_cost_halala is None else job.actual_cost_halala
+
+
+def tokens_used(job: JobRow) -> int:
+    """Return the tokens of prompt and answer together, 0 when none were reported."""
+    return (job.prompt_tokens or 0) + (job.completion_tokens or 0)
+
+
+def container_image(spec: JobSpec) -> str:
+    """Return the image of a container job, empty for other jobs."""
+    return str(spec.container_spec.get("image") or "")
+
+
+def job_detail(job: JobRow, spec: JobSpec, now_ms: int, queue_position: int | None = None) -> JobDetail:
+    """Return everything that is known of a job."""
+    detail = JobDetail(**job_fields(job, spec, queue_position))
+    detail.params.CopyFrom(to_value(spec.params))
+    detail.task_spec.CopyFrom(to_value(spec.task_spec))
+    waiting = job.status in (JobStatus.QUEUED, JobStatus.PENDING)
+    detail.queue_deadline_at.CopyFrom(time_value(job.queue_deadline_at_ms if waiting else None))
+    detail.progress_updated_at.CopyFrom(time_value(job.progress_updated_at_ms))
+    detail.completed_at.CopyFrom(time_value(job.completed_at_ms))
+    detail.refunded_at.CopyFrom(time_value(job.refunded_at_ms))
+    detail.attempt_number = job.attempt_number
+    detail.retry_count = job.retry_count
+    detail.max_retries = job.max_retries
+    detail.source = job.source
+    detail.elapsed_sec.CopyFrom(to_value(elapsed_sec(job, now_ms)))
+    used = job.used_seconds
+    detail.used_seconds.CopyFrom(NULL if used is None else to_value(plain(used)))
+    for name in _COPIED:
+        getattr(detail, name).CopyFrom(to_value(getattr(job, name)))
+    return detail
+
+
+_COPIED = (
+    "progress_phase",
+    "retry_reason",
+    "retried_from_job_id",
+    "prompt_tokens",
+    "completion_tokens",
+    "endpoint_url",
+    "actual_cost_halala",
+    "provider_earned_halala",
+    "dc1_fee_halala",
+    "refunded_halala",
+    "error",
+    "error_category",
+)
+
+
+def billing(job: JobRow) -> Billing:
+    """Return how a settled job was paid."""
+    return Billing(
+        actual_cost_halala=job.actual_cost_halala or 0,
+        provider_earned_halala=job.provider_earned_halala or 0,
+        dc1_fee_halala=job.dc1_fee_halala or 0,
+        refunded_halala=job.refunded_halala or 0,
+        used_seconds=float(job.used_seconds or 0),
+    )
+
+
+def assignment(handout: Handout) -> Assignment:
+    """Return a job as its daemon gets it."""
+    job, spec = handout.job, handout.spec
+    return Assignment(
+        id=job.id,
+        job_id=job.job_id,
+        job_type=job.job_type,
+        model=to_value(job.model),
+        priority=job.priority,
+        pricing_class=job.pricing_class,
+        attempt_number=handout.attempt,
+        params=to_value(spec.params),
+        task_spec=to_value(spec.task_spec),
+        env_vars=spec.env_vars or {},
+        container_spec=to_struct(spec.container_spec),
+        gpu_requirements=to_value(spec.gpu_requirements),
+        duration_minutes=duration_value(job),
+        max_duration_seconds=job.run_deadline_seconds,
+        started_at=time_value(job.started_at_ms),
+        timeout_at=time_value(job.timeout_at_ms),
+        task_spec_hmac=NULL,
+        cost_per_gpu_second_halala=_cost_per_second(job),
+    )
+
+
+def polled_assignment(handout: Handout, images: Mapping[str, str], key_hash: str) -> Assignment:
+    """Return a job as a daemon that polls reads it: the task as text with its code, the container spec complete."""
+    shown = assignment(handout)
+    job, spec = handout.job, handout.spec
+    container = handed_out_container_spec(job.job_type, spec.container_spec, spec.params, images)
+    shown.container_spec.CopyFrom(to_struct(container))
+    text = task_text(spec.task_spec)
+    shown.task_spec.CopyFrom(to_value(text))
+    shown.task_spec_hmac.CopyFrom(NULL if text is None else to_value(task_code(key_hash, text)))
+    return shown
+
+
+def _cost_per_second(job: JobRow) -> float:
+    if job.token_price_halala is not None:
+        return 0
+    return round(float(job.rate_halala_per_minute * job.class_multiplier / 60), 6)

@@ -1,0 +1,134 @@
+"""JobOutcomeService: how jobs end, and what is left of them."""
+
+from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
+
+from dc1.control.control_plane import Market
+from dc1.domain import errors
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import iso
+from dc1.domain.jobs.results import image_format
+from dc1.domain.jobs.states import ErrorCategory, JobStatus, Mover, error_category
+from dc1.services.api.call import current_call
+from dc1.services.api.values import time_value, to_value
+from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
+from dc1.services.jobs.messages import billing
+from dc1.services.jobs.output import output_body, readable_output, stored_image
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import AttemptRow
+from dc1.storage.jobs.lifecycle import Outcome
+from dcp.v1 import job_outcome_service_pb2 as pb
+from dcp.v1.job_outcome_service_pb2_grpc import JobOutcomeServiceServicer
+
+_RUN_FAILED = "The run failed"
+_NOTHING_TO_SEND = 204
+_OUTCOMES = {ErrorCategory.PROVIDER_DISCONNECT: "lost", ErrorCategory.TIMEOUT: "timeout"}
+
+
+class JobOutcomeServicer(JobOutcomeServiceServicer):
+    """Ends of jobs."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    async def CompleteJob(self, request: pb.CompleteJobRequest, context: Any) -> pb.CompleteJobResponse:
+        """End a running job as completed."""
+        found, spec = await readable_with_spec(self._market, request.job_id)
+        job = await self._market.orders.complete(found.id, _mover(Mover.RENTER))
+        return pb.CompleteJobResponse(success=True, job=shown(self._market, job, spec), billing=billing(job))
+
+    async def FailJob(self, request: pb.FailJobRequest, context: Any) -> pb.FailJobResponse:
+        """End a running job as failed."""
+        principal = current_call().principal
+        provider_id = None if principal.role is Role.ADMIN else principal.account_id
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        outcome = Outcome(
+            completed=False,
+            mover=_mover(Mover.PROVIDER),
+            error=request.error or _RUN_FAILED,
+            error_category=error_category(request.error_category or None, request.error),
+        )
+        ended = await self._market.runs.finish(provider_id, request.job_id, attempt, outcome)
+        return pb.FailJobResponse(success=True, job_id=ended.job.job_id, refunded_halala=ended.job.refunded_halala or 0)
+
+    async def ListJobExecutions(
+        self, request: pb.ListJobExecutionsRequest, context: Any
+    ) -> pb.ListJobExecutionsResponse:
+        """List the attempts at a job."""
+        principal = current_call().principal
+
+        def work(conn: Connection) -> tuple[JobRow, list[AttemptRow]]:
+            job = readable(conn, request.job_id, principal)
+            return job, list(jobs.attempts(conn, job.id))
+
+        job, attempts = await self._market.db.read(work)
+        return pb.ListJobExecutionsResponse(
+            job_id=job.job_id,
+            status=job.status,
+            cost_halala=job.cost_halala,
+            actual_cost_halala=to_value(job.actual_cost_halala),
+            retry_count=job.retry_count,
+            executions=[_execution(attempt) for attempt in attempts],
+        )
+
+    async def GetJobInvoice(self, request: pb.GetJobInvoiceRequest, context: Any) -> pb.GetJobInvoiceResponse:
+        """Show how a settled job was billed."""
+        job = await readable_job(self._market, request.job_id)
+        if job.completed_at_ms is None:
+            raise errors.job_not_settled()
+        return pb.GetJobInvoiceResponse(
+            invoice_id=f"inv-{job.job_id}",
+            job_id=job.job_id,
+            renter_id=job.renter_id,
+            job_type=job.job_type,
+            pricing_class=job.pricing_class,
+            rate_halala_per_minute=job.rate_halala_per_minute,
+            quote_halala=job.cost_halala,
+            used_seconds=float(job.used_seconds or 0),
+            actual_cost_halala=job.actual_cost_halala or 0,
+            refunded_halala=job.refunded_halala or 0,
+            issued_at=iso(job.completed_at_ms),
+        )
+
+    async def GetJobOutputImage(self, request: pb.GetJobOutputImageRequest, context: Any) -> HttpBody:
+        """Send the image a job made, in the format it is stored in."""
+        found = await readable_output(self._market, request.job_id)
+        wanted = image_format(request.format)
+        if wanted is None:
+            raise errors.output_format_unavailable(request.format)
+        if found.job.status != JobStatus.COMPLETED:
+            return output_body(self._market, found)
+        if found.result is None:
+            current_call().http_status = _NOTHING_TO_SEND
+            return HttpBody()
+        image = stored_image(found.result, wanted)
+        if image is None:
+            raise errors.output_format_unavailable(request.format)
+        return image
+
+
+def _mover(owner: Mover) -> Mover:
+    """Return who ends a job: an admin, or the other party that may."""
+    return Mover.ADMIN if current_call().principal.role is Role.ADMIN else owner
+
+
+def _execution(attempt: AttemptRow) -> pb.JobExecution:
+    return pb.JobExecution(
+        attempt_number=attempt.attempt_number,
+        provider_id=attempt.provider_id,
+        started_at=iso(attempt.started_at_ms),
+        ended_at=time_value(attempt.ended_at_ms),
+        exit_code=to_value(attempt.exit_code),
+        gpu_seconds_used=to_value(attempt.gpu_seconds_used),
+        outcome=to_value(_outcome(attempt.outcome)),
+    )
+
+
+def _outcome(stored: str | None) -> str | None:
+    """Return how an attempt ended; the category of an ordinary failure is the job's to tell."""
+    if stored is None or stored in (JobStatus.COMPLETED, JobStatus.CANCELLED):
+        return stored
+    return _OUTCOMES.get(ErrorCategory(stored), JobStatus.FAILED)

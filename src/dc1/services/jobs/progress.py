@@ -1,0 +1,53 @@
+"""JobProgressService: how a job comes along, asked for once or followed live."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
+
+from dc1.control.control_plane import Market
+from dc1.domain.money.pricing import halala_to_usd
+from dc1.domain.providers.liveness import Liveness
+from dc1.services.api.event_stream import follow, resume_point
+from dc1.services.api.values import to_value
+from dc1.services.jobs.access import provider_of, readable_job
+from dc1.services.jobs.lifecycle_streams import LifecycleReader, StateReader
+from dc1.services.jobs.messages import current_cost, elapsed_sec
+from dcp.v1 import job_progress_service_pb2 as pb
+from dcp.v1.job_progress_service_pb2_grpc import JobProgressServiceServicer
+
+
+class JobProgressServicer(JobProgressServiceServicer):
+    """Progress of jobs."""
+
+    def __init__(self, market: Market, sar_per_usd: Decimal) -> None:
+        self._market = market
+        self._sar_per_usd = sar_per_usd
+
+    async def GetJobStatus(self, request: pb.GetJobStatusRequest, context: Any) -> pb.GetJobStatusResponse:
+        """Show in short how a job stands."""
+        job = await readable_job(self._market, request.job_id)
+        provider = provider_of(self._market, job)
+        return pb.GetJobStatusResponse(
+            job_id=job.job_id,
+            status=job.status,
+            progress_phase=to_value(job.progress_phase),
+            tokens_generated=job.completion_tokens or 0,
+            elapsed_seconds=elapsed_sec(job, self._market.clock.now_ms()) or 0,
+            estimated_cost_usd=halala_to_usd(current_cost(job), self._sar_per_usd),
+            provider_online=provider is not None and self._market.fleet.liveness(provider) is Liveness.ONLINE,
+        )
+
+    async def StreamJob(self, request: pb.StreamJobRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Stream the states of a job."""
+        job = await readable_job(self._market, request.job_id)
+        since = resume_point(request.since_sequence if request.HasField("since_sequence") else None)
+        async for body in follow(StateReader(self._market, job.id, since)):
+            yield body
+
+    async def StreamJobLifecycle(self, request: pb.StreamJobLifecycleRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Stream the lifecycle events of a job."""
+        job = await readable_job(self._market, request.job_id)
+        async for body in follow(LifecycleReader(self._market, job.id, resume_point(request.since_sequence) or 0)):
+            yield body

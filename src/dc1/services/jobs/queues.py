@@ -1,0 +1,88 @@
+"""JobQueueService: jobs that are open, and what waits where."""
+
+from typing import Any
+
+from dc1.control.control_plane import Market
+from dc1.domain import errors
+from dc1.domain.access.roles import Role
+from dc1.domain.jobs.placement import queue_key
+from dc1.domain.jobs.states import OPEN, JobStatus
+from dc1.services.api.call import Principal, current_call
+from dc1.services.api.values import row_id
+from dc1.services.jobs.access import shown
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.jobs import JobFilter
+from dcp.v1 import job_queue_service_pb2 as pb
+from dcp.v1.job_queue_service_pb2_grpc import JobQueueServiceServicer
+
+_MOST_JOBS = 500
+_ME = "me"
+
+
+class JobQueueServicer(JobQueueServiceServicer):
+    """Open jobs."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    async def ListActiveJobs(self, request: pb.ListActiveJobsRequest, context: Any) -> pb.ListActiveJobsResponse:
+        """List the caller's open jobs."""
+        principal = current_call().principal
+
+        def work(conn: Connection) -> tuple[list[JobRow], dict[int, JobSpec]]:
+            found = _open_jobs(conn, principal)
+            return found, jobs.specs(conn, [job.id for job in found])
+
+        found, specs = await self._market.db.read(work)
+        return pb.ListActiveJobsResponse(jobs=[shown(self._market, job, specs[job.id]) for job in found])
+
+    async def GetQueueStatus(self, request: pb.GetQueueStatusRequest, context: Any) -> pb.GetQueueStatusResponse:
+        """Show how many jobs wait and for how long."""
+        waiting = self._market.dispatcher.waiting
+        buckets = waiting.buckets(self._market.clock.now_ms())
+        return pb.GetQueueStatusResponse(
+            queued_total=len(waiting),
+            buckets=[
+                pb.QueueBucket(
+                    pricing_class=bucket.pricing_class,
+                    compute_type=bucket.compute_type,
+                    depth=bucket.depth,
+                    avg_wait_seconds=bucket.avg_wait_seconds,
+                    p95_wait_seconds=bucket.p95_wait_seconds,
+                )
+                for bucket in buckets
+            ],
+        )
+
+    async def ListProviderQueue(
+        self, request: pb.ListProviderQueueRequest, context: Any
+    ) -> pb.ListProviderQueueResponse:
+        """List the jobs that wait for a provider: those it holds a slot for, then those that name it."""
+        provider_id = await self._provider_id(request.provider_id)
+        leases = [lease for lease in self._market.leases.of_provider(provider_id) if not lease.running]
+        leases.sort(key=lambda lease: queue_key(lease.handout.job))
+        queue = [pb.QueuedJob(job_id=lease.job_id, status=JobStatus.PENDING) for lease in leases]
+        named = self._market.dispatcher.waiting.naming(provider_id)
+        queue += [pb.QueuedJob(job_id=job.job_id, status=JobStatus.QUEUED) for job in named]
+        return pb.ListProviderQueueResponse(queue=queue, total=len(queue))
+
+    async def _provider_id(self, sent: str) -> int:
+        principal = current_call().principal
+        own_id = principal.account_id
+        if sent == _ME and own_id is not None:
+            return own_id
+        provider = await self._market.provider(row_id(sent, errors.provider_not_found))
+        if principal.role is not Role.ADMIN and provider.id != own_id:
+            raise errors.forbidden()
+        return provider.id
+
+
+def _open_jobs(conn: Connection, principal: Principal) -> list[JobRow]:
+    """Return the caller's open jobs, newest first."""
+    if principal.role is Role.PROVIDER:
+        assert principal.account_id is not None
+        return jobs.leased_by(conn, principal.account_id)[::-1]
+    renter_id = principal.account_id if principal.role is Role.RENTER else None
+    return jobs.latest(conn, JobFilter(renter_id=renter_id, statuses=OPEN), limit=_MOST_JOBS)

@@ -1,0 +1,55 @@
+"""Submissions as the rules read them."""
+
+from collections.abc import Mapping
+
+from dc1.domain.base.numeric import as_integer
+from dc1.domain.jobs.submission import SubmitBody, expand_short_form
+from dc1.services.api.call import MessageHook
+from dc1.services.api.values import from_struct, from_value, to_struct
+from dcp.v1.job_service_pb2 import SubmitJobRequest
+
+
+def expand(request: SubmitJobRequest) -> None:
+    """Fill in what a body with `container_image` and `command` but no `job_type` stands for."""
+    command = from_value(request.command)
+    if request.job_type or not request.container_image or command is None:
+        return
+    seconds = request.max_duration_seconds if request.HasField("max_duration_seconds") else None
+    spec = from_struct(request.container_spec) if request.HasField("container_spec") else None
+    form = expand_short_form(request.container_image, command, seconds, spec)
+    request.job_type = form.job_type
+    request.max_duration_seconds = form.max_duration_seconds
+    request.container_spec.CopyFrom(to_struct(form.container_spec))
+    if not request.HasField("duration_minutes"):
+        request.duration_minutes = form.duration_minutes
+
+
+def normalise(request: SubmitJobRequest) -> None:
+    """Bring what may be said in several ways into one form, so that equal submissions are equal messages."""
+    priority = as_integer(from_value(request.priority)) if request.HasField("priority") else None
+    if priority is not None:
+        request.priority.number_value = priority
+    expand(request)
+
+
+def submit_body(request: SubmitJobRequest) -> SubmitBody:
+    """Return a submission whose field rules hold."""
+    return SubmitBody(
+        job_type=request.job_type,
+        duration_minutes=request.duration_minutes,
+        provider_id=request.provider_id if request.HasField("provider_id") else None,
+        max_duration_seconds=request.max_duration_seconds if request.HasField("max_duration_seconds") else None,
+        params=from_struct(request.params) if request.HasField("params") else None,
+        model=request.model or None,
+        container_spec=from_struct(request.container_spec) if request.HasField("container_spec") else None,
+        gpu_requirements=from_struct(request.gpu_requirements) if request.HasField("gpu_requirements") else None,
+        min_vram_gb=request.min_vram_gb if request.HasField("min_vram_gb") else None,
+        priority=from_value(request.priority),
+        pricing_class=request.pricing_class or None,
+        prewarm_requested=request.prewarm_requested,
+        task_spec=from_value(request.task_spec),
+        env_vars=dict(request.env_vars),
+    )
+
+
+NORMALISERS: Mapping[str, MessageHook] = {"/dcp.v1.JobService/SubmitJob": normalise}

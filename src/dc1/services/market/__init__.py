@@ -1,0 +1,1 @@
+"""MarketService: what anybody may know of the market, and its prices."""

@@ -1,0 +1,1 @@
+"""ProviderService: owners, their machines and what they earned."""

@@ -1,0 +1,151 @@
+"""EarningsService: what providers earned, and how they are paid."""
+
+from typing import Any
+
+from dc1.control.control_plane import Market
+from dc1.domain import errors
+from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
+from dc1.domain.jobs.states import TERMINAL
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.money.withdrawals import iban_hint, is_iban
+from dc1.services.api.call import caller_id
+from dc1.services.api.idempotency import IdempotentCalls, Once
+from dc1.services.api.values import time_value, to_value
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.money import withdrawals
+from dc1.storage.money.withdrawals import WithdrawalRow
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import Earnings, EarningsDay
+from dcp.v1 import earnings_service_pb2 as pb
+from dcp.v1.earnings_service_pb2_grpc import EarningsServiceServicer
+
+_PERIOD_DAYS = {"7d": 7, "30d": 30, "90d": 90}
+_DEFAULT_PERIOD = "30d"
+_JOBS_SHOWN, _MOST_JOBS = 50, 200
+_WITHDRAWALS_SHOWN, _MOST_WITHDRAWALS = 20, 100
+
+
+class EarningsServicer(EarningsServiceServicer):
+    """A provider's own money."""
+
+    def __init__(self, market: Market, idempotent: IdempotentCalls) -> None:
+        self._market = market
+        self._idempotent = idempotent
+
+    async def GetEarningsSummary(
+        self, request: pb.GetEarningsSummaryRequest, context: Any
+    ) -> pb.GetEarningsSummaryResponse:
+        """Show the caller's earnings in three numbers."""
+        provider_id = caller_id()
+
+        def work(conn: Connection) -> tuple[Earnings, int | None]:
+            return providers.earnings(conn, provider_id), withdrawals.last_paid_ms(conn, provider_id)
+
+        earned, paid_ms = await self._market.db.read(work)
+        return pb.GetEarningsSummaryResponse(
+            total_earned=earned.total_halala,
+            pending=earned.pending_withdrawal_halala,
+            last_payout=time_value(paid_ms),
+        )
+
+    async def GetEarningsHistory(
+        self, request: pb.GetEarningsHistoryRequest, context: Any
+    ) -> pb.GetEarningsHistoryResponse:
+        """Show what the caller earned on each day of a period that ends today."""
+        provider_id, period = caller_id(), request.period or _DEFAULT_PERIOD
+        today_ms = day_start_ms(self._market.clock.now_ms())
+        first_ms = today_ms - (_PERIOD_DAYS[period] - 1) * DAY_MS
+        rows = await self._market.db.read(lambda conn: providers.earnings_by_day(conn, provider_id, first_ms))
+        known = {row.day_ms: row for row in rows}
+        days = range(first_ms, today_ms + DAY_MS, DAY_MS)
+        return pb.GetEarningsHistoryResponse(
+            period=period, days=[earnings_day(known.get(day_ms) or EarningsDay(day_ms, 0, 0, 0)) for day_ms in days]
+        )
+
+    async def ListProviderJobHistory(
+        self, request: pb.ListProviderJobHistoryRequest, context: Any
+    ) -> pb.ListProviderJobHistoryResponse:
+        """List the caller's ended jobs with what they earned, newest first."""
+        wanted = JobFilter(provider_id=caller_id(), statuses=TERMINAL)
+        limit = min(request.limit or _JOBS_SHOWN, _MOST_JOBS)
+        page = await self._market.db.read(lambda conn: jobs.page(conn, wanted, limit=limit))
+        return pb.ListProviderJobHistoryResponse(jobs=[_earned_job(job) for job in page.rows], total=page.total)
+
+    async def CreateWithdrawal(self, request: pb.CreateWithdrawalRequest, context: Any) -> pb.CreateWithdrawalResponse:
+        """Ask for a payout of the caller's earnings."""
+        minimum = self._market.policy.withdraw_min_halala
+        if request.amount_halala < minimum:
+            raise errors.withdrawal_below_minimum(minimum)
+        if not is_iban(request.iban):
+            raise errors.invalid_iban()
+        provider_id, now_ms = caller_id(), self._market.clock.now_ms()
+
+        async def effect(once: Once) -> pb.CreateWithdrawalResponse:
+            def work(conn: Connection) -> pb.CreateWithdrawalResponse:
+                once.begin(conn)
+                row = withdrawals.create(conn, provider_id, request.amount_halala, request.iban, now_ms)
+                answer = _created(row)
+                once.keep(conn, answer)
+                return answer
+
+            return await self._market.db.write(work)
+
+        return await self._idempotent.run(pb.CreateWithdrawalResponse, effect)
+
+    async def ListWithdrawals(self, request: pb.ListWithdrawalsRequest, context: Any) -> pb.ListWithdrawalsResponse:
+        """List the caller's withdrawals, newest first."""
+        provider_id = caller_id()
+        limit = min(request.limit or _WITHDRAWALS_SHOWN, _MOST_WITHDRAWALS)
+        page = await self._market.db.read(lambda conn: withdrawals.page(conn, limit=limit, provider_id=provider_id))
+        return pb.ListWithdrawalsResponse(withdrawals=[withdrawal_message(row) for row in page.rows], total=page.total)
+
+
+def earnings_day(day: EarningsDay) -> pb.EarningsDay:
+    """Return what was earned on a day."""
+    return pb.EarningsDay(
+        date=iso(day.day_ms)[:10],
+        jobs=day.settled_jobs,
+        earned_halala=day.earned_halala,
+        earned_sar=halala_to_sar(day.earned_halala),
+    )
+
+
+def _earned_job(job: JobRow) -> pb.EarnedJob:
+    earned = job.provider_earned_halala or 0
+    assert job.completed_at_ms is not None
+    return pb.EarnedJob(
+        job_id=job.job_id,
+        job_type=job.job_type,
+        status=job.status,
+        completed_at=iso(job.completed_at_ms),
+        used_seconds=float(job.used_seconds or 0),
+        earned_halala=earned,
+        earned_sar=halala_to_sar(earned),
+    )
+
+
+def _created(row: WithdrawalRow) -> pb.CreateWithdrawalResponse:
+    return pb.CreateWithdrawalResponse(
+        success=True,
+        withdrawal_id=row.withdrawal_id,
+        status=row.status,
+        message="The withdrawal waits for an operator.",
+        withdrawal_request=withdrawal_message(row),
+    )
+
+
+def withdrawal_message(row: WithdrawalRow) -> pb.Withdrawal:
+    """Return a withdrawal as its provider's lists show it."""
+    return pb.Withdrawal(
+        id=row.withdrawal_id,
+        amount_halala=row.amount_halala,
+        amount_sar=halala_to_sar(row.amount_halala),
+        iban_hint=iban_hint(row.iban),
+        status=row.status,
+        reason=to_value(row.reason),
+        created_at=iso(row.created_at_ms),
+        updated_at=iso(row.updated_at_ms),
+    )

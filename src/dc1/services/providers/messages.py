@@ -1,0 +1,119 @@
+"""Provider accounts as their owners see them."""
+
+from dataclasses import dataclass
+
+from google.protobuf.struct_pb2 import Value
+
+from dc1.control.control_plane import Market
+from dc1.control.fleet.provider import Provider
+from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
+from dc1.domain.providers.liveness import Liveness
+from dc1.domain.providers.machine_grading import vram_used_mib
+from dc1.domain.providers.preferences import Preferences
+from dc1.domain.providers.reports import reading
+from dc1.services.api.values import NULL, message_json, time_value, to_value
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import Earnings, EarningsDay
+from dcp.v1 import provider_service_pb2 as pb
+from dcp.v1.provider_account_service_pb2 import ProviderPreferences
+
+_WEEK_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Income:
+    """What a provider earned in all time, and on each day that the sums of its account need."""
+
+    earned: Earnings
+    days: list[EarningsDay]
+
+    @classmethod
+    def read(cls, conn: Connection, provider_id: int, now_ms: int) -> "Income":
+        """Read it."""
+        since_ms = min(_week_start_ms(now_ms), month_start_ms(now_ms))
+        return cls(providers.earnings(conn, provider_id), list(providers.earnings_by_day(conn, provider_id, since_ms)))
+
+    def since(self, day_ms: int) -> int:
+        """Return what was earned from a day on, as far as the days were read."""
+        return sum(day.earned_halala for day in self.days if day.day_ms >= day_ms)
+
+
+def _week_start_ms(now_ms: int) -> int:
+    return day_start_ms(now_ms) - (_WEEK_DAYS - 1) * DAY_MS
+
+
+def provider_message(market: Market, provider: Provider, income: Income) -> pb.Provider:
+    """Return an account as its owner sees it."""
+    now_ms = market.clock.now_ms()
+    wishes = preferences_message(provider.preferences)
+    return pb.Provider(
+        id=provider.id,
+        name=provider.name,
+        email=provider.email,
+        status=provider.status(now_ms, market.fleet.thresholds),
+        gpu_model=provider.gpu_model,
+        gpu_vram_mib=provider.facts.vram_mib or 0,
+        gpu_count=provider.slots,
+        last_heartbeat=time_value(provider.presence.last_heartbeat_ms),
+        daemon_version=to_value(provider.facts.daemon_version),
+        is_paused=provider.paused,
+        approval_status=provider.approval,
+        approved_at=time_value(provider.approved_at_ms),
+        rejected_reason=to_value(provider.rejected_reason),
+        total_earnings_halala=income.earned.total_halala,
+        today_earnings_halala=income.since(day_start_ms(now_ms)),
+        week_earnings_halala=income.since(_week_start_ms(now_ms)),
+        month_earnings_halala=income.since(month_start_ms(now_ms)),
+        total_jobs=provider.completed_jobs,
+        reputation_score=provider.reputation(now_ms),
+        uptime_pct=provider.uptime_pct,
+        uptime_percent=provider.uptime_pct,
+        is_live=market.fleet.liveness(provider) is Liveness.ONLINE,
+        cached_models=provider.models,
+        resource_spec=to_value(provider.resource_spec),
+        supported_compute_types=provider.listed_compute_types,
+        gpu_metrics=_gpu_metrics(provider),
+        active_job=_active_job(market, provider),
+        **{field.name: value for field, value in wishes.ListFields()},
+    )
+
+
+def _gpu_metrics(provider: Provider) -> pb.GpuMetrics:
+    status = provider.gpu_status
+    return pb.GpuMetrics(
+        utilization_pct=reading(status, "gpu_util_pct") or 0,
+        vram_used_mib=vram_used_mib(status, provider.facts.vram_mib),
+        temperature_c=reading(status, "temp_c") or 0,
+    )
+
+
+def _active_job(market: Market, provider: Provider) -> Value:
+    running = [lease.handout.job for lease in market.leases.of_provider(provider.id) if lease.running]
+    return to_value(message_json(provider_job(running[-1]))) if running else NULL
+
+
+def preferences_message(preferences: Preferences) -> ProviderPreferences:
+    """Return when and how far a machine may be used."""
+    return ProviderPreferences(
+        run_mode=preferences.run_mode,
+        scheduled_start=to_value(preferences.scheduled_start),
+        scheduled_end=to_value(preferences.scheduled_end),
+        gpu_usage_cap_pct=to_value(preferences.gpu_usage_cap_pct),
+        vram_reserve_gb=to_value(preferences.vram_reserve_gb),
+        temp_limit_c=to_value(preferences.temp_limit_c),
+    )
+
+
+def provider_job(job: JobRow) -> pb.ProviderJob:
+    """Return a job as its provider's lists show it."""
+    return pb.ProviderJob(
+        id=job.id,
+        job_id=job.job_id,
+        job_type=job.job_type,
+        status=job.status,
+        submitted_at=iso(job.submitted_at_ms),
+        completed_at=time_value(job.completed_at_ms),
+        earned_halala=job.provider_earned_halala or 0,
+    )

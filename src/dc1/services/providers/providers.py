@@ -1,0 +1,242 @@
+"""ProviderService: accounts and the calls of daemons that speak HTTP; the stream is in `connect`."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from google.protobuf.struct_pb2 import Value
+
+from dc1.control.control_plane import Market
+from dc1.control.fleet.loading import provider_of
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.assignment import Handout
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.base import versions
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonValue, is_oversized
+from dc1.domain.jobs.placement import Admission
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers.operating_systems import canonical_os
+from dc1.domain.providers.reports import read_report
+from dc1.services.api.call import caller_id, current_call
+from dc1.services.api.values import NULL, from_value, message_json, row_id, time_value, to_value
+from dc1.services.daemons.daemon_session import connect
+from dc1.services.daemons.report_messages import report_body
+from dc1.services.jobs.messages import polled_assignment
+from dc1.services.providers.access import require_approved
+from dc1.services.providers.messages import Income, provider_job, provider_message
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import NewProvider, ProviderRow
+from dcp.v1 import daemon_stream_pb2 as stream_pb
+from dcp.v1 import provider_service_pb2 as pb
+from dcp.v1 import report_pb2
+from dcp.v1.provider_service_pb2_grpc import ProviderServiceServicer
+from dcp.v1.report_pb2 import Assignment
+
+_RECENT_JOBS = 20
+_MIB_PER_GIB = 1024
+
+
+class ProviderServicer(ProviderServiceServicer):
+    """Providers and their daemons."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    async def Connect(
+        self, request_iterator: AsyncIterator[stream_pb.ConnectRequest], context: Any
+    ) -> AsyncIterator[stream_pb.ConnectResponse]:
+        """Hold a daemon's stream."""
+        async for message in connect(self._market, await self._caller(), request_iterator):
+            yield message
+
+    async def RegisterProvider(self, request: pb.RegisterProviderRequest, context: Any) -> pb.RegisterProviderResponse:
+        """Open an account that waits for approval."""
+        key = keys.generate(KeyRole.PROVIDER)
+        now_ms = self._market.clock.now_ms()
+        new = NewProvider(
+            name=request.name,
+            email=request.email,
+            gpu_model=request.gpu_model,
+            os=canonical_os(request.os),
+            phone=request.phone or None,
+            location=request.location or request.location_country or None,
+            vram_mib=round(request.vram_gb * _MIB_PER_GIB) if request.HasField("vram_gb") else None,
+            resource_spec=_declared_spec(request.resource_spec),
+        )
+
+        def work(conn: Connection) -> ProviderRow:
+            provider_id = providers.register(conn, new, now_ms)
+            key_rows.add(conn, KeyRole.PROVIDER, provider_id, key, now_ms)
+            row = providers.get(conn, provider_id)
+            assert row is not None
+            return row
+
+        row = await self._market.db.write(work)
+        self._market.fleet.add(provider_of(row))
+        return pb.RegisterProviderResponse(
+            success=True,
+            provider_id=row.id,
+            api_key=key.key,
+            installer_url=f"{self._market.policy.installer_base_url.rstrip('/')}/providers/download/daemon",
+            message=f"Welcome {row.name}! Store this API key now, it is not shown again.",
+            status="registered",
+            approval_status=row.approval_status,
+        )
+
+    async def Heartbeat(self, request: report_pb2.HeartbeatRequest, context: Any) -> pb.HeartbeatResponse:
+        """Take the state of a daemon that speaks HTTP only."""
+        provider = await self._caller()
+        await require_approved(self._market, provider)
+        report = read_report(report_body(request))
+        at_ms = self._market.fleet.heartbeat(provider, report)
+        self._market.dispatcher.wake(provider.id)
+        policy = self._market.policy
+        check = versions.check_version(
+            report.facts.daemon_version, latest=policy.daemon_latest_version, minimum=policy.daemon_min_version
+        )
+        return pb.HeartbeatResponse(
+            success=True,
+            message="Heartbeat received",
+            timestamp=iso(at_ms),
+            needs_update=check.needs_update,
+            update_available=check.update_available,
+            latest_version=policy.daemon_latest_version,
+            min_version=policy.daemon_min_version,
+            approval_status=provider.approval,
+            approved=True,
+            is_paused=provider.paused,
+            preload_model=NULL
+            if provider.preload_model is None
+            else to_value({"model_name": provider.preload_model, "status": "downloading"}),
+        )
+
+    async def GetProvider(self, request: pb.GetProviderRequest, context: Any) -> pb.GetProviderResponse:
+        """Show the caller's account."""
+        provider = await self._caller()
+        now_ms = self._market.clock.now_ms()
+
+        def work(conn: Connection) -> tuple[list[JobRow], Income]:
+            recent = jobs.latest(conn, JobFilter(provider_id=provider.id), limit=_RECENT_JOBS)
+            return recent, Income.read(conn, provider.id, now_ms)
+
+        recent, income = await self._market.db.read(work)
+        return pb.GetProviderResponse(
+            provider=provider_message(self._market, provider, income), recent_jobs=[provider_job(job) for job in recent]
+        )
+
+    async def GetProviderLiveness(
+        self, request: pb.GetProviderLivenessRequest, context: Any
+    ) -> pb.GetProviderLivenessResponse:
+        """Show whether a provider is alive."""
+        provider = await self._market.provider(row_id(request.provider_id, errors.provider_not_found))
+        presence = provider.presence
+        return pb.GetProviderLivenessResponse(
+            provider_id=provider.id,
+            liveness_status=self._market.fleet.liveness(provider),
+            last_heartbeat=time_value(presence.last_heartbeat_ms),
+            heartbeat_age_seconds=to_value(presence.age_seconds(self._market.clock.now_ms())),
+        )
+
+    async def PauseProvider(self, request: pb.PauseProviderRequest, context: Any) -> pb.PauseProviderResponse:
+        """Stop new work for the caller."""
+        await self._set_paused(await self._caller(), paused=True)
+        return pb.PauseProviderResponse(success=True, status="paused")
+
+    async def ResumeProvider(self, request: pb.ResumeProviderRequest, context: Any) -> pb.ResumeProviderResponse:
+        """Let the caller be given new work again."""
+        provider = await self._caller()
+        await self._set_paused(provider, paused=False)
+        status = provider.status(self._market.clock.now_ms(), self._market.fleet.thresholds)
+        return pb.ResumeProviderResponse(success=True, status=status)
+
+    async def _set_paused(self, provider: Provider, *, paused: bool) -> None:
+        await self._market.db.write(lambda conn: providers.set_paused(conn, provider.id, paused))
+        self._market.fleet.set_paused(provider, paused)
+        await self._market.runs.bookability_changed(provider)
+
+    async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
+        """Hand the next fitting job to a daemon that polls; that starts the run."""
+        provider = await self._caller()
+        lease, admission = await self._market.polls.next_for(provider)
+        if lease is None and self._market.replication is not None:
+            # Another replica may have given it a job that this one has not heard of.
+            await self._market.catch_up()
+            lease, admission = await self._market.polls.next_for(provider)
+        job = NULL if lease is None else to_value(message_json(self._handed_out(lease.handout)))
+        return pb.NextJobResponse(
+            job=job,
+            jobs=[] if lease is None else [job],
+            admission=pb.Admission(
+                accepted=lease is not None, reason_code=admission, reason=self._reason(provider, admission)
+            ),
+        )
+
+    def _handed_out(self, handout: Handout) -> Assignment:
+        key_hash = current_call().principal.key_hash
+        return polled_assignment(handout, self._market.orders.images_by_type, key_hash)
+
+    def _reason(self, provider: Provider, admission: Admission) -> str:
+        reluctance = self._market.fleet.view(provider).reluctance
+        hindered = admission in (Admission.PROVIDER_BUSY, Admission.PROVIDER_PAUSED) and not provider.paused
+        return reluctance if hindered and reluctance is not None else _REASONS[admission]
+
+    async def GetEarnings(self, request: pb.GetEarningsRequest, context: Any) -> pb.GetEarningsResponse:
+        """Show what the caller has earned."""
+        provider = await self._caller()
+        earned = await self._market.db.read(lambda conn: providers.earnings(conn, provider.id))
+        leases = self._market.leases.of_provider(provider.id)
+        held = [lease.handout.job.cost_halala for lease in leases if not lease.running]
+        locked = [lease.handout.job.cost_halala for lease in leases if lease.running]
+        withdrawn = earned.total_halala - earned.available_halala - earned.pending_withdrawal_halala
+        return pb.GetEarningsResponse(
+            provider_id=provider.id,
+            name=provider.name,
+            total_earned_sar=halala_to_sar(earned.total_halala),
+            total_earned_halala=earned.total_halala,
+            claimable_earnings_halala=earned.available_halala,
+            pending_withdrawal_sar=halala_to_sar(earned.pending_withdrawal_halala),
+            withdrawn_sar=halala_to_sar(withdrawn),
+            available_sar=halala_to_sar(earned.available_halala),
+            available_halala=earned.available_halala,
+            total_jobs=provider.completed_jobs,
+            escrow=pb.Escrow(
+                held_jobs=len(held), held_halala=sum(held), locked_jobs=len(locked), locked_halala=sum(locked)
+            ),
+        )
+
+    async def _caller(self) -> Provider:
+        return await self._market.provider(caller_id())
+
+
+_REASONS = {
+    Admission.ADMISSION_OK: "The run has started.",
+    Admission.NO_PENDING_JOBS: "No job waits.",
+    Admission.PROVIDER_BUSY: "Every slot is taken.",
+    Admission.PROVIDER_PAUSED: "The provider is paused.",
+    Admission.PROVIDER_SUSPENDED: "The provider is suspended.",
+    Admission.PROVIDER_NOT_APPROVED: "The provider is not approved.",
+    Admission.PROVIDER_OFFLINE: "No heartbeat came lately.",
+    Admission.INSUFFICIENT_VRAM: "The waiting jobs need more VRAM.",
+    Admission.INSUFFICIENT_GPU_COUNT: "The waiting jobs need more GPUs.",
+    Admission.GPU_TYPE_MISMATCH: "The waiting jobs need another GPU type.",
+    Admission.COMPUTE_TYPE_UNSUPPORTED: "The waiting jobs are of another kind.",
+    Admission.MODEL_UNSUPPORTED_ON_PROVIDER: "The waiting jobs need another model.",
+    Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER: "No waiting job fits this provider.",
+}
+
+
+def _declared_spec(sent: Value) -> JsonValue:
+    """Return what a new provider says of its machine; raises the 400 of what could not be shown again."""
+    spec = from_value(sent)
+    if not (spec is None or isinstance(spec, dict | str)):
+        raise errors.invalid_field("resource_spec", "must be an object or a string")
+    if is_oversized(spec):
+        raise errors.invalid_field("resource_spec", "must be at most 256 KiB of JSON")
+    return spec

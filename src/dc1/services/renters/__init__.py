@@ -1,0 +1,1 @@
+"""RenterService: renters, their keys, wallets and webhooks."""

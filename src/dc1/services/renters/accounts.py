@@ -1,0 +1,222 @@
+"""RenterAccountService: settings, keys, a copy of everything, and the end of an account."""
+
+import asyncio
+from typing import Any
+
+from dc1.control.background.renter_upkeep import RenterUpkeep
+from dc1.control.background.webhook_sender import secret_purpose
+from dc1.control.background.webhook_targets import NotPublicError, Targets
+from dc1.control.control_plane import Market
+from dc1.control.operations.credentials import Credentials
+from dc1.domain import errors
+from dc1.domain.access import keys, webhooks
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.access.scopes import parse_scopes
+from dc1.domain.access.secret_box import Vault
+from dc1.domain.base.clock import iso, parse_iso
+from dc1.domain.base.retention import ERASED_AFTER_MS
+from dc1.services.api.call import caller_id
+from dc1.services.api.values import from_value, time_value, to_value
+from dc1.services.jobs.messages import job_detail
+from dc1.services.renters.messages import renter_message, token_usage, wallet_entry
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters, wallets
+from dc1.storage.accounts.keys import KeyRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.jobs import JobFilter
+from dcp.v1 import renter_account_service_pb2 as pb
+from dcp.v1.renter_account_service_pb2_grpc import RenterAccountServiceServicer
+
+_MAX_LIVE_KEYS = 20
+_CONFIRMATION = "DELETE_MY_ACCOUNT"
+_RESOLVE_SECONDS = 5.0
+_EVERYTHING = 1_000_000_000
+
+
+class RenterAccountServicer(RenterAccountServiceServicer):
+    """Renters looking after their account."""
+
+    def __init__(
+        self, market: Market, credentials: Credentials, upkeep: RenterUpkeep, targets: Targets, vault: Vault
+    ) -> None:
+        self._market = market
+        self._credentials = credentials
+        self._upkeep = upkeep
+        self._targets = targets
+        self._vault = vault
+
+    # Settings
+
+    async def UpdateRenterSettings(
+        self, request: pb.UpdateRenterSettingsRequest, context: Any
+    ) -> pb.UpdateRenterSettingsResponse:
+        """Change where webhooks go and the secret they are signed with."""
+        renter_id = caller_id()
+        changes_url = request.HasField("webhook_url")
+        new_url = await self._checked_url(from_value(request.webhook_url), renter_id) if changes_url else None
+        secret = webhooks.new_secret() if request.rotate_webhook_secret or new_url is not None else None
+        sealed = None if secret is None else self._vault.seal(secret, secret_purpose(renter_id))
+
+        def work(conn: Connection) -> tuple[str | None, str | None]:
+            row = renters.lock_known(conn, renter_id)
+            shown = secret if request.rotate_webhook_secret or row.sealed_webhook_secret is None else None
+            url = new_url if changes_url else row.webhook_url
+            kept = row.sealed_webhook_secret if shown is None else sealed
+            renters.set_webhook(conn, renter_id, url, kept)
+            return url, shown
+
+        url, shown = await self._market.db.write(work)
+        settings = pb.RenterSettings(webhook_url=to_value(url), webhook_secret=to_value(shown))
+        return pb.UpdateRenterSettingsResponse(success=True, settings=settings)
+
+    async def _checked_url(self, sent: object, renter_id: int) -> str | None:
+        """Return a webhook address that may be kept, None for one that switches webhooks off."""
+        if sent is None or sent == "":
+            return None
+        if not isinstance(sent, str):
+            raise errors.invalid_field("webhook_url", "must be a string")
+        try:
+            async with asyncio.timeout(_RESOLVE_SECONDS):
+                await self._targets.check(sent, renter_id)
+        except (NotPublicError, TimeoutError):
+            raise errors.webhook_url_not_public() from None
+        return sent
+
+    # Keys
+
+    async def RotateRenterKey(self, request: pb.RotateRenterKeyRequest, context: Any) -> pb.RotateRenterKeyResponse:
+        """Replace the caller's master key."""
+        renter_id = caller_id()
+        key = keys.generate(KeyRole.RENTER)
+        now_ms = self._market.clock.now_ms()
+        await self._market.db.write(lambda conn: key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms))
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
+        return pb.RotateRenterKeyResponse(
+            success=True,
+            message="Store this API key now, it is not shown again. The old one has stopped working.",
+            api_key=key.key,
+            new_key=key.key,
+            renter_id=renter_id,
+        )
+
+    async def CreateRenterKey(self, request: pb.CreateRenterKeyRequest, context: Any) -> pb.CreateRenterKeyResponse:
+        """Make a scoped key."""
+        renter_id = caller_id()
+        now_ms = self._market.clock.now_ms()
+        scopes = [scope.value for scope in parse_scopes(request.scopes)]
+        label = request.label if request.HasField("label") else None
+        expires_at_ms = _expiry(request.expires_at, now_ms) if request.HasField("expires_at") else None
+        key = keys.generate(KeyRole.SCOPED)
+
+        def work(conn: Connection) -> None:
+            renters.lock_known(conn, renter_id)
+            if key_rows.count_live(conn, KeyRole.SCOPED, renter_id, now_ms) >= _MAX_LIVE_KEYS:
+                raise errors.key_limit_reached()
+            key_rows.add(
+                conn, KeyRole.SCOPED, renter_id, key, now_ms, scopes=scopes, label=label, expires_at_ms=expires_at_ms
+            )
+
+        await self._market.db.write(work)
+        return pb.CreateRenterKeyResponse(
+            id=key.key_id,
+            key=key.key,
+            label=to_value(label),
+            scopes=scopes,
+            expires_at=time_value(expires_at_ms),
+            created_at=iso(now_ms),
+        )
+
+    async def ListRenterKeys(self, request: pb.ListRenterKeysRequest, context: Any) -> pb.ListRenterKeysResponse:
+        """List the caller's scoped keys, newest first."""
+        renter_id = caller_id()
+        await self._upkeep.store_key_use()
+        rows = await self._market.db.read(lambda conn: key_rows.list_of(conn, KeyRole.SCOPED, renter_id))
+        return pb.ListRenterKeysResponse(keys=[_key(row) for row in rows])
+
+    async def RevokeRenterKey(self, request: pb.RevokeRenterKeyRequest, context: Any) -> pb.RevokeRenterKeyResponse:
+        """Stop a scoped key at once."""
+        renter_id = caller_id()
+        now_ms = self._market.clock.now_ms()
+
+        def work(conn: Connection) -> int:
+            key_rows.revoke(conn, KeyRole.SCOPED, renter_id, request.key_id, now_ms)
+            row = key_rows.find(conn, request.key_id)
+            if row is None or row.role != KeyRole.SCOPED or row.owner_id != renter_id:
+                raise errors.key_not_found()
+            assert row.revoked_at_ms is not None
+            return row.revoked_at_ms
+
+        revoked_at_ms = await self._market.db.write(work)
+        self._credentials.invalidate(request.key_id)
+        return pb.RevokeRenterKeyResponse(success=True, revoked_at=iso(revoked_at_ms))
+
+    # The whole account
+
+    async def ExportRenter(self, request: pb.ExportRenterRequest, context: Any) -> pb.ExportRenterResponse:
+        """Hand the caller everything that is kept of the account."""
+        renter_id = caller_id()
+        now_ms = self._market.clock.now_ms()
+
+        def work(conn: Connection) -> pb.ExportRenterResponse:
+            row = renters.known(conn, renter_id)
+            found = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_EVERYTHING)
+            documents = jobs.specs_of_renter(conn, renter_id)
+            return pb.ExportRenterResponse(
+                exported_at=iso(now_ms),
+                account=renter_message(row),
+                jobs=[job_detail(job, documents[job.id], now_ms, jobs.queue_position(conn, job)) for job in found],
+                transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_EVERYTHING).rows],
+                usage=token_usage(row),
+            )
+
+        return await self._market.db.read(work)
+
+    async def DeleteRenter(self, request: pb.DeleteRenterRequest, context: Any) -> pb.DeleteRenterResponse:
+        """Close the caller's account."""
+        if request.confirm != _CONFIRMATION:
+            raise errors.deletion_not_confirmed()
+        renter_id = caller_id()
+        now_ms = self._market.clock.now_ms()
+        erase_at_ms = now_ms + ERASED_AFTER_MS
+
+        def close(conn: Connection) -> None:
+            renters.set_status(conn, renter_id, "deleted")
+            renters.schedule_erasure(conn, renter_id, erase_at_ms)
+            for role in (KeyRole.RENTER, KeyRole.SCOPED):
+                key_rows.revoke_all(conn, role, renter_id, now_ms)
+
+        cancelled = await self._market.orders.cancel_all(renter_id, close)
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
+        return pb.DeleteRenterResponse(
+            success=True,
+            cancelled_jobs=cancelled,
+            deletion_scheduled_for=iso(erase_at_ms),
+            message="The account is closed. Its keys have stopped working and its balance is frozen.",
+        )
+
+
+def _expiry(sent: str, now_ms: int) -> int:
+    """Return when a key expires; raises for what is no time and for a time that has passed."""
+    try:
+        expires_at_ms = parse_iso(sent)
+        iso(expires_at_ms)
+    except (ValueError, OverflowError):
+        raise errors.invalid_field("expires_at", "must be an ISO-8601 time") from None
+    if expires_at_ms <= now_ms:
+        raise errors.invalid_field("expires_at", "must be in the future")
+    return expires_at_ms
+
+
+def _key(row: KeyRow) -> pb.RenterKey:
+    return pb.RenterKey(
+        id=row.key_id,
+        key_hint=row.hint,
+        label=to_value(row.label),
+        scopes=row.scopes or [],
+        expires_at=time_value(row.expires_at_ms),
+        created_at=iso(row.created_at_ms),
+        last_used_at=time_value(row.last_used_at_ms),
+        revoked_at=time_value(row.revoked_at_ms),
+    )

@@ -1,0 +1,153 @@
+"""RenterService: accounts, wallets, and the providers that can be rented."""
+
+import secrets
+from typing import Any
+
+from dc1.control.control_plane import Market
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.money.pricing import halala_from_sar, halala_to_sar
+from dc1.services.api.call import caller_id
+from dc1.services.api.idempotency import IdempotentCalls, Once
+from dc1.services.providers.rows import provider_row
+from dc1.services.renters.messages import recent_job, renter_message, token_usage
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters, wallets
+from dc1.storage.accounts.renters import NewRenter, RenterRow
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.jobs import JobFilter
+from dcp.v1 import renter_service_pb2 as pb
+from dcp.v1.renter_service_pb2_grpc import RenterServiceServicer
+
+_RECENT_JOBS = 20
+_MAX_TOPUP_HALALA = 100_000
+
+
+class RenterServicer(RenterServiceServicer):
+    """Renters' accounts and wallets."""
+
+    def __init__(self, market: Market, idempotent: IdempotentCalls) -> None:
+        self._market = market
+        self._idempotent = idempotent
+
+    async def RegisterRenter(self, request: pb.RegisterRenterRequest, context: Any) -> pb.RegisterRenterResponse:
+        """Open an account with its master key and the starter credit."""
+        key = keys.generate(KeyRole.RENTER)
+        now_ms = self._market.clock.now_ms()
+        new = NewRenter(
+            name=request.name,
+            email=request.email,
+            organization=_optional(request, "organization"),
+            phone=_optional(request, "phone"),
+            use_case=_optional(request, "use_case") or _optional(request, "use_case_alias"),
+        )
+
+        def work(conn: Connection) -> int:
+            renter_id = renters.register(conn, new, self._market.policy.starter_credit_halala, now_ms)
+            key_rows.add(conn, KeyRole.RENTER, renter_id, key, now_ms)
+            return renter_id
+
+        renter_id = await self._market.db.write(work)
+        return pb.RegisterRenterResponse(
+            success=True,
+            renter_id=renter_id,
+            api_key=key.key,
+            message=f"Welcome {new.name}! Store this API key now, it is not shown again.",
+        )
+
+    async def GetRenter(self, request: pb.GetRenterRequest, context: Any) -> pb.GetRenterResponse:
+        """Show the caller's account."""
+        renter_id = caller_id()
+
+        def work(conn: Connection) -> tuple[RenterRow, list[JobRow]]:
+            row = _known(renters.get(conn, renter_id))
+            return row, jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_RECENT_JOBS)
+
+        row, recent = await self._market.db.read(work)
+        recent_jobs = [recent_job(job) for job in recent]
+        return pb.GetRenterResponse(
+            renter=renter_message(row),
+            recent_jobs=recent_jobs,
+            jobs=recent_jobs,
+            v1_usage_summary=token_usage(row),
+            balance_halala=row.balance_halala,
+            balance_sar=halala_to_sar(row.balance_halala),
+            total_spent_halala=row.total_spent_halala,
+        )
+
+    async def GetBalance(self, request: pb.GetBalanceRequest, context: Any) -> pb.GetBalanceResponse:
+        """Show the caller's wallet."""
+        renter_id = caller_id()
+        row = _known(await self._market.db.read(lambda conn: renters.get(conn, renter_id)))
+        return pb.GetBalanceResponse(
+            balance_halala=row.balance_halala,
+            balance_sar=halala_to_sar(row.balance_halala),
+            held_halala=row.held_halala,
+            held_sar=halala_to_sar(row.held_halala),
+            available_halala=row.balance_halala,
+            total_spent_halala=row.total_spent_halala,
+            total_spent_sar=halala_to_sar(row.total_spent_halala),
+            total_jobs=row.total_jobs,
+        )
+
+    async def TopUp(self, request: pb.TopUpRequest, context: Any) -> pb.TopUpResponse:
+        """Add money to the caller's wallet."""
+        if not self._market.policy.topup_enabled:
+            raise errors.top_up_disabled()
+        renter_id = caller_id()
+        amount = _amount(request)
+        now_ms = self._market.clock.now_ms()
+        ref = f"topup:{secrets.token_hex(12)}"
+
+        async def effect(once: Once) -> pb.TopUpResponse:
+            def work(conn: Connection) -> pb.TopUpResponse:
+                once.begin(conn)
+                change = wallets.top_up(conn, renter_id, amount, ref, now_ms)
+                answer = pb.TopUpResponse(
+                    success=True,
+                    topped_up_halala=amount,
+                    topped_up_sar=halala_to_sar(amount),
+                    new_balance_halala=change.new_balance,
+                    new_balance_sar=halala_to_sar(change.new_balance),
+                )
+                once.keep(conn, answer)
+                return answer
+
+            return await self._market.db.write(work)
+
+        return await self._idempotent.run(pb.TopUpResponse, effect)
+
+    async def ListAvailableProviders(
+        self, request: pb.ListAvailableProvidersRequest, context: Any
+    ) -> pb.ListAvailableProvidersResponse:
+        """List the providers that can be given work now."""
+        available = self._market.fleet.available()
+        found = [pb.AvailableProvider(**provider_row(self._market, provider)) for provider in available]
+        return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
+
+
+def _known(row: RenterRow | None) -> RenterRow:
+    if row is None:
+        raise errors.renter_not_found()
+    return row
+
+
+def _optional(request: Any, name: str) -> str | None:
+    return getattr(request, name) if request.HasField(name) else None
+
+
+def _amount(request: pb.TopUpRequest) -> int:
+    """Return the halala to add; raises when neither amount is given or the one that counts is out of range."""
+    if request.HasField("amount_halala"):
+        sent = request.amount_halala
+        if not (sent.is_integer() and 1 <= sent <= _MAX_TOPUP_HALALA):
+            raise errors.invalid_field("amount_halala", f"must be a whole number from 1 to {_MAX_TOPUP_HALALA}")
+        return int(sent)
+    if not request.HasField("amount_sar"):
+        raise errors.missing_fields(["amount_halala"])
+    if not 0.01 <= request.amount_sar <= _MAX_TOPUP_HALALA / 100:
+        raise errors.invalid_field("amount_sar", "must be from 0.01 to 1000")
+    return halala_from_sar(request.amount_sar)

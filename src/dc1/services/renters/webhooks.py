@@ -1,0 +1,57 @@
+"""WebhookService: the log of what was sent to a renter's webhook address."""
+
+from typing import Any
+
+from dc1.control.control_plane import Market
+from dc1.domain.base.clock import iso
+from dc1.services.api.call import caller_id
+from dc1.services.api.paging import Pages
+from dc1.services.api.values import time_value, to_value
+from dc1.storage.accounts import webhooks
+from dc1.storage.accounts.webhooks import DeliveryRow
+from dcp.v1 import webhook_service_pb2 as pb
+from dcp.v1.webhook_service_pb2_grpc import WebhookServiceServicer
+
+
+class WebhookServicer(WebhookServiceServicer):
+    """What renters see of their webhooks."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    async def ListWebhookDeliveries(
+        self, request: pb.ListWebhookDeliveriesRequest, context: Any
+    ) -> pb.ListWebhookDeliveriesResponse:
+        """List the deliveries to the caller, newest first."""
+        renter_id = caller_id()
+        pages = Pages.asked(request, usual=20, most=100)
+        found = await self._market.db.read(
+            lambda conn: webhooks.page(
+                conn,
+                renter_id,
+                limit=pages.limit,
+                offset=pages.offset,
+                event=request.event or None,
+                status=request.status or None,
+            )
+        )
+        return pb.ListWebhookDeliveriesResponse(
+            deliveries=[_delivery(row) for row in found.rows], pagination=pages.of(found.total)
+        )
+
+
+def _delivery(row: DeliveryRow) -> pb.WebhookDelivery:
+    return pb.WebhookDelivery(
+        delivery_id=row.delivery_id,
+        event=row.event,
+        job_id=to_value(row.job_id),
+        url=row.url,
+        status=row.status,
+        attempts=row.attempts,
+        response_status=to_value(row.response_status),
+        error=to_value(row.error),
+        created_at=iso(row.created_at_ms),
+        last_attempt_at=time_value(row.last_attempt_at_ms),
+        next_attempt_at=time_value(row.next_attempt_at_ms),
+        delivered_at=time_value(row.delivered_at_ms),
+    )

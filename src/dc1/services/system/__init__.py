@@ -1,0 +1,1 @@
+"""SystemService: health, the OpenAPI document and the page made of it."""

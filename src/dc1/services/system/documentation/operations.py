@@ -1,0 +1,139 @@
+"""Routes of an OpenAPI document, each with what it takes and what it answers."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from dc1.services.system.documentation.markup import Html, code, join, link, paragraphs, table, text
+from dc1.services.system.documentation.schemas import Schema, fields, kind, meaning
+
+_ROLES = {"renterKey": "Renter", "providerKey": "Provider", "adminToken": "Admin"}
+PUBLIC = "Public"
+ROLES = (PUBLIC, *_ROLES.values())
+_JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One verb of one path."""
+
+    verb: str
+    path: str
+    operation: dict[str, Any]
+
+    @property
+    def anchor(self) -> str:
+        """The name of its place on the page."""
+        return str(self.operation["operationId"])
+
+    @property
+    def tag(self) -> str:
+        """The service that it belongs to."""
+        return str(self.operation["tags"][0])
+
+    @property
+    def roles(self) -> list[str]:
+        """Who may call it."""
+        schemes = {name for way in self.operation.get("security", ()) for name in way}
+        return [role for scheme, role in _ROLES.items() if scheme in schemes] or [PUBLIC]
+
+    @property
+    def title(self) -> Html:
+        """Its verb and path."""
+        return Html(f'<span class="verb {self.verb}">{self.verb.upper()}</span> {code(self.path)}')
+
+
+def routes(document: dict[str, Any]) -> list[Route]:
+    """Return every route, in the order of the document."""
+    return [
+        Route(verb, path, operation)
+        for path, item in document["paths"].items()
+        for verb, operation in item.items()
+        if "operationId" in operation
+    ]
+
+
+def index_of(listed: list[Route]) -> Html:
+    """Return the table of some routes, which leads to each of them."""
+    rows = ([link(route.anchor, route.title), text(route.operation["summary"])] for route in listed)
+    return table("routes", ("Route", "What it does"), rows)
+
+
+def details(route: Route, document: dict[str, Any]) -> Html:
+    """Return everything that is known of a route."""
+    operation = route.operation
+    roles = " ".join(f'<span class="role">{role}</span>' for role in route.roles)
+    return join(
+        [
+            f'<article id="{escape(route.anchor)}"><h3>{route.title} {roles}</h3>',
+            paragraphs(operation["description"]),
+            _parameters(operation.get("parameters", ())),
+            _request(operation.get("requestBody"), document),
+            _answers(operation["responses"], document),
+            "</article>",
+        ]
+    )
+
+
+def _parameters(parameters: Any) -> Html:
+    rows = (
+        [
+            code(item["name"]),
+            text(item["in"]),
+            kind(item["schema"]),
+            text("yes" if item.get("required") else ""),
+            meaning({**item["schema"], "description": item.get("description", "")}),
+        ]
+        for item in parameters
+    )
+    shown = table("fields", ("Parameter", "In", "Type", "Required", "Meaning"), rows)
+    return join(["<h4>Parameters</h4>", shown]) if shown else Html("")
+
+
+def _request(body: Any, document: dict[str, Any]) -> Html:
+    if body is None:
+        return Html("")
+    parts = ["<h4>Request body</h4>"]
+    for media_type, content in body["content"].items():
+        parts.append(fields(_resolved(content.get("schema", {}), document), is_request=True))
+        parts += _examples(f"{media_type} example", content)
+    return join(parts)
+
+
+def _answers(responses: dict[str, Any], document: dict[str, Any]) -> Html:
+    rows = []
+    examples: list[Html] = []
+    for status, sent in responses.items():
+        answer = _resolved(sent, document)
+        rows.append([code(status), text(answer["description"]), _contents(answer)])
+        for media_type, content in answer.get("content", {}).items():
+            examples += _examples(f"{status} {media_type} example", content)
+    return join(["<h4>Answers</h4>", table("answers", ("Status", "When", "Body"), rows), *examples])
+
+
+def _contents(answer: dict[str, Any]) -> Html:
+    shown = []
+    for media_type, content in answer.get("content", {}).items():
+        schema = content.get("schema")
+        named = "" if media_type == _JSON and schema else code(media_type)
+        shown.append(f"{named} {kind(schema) if schema else ''}".strip())
+    return Html("<br>".join(shown))
+
+
+def _examples(title: str, content: dict[str, Any]) -> Iterator[Html]:
+    for example in content.get("examples", {}).values():
+        shown = escape(json.dumps(example["value"], ensure_ascii=False, indent=2), quote=False)
+        name = escape(f"{title}: {example.get('summary', '')}".removesuffix(": "))
+        yield Html(f'<details><summary>{name}</summary><pre dir="auto">{shown}</pre></details>')
+
+
+def _resolved(part: Schema, document: dict[str, Any]) -> Schema:
+    """Return what a reference names, or the part itself."""
+    if "$ref" not in part:
+        return part
+    found: Any = document
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    return dict(found)

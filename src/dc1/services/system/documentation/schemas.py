@@ -1,0 +1,93 @@
+"""JSON schemas as tables."""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from dc1.services.system.documentation.markup import Html, code, join, link, table, text
+
+Schema: TypeAlias = dict[str, Any]
+
+_REF = "#/components/schemas/"
+_RULES = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "at most {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} entries",
+    "maxItems": "at most {} entries",
+    "pattern": "matches {}",
+    "format": "{}",
+}
+_UNSIGNED = {"minimum": 0}
+
+
+def anchor(name: str) -> str:
+    """Return the name of the place on the page where a schema is shown."""
+    return f"schema-{name}"
+
+
+def kind(schema: Schema) -> Html:
+    """Return what JSON a schema takes, for example `array of Job`."""
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix(_REF)
+        return link(anchor(name), code(name))
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        return Html(" or ".join(kind(choice) for choice in choices))
+    named = schema.get("type", "any JSON")
+    types = [named] if isinstance(named, str) else list(named)
+    return Html(" or ".join(_one_kind(name, schema) for name in types))
+
+
+def _one_kind(name: str, schema: Schema) -> Html:
+    if name == "array" and "items" in schema:
+        return Html(f"array of {kind(schema['items'])}")
+    if name == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return Html(f"object of {kind(schema['additionalProperties'])}")
+    return text(name)
+
+
+def rules(schema: Schema) -> Html:
+    """Return what a value must keep to."""
+    found = [text(words.format(_told(schema[name]))) for name, words in _RULES.items() if _is_told(name, schema)]
+    if "enum" in schema:
+        # A number may also be given in a string, and the type tells that null will do.
+        values = dict.fromkeys(str(value) for value in schema["enum"] if value is not None)
+        found.append(Html(f"one of {', '.join(map(code, values))}"))
+    return Html("; ".join(found))
+
+
+def _told(bound: Any) -> Any:
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
+
+
+def _is_told(name: str, schema: Schema) -> bool:
+    # That a count is not negative goes without saying.
+    return name in schema and _UNSIGNED.get(name) != schema[name]
+
+
+def fields(schema: Schema, *, is_request: bool) -> Html:
+    """Return the table of an object's fields; in requests with which of them must be given."""
+    heads = ("Field", "Type", "Required", "Meaning") if is_request else ("Field", "Type", "Meaning")
+    return table("fields", heads, _rows(schema, is_request=is_request))
+
+
+def _rows(schema: Schema, *, is_request: bool, prefix: str = "") -> Iterator[list[Html]]:
+    required = schema.get("required", ())
+    for name, part in schema.get("properties", {}).items():
+        dotted = prefix + name
+        row = [code(dotted), kind(part)]
+        if is_request:
+            row.append(text("yes" if name in required else ""))
+        yield [*row, meaning(part)]
+        inner = part.get("items", part)
+        suffix = "[]." if "items" in part else "."
+        yield from _rows(inner, is_request=is_request, prefix=dotted + suffix)
+
+
+def meaning(schema: Schema) -> Html:
+    """Return the description of a value, and its rules."""
+    kept = rules(schema)
+    told = text(schema.get("description", ""))
+    return join([told, Html(f' <span class="rules">{kept}</span>') if kept else ""])

@@ -1,0 +1,78 @@
+"""SystemService: what the service is and how it stands."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from google.api import httpbody_pb2
+
+from dc1.domain.base.clock import Clock, iso
+from dc1.domain.errors import database_unavailable
+from dc1.services.api.call import current_call
+from dc1.services.system.documentation import documentation_page
+from dcp.v1 import system_service_pb2 as pb
+from dcp.v1.system_service_pb2_grpc import SystemServiceServicer
+
+_NAME = "dc1"
+_DOCS = "/docs/openapi.yaml"
+_PATIENCE_SECONDS = 3.0
+_NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Counts that only a working service can give."""
+
+    providers_total: int
+    providers_online: int
+    jobs_queued: int
+    jobs_running: int
+
+
+class SystemServicer(SystemServiceServicer):
+    """Answers without a credential. `read_vitals` asks the database, and raises when that does not answer."""
+
+    def __init__(
+        self, clock: Clock, version: str, read_vitals: Callable[[], Awaitable[Vitals]], openapi: bytes
+    ) -> None:
+        self._clock = clock
+        self._version = version
+        self._read_vitals = read_vitals
+        self._openapi = openapi
+        self._page: bytes | None = None
+
+    async def GetService(self, request: pb.GetServiceRequest, context: Any) -> pb.GetServiceResponse:
+        """Name the service."""
+        return pb.GetServiceResponse(
+            service=_NAME, version=self._version, status="ok", docs=_DOCS, timestamp=iso(self._clock.now_ms())
+        )
+
+    async def GetHealth(self, request: pb.GetHealthRequest, context: Any) -> pb.GetHealthResponse:
+        """Count through the database; whatever goes wrong there is a degraded service."""
+        try:
+            vitals = await asyncio.wait_for(self._read_vitals(), _PATIENCE_SECONDS)
+        except Exception as error:
+            _log.warning("the database does not answer", exc_info=error)
+            raise database_unavailable() from None
+        return pb.GetHealthResponse(
+            status="ok",
+            timestamp=iso(self._clock.now_ms()),
+            db="ok",
+            providers=pb.FleetHealth(total=vitals.providers_total, online=vitals.providers_online),
+            jobs=pb.JobHealth(queued=vitals.jobs_queued, running=vitals.jobs_running),
+        )
+
+    async def GetOpenApi(self, request: pb.GetOpenApiRequest, context: Any) -> httpbody_pb2.HttpBody:
+        """Send the generated file as it is."""
+        return httpbody_pb2.HttpBody(content_type="application/yaml", data=self._openapi)
+
+    async def GetDocumentation(self, request: pb.GetDocumentationRequest, context: Any) -> httpbody_pb2.HttpBody:
+        """Send the same for people to read."""
+        if self._page is None:
+            # Half a second's work, which whoever asks first waits for, and nobody else.
+            self._page = await asyncio.to_thread(documentation_page, self._openapi)
+        current_call().headers["content-security-policy"] = _NOTHING_FROM_OUTSIDE
+        return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=self._page)
