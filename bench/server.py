@@ -10,8 +10,8 @@ from bench.children import serve_questions
 from bench.statements import count_statements, counted
 from dc1.server.app import Application
 from dc1.server.assemble import assemble
-from dc1.server.heap import settle
 from dc1.server.logs import configure_logging
+from dc1.server.startup_heap import settle
 from dc1.settings import Settings
 
 

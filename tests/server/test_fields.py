@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 from protovalidate import Validator
 
-from dc1.server.rules import FieldRules
+from dc1.server.field_rules import FieldRules
 from dcp.v1.job_service_pb2 import AppendJobLogsRequest, LogInput, ReportProgressRequest, SubmitJobRequest
 from dcp.v1.provider_service_pb2 import RegisterProviderRequest
 from dcp.v1.renter_service_pb2 import RegisterRenterRequest, TopUpRequest

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from dc1.domain.base.clock import ManualClock
 from dc1.server.assembly import Service
-from dc1.server.policy import policy_of
+from dc1.server.method_options import policy_of
 from dcp.v1 import (
     admin_service_pb2,
     job_service_pb2,

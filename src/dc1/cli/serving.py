@@ -16,8 +16,8 @@ from dc1.cli.output import console, facts
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.server.app import Application, ListenError
 from dc1.server.assemble import assemble
-from dc1.server.heap import settle
 from dc1.server.logs import configure_logging
+from dc1.server.startup_heap import settle
 from dc1.settings import Settings, SettingsError
 from dc1.storage.engine.database import UnusableDatabaseError
 

@@ -15,11 +15,11 @@ from grpc_reflection.v1alpha import reflection
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock, SystemClock
 from dc1.server.assembly import Assembly, Foundation
-from dc1.server.auditing import Auditor
+from dc1.server.audit import Auditor
 from dc1.server.authentication import Authenticator
-from dc1.server.limits import RateLimiter
+from dc1.server.instance_lock import sole_server
 from dc1.server.pipeline import Pipeline
-from dc1.server.sole_server import sole_server
+from dc1.server.rate_limits import RateLimiter
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database, UnreachableDatabaseError
 

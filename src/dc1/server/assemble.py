@@ -9,7 +9,7 @@ from dc1.control.control_plane import Market
 from dc1.domain.money.pricing import PricingClass
 from dc1.domain.providers.liveness import Thresholds
 from dc1.server.assembly import Assembly, Foundation, Service
-from dc1.server.policy import policy_of as method_policy
+from dc1.server.method_options import policy_of as method_policy
 from dc1.server.wiring import admin, core, jobs, providers, renters
 from dc1.server.wiring import market as market_side
 from dc1.server.wiring.parts import Parts

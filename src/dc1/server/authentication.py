@@ -11,9 +11,9 @@ from dc1.domain.access.roles import Role
 from dc1.domain.access.scopes import require_scope
 from dc1.domain.errors import ApiError
 from dc1.server.addresses import Network, counted_as, is_within
-from dc1.server.carriers import Credential, find_credential
-from dc1.server.limits import FAILED_AUTHENTICATIONS, RateLimiter
-from dc1.server.policy import CredentialErrors, Policy
+from dc1.server.credential_sources import Credential, find_credential
+from dc1.server.method_options import CredentialErrors, Policy
+from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, RateLimiter
 from dc1.services.api.call import ANYBODY, Principal
 
 _MASTER_KEY = "master key"

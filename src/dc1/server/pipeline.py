@@ -19,15 +19,15 @@ from google.protobuf.message import Message
 
 from dc1.domain.errors import ApiError, internal_error, malformed_json, service_unavailable
 from dc1.server.addresses import Network, client_address, counted_as
-from dc1.server.auditing import CLIENT_GONE, Auditor
+from dc1.server.audit import CLIENT_GONE, Auditor
 from dc1.server.authentication import Authenticator, require_rights
-from dc1.server.carriers import SECRET_HEADERS
 from dc1.server.coding import UNREADABLE, reading, write
-from dc1.server.limits import RateLimiter
+from dc1.server.credential_sources import SECRET_HEADERS
+from dc1.server.error_encoding import fitted, status_code, trailers
+from dc1.server.field_rules import FieldRules
+from dc1.server.method_options import CountedBy, Policy, policy_of
 from dc1.server.paths import fill_from_path
-from dc1.server.policy import CountedBy, Policy, policy_of
-from dc1.server.refusals import fitted, status_code, trailers
-from dc1.server.rules import FieldRules
+from dc1.server.rate_limits import RateLimiter
 from dc1.services.api.call import ANYBODY, Call, Hooks, Principal, enter
 from dc1.services.api.shielding import Uninterrupted
 

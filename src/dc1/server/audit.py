@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
-from dc1.server.policy import Policy
+from dc1.server.method_options import Policy
 from dc1.services.api.call import Call
 from dc1.storage.engine.database import Database
 from dc1.storage.operations import audit

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import rate_limit_exceeded
-from dc1.server.policy import Bucket, CountedBy
+from dc1.server.method_options import Bucket, CountedBy
 
 FAILED_AUTHENTICATIONS = Bucket("failed-authentications", 60, 60, CountedBy.ADDRESS)
 _CAPACITY = 100_000

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role
-from dc1.server.policy import Policy
+from dc1.server.method_options import Policy
 
 _BEARER = "bearer "
 _HEADERS = ((Role.ADMIN, "x-admin-token"), (Role.RENTER, "x-renter-key"), (Role.PROVIDER, "x-provider-key"))
