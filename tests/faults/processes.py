@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dc1.edge import leash
+from dc1.edge import parent_death
 from tests.stack.waiting import eventually
 
 DC1 = (sys.executable, "-m", "dc1.cli")
@@ -26,7 +26,7 @@ class Process:
         self._log = directory / f"{name}.log"
         with self._log.open("ab") as output:
             self._child = subprocess.Popen(
-                (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command),
+                (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *command),
                 cwd=directory,
                 env={"PATH": os.environ["PATH"], "HOME": str(directory), "PYTHONPATH": _PYTHONPATH, **env},
                 stdin=subprocess.DEVNULL,

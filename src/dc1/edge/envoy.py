@@ -12,7 +12,7 @@ from typing import Self
 
 import httpx
 
-from dc1.edge import leash
+from dc1.edge import parent_death
 from dc1.edge.admin import POLL_SECONDS, Admin
 from dc1.edge.checks import check
 from dc1.edge.config import EdgeConfig, render
@@ -54,7 +54,7 @@ class Envoy:
         address_file = bootstrap.with_name("admin.address")
         address_file.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(_binary())),
+            *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(_binary())),
             *("--config-path", str(bootstrap), "--admin-address-path", str(address_file)),
             *("--disable-hot-restart", "--concurrency", str(self._config.concurrency)),
             *("--log-level", "warning", "--log-path", str(bootstrap.with_name("envoy.log"))),

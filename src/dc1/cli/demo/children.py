@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dc1.cli.errors import CommandError
-from dc1.edge import leash
+from dc1.edge import parent_death
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class Child:
             self._process = subprocess.Popen(
                 # Should the demo be killed, the kernel asks the child to end.
                 [
-                    *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
+                    *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
                     *(sys.executable, "-m", "dc1.cli", *arguments),
                 ],
                 env={**inherited, **environment},
