@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dc1.daemon.config import DaemonConfig
+from dc1.daemon.connection_errors import in_words
 from dc1.daemon.errors import DaemonError
-from dc1.daemon.trouble import in_words
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from dc1.daemon.assembly import build_runners
+from dc1.daemon.build import build_runners
 from dc1.daemon.config import DaemonConfig
 from dc1.domain.jobs.states import JobType
 

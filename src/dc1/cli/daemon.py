@@ -64,7 +64,7 @@ def daemon(
     ] = "console",
 ) -> None:
     """Offer this machine to a marketplace. It takes one outbound connection and runs until Ctrl-C or SIGTERM."""
-    from dc1.daemon.assembly import build_agent
+    from dc1.daemon.build import build_agent
     from dc1.daemon.config import DaemonConfig
     from dc1.daemon.errors import DaemonError
     from dc1.server.logs import configure_logging

@@ -12,7 +12,7 @@ from dc1.daemon.assignments import Assignments
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.connection import Connection
 from dc1.daemon.reporter import Reporter, Telemetry
-from dc1.daemon.roster import Roster
+from dc1.daemon.runner_registry import Roster
 from dc1.daemon.runners.base import Runner
 
 RECEIPT_SECONDS = 5.0

@@ -7,7 +7,7 @@ import structlog
 
 from dc1.daemon import messages
 from dc1.daemon.leases import Ended, Lease, LeaseState, LeaseTable
-from dc1.daemon.roster import Roster
+from dc1.daemon.runner_registry import Roster
 from dc1.daemon.runners.base import RunFailed, Runner
 from dc1.daemon.runners.container_options import gpu_count
 from dc1.daemon.runs import Runs

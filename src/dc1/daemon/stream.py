@@ -13,9 +13,9 @@ from grpc import aio
 
 from dc1.daemon import messages
 from dc1.daemon.assignments import Assignments
-from dc1.daemon.notices import Notices
+from dc1.daemon.operator_notices import Notices
 from dc1.daemon.reporter import Reporter
-from dc1.daemon.roster import Roster
+from dc1.daemon.runner_registry import Roster
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 
