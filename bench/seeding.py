@@ -12,7 +12,7 @@ from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape
-from dc1.storage.jobs.submission import Limits, NewJob
+from dc1.storage.jobs.submission import NewJob, SubmissionLimits
 from dc1.storage.money import counters
 from dc1.storage.providers import providers
 from dc1.storage.schema.tables import job_specs, jobs
@@ -41,7 +41,9 @@ def add_providers(conn: Connection, now_ms: int, count: int) -> list[str]:
         providers.approve(conn, owner, now_ms)
         made.append(keys.generate(KeyRole.PROVIDER))
         key_rows.add(conn, KeyRole.PROVIDER, owner, made[-1], now_ms)
-        reports.append(providers.Report(owner, "post", now_ms, gpu_name="NVIDIA H100", vram_mib=81559, gpu_count=1))
+        reports.append(
+            providers.StoredReport(owner, "post", now_ms, gpu_name="NVIDIA H100", vram_mib=81559, gpu_count=1)
+        )
     providers.flush_reports(conn, reports, now_ms)
     return [key.key for key in made]
 
@@ -87,7 +89,7 @@ def _free_job(conn: Connection, now_ms: int, renter_id: int) -> JobRow:
         fee_bps=2500,
         compute_type="inference",
     )
-    return lifecycle.submit(conn, new, Limits(), now_ms)
+    return lifecycle.submit(conn, new, SubmissionLimits(), now_ms)
 
 
 def _copy(conn: Connection, table: Table, key: str, first: int, count: int, unique: str | None = None) -> None:

@@ -11,7 +11,7 @@ from bench.statements import count_statements, counted
 from dc1.server.app import Application
 from dc1.server.assemble import assemble
 from dc1.server.logs import configure_logging
-from dc1.server.startup_heap import settle
+from dc1.server.startup_heap import freeze_startup_objects
 from dc1.settings import Settings
 
 
@@ -28,7 +28,7 @@ def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: 
 async def _serve(pipe: Connection, settings: Settings) -> None:
     server = Application(settings, assemble)
     port = await server.start()
-    settle()
+    freeze_startup_objects()
     pipe.send(port)
     asked, gone = asyncio.Event(), False
     asyncio.get_running_loop().add_reader(pipe.fileno(), asked.set)

@@ -7,7 +7,7 @@ import pytest
 
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import lifecycle
-from dc1.storage.jobs.lifecycle import JobSpec, Limits, NewJob, Outcome
+from dc1.storage.jobs.lifecycle import JobSpec, NewJob, Outcome, SubmissionLimits
 from tests.contract.expect import answered, refused, show
 from tests.contract.shapes import fits, flag, integer, number, text, time
 from tests.contract.test_renter_accounts import ENTRY
@@ -197,7 +197,7 @@ def token_call(stack: Stack, renter_id: int, provider_id: int, number: int) -> N
     )
 
     def work(conn: Connection) -> None:
-        job = lifecycle.submit(conn, call, Limits(), now_ms)
+        job = lifecycle.submit(conn, call, SubmissionLimits(), now_ms)
         lifecycle.start(conn, job.id, provider_id, 0, 64, now_ms)
         answer = Outcome(completed=True, prompt_tokens=120, completion_tokens=380)
         assert lifecycle.finish(conn, job.id, answer, now_ms) is not None

@@ -11,9 +11,9 @@ from dc1.domain.errors import ApiError
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.jobs import JobFilter
-from dc1.storage.jobs.lifecycle import Claim, JobRow, Limits, Outcome
+from dc1.storage.jobs.lifecycle import Claim, JobRow, Outcome, SubmissionLimits
 from dc1.storage.providers import providers
-from dc1.storage.providers.providers import Report
+from dc1.storage.providers.providers import StoredReport
 from tests.replicas.pair import waiting_for_locks
 from tests.stack.postgres import PostgresServer
 from tests.storage.market import Market
@@ -23,7 +23,7 @@ JOBS = 200
 PROVIDERS = 20
 SLOTS = 2
 BATCH = 25
-ANY_NUMBER = Limits(daily_jobs=1_000_000, monthly_halala=1_000_000_000)
+ANY_NUMBER = SubmissionLimits(daily_jobs=1_000_000, monthly_halala=1_000_000_000)
 DONE = Outcome(completed=True, result={"type": "text", "response": "ok"})
 
 
@@ -58,7 +58,9 @@ class Dispatching:
                 else:
                     self._queued.discard(job.id)
                     self._runs.add(asyncio.create_task(self._run(job, claim.provider_id)))
-            reports = [Report(provider_id, "post", self._market.now, gpu_count=SLOTS) for provider_id in self._free]
+            reports = [
+                StoredReport(provider_id, "post", self._market.now, gpu_count=SLOTS) for provider_id in self._free
+            ]
             await self._market.do(providers.flush_reports, reports, self._market.now)
         await asyncio.gather(*self._runs)
 
@@ -113,7 +115,7 @@ async def test_an_outcome_that_crosses_the_start_of_the_next_attempt_is_refused(
 
     starting = asyncio.create_task(elsewhere.write(start_slowly))
     assert await asyncio.to_thread(started.wait, 10)
-    ending = asyncio.create_task(market.control.runs.finish(daemon.provider_id, job.job_id, 0, DONE))
+    ending = asyncio.create_task(market.control.attempts.finish(daemon.provider_id, job.job_id, 0, DONE))
     async with asyncio.timeout(10):
         while not await elsewhere.read(waiting_for_locks):
             assert not ending.done()

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from dc1.domain.base.clock import ManualClock
 from dc1.server.assembly import Service
-from dc1.server.method_options import policy_of
+from dc1.server.method_options import options_of
 from dcp.v1 import (
     admin_service_pb2,
     job_service_pb2,
@@ -105,4 +105,4 @@ UNDECLARED = undeclared_service()
 def test_every_method_of_the_protocol_declares_who_may_call(file: Any) -> None:
     for service in file.DESCRIPTOR.services_by_name.values():
         for method in service.methods:
-            assert policy_of(f"/{service.full_name}/{method.name}").roles, method.full_name
+            assert options_of(f"/{service.full_name}/{method.name}").roles, method.full_name

@@ -10,9 +10,9 @@ import pytest
 
 from dc1.control.background.webhook_sender import WebhookSender, secret_purpose
 from dc1.control.background.webhook_targets import NotPublicError, Targets, look_up
-from dc1.domain.access.secret_box import Vault
+from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import ManualClock
-from dc1.domain.jobs.states import Mover
+from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import renters, webhooks
 from dc1.storage.accounts.webhooks import DeliveryRow
 from dc1.storage.engine.database import Database
@@ -20,7 +20,7 @@ from dc1.storage.jobs import lifecycle
 from tests.stack.receiver import CERTIFICATE, Receiver
 from tests.storage.market import NOW, Market
 
-VAULT = Vault(lambda: "k" * 32)
+VAULT = SecretBox(lambda: "k" * 32)
 PUBLIC = "1.1.1.1"
 
 
@@ -52,7 +52,7 @@ class Outbox:
         sealed = VAULT.seal("whsec_x", secret_purpose(renter)) if secret is None else secret
         await self.market.do(renters.set_webhook, renter, url, sealed)
         job = await self.market.submit(renter)
-        await self.market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
+        await self.market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW)
         return renter
 
     async def delivery(self, renter: int) -> DeliveryRow:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import Clock
 from dc1.server.app import Application
 from dc1.server.assemble import assemble
@@ -63,13 +63,13 @@ class Server:
         self._loop = loop
         self._app = Application(settings, self._assemble, clock)
         self._foundation: Foundation | None = None
-        self._market: Market | None = None
+        self._market: ControlPlane | None = None
         loop.run(self._app.start())
 
     def _assemble(self, foundation: Foundation) -> Assembly:
         assembly = assemble(foundation)
         self._foundation = foundation
-        self._market = next(part for part in assembly.background if isinstance(part, Market))
+        self._market = next(part for part in assembly.background if isinstance(part, ControlPlane))
         return assembly
 
     @property
@@ -78,7 +78,7 @@ class Server:
         return self._foundation.database
 
     @property
-    def market(self) -> Market:
+    def market(self) -> ControlPlane:
         """What is alive in it. Its loop is another one: look, do not touch."""
         assert self._market is not None
         return self._market

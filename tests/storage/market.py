@@ -10,12 +10,12 @@ from dc1.domain.jobs.states import new_job_id
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
-from dc1.storage.jobs.lifecycle import JobRow, JobSpec, Limits, NewJob
+from dc1.storage.jobs.lifecycle import JobRow, JobSpec, NewJob, SubmissionLimits
 from dc1.storage.money import ledger_audit
 from dc1.storage.providers import providers
 
 NOW = 1_774_206_010_000
-LIMITS = Limits()
+LIMITS = SubmissionLimits()
 T = TypeVar("T")
 _numbers = count(1)
 
@@ -65,13 +65,13 @@ class Market:
             provider_id = providers.register(conn, new, self.now)
             if approved:
                 providers.approve(conn, provider_id, self.now)
-            report = providers.Report(provider_id, "post", self.now, gpu_count=gpus)
+            report = providers.StoredReport(provider_id, "post", self.now, gpu_count=gpus)
             providers.flush_reports(conn, [report], self.now)
             return provider_id
 
         return await self.db.write(work)
 
-    async def submit(self, renter_id: int, limits: Limits = LIMITS, **changes: Any) -> JobRow:
+    async def submit(self, renter_id: int, limits: SubmissionLimits = LIMITS, **changes: Any) -> JobRow:
         return await self.do(lifecycle.submit, job_for(renter_id, **changes), limits, self.now)
 
     async def running(self, renter_id: int, provider_id: int, **changes: Any) -> JobRow:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms
-from dc1.domain.jobs.states import TEST_RENTER_ID, JobEvent, Mover
+from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobEvent
 from dc1.domain.providers.telemetry import MINUTE_MS, Rollup
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Database
@@ -54,11 +54,11 @@ async def test_those_who_wait_longest_come_first(market: Market) -> None:
 
 async def test_a_test_job_is_taken_in_free_and_without_quota(market: Market) -> None:
     provider = await market.provider()
-    free: dict[str, Any] = {"cost_halala": 0, "rate_halala_per_minute": 0, "submitted_by": Mover.ADMIN}
-    limits = lifecycle.Limits(daily_jobs=0, monthly_halala=0)
+    free: dict[str, Any] = {"cost_halala": 0, "rate_halala_per_minute": 0, "submitted_by": Actor.ADMIN}
+    limits = lifecycle.SubmissionLimits(daily_jobs=0, monthly_halala=0)
     job = await market.do(lifecycle.submit, job_for(TEST_RENTER_ID, **free), limits, NOW)
     events = await market.see(job_events.page, job.id)
-    assert [(event.event_type, event.source) for event in events.rows] == [(JobEvent.SUBMITTED, Mover.ADMIN)]
+    assert [(event.event_type, event.source) for event in events.rows] == [(JobEvent.SUBMITTED, Actor.ADMIN)]
     started = await market.do(lifecycle.start, job.id, provider, 0, 1, NOW)
     assert started is not None
     done = await market.do(lifecycle.finish, job.id, Outcome(completed=True), NOW + 5000)
@@ -99,7 +99,7 @@ async def test_what_failed_lately(market: Market) -> None:
     renter, provider = await market.renter(), await market.provider(gpus=4)
     for at_ms in (NOW - 1, NOW, NOW + 7):
         await fail(market, await market.running(renter, provider), at_ms)
-    await market.do(lifecycle.cancel, (await market.running(renter, provider)).id, Mover.RENTER, NOW)
+    await market.do(lifecycle.cancel, (await market.running(renter, provider)).id, Actor.RENTER, NOW)
     assert await market.see(monitoring.failed_since, NOW) == 2
     assert await market.see(monitoring.failures_by_provider, NOW) == {provider: Failures(2, NOW)}
     assert await market.see(monitoring.failures_by_provider, NOW + 8) == {}
@@ -130,7 +130,7 @@ async def test_heartbeats_of_the_last_24_hours(market: Market) -> None:
     provider = await market.provider()
     noon_ms = day_start_ms(NOW) + DAY_MS // 2
     for beats, at_ms in ((100, noon_ms - 2 * DAY_MS), (2000, noon_ms - DAY_MS), (500, noon_ms)):
-        report = providers.Report(provider, "post", at_ms, heartbeats=beats)
+        report = providers.StoredReport(provider, "post", at_ms, heartbeats=beats)
         await market.do(providers.flush_reports, [report], at_ms)
     assert await market.see(monitoring.heartbeats_of_24_hours, provider, noon_ms) == 1500
 

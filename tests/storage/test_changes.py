@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from dc1.domain.access.keys import KeyRole, generate
-from dc1.domain.jobs.states import Mover
+from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import keys, renters
 from dc1.storage.cluster import change_feed
 from dc1.storage.engine.database import Connection, Database
@@ -39,7 +39,7 @@ async def test_it_tells_of_jobs_accounts_and_keys_once(market: Market) -> None:
     assert found.renter_ids == [], "what nobody can have in memory is no news"
     after = await news(market, found.horizon)
     assert (after.jobs, after.providers, after.renter_ids, after.keys) == ([], [], [], {})
-    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW)
     await market.do(providers.set_paused, provider, True)
     await market.do(renters.set_status, renter, "suspended")
     found = await news(market, after.horizon)
@@ -56,7 +56,7 @@ async def test_it_misses_nothing_that_was_under_way_when_it_was_read(market: Mar
     stamped, go_on = threading.Event(), threading.Event()
 
     def cancel_slowly(conn: Connection) -> None:
-        assert lifecycle.cancel(conn, slow.id, Mover.RENTER, NOW) is not None
+        assert lifecycle.cancel(conn, slow.id, Actor.RENTER, NOW) is not None
         job = jobs.get(conn, slow.id)
         assert job is not None
         assert job.is_terminal

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs.states import Mover, Phase
+from dc1.domain.jobs.states import Actor, Phase
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Connection, Database
@@ -172,9 +172,9 @@ class AnyMarket(RuleBasedStateMachine):
     def lose(self, job: int, attempt: int) -> None:
         self.do(lifecycle.lose, job, attempt, self.market.now, queue_deadline_seconds=1800)
 
-    @rule(job=job_ids, mover=st.sampled_from([Mover.RENTER, Mover.ADMIN, Mover.PROVIDER]))
-    def cancel(self, job: int, mover: Mover) -> None:
-        self.do(lifecycle.cancel, job, mover, self.market.now)
+    @rule(job=job_ids, actor=st.sampled_from([Actor.RENTER, Actor.ADMIN, Actor.PROVIDER]))
+    def cancel(self, job: int, actor: Actor) -> None:
+        self.do(lifecycle.cancel, job, actor, self.market.now)
 
     @rule(job=job_ids, provider=providers, phase=st.sampled_from(Phase))
     def report(self, job: int, provider: int, phase: Phase) -> None:

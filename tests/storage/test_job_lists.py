@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from dc1.domain.jobs.states import JobEvent, Mover, Phase
+from dc1.domain.jobs.states import Actor, JobEvent, Phase
 from dc1.storage.accounts import idempotency, keys, renters, wallets, webhooks
 from dc1.storage.cluster import change_feed
 from dc1.storage.engine.database import Connection, Database
@@ -57,7 +57,7 @@ async def test_batches_that_meet_keep_their_lines_together(market: Market) -> No
 
 async def test_events_are_paged_by_sequence_and_type(market: Market) -> None:
     job = await market.submit(await market.renter())
-    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW + 1)
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW + 1)
     page = await market.see(job_events.page, job.id, since_sequence=1)
     assert (page.total, [event.event_type for event in page.rows]) == (2, ["job.cancelled"])
     assert page.rows[0].payload["refunded_halala"] == 45
@@ -71,7 +71,7 @@ async def test_lists_of_jobs_are_filtered_and_newest_first(market: Market) -> No
     market.now += 1000
     queued = await market.submit(renter, job_type="training")
     foreign = await market.running(other, await market.provider(), source="v1")
-    await market.do(lifecycle.cancel, queued.id, Mover.RENTER, NOW)
+    await market.do(lifecycle.cancel, queued.id, Actor.RENTER, NOW)
 
     async def ids(**wanted: object) -> list[int]:
         page = await market.see(jobs.page, JobFilter(**wanted), limit=10)  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ async def test_lists_of_jobs_are_filtered_and_newest_first(market: Market) -> No
     waiting = await market.submit(renter, named_provider_id=provider)
     assert await ids(shown_provider_id=provider) == [waiting.id, running.id]
     assert await ids(shown_provider_id=provider, statuses={"queued"}) == [waiting.id]
-    await market.do(lifecycle.cancel, waiting.id, Mover.RENTER, NOW)
+    await market.do(lifecycle.cancel, waiting.id, Actor.RENTER, NOW)
     page = await market.see(jobs.page, JobFilter(), limit=1, offset=1)
     assert (page.total, [row.id for row in page.rows]) == (4, [foreign.id])
 
@@ -125,13 +125,13 @@ def trade(conn: Connection, renter: int, provider: int) -> None:
     assert lifecycle.claim(conn, lost.id, provider, 8, NOW) is not None
     lifecycle.unclaim(conn, waiting.id, provider, NOW)
     lifecycle.expire_queued(conn, waiting.id, NOW + 1_800_000)
-    lifecycle.cancel(conn, lost.id, Mover.RENTER, NOW)
+    lifecycle.cancel(conn, lost.id, Actor.RENTER, NOW)
     wallets.top_up(conn, renter, 1, "t", NOW)
     key = idempotency.Key(f"renter:{renter}", "submit", "k")
     idempotency.begin(conn, key, "hash", NOW)
     idempotency.keep(conn, key, idempotency.KeptAnswer("hash", 200, b"", NOW + 1))
     idempotency.purge(conn, NOW)
-    providers.flush_reports(conn, [providers.Report(provider, "post", NOW, heartbeats=1)], NOW)
+    providers.flush_reports(conn, [providers.StoredReport(provider, "post", NOW, heartbeats=1)], NOW)
 
 
 def look(conn: Connection, renter: int, provider: int) -> None:

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from dc1.domain.jobs.states import ErrorCategory, JobEvent, JobStatus, Mover, Phase
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobStatus, Phase
 from dc1.domain.money.pricing import Settlement
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import job_events, job_transitions, jobs, lifecycle
-from dc1.storage.jobs.lifecycle import JobRow, Limits, Moved, Outcome
+from dc1.storage.jobs.lifecycle import JobRow, Outcome, SubmissionLimits, Transition
 from dc1.storage.money import counters, ledger
 from dc1.storage.providers import providers
 from tests.storage.market import NOW, Market
@@ -25,7 +25,7 @@ async def start(market: Market, job: JobRow, provider: int, *, slots: int = 1, a
     return await market.do(lifecycle.start, job.id, provider, attempt, slots, market.now)
 
 
-async def lose(market: Market, job: JobRow, attempt: int) -> Moved | None:
+async def lose(market: Market, job: JobRow, attempt: int) -> Transition | None:
     return await market.do(lifecycle.lose, job.id, attempt, market.now, queue_deadline_seconds=1800)
 
 
@@ -261,7 +261,7 @@ async def test_terminal_states_absorb(market: Market) -> None:
     before = await market.see(jobs.get, job.id)
     later = NOW + 10_000_000
     assert await market.do(lifecycle.finish, job.id, DONE, later) is None
-    assert await market.do(lifecycle.cancel, job.id, Mover.RENTER, later) is None
+    assert await market.do(lifecycle.cancel, job.id, Actor.RENTER, later) is None
     assert await market.do(lifecycle.time_out, job.id, later) is None
     assert await market.do(lifecycle.expire_queued, job.id, later) is None
     assert await market.do(lifecycle.claim, job.id, provider, 9, later) is None
@@ -276,7 +276,7 @@ async def test_cancelling_a_run_charges_the_time_used(market: Market) -> None:
     renter, provider = await market.renter(credit=1200), await market.provider()
     limits = {"cost_halala": 1200, "rate_halala_per_minute": 20, "duration_minutes": Decimal(60)}
     job = await market.running(renter, provider, max_duration_seconds=3600, **limits)
-    moved = await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW + 1_801_000)
+    moved = await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW + 1_801_000)
     assert moved is not None
     assert moved.settlement == Settlement(actual=601, platform=150, provider=451, refund=599)
     assert moved.job.status == "cancelled"
@@ -289,7 +289,7 @@ async def test_cancelling_a_run_charges_the_time_used(market: Market) -> None:
 async def test_cancelling_a_waiting_job_refunds_it(market: Market, placed: bool) -> None:
     renter, provider = await market.renter(), await market.provider()
     job = await market.submit(renter, provider_id=provider if placed else None, slots=1)
-    moved = await market.do(lifecycle.cancel, job.id, Mover.ADMIN, NOW)
+    moved = await market.do(lifecycle.cancel, job.id, Actor.ADMIN, NOW)
     assert moved is not None
     assert moved.settlement == Settlement.full_refund(45)
     assert await market.wallet(renter) == (1000, 0)
@@ -343,7 +343,7 @@ async def test_the_queue_is_ordered_by_class_priority_time_and_id(market: Market
 
 async def test_free_work_moves_no_money(market: Market) -> None:
     renter, provider = await market.renter(credit=0), await market.provider()
-    job = await market.running(renter, provider, limits=Limits(), cost_halala=0, rate_halala_per_minute=0)
+    job = await market.running(renter, provider, limits=SubmissionLimits(), cost_halala=0, rate_halala_per_minute=0)
     moved = await market.do(lifecycle.finish, job.id, DONE, NOW + 1000)
     assert moved is not None
     assert moved.settlement == Settlement(0, 0, 0, 0)
@@ -354,11 +354,11 @@ async def test_free_work_moves_no_money(market: Market) -> None:
 async def test_a_move_from_what_a_job_was_before_changes_nothing(market: Market) -> None:
     """No caller moves a row that it has not locked; if one did, the guard of the statement would tell."""
     before = await market.submit(await market.renter())
-    await market.do(lifecycle.cancel, before.id, Mover.RENTER, NOW)
+    await market.do(lifecycle.cancel, before.id, Actor.RENTER, NOW)
     cancelled = await market.see(jobs.get, before.id)
 
     with pytest.raises(AssertionError, match="moved by somebody else"):
-        await market.do(job_transitions.move, before, JobStatus.PENDING, JobEvent.STATUS_CHANGED, Mover.SCHEDULER, NOW)
+        await market.do(job_transitions.move, before, JobStatus.PENDING, JobEvent.STATUS_CHANGED, Actor.SCHEDULER, NOW)
 
     assert await market.see(jobs.get, before.id) == cancelled
     await market.check_books()

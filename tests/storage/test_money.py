@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs.states import Mover
+from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import idempotency, renters, wallets
 from dc1.storage.accounts.idempotency import KeptAnswer, Key
 from dc1.storage.engine.database import Connection, Database
@@ -40,7 +40,7 @@ async def test_wallet_entries_tell_the_balance_after_each(market: Market) -> Non
     renter = await market.renter()
     await market.do(wallets.top_up, renter, 500, "t1", NOW)
     job = await market.submit(renter)
-    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW)
     await market.do(wallets.credit, renter, 7, "c1", "sorry", NOW)
     change = await market.do(wallets.adjust, renter, -1000, "a1", None, NOW)
     assert (change.previous_balance, change.new_balance) == (1507, 507)
@@ -81,7 +81,7 @@ async def test_a_full_wallet_takes_back_what_is_on_hold(market: Market) -> None:
         await market.do(wallets.credit, renter, 2_000_000_000 - 999, "c", "a gift", NOW)
     await market.do(wallets.credit, renter, 2_000_000_000 - 1000, "c", "a gift", NOW)
     assert await market.wallet(renter) == (2_000_000_000 - 45, 45)
-    assert await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW) is not None
+    assert await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW) is not None
     assert await market.wallet(renter) == (2_000_000_000, 0)
     await market.check_books()
 
@@ -139,7 +139,7 @@ async def test_an_entry_is_reversed_once(market: Market) -> None:
 async def test_what_belongs_to_a_job_or_is_a_correction_stands(market: Market) -> None:
     renter = await market.renter()
     job = await market.submit(renter)
-    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW)
     wrong = await market.do(wallets.top_up, renter, 500, "t1", NOW)
     await market.do(wallets.reverse, wrong.movement_id, "typed twice", NOW)
     for entry in (await market.see(ledger_reports.entries, since_ms=0, limit=10)).rows:
@@ -159,7 +159,7 @@ async def test_a_reversal_stays_within_the_limits_of_the_wallet(market: Market) 
     job = await market.submit(renter)
     with pytest.raises(ApiError, match="Balance cannot go below 0"):
         await market.do(wallets.reverse, credit.movement_id, "a mistake", NOW)
-    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW)
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW)
     await market.do(wallets.reverse, credit.movement_id, "a mistake", NOW)
     await market.do(wallets.top_up, renter, 2_000_000_000, "t1", NOW)
     taken = await market.do(wallets.adjust, renter, -1, "a1", None, NOW)
@@ -226,7 +226,7 @@ def answered(conn: Connection, renter: int, request_hash: str, now_ms: int) -> b
     kept = idempotency.begin(conn, KEY, request_hash, now_ms)
     if kept is not None:
         return kept.body
-    job = lifecycle.submit(conn, job_for(renter), lifecycle.Limits(), now_ms)
+    job = lifecycle.submit(conn, job_for(renter), lifecycle.SubmissionLimits(), now_ms)
     body = job.job_id.encode()
     idempotency.keep(conn, KEY, KeptAnswer(request_hash, 201, body, now_ms + 86_400_000))
     return body

@@ -9,7 +9,7 @@ from dc1.storage.engine.database import Database
 from dc1.storage.operations import audit, catalog
 from dc1.storage.providers import challenges, daemon_events, providers
 from dc1.storage.providers.daemon_events import NewDaemonEvent
-from dc1.storage.providers.providers import NewProvider, Report
+from dc1.storage.providers.providers import NewProvider, StoredReport
 from tests.storage.market import NOW, Market
 
 
@@ -45,7 +45,7 @@ async def test_reports_of_many_providers_are_stored_at_once(market: Market) -> N
     ids = [await market.provider() for _ in range(3)]
     status = {"gpu_util_pct": None, "x": {"a": 512}}
     reports = [
-        Report(
+        StoredReport(
             provider_id,
             "stream",
             NOW + 5,

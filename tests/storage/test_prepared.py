@@ -7,11 +7,11 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from dc1.storage.engine.database import Database
-from dc1.storage.engine.statements import Prepared
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import prices
 
-_ADD = Prepared(insert(prices), ["job_type", "rate_halala", "updated_at_ms"])
-_RATE = Prepared(select(prices.c.rate_halala).where(prices.c.job_type == bindparam("wanted")))
+_ADD = PreparedStatement(insert(prices), ["job_type", "rate_halala", "updated_at_ms"])
+_RATE = PreparedStatement(select(prices.c.rate_halala).where(prices.c.job_type == bindparam("wanted")))
 
 
 @pytest.fixture

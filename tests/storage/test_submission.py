@@ -9,7 +9,7 @@ from dc1.domain.jobs.states import JobEvent
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import job_events, jobs, lifecycle
-from dc1.storage.jobs.lifecycle import JobSpec, Limits
+from dc1.storage.jobs.lifecycle import JobSpec, SubmissionLimits
 from dc1.storage.money import counters
 from tests.storage.market import NOW, Market
 
@@ -19,7 +19,12 @@ def market(db: Database) -> Market:
     return Market(db)
 
 
-async def refused(market: Market, renter: int, limits: Limits = Limits(), **changes: object) -> ApiError:  # noqa: B008
+async def refused(
+    market: Market,
+    renter: int,
+    limits: SubmissionLimits = SubmissionLimits(),  # noqa: B008
+    **changes: object,
+) -> ApiError:
     before = await market.see(renters.get, renter)
     with pytest.raises(ApiError) as caught:
         await market.submit(renter, limits, **changes)
@@ -81,11 +86,11 @@ async def test_the_checks_of_money_in_the_order_of_the_contract(market: Market) 
     assert (error.status, error.code) == (402, "INSUFFICIENT_BALANCE")
     assert error.context == {"balance_halala": 44, "required_halala": 45, "shortfall_halala": 1}
     # A quota speaks before the wallet, an empty wallet before a quota.
-    error = await refused(market, renter, Limits(daily_jobs=0, monthly_halala=0))
+    error = await refused(market, renter, SubmissionLimits(daily_jobs=0, monthly_halala=0))
     assert (error.code, error.context) == ("QUOTA_DAILY", {"daily_jobs_limit": 0, "submitted_today": 0})
-    error = await refused(market, renter, Limits(monthly_halala=10), cost_halala=50)
+    error = await refused(market, renter, SubmissionLimits(monthly_halala=10), cost_halala=50)
     assert error.code == "QUOTA_MONTHLY"
-    error = await refused(market, await market.renter(credit=0), Limits(daily_jobs=0))
+    error = await refused(market, await market.renter(credit=0), SubmissionLimits(daily_jobs=0))
     assert (error.code, error.context) == ("ZERO_BALANCE", {"balance_halala": 0, "required_halala": 45})
 
 
@@ -99,7 +104,7 @@ async def test_a_suspended_renter_cannot_submit(market: Market) -> None:
 
 
 async def test_the_daily_quota_counts_accepted_submissions_and_starts_afresh_at_midnight(market: Market) -> None:
-    renter, limits = await market.renter(), Limits(daily_jobs=2)
+    renter, limits = await market.renter(), SubmissionLimits(daily_jobs=2)
     for _ in range(2):
         await market.submit(renter, limits, cost_halala=1)
     error = await refused(market, renter, limits)
@@ -111,7 +116,7 @@ async def test_the_daily_quota_counts_accepted_submissions_and_starts_afresh_at_
 
 async def test_a_day_that_began_elsewhere_does_not_begin_again(market: Market) -> None:
     """The clocks of two replicas differ, and one has seen midnight."""
-    renter, limits = await market.renter(), Limits(daily_jobs=2, monthly_halala=100)
+    renter, limits = await market.renter(), SubmissionLimits(daily_jobs=2, monthly_halala=100)
     midnight = NOW - NOW % DAY_MS + 10 * DAY_MS
     assert month_start_ms(midnight) == midnight
     for seconds in (-1, 1):
@@ -121,11 +126,13 @@ async def test_a_day_that_began_elsewhere_does_not_begin_again(market: Market) -
     await market.submit(renter, limits, cost_halala=40)
     assert (await refused(market, renter, limits, cost_halala=1)).context["submitted_today"] == 2
     market.now = midnight + 2000
-    assert (await refused(market, renter, Limits(monthly_halala=100))).context["spent_this_month_halala"] == 80
+    assert (await refused(market, renter, SubmissionLimits(monthly_halala=100))).context[
+        "spent_this_month_halala"
+    ] == 80
 
 
 async def test_a_clock_that_was_wrong_for_a_moment_stops_nobody(market: Market) -> None:
-    renter, limits = await market.renter(), Limits(daily_jobs=1, monthly_halala=100)
+    renter, limits = await market.renter(), SubmissionLimits(daily_jobs=1, monthly_halala=100)
     right = market.now
     market.now += 400 * DAY_MS
     await market.submit(renter, limits, cost_halala=90)
@@ -138,7 +145,7 @@ async def test_a_clock_that_was_wrong_for_a_moment_stops_nobody(market: Market) 
 
 
 async def test_the_monthly_quota_counts_quotes_while_open_and_actual_costs_afterwards(market: Market) -> None:
-    renter, provider, limits = await market.renter(), await market.provider(), Limits(monthly_halala=100)
+    renter, provider, limits = await market.renter(), await market.provider(), SubmissionLimits(monthly_halala=100)
     job = await market.running(renter, provider, limits=limits, cost_halala=90)
     error = await refused(market, renter, limits, cost_halala=11)
     assert error.context == {
@@ -155,7 +162,7 @@ async def test_the_monthly_quota_counts_quotes_while_open_and_actual_costs_after
 
 
 async def test_v1_calls_count_in_the_monthly_sum_only(market: Market) -> None:
-    renter, limits = await market.renter(), Limits(daily_jobs=1, monthly_halala=10)
+    renter, limits = await market.renter(), SubmissionLimits(daily_jobs=1, monthly_halala=10)
     placed = {"provider_id": await market.provider(), "slots": 64}
     call = {"source": "v1", "duration_minutes": None, "token_price_halala": 19, "cost_halala": 4, **placed}
     for _ in range(2):

@@ -6,12 +6,12 @@ import json
 import pytest
 
 from dc1.domain.access.webhooks import DeliveryStatus
-from dc1.domain.jobs.states import Mover
+from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import renters, webhooks
 from dc1.storage.accounts.webhooks import Attempt, Claimed, DeliveryRow
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle, spending
-from dc1.storage.jobs.lifecycle import Limits, Outcome
+from dc1.storage.jobs.lifecycle import Outcome, SubmissionLimits
 from tests.storage.market import NOW, Market
 
 LATER = NOW + 30_000
@@ -31,7 +31,7 @@ async def listening(market: Market) -> int:
 async def cancelled(market: Market, renter: int, count: int) -> None:
     for _ in range(count):
         job = await market.submit(renter, cost_halala=1)
-        await market.do(lifecycle.cancel, job.id, Mover.RENTER, market.now)
+        await market.do(lifecycle.cancel, job.id, Actor.RENTER, market.now)
 
 
 async def claim(
@@ -66,7 +66,7 @@ async def test_what_is_undone_tells_nothing(market: Market) -> None:
     job = await market.submit(renter)
 
     def undone(conn: Connection) -> None:
-        assert lifecycle.cancel(conn, job.id, Mover.RENTER, NOW) is not None
+        assert lifecycle.cancel(conn, job.id, Actor.RENTER, NOW) is not None
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -76,10 +76,10 @@ async def test_what_is_undone_tells_nothing(market: Market) -> None:
 
 async def test_a_balance_that_crosses_the_threshold_is_told_once(market: Market) -> None:
     renter = await listening(market)
-    limits = Limits(balance_low_halala=900)
+    limits = SubmissionLimits(balance_low_halala=900)
     for cost in (100, 1, 1):
         await market.submit(renter, limits, cost_halala=cost)
-    await market.submit(renter, Limits(balance_low_halala=0), cost_halala=800)
+    await market.submit(renter, SubmissionLimits(balance_low_halala=0), cost_halala=800)
     (low,) = await claim(market)
     assert low.event == "balance.low"
     assert json.loads(low.body)["balance"] == {"balance_halala": 899, "threshold_halala": 900}

@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs.states import Mover
+from dc1.domain.jobs.states import Actor
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import lifecycle
@@ -30,7 +30,7 @@ async def provider(market: Market) -> int:
     """A provider that has earned 34 halala."""
     provider_id = await market.provider()
     job = await market.running(await market.renter(), provider_id)
-    await market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW + 180_000)
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW + 180_000)
     return provider_id
 
 
@@ -127,7 +127,7 @@ async def test_the_database_itself_allows_one(market: Market, provider: int) -> 
 async def test_money_is_asked_for_while_more_is_earned(market: Market, provider: int) -> None:
     renter = await market.renter()
     jobs = [await market.running(renter, provider) for _ in range(5)]
-    ends = [market.do(lifecycle.cancel, job.id, Mover.RENTER, NOW + 180_000) for job in jobs]
+    ends = [market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW + 180_000) for job in jobs]
     results = await asyncio.gather(*ends, ask(market, provider, EARNED), return_exceptions=True)
     assert [result for result in results if isinstance(result, BaseException)] == []
     earned = await market.see(providers.earnings, provider)

@@ -17,7 +17,7 @@ from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.server.app import Application, ListenError
 from dc1.server.assemble import assemble
 from dc1.server.logs import configure_logging
-from dc1.server.startup_heap import settle
+from dc1.server.startup_heap import freeze_startup_objects
 from dc1.settings import Settings, SettingsError
 from dc1.storage.engine.database import UnusableDatabaseError
 
@@ -128,7 +128,7 @@ async def _start(server: Application, stop: asyncio.Event) -> int | None:
     stopped.cancel()
     if starting.done():
         port = starting.result()
-        settle()
+        freeze_startup_objects()
         return port
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)

@@ -11,17 +11,17 @@ from dc1.domain.money.pricing import (
     PricingClass,
 )
 from dc1.domain.providers.liveness import Thresholds
-from dc1.storage.jobs.submission import Limits
+from dc1.storage.jobs.submission import SubmissionLimits
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class ControlConfig:
     """Terms of trade and timers; the defaults are the documented ones. Seconds unless the name says otherwise.
 
     `token_prices` are halala per million tokens by the model's name in lower case, `token_price_halala` that of all others.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    limits: SubmissionLimits = field(default_factory=SubmissionLimits)
     thresholds: Thresholds = field(default_factory=Thresholds)
     class_multipliers: Mapping[PricingClass, Decimal] = field(default_factory=lambda: dict(CLASS_MULTIPLIERS))
     fee_bps: int = DEFAULT_PLATFORM_FEE_BPS

@@ -6,18 +6,18 @@ from typing import Self
 
 import structlog
 
-from dc1.control.background.reaper import Upkeep
+from dc1.control.background.reaper import Reaper
 from dc1.control.cluster.replication import Replication
-from dc1.control.config import Policy
+from dc1.control.config import ControlConfig
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import load_fleet
 from dc1.control.fleet.provider import Provider
-from dc1.control.operations.attempts import Runs
+from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.completions import Completions
-from dc1.control.operations.job_commands import Orders
-from dc1.control.operations.polling import Polls
+from dc1.control.operations.job_commands import JobCommands
+from dc1.control.operations.polling import Polling
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.job_feed import Hub
+from dc1.control.scheduling.job_feed import JobFeed
 from dc1.control.scheduling.leases import Leases
 from dc1.control.scheduling.sessions import Session, Sessions
 from dc1.domain.base.clock import Clock
@@ -28,61 +28,61 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Market:
+class ControlPlane:
     """The parts that servicers call."""
 
     db: Database
     clock: Clock
-    policy: Policy
+    config: ControlConfig
     fleet: Fleet
     leases: Leases
     sessions: Sessions
-    hub: Hub
+    job_feed: JobFeed
     dispatcher: Dispatcher
-    runs: Runs
-    polls: Polls
-    orders: Orders
+    attempts: Attempts
+    polling: Polling
+    job_commands: JobCommands
     completions: Completions
-    upkeep: Upkeep
+    reaper: Reaper
     replication: Replication | None
     _running: asyncio.Task[None] | None = None
 
     @classmethod
-    def build(cls, db: Database, clock: Clock, policy: Policy) -> Self:
+    def build(cls, db: Database, clock: Clock, config: ControlConfig) -> Self:
         """Wire the parts together; nothing runs and nothing is read yet."""
-        fleet = Fleet(clock, policy.thresholds)
-        leases, sessions, hub = Leases(), Sessions(), Hub()
-        dispatcher = Dispatcher(db, clock, fleet, leases, sessions, hub, policy.offer_timeout_seconds)
-        runs = Runs(db, clock, fleet, leases, dispatcher, hub, policy.limits.queue_deadline_seconds)
-        polls = Polls(db, clock, fleet, leases, dispatcher, runs, policy.poll_lease_grace_seconds)
-        replication = Replication(db, clock, fleet, leases, sessions, hub, dispatcher) if db.is_shared else None
+        fleet = Fleet(clock, config.thresholds)
+        leases, sessions, job_feed = Leases(), Sessions(), JobFeed()
+        dispatcher = Dispatcher(db, clock, fleet, leases, sessions, job_feed, config.offer_timeout_seconds)
+        attempts = Attempts(db, clock, fleet, leases, dispatcher, job_feed, config.limits.queue_deadline_seconds)
+        polling = Polling(db, clock, fleet, leases, dispatcher, attempts, config.poll_lease_grace_seconds)
+        replication = Replication(db, clock, fleet, leases, sessions, job_feed, dispatcher) if db.is_shared else None
         catch_up = _nothing_to_follow if replication is None else replication.catch_up
-        orders = Orders(db, clock, fleet, dispatcher, runs, policy, catch_up)
-        completions = Completions(db, clock, fleet, dispatcher, orders, policy, catch_up)
-        upkeep = Upkeep(db, clock, fleet, leases, dispatcher, runs)
+        job_commands = JobCommands(db, clock, fleet, dispatcher, attempts, config, catch_up)
+        completions = Completions(db, clock, fleet, dispatcher, job_commands, config, catch_up)
+        reaper = Reaper(db, clock, fleet, leases, dispatcher, attempts)
         return cls(
             db,
             clock,
-            policy,
+            config,
             fleet,
             leases,
             sessions,
-            hub,
+            job_feed,
             dispatcher,
-            runs,
-            polls,
-            orders,
+            attempts,
+            polling,
+            job_commands,
             completions,
-            upkeep,
+            reaper,
             replication,
         )
 
     async def start(self) -> None:
         """Read what was stored, then dispatch, keep time and follow the other replicas."""
         if self.replication is not None:
-            self.runs.share_tokens = self.replication.share_tokens
-            self.replication.reload_catalog = self.orders.load
-            self.runs.confirm_lost = self.replication.confirm_lost
+            self.attempts.share_tokens = self.replication.share_tokens
+            self.replication.reload_catalog = self.job_commands.load
+            self.attempts.confirm_lost = self.replication.confirm_lost
             await self.replication.start()
         others = () if self.replication is None else self.replication.others
         if not others:
@@ -90,14 +90,14 @@ class Market:
         self.fleet.offered.load(await self.db.read(offered_models.load))
         await load_fleet(self.db, self.clock, self.fleet, others)
         await self.dispatcher.load()
-        await self.orders.load()
+        await self.job_commands.load()
         self._running = asyncio.create_task(self._run(), name="market")
 
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.dispatcher.run())
-                group.create_task(self.upkeep.run())
+                group.create_task(self.reaper.run())
                 if self.replication is not None:
                     group.create_task(self.replication.run())
         except Exception:
@@ -111,7 +111,7 @@ class Market:
     def drain(self) -> None:
         """Send daemons and the readers of jobs to the next server."""
         self.sessions.drain()
-        self.hub.close()
+        self.job_feed.close()
 
     async def stop(self) -> None:
         """End every task and flush what daemons reported."""

@@ -4,31 +4,31 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from dc1.control.config import Policy
-from dc1.control.control_plane import Market
+from dc1.control.config import ControlConfig
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.money.pricing import PricingClass
 from dc1.domain.providers.liveness import Thresholds
 from dc1.server.assembly import Assembly, Foundation, Service
-from dc1.server.method_options import policy_of as method_policy
+from dc1.server.method_options import options_of
 from dc1.server.wiring import admin, core, jobs, providers, renters
 from dc1.server.wiring import market as market_side
 from dc1.server.wiring.parts import Parts
 from dc1.services.api.call import Hooks
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.settings import Settings
-from dc1.storage.jobs.submission import Limits
+from dc1.storage.jobs.submission import SubmissionLimits
 
 _SIDES = (core, renters, jobs, providers, market_side, admin)
 
 
 def assemble(foundation: Foundation) -> Assembly:
     """Return the parts of the server, built on `foundation`."""
-    market = Market.build(foundation.database, foundation.clock, policy_of(foundation.settings))
-    if market.replication is not None:
-        market.replication.key_changed = foundation.credentials.invalidate
-        market.replication.account_changed = foundation.credentials.invalidate_account
-    idempotent = IdempotentCalls(market.db, market.clock, market.policy.idempotency_ttl_seconds)
-    parts = Parts(foundation, market, idempotent)
+    plane = ControlPlane.build(foundation.database, foundation.clock, control_config(foundation.settings))
+    if plane.replication is not None:
+        plane.replication.key_changed = foundation.credentials.invalidate
+        plane.replication.account_changed = foundation.credentials.invalidate_account
+    idempotent = IdempotentCalls(plane.db, plane.clock, plane.config.idempotency_ttl_seconds)
+    parts = Parts(foundation, plane, idempotent)
     wirings = [side.wire(parts) for side in _SIDES]
     services = list(chain.from_iterable(wiring.services for wiring in wirings))
     return Assembly(
@@ -39,9 +39,9 @@ def assemble(foundation: Foundation) -> Assembly:
             preconditions=dict.fromkeys(_idempotent_methods(services), idempotent.check),
             streamed=ChainMap(*(dict(wiring.hooks.streamed) for wiring in wirings)),
         ),
-        background=[market, *chain.from_iterable(wiring.background for wiring in wirings)],
-        drain=market.drain,
-        ended=market.ended,
+        background=[plane, *chain.from_iterable(wiring.background for wiring in wirings)],
+        drain=plane.drain,
+        ended=plane.ended,
     )
 
 
@@ -50,14 +50,14 @@ def _idempotent_methods(services: Iterable[Service]) -> Iterator[str]:
     for service in services:
         for method in service.descriptor.methods:
             name = f"/{service.descriptor.full_name}/{method.name}"
-            if method_policy(name).honours_idempotency_key:
+            if options_of(name).honours_idempotency_key:
                 yield name
 
 
-def policy_of(settings: Settings) -> Policy:
+def control_config(settings: Settings) -> ControlConfig:
     """Return what the operator chose, as the layers below the server take it."""
-    return Policy(
-        limits=Limits(
+    return ControlConfig(
+        limits=SubmissionLimits(
             daily_jobs=settings.quota_daily_jobs,
             monthly_halala=settings.quota_monthly_halala,
             queue_deadline_seconds=round(settings.queue_deadline_seconds),

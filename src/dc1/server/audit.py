@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
-from dc1.server.method_options import Policy
+from dc1.server.method_options import MethodOptions
 from dc1.services.api.call import Call
 from dc1.storage.engine.database import Database
 from dc1.storage.operations import audit
@@ -29,12 +29,12 @@ class Auditor:
         self._clock = clock
 
     @asynccontextmanager
-    async def auditing(self, call: Call, policy: Policy, request: Message | None) -> AsyncIterator[None]:
+    async def auditing(self, call: Call, options: MethodOptions, request: Message | None) -> AsyncIterator[None]:
         """Enter how the call in this block ends, if an admin makes it; `request` is None for a stream of requests."""
         status = 500
         try:
             yield
-            status = call.http_status or policy.success_status
+            status = call.http_status or options.success_status
         except ApiError as error:
             status = error.status
             raise

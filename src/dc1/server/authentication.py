@@ -12,12 +12,12 @@ from dc1.domain.access.scopes import require_scope
 from dc1.domain.errors import ApiError
 from dc1.server.addresses import Network, counted_as, is_within
 from dc1.server.credential_sources import Credential, find_credential
-from dc1.server.method_options import CredentialErrors, Policy
+from dc1.server.method_options import CredentialErrors, MethodOptions
 from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, RateLimiter
 from dc1.services.api.call import ANYBODY, Principal
 
 _MASTER_KEY = "master key"
-_ANY_ACCOUNT = Policy(roles=frozenset({Role.RENTER, Role.PROVIDER}))
+_ANY_ACCOUNT = MethodOptions(roles=frozenset({Role.RENTER, Role.PROVIDER}))
 _MISSING = {
     CredentialErrors.GENERAL: errors.api_key_required,
     CredentialErrors.HEARTBEAT: errors.heartbeat_key_required,
@@ -53,25 +53,25 @@ class Authenticator:
         self._admin_networks = admin_networks
 
     def require_credential(
-        self, policy: Policy, metadata: Mapping[str, str], request: Message | None, address: str
+        self, options: MethodOptions, metadata: Mapping[str, str], request: Message | None, address: str
     ) -> Credential | None:
         """Return the credential to verify, or None for a public method.
 
         Raises:
             ApiError: the method is open to nobody, there is no credential, or admins cannot call at all or from there.
         """
-        if not policy.roles:
+        if not options.roles:
             raise errors.forbidden()
-        if policy.is_public:
+        if options.is_public:
             return None
-        if policy.credential_errors is CredentialErrors.ADMIN:
+        if options.credential_errors is CredentialErrors.ADMIN:
             self._require_admin_door(address)
-        credential = find_credential(policy, metadata, request)
+        credential = find_credential(options, metadata, request)
         if credential is None:
-            raise self._counted(_MISSING[policy.credential_errors](), address)
+            raise self._counted(_MISSING[options.credential_errors](), address)
         return credential
 
-    async def verify(self, policy: Policy, credential: Credential | None, address: str) -> Principal:
+    async def verify(self, options: MethodOptions, credential: Credential | None, address: str) -> Principal:
         """Return whose credential it is.
 
         Raises:
@@ -79,17 +79,17 @@ class Authenticator:
         """
         if credential is None:
             return ANYBODY
-        if credential.claimed is Role.ADMIN and Role.ADMIN in policy.roles:
-            return self._verify_admin(policy, credential, address)
-        if credential.claimed not in policy.roles:
-            raise self._counted(_not_admitted(policy, credential), address)
+        if credential.claimed is Role.ADMIN and Role.ADMIN in options.roles:
+            return self._verify_admin(options, credential, address)
+        if credential.claimed not in options.roles:
+            raise self._counted(_not_admitted(options, credential), address)
         identity = await self._credentials.identify(credential.secret)
         if identity is None:
-            if policy.has_openai_errors and await self._credentials.has_expired(credential.secret):
+            if options.has_openai_errors and await self._credentials.has_expired(credential.secret):
                 raise self._counted(errors.authentication_key_expired(), address)
-            raise self._counted(_BAD[policy.credential_errors](), address)
+            raise self._counted(_BAD[options.credential_errors](), address)
         if identity.suspended:
-            submitting = policy.credential_errors is CredentialErrors.SUBMIT
+            submitting = options.credential_errors is CredentialErrors.SUBMIT
             raise errors.submit_key_invalid() if submitting else errors.account_suspended()
         return Principal(
             identity.role, identity.account_id, identity.scopes, identity.key_id, key_hash=identity.key_hash
@@ -101,11 +101,11 @@ class Authenticator:
         identity = None if credential is None else await self._credentials.identify(credential.secret)
         return ANYBODY if identity is None else Principal(identity.role, identity.account_id)
 
-    def _verify_admin(self, policy: Policy, credential: Credential, address: str) -> Principal:
+    def _verify_admin(self, options: MethodOptions, credential: Credential, address: str) -> Principal:
         # A token chosen by a person may be guessed, so an address that failed too often is not even compared.
         self._limiter.check(FAILED_AUTHENTICATIONS, counted_as(address))
         if self._admin_token is None or not keys.same_secret(credential.secret, self._admin_token):
-            raise self._counted(_BAD[policy.credential_errors](), address)
+            raise self._counted(_BAD[options.credential_errors](), address)
         self._require_admin_door(address)
         return Principal(Role.ADMIN, fingerprint=keys.fingerprint(credential.secret))
 
@@ -120,18 +120,18 @@ class Authenticator:
         return refusal
 
 
-def _not_admitted(policy: Policy, credential: Credential) -> ApiError:
+def _not_admitted(options: MethodOptions, credential: Credential) -> ApiError:
     is_key = credential.claimed in (Role.RENTER, Role.PROVIDER)
-    expected = policy.roles & {Role.RENTER, Role.PROVIDER}
-    if is_key and expected and policy.credential_errors in _TELL_WRONG_TYPE:
+    expected = options.roles & {Role.RENTER, Role.PROVIDER}
+    if is_key and expected and options.credential_errors in _TELL_WRONG_TYPE:
         return errors.wrong_key_type(credential.claimed, *expected)
-    return _BAD[policy.credential_errors]()
+    return _BAD[options.credential_errors]()
 
 
-def require_rights(policy: Policy, principal: Principal) -> None:
+def require_rights(options: MethodOptions, principal: Principal) -> None:
     """Refuse a scoped key that lacks what the method asks for, with 403 `SCOPE_MISSING`."""
     if principal.scopes is None:
         return
-    if policy.master_key_only:
+    if options.master_key_only:
         raise errors.scope_missing(_MASTER_KEY)
-    require_scope(principal.scopes, policy.scopes)
+    require_scope(principal.scopes, options.scopes)

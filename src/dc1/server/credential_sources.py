@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role
-from dc1.server.method_options import Policy
+from dc1.server.method_options import MethodOptions
 
 _BEARER = "bearer "
 _HEADERS = ((Role.ADMIN, "x-admin-token"), (Role.RENTER, "x-renter-key"), (Role.PROVIDER, "x-provider-key"))
@@ -26,33 +26,35 @@ class Credential:
     claimed: Role
 
 
-def find_credential(policy: Policy, metadata: Mapping[str, str], request: Message | None) -> Credential | None:
+def find_credential(options: MethodOptions, metadata: Mapping[str, str], request: Message | None) -> Credential | None:
     """Return the first credential that is not blank: role headers, then Bearer, then the query, then the request's field.
 
-    Only carriers of the roles that `policy` admits are looked at, in the order admin, renter, provider. `request` is None
+    Only carriers of the roles that `options` admits are looked at, in the order admin, renter, provider. `request` is None
     where the call has no single request message.
     """
-    for claimed, value in _carriers(policy, metadata, request):
+    for claimed, value in _carriers(options, metadata, request):
         secret = value.strip()
         if secret:
             return Credential(secret, _claimed_by_prefix(secret) or claimed)
     return None
 
 
-def _carriers(policy: Policy, metadata: Mapping[str, str], request: Message | None) -> Iterator[tuple[Role, str]]:
+def _carriers(
+    options: MethodOptions, metadata: Mapping[str, str], request: Message | None
+) -> Iterator[tuple[Role, str]]:
     for role, name in _HEADERS:
-        if role in policy.roles:
+        if role in options.roles:
             yield role, metadata.get(name, "")
     authorization = metadata.get("authorization", "")
     if authorization[: len(_BEARER)].lower() == _BEARER:
         yield Role.ADMIN, authorization[len(_BEARER) :]
-    if policy.roles & {Role.RENTER, Role.PROVIDER}:
+    if options.roles & {Role.RENTER, Role.PROVIDER}:
         yield Role.PUBLIC, metadata.get(_ANY_QUERY, "")
     for role, name in _QUERY:
-        if role in policy.roles:
+        if role in options.roles:
             yield role, metadata.get(name, "")
-    if policy.body_key and request is not None:
-        yield Role.PROVIDER, getattr(request, policy.body_key)
+    if options.body_key and request is not None:
+        yield Role.PROVIDER, getattr(request, options.body_key)
 
 
 def _claimed_by_prefix(secret: str) -> Role | None:

@@ -52,7 +52,7 @@ GENERAL_BUCKET = Bucket("general", 300, 60)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class MethodOptions:
     """The options of one method; `roles` is empty for a method that declares no access and is refused to everybody."""
 
     roles: frozenset[Role] = frozenset()
@@ -79,19 +79,19 @@ class Policy:
 
 
 @cache
-def policy_of(full_method: str) -> Policy:
+def options_of(full_method: str) -> MethodOptions:
     """Return what the method `/package.Service/Method` declares; nothing when no descriptor describes it."""
     name = full_method.removeprefix("/").replace("/", ".")
     try:
         return _read(descriptor_pool.Default().FindMethodByName(name))
     except KeyError:
-        return Policy()
+        return MethodOptions()
 
 
-def _read(method: MethodDescriptor) -> Policy:
+def _read(method: MethodDescriptor) -> MethodOptions:
     options = method.GetOptions()
     access = options.Extensions[options_pb2.access]
-    return Policy(
+    return MethodOptions(
         roles=frozenset(_ROLES[role] for role in access.roles if role in _ROLES),
         scopes=tuple(access.scopes),
         body_key=access.body_key,

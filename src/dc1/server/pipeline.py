@@ -25,11 +25,11 @@ from dc1.server.coding import UNREADABLE, reading, write
 from dc1.server.credential_sources import SECRET_HEADERS
 from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
-from dc1.server.method_options import CountedBy, Policy, policy_of
+from dc1.server.method_options import CountedBy, MethodOptions, options_of
 from dc1.server.paths import fill_from_path
 from dc1.server.rate_limits import RateLimiter
 from dc1.services.api.call import ANYBODY, Call, Hooks, Principal, enter
-from dc1.services.api.shielding import Uninterrupted
+from dc1.services.api.shielding import ShieldedWork
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -59,7 +59,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._trusted_edges = trusted_edges
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
-        self._work = Uninterrupted()
+        self._work = ShieldedWork()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -90,7 +90,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        policy = policy_of(method)
+        options = options_of(method)
         parse = handler.request_deserializer
         coders: dict[str, Any] = {
             "request_deserializer": parse if handler.request_streaming else reading(parse),
@@ -98,36 +98,36 @@ class Pipeline(grpc.aio.ServerInterceptor):
         }
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
-                self._streamed(method, policy, handler.stream_stream), **coders
+                self._streamed(method, options, handler.stream_stream), **coders
             )
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._streamed(method, policy, handler.unary_stream), **coders)
+            return grpc.unary_stream_rpc_method_handler(self._streamed(method, options, handler.unary_stream), **coders)
         if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(self._answered(method, policy, handler.stream_unary), **coders)
-        return grpc.unary_unary_rpc_method_handler(self._answered(method, policy, handler.unary_unary), **coders)
+            return grpc.stream_unary_rpc_method_handler(self._answered(method, options, handler.stream_unary), **coders)
+        return grpc.unary_unary_rpc_method_handler(self._answered(method, options, handler.unary_unary), **coders)
 
     def _answered(
-        self, method: str, policy: Policy, behaviour: Callable[[Any, Context], Coroutine[Any, Any, Any]]
+        self, method: str, options: MethodOptions, behaviour: Callable[[Any, Context], Coroutine[Any, Any, Any]]
     ) -> Handler:
         async def answer(request: Any, context: Context) -> Any:
-            async with self._guarded(method, policy, context) as call:
-                async with self._admitted(call, policy, request):
+            async with self._guarded(method, options, context) as call:
+                async with self._admitted(call, options, request):
                     response = await self._work.run(behaviour(request, context))
-                await _send_headers(context, call, policy)
+                await _send_headers(context, call, options)
             return response
 
         return answer
 
-    def _streamed(self, method: str, policy: Policy, behaviour: Callable[[Any, Context], Any]) -> Handler:
+    def _streamed(self, method: str, options: MethodOptions, behaviour: Callable[[Any, Context], Any]) -> Handler:
         # Writes to the context instead of yielding, so that a caller who leaves ends the servicer's generator at once.
         async def stream(request: Any, context: Context) -> None:
-            async with self._guarded(method, policy, context) as call, self._admitted(call, policy, request):
-                await _forward(behaviour(request, context), context, call, policy)
+            async with self._guarded(method, options, context) as call, self._admitted(call, options, request):
+                await _forward(behaviour(request, context), context, call, options)
 
         return stream
 
     @asynccontextmanager
-    async def _guarded(self, method: str, policy: Policy, context: Context) -> AsyncIterator[Call]:
+    async def _guarded(self, method: str, options: MethodOptions, context: Context) -> AsyncIterator[Call]:
         """Turn whatever the block raises into a refusal, and log how the call ended."""
         started = time.perf_counter()
         call = self._begin(method, context)
@@ -137,9 +137,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._idle.clear()
         try:
             yield call
-            status = call.http_status or policy.success_status
+            status = call.http_status or options.success_status
         except Exception as error:
-            refusal = _as_refusal(error, call, policy)
+            refusal = _as_refusal(error, call, options)
             status = refusal.status
         finally:
             self._in_flight -= 1
@@ -147,19 +147,19 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 self._idle.set()
             _log_call(call, status, time.perf_counter() - started)
         if refusal is not None:
-            metadata = trailers(refusal, is_rest=call.is_rest, in_openai_envelope=policy.has_openai_errors)
+            metadata = trailers(refusal, is_rest=call.is_rest, in_openai_envelope=options.has_openai_errors)
             await context.abort(status_code(refusal), refusal.message, metadata)
 
     @asynccontextmanager
-    async def _admitted(self, call: Call, policy: Policy, request: Any) -> AsyncIterator[None]:
+    async def _admitted(self, call: Call, options: MethodOptions, request: Any) -> AsyncIterator[None]:
         """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
         if request is UNREADABLE:
             raise malformed_json()
         message = request if isinstance(request, Message) else None
         if message is not None and call.is_rest:
-            fill_from_path(message, policy.paths, call.metadata.get("x-envoy-original-path", ""))
-        async with self._auditor.auditing(call, policy, message):
-            await self._admit(call, policy, message)
+            fill_from_path(message, options.paths, call.metadata.get("x-envoy-original-path", ""))
+        async with self._auditor.auditing(call, options, message):
+            await self._admit(call, options, message)
             yield
 
     def _begin(self, method: str, context: Context) -> Call:
@@ -174,21 +174,21 @@ class Pipeline(grpc.aio.ServerInterceptor):
             metadata=metadata,
         )
 
-    async def _admit(self, call: Call, policy: Policy, request: Message | None) -> None:
+    async def _admit(self, call: Call, options: MethodOptions, request: Message | None) -> None:
         if self._draining:
             raise service_unavailable()
         metadata = call.metadata
-        credential = self._authenticator.require_credential(policy, metadata, request, call.address)
+        credential = self._authenticator.require_credential(options, metadata, request, call.address)
         call.metadata = {key: value for key, value in metadata.items() if key not in SECRET_HEADERS}
         _run_hook(self._hooks.shape_checks, call.method, request)
-        call.principal = await self._authenticator.verify(policy, credential, call.address)
+        call.principal = await self._authenticator.verify(options, credential, call.address)
         # Many callers may share an address; those who say who they are share nothing else.
-        counted = await self._authenticator.recognise(metadata) if policy.is_public else call.principal
-        subject = _subject(counted, call.address, policy, request)
-        self._limiter.spend(policy.bucket, subject)
-        if policy.streamed_bucket is not None and self._hooks.streamed[call.method](request):
-            self._limiter.spend(policy.streamed_bucket, subject)
-        require_rights(policy, call.principal)
+        counted = await self._authenticator.recognise(metadata) if options.is_public else call.principal
+        subject = _subject(counted, call.address, options, request)
+        self._limiter.spend(options.bucket, subject)
+        if options.streamed_bucket is not None and self._hooks.streamed[call.method](request):
+            self._limiter.spend(options.streamed_bucket, subject)
+        require_rights(options, call.principal)
         enter(call)
         if request is not None:
             _run_hook(self._hooks.normalisers, call.method, request)
@@ -213,35 +213,35 @@ def _run_hook(hooks: Mapping[str, Callable[[Any], None]], method: str, request: 
         hook(request)
 
 
-def _subject(principal: Principal, address: str, policy: Policy, request: Message | None) -> str:
+def _subject(principal: Principal, address: str, options: MethodOptions, request: Message | None) -> str:
     """Return whom or what a call is counted for."""
-    counted_by = policy.bucket.counted_by
+    counted_by = options.bucket.counted_by
     if counted_by is CountedBy.ADDRESS or principal.account_id is None:
         return principal.fingerprint or counted_as(address)
     account = f"{principal.role}:{principal.account_id}"
     return f"{account}:{getattr(request, 'job_id', '')}" if counted_by is CountedBy.JOB else account
 
 
-def _as_refusal(error: Exception, call: Call, policy: Policy) -> ApiError:
+def _as_refusal(error: Exception, call: Call, options: MethodOptions) -> ApiError:
     if isinstance(error, ApiError):
         return fitted(error)
     _log.error("call failed unexpectedly", method=call.method, request_id=call.request_id, exc_info=error)
-    return internal_error(policy.internal_error_text) if policy.internal_error_text else internal_error()
+    return internal_error(options.internal_error_text) if options.internal_error_text else internal_error()
 
 
-async def _forward(responses: AsyncGenerator[Any, None], context: Context, call: Call, policy: Policy) -> None:
+async def _forward(responses: AsyncGenerator[Any, None], context: Context, call: Call, options: MethodOptions) -> None:
     async with aclosing(responses):
         started = False
         async for response in responses:
             if not started:
-                await _send_headers(context, call, policy)
+                await _send_headers(context, call, options)
                 started = True
             await context.write(response)
 
 
-async def _send_headers(context: Context, call: Call, policy: Policy) -> None:
+async def _send_headers(context: Context, call: Call, options: MethodOptions) -> None:
     headers = list(call.headers.items())
-    status = call.http_status or policy.success_status
+    status = call.http_status or options.success_status
     if status != 200:
         headers.append(("x-http-status", str(status)))
     if headers:

@@ -6,7 +6,7 @@ _YOUNG_OBJECTS = 50_000
 """How many objects are made before the collector looks at them; by default 700, which is a call or two."""
 
 
-def settle() -> None:
+def freeze_startup_objects() -> None:
     """Take what exists now for permanent, and look less often at what comes.
 
     Modules, descriptors and a loaded fleet live as long as the process. Looking at them again and again for garbage took a

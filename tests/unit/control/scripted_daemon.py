@@ -4,9 +4,9 @@ import asyncio
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.control_plane import Market
-from dc1.services.daemons.daemon_messages import Inbox
-from dc1.services.daemons.daemon_session import DaemonStream
+from dc1.control.control_plane import ControlPlane
+from dc1.services.daemons.daemon_messages import DaemonMessages
+from dc1.services.daemons.daemon_session import DaemonSession
 from dc1.services.daemons.stream_messages import lease_ref
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.unit.control.small_market import JOB_TYPES
@@ -15,14 +15,14 @@ Ref = tuple[str, int]
 """One attempt at one job."""
 
 
-class _Stream(DaemonStream):
+class _Stream(DaemonSession):
     """The server's end of a stream; what it sends arrives at once."""
 
-    def __init__(self, daemon: "ScriptedDaemon", market: Market) -> None:
+    def __init__(self, daemon: "ScriptedDaemon", market: ControlPlane) -> None:
         super().__init__(daemon.provider_id, None)
         self.market = market
         self.provider = market.fleet.known(daemon.provider_id)
-        self.inbox = Inbox(market, self.provider, self.send)
+        self.inbox = DaemonMessages(market, self.provider, self.send)
         self._daemon = daemon
 
     def send(self, message: pb.ConnectResponse) -> None:
@@ -95,7 +95,7 @@ class ScriptedDaemon:
     def connected(self) -> bool:
         return self._stream is not None
 
-    async def connect(self, market: Market) -> None:
+    async def connect(self, market: ControlPlane) -> None:
         """Open a stream in place of an older one, say what is held and repeat what was not confirmed."""
         async with self._turn:
             stream = self._stream = _Stream(self, market)

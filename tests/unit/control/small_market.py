@@ -6,12 +6,12 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
 
-from dc1.control.config import Policy
-from dc1.control.control_plane import Market
+from dc1.control.config import ControlConfig
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Ended
-from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.assignment import Assignment
 from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain.base.clock import ManualClock
@@ -38,10 +38,10 @@ _numbers = count(1)
 class Daemon:
     """A provider's daemon on the stream: remembers what it was told, does what the test says."""
 
-    def __init__(self, market: Market, provider: Provider) -> None:
+    def __init__(self, market: ControlPlane, provider: Provider) -> None:
         self._market = market
         self.provider = provider
-        self.offers: list[Handout] = []
+        self.offers: list[Assignment] = []
         self.stopped: list[tuple[str, int, StopReason]] = []
         self.ended: EndReason | None = None
 
@@ -55,8 +55,8 @@ class Daemon:
     def key_id(self) -> str | None:
         return None
 
-    def offer(self, handout: Handout, expires_in_seconds: float) -> None:
-        self.offers.append(handout)
+    def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
+        self.offers.append(assignment)
 
     def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
         self.stopped.append((job_id, attempt, reason))
@@ -80,21 +80,21 @@ class Daemon:
     @property
     def offered(self) -> list[int]:
         """Row ids of the jobs that were offered, in order."""
-        return [handout.job.id for handout in self.offers]
+        return [assignment.job.id for assignment in self.offers]
 
     async def accept(self) -> Lease:
         """Take the last offer."""
         last = self.offers[-1]
-        lease = await self._market.runs.accept(self.provider_id, last.job.job_id, last.attempt)
+        lease = await self._market.attempts.accept(self.provider_id, last.job.job_id, last.attempt)
         assert isinstance(lease, Lease), lease
         return lease
 
     async def decline(self) -> None:
         last = self.offers[-1]
-        await self._market.runs.decline(self.provider_id, last.job.job_id, last.attempt, "not today")
+        await self._market.attempts.decline(self.provider_id, last.job.job_id, last.attempt, "not today")
 
     async def finish(self, lease: Lease, outcome: Outcome = DONE, *, transient: bool = False) -> Ended:
-        return await self._market.runs.finish(
+        return await self._market.attempts.finish(
             self.provider_id, lease.job_id, lease.attempt, outcome, transient=transient
         )
 
@@ -102,26 +102,26 @@ class Daemon:
 class SmallMarket:
     """Nothing runs on its own: the test lets the dispatcher and the timers take their turns."""
 
-    def __init__(self, db: Database, policy: Policy | None = None) -> None:
+    def __init__(self, db: Database, config: ControlConfig | None = None) -> None:
         self.db = db
         self.clock = ManualClock(NOW)
-        self._policy = policy or Policy()
-        self.control = Market.build(db, self.clock, self._policy)
+        self._policy = config or ControlConfig()
+        self.control = ControlPlane.build(db, self.clock, self._policy)
 
     async def load(self) -> None:
         """Know what is stored, as a server that starts."""
         fleet = self.control.fleet
         fleet.add_all([provider_of(row) for row in await self.see(providers.load_fleet)])
         await self.control.dispatcher.load()
-        await self.control.orders.load()
+        await self.control.job_commands.load()
 
     async def restart(self, *, killed: bool = False) -> None:
         """A new server on the same database, after the old one flushed, or was killed."""
         if not killed:
-            await self.control.upkeep.flush()
+            await self.control.reaper.flush()
         await self.db.close()
         self.db = Database.open(self.db.url.render_as_string(hide_password=False))
-        self.control = Market.build(self.db, self.clock, self._policy)
+        self.control = ControlPlane.build(self.db, self.clock, self._policy)
         await self.load()
 
     async def do(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -176,7 +176,7 @@ class SmallMarket:
     async def submit(self, renter_id: int, **changes: Any) -> JobRow:
         """Three minutes of inference."""
         body = replace(SubmitBody("llm_inference", Decimal(3)), **changes)
-        return (await self.control.orders.submit(renter_id, accept(body, frozenset()))).job
+        return (await self.control.job_commands.submit(renter_id, accept(body, frozenset()))).job
 
     async def job(self, row_id: int) -> JobRow:
         row = await self.see(jobs.get, row_id)
@@ -189,8 +189,8 @@ class SmallMarket:
     async def advance(self, seconds: float) -> None:
         """Let time pass and the timers take one turn."""
         self.clock.advance(seconds)
-        await self.control.upkeep.presence()
-        await self.control.upkeep.deadlines()
+        await self.control.reaper.presence()
+        await self.control.reaper.deadlines()
         await self.dispatch()
 
     async def check(self) -> None:

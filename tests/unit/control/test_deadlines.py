@@ -8,7 +8,7 @@ import pytest
 from dc1.control.background import reaper
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
-from dc1.storage.jobs.lifecycle import Moved
+from dc1.storage.jobs.lifecycle import Transition
 from tests.unit.control.small_market import SmallMarket
 
 TENTH = partial(SmallMarket.submit, duration_minutes=Decimal("0.1"))
@@ -33,7 +33,7 @@ async def test_a_job_that_cannot_be_ended_keeps_no_other_from_its_end(
     bad, *good = [(await TENTH(market, renter)).id for _ in range(3)]
     expire = lifecycle.expire_queued
 
-    def fail_for_one(conn: Connection, job_id: int, now_ms: int) -> Moved | None:
+    def fail_for_one(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
         if job_id == bad:
             raise OSError("the disk is full")
         return expire(conn, job_id, now_ms)
@@ -54,8 +54,8 @@ async def test_runs_that_wait_for_their_daemon_do_not_hide_what_else_is_due(
     daemon = await market.daemon(gpus=3, cached_models=["acme/other-7b"])
     await market.advance(HALF_AN_HOUR - 7)
     awaited = [(await TENTH(market, renter)).id for _ in range(3)]
-    for handout in list(daemon.offers):
-        await market.control.runs.accept(daemon.provider_id, handout.job.job_id, handout.attempt)
+    for assignment in list(daemon.offers):
+        await market.control.attempts.accept(daemon.provider_id, assignment.job.job_id, assignment.attempt)
     daemon.cut()
     await market.restart()
     monkeypatch.setattr(reaper, "_DUE_AT_ONCE", 2)

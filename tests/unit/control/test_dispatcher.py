@@ -10,7 +10,7 @@ from dc1.control.scheduling import dispatcher
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.placement import Admission, Requirement
-from dc1.domain.jobs.states import Mover
+from dc1.domain.jobs.states import Actor
 from dc1.domain.providers.liveness import Channel, Presence
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
@@ -78,7 +78,7 @@ async def test_cancelling_an_offered_job_frees_its_slot(market: SmallMarket, ren
     job = await market.submit(renter)
     waiting = await market.submit(renter)
 
-    await market.control.orders.cancel(job.id, Mover.RENTER)
+    await market.control.job_commands.cancel(job.id, Actor.RENTER)
 
     assert daemon.stopped == [(job.job_id, 1, StopReason.CANCELLED)]
     await market.dispatch()
@@ -283,7 +283,7 @@ async def test_a_lost_job_goes_to_the_provider_of_another_server_before_it_retur
     claimed = await market.do(lifecycle.claim, busy.id, other.id, 1, market.clock.now_ms())
     assert claimed is not None
     market.control.dispatcher.follow(claimed, (await market.see(jobs.specs, [busy.id]))[busy.id])
-    await market.control.upkeep.deadlines()
+    await market.control.reaper.deadlines()
     await market.dispatch()
     assert loser.offered == [job.id, job.id]
 
@@ -349,7 +349,7 @@ async def test_a_claim_that_the_database_refuses_puts_the_job_back(market: Small
 async def test_a_job_that_was_cancelled_meanwhile_is_not_put_back(market: SmallMarket, renter: int) -> None:
     job = await market.submit(renter)
     daemon = await market.daemon()
-    await market.do(lifecycle.cancel, job.id, Mover.RENTER, market.clock.now_ms())
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, market.clock.now_ms())
 
     await market.dispatch()
 
@@ -431,7 +431,7 @@ async def test_two_polls_at_the_same_time_get_one_job(market: SmallMarket, rente
     market.heartbeat(provider)
     job = await market.submit(renter)
 
-    answers = await asyncio.gather(*(market.control.polls.next_for(provider) for _ in range(2)))
+    answers = await asyncio.gather(*(market.control.polling.next_for(provider) for _ in range(2)))
 
     assert [lease.row_id for lease, _ in answers if lease is not None] == [job.id]
     assert {admission for lease, admission in answers if lease is None} == {Admission.PROVIDER_BUSY}
@@ -448,7 +448,7 @@ async def test_a_poll_gets_the_job_that_the_heartbeat_before_it_made_room_for(
     await asyncio.sleep(0)
     assert (job.id in market.control.dispatcher.waiting) is not is_on_its_way
 
-    lease, admission = await market.control.polls.next_for(provider)
+    lease, admission = await market.control.polling.next_for(provider)
 
     assert admission is Admission.ADMISSION_OK
     assert lease is not None
@@ -471,7 +471,7 @@ async def test_a_poll_does_not_wait_until_nobody_else_wants_anything(
     await asyncio.sleep(0)
     market.heartbeat(polling)
 
-    lease, _ = await market.control.polls.next_for(polling)
+    lease, _ = await market.control.polling.next_for(polling)
 
     assert lease is not None
     assert lease.row_id == job.id
@@ -512,7 +512,7 @@ async def test_pausing_takes_offers_back_and_lets_runs_go_on(market: SmallMarket
     offered = await market.submit(renter)
 
     market.control.fleet.set_paused(daemon.provider, True)
-    await market.control.runs.bookability_changed(daemon.provider)
+    await market.control.attempts.bookability_changed(daemon.provider)
 
     assert (await market.job(running.id)).status == "running"
     assert (await market.job(offered.id)).status == "queued"

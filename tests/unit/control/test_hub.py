@@ -2,37 +2,37 @@
 
 import asyncio
 
-from dc1.control.scheduling.job_feed import Behind, Hub, Moved, Tokens
+from dc1.control.scheduling.job_feed import JobFeed, Lagged, StateChanged, TokenChunk
 
 
 async def test_everybody_who_watches_a_job_gets_its_news_in_order() -> None:
-    hub = Hub()
-    with hub.watch(1) as first, hub.watch(1) as second, hub.watch(2) as other:
+    job_feed = JobFeed()
+    with job_feed.watch(1) as first, job_feed.watch(1) as second, job_feed.watch(2) as other:
         for number in range(3):
-            hub.publish(1, Tokens(1, str(number), 1))
-        told = [Tokens(1, str(number), 1) for number in range(3)]
+            job_feed.publish(1, TokenChunk(1, str(number), 1))
+        told = [TokenChunk(1, str(number), 1) for number in range(3)]
         assert await first.next(1) == told
         assert await second.next(1) == told
         assert await other.next(0) == []
 
 
 async def test_a_reader_that_waits_is_woken() -> None:
-    hub = Hub()
-    with hub.watch(1) as watcher:
+    job_feed = JobFeed()
+    with job_feed.watch(1) as watcher:
         reading = asyncio.create_task(watcher.next(10))
         await asyncio.sleep(0)
-        hub.publish(1, Moved())
-        assert await reading == [Moved()]
+        job_feed.publish(1, StateChanged())
+        assert await reading == [StateChanged()]
 
 
 async def test_a_slow_reader_is_told_that_it_is_behind_and_costs_no_memory() -> None:
-    hub = Hub()
-    with hub.watch(1) as slow, hub.watch(1) as fast:
+    job_feed = JobFeed()
+    with job_feed.watch(1) as slow, job_feed.watch(1) as fast:
         for number in range(10_000):
-            hub.publish(1, Tokens(1, str(number), 1))
+            job_feed.publish(1, TokenChunk(1, str(number), 1))
             if number % 100 == 99:
                 assert len(await fast.next(0)) == 100
         news = await slow.next(0)
-    assert news[0] == Behind()
+    assert news[0] == Lagged()
     assert len(news) < 10_000
-    assert news[-1] == Tokens(1, "9999", 1)
+    assert news[-1] == TokenChunk(1, "9999", 1)

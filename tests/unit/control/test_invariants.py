@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from dc1.control.operations.supervision import Supervision
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs.states import Mover
+from dc1.domain.jobs.states import Actor
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Connection, Database
@@ -80,7 +80,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.slots = {daemon.provider_id: gpus for daemon, gpus in zip(self.daemons, GPUS, strict=True)}
         for daemon in self.daemons:
             await daemon.connect(self.market.control)
-        await self.market.control.upkeep.flush()
+        await self.market.control.reaper.flush()
 
     def teardown(self) -> None:
         try:
@@ -138,16 +138,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.jobs.append((await self.market.submit(self.renter(pick % 7), **changes)).id)
 
     async def cancel(self, daemon: ScriptedDaemon, pick: int) -> None:
-        await self.market.control.orders.cancel(self.job(pick), Mover.RENTER)
+        await self.market.control.job_commands.cancel(self.job(pick), Actor.RENTER)
 
     async def declare_complete(self, daemon: ScriptedDaemon, pick: int) -> None:
-        await self.market.control.orders.complete(self.job(pick), Mover.ADMIN)
+        await self.market.control.job_commands.complete(self.job(pick), Actor.ADMIN)
 
     async def retry(self, daemon: ScriptedDaemon, pick: int) -> None:
         failed = await self.market.see(jobs.get, self.job(pick))
         if failed is not None:
             spec = (await self.market.see(jobs.specs, [failed.id]))[failed.id]
-            self.jobs.append((await self.market.control.orders.retry(failed, spec)).job.id)
+            self.jobs.append((await self.market.control.job_commands.retry(failed, spec)).job.id)
 
     async def suspend(self, daemon: ScriptedDaemon, pick: int) -> None:
         provider = self.market.control.fleet.known(daemon.provider_id)
@@ -171,7 +171,7 @@ class AnyOrder(RuleBasedStateMachine):
         provider, paused = self.market.control.fleet.known(daemon.provider_id), pick % 4 == 0
         await self.market.do(providers.set_paused, provider.id, paused)
         self.market.control.fleet.set_paused(provider, paused)
-        await self.market.control.runs.bookability_changed(provider)
+        await self.market.control.attempts.bookability_changed(provider)
 
     async def connect(self, daemon: ScriptedDaemon, pick: int) -> None:
         await daemon.connect(self.market.control)
@@ -206,7 +206,7 @@ class AnyOrder(RuleBasedStateMachine):
         await daemon.decline()
 
     async def poll(self, daemon: ScriptedDaemon, pick: int) -> None:
-        lease, _ = await self.market.control.polls.next_for(self.market.control.fleet.known(daemon.provider_id))
+        lease, _ = await self.market.control.polling.next_for(self.market.control.fleet.known(daemon.provider_id))
         if lease is not None:
             daemon.was_handed((lease.job_id, lease.attempt))
 
@@ -225,7 +225,7 @@ class AnyOrder(RuleBasedStateMachine):
         if leases:
             lease = leases[pick % len(leases)]
             attempt = lease.attempt - pick % 2
-            ended = await self.market.control.runs.finish(daemon.provider_id, lease.job_id, attempt, DONE)
+            ended = await self.market.control.attempts.finish(daemon.provider_id, lease.job_id, attempt, DONE)
             daemon.settled.append((ended.job.job_id, attempt))
 
     # The server

@@ -1,6 +1,6 @@
 """How much waits, and for how long."""
 
-from dc1.control.scheduling.job_queue import QueueBucket, WaitingJob, WaitingJobs
+from dc1.control.scheduling.job_queue import JobQueue, QueueBucket, WaitingJob
 from dc1.domain.jobs.placement import Requirement
 
 NOW = 1_000_000
@@ -18,7 +18,7 @@ def waiting(row_id: int, waited_seconds: float, *, named: int | None = None, pri
 
 
 def test_waits_of_a_hundred_jobs() -> None:
-    queue = WaitingJobs()
+    queue = JobQueue()
     for number in range(100, 0, -1):
         queue.add(waiting(number, number, named=number % 3 or None))
     assert queue.buckets(NOW) == [QueueBucket("standard", "inference", 100, 50.5, 95)]
@@ -30,13 +30,13 @@ def test_waits_of_a_hundred_jobs() -> None:
 
 
 def test_a_clock_that_was_set_back_gives_no_negative_wait() -> None:
-    queue = WaitingJobs()
+    queue = JobQueue()
     queue.add(waiting(1, -5))
     assert queue.buckets(NOW) == [QueueBucket("standard", "inference", 1, 0, 0)]
 
 
 def test_jobs_that_name_a_provider_are_in_dispatch_order() -> None:
-    queue = WaitingJobs()
+    queue = JobQueue()
     queue.add(waiting(1, 10, named=7))
     queue.add(waiting(2, 5, named=7, priority=1))
     queue.add(waiting(3, 20, named=8))

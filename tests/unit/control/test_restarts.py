@@ -46,7 +46,7 @@ async def test_a_run_waits_for_its_daemon_however_long_the_server_was_away(marke
     job = await market.submit(renter, duration_minutes=Decimal(60), max_duration_seconds=3600)
     await daemon.accept()
     daemon.cut()
-    await market.control.upkeep.flush()
+    await market.control.reaper.flush()
     market.clock.advance(600)
     await market.restart()
 
@@ -69,7 +69,7 @@ async def test_a_run_that_ended_while_the_server_was_away_is_settled_by_its_resu
     assert (await market.job(job.id)).status == "running"
 
     again = market.reconnect(daemon)
-    await market.control.upkeep.deadlines()
+    await market.control.reaper.deadlines()
     ended = (await again.finish(lease, replace(DONE, gpu_seconds=95))).job
 
     assert (ended.status, ended.actual_cost_halala, ended.refunded_halala) == ("completed", 24, 21)

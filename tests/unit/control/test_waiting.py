@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.control.scheduling.job_queue import WaitingJob, WaitingJobs
+from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.domain.jobs.placement import ProviderView, Requirement, fits, misfit, queue_key
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 
@@ -31,7 +31,7 @@ def waiting_jobs(draw: st.DrawFn) -> list[WaitingJob]:
 def test_positions_and_the_first_fit_are_those_of_one_sorted_list(
     jobs: list[WaitingJob], removed: set[int], refused: set[int]
 ) -> None:
-    waiting = WaitingJobs()
+    waiting = JobQueue()
     for job in jobs:
         waiting.add(job)
         waiting.add(job)
@@ -58,7 +58,7 @@ def test_positions_and_the_first_fit_are_those_of_one_sorted_list(
 def test_the_place_of_a_new_job_is_the_one_it_gets(
     jobs: list[WaitingJob], requirement: Requirement, priority: int
 ) -> None:
-    waiting = WaitingJobs()
+    waiting = JobQueue()
     for job in jobs:
         waiting.add(job)
     promised = waiting.position_of_new(requirement, "standard", priority)

@@ -11,9 +11,9 @@ from dc1.domain.jobs.states import (
     JOB_TYPES,
     OPEN,
     TERMINAL,
+    Actor,
     ErrorCategory,
     JobStatus,
-    Mover,
     Phase,
     can_move,
     error_category,
@@ -33,28 +33,28 @@ def test_documented_orders() -> None:
 
 def test_terminal_states_absorb() -> None:
     assert {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED} == TERMINAL
-    for current, target, mover in itertools.product(TERMINAL, JobStatus, Mover):
-        assert not can_move(current, target, mover)
+    for current, target, actor in itertools.product(TERMINAL, JobStatus, Actor):
+        assert not can_move(current, target, actor)
 
 
 def test_every_open_state_can_be_left_for_a_terminal_one() -> None:
     for status in OPEN:
-        assert can_move(status, JobStatus.CANCELLED, Mover.RENTER)
-        assert can_move(status, JobStatus.FAILED, Mover.SERVER)
+        assert can_move(status, JobStatus.CANCELLED, Actor.RENTER)
+        assert can_move(status, JobStatus.FAILED, Actor.SERVER)
 
 
 def test_who_may_move_a_job() -> None:
-    assert can_move(None, JobStatus.QUEUED, Mover.RENTER)
-    assert not can_move(None, JobStatus.RUNNING, Mover.ADMIN)
-    assert can_move(JobStatus.QUEUED, JobStatus.RUNNING, Mover.PROVIDER)
-    assert not can_move(JobStatus.QUEUED, JobStatus.COMPLETED, Mover.PROVIDER)
-    assert not can_move(JobStatus.RUNNING, JobStatus.PENDING, Mover.SCHEDULER)
-    assert not can_move(JobStatus.RUNNING, JobStatus.CANCELLED, Mover.PROVIDER)
-    assert [current for current in JobStatus if can_move(current, JobStatus.RUNNING, Mover.PROVIDER)] == [
+    assert can_move(None, JobStatus.QUEUED, Actor.RENTER)
+    assert not can_move(None, JobStatus.RUNNING, Actor.ADMIN)
+    assert can_move(JobStatus.QUEUED, JobStatus.RUNNING, Actor.PROVIDER)
+    assert not can_move(JobStatus.QUEUED, JobStatus.COMPLETED, Actor.PROVIDER)
+    assert not can_move(JobStatus.RUNNING, JobStatus.PENDING, Actor.SCHEDULER)
+    assert not can_move(JobStatus.RUNNING, JobStatus.CANCELLED, Actor.PROVIDER)
+    assert [current for current in JobStatus if can_move(current, JobStatus.RUNNING, Actor.PROVIDER)] == [
         JobStatus.QUEUED,
         JobStatus.PENDING,
     ]
-    assert not any(can_move(current, JobStatus.PENDING, Mover.RENTER) for current in JobStatus)
+    assert not any(can_move(current, JobStatus.PENDING, Actor.RENTER) for current in JobStatus)
     assert all(movers for movers in ALLOWED.values())
 
 

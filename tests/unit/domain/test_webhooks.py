@@ -1,6 +1,6 @@
 import pytest
 
-from dc1.domain.access.secret_box import UnreadableSecretError, Vault
+from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
 from dc1.domain.access.webhooks import is_public, new_secret
 
 
@@ -57,14 +57,14 @@ def test_secrets_are_long_and_never_the_same() -> None:
 
 
 def test_a_vault_gives_back_what_it_sealed_for_the_same_thing_only() -> None:
-    vault = Vault(lambda: "k" * 32)
+    vault = SecretBox(lambda: "k" * 32)
     sealed = vault.seal("whsec_0123", "renter 1")
     assert "whsec" not in sealed
     assert vault.seal("whsec_0123", "renter 1") != sealed
-    assert Vault(lambda: "k" * 32).open(sealed, "renter 1") == "whsec_0123"
+    assert SecretBox(lambda: "k" * 32).open(sealed, "renter 1") == "whsec_0123"
     for opener, what_for, text in (
         (vault, "renter 2", sealed),
-        (Vault(lambda: "K" * 32), "renter 1", sealed),
+        (SecretBox(lambda: "K" * 32), "renter 1", sealed),
         (vault, "renter 1", sealed[:-8] + "AAAAAAA="),
         (vault, "renter 1", ""),
         (vault, "renter 1", "نعم"),

@@ -1,6 +1,6 @@
 import pytest
 
-from dc1.domain.money.withdrawals import WithdrawalStatus, can_move, iban_hint, is_iban, new_withdrawal_id
+from dc1.domain.money.withdrawals import WithdrawalStatus, can_change_to, iban_hint, is_iban, new_withdrawal_id
 
 LEGAL = {
     ("pending", "processing"),
@@ -15,7 +15,7 @@ LEGAL = {
 @pytest.mark.parametrize("target", WithdrawalStatus)
 @pytest.mark.parametrize("current", WithdrawalStatus)
 def test_moves(current: WithdrawalStatus, target: WithdrawalStatus) -> None:
-    assert can_move(current, target) is ((current.value, target.value) in LEGAL)
+    assert can_change_to(current, target) is ((current.value, target.value) in LEGAL)
 
 
 @pytest.mark.parametrize(

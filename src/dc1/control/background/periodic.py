@@ -22,7 +22,7 @@ async def every(seconds: float, step: Step) -> None:
         await asyncio.sleep(seconds)
 
 
-class Rounds:
+class Periodic:
     """Steps that are taken from `start` to `stop`, each with the seconds between two of its rounds."""
 
     def __init__(self, *steps: tuple[float, Step]) -> None:

@@ -1,7 +1,7 @@
 """What happens to providers' accounts because time passes: rotated keys end, old data is erased."""
 
-from dc1.control.background.periodic import Rounds
-from dc1.control.control_plane import Market
+from dc1.control.background.periodic import Periodic
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.loading import provider_of
 from dc1.control.scheduling.sessions import EndReason
 from dc1.domain.access.keys import KeyRole
@@ -16,10 +16,10 @@ _ERASURE_SECONDS = 60.0
 class ProviderUpkeep:
     """Timers of providers' accounts."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
-        self._keys_checked_ms = market.clock.now_ms()
-        self._rounds = Rounds((_KEYS_SECONDS, self.end_expired_streams), (_ERASURE_SECONDS, self.erase))
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._keys_checked_ms = plane.clock.now_ms()
+        self._rounds = Periodic((_KEYS_SECONDS, self.end_expired_streams), (_ERASURE_SECONDS, self.erase))
 
     async def start(self) -> None:
         """Begin."""
@@ -31,22 +31,20 @@ class ProviderUpkeep:
 
     async def end_expired_streams(self) -> None:
         """End the streams here that were opened with a key whose grace has ended since the last call."""
-        now_ms, since_ms = self._market.clock.now_ms(), self._keys_checked_ms
-        if not len(self._market.sessions):
+        now_ms, since_ms = self._plane.clock.now_ms(), self._keys_checked_ms
+        if not len(self._plane.sessions):
             self._keys_checked_ms = now_ms
             return
-        expired = await self._market.db.read(
-            lambda conn: keys.expired_between(conn, KeyRole.PROVIDER, since_ms, now_ms)
-        )
+        expired = await self._plane.db.read(lambda conn: keys.expired_between(conn, KeyRole.PROVIDER, since_ms, now_ms))
         self._keys_checked_ms = now_ms
-        for session in self._market.sessions:
+        for session in self._plane.sessions:
             if session.key_id in expired:
                 session.end(EndReason.ACCESS_REVOKED)
 
     async def erase(self) -> None:
         """Erase the personal data of accounts deleted long ago, and old events of daemons."""
-        now_ms = self._market.clock.now_ms()
-        erased = await self._market.db.write(lambda conn: providers.erase_due(conn, now_ms))
+        now_ms = self._plane.clock.now_ms()
+        erased = await self._plane.db.write(lambda conn: providers.erase_due(conn, now_ms))
         for row in erased:
-            self._market.fleet.follow(provider_of(row), here=False, decisions=self._market.fleet.decisions)
-        await self._market.db.write(lambda conn: daemon_events.forget(conn, now_ms - DAEMON_EVENTS_KEPT_MS))
+            self._plane.fleet.follow(provider_of(row), here=False, decisions=self._plane.fleet.decisions)
+        await self._plane.db.write(lambda conn: daemon_events.forget(conn, now_ms - DAEMON_EVENTS_KEPT_MS))

@@ -8,7 +8,7 @@ import structlog
 from dc1.control.background.periodic import every
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
-from dc1.control.operations.attempts import Runs
+from dc1.control.operations.attempts import Attempts
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease, Leases
 from dc1.domain.base.clock import Clock, day_start_ms
@@ -29,18 +29,18 @@ _NEWS_MS = 5_000
 """How much later than a job's news that of its provider may come, when another server gave the job out."""
 
 
-class Upkeep:
+class Reaper:
     """Everything that happens because time passes. Each round costs the same however large the fleet is."""
 
     def __init__(
-        self, db: Database, clock: Clock, fleet: Fleet, leases: Leases, dispatcher: Dispatcher, runs: Runs
+        self, db: Database, clock: Clock, fleet: Fleet, leases: Leases, dispatcher: Dispatcher, attempts: Attempts
     ) -> None:
         self._db = db
         self._clock = clock
         self._fleet = fleet
         self._leases = leases
         self._dispatcher = dispatcher
-        self._runs = runs
+        self._attempts = attempts
         self._day_ms = day_start_ms(clock.now_ms())
         self._held_up: set[int] = set()
 
@@ -59,13 +59,13 @@ class Upkeep:
         """Take the jobs of providers that are lost, and the offers that were not answered."""
         # A provider that cannot be abandoned stays on the list of the lost, so the next round tries again.
         await _each(self._abandon(provider) for provider in self._fleet.lost())
-        await _each(self._runs.bookability_changed(provider) for provider in self._fleet.take_reluctant())
+        await _each(self._attempts.bookability_changed(provider) for provider in self._fleet.take_reluctant())
         unanswered = self._leases.unanswered(self._clock.now_ms())
-        await _each(self._runs.withdraw(lease, "The daemon did not answer the offer") for lease in unanswered)
+        await _each(self._attempts.withdraw(lease, "The daemon did not answer the offer") for lease in unanswered)
 
     async def _abandon(self, provider: Provider) -> None:
         log.info("provider_lost", provider_id=provider.id)
-        await self._runs.provider_lost(provider)
+        await self._attempts.provider_lost(provider)
         self._fleet.abandoned(provider)
 
     async def deadlines(self) -> None:
@@ -77,10 +77,12 @@ class Upkeep:
             seen.update(due)
             held_up.update(row_id for row_id in due if self._is_awaited(row_id, now_ms))
             # A daemon that just came back is about to say how its runs ended: those have another round.
-            await _each(self._runs.enforce_deadline(row_id) for row_id in due if row_id not in held_up | self._held_up)
+            await _each(
+                self._attempts.enforce_deadline(row_id) for row_id in due if row_id not in held_up | self._held_up
+            )
         self._held_up = held_up
         in_vain = [lease for lease in self._leases.offered() if self._is_in_vain(lease, now_ms)]
-        await _each(self._runs.withdraw(lease, "The provider takes no new work") for lease in in_vain)
+        await _each(self._attempts.withdraw(lease, "The provider takes no new work") for lease in in_vain)
         self._dispatcher.wake_fitting()
 
     async def _due(self, now_ms: int, held_up: int) -> list[JobRow]:
@@ -148,10 +150,10 @@ async def _each(steps: Iterable[Awaitable[object]]) -> None:
             log.error("upkeep_step_failed", exc_info=failure)
 
 
-def _stored_report(provider: Provider) -> providers.Report:
+def _stored_report(provider: Provider) -> providers.StoredReport:
     facts, presence = provider.facts, provider.presence
     heard = presence.last_heartbeat_ms is not None or presence.channel is Channel.STREAM
-    return providers.Report(
+    return providers.StoredReport(
         provider_id=provider.id,
         channel=presence.channel.value if heard and not presence.signed_off else providers.NO_CHANNEL,
         last_heartbeat_ms=presence.last_heartbeat_ms,

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from dc1.control.background.periodic import Rounds
+from dc1.control.background.periodic import Periodic
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock
 from dc1.domain.base.retention import DELIVERIES_KEPT_MS
@@ -20,7 +20,7 @@ class RenterUpkeep:
         self._db = db
         self._clock = clock
         self._credentials = credentials
-        self._rounds = Rounds((_USE_SECONDS, self.store_key_use), (_ERASURE_SECONDS, self.erase))
+        self._rounds = Periodic((_USE_SECONDS, self.store_key_use), (_ERASURE_SECONDS, self.erase))
 
     async def start(self) -> None:
         """Begin."""

@@ -8,7 +8,7 @@ import httpx
 import structlog
 
 from dc1.control.background.webhook_targets import NotPublicError, Target, Targets
-from dc1.domain.access.secret_box import UnreadableSecretError, Vault
+from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
 from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, signature
 from dc1.domain.base.clock import Clock
 from dc1.storage.accounts import webhooks
@@ -32,7 +32,7 @@ class WebhookSender:
     """Delivers what the outbox holds: 2xx within `answer_seconds` is success, anything else is tried again."""
 
     def __init__(
-        self, db: Database, clock: Clock, targets: Targets, vault: Vault, *, answer_seconds: float = 5.0
+        self, db: Database, clock: Clock, targets: Targets, vault: SecretBox, *, answer_seconds: float = 5.0
     ) -> None:
         self._db = db
         self._clock = clock

@@ -19,7 +19,7 @@ from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.job_feed import Behind, Hub, Tokens
+from dc1.control.scheduling.job_feed import JobFeed, Lagged, TokenChunk
 from dc1.control.scheduling.leases import Leases
 from dc1.control.scheduling.sessions import EndReason, Sessions
 from dc1.domain.access.roles import Role
@@ -57,7 +57,7 @@ class Replication:
         fleet: Fleet,
         leases: Leases,
         sessions: Sessions,
-        hub: Hub,
+        job_feed: JobFeed,
         dispatcher: Dispatcher,
     ) -> None:
         self.replica_id = secrets.token_hex(8)
@@ -66,7 +66,7 @@ class Replication:
         self._fleet = fleet
         self._leases = leases
         self._sessions = sessions
-        self._hub = hub
+        self._job_feed = job_feed
         self._dispatcher = dispatcher
         self._notifications = Notifications(db.url, self.replica_id)
         self._horizon = 0
@@ -148,7 +148,7 @@ class Replication:
 
     # Telling
 
-    def share_tokens(self, row_id: int, tokens: Tokens) -> None:
+    def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Show generated text to readers on other replicas too."""
         if self.others:
             for start in range(0, len(tokens.text), _LARGEST_TEXT):
@@ -183,7 +183,7 @@ class Replication:
 
     def _hear(self, tokens: Sequence[SharedTokens]) -> None:
         for item in tokens:
-            self._hub.publish(item.row_id, Tokens(item.attempt, item.text, item.count, item.offset))
+            self._job_feed.publish(item.row_id, TokenChunk(item.attempt, item.text, item.count, item.offset))
         self._heard.set()
 
     # Following
@@ -220,14 +220,14 @@ class Replication:
 
     async def _follow_logs(self) -> None:
         """Make the readers here of jobs that run elsewhere look for new lines."""
-        elsewhere = [row_id for row_id in self._hub.watched_rows() if not self._runs_here(row_id)]
+        elsewhere = [row_id for row_id in self._job_feed.watched_rows() if not self._runs_here(row_id)]
         if not elsewhere:
             self._lines.clear()
             return
         totals = await self._db.read(lambda conn: job_logs.totals_of(conn, elsewhere))
         for row_id, total in totals.items():
             if self._lines.get(row_id) != total:
-                self._hub.publish(row_id, Behind())
+                self._job_feed.publish(row_id, Lagged())
         self._lines = totals
 
     def _runs_here(self, row_id: int) -> bool:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.job_feed import Hub, LogLines, Moved, Tokens
+from dc1.control.scheduling.job_feed import JobFeed, LogLines, StateChanged, TokenChunk
 from dc1.control.scheduling.leases import Lease, Leases
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
-from dc1.domain.jobs.states import TERMINAL, ErrorCategory, JobSource, JobStatus, JobType, Mover, Phase
+from dc1.domain.jobs.states import TERMINAL, Actor, ErrorCategory, JobSource, JobStatus, JobType, Phase
 from dc1.domain.providers.liveness import Liveness
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import job_logs, jobs, lifecycle
@@ -44,7 +44,7 @@ class Logged:
     rows: Sequence[LogRow]
 
 
-class Runs:
+class Attempts:
     """The daemon's side of jobs."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Runs:
         fleet: Fleet,
         leases: Leases,
         dispatcher: Dispatcher,
-        hub: Hub,
+        job_feed: JobFeed,
         queue_deadline_seconds: int,
     ) -> None:
         self._db = db
@@ -62,9 +62,9 @@ class Runs:
         self._fleet = fleet
         self._leases = leases
         self._dispatcher = dispatcher
-        self._hub = hub
+        self._job_feed = job_feed
         self._queue_deadline_seconds = queue_deadline_seconds
-        self.share_tokens: Callable[[int, Tokens], None] = lambda row_id, tokens: None
+        self.share_tokens: Callable[[int, TokenChunk], None] = lambda row_id, tokens: None
         self.confirm_lost: Callable[[Provider], Awaitable[None]] = _nobody_to_ask
 
     # Starting
@@ -96,7 +96,7 @@ class Runs:
             if self._leases.is_current(lease):
                 self._dispatcher.end_lease(lease.row_id)
             return StopReason.WITHDRAWN
-        self._dispatcher.follow(job, lease.handout.spec)
+        self._dispatcher.follow(job, lease.assignment.spec)
         current = self._leases.held(lease.provider_id, lease.job_id)
         if current is None or current.attempt != lease.attempt or not current.running:
             return StopReason.SUPERSEDED
@@ -144,7 +144,7 @@ class Runs:
             return after
 
         job = await self._db.write(work)
-        self._hub.publish(job.id, Moved())
+        self._job_feed.publish(job.id, StateChanged())
         return job
 
     async def endpoint_ready(self, provider_id: int, reference: str, attempt: int | None, url: str) -> JobRow:
@@ -160,7 +160,7 @@ class Runs:
             return after
 
         job = await self._db.write(work)
-        self._hub.publish(job.id, Moved())
+        self._job_feed.publish(job.id, StateChanged())
         return job
 
     async def append_logs(
@@ -180,7 +180,7 @@ class Runs:
 
         logged = await self._db.write(work)
         if logged.rows:
-            self._hub.publish(logged.job.id, LogLines(logged.rows))
+            self._job_feed.publish(logged.job.id, LogLines(logged.rows))
         return logged
 
     def tokens(
@@ -190,8 +190,8 @@ class Runs:
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt or not lease.running:
             return False
-        tokens = Tokens(attempt, text, count, offset)
-        self._hub.publish(lease.row_id, tokens)
+        tokens = TokenChunk(attempt, text, count, offset)
+        self._job_feed.publish(lease.row_id, tokens)
         self.share_tokens(lease.row_id, tokens)
         return True
 
@@ -217,7 +217,7 @@ class Runs:
                     queue_deadline_seconds=self._queue_deadline_seconds,
                     category=outcome.error_category or ErrorCategory.EXECUTION,
                     error=outcome.error or "The run failed",
-                    mover=Mover.PROVIDER,
+                    actor=Actor.PROVIDER,
                 )
             else:
                 moved = lifecycle.finish(conn, job.id, outcome, now_ms, attempt=attempt, provider_id=provider_id)
@@ -242,7 +242,7 @@ class Runs:
         True when that put the job back into the queue.
         """
         if await self.withdraw(lease, reason):
-            return lease.handout.job.source != JobSource.V1
+            return lease.assignment.job.source != JobSource.V1
         if not lease.running:
             return False
         now_ms = self._clock.now_ms()
@@ -254,7 +254,7 @@ class Runs:
 
     def lose_in(
         self, conn: Connection, lease: Lease, now_ms: int, reason: str, *, exclude: bool = False
-    ) -> lifecycle.Moved | None:
+    ) -> lifecycle.Transition | None:
         """As `lose`, in the caller's transaction and for a run only; `left` follows once that is durable."""
         return lifecycle.lose(
             conn,
@@ -299,7 +299,7 @@ class Runs:
         self._dispatcher.forget(job)
         if lease is not None and lease.running and job.status != JobStatus.CANCELLED:
             self._fleet.count_ended(lease.provider_id, completed=job.status == JobStatus.COMPLETED)
-        self._hub.publish(job.id, Moved())
+        self._job_feed.publish(job.id, StateChanged())
 
 
 async def _nobody_to_ask(provider: Provider) -> None:

@@ -5,17 +5,17 @@ from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
-from dc1.control.config import Policy
+from dc1.control.config import ControlConfig
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
-from dc1.control.operations.job_commands import Orders
+from dc1.control.operations.job_commands import JobCommands
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.domain.inference.chat import ChatCall
 from dc1.domain.jobs.container_spec import effective_container_spec
 from dc1.domain.jobs.placement import Requirement, unsuited
-from dc1.domain.jobs.states import ComputeType, JobSource, JobType, Mover, new_job_id
+from dc1.domain.jobs.states import Actor, ComputeType, JobSource, JobType, new_job_id
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.database import Connection, Database
@@ -36,18 +36,18 @@ class Completions:
         clock: Clock,
         fleet: Fleet,
         dispatcher: Dispatcher,
-        orders: Orders,
-        policy: Policy,
+        orders: JobCommands,
+        config: ControlConfig,
         catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
         self._fleet = fleet
         self._dispatcher = dispatcher
-        self._orders = orders
-        self._policy = policy
+        self._job_commands = orders
+        self._config = config
         self._catch_up = catch_up
-        self._limits = replace(policy.limits, max_retries=0, queue_deadline_seconds=policy.completion_timeout_seconds)
+        self._limits = replace(config.limits, max_retries=0, queue_deadline_seconds=config.completion_timeout_seconds)
 
     def served(self) -> Mapping[str, int]:
         """Return the models that can be called now, as spelled by a daemon, and when each was first offered."""
@@ -85,7 +85,7 @@ class Completions:
     async def abandon(self, row_id: int) -> None:
         """End a call whose caller left, unless it has ended; it costs nothing."""
         with suppress(errors.ApiError):
-            await self._orders.cancel(row_id, Mover.RENTER)
+            await self._job_commands.cancel(row_id, Actor.RENTER)
 
     async def end_orphans(self) -> None:
         """Fail the calls that an earlier server left: nobody waits for them. Called before anything is loaded."""
@@ -135,7 +135,7 @@ class Completions:
         return errors.model_not_offered(model) if known else errors.model_not_found(model)
 
     def _new_job(self, renter_id: int, call: ChatCall, reserved: Provider, now_ms: int) -> NewJob:
-        price = self._policy.token_price(call.model)
+        price = self._config.token_price(call.model)
         container_spec = effective_container_spec(JobType.LLM_INFERENCE, None, PricingClass.STANDARD)
         return NewJob(
             job_id=new_job_id(now_ms),
@@ -143,11 +143,11 @@ class Completions:
             job_type=JobType.LLM_INFERENCE,
             spec=JobSpec(container_spec, call.params, None, {}, None),
             duration_minutes=None,
-            max_duration_seconds=self._policy.completion_timeout_seconds,
+            max_duration_seconds=self._config.completion_timeout_seconds,
             rate_halala_per_minute=0,
             class_multiplier=Decimal(1),
             cost_halala=pricing.token_hold(call.message_bytes, call.max_tokens, price),
-            fee_bps=self._policy.fee_bps,
+            fee_bps=self._config.fee_bps,
             compute_type=ComputeType.INFERENCE,
             model=call.model,
             provider_id=reserved.id,

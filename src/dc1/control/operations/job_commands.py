@@ -7,9 +7,9 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
-from dc1.control.config import Policy
+from dc1.control.config import ControlConfig
 from dc1.control.fleet.fleet import Fleet
-from dc1.control.operations.attempts import Runs
+from dc1.control.operations.attempts import Attempts
 from dc1.control.scheduling.assignment import requirement_of
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_queue import key_of_new
@@ -17,14 +17,14 @@ from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.placement import ProviderView, Requirement
-from dc1.domain.jobs.states import TEST_RENTER_ID, JobSource, JobStatus, JobType, Mover, new_job_id
+from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, JobType, new_job_id
 from dc1.domain.jobs.submission import JobOrder, check_named_provider
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
-from dc1.storage.jobs.lifecycle import Moved, Outcome
+from dc1.storage.jobs.lifecycle import Outcome, Transition
 from dc1.storage.jobs.submission import NewJob
 from dc1.storage.operations import catalog
 
@@ -50,7 +50,7 @@ class Companion(Protocol):
         ...
 
 
-class Orders:
+class JobCommands:
     """The renter's side of jobs."""
 
     def __init__(
@@ -59,16 +59,16 @@ class Orders:
         clock: Clock,
         fleet: Fleet,
         dispatcher: Dispatcher,
-        runs: Runs,
-        policy: Policy,
+        attempts: Attempts,
+        config: ControlConfig,
         catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
         self._fleet = fleet
         self._dispatcher = dispatcher
-        self._runs = runs
-        self._policy = policy
+        self._attempts = attempts
+        self._config = config
         self._catch_up = catch_up
         self._loading = asyncio.Lock()
         self._rates: Mapping[str, int] = {}
@@ -95,7 +95,7 @@ class Orders:
         companion: Companion | None = None,
         *,
         retried_from: int | None = None,
-        mover: Mover = Mover.RENTER,
+        actor: Actor = Actor.RENTER,
     ) -> Submitted:
         """Accept a job: price it, reserve a provider, debit the wallet, and offer it or let it wait.
 
@@ -108,7 +108,7 @@ class Orders:
         now_ms = self._clock.now_ms()
         turn = key_of_new(order.pricing_class, order.priority)
         reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested, before=turn)
-        new = replace(self._new_job(renter_id, order, now_ms, retried_from), submitted_by=mover)
+        new = replace(self._new_job(renter_id, order, now_ms, retried_from), submitted_by=actor)
         if reserved is not None:
             new = replace(new, provider_id=reserved.id, slots=reserved.slots)
         position = self._dispatcher.waiting.position_of_new(requirement, order.pricing_class, order.priority)
@@ -116,7 +116,7 @@ class Orders:
         def work(conn: Connection) -> Submitted:
             if companion is not None:
                 companion.begin(conn)
-            job = lifecycle.submit(conn, new, self._policy.limits, now_ms)
+            job = lifecycle.submit(conn, new, self._config.limits, now_ms)
             submitted = Submitted(job, new.spec, position if job.status == JobStatus.QUEUED else None)
             if companion is not None:
                 companion.keep(conn, submitted)
@@ -146,7 +146,7 @@ class Orders:
     def _new_job(self, renter_id: int, order: JobOrder, now_ms: int, retried_from: int | None) -> NewJob:
         is_test = renter_id == TEST_RENTER_ID
         rate = 0 if is_test else self.rate(order.job_type)
-        multiplier = self._policy.class_multipliers[order.pricing_class]
+        multiplier = self._config.class_multipliers[order.pricing_class]
         requirement = order.requirement
         return NewJob(
             job_id=new_job_id(now_ms, "test" if is_test else "job"),
@@ -164,7 +164,7 @@ class Orders:
             rate_halala_per_minute=rate,
             class_multiplier=multiplier,
             cost_halala=pricing.quote(rate, order.duration_minutes, multiplier),
-            fee_bps=self._policy.fee_bps,
+            fee_bps=self._config.fee_bps,
             compute_type=requirement.compute_type,
             model=order.model,
             named_provider_id=requirement.named_provider_id,
@@ -178,21 +178,21 @@ class Orders:
             retried_from_job_id=retried_from,
         )
 
-    async def cancel(self, row_id: int, mover: Mover) -> JobRow:
+    async def cancel(self, row_id: int, actor: Actor) -> JobRow:
         """Cancel an open job; raises `Cannot cancel job with status: …` once it is terminal."""
-        end = partial(lifecycle.cancel, job_id=row_id, mover=mover, now_ms=self._clock.now_ms())
+        end = partial(lifecycle.cancel, job_id=row_id, actor=actor, now_ms=self._clock.now_ms())
         return await self._end(row_id, end, errors.cannot_cancel, StopReason.CANCELLED)
 
-    async def complete(self, row_id: int, mover: Mover) -> JobRow:
+    async def complete(self, row_id: int, actor: Actor) -> JobRow:
         """End a running job as completed, billed by the server's clock; raises the 400 `Job is not running`."""
-        outcome = Outcome(completed=True, mover=mover)
+        outcome = Outcome(completed=True, actor=actor)
         end = partial(lifecycle.finish, job_id=row_id, outcome=outcome, now_ms=self._clock.now_ms())
         return await self._end(row_id, end, errors.cannot_complete, StopReason.SETTLED)
 
     async def _end(
         self,
         row_id: int,
-        end: Callable[[Connection], Moved | None],
+        end: Callable[[Connection], Transition | None],
         refusal: Callable[[str], errors.ApiError],
         stop: StopReason,
     ) -> JobRow:
@@ -203,7 +203,7 @@ class Orders:
             raise refusal(jobs.existing(conn, row_id).status)
 
         job = await self._db.write(work)
-        self._runs.left(job, job.provider_id, stop)
+        self._attempts.left(job, job.provider_id, stop)
         return job
 
     async def cancel_all(self, renter_id: int, companion: Callable[[Connection], None]) -> int:
@@ -212,7 +212,7 @@ class Orders:
 
         def cancel_open(conn: Connection) -> list[JobRow]:
             found = jobs.open_jobs(conn, renter_id=renter_id)
-            moved = [lifecycle.cancel(conn, job.id, Mover.RENTER, now_ms) for job in found]
+            moved = [lifecycle.cancel(conn, job.id, Actor.RENTER, now_ms) for job in found]
             return [each.job for each in moved if each is not None]
 
         def work(conn: Connection) -> list[JobRow]:
@@ -223,11 +223,11 @@ class Orders:
 
         ended = await self._db.write(work)
         for job in ended:
-            self._runs.left(job, job.provider_id, StopReason.CANCELLED)
+            self._attempts.left(job, job.provider_id, StopReason.CANCELLED)
         return len(ended)
 
     async def retry(
-        self, failed: JobRow, spec: JobSpec, companion: Companion | None = None, *, mover: Mover = Mover.RENTER
+        self, failed: JobRow, spec: JobSpec, companion: Companion | None = None, *, actor: Actor = Actor.RENTER
     ) -> Submitted:
         """Submit a failed job anew from its stored request.
 
@@ -238,7 +238,7 @@ class Orders:
         if failed.source == JobSource.V1:
             raise errors.call_not_retried()
         order = _order_again(failed, spec)
-        return await self.submit(failed.renter_id, order, companion, retried_from=failed.id, mover=mover)
+        return await self.submit(failed.renter_id, order, companion, retried_from=failed.id, actor=actor)
 
 
 def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:

@@ -2,7 +2,7 @@
 
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
-from dc1.control.operations.attempts import Runs
+from dc1.control.operations.attempts import Attempts
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease, Leases
 from dc1.control.scheduling.sessions import StopReason
@@ -15,7 +15,7 @@ from dc1.storage.jobs import job_logs, jobs, lifecycle
 NEVER_TAKEN_UP = "The daemon was handed the job and never took it up"
 
 
-class Polls:
+class Polling:
     """Hands jobs to daemons that poll; handing out starts the run."""
 
     def __init__(
@@ -25,7 +25,7 @@ class Polls:
         fleet: Fleet,
         leases: Leases,
         dispatcher: Dispatcher,
-        runs: Runs,
+        attempts: Attempts,
         lease_grace_seconds: float,
     ) -> None:
         self._db = db
@@ -33,7 +33,7 @@ class Polls:
         self._fleet = fleet
         self._leases = leases
         self._dispatcher = dispatcher
-        self._runs = runs
+        self._attempts = attempts
         self._lease_grace_ms = round(lease_grace_seconds * 1000)
 
     async def next_for(self, provider: Provider) -> tuple[Lease | None, Admission]:
@@ -42,7 +42,7 @@ class Polls:
         view = self._fleet.view(provider)
         refusal = blocked(view)
         if view.reluctance is not None:
-            await self._runs.bookability_changed(provider)
+            await self._attempts.bookability_changed(provider)
         if view.reluctance is not None or refusal not in (None, Admission.PROVIDER_BUSY):
             return None, refusal or Admission.PROVIDER_BUSY
         started = await self._start_offered(provider)
@@ -56,11 +56,11 @@ class Polls:
 
     async def _start_offered(self, provider: Provider) -> Lease | None:
         offered = [lease for lease in self._leases.of_provider(provider.id) if not lease.running]
-        for lease in sorted(offered, key=lambda item: queue_key(item.handout.job)):
+        for lease in sorted(offered, key=lambda item: queue_key(item.assignment.job)):
             if lease.changing.locked():
                 continue  # another poll is about to get it
             async with lease.changing:
-                started = await self._runs.start(lease)
+                started = await self._attempts.start(lease)
             if isinstance(started, Lease):
                 return started
         return None
@@ -79,23 +79,23 @@ class Polls:
             return
         handed_out_before_ms = self._clock.now_ms() - self._lease_grace_ms
         for lease in self._leases.of_provider(provider.id):
-            started_ms = lease.handout.job.started_at_ms
+            started_ms = lease.assignment.job.started_at_ms
             if lease.running and not lease.taken_up and (started_ms or 0) <= handed_out_before_ms:
                 await self._lose_dropped(lease)
 
     async def _lose_dropped(self, lease: Lease) -> None:
         now_ms = self._clock.now_ms()
 
-        def work(conn: Connection) -> lifecycle.Moved | None:
+        def work(conn: Connection) -> lifecycle.Transition | None:
             if _has_reported(conn, lease):
                 return None
-            return self._runs.lose_in(conn, lease, now_ms, NEVER_TAKEN_UP, exclude=True)
+            return self._attempts.lose_in(conn, lease, now_ms, NEVER_TAKEN_UP, exclude=True)
 
         moved = await self._db.write(work)
         if moved is None:
             lease.taken_up = True
         else:
-            self._runs.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
+            self._attempts.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
 
     def _why_idle(self, provider: Provider) -> Admission:
         """Say what keeps the waiting jobs from a provider with a free slot."""

@@ -7,7 +7,7 @@ from dc1.storage.jobs.job_records import JobRow, JobSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Handout:
+class Assignment:
     """A job with its documents, and the number of the attempt that is offered or runs."""
 
     job: JobRow

@@ -8,12 +8,12 @@ import structlog
 
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
-from dc1.control.scheduling.assignment import Handout, requirement_of
-from dc1.control.scheduling.job_feed import Hub, Moved
-from dc1.control.scheduling.job_queue import WaitingJob, WaitingJobs
+from dc1.control.scheduling.assignment import Assignment, requirement_of
+from dc1.control.scheduling.job_feed import JobFeed, StateChanged
+from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.control.scheduling.job_versions import JobVersions
 from dc1.control.scheduling.leases import Lease, Leases
-from dc1.control.scheduling.scheduler import Match, Matching
+from dc1.control.scheduling.scheduler import Match, Scheduler
 from dc1.control.scheduling.sessions import Sessions, StopReason
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.placement import Requirement, queue_key
@@ -38,7 +38,7 @@ class Dispatcher:
         fleet: Fleet,
         leases: Leases,
         sessions: Sessions,
-        hub: Hub,
+        job_feed: JobFeed,
         offer_timeout_seconds: float,
     ) -> None:
         self._db = db
@@ -46,10 +46,10 @@ class Dispatcher:
         self._fleet = fleet
         self._leases = leases
         self._sessions = sessions
-        self._hub = hub
+        self._job_feed = job_feed
         self._offer_timeout_ms = round(offer_timeout_seconds * 1000)
-        self.waiting = WaitingJobs()
-        self._matching = Matching(clock, fleet, self.waiting, self._offer_timeout_ms)
+        self.waiting = JobQueue()
+        self._matching = Scheduler(clock, fleet, self.waiting, self._offer_timeout_ms)
         self._versions = JobVersions()
         self._dispatching = asyncio.Lock()
 
@@ -75,7 +75,7 @@ class Dispatcher:
         running = job.started_at_ms is not None
         attempt = job.attempt_number if running else job.attempt_number + 1
         lease = Lease(
-            handout=Handout(job, spec, attempt),
+            assignment=Assignment(job, spec, attempt),
             provider_id=provider_id,
             attempt=attempt,
             found_ms=self._clock.now_ms(),
@@ -87,7 +87,7 @@ class Dispatcher:
         session = self._sessions.get(provider_id)
         if not running and session is not None:
             self._set_answer_time(lease)
-            session.offer(lease.handout, self.seconds_to_answer(lease))
+            session.offer(lease.assignment, self.seconds_to_answer(lease))
 
     def learn(self, job: JobRow) -> bool:
         """Note a job as it was stored; False when memory has followed it that far already."""
@@ -108,7 +108,7 @@ class Dispatcher:
             self.waiting.remove(job.id)
             stop = StopReason.CANCELLED if job.status == JobStatus.CANCELLED else StopReason.SETTLED
             self.end_lease(job.id, stop)
-        self._hub.publish(job.id, Moved())
+        self._job_feed.publish(job.id, StateChanged())
 
     def _follow_queued(self, job: JobRow, lease: Lease | None) -> None:
         if lease is not None:
@@ -121,7 +121,7 @@ class Dispatcher:
         if lease is not None and lease.provider_id == job.provider_id and lease.attempt == attempt:
             lease.running = running
             lease.timeout_at_ms = job.timeout_at_ms
-            lease.handout = Handout(job, spec, attempt)
+            lease.assignment = Assignment(job, spec, attempt)
             return
         if lease is not None:
             self.end_lease(job.id, StopReason.SUPERSEDED)
@@ -169,10 +169,10 @@ class Dispatcher:
     def requeued(self, job: JobRow, avoid: Collection[int] = (), avoid_until_ms: int = 0) -> None:
         """Let a job wait that has no provider, or none any more; a /v1 call ended instead."""
         if job.status != JobStatus.QUEUED:
-            self._hub.publish(job.id, Moved())
+            self._job_feed.publish(job.id, StateChanged())
             return
         self._enqueue(job, frozenset(avoid), avoid_until_ms)
-        self._hub.publish(job.id, Moved())
+        self._job_feed.publish(job.id, StateChanged())
         fitting = self._fleet.openings.here.best(requirement_of(job), avoid=avoid)
         if fitting is not None:
             self.wake(fitting)
@@ -296,13 +296,13 @@ class Dispatcher:
     def _offer(self, job: JobRow, spec: JobSpec) -> None:
         assert job.provider_id is not None
         attempt = job.attempt_number + 1
-        lease = Lease(Handout(job, spec, attempt), job.provider_id, attempt)
+        lease = Lease(Assignment(job, spec, attempt), job.provider_id, attempt)
         self._leases.add(lease)
         self._set_answer_time(lease)
-        self._hub.publish(job.id, Moved())
+        self._job_feed.publish(job.id, StateChanged())
         session = self._sessions.get(lease.provider_id)
         if session is not None:
-            session.offer(lease.handout, self.seconds_to_answer(lease))
+            session.offer(lease.assignment, self.seconds_to_answer(lease))
 
     def await_answers(self, provider_id: int) -> None:
         """Start the time to answer of every offer that a daemon finds when its stream opens."""

@@ -27,7 +27,7 @@ class LogLines:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenChunk:
     """Text that a run generated, and how many characters came before it, where the daemon says so."""
 
     attempt: int
@@ -37,25 +37,25 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class StateChanged:
     """The job changed its state or its phase."""
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class Lagged:
     """Events were dropped because the watcher was slow."""
 
 
-JobNews: TypeAlias = LogLines | Tokens | Moved | Behind
+JobUpdate: TypeAlias = LogLines | TokenChunk | StateChanged | Lagged
 
 
-class Watcher:
+class Subscription:
     """One reader's bounded buffer of a job's news."""
 
-    def __init__(self, wanted: tuple[type[JobNews], ...] = (LogLines, Tokens)) -> None:
+    def __init__(self, wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk)) -> None:
         """`wanted` is the news that is buffered beside moves and losses."""
-        self._wanted = (*wanted, Moved, Behind)
-        self._news: deque[JobNews] = deque()
+        self._wanted = (*wanted, StateChanged, Lagged)
+        self._news: deque[JobUpdate] = deque()
         self._size = 0
         self._waiting = asyncio.Event()
 
@@ -64,7 +64,7 @@ class Watcher:
         """How much is buffered, in characters; at most 512 Ki."""
         return self._size
 
-    def put(self, news: JobNews) -> None:
+    def put(self, news: JobUpdate) -> None:
         """Buffer news, or replace what would be too much by the notice that some was lost."""
         if not isinstance(news, self._wanted):
             return
@@ -72,12 +72,12 @@ class Watcher:
         if self._size + size > _BUFFERED_CHARACTERS:
             self._news.clear()
             self._size = 0
-            news, size = Behind(), _CHARACTERS_OF_NEWS
+            news, size = Lagged(), _CHARACTERS_OF_NEWS
         self._news.append(news)
         self._size += size
         self._waiting.set()
 
-    async def next(self, timeout_seconds: float) -> list[JobNews]:
+    async def next(self, timeout_seconds: float) -> list[JobUpdate]:
         """Return everything that is buffered, waiting for the first; empty after the time-out."""
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -91,38 +91,40 @@ class Watcher:
         return news
 
 
-def _size(news: JobNews) -> int:
+def _size(news: JobUpdate) -> int:
     if isinstance(news, LogLines):
         return _CHARACTERS_OF_NEWS + sum(_CHARACTERS_OF_LINE + len(row.message) for row in news.rows)
-    return _CHARACTERS_OF_NEWS + (len(news.text) if isinstance(news, Tokens) else 0)
+    return _CHARACTERS_OF_NEWS + (len(news.text) if isinstance(news, TokenChunk) else 0)
 
 
-class Hub:
+class JobFeed:
     """Who watches which job, by row id."""
 
     def __init__(self) -> None:
-        self._watchers: defaultdict[int, set[Watcher]] = defaultdict(set)
+        self._watchers: defaultdict[int, set[Subscription]] = defaultdict(set)
         self.closing = False
 
     def close(self) -> None:
         """Wake everybody up: who only follows a job can do so from the next server."""
         self.closing = True
         for row_id in self._watchers:
-            self.publish(row_id, Moved())
+            self.publish(row_id, StateChanged())
 
     def watched_rows(self) -> list[int]:
         """Return the row ids of the jobs that somebody watches."""
         return list(self._watchers)
 
-    def publish(self, row_id: int, news: JobNews) -> None:
+    def publish(self, row_id: int, news: JobUpdate) -> None:
         """Hand news of a job to everybody who watches it."""
         for watcher in self._watchers.get(row_id, ()):
             watcher.put(news)
 
     @contextmanager
-    def watch(self, row_id: int, wanted: tuple[type[JobNews], ...] = (LogLines, Tokens)) -> Iterator[Watcher]:
+    def watch(
+        self, row_id: int, wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk)
+    ) -> Iterator[Subscription]:
         """Watch a job for the length of the context: its moves, and of its lines and tokens those `wanted`."""
-        watcher = Watcher(wanted)
+        watcher = Subscription(wanted)
         self._watchers[row_id].add(watcher)
         try:
             yield watcher

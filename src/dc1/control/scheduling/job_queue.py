@@ -45,7 +45,7 @@ class QueueBucket:
     p95_wait_seconds: float
 
 
-class WaitingJobs:
+class JobQueue:
     """Queued jobs, grouped by what they ask for: equal requirements are matched once."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.assignment import Assignment
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Lease:
     it or takes it back holds `changing` until that is stored and known here.
     """
 
-    handout: Handout
+    assignment: Assignment
     provider_id: int
     attempt: int
     found_ms: int | None = None
@@ -35,17 +35,17 @@ class Lease:
     @property
     def row_id(self) -> int:
         """Row id of the job."""
-        return self.handout.job.id
+        return self.assignment.job.id
 
     @property
     def job_id(self) -> str:
         """Public id of the job."""
-        return self.handout.job.job_id
+        return self.assignment.job.job_id
 
     @property
     def gpu_count(self) -> int:
         """Slots it takes."""
-        return self.handout.job.gpu_count
+        return self.assignment.job.gpu_count
 
 
 class Leases:

@@ -6,7 +6,7 @@ from functools import partial
 
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
-from dc1.control.scheduling.job_queue import WaitingJob, WaitingJobs
+from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.domain.base.clock import Clock
 
 
@@ -19,10 +19,10 @@ class Match:
     slots: int
 
 
-class Matching:
+class Scheduler:
     """Looks for work for the providers that were woken."""
 
-    def __init__(self, clock: Clock, fleet: Fleet, waiting: WaitingJobs, patience_ms: int) -> None:
+    def __init__(self, clock: Clock, fleet: Fleet, waiting: JobQueue, patience_ms: int) -> None:
         """Another server has `patience_ms` to take a job that a provider here should not have again."""
         self._clock = clock
         self._fleet = fleet

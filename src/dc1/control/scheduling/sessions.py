@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Protocol
 
-from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.assignment import Assignment
 
 
 class StopReason(StrEnum):
@@ -38,7 +38,7 @@ class Session(Protocol):
         """The key it was opened with."""
         ...
 
-    def offer(self, handout: Handout, expires_in_seconds: float) -> None:
+    def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
         """Offer a job for the daemon to accept."""
         ...
 

@@ -16,7 +16,7 @@ class UnreadableSecretError(Exception):
     """A sealed secret was sealed under another key, for something else, or was tampered with."""
 
 
-class Vault:
+class SecretBox:
     """Seals short texts with AES-256-GCM. What is sealed for one thing cannot be opened for another."""
 
     def __init__(self, load_key: Callable[[], str]) -> None:

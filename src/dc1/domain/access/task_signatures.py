@@ -19,15 +19,15 @@ def task_text(task_spec: JsonValue) -> str | None:
     return None if task_spec is None else compact(task_spec)
 
 
-def task_code(key_hash: str, text: str) -> str:
+def task_signature(key_hash: str, text: str) -> str:
     """Return the code of a task for the holder of the key with this stored hash."""
     secret = hmac.digest(bytes.fromhex(key_hash), _PURPOSE, hashlib.sha256)
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
 
 
-def is_code_of_any(code: str, key_hashes: Iterable[str], texts: Iterable[str]) -> bool:
+def is_signature_of_any(code: str, key_hashes: Iterable[str], texts: Iterable[str]) -> bool:
     """Tell whether a code is that of one of the texts with one of the keys."""
-    known = [task_code(key_hash, text) for key_hash in key_hashes for text in texts]
+    known = [task_signature(key_hash, text) for key_hash in key_hashes for text in texts]
     presented = code.strip().lower().encode()
     # Every one is compared, so that the time taken says nothing.
     return sum(hmac.compare_digest(presented, item.encode()) for item in known) > 0

@@ -86,7 +86,7 @@ class JobEvent(StrEnum):
     FAILED = "job.failed"
 
 
-class Mover(StrEnum):
+class Actor(StrEnum):
     """Who moves a job from one state to another."""
 
     RENTER = "renter"
@@ -119,12 +119,12 @@ _PRODUCING = frozenset({Phase.GENERATING, Phase.FORMATTING})
 JOB_TIMED_OUT = "Job timed out"
 NO_PROVIDER_IN_TIME = "No provider became available in time"
 
-_OWNERS = frozenset({Mover.RENTER, Mover.ADMIN})
-_SCHEDULER = frozenset({Mover.SCHEDULER})
-_PROVIDER = frozenset({Mover.PROVIDER})
-_SERVER = frozenset({Mover.SERVER})
+_OWNERS = frozenset({Actor.RENTER, Actor.ADMIN})
+_SCHEDULER = frozenset({Actor.SCHEDULER})
+_PROVIDER = frozenset({Actor.PROVIDER})
+_SERVER = frozenset({Actor.SERVER})
 
-ALLOWED: Mapping[tuple[JobStatus | None, JobStatus], frozenset[Mover]] = {
+ALLOWED: Mapping[tuple[JobStatus | None, JobStatus], frozenset[Actor]] = {
     (None, JobStatus.PENDING): _OWNERS,
     (None, JobStatus.QUEUED): _OWNERS,
     (JobStatus.QUEUED, JobStatus.PENDING): _SCHEDULER,
@@ -136,16 +136,16 @@ ALLOWED: Mapping[tuple[JobStatus | None, JobStatus], frozenset[Mover]] = {
     (JobStatus.PENDING, JobStatus.FAILED): _SERVER,
     (JobStatus.PENDING, JobStatus.CANCELLED): _OWNERS,
     (JobStatus.RUNNING, JobStatus.COMPLETED): _OWNERS | _PROVIDER,
-    (JobStatus.RUNNING, JobStatus.FAILED): frozenset({Mover.PROVIDER, Mover.ADMIN, Mover.SERVER}),
+    (JobStatus.RUNNING, JobStatus.FAILED): frozenset({Actor.PROVIDER, Actor.ADMIN, Actor.SERVER}),
     (JobStatus.RUNNING, JobStatus.QUEUED): _SERVER | _PROVIDER,
     (JobStatus.RUNNING, JobStatus.CANCELLED): _OWNERS,
 }
 """Every legal move and who may make it; None stands for a job that does not exist yet."""
 
 
-def can_move(current: JobStatus | None, target: JobStatus, mover: Mover) -> bool:
-    """Tell whether `mover` may take a job from `current` to `target`."""
-    return mover in ALLOWED.get((current, target), frozenset())
+def can_move(current: JobStatus | None, target: JobStatus, actor: Actor) -> bool:
+    """Tell whether `actor` may take a job from `current` to `target`."""
+    return actor in ALLOWED.get((current, target), frozenset())
 
 
 def state_name(status: JobStatus, phase: str | None) -> str:

@@ -32,7 +32,7 @@ MOVES: Mapping[WithdrawalStatus, frozenset[WithdrawalStatus]] = {
 """Every legal move; the states that are missing are final."""
 
 
-def can_move(current: WithdrawalStatus, target: WithdrawalStatus) -> bool:
+def can_change_to(current: WithdrawalStatus, target: WithdrawalStatus) -> bool:
     """Tell whether a withdrawal may go from `current` to `target`."""
     return target in MOVES.get(current, frozenset())
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.server.assembly import Background, Foundation, Service
 from dc1.services.api.call import Hooks
 from dc1.services.api.idempotency import IdempotentCalls
@@ -14,7 +14,7 @@ class Parts:
     """What servicers are built from."""
 
     foundation: Foundation
-    market: Market
+    market: ControlPlane
     idempotent: IdempotentCalls
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from dc1.control.background.renter_upkeep import RenterUpkeep
 from dc1.control.background.webhook_sender import WebhookSender
 from dc1.control.background.webhook_targets import Targets
-from dc1.domain.access.secret_box import Vault
+from dc1.domain.access.secret_box import SecretBox
 from dc1.server.assembly import Background, Service
 from dc1.server.secret_key import has_secret_key, load_secret_key
 from dc1.server.wiring.parts import Parts, Wiring
@@ -30,7 +30,7 @@ def wire(parts: Parts) -> Wiring:
     market, credentials, settings = parts.market, parts.foundation.credentials, parts.foundation.settings
     upkeep = RenterUpkeep(market.db, market.clock, credentials)
     targets = Targets(allow_private=settings.webhook_allow_private)
-    vault = Vault(partial(load_secret_key, settings))
+    vault = SecretBox(partial(load_secret_key, settings))
     background: list[Background] = [upkeep]
     if has_secret_key(settings):
         background.append(WebhookSender(market.db, market.clock, targets, vault))

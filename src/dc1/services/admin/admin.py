@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.supervision import Supervision
 from dc1.domain import errors
@@ -25,15 +25,15 @@ from dcp.v1.admin_service_pb2_grpc import AdminServiceServicer
 class AdminServicer(AdminServiceServicer):
     """Operating the market."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
-        self._supervision = Supervision(market)
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._supervision = Supervision(plane)
 
     async def GetDashboard(self, request: pb.GetDashboardRequest, context: Any) -> pb.GetDashboardResponse:
         """Show the market at a glance."""
-        now_ms = self._market.clock.now_ms()
-        always, today = await self._market.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
-        fleet = self._market.fleet
+        now_ms = self._plane.clock.now_ms()
+        always, today = await self._plane.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
+        fleet = self._plane.fleet
         return pb.GetDashboardResponse(
             stats=self._stats(always, today, now_ms),
             gpu_breakdown=[pb.GpuCount(gpu_model=to_value(model), count=n) for model, n in fleet.by_gpu_model()],
@@ -42,7 +42,7 @@ class AdminServicer(AdminServiceServicer):
         )
 
     def _stats(self, always: Totals, today: Totals, now_ms: int) -> pb.DashboardStats:
-        fleet = self._market.fleet
+        fleet = self._plane.fleet
         online = fleet.online_on_dashboard()
         return pb.DashboardStats(
             total_providers=len(fleet),
@@ -66,8 +66,8 @@ class AdminServicer(AdminServiceServicer):
     async def ListProviders(self, request: pb.ListProvidersRequest, context: Any) -> pb.ListProvidersResponse:
         """List provider accounts, newest first."""
         pages = Pages.asked(request)
-        now_ms = self._market.clock.now_ms()
-        every = [(item, item.status(now_ms, self._market.fleet.thresholds)) for item in self._market.fleet]
+        now_ms = self._plane.clock.now_ms()
+        every = [(item, item.status(now_ms, self._plane.fleet.thresholds)) for item in self._plane.fleet]
         found = [(item, status) for item, status in reversed(every) if _matches(item, status, request)]
         statuses = [status for _, status in every]
         return pb.ListProvidersResponse(
@@ -105,25 +105,25 @@ class AdminServicer(AdminServiceServicer):
         return pb.DecideProviderApprovalResponse(
             success=True,
             provider_id=provider.id,
-            decided_at=iso(self._market.clock.now_ms()),
+            decided_at=iso(self._plane.clock.now_ms()),
             **_decision(provider),
         )
 
     async def _provider(self, sent: str) -> Provider:
-        return await self._market.provider(row_id(sent, errors.provider_not_found))
+        return await self._plane.provider(row_id(sent, errors.provider_not_found))
 
     async def AdjustRenterBalance(
         self, request: pb.AdjustRenterBalanceRequest, context: Any
     ) -> pb.AdjustRenterBalanceResponse:
         """Add to or take from a renter's wallet."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         ref = f"adjustment:{secrets.token_hex(12)}"
 
         def work(conn: Connection) -> wallets.WalletChange:
             return wallets.adjust(conn, renter_id, request.amount_halala, ref, request.reason or None, now_ms)
 
-        change = await self._market.db.write(work)
+        change = await self._plane.db.write(work)
         return pb.AdjustRenterBalanceResponse(
             success=True,
             renter_id=renter_id,
@@ -136,7 +136,7 @@ class AdminServicer(AdminServiceServicer):
         self, request: pb.GetFinanceSummaryRequest, context: Any
     ) -> pb.GetFinanceSummaryResponse:
         """Show where the market's money is."""
-        balances = (await self._market.db.read(ledger_audit.trial_balance)).balances
+        balances = (await self._plane.db.read(ledger_audit.trial_balance)).balances
         sources = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
         return pb.GetFinanceSummaryResponse(
             wallets_halala=balances[AccountKind.WALLET],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
 from dc1.services.api.paging import Pages
 from dc1.services.api.values import to_value
@@ -14,13 +14,13 @@ from dcp.v1.audit_service_pb2_grpc import AuditServiceServicer
 class AuditServicer(AuditServiceServicer):
     """The audit trail."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def ListAuditEntries(self, request: pb.ListAuditEntriesRequest, context: Any) -> pb.ListAuditEntriesResponse:
         """List admin calls, newest first."""
         pages = Pages.asked(request)
-        found = await self._market.db.read(lambda conn: audit.page(conn, limit=pages.limit, offset=pages.offset))
+        found = await self._plane.db.read(lambda conn: audit.page(conn, limit=pages.limit, offset=pages.offset))
         entries = [
             pb.AuditEntry(
                 id=row.id,

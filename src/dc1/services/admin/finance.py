@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.money.pricing import halala_to_sar
@@ -27,16 +27,16 @@ _NAMES = {AccountKind.PAYABLE: "provider"}
 class FinanceServicer(FinanceServiceServicer):
     """The market's money, for its operators."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def ListFinanceTransactions(
         self, request: pb.ListFinanceTransactionsRequest, context: Any
     ) -> pb.ListFinanceTransactionsResponse:
         """List ledger entries of the whole market, newest first."""
         pages = Pages.asked(request)
-        since_ms = self._market.clock.now_ms() - _days(request) * DAY_MS
-        found = await self._market.db.read(
+        since_ms = self._plane.clock.now_ms() - _days(request) * DAY_MS
+        found = await self._plane.db.read(
             lambda conn: ledger_reports.entries(conn, since_ms=since_ms, limit=pages.limit, offset=pages.offset)
         )
         return pb.ListFinanceTransactionsResponse(
@@ -49,13 +49,13 @@ class FinanceServicer(FinanceServiceServicer):
         """Make good a wrong ledger entry by its opposite."""
         entry_id = row_id(request.entry_id, errors.ledger_entry_not_found)
         reason = stated_reason(request.reason)
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
 
         def work(conn: Connection) -> tuple[WalletChange, LedgerEntry]:
             change = wallets.reverse(conn, entry_id, reason, now_ms)
             return change, ledger_reports.entry(conn, change.movement_id)
 
-        change, entry = await self._market.db.write(work)
+        change, entry = await self._plane.db.write(work)
         return pb.ReverseFinanceTransactionResponse(
             success=True,
             entry=_entry(entry),
@@ -67,13 +67,13 @@ class FinanceServicer(FinanceServiceServicer):
         self, request: pb.GetReconciliationRequest, context: Any
     ) -> pb.GetReconciliationResponse:
         """Tell whether the ledger balances, with what moved on each day."""
-        today_ms = day_start_ms(self._market.clock.now_ms())
+        today_ms = day_start_ms(self._plane.clock.now_ms())
         first_ms = today_ms - (_days(request) - 1) * DAY_MS
 
         def work(conn: Connection) -> tuple[TrialBalance, list[str], dict[int, LedgerDay]]:
             return ledger_audit.trial_balance(conn), ledger_audit.verify(conn), ledger_reports.by_day(conn, first_ms)
 
-        trial, problems, known = await self._market.db.read(work)
+        trial, problems, known = await self._plane.db.read(work)
         days = range(first_ms, today_ms + DAY_MS, DAY_MS)
         return pb.GetReconciliationResponse(
             balanced=_is_balanced(trial, problems),
@@ -83,7 +83,7 @@ class FinanceServicer(FinanceServiceServicer):
 
     async def GetTrialBalance(self, request: pb.GetTrialBalanceRequest, context: Any) -> pb.GetTrialBalanceResponse:
         """Add up every account, and check the books against themselves."""
-        trial, problems = await self._market.db.read(
+        trial, problems = await self._plane.db.read(
             lambda conn: (ledger_audit.trial_balance(conn), ledger_audit.verify(conn))
         )
         return pb.GetTrialBalanceResponse(
@@ -94,7 +94,7 @@ class FinanceServicer(FinanceServiceServicer):
                 for kind, halala in trial.balances.items()
             ],
             problems=problems,
-            timestamp=iso(self._market.clock.now_ms()),
+            timestamp=iso(self._plane.clock.now_ms()),
         )
 
     async def ListAllWithdrawals(
@@ -103,7 +103,7 @@ class FinanceServicer(FinanceServiceServicer):
         """List withdrawals of all providers, newest first."""
         pages = Pages.asked(request)
         status = WithdrawalStatus(request.status) if request.status else None
-        found = await self._market.db.read(
+        found = await self._plane.db.read(
             lambda conn: withdrawals.page(conn, limit=pages.limit, offset=pages.offset, status=status)
         )
         return pb.ListAllWithdrawalsResponse(
@@ -113,8 +113,8 @@ class FinanceServicer(FinanceServiceServicer):
     async def UpdateWithdrawal(self, request: pb.UpdateWithdrawalRequest, context: Any) -> pb.UpdateWithdrawalResponse:
         """Move a withdrawal on."""
         target, reason = WithdrawalStatus(request.status), request.reason.strip() or None
-        now_ms = self._market.clock.now_ms()
-        row = await self._market.db.write(
+        now_ms = self._plane.clock.now_ms()
+        row = await self._plane.db.write(
             lambda conn: withdrawals.move(conn, request.withdrawal_id, target, reason, now_ms)
         )
         return pb.UpdateWithdrawalResponse(**_withdrawal(row))

@@ -7,12 +7,12 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.operations.job_commands import Submitted
 from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, iso, parse_iso
 from dc1.domain.base.json_types import compact
-from dc1.domain.jobs.states import JOB_TYPES, OPEN, TEST_RENTER_ID, JobStatus, JobType, Mover
+from dc1.domain.jobs.states import JOB_TYPES, OPEN, TEST_RENTER_ID, Actor, JobStatus, JobType
 from dc1.domain.jobs.submission import SubmitBody, accept
 from dc1.services.admin.job_rows import COLUMNS, admin_job, plain_job
 from dc1.services.api.call import current_call
@@ -42,8 +42,8 @@ _ITERATIONS = 5
 class AdminJobServicer(AdminJobServiceServicer):
     """Jobs of all renters."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def ListAllJobs(self, request: pb.ListAllJobsRequest, context: Any) -> pb.ListAllJobsResponse:
         """List jobs, newest first, with sums over those that match."""
@@ -54,7 +54,7 @@ class AdminJobServicer(AdminJobServiceServicer):
             page = admin_jobs.latest(conn, wanted, limit=pages.limit, offset=pages.offset)
             return admin_jobs.stats(conn, wanted), page
 
-        stats, page = await self._market.db.read(work)
+        stats, page = await self._plane.db.read(work)
         return pb.ListAllJobsResponse(
             stats=pb.JobStats(
                 total=stats.total,
@@ -72,31 +72,31 @@ class AdminJobServicer(AdminJobServiceServicer):
         job, spec = await self._job(request.job_id)
         settled = job.actual_cost_halala is not None
         return pb.InspectJobResponse(
-            job=shown(self._market, job, spec),
+            job=shown(self._plane, job, spec),
             provider=self._provider(job),
             billing=to_value(message_json(billing(job))) if settled else NULL,
         )
 
     def _provider(self, job: JobRow) -> Value:
         """Return the provider of the current or last attempt, or null."""
-        fleet = self._market.fleet
+        fleet = self._plane.fleet
         provider_id = job.provider_id if job.provider_id is not None else job.last_provider_id
         provider = None if provider_id is None else fleet.get(provider_id)
         if provider is None:
             return NULL
-        status = provider.status(self._market.clock.now_ms(), fleet.thresholds)
+        status = provider.status(self._plane.clock.now_ms(), fleet.thresholds)
         return to_value(message_json(admin_provider(provider, status)))
 
     async def ListJobEvents(self, request: pb.ListJobEventsRequest, context: Any) -> pb.ListJobEventsResponse:
         """List lifecycle events."""
         read = lifecycle_reader(request)
-        fields = await self._market.db.read(lambda conn: read(conn, existing(conn, request.job_id)))
+        fields = await self._plane.db.read(lambda conn: read(conn, existing(conn, request.job_id)))
         return pb.ListJobEventsResponse(**fields)
 
     async def ForceCancelJob(self, request: pb.ForceCancelJobRequest, context: Any) -> pb.ForceCancelJobResponse:
         """Cancel a job of any renter."""
-        found = await self._market.db.read(lambda conn: existing(conn, request.job_id))
-        job = await self._market.orders.cancel(found.id, Mover.ADMIN)
+        found = await self._plane.db.read(lambda conn: existing(conn, request.job_id))
+        job = await self._plane.job_commands.cancel(found.id, Actor.ADMIN)
         return pb.ForceCancelJobResponse(
             success=True,
             job_id=job.job_id,
@@ -109,8 +109,8 @@ class AdminJobServicer(AdminJobServiceServicer):
     async def RequeueJob(self, request: pb.RequeueJobRequest, context: Any) -> pb.RequeueJobResponse:
         """Submit a failed job anew for its renter."""
         failed, spec = await self._job(request.job_id)
-        new = await self._market.orders.retry(failed, spec, mover=Mover.ADMIN)
-        detail = job_detail(new.job, new.spec, self._market.clock.now_ms(), new.position)
+        new = await self._plane.job_commands.retry(failed, spec, actor=Actor.ADMIN)
+        detail = job_detail(new.job, new.spec, self._plane.clock.now_ms(), new.position)
         return pb.RequeueJobResponse(success=True, job=detail)
 
     async def CreateTestJob(self, request: pb.CreateTestJobRequest, context: Any) -> pb.CreateTestJobResponse:
@@ -124,16 +124,16 @@ class AdminJobServicer(AdminJobServiceServicer):
                 "iterations": request.iterations or _ITERATIONS,
             },
         )
-        order = accept(body, self._market.orders.approved_images)
-        new = await self._market.orders.submit(TEST_RENTER_ID, order, mover=Mover.ADMIN)
+        order = accept(body, self._plane.job_commands.approved_images)
+        new = await self._plane.job_commands.submit(TEST_RENTER_ID, order, actor=Actor.ADMIN)
         return pb.CreateTestJobResponse(success=True, job=_message(new))
 
     async def ExportAllJobs(self, request: pb.ExportAllJobsRequest, context: Any) -> HttpBody:
         """Send jobs as a file, newest first."""
-        named = await self._market.db.read(lambda conn: admin_jobs.latest(conn, JobFilter(), limit=_EXPORTED))
+        named = await self._plane.db.read(lambda conn: admin_jobs.latest(conn, JobFilter(), limit=_EXPORTED))
         current_call().headers["content-disposition"] = f'attachment; filename="jobs.{request.format or "csv"}"'
         if request.format == "json":
-            exported_at = iso(self._market.clock.now_ms())
+            exported_at = iso(self._plane.clock.now_ms())
             data = await asyncio.to_thread(_json, named, exported_at)
             return HttpBody(content_type="application/json", data=data)
         rows = ([plain_job(item)[name] for name in COLUMNS] for item in named)
@@ -144,7 +144,7 @@ class AdminJobServicer(AdminJobServiceServicer):
             job = existing(conn, reference)
             return job, jobs.spec(conn, job.id)
 
-        return await self._market.db.read(work)
+        return await self._plane.db.read(work)
 
 
 def _status_before_cancel(job: JobRow) -> JobStatus:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base import versions
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_datetime, week_start_ms
@@ -45,17 +45,17 @@ class _Measured:
 class MonitoringServicer(MonitoringServiceServicer):
     """Watching the market."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
-        self._started_ms = market.clock.now_ms()
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._started_ms = plane.clock.now_ms()
 
     async def GetOverview(self, request: pb.GetOverviewRequest, context: Any) -> pb.GetOverviewResponse:
         """Show the market in eight numbers."""
-        now_ms = self._market.clock.now_ms()
-        always, today = await self._market.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
+        now_ms = self._plane.clock.now_ms()
+        always, today = await self._plane.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
         return pb.GetOverviewResponse(
-            providersRegistered=len(self._market.fleet),
-            providersOnline=self._market.fleet.online(),
+            providersRegistered=len(self._plane.fleet),
+            providersOnline=self._plane.fleet.online(),
             jobsQueued=always.jobs_queued + always.jobs_pending,
             jobsRunning=always.jobs_running,
             jobsCompleted=always.jobs_completed,
@@ -66,8 +66,8 @@ class MonitoringServicer(MonitoringServiceServicer):
 
     async def GetMetrics(self, request: pb.GetMetricsRequest, context: Any) -> pb.GetMetricsResponse:
         """Show the numbers that tell whether the market works."""
-        now_ms = self._market.clock.now_ms()
-        measured = await self._market.db.read(lambda conn: _measure(conn, now_ms))
+        now_ms = self._plane.clock.now_ms()
+        measured = await self._plane.db.read(lambda conn: _measure(conn, now_ms))
         always = measured.always
         return pb.GetMetricsResponse(
             queue=pb.QueueMetrics(
@@ -93,13 +93,13 @@ class MonitoringServicer(MonitoringServiceServicer):
         )
 
     def _provider_metrics(self, now_ms: int) -> pb.ProviderMetrics:
-        fleet = self._market.fleet
+        fleet = self._plane.fleet
         statuses = [(provider, provider.status(now_ms, fleet.thresholds)) for provider in fleet]
         there = (ProviderStatus.ONLINE, ProviderStatus.DEGRADED)
         ages = [provider.presence.age_seconds(now_ms) or 0 for provider, status in statuses if status in there]
         return pb.ProviderMetrics(
             online=fleet.online(),
-            active=len({lease.provider_id for lease in self._market.leases if lease.running}),
+            active=len({lease.provider_id for lease in self._plane.leases if lease.running}),
             registered=sum(status is ProviderStatus.REGISTERED for _, status in statuses),
             total_registered=len(fleet),
             pending_approval=sum(provider.awaits_approval for provider in fleet),
@@ -109,9 +109,9 @@ class MonitoringServicer(MonitoringServiceServicer):
     async def GetRevenue(self, request: pb.GetRevenueRequest, context: Any) -> pb.GetRevenueResponse:
         """Show what was charged over the last days."""
         days = min(request.days or _REVENUE_DAYS, _MOST_REVENUE_DAYS)
-        today_ms = day_start_ms(self._market.clock.now_ms())
+        today_ms = day_start_ms(self._plane.clock.now_ms())
         first_ms = today_ms - (days - 1) * DAY_MS
-        known = dict(await self._market.db.read(lambda conn: counters.read_days(conn, first_ms)))
+        known = dict(await self._plane.db.read(lambda conn: counters.read_days(conn, first_ms)))
         every = [(day_ms, known.get(day_ms, Totals())) for day_ms in range(first_ms, today_ms + DAY_MS, DAY_MS)]
         return pb.GetRevenueResponse(
             period_days=days,
@@ -126,10 +126,10 @@ class MonitoringServicer(MonitoringServiceServicer):
 
     async def GetFleetHealth(self, request: pb.GetFleetHealthRequest, context: Any) -> pb.GetFleetHealthResponse:
         """Show how every provider of the fleet stands."""
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         failures = await self._failures(now_ms)
-        thresholds = self._market.fleet.thresholds
-        every = [(provider, provider.status(now_ms, thresholds)) for provider in self._market.fleet]
+        thresholds = self._plane.fleet.thresholds
+        every = [(provider, provider.status(now_ms, thresholds)) for provider in self._plane.fleet]
         statuses = [status for _, status in every]
         return pb.GetFleetHealthResponse(
             total_providers=len(every),
@@ -153,7 +153,7 @@ class MonitoringServicer(MonitoringServiceServicer):
             last_heartbeat=time_value(presence.last_heartbeat_ms),
             heartbeat_age_seconds=to_value(presence.age_seconds(now_ms)),
             status=status,
-            jobs_running=sum(lease.running for lease in self._market.leases.of_provider(provider.id)),
+            jobs_running=sum(lease.running for lease in self._plane.leases.of_provider(provider.id)),
             jobs_failed_24h=failures.count,
             container_restart_count=provider.container_restart_count or 0,
             model_cache_disk_mb=reading(provider.model_cache, "used_mb") or 0,
@@ -161,7 +161,7 @@ class MonitoringServicer(MonitoringServiceServicer):
 
     async def ListFleetAlerts(self, request: pb.ListFleetAlertsRequest, context: Any) -> pb.ListFleetAlertsResponse:
         """List what is wrong in the fleet now, longest first."""
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         failures = await self._failures(now_ms)
         found = sorted(self._alerts(failures, now_ms), key=lambda item: (item[1].since_ms, item[0]))
         return pb.ListFleetAlertsResponse(
@@ -172,16 +172,16 @@ class MonitoringServicer(MonitoringServiceServicer):
         )
 
     def _alerts(self, failures: dict[int, Failures], now_ms: int) -> Iterator[tuple[int, Alert]]:
-        for provider in self._market.fleet:
+        for provider in self._plane.fleet:
             if provider.approval is Approval.APPROVED and not provider.suspended:
                 watched = self._watched(provider, failures.get(provider.id, _NO_FAILURES))
-                for alert in alerts(watched, now_ms, self._market.fleet.thresholds):
+                for alert in alerts(watched, now_ms, self._plane.fleet.thresholds):
                     yield provider.id, alert
 
     def _watched(self, provider: Provider, failures: Failures) -> Watched:
-        policy = self._market.policy
+        config = self._plane.config
         check = versions.check_version(
-            provider.facts.daemon_version, latest=policy.daemon_latest_version, minimum=policy.daemon_min_version
+            provider.facts.daemon_version, latest=config.daemon_latest_version, minimum=config.daemon_min_version
         )
         return Watched(
             presence=provider.presence,
@@ -194,18 +194,18 @@ class MonitoringServicer(MonitoringServiceServicer):
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:
         """List the events that daemons reported, newest first."""
-        since_ms = self._market.clock.now_ms() - (request.hours or _HOURS) * HOUR_MS
+        since_ms = self._plane.clock.now_ms() - (request.hours or _HOURS) * HOUR_MS
         provider_id = request.provider_id if request.HasField("provider_id") else None
 
         def work(conn: Connection) -> tuple[list[DaemonEventRow], dict[str, int]]:
             newest = daemon_events.latest(conn, since_ms, _EVENTS_SHOWN, provider_id)
             return newest, daemon_events.counts(conn, since_ms, provider_id)
 
-        events, counts = await self._market.db.read(work)
+        events, counts = await self._plane.db.read(work)
         return pb.GetDaemonHealthResponse(events=[_event(row) for row in events], counts=counts)
 
     async def _failures(self, now_ms: int) -> dict[int, Failures]:
-        return await self._market.db.read(lambda conn: monitoring.failures_by_provider(conn, now_ms - DAY_MS))
+        return await self._plane.db.read(lambda conn: monitoring.failures_by_provider(conn, now_ms - DAY_MS))
 
 
 def _measure(conn: Connection, now_ms: int) -> _Measured:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.credentials import Credentials
 from dc1.control.operations.supervision import Supervision
@@ -53,19 +53,19 @@ class _Stored:
 class AdminProviderServicer(AdminProviderServiceServicer):
     """Detail, approval queue, suspension, keys and models of providers."""
 
-    def __init__(self, market: Market, credentials: Credentials) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane, credentials: Credentials) -> None:
+        self._plane = plane
         self._credentials = credentials
-        self._supervision = Supervision(market)
+        self._supervision = Supervision(plane)
 
     # Looking
 
     async def InspectProvider(self, request: pb.InspectProviderRequest, context: Any) -> pb.InspectProviderResponse:
         """Show a provider with its uptime, newest heartbeats and newest jobs."""
         provider = await self._named(request.provider_id)
-        now_ms = self._market.clock.now_ms()
-        stored = await self._market.db.read(lambda conn: _read(conn, provider.id, now_ms))
-        fleet = self._market.fleet
+        now_ms = self._plane.clock.now_ms()
+        stored = await self._plane.db.read(lambda conn: _read(conn, provider.id, now_ms))
+        fleet = self._plane.fleet
         status = provider.status(now_ms, fleet.thresholds)
         heartbeats = stored.heartbeats_of_day + provider.beats_to_flush
         minutes = stored.minutes
@@ -84,8 +84,8 @@ class AdminProviderServicer(AdminProviderServiceServicer):
     ) -> pb.ListApprovalQueueResponse:
         """List the providers that wait for a decision, longest first."""
         limit = min(request.limit or _WAITING_SHOWN, _MOST_WAITING_SHOWN)
-        now_ms = self._market.clock.now_ms()
-        waiting = await self._market.db.read(lambda conn: approvals.waiting(conn, limit=limit))
+        now_ms = self._plane.clock.now_ms()
+        waiting = await self._plane.db.read(lambda conn: approvals.waiting(conn, limit=limit))
         return pb.ListApprovalQueueResponse(
             count=waiting.total,
             generated_at=iso(now_ms),
@@ -98,7 +98,7 @@ class AdminProviderServicer(AdminProviderServiceServicer):
     ) -> pb.ListApprovalAuditResponse:
         """List the decisions that were made on a provider, newest first."""
         provider = await self._named(request.provider_id)
-        made = await self._market.db.read(lambda conn: approvals.decisions(conn, provider.id))
+        made = await self._plane.db.read(lambda conn: approvals.decisions(conn, provider.id))
         entries = [
             pb.ApprovalDecision(
                 at=iso(item.at_ms), actor=item.actor, decision=item.decision, reason=to_value(item.reason)
@@ -138,10 +138,10 @@ class AdminProviderServicer(AdminProviderServiceServicer):
         """Replace a provider's key; the old one, and a stream that was opened with it, end at once."""
         provider = await self._named(request.provider_id)
         key = keys.generate(KeyRole.PROVIDER)
-        now_ms = self._market.clock.now_ms()
-        await self._market.db.write(lambda conn: key_rows.rotate(conn, KeyRole.PROVIDER, provider.id, key, now_ms))
+        now_ms = self._plane.clock.now_ms()
+        await self._plane.db.write(lambda conn: key_rows.rotate(conn, KeyRole.PROVIDER, provider.id, key, now_ms))
         self._credentials.invalidate_account(Role.PROVIDER, provider.id)
-        self._market.sessions.end(provider.id, EndReason.ACCESS_REVOKED)
+        self._plane.sessions.end(provider.id, EndReason.ACCESS_REVOKED)
         return pb.ResetProviderKeyResponse(success=True, provider_id=provider.id, new_api_key=key.key)
 
     async def PreloadModel(self, request: pb.PreloadModelRequest, context: Any) -> pb.PreloadModelResponse:
@@ -165,7 +165,7 @@ class AdminProviderServicer(AdminProviderServiceServicer):
         failed = 0
         for provider_id in ids:
             try:
-                await act(await self._market.provider(provider_id))
+                await act(await self._plane.provider(provider_id))
             except ApiError:
                 failed += 1
         total = len(ids)
@@ -182,10 +182,10 @@ class AdminProviderServicer(AdminProviderServiceServicer):
         }
 
     async def _named(self, sent: str) -> Provider:
-        return await self._market.provider(row_id(sent, errors.provider_not_found))
+        return await self._plane.provider(row_id(sent, errors.provider_not_found))
 
     def _status(self, provider: Provider) -> str:
-        return provider.status(self._market.clock.now_ms(), self._market.fleet.thresholds)
+        return provider.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)
 
 
 def _read(conn: Connection, provider_id: int, now_ms: int) -> _Stored:

@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.operations.credentials import Credentials
 from dc1.domain import errors
 from dc1.domain.access import keys
@@ -35,8 +35,8 @@ _STATUS_AFTER = {"suspend": "suspended", "unsuspend": "active"}
 class AdminRenterServicer(AdminRenterServiceServicer):
     """Renter accounts in the hands of admins; deleted ones can be read but not changed."""
 
-    def __init__(self, market: Market, credentials: Credentials, idempotent: IdempotentCalls) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane, credentials: Credentials, idempotent: IdempotentCalls) -> None:
+        self._plane = plane
         self._credentials = credentials
         self._idempotent = idempotent
 
@@ -44,7 +44,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
         """List renter accounts, newest first."""
         pages = Pages.asked(request, usual=50, most=200)
         search, status = request.search.strip(), request.status or None
-        counts, found = await self._market.db.read(
+        counts, found = await self._plane.db.read(
             lambda conn: (
                 renter_lists.counts(conn),
                 renter_lists.page(conn, limit=pages.limit, offset=pages.offset, search=search, status=status),
@@ -61,7 +61,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
     async def InspectRenter(self, request: pb.InspectRenterRequest, context: Any) -> pb.InspectRenterResponse:
         """Show a renter with its newest jobs and wallet entries."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
 
         def work(conn: Connection) -> pb.InspectRenterResponse:
             row = _found(renters.get(conn, renter_id))
@@ -79,7 +79,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
                 transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_NEWEST).rows],
             )
 
-        return await self._market.db.read(work)
+        return await self._plane.db.read(work)
 
     async def SuspendRenter(self, request: pb.SuspendRenterRequest, context: Any) -> pb.SuspendRenterResponse:
         """Refuse a renter's keys; open jobs go on."""
@@ -93,7 +93,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
 
     async def _set_status(self, sent: str, status: str) -> int:
         renter_id = row_id(sent, errors.renter_not_found)
-        await self._market.db.write(lambda conn: _change_status(conn, renter_id, status))
+        await self._plane.db.write(lambda conn: _change_status(conn, renter_id, status))
         self._credentials.invalidate_account(Role.RENTER, renter_id)
         return renter_id
 
@@ -101,13 +101,13 @@ class AdminRenterServicer(AdminRenterServiceServicer):
         """Replace a renter's master key."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
         key = keys.generate(KeyRole.RENTER)
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
 
         def work(conn: Connection) -> None:
             renters.lock_known(conn, renter_id)
             key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms)
 
-        await self._market.db.write(work)
+        await self._plane.db.write(work)
         self._credentials.invalidate_account(Role.RENTER, renter_id)
         return pb.ResetRenterKeyResponse(success=True, renter_id=renter_id, new_api_key=key.key)
 
@@ -115,7 +115,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
         """Add money to a renter's wallet."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
         amount, reason = request.amount_halala, stated_reason(request.reason)
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         ref = f"credit:{secrets.token_hex(12)}"
 
         async def effect(once: Once) -> pb.CreditRenterResponse:
@@ -132,7 +132,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
                 once.keep(conn, answer)
                 return answer
 
-            return await self._market.db.write(work)
+            return await self._plane.db.write(work)
 
         return await self._idempotent.run(pb.CreditRenterResponse, effect)
 
@@ -147,7 +147,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
             _found(renters.get(conn, renter_id))
             return wallets.entries(conn, renter_id, limit=limit, offset=offset, direction=direction)
 
-        page = await self._market.db.read(work)
+        page = await self._plane.db.read(work)
         return pb.ListRenterLedgerResponse(
             entries=[wallet_entry(entry) for entry in page.rows], total=page.total, limit=limit, offset=offset
         )
@@ -162,7 +162,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
             stated_reason(request.reason)
         # Always in the same order, so that two of these calls cannot wait for each other.
         ids = sorted(set(request.ids))
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         ref = f"credit:{secrets.token_hex(12)}"
 
         async def effect(once: Once) -> pb.BulkUpdateRentersResponse:
@@ -179,7 +179,7 @@ class AdminRenterServicer(AdminRenterServiceServicer):
                 once.keep(conn, answer)
                 return answer
 
-            return await self._market.db.write(work)
+            return await self._plane.db.write(work)
 
         answer = await self._idempotent.run(pb.BulkUpdateRentersResponse, effect)
         for renter_id in ids:

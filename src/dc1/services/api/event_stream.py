@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.control_plane import Market
-from dc1.control.scheduling.job_feed import JobNews, Watcher
+from dc1.control.control_plane import ControlPlane
+from dc1.control.scheduling.job_feed import JobUpdate, Subscription
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.services.api.call import current_call
@@ -40,11 +40,11 @@ class Stored:
 class Reader(ABC):
     """One reader's place in what a job tells. `last_id` is the id of the last frame, after which a client resumes."""
 
-    wanted: tuple[type[JobNews], ...] = ()
+    wanted: tuple[type[JobUpdate], ...] = ()
     """The news it takes beside moves and losses."""
 
-    def __init__(self, market: Market, row_id: int, last_id: int) -> None:
-        self.market = market
+    def __init__(self, plane: ControlPlane, row_id: int, last_id: int) -> None:
+        self.plane = plane
         self.row_id = row_id
         self.last_id = last_id
 
@@ -52,13 +52,13 @@ class Reader(ABC):
     async def stored(self) -> Stored:
         """Read on in the database."""
 
-    def live(self, batch: Sequence[JobNews]) -> tuple[bytes, bool]:
+    def live(self, batch: Sequence[JobUpdate]) -> tuple[bytes, bool]:
         """Return the frames of news, and whether something happened that only the database tells in full."""
         return b"", bool(batch)
 
     def now(self) -> str:
         """Return the time of the server's clock."""
-        return iso(self.market.clock.now_ms())
+        return iso(self.plane.clock.now_ms())
 
     def end(self, job: JobRow) -> bytes:
         """Return the last frame."""
@@ -80,16 +80,16 @@ def resume_point(sent: int | None) -> int | None:
 async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
     """Yield the frames of a job until it ends, or the server stops: clients come back by themselves and resume."""
     current_call().headers |= HEADERS
-    with reader.market.hub.watch(reader.row_id, reader.wanted) as watcher:
+    with reader.plane.job_feed.watch(reader.row_id, reader.wanted) as watcher:
         yield HttpBody(content_type=CONTENT_TYPE, data=RETRY + b"\n")
         async for data in _frames(reader, watcher):
             yield HttpBody(content_type=CONTENT_TYPE, data=data)
 
 
-async def _frames(reader: Reader, watcher: Watcher) -> AsyncIterator[bytes]:
+async def _frames(reader: Reader, watcher: Subscription) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
     sent_at = clock()
-    while not reader.market.hub.closing:
+    while not reader.plane.job_feed.closing:
         stored = await reader.stored()
         if stored.frames:
             yield stored.frames

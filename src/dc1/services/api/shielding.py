@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Uninterrupted:
+class ShieldedWork:
     """Runs work to its end also when the caller who waits for it is cancelled.
 
     A transaction that was begun is committed whoever waits for it, and what is kept in memory has to follow.

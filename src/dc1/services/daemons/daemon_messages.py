@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from math import isfinite
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.sessions import StopReason
@@ -30,11 +30,11 @@ _VERDICT_FOR_CODE = {
 }
 
 
-class Inbox:
+class DaemonMessages:
     """Follows one daemon's messages. A refusal is answered with Stop or a receipt and never ends the stream."""
 
-    def __init__(self, market: Market, provider: Provider, send: Callable[[pb.ConnectResponse], None]) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane, provider: Provider, send: Callable[[pb.ConnectResponse], None]) -> None:
+        self._plane = plane
         self._provider = provider
         self._send = send
 
@@ -42,17 +42,17 @@ class Inbox:
         """Take the daemon's state, take from it what it lost, and welcome it."""
         self._fold(hello.state)
         # The database knows leases that another replica gave out and we have not heard of yet.
-        await self._market.catch_up()
-        self._market.dispatcher.await_answers(self._provider.id)
+        await self._plane.catch_up()
+        self._plane.dispatcher.await_answers(self._provider.id)
         await self._reconcile(hello.state, lost_after=1)
         welcome = pb.Welcome(
             provider_id=self._provider.id,
             provider_name=self._provider.name,
-            approved_images=sorted(self._market.orders.approved_images),
+            approved_images=sorted(self._plane.job_commands.approved_images),
             desired=self._desired(0, hello.state),
         )
         self._send(pb.ConnectResponse(welcome=welcome))
-        self._market.dispatcher.wake(self._provider.id)
+        self._plane.dispatcher.wake(self._provider.id)
 
     async def take(self, message: pb.ConnectRequest) -> None:
         """Follow one message."""
@@ -63,7 +63,7 @@ class Inbox:
                 await self._accept(message.accept.lease)
             case "decline":
                 lease = message.decline.lease
-                await self._market.runs.decline(
+                await self._plane.attempts.decline(
                     self._provider.id, lease.job_id, lease.attempt_number, message.decline.reason
                 )
             case "progress":
@@ -83,50 +83,50 @@ class Inbox:
         self._fold(beat.state)
         await self._reconcile(beat.state, lost_after=_BEATS_UNTIL_LOST)
         self._send(pb.ConnectResponse(desired=self._desired(beat.sequence, beat.state)))
-        self._market.dispatcher.wake(self._provider.id)
+        self._plane.dispatcher.wake(self._provider.id)
 
     def _fold(self, state: pb.DaemonState) -> None:
         report = read_report(report_body(state.report))
-        self._market.fleet.stream_beat(self._provider, report, frozenset(state.job_types), draining=state.draining)
+        self._plane.fleet.stream_beat(self._provider, report, frozenset(state.job_types), draining=state.draining)
 
     async def _reconcile(self, state: pb.DaemonState, *, lost_after: int) -> None:
         """Start what the daemon accepted and we missed, and take from it what it does not know any more."""
         held = {(item.lease.job_id, item.lease.attempt_number): item.phase for item in state.leases}
-        for lease in self._market.leases.of_provider(self._provider.id):
+        for lease in self._plane.leases.of_provider(self._provider.id):
             phase = held.get((lease.job_id, lease.attempt))
             if phase is not None:
                 lease.beats_unseen = 0
                 if not lease.running:
-                    await self._market.runs.accept(self._provider.id, lease.job_id, lease.attempt)
+                    await self._plane.attempts.accept(self._provider.id, lease.job_id, lease.attempt)
             elif lease.running:
                 lease.beats_unseen += 1
                 if lease.beats_unseen >= lost_after:
-                    await self._market.runs.lose(lease, "The daemon lost the job")
+                    await self._plane.attempts.lose(lease, "The daemon lost the job")
 
     def _desired(self, sequence: int, state: pb.DaemonState) -> pb.Desired:
-        policy = self._market.policy
+        config = self._plane.config
         desired = pb.Desired(
             sequence=sequence,
-            beat_interval_seconds=policy.beat_interval_seconds,
+            beat_interval_seconds=config.beat_interval_seconds,
             paused=self._provider.paused,
             preload_model=self._provider.preload_model,
-            latest_version=policy.daemon_latest_version,
-            min_version=policy.daemon_min_version,
+            latest_version=config.daemon_latest_version,
+            min_version=config.daemon_min_version,
             stops=self._stops(state),
             suspended=self._provider.suspended,
         )
-        for lease in self._market.leases.of_provider(self._provider.id):
+        for lease in self._plane.leases.of_provider(self._provider.id):
             if lease.running:
                 desired.starts.append(self._start(lease))
             else:
-                left = self._market.dispatcher.seconds_to_answer(lease)
-                desired.offers.append(offer_message(lease.handout, left))
+                left = self._plane.dispatcher.seconds_to_answer(lease)
+                desired.offers.append(offer_message(lease.assignment, left))
         return desired
 
     def _stops(self, state: pb.DaemonState) -> Iterator[pb.Stop]:
         """Stop what the daemon works on without a lease; what has ended there gets the receipt of its outcome."""
         for item in state.leases:
-            lease = self._market.leases.held(self._provider.id, item.lease.job_id)
+            lease = self._plane.leases.held(self._provider.id, item.lease.job_id)
             current = lease is not None and lease.attempt == item.lease.attempt_number
             if not current and item.phase != pb.LEASE_PHASE_ENDED:
                 yield stop_message(item.lease.job_id, item.lease.attempt_number, StopReason.SUPERSEDED)
@@ -134,7 +134,7 @@ class Inbox:
     # Jobs
 
     async def _accept(self, ref: pb.LeaseRef) -> None:
-        lease = await self._market.runs.accept(self._provider.id, ref.job_id, ref.attempt_number)
+        lease = await self._plane.attempts.accept(self._provider.id, ref.job_id, ref.attempt_number)
         if isinstance(lease, StopReason):
             self._stop(ref, lease)
         else:
@@ -144,7 +144,7 @@ class Inbox:
         ref = progress.lease
         if progress.phase in set(Phase):
             try:
-                await self._market.runs.progress(
+                await self._plane.attempts.progress(
                     self._provider.id, ref.job_id, ref.attempt_number, Phase(progress.phase)
                 )
             except ApiError as refusal:
@@ -152,10 +152,10 @@ class Inbox:
 
     async def _logs(self, batch: pb.LogBatch) -> None:
         ref = batch.lease
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         lines = [LogLine(LOG_LEVELS.get(line.level, "info"), line.message[:_MAX_LINE], now_ms) for line in batch.lines]
         try:
-            await self._market.runs.append_logs(
+            await self._plane.attempts.append_logs(
                 self._provider.id, ref.job_id, ref.attempt_number, lines, batch.sequence
             )
         except ApiError as refusal:
@@ -165,12 +165,12 @@ class Inbox:
     def _tokens(self, batch: pb.TokenBatch) -> None:
         ref = batch.lease
         offset = batch.offset if batch.HasField("offset") else None
-        self._market.runs.tokens(self._provider.id, ref.job_id, ref.attempt_number, batch.text, batch.count, offset)
+        self._plane.attempts.tokens(self._provider.id, ref.job_id, ref.attempt_number, batch.text, batch.count, offset)
 
     async def _outcome(self, message: pb.Outcome) -> None:
         ref = message.lease
         try:
-            ended = await self._market.runs.finish(
+            ended = await self._plane.attempts.finish(
                 self._provider.id,
                 ref.job_id,
                 ref.attempt_number,
@@ -193,7 +193,7 @@ class Inbox:
         self._send(pb.ConnectResponse(stop=stop_message(ref.job_id, ref.attempt_number, reason)))
 
     def _start(self, lease: Lease) -> pb.Start:
-        return start_message(lease, self._market.clock)
+        return start_message(lease, self._plane.clock)
 
 
 def start_message(lease: Lease, clock: Clock) -> pb.Start:

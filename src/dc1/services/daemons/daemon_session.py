@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
-from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.assignment import Assignment
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain import errors
 from dc1.domain.providers.liveness import Approval
 from dc1.services.api.call import current_call
-from dc1.services.api.shielding import Uninterrupted
-from dc1.services.daemons.daemon_messages import Inbox
+from dc1.services.api.shielding import ShieldedWork
+from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.stream_messages import END_REASONS, offer_message, stop_message
 from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Reconnect
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 _BEATS_UNTIL_SILENT = 3
 
 
-class DaemonStream:
+class DaemonSession:
     """One open stream, as `control` sees it: whatever is sent is only queued."""
 
     def __init__(self, provider_id: int, key_id: str | None) -> None:
@@ -44,9 +44,9 @@ class DaemonStream:
         """Queue a message."""
         self._outbox.put_nowait(message)
 
-    def offer(self, handout: Handout, expires_in_seconds: float) -> None:
+    def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
         """Offer a job for the daemon to accept."""
-        self.send(ConnectResponse(offer=offer_message(handout, expires_in_seconds)))
+        self.send(ConnectResponse(offer=offer_message(assignment, expires_in_seconds)))
 
     def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
         """Make the daemon stop a lease."""
@@ -68,7 +68,7 @@ class DaemonStream:
 
 
 async def connect(
-    market: Market, provider: Provider, requests: AsyncIterator[ConnectRequest]
+    plane: ControlPlane, provider: Provider, requests: AsyncIterator[ConnectRequest]
 ) -> AsyncIterator[ConnectResponse]:
     """Hold a provider's stream from its Hello to its end.
 
@@ -76,18 +76,18 @@ async def connect(
     not a Hello.
     """
     if provider.approval is not Approval.APPROVED:
-        await market.catch_up()
+        await plane.catch_up()
     if provider.approval is not Approval.APPROVED:
         raise errors.provider_not_approved()
-    if market.sessions.draining:
+    if plane.sessions.draining:
         raise errors.service_unavailable()
-    patience = market.policy.beat_interval_seconds * _BEATS_UNTIL_SILENT
+    patience = plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT
     hello = await _first(requests, patience)
-    stream = DaemonStream(provider.id, current_call().principal.key_id)
-    inbox = Inbox(market, provider, stream.send)
-    market.open_stream(stream, provider)
+    stream = DaemonSession(provider.id, current_call().principal.key_id)
+    inbox = DaemonMessages(plane, provider, stream.send)
+    plane.open_stream(stream, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
-    work = Uninterrupted()
+    work = ShieldedWork()
     silent_seconds = 0.0
 
     async def read() -> None:
@@ -114,7 +114,7 @@ async def connect(
         (failure,) = await asyncio.gather(reader, return_exceptions=True)
         if isinstance(failure, Exception):
             log.error("stream_failed", provider_id=provider.id, exc_info=failure)
-        market.close_stream(stream, provider, silent_seconds)
+        plane.close_stream(stream, provider, silent_seconds)
         log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.access.task_signatures import is_code_of_any, task_text
+from dc1.domain.access.task_signatures import is_signature_of_any, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_number, plain
@@ -37,43 +37,43 @@ _RUN_FAILED = "The run failed"
 class DaemonServicer(DaemonServiceServicer):
     """Daemons that speak HTTP only."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     # Presence
 
     async def BeatProvider(self, request: pb.BeatProviderRequest, context: Any) -> pb.BeatProviderResponse:
         """Take a short heartbeat."""
-        provider = await own_provider(self._market, request.provider_id)
-        await require_approved(self._market, provider)
+        provider = await own_provider(self._plane, request.provider_id)
+        await require_approved(self._plane, provider)
         at_ms = self._heard(provider, read_report({"gpu_status": _short_status(request)}))
         working = as_number(from_value(request.jobs_active))
-        running = sum(lease.running for lease in self._market.leases.of_provider(provider.id))
+        running = sum(lease.running for lease in self._plane.leases.of_provider(provider.id))
         if working is not None and 0 < running <= working:
-            self._market.polls.taken_up(provider.id)
+            self._plane.polling.taken_up(provider.id)
         return pb.BeatProviderResponse(**self._presence(provider, at_ms))
 
     async def GoOnline(self, request: pb.GoOnlineRequest, context: Any) -> pb.GoOnlineResponse:
         """Note that the daemon is there."""
-        provider = await own_provider(self._market, request.provider_id)
-        await require_approved(self._market, provider)
+        provider = await own_provider(self._plane, request.provider_id)
+        await require_approved(self._plane, provider)
         return pb.GoOnlineResponse(**self._presence(provider, self._heard(provider, Report())))
 
     async def GoOffline(self, request: pb.GoOfflineRequest, context: Any) -> pb.GoOfflineResponse:
         """Note that the daemon leaves, and dispatch its jobs anew."""
-        provider = await own_provider(self._market, request.provider_id)
-        await require_approved(self._market, provider)
-        self._market.fleet.sign_off(provider)
-        await self._market.runs.evict(provider, "The provider went offline")
-        return pb.GoOfflineResponse(**self._presence(provider, self._market.clock.now_ms()))
+        provider = await own_provider(self._plane, request.provider_id)
+        await require_approved(self._plane, provider)
+        self._plane.fleet.sign_off(provider)
+        await self._plane.attempts.evict(provider, "The provider went offline")
+        return pb.GoOfflineResponse(**self._presence(provider, self._plane.clock.now_ms()))
 
     def _heard(self, provider: Provider, report: Report) -> int:
-        at_ms = self._market.fleet.heartbeat(provider, report)
-        self._market.dispatcher.wake(provider.id)
+        at_ms = self._plane.fleet.heartbeat(provider, report)
+        self._plane.dispatcher.wake(provider.id)
         return at_ms
 
     def _presence(self, provider: Provider, at_ms: int) -> dict[str, Any]:
-        status = provider.status(at_ms, self._market.fleet.thresholds)
+        status = provider.status(at_ms, self._plane.fleet.thresholds)
         return {"success": True, "provider_id": provider.id, "status": status, "timestamp": iso(at_ms)}
 
     # The machine
@@ -92,7 +92,7 @@ class DaemonServicer(DaemonServiceServicer):
 
     async def ReportBenchmark(self, request: pb.ReportBenchmarkRequest, context: Any) -> pb.ReportBenchmarkResponse:
         """Grade a benchmark of the machine."""
-        provider = await own_provider(self._market, request.provider_id)
+        provider = await own_provider(self._plane, request.provider_id)
         tier = machine_grading.tier(request.tflops, request.vram_gb)
         measured: JsonObject = {
             field.name: value for field, value in request.ListFields() if field.name != "provider_id"
@@ -110,8 +110,8 @@ class DaemonServicer(DaemonServiceServicer):
         return pb.ReportDaemonEventResponse(success=True, event_type=request.event_type, provider_id=provider_id)
 
     async def _record(self, provider_id: int, event_type: str, severity: str, details: JsonValue) -> None:
-        event = NewDaemonEvent(provider_id, event_type, severity, details, self._market.clock.now_ms())
-        await self._market.db.write(lambda conn: daemon_events.record(conn, event))
+        event = NewDaemonEvent(provider_id, event_type, severity, details, self._plane.clock.now_ms())
+        await self._plane.db.write(lambda conn: daemon_events.record(conn, event))
 
     # Jobs
 
@@ -121,7 +121,7 @@ class DaemonServicer(DaemonServiceServicer):
         reference = from_value(request.job_id)
         if isinstance(reference, bool) or not isinstance(reference, str | int):
             raise errors.invalid_field("job_id", "must be a string or a whole number")
-        ended = await self._market.runs.finish(caller_id(), str(reference), attempt, _outcome(request))
+        ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, _outcome(request))
         job = ended.job
         used = plain(job.used_seconds) if job.used_seconds is not None and job.status == JobStatus.COMPLETED else 0
         return pb.ReportRunResultResponse(
@@ -146,12 +146,12 @@ class DaemonServicer(DaemonServiceServicer):
         if url is None:
             raise errors.invalid_field("provider_ip", "must be a public address")
         attempt = request.attempt_number if request.HasField("attempt_number") else None
-        await self._market.runs.endpoint_ready(caller_id(), request.job_id, attempt, url)
+        await self._plane.attempts.endpoint_ready(caller_id(), request.job_id, attempt, url)
         return pb.ReportEndpointReadyResponse(success=True, endpoint_url=url)
 
     async def ListDaemonJobs(self, request: pb.ListDaemonJobsRequest, context: Any) -> pb.ListDaemonJobsResponse:
         """List a provider's jobs, newest first, and hand out nothing."""
-        provider = await own_provider(self._market, request.provider_id)
+        provider = await own_provider(self._plane, request.provider_id)
         wanted = JobFilter(provider_id=provider.id, statuses=statuses_of(request.status))
         limit = min(request.limit or _JOBS_SHOWN, _MOST_JOBS)
 
@@ -160,12 +160,12 @@ class DaemonServicer(DaemonServiceServicer):
             documents = jobs.specs(conn, [job.id for job in page.rows])
             return [(job, documents[job.id]) for job in page.rows], page.total
 
-        found, total = await self._market.db.read(work)
+        found, total = await self._plane.db.read(work)
         return pb.ListDaemonJobsResponse(jobs=[_daemon_job(job, spec) for job, spec in found], total=total)
 
     async def VerifyTaskHmac(self, request: pb.VerifyTaskHmacRequest, context: Any) -> pb.VerifyTaskHmacResponse:
         """Tell whether a code is the one that came with a task of the caller."""
-        provider_id, now_ms = caller_id(), self._market.clock.now_ms()
+        provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
 
         def work(conn: Connection) -> tuple[list[str], list[str]]:
             found = jobs.find(conn, request.job_id) if request.job_id else None
@@ -175,8 +175,8 @@ class DaemonServicer(DaemonServiceServicer):
             live = [key for key in key_rows.list_of(conn, KeyRole.PROVIDER, provider_id) if key.is_live(now_ms)]
             return [key.key_hash for key in live], [text for text in tasks if text is not None]
 
-        hashes, texts = await self._market.db.read(work)
-        return pb.VerifyTaskHmacResponse(valid=is_code_of_any(request.hmac, hashes, texts))
+        hashes, texts = await self._plane.db.read(work)
+        return pb.VerifyTaskHmacResponse(valid=is_signature_of_any(request.hmac, hashes, texts))
 
 
 def _require_event_size(request: pb.ReportReadinessRequest | pb.ReportDaemonEventRequest) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.assignment import Assignment
 from dc1.control.scheduling.sessions import EndReason, StopReason
-from dc1.services.jobs.messages import assignment
+from dc1.services.jobs.messages import assignment_message
 from dcp.v1 import daemon_stream_pb2 as pb
 
 STOP_REASONS: Mapping[StopReason, "pb.StopReason.ValueType"] = {
@@ -33,9 +33,9 @@ def lease_ref(job_id: str, attempt: int) -> pb.LeaseRef:
     return pb.LeaseRef(job_id=job_id, attempt_number=attempt)
 
 
-def offer_message(handout: Handout, expires_in_seconds: float) -> pb.Offer:
+def offer_message(assignment: Assignment, expires_in_seconds: float) -> pb.Offer:
     """Offer a job."""
-    return pb.Offer(assignment=assignment(handout), expires_in_seconds=expires_in_seconds)
+    return pb.Offer(assignment=assignment_message(assignment), expires_in_seconds=expires_in_seconds)
 
 
 def stop_message(job_id: str, attempt: int, reason: StopReason) -> pb.Stop:

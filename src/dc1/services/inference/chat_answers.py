@@ -9,13 +9,13 @@ from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors import ApiError, openai_envelope
 from dc1.services.api.call import current_call
 from dc1.services.api.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, RETRY
-from dc1.services.inference.completion_stream import Conversation
+from dc1.services.inference.completion_stream import CompletionStream
 from dc1.storage.jobs.job_records import JobRow
 
 _DONE = b"data: [DONE]\n\n"
 
 
-async def whole(conversation: Conversation) -> AsyncGenerator[HttpBody, None]:
+async def whole(conversation: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     """Yield one chat.completion once the run has completed."""
     text = await conversation.text()
     calls = _tool_calls(conversation.result)
@@ -27,7 +27,7 @@ async def whole(conversation: Conversation) -> AsyncGenerator[HttpBody, None]:
     yield HttpBody(content_type="application/json", data=compact(body).encode())
 
 
-async def streamed(conversation: Conversation) -> AsyncGenerator[HttpBody, None]:
+async def streamed(conversation: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     """Yield chat.completion.chunk events; what fails before the first one is raised, what fails later is an event."""
     current_call().headers |= HEADERS
     begun = False

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from dc1.control.control_plane import Market
-from dc1.control.scheduling.job_feed import Behind, JobNews, Moved, Tokens
+from dc1.control.control_plane import ControlPlane
+from dc1.control.scheduling.job_feed import JobUpdate, Lagged, StateChanged, TokenChunk
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.errors import ApiError
@@ -16,11 +16,11 @@ from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 
 
-class Conversation:
+class CompletionStream:
     """`job` is as it was last read, and `result` what a completed run left."""
 
-    def __init__(self, market: Market, job: JobRow) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane, job: JobRow) -> None:
+        self._plane = plane
         self._text = ""
         self._is_behind = False
         self.job = job
@@ -46,7 +46,7 @@ class Conversation:
         return self._whole()
 
     async def _live(self) -> AsyncGenerator[str, None]:
-        with self._market.hub.watch(self.job.id, (Tokens,)) as watcher:
+        with self._plane.job_feed.watch(self.job.id, (TokenChunk,)) as watcher:
             while not await self._has_ended():
                 is_news = False
                 while not is_news:
@@ -55,7 +55,7 @@ class Conversation:
                     if text or not batch:
                         yield text
                     # After a silence look again: a notice that was missed must not hold the caller for ever.
-                    is_news = not batch or any(isinstance(news, Moved) for news in batch)
+                    is_news = not batch or any(isinstance(news, StateChanged) for news in batch)
         if self.job.status != JobStatus.COMPLETED:
             raise _refusal(self.job)
 
@@ -64,16 +64,16 @@ class Conversation:
             job = jobs.existing(conn, self.job.id)
             return job, jobs.result(conn, job.id) if job.is_terminal else None
 
-        self.job, self.result = await self._market.db.read(work)
+        self.job, self.result = await self._plane.db.read(work)
         return self.job.is_terminal
 
-    def _take(self, batch: Sequence[JobNews]) -> str:
+    def _take(self, batch: Sequence[JobUpdate]) -> str:
         """Return what is new in a batch; once text is missing, what follows waits for the result."""
         known = len(self._text)
         for news in batch:
-            if isinstance(news, Behind):
+            if isinstance(news, Lagged):
                 self._is_behind = True
-            elif isinstance(news, Tokens):
+            elif isinstance(news, TokenChunk):
                 missing = 0 if news.offset is None else news.offset - len(self._text)
                 self._is_behind = self._is_behind or missing > 0
                 if not self._is_behind:

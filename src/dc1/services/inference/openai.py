@@ -7,13 +7,13 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.inference.chat import ChatCall, read_chat
 from dc1.services.api.call import caller_id
-from dc1.services.api.shielding import Uninterrupted
+from dc1.services.api.shielding import ShieldedWork
 from dc1.services.api.values import from_struct
 from dc1.services.inference.chat_answers import streamed, whole
-from dc1.services.inference.completion_stream import Conversation
+from dc1.services.inference.completion_stream import CompletionStream
 from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import openai_service_pb2 as pb
 from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
@@ -24,13 +24,13 @@ _OWNER = "dc1"
 class OpenAIServicer(OpenAIServiceServicer):
     """Models and chat completions."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
-        self._work = Uninterrupted()
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._work = ShieldedWork()
 
     async def ListServedModels(self, request: pb.ListServedModelsRequest, context: Any) -> pb.ListServedModelsResponse:
         """List the models that can be called now."""
-        price = self._market.policy.token_price
+        price = self._plane.config.token_price
         return pb.ListServedModelsResponse(
             object="list",
             data=[
@@ -41,7 +41,7 @@ class OpenAIServicer(OpenAIServiceServicer):
                     owned_by=_OWNER,
                     pricing=pb.TokenPricing(halala_per_1m_tokens=price(model)),
                 )
-                for model, first_ms in self._market.completions.served().items()
+                for model, first_ms in self._plane.completions.served().items()
             ],
         )
 
@@ -56,13 +56,13 @@ class OpenAIServicer(OpenAIServiceServicer):
                 yield body
 
     @asynccontextmanager
-    async def _held(self, call: ChatCall) -> AsyncIterator[Conversation]:
+    async def _held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
         """Start a call, and end it with the block: nobody else waits for it."""
-        starting = asyncio.ensure_future(self._market.completions.start(caller_id(), call))
-        conversation: Conversation | None = None
+        starting = asyncio.ensure_future(self._plane.completions.start(caller_id(), call))
+        conversation: CompletionStream | None = None
         try:
             # A caller may leave while the call is being committed; then it is ended as soon as it is known.
-            conversation = Conversation(self._market, await asyncio.shield(starting))
+            conversation = CompletionStream(self._plane, await asyncio.shield(starting))
             yield conversation
         finally:
             if conversation is None or not conversation.job.is_terminal:
@@ -73,7 +73,7 @@ class OpenAIServicer(OpenAIServiceServicer):
             job = await starting
         except Exception:  # the call was refused, and its caller told so
             return
-        await self._market.completions.abandon(job.id)
+        await self._plane.completions.abandon(job.id)
 
 
 def _asks_for_stream(request: pb.CreateChatCompletionRequest) -> bool:

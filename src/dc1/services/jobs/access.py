@@ -1,6 +1,6 @@
 """Jobs that a caller may see, and how they are shown."""
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
@@ -34,13 +34,13 @@ def readable(conn: Connection, reference: str, principal: Principal) -> JobRow:
     return job
 
 
-async def readable_job(market: Market, reference: str) -> JobRow:
+async def readable_job(plane: ControlPlane, reference: str) -> JobRow:
     """Return a job that the caller may read; raises as `readable` does."""
     principal = current_call().principal
-    return await market.db.read(lambda conn: readable(conn, reference, principal))
+    return await plane.db.read(lambda conn: readable(conn, reference, principal))
 
 
-async def readable_with_spec(market: Market, reference: str) -> tuple[JobRow, JobSpec]:
+async def readable_with_spec(plane: ControlPlane, reference: str) -> tuple[JobRow, JobSpec]:
     """Return a job that the caller may read, with its documents; raises as `readable` does."""
     principal = current_call().principal
 
@@ -48,16 +48,16 @@ async def readable_with_spec(market: Market, reference: str) -> tuple[JobRow, Jo
         job = readable(conn, reference, principal)
         return job, jobs.spec(conn, job.id)
 
-    return await market.db.read(work)
+    return await plane.db.read(work)
 
 
-def shown(market: Market, job: JobRow, spec: JobSpec) -> JobDetail:
+def shown(plane: ControlPlane, job: JobRow, spec: JobSpec) -> JobDetail:
     """Return everything that is known of a job, its place in the queue included."""
-    position = market.dispatcher.waiting.position(job.id) if job.status == JobStatus.QUEUED else None
-    return job_detail(job, spec, market.clock.now_ms(), position)
+    position = plane.dispatcher.waiting.position(job.id) if job.status == JobStatus.QUEUED else None
+    return job_detail(job, spec, plane.clock.now_ms(), position)
 
 
-def provider_of(market: Market, job: JobRow) -> Provider | None:
+def provider_of(plane: ControlPlane, job: JobRow) -> Provider | None:
     """Return the provider of the current or last attempt, or else the one that the job names, or None."""
     provider_id = shown_provider_id(job)
-    return None if provider_id is None else market.fleet.get(provider_id)
+    return None if provider_id is None else plane.fleet.get(provider_id)

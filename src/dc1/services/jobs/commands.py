@@ -6,13 +6,13 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.operations.job_commands import Submitted
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.results import parse_result
-from dc1.domain.jobs.states import JobStatus, Mover, Phase, error_category
+from dc1.domain.jobs.states import Actor, JobStatus, Phase, error_category
 from dc1.domain.jobs.submission import accept
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.event_stream import follow, resume_point
@@ -41,8 +41,8 @@ _QUEUED_MESSAGE = "The job is queued and starts as soon as a fitting provider is
 class JobServicer(JobServiceServicer):
     """Jobs."""
 
-    def __init__(self, market: Market, idempotent: IdempotentCalls) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane, idempotent: IdempotentCalls) -> None:
+        self._plane = plane
         self._idempotent = idempotent
 
     # Renters
@@ -52,21 +52,21 @@ class JobServicer(JobServiceServicer):
         renter_id = caller_id()
 
         async def effect(once: Once) -> pb.SubmitJobResponse:
-            order = accept(submit_body(request), self._market.orders.approved_images)
-            kept = _SubmitAnswer(once, self._market.fleet)
-            await self._market.orders.submit(renter_id, order, kept)
+            order = accept(submit_body(request), self._plane.job_commands.approved_images)
+            kept = _SubmitAnswer(once, self._plane.fleet)
+            await self._plane.job_commands.submit(renter_id, order, kept)
             return kept.answer
 
         return await self._idempotent.run(pb.SubmitJobResponse, effect)
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.RetryJobResponse:
         """Submit a failed job anew."""
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
 
         async def effect(once: Once) -> pb.RetryJobResponse:
-            failed, spec = await readable_with_spec(self._market, request.job_id)
+            failed, spec = await readable_with_spec(self._plane, request.job_id)
             kept = _RetryAnswer(once, now_ms)
-            await self._market.orders.retry(failed, spec, kept)
+            await self._plane.job_commands.retry(failed, spec, kept)
             return kept.answer
 
         return await self._idempotent.run(pb.RetryJobResponse, effect)
@@ -75,14 +75,14 @@ class JobServicer(JobServiceServicer):
         """List the caller's own jobs."""
         limit = min(request.limit or 50, 200)
         wanted = JobFilter(renter_id=caller_id(), statuses=statuses_of(request.status))
-        page = await self._market.db.read(lambda conn: jobs.page(conn, wanted, limit=limit, offset=request.offset))
-        found = [job_summary(job, provider_of(self._market, job)) for job in page.rows]
+        page = await self._plane.db.read(lambda conn: jobs.page(conn, wanted, limit=limit, offset=request.offset))
+        found = [job_summary(job, provider_of(self._plane, job)) for job in page.rows]
         return pb.ListJobsResponse(total=page.total, limit=limit, offset=request.offset, jobs=found)
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
         """Show one job."""
-        job, spec = await readable_with_spec(self._market, request.job_id)
-        detail = shown(self._market, job, spec)
+        job, spec = await readable_with_spec(self._plane, request.job_id)
+        detail = shown(self._plane, job, spec)
         return pb.GetJobResponse(
             job=detail,
             id=job.job_id,
@@ -93,8 +93,8 @@ class JobServicer(JobServiceServicer):
 
     async def GetJobOutput(self, request: pb.GetJobOutputRequest, context: Any) -> HttpBody:
         """Answer with the job's output."""
-        found = await readable_output(self._market, request.job_id)
-        return output_body(self._market, found, current_call().metadata.get("accept", ""))
+        found = await readable_output(self._plane, request.job_id)
+        return output_body(self._plane, found, current_call().metadata.get("accept", ""))
 
     async def ListJobLogs(self, request: pb.ListJobLogsRequest, context: Any) -> pb.ListJobLogsResponse:
         """List log lines."""
@@ -108,7 +108,7 @@ class JobServicer(JobServiceServicer):
             page = job_logs.page(conn, job.id, since=request.since, limit=limit + 1, attempt_number=attempt)
             return job, page
 
-        job, page = await self._market.db.read(work)
+        job, page = await self._plane.db.read(work)
         return pb.ListJobLogsResponse(
             schema_version=SCHEMA_VERSION,
             job_id=job.job_id,
@@ -120,26 +120,26 @@ class JobServicer(JobServiceServicer):
 
     async def StreamJobLogs(self, request: pb.StreamJobLogsRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Stream log lines, and generated text where it is asked for."""
-        job = await readable_job(self._market, request.job_id)
+        job = await readable_job(self._plane, request.job_id)
         since = resume_point(request.since) or 0
-        async for body in follow(LogReader(self._market, job.id, since, tokens=request.tokens)):
+        async for body in follow(LogReader(self._plane, job.id, since, tokens=request.tokens)):
             yield body
 
     async def ListJobLifecycle(self, request: pb.ListJobLifecycleRequest, context: Any) -> pb.ListJobLifecycleResponse:
         """List lifecycle events."""
         read = lifecycle_reader(request)
         principal = current_call().principal
-        fields = await self._market.db.read(lambda conn: read(conn, readable(conn, request.job_id, principal)))
+        fields = await self._plane.db.read(lambda conn: read(conn, readable(conn, request.job_id, principal)))
         return pb.ListJobLifecycleResponse(**fields)
 
     async def CancelJob(self, request: pb.CancelJobRequest, context: Any) -> pb.CancelJobResponse:
         """Cancel a job that is not terminal."""
-        found, spec = await readable_with_spec(self._market, request.job_id)
-        mover = Mover.ADMIN if current_call().principal.role is Role.ADMIN else Mover.RENTER
-        job = await self._market.orders.cancel(found.id, mover)
+        found, spec = await readable_with_spec(self._plane, request.job_id)
+        actor = Actor.ADMIN if current_call().principal.role is Role.ADMIN else Actor.RENTER
+        job = await self._plane.job_commands.cancel(found.id, actor)
         return pb.CancelJobResponse(
             success=True,
-            job=shown(self._market, job, spec),
+            job=shown(self._plane, job, spec),
             refunded_halala=job.refunded_halala or 0,
             charged_halala=job.actual_cost_halala or 0,
         )
@@ -149,17 +149,17 @@ class JobServicer(JobServiceServicer):
     async def ReportProgress(self, request: pb.ReportProgressRequest, context: Any) -> pb.ReportProgressResponse:
         """Note the phase of a run."""
         attempt = request.attempt_number if request.HasField("attempt_number") else None
-        job = await self._market.runs.progress(caller_id(), request.job_id, attempt, Phase(request.phase))
+        job = await self._plane.attempts.progress(caller_id(), request.job_id, attempt, Phase(request.phase))
         return pb.ReportProgressResponse(success=True, phase=request.phase, job_status=job.status)
 
     async def AppendJobLogs(self, request: pb.AppendJobLogsRequest, context: Any) -> pb.AppendJobLogsResponse:
         """Store log lines."""
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         lines = [LogLine(line.level or "info", line.message, now_ms) for line in request.lines]
         if request.HasField("line"):
             lines.append(LogLine("info", request.line, now_ms))
         attempt = request.attempt_number if request.HasField("attempt_number") else None
-        logged = await self._market.runs.append_logs(caller_id(), request.job_id, attempt, lines)
+        logged = await self._plane.attempts.append_logs(caller_id(), request.job_id, attempt, lines)
         return pb.AppendJobLogsResponse(
             success=True, lines_written=len(logged.rows), attempt_number=logged.attempt, job_status=logged.job.status
         )
@@ -169,15 +169,15 @@ class JobServicer(JobServiceServicer):
         principal = current_call().principal
         provider_id = None if principal.role is Role.ADMIN else principal.account_id
         attempt = request.attempt_number if request.HasField("attempt_number") else None
-        mover = Mover.ADMIN if provider_id is None else Mover.PROVIDER
-        job = await self._market.db.read(lambda conn: existing(conn, request.job_id))
-        outcome = _outcome(request, job.max_duration_seconds, mover)
-        ended = await self._market.runs.finish(
+        actor = Actor.ADMIN if provider_id is None else Actor.PROVIDER
+        job = await self._plane.db.read(lambda conn: existing(conn, request.job_id))
+        outcome = _outcome(request, job.max_duration_seconds, actor)
+        ended = await self._plane.attempts.finish(
             provider_id, request.job_id, attempt, outcome, transient=request.transient
         )
         if ended.promoted_on is not None:
             # Who asks next finds the job where the answer says that it is.
-            await self._market.dispatcher.serve(ended.promoted_on)
+            await self._plane.dispatcher.serve(ended.promoted_on)
         if ended.retried:
             return pb.ReportJobResultResponse(
                 success=False,
@@ -187,10 +187,10 @@ class JobServicer(JobServiceServicer):
                 job_id=ended.job.job_id,
                 message="The job was put back for another attempt.",
             )
-        spec = await self._market.db.read(lambda conn: jobs.spec(conn, ended.job.id))
+        spec = await self._plane.db.read(lambda conn: jobs.spec(conn, ended.job.id))
         return pb.ReportJobResultResponse(
             success=True,
-            job=shown(self._market, ended.job, spec),
+            job=shown(self._plane, ended.job, spec),
             billing=billing(ended.job),
             next_job_promoted=ended.promoted_on is not None,
         )
@@ -247,7 +247,7 @@ class _RetryAnswer:
         self.once.keep(conn, self.answer)
 
 
-def _outcome(request: pb.ReportJobResultRequest, max_duration_seconds: int, mover: Mover) -> Outcome:
+def _outcome(request: pb.ReportJobResultRequest, max_duration_seconds: int, actor: Actor) -> Outcome:
     """Return how a run ended; raises `result or error is required` and the 400 of an impossible duration."""
     result = from_value(request.result)
     if result is None and not request.error:
@@ -258,7 +258,7 @@ def _outcome(request: pb.ReportJobResultRequest, max_duration_seconds: int, move
     failed = bool(request.error)
     return Outcome(
         completed=not failed,
-        mover=mover,
+        actor=actor,
         result=None if failed else parse_result(result),
         error=request.error or None,
         error_category=error_category(request.error_category or None, request.error) if failed else None,

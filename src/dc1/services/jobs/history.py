@@ -6,7 +6,7 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.json_format import ParseDict
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue
@@ -57,8 +57,8 @@ _COLUMNS = (
 class JobHistoryServicer(JobHistoryServiceServicer):
     """Lists of the caller's jobs."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def ListRenterJobs(self, request: pb.ListRenterJobsRequest, context: Any) -> pb.ListRenterJobsResponse:
         """List the caller's jobs by page."""
@@ -69,7 +69,7 @@ class JobHistoryServicer(JobHistoryServiceServicer):
             page = jobs.page(conn, wanted, limit=pages.limit, offset=pages.offset)
             return page, jobs.specs(conn, [job.id for job in page.rows])
 
-        page, specs = await self._market.db.read(work)
+        page, specs = await self._plane.db.read(work)
         return pb.ListRenterJobsResponse(
             jobs=[_renter_job(job, specs[job.id]) for job in page.rows],
             total=page.total,
@@ -89,10 +89,10 @@ class JobHistoryServicer(JobHistoryServiceServicer):
             assert renter is not None
             return rows, results, renter
 
-        rows, results, renter = await self._market.db.read(work)
-        now_ms = self._market.clock.now_ms()
+        rows, results, renter = await self._plane.db.read(work)
+        now_ms = self._plane.clock.now_ms()
         return pb.ListJobHistoryResponse(
-            jobs=[_history_entry(job, provider_of(self._market, job), results.get(job.id), now_ms) for job in rows],
+            jobs=[_history_entry(job, provider_of(self._plane, job), results.get(job.id), now_ms) for job in rows],
             balance_halala=renter.balance_halala,
             balance_sar=sar_text(renter.balance_halala),
             total_jobs=renter.total_jobs,
@@ -101,7 +101,7 @@ class JobHistoryServicer(JobHistoryServiceServicer):
     async def ExportJobs(self, request: pb.ExportJobsRequest, context: Any) -> HttpBody:
         """Send the caller's newest jobs as a table."""
         wanted = JobFilter(renter_id=caller_id())
-        rows = await self._market.db.read(lambda conn: jobs.latest(conn, wanted, limit=_MOST_ROWS))
+        rows = await self._plane.db.read(lambda conn: jobs.latest(conn, wanted, limit=_MOST_ROWS))
         current_call().headers["content-disposition"] = 'attachment; filename="jobs.csv"'
         return HttpBody(content_type="text/csv; charset=utf-8", data=csv_file(_COLUMNS, [_row(job) for job in rows]))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.states import TERMINAL, JobEvent, JobStatus, state_name
 from dc1.domain.money.pricing import elapsed_seconds
@@ -31,7 +31,7 @@ class LifecycleReader(Reader):
         def work(conn: Connection) -> tuple[list[EventRow], JobRow]:
             return job_events.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.existing(conn, self.row_id)
 
-        rows, job = await self.market.db.read(work)
+        rows, job = await self.plane.db.read(work)
         self.last_id = rows[-1].sequence_no if rows else self.last_id
         return Stored(b"".join(_event_frame(row) for row in rows), len(rows) == PAGE, job)
 
@@ -39,8 +39,8 @@ class LifecycleReader(Reader):
 class StateReader(Reader):
     """Reads the states of a job after a lifecycle event, or without one the present state and those to come."""
 
-    def __init__(self, market: Market, row_id: int, since: int | None) -> None:
-        super().__init__(market, row_id, since or 0)
+    def __init__(self, plane: ControlPlane, row_id: int, since: int | None) -> None:
+        super().__init__(plane, row_id, since or 0)
         self._resumes = since is not None
 
     async def stored(self) -> Stored:
@@ -51,7 +51,7 @@ class StateReader(Reader):
         def work(conn: Connection) -> tuple[list[EventRow], _States]:
             return job_events.after(conn, self.row_id, self.last_id, limit=PAGE), _States.read(conn, self.row_id)
 
-        rows, states = await self.market.db.read(work)
+        rows, states = await self.plane.db.read(work)
         self.last_id = rows[-1].sequence_no if rows else self.last_id
         data = b"".join(states.past(row) for row in rows if row.event_type not in _NOT_STATES)
         return Stored(data, len(rows) == PAGE, states.job)
@@ -60,10 +60,10 @@ class StateReader(Reader):
         def work(conn: Connection) -> tuple[EventRow, _States]:
             return job_events.latest(conn, self.row_id, besides=_NOT_STATES), _States.read(conn, self.row_id)
 
-        event, states = await self.market.db.read(work)
+        event, states = await self.plane.db.read(work)
         self._resumes = True
         self.last_id = states.job.event_sequence
-        return Stored(states.present(event, self.market.clock.now_ms()), more=False, job=states.job)
+        return Stored(states.present(event, self.plane.clock.now_ms()), more=False, job=states.job)
 
 
 def _event_frame(row: EventRow) -> bytes:

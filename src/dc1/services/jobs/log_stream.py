@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dc1.control.control_plane import Market
-from dc1.control.scheduling.job_feed import JobNews, LogLines, Tokens
+from dc1.control.control_plane import ControlPlane
+from dc1.control.scheduling.job_feed import JobUpdate, LogLines, TokenChunk
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.services.api.event_stream import PAGE, Reader, Stored, frame
@@ -17,9 +17,9 @@ from dc1.storage.jobs.job_records import JobRow
 class LogReader(Reader):
     """Reads the lines after number `since`, and generated text as it comes when `tokens` is set."""
 
-    def __init__(self, market: Market, row_id: int, since: int, *, tokens: bool) -> None:
-        super().__init__(market, row_id, since)
-        self.wanted = (LogLines, Tokens) if tokens else (LogLines,)
+    def __init__(self, plane: ControlPlane, row_id: int, since: int, *, tokens: bool) -> None:
+        super().__init__(plane, row_id, since)
+        self.wanted = (LogLines, TokenChunk) if tokens else (LogLines,)
 
     async def stored(self) -> Stored:
         """Read the next page of lines."""
@@ -27,14 +27,14 @@ class LogReader(Reader):
         def work(conn: Connection) -> tuple[list[LogRow], JobRow]:
             return job_logs.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.existing(conn, self.row_id)
 
-        rows, job = await self.market.db.read(work)
+        rows, job = await self.plane.db.read(work)
         return Stored(self._lines(rows), len(rows) == PAGE, job)
 
-    def live(self, batch: Sequence[JobNews]) -> tuple[bytes, bool]:
+    def live(self, batch: Sequence[JobUpdate]) -> tuple[bytes, bool]:
         """Take lines that follow the last one from the news; only a gap needs the database."""
         data, behind = b"", False
         for news in batch:
-            if isinstance(news, Tokens):
+            if isinstance(news, TokenChunk):
                 data += self._token(news)
             elif isinstance(news, LogLines) and news.rows[0].line_no <= self.last_id + 1:
                 data += self._lines(news.rows)
@@ -51,7 +51,7 @@ class LogReader(Reader):
         sent_at = self.now()
         return b"".join(frame(_log_event(row, sent_at), event_id=row.line_no) for row in fresh)
 
-    def _token(self, tokens: Tokens) -> bytes:
+    def _token(self, tokens: TokenChunk) -> bytes:
         """Return the frame of generated text; its id is that of the last line, so that resuming still works."""
         data: JsonObject = {"type": "token", "text": tokens.text, "attempt_number": tokens.attempt, "ts": self.now()}
         return frame(data, event_id=self.last_id, event="token")

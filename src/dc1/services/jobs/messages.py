@@ -5,8 +5,8 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.scheduling.assignment import Handout
-from dc1.domain.access.task_signatures import task_code, task_text
+from dc1.control.scheduling.assignment import Assignment
+from dc1.domain.access.task_signatures import task_signature, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.container_spec import handed_out_container_spec
@@ -14,8 +14,8 @@ from dc1.domain.jobs.states import JobStatus, workspace_volume_name
 from dc1.domain.money.pricing import elapsed_seconds
 from dc1.services.api.values import NULL, time_value, to_struct, to_value
 from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dcp.v1 import report_pb2
 from dcp.v1.job_pb2 import Billing, JobDetail
-from dcp.v1.report_pb2 import Assignment
 
 
 def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[str, Any]:
@@ -127,17 +127,17 @@ def billing(job: JobRow) -> Billing:
     )
 
 
-def assignment(handout: Handout) -> Assignment:
+def assignment_message(assignment: Assignment) -> report_pb2.Assignment:
     """Return a job as its daemon gets it."""
-    job, spec = handout.job, handout.spec
-    return Assignment(
+    job, spec = assignment.job, assignment.spec
+    return report_pb2.Assignment(
         id=job.id,
         job_id=job.job_id,
         job_type=job.job_type,
         model=to_value(job.model),
         priority=job.priority,
         pricing_class=job.pricing_class,
-        attempt_number=handout.attempt,
+        attempt_number=assignment.attempt,
         params=to_value(spec.params),
         task_spec=to_value(spec.task_spec),
         env_vars=spec.env_vars or {},
@@ -152,15 +152,15 @@ def assignment(handout: Handout) -> Assignment:
     )
 
 
-def polled_assignment(handout: Handout, images: Mapping[str, str], key_hash: str) -> Assignment:
+def polled_assignment(assignment: Assignment, images: Mapping[str, str], key_hash: str) -> report_pb2.Assignment:
     """Return a job as a daemon that polls reads it: the task as text with its code, the container spec complete."""
-    shown = assignment(handout)
-    job, spec = handout.job, handout.spec
+    shown = assignment_message(assignment)
+    job, spec = assignment.job, assignment.spec
     container = handed_out_container_spec(job.job_type, spec.container_spec, spec.params, images)
     shown.container_spec.CopyFrom(to_struct(container))
     text = task_text(spec.task_spec)
     shown.task_spec.CopyFrom(to_value(text))
-    shown.task_spec_hmac.CopyFrom(NULL if text is None else to_value(task_code(key_hash, text)))
+    shown.task_spec_hmac.CopyFrom(NULL if text is None else to_value(task_signature(key_hash, text)))
     return shown
 
 

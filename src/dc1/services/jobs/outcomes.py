@@ -4,12 +4,12 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.results import image_format
-from dc1.domain.jobs.states import ErrorCategory, JobStatus, Mover, error_category
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus, error_category
 from dc1.services.api.call import current_call
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
@@ -31,14 +31,14 @@ _OUTCOMES = {ErrorCategory.PROVIDER_DISCONNECT: "lost", ErrorCategory.TIMEOUT: "
 class JobOutcomeServicer(JobOutcomeServiceServicer):
     """Ends of jobs."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def CompleteJob(self, request: pb.CompleteJobRequest, context: Any) -> pb.CompleteJobResponse:
         """End a running job as completed."""
-        found, spec = await readable_with_spec(self._market, request.job_id)
-        job = await self._market.orders.complete(found.id, _mover(Mover.RENTER))
-        return pb.CompleteJobResponse(success=True, job=shown(self._market, job, spec), billing=billing(job))
+        found, spec = await readable_with_spec(self._plane, request.job_id)
+        job = await self._plane.job_commands.complete(found.id, _mover(Actor.RENTER))
+        return pb.CompleteJobResponse(success=True, job=shown(self._plane, job, spec), billing=billing(job))
 
     async def FailJob(self, request: pb.FailJobRequest, context: Any) -> pb.FailJobResponse:
         """End a running job as failed."""
@@ -47,11 +47,11 @@ class JobOutcomeServicer(JobOutcomeServiceServicer):
         attempt = request.attempt_number if request.HasField("attempt_number") else None
         outcome = Outcome(
             completed=False,
-            mover=_mover(Mover.PROVIDER),
+            actor=_mover(Actor.PROVIDER),
             error=request.error or _RUN_FAILED,
             error_category=error_category(request.error_category or None, request.error),
         )
-        ended = await self._market.runs.finish(provider_id, request.job_id, attempt, outcome)
+        ended = await self._plane.attempts.finish(provider_id, request.job_id, attempt, outcome)
         return pb.FailJobResponse(success=True, job_id=ended.job.job_id, refunded_halala=ended.job.refunded_halala or 0)
 
     async def ListJobExecutions(
@@ -64,7 +64,7 @@ class JobOutcomeServicer(JobOutcomeServiceServicer):
             job = readable(conn, request.job_id, principal)
             return job, list(jobs.attempts(conn, job.id))
 
-        job, attempts = await self._market.db.read(work)
+        job, attempts = await self._plane.db.read(work)
         return pb.ListJobExecutionsResponse(
             job_id=job.job_id,
             status=job.status,
@@ -76,7 +76,7 @@ class JobOutcomeServicer(JobOutcomeServiceServicer):
 
     async def GetJobInvoice(self, request: pb.GetJobInvoiceRequest, context: Any) -> pb.GetJobInvoiceResponse:
         """Show how a settled job was billed."""
-        job = await readable_job(self._market, request.job_id)
+        job = await readable_job(self._plane, request.job_id)
         if job.completed_at_ms is None:
             raise errors.job_not_settled()
         return pb.GetJobInvoiceResponse(
@@ -95,12 +95,12 @@ class JobOutcomeServicer(JobOutcomeServiceServicer):
 
     async def GetJobOutputImage(self, request: pb.GetJobOutputImageRequest, context: Any) -> HttpBody:
         """Send the image a job made, in the format it is stored in."""
-        found = await readable_output(self._market, request.job_id)
+        found = await readable_output(self._plane, request.job_id)
         wanted = image_format(request.format)
         if wanted is None:
             raise errors.output_format_unavailable(request.format)
         if found.job.status != JobStatus.COMPLETED:
-            return output_body(self._market, found)
+            return output_body(self._plane, found)
         if found.result is None:
             current_call().http_status = _NOTHING_TO_SEND
             return HttpBody()
@@ -110,9 +110,9 @@ class JobOutcomeServicer(JobOutcomeServiceServicer):
         return image
 
 
-def _mover(owner: Mover) -> Mover:
+def _mover(owner: Actor) -> Actor:
     """Return who ends a job: an admin, or the other party that may."""
-    return Mover.ADMIN if current_call().principal.role is Role.ADMIN else owner
+    return Actor.ADMIN if current_call().principal.role is Role.ADMIN else owner
 
 
 def _execution(attempt: AttemptRow) -> pb.JobExecution:

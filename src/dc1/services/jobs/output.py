@@ -7,7 +7,7 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue
@@ -50,7 +50,7 @@ class JobWithOutput:
     result: Any
 
 
-async def readable_output(market: Market, reference: str) -> JobWithOutput:
+async def readable_output(plane: ControlPlane, reference: str) -> JobWithOutput:
     """Return a job that the caller may read, with its output; raises `Job not found` and `Forbidden`."""
     principal = current_call().principal
 
@@ -58,10 +58,10 @@ async def readable_output(market: Market, reference: str) -> JobWithOutput:
         job = readable(conn, reference, principal)
         return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id))
 
-    return await market.db.read(work)
+    return await plane.db.read(work)
 
 
-def output_body(market: Market, found: JobWithOutput, accept: str = _JSON) -> HttpBody:
+def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) -> HttpBody:
     """Return the output in the form that `accept` prefers, an image as its bytes unless JSON is named.
 
     The answer's status becomes 202 while the job is not finished, and 410 when it failed or was cancelled.
@@ -72,7 +72,7 @@ def output_body(market: Market, found: JobWithOutput, accept: str = _JSON) -> Ht
         if image is not None:
             return image
     current_call().http_status = _STATUS_CODES.get(status, _NOT_FINISHED)
-    fields = common_fields(found.job, provider_of(market, found.job), market.clock.now_ms())
+    fields = common_fields(found.job, provider_of(plane, found.job), plane.clock.now_ms())
     if status is JobStatus.COMPLETED:
         fields |= _completed(found, fields)
     elif status in TERMINAL:

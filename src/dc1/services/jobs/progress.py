@@ -6,7 +6,7 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.money.pricing import halala_to_usd
 from dc1.domain.providers.liveness import Liveness
 from dc1.services.api.event_stream import follow, resume_point
@@ -21,33 +21,33 @@ from dcp.v1.job_progress_service_pb2_grpc import JobProgressServiceServicer
 class JobProgressServicer(JobProgressServiceServicer):
     """Progress of jobs."""
 
-    def __init__(self, market: Market, sar_per_usd: Decimal) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane, sar_per_usd: Decimal) -> None:
+        self._plane = plane
         self._sar_per_usd = sar_per_usd
 
     async def GetJobStatus(self, request: pb.GetJobStatusRequest, context: Any) -> pb.GetJobStatusResponse:
         """Show in short how a job stands."""
-        job = await readable_job(self._market, request.job_id)
-        provider = provider_of(self._market, job)
+        job = await readable_job(self._plane, request.job_id)
+        provider = provider_of(self._plane, job)
         return pb.GetJobStatusResponse(
             job_id=job.job_id,
             status=job.status,
             progress_phase=to_value(job.progress_phase),
             tokens_generated=job.completion_tokens or 0,
-            elapsed_seconds=elapsed_sec(job, self._market.clock.now_ms()) or 0,
+            elapsed_seconds=elapsed_sec(job, self._plane.clock.now_ms()) or 0,
             estimated_cost_usd=halala_to_usd(current_cost(job), self._sar_per_usd),
-            provider_online=provider is not None and self._market.fleet.liveness(provider) is Liveness.ONLINE,
+            provider_online=provider is not None and self._plane.fleet.liveness(provider) is Liveness.ONLINE,
         )
 
     async def StreamJob(self, request: pb.StreamJobRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Stream the states of a job."""
-        job = await readable_job(self._market, request.job_id)
+        job = await readable_job(self._plane, request.job_id)
         since = resume_point(request.since_sequence if request.HasField("since_sequence") else None)
-        async for body in follow(StateReader(self._market, job.id, since)):
+        async for body in follow(StateReader(self._plane, job.id, since)):
             yield body
 
     async def StreamJobLifecycle(self, request: pb.StreamJobLifecycleRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Stream the lifecycle events of a job."""
-        job = await readable_job(self._market, request.job_id)
-        async for body in follow(LifecycleReader(self._market, job.id, resume_point(request.since_sequence) or 0)):
+        job = await readable_job(self._plane, request.job_id)
+        async for body in follow(LifecycleReader(self._plane, job.id, resume_point(request.since_sequence) or 0)):
             yield body

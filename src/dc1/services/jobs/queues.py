@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.placement import queue_key
@@ -24,8 +24,8 @@ _ME = "me"
 class JobQueueServicer(JobQueueServiceServicer):
     """Open jobs."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def ListActiveJobs(self, request: pb.ListActiveJobsRequest, context: Any) -> pb.ListActiveJobsResponse:
         """List the caller's open jobs."""
@@ -35,13 +35,13 @@ class JobQueueServicer(JobQueueServiceServicer):
             found = _open_jobs(conn, principal)
             return found, jobs.specs(conn, [job.id for job in found])
 
-        found, specs = await self._market.db.read(work)
-        return pb.ListActiveJobsResponse(jobs=[shown(self._market, job, specs[job.id]) for job in found])
+        found, specs = await self._plane.db.read(work)
+        return pb.ListActiveJobsResponse(jobs=[shown(self._plane, job, specs[job.id]) for job in found])
 
     async def GetQueueStatus(self, request: pb.GetQueueStatusRequest, context: Any) -> pb.GetQueueStatusResponse:
         """Show how many jobs wait and for how long."""
-        waiting = self._market.dispatcher.waiting
-        buckets = waiting.buckets(self._market.clock.now_ms())
+        waiting = self._plane.dispatcher.waiting
+        buckets = waiting.buckets(self._plane.clock.now_ms())
         return pb.GetQueueStatusResponse(
             queued_total=len(waiting),
             buckets=[
@@ -61,10 +61,10 @@ class JobQueueServicer(JobQueueServiceServicer):
     ) -> pb.ListProviderQueueResponse:
         """List the jobs that wait for a provider: those it holds a slot for, then those that name it."""
         provider_id = await self._provider_id(request.provider_id)
-        leases = [lease for lease in self._market.leases.of_provider(provider_id) if not lease.running]
-        leases.sort(key=lambda lease: queue_key(lease.handout.job))
+        leases = [lease for lease in self._plane.leases.of_provider(provider_id) if not lease.running]
+        leases.sort(key=lambda lease: queue_key(lease.assignment.job))
         queue = [pb.QueuedJob(job_id=lease.job_id, status=JobStatus.PENDING) for lease in leases]
-        named = self._market.dispatcher.waiting.naming(provider_id)
+        named = self._plane.dispatcher.waiting.naming(provider_id)
         queue += [pb.QueuedJob(job_id=job.job_id, status=JobStatus.QUEUED) for job in named]
         return pb.ListProviderQueueResponse(queue=queue, total=len(queue))
 
@@ -73,7 +73,7 @@ class JobQueueServicer(JobQueueServiceServicer):
         own_id = principal.account_id
         if sent == _ME and own_id is not None:
             return own_id
-        provider = await self._market.provider(row_id(sent, errors.provider_not_found))
+        provider = await self._plane.provider(row_id(sent, errors.provider_not_found))
         if principal.role is not Role.ADMIN and provider.id != own_id:
             raise errors.forbidden()
         return provider.id

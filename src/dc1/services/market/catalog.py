@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
 from dc1.storage.operations import catalog
 from dc1.storage.operations.catalog import PriceRow
@@ -13,27 +13,27 @@ from dcp.v1.catalog_service_pb2_grpc import CatalogServiceServicer
 class CatalogServicer(CatalogServiceServicer):
     """Prices and images, as admins set them; submissions follow at once."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def ListPrices(self, request: pb.ListPricesRequest, context: Any) -> pb.ListPricesResponse:
         """List the rates."""
-        rows = await self._market.db.read(catalog.list_prices)
+        rows = await self._plane.db.read(catalog.list_prices)
         return pb.ListPricesResponse(prices=[pb.Price(**_price(row)) for row in rows])
 
     async def SetPrice(self, request: pb.SetPriceRequest, context: Any) -> pb.SetPriceResponse:
         """Set a rate."""
-        now_ms = self._market.clock.now_ms()
-        row = await self._market.db.write(
+        now_ms = self._plane.clock.now_ms()
+        row = await self._plane.db.write(
             lambda conn: catalog.set_price(conn, request.job_type, request.rate_halala, now_ms)
         )
-        await self._market.orders.load()
+        await self._plane.job_commands.load()
         return pb.SetPriceResponse(**_price(row))
 
     async def ApproveImage(self, request: pb.ApproveImageRequest, context: Any) -> pb.ApproveImageResponse:
         """Let jobs name an image."""
-        now_ms = self._market.clock.now_ms()
-        row = await self._market.db.write(
+        now_ms = self._plane.clock.now_ms()
+        row = await self._plane.db.write(
             lambda conn: catalog.approve_image(
                 conn,
                 request.image_ref,
@@ -42,7 +42,7 @@ class CatalogServicer(CatalogServiceServicer):
                 description=request.description if request.HasField("description") else None,
             )
         )
-        await self._market.orders.load()
+        await self._plane.job_commands.load()
         return pb.ApproveImageResponse(
             id=row.id,
             image_ref=row.image_ref,

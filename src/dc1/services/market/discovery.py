@@ -5,7 +5,7 @@ from typing import Any
 
 from google.api import httpbody_pb2
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.base import versions
@@ -33,30 +33,30 @@ _PUBLIC_CACHING = "public, max-age=30"
 class DiscoveryServicer(DiscoveryServiceServicer):
     """Answers without a credential."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def ListMarketProviders(
         self, request: pb.ListMarketProvidersRequest, context: Any
     ) -> pb.ListMarketProvidersResponse:
         """List the providers that can be given work now, with their record and their prices."""
         rates = self._rates()
-        rows = [self._market_provider(provider, rates) for provider in self._market.fleet.available()]
+        rows = [self._market_provider(provider, rates) for provider in self._plane.fleet.available()]
         online = sum(row.is_live for row in rows)
         return pb.ListMarketProvidersResponse(
             providers=rows,
             total=len(rows),
             online_count=online,
             degraded_count=len(rows) - online,
-            timestamp=iso(self._market.clock.now_ms()),
+            timestamp=iso(self._plane.clock.now_ms()),
         )
 
     def _market_provider(self, provider: Provider, rates: dict[str, int]) -> pb.MarketProvider:
-        now_ms = self._market.clock.now_ms()
-        row = provider_row(self._market, provider)
+        now_ms = self._plane.clock.now_ms()
+        row = provider_row(self._plane, provider)
         score = row["reliability_score"]
         done, failed = provider.completed_jobs, provider.failed_jobs
-        since_ms = liveness.degraded_since_ms(provider.presence, now_ms, self._market.fleet.thresholds)
+        since_ms = liveness.degraded_since_ms(provider.presence, now_ms, self._plane.fleet.thresholds)
         return pb.MarketProvider(
             **row,
             heartbeat_age_seconds=provider.presence.age_seconds(now_ms) or 0,
@@ -72,9 +72,9 @@ class DiscoveryServicer(DiscoveryServiceServicer):
 
     async def ListPublicProviders(self, request: pb.ListPublicProvidersRequest, context: Any) -> httpbody_pb2.HttpBody:
         """List the providers that can be given work now as a plain array."""
-        available = self._market.fleet.available()
+        available = self._plane.fleet.available()
         rows: list[JsonValue] = [
-            message_json(renter_service_pb2.AvailableProvider(**provider_row(self._market, item))) for item in available
+            message_json(renter_service_pb2.AvailableProvider(**provider_row(self._plane, item))) for item in available
         ]
         current_call().headers["cache-control"] = _PUBLIC_CACHING
         return httpbody_pb2.HttpBody(content_type="application/json", data=compact(rows).encode())
@@ -85,9 +85,9 @@ class DiscoveryServicer(DiscoveryServiceServicer):
         return pb.ListModelsResponse(models=[_model(offer) for offer in offers], total=len(offers))
 
     def _offers(self) -> dict[str, "_Offer"]:
-        now_ms, thresholds = self._market.clock.now_ms(), self._market.fleet.thresholds
+        now_ms, thresholds = self._plane.clock.now_ms(), self._plane.fleet.thresholds
         offers: dict[str, _Offer] = {}
-        for provider in self._market.fleet:
+        for provider in self._plane.fleet:
             if provider.approval is not Approval.APPROVED or provider.suspended:
                 continue
             online = provider.status(now_ms, thresholds) is ProviderStatus.ONLINE
@@ -101,11 +101,11 @@ class DiscoveryServicer(DiscoveryServiceServicer):
         self, request: pb.GetProviderMetricsRequest, context: Any
     ) -> pb.GetProviderMetricsResponse:
         """Show a provider's telemetry, that of the running minute included."""
-        provider = await self._market.provider(row_id(request.provider_id, errors.provider_not_found))
+        provider = await self._plane.provider(row_id(request.provider_id, errors.provider_not_found))
         name = request.period or _DEFAULT_PERIOD
-        period, now_ms = PERIODS[name], self._market.clock.now_ms()
-        spans = await self._market.db.read(lambda conn: telemetry.read(conn, provider.id, period, now_ms))
-        for at_ms, rollup in self._market.fleet.telemetry.of(provider.id, period, now_ms).items():
+        period, now_ms = PERIODS[name], self._plane.clock.now_ms()
+        spans = await self._plane.db.read(lambda conn: telemetry.read(conn, provider.id, period, now_ms))
+        for at_ms, rollup in self._plane.fleet.telemetry.of(provider.id, period, now_ms).items():
             spans.setdefault(at_ms, Rollup()).add(rollup)
         return pb.GetProviderMetricsResponse(
             provider_id=provider.id, period=name, points=[_point(at_ms, spans[at_ms]) for at_ms in sorted(spans)]
@@ -114,28 +114,28 @@ class DiscoveryServicer(DiscoveryServiceServicer):
     async def GetPricing(self, request: pb.GetPricingRequest, context: Any) -> pb.GetPricingResponse:
         """Show the rates that billing uses."""
         rates = self._rates()
-        policy = self._market.policy
+        config = self._plane.config
         return pb.GetPricingResponse(
             success=True,
             pricing=[
                 pb.JobRate(job_type=job_type, rate_halala_per_minute=rate, rate_sar_per_hour=halala_to_sar(rate * 60))
                 for job_type, rate in rates.items()
             ],
-            class_multipliers={name: float(factor) for name, factor in policy.class_multipliers.items()},
-            platform_fee_bps=policy.fee_bps,
+            class_multipliers={name: float(factor) for name, factor in config.class_multipliers.items()},
+            platform_fee_bps=config.fee_bps,
             count=len(rates),
-            timestamp=iso(self._market.clock.now_ms()),
+            timestamp=iso(self._plane.clock.now_ms()),
         )
 
     def _rates(self) -> dict[str, int]:
         """Return what a minute of each kind of work costs, in halala."""
-        return {job_type.value: self._market.orders.rate(job_type) for job_type in JOB_TYPES}
+        return {job_type.value: self._plane.job_commands.rate(job_type) for job_type in JOB_TYPES}
 
     async def ListContainerImages(
         self, request: pb.ListContainerImagesRequest, context: Any
     ) -> pb.ListContainerImagesResponse:
         """List the container images that jobs may name, by name."""
-        images = sorted(await self._market.db.read(catalog.list_images), key=lambda image: image.image_ref)
+        images = sorted(await self._plane.db.read(catalog.list_images), key=lambda image: image.image_ref)
         return pb.ListContainerImagesResponse(
             images=[
                 pb.ContainerImage(
@@ -156,18 +156,18 @@ class DiscoveryServicer(DiscoveryServiceServicer):
 
     async def GetDaemonVersion(self, request: pb.GetDaemonVersionRequest, context: Any) -> pb.GetDaemonVersionResponse:
         """Name the newest version of the daemon and the oldest that is still good."""
-        policy = self._market.policy
-        return pb.GetDaemonVersionResponse(version=policy.daemon_latest_version, min_version=policy.daemon_min_version)
+        config = self._plane.config
+        return pb.GetDaemonVersionResponse(version=config.daemon_latest_version, min_version=config.daemon_min_version)
 
     async def GetDaemonDownload(
         self, request: pb.GetDaemonDownloadRequest, context: Any
     ) -> pb.GetDaemonDownloadResponse:
         """Say which daemon to install and where it is."""
-        policy = self._market.policy
+        config = self._plane.config
         return pb.GetDaemonDownloadResponse(
-            version=versions.plain_version(policy.daemon_latest_version),
-            min_version=versions.plain_version(policy.daemon_min_version),
-            download_url=f"{policy.installer_base_url.rstrip('/')}/providers/download/daemon",
+            version=versions.plain_version(config.daemon_latest_version),
+            min_version=versions.plain_version(config.daemon_min_version),
+            download_url=f"{config.installer_base_url.rstrip('/')}/providers/download/daemon",
         )
 
 

@@ -1,6 +1,6 @@
 """Provider accounts that a caller may act for."""
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
@@ -11,7 +11,7 @@ from dc1.services.api.values import row_id
 _CALLER = "me"
 
 
-async def own_provider(market: Market, sent: str) -> Provider:
+async def own_provider(plane: ControlPlane, sent: str) -> Provider:
     """Return the provider that a path names, by its id or as `me`.
 
     Raises `Provider not found`, and `Forbidden` for an account that is not the caller's unless an admin calls.
@@ -19,16 +19,16 @@ async def own_provider(market: Market, sent: str) -> Provider:
     principal = current_call().principal
     is_provider = principal.role is Role.PROVIDER and principal.account_id is not None
     if sent == _CALLER and is_provider:
-        return await market.provider(principal.account_id or 0)
-    provider = await market.provider(row_id(sent, errors.provider_not_found))
+        return await plane.provider(principal.account_id or 0)
+    provider = await plane.provider(row_id(sent, errors.provider_not_found))
     if is_provider and provider.id != principal.account_id:
         raise errors.forbidden()
     return provider
 
 
-async def require_approved(market: Market, provider: Provider) -> None:
+async def require_approved(plane: ControlPlane, provider: Provider) -> None:
     """Raise `Provider is not approved yet` for a provider that is pending or rejected, never on old news."""
     if provider.approval is not Approval.APPROVED:
-        await market.catch_up()
+        await plane.catch_up()
     if provider.approval is not Approval.APPROVED:
         raise errors.provider_not_approved()

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.credentials import Credentials
 from dc1.control.scheduling.sessions import EndReason
@@ -38,8 +38,8 @@ _CREDENTIAL = "key"
 class ProviderAccountServicer(ProviderAccountServiceServicer):
     """Providers looking after their account."""
 
-    def __init__(self, market: Market, credentials: Credentials) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane, credentials: Credentials) -> None:
+        self._plane = plane
         self._credentials = credentials
 
     async def UpdatePreferences(
@@ -49,11 +49,11 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
         provider = await self._caller()
         changes = {field.name: value for field, value in request.ListFields() if field.name != _CREDENTIAL}
         if changes:
-            await self._market.db.write(lambda conn: providers.set_preferences(conn, provider.id, **changes))
+            await self._plane.db.write(lambda conn: providers.set_preferences(conn, provider.id, **changes))
             preferences = replace(provider.preferences, **changes)
             preferences = replace(preferences, run_mode=RunMode(preferences.run_mode))
-            self._market.fleet.set_preferences(provider, preferences)
-            await self._market.runs.bookability_changed(provider)
+            self._plane.fleet.set_preferences(provider, preferences)
+            await self._plane.attempts.bookability_changed(provider)
         return pb.UpdatePreferencesResponse(success=True, preferences=preferences_message(provider.preferences))
 
     async def UpdateGpuProfile(self, request: pb.UpdateGpuProfileRequest, context: Any) -> pb.UpdateGpuProfileResponse:
@@ -71,9 +71,9 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
         compute_types = provider.compute_types if types is None else frozenset(types)
         changes: dict[str, Any] = {"gpu_model": model, "vram_mib": facts.vram_mib, "gpu_count": facts.gpu_count}
         changes["supported_compute_types"] = sorted(compute_types)
-        await self._market.db.write(lambda conn: providers.set_preferences(conn, provider.id, **changes))
-        self._market.fleet.set_gpu_profile(provider, model, facts, compute_types)
-        self._market.dispatcher.wake(provider.id)
+        await self._plane.db.write(lambda conn: providers.set_preferences(conn, provider.id, **changes))
+        self._plane.fleet.set_gpu_profile(provider, model, facts, compute_types)
+        self._plane.dispatcher.wake(provider.id)
         profile = pb.GpuProfile(
             gpu_model=provider.gpu_model,
             vram_mb=provider.facts.vram_mib or 0,
@@ -88,13 +88,13 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
         """Replace the caller's key; the old one has a grace."""
         provider_id = caller_id()
         key = keys.generate(KeyRole.PROVIDER)
-        now_ms = self._market.clock.now_ms()
-        until_ms = now_ms + round(self._market.policy.key_rotation_grace_seconds * 1000)
+        now_ms = self._plane.clock.now_ms()
+        until_ms = now_ms + round(self._plane.config.key_rotation_grace_seconds * 1000)
 
         def work(conn: Connection) -> None:
             key_rows.rotate_with_grace(conn, KeyRole.PROVIDER, provider_id, key, now_ms, until_ms)
 
-        await self._market.db.write(work)
+        await self._plane.db.write(work)
         self._credentials.invalidate_account(Role.PROVIDER, provider_id)
         return pb.RotateProviderKeyResponse(
             success=True,
@@ -108,7 +108,7 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
     async def ExportProvider(self, request: pb.ExportProviderRequest, context: Any) -> pb.ExportProviderResponse:
         """Hand the caller everything that is kept of the account."""
         provider = await self._caller()
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
 
         def work(conn: Connection) -> tuple[Income, pb.ExportProviderResponse]:
             found = jobs.latest(conn, JobFilter(provider_id=provider.id), limit=_EVERYTHING)
@@ -120,8 +120,8 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
                 withdrawals=[withdrawal_message(row) for row in asked.rows],
             )
 
-        income, answer = await self._market.db.read(work)
-        answer.account.CopyFrom(provider_message(self._market, provider, income))
+        income, answer = await self._plane.db.read(work)
+        answer.account.CopyFrom(provider_message(self._plane, provider, income))
         return answer
 
     async def DeleteProvider(self, request: pb.DeleteProviderRequest, context: Any) -> pb.DeleteProviderResponse:
@@ -129,7 +129,7 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
         if request.confirm != _CONFIRMATION:
             raise errors.deletion_not_confirmed()
         provider = await self._caller()
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         erase_at_ms = now_ms + ERASED_AFTER_MS
 
         def close(conn: Connection) -> None:
@@ -139,11 +139,11 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
                 raise errors.provider_not_found()
             key_rows.revoke_all(conn, KeyRole.PROVIDER, provider.id, now_ms)
 
-        await self._market.db.write(close)
+        await self._plane.db.write(close)
         self._credentials.invalidate_account(Role.PROVIDER, provider.id)
-        self._market.fleet.close(provider)
-        self._market.sessions.end(provider.id, EndReason.ACCESS_REVOKED)
-        requeued = await self._market.runs.evict(provider, "The provider closed its account")
+        self._plane.fleet.close(provider)
+        self._plane.sessions.end(provider.id, EndReason.ACCESS_REVOKED)
+        requeued = await self._plane.attempts.evict(provider, "The provider closed its account")
         return pb.DeleteProviderResponse(
             success=True,
             requeued_jobs=requeued,
@@ -152,7 +152,7 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
         )
 
     async def _caller(self) -> Provider:
-        return await self._market.provider(caller_id())
+        return await self._plane.provider(caller_id())
 
 
 def _compute_types(sent: Value) -> list[str] | None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.jobs.states import TERMINAL
@@ -31,8 +31,8 @@ _WITHDRAWALS_SHOWN, _MOST_WITHDRAWALS = 20, 100
 class EarningsServicer(EarningsServiceServicer):
     """A provider's own money."""
 
-    def __init__(self, market: Market, idempotent: IdempotentCalls) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane, idempotent: IdempotentCalls) -> None:
+        self._plane = plane
         self._idempotent = idempotent
 
     async def GetEarningsSummary(
@@ -44,7 +44,7 @@ class EarningsServicer(EarningsServiceServicer):
         def work(conn: Connection) -> tuple[Earnings, int | None]:
             return providers.earnings(conn, provider_id), withdrawals.last_paid_ms(conn, provider_id)
 
-        earned, paid_ms = await self._market.db.read(work)
+        earned, paid_ms = await self._plane.db.read(work)
         return pb.GetEarningsSummaryResponse(
             total_earned=earned.total_halala,
             pending=earned.pending_withdrawal_halala,
@@ -56,9 +56,9 @@ class EarningsServicer(EarningsServiceServicer):
     ) -> pb.GetEarningsHistoryResponse:
         """Show what the caller earned on each day of a period that ends today."""
         provider_id, period = caller_id(), request.period or _DEFAULT_PERIOD
-        today_ms = day_start_ms(self._market.clock.now_ms())
+        today_ms = day_start_ms(self._plane.clock.now_ms())
         first_ms = today_ms - (_PERIOD_DAYS[period] - 1) * DAY_MS
-        rows = await self._market.db.read(lambda conn: providers.earnings_by_day(conn, provider_id, first_ms))
+        rows = await self._plane.db.read(lambda conn: providers.earnings_by_day(conn, provider_id, first_ms))
         known = {row.day_ms: row for row in rows}
         days = range(first_ms, today_ms + DAY_MS, DAY_MS)
         return pb.GetEarningsHistoryResponse(
@@ -71,17 +71,17 @@ class EarningsServicer(EarningsServiceServicer):
         """List the caller's ended jobs with what they earned, newest first."""
         wanted = JobFilter(provider_id=caller_id(), statuses=TERMINAL)
         limit = min(request.limit or _JOBS_SHOWN, _MOST_JOBS)
-        page = await self._market.db.read(lambda conn: jobs.page(conn, wanted, limit=limit))
+        page = await self._plane.db.read(lambda conn: jobs.page(conn, wanted, limit=limit))
         return pb.ListProviderJobHistoryResponse(jobs=[_earned_job(job) for job in page.rows], total=page.total)
 
     async def CreateWithdrawal(self, request: pb.CreateWithdrawalRequest, context: Any) -> pb.CreateWithdrawalResponse:
         """Ask for a payout of the caller's earnings."""
-        minimum = self._market.policy.withdraw_min_halala
+        minimum = self._plane.config.withdraw_min_halala
         if request.amount_halala < minimum:
             raise errors.withdrawal_below_minimum(minimum)
         if not is_iban(request.iban):
             raise errors.invalid_iban()
-        provider_id, now_ms = caller_id(), self._market.clock.now_ms()
+        provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
 
         async def effect(once: Once) -> pb.CreateWithdrawalResponse:
             def work(conn: Connection) -> pb.CreateWithdrawalResponse:
@@ -91,7 +91,7 @@ class EarningsServicer(EarningsServiceServicer):
                 once.keep(conn, answer)
                 return answer
 
-            return await self._market.db.write(work)
+            return await self._plane.db.write(work)
 
         return await self._idempotent.run(pb.CreateWithdrawalResponse, effect)
 
@@ -99,7 +99,7 @@ class EarningsServicer(EarningsServiceServicer):
         """List the caller's withdrawals, newest first."""
         provider_id = caller_id()
         limit = min(request.limit or _WITHDRAWALS_SHOWN, _MOST_WITHDRAWALS)
-        page = await self._market.db.read(lambda conn: withdrawals.page(conn, limit=limit, provider_id=provider_id))
+        page = await self._plane.db.read(lambda conn: withdrawals.page(conn, limit=limit, provider_id=provider_id))
         return pb.ListWithdrawalsResponse(withdrawals=[withdrawal_message(row) for row in page.rows], total=page.total)
 
 

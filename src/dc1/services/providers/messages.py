@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
 from dc1.domain.providers.liveness import Liveness
@@ -44,15 +44,15 @@ def _week_start_ms(now_ms: int) -> int:
     return day_start_ms(now_ms) - (_WEEK_DAYS - 1) * DAY_MS
 
 
-def provider_message(market: Market, provider: Provider, income: Income) -> pb.Provider:
+def provider_message(plane: ControlPlane, provider: Provider, income: Income) -> pb.Provider:
     """Return an account as its owner sees it."""
-    now_ms = market.clock.now_ms()
+    now_ms = plane.clock.now_ms()
     wishes = preferences_message(provider.preferences)
     return pb.Provider(
         id=provider.id,
         name=provider.name,
         email=provider.email,
-        status=provider.status(now_ms, market.fleet.thresholds),
+        status=provider.status(now_ms, plane.fleet.thresholds),
         gpu_model=provider.gpu_model,
         gpu_vram_mib=provider.facts.vram_mib or 0,
         gpu_count=provider.slots,
@@ -70,12 +70,12 @@ def provider_message(market: Market, provider: Provider, income: Income) -> pb.P
         reputation_score=provider.reputation(now_ms),
         uptime_pct=provider.uptime_pct,
         uptime_percent=provider.uptime_pct,
-        is_live=market.fleet.liveness(provider) is Liveness.ONLINE,
+        is_live=plane.fleet.liveness(provider) is Liveness.ONLINE,
         cached_models=provider.models,
         resource_spec=to_value(provider.resource_spec),
         supported_compute_types=provider.listed_compute_types,
         gpu_metrics=_gpu_metrics(provider),
-        active_job=_active_job(market, provider),
+        active_job=_active_job(plane, provider),
         **{field.name: value for field, value in wishes.ListFields()},
     )
 
@@ -89,8 +89,8 @@ def _gpu_metrics(provider: Provider) -> pb.GpuMetrics:
     )
 
 
-def _active_job(market: Market, provider: Provider) -> Value:
-    running = [lease.handout.job for lease in market.leases.of_provider(provider.id) if lease.running]
+def _active_job(plane: ControlPlane, provider: Provider) -> Value:
+    running = [lease.assignment.job for lease in plane.leases.of_provider(provider.id) if lease.running]
     return to_value(message_json(provider_job(running[-1]))) if running else NULL
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
-from dc1.control.scheduling.assignment import Handout
+from dc1.control.scheduling.assignment import Assignment
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
@@ -37,7 +37,6 @@ from dcp.v1 import daemon_stream_pb2 as stream_pb
 from dcp.v1 import provider_service_pb2 as pb
 from dcp.v1 import report_pb2
 from dcp.v1.provider_service_pb2_grpc import ProviderServiceServicer
-from dcp.v1.report_pb2 import Assignment
 
 _RECENT_JOBS = 20
 _MIB_PER_GIB = 1024
@@ -46,20 +45,20 @@ _MIB_PER_GIB = 1024
 class ProviderServicer(ProviderServiceServicer):
     """Providers and their daemons."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def Connect(
         self, request_iterator: AsyncIterator[stream_pb.ConnectRequest], context: Any
     ) -> AsyncIterator[stream_pb.ConnectResponse]:
         """Hold a daemon's stream."""
-        async for message in connect(self._market, await self._caller(), request_iterator):
+        async for message in connect(self._plane, await self._caller(), request_iterator):
             yield message
 
     async def RegisterProvider(self, request: pb.RegisterProviderRequest, context: Any) -> pb.RegisterProviderResponse:
         """Open an account that waits for approval."""
         key = keys.generate(KeyRole.PROVIDER)
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         new = NewProvider(
             name=request.name,
             email=request.email,
@@ -78,13 +77,13 @@ class ProviderServicer(ProviderServiceServicer):
             assert row is not None
             return row
 
-        row = await self._market.db.write(work)
-        self._market.fleet.add(provider_of(row))
+        row = await self._plane.db.write(work)
+        self._plane.fleet.add(provider_of(row))
         return pb.RegisterProviderResponse(
             success=True,
             provider_id=row.id,
             api_key=key.key,
-            installer_url=f"{self._market.policy.installer_base_url.rstrip('/')}/providers/download/daemon",
+            installer_url=f"{self._plane.config.installer_base_url.rstrip('/')}/providers/download/daemon",
             message=f"Welcome {row.name}! Store this API key now, it is not shown again.",
             status="registered",
             approval_status=row.approval_status,
@@ -93,13 +92,13 @@ class ProviderServicer(ProviderServiceServicer):
     async def Heartbeat(self, request: report_pb2.HeartbeatRequest, context: Any) -> pb.HeartbeatResponse:
         """Take the state of a daemon that speaks HTTP only."""
         provider = await self._caller()
-        await require_approved(self._market, provider)
+        await require_approved(self._plane, provider)
         report = read_report(report_body(request))
-        at_ms = self._market.fleet.heartbeat(provider, report)
-        self._market.dispatcher.wake(provider.id)
-        policy = self._market.policy
+        at_ms = self._plane.fleet.heartbeat(provider, report)
+        self._plane.dispatcher.wake(provider.id)
+        config = self._plane.config
         check = versions.check_version(
-            report.facts.daemon_version, latest=policy.daemon_latest_version, minimum=policy.daemon_min_version
+            report.facts.daemon_version, latest=config.daemon_latest_version, minimum=config.daemon_min_version
         )
         return pb.HeartbeatResponse(
             success=True,
@@ -107,8 +106,8 @@ class ProviderServicer(ProviderServiceServicer):
             timestamp=iso(at_ms),
             needs_update=check.needs_update,
             update_available=check.update_available,
-            latest_version=policy.daemon_latest_version,
-            min_version=policy.daemon_min_version,
+            latest_version=config.daemon_latest_version,
+            min_version=config.daemon_min_version,
             approval_status=provider.approval,
             approved=True,
             is_paused=provider.paused,
@@ -120,28 +119,28 @@ class ProviderServicer(ProviderServiceServicer):
     async def GetProvider(self, request: pb.GetProviderRequest, context: Any) -> pb.GetProviderResponse:
         """Show the caller's account."""
         provider = await self._caller()
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
 
         def work(conn: Connection) -> tuple[list[JobRow], Income]:
             recent = jobs.latest(conn, JobFilter(provider_id=provider.id), limit=_RECENT_JOBS)
             return recent, Income.read(conn, provider.id, now_ms)
 
-        recent, income = await self._market.db.read(work)
+        recent, income = await self._plane.db.read(work)
         return pb.GetProviderResponse(
-            provider=provider_message(self._market, provider, income), recent_jobs=[provider_job(job) for job in recent]
+            provider=provider_message(self._plane, provider, income), recent_jobs=[provider_job(job) for job in recent]
         )
 
     async def GetProviderLiveness(
         self, request: pb.GetProviderLivenessRequest, context: Any
     ) -> pb.GetProviderLivenessResponse:
         """Show whether a provider is alive."""
-        provider = await self._market.provider(row_id(request.provider_id, errors.provider_not_found))
+        provider = await self._plane.provider(row_id(request.provider_id, errors.provider_not_found))
         presence = provider.presence
         return pb.GetProviderLivenessResponse(
             provider_id=provider.id,
-            liveness_status=self._market.fleet.liveness(provider),
+            liveness_status=self._plane.fleet.liveness(provider),
             last_heartbeat=time_value(presence.last_heartbeat_ms),
-            heartbeat_age_seconds=to_value(presence.age_seconds(self._market.clock.now_ms())),
+            heartbeat_age_seconds=to_value(presence.age_seconds(self._plane.clock.now_ms())),
         )
 
     async def PauseProvider(self, request: pb.PauseProviderRequest, context: Any) -> pb.PauseProviderResponse:
@@ -153,23 +152,23 @@ class ProviderServicer(ProviderServiceServicer):
         """Let the caller be given new work again."""
         provider = await self._caller()
         await self._set_paused(provider, paused=False)
-        status = provider.status(self._market.clock.now_ms(), self._market.fleet.thresholds)
+        status = provider.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)
         return pb.ResumeProviderResponse(success=True, status=status)
 
     async def _set_paused(self, provider: Provider, *, paused: bool) -> None:
-        await self._market.db.write(lambda conn: providers.set_paused(conn, provider.id, paused))
-        self._market.fleet.set_paused(provider, paused)
-        await self._market.runs.bookability_changed(provider)
+        await self._plane.db.write(lambda conn: providers.set_paused(conn, provider.id, paused))
+        self._plane.fleet.set_paused(provider, paused)
+        await self._plane.attempts.bookability_changed(provider)
 
     async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
         """Hand the next fitting job to a daemon that polls; that starts the run."""
         provider = await self._caller()
-        lease, admission = await self._market.polls.next_for(provider)
-        if lease is None and self._market.replication is not None:
+        lease, admission = await self._plane.polling.next_for(provider)
+        if lease is None and self._plane.replication is not None:
             # Another replica may have given it a job that this one has not heard of.
-            await self._market.catch_up()
-            lease, admission = await self._market.polls.next_for(provider)
-        job = NULL if lease is None else to_value(message_json(self._handed_out(lease.handout)))
+            await self._plane.catch_up()
+            lease, admission = await self._plane.polling.next_for(provider)
+        job = NULL if lease is None else to_value(message_json(self._handed_out(lease.assignment)))
         return pb.NextJobResponse(
             job=job,
             jobs=[] if lease is None else [job],
@@ -178,22 +177,22 @@ class ProviderServicer(ProviderServiceServicer):
             ),
         )
 
-    def _handed_out(self, handout: Handout) -> Assignment:
+    def _handed_out(self, assignment: Assignment) -> report_pb2.Assignment:
         key_hash = current_call().principal.key_hash
-        return polled_assignment(handout, self._market.orders.images_by_type, key_hash)
+        return polled_assignment(assignment, self._plane.job_commands.images_by_type, key_hash)
 
     def _reason(self, provider: Provider, admission: Admission) -> str:
-        reluctance = self._market.fleet.view(provider).reluctance
+        reluctance = self._plane.fleet.view(provider).reluctance
         hindered = admission in (Admission.PROVIDER_BUSY, Admission.PROVIDER_PAUSED) and not provider.paused
         return reluctance if hindered and reluctance is not None else _REASONS[admission]
 
     async def GetEarnings(self, request: pb.GetEarningsRequest, context: Any) -> pb.GetEarningsResponse:
         """Show what the caller has earned."""
         provider = await self._caller()
-        earned = await self._market.db.read(lambda conn: providers.earnings(conn, provider.id))
-        leases = self._market.leases.of_provider(provider.id)
-        held = [lease.handout.job.cost_halala for lease in leases if not lease.running]
-        locked = [lease.handout.job.cost_halala for lease in leases if lease.running]
+        earned = await self._plane.db.read(lambda conn: providers.earnings(conn, provider.id))
+        leases = self._plane.leases.of_provider(provider.id)
+        held = [lease.assignment.job.cost_halala for lease in leases if not lease.running]
+        locked = [lease.assignment.job.cost_halala for lease in leases if lease.running]
         withdrawn = earned.total_halala - earned.available_halala - earned.pending_withdrawal_halala
         return pb.GetEarningsResponse(
             provider_id=provider.id,
@@ -212,7 +211,7 @@ class ProviderServicer(ProviderServiceServicer):
         )
 
     async def _caller(self) -> Provider:
-        return await self._market.provider(caller_id())
+        return await self._plane.provider(caller_id())
 
 
 _REASONS = {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.money.pricing import halala_to_sar
@@ -11,11 +11,11 @@ from dc1.domain.providers.liveness import ProviderStatus
 _PRICED_JOB_TYPE = "llm_inference"
 
 
-def provider_row(market: Market, provider: Provider) -> dict[str, Any]:
+def provider_row(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
     """Return the fields that every public list of providers has."""
-    now_ms = market.clock.now_ms()
+    now_ms = plane.clock.now_ms()
     facts = provider.facts
-    status = provider.status(now_ms, market.fleet.thresholds)
+    status = provider.status(now_ms, plane.fleet.thresholds)
     return {
         "id": provider.id,
         "name": provider.name,
@@ -31,5 +31,5 @@ def provider_row(market: Market, provider: Provider) -> dict[str, Any]:
         "location": provider.location or "",
         "reliability_score": provider.reputation(now_ms),
         "cached_models": provider.models,
-        "price_per_hour_sar": halala_to_sar(market.orders.rate(_PRICED_JOB_TYPE) * 60),
+        "price_per_hour_sar": halala_to_sar(plane.job_commands.rate(_PRICED_JOB_TYPE) * 60),
     }

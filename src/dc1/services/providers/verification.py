@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
 from dc1.domain.providers.challenges import ITERATIONS, MATRIX_SIZE, judge, new_challenge
 from dc1.domain.providers.reports import read_report
@@ -17,30 +17,30 @@ from dcp.v1.verification_service_pb2_grpc import VerificationServiceServicer
 class VerificationServicer(VerificationServiceServicer):
     """Verdicts on machines; they change nothing about a provider."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def VerifyAutomatically(
         self, request: pb.VerifyAutomaticallyRequest, context: Any
     ) -> pb.VerifyAutomaticallyResponse:
         """Compare what a daemon says of its GPU with what it reported."""
-        provider = await self._market.provider(caller_id())
+        provider = await self._plane.provider(caller_id())
         said = read_report({"gpu_info": from_value(request.gpu_info)}).facts
         assessment = assess(compare(provider.facts, said))
         if assessment.verdict is not Verdict.VERIFIED:
-            now_ms = self._market.clock.now_ms()
+            now_ms = self._plane.clock.now_ms()
             challenge = new_challenge(now_ms)
-            await self._market.db.write(lambda conn: challenges.give(conn, provider.id, challenge, now_ms))
+            await self._plane.db.write(lambda conn: challenges.give(conn, provider.id, challenge, now_ms))
         return pb.VerifyAutomaticallyResponse(**_fields(assessment))
 
     async def GetPendingChallenge(
         self, request: pb.GetPendingChallengeRequest, context: Any
     ) -> pb.GetPendingChallengeResponse:
         """Show what the caller has to solve."""
-        provider_id, now_ms = caller_id(), self._market.clock.now_ms()
-        if not await self._market.db.read(lambda conn: challenges.pending(conn, provider_id, now_ms)):
+        provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
+        if not await self._plane.db.read(lambda conn: challenges.pending(conn, provider_id, now_ms)):
             return pb.GetPendingChallengeResponse(pending=False)
-        challenge = await self._market.db.write(lambda conn: challenges.fetch(conn, provider_id, now_ms))
+        challenge = await self._plane.db.write(lambda conn: challenges.fetch(conn, provider_id, now_ms))
         if challenge is None:
             return pb.GetPendingChallengeResponse(pending=False)
         return pb.GetPendingChallengeResponse(
@@ -55,8 +55,8 @@ class VerificationServicer(VerificationServiceServicer):
     async def SubmitChallenge(self, request: pb.SubmitChallengeRequest, context: Any) -> pb.SubmitChallengeResponse:
         """Take a solution."""
         elapsed_ms = request.elapsed_ms if request.HasField("elapsed_ms") else None
-        provider_id, now_ms = caller_id(), self._market.clock.now_ms()
-        challenge = await self._market.db.write(lambda conn: challenges.take(conn, provider_id, request.challenge_id))
+        provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
+        challenge = await self._plane.db.write(lambda conn: challenges.take(conn, provider_id, request.challenge_id))
         flags = judge(challenge, request.result_hash, elapsed_ms, now_ms)
         return pb.SubmitChallengeResponse(**_fields(assess(flags)))
 

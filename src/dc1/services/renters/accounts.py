@@ -6,14 +6,14 @@ from typing import Any
 from dc1.control.background.renter_upkeep import RenterUpkeep
 from dc1.control.background.webhook_sender import secret_purpose
 from dc1.control.background.webhook_targets import NotPublicError, Targets
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.control.operations.credentials import Credentials
 from dc1.domain import errors
 from dc1.domain.access import keys, webhooks
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role
 from dc1.domain.access.scopes import parse_scopes
-from dc1.domain.access.secret_box import Vault
+from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import iso, parse_iso
 from dc1.domain.base.retention import ERASED_AFTER_MS
 from dc1.services.api.call import caller_id
@@ -39,9 +39,9 @@ class RenterAccountServicer(RenterAccountServiceServicer):
     """Renters looking after their account."""
 
     def __init__(
-        self, market: Market, credentials: Credentials, upkeep: RenterUpkeep, targets: Targets, vault: Vault
+        self, plane: ControlPlane, credentials: Credentials, upkeep: RenterUpkeep, targets: Targets, vault: SecretBox
     ) -> None:
-        self._market = market
+        self._plane = plane
         self._credentials = credentials
         self._upkeep = upkeep
         self._targets = targets
@@ -67,7 +67,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
             renters.set_webhook(conn, renter_id, url, kept)
             return url, shown
 
-        url, shown = await self._market.db.write(work)
+        url, shown = await self._plane.db.write(work)
         settings = pb.RenterSettings(webhook_url=to_value(url), webhook_secret=to_value(shown))
         return pb.UpdateRenterSettingsResponse(success=True, settings=settings)
 
@@ -90,8 +90,8 @@ class RenterAccountServicer(RenterAccountServiceServicer):
         """Replace the caller's master key."""
         renter_id = caller_id()
         key = keys.generate(KeyRole.RENTER)
-        now_ms = self._market.clock.now_ms()
-        await self._market.db.write(lambda conn: key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms))
+        now_ms = self._plane.clock.now_ms()
+        await self._plane.db.write(lambda conn: key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms))
         self._credentials.invalidate_account(Role.RENTER, renter_id)
         return pb.RotateRenterKeyResponse(
             success=True,
@@ -104,7 +104,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
     async def CreateRenterKey(self, request: pb.CreateRenterKeyRequest, context: Any) -> pb.CreateRenterKeyResponse:
         """Make a scoped key."""
         renter_id = caller_id()
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         scopes = [scope.value for scope in parse_scopes(request.scopes)]
         label = request.label if request.HasField("label") else None
         expires_at_ms = _expiry(request.expires_at, now_ms) if request.HasField("expires_at") else None
@@ -118,7 +118,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
                 conn, KeyRole.SCOPED, renter_id, key, now_ms, scopes=scopes, label=label, expires_at_ms=expires_at_ms
             )
 
-        await self._market.db.write(work)
+        await self._plane.db.write(work)
         return pb.CreateRenterKeyResponse(
             id=key.key_id,
             key=key.key,
@@ -132,13 +132,13 @@ class RenterAccountServicer(RenterAccountServiceServicer):
         """List the caller's scoped keys, newest first."""
         renter_id = caller_id()
         await self._upkeep.store_key_use()
-        rows = await self._market.db.read(lambda conn: key_rows.list_of(conn, KeyRole.SCOPED, renter_id))
+        rows = await self._plane.db.read(lambda conn: key_rows.list_of(conn, KeyRole.SCOPED, renter_id))
         return pb.ListRenterKeysResponse(keys=[_key(row) for row in rows])
 
     async def RevokeRenterKey(self, request: pb.RevokeRenterKeyRequest, context: Any) -> pb.RevokeRenterKeyResponse:
         """Stop a scoped key at once."""
         renter_id = caller_id()
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
 
         def work(conn: Connection) -> int:
             key_rows.revoke(conn, KeyRole.SCOPED, renter_id, request.key_id, now_ms)
@@ -148,7 +148,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
             assert row.revoked_at_ms is not None
             return row.revoked_at_ms
 
-        revoked_at_ms = await self._market.db.write(work)
+        revoked_at_ms = await self._plane.db.write(work)
         self._credentials.invalidate(request.key_id)
         return pb.RevokeRenterKeyResponse(success=True, revoked_at=iso(revoked_at_ms))
 
@@ -157,7 +157,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
     async def ExportRenter(self, request: pb.ExportRenterRequest, context: Any) -> pb.ExportRenterResponse:
         """Hand the caller everything that is kept of the account."""
         renter_id = caller_id()
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
 
         def work(conn: Connection) -> pb.ExportRenterResponse:
             row = renters.known(conn, renter_id)
@@ -171,14 +171,14 @@ class RenterAccountServicer(RenterAccountServiceServicer):
                 usage=token_usage(row),
             )
 
-        return await self._market.db.read(work)
+        return await self._plane.db.read(work)
 
     async def DeleteRenter(self, request: pb.DeleteRenterRequest, context: Any) -> pb.DeleteRenterResponse:
         """Close the caller's account."""
         if request.confirm != _CONFIRMATION:
             raise errors.deletion_not_confirmed()
         renter_id = caller_id()
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         erase_at_ms = now_ms + ERASED_AFTER_MS
 
         def close(conn: Connection) -> None:
@@ -187,7 +187,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
             for role in (KeyRole.RENTER, KeyRole.SCOPED):
                 key_rows.revoke_all(conn, role, renter_id, now_ms)
 
-        cancelled = await self._market.orders.cancel_all(renter_id, close)
+        cancelled = await self._plane.job_commands.cancel_all(renter_id, close)
         self._credentials.invalidate_account(Role.RENTER, renter_id)
         return pb.DeleteRenterResponse(
             success=True,

@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
@@ -29,14 +29,14 @@ _MAX_TOPUP_HALALA = 100_000
 class RenterServicer(RenterServiceServicer):
     """Renters' accounts and wallets."""
 
-    def __init__(self, market: Market, idempotent: IdempotentCalls) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane, idempotent: IdempotentCalls) -> None:
+        self._plane = plane
         self._idempotent = idempotent
 
     async def RegisterRenter(self, request: pb.RegisterRenterRequest, context: Any) -> pb.RegisterRenterResponse:
         """Open an account with its master key and the starter credit."""
         key = keys.generate(KeyRole.RENTER)
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         new = NewRenter(
             name=request.name,
             email=request.email,
@@ -46,11 +46,11 @@ class RenterServicer(RenterServiceServicer):
         )
 
         def work(conn: Connection) -> int:
-            renter_id = renters.register(conn, new, self._market.policy.starter_credit_halala, now_ms)
+            renter_id = renters.register(conn, new, self._plane.config.starter_credit_halala, now_ms)
             key_rows.add(conn, KeyRole.RENTER, renter_id, key, now_ms)
             return renter_id
 
-        renter_id = await self._market.db.write(work)
+        renter_id = await self._plane.db.write(work)
         return pb.RegisterRenterResponse(
             success=True,
             renter_id=renter_id,
@@ -66,7 +66,7 @@ class RenterServicer(RenterServiceServicer):
             row = _known(renters.get(conn, renter_id))
             return row, jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_RECENT_JOBS)
 
-        row, recent = await self._market.db.read(work)
+        row, recent = await self._plane.db.read(work)
         recent_jobs = [recent_job(job) for job in recent]
         return pb.GetRenterResponse(
             renter=renter_message(row),
@@ -81,7 +81,7 @@ class RenterServicer(RenterServiceServicer):
     async def GetBalance(self, request: pb.GetBalanceRequest, context: Any) -> pb.GetBalanceResponse:
         """Show the caller's wallet."""
         renter_id = caller_id()
-        row = _known(await self._market.db.read(lambda conn: renters.get(conn, renter_id)))
+        row = _known(await self._plane.db.read(lambda conn: renters.get(conn, renter_id)))
         return pb.GetBalanceResponse(
             balance_halala=row.balance_halala,
             balance_sar=halala_to_sar(row.balance_halala),
@@ -95,11 +95,11 @@ class RenterServicer(RenterServiceServicer):
 
     async def TopUp(self, request: pb.TopUpRequest, context: Any) -> pb.TopUpResponse:
         """Add money to the caller's wallet."""
-        if not self._market.policy.topup_enabled:
+        if not self._plane.config.topup_enabled:
             raise errors.top_up_disabled()
         renter_id = caller_id()
         amount = _amount(request)
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         ref = f"topup:{secrets.token_hex(12)}"
 
         async def effect(once: Once) -> pb.TopUpResponse:
@@ -116,7 +116,7 @@ class RenterServicer(RenterServiceServicer):
                 once.keep(conn, answer)
                 return answer
 
-            return await self._market.db.write(work)
+            return await self._plane.db.write(work)
 
         return await self._idempotent.run(pb.TopUpResponse, effect)
 
@@ -124,8 +124,8 @@ class RenterServicer(RenterServiceServicer):
         self, request: pb.ListAvailableProvidersRequest, context: Any
     ) -> pb.ListAvailableProvidersResponse:
         """List the providers that can be given work now."""
-        available = self._market.fleet.available()
-        found = [pb.AvailableProvider(**provider_row(self._market, provider)) for provider in available]
+        available = self._plane.fleet.available()
+        found = [pb.AvailableProvider(**provider_row(self._plane, provider)) for provider in available]
         return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, next_month_start_ms
@@ -34,8 +34,8 @@ _PERIOD_DAYS = {"7d": 7, "30d": 30, "90d": 90}
 class WalletServicer(WalletServiceServicer):
     """What renters see of their money."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def ListRenterTransactions(
         self, request: pb.ListRenterTransactionsRequest, context: Any
@@ -55,7 +55,7 @@ class WalletServicer(WalletServiceServicer):
                 raise errors.forbidden()
             return wallets.entries(conn, renter_id, limit=limit, offset=offset, direction=direction)
 
-        page = await self._market.db.read(work)
+        page = await self._plane.db.read(work)
         return pb.ListRenterTransactionsResponse(
             entries=[wallet_entry(entry) for entry in page.rows], total=page.total, limit=limit, offset=offset
         )
@@ -69,7 +69,7 @@ class WalletServicer(WalletServiceServicer):
             account = renters.known(conn, wanted.renter_id or 0)
             return account, jobs.latest(conn, wanted, limit=limit + 1, offset=offset)
 
-        row, calls = await self._market.db.read(work)
+        row, calls = await self._plane.db.read(work)
         return pb.ListTokenUsageResponse(
             usage=[_token_call(job) for job in calls[:limit]],
             totals=token_usage(row),
@@ -79,9 +79,9 @@ class WalletServicer(WalletServiceServicer):
     async def GetSpending(self, request: pb.GetSpendingRequest, context: Any) -> pb.GetSpendingResponse:
         """Show what the caller spent: altogether, by month and by day."""
         renter_id = caller_id()
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         months = _last_months(now_ms)
-        all_time, days = await self._market.db.read(
+        all_time, days = await self._plane.db.read(
             lambda conn: (spending.all_time(conn, renter_id), spending.by_day(conn, renter_id, months[0]))
         )
         return pb.GetSpendingResponse(
@@ -95,11 +95,11 @@ class WalletServicer(WalletServiceServicer):
     async def GetAnalytics(self, request: pb.GetAnalyticsRequest, context: Any) -> pb.GetAnalyticsResponse:
         """Show the caller's use over a period."""
         renter_id = caller_id()
-        now_ms = self._market.clock.now_ms()
+        now_ms = self._plane.clock.now_ms()
         period = request.period or _USUAL_PERIOD
         count = _PERIOD_DAYS[period]
         since_ms = day_start_ms(now_ms) - (count - 1) * DAY_MS
-        days, use = await self._market.db.read(
+        days, use = await self._plane.db.read(
             lambda conn: (
                 spending.by_day(conn, renter_id, since_ms),
                 spending.use(conn, renter_id, since_ms, _TOP_GPUS),

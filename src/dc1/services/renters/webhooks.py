@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.control_plane import Market
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
 from dc1.services.api.call import caller_id
 from dc1.services.api.paging import Pages
@@ -16,8 +16,8 @@ from dcp.v1.webhook_service_pb2_grpc import WebhookServiceServicer
 class WebhookServicer(WebhookServiceServicer):
     """What renters see of their webhooks."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def ListWebhookDeliveries(
         self, request: pb.ListWebhookDeliveriesRequest, context: Any
@@ -25,7 +25,7 @@ class WebhookServicer(WebhookServiceServicer):
         """List the deliveries to the caller, newest first."""
         renter_id = caller_id()
         pages = Pages.asked(request, usual=20, most=100)
-        found = await self._market.db.read(
+        found = await self._plane.db.read(
             lambda conn: webhooks.page(
                 conn,
                 renter_id,

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, delete, func, select
 
 from dc1.domain import errors
 from dc1.storage.engine.row_mapping import Shape
-from dc1.storage.engine.statements import Prepared, upsert
+from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.schema.tables import idempotent_answers
 
 _COME_BACK_SECONDS = 1
@@ -39,10 +39,10 @@ class KeptAnswer:
 _table = idempotent_answers
 _shape = Shape(KeptAnswer, _table)
 _KEY = ("account", "route", "key")
-_FIND = Prepared(
+_FIND = PreparedStatement(
     select(*_shape.columns).where(*[_table.c[name] == bindparam(name, type_=_table.c[name].type) for name in _KEY])
 )
-_OWN = Prepared(select(func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger))))
+_OWN = PreparedStatement(select(func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger))))
 
 
 def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:

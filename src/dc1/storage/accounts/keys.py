@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.keys import hint as key_hint
 from dc1.storage.engine.row_mapping import Shape, changed
-from dc1.storage.engine.statements import Prepared
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import api_keys
 
 
@@ -34,7 +34,7 @@ class KeyRow:
 
 
 _shape = Shape(KeyRow, api_keys)
-_FIND = Prepared(select(*_shape.columns).where(api_keys.c.key_id == bindparam("wanted")))
+_FIND = PreparedStatement(select(*_shape.columns).where(api_keys.c.key_id == bindparam("wanted")))
 _TOUCH = update(api_keys).where(api_keys.c.key_id == bindparam("used")).values(last_used_at_ms=bindparam("at"))
 
 

@@ -9,7 +9,7 @@ from dc1.domain.errors import renter_email_taken, renter_not_found
 from dc1.domain.jobs.states import TEST_RENTER_ID
 from dc1.storage.accounts import keys, webhooks
 from dc1.storage.engine.row_mapping import Shape, inserted_id
-from dc1.storage.engine.statements import Prepared
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.money import counters, ledger
 from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.schema.tables import accounts, renters
@@ -66,8 +66,8 @@ ACCOUNTS = (
     .join(_holds, (_holds.c.kind == AccountKind.HOLD) & (_holds.c.owner_id == renters.c.id))
 )
 _BY_ID = ACCOUNTS.where(renters.c.id == bindparam("wanted"))
-_GET = Prepared(_BY_ID)
-_LOCK = Prepared(_BY_ID.with_for_update(of=[renters, _wallets, _holds], key_share=True))
+_GET = PreparedStatement(_BY_ID)
+_LOCK = PreparedStatement(_BY_ID.with_for_update(of=[renters, _wallets, _holds], key_share=True))
 
 
 def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_ms: int) -> int:

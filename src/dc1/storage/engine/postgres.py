@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Text, cast, create_engine, event, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from dc1.storage.engine.statements import Prepared, flush, forget
+from dc1.storage.engine.statements import PreparedStatement, flush, forget
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
 GIVE_UP_AFTER_SECONDS = 15.0
 
-_CURRENT_TRANSACTION = Prepared(select(cast(func.pg_current_xact_id_if_assigned(), Text)))
+_CURRENT_TRANSACTION = PreparedStatement(select(cast(func.pg_current_xact_id_if_assigned(), Text)))
 _TRANSACTION_STATUS = text("SELECT pg_xact_status(CAST(:xid AS xid8))")
 
 

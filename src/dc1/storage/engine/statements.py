@@ -33,7 +33,7 @@ _DIALECTS: Mapping[str, Dialect] = {
 _sent: WeakKeyDictionary[Connection, list[tuple[str, list[Any]]]] = WeakKeyDictionary()
 
 
-class Prepared:
+class PreparedStatement:
     """A statement with named parameters, all of which every execution gives.
 
     ``columns`` names the columns of an INSERT that has no values of its own.
@@ -77,7 +77,7 @@ class PreparedInsert:
 
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         (key,) = table.primary_key
-        self._insert = Prepared(insert(table).returning(key), columns)
+        self._insert = PreparedStatement(insert(table).returning(key), columns)
 
     def insert(self, conn: Connection, values: Values) -> int:
         """Insert a row and return the id that the database gave it."""
@@ -94,7 +94,7 @@ def upsert(
     add: tuple[str, ...] = (),
     replace: tuple[str, ...] = (),
     returning: tuple[str, ...] = (),
-) -> Prepared:
+) -> PreparedStatement:
     """The statement that inserts a row or, where one has this ``key``, changes it.
 
     An existing row gets the columns ``add`` raised and ``replace`` replaced; the columns ``new`` are only set in a new
@@ -112,7 +112,7 @@ def _upsert(
     add: tuple[str, ...],
     replace: tuple[str, ...],
     returning: tuple[str, ...],
-) -> Prepared:
+) -> PreparedStatement:
     statement = sqlite.insert(table) if engine_name == "sqlite" else postgresql.insert(table)
     statement = statement.values(
         {name: bindparam(name, type_=table.c[name].type) for name in key + new + add + replace}
@@ -123,7 +123,7 @@ def _upsert(
         statement = statement.on_conflict_do_update(index_elements=key, set_=changes)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=key)
-    return Prepared(statement.returning(*[table.c[name] for name in returning]) if returning else statement)
+    return PreparedStatement(statement.returning(*[table.c[name] for name in returning]) if returning else statement)
 
 
 class _Compiled:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
-from dc1.domain.jobs.states import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.pricing import Settlement
-from dc1.storage.engine.statements import Prepared
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import webhook_events
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import allowed, locked, locked_if_free, move, write
@@ -18,7 +18,7 @@ from dc1.storage.money import counters
 from dc1.storage.money.ledger import SHARDS
 from dc1.storage.schema.tables import job_attempts, jobs, providers
 
-_LOCK_PROVIDER = Prepared(
+_LOCK_PROVIDER = PreparedStatement(
     select(providers.c.id)
     .where(
         providers.c.id == bindparam("wanted"),
@@ -29,10 +29,10 @@ _LOCK_PROVIDER = Prepared(
     )
     .with_for_update(key_share=True)
 )
-_OCCUPIED = Prepared(
+_OCCUPIED = PreparedStatement(
     select(func.coalesce(func.sum(jobs.c.gpu_count), 0)).where(jobs.c.provider_id == bindparam("wanted"), LEASED)
 )
-_INSERT_ATTEMPT = Prepared(insert(job_attempts), ["job_id", "attempt_number", "provider_id", "started_at_ms"])
+_INSERT_ATTEMPT = PreparedStatement(insert(job_attempts), ["job_id", "attempt_number", "provider_id", "started_at_ms"])
 
 
 def occupied_slots(conn: Connection, provider_id: int) -> int:
@@ -81,7 +81,7 @@ def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[Jo
 
 def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
     job = locked_if_free(conn, wanted.job_id)
-    if job is None or not allowed(job, JobStatus.PENDING, Mover.SCHEDULER):
+    if job is None or not allowed(job, JobStatus.PENDING, Actor.SCHEDULER):
         return None
     if not _may_run_on(job, wanted.provider_id) or not reserve(conn, wanted.provider_id, job.gpu_count, wanted.slots):
         return None
@@ -89,7 +89,7 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
         conn,
         job,
         JobEvent.STATUS_CHANGED,
-        Mover.SCHEDULER,
+        Actor.SCHEDULER,
         now_ms,
         status=JobStatus.PENDING.value,
         provider_id=wanted.provider_id,
@@ -110,7 +110,7 @@ def unclaim(
         ending = Ending(
             JobStatus.FAILED,
             JobEvent.FAILED,
-            Mover.SERVER,
+            Actor.SERVER,
             error=reason,
             error_category=ErrorCategory.PROVIDER_DISCONNECT,
         )
@@ -120,7 +120,7 @@ def unclaim(
         job,
         JobStatus.QUEUED,
         JobEvent.STATUS_CHANGED,
-        Mover.SCHEDULER,
+        Actor.SCHEDULER,
         now_ms,
         message=reason,
         provider_id=None,
@@ -136,7 +136,7 @@ def start(
     ``expected_attempt`` (as it was when the job was offered), or the provider has no right to it.
     """
     job = locked(conn, job_id)
-    if job is None or job.attempt_number != expected_attempt or not allowed(job, JobStatus.RUNNING, Mover.PROVIDER):
+    if job is None or job.attempt_number != expected_attempt or not allowed(job, JobStatus.RUNNING, Actor.PROVIDER):
         return None
     if job.status == JobStatus.PENDING:
         if job.provider_id != provider_id:
@@ -150,7 +150,7 @@ def start(
         job,
         JobStatus.RUNNING,
         JobEvent.STATUS_CHANGED,
-        Mover.PROVIDER,
+        Actor.PROVIDER,
         now_ms,
         provider_id=provider_id,
         attempt_number=attempt,

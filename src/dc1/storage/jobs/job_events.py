@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from dc1.domain.jobs.states import JobEvent
 from dc1.storage.engine.row_mapping import Page, Shape
-from dc1.storage.engine.statements import Prepared
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import job_events
 
 
@@ -29,7 +29,7 @@ class EventRow:
 
 
 _shape = Shape(EventRow, job_events)
-_INSERT = Prepared(insert(job_events), _shape.names)
+_INSERT = PreparedStatement(insert(job_events), _shape.names)
 
 
 def append(conn: Connection, event: EventRow) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, select
 
 from dc1.storage.engine.row_mapping import Page, Shape
-from dc1.storage.engine.statements import Prepared, upsert
+from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.schema.tables import job_log_batches, job_log_heads, job_logs
 
 
@@ -34,7 +34,7 @@ class LogRow:
 
 _shape = Shape(LogRow, job_logs)
 _BATCH = ("job_id", "attempt_number", "batch_seq")
-_INSERT = Prepared(insert(job_logs), _shape.names)
+_INSERT = PreparedStatement(insert(job_logs), _shape.names)
 
 
 def append(

@@ -6,21 +6,21 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from dc1.domain.jobs.states import JobEvent, JobStatus, Mover, can_move
+from dc1.domain.jobs.states import Actor, JobEvent, JobStatus, can_move
 from dc1.domain.money.pricing import Settlement
-from dc1.storage.engine.statements import Prepared
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import job_events
 from dc1.storage.jobs.job_records import JobRow, job_shape
 from dc1.storage.money import counters
 from dc1.storage.schema.tables import jobs
 
 _BY_ID = select(*job_shape.columns).where(jobs.c.id == bindparam("wanted"))
-_LOCK = Prepared(_BY_ID.with_for_update(key_share=True))
-_LOCK_IF_FREE = Prepared(_BY_ID.with_for_update(key_share=True, skip_locked=True))
+_LOCK = PreparedStatement(_BY_ID.with_for_update(key_share=True))
+_LOCK_IF_FREE = PreparedStatement(_BY_ID.with_for_update(key_share=True, skip_locked=True))
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Transition:
     """A job after a move, and where its hold went if the move was its last."""
 
     job: JobRow
@@ -37,16 +37,16 @@ def locked_if_free(conn: Connection, job_id: int) -> JobRow | None:
     return job_shape.first(_LOCK_IF_FREE.rows(conn, {"wanted": job_id}))
 
 
-def allowed(job: JobRow, target: JobStatus, mover: Mover) -> bool:
-    """Whether the table of moves lets ``mover`` take the job to ``target``."""
-    return can_move(JobStatus(job.status), target, mover)
+def allowed(job: JobRow, target: JobStatus, actor: Actor) -> bool:
+    """Whether the table of moves lets ``actor`` take the job to ``target``."""
+    return can_move(JobStatus(job.status), target, actor)
 
 
 def write(
     conn: Connection,
     job: JobRow,
     event: JobEvent,
-    mover: Mover,
+    actor: Actor,
     now_ms: int,
     *,
     message: str | None = None,
@@ -59,7 +59,7 @@ def write(
     found = _update(tuple(changes)).run(conn, guard | {f"new_{name}": value for name, value in changes.items()})
     assert found == 1, "a locked job was moved by somebody else"
     after = replace(job, **changes)
-    job_events.append(conn, event_of(after, event, mover, now_ms, message=message, payload=payload))
+    job_events.append(conn, event_of(after, event, actor, now_ms, message=message, payload=payload))
     return after
 
 
@@ -68,7 +68,7 @@ def move(
     job: JobRow,
     target: JobStatus,
     event: JobEvent,
-    mover: Mover,
+    actor: Actor,
     now_ms: int,
     *,
     message: str | None = None,
@@ -76,7 +76,7 @@ def move(
     **changes: Any,
 ) -> JobRow:
     """Take a locked job from one open state to another and count it there."""
-    after = write(conn, job, event, mover, now_ms, message=message, payload=payload, status=target.value, **changes)
+    after = write(conn, job, event, actor, now_ms, message=message, payload=payload, status=target.value, **changes)
     counters.add(conn, job.id, **{f"jobs_{job.status}": -1, f"jobs_{target}": 1})
     return after
 
@@ -84,7 +84,7 @@ def move(
 def event_of(
     job: JobRow,
     event: JobEvent,
-    mover: Mover,
+    actor: Actor,
     now_ms: int,
     *,
     message: str | None = None,
@@ -101,7 +101,7 @@ def event_of(
         sequence_no=job.event_sequence,
         event_type=event.value,
         status=job.status,
-        source=mover.value,
+        source=actor.value,
         error_category=job.error_category,
         error_code=None,
         message=message,
@@ -111,8 +111,8 @@ def event_of(
 
 
 @cache
-def _update(names: tuple[str, ...]) -> Prepared:
-    return Prepared(
+def _update(names: tuple[str, ...]) -> PreparedStatement:
+    return PreparedStatement(
         update(jobs)
         .where(
             jobs.c.id == bindparam("guard_id"),

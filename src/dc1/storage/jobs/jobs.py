@@ -12,7 +12,7 @@ from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, selec
 from dc1.domain.errors import job_not_found
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.storage.engine.row_mapping import Page, Shape, escaped_like
-from dc1.storage.engine.statements import Prepared, upsert
+from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.schema.tables import job_attempts, job_results, job_specs, jobs, renters
 
@@ -20,11 +20,11 @@ LEASED = text("jobs.status IN ('pending', 'running')")
 QUEUED = text("jobs.status = 'queued'")
 
 _SELECT = select(*job_shape.columns)
-_BY_ID = Prepared(_SELECT.where(jobs.c.id == bindparam("wanted")))
-_BY_JOB_ID = Prepared(_SELECT.where(jobs.c.job_id == bindparam("wanted")))
-_LOCK_BY_ID = Prepared(_SELECT.where(jobs.c.id == bindparam("wanted")).with_for_update(key_share=True))
-_LOCK_BY_JOB_ID = Prepared(_SELECT.where(jobs.c.job_id == bindparam("wanted")).with_for_update(key_share=True))
-_SPEC = Prepared(select(*spec_shape.columns).where(job_specs.c.job_id == bindparam("wanted")))
+_BY_ID = PreparedStatement(_SELECT.where(jobs.c.id == bindparam("wanted")))
+_BY_JOB_ID = PreparedStatement(_SELECT.where(jobs.c.job_id == bindparam("wanted")))
+_LOCK_BY_ID = PreparedStatement(_SELECT.where(jobs.c.id == bindparam("wanted")).with_for_update(key_share=True))
+_LOCK_BY_JOB_ID = PreparedStatement(_SELECT.where(jobs.c.job_id == bindparam("wanted")).with_for_update(key_share=True))
+_SPEC = PreparedStatement(select(*spec_shape.columns).where(job_specs.c.job_id == bindparam("wanted")))
 
 
 def get(conn: Connection, job_id: int) -> JobRow | None:

@@ -12,23 +12,23 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, ErrorCategory, JobEvent, JobStatus, Mover, Phase
+from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, Actor, ErrorCategory, JobEvent, JobStatus, Phase
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, token_charge, used_seconds
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.claims import Claim, claim, claim_all, occupied_slots, start, unclaim
 from dc1.storage.jobs.job_records import JobRow, JobSpec
-from dc1.storage.jobs.job_transitions import Moved, allowed, locked, move, write
+from dc1.storage.jobs.job_transitions import Transition, allowed, locked, move, write
 from dc1.storage.jobs.settlement import Ending, close, end_attempt
-from dc1.storage.jobs.submission import Limits, NewJob, submit
+from dc1.storage.jobs.submission import NewJob, SubmissionLimits, submit
 
 __all__ = [
     "Claim",
     "JobRow",
     "JobSpec",
-    "Limits",
-    "Moved",
     "NewJob",
     "Outcome",
+    "SubmissionLimits",
+    "Transition",
     "cancel",
     "claim",
     "claim_all",
@@ -47,14 +47,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended, as told by ``mover``.
+    """How a run ended, as told by ``actor``.
 
     ``result`` is the object or string to keep. The reported seconds only ever lower the bill, GPU seconds before
     duration; a failed run costs nothing. Tokens price a /v1 call.
     """
 
     completed: bool
-    mover: Mover = Mover.PROVIDER
+    actor: Actor = Actor.PROVIDER
     result: Any = None
     error: str | None = None
     error_category: ErrorCategory | None = None
@@ -73,7 +73,7 @@ def finish(
     *,
     attempt: int | None = None,
     provider_id: int | None = None,
-) -> Moved | None:
+) -> Transition | None:
     """End a run as completed or failed and settle it.
 
     ``attempt`` and ``provider_id`` fence a daemon's call; None means that the caller needs no lease (renter, admin)
@@ -81,13 +81,13 @@ def finish(
     """
     target = JobStatus.COMPLETED if outcome.completed else JobStatus.FAILED
     job = _running(conn, job_id, attempt, provider_id)
-    if job is None or not allowed(job, target, outcome.mover):
+    if job is None or not allowed(job, target, outcome.actor):
         return None
     used = _used(job, outcome, now_ms)
     ending = Ending(
         status=target,
         event=JobEvent.COMPLETED if outcome.completed else JobEvent.FAILED,
-        mover=outcome.mover,
+        actor=outcome.actor,
         error=None if outcome.completed else outcome.error,
         error_category=None if outcome.completed else (outcome.error_category or ErrorCategory.EXECUTION),
         used_seconds=used,
@@ -112,9 +112,9 @@ def lose(
     queue_deadline_seconds: int,
     category: ErrorCategory = ErrorCategory.PROVIDER_DISCONNECT,
     error: str = "The provider disconnected",
-    mover: Mover = Mover.SERVER,
+    actor: Actor = Actor.SERVER,
     exclude: bool = False,
-) -> Moved | None:
+) -> Transition | None:
     """Take a running job from a provider that lost it, or that reports a transient error.
 
     It goes back to its place in the queue with its hold, or fails with a full refund once its retries are used up.
@@ -122,10 +122,10 @@ def lose(
     this attempt.
     """
     job = _running(conn, job_id, attempt, None)
-    if job is None or not allowed(job, JobStatus.QUEUED, mover):
+    if job is None or not allowed(job, JobStatus.QUEUED, actor):
         return None
     if job.retry_count >= job.max_retries:
-        ending = Ending(JobStatus.FAILED, JobEvent.FAILED, mover, error=error, error_category=category)
+        ending = Ending(JobStatus.FAILED, JobEvent.FAILED, actor, error=error, error_category=category)
         return close(conn, job, ending, Settlement.full_refund(job.cost_halala), now_ms)
     end_attempt(conn, job, category.value, now_ms)
     deadline_ms = now_ms + queue_deadline_seconds * 1000
@@ -134,7 +134,7 @@ def lose(
         job,
         JobStatus.QUEUED,
         JobEvent.RETRY_SCHEDULED,
-        mover,
+        actor,
         now_ms,
         message=error,
         payload={"lost_by_provider_id": job.provider_id, "retry_count": job.retry_count + 1, "reason": category.value},
@@ -151,10 +151,10 @@ def lose(
         progress_updated_at_ms=None,
         endpoint_url=None,
     )
-    return Moved(after)
+    return Transition(after)
 
 
-def time_out(conn: Connection, job_id: int, now_ms: int) -> Moved | None:
+def time_out(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
     """Fail a run whose deadline has come; the time it used is charged. None when it has not."""
     job = _running(conn, job_id, None, None)
     if job is None or job.timeout_at_ms is None or now_ms < job.timeout_at_ms:
@@ -163,7 +163,7 @@ def time_out(conn: Connection, job_id: int, now_ms: int) -> Moved | None:
     ending = Ending(
         JobStatus.FAILED,
         JobEvent.TIMED_OUT,
-        Mover.SERVER,
+        Actor.SERVER,
         error=JOB_TIMED_OUT,
         error_category=ErrorCategory.TIMEOUT,
         used_seconds=used,
@@ -171,7 +171,7 @@ def time_out(conn: Connection, job_id: int, now_ms: int) -> Moved | None:
     return close(conn, job, ending, _bill(job, used), now_ms)
 
 
-def expire_queued(conn: Connection, job_id: int, now_ms: int) -> Moved | None:
+def expire_queued(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
     """Fail a waiting job whose queue deadline has come, with a full refund. None when it has not."""
     job = locked(conn, job_id)
     if job is None or job.status not in (JobStatus.QUEUED, JobStatus.PENDING):
@@ -181,21 +181,21 @@ def expire_queued(conn: Connection, job_id: int, now_ms: int) -> Moved | None:
     ending = Ending(
         JobStatus.FAILED,
         JobEvent.FAILED,
-        Mover.SERVER,
+        Actor.SERVER,
         error=NO_PROVIDER_IN_TIME,
         error_category=ErrorCategory.QUEUE_TIMEOUT,
     )
     return close(conn, job, ending, Settlement.full_refund(job.cost_halala), now_ms)
 
 
-def cancel(conn: Connection, job_id: int, mover: Mover, now_ms: int) -> Moved | None:
+def cancel(conn: Connection, job_id: int, actor: Actor, now_ms: int) -> Transition | None:
     """Cancel an open job: a run is charged the time it used, anything else is refunded in full. None when terminal."""
     job = locked(conn, job_id)
-    if job is None or not allowed(job, JobStatus.CANCELLED, mover):
+    if job is None or not allowed(job, JobStatus.CANCELLED, actor):
         return None
     used = _elapsed(job, now_ms) if job.status == JobStatus.RUNNING else None
     bill = Settlement.full_refund(job.cost_halala) if used is None else _bill(job, used)
-    ending = Ending(JobStatus.CANCELLED, JobEvent.CANCELLED, mover, used_seconds=used)
+    ending = Ending(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used)
     return close(conn, job, ending, bill, now_ms)
 
 
@@ -210,7 +210,7 @@ def set_phase(
         conn,
         job,
         JobEvent.PHASE_CHANGED,
-        Mover.PROVIDER,
+        Actor.PROVIDER,
         now_ms,
         progress_phase=phase.value,
         progress_updated_at_ms=now_ms,
@@ -224,7 +224,7 @@ def endpoint_ready(
     job = _running(conn, job_id, attempt, provider_id)
     if job is None:
         return None
-    return write(conn, job, JobEvent.ENDPOINT_READY, Mover.PROVIDER, now_ms, endpoint_url=url)
+    return write(conn, job, JobEvent.ENDPOINT_READY, Actor.PROVIDER, now_ms, endpoint_url=url)
 
 
 def _running(conn: Connection, job_id: int, attempt: int | None, provider_id: int | None) -> JobRow | None:

@@ -7,12 +7,12 @@ from typing import Any, cast
 from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
 from dc1.domain.base.clock import month_start_ms
-from dc1.domain.jobs.states import ErrorCategory, JobEvent, JobSource, JobStatus, Mover
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.pricing import Settlement
-from dc1.storage.engine.statements import Prepared
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.job_transitions import Moved, write
+from dc1.storage.jobs.job_transitions import Transition, write
 from dc1.storage.money import counters, ledger
 from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.providers.providers import count_settled
@@ -26,7 +26,7 @@ class Ending:
 
     status: JobStatus
     event: JobEvent
-    mover: Mover
+    actor: Actor
     error: str | None = None
     error_category: ErrorCategory | None = None
     used_seconds: Decimal | None = None
@@ -45,7 +45,7 @@ def _plus(column: Any, name: str) -> Any:
     return column + bindparam(name, type_=BigInteger)
 
 
-_CLOSE_RENTER = Prepared(
+_CLOSE_RENTER = PreparedStatement(
     update(renters_table)
     .where(renters_table.c.id == bindparam("renter"))
     .values(
@@ -62,7 +62,7 @@ _CLOSE_RENTER = Prepared(
     )
     .returning(renters_table.c.webhook_url)
 )
-_CLOSE_PROVIDER = Prepared(
+_CLOSE_PROVIDER = PreparedStatement(
     update(providers)
     .where(providers.c.id == bindparam("provider"))
     .values(
@@ -71,7 +71,7 @@ _CLOSE_PROVIDER = Prepared(
         total_earned_halala=_plus(providers.c.total_earned_halala, "earned"),
     )
 )
-_CLOSE_ATTEMPT = Prepared(
+_CLOSE_ATTEMPT = PreparedStatement(
     update(job_attempts)
     .where(
         job_attempts.c.job_id == bindparam("job"),
@@ -87,7 +87,7 @@ _CLOSE_ATTEMPT = Prepared(
 )
 
 
-def close(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement, now_ms: int) -> Moved:
+def close(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement, now_ms: int) -> Transition:
     """End a locked job and settle it; its hold is empty afterwards."""
     after = _close_row(conn, job, ending, settlement, now_ms)
     ran = job.status == JobStatus.RUNNING
@@ -99,7 +99,7 @@ def close(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement,
     ledger.post(conn, _transfers(job, settlement), now_ms)
     _count(conn, job.status, after, settlement, now_ms)
     webhook_events.job_ended(conn, webhook_url, after, now_ms)
-    return Moved(after, settlement)
+    return Transition(after, settlement)
 
 
 def end_attempt(
@@ -121,7 +121,7 @@ def _close_row(conn: Connection, job: JobRow, ending: Ending, settlement: Settle
         conn,
         job,
         ending.event,
-        ending.mover,
+        ending.actor,
         now_ms,
         message=ending.error,
         payload={"actual_cost_halala": settlement.actual, "refunded_halala": settlement.refund},

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, bindparam, insert, update
 from dc1.domain import errors
 from dc1.domain.base.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
 from dc1.domain.jobs.placement import CLASS_RANK
-from dc1.domain.jobs.states import TEST_RENTER_ID, JobEvent, JobSource, JobStatus, Mover, run_deadline_seconds
+from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobEvent, JobSource, JobStatus, run_deadline_seconds
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.accounts import renters
 from dc1.storage.accounts.renters import RenterRow
-from dc1.storage.engine.statements import Prepared, PreparedInsert
+from dc1.storage.engine.statements import PreparedInsert, PreparedStatement
 from dc1.storage.jobs import job_events, job_transitions, webhook_events
 from dc1.storage.jobs.claims import reserve
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
@@ -57,11 +57,11 @@ class NewJob:
     token_price_halala: int | None = None
     source: str = JobSource.API
     retried_from_job_id: int | None = None
-    submitted_by: Mover = Mover.RENTER
+    submitted_by: Actor = Actor.RENTER
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SubmissionLimits:
     """Settings that a submission is held to."""
 
     daily_jobs: int = 100
@@ -74,8 +74,8 @@ class Limits:
 _GIVEN = [field.name for field in fields(NewJob) if field.name not in ("spec", "slots", "submitted_by")]
 _BLANK: dict[str, Any] = dict.fromkeys(job_shape.names)
 _INSERT_JOB = PreparedInsert(jobs, [name for name in job_shape.names if name != "id"])
-_INSERT_SPEC = Prepared(insert(job_specs), ["job_id", *spec_shape.names])
-_COUNT_SUBMISSION = Prepared(
+_INSERT_SPEC = PreparedStatement(insert(job_specs), ["job_id", *spec_shape.names])
+_COUNT_SUBMISSION = PreparedStatement(
     update(renters_table)
     .where(renters_table.c.id == bindparam("renter"))
     .values(
@@ -121,7 +121,7 @@ def _begun(start_ms: int, stored_ms: int, now_ms: int) -> int:
     return stored_ms if start_ms < stored_ms <= now_ms + _CLOCKS_APART_MS else start_ms
 
 
-def submit(conn: Connection, new: NewJob, limits: Limits, now_ms: int) -> JobRow:
+def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int) -> JobRow:
     """Take a job in: pending where its provider has the slots free, else queued.
 
     Raises, in this order: submit_key_invalid (the renter is gone or not active), ZERO_BALANCE, QUOTA_DAILY,
@@ -140,7 +140,7 @@ def submit(conn: Connection, new: NewJob, limits: Limits, now_ms: int) -> JobRow
     return job
 
 
-def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: Limits, now_ms: int) -> JobRow:
+def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: SubmissionLimits, now_ms: int) -> JobRow:
     placed = new.provider_id is not None and reserve(conn, new.provider_id, new.gpu_count, new.slots)
     if new.source == JobSource.V1 and not placed:
         raise errors.no_capacity_available(new.model or "")
@@ -152,7 +152,7 @@ def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: Limits, now_m
     return job
 
 
-def _check_affordable(new: NewJob, renter: RenterRow, usage: _Usage, limits: Limits, now_ms: int) -> None:
+def _check_affordable(new: NewJob, renter: RenterRow, usage: _Usage, limits: SubmissionLimits, now_ms: int) -> None:
     if renter.balance_halala == 0 and new.cost_halala > 0:
         raise errors.zero_balance(new.cost_halala)
     if new.source == JobSource.API and usage.jobs_today >= limits.daily_jobs:
@@ -169,7 +169,7 @@ def _seconds_until(then_ms: int, now_ms: int) -> int:
     return -((now_ms - then_ms) // 1000)
 
 
-def _row(new: NewJob, limits: Limits, now_ms: int, *, placed: bool) -> JobRow:
+def _row(new: NewJob, limits: SubmissionLimits, now_ms: int, *, placed: bool) -> JobRow:
     given = {name: getattr(new, name) for name in _GIVEN}
     deadline_ms = now_ms + limits.queue_deadline_seconds * 1000
     derived: dict[str, Any] = {
@@ -210,9 +210,9 @@ def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, thres
         webhook_events.balance_low(conn, renter.webhook_url, renter.id, left, threshold_halala, now_ms)
 
 
-def _count(conn: Connection, job: JobRow, mover: Mover, usage: _Usage, now_ms: int) -> None:
+def _count(conn: Connection, job: JobRow, actor: Actor, usage: _Usage, now_ms: int) -> None:
     payload = {"cost_halala": job.cost_halala, "retried_from_job_id": job.retried_from_job_id}
-    job_events.append(conn, job_transitions.event_of(job, JobEvent.SUBMITTED, mover, now_ms, payload=payload))
+    job_events.append(conn, job_transitions.event_of(job, JobEvent.SUBMITTED, actor, now_ms, payload=payload))
     _COUNT_SUBMISSION.send(
         conn,
         {
@@ -226,9 +226,9 @@ def _count(conn: Connection, job: JobRow, mover: Mover, usage: _Usage, now_ms: i
     counters.add(conn, job.id, **{f"jobs_{job.status}": 1, "wallets_halala": -job.cost_halala})
 
 
-def _tell_original(conn: Connection, job: JobRow, mover: Mover, now_ms: int) -> None:
+def _tell_original(conn: Connection, job: JobRow, actor: Actor, now_ms: int) -> None:
     assert job.retried_from_job_id is not None
     original = job_transitions.locked(conn, job.retried_from_job_id)
     if original is not None:
         payload = {"new_job_id": job.job_id}
-        job_transitions.write(conn, original, JobEvent.RETRIED, mover, now_ms, payload=payload)
+        job_transitions.write(conn, original, JobEvent.RETRIED, actor, now_ms, payload=payload)

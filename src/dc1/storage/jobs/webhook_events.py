@@ -7,15 +7,15 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from dc1.domain.access.webhooks import WebhookEvent, new_delivery_id
 from dc1.domain.base.clock import iso
-from dc1.storage.engine.statements import Prepared
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.schema.tables import renters, webhook_deliveries
 
-_INSERT = Prepared(
+_INSERT = PreparedStatement(
     insert(webhook_deliveries),
     ["delivery_id", "renter_id", "job_id", "event", "url", "body", "created_at_ms", "next_attempt_at_ms"],
 )
-_URL = Prepared(select(renters.c.webhook_url).where(renters.c.id == bindparam("renter")))
+_URL = PreparedStatement(select(renters.c.webhook_url).where(renters.c.id == bindparam("renter")))
 
 
 def job_started(conn: Connection, job: JobRow, now_ms: int) -> None:

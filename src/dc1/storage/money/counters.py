@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select
 
 from dc1.domain.base.clock import day_start_ms
-from dc1.storage.engine.statements import Prepared, upsert
+from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.money.ledger import SHARDS
 from dc1.storage.schema.tables import totals
 
@@ -53,7 +53,7 @@ class Totals:
 _COLUMNS = [totals.c[field.name] for field in fields(Totals)]
 # PostgreSQL sums BIGINT to NUMERIC, which the driver hands over as Decimal.
 _SUMS = [cast(func.coalesce(func.sum(column), 0), BigInteger) for column in _COLUMNS]
-_READ = Prepared(select(*_SUMS).where(totals.c.day_ms == bindparam("day")))
+_READ = PreparedStatement(select(*_SUMS).where(totals.c.day_ms == bindparam("day")))
 _BY_DAY = (
     select(totals.c.day_ms, *_SUMS)
     .where(totals.c.day_ms >= bindparam("since"), totals.c.day_ms != ALL_TIME)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, case, insert, or_, select, update
 
-from dc1.storage.engine.statements import Prepared, PreparedInsert
+from dc1.storage.engine.statements import PreparedInsert, PreparedStatement
 from dc1.storage.schema.tables import accounts, movements, postings
 
 SHARDS = 8
@@ -143,12 +143,12 @@ def _sides(movement_ids: Sequence[int], transfers: Sequence[Transfer]) -> Iterat
 
 
 @cache
-def _posting_insert(count: int) -> Prepared:
+def _posting_insert(count: int) -> PreparedStatement:
     """One statement that stores ``count`` postings."""
     rows = [
         {name: bindparam(f"{name}_{index}", type_=postings.c[name].type) for name in _POSTING} for index in range(count)
     ]
-    return Prepared(insert(postings).values(rows))
+    return PreparedStatement(insert(postings).values(rows))
 
 
 def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:
@@ -178,14 +178,14 @@ def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Accou
 
 
 @cache
-def _balance_update(count: int) -> Prepared:
+def _balance_update(count: int) -> PreparedStatement:
     """One statement that changes ``count`` balances, each by its own amount."""
     matches = [
         and_(accounts.c.kind == bindparam(f"kind_{index}"), accounts.c.owner_id == bindparam(f"owner_{index}"))
         for index in range(count)
     ]
     delta = case(*[(match, bindparam(f"delta_{index}", type_=BigInteger)) for index, match in enumerate(matches)])
-    return Prepared(
+    return PreparedStatement(
         update(accounts)
         .where(or_(*matches))
         .values(balance_halala=accounts.c.balance_halala + delta)

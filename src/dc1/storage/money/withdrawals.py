@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain import errors
-from dc1.domain.money.withdrawals import OPEN, RETURNED, WithdrawalStatus, can_move, iban_hint, new_withdrawal_id
+from dc1.domain.money.withdrawals import OPEN, RETURNED, WithdrawalStatus, can_change_to, iban_hint, new_withdrawal_id
 from dc1.storage.engine.row_mapping import Page, Shape, inserted_id
 from dc1.storage.money import ledger
 from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
@@ -75,7 +75,7 @@ def move(
     locked = conn.execute(select(withdrawals.c.id, withdrawals.c.status).where(wanted).with_for_update()).first()
     if locked is None:
         raise errors.withdrawal_not_found()
-    if not can_move(WithdrawalStatus(locked.status), target):
+    if not can_change_to(WithdrawalStatus(locked.status), target):
         raise errors.illegal_withdrawal_transition(locked.status, target)
     kept = reason if target in RETURNED else None
     changes = {"status": target.value, "reason": kept, "updated_at_ms": now_ms}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, insert, select
 
 from dc1.storage.engine.row_mapping import Page, Shape
-from dc1.storage.engine.statements import Prepared
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import audit_entries
 
 
@@ -31,7 +31,7 @@ class AuditRow(NewAuditEntry):
 
 _new_shape = Shape(NewAuditEntry, audit_entries)
 _shape = Shape(AuditRow, audit_entries)
-_INSERT = Prepared(insert(audit_entries), _new_shape.names)
+_INSERT = PreparedStatement(insert(audit_entries), _new_shape.names)
 
 
 def record(conn: Connection, entry: NewAuditEntry) -> None:

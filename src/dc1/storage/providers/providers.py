@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from dc1.domain.base.clock import DAY_MS, day_start_ms
 from dc1.domain.errors import provider_email_taken
 from dc1.storage.engine.row_mapping import Page, Shape, changed, escaped_like, inserted_id
-from dc1.storage.engine.statements import Prepared, upsert
+from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.money import ledger, withdrawals
 from dc1.storage.schema.tables import provider_days, providers
 
@@ -36,7 +36,7 @@ class NewProvider:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StoredReport:
     """Everything a daemon's reports have established so far; None where nothing is known.
 
     ``heartbeats`` counts the beats since the report that was flushed before this one. ``channel`` is none, post or
@@ -276,8 +276,8 @@ def _set(conn: Connection, provider_id: int, **changes: Any) -> bool:
     return changed(conn.execute(statement.values(**changes)))
 
 
-_FACTS = [field.name for field in fields(Report) if field.name not in ("provider_id", "heartbeats")]
-_FLUSH = Prepared(
+_FACTS = [field.name for field in fields(StoredReport) if field.name not in ("provider_id", "heartbeats")]
+_FLUSH = PreparedStatement(
     update(providers)
     .where(providers.c.id == bindparam("provider_id"))
     .values(
@@ -287,7 +287,7 @@ _FLUSH = Prepared(
 )
 
 
-def flush_reports(conn: Connection, reports: Sequence[Report], now_ms: int) -> None:
+def flush_reports(conn: Connection, reports: Sequence[StoredReport], now_ms: int) -> None:
     """Store what daemons reported since the last flush: two statements, however many providers there are."""
     if not reports:
         return
