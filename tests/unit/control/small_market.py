@@ -11,8 +11,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Ended
-from dc1.control.scheduling.assignment import Assignment
-from dc1.control.scheduling.leases import Lease
+from dc1.control.scheduling.leases import Assignment, Lease
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.base.json_types import JsonObject

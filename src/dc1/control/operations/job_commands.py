@@ -10,7 +10,6 @@ from typing import Protocol
 from dc1.control.config import ControlConfig
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.operations.attempts import Attempts
-from dc1.control.scheduling.assignment import requirement_of
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_queue import key_of_new
 from dc1.control.scheduling.sessions import StopReason
@@ -256,5 +255,5 @@ def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:
         checkpoint_enabled=job.checkpoint_enabled,
         task_spec=spec.task_spec,
         env_vars=spec.env_vars or {},
-        requirement=replace(requirement_of(job), excluded_provider_id=None),
+        requirement=replace(job.requirement, excluded_provider_id=None),
     )

@@ -8,11 +8,10 @@ import structlog
 
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
-from dc1.control.scheduling.assignment import Assignment, requirement_of
 from dc1.control.scheduling.job_feed import JobFeed, StateChanged
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.control.scheduling.job_versions import JobVersions
-from dc1.control.scheduling.leases import Lease, Leases
+from dc1.control.scheduling.leases import Assignment, Lease, Leases
 from dc1.control.scheduling.scheduler import Match, Scheduler
 from dc1.control.scheduling.sessions import Sessions, StopReason
 from dc1.domain.base.clock import Clock
@@ -173,7 +172,7 @@ class Dispatcher:
             return
         self._enqueue(job, frozenset(avoid), avoid_until_ms)
         self._job_feed.publish(job.id, StateChanged())
-        fitting = self._fleet.openings.here.best(requirement_of(job), avoid=avoid)
+        fitting = self._fleet.openings.here.best(job.requirement, avoid=avoid)
         if fitting is not None:
             self.wake(fitting)
 
@@ -282,7 +281,7 @@ class Dispatcher:
             WaitingJob(
                 id=job.id,
                 job_id=job.job_id,
-                requirement=requirement_of(job),
+                requirement=job.requirement,
                 pricing_class=job.pricing_class,
                 priority=job.priority,
                 submitted_at_ms=job.submitted_at_ms,

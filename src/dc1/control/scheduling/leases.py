@@ -8,7 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dc1.control.scheduling.assignment import Assignment
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A job with its documents, and the number of the attempt that is offered or runs."""
+
+    job: JobRow
+    spec: JobSpec
+    attempt: int
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Protocol
 
-from dc1.control.scheduling.assignment import Assignment
+from dc1.control.scheduling.leases import Assignment
 
 
 class StopReason(StrEnum):

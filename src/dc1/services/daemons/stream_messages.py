@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from dc1.control.scheduling.assignment import Assignment
+from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.services.jobs.messages import assignment_message
 from dcp.v1 import daemon_stream_pb2 as pb

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.scheduling.assignment import Assignment
+from dc1.control.scheduling.leases import Assignment
 from dc1.domain.access.task_signatures import task_signature, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.numeric import plain

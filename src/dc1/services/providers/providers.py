@@ -8,7 +8,7 @@ from google.protobuf.struct_pb2 import Value
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
-from dc1.control.scheduling.assignment import Assignment
+from dc1.control.scheduling.leases import Assignment
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole

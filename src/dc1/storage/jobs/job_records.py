@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from dc1.domain.jobs.placement import Requirement
 from dc1.domain.jobs.states import JobStatus
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.schema.tables import job_specs, jobs
@@ -88,6 +89,21 @@ class JobRow:
     def is_terminal(self) -> bool:
         """Whether no move is left."""
         return self.status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+    @property
+    def requirement(self) -> Requirement:
+        """What the job asks of a provider."""
+        # The model is kept as the renter spelled it, for answers; daemons spell as they like, so matching ignores case.
+        return Requirement(
+            named_provider_id=self.named_provider_id,
+            model=self.model.lower() if self.model else None,
+            min_vram_gb=self.min_vram_gb,
+            gpu_type=self.gpu_type,
+            compute_type=self.compute_type,
+            gpu_count=self.gpu_count,
+            job_type=self.job_type,
+            excluded_provider_id=self.excluded_provider_id,
+        )
 
 
 job_shape = Shape(JobRow, jobs)
