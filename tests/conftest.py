@@ -3,11 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from dc1.storage.engine.database import normalised
+from dc1.storage.engine.migrate import upgrade
+
 pytest.register_assert_rewrite("tests.stack", "tests.contract.expect")
 
 from tests.stack.postgres import PostgresServer  # noqa: E402 - after what makes its asserts tell more
 from tests.stack.stack import Edge, Stack  # noqa: E402
-from tests.stateful import register_profiles  # noqa: E402
+from tests.stateful.profiles import register_profiles  # noqa: E402
 
 register_profiles()
 
@@ -20,6 +23,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def postgres_server() -> Iterator[PostgresServer]:
     with PostgresServer.running(durable=False) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database to copy from."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
+    upgrade(normalised(f"sqlite:///{path}"))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
-from tests.contract.chat import HELLO, serve
 from tests.contract.expect import answered
+from tests.contract.inference.chat import HELLO, serve
 from tests.stack.people import J3, Renter
 from tests.stack.poll_daemon import REPORT, PollDaemon
 from tests.stack.rest import Json, credential

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.daemon.fake_server import FakeServer
-from tests.daemon.podman import Engine, short_directory, start_engine
+from tests.daemon.loop.fake_server import FakeServer
+from tests.daemon.runners.podman import Engine, short_directory, start_engine
 
 
 @pytest.fixture(scope="session")

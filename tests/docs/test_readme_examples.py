@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dc1.domain.access.webhooks import signature
-from tests.contract.chat import serve
+from tests.contract.inference.chat import serve
 from tests.docs.readme import block
 from tests.stack.stack import ADMIN_TOKEN, Stack
 

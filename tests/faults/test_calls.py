@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.contract.chat import Caller, envelope, streaming
 from tests.contract.expect import answered, show
+from tests.contract.inference.chat import Caller, envelope, streaming
 from tests.faults.engine import MODEL
 from tests.faults.market import Provider, RealMarket, await_status
 from tests.stack.people import Renter

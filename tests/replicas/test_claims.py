@@ -14,10 +14,10 @@ from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.jobs.lifecycle import Claim, JobRow, Outcome, SubmissionLimits
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import StoredReport
+from tests.control.small_market import SmallMarket
 from tests.replicas.pair import waiting_for_locks
 from tests.stack.postgres import PostgresServer
 from tests.storage.market import Market
-from tests.unit.control.small_market import SmallMarket
 
 JOBS = 200
 PROVIDERS = 20

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dcp.v1 import daemon_stream_pb2 as pb
-from tests.contract.chat import CHAT, HELLO, Caller, begin, envelope, finish, serve, streaming
 from tests.contract.expect import answered, show
+from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, envelope, finish, serve, streaming
 from tests.replicas.pair import Pair
 from tests.stack.people import Renter
 from tests.stack.stream_daemon import StreamDaemon

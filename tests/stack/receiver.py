@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.stack.rest import Json
 from tests.stack.waiting import eventually
 
-CERTIFICATE = Path(__file__).parents[1] / "daemon" / "tls" / "localhost.pem"
+CERTIFICATE = Path(__file__).with_name("tls") / "localhost.pem"
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from dc1.storage.engine.database import Database, normalised
-from dc1.storage.engine.migrate import upgrade
+from dc1.storage.engine.database import Database
 from tests.stack.postgres import PostgresServer
 
 ENGINES = ("sqlite", "postgresql")
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
-    upgrade(normalised(f"sqlite:///{path}"))
-    return path
 
 
 @pytest.fixture(params=ENGINES)

@@ -1,0 +1,71 @@
+"""Requests under /v1 that cannot be understood: refused in the OpenAI envelope, by the service or by the edge itself."""
+
+import pytest
+
+from tests.contract.expect import refused
+from tests.contract.inference.chat import CHAT, HELLO, envelope
+from tests.stack.people import Renter
+from tests.stack.rest import Json
+from tests.stack.stack import Stack
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def quiet_renter(quiet_stack: Stack) -> Renter:
+    return quiet_stack.add_renter()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "Missing required fields: model, messages"),
+        ({"model": " ", "messages": None}, "Missing required fields: model, messages"),
+        ({"model": 5}, "model must be a string"),
+        ({"model": "m" * 201}, "at most 200 characters"),
+        ({"messages": []}, "messages must be an array of 1 to 100 messages"),
+        ({"messages": "Hi"}, "messages must be an array"),
+        ({"messages": [{"role": "user", "content": "x"}] * 101}, "messages must be an array of 1 to 100"),
+        ({"messages": ["Hi"]}, "messages.0 must be an object"),
+        ({"messages": [{"role": "alien", "content": "x"}]}, "messages.0.role must be one of system"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, "messages.0.role must be one of"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content must be a string or an array"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content must be"),
+        ({"messages": [{"role": "user", "content": ["x"]}]}, "messages.0.content must be"),
+        ({"max_tokens": 0}, "max_tokens must be an integer from 1 to 8192"),
+        ({"max_tokens": 8193}, "max_tokens must be"),
+        ({"max_tokens": 1.5}, "max_tokens must be"),
+        ({"max_tokens": True}, "max_tokens must be"),
+        ({"max_completion_tokens": -1}, "max_completion_tokens must be"),
+        ({"temperature": 2.1}, "temperature must be a number from 0 to 2"),
+        ({"temperature": "hot"}, "temperature must be"),
+        ({"stream": "yes"}, "stream must be true or false"),
+        ({"n": 2}, "n must be 1"),
+        ({"messages": [{"role": "user", "content": "x" * 300_000}]}, "must be at most 256 KiB"),
+    ],
+)
+def test_an_unusable_body(quiet_stack: Stack, quiet_renter: Renter, body: Json, said: str) -> None:
+    sent = body if body == {} or ("model" in body and "messages" in body) else {**HELLO, **body}
+    assert said in envelope(quiet_renter.post(CHAT, sent), 400, "invalid_request_error")["message"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'"x"', b"5", b'{"a":1,}', b'{"model":"\xff"}', b"{'model':1}"])
+def test_a_body_that_is_no_json_object(quiet_renter: Renter, quiet_stack: Stack, content: bytes) -> None:
+    response = quiet_stack.rest.rest("POST", CHAT, key=quiet_renter.key, content=content)
+    assert envelope(response, 400, "invalid_request_error")["message"] == "Malformed JSON body"
+
+
+def test_what_the_edge_refuses(quiet_stack: Stack, quiet_renter: Renter) -> None:
+    rest = quiet_stack.rest
+    for verb, path in (("GET", "/v1/nope"), ("POST", "/v1/completions"), ("GET", CHAT), ("DELETE", "/v1/models")):
+        envelope(rest.rest(verb, path), 404, "not_found")
+    envelope(rest.rest("POST", CHAT + "/", key=quiet_renter.key, json=HELLO), 404, "not_found")
+    large = rest.rest("POST", CHAT, key=quiet_renter.key, content=b'{"a":"' + b"x" * 2 * MIB + b'"}')
+    envelope(large, 413, "invalid_request_error")
+    envelope(rest.get("/v1/models%ff"), 400, "invalid_request_error")
+
+
+@pytest.mark.parametrize("prefix", ["/api", "/api/dc1"])
+def test_v1_is_at_the_root_only(quiet_stack: Stack, quiet_renter: Renter, prefix: str) -> None:
+    refused(quiet_renter.post(prefix + CHAT, HELLO), 404, "Not found")
+    refused(quiet_stack.rest.get(prefix + "/v1/models"), 404, "Not found")

@@ -1,0 +1,67 @@
+"""/v1 as the official OpenAI client for Python reads it."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+
+from tests.contract.inference.chat import serve
+from tests.stack.people import Renter
+from tests.stack.poll_daemon import MODEL, PollDaemon
+from tests.stack.stack import Stack
+from tests.stack.stream_daemon import StreamDaemon
+
+
+@pytest.fixture
+def daemon(stack: Stack, provider: PollDaemon) -> StreamDaemon:
+    return stack.connect(provider)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def client_of(stack: Stack, key: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{stack.edge.url}/v1", api_key=key, max_retries=0, timeout=20)
+
+
+@pytest.fixture
+def client(stack: Stack, renter: Renter) -> Iterator[openai.OpenAI]:
+    """R's."""
+    with client_of(stack, renter.key) as client:
+        yield client
+
+
+def test_an_answer(client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPoolExecutor) -> None:
+    pool.submit(serve, daemon, "Hello ", "بحر")
+    (model,) = client.models.list()
+    answer = client.chat.completions.create(model=model.id, messages=[{"role": "user", "content": "Hi"}], seed=7)
+    assert answer.choices[0].message.content == "Hello بحر"
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == 500
+
+
+def test_a_stream(client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPoolExecutor) -> None:
+    pool.submit(serve, daemon, "Hello ", "بحر")
+    with client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "Hi"}], stream=True
+    ) as stream:
+        chunks = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello بحر"
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == 380
+
+
+def test_refusals(stack: Stack, client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as unknown:
+        client.chat.completions.create(model="none/none", messages=[{"role": "user", "content": "Hi"}])
+    assert (unknown.value.code, unknown.value.type) == ("model_not_found", "model_not_found")
+    with pytest.raises(openai.BadRequestError, match="messages must be an array of 1 to 100 messages"):
+        client.chat.completions.create(model=MODEL, messages=[])
+    with client_of(stack, "sk-other") as stranger, pytest.raises(openai.AuthenticationError, match="Invalid API key"):
+        stranger.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Hi"}])

@@ -1,0 +1,358 @@
+"""/v1: models and chat completions, as a program that speaks the OpenAI API meets them."""
+
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dc1.services.api.values import from_value
+from dcp.v1 import daemon_stream_pb2 as pb
+from tests.contract.expect import answered, refused, show
+from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, detail, envelope, finish, serve, streaming
+from tests.stack.people import Admin, Renter
+from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
+from tests.stack.stack import Stack
+from tests.stack.stream_daemon import StreamDaemon
+from tests.stack.waiting import eventually
+
+MADE = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+TOOLS_WANTED = {"type": "text", "response": "", "finish_reason": "tool_calls", "tool_calls": [MADE]}
+
+
+@pytest.fixture
+def daemon(stack: Stack, provider: PollDaemon) -> StreamDaemon:
+    """P on the stream."""
+    return stack.connect(provider)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+@pytest.fixture
+def caller(renter: Renter, pool: ThreadPoolExecutor) -> Caller:
+    """R."""
+    return Caller(renter, pool)
+
+
+def test_vector_61(stack: Stack, renter: Renter, provider: PollDaemon, daemon: StreamDaemon, caller: Caller) -> None:
+    envelope(stack.rest.post(CHAT, HELLO), 401, "authentication_required")
+    envelope(renter.post(CHAT, {**HELLO, "model": "none/none"}), 404, "model_not_found")
+    call = caller.ask()
+    serve(daemon)
+    answered(call.result())
+    assert show(renter.job(1), "actual_cost_halala", "dc1_fee_halala", "provider_earned_halala") == {
+        "actual_cost_halala": 1,
+        "dc1_fee_halala": 0,
+        "provider_earned_halala": 1,
+    }
+    assert renter.balance() == 999
+    assert provider.earnings()["total_earned_halala"] == 1
+
+
+def test_an_answer(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask()
+    serve(daemon)
+    job = renter.job(1)
+    message = {"role": "assistant", "content": "Hello there"}
+    assert answered(call.result()) == {
+        "id": job["job_id"],
+        "object": "chat.completion",
+        "created": stack.clock.now_ms() // 1000,
+        "model": MODEL,
+        "choices": [{"index": 0, "message": message, "finish_reason": "length"}],
+        "usage": {"prompt_tokens": 120, "completion_tokens": 380, "total_tokens": 500},
+    }
+    expected = {
+        "source": "v1",
+        "job_type": "llm_inference",
+        "pricing_class": "standard",
+        "duration_minutes": None,
+        "status": "completed",
+        "prompt_tokens": 120,
+        "completion_tokens": 380,
+        "max_retries": 0,
+    }
+    assert show(job, *expected) == expected
+    assert answered(renter.get("/jobs/1/output"))["response"] == "Hello there"
+
+
+def test_what_the_daemon_gets(daemon: StreamDaemon, caller: Caller) -> None:
+    messages = [
+        {"role": "system", "content": "كن موجزا"},
+        {"role": "user", "content": [{"type": "text", "text": "<b>1<2</b>"}]},
+    ]
+    passed_on = {"top_p": 0.5, "seed": 7, "stop": ["\n", "END"], "logit_bias": {"50256": -100}, "user": "u-1"}
+    call = caller.ask(
+        model=MODEL.upper(), messages=messages, max_completion_tokens="64", n=1, stop_at=None, **passed_on
+    )
+    offer = daemon.expect("offer")
+    assert offer.assignment.model.string_value == MODEL.upper()
+    assert offer.assignment.job_type == "llm_inference"
+    assert from_value(offer.assignment.params) == {
+        "messages": messages,
+        "max_tokens": 64,
+        "temperature": 0.7,
+        **passed_on,
+    }
+    finish(daemon, daemon.accept(offer).lease)
+    assert answered(call.result())["model"] == MODEL.upper()
+
+
+def test_a_streamed_answer(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(stream=True)
+    serve(daemon, "Hel", "lo ", "بحر")
+    response = call.result()
+    assert response.status_code == 200
+    headers = {
+        "content-type": "text/event-stream",
+        "cache-control": "no-cache, no-transform",
+        "x-accel-buffering": "no",
+    }
+    assert show(dict(response.headers), *headers) == headers
+    assert response.text.startswith("retry: 2000\ndata: {")
+    *chunks, done = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    assert done == "[DONE]"
+    read = [json.loads(chunk) for chunk in chunks]
+    head = {
+        "id": renter.job(1)["job_id"],
+        "object": "chat.completion.chunk",
+        "created": stack.clock.now_ms() // 1000,
+        "model": MODEL,
+    }
+    assert all(show(chunk, *head) == head for chunk in read)
+    assert all(len(chunk["choices"]) == 1 for chunk in read)
+    choices = [chunk["choices"][0] for chunk in read]
+    assert {choice["index"] for choice in choices} == {0}
+    assert choices[0]["delta"] == {"role": "assistant", "content": ""}
+    assert "".join(choice["delta"].get("content", "") for choice in choices) == "Hello بحر"
+    assert [choice["finish_reason"] for choice in choices] == [None] * (len(choices) - 1) + ["length"]
+    assert all("usage" not in chunk for chunk in read[:-1])
+    assert read[-1]["usage"] == {"prompt_tokens": 120, "completion_tokens": 380, "total_tokens": 500}
+
+
+def test_text_comes_while_the_run_goes_on(
+    stack: Stack, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    beginning = pool.submit(begin, daemon, "One")
+    with streaming(stack.rest, renter.key) as chunks:
+        chunks.say("One")
+        lease = beginning.result()
+        daemon.send_tokens(lease, " two")
+        chunks.say(" two")
+        assert renter.job(1)["status"] == "running"
+        # What was generated last may reach the caller in the result only.
+        finish(daemon, lease, "One two three")
+        chunks.say(" three")
+        *_, done = chunks
+    assert done == "[DONE]"
+
+
+def test_text_that_got_lost_comes_with_the_result(
+    stack: Stack, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    beginning = pool.submit(begin, daemon, "One")
+    with streaming(stack.rest, renter.key) as chunks:
+        chunks.say("One")
+        lease = beginning.result()
+        daemon.send_tokens(lease, "One two", offset=0)
+        chunks.say(" two")
+        daemon.send_tokens(lease, "four", offset=14)
+        finish(daemon, lease, "One two three four")
+        chunks.say(" three four")
+
+
+def test_the_result_is_the_answer_whatever_came_before_it(daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask()
+    finish(daemon, begin(daemon, "Hallo", " there"), "Hello there")
+    (choice,) = answered(call.result())["choices"]
+    assert choice["message"]["content"] == "Hello there"
+
+
+def test_tools_to_call(daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(tools=[{"type": "function", "function": {"name": "weather"}}])
+    daemon.finish(begin(daemon), TOOLS_WANTED)
+    (choice,) = answered(call.result())["choices"]
+    assert choice["message"] == {"role": "assistant", "content": None, "tool_calls": [MADE]}
+    assert choice["finish_reason"] == "tool_calls"
+
+
+def test_tools_to_call_are_streamed(daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(stream=True)
+    daemon.finish(begin(daemon), TOOLS_WANTED)
+    chunks = [json.loads(line[6:]) for line in call.result().text.splitlines() if line.startswith("data: {")]
+    assert [chunk["choices"][0]["delta"] for chunk in chunks] == [
+        {"role": "assistant", "content": ""},
+        {"tool_calls": [{**MADE, "index": 0}]},
+        {},
+    ]
+
+
+def test_an_answer_without_tokens_is_streamed_whole(daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(stream=True)
+    serve(daemon)
+    assert '"content":"Hello there"' in call.result().text
+
+
+def test_a_failure_before_the_first_word_has_its_status(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(stream=True)
+    daemon.fail(begin(daemon), "no such template")
+    error = envelope(call.result(), 503, "provider_unavailable")
+    assert error["message"] == "The provider could not answer: no such template"
+    assert renter.balance() == 1000
+
+
+def test_a_failure_after_the_first_word_is_an_event(
+    stack: Stack, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    beginning = pool.submit(begin, daemon, "One")
+    with streaming(stack.rest, renter.key) as chunks:
+        chunks.say("One")
+        daemon.fail(beginning.result(), "engine died", transient=True)
+        (last,) = chunks
+    detail(json.loads(last)["error"], 503, "provider_unavailable")
+    assert show(renter.job(1), "status", "retry_count", "refunded_halala") == {
+        "status": "failed",
+        "retry_count": 0,
+        "refunded_halala": 1,
+    }
+    assert renter.balance() == 1000
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_hangs_up_stops_the_run_and_pays_nothing(
+    stack: Stack, renter: Renter, daemon: StreamDaemon, stream: bool
+) -> None:
+    body = json.dumps({**HELLO, "stream": stream})
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-renter-key: {renter.key}\r\ncontent-length: {len(body)}\r\n\r\n"
+    host, port = stack.edge.target.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall((head + body).encode())
+        lease = begin(daemon, *("One",) * stream)
+        if stream:
+            assert b"200 OK" in connection.recv(4096)
+    stop = daemon.expect("stop")
+    assert (stop.lease, stop.reason) == (lease, pb.STOP_REASON_CANCELLED)
+    assert show(renter.job(1), "status", "actual_cost_halala") == {"status": "cancelled", "actual_cost_halala": 0}
+    assert renter.balance() == 1000
+
+
+def test_a_call_that_takes_too_long(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask()
+    lease = begin(daemon, "Well")
+    stack.advance(301)
+    envelope(call.result(), 504, "upstream_timeout")
+    stop = daemon.expect("stop")
+    assert (stop.lease, stop.reason) == (lease, pb.STOP_REASON_TIMED_OUT)
+    assert renter.wallet()["balance_halala"] == 1000
+
+
+def test_a_provider_that_is_lost_fails_the_call(
+    stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller
+) -> None:
+    other = stack.connect(stack.add_provider())
+    call = caller.ask()
+    begin(daemon)
+    stack.cut(daemon)
+    stack.advance(11, silent=stack.daemons)
+    envelope(call.result(), 503, "provider_unavailable")
+    assert renter.job(1)["status"] == "failed"
+    assert renter.balance() == 1000
+    # Nothing of it is left for anybody else.
+    assert not other.beat().offers
+    assert stack.admin.stats()["active_jobs"] == 0
+
+
+@pytest.mark.parametrize("answer", ["none", "decline"])
+def test_an_offer_that_is_not_taken_fails_the_call(
+    stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller, answer: str
+) -> None:
+    call = caller.ask()
+    assignment = daemon.expect("offer").assignment
+    if answer == "decline":
+        lease = pb.LeaseRef(job_id=assignment.job_id, attempt_number=1)
+        daemon.send(decline=pb.Decline(lease=lease, reason="no memory left"))
+    else:
+        stack.advance(16)
+    envelope(call.result(), 503, "provider_unavailable")
+    assert renter.job(1)["status"] == "failed"
+    assert renter.balance() == 1000
+    assert stack.admin.stats()["active_jobs"] == 0
+
+
+def test_a_call_that_its_renter_cancels(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask()
+    begin(daemon)
+    assert answered(renter.cancel(1))["charged_halala"] == 0
+    envelope(call.result(), 503, "provider_unavailable")
+
+
+def test_a_restart_leaves_no_call_behind(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask()
+    begin(daemon)
+    stack.restart()
+    envelope(call.result(), 503, "provider_unavailable")
+    assert renter.job(1)["status"] in ("cancelled", "failed")
+    assert renter.balance() == 1000
+
+
+def test_a_failed_call_is_not_retried(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask()
+    daemon.fail(begin(daemon), "no")
+    call.result()
+    refused(renter.post("/jobs/1/retry"), 400, "A /v1 call cannot be retried; send it again")
+    refused(stack.admin.post("/admin/jobs/1/requeue"), 400, "A /v1 call cannot be retried; send it again")
+
+
+@pytest.mark.settings(token_prices={MODEL.upper(): 200_000})
+def test_a_models_own_price(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    # 10 bytes and 490 tokens are held, 500 tokens are charged.
+    call = caller.ask(messages=[{"role": "user", "content": "سلام!!"}], max_tokens=490)
+    lease = begin(daemon)
+    assert show(renter.wallet(), "balance_halala", "held_halala") == {"balance_halala": 900, "held_halala": 100}
+    finish(daemon, lease)
+    answered(call.result())
+    assert show(renter.job(1), "actual_cost_halala", "dc1_fee_halala", "refunded_halala") == {
+        "actual_cost_halala": 100,
+        "dc1_fee_halala": 25,
+        "refunded_halala": 0,
+    }
+
+
+def test_models(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
+    nothing = {"object": "list", "data": []}
+    # A daemon that polls is never given a call.
+    assert answered(stack.rest.get("/v1/models")) == nothing
+    daemon = stack.connect(provider, {**REPORT, "cached_models": ["b/second"], "vllm_models": [MODEL]})
+    assert answered(stack.rest.get("/v1/models")) == {
+        "object": "list",
+        "data": [
+            {
+                "id": model,
+                "object": "model",
+                "created": stack.clock.now_ms() // 1000,
+                "owned_by": "dc1",
+                "pricing": {"halala_per_1m_tokens": 19},
+            }
+            for model in ("b/second", MODEL)
+        ],
+    }
+    answered(admin.post(f"/admin/providers/{provider.id}/suspend"))
+    assert answered(stack.rest.get("/v1/models")) == nothing
+    answered(admin.post(f"/admin/providers/{provider.id}/unsuspend"))
+    stack.cut(daemon)
+    assert answered(stack.rest.get("/v1/models")) == nothing
+
+
+def test_a_model_keeps_its_age(stack: Stack, provider: PollDaemon) -> None:
+    first = stack.clock.now_ms() // 1000
+    stack.connect(provider)
+    stack.advance(86_400)
+    stack.restart()
+    stack.connect(provider)
+    (model,) = eventually(lambda: stack.rest.get("/v1/models").json()["data"], "the model")
+    assert model["created"] == first

@@ -1,0 +1,565 @@
+"""Who is given which job, and when."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling import dispatcher
+from dc1.control.scheduling.sessions import StopReason
+from dc1.domain.errors import ApiError
+from dc1.domain.jobs.placement import Admission, Requirement
+from dc1.domain.jobs.states import Actor
+from dc1.domain.providers.liveness import Channel, Presence
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.lifecycle import Outcome
+from dc1.storage.providers import providers
+from tests.control.small_market import DONE, SmallMarket
+from tests.storage.market import LIMITS, job_for
+
+
+def streaming_elsewhere(market: SmallMarket, provider: Provider) -> Provider:
+    """The provider, whose daemon's stream another server holds."""
+    presence = Presence(Channel.STREAM, market.clock.now_ms(), stream_open=True)
+    stored = replace(provider, presence=presence, stream_replica="another")
+    fleet = market.control.fleet
+    assert fleet.follow(stored, here=False, decisions=fleet.decisions)
+    return provider
+
+
+async def test_a_submit_reaches_an_idle_daemon_at_once(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+
+    job = await market.submit(renter)
+
+    assert daemon.offered == [job.id]
+    assert (job.status, job.provider_id) == ("pending", daemon.provider_id)
+    lease = await daemon.accept()
+    assert (lease.attempt, lease.running) == (1, True)
+
+
+async def test_waiting_jobs_go_by_class_then_priority_then_age(market: SmallMarket, renter: int) -> None:
+    economy = await market.submit(renter, pricing_class="economy", priority=1)
+    second = await market.submit(renter, priority=2)
+    third = await market.submit(renter, priority=2)
+    urgent = await market.submit(renter, priority=1)
+    dear = await market.submit(renter, pricing_class="priority", priority=3)
+
+    positions = [market.control.dispatcher.waiting.position(job.id) for job in (dear, urgent, second, third, economy)]
+    assert positions == [1, 2, 3, 4, 5]
+
+    daemon = await market.daemon()
+    await market.dispatch()
+    while len(daemon.offers) < 5:
+        await daemon.finish(await daemon.accept())
+        await market.dispatch()
+    assert daemon.offered == [dear.id, urgent.id, second.id, third.id, economy.id]
+
+
+async def test_a_freed_slot_goes_to_the_next_that_waits(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    await market.submit(renter)
+    waiting = await market.submit(renter)
+    assert waiting.status == "queued"
+
+    ended = await daemon.finish(await daemon.accept())
+
+    assert ended.promoted_on == daemon.provider_id
+    await market.dispatch()
+    assert (await market.job(waiting.id)).status == "pending"
+    assert daemon.offered[-1] == waiting.id
+
+
+async def test_cancelling_an_offered_job_frees_its_slot(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+    waiting = await market.submit(renter)
+
+    await market.control.job_commands.cancel(job.id, Actor.RENTER)
+
+    assert daemon.stopped == [(job.job_id, 1, StopReason.CANCELLED)]
+    await market.dispatch()
+    assert daemon.offered == [job.id, waiting.id]
+
+
+async def test_a_job_that_names_a_provider_waits_for_that_one(market: SmallMarket, renter: int) -> None:
+    named = await market.daemon()
+    await market.submit(renter)
+    lease = await named.accept()
+    other = await market.daemon()
+
+    job = await market.submit(renter, provider_id=named.provider_id)
+
+    assert job.status == "queued"
+    await market.advance(30)
+    assert other.offers == []
+    await named.finish(lease)
+    await market.dispatch()
+    assert named.offered[-1] == job.id
+
+
+async def test_jobs_that_name_others_do_not_hold_up_a_provider(market: SmallMarket, renter: int) -> None:
+    busy = await market.daemon()
+    await market.submit(renter, provider_id=busy.provider_id)
+    await market.submit(renter, provider_id=busy.provider_id, priority=1)
+
+    free = await market.daemon()
+    job = await market.submit(renter)
+
+    assert free.offered == [job.id]
+
+
+async def test_a_job_of_two_gpus_waits_for_both(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon(gpus=2)
+    small = await market.submit(renter)
+    spec = {"image_type": "llm", "gpu_count": 2}
+    large = await market.submit(renter, container_spec=spec)
+    assert (small.status, large.status) == ("pending", "queued")
+
+    await daemon.finish(await daemon.accept())
+    await market.dispatch()
+
+    assert daemon.offered == [small.id, large.id]
+
+
+async def test_an_offer_that_nobody_answers_goes_to_another(market: SmallMarket, renter: int) -> None:
+    silent = await market.daemon()
+    job = await market.submit(renter)
+    other = await market.daemon()
+
+    await market.advance(14.9)
+    assert other.offers == []
+    await market.advance(0.2)
+
+    assert other.offered == [job.id]
+    assert silent.stopped == [(job.job_id, 1, StopReason.WITHDRAWN)]
+    assert (await market.job(job.id)).retry_count == 0
+
+
+async def test_an_offer_that_the_only_provider_ignored_is_made_again(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+
+    await market.advance(15)
+
+    assert daemon.offered == [job.id, job.id]
+
+
+async def test_a_declined_offer_goes_to_another_at_once(market: SmallMarket, renter: int) -> None:
+    first = await market.daemon()
+    job = await market.submit(renter)
+    second = await market.daemon()
+
+    await first.decline()
+    await market.dispatch()
+
+    assert second.offered == [job.id]
+    assert first.offered == [job.id]
+
+
+async def test_who_declines_is_not_asked_again_at_once(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+
+    await daemon.decline()
+    daemon.beat()
+    await market.advance(14)
+    assert daemon.offered == [job.id]
+
+    await market.advance(1)
+    assert daemon.offered == [job.id, job.id]
+
+
+async def test_a_declined_job_does_not_hold_up_those_behind_it(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    first = await market.submit(renter)
+    second = await market.submit(renter)
+
+    await daemon.decline()
+    await market.dispatch()
+
+    assert daemon.offered == [first.id, second.id]
+
+
+async def test_a_lost_job_avoids_the_loser_while_another_fits(market: SmallMarket, renter: int) -> None:
+    loser = await market.daemon()
+    job = await market.submit(renter)
+    other = await market.daemon()
+    lease = await loser.accept()
+
+    ended = await loser.finish(lease, Outcome(completed=False, error="pull timeout"), transient=True)
+    await market.dispatch()
+
+    assert ended.retried
+    assert other.offered == [job.id]
+    assert other.offers[0].attempt == 2
+    assert loser.offered == [job.id]
+
+
+async def test_a_job_that_was_lost_on_another_server_while_it_waited_here_avoids_the_loser(
+    market: SmallMarket, renter: int
+) -> None:
+    job = await market.submit(renter)
+    loser, other = await market.provider(), await market.provider()
+
+    def run_and_lose(conn: Connection) -> JobRow:
+        now_ms = market.clock.now_ms()
+        assert lifecycle.start(conn, job.id, loser.id, 0, 1, now_ms) is not None
+        lost = lifecycle.lose(conn, job.id, 1, now_ms, queue_deadline_seconds=1800)
+        assert lost is not None
+        return lost.job
+
+    market.control.dispatcher.follow(await market.do(run_and_lose), None)
+    market.heartbeat(loser)
+    market.heartbeat(other)
+    await market.dispatch()
+
+    assert (await market.job(job.id)).provider_id == other.id
+
+
+@pytest.mark.parametrize("prewarm_requested", [False, True])
+async def test_of_several_that_are_free_the_best_gets_the_job_that_waits(
+    market: SmallMarket, renter: int, prewarm_requested: bool
+) -> None:
+    model = "acme/chat-7b"
+    silent, cold, warm = [await market.provider(cached_models=models) for models in ([], [], [model])]
+    for provider in (silent, cold, warm):
+        market.heartbeat(provider)
+        market.control.fleet.set_paused(provider, True)
+    job = await market.submit(renter, model=model, prewarm_requested=prewarm_requested)
+    assert job.status == "queued"
+    market.clock.advance(300)
+    market.heartbeat(cold)
+    for provider in (silent, cold, warm):
+        market.control.fleet.set_paused(provider, False)
+        market.control.dispatcher.wake(provider.id)
+
+    await market.dispatch()
+
+    assert (await market.job(job.id)).provider_id == (warm.id if prewarm_requested else cold.id)
+
+
+async def test_a_job_goes_to_no_provider_that_another_one_waits_for(market: SmallMarket, renter: int) -> None:
+    """The first in the order fits only the better of two providers."""
+    model = "acme/chat-7b"
+    first = await market.submit(renter, model=model)
+    second = await market.submit(renter)
+    other = await market.provider(cached_models=["acme/paint-1b"])
+    better = await market.provider(cached_models=[model])
+    market.control.fleet.count_ended(other.id, completed=False)
+    market.heartbeat(other)
+    market.heartbeat(better)
+
+    await market.dispatch()
+
+    assert [(await market.job(job.id)).provider_id for job in (first, second)] == [better.id, other.id]
+
+
+async def test_a_lost_job_returns_to_the_loser_when_no_other_fits(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+
+    await daemon.finish(await daemon.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    await market.dispatch()
+
+    assert daemon.offered == [job.id, job.id]
+
+
+async def test_a_lost_job_goes_to_the_provider_of_another_server_before_it_returns_to_the_loser(
+    market: SmallMarket, renter: int
+) -> None:
+    loser = await market.daemon()
+    job = await market.submit(renter)
+    other = streaming_elsewhere(market, await market.provider())
+
+    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    await market.dispatch()
+    assert loser.offered == [job.id]
+
+    busy = await market.submit(renter, provider_id=other.id)
+    claimed = await market.do(lifecycle.claim, busy.id, other.id, 1, market.clock.now_ms())
+    assert claimed is not None
+    market.control.dispatcher.follow(claimed, (await market.see(jobs.specs, [busy.id]))[busy.id])
+    await market.control.reaper.deadlines()
+    await market.dispatch()
+    assert loser.offered == [job.id, job.id]
+
+
+async def test_another_server_that_does_not_take_a_lost_job_holds_it_up_for_a_while_only(
+    market: SmallMarket, renter: int
+) -> None:
+    loser = await market.daemon()
+    job = await market.submit(renter)
+    streaming_elsewhere(market, await market.provider())
+    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+
+    await market.advance(14)
+    assert loser.offered == [job.id]
+    await market.advance(1)
+    assert loser.offered == [job.id, job.id]
+
+
+async def test_a_submission_does_not_take_the_slot_that_a_waiting_job_is_about_to_get(
+    market: SmallMarket, renter: int
+) -> None:
+    """The dispatcher may be waiting for the database when a slot comes free."""
+    daemon = await market.daemon()
+    await market.submit(renter)
+    waiting = await market.submit(renter)
+    await daemon.finish(await daemon.accept())
+
+    later = await market.submit(renter)
+    assert later.status == "queued"
+    urgent = await market.submit(renter, pricing_class="priority")
+    assert urgent.status == "pending"
+
+    await daemon.finish(await daemon.accept())
+    await market.dispatch()
+    assert daemon.offered[-2:] == [urgent.id, waiting.id]
+    assert market.control.dispatcher.waiting.position(later.id) == 1
+
+
+async def test_a_submission_takes_a_slot_that_nobody_who_waits_can_have(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon(cached_models=["acme/chat-7b"])
+    assert (await market.submit(renter, model="acme/paint-1b", pricing_class="priority")).status == "queued"
+
+    job = await market.submit(renter, pricing_class="economy")
+
+    assert daemon.offered == [job.id]
+
+
+async def test_a_claim_that_the_database_refuses_puts_the_job_back(market: SmallMarket, renter: int) -> None:
+    """Memory does not know of a decision that the database has."""
+    job = await market.submit(renter)
+    daemon = await market.daemon()
+    await market.do(providers.set_paused, daemon.provider_id, True)
+
+    await market.dispatch()
+
+    assert daemon.offers == []
+    assert job.id in market.control.dispatcher.waiting
+    await market.do(providers.set_paused, daemon.provider_id, False)
+    await market.advance(1)
+    assert daemon.offered == [job.id]
+
+
+async def test_a_job_that_was_cancelled_meanwhile_is_not_put_back(market: SmallMarket, renter: int) -> None:
+    job = await market.submit(renter)
+    daemon = await market.daemon()
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, market.clock.now_ms())
+
+    await market.dispatch()
+
+    assert daemon.offers == []
+    assert job.id not in market.control.dispatcher.waiting
+
+
+async def test_dispatching_outlives_a_database_that_fails(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await market.submit(renter)
+    daemon = await market.daemon()
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, "claim_all", fail)
+        await market.dispatch()
+    assert daemon.offers == []
+
+    await market.advance(1)
+    assert daemon.offered == [job.id]
+
+
+async def test_dispatching_outlives_an_error_of_its_own(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await market.submit(renter)
+    failed = asyncio.Event()
+
+    def fail(*_: object) -> None:
+        failed.set()
+        raise KeyError("nobody thought of that")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(market.control.dispatcher.waiting, "first_fitting", fail)
+        dispatching = asyncio.create_task(market.control.dispatcher.run())
+        daemon = await market.daemon()
+        await asyncio.wait_for(failed.wait(), 10)
+    daemon.beat()
+    async with asyncio.timeout(10):
+        while not daemon.offers:
+            assert not dispatching.done()
+            await asyncio.sleep(0)
+    assert daemon.offered == [job.id]
+    dispatching.cancel()
+    await asyncio.gather(dispatching, return_exceptions=True)
+
+
+async def test_an_offer_that_crosses_the_end_of_an_account_is_taken_back(market: SmallMarket, renter: int) -> None:
+    """The account is closed after the job was given to it, and memory hears of that first."""
+    closed = await market.daemon()
+    new = job_for(renter, provider_id=closed.provider_id, slots=1)
+    reserved = market.control.dispatcher.place(Requirement())
+    job = await market.do(lifecycle.submit, new, LIMITS, market.clock.now_ms())
+    market.control.fleet.close(closed.provider)
+    market.control.dispatcher.submitted(job, new.spec, reserved)
+    other = await market.daemon()
+
+    await market.advance(1)
+
+    assert other.offered == [job.id]
+
+
+async def test_a_refused_submission_gives_its_slot_back(market: SmallMarket) -> None:
+    poor = await market.renter(credit=44)
+    daemon = await market.daemon()
+
+    with pytest.raises(ApiError, match="Insufficient balance"):
+        await market.submit(poor)
+
+    assert daemon.provider.occupied == 0
+    assert daemon.offers == []
+
+
+async def test_two_polls_at_the_same_time_get_one_job(market: SmallMarket, renter: int) -> None:
+    provider = await market.provider()
+    market.heartbeat(provider)
+    job = await market.submit(renter)
+
+    answers = await asyncio.gather(*(market.control.polling.next_for(provider) for _ in range(2)))
+
+    assert [lease.row_id for lease, _ in answers if lease is not None] == [job.id]
+    assert {admission for lease, admission in answers if lease is None} == {Admission.PROVIDER_BUSY}
+
+
+@pytest.mark.parametrize("is_on_its_way", [False, True])
+async def test_a_poll_gets_the_job_that_the_heartbeat_before_it_made_room_for(
+    market: SmallMarket, renter: int, is_on_its_way: bool
+) -> None:
+    job = await market.submit(renter)
+    provider = await market.provider()
+    market.heartbeat(provider)
+    dispatching = asyncio.create_task(market.dispatch()) if is_on_its_way else None
+    await asyncio.sleep(0)
+    assert (job.id in market.control.dispatcher.waiting) is not is_on_its_way
+
+    lease, admission = await market.control.polling.next_for(provider)
+
+    assert admission is Admission.ADMISSION_OK
+    assert lease is not None
+    assert lease.row_id == job.id
+    if dispatching is not None:
+        await dispatching
+
+
+async def test_a_poll_does_not_wait_until_nobody_else_wants_anything(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_CLAIMS_PER_TRANSACTION", 1)
+    big = await market.provider(gpus=8, cached_models=["acme/chat-7b"])
+    for _ in range(8):
+        await market.submit(renter, model="acme/chat-7b")
+    polling = await market.provider(cached_models=["acme/paint-1b"])
+    job = await market.submit(renter, model="acme/paint-1b")
+    market.heartbeat(big)
+    dispatching = asyncio.create_task(market.dispatch())
+    await asyncio.sleep(0)
+    market.heartbeat(polling)
+
+    lease, _ = await market.control.polling.next_for(polling)
+
+    assert lease is not None
+    assert lease.row_id == job.id
+    assert len(market.control.dispatcher.waiting) > 0
+    await dispatching
+    assert len(market.control.dispatcher.waiting) == 0
+
+
+async def test_a_provider_with_more_slots_than_a_transaction_has_claims_is_filled(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_CLAIMS_PER_TRANSACTION", 2)
+    waiting = [(await market.submit(renter)).id for _ in range(5)]
+    provider = await market.provider(gpus=5)
+    market.heartbeat(provider)
+
+    await market.dispatch()
+
+    assert {(await market.job(job_id)).provider_id for job_id in waiting} == {provider.id}
+
+
+async def test_an_offer_that_is_accepted_twice_starts_once(market: SmallMarket, renter: int) -> None:
+    """As when the stream is replaced while its Accept is being stored."""
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+
+    first, second = await asyncio.gather(daemon.accept(), daemon.accept())
+
+    assert first is second
+    assert (await market.job(job.id)).attempt_number == 1
+    await daemon.finish(first, DONE)
+
+
+async def test_pausing_takes_offers_back_and_lets_runs_go_on(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon(gpus=2)
+    running = await market.submit(renter)
+    await daemon.accept()
+    offered = await market.submit(renter)
+
+    market.control.fleet.set_paused(daemon.provider, True)
+    await market.control.attempts.bookability_changed(daemon.provider)
+
+    assert (await market.job(running.id)).status == "running"
+    assert (await market.job(offered.id)).status == "queued"
+    assert market.control.dispatcher.waiting.position(offered.id) == 1
+
+
+async def test_an_offer_to_a_provider_that_cannot_take_it_any_more_is_taken_back(
+    market: SmallMarket, renter: int
+) -> None:
+    """A claim may be on its way to the database when the provider is paused."""
+    provider = await market.provider()
+    market.heartbeat(provider)
+    job = await market.submit(renter)
+    market.control.fleet.set_paused(provider, True)
+
+    await market.advance(1)
+
+    assert (await market.job(job.id)).status == "queued"
+
+
+async def test_an_offer_of_another_server_is_left_alone_until_news_of_its_provider_had_time_to_come(
+    market: SmallMarket, renter: int
+) -> None:
+    provider = await market.provider()
+    job = await market.submit(renter)
+    offered = await market.do(lifecycle.claim, job.id, provider.id, 1, market.clock.now_ms())
+    assert offered is not None
+    market.control.dispatcher.follow(offered, (await market.see(jobs.specs, [job.id]))[job.id])
+
+    await market.advance(1)
+    assert (await market.job(job.id)).status == "pending"
+    await market.advance(5)
+    assert (await market.job(job.id)).status == "queued"
+
+
+async def test_a_slot_kept_for_a_job_that_another_server_gave_away_goes_to_the_next_job(
+    market: SmallMarket, renter: int
+) -> None:
+    elsewhere = await market.provider()
+    taken = await market.submit(renter)
+    waiting = await market.submit(renter)
+    claimed = await market.do(lifecycle.claim, taken.id, elsewhere.id, 1, market.clock.now_ms())
+    assert claimed is not None
+
+    daemon = await market.daemon()
+    await market.dispatch()
+
+    assert daemon.offered == [waiting.id]
+    # The news of the other server's claim comes late.
+    market.control.dispatcher.follow(claimed, (await market.see(jobs.specs, [taken.id]))[taken.id])

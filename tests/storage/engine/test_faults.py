@@ -1,0 +1,133 @@
+"""What the two engines do when something under them breaks."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from dc1.storage.accounts import wallets
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.postgres import patience
+from tests.storage.engine.postgres_proxy import SOCKET_NAME, CuttingProxy
+from tests.storage.market import NOW, Market
+
+on_postgresql = pytest.mark.parametrize("engine_name", ["postgresql"])
+on_sqlite = pytest.mark.parametrize("engine_name", ["sqlite"])
+
+
+@pytest.fixture
+def proxy(url: str) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(Path(str(make_url(url).query["host"])) / SOCKET_NAME)
+    yield proxy
+    proxy.close()
+
+
+@on_postgresql
+@pytest.mark.parametrize("cut", ["before", "after"])
+async def test_a_connection_lost_during_commit_never_pays_twice(url: str, proxy: CuttingProxy, cut: str) -> None:
+    through_proxy = make_url(url).update_query_dict({"host": proxy.host}).render_as_string(hide_password=False)
+    db = Database.open(through_proxy)
+    market = Market(db)
+    renter = await market.renter(credit=0)
+    for number in range(5):
+        proxy.cut = cut
+        # Top-ups are unique by their reference, so a unit that were applied twice would fail.
+        await market.do(wallets.top_up, renter, 100, f"t{number}", NOW)
+    assert proxy.cuts == 5
+    assert await market.wallet(renter) == (500, 0)
+    await market.check_books()
+    await db.close()
+
+
+@on_postgresql
+async def test_a_unit_whose_connection_dies_runs_again(db: Database) -> None:
+    runs = 0
+
+    def work(conn: Connection) -> int:
+        nonlocal runs
+        runs += 1
+        conn.execute(text("UPDATE prices SET rate_halala = rate_halala + 1 WHERE job_type = 'training'"))
+        if runs == 1:
+            conn.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return int(conn.execute(text("SELECT rate_halala FROM prices WHERE job_type = 'training'")).scalar_one())
+
+    assert await db.write(work) == 26
+    assert runs == 2
+    for _ in range(20):
+        await db.read(lambda conn: conn.execute(text("SELECT 1")))
+
+
+@on_postgresql
+async def test_a_deadlock_costs_a_retry_not_an_error(db: Database) -> None:
+    meeting = threading.Barrier(2)
+
+    def work(first: str, second: str) -> Any:
+        met = False
+
+        def run(conn: Connection) -> None:
+            nonlocal met
+            change = text("UPDATE prices SET rate_halala = rate_halala + 1 WHERE job_type = :name")
+            conn.execute(change, {"name": first})
+            if not met:
+                met = True
+                meeting.wait(10)
+            conn.execute(change, {"name": second})
+
+        return run
+
+    await asyncio.gather(db.write(work("training", "rendering")), db.write(work("rendering", "training")))
+    query = text("SELECT rate_halala FROM prices WHERE job_type IN ('training', 'rendering') ORDER BY 1")
+    assert await db.read(lambda conn: list(conn.execute(query).scalars())) == [22, 27]
+
+
+def test_a_server_that_vanished_is_noticed_soon_unless_the_url_says_otherwise() -> None:
+    chosen = patience(make_url("postgresql://dc1@db/dc1?tcp_user_timeout=60000"))
+    assert "tcp_user_timeout" not in chosen
+    assert chosen["keepalives_idle"] + chosen["keepalives_interval"] * chosen["keepalives_count"] <= 15
+    assert patience(make_url("postgresql://dc1@db/dc1"))["tcp_user_timeout"] <= 15_000
+
+
+@on_sqlite
+@pytest.mark.parametrize(("pages_left", "fewest"), [(0, 0), (200, 40)])
+async def test_a_full_disk_leaves_no_half_and_no_lie(db: Database, pages_left: int, fewest: int) -> None:
+    """Nor does what is too large for the disk keep its neighbours from what still fits."""
+    market = Market(db)
+    renter = await market.renter(credit=0)
+
+    def fill(conn: Connection) -> None:
+        pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
+        conn.exec_driver_sql(f"PRAGMA max_page_count = {pages + pages_left}")
+        conn.exec_driver_sql("INSERT INTO audit_entries VALUES (1, 0, '', '', zeroblob(10000000), 0, NULL, '')")
+
+    units: list[Awaitable[object]] = [market.do(wallets.top_up, renter, 1, f"t{number}", NOW) for number in range(40)]
+    units.insert(20, market.db.write(fill))
+    outcomes = await asyncio.gather(*units, return_exceptions=True)
+    assert isinstance(outcomes[20], DBAPIError)
+    await db.write(lambda conn: conn.exec_driver_sql("PRAGMA max_page_count = 1000000"))
+    paid = sum(not isinstance(outcome, BaseException) for outcome in outcomes)
+    assert paid >= fewest
+    assert await market.wallet(renter) == (paid, 0), "a unit is paid exactly if its caller was told so"
+    await market.check_books()
+
+
+@on_sqlite
+async def test_a_commit_that_fails_is_told_to_everyone_in_it(db: Database) -> None:
+    def break_commit(conn: Connection) -> wallets.WalletChange:
+        conn.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        conn.exec_driver_sql("INSERT INTO job_log_heads VALUES (999, 0)")
+        return wallets.WalletChange(0, 0, 0)
+
+    market = Market(db)
+    renter = await market.renter(credit=0)
+    units = [db.write(break_commit), *(market.do(wallets.top_up, renter, 1, f"t{n}", NOW) for n in range(5))]
+    outcomes = await asyncio.gather(*units, return_exceptions=True)
+    paid = sum(not isinstance(outcome, BaseException) for outcome in outcomes[1:])
+    assert isinstance(outcomes[0], DBAPIError)
+    assert await market.wallet(renter) == (paid, 0)
+    await market.do(wallets.top_up, renter, 1, "later", NOW)
+    await market.check_books()
