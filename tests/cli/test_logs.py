@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from dc1.cli import renter_jobs, streaming
+from dc1.cli import streaming
 from dc1.cli.client import RestClient, UnreachableError
+from dc1.cli.renter import jobs
 from dc1.cli.streaming import JobEvent
 from tests.cli.answers import JOB
 from tests.cli.conftest import Run, Start
@@ -122,7 +123,7 @@ def test_ctrl_c_ends_the_looking_on_and_not_the_job(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(renter_jobs, "follow", interrupted)
+    monkeypatch.setattr(jobs, "follow", interrupted)
     server.on("POST /jobs/submit", Reply({"queued": False, "message": None, "job": JOB, "job_id": "7"}, 201))
 
     result = run("renter", *command)

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dc1.cli.errors import CommandError
-from dc1.cli.serving import serve
+from dc1.cli.serving.serving import serve
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.server import app
 from dc1.settings import Settings

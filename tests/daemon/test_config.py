@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.connection_errors import in_words
+from dc1.daemon.connection.connection_errors import in_words
 from dc1.daemon.errors import DaemonError
 
 

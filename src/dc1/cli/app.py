@@ -7,10 +7,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dc1.cli import admin, daemon, provider, renter, up
+from dc1.cli import daemon
+from dc1.cli.admin import admin
 from dc1.cli.demo import command as demo
 from dc1.cli.errors import CommandError
 from dc1.cli.output import notes
+from dc1.cli.provider import provider
+from dc1.cli.renter import renter
+from dc1.cli.serving import up
 
 
 class _Root(TyperGroup):

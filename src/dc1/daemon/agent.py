@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 
-from dc1.daemon.assignments import Assignments
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.connection import Connection
-from dc1.daemon.reporter import Reporter, Telemetry
-from dc1.daemon.runner_registry import Roster
+from dc1.daemon.connection.connection import Connection
+from dc1.daemon.connection.reporter import Reporter, Telemetry
+from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.runners.base import Runner
+from dc1.daemon.runners.runner_registry import Roster
 
 RECEIPT_SECONDS = 5.0
 """How long a daemon that ends waits for the receipts of its last outcomes."""

@@ -6,11 +6,11 @@ from dc1.daemon.agent import Agent
 from dc1.daemon.config import DAEMON_VERSION, DaemonConfig
 from dc1.daemon.runners.base import Runner
 from dc1.daemon.runners.benchmark import BenchmarkRunner
-from dc1.daemon.runners.container import ContainerRunner
-from dc1.daemon.runners.engine import EngineRunner
-from dc1.daemon.runners.engine_mistralrs import MistralRsEngine
-from dc1.daemon.runners.engine_openai import OpenAIEngine
-from dc1.daemon.telemetry import Telemetry
+from dc1.daemon.runners.container.runner import ContainerRunner
+from dc1.daemon.runners.inference.engine import EngineRunner
+from dc1.daemon.runners.inference.engine_mistralrs import MistralRsEngine
+from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
+from dc1.daemon.telemetry.machine import Telemetry
 
 
 def build_agent(config: DaemonConfig) -> Agent:

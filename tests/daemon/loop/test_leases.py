@@ -1,4 +1,4 @@
-from dc1.daemon.leases import (
+from dc1.daemon.leases.leases import (
     TOKEN_SPACING_SECONDS,
     Ended,
     Lease,
@@ -9,7 +9,7 @@ from dc1.daemon.leases import (
     TokenBuffer,
     Tokens,
 )
-from dc1.daemon.logs import LogBatch
+from dc1.daemon.leases.log_buffer import LogBatch
 from dc1.daemon.runners.base import Result, Work
 from dc1.domain.jobs.states import JobType, Phase
 

@@ -1,7 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.daemon.logs import EARLY_LINES, MAX_BATCH_LINES, MAX_UNRECEIPTED, SPACING_SECONDS, LogBatch, LogBuffer
+from dc1.daemon.leases.log_buffer import (
+    EARLY_LINES,
+    MAX_BATCH_LINES,
+    MAX_UNRECEIPTED,
+    SPACING_SECONDS,
+    LogBatch,
+    LogBuffer,
+)
 from dc1.daemon.runners.base import Level
 
 

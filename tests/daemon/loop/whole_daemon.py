@@ -8,7 +8,7 @@ from typing import Any
 
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.leases import LeaseTable
+from dc1.daemon.leases.leases import LeaseTable
 from tests.daemon.loop.fake_server import DEADLINE_SECONDS, FakeServer, FakeStream
 from tests.daemon.loop.scripted_runner import FixedTelemetry, Run, ScriptedRunner
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from dc1.daemon.runners.container_engine import NoEngineError, connect
+from dc1.daemon.runners.container.engine import NoEngineError, connect
 
 IMAGE = "localhost/dc1-test/busybox:latest"
 _PACKAGES = {"podman": "podman", "runc": "runc", "busybox": "busybox-static"}

@@ -10,10 +10,10 @@ from typing import Any
 import docker
 import pytest
 
-from dc1.daemon.runners import container as container_runner
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Work
-from dc1.daemon.runners.container import ContainerRunner
-from dc1.daemon.runners.container_options import LABEL_JOB, Limits
+from dc1.daemon.runners.container import runner as container_runner
+from dc1.daemon.runners.container.options import LABEL_JOB, Limits
+from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from tests.daemon.runners.podman import Engine

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, RunFailed, Work
-from dc1.daemon.runners.container_gpus import GpuPool
-from dc1.daemon.runners.container_options import Limits, command, create_options, requested_image
-from dc1.daemon.runners.container_output import MESSAGE_LIMIT, RESULT_MARKER, Output
+from dc1.daemon.runners.container.gpus import GpuPool
+from dc1.daemon.runners.container.options import Limits, command, create_options, requested_image
+from dc1.daemon.runners.container.output import MESSAGE_LIMIT, RESULT_MARKER, Output
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.states import JobType
 

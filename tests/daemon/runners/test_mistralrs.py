@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dc1.daemon.runners.base import RunFailed, Work
-from dc1.daemon.runners.engine import EngineRunner
-from dc1.daemon.runners.engine_mistralrs import MODEL_NAME, MistralRsEngine
+from dc1.daemon.runners.inference.engine import EngineRunner
+from dc1.daemon.runners.inference.engine_mistralrs import MODEL_NAME, MistralRsEngine
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from tests.daemon.runners.sinks import RecordingSink

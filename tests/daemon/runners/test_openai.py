@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from dc1.daemon.runners.base import RunFailed, Work
-from dc1.daemon.runners.engine import EngineRunner
-from dc1.daemon.runners.engine_openai import OpenAIEngine
+from dc1.daemon.runners.inference.engine import EngineRunner
+from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.states import ErrorCategory, JobType
 from tests.daemon.runners.openai_server import MODEL, OpenAIServer

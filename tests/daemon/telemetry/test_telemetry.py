@@ -5,7 +5,7 @@ import platform
 import pynvml
 import pytest
 
-from dc1.daemon.telemetry import Telemetry
+from dc1.daemon.telemetry.machine import Telemetry
 from tests.daemon.telemetry.nvml_library import Device, NvmlLibrary
 
 RTX_4090 = "NVIDIA GeForce RTX 4090"

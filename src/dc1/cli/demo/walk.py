@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dc1.cli.admin import show_dashboard
+from dc1.cli.admin.admin import show_dashboard
 from dc1.cli.bill import Bill
 from dc1.cli.client import RestClient, path
 from dc1.cli.demo.market import Market, approve
 from dc1.cli.errors import CommandError
 from dc1.cli.options import admin, provider, renter
 from dc1.cli.output import console, facts
-from dc1.cli.provider import show_earnings
-from dc1.cli.renter_jobs import write_events
+from dc1.cli.provider.provider import show_earnings
+from dc1.cli.renter.jobs import write_events
 from dc1.cli.streaming import JobEvent, follow
 
 PROMPT = "In one short sentence: what is a GPU good for?"

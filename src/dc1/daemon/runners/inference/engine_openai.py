@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 
 from dc1.daemon.runners.base import RunFailed
-from dc1.daemon.runners.chat import ChatRequest
-from dc1.daemon.runners.engine import Completion, EngineUnavailableError, TokenCallback
-from dc1.daemon.runners.tool_calls import ToolCalls
+from dc1.daemon.runners.inference.chat import ChatRequest
+from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, TokenCallback
+from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.jobs.states import ErrorCategory
 
 _CONNECT_SECONDS = 5.0

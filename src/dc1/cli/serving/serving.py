@@ -9,10 +9,10 @@ from typing import Any
 
 import structlog
 
-from dc1.cli.admin_token import with_admin_token
 from dc1.cli.errors import CommandError
 from dc1.cli.options import COMMAND_VARIABLES
 from dc1.cli.output import console, facts
+from dc1.cli.serving.admin_token import with_admin_token
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.server.app import Application, ListenError
 from dc1.server.assemble import assemble

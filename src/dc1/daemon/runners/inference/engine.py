@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
-from dc1.daemon.runners.chat import ChatRequest, parse_chat
+from dc1.daemon.runners.inference.chat import ChatRequest, parse_chat
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
-from dc1.daemon.leases import Ended, Lease
-from dc1.daemon.messages import checked
+from dc1.daemon.leases.leases import Ended, Lease
+from dc1.daemon.leases.messages import checked
 from dc1.daemon.runners.base import Level, Result, RunFailed, Runner, Work
 from dc1.domain.jobs.states import ErrorCategory, Phase
 

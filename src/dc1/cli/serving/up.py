@@ -21,7 +21,7 @@ TokenFile = Annotated[
 def up(admin_token_file: TokenFile = None) -> None:
     """Serve a marketplace: Envoy and the server together. It runs until Ctrl-C or SIGTERM; settings are DC1_… variables."""
     # The server's libraries take a second to import; commands that call an API do without them.
-    from dc1.cli import serving
+    from dc1.cli.serving import serving
 
     serving.run(serving.up, admin_token_file)
 
@@ -29,7 +29,7 @@ def up(admin_token_file: TokenFile = None) -> None:
 @app.command()
 def serve(admin_token_file: TokenFile = None) -> None:
     """Run the server alone, behind an Envoy of your own. It runs until Ctrl-C or SIGTERM."""
-    from dc1.cli import serving
+    from dc1.cli.serving import serving
 
     serving.run(serving.serve, admin_token_file)
 
@@ -37,6 +37,6 @@ def serve(admin_token_file: TokenFile = None) -> None:
 @app.command()
 def edge() -> None:
     """Run Envoy alone, before the servers of DC1_UPSTREAMS. It runs until Ctrl-C or SIGTERM."""
-    from dc1.cli import serving
+    from dc1.cli.serving import serving
 
     serving.run_edge()

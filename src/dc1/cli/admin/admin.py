@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli import admin_accounts, admin_jobs, admin_money
+from dc1.cli.admin import accounts, jobs, payouts_and_prices
 from dc1.cli.client import RestClient, path
 from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin
 from dc1.cli.output import emit, facts, listing, moment, money, notes, printable, sar
 
 app = typer.Typer(help="Operate the marketplace.", no_args_is_help=True)
-app.add_typer(admin_accounts.app)
-app.add_typer(admin_jobs.app)
-app.add_typer(admin_money.app)
+app.add_typer(accounts.app)
+app.add_typer(jobs.app)
+app.add_typer(payouts_and_prices.app)
 
 ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)]
 

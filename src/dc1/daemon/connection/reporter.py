@@ -7,11 +7,11 @@ from typing import Protocol
 
 import structlog
 
-from dc1.daemon import messages
-from dc1.daemon.assignments import Assignments
-from dc1.daemon.operator_notices import MachineNotices
-from dc1.daemon.runner_registry import Roster
+from dc1.daemon.connection.operator_notices import MachineNotices
+from dc1.daemon.leases import messages
+from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.runners import bridge
+from dc1.daemon.runners.runner_registry import Roster
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from google.protobuf import json_format, struct_pb2
 from google.protobuf.descriptor import EnumDescriptor
 
-from dc1.daemon.leases import Ended, Lease, LeaseState, Output, PhaseEntered, Tokens
-from dc1.daemon.logs import LogBatch
+from dc1.daemon.leases.leases import Ended, Lease, LeaseState, Output, PhaseEntered, Tokens
+from dc1.daemon.leases.log_buffer import LogBatch
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, Result, RunFailed, Work
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, with_integers
 from dc1.domain.jobs.states import ErrorCategory, JobType

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dc1.daemon.logs import LogBatch, LogBuffer
+from dc1.daemon.leases.log_buffer import LogBatch, LogBuffer
 from dc1.daemon.runners.base import Level, Result, RunFailed, Work
 from dc1.domain.jobs.states import Phase
 

@@ -5,12 +5,12 @@ import time
 
 import structlog
 
-from dc1.daemon import messages
-from dc1.daemon.leases import Ended, Lease, LeaseState, LeaseTable
-from dc1.daemon.runner_registry import Roster
+from dc1.daemon.leases import messages
+from dc1.daemon.leases.leases import Ended, Lease, LeaseState, LeaseTable
+from dc1.daemon.leases.running_jobs import Runs
 from dc1.daemon.runners.base import RunFailed, Runner
-from dc1.daemon.runners.container_options import gpu_count
-from dc1.daemon.runs import Runs
+from dc1.daemon.runners.container.options import gpu_count
+from dc1.daemon.runners.runner_registry import Roster
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.container_spec import approve_images
 from dc1.domain.jobs.states import ErrorCategory

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 
 from dc1.daemon.runners.base import RunFailed, Work
-from dc1.daemon.runners.container_options import gpu_count
+from dc1.daemon.runners.container.options import gpu_count
 from dc1.domain.jobs.states import ErrorCategory
 
 

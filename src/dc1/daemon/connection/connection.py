@@ -13,15 +13,15 @@ import grpc
 import structlog
 from grpc import aio
 
-from dc1.daemon.assignments import Assignments
-from dc1.daemon.backoff import Backoff
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.connection_errors import in_words
+from dc1.daemon.connection.backoff import Backoff
+from dc1.daemon.connection.connection_errors import in_words
+from dc1.daemon.connection.operator_notices import Notices
+from dc1.daemon.connection.reporter import Reporter
+from dc1.daemon.connection.stream import Stream, StreamEnd
 from dc1.daemon.errors import AccessDeniedError, DaemonError, ReplacedError
-from dc1.daemon.operator_notices import Notices
-from dc1.daemon.reporter import Reporter
-from dc1.daemon.runner_registry import Roster
-from dc1.daemon.stream import Stream, StreamEnd
+from dc1.daemon.leases.assignments import Assignments
+from dc1.daemon.runners.runner_registry import Roster
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 

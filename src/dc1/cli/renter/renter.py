@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli import renter_account, renter_jobs
 from dc1.cli.client import RestClient
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
 from dc1.cli.output import cell, emit, facts, listing, moment, money, sar
+from dc1.cli.renter import accounts, jobs
 
 app = typer.Typer(help="Rent GPUs: an account, a wallet, jobs.", no_args_is_help=True)
-app.add_typer(renter_jobs.app)
-app.add_typer(renter_account.app)
+app.add_typer(jobs.app)
+app.add_typer(accounts.app)
 
 
 @app.command()

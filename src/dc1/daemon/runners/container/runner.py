@@ -14,9 +14,9 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from dc1.daemon.runners import bridge
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
-from dc1.daemon.runners.container_engine import ENGINE_ERRORS, NoEngineError, connect, offers_gpus
-from dc1.daemon.runners.container_gpus import GpuPool
-from dc1.daemon.runners.container_options import (
+from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect, offers_gpus
+from dc1.daemon.runners.container.gpus import GpuPool
+from dc1.daemon.runners.container.options import (
     LABEL_DAEMON,
     LABEL_JOB,
     LABEL_OWNER,
@@ -25,7 +25,7 @@ from dc1.daemon.runners.container_options import (
     gpu_count,
     requested_image,
 )
-from dc1.daemon.runners.container_output import Output
+from dc1.daemon.runners.container.output import Output
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 log = logging.getLogger(__name__)

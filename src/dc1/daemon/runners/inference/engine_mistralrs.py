@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 from dc1.daemon.runners.base import RunFailed
-from dc1.daemon.runners.chat import ChatRequest
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
-from dc1.daemon.runners.engine import Completion, EngineUnavailableError, TokenCallback
+from dc1.daemon.runners.inference.chat import ChatRequest
+from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, TokenCallback
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory
 
@@ -94,7 +94,7 @@ class MistralRsEngine:
             return self._child
         await self.models()
         child = await ChildProcess.start(
-            "dc1.daemon.runners.mistralrs_child", str(bundled_gguf()), environment=_environment()
+            "dc1.daemon.runners.inference.mistralrs_child", str(bundled_gguf()), environment=_environment()
         )
         try:
             await child.receive()

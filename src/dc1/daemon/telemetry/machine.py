@@ -5,7 +5,7 @@ import os
 import platform
 from dataclasses import dataclass
 
-from dc1.daemon.telemetry_nvml import GpuReading, NvmlReader, NvmlReading
+from dc1.daemon.telemetry.nvml import GpuReading, NvmlReader, NvmlReading
 from dc1.domain.base.json_types import JsonObject
 
 _MIB = 1024 * 1024

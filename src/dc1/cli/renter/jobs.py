@@ -12,9 +12,9 @@ import typer
 from dc1.cli.bill import show_job
 from dc1.cli.client import Answer, RestClient, path
 from dc1.cli.errors import CommandError, RefusedError
-from dc1.cli.job_request import job_request
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
 from dc1.cli.output import cell, console, emit, facts, listing, moment, money, notes, part_of, printable, sar
+from dc1.cli.renter.job_request import job_request
 from dc1.cli.streaming import JobEvent, follow
 
 app = typer.Typer()

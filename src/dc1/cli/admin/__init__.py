@@ -1,0 +1,1 @@
+"""`dc1 admin …`: what operators look at and decide."""

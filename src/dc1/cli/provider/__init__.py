@@ -1,0 +1,1 @@
+"""`dc1 provider …`: what owners of GPUs call."""

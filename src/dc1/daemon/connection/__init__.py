@@ -1,0 +1,1 @@
+"""The connection to the control plane: streams, one after the other, and what is said on them."""

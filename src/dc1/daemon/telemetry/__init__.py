@@ -1,0 +1,1 @@
+"""The machine as every beat reports it: operating system, memory and GPUs."""
