@@ -15,7 +15,7 @@ Document = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def document(library_descriptors: bytes) -> Document:
-    return build(load(library_descriptors))
+    return build(load(library_descriptors), "1.2.3")
 
 
 @pytest.fixture(scope="module")

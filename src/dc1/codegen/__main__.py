@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -13,13 +14,16 @@ from dc1.codegen.compile import CompileError, compile_protos
 from dc1.codegen.descriptors import load
 from dc1.codegen.openapi import build
 
+_REPOSITORY = Path(__file__).resolve().parents[3]
+
 
 def generate(protos: Path, out: Path) -> None:
     """Writes everything that is generated into an empty directory."""
     descriptors = compile_protos(protos, out)
     (out / "descriptors.binpb").write_bytes(descriptors)
-    document = yaml.dump(build(load(descriptors)), Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
-    (out / "openapi.yaml").write_text(document, encoding="utf-8")
+    document = build(load(descriptors), _version())
+    text = yaml.dump(document, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
+    (out / "openapi.yaml").write_text(text, encoding="utf-8")
 
 
 def stale(fresh: Path, kept: Path) -> list[str]:
@@ -60,6 +64,13 @@ def main() -> int:
     if names:
         print(f"{arguments.out}/ is stale: run `make gen` and commit the result ({', '.join(names)}).", file=sys.stderr)
     return 1 if names else 0
+
+
+def _version() -> str:
+    # Not that of the installed package: an editable install keeps the number it was made with.
+    project = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    version: str = project["version"]
+    return version
 
 
 def _files(root: Path) -> dict[str, bytes]:

@@ -14,8 +14,6 @@ from dc1.codegen.schemas import InputSchemas, Schema, Schemas, is_required
 _VERBS = ("get", "put", "post", "delete", "patch")
 
 _INFO = {
-    "title": "dc1",
-    "version": "v1",
     "description": (
         "A marketplace for GPU time: renters submit jobs, providers run them, admins operate the market.\n\n"
         'Numbers in requests may also be given as strings (`"10"`), `null` for an optional field equals its absence, and unknown '
@@ -40,7 +38,7 @@ _IDEMPOTENCY_KEY: Schema = {
 }
 
 
-def build(catalogue: Catalogue) -> Schema:
+def build(catalogue: Catalogue, version: str) -> Schema:
     """Describes every method that has an HTTP route.
 
     Raises:
@@ -53,7 +51,7 @@ def build(catalogue: Catalogue) -> Schema:
             writer.method(service, method)
     return {
         "openapi": "3.1.0",
-        "info": _INFO,
+        "info": {"title": "dc1", "version": version, **_INFO},
         "servers": _SERVERS,
         "tags": writer.tags,
         "paths": dict(sorted(writer.paths.items())),
