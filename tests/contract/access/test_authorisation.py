@@ -4,8 +4,7 @@ Nobody is let in where the method's declared access does not admit them, and who
 what is theirs. That a method without declared access is refused to everybody is tested in tests/server/test_rights.py.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -15,26 +14,25 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Table, select
 
-from buf.validate import validate_pb2
-from dc1.domain.access import keys
-from dc1.domain.access.keys import KeyRole
-from dc1.services.api.values import to_value
-from dc1.storage.engine.database import Connection
-from dc1.storage.schema.tables import metadata
 from dcp.v1 import daemon_stream_pb2 as stream_pb
 from dcp.v1 import options_pb2
-from tests.contract.expect import answered
+from tests.contract.access.strangers import (
+    Actor,
+    Outcome,
+    another_provider,
+    another_renter,
+    call,
+    insiders,
+    plausible_request,
+    put,
+    say,
+    strangers,
+)
+from tests.contract.access.victims import IBAN, MARK, World, build
 from tests.contract.protocol import METHODS
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.rest import Json, credential
-from tests.stack.stack import ADMIN_TOKEN, Edge, Stack
+from tests.stack.stack import Edge, Stack
 
-MARK = "zq7private"
-IBAN = "SA0380000000608010167519"
-MASTER = "master"
 KEPT_OF_THEM = (
     *("renters", "providers", "api_keys", "accounts", "postings", "withdrawals", "daemon_events"),
     *("jobs", "job_specs", "job_attempts", "job_events", "job_logs", "job_results"),
@@ -44,115 +42,6 @@ NOT_THEIRS = {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND}
 
 # Any renter may ask for any provider's time; the others answer that they know nothing of what is not the caller's.
 NAMES_NO_PROPERTY = {"SubmitJob", "VerifyTaskHmac", "SubmitChallenge"}
-
-# What a request must say to get as far as the question whose object it is about.
-PLAUSIBLE: Mapping[str, Any] = {
-    "name": "Somebody",
-    "email": "somebody@example.sa",
-    "gpu_model": "RTX 4090",
-    "os": "linux",
-    "reason": "because",
-    "model_name": "a/model",
-    "image_ref": "docker.io/library/busybox:1.36",
-    "iban": IBAN,
-    "amount_halala": 1000,
-    "rate_halala": 1,
-    "confirm": "DELETE_MY_ACCOUNT",
-    "phase": "generating",
-    "port": 8080,
-    "provider_ip": "8.8.8.8",
-    "error": "no",
-    "line": "one line",
-    "job_type": "benchmark",
-    "duration_minutes": 1,
-    "success": True,
-    "vram_gb": 24,
-    "tflops": 80,
-    "matrix_size": 128,
-    "model": "a/model",
-    "format": "png",
-    "period": "30d",
-}
-ALWAYS_SAID = {"reason", "confirm", "error", "line"}
-
-
-@dataclass(frozen=True)
-class World:
-    """A market with two victims: a renter, and the provider that runs the renter's jobs."""
-
-    stack: Stack
-    channel: grpc.Channel
-    renter: Renter
-    provider: PollDaemon
-    ids: Mapping[str, Any]
-    scoped: Mapping[str, str]
-    jobs: Sequence[int]
-    baseline: dict[str, list[Any]] = field(default_factory=dict)
-
-    def is_as_it_was(self) -> bool:
-        """Whether nothing of the victims' has changed since the beginning."""
-        now = self.snapshot()
-        changed = {name: (rows, now[name]) for name, rows in self.baseline.items() if now[name] != rows}
-        assert not changed
-        return True
-
-    def snapshot(self) -> dict[str, list[Any]]:
-        """Every stored row that is the victims'."""
-        return self.stack.edge.loop.run(self.stack.server.database.read(self._read))
-
-    def _read(self, conn: Connection) -> dict[str, list[Any]]:
-        return {table.name: list(self._rows(conn, table)) for table in metadata.sorted_tables}
-
-    def _rows(self, conn: Connection, table: Table) -> Iterator[tuple[Any, ...]]:
-        shown = [column for column in table.c if column.name not in ("last_used_at_ms", "changed_xid")]
-        for row in conn.execute(select(*shown).order_by(*table.primary_key)):
-            if self._is_theirs(table.name, row._asdict()):
-                yield tuple(row)
-
-    def _is_theirs(self, table: str, row: Mapping[str, Any]) -> bool:
-        renter, provider = self.renter.id, self.provider.id
-        if table in ("renters", "providers", "jobs"):
-            return row["id"] in {"renters": [renter], "providers": [provider], "jobs": self.jobs}[table]
-        if table in ("accounts", "postings"):
-            kind = row["kind"] if table == "accounts" else row["account_kind"]
-            return (kind, row["owner_id"]) in {
-                *((kind, renter) for kind in ("wallet", "hold")),
-                *((kind, provider) for kind in ("payable", "payout")),
-            }
-        if table == "api_keys":
-            return bool(row["owner_id"] == (provider if row["role"] == "provider" else renter))
-        if "job_id" in row:
-            return row["job_id"] in self.jobs
-        return table != "audit_entries" and (row.get("renter_id") == renter or row.get("provider_id") == provider)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a call ended, and everything that came back."""
-
-    code: grpc.StatusCode
-    said: bytes
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Somebody who calls. `scope` is that of a scoped key, MASTER for every other; `role` is what the key is good for."""
-
-    name: str
-    role: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    scope: str = MASTER
-
-    def is_admitted(self, method: MethodDescriptor) -> bool:
-        """Whether the method's declared access lets them in."""
-        access = method.GetOptions().Extensions[options_pb2.access]
-        if options_pb2.ROLE_PUBLIC in access.roles:
-            return True
-        if self.role not in access.roles:
-            return False
-        if self.scope == MASTER:
-            return True
-        return not access.master_key_only and (not access.scopes or self.scope in access.scopes)
 
 
 @pytest.fixture(scope="module")
@@ -165,146 +54,8 @@ def world(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
     stack.close()
 
 
-def build(stack: Stack, channel: grpc.Channel) -> World:
-    renter = stack.add_renter(
-        name=f"{MARK} renter", email=f"{MARK}@example.sa", phone=MARK, organization=MARK, use_case=MARK
-    )
-    provider = stack.register_provider(email=f"{MARK}-gpu@example.sa", phone=MARK)
-    stack.admin.approve(provider.id)
-    provider.heartbeat({**REPORT, "provider_hostname": MARK, "provider_ip": "203.0.113.77"})
-    stack.admin.adjust(renter.id, 5000)
-    run_jobs(stack, renter, provider)
-    account = {"amount_halala": 1000, "iban": IBAN}
-    withdrawal = answered(provider.post("/providers/me/withdraw", account), 201)["withdrawal_id"]
-    answered(provider.post("/providers/daemon-event", {"event_type": "crash", "details": MARK}))
-    scoped = {
-        scope: answered(renter.post("/renters/me/keys", {"scopes": [scope], "label": MARK}), 201)
-        for scope in ("jobs.read", "billing")
-    }
-    # A server that stops stores what daemons reported; nothing is on its way any more when the walk begins.
-    stack.restart()
-    ids = {
-        "job_id": 3,
-        "provider_id": provider.id,
-        "renter_id": renter.id,
-        "key_id": scoped["billing"]["id"],
-        "withdrawal_id": withdrawal,
-        "challenge_id": answered(provider.get("/verification/pending")).get("challenge_id", "none"),
-    }
-    return World(
-        stack=stack,
-        channel=channel,
-        renter=renter,
-        provider=provider,
-        ids=ids,
-        scoped={scope: key["key"] for scope, key in scoped.items()},
-        jobs=range(1, 6),
-    )
-
-
-def run_jobs(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    """Job 1 completes, 2 fails, 3 runs, 4 waits for this provider, 5 is cancelled."""
-    private: Json = {"provider_id": provider.id, "params": {"prompt": MARK}}
-    renter.submit(job_type="training", duration_minutes=60, max_duration_seconds=3600, **private)
-    provider.next()
-    provider.logs(1, [MARK])
-    stack.advance(3599)
-    provider.result(1, MARK)
-    renter.submit(**private)
-    stack.next_job(provider)
-    answered(provider.try_result(2, error=MARK))
-    for _ in range(3):
-        renter.submit(**private)
-    stack.next_job(provider)
-    provider.logs(3, [MARK])
-    answered(renter.cancel(5))
-
-
-def strangers(world: World) -> Iterator[Actor]:
-    """Everybody who has nothing to do with the victims; those with an account have it for one walk only."""
-    yield Actor("nobody")
-    yield from holders_of_bad_keys()
-    yield another_renter(world)
-    yield another_provider(world)
-
-
-def holders_of_bad_keys() -> Iterator[Actor]:
-    for role in (KeyRole.RENTER, KeyRole.SCOPED, KeyRole.PROVIDER):
-        yield Actor(f"a {role} key that nobody has", headers=credential(keys.generate(role).key))
-    yield Actor("a wrong admin token", headers={"x-admin-token": "wrong"})
-
-
-def another_renter(world: World) -> Actor:
-    return Actor("another renter", options_pb2.ROLE_RENTER, credential(world.stack.add_renter().key))
-
-
-def another_provider(world: World) -> Actor:
-    return Actor("another provider", options_pb2.ROLE_PROVIDER, credential(world.stack.add_provider().key))
-
-
-def insiders(world: World) -> Iterator[Actor]:
-    """Those with rights, as far as these go: the admin, and the victim's own keys of one scope."""
-    yield Actor("the admin", options_pb2.ROLE_ADMIN, {"x-admin-token": ADMIN_TOKEN})
-    for scope, key in world.scoped.items():
-        yield Actor(f"the renter's own key for {scope}", options_pb2.ROLE_RENTER, credential(key), scope)
-    yield Actor("the victims' provider", options_pb2.ROLE_PROVIDER, credential(world.provider.key))
-    yield Actor("the victims' renter", options_pb2.ROLE_RENTER, credential(world.renter.key))
-
-
 def names_property(method: MethodDescriptor, world: World) -> bool:
     return method.name not in NAMES_NO_PROPERTY and any(name in world.ids for name in method.input_type.fields_by_name)
-
-
-def plausible_request(method: MethodDescriptor, ids: Mapping[str, Any]) -> Message:
-    """A request about the victims' objects that breaks no rule of its fields."""
-    request = GetMessageClass(method.input_type)()
-    for item in method.input_type.fields:
-        if item.name in ids:
-            put(request, item, ids[item.name])
-        elif is_required(item) or item.name in ALWAYS_SAID:
-            say(request, item)
-    return request
-
-
-def is_required(item: FieldDescriptor) -> bool:
-    return bool(item.GetOptions().Extensions[validate_pb2.field].required)
-
-
-def say(request: Message, item: FieldDescriptor) -> None:
-    listed = item.GetOptions().Extensions[validate_pb2.field].string
-    listed_values = getattr(listed, "in")
-    if item.message_type is not None:
-        getattr(request, item.name).SetInParent()
-    elif item.name == "ids":
-        request.ids.extend([1])  # type: ignore[attr-defined]
-    elif listed_values:
-        setattr(request, item.name, listed_values[0])
-    else:
-        put(request, item, PLAUSIBLE.get(item.name, 1))
-
-
-def put(request: Message, item: FieldDescriptor, value: Any) -> None:
-    if item.message_type is not None:
-        getattr(request, item.name).CopyFrom(to_value(value))
-    else:
-        setattr(request, item.name, str(value) if item.type == FieldDescriptor.TYPE_STRING else value)
-
-
-def call(world: World, method: MethodDescriptor, actor: Actor, *requests: Message) -> Outcome:
-    """Call as `actor`; whether the method streams does not matter."""
-    invoke: Any = world.channel.stream_stream(
-        f"/{method.containing_service.full_name}/{method.name}",
-        request_serializer=lambda message: message.SerializeToString(),
-        response_deserializer=bytes,
-    )
-    answers = invoke(iter(requests), timeout=10, metadata=tuple(actor.headers.items()))
-    said = b""
-    try:
-        for answer in answers:
-            said += answer
-    except grpc.RpcError as error:
-        return Outcome(error.code(), said + repr((error.details(), error.trailing_metadata())).encode())
-    return Outcome(grpc.StatusCode.OK, said)
 
 
 def speech(world: World) -> list[Message]:
@@ -398,6 +149,8 @@ def any_request(draw: st.DrawFn, descriptor: Descriptor, ids: Mapping[str, Any])
 
 
 _INTEGERS = st.integers(0, 1000)
+
+
 _ANY: Mapping[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.CPPTYPE_STRING: st.sampled_from(("1", "3", "me", "", "x", "0", MARK, "running")),
     FieldDescriptor.CPPTYPE_INT32: _INTEGERS,

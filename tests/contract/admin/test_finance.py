@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits, flag, integer, number, or_null, text, time
+from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json

@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, fields, refused, show
-from tests.contract.shapes import fits, integer, number, or_null, text, time
+from tests.contract.fitting import fits, integer, number, or_null, text, time
+from tests.contract.shapes.jobs import JOB, JOB_DETAIL, LIFECYCLE
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import MODEL, PollDaemon
 from tests.stack.rest import Json
@@ -146,7 +146,7 @@ def test_bad_filters(admin: Admin) -> None:
 
 def test_a_job_in_detail(admin: Admin, three_jobs: Renter) -> None:
     done = answered(admin.get("/admin/jobs/1"))
-    fits(done["job"], shapes.JOB_DETAIL)
+    fits(done["job"], JOB_DETAIL)
     assert show(done["provider"], "id", "name") == {"id": 1, "name": "Provider 2"}
     assert done["billing"] == {
         "actual_cost_halala": 24,
@@ -163,7 +163,7 @@ def test_a_job_in_detail(admin: Admin, three_jobs: Renter) -> None:
 
 def test_a_history(admin: Admin, three_jobs: Renter) -> None:
     shown = answered(admin.get("/admin/jobs/1/history"))
-    fits(shown, shapes.LIFECYCLE)
+    fits(shown, LIFECYCLE)
     assert shown == answered(admin.get("/jobs/1/lifecycle"))
     one = answered(admin.get("/admin/jobs/1/history", params={"since_sequence": 1, "limit": 1}))
     assert [event["sequence_no"] for event in one["events"]] == [2]
@@ -202,7 +202,7 @@ def test_a_pending_job_is_cancelled_as_pending(admin: Admin, renter: Renter, pro
 def test_requeueing_makes_a_new_job_for_its_renter(admin: Admin, renter: Renter, three_jobs: Renter) -> None:
     before = renter.balance()
     answer = answered(admin.post("/admin/jobs/2/requeue"), 201)
-    fits(answer["job"], shapes.JOB_DETAIL)
+    fits(answer["job"], JOB_DETAIL)
     assert show(answer["job"], "id", "renter_id", "retried_from_job_id", "status", "cost_halala") == {
         "id": 4,
         "renter_id": 1,
@@ -228,7 +228,7 @@ def test_jobs_that_do_not_exist(admin: Admin, job_id: str) -> None:
 
 def test_a_test_job_is_free_and_runs(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
     answer = answered(admin.post("/jobs/test", {"provider_id": 1}), 201)
-    fits(answer["job"], shapes.JOB)
+    fits(answer["job"], JOB)
     assert show(answer["job"], "renter_id", "provider_id", "job_type", "status", "cost_halala") == {
         "renter_id": 0,
         "provider_id": 1,

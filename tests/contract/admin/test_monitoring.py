@@ -8,7 +8,7 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.providers import daemon_events
 from dc1.storage.providers.daemon_events import NewDaemonEvent
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits, free_object, integer, number, or_null, text, time
+from tests.contract.fitting import fits, free_object, integer, number, or_null, text, time
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import REPORT, PollDaemon
 from tests.stack.rest import Json

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits, flag, integer, number, or_null, text, time
+from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
+from tests.contract.shapes.admin import PROVIDER_LIST
 from tests.stack.people import J3, Admin, Renter
 from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
 from tests.stack.rest import Json
@@ -340,7 +340,7 @@ def test_the_list_is_filtered_by_gpu_model(stack: Stack, admin: Admin, provider:
     stack.add_provider({"gpu_status": {"gpu_name": "NVIDIA H100 80GB HBM3"}})
     for wanted, found in (("h100", [2]), ("nvidia", [2, 1]), ("4090", [1]), ("A100", [])):
         listed = answered(admin.get("/admin/providers", params={"gpu_model": wanted}))
-        fits(listed, shapes.PROVIDER_LIST)
+        fits(listed, PROVIDER_LIST)
         assert [row["id"] for row in listed["providers"]] == found
         assert show(listed, "total", "online") == {"total": 2, "online": 2}
         assert listed["pagination"]["total"] == len(found)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, fields, refused, show
+from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
 from tests.contract.renters.test_accounts import ENTRY
-from tests.contract.shapes import fits, flag, integer, number, or_null, text, time
+from tests.contract.shapes.renters import RECENT_JOB
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json
@@ -40,7 +40,7 @@ DETAIL: Json = {
         "held_halala": integer,
         "live_keys": integer,
     },
-    "recent_jobs": [shapes.RECENT_JOB],
+    "recent_jobs": [RECENT_JOB],
     "transactions": [ENTRY],
 }
 CREDITED: Json = {

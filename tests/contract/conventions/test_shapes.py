@@ -4,9 +4,13 @@ import json
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits
+from tests.contract.fitting import fits
+from tests.contract.shapes.admin import DASHBOARD, HEALTH, PROVIDER_LIST
+from tests.contract.shapes.daemons import HEARTBEAT, POLL
+from tests.contract.shapes.jobs import JOB_DETAIL, JOB_LIST, LIFECYCLE, LOGS, OUTPUT, SETTLEMENT, SHOWN_JOB, SUBMITTED
+from tests.contract.shapes.providers import AVAILABLE, EARNINGS, PROVIDER_ACCOUNT
+from tests.contract.shapes.renters import REGISTERED, RENTER_ACCOUNT, WALLET
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
 from tests.stack.rest import Json, Rest
@@ -14,14 +18,14 @@ from tests.stack.stack import Stack
 
 
 def test_the_four_core_answers(stack: Stack, rest: Rest, admin: Admin) -> None:
-    fits(admin.dashboard(), shapes.DASHBOARD)
+    fits(admin.dashboard(), DASHBOARD)
     body = {"name": "Noura Salem", "email": "noura@example.sa"}
-    fits(answered(rest.post("/renters/register", body), 201), shapes.REGISTERED)
+    fits(answered(rest.post("/renters/register", body), 201), REGISTERED)
     renter, provider = stack.add_renter(), stack.add_provider()
-    fits(provider.heartbeat(REPORT), shapes.HEARTBEAT)
-    fits(answered(renter.try_submit(), 201), shapes.SUBMITTED)
-    fits(answered(renter.try_submit(min_vram_gb=1, model=MODEL), 201), shapes.SUBMITTED)
-    fits(admin.dashboard(), shapes.DASHBOARD)
+    fits(provider.heartbeat(REPORT), HEARTBEAT)
+    fits(answered(renter.try_submit(), 201), SUBMITTED)
+    fits(answered(renter.try_submit(min_vram_gb=1, model=MODEL), 201), SUBMITTED)
+    fits(admin.dashboard(), DASHBOARD)
 
 
 def test_zero_false_and_empty_are_printed(admin: Admin) -> None:
@@ -46,31 +50,31 @@ def test_integers_have_no_fraction_and_money_at_most_two_decimals(stack: Stack, 
 def test_a_running_market(stack: Stack, rest: Rest, renter: Renter, provider: PollDaemon, admin: Admin) -> None:
     job = renter.submit(model=MODEL, params={"prompt": "x"})
     renter.submit()
-    fits(renter.job(2), shapes.JOB_DETAIL)
-    fits(answered(renter.get(f"/jobs/{job['job_id']}/output"), 202), shapes.OUTPUT)
-    fits(provider.ask(), shapes.POLL)
-    fits(provider.ask(), shapes.POLL)
+    fits(renter.job(2), JOB_DETAIL)
+    fits(answered(renter.get(f"/jobs/{job['job_id']}/output"), 202), OUTPUT)
+    fits(provider.ask(), POLL)
+    fits(provider.ask(), POLL)
     provider.progress(1, "generating")
     provider.logs(1, ["one"])
-    fits(answered(renter.get("/jobs/1")), shapes.SHOWN_JOB)
-    fits(answered(renter.get("/jobs/1/output"), 202), shapes.OUTPUT)
+    fits(answered(renter.get("/jobs/1")), SHOWN_JOB)
+    fits(answered(renter.get("/jobs/1/output"), 202), OUTPUT)
     stack.advance(2)
-    fits(provider.result(1, prompt_tokens=3, completion_tokens=5), shapes.SETTLEMENT)
-    fits(answered(renter.get("/jobs/1/output")), shapes.OUTPUT)
-    fits(answered(renter.get("/jobs/1/logs")), shapes.LOGS)
-    fits(answered(renter.get("/jobs/1/lifecycle")), shapes.LIFECYCLE)
-    fits(answered(renter.get("/jobs")), shapes.JOB_LIST)
-    fits(answered(renter.get("/renters/me")), shapes.RENTER_ACCOUNT)
-    fits(renter.wallet(), shapes.WALLET)
-    fits(answered(rest.get("/renters/available-providers")), shapes.AVAILABLE)
-    fits(answered(provider.get("/providers/me")), shapes.PROVIDER_ACCOUNT)
-    fits(provider.earnings(), shapes.EARNINGS)
-    fits(answered(admin.get("/admin/providers")), shapes.PROVIDER_LIST)
-    fits(admin.dashboard(), shapes.DASHBOARD)
-    fits(answered(rest.get("/health")), shapes.HEALTH)
+    fits(provider.result(1, prompt_tokens=3, completion_tokens=5), SETTLEMENT)
+    fits(answered(renter.get("/jobs/1/output")), OUTPUT)
+    fits(answered(renter.get("/jobs/1/logs")), LOGS)
+    fits(answered(renter.get("/jobs/1/lifecycle")), LIFECYCLE)
+    fits(answered(renter.get("/jobs")), JOB_LIST)
+    fits(answered(renter.get("/renters/me")), RENTER_ACCOUNT)
+    fits(renter.wallet(), WALLET)
+    fits(answered(rest.get("/renters/available-providers")), AVAILABLE)
+    fits(answered(provider.get("/providers/me")), PROVIDER_ACCOUNT)
+    fits(provider.earnings(), EARNINGS)
+    fits(answered(admin.get("/admin/providers")), PROVIDER_LIST)
+    fits(admin.dashboard(), DASHBOARD)
+    fits(answered(rest.get("/health")), HEALTH)
     cancelled = answered(renter.cancel(2))
-    fits(cancelled["job"], shapes.JOB_DETAIL)
-    fits(answered(renter.get("/jobs/2/output"), 410), shapes.OUTPUT)
+    fits(cancelled["job"], JOB_DETAIL)
+    fits(answered(renter.get("/jobs/2/output"), 410), OUTPUT)
 
 
 def test_ids_of_both_kinds_find_a_job(renter: Renter, provider: PollDaemon) -> None:
@@ -173,7 +177,7 @@ def test_results_of_several_kinds(renter: Renter, provider: PollDaemon, result: 
     provider.next()
     answered(provider.try_result(1, result=result))
     output = answered(renter.get("/jobs/1/output"))
-    fits(output, shapes.OUTPUT)
+    fits(output, OUTPUT)
     assert show(output, *shown) == shown
 
 

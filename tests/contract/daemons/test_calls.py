@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, fields, refused, show
-from tests.contract.shapes import fits
+from tests.contract.fitting import fits
+from tests.contract.shapes.daemons import RUN_RESULT
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json, Rest
@@ -194,7 +194,7 @@ def test_a_result_in_the_older_form_settles(stack: Stack, renter: Renter, provid
     stack.advance(95)
     body = {"job_id": job["job_id"], "success": True, "result": "done", "gpu_seconds_used": 95, "attempt_number": None}
     answer = answered(provider.post("/providers/job-result", body))
-    fits(answer, shapes.RUN_RESULT)
+    fits(answer, RUN_RESULT)
     assert answer == {
         "success": True,
         "job_id": job["job_id"],

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits
+from tests.contract.fitting import fits
+from tests.contract.shapes.daemons import DAEMON_JOBS, POLL
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json, Rest
@@ -32,7 +32,7 @@ def test_every_form_of_the_poll_hands_out(rest: Rest, renter: Renter, provider: 
     assert empty["admission"]["reason_code"] == "NO_PENDING_JOBS"
     job = renter.submit(task_spec=TASK, params={"a": 1}, env_vars={"A": "b"}, metadata={"x": 1})
     answer = poll(rest, path.format(provider.key), provider.key)
-    fits(answer, shapes.POLL)
+    fits(answer, POLL)
     assert answer["jobs"] == [answer["job"]]
     assert show(answer["job"], "job_id", "params", "env_vars", "max_duration_seconds") == {
         "job_id": job["job_id"],
@@ -48,7 +48,7 @@ def test_the_list_hands_out_nothing(rest: Rest, renter: Renter, provider: PollDa
     path = f"/providers/{provider.key}/jobs"
     for call in ({"params": {"key": provider.key}, "key": provider.key}, {}, {"params": {"status": "pending"}}):
         listed = answered(rest.get(path, **call))
-        fits(listed, shapes.DAEMON_JOBS)
+        fits(listed, DAEMON_JOBS)
         assert [item["job_id"] for item in listed["jobs"]] == [job["job_id"]]
         assert show(listed["jobs"][0], "status", "duration_minutes") == {"status": "pending", "duration_minutes": 3}
     assert answered(rest.get(path, params={"status": "running"})) == {"jobs": [], "total": 0}

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits
+from tests.contract.fitting import fits
+from tests.contract.shapes.jobs import JOB_DETAIL
+from tests.contract.shapes.renters import HISTORY, RENTER_JOBS
 from tests.stack.people import J3, Renter
 from tests.stack.poll_daemon import MODEL, PollDaemon
 from tests.stack.rest import Json
@@ -38,7 +39,7 @@ def test_pages_of_the_renters_jobs(stack: Stack, renter: Renter, provider: PollD
     for _ in range(4):
         renter.submit()
     listed = answered(renter.get(path, params={"limit": 3}))
-    fits(listed, shapes.RENTER_JOBS)
+    fits(listed, RENTER_JOBS)
     assert show(listed, "total", "page", "limit", "pages") == {"total": 4, "page": 1, "limit": 3, "pages": 2}
     rest = answered(renter.get(path, params={"limit": 3, "page": 2}))
     assert [job["job_id"] for job in rest["jobs"]] == [renter.job(2)["job_id"]]
@@ -78,7 +79,7 @@ def test_the_history_shows_what_jobs_gave_and_cost(stack: Stack, renter: Renter,
     renter.submit()
     answered(renter.cancel(2))
     history = answered(renter.get("/jobs/history"))
-    fits(history, shapes.HISTORY)
+    fits(history, HISTORY)
     assert show(history, "balance_halala", "balance_sar", "total_jobs") == {
         "balance_halala": 976,
         "balance_sar": "9.76",
@@ -178,7 +179,7 @@ def test_everybody_sees_their_open_jobs(stack: Stack, renter: Renter, provider: 
 
     def seen(reader: object) -> list[int]:
         answer = answered(reader.get("/jobs/active"))  # type: ignore[attr-defined]
-        fits(answer, {"jobs": [shapes.JOB_DETAIL]})
+        fits(answer, {"jobs": [JOB_DETAIL]})
         return [job["id"] for job in answer["jobs"]]
 
     assert (seen(renter), seen(other), seen(provider), seen(stack.admin)) == ([1], [2], [1], [2, 1])

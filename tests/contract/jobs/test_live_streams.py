@@ -3,9 +3,9 @@
 import pytest
 
 from dc1.services.api import event_stream
-from tests.contract import shapes
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits
+from tests.contract.fitting import fits
+from tests.contract.shapes.jobs import JOB_STATE
 from tests.stack import server
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import PollDaemon
@@ -56,7 +56,7 @@ def test_the_states_of_a_job_as_they_come(stack: Stack, renter: Renter) -> None:
         stack.advance(90)
         provider.result(1, prompt_tokens=3, completion_tokens=5)
         done, end = stream
-    fits(done.data, shapes.JOB_STATE)
+    fits(done.data, JOB_STATE)
     assert show(done.data, "event", "status", "elapsed_sec", "tokens_used", "cost_halala") == {
         "event": "job_completed",
         "status": "completed",

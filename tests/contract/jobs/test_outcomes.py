@@ -4,9 +4,9 @@ import base64
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits
+from tests.contract.fitting import fits
+from tests.contract.shapes.jobs import COMPLETED, EXECUTIONS
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json
@@ -27,7 +27,7 @@ def running(renter: Renter, provider: PollDaemon) -> int:
 def test_a_run_is_completed_by_hand(stack: Stack, renter: Renter, provider: PollDaemon, running: int) -> None:
     stack.advance(95)
     ended = answered(renter.post("/jobs/1/complete"))
-    fits(ended, shapes.COMPLETED)
+    fits(ended, COMPLETED)
     assert ended["success"] is True
     assert show(ended["job"], "status", "used_seconds") == {"status": "completed", "used_seconds": 95}
     assert ended["billing"] == {
@@ -104,7 +104,7 @@ def test_the_attempts_at_a_job(stack: Stack, renter: Renter, provider: PollDaemo
     second = stack.add_provider()
     stack.next_job(second)
     shown = answered(renter.get(path))
-    fits(shown, shapes.EXECUTIONS)
+    fits(shown, EXECUTIONS)
     assert show(shown, "job_id", "status", "cost_halala", "actual_cost_halala", "retry_count") == {
         "job_id": job["job_id"],
         "status": "running",

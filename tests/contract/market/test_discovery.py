@@ -8,7 +8,7 @@ from dc1.domain.providers.telemetry import MINUTE_MS, Period
 from dc1.storage.engine.database import Connection
 from dc1.storage.providers import telemetry
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits, flag, free_object, integer, number, or_null, text, time
+from tests.contract.fitting import fits, flag, free_object, integer, number, or_null, text, time
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
 from tests.stack.rest import Json, Rest

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits
+from tests.contract.fitting import fits
+from tests.contract.shapes.providers import PROVIDER_ACCOUNT, PROVIDER_EXPORT
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json, Rest
@@ -40,7 +40,7 @@ def test_an_account_shows_what_the_machine_does(stack: Stack, renter: Renter, pr
     renter.submit()
     job = provider.next()
     account = answered(provider.get("/providers/me"))
-    fits(account, shapes.PROVIDER_ACCOUNT)
+    fits(account, PROVIDER_ACCOUNT)
     shown = account["provider"]
     assert shown["gpu_metrics"] == {"utilization_pct": 37, "vram_used_mib": 4564, "temperature_c": 61}
     assert show(shown["active_job"], "id", "status") == {"id": job["id"], "status": "running"}
@@ -152,7 +152,7 @@ def test_an_export_has_everything(stack: Stack, renter: Renter, provider: PollDa
     asked = {"amount_halala": 1000, "iban": "SA" + "1" * 22}
     answered(provider.post("/providers/me/withdraw", asked), 201)
     export = answered(provider.get("/providers/me/export"))
-    fits(export, shapes.PROVIDER_EXPORT)
+    fits(export, PROVIDER_EXPORT)
     assert [job["id"] for job in export["jobs"]] == [1]
     assert [day["earned_halala"] for day in export["earnings"] if day["earned_halala"]] == [1125]
     assert [item["amount_halala"] for item in export["withdrawals"]] == [1000]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.contract import shapes
 from tests.contract.expect import answered, fields, refused, show
-from tests.contract.shapes import fits
+from tests.contract.fitting import fits
+from tests.contract.shapes.providers import PREFERENCES
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json, Rest
@@ -17,7 +17,7 @@ NIGHT: Json = {"run_mode": "scheduled", "scheduled_start": "19:10", "scheduled_e
 
 def prefer(provider: PollDaemon, **wishes: object) -> Json:
     answer = answered(provider.post("/providers/preferences", wishes))
-    fits(answer, shapes.PREFERENCES)
+    fits(answer, PREFERENCES)
     shown: Json = answer["preferences"]
     return shown
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.contract.expect import answered, fields, refused, show
-from tests.contract.shapes import fits, flag, integer, number, or_null, text, time
+from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json

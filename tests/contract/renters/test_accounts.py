@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from dc1.storage.accounts import renters
-from tests.contract import shapes
 from tests.contract.expect import answered, fields, refused, show
-from tests.contract.shapes import fits, flag, integer, nothing, number, or_null, text, time
+from tests.contract.fitting import fits, flag, integer, nothing, number, or_null, text, time
+from tests.contract.shapes.jobs import JOB_DETAIL, SHOWN_JOB
+from tests.contract.shapes.renters import RENTER_ACCOUNT
 from tests.stack.people import J3, Admin, Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json
@@ -47,10 +48,10 @@ ENTRY: Json = {
 }
 EXPORT: Json = {
     "exported_at": time,
-    "account": shapes.RENTER_ACCOUNT["renter"],
-    "jobs": [shapes.JOB_DETAIL],
+    "account": RENTER_ACCOUNT["renter"],
+    "jobs": [JOB_DETAIL],
     "transactions": [ENTRY],
-    "usage": shapes.RENTER_ACCOUNT["v1_usage_summary"],
+    "usage": RENTER_ACCOUNT["v1_usage_summary"],
 }
 
 
@@ -349,7 +350,7 @@ def test_personal_data_is_erased_after_thirty_days(stack: Stack, admin: Admin) -
     }
     pages = [answered(admin.get(f"/jobs/1{part}")) for part in ("", "/output", "/logs", "/lifecycle", "/invoice")]
     assert "Noura" not in str(pages)
-    fits(pages[0], shapes.SHOWN_JOB)
+    fits(pages[0], SHOWN_JOB)
     assert show(pages[0], "status", "container_image") == {"status": "completed", "container_image": BUSYBOX}
     assert show(pages[1], "result", "cost_halala") == {"result": None, "cost_halala": 45}
     assert answered(stranger.get("/jobs/2/output"))["output"] == "Dear Noura"

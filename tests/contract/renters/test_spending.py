@@ -9,8 +9,8 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.lifecycle import JobSpec, NewJob, Outcome, SubmissionLimits
 from tests.contract.expect import answered, refused, show
+from tests.contract.fitting import fits, flag, integer, number, text, time
 from tests.contract.renters.test_accounts import ENTRY
-from tests.contract.shapes import fits, flag, integer, number, text, time
 from tests.stack.people import Admin, Renter
 from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
 from tests.stack.rest import Json

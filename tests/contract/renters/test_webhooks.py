@@ -9,7 +9,7 @@ import pytest
 
 from dc1.domain.access.webhooks import signature
 from tests.contract.expect import answered, refused, show
-from tests.contract.shapes import fits, integer, nothing, number, or_null, text, time
+from tests.contract.fitting import fits, integer, nothing, number, or_null, text, time
 from tests.stack.people import Renter
 from tests.stack.poll_daemon import PollDaemon
 from tests.stack.receiver import CERTIFICATE, Receiver

@@ -1,33 +1,16 @@
 """Who is given which job, and when."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
-from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling import dispatcher
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs.placement import Admission, Requirement
 from dc1.domain.jobs.states import Actor
-from dc1.domain.providers.liveness import Channel, Presence
-from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
-from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.lifecycle import Outcome
 from dc1.storage.providers import providers
-from tests.control.small_market import DONE, SmallMarket
-from tests.storage.market import LIMITS, job_for
-
-
-def streaming_elsewhere(market: SmallMarket, provider: Provider) -> Provider:
-    """The provider, whose daemon's stream another server holds."""
-    presence = Presence(Channel.STREAM, market.clock.now_ms(), stream_open=True)
-    stored = replace(provider, presence=presence, stream_replica="another")
-    fleet = market.control.fleet
-    assert fleet.follow(stored, here=False, decisions=fleet.decisions)
-    return provider
+from tests.control.small_market import SmallMarket
 
 
 async def test_a_submit_reaches_an_idle_daemon_at_once(market: SmallMarket, renter: int) -> None:
@@ -125,101 +108,6 @@ async def test_a_job_of_two_gpus_waits_for_both(market: SmallMarket, renter: int
     assert daemon.offered == [small.id, large.id]
 
 
-async def test_an_offer_that_nobody_answers_goes_to_another(market: SmallMarket, renter: int) -> None:
-    silent = await market.daemon()
-    job = await market.submit(renter)
-    other = await market.daemon()
-
-    await market.advance(14.9)
-    assert other.offers == []
-    await market.advance(0.2)
-
-    assert other.offered == [job.id]
-    assert silent.stopped == [(job.job_id, 1, StopReason.WITHDRAWN)]
-    assert (await market.job(job.id)).retry_count == 0
-
-
-async def test_an_offer_that_the_only_provider_ignored_is_made_again(market: SmallMarket, renter: int) -> None:
-    daemon = await market.daemon()
-    job = await market.submit(renter)
-
-    await market.advance(15)
-
-    assert daemon.offered == [job.id, job.id]
-
-
-async def test_a_declined_offer_goes_to_another_at_once(market: SmallMarket, renter: int) -> None:
-    first = await market.daemon()
-    job = await market.submit(renter)
-    second = await market.daemon()
-
-    await first.decline()
-    await market.dispatch()
-
-    assert second.offered == [job.id]
-    assert first.offered == [job.id]
-
-
-async def test_who_declines_is_not_asked_again_at_once(market: SmallMarket, renter: int) -> None:
-    daemon = await market.daemon()
-    job = await market.submit(renter)
-
-    await daemon.decline()
-    daemon.beat()
-    await market.advance(14)
-    assert daemon.offered == [job.id]
-
-    await market.advance(1)
-    assert daemon.offered == [job.id, job.id]
-
-
-async def test_a_declined_job_does_not_hold_up_those_behind_it(market: SmallMarket, renter: int) -> None:
-    daemon = await market.daemon()
-    first = await market.submit(renter)
-    second = await market.submit(renter)
-
-    await daemon.decline()
-    await market.dispatch()
-
-    assert daemon.offered == [first.id, second.id]
-
-
-async def test_a_lost_job_avoids_the_loser_while_another_fits(market: SmallMarket, renter: int) -> None:
-    loser = await market.daemon()
-    job = await market.submit(renter)
-    other = await market.daemon()
-    lease = await loser.accept()
-
-    ended = await loser.finish(lease, Outcome(completed=False, error="pull timeout"), transient=True)
-    await market.dispatch()
-
-    assert ended.retried
-    assert other.offered == [job.id]
-    assert other.offers[0].attempt == 2
-    assert loser.offered == [job.id]
-
-
-async def test_a_job_that_was_lost_on_another_server_while_it_waited_here_avoids_the_loser(
-    market: SmallMarket, renter: int
-) -> None:
-    job = await market.submit(renter)
-    loser, other = await market.provider(), await market.provider()
-
-    def run_and_lose(conn: Connection) -> JobRow:
-        now_ms = market.clock.now_ms()
-        assert lifecycle.start(conn, job.id, loser.id, 0, 1, now_ms) is not None
-        lost = lifecycle.lose(conn, job.id, 1, now_ms, queue_deadline_seconds=1800)
-        assert lost is not None
-        return lost.job
-
-    market.control.dispatcher.follow(await market.do(run_and_lose), None)
-    market.heartbeat(loser)
-    market.heartbeat(other)
-    await market.dispatch()
-
-    assert (await market.job(job.id)).provider_id == other.id
-
-
 @pytest.mark.parametrize("prewarm_requested", [False, True])
 async def test_of_several_that_are_free_the_best_gets_the_job_that_waits(
     market: SmallMarket, renter: int, prewarm_requested: bool
@@ -256,50 +144,6 @@ async def test_a_job_goes_to_no_provider_that_another_one_waits_for(market: Smal
     await market.dispatch()
 
     assert [(await market.job(job.id)).provider_id for job in (first, second)] == [better.id, other.id]
-
-
-async def test_a_lost_job_returns_to_the_loser_when_no_other_fits(market: SmallMarket, renter: int) -> None:
-    daemon = await market.daemon()
-    job = await market.submit(renter)
-
-    await daemon.finish(await daemon.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
-    await market.dispatch()
-
-    assert daemon.offered == [job.id, job.id]
-
-
-async def test_a_lost_job_goes_to_the_provider_of_another_server_before_it_returns_to_the_loser(
-    market: SmallMarket, renter: int
-) -> None:
-    loser = await market.daemon()
-    job = await market.submit(renter)
-    other = streaming_elsewhere(market, await market.provider())
-
-    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
-    await market.dispatch()
-    assert loser.offered == [job.id]
-
-    busy = await market.submit(renter, provider_id=other.id)
-    claimed = await market.do(lifecycle.claim, busy.id, other.id, 1, market.clock.now_ms())
-    assert claimed is not None
-    market.control.dispatcher.follow(claimed, (await market.see(jobs.specs, [busy.id]))[busy.id])
-    await market.control.reaper.deadlines()
-    await market.dispatch()
-    assert loser.offered == [job.id, job.id]
-
-
-async def test_another_server_that_does_not_take_a_lost_job_holds_it_up_for_a_while_only(
-    market: SmallMarket, renter: int
-) -> None:
-    loser = await market.daemon()
-    job = await market.submit(renter)
-    streaming_elsewhere(market, await market.provider())
-    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
-
-    await market.advance(14)
-    assert loser.offered == [job.id]
-    await market.advance(1)
-    assert loser.offered == [job.id, job.id]
 
 
 async def test_a_submission_does_not_take_the_slot_that_a_waiting_job_is_about_to_get(
@@ -400,21 +244,6 @@ async def test_dispatching_outlives_an_error_of_its_own(
     await asyncio.gather(dispatching, return_exceptions=True)
 
 
-async def test_an_offer_that_crosses_the_end_of_an_account_is_taken_back(market: SmallMarket, renter: int) -> None:
-    """The account is closed after the job was given to it, and memory hears of that first."""
-    closed = await market.daemon()
-    new = job_for(renter, provider_id=closed.provider_id, slots=1)
-    reserved = market.control.dispatcher.place(Requirement())
-    job = await market.do(lifecycle.submit, new, LIMITS, market.clock.now_ms())
-    market.control.fleet.close(closed.provider)
-    market.control.dispatcher.submitted(job, new.spec, reserved)
-    other = await market.daemon()
-
-    await market.advance(1)
-
-    assert other.offered == [job.id]
-
-
 async def test_a_refused_submission_gives_its_slot_back(market: SmallMarket) -> None:
     poor = await market.renter(credit=44)
     daemon = await market.daemon()
@@ -424,60 +253,6 @@ async def test_a_refused_submission_gives_its_slot_back(market: SmallMarket) -> 
 
     assert daemon.provider.occupied == 0
     assert daemon.offers == []
-
-
-async def test_two_polls_at_the_same_time_get_one_job(market: SmallMarket, renter: int) -> None:
-    provider = await market.provider()
-    market.heartbeat(provider)
-    job = await market.submit(renter)
-
-    answers = await asyncio.gather(*(market.control.polling.next_for(provider) for _ in range(2)))
-
-    assert [lease.row_id for lease, _ in answers if lease is not None] == [job.id]
-    assert {admission for lease, admission in answers if lease is None} == {Admission.PROVIDER_BUSY}
-
-
-@pytest.mark.parametrize("is_on_its_way", [False, True])
-async def test_a_poll_gets_the_job_that_the_heartbeat_before_it_made_room_for(
-    market: SmallMarket, renter: int, is_on_its_way: bool
-) -> None:
-    job = await market.submit(renter)
-    provider = await market.provider()
-    market.heartbeat(provider)
-    dispatching = asyncio.create_task(market.dispatch()) if is_on_its_way else None
-    await asyncio.sleep(0)
-    assert (job.id in market.control.dispatcher.waiting) is not is_on_its_way
-
-    lease, admission = await market.control.polling.next_for(provider)
-
-    assert admission is Admission.ADMISSION_OK
-    assert lease is not None
-    assert lease.row_id == job.id
-    if dispatching is not None:
-        await dispatching
-
-
-async def test_a_poll_does_not_wait_until_nobody_else_wants_anything(
-    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatcher, "_CLAIMS_PER_TRANSACTION", 1)
-    big = await market.provider(gpus=8, cached_models=["acme/chat-7b"])
-    for _ in range(8):
-        await market.submit(renter, model="acme/chat-7b")
-    polling = await market.provider(cached_models=["acme/paint-1b"])
-    job = await market.submit(renter, model="acme/paint-1b")
-    market.heartbeat(big)
-    dispatching = asyncio.create_task(market.dispatch())
-    await asyncio.sleep(0)
-    market.heartbeat(polling)
-
-    lease, _ = await market.control.polling.next_for(polling)
-
-    assert lease is not None
-    assert lease.row_id == job.id
-    assert len(market.control.dispatcher.waiting) > 0
-    await dispatching
-    assert len(market.control.dispatcher.waiting) == 0
 
 
 async def test_a_provider_with_more_slots_than_a_transaction_has_claims_is_filled(
@@ -491,61 +266,6 @@ async def test_a_provider_with_more_slots_than_a_transaction_has_claims_is_fille
     await market.dispatch()
 
     assert {(await market.job(job_id)).provider_id for job_id in waiting} == {provider.id}
-
-
-async def test_an_offer_that_is_accepted_twice_starts_once(market: SmallMarket, renter: int) -> None:
-    """As when the stream is replaced while its Accept is being stored."""
-    daemon = await market.daemon()
-    job = await market.submit(renter)
-
-    first, second = await asyncio.gather(daemon.accept(), daemon.accept())
-
-    assert first is second
-    assert (await market.job(job.id)).attempt_number == 1
-    await daemon.finish(first, DONE)
-
-
-async def test_pausing_takes_offers_back_and_lets_runs_go_on(market: SmallMarket, renter: int) -> None:
-    daemon = await market.daemon(gpus=2)
-    running = await market.submit(renter)
-    await daemon.accept()
-    offered = await market.submit(renter)
-
-    market.control.fleet.set_paused(daemon.provider, True)
-    await market.control.attempts.bookability_changed(daemon.provider)
-
-    assert (await market.job(running.id)).status == "running"
-    assert (await market.job(offered.id)).status == "queued"
-    assert market.control.dispatcher.waiting.position(offered.id) == 1
-
-
-async def test_an_offer_to_a_provider_that_cannot_take_it_any_more_is_taken_back(
-    market: SmallMarket, renter: int
-) -> None:
-    """A claim may be on its way to the database when the provider is paused."""
-    provider = await market.provider()
-    market.heartbeat(provider)
-    job = await market.submit(renter)
-    market.control.fleet.set_paused(provider, True)
-
-    await market.advance(1)
-
-    assert (await market.job(job.id)).status == "queued"
-
-
-async def test_an_offer_of_another_server_is_left_alone_until_news_of_its_provider_had_time_to_come(
-    market: SmallMarket, renter: int
-) -> None:
-    provider = await market.provider()
-    job = await market.submit(renter)
-    offered = await market.do(lifecycle.claim, job.id, provider.id, 1, market.clock.now_ms())
-    assert offered is not None
-    market.control.dispatcher.follow(offered, (await market.see(jobs.specs, [job.id]))[job.id])
-
-    await market.advance(1)
-    assert (await market.job(job.id)).status == "pending"
-    await market.advance(5)
-    assert (await market.job(job.id)).status == "queued"
 
 
 async def test_a_slot_kept_for_a_job_that_another_server_gave_away_goes_to_the_next_job(

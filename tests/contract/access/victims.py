@@ -1,0 +1,126 @@
+"""A market with two victims whose every stored row is watched."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from sqlalchemy import Table, select
+
+from dc1.storage.engine.database import Connection
+from dc1.storage.schema.tables import metadata
+from tests.contract.expect import answered
+from tests.stack.people import Renter
+from tests.stack.poll_daemon import REPORT, PollDaemon
+from tests.stack.rest import Json
+from tests.stack.stack import Stack
+
+MARK = "zq7private"
+
+
+IBAN = "SA0380000000608010167519"
+
+
+@dataclass(frozen=True)
+class World:
+    """A market with two victims: a renter, and the provider that runs the renter's jobs."""
+
+    stack: Stack
+    channel: grpc.Channel
+    renter: Renter
+    provider: PollDaemon
+    ids: Mapping[str, Any]
+    scoped: Mapping[str, str]
+    jobs: Sequence[int]
+    baseline: dict[str, list[Any]] = field(default_factory=dict)
+
+    def is_as_it_was(self) -> bool:
+        """Whether nothing of the victims' has changed since the beginning."""
+        now = self.snapshot()
+        changed = {name: (rows, now[name]) for name, rows in self.baseline.items() if now[name] != rows}
+        assert not changed
+        return True
+
+    def snapshot(self) -> dict[str, list[Any]]:
+        """Every stored row that is the victims'."""
+        return self.stack.edge.loop.run(self.stack.server.database.read(self._read))
+
+    def _read(self, conn: Connection) -> dict[str, list[Any]]:
+        return {table.name: list(self._rows(conn, table)) for table in metadata.sorted_tables}
+
+    def _rows(self, conn: Connection, table: Table) -> Iterator[tuple[Any, ...]]:
+        shown = [column for column in table.c if column.name not in ("last_used_at_ms", "changed_xid")]
+        for row in conn.execute(select(*shown).order_by(*table.primary_key)):
+            if self._is_theirs(table.name, row._asdict()):
+                yield tuple(row)
+
+    def _is_theirs(self, table: str, row: Mapping[str, Any]) -> bool:
+        renter, provider = self.renter.id, self.provider.id
+        if table in ("renters", "providers", "jobs"):
+            return row["id"] in {"renters": [renter], "providers": [provider], "jobs": self.jobs}[table]
+        if table in ("accounts", "postings"):
+            kind = row["kind"] if table == "accounts" else row["account_kind"]
+            return (kind, row["owner_id"]) in {
+                *((kind, renter) for kind in ("wallet", "hold")),
+                *((kind, provider) for kind in ("payable", "payout")),
+            }
+        if table == "api_keys":
+            return bool(row["owner_id"] == (provider if row["role"] == "provider" else renter))
+        if "job_id" in row:
+            return row["job_id"] in self.jobs
+        return table != "audit_entries" and (row.get("renter_id") == renter or row.get("provider_id") == provider)
+
+
+def build(stack: Stack, channel: grpc.Channel) -> World:
+    renter = stack.add_renter(
+        name=f"{MARK} renter", email=f"{MARK}@example.sa", phone=MARK, organization=MARK, use_case=MARK
+    )
+    provider = stack.register_provider(email=f"{MARK}-gpu@example.sa", phone=MARK)
+    stack.admin.approve(provider.id)
+    provider.heartbeat({**REPORT, "provider_hostname": MARK, "provider_ip": "203.0.113.77"})
+    stack.admin.adjust(renter.id, 5000)
+    run_jobs(stack, renter, provider)
+    account = {"amount_halala": 1000, "iban": IBAN}
+    withdrawal = answered(provider.post("/providers/me/withdraw", account), 201)["withdrawal_id"]
+    answered(provider.post("/providers/daemon-event", {"event_type": "crash", "details": MARK}))
+    scoped = {
+        scope: answered(renter.post("/renters/me/keys", {"scopes": [scope], "label": MARK}), 201)
+        for scope in ("jobs.read", "billing")
+    }
+    # A server that stops stores what daemons reported; nothing is on its way any more when the walk begins.
+    stack.restart()
+    ids = {
+        "job_id": 3,
+        "provider_id": provider.id,
+        "renter_id": renter.id,
+        "key_id": scoped["billing"]["id"],
+        "withdrawal_id": withdrawal,
+        "challenge_id": answered(provider.get("/verification/pending")).get("challenge_id", "none"),
+    }
+    return World(
+        stack=stack,
+        channel=channel,
+        renter=renter,
+        provider=provider,
+        ids=ids,
+        scoped={scope: key["key"] for scope, key in scoped.items()},
+        jobs=range(1, 6),
+    )
+
+
+def run_jobs(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Job 1 completes, 2 fails, 3 runs, 4 waits for this provider, 5 is cancelled."""
+    private: Json = {"provider_id": provider.id, "params": {"prompt": MARK}}
+    renter.submit(job_type="training", duration_minutes=60, max_duration_seconds=3600, **private)
+    provider.next()
+    provider.logs(1, [MARK])
+    stack.advance(3599)
+    provider.result(1, MARK)
+    renter.submit(**private)
+    stack.next_job(provider)
+    answered(provider.try_result(2, error=MARK))
+    for _ in range(3):
+        renter.submit(**private)
+    stack.next_job(provider)
+    provider.logs(3, [MARK])
+    answered(renter.cancel(5))
