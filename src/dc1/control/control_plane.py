@@ -16,6 +16,7 @@ from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.completions import Completions
 from dc1.control.operations.job_commands import JobCommands
 from dc1.control.operations.polling import Polling
+from dc1.control.operations.submission import Submission
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import JobFeed
 from dc1.control.scheduling.leases import Leases
@@ -57,8 +58,9 @@ class ControlPlane:
         polling = Polling(db, clock, fleet, leases, dispatcher, attempts, config.poll_lease_grace_seconds)
         replication = Replication(db, clock, fleet, leases, sessions, job_feed, dispatcher) if db.is_shared else None
         catch_up = _nothing_to_follow if replication is None else replication.catch_up
-        job_commands = JobCommands(db, clock, fleet, dispatcher, attempts, config, catch_up)
-        completions = Completions(db, clock, fleet, dispatcher, job_commands, config, catch_up)
+        submission = Submission(db, clock, dispatcher)
+        job_commands = JobCommands(db, clock, fleet, dispatcher, submission, attempts, config, catch_up)
+        completions = Completions(db, clock, fleet, dispatcher, submission, job_commands, config, catch_up)
         reaper = Reaper(db, clock, fleet, leases, dispatcher, attempts)
         return cls(
             db,

@@ -9,6 +9,7 @@ from dc1.control.config import ControlConfig
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.job_commands import JobCommands
+from dc1.control.operations.submission import Submission
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
@@ -36,7 +37,8 @@ class Completions:
         clock: Clock,
         fleet: Fleet,
         dispatcher: Dispatcher,
-        orders: JobCommands,
+        submission: Submission,
+        job_commands: JobCommands,
         config: ControlConfig,
         catch_up: Callable[[], Awaitable[None]],
     ) -> None:
@@ -44,7 +46,8 @@ class Completions:
         self._clock = clock
         self._fleet = fleet
         self._dispatcher = dispatcher
-        self._job_commands = orders
+        self._submission = submission
+        self._job_commands = job_commands
         self._config = config
         self._catch_up = catch_up
         self._limits = replace(config.limits, max_retries=0, queue_deadline_seconds=config.completion_timeout_seconds)
@@ -66,21 +69,14 @@ class Completions:
         Raises model_not_found, model_not_offered and no_capacity_available, and what a submission raises; nothing is held then.
         """
         requirement = _requirement(call.model)
+        new = self._new_job(renter_id, call)
         reserved = self._place(requirement)
         if reserved is None:
             await self._catch_up()
             reserved = self._place(requirement)
         if reserved is None:
             raise await self._refusal(call.model, requirement)
-        now_ms = self._clock.now_ms()
-        new = self._new_job(renter_id, call, reserved, now_ms)
-        try:
-            job = await self._db.write(lambda conn: lifecycle.submit(conn, new, self._limits, now_ms))
-        except BaseException:
-            self._dispatcher.unplace(reserved.id, requirement.gpu_count)
-            raise
-        self._dispatcher.submitted(job, new.spec, reserved)
-        return job
+        return (await self._submission.submit(new, reserved, self._limits)).job
 
     async def abandon(self, row_id: int) -> None:
         """End a call whose caller left, unless it has ended; it costs nothing."""
@@ -134,11 +130,11 @@ class Completions:
         known = await self._db.read(lambda conn: offered_models.is_known(conn, model.lower()))
         return errors.model_not_offered(model) if known else errors.model_not_found(model)
 
-    def _new_job(self, renter_id: int, call: ChatCall, reserved: Provider, now_ms: int) -> NewJob:
+    def _new_job(self, renter_id: int, call: ChatCall) -> NewJob:
         price = self._config.token_price(call.model)
         container_spec = effective_container_spec(JobType.LLM_INFERENCE, None, PricingClass.STANDARD)
         return NewJob(
-            job_id=new_job_id(now_ms),
+            job_id=new_job_id(self._clock.now_ms()),
             renter_id=renter_id,
             job_type=JobType.LLM_INFERENCE,
             spec=JobSpec(container_spec, call.params, None, {}, None),
@@ -150,8 +146,6 @@ class Completions:
             fee_bps=self._config.fee_bps,
             compute_type=ComputeType.INFERENCE,
             model=call.model,
-            provider_id=reserved.id,
-            slots=reserved.slots,
             token_price_halala=price,
             source=JobSource.V1,
         )

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Protocol
 
 from dc1.control.config import ControlConfig
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.operations.attempts import Attempts
+from dc1.control.operations.submission import Submission, Submitted
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_queue import key_of_new
 from dc1.control.scheduling.sessions import StopReason
@@ -21,32 +21,12 @@ from dc1.domain.jobs.submission import JobOrder, check_named_provider
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.lifecycle import Outcome, Transition
 from dc1.storage.jobs.submission import NewJob
 from dc1.storage.operations import catalog
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """An accepted job; `position` is its place in the queue, None unless it is queued."""
-
-    job: JobRow
-    spec: JobSpec
-    position: int | None
-
-
-class Companion(Protocol):
-    """What shares the transaction of a submission."""
-
-    def begin(self, conn: Connection) -> None:
-        """Called first; what it raises ends the transaction."""
-        ...
-
-    def keep(self, conn: Connection, submitted: Submitted) -> None:
-        """Called last, with the accepted job."""
-        ...
 
 
 class JobCommands:
@@ -58,6 +38,7 @@ class JobCommands:
         clock: Clock,
         fleet: Fleet,
         dispatcher: Dispatcher,
+        submission: Submission,
         attempts: Attempts,
         config: ControlConfig,
         catch_up: Callable[[], Awaitable[None]],
@@ -66,6 +47,7 @@ class JobCommands:
         self._clock = clock
         self._fleet = fleet
         self._dispatcher = dispatcher
+        self._submission = submission
         self._attempts = attempts
         self._config = config
         self._catch_up = catch_up
@@ -91,44 +73,25 @@ class JobCommands:
         self,
         renter_id: int,
         order: JobOrder,
-        companion: Companion | None = None,
+        hook: TransactionHook[Submitted] = NO_HOOK,
         *,
         retried_from: int | None = None,
         actor: Actor = Actor.RENTER,
     ) -> Submitted:
         """Accept a job: price it, reserve a provider, debit the wallet, and offer it or let it wait.
 
-        Raises the refusals 13 to 20 of a submission, in their order. `companion` shares its transaction. A job of
-        TEST_RENTER_ID is free.
+        Raises the refusals 13 to 20 of a submission, in their order. A job of TEST_RENTER_ID is free.
         """
         requirement = order.requirement
         if requirement.named_provider_id is not None:
             await self._check_named(requirement, order.model)
-        now_ms = self._clock.now_ms()
+        new = self._new_job(renter_id, order, retried_from, actor)
+        # The place is taken before the write, as a job that waits longer must not lose its slot to this one: `place`
+        # looks at the queue and reserves without a pause in between.
         turn = key_of_new(order.pricing_class, order.priority)
         reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested, before=turn)
-        new = replace(self._new_job(renter_id, order, now_ms, retried_from), submitted_by=actor)
-        if reserved is not None:
-            new = replace(new, provider_id=reserved.id, slots=reserved.slots)
         position = self._dispatcher.waiting.position_of_new(requirement, order.pricing_class, order.priority)
-
-        def work(conn: Connection) -> Submitted:
-            if companion is not None:
-                companion.begin(conn)
-            job = lifecycle.submit(conn, new, self._config.limits, now_ms)
-            submitted = Submitted(job, new.spec, position if job.status == JobStatus.QUEUED else None)
-            if companion is not None:
-                companion.keep(conn, submitted)
-            return submitted
-
-        try:
-            submitted = await self._db.write(work)
-        except BaseException:
-            if reserved is not None:
-                self._dispatcher.unplace(reserved.id, requirement.gpu_count)
-            raise
-        self._dispatcher.submitted(submitted.job, submitted.spec, reserved)
-        return submitted
+        return await self._submission.submit(new, reserved, self._config.limits, hook, position=position)
 
     async def _check_named(self, requirement: Requirement, model: str | None) -> None:
         """Raise the refusal of a named provider that cannot run the job; never on news that is older than the call."""
@@ -142,13 +105,13 @@ class JobCommands:
         provider = self._fleet.get(requirement.named_provider_id or 0)
         return None if provider is None or provider.deleted else self._fleet.view(provider)
 
-    def _new_job(self, renter_id: int, order: JobOrder, now_ms: int, retried_from: int | None) -> NewJob:
+    def _new_job(self, renter_id: int, order: JobOrder, retried_from: int | None, actor: Actor) -> NewJob:
         is_test = renter_id == TEST_RENTER_ID
         rate = 0 if is_test else self.rate(order.job_type)
         multiplier = self._config.class_multipliers[order.pricing_class]
         requirement = order.requirement
         return NewJob(
-            job_id=new_job_id(now_ms, "test" if is_test else "job"),
+            job_id=new_job_id(self._clock.now_ms(), "test" if is_test else "job"),
             renter_id=renter_id,
             job_type=order.job_type,
             spec=JobSpec(
@@ -175,6 +138,7 @@ class JobCommands:
             prewarm_requested=order.prewarm_requested,
             checkpoint_enabled=order.checkpoint_enabled,
             retried_from_job_id=retried_from,
+            submitted_by=actor,
         )
 
     async def cancel(self, row_id: int, actor: Actor) -> JobRow:
@@ -205,8 +169,8 @@ class JobCommands:
         self._attempts.left(job, job.provider_id, stop)
         return job
 
-    async def cancel_all(self, renter_id: int, companion: Callable[[Connection], None]) -> int:
-        """Cancel every open job of a renter and return how many; `companion` shares the transaction and ends submissions."""
+    async def cancel_all(self, renter_id: int, close: Callable[[Connection], None]) -> int:
+        """Cancel every open job of a renter and return how many; `close` shares the transaction and ends submissions."""
         now_ms = self._clock.now_ms()
 
         def cancel_open(conn: Connection) -> list[JobRow]:
@@ -216,8 +180,8 @@ class JobCommands:
 
         def work(conn: Connection) -> list[JobRow]:
             ended = cancel_open(conn)
-            companion(conn)
-            # And those that were submitted meanwhile.
+            close(conn)
+            # A submission locks the renter's row, as `close` does: one that was ahead of it is committed and seen only now.
             return ended + cancel_open(conn)
 
         ended = await self._db.write(work)
@@ -226,7 +190,7 @@ class JobCommands:
         return len(ended)
 
     async def retry(
-        self, failed: JobRow, spec: JobSpec, companion: Companion | None = None, *, actor: Actor = Actor.RENTER
+        self, failed: JobRow, spec: JobSpec, hook: TransactionHook[Submitted] = NO_HOOK, *, actor: Actor = Actor.RENTER
     ) -> Submitted:
         """Submit a failed job anew from its stored request.
 
@@ -237,7 +201,7 @@ class JobCommands:
         if failed.source == JobSource.V1:
             raise errors.call_not_retried()
         order = _order_again(failed, spec)
-        return await self.submit(failed.renter_id, order, companion, retried_from=failed.id, actor=actor)
+        return await self.submit(failed.renter_id, order, hook, retried_from=failed.id, actor=actor)
 
 
 def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:

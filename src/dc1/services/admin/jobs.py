@@ -8,7 +8,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.struct_pb2 import Value
 
 from dc1.control.control_plane import ControlPlane
-from dc1.control.operations.job_commands import Submitted
+from dc1.control.operations.submission import Submitted
 from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, iso, parse_iso
 from dc1.domain.base.json_types import compact

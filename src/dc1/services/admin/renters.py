@@ -12,7 +12,7 @@ from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso
 from dc1.domain.errors import ApiError
 from dc1.domain.money.pricing import halala_to_sar
-from dc1.services.api.idempotency import IdempotentCalls, Once
+from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.paging import Pages
 from dc1.services.api.values import row_id, stated_reason, to_value
 from dc1.services.renters.messages import recent_job, wallet_entry
@@ -23,6 +23,7 @@ from dc1.storage.accounts.renters import RenterRow
 from dc1.storage.accounts.wallets import WalletEntry
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.row_mapping import Page
+from dc1.storage.engine.transaction_hook import TransactionHook, hooked
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import admin_renter_service_pb2 as pb
@@ -118,23 +119,22 @@ class AdminRenterServicer(AdminRenterServiceServicer):
         now_ms = self._plane.clock.now_ms()
         ref = f"credit:{secrets.token_hex(12)}"
 
-        async def effect(once: Once) -> pb.CreditRenterResponse:
-            def work(conn: Connection) -> pb.CreditRenterResponse:
-                once.begin(conn)
-                change = wallets.credit(conn, renter_id, amount, ref, reason, now_ms)
-                answer = pb.CreditRenterResponse(
-                    success=True,
-                    renter_id=renter_id,
-                    ledger_id=change.movement_id,
-                    new_balance_halala=change.new_balance,
-                    new_balance_sar=halala_to_sar(change.new_balance),
-                )
-                once.keep(conn, answer)
-                return answer
+        async def credit(hook: TransactionHook[wallets.WalletChange]) -> wallets.WalletChange:
+            def work(conn: Connection) -> wallets.WalletChange:
+                return wallets.credit(conn, renter_id, amount, ref, reason, now_ms)
 
-            return await self._plane.db.write(work)
+            return await self._plane.db.write(hooked(hook, work))
 
-        return await self._idempotent.run(pb.CreditRenterResponse, effect)
+        def answer(change: wallets.WalletChange) -> pb.CreditRenterResponse:
+            return pb.CreditRenterResponse(
+                success=True,
+                renter_id=renter_id,
+                ledger_id=change.movement_id,
+                new_balance_halala=change.new_balance,
+                new_balance_sar=halala_to_sar(change.new_balance),
+            )
+
+        return await self._idempotent.run(pb.CreditRenterResponse, credit, answer)
 
     async def ListRenterLedger(self, request: pb.ListRenterLedgerRequest, context: Any) -> pb.ListRenterLedgerResponse:
         """List the wallet entries of a renter, newest first."""
@@ -165,26 +165,25 @@ class AdminRenterServicer(AdminRenterServiceServicer):
         now_ms = self._plane.clock.now_ms()
         ref = f"credit:{secrets.token_hex(12)}"
 
-        async def effect(once: Once) -> pb.BulkUpdateRentersResponse:
-            def work(conn: Connection) -> pb.BulkUpdateRentersResponse:
-                once.begin(conn)
-                processed = sum(_done(conn, renter_id, request, ref, now_ms) for renter_id in ids)
-                answer = pb.BulkUpdateRentersResponse(
-                    success=processed == len(ids),
-                    action=request.action,
-                    processed=processed,
-                    failed=len(ids) - processed,
-                    total=len(ids),
-                )
-                once.keep(conn, answer)
-                return answer
+        async def update(hook: TransactionHook[int]) -> int:
+            def work(conn: Connection) -> int:
+                return sum(_done(conn, renter_id, request, ref, now_ms) for renter_id in ids)
 
-            return await self._plane.db.write(work)
+            return await self._plane.db.write(hooked(hook, work))
 
-        answer = await self._idempotent.run(pb.BulkUpdateRentersResponse, effect)
+        def answer(processed: int) -> pb.BulkUpdateRentersResponse:
+            return pb.BulkUpdateRentersResponse(
+                success=processed == len(ids),
+                action=request.action,
+                processed=processed,
+                failed=len(ids) - processed,
+                total=len(ids),
+            )
+
+        response = await self._idempotent.run(pb.BulkUpdateRentersResponse, update, answer)
         for renter_id in ids:
             self._credentials.invalidate_account(Role.RENTER, renter_id)
-        return answer
+        return response
 
 
 def _done(conn: Connection, renter_id: int, request: pb.BulkUpdateRentersRequest, ref: str, now_ms: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from dc1.domain.access.roles import Role
+from dc1.storage.accounts.idempotency import KeptAnswer, Key
 
 MessageHook: TypeAlias = Callable[[Any], None]
 """Takes a request message; changes it in place, or raises `ApiError`."""
@@ -35,12 +36,22 @@ class Principal:
 ANYBODY = Principal(Role.PUBLIC)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyedCall:
+    """The Idempotency-Key of a call with the digest of its request, and the answer that was stored under it before."""
+
+    key: Key
+    request_hash: str
+    kept: KeptAnswer | None
+
+
 @dataclass(slots=True)
 class Call:
     """One call. A servicer may set `http_status` and `headers` before it returns or yields first.
 
     `method` is the full name, for example `/dcp.v1.JobService/SubmitJob`; `address` the client's, as far as the edge is
-    trusted; `metadata` holds the call's headers by lower-case name, without credentials.
+    trusted; `metadata` holds the call's headers by lower-case name, without credentials. `keyed` is None for a call
+    without an Idempotency-Key, and for a method that honours none.
     """
 
     method: str
@@ -51,6 +62,7 @@ class Call:
     metadata: Mapping[str, str]
     http_status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    keyed: KeyedCall | None = None
 
 
 _current: ContextVar[Call] = ContextVar("dc1_call")

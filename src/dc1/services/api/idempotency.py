@@ -2,49 +2,27 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
-from dc1.services.api.call import Call, current_call
+from dc1.services.api.call import Call, KeyedCall, current_call
 from dc1.storage.accounts import idempotency
 from dc1.storage.accounts.idempotency import KeptAnswer, Key
 from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook
 
 M = TypeVar("M", bound=Message)
+R = TypeVar("R")
 
 _HEADER = "idempotency-key"
 _MAX_KEY_LENGTH = 255
 _SUCCESS = 200
 # Paths that the contract counts as routes of their own; every other additional path of a method is an alias.
 _OWN_ROUTES = frozenset({"/jobs"})
-
-
-class Once(Protocol):
-    """What a transaction calls so that it happens once for its key."""
-
-    def begin(self, conn: Connection) -> None:
-        """Call before the effect; raises when the answer exists, which ends the transaction."""
-        ...
-
-    def keep(self, conn: Connection, answer: Message) -> None:
-        """Call after the effect with the answer that will be sent."""
-        ...
-
-
-class _Always:
-    """For calls without a key."""
-
-    def begin(self, conn: Connection) -> None:
-        """Let the transaction happen."""
-
-    def keep(self, conn: Connection, answer: Message) -> None:
-        """Store nothing."""
 
 
 class _AnsweredMeanwhile(Exception):  # noqa: N818 - a signal to our own caller, not an error
@@ -55,40 +33,25 @@ class _AnsweredMeanwhile(Exception):  # noqa: N818 - a signal to our own caller,
         self.kept = kept
 
 
-class _OnceForKey:
-    """For one call with a key."""
+class _KeptOnce(Generic[R]):
+    """Lets a transaction happen once for the key of a call, and stores the answer with it."""
 
-    def __init__(self, key: Key, request_hash: str, now_ms: int, ttl_ms: int) -> None:
-        self._key = key
-        self._request_hash = request_hash
+    def __init__(self, keyed: KeyedCall, answer: Callable[[R], Message], now_ms: int, ttl_ms: int) -> None:
+        self._keyed = keyed
+        self._answer = answer
         self._now_ms = now_ms
         self._expires_at_ms = now_ms + ttl_ms
 
-    def find(self, conn: Connection) -> KeptAnswer | None:
-        """Return the stored answer; raises IDEMPOTENCY_MISMATCH when it was to another request."""
-        return idempotency.find(conn, self._key, self._request_hash, self._now_ms)
-
     def begin(self, conn: Connection) -> None:
-        """End the transaction when the answer exists."""
-        kept = idempotency.begin(conn, self._key, self._request_hash, self._now_ms)
+        kept = idempotency.begin(conn, self._keyed.key, self._keyed.request_hash, self._now_ms)
         if kept is not None:
             raise _AnsweredMeanwhile(kept)
 
-    def keep(self, conn: Connection, answer: Message) -> None:
-        """Store the answer."""
-        body = answer.SerializeToString(deterministic=True)
-        idempotency.keep(conn, self._key, KeptAnswer(self._request_hash, _SUCCESS, body, self._expires_at_ms))
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """A call with a key, and the answer that was stored under it before, if any."""
-
-    once: _OnceForKey
-    kept: KeptAnswer | None
-
-
-_checked: ContextVar[_Checked | None] = ContextVar("dc1_idempotent_call", default=None)
+    def keep(self, conn: Connection, result: R) -> None:
+        # Built here, in the transaction: an answer that were stored after it could be missing when the server dies between.
+        body = self._answer(result).SerializeToString(deterministic=True)
+        kept = KeptAnswer(self._keyed.request_hash, _SUCCESS, body, self._expires_at_ms)
+        idempotency.keep(conn, self._keyed.key, kept)
 
 
 class IdempotentCalls:
@@ -100,29 +63,37 @@ class IdempotentCalls:
         self._ttl_ms = ttl_seconds * 1000
 
     async def check(self, request: Message) -> None:
-        """Look the call's key up, before anything is said about the fields of its request.
+        """Look the call's key up, before anything is said about the fields of its request, and note it on the call.
 
         Raises a 400 for a key that is too long, IDEMPOTENCY_MISMATCH for one that came with another request, and
         IDEMPOTENCY_IN_PROGRESS while the first call runs on another replica.
         """
-        key = _key(current_call())
+        call = current_call()
+        key = _key(call)
         if key is None:
             return
-        once = _OnceForKey(key, _digest(request), self._clock.now_ms(), self._ttl_ms)
-        _checked.set(_Checked(once, await self._db.read(once.find)))
+        request_hash, now_ms = _digest(request), self._clock.now_ms()
+        kept = await self._db.read(lambda conn: idempotency.find(conn, key, request_hash, now_ms))
+        call.keyed = KeyedCall(key, request_hash, kept)
 
-    async def run(self, answer_type: type[M], effect: Callable[[Once], Awaitable[M]]) -> M:
-        """Return what `effect` answers, or the answer stored before; the call went through `check`.
+    async def run(
+        self,
+        answer_type: type[M],
+        effect: Callable[[TransactionHook[R]], Awaitable[R]],
+        answer: Callable[[R], M],
+    ) -> M:
+        """Return the `answer` to what `effect` did, or the one stored before; the call went through `check`.
 
-        `effect` runs one transaction and calls `Once.begin` and `Once.keep` in it.
+        `effect` runs one transaction with the hook it is given. `answer` says the same each time it is asked and looks
+        at nothing but the result: for a call with a key, the database's thread asks it first.
         """
-        checked = _checked.get()
-        if checked is None:
-            return await effect(_Always())
-        if checked.kept is not None:
-            return _replayed(checked.kept, answer_type)
+        keyed = current_call().keyed
+        if keyed is None:
+            return answer(await effect(NO_HOOK))
+        if keyed.kept is not None:
+            return _replayed(keyed.kept, answer_type)
         try:
-            return await effect(checked.once)
+            return answer(await effect(_KeptOnce(keyed, answer, self._clock.now_ms(), self._ttl_ms)))
         except _AnsweredMeanwhile as meanwhile:
             return _replayed(meanwhile.kept, answer_type)
 

@@ -1,14 +1,12 @@
 """JobService: what renters do with jobs, and what daemons that speak HTTP report of them."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.control_plane import ControlPlane
-from dc1.control.fleet.fleet import Fleet
-from dc1.control.operations.job_commands import Submitted
+from dc1.control.operations.submission import Submitted
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.results import parse_result
@@ -16,7 +14,7 @@ from dc1.domain.jobs.states import Actor, JobStatus, Phase, error_category
 from dc1.domain.jobs.submission import accept
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.event_stream import follow, resume_point
-from dc1.services.api.idempotency import IdempotentCalls, Once
+from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.values import NULL, from_value, to_value
 from dc1.services.jobs.access import existing, provider_of, readable, readable_job, readable_with_spec, shown
 from dc1.services.jobs.lifecycles import lifecycle_reader
@@ -26,6 +24,7 @@ from dc1.services.jobs.messages import billing, container_image, job_detail, job
 from dc1.services.jobs.output import output_body, readable_output
 from dc1.services.jobs.submissions import submit_body
 from dc1.storage.engine.database import Connection
+from dc1.storage.engine.transaction_hook import TransactionHook
 from dc1.storage.jobs import job_logs, jobs
 from dc1.storage.jobs.job_logs import LogLine
 from dc1.storage.jobs.job_records import JobRow
@@ -51,25 +50,24 @@ class JobServicer(JobServiceServicer):
         """Accept a job."""
         renter_id = caller_id()
 
-        async def effect(once: Once) -> pb.SubmitJobResponse:
+        async def submit(hook: TransactionHook[Submitted]) -> Submitted:
             order = accept(submit_body(request), self._plane.job_commands.approved_images)
-            kept = _SubmitAnswer(once, self._plane.fleet)
-            await self._plane.job_commands.submit(renter_id, order, kept)
-            return kept.answer
+            return await self._plane.job_commands.submit(renter_id, order, hook)
 
-        return await self._idempotent.run(pb.SubmitJobResponse, effect)
+        return await self._idempotent.run(pb.SubmitJobResponse, submit, _submit_answer)
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.RetryJobResponse:
         """Submit a failed job anew."""
         now_ms = self._plane.clock.now_ms()
 
-        async def effect(once: Once) -> pb.RetryJobResponse:
+        async def retry(hook: TransactionHook[Submitted]) -> Submitted:
             failed, spec = await readable_with_spec(self._plane, request.job_id)
-            kept = _RetryAnswer(once, now_ms)
-            await self._plane.job_commands.retry(failed, spec, kept)
-            return kept.answer
+            return await self._plane.job_commands.retry(failed, spec, hook)
 
-        return await self._idempotent.run(pb.RetryJobResponse, effect)
+        def answer(new: Submitted) -> pb.RetryJobResponse:
+            return pb.RetryJobResponse(success=True, job=job_detail(new.job, new.spec, now_ms, new.position))
+
+        return await self._idempotent.run(pb.RetryJobResponse, retry, answer)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
         """List the caller's own jobs."""
@@ -196,55 +194,23 @@ class JobServicer(JobServiceServicer):
         )
 
 
-@dataclass(slots=True)
-class _SubmitAnswer:
-    """Builds the answer to a submission in its transaction, and has it stored with it."""
-
-    once: Once
-    fleet: Fleet
-    answer: pb.SubmitJobResponse = field(default_factory=pb.SubmitJobResponse)
-
-    def begin(self, conn: Connection) -> None:
-        self.once.begin(conn)
-
-    def keep(self, conn: Connection, submitted: Submitted) -> None:
-        queued = submitted.job.status == JobStatus.QUEUED
-        shared = job_fields(submitted.job, submitted.spec, submitted.position)
-        self.answer = pb.SubmitJobResponse(
-            success=True,
+def _submit_answer(submitted: Submitted) -> pb.SubmitJobResponse:
+    job = submitted.job
+    queued = job.status == JobStatus.QUEUED
+    shared = job_fields(job, submitted.spec, submitted.position)
+    return pb.SubmitJobResponse(
+        success=True,
+        queued=queued,
+        message=to_value(_QUEUED_MESSAGE) if queued else NULL,
+        dispatch=pb.Dispatch(
+            assigned=not queued,
             queued=queued,
-            message=to_value(_QUEUED_MESSAGE) if queued else NULL,
-            dispatch=self._dispatch(submitted.job),
-            job=Job(**shared),
-            **shared,
-        )
-        self.once.keep(conn, self.answer)
-
-    def _dispatch(self, job: JobRow) -> pb.Dispatch:
-        provider = None if job.provider_id is None else self.fleet.known(job.provider_id)
-        return pb.Dispatch(
-            assigned=provider is not None,
-            queued=provider is None,
             hold_id=job.job_id,
-            provider=NULL if provider is None else to_value({"id": provider.id, "name": provider.name}),
-        )
-
-
-@dataclass(slots=True)
-class _RetryAnswer:
-    """As _SubmitAnswer, for a retry."""
-
-    once: Once
-    now_ms: int
-    answer: pb.RetryJobResponse = field(default_factory=pb.RetryJobResponse)
-
-    def begin(self, conn: Connection) -> None:
-        self.once.begin(conn)
-
-    def keep(self, conn: Connection, submitted: Submitted) -> None:
-        detail = job_detail(submitted.job, submitted.spec, self.now_ms, submitted.position)
-        self.answer = pb.RetryJobResponse(success=True, job=detail)
-        self.once.keep(conn, self.answer)
+            provider=NULL if queued else to_value({"id": job.provider_id, "name": submitted.provider_name}),
+        ),
+        job=Job(**shared),
+        **shared,
+    )
 
 
 def _outcome(request: pb.ReportJobResultRequest, max_duration_seconds: int, actor: Actor) -> Outcome:

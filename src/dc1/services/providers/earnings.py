@@ -9,9 +9,10 @@ from dc1.domain.jobs.states import TERMINAL
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.money.withdrawals import iban_hint, is_iban
 from dc1.services.api.call import caller_id
-from dc1.services.api.idempotency import IdempotentCalls, Once
+from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.values import time_value, to_value
 from dc1.storage.engine.database import Connection
+from dc1.storage.engine.transaction_hook import TransactionHook, hooked
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
@@ -83,17 +84,13 @@ class EarningsServicer(EarningsServiceServicer):
             raise errors.invalid_iban()
         provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
 
-        async def effect(once: Once) -> pb.CreateWithdrawalResponse:
-            def work(conn: Connection) -> pb.CreateWithdrawalResponse:
-                once.begin(conn)
-                row = withdrawals.create(conn, provider_id, request.amount_halala, request.iban, now_ms)
-                answer = _created(row)
-                once.keep(conn, answer)
-                return answer
+        async def create(hook: TransactionHook[WithdrawalRow]) -> WithdrawalRow:
+            def work(conn: Connection) -> WithdrawalRow:
+                return withdrawals.create(conn, provider_id, request.amount_halala, request.iban, now_ms)
 
-            return await self._plane.db.write(work)
+            return await self._plane.db.write(hooked(hook, work))
 
-        return await self._idempotent.run(pb.CreateWithdrawalResponse, effect)
+        return await self._idempotent.run(pb.CreateWithdrawalResponse, create, _created)
 
     async def ListWithdrawals(self, request: pb.ListWithdrawalsRequest, context: Any) -> pb.ListWithdrawalsResponse:
         """List the caller's withdrawals, newest first."""

@@ -9,13 +9,14 @@ from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.money.pricing import halala_from_sar, halala_to_sar
 from dc1.services.api.call import caller_id
-from dc1.services.api.idempotency import IdempotentCalls, Once
+from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.providers.rows import provider_row
 from dc1.services.renters.messages import recent_job, renter_message, token_usage
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters, wallets
 from dc1.storage.accounts.renters import NewRenter, RenterRow
 from dc1.storage.engine.database import Connection
+from dc1.storage.engine.transaction_hook import TransactionHook, hooked
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
@@ -102,23 +103,22 @@ class RenterServicer(RenterServiceServicer):
         now_ms = self._plane.clock.now_ms()
         ref = f"topup:{secrets.token_hex(12)}"
 
-        async def effect(once: Once) -> pb.TopUpResponse:
-            def work(conn: Connection) -> pb.TopUpResponse:
-                once.begin(conn)
-                change = wallets.top_up(conn, renter_id, amount, ref, now_ms)
-                answer = pb.TopUpResponse(
-                    success=True,
-                    topped_up_halala=amount,
-                    topped_up_sar=halala_to_sar(amount),
-                    new_balance_halala=change.new_balance,
-                    new_balance_sar=halala_to_sar(change.new_balance),
-                )
-                once.keep(conn, answer)
-                return answer
+        async def top_up(hook: TransactionHook[wallets.WalletChange]) -> wallets.WalletChange:
+            def work(conn: Connection) -> wallets.WalletChange:
+                return wallets.top_up(conn, renter_id, amount, ref, now_ms)
 
-            return await self._plane.db.write(work)
+            return await self._plane.db.write(hooked(hook, work))
 
-        return await self._idempotent.run(pb.TopUpResponse, effect)
+        def answer(change: wallets.WalletChange) -> pb.TopUpResponse:
+            return pb.TopUpResponse(
+                success=True,
+                topped_up_halala=amount,
+                topped_up_sar=halala_to_sar(amount),
+                new_balance_halala=change.new_balance,
+                new_balance_sar=halala_to_sar(change.new_balance),
+            )
+
+        return await self._idempotent.run(pb.TopUpResponse, top_up, answer)
 
     async def ListAvailableProviders(
         self, request: pb.ListAvailableProvidersRequest, context: Any

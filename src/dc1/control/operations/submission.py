@@ -1,0 +1,73 @@
+"""The last step of every submission, whether a job was ordered or a /v1 call: from a reserved slot to a durable job."""
+
+from dataclasses import dataclass, replace
+
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.domain.base.clock import Clock
+from dc1.domain.jobs.states import JobStatus
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook, hooked
+from dc1.storage.jobs import lifecycle
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.submission import NewJob, SubmissionLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An accepted job.
+
+    `position` is its place in the queue, None unless it is queued; `provider_name` that of the provider it is offered
+    to, None while it is.
+    """
+
+    job: JobRow
+    spec: JobSpec
+    position: int | None
+    provider_name: str | None
+
+
+class Submission:
+    """Makes jobs durable and hands them to the dispatcher."""
+
+    def __init__(self, db: Database, clock: Clock, dispatcher: Dispatcher) -> None:
+        self._db = db
+        self._clock = clock
+        self._dispatcher = dispatcher
+
+    async def submit(
+        self,
+        new: NewJob,
+        reserved: Provider | None,
+        limits: SubmissionLimits,
+        hook: TransactionHook[Submitted] = NO_HOOK,
+        *,
+        position: int | None = None,
+    ) -> Submitted:
+        """Take a job in for the provider whose slots are `reserved`, which are given back when that fails.
+
+        `position` is the place it gets should it have to wait. Raises the refusals of quotas and balance.
+        """
+        # Reserve, write, follow, in this order. The slots are taken in memory before the write, so that nobody else is
+        # promised them while it commits; memory follows after it, so that no daemon hears of a job that may be undone.
+        now_ms = self._clock.now_ms()
+        # Names are read here and not in the transaction: the fleet belongs to the loop, and that runs on another thread.
+        name = None if reserved is None else reserved.name
+        if reserved is not None:
+            new = replace(new, provider_id=reserved.id, slots=reserved.slots)
+
+        def work(conn: Connection) -> Submitted:
+            job = lifecycle.submit(conn, new, limits, now_ms)
+            queued = job.status == JobStatus.QUEUED
+            return Submitted(job, new.spec, position if queued else None, None if queued else name)
+
+        try:
+            submitted = await self._db.write(hooked(hook, work))
+        except BaseException:
+            # Cancelled callers come here too, though a transaction that has begun is committed all the same: servicers run
+            # commands shielded from callers who leave, or memory would not hear of such a job.
+            if reserved is not None:
+                self._dispatcher.unplace(reserved.id, new.gpu_count)
+            raise
+        self._dispatcher.submitted(submitted.job, submitted.spec, reserved)
+        return submitted
