@@ -9,7 +9,7 @@ import pytest
 from dc1.cli import streaming
 from dc1.cli.client import RestClient, UnreachableError
 from dc1.cli.renter import jobs
-from dc1.cli.streaming import JobEvent
+from dc1.cli.streaming import StreamedEvent
 from tests.cli.answers import JOB
 from tests.cli.conftest import Run, Start
 from tests.cli.processes import START_SECONDS
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_in_one_sentence(start: Start) -> None:
 def test_ctrl_c_ends_the_looking_on_and_not_the_job(
     server: ScriptedServer, run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
-    def interrupted(*_: object, **__: object) -> Iterator[JobEvent]:
+    def interrupted(*_: object, **__: object) -> Iterator[StreamedEvent]:
         raise KeyboardInterrupt
         yield
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.connection.connection_errors import in_words
+from dc1.daemon.connection.channel import explain_failure
 from dc1.daemon.errors import DaemonError
 
 
@@ -50,4 +50,4 @@ def test_addresses_of_every_kind(server: str) -> None:
 
 @pytest.mark.parametrize("details", ["Service unavailable", "failed to connect to all addresses; last error: new"])
 def test_details_nobody_foresaw_are_passed_on(details: str) -> None:
-    assert in_words(details, tls=True) == details
+    assert explain_failure(details, tls=True) == details

@@ -11,8 +11,8 @@ from dc1.cli.errors import CommandError
 app = typer.Typer()
 
 
-@app.command()
-def daemon(
+@app.command("daemon")
+def daemon_command(
     server: Annotated[
         str, typer.Option(envvar="DC1_SERVER", help="host:port of the marketplace.", metavar="HOST:PORT")
     ] = "127.0.0.1:8083",

@@ -43,7 +43,7 @@ Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=100)]
 Offset = Annotated[int, typer.Option(help="How many to pass over, from the newest.", min=0)]
 
 
-def renter(key: str | None) -> Mapping[str, str]:
+def renter_credential(key: str | None) -> Mapping[str, str]:
     """Return the renter's credential. Raises CommandError when there is none."""
     if not key:
         raise CommandError(
@@ -52,7 +52,7 @@ def renter(key: str | None) -> Mapping[str, str]:
     return {"x-renter-key": key}
 
 
-def provider(key: str | None) -> Mapping[str, str]:
+def provider_credential(key: str | None) -> Mapping[str, str]:
     """Return the provider's credential. Raises CommandError when there is none."""
     if not key:
         raise CommandError(
@@ -61,7 +61,7 @@ def provider(key: str | None) -> Mapping[str, str]:
     return {"x-provider-key": key}
 
 
-def admin(token: str | None) -> Mapping[str, str]:
+def admin_credential(token: str | None) -> Mapping[str, str]:
     """Return the admin's credential. Raises CommandError when there is none."""
     if not token:
         raise CommandError(

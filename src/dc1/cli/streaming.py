@@ -17,7 +17,7 @@ _PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class JobEvent:
+class StreamedEvent:
     """Something a job's log stream said.
 
     Attributes:
@@ -34,7 +34,9 @@ class JobEvent:
         return json.dumps({"event": self.kind, **self.data}, ensure_ascii=False)
 
 
-def follow(client: RestClient, job_id: str, *, since: int = 0, tokens: bool = False) -> Iterator[JobEvent]:
+def follow_job_events(
+    client: RestClient, job_id: str, *, since: int = 0, tokens: bool = False
+) -> Iterator[StreamedEvent]:
     """Yield what the job says until its end.
 
     A broken connection is opened anew behind the last line seen, so that no line is missed or repeated; generated text that
@@ -75,10 +77,10 @@ def follow(client: RestClient, job_id: str, *, since: int = 0, tokens: bool = Fa
     raise ConnectionBrokenError(f"The log stream of {job_id} broke {_FAILURES} times in a row before the job ended.")
 
 
-def _decode(frame: ServerSentEvent) -> JobEvent | None:
+def _decode(frame: ServerSentEvent) -> StreamedEvent | None:
     if not frame.data:
         return None
     data = json.loads(frame.data)
     if not isinstance(data, dict):
         return None
-    return JobEvent(frame.event if frame.event in {"token", "end"} else "log", data)
+    return StreamedEvent(frame.event if frame.event in {"token", "end"} else "log", data)

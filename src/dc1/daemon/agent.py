@@ -10,10 +10,10 @@ import structlog
 
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.connection.connection import Connection
-from dc1.daemon.connection.reporter import Reporter, Telemetry
+from dc1.daemon.connection.reporter import Reporter, TelemetrySource
 from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.runners.base import Runner
-from dc1.daemon.runners.runner_registry import Roster
+from dc1.daemon.runners.runner_registry import RunnerRegistry
 
 RECEIPT_SECONDS = 5.0
 """How long a daemon that ends waits for the receipts of its last outcomes."""
@@ -26,14 +26,14 @@ log = structlog.get_logger(__name__)
 class Agent:
     """Offers a machine to the market until it is told to stop."""
 
-    def __init__(self, config: DaemonConfig, runners: Sequence[Runner], telemetry: Telemetry) -> None:
+    def __init__(self, config: DaemonConfig, runners: Sequence[Runner], telemetry: TelemetrySource) -> None:
         """The runners are closed when `run` ends."""
         self._config = config
-        self._roster = Roster(runners)
-        self.assignments = Assignments(self._roster)
+        self._registry = RunnerRegistry(runners)
+        self.assignments = Assignments(self._registry)
         """The leases it holds."""
-        self._reporter = Reporter(telemetry, self._roster, self.assignments)
-        self._connection = Connection(config, self.assignments, self._reporter, self._roster)
+        self._reporter = Reporter(telemetry, self._registry, self.assignments)
+        self._connection = Connection(config, self.assignments, self._reporter, self._registry)
         self._drain_wanted = asyncio.Event()
         self._stop_wanted = asyncio.Event()
 
@@ -56,7 +56,7 @@ class Agent:
             finally:
                 await self.assignments.aclose()
                 await self._reporter.aclose()
-                await self._roster.aclose()
+                await self._registry.aclose()
 
     async def _serve(self) -> None:
         connection: asyncio.Task[Any] = asyncio.create_task(self._connect())
@@ -74,13 +74,13 @@ class Agent:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connect(self) -> None:
-        await self._roster.probe()
+        await self._registry.probe()
         await self._connection.run()
 
     async def _probe(self) -> None:
         while True:
-            await self._roster.stale(self._config.probe_interval_seconds)
-            if await self._roster.probe():
+            await self._registry.stale(self._config.probe_interval_seconds)
+            if await self._registry.probe():
                 self._connection.beat_now()
 
     async def _until_drained(self) -> None:

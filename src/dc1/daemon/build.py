@@ -10,12 +10,12 @@ from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.daemon.runners.inference.engine import EngineRunner
 from dc1.daemon.runners.inference.engine_mistralrs import MistralRsEngine
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
-from dc1.daemon.telemetry.machine import Telemetry
+from dc1.daemon.telemetry.machine import MachineTelemetry
 
 
 def build_agent(config: DaemonConfig) -> Agent:
     """Return a daemon for this machine. Blocks for as long as the GPU driver takes to answer."""
-    telemetry = Telemetry(DAEMON_VERSION)
+    telemetry = MachineTelemetry(DAEMON_VERSION)
     gpus = [gpu.uuid for gpu in telemetry.read().gpus]
     return Agent(config, build_runners(config, gpus), telemetry)
 

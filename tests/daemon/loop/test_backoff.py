@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.daemon.connection.backoff import CAP_SECONDS, Backoff
+from dc1.daemon.connection.connection import CAP_SECONDS, Backoff
 
 
 def test_ceiling_doubles_from_a_fifth_of_a_second_to_five_and_starts_over() -> None:

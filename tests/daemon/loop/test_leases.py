@@ -1,33 +1,33 @@
 from dc1.daemon.leases.leases import (
     TOKEN_SPACING_SECONDS,
-    Ended,
-    Lease,
+    AttemptEnd,
+    HeldLease,
+    LeaseOutput,
     LeaseState,
     LeaseTable,
-    Output,
     PhaseEntered,
+    TokenBatch,
     TokenBuffer,
-    Tokens,
 )
 from dc1.daemon.leases.log_buffer import LogBatch
 from dc1.daemon.runners.base import Result, Work
 from dc1.domain.jobs.states import JobType, Phase
 
 
-def make_lease(job_id: str = "job-1", attempt: int = 1, state: LeaseState = LeaseState.RUNNING) -> Lease:
-    lease = Lease(Work(job_id, attempt, JobType.LLM_INFERENCE, deadline=60.0))
+def make_lease(job_id: str = "job-1", attempt: int = 1, state: LeaseState = LeaseState.RUNNING) -> HeldLease:
+    lease = HeldLease(Work(job_id, attempt, JobType.LLM_INFERENCE, deadline=60.0))
     lease.state = state
     return lease
 
 
-def outputs(lease: Lease, now: float) -> list[Output]:
+def outputs(lease: HeldLease, now: float) -> list[LeaseOutput]:
     found = []
     while (output := lease.take(now)) is not None:
         found.append(output)
     return found
 
 
-ENDED = Ended(Result("done"), seconds=1.0)
+ENDED = AttemptEnd(Result("done"), seconds=1.0)
 
 
 def test_accepted_lease_has_nothing_to_tell() -> None:
@@ -42,19 +42,19 @@ def test_tokens_are_sent_at_once_then_gathered() -> None:
     lease = make_lease()
     lease.token("a", 1.0)
     assert lease.due_at() == 1.0
-    assert lease.take(1.0) == Tokens("a", 1)
+    assert lease.take(1.0) == TokenBatch("a", 1)
     lease.token("b", 1.001)
     lease.token("c", 1.002)
     assert lease.due_at() == 1.0 + TOKEN_SPACING_SECONDS
     assert lease.take(1.01) is None
-    assert lease.take(1.03) == Tokens("bc", 2, offset=1)
+    assert lease.take(1.03) == TokenBatch("bc", 2, offset=1)
 
 
 def test_tokens_nobody_fetches_are_bounded() -> None:
     tokens = TokenBuffer(max_chars=10)
     for number in range(100):
         tokens.append(f"{number:02d}", 1.0)
-    assert tokens.take(1.0) == Tokens("9596979899", 5, offset=190)
+    assert tokens.take(1.0) == TokenBatch("9596979899", 5, offset=190)
 
 
 def test_end_comes_after_everything_else_and_waits_for_nothing() -> None:
@@ -72,7 +72,7 @@ def test_end_comes_after_everything_else_and_waits_for_nothing() -> None:
     assert phase == PhaseEntered(Phase.FORMATTING)
     assert isinstance(logs, LogBatch)
     assert [line.message for line in logs.lines] == ["second"]
-    assert (tokens, end) == (Tokens("b", 1, offset=1), ENDED)
+    assert (tokens, end) == (TokenBatch("b", 1, offset=1), ENDED)
     assert lease.due_at() is None
 
 
@@ -129,7 +129,7 @@ def test_table_finds_by_attempt_and_holds_one_attempt_a_job() -> None:
 
 def test_slots_are_free_when_the_work_has_ended() -> None:
     table = LeaseTable()
-    table.hold(Lease(Work("job-1", 1, JobType.TRAINING, deadline=60.0), slots=2))
+    table.hold(HeldLease(Work("job-1", 1, JobType.TRAINING, deadline=60.0), slots=2))
     table.hold(make_lease("job-2"))
     assert table.slots_used == 3
     for lease in table:
@@ -146,7 +146,7 @@ def test_table_tells_first_what_waits_longest() -> None:
     early.token("early", 1.0)
     assert table.due_at() == 1.0
     assert table.take(0.5) is None
-    assert table.take(3.0) == (early, Tokens("early", 1))
-    assert table.take(3.0) == (late, Tokens("late", 1))
+    assert table.take(3.0) == (early, TokenBatch("early", 1))
+    assert table.take(3.0) == (late, TokenBatch("late", 1))
     assert table.take(3.0) is None
     assert table.due_at() is None

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from dc1.daemon.runners.container.engine import NoEngineError, connect
+from dc1.daemon.runners.container.engine import NoEngineError, connect_engine
 
 IMAGE = "localhost/dc1-test/busybox:latest"
 _PACKAGES = {"podman": "podman", "runc": "runc", "busybox": "busybox-static"}
@@ -89,7 +89,7 @@ def _wait_until_it_answers(service: "subprocess.Popen[bytes]", base_url: str) ->
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and service.poll() is None:
         try:
-            with contextlib.closing(connect(base_url)):
+            with contextlib.closing(connect_engine(base_url)):
                 return
         except NoEngineError:
             time.sleep(0.1)
@@ -112,6 +112,6 @@ def _import_busybox(base_url: str) -> None:
             entry = tarfile.TarInfo(f"bin/{applet}")
             entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(entry)
-    with contextlib.closing(connect(base_url)) as client:
+    with contextlib.closing(connect_engine(base_url)) as client:
         client.api.import_image_from_data(archive.getvalue(), repository=IMAGE.rpartition(":")[0])
         client.images.get(IMAGE)

@@ -12,7 +12,7 @@ import pytest
 
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Work
 from dc1.daemon.runners.container import runner as container_runner
-from dc1.daemon.runners.container.options import LABEL_JOB, Limits
+from dc1.daemon.runners.container.options import LABEL_JOB, ContainerLimits
 from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
@@ -22,7 +22,7 @@ from tests.daemon.runners.sinks import RecordingSink
 pytestmark = pytest.mark.container
 
 MARKET = "market.example.sa:443"
-LIMITS = Limits(memory_mib=64, cpus=0.5, pids=32, tmp_mib=16, open_files=256)
+LIMITS = ContainerLimits(memory_mib=64, cpus=0.5, pids=32, tmp_mib=16, open_files=256)
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import pytest
 
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, RunFailed, Work
 from dc1.daemon.runners.container.gpus import GpuPool
-from dc1.daemon.runners.container.options import Limits, command, create_options, requested_image
-from dc1.daemon.runners.container.output import MESSAGE_LIMIT, RESULT_MARKER, Output
+from dc1.daemon.runners.container.options import ContainerLimits, command, create_options, requested_image
+from dc1.daemon.runners.container.output import MESSAGE_LIMIT, RESULT_MARKER, ContainerOutput
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.states import JobType
 
-LIMITS = Limits(memory_mib=1024, cpus=4.0, pids=100)
+LIMITS = ContainerLimits(memory_mib=1024, cpus=4.0, pids=100)
 
 
 def job(params: JsonObject | None = None, env: dict[str, str] | None = None, **spec: JsonValue) -> Work:
@@ -40,20 +40,20 @@ def test_never_root(image_user: str, user: str) -> None:
 
 
 def test_a_job_can_lower_its_limits_but_not_raise_them() -> None:
-    assert LIMITS.narrowed({"memory_mb": 512, "cpus": 0.5, "pids_limit": 10}) == Limits(512, 0.5, 10)
+    assert LIMITS.narrowed({"memory_mb": 512, "cpus": 0.5, "pids_limit": 10}) == ContainerLimits(512, 0.5, 10)
     assert LIMITS.narrowed({"memory_mb": 4096, "cpus": 64, "pids_limit": 1000}) == LIMITS
     assert LIMITS.narrowed({"memory_mb": "lots", "cpus": True, "pids_limit": None}) == LIMITS
-    assert LIMITS.narrowed({"memory_mb": -5, "cpus": 0, "pids_limit": 0}) == Limits(8, 0.01, 1)
+    assert LIMITS.narrowed({"memory_mb": -5, "cpus": 0, "pids_limit": 0}) == ContainerLimits(8, 0.01, 1)
 
 
 def test_containers_side_by_side_have_the_memory_of_one() -> None:
-    assert LIMITS.share(1, 4) == Limits(256, 4.0, 100)
+    assert LIMITS.share(1, 4) == ContainerLimits(256, 4.0, 100)
     assert LIMITS.share(3, 4).memory_mib + LIMITS.share(1, 4).memory_mib == LIMITS.memory_mib
     assert LIMITS.share(1, 1) == LIMITS.share(2, 1) == LIMITS
 
 
 def test_this_machines_limits_leave_the_daemon_room() -> None:
-    limits = Limits.of_this_machine()
+    limits = ContainerLimits.of_this_machine()
     assert limits.memory_mib > 100
     assert limits.cpus >= 1
 
@@ -132,7 +132,7 @@ def test_without_gpus_only_jobs_that_need_none_run() -> None:
 
 
 def test_lines_are_put_together_from_chunks_of_both_streams() -> None:
-    output = Output()
+    output = ContainerOutput()
     assert output.feed(b"he", b"war") == []
     assert output.feed(b"llo\nwor", b"ning\n") == [("info", "hello"), ("warn", "warning")]
     assert output.feed(b"ld\r\n\n", None) == [("info", "world"), ("info", "")]
@@ -143,19 +143,19 @@ def test_lines_are_put_together_from_chunks_of_both_streams() -> None:
 
 
 def test_long_lines_are_cut_into_messages() -> None:
-    messages = Output().feed(b"x" * (MESSAGE_LIMIT * 2 + 5) + b"\n", None)
+    messages = ContainerOutput().feed(b"x" * (MESSAGE_LIMIT * 2 + 5) + b"\n", None)
     assert [len(text) for _, text in messages] == [MESSAGE_LIMIT, MESSAGE_LIMIT, 5]
 
 
 def test_the_last_marked_result_counts_and_is_not_logged() -> None:
-    output = Output()
+    output = ContainerOutput()
     lines = f'{RESULT_MARKER} {{"n": 1}}\nbetween\n{RESULT_MARKER}{{"n": 2}}\n'
     assert output.feed(lines.encode(), None) == [("info", "between")]
     assert output.result() == {"n": 2}
 
 
 def test_a_result_of_megabytes_is_kept_whole_and_a_larger_one_refused() -> None:
-    fits = Output()
+    fits = ContainerOutput()
     text = "y" * (MAX_RESULT_BYTES - 100)
     for start in range(0, len(text), 65536):
         fits.feed(
@@ -164,7 +164,7 @@ def test_a_result_of_megabytes_is_kept_whole_and_a_larger_one_refused() -> None:
     fits.feed(b'"}\n', None)
     assert fits.result() == {"image": text}
 
-    too_large = Output()
+    too_large = ContainerOutput()
     too_large.feed(f"{RESULT_MARKER}{json.dumps({'image': 'z' * MAX_RESULT_BYTES})}\n".encode(), None)
     with pytest.raises(RunFailed, match="larger than"):
         too_large.result()
@@ -172,14 +172,14 @@ def test_a_result_of_megabytes_is_kept_whole_and_a_larger_one_refused() -> None:
 
 @pytest.mark.parametrize("marked", ["[1]", "5", "null", "{oops"])
 def test_a_marked_result_must_be_an_object(marked: str) -> None:
-    output = Output()
+    output = ContainerOutput()
     output.feed(f"{RESULT_MARKER}{marked}\n".encode(), None)
     with pytest.raises(RunFailed):
         output.result()
 
 
 def test_text_result_is_the_end_of_the_output() -> None:
-    output = Output()
+    output = ContainerOutput()
     for number in range(20_000):
         output.feed(f"line {number}\n".encode(), None)
     result = output.result()

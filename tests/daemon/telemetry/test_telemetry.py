@@ -5,7 +5,7 @@ import platform
 import pynvml
 import pytest
 
-from dc1.daemon.telemetry.machine import Telemetry
+from dc1.daemon.telemetry.machine import MachineTelemetry
 from tests.daemon.telemetry.nvml_library import Device, NvmlLibrary
 
 RTX_4090 = "NVIDIA GeForce RTX 4090"
@@ -13,7 +13,7 @@ RTX_4090 = "NVIDIA GeForce RTX 4090"
 
 def test_one_card_fills_the_heartbeats_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     NvmlLibrary(Device(RTX_4090, "GPU-1")).install(monkeypatch)
-    status = Telemetry("3.3.0").read().to_gpu_status()
+    status = MachineTelemetry("3.3.0").read().to_gpu_status()
     machine = {"os_info", "python_version", "cpu_count", "memory_mib", "free_memory_mib"}
     assert {name: value for name, value in status.items() if name not in machine} == {
         "daemon_version": "3.3.0",
@@ -45,7 +45,7 @@ def test_one_card_fills_the_heartbeats_fields(monkeypatch: pytest.MonkeyPatch) -
 
 def test_several_cards_are_all_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     NvmlLibrary(Device(RTX_4090, "GPU-1"), Device("NVIDIA L40S", "GPU-2", vram_mib=46068)).install(monkeypatch)
-    reading = Telemetry("3.3.0").read()
+    reading = MachineTelemetry("3.3.0").read()
     assert [(gpu.uuid, gpu.vram_mib) for gpu in reading.gpus] == [("GPU-1", 24564), ("GPU-2", 46068)]
     assert reading.to_gpu_status()["gpu_count"] == 2
 
@@ -53,7 +53,7 @@ def test_several_cards_are_all_reported(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(("cuda", "text"), [(12080, "12.8"), (13000, "13.0"), (11040, "11.4")])
 def test_cuda_version_is_dotted(monkeypatch: pytest.MonkeyPatch, cuda: int, text: str) -> None:
     NvmlLibrary(Device(RTX_4090, "GPU-1"), cuda=cuda).install(monkeypatch)
-    assert Telemetry("3.3.0").read().nvml.cuda_version == text
+    assert MachineTelemetry("3.3.0").read().nvml.cuda_version == text
 
 
 def test_a_value_the_card_lacks_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_a_value_the_card_lacks_loses_no_other(monkeypatch: pytest.MonkeyPatch) 
         "nvmlDeviceGetMigMode": pynvml.NVML_ERROR_NOT_SUPPORTED,
     }
     NvmlLibrary(Device(RTX_4090, "GPU-1", errors=unsupported)).install(monkeypatch)
-    status = Telemetry("3.3.0").read().to_gpu_status()
+    status = MachineTelemetry("3.3.0").read().to_gpu_status()
     assert "power_w" not in status
     assert "gpu_util_pct" not in status
     assert status["temp_c"] == 61
@@ -74,14 +74,14 @@ def test_a_value_the_card_lacks_loses_no_other(monkeypatch: pytest.MonkeyPatch) 
 def test_older_driver_without_the_new_temperature_call(monkeypatch: pytest.MonkeyPatch) -> None:
     library = NvmlLibrary(Device(RTX_4090, "GPU-1", temp_c=44)).install(monkeypatch)
     library.missing = {"nvmlDeviceGetTemperatureV"}
-    assert Telemetry("3.3.0").read().gpus[0].temp_c == 44
+    assert MachineTelemetry("3.3.0").read().gpus[0].temp_c == 44
 
 
 @pytest.mark.parametrize("function", ["handle", "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetName"])
 def test_lost_card_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch, function: str) -> None:
     lost = Device(RTX_4090, "GPU-1", errors={function: pynvml.NVML_ERROR_GPU_IS_LOST})
     library = NvmlLibrary(lost, Device(RTX_4090, "GPU-2")).install(monkeypatch)
-    telemetry = Telemetry("3.3.0")
+    telemetry = MachineTelemetry("3.3.0")
     status = telemetry.read().to_gpu_status()
     assert status["gpu_count"] == 1
     assert status["problems"] == ["GPU 0 is left out: GPU is lost"]
@@ -115,7 +115,7 @@ def test_mig_instances_stand_in_for_their_card(monkeypatch: pytest.MonkeyPatch) 
         },
     )
     NvmlLibrary(cut, Device("NVIDIA A100-SXM4-40GB", "GPU-2")).install(monkeypatch)
-    reading = Telemetry("3.3.0").read()
+    reading = MachineTelemetry("3.3.0").read()
     assert [(gpu.uuid, gpu.index, gpu.mig_parent_uuid) for gpu in reading.gpus] == [
         ("MIG-0", 0, "GPU-1"),
         ("MIG-3", 0, "GPU-1"),
@@ -129,7 +129,7 @@ def test_mig_instances_stand_in_for_their_card(monkeypatch: pytest.MonkeyPatch) 
 
 def test_mig_card_without_instances_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     NvmlLibrary(Device("NVIDIA A100-SXM4-40GB", "GPU-1", mig_enabled=True)).install(monkeypatch)
-    status = Telemetry("3.3.0").read().to_gpu_status()
+    status = MachineTelemetry("3.3.0").read().to_gpu_status()
     assert "gpu_count" not in status
     assert status["problems"] == ["GPU 0 is left out: MIG is enabled and no instance is set up"]
 
@@ -137,7 +137,7 @@ def test_mig_card_without_instances_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -
 def test_driver_trouble_means_no_gpus_until_it_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
     library = NvmlLibrary(Device(RTX_4090, "GPU-1")).install(monkeypatch)
     library.init_error = pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH
-    telemetry = Telemetry("3.3.0")
+    telemetry = MachineTelemetry("3.3.0")
     reading = telemetry.read()
     assert reading.gpus == ()
     assert "version mismatch" in reading.nvml.problems[0]
@@ -151,7 +151,7 @@ def test_machine_without_a_driver_reports_itself_and_no_gpu(monkeypatch: pytest.
 
     monkeypatch.setattr(pynvml, "nvmlLib", None)
     monkeypatch.setattr(pynvml, "CDLL", no_library)
-    status = Telemetry("3.3.0").read().to_gpu_status()
+    status = MachineTelemetry("3.3.0").read().to_gpu_status()
     assert status["daemon_version"] == "3.3.0"
     assert status["python_version"] == platform.python_version()
     assert platform.system() in str(status["os_info"])
@@ -164,7 +164,7 @@ def test_machine_without_a_driver_reports_itself_and_no_gpu(monkeypatch: pytest.
 
 @pytest.mark.gpu
 def test_real_card() -> None:
-    telemetry = Telemetry("3.3.0")
+    telemetry = MachineTelemetry("3.3.0")
     reading = telemetry.read()
     telemetry.close()
     if not reading.gpus:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dc1.cli.client import RestClient, path
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, IdempotencyKey, Page, Url, admin
+from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, IdempotencyKey, Page, Url, admin_credential
 from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
 
 app = typer.Typer()
@@ -15,8 +15,8 @@ AccountId = Annotated[int, typer.Argument(metavar="ID", help="The account's id."
 PageSize = Annotated[int, typer.Option("--limit", help="How many a page.", min=1, max=200)]
 
 
-@app.command()
-def renters(
+@app.command("renters")
+def admin_renters(
     status: Annotated[str | None, typer.Option(help="Only active or suspended.", show_default=False)] = None,
     search: Annotated[
         str | None, typer.Option(help="Only names and addresses with this text.", show_default=False)
@@ -28,13 +28,13 @@ def renters(
     as_json: AsJson = False,
 ) -> None:
     """List renter accounts, newest first."""
-    with RestClient(url, admin(token)) as client:
+    with RestClient(url, admin_credential(token)) as client:
         answer = client.get("/admin/renters", status=status, search=search, page=page, limit=limit)
     emit(answer, as_json, _show_renters)
 
 
-@app.command()
-def credit(
+@app.command("credit")
+def admin_credit(
     renter: Annotated[int, typer.Argument(metavar="RENTER", help="The renter's id.", min=1)],
     halala: Annotated[int, typer.Argument(help="How much, in halala.", min=1)],
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger, where the renter can read it.")],
@@ -45,8 +45,10 @@ def credit(
 ) -> None:
     """Add to a renter's wallet what was paid for elsewhere. It is one ledger entry."""
     body = {"amount_halala": halala, "reason": reason}
-    with RestClient(url, admin(token)) as client:
-        answer = client.post(path("admin", "renters", renter, "credit"), body, idempotency_key=idempotency_key)
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.post(
+            path("admin_credential", "renters", renter, "credit"), body, idempotency_key=idempotency_key
+        )
     emit(
         answer,
         as_json,
@@ -54,26 +56,26 @@ def credit(
     )
 
 
-@app.command()
-def suspend(
+@app.command("suspend")
+def admin_suspend(
     role: Role, account: AccountId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """Suspend an account. A provider's running jobs go to others."""
-    with RestClient(url, admin(token)) as client:
-        emit(client.post(path("admin", f"{role}s", account, "suspend")), as_json, _show_status)
+    with RestClient(url, admin_credential(token)) as client:
+        emit(client.post(path("admin_credential", f"{role}s", account, "suspend")), as_json, _show_status)
 
 
-@app.command()
-def unsuspend(
+@app.command("unsuspend")
+def admin_unsuspend(
     role: Role, account: AccountId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """Let a suspended account go on."""
-    with RestClient(url, admin(token)) as client:
-        emit(client.post(path("admin", f"{role}s", account, "unsuspend")), as_json, _show_status)
+    with RestClient(url, admin_credential(token)) as client:
+        emit(client.post(path("admin_credential", f"{role}s", account, "unsuspend")), as_json, _show_status)
 
 
-@app.command()
-def audit(
+@app.command("audit")
+def admin_audit(
     page: Page = 1,
     limit: PageSize = 50,
     token: AdminToken = None,
@@ -81,7 +83,7 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """List the calls of operators, newest first."""
-    with RestClient(url, admin(token)) as client:
+    with RestClient(url, admin_credential(token)) as client:
         emit(client.get("/admin/audit", page=page, limit=limit), as_json, _show_audit)
 
 

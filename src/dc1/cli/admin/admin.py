@@ -6,7 +6,7 @@ import typer
 
 from dc1.cli.admin import accounts, jobs, payouts_and_prices
 from dc1.cli.client import RestClient, path
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin
+from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_credential
 from dc1.cli.output import emit, facts, listing, moment, money, notes, printable, sar
 
 app = typer.Typer(help="Operate the marketplace.", no_args_is_help=True)
@@ -17,15 +17,15 @@ app.add_typer(payouts_and_prices.app)
 ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)]
 
 
-@app.command()
-def dashboard(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("dashboard")
+def admin_dashboard(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the market at a glance."""
-    with RestClient(url, admin(token)) as client:
+    with RestClient(url, admin_credential(token)) as client:
         emit(client.get("/admin/dashboard"), as_json, show_dashboard)
 
 
-@app.command()
-def providers(
+@app.command("providers")
+def admin_providers(
     status: Annotated[
         str | None, typer.Option(help="Only this status, for example pending or online.", show_default=False)
     ] = None,
@@ -39,7 +39,7 @@ def providers(
     as_json: AsJson = False,
 ) -> None:
     """List provider accounts, newest first."""
-    with RestClient(url, admin(token)) as client:
+    with RestClient(url, admin_credential(token)) as client:
         emit(
             client.get("/admin/providers", status=status, search=search, page=page, limit=limit),
             as_json,
@@ -47,15 +47,17 @@ def providers(
         )
 
 
-@app.command()
-def approve(provider: ProviderId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("approve")
+def admin_approve(
+    provider: ProviderId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
     """Approve a provider: from now on it is given work."""
-    with RestClient(url, admin(token)) as client:
-        emit(client.patch(path("admin", "providers", provider, "approve")), as_json, _show_decision)
+    with RestClient(url, admin_credential(token)) as client:
+        emit(client.patch(path("admin_credential", "providers", provider, "approve")), as_json, _show_decision)
 
 
-@app.command()
-def reject(
+@app.command("reject")
+def admin_reject(
     provider: ProviderId,
     reason: Annotated[str, typer.Option(help="Why; the provider reads it.")],
     token: AdminToken = None,
@@ -63,12 +65,16 @@ def reject(
     as_json: AsJson = False,
 ) -> None:
     """Reject a provider: its daemon is sent away."""
-    with RestClient(url, admin(token)) as client:
-        emit(client.patch(path("admin", "providers", provider, "reject"), {"reason": reason}), as_json, _show_decision)
+    with RestClient(url, admin_credential(token)) as client:
+        emit(
+            client.patch(path("admin_credential", "providers", provider, "reject"), {"reason": reason}),
+            as_json,
+            _show_decision,
+        )
 
 
-@app.command()
-def adjust_balance(
+@app.command("adjust-balance")
+def admin_adjust_balance(
     renter: Annotated[int, typer.Argument(metavar="RENTER", help="The renter's id.", min=1)],
     halala: Annotated[int, typer.Option(help="What to add; a negative amount takes away.")],
     reason: Annotated[str | None, typer.Option(help="Why; kept in the ledger.", show_default=False)] = None,
@@ -77,8 +83,10 @@ def adjust_balance(
     as_json: AsJson = False,
 ) -> None:
     """Add to or take from a renter's wallet. It is one ledger entry."""
-    with RestClient(url, admin(token)) as client:
-        answer = client.post(path("admin", "renters", renter, "balance"), {"amount_halala": halala, "reason": reason})
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.post(
+            path("admin_credential", "renters", renter, "balance"), {"amount_halala": halala, "reason": reason}
+        )
     emit(
         answer,
         as_json,
@@ -86,8 +94,8 @@ def adjust_balance(
     )
 
 
-@app.command()
-def reverse(
+@app.command("reverse")
+def admin_reverse(
     entry: Annotated[int, typer.Argument(metavar="ENTRY", help="The ledger entry's id.", min=1)],
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger, where the renter can read it.")],
     token: AdminToken = None,
@@ -95,22 +103,22 @@ def reverse(
     as_json: AsJson = False,
 ) -> None:
     """Reverse a wrong credit, top-up or adjustment. An entry can be reversed once."""
-    with RestClient(url, admin(token)) as client:
-        answer = client.post(path("admin", "finance", "transactions", entry, "reverse"), {"reason": reason})
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.post(path("admin_credential", "finance", "transactions", entry, "reverse"), {"reason": reason})
     emit(answer, as_json, _show_reversal)
 
 
-@app.command()
-def finance(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("finance")
+def admin_finance(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show where the market's money is."""
-    with RestClient(url, admin(token)) as client:
+    with RestClient(url, admin_credential(token)) as client:
         emit(client.get("/admin/finance/summary"), as_json, _show_finance)
 
 
-@app.command()
-def books(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("books")
+def admin_books(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Check the market's books. Prints the trial balance, and fails when anything differs."""
-    with RestClient(url, admin(token)) as client:
+    with RestClient(url, admin_credential(token)) as client:
         answer = client.get("/admin/finance/books")
     emit(answer, as_json, _show_books)
     if not answer.body["balanced"]:

@@ -6,7 +6,7 @@ import typer
 
 from dc1.cli.bill import show_job
 from dc1.cli.client import RestClient, path
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin
+from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_credential
 from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
 
 app = typer.Typer()
@@ -14,8 +14,8 @@ app = typer.Typer()
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job, by either of its ids.")]
 
 
-@app.command()
-def jobs(
+@app.command("jobs")
+def admin_jobs(
     status: Annotated[
         str | None, typer.Option(help="Only these statuses, for example pending,running.", show_default=False)
     ] = None,
@@ -31,22 +31,22 @@ def jobs(
 ) -> None:
     """List everybody's jobs, newest first."""
     filters = {"status": status, "type": job_type, "renter_id": renter, "provider_id": provider, "search": search}
-    with RestClient(url, admin(token)) as client:
+    with RestClient(url, admin_credential(token)) as client:
         emit(client.get("/admin/jobs", **filters, page=page, limit=limit), as_json, _show_jobs)
 
 
-@app.command()
-def job(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("job")
+def admin_job(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job and, once it is settled, its bill."""
-    with RestClient(url, admin(token)) as client:
-        emit(client.get(path("admin", "jobs", job_id)), as_json, lambda body: show_job(body["job"]))
+    with RestClient(url, admin_credential(token)) as client:
+        emit(client.get(path("admin_credential", "jobs", job_id)), as_json, lambda body: show_job(body["job"]))
 
 
-@app.command()
-def cancel(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("cancel")
+def admin_cancel(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Cancel a job. Of a running one, the time used so far is charged."""
-    with RestClient(url, admin(token)) as client:
-        answer = client.post(path("admin", "jobs", job_id, "cancel"))
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.post(path("admin_credential", "jobs", job_id, "cancel"))
     emit(
         answer,
         as_json,
@@ -54,11 +54,11 @@ def cancel(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_j
     )
 
 
-@app.command()
-def requeue(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("requeue")
+def admin_requeue(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Submit a failed job anew for its renter."""
-    with RestClient(url, admin(token)) as client:
-        answer = client.post(path("admin", "jobs", job_id, "requeue"))
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.post(path("admin_credential", "jobs", job_id, "requeue"))
     emit(
         answer,
         as_json,

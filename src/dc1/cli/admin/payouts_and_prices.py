@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dc1.cli.client import RestClient, path
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin
+from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_credential
 from dc1.cli.output import emit, facts, listing, moment, money, part_of, sar
 
 app = typer.Typer()
 
 
-@app.command()
-def withdrawals(
+@app.command("withdrawals")
+def admin_withdrawals(
     status: Annotated[
         str | None, typer.Option(help="pending, processing, paid, failed or rejected.", show_default=False)
     ] = None,
@@ -23,12 +23,12 @@ def withdrawals(
     as_json: AsJson = False,
 ) -> None:
     """List what providers asked to be paid out, newest first."""
-    with RestClient(url, admin(token)) as client:
+    with RestClient(url, admin_credential(token)) as client:
         emit(client.get("/admin/withdrawals", status=status, page=page, limit=limit), as_json, _show_withdrawals)
 
 
-@app.command()
-def settle_withdrawal(
+@app.command("settle-withdrawal")
+def admin_settle_withdrawal(
     withdrawal: Annotated[str, typer.Argument(metavar="WITHDRAWAL", help="Its id, as `withdrawals` lists it.")],
     status: Annotated[Literal["processing", "paid", "failed", "rejected"], typer.Argument(help="What became of it.")],
     reason: Annotated[str | None, typer.Option(help="Why; the provider reads it.", show_default=False)] = None,
@@ -37,8 +37,8 @@ def settle_withdrawal(
     as_json: AsJson = False,
 ) -> None:
     """Say what became of a withdrawal. What was not paid goes back to the provider."""
-    with RestClient(url, admin(token)) as client:
-        answer = client.patch(path("admin", "withdrawals", withdrawal), {"status": status, "reason": reason})
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.patch(path("admin_credential", "withdrawals", withdrawal), {"status": status, "reason": reason})
     emit(
         answer,
         as_json,
@@ -53,15 +53,15 @@ def settle_withdrawal(
     )
 
 
-@app.command()
-def prices(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("prices")
+def admin_prices(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List what a minute of each kind of work costs."""
-    with RestClient(url, admin(token)) as client:
+    with RestClient(url, admin_credential(token)) as client:
         emit(client.get("/admin/pricing"), as_json, _show_prices)
 
 
-@app.command()
-def set_price(
+@app.command("set-price")
+def admin_set_price(
     job_type: Annotated[str, typer.Argument(metavar="TYPE", help="The kind of work, as `prices` lists it.")],
     halala: Annotated[int, typer.Argument(help="Price of a minute, in halala.", min=1)],
     token: AdminToken = None,
@@ -69,8 +69,8 @@ def set_price(
     as_json: AsJson = False,
 ) -> None:
     """Set the price of a kind of work. Open jobs keep theirs."""
-    with RestClient(url, admin(token)) as client:
-        answer = client.patch(path("admin", "pricing", job_type), {"rate_halala": halala})
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.patch(path("admin_credential", "pricing", job_type), {"rate_halala": halala})
     emit(answer, as_json, lambda body: facts({body["job_type"]: f"{money(body['rate_halala'])} a minute"}))
 
 

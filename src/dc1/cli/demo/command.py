@@ -10,15 +10,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dc1.cli.demo.market import Market, own_market
-from dc1.cli.demo.walk import Account, summary, walk
+from dc1.cli.demo.market import DemoMarket, own_market
+from dc1.cli.demo.walk import DemoAccount, summary, walk
 from dc1.cli.output import console, facts
 
 app = typer.Typer()
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def demo_command(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the marketplace serving until Ctrl-C.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON summary on stdout, all else on stderr.")
@@ -42,7 +42,7 @@ def demo(
         print(json.dumps(outcome, ensure_ascii=False, indent=2))
 
 
-def _serve(market: Market, customer: Account, owner: Account) -> None:
+def _serve(market: DemoMarket, customer: DemoAccount, owner: DemoAccount) -> None:
     facts(
         {
             "DC1_URL": market.url,

@@ -11,14 +11,14 @@ from typing import Any
 from dc1.cli.client import RestClient, path
 from dc1.cli.demo.children import Child, free_port
 from dc1.cli.errors import CommandError
-from dc1.cli.options import admin
+from dc1.cli.options import admin_credential
 
 _HTTP_PORT = 8083
 _START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class DemoMarket:
     """A running marketplace.
 
     Attributes:
@@ -53,7 +53,7 @@ class Market:
 
 
 @contextmanager
-def own_market() -> Iterator[Market]:
+def own_market() -> Iterator[DemoMarket]:
     """Start a marketplace; leaving stops everything and removes its data."""
     with TemporaryDirectory(prefix="dc1-demo-") as directory, ExitStack() as children:
         port = free_port(_HTTP_PORT)
@@ -73,13 +73,13 @@ def own_market() -> Iterator[Market]:
         url = f"http://127.0.0.1:{port}"
         with RestClient(url) as client:
             up.until(lambda: _is_healthy(client), what="the marketplace to answer", seconds=_START_SECONDS)
-        yield Market(url, token, up, Path(directory), children)
+        yield DemoMarket(url, token, up, Path(directory), children)
 
 
-def approve(market: Market, provider_id: int) -> None:
+def approve_provider(market: DemoMarket, provider_id: int) -> None:
     """Approve a provider as the operator."""
-    with RestClient(market.url, admin(market.admin_token)) as client:
-        client.patch(path("admin", "providers", provider_id, "approve"))
+    with RestClient(market.url, admin_credential(market.admin_token)) as client:
+        client.patch(path("admin_credential", "providers", provider_id, "approve_provider"))
 
 
 def _is_healthy(client: RestClient) -> bool | None:

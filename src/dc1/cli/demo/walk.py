@@ -8,13 +8,13 @@ from typing import Any
 from dc1.cli.admin.admin import show_dashboard
 from dc1.cli.bill import Bill
 from dc1.cli.client import RestClient, path
-from dc1.cli.demo.market import Market, approve
+from dc1.cli.demo.market import DemoMarket, approve_provider
 from dc1.cli.errors import CommandError
-from dc1.cli.options import admin, provider, renter
+from dc1.cli.options import admin_credential, provider_credential, renter_credential
 from dc1.cli.output import console, facts
 from dc1.cli.provider.provider import show_earnings
 from dc1.cli.renter.jobs import write_events
-from dc1.cli.streaming import JobEvent, follow
+from dc1.cli.streaming import StreamedEvent, follow_job_events
 
 PROMPT = "In one short sentence: what is a GPU good for?"
 _REQUEST = {
@@ -25,7 +25,7 @@ _REQUEST = {
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class DemoAccount:
     """An account of the demo: its id and its key."""
 
     id: int
@@ -33,7 +33,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DemoRun:
     """What one job showed.
 
     Attributes:
@@ -60,7 +60,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class DemoBooks:
     """What renter, provider and operator read after the job."""
 
     balance: dict[str, Any]
@@ -86,16 +86,16 @@ class Books:
                 raise CommandError(f"The books do not add up: {claim} should be {expected} and is {found}.")
 
 
-def walk(market: Market) -> tuple[Account, Account, Run, Books]:
+def walk(market: DemoMarket) -> tuple[DemoAccount, DemoAccount, DemoRun, DemoBooks]:
     """Run the main job and print what everybody sees. Raises CommandError at the first thing that is not as promised."""
     _step("A renter and a provider register")
     customer, owner = _register(market.url)
-    with RestClient(market.url, renter(customer.key)) as client:
+    with RestClient(market.url, renter_credential(customer.key)) as client:
         starter_credit = client.get("/renters/balance").body["balance_halala"]
     console.print(f"renter {customer.id} with {starter_credit} halala of starter credit, provider {owner.id}")
 
     _step("An operator approves the provider")
-    approve(market, owner.id)
+    approve_provider(market, owner.id)
     console.print(f"provider {owner.id} is approved")
 
     _step("The provider's daemon connects, outbound only")
@@ -104,7 +104,7 @@ def walk(market: Market) -> tuple[Account, Account, Run, Books]:
     console.print(f"online after {time.monotonic() - started:.1f} s")
 
     _step("The renter submits a prompt")
-    with RestClient(market.url, renter(customer.key)) as client:
+    with RestClient(market.url, renter_credential(customer.key)) as client:
         run = _run(client)
 
     console.print()
@@ -118,7 +118,7 @@ def walk(market: Market) -> tuple[Account, Account, Run, Books]:
     return customer, owner, run, books
 
 
-def summary(market: Market, run: Run, books: Books, seconds: float) -> dict[str, Any]:
+def summary(market: DemoMarket, run: DemoRun, books: DemoBooks, seconds: float) -> dict[str, Any]:
     """Return the demo's outcome for programs."""
     return {
         "success": True,
@@ -138,22 +138,22 @@ def summary(market: Market, run: Run, books: Books, seconds: float) -> dict[str,
     }
 
 
-def _register(url: str) -> tuple[Account, Account]:
+def _register(url: str) -> tuple[DemoAccount, DemoAccount]:
     with RestClient(url) as client:
         customer = client.post("/renters/register", {"name": "Noura Salem", "email": "noura@example.sa"}).body
         machine = {"name": "This machine", "email": "gpu@example.sa", "gpu_model": "CPU", "os": "linux"}
         owner = client.post("/providers/register", machine).body
-    return Account(customer["renter_id"], customer["api_key"]), Account(owner["provider_id"], owner["api_key"])
+    return DemoAccount(customer["renter_id"], customer["api_key"]), DemoAccount(owner["provider_id"], owner["api_key"])
 
 
-def _run(client: RestClient) -> Run:
+def _run(client: RestClient) -> DemoRun:
     submitted = client.post("/jobs/submit", _REQUEST).body["job"]
     answered = time.monotonic()
     job_id = submitted["job_id"]
     facts({"job": job_id, "status": submitted["status"], "prompt": PROMPT})
     console.print("the model answers, live:\n")
     arrivals: list[float] = []
-    status = write_events(_timed(follow(client, job_id, tokens=True), arrivals))
+    status = write_events(_timed(follow_job_events(client, job_id, tokens=True), arrivals))
     job = client.get(path("jobs", job_id)).body["job"]
     if status != "completed":
         raise CommandError(f"The job is {status}: {job['error']}.")
@@ -170,10 +170,10 @@ def _run(client: RestClient) -> Run:
             "streamed": f"{len(arrivals)} pieces",
         }
     )
-    return Run(job, answer, len(arrivals), to_running, to_first_token)
+    return DemoRun(job, answer, len(arrivals), to_running, to_first_token)
 
 
-def _timed(events: Iterator[JobEvent], arrivals: list[float]) -> Iterator[JobEvent]:
+def _timed(events: Iterator[StreamedEvent], arrivals: list[float]) -> Iterator[StreamedEvent]:
     for event in events:
         if event.kind == "token":
             arrivals.append(time.monotonic())
@@ -186,13 +186,13 @@ def _to_running_ms(events: list[dict[str, Any]]) -> float:
     return float(running - submitted)
 
 
-def _read_books(market: Market, customer: Account, owner: Account) -> Books:
+def _read_books(market: DemoMarket, customer: DemoAccount, owner: DemoAccount) -> DemoBooks:
     with (
-        RestClient(market.url, renter(customer.key)) as as_renter,
-        RestClient(market.url, provider(owner.key)) as as_provider,
-        RestClient(market.url, admin(market.admin_token)) as as_admin,
+        RestClient(market.url, renter_credential(customer.key)) as as_renter,
+        RestClient(market.url, provider_credential(owner.key)) as as_provider,
+        RestClient(market.url, admin_credential(market.admin_token)) as as_admin,
     ):
-        return Books(
+        return DemoBooks(
             as_renter.get("/renters/balance").body,
             as_provider.get("/providers/earnings").body,
             as_admin.get("/admin/dashboard").body,

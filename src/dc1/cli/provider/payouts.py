@@ -5,26 +5,26 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.client import RestClient
-from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, Limit, ProviderKey, Url, provider
+from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, Limit, ProviderKey, Url, provider_credential
 from dc1.cli.output import emit, facts, listing, moment, money, part_of, sar
 
 app = typer.Typer()
 
 
-@app.command()
-def jobs(
+@app.command("jobs")
+def provider_jobs(
     limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=200)] = 50,
     key: ProviderKey = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """List what ended jobs earned, newest first."""
-    with RestClient(url, provider(key)) as client:
+    with RestClient(url, provider_credential(key)) as client:
         emit(client.get("/providers/job-history", limit=limit), as_json, _show_jobs)
 
 
-@app.command()
-def withdraw(
+@app.command("withdraw")
+def provider_withdraw(
     halala: Annotated[int, typer.Argument(help="How much, in halala.", min=1)],
     iban: Annotated[str, typer.Option(help="The account to pay to, SA and 22 digits.")],
     idempotency_key: IdempotencyKey = None,
@@ -33,29 +33,31 @@ def withdraw(
     as_json: AsJson = False,
 ) -> None:
     """Ask for earnings to be paid out. An operator pays and says so."""
-    with RestClient(url, provider(key)) as client:
+    with RestClient(url, provider_credential(key)) as client:
         answer = client.post(
             "/providers/me/withdraw", {"amount_halala": halala, "iban": iban}, idempotency_key=idempotency_key
         )
     emit(answer, as_json, _show_withdrawal)
 
 
-@app.command()
-def withdrawals(limit: Limit = 20, key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("withdrawals")
+def provider_withdrawals(
+    limit: Limit = 20, key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
     """List what was asked to be paid out, newest first."""
-    with RestClient(url, provider(key)) as client:
+    with RestClient(url, provider_credential(key)) as client:
         emit(client.get("/providers/me/withdrawals", limit=limit), as_json, _show_withdrawals)
 
 
-@app.command()
-def rotate_key(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("rotate-key")
+def provider_rotate_key(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Replace the account's key and print the new one, this once.
 
     The old one is good for a short while yet, in which the daemon is started with the new one.
     """
-    with RestClient(url, provider(key)) as client:
+    with RestClient(url, provider_credential(key)) as client:
         answer = client.post("/providers/me/rotate-key")
-    emit(answer, as_json, lambda body: facts({"provider": body["provider_id"], "key": body["api_key"]}))
+    emit(answer, as_json, lambda body: facts({"provider_credential": body["provider_id"], "key": body["api_key"]}))
 
 
 def _show_jobs(body: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.client import RestClient
-from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider
+from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider_credential
 from dc1.cli.output import emit, facts, listing, moment, money, sar
 from dc1.cli.provider import payouts
 
@@ -13,8 +13,8 @@ app = typer.Typer(help="Offer GPUs: an account, its state, its earnings.", no_ar
 app.add_typer(payouts.app)
 
 
-@app.command()
-def register(
+@app.command("register")
+def provider_register(
     name: Annotated[str, typer.Option(help="Name of the person or machine.")],
     email: Annotated[str, typer.Option(help="E-mail address; one account an address.")],
     gpu_model: Annotated[str, typer.Option(help="Model of the GPU.")],
@@ -39,31 +39,31 @@ def register(
         emit(client.post("/providers/register", body), as_json, _show_registered)
 
 
-@app.command()
-def me(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("me")
+def provider_me(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the account and its newest jobs."""
-    with RestClient(url, provider(key)) as client:
+    with RestClient(url, provider_credential(key)) as client:
         emit(client.get("/providers/me"), as_json, _show_account)
 
 
-@app.command()
-def pause(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("pause")
+def provider_pause(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Take no new work; running jobs go on."""
-    with RestClient(url, provider(key)) as client:
+    with RestClient(url, provider_credential(key)) as client:
         emit(client.post("/providers/pause"), as_json, _show_status)
 
 
-@app.command()
-def resume(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("resume")
+def provider_resume(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Take new work again."""
-    with RestClient(url, provider(key)) as client:
+    with RestClient(url, provider_credential(key)) as client:
         emit(client.post("/providers/resume"), as_json, _show_status)
 
 
-@app.command()
-def earnings(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("earnings")
+def provider_earnings(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show what was earned and what can be withdrawn."""
-    with RestClient(url, provider(key)) as client:
+    with RestClient(url, provider_credential(key)) as client:
         emit(client.get("/providers/earnings"), as_json, show_earnings)
 
 
@@ -72,7 +72,7 @@ def show_earnings(body: dict[str, Any]) -> None:
     escrow = body["escrow"]
     facts(
         {
-            "provider": f"{body['name']} ({body['provider_id']})",
+            "provider_credential": f"{body['name']} ({body['provider_id']})",
             "earned": money(body["total_earned_halala"]),
             "available": money(body["available_halala"]),
             "jobs completed": body["total_jobs"],
@@ -84,7 +84,7 @@ def show_earnings(body: dict[str, Any]) -> None:
 def _show_registered(body: dict[str, Any]) -> None:
     facts(
         {
-            "provider": body["provider_id"],
+            "provider_credential": body["provider_id"],
             "key": body["api_key"],
             "approval": body["approval_status"],
             "": body["message"],
@@ -97,10 +97,10 @@ def _show_status(body: dict[str, Any]) -> None:
 
 
 def _show_account(body: dict[str, Any]) -> None:
-    account = body["provider"]
+    account = body["provider_credential"]
     facts(
         {
-            "provider": account["id"],
+            "provider_credential": account["id"],
             "name": account["name"],
             "email": account["email"],
             "status": account["status"],

@@ -6,14 +6,14 @@ import typer
 
 from dc1.cli.client import RestClient, path
 from dc1.cli.errors import CommandError
-from dc1.cli.options import DEFAULT_URL, AsJson, Limit, Offset, Page, RenterKey, Url, renter
+from dc1.cli.options import DEFAULT_URL, AsJson, Limit, Offset, Page, RenterKey, Url, renter_credential
 from dc1.cli.output import emit, facts, listing, moment, page_of, part_of, sar
 
 app = typer.Typer()
 
 
-@app.command()
-def transactions(
+@app.command("transactions")
+def renter_transactions(
     direction: Annotated[str | None, typer.Option(help="Only credit or debit.", show_default=False)] = None,
     limit: Limit = 20,
     offset: Offset = 0,
@@ -22,20 +22,20 @@ def transactions(
     as_json: AsJson = False,
 ) -> None:
     """List what moved in the wallet, newest first."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = client.get("/renters/me/transactions", direction=direction, limit=limit, offset=offset)
     emit(answer, as_json, _show_transactions)
 
 
-@app.command()
-def pricing(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("pricing")
+def renter_pricing(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show what work costs."""
     with RestClient(url) as client:
         emit(client.get("/renters/pricing"), as_json, _show_pricing)
 
 
-@app.command()
-def models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("models")
+def renter_models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the models that providers have."""
     with RestClient(url) as client:
         emit(
@@ -49,15 +49,15 @@ def models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         )
 
 
-@app.command()
-def keys(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("keys")
+def renter_keys(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the scoped keys of the account."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         emit(client.get("/renters/me/keys"), as_json, _show_keys)
 
 
-@app.command()
-def create_key(
+@app.command("create-key")
+def renter_create_key(
     scope: Annotated[
         list[str] | None,
         typer.Option(
@@ -75,7 +75,7 @@ def create_key(
 ) -> None:
     """Print a new key that may do less than the account's."""
     body = {"scopes": scope or None, "label": label, "expires_at": expires_at}
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/renters/me/keys", body)
     emit(
         answer,
@@ -86,29 +86,29 @@ def create_key(
     )
 
 
-@app.command()
-def revoke_key(
+@app.command("revoke-key")
+def renter_revoke_key(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The scoped key's id, as `keys` lists it.")],
     key: RenterKey = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Revoke a scoped key: it stops at once."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = client.delete(path("renters", "me", "keys", key_id))
     emit(answer, as_json, lambda body: facts({"revoked": moment(body["revoked_at"])}))
 
 
-@app.command()
-def rotate_key(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("rotate-key")
+def renter_rotate_key(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Replace the account's key and print the new one, this once. The old one stops at once."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/renters/me/rotate-key")
-    emit(answer, as_json, lambda body: facts({"renter": body["renter_id"], "key": body["api_key"]}))
+    emit(answer, as_json, lambda body: facts({"renter_credential": body["renter_id"], "key": body["api_key"]}))
 
 
-@app.command()
-def webhook(
+@app.command("webhook")
+def renter_webhook(
     address: Annotated[str | None, typer.Argument(help="https address to be told at.", show_default=False)] = None,
     off: Annotated[bool, typer.Option("--off", help="Be told no more.")] = False,
     new_secret: Annotated[bool, typer.Option("--new-secret", help="Replace the secret.")] = False,
@@ -125,7 +125,7 @@ def webhook(
     body: dict[str, Any] = {"rotate_webhook_secret": True} if new_secret else {}
     if address or off:
         body["webhook_url"] = address
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = client.patch("/renters/settings", body)
     emit(
         answer,
@@ -134,12 +134,12 @@ def webhook(
     )
 
 
-@app.command()
-def deliveries(
+@app.command("deliveries")
+def renter_deliveries(
     page: Page = 1, limit: Limit = 20, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """List what was sent to the webhook, newest first."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         emit(client.get("/renters/me/webhook-deliveries", page=page, limit=limit), as_json, _show_deliveries)
 
 

@@ -12,18 +12,18 @@ import typer
 from dc1.cli.bill import show_job
 from dc1.cli.client import Answer, RestClient, path
 from dc1.cli.errors import CommandError, RefusedError
-from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
+from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
 from dc1.cli.output import cell, console, emit, facts, listing, moment, money, notes, part_of, printable, sar
 from dc1.cli.renter.job_request import job_request
-from dc1.cli.streaming import JobEvent, follow
+from dc1.cli.streaming import StreamedEvent, follow_job_events
 
 app = typer.Typer()
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job, by either of its ids.")]
 
 
-@app.command()
-def submit(
+@app.command("submit")
+def renter_submit(
     prompt: Annotated[str | None, typer.Argument(help="What to ask a language model.", show_default=False)] = None,
     job_type: Annotated[str | None, typer.Option("--type", help="Kind of work.", show_default="llm_inference")] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes to prepay.", show_default="1")] = None,
@@ -79,15 +79,15 @@ def submit(
             "pricing_class": pricing_class,
         },
     )
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/jobs/submit", request, idempotency_key=idempotency_key)
         emit(answer, as_json, _show_submitted)
         if follow_job:
             _follow_to_the_end(client, answer.body["job_id"], as_json)
 
 
-@app.command()
-def jobs(
+@app.command("jobs")
+def renter_jobs(
     status: Annotated[
         str | None, typer.Option(help="Only jobs of this status; in_progress means not ended.", show_default=False)
     ] = None,
@@ -98,19 +98,19 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         emit(client.get("/jobs", status=status, limit=limit, offset=offset), as_json, _show_jobs)
 
 
-@app.command()
-def job(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("job")
+def renter_job(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job and, once it is settled, its bill."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         emit(client.get(path("jobs", job_id)), as_json, lambda body: show_job(body["job"]))
 
 
-@app.command()
-def output(
+@app.command("output")
+def renter_output(
     job_id: JobId,
     save: Annotated[
         Path | None, typer.Option(help="Write the text or the image to this file.", show_default=False)
@@ -120,7 +120,7 @@ def output(
     as_json: AsJson = False,
 ) -> None:
     """Print what a completed job put out."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = _output_of(client, job_id)
     if as_json:
         print(answer.text)
@@ -134,8 +134,8 @@ def output(
         _show_output(answer)
 
 
-@app.command()
-def logs(
+@app.command("logs")
+def renter_logs(
     job_id: JobId,
     since: Annotated[int, typer.Option(help="Only lines with a greater number.", min=0)] = 0,
     tokens: Annotated[bool, typer.Option(help="Show generated text as it comes.")] = True,
@@ -144,8 +144,8 @@ def logs(
     as_json: AsJson = False,
 ) -> None:
     """Follow what a job writes, until it ends. With --json one event a line."""
-    with RestClient(url, renter(key)) as client:
-        events = follow(client, job_id, since=since, tokens=tokens)
+    with RestClient(url, renter_credential(key)) as client:
+        events = follow_job_events(client, job_id, since=since, tokens=tokens)
         with _left_to_itself(job_id):
             if as_json:
                 for event in events:
@@ -154,10 +154,10 @@ def logs(
                 notes.print(f"The job is {write_events(events)}.")
 
 
-@app.command()
-def cancel(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("cancel")
+def renter_cancel(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Cancel a job. Of a running one, the time used so far is charged."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = client.post(path("jobs", job_id, "cancel"))
     emit(
         answer,
@@ -166,8 +166,8 @@ def cancel(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json
     )
 
 
-@app.command()
-def retry(
+@app.command("retry")
+def renter_retry(
     job_id: JobId,
     idempotency_key: IdempotencyKey = None,
     key: RenterKey = None,
@@ -175,19 +175,19 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Submit a failed job anew, with a new quote."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = client.post(path("jobs", job_id, "retry"), idempotency_key=idempotency_key)
     emit(answer, as_json, lambda body: _show_submitted({"queued": False, "message": None, "job": body["job"]}))
 
 
-@app.command()
-def invoice(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("invoice")
+def renter_invoice(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the invoice of a settled job."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         emit(client.get(path("jobs", job_id, "invoice")), as_json, _show_invoice)
 
 
-def write_events(events: Iterable[JobEvent]) -> str:
+def write_events(events: Iterable[StreamedEvent]) -> str:
     """Write log lines and generated text to stdout as they come; return the status the job ended with."""
     in_text = False
     status = "unknown"
@@ -234,7 +234,7 @@ def _left_to_itself(job_id: str) -> Iterator[None]:
 
 
 def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
-    events = follow(client, job_id, tokens=not as_json)
+    events = follow_job_events(client, job_id, tokens=not as_json)
     with _left_to_itself(job_id):
         if as_json:
             for _ in events:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.client import RestClient
-from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter
+from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
 from dc1.cli.output import cell, emit, facts, listing, moment, money, sar
 from dc1.cli.renter import accounts, jobs
 
@@ -14,8 +14,8 @@ app.add_typer(jobs.app)
 app.add_typer(accounts.app)
 
 
-@app.command()
-def register(
+@app.command("register")
+def renter_register(
     name: Annotated[str, typer.Option(help="Name of the person or team.")],
     email: Annotated[str, typer.Option(help="E-mail address; one account an address.")],
     organization: Annotated[str | None, typer.Option(help="Organisation.", show_default=False)] = None,
@@ -30,22 +30,22 @@ def register(
         emit(client.post("/renters/register", body), as_json, _show_registered)
 
 
-@app.command()
-def me(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("me")
+def renter_me(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the account and its newest jobs."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         emit(client.get("/renters/me"), as_json, _show_account)
 
 
-@app.command()
-def balance(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("balance")
+def renter_balance(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the wallet."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         emit(client.get("/renters/balance"), as_json, _show_balance)
 
 
-@app.command()
-def topup(
+@app.command("topup")
+def renter_topup(
     sar: Annotated[float, typer.Argument(help="How much to add, 0.01 to 1000 SAR.")],
     key: RenterKey = None,
     idempotency_key: IdempotencyKey = None,
@@ -53,7 +53,7 @@ def topup(
     as_json: AsJson = False,
 ) -> None:
     """Add money to the wallet. Not every marketplace allows that without a payment."""
-    with RestClient(url, renter(key)) as client:
+    with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/renters/topup", {"amount_sar": sar}, idempotency_key=idempotency_key)
         emit(
             answer,
@@ -64,22 +64,22 @@ def topup(
         )
 
 
-@app.command()
-def providers(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command("providers")
+def renter_providers(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the providers that can be given work now."""
     with RestClient(url) as client:
         emit(client.get("/renters/available-providers"), as_json, _show_providers)
 
 
 def _show_registered(body: dict[str, Any]) -> None:
-    facts({"renter": body["renter_id"], "key": body["api_key"], "": body["message"]})
+    facts({"renter_credential": body["renter_id"], "key": body["api_key"], "": body["message"]})
 
 
 def _show_account(body: dict[str, Any]) -> None:
-    account = body["renter"]
+    account = body["renter_credential"]
     facts(
         {
-            "renter": account["id"],
+            "renter_credential": account["id"],
             "name": account["name"],
             "email": account["email"],
             "organization": account["organization"],

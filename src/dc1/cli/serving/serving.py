@@ -79,7 +79,7 @@ async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
         await _until_stop_or_death(stop, _death_of_edge(edge))
 
 
-async def serve(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
+async def serve_alone(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
     """Run the server alone until `stop`.
 
     Raises:
@@ -97,7 +97,7 @@ async def serve(settings: Settings, stop: asyncio.Event, made_token: str | None)
         await server.drain()
 
 
-async def up(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
+async def serve_with_edge(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
     """Run the server with Envoy before it until `stop`; the server drains first, while Envoy still passes its answers on.
 
     Raises:

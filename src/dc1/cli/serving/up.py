@@ -17,25 +17,25 @@ TokenFile = Annotated[
 ]
 
 
-@app.command()
-def up(admin_token_file: TokenFile = None) -> None:
+@app.command("up")
+def up_command(admin_token_file: TokenFile = None) -> None:
     """Serve a marketplace: Envoy and the server together. It runs until Ctrl-C or SIGTERM; settings are DC1_… variables."""
     # The server's libraries take a second to import; commands that call an API do without them.
     from dc1.cli.serving import serving
 
-    serving.run(serving.up, admin_token_file)
+    serving.run(serving.serve_with_edge, admin_token_file)
 
 
-@app.command()
-def serve(admin_token_file: TokenFile = None) -> None:
+@app.command("serve")
+def serve_command(admin_token_file: TokenFile = None) -> None:
     """Run the server alone, behind an Envoy of your own. It runs until Ctrl-C or SIGTERM."""
     from dc1.cli.serving import serving
 
-    serving.run(serving.serve, admin_token_file)
+    serving.run(serving.serve_alone, admin_token_file)
 
 
-@app.command()
-def edge() -> None:
+@app.command("edge")
+def edge_command() -> None:
     """Run Envoy alone, before the servers of DC1_UPSTREAMS. It runs until Ctrl-C or SIGTERM."""
     from dc1.cli.serving import serving
 

@@ -1,27 +1,22 @@
 """The daemon's connection: one stream after the other, until it is closed or refused."""
 
 import asyncio
-import contextlib
-import ipaddress
 import random
-import ssl
 import time
 import uuid
-from pathlib import Path
+from collections.abc import Callable
 
 import grpc
 import structlog
-from grpc import aio
 
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.connection.backoff import Backoff
-from dc1.daemon.connection.connection_errors import in_words
-from dc1.daemon.connection.operator_notices import Notices
+from dc1.daemon.connection.channel import explain_failure, is_loopback, open_channel, read_credentials
+from dc1.daemon.connection.operator_notices import OperatorNotices
 from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.connection.stream import Stream, StreamEnd
-from dc1.daemon.errors import AccessDeniedError, DaemonError, ReplacedError
+from dc1.daemon.errors import AccessDeniedError, ReplacedError
 from dc1.daemon.leases.assignments import Assignments
-from dc1.daemon.runners.runner_registry import Roster
+from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 
@@ -29,16 +24,31 @@ NOT_APPROVED = "Provider is not approved yet"
 STEADY_SECONDS = 1.0
 """A stream that has lasted so long counts as a success."""
 
-MAX_MESSAGE_BYTES = 12 * 1024 * 1024
+FIRST_SECONDS = 0.2
+"""Most that is waited before the second attempt."""
 
-_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # Waiting between attempts is Backoff's; grpc would share its own, slower one between channels.
-    ("grpc.use_local_subchannel_pool", 1),
-)
+CAP_SECONDS = 5.0
+"""Most that is waited before any attempt: a server that is back has its whole fleet within so long."""
 
 log = structlog.get_logger(__name__)
+
+
+class Backoff:
+    """Exponential backoff with full jitter: a fleet that lost its server does not come back in one blow."""
+
+    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
+        self._uniform = uniform
+        self._ceiling = FIRST_SECONDS
+
+    def next(self) -> float:
+        """Return the seconds to wait: anything up to 0.2, then 0.4, 0.8 … and at most 5."""
+        ceiling = self._ceiling
+        self._ceiling = min(CAP_SECONDS, ceiling * 2)
+        return self._uniform(0.0, ceiling)
+
+    def reset(self) -> None:
+        """Begin anew, after a success."""
+        self._ceiling = FIRST_SECONDS
 
 
 class Connection:
@@ -49,16 +59,16 @@ class Connection:
         config: DaemonConfig,
         assignments: Assignments,
         reporter: Reporter,
-        roster: Roster,
+        registry: RunnerRegistry,
         backoff: Backoff | None = None,
     ) -> None:
         self.instance_id = uuid.uuid4().hex
         self._config = config
         self._assignments = assignments
         self._reporter = reporter
-        self._roster = roster
+        self._registry = registry
         self._backoff = backoff or Backoff()
-        self._notices = Notices()
+        self._notices = OperatorNotices()
         self._stream: Stream | None = None
         self._closing = asyncio.Event()
         self._last_end: StreamEnd | None = None
@@ -66,21 +76,21 @@ class Connection:
 
     async def run(self) -> None:
         """Connect, and connect again, until `close`. Raises DaemonError when the server wants this daemon no more."""
-        credentials = _credentials(self._config)
-        if credentials is None and not _is_loopback(self._config.server):
+        credentials = read_credentials(self._config)
+        if credentials is None and not is_loopback(self._config.server):
             log.warning("the connection is not encrypted: the key can be read on its way", server=self._config.server)
         while not self._closing.is_set():
             stream = Stream(
                 self.instance_id,
                 self._assignments,
                 self._reporter,
-                self._roster,
+                self._registry,
                 self._notices,
                 self._config.beat_interval_seconds,
             )
             self._stream = stream
             opened_at = time.monotonic()
-            async with self._channel(credentials) as channel:
+            async with open_channel(self._config.server, credentials) as channel:
                 end = await stream.run(provider_service.ProviderServiceStub(channel), self._config.key)
             self._stream = None
             if stream.welcomed:
@@ -101,11 +111,6 @@ class Connection:
         self._closing.set()
         if self._stream is not None:
             self._stream.finish()
-
-    def _channel(self, credentials: grpc.ChannelCredentials | None) -> aio.Channel:
-        if credentials is None:
-            return aio.insecure_channel(self._config.server, options=_OPTIONS)
-        return aio.secure_channel(self._config.server, credentials, options=_OPTIONS)
 
     def _seconds_after(self, end: StreamEnd) -> float:
         """Return how long to wait after a stream has ended. Raises DaemonError when there shall be no other."""
@@ -129,7 +134,7 @@ class Connection:
         """Log the end of a stream, but not every failed attempt of an outage."""
         if end != self._last_end:
             status = end.code and end.code.name
-            details = in_words(end.details, tls=self._config.tls)
+            details = explain_failure(end.details, tls=self._config.tls)
             log.warning(event, server=self._config.server, status=status, details=details)
         self._last_end = end
 
@@ -139,28 +144,3 @@ class Connection:
                 await self._closing.wait()
         except TimeoutError:
             return
-
-
-def _is_loopback(server: str) -> bool:
-    host = server.rpartition(":")[0].strip("[]")
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
-def _credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:
-    if not config.tls:
-        return None
-    # gRPC has certificates of its own and looks at no others; SSL_CERT_FILE names some too.
-    file = config.ca_file or ssl.get_default_verify_paths().cafile
-    if file is None:
-        return grpc.ssl_channel_credentials()
-    try:
-        roots = Path(file).read_bytes()
-        # Bundles name their certificates in between, in any script.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=roots.decode("ascii", errors="ignore"))
-    except (ssl.SSLError, ValueError):
-        raise DaemonError(f"The CA file holds no certificate in PEM form: {file}.") from None
-    except OSError as error:
-        raise DaemonError(f"The CA file cannot be read: {error}.") from error
-    return grpc.ssl_channel_credentials(root_certificates=roots)

@@ -26,7 +26,7 @@ class MachineNotices:
         (log.warning if fewer else log.info)("GPUs" if gpus else "no GPU, so the CPU is offered", gpus=gpus, **details)
 
 
-class Notices:
+class OperatorNotices:
     """What the server says."""
 
     def __init__(self) -> None:

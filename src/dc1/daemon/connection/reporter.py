@@ -11,7 +11,7 @@ from dc1.daemon.connection.operator_notices import MachineNotices
 from dc1.daemon.leases import messages
 from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.runners import bridge
-from dc1.daemon.runners.runner_registry import Roster
+from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
@@ -23,7 +23,7 @@ SAMPLE_SECONDS = 2.0
 log = structlog.get_logger(__name__)
 
 
-class Reading(Protocol):
+class TelemetrySample(Protocol):
     """What was measured at one moment."""
 
     def to_gpu_status(self) -> JsonObject:
@@ -31,10 +31,10 @@ class Reading(Protocol):
         ...
 
 
-class Telemetry(Protocol):
+class TelemetrySource(Protocol):
     """Measures the machine."""
 
-    def read(self) -> Reading:
+    def read(self) -> TelemetrySample:
         """Measure now, which may block. Never raises."""
         ...
 
@@ -46,9 +46,9 @@ class Telemetry(Protocol):
 class Reporter:
     """Puts telemetry, runners and leases together."""
 
-    def __init__(self, telemetry: Telemetry, roster: Roster, assignments: Assignments) -> None:
+    def __init__(self, telemetry: TelemetrySource, registry: RunnerRegistry, assignments: Assignments) -> None:
         self._telemetry = telemetry
-        self._roster = roster
+        self._registry = registry
         self._assignments = assignments
         self._notices = MachineNotices()
         self._gpu_status: JsonObject = {}
@@ -71,16 +71,16 @@ class Reporter:
 
     def state(self) -> pb.DaemonState:
         """Return the state as it is now."""
-        models = self._roster.models[:MAX_MODELS]
+        models = self._registry.models[:MAX_MODELS]
         return pb.DaemonState(
             report=report_pb2.HeartbeatRequest(
-                gpu_status=messages.value(self._gpu_status),
-                cached_models=messages.value([*models]),
+                gpu_status=messages.to_value(self._gpu_status),
+                cached_models=messages.to_value([*models]),
                 provider_hostname=socket.gethostname()[:255],
             ),
-            leases=messages.held(self._assignments.leases),
+            leases=messages.held_leases(self._assignments.leases),
             draining=self._assignments.draining,
-            job_types=self._roster.job_types,
+            job_types=self._registry.job_types,
         )
 
     async def aclose(self) -> None:
@@ -97,7 +97,7 @@ class Reporter:
         self._gpu_status = status
         self._assignments.slots = max(1, count) if isinstance(count, int) else 1
         gpus = [gpu for gpu in _list(status, "all_gpus") if isinstance(gpu, dict)]
-        self._roster.use_gpus([str(gpu.get("gpu_uuid")) for gpu in gpus])
+        self._registry.use_gpus([str(gpu.get("gpu_uuid")) for gpu in gpus])
         self._notices.machine(
             [str(gpu.get("gpu_name")) for gpu in gpus], [str(one) for one in _list(status, "problems")]
         )

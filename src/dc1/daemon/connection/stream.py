@@ -11,11 +11,11 @@ import grpc
 import structlog
 from grpc import aio
 
-from dc1.daemon.connection.operator_notices import Notices
+from dc1.daemon.connection.operator_notices import OperatorNotices
 from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.leases import messages
 from dc1.daemon.leases.assignments import Assignments
-from dc1.daemon.runners.runner_registry import Roster
+from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 
@@ -55,15 +55,15 @@ class Stream:
         instance_id: str,
         assignments: Assignments,
         reporter: Reporter,
-        roster: Roster,
-        notices: Notices,
+        registry: RunnerRegistry,
+        notices: OperatorNotices,
         beat_interval_seconds: float,
     ) -> None:
         self.welcomed = False
         self._instance_id = instance_id
         self._assignments = assignments
         self._reporter = reporter
-        self._roster = roster
+        self._registry = registry
         self._notices = notices
         self._interval = beat_interval_seconds
         self._replies: deque[pb.ConnectRequest] = deque()
@@ -137,7 +137,7 @@ class Stream:
             self._beats += 1
             return pb.ConnectRequest(beat=pb.Beat(sequence=self._beats, state=self._reporter.state()))
         taken = self._assignments.leases.take(time.monotonic())
-        return messages.told(*taken) if taken is not None else None
+        return messages.output_message(*taken) if taken is not None else None
 
     async def _something_due(self) -> None:
         due = self._assignments.leases.due_at() if self.welcomed else None
@@ -184,7 +184,7 @@ class Stream:
         self.welcomed = True
         leases = self._assignments.leases
         log.info("connected", provider_id=welcome.provider_id, provider=welcome.provider_name, leases=len(leases))
-        self._roster.serve(welcome.provider_id, welcome.approved_images)
+        self._registry.serve(welcome.provider_id, welcome.approved_images)
         leases.reattach(time.monotonic())
         self._desire(welcome.desired)
         self._assignments.changed.set()
@@ -207,7 +207,11 @@ class Stream:
     def _offer(self, offer: pb.Offer) -> None:
         job_id, attempt = offer.assignment.job_id, offer.assignment.attempt_number
         reason = self._assignments.offer(offer.assignment)
-        answer = messages.accept(job_id, attempt) if reason is None else messages.decline(job_id, attempt, reason)
+        answer = (
+            messages.accept_message(job_id, attempt)
+            if reason is None
+            else messages.decline_message(job_id, attempt, reason)
+        )
         self._replies.append(answer)
         self._assignments.changed.set()
 

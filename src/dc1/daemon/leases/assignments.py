@@ -6,11 +6,11 @@ import time
 import structlog
 
 from dc1.daemon.leases import messages
-from dc1.daemon.leases.leases import Ended, Lease, LeaseState, LeaseTable
-from dc1.daemon.leases.running_jobs import Runs
+from dc1.daemon.leases.leases import AttemptEnd, HeldLease, LeaseState, LeaseTable
+from dc1.daemon.leases.running_jobs import RunningJobs
 from dc1.daemon.runners.base import RunFailed, Runner
 from dc1.daemon.runners.container.options import gpu_count
-from dc1.daemon.runners.runner_registry import Roster
+from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.container_spec import approve_images
 from dc1.domain.jobs.states import ErrorCategory
@@ -26,7 +26,7 @@ class Assignments:
     Every request may come again: the answer is the same and nothing is done twice.
     """
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, registry: RunnerRegistry) -> None:
         self.leases = LeaseTable()
         self.slots = 1
         self.draining = False
@@ -35,9 +35,9 @@ class Assignments:
         self.idle = asyncio.Event()
         """Set while no lease is held."""
         self.idle.set()
-        self._roster = roster
-        self._runs = Runs(changed=self.changed.set, doubted=roster.look_again)
-        self._runners: dict[Lease, Runner] = {}
+        self._registry = registry
+        self._running = RunningJobs(changed=self.changed.set, doubted=registry.look_again)
+        self._runners: dict[HeldLease, Runner] = {}
 
     def offer(self, assignment: report_pb2.Assignment) -> str | None:
         """Take a job, or return the reason why not."""
@@ -60,13 +60,13 @@ class Assignments:
         elif lease.state is LeaseState.ACCEPTED:
             lease.state = LeaseState.RUNNING
             log.info("run started", job_id=lease.job_id, attempt=lease.attempt, seconds_left=start.seconds_left)
-            self._runs.start(lease, self._runners[lease], start.seconds_left)
+            self._running.start(lease, self._runners[lease], start.seconds_left)
 
     def stop(self, stop: pb.Stop) -> None:
         """Stop a lease's work and forget it."""
         lease = self._find(stop.lease)
         if lease is not None:
-            self._drop(lease, messages.said(pb.StopReason.DESCRIPTOR, stop.reason))
+            self._drop(lease, messages.value_name(pb.StopReason.DESCRIPTOR, stop.reason))
 
     def log_receipt(self, receipt: pb.LogReceipt) -> None:
         """Forget log lines that are stored."""
@@ -79,7 +79,7 @@ class Assignments:
         """Forget a lease whose end is settled."""
         lease = self._find(receipt.lease)
         if lease is not None:
-            verdict = messages.said(pb.OutcomeVerdict.DESCRIPTOR, receipt.verdict)
+            verdict = messages.value_name(pb.OutcomeVerdict.DESCRIPTOR, receipt.verdict)
             self._drop(lease, verdict, earned_halala=receipt.provider_earned_halala)
 
     def give_up(self) -> None:
@@ -88,14 +88,14 @@ class Assignments:
             if lease.state is LeaseState.ACCEPTED:
                 self._drop(lease, "the daemon stops")
             elif lease.state is LeaseState.RUNNING:
-                self._runs.stop(lease)
+                self._running.stop(lease)
                 failure = RunFailed(ErrorCategory.EXECUTION, "the provider's daemon was stopped", transient=True)
-                lease.finish(Ended(failure, seconds=0.0), time.monotonic())
+                lease.finish(AttemptEnd(failure, seconds=0.0), time.monotonic())
         self.changed.set()
 
     async def aclose(self) -> None:
         """Stop all work at once."""
-        await self._runs.aclose()
+        await self._running.aclose()
 
     def _take(self, assignment: report_pb2.Assignment) -> str | None:
         """Hold a lease on new work, or return the reason why not."""
@@ -105,26 +105,26 @@ class Assignments:
             work = messages.work_of(assignment)
         except ValueError as error:
             return str(error)
-        runner = self._roster.runner_for(work)
+        runner = self._registry.runner_for(work)
         if isinstance(runner, str):
             return runner
         if self.leases.slots_used + gpu_count(work) > self.slots:
             return f"{self.leases.slots_used} of {self.slots} slots are taken"
         try:
-            approve_images(work.container_spec, work.params, self._roster.approved_images)
+            approve_images(work.container_spec, work.params, self._registry.approved_images)
         except ApiError as refusal:
             return refusal.message
-        lease = Lease(work, gpu_count(work))
+        lease = HeldLease(work, gpu_count(work))
         self.leases.hold(lease)
         self._runners[lease] = runner
         self.idle.clear()
         return None
 
-    def _find(self, ref: pb.LeaseRef) -> Lease | None:
+    def _find(self, ref: pb.LeaseRef) -> HeldLease | None:
         return self.leases.find(ref.job_id, ref.attempt_number)
 
-    def _drop(self, lease: Lease, why: str, **facts: int) -> None:
-        self._runs.stop(lease)
+    def _drop(self, lease: HeldLease, why: str, **facts: int) -> None:
+        self._running.stop(lease)
         self._runners.pop(lease, None)
         self.leases.forget(lease)
         if not self.leases:

@@ -32,7 +32,7 @@ class PhaseEntered:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenBatch:
     """Generated text, how many tokens it is, and how many characters the run generated before it."""
 
     text: str
@@ -41,14 +41,14 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class AttemptEnd:
     """How the run ended, and the seconds it took by the daemon's clock."""
 
     end: Result | RunFailed
     seconds: float
 
 
-Output = PhaseEntered | LogBatch | Tokens | Ended
+LeaseOutput = PhaseEntered | LogBatch | TokenBatch | AttemptEnd
 """What the server is told of a run."""
 
 
@@ -81,9 +81,9 @@ class TokenBuffer:
         """Return when the text may be sent; None without any."""
         return max(self._opened_at, self._taken_at + TOKEN_SPACING_SECONDS) if self._pieces else None
 
-    def take(self, now: float) -> Tokens:
+    def take(self, now: float) -> TokenBatch:
         """Return the text and forget it."""
-        tokens = Tokens("".join(self._pieces), len(self._pieces), self._offset)
+        tokens = TokenBatch("".join(self._pieces), len(self._pieces), self._offset)
         self._pieces.clear()
         self._offset += self._chars
         self._chars = 0
@@ -91,7 +91,7 @@ class TokenBuffer:
         return tokens
 
 
-class Lease:
+class HeldLease:
     """One attempt at one job. Times are seconds of any monotonic clock."""
 
     def __init__(self, work: Work, slots: int = 1) -> None:
@@ -103,7 +103,7 @@ class Lease:
         self.tokens = TokenBuffer()
         self._phase: Phase | None = None
         self._phase_at: float | None = None
-        self._ended: Ended | None = None
+        self._ended: AttemptEnd | None = None
         self._ended_at = 0.0
         self._ended_sent_at: float | None = None
 
@@ -132,7 +132,7 @@ class Lease:
         if self.state is LeaseState.RUNNING and phase is not self._phase:
             self._phase, self._phase_at = phase, now
 
-    def finish(self, ended: Ended, now: float) -> None:
+    def finish(self, ended: AttemptEnd, now: float) -> None:
         """Note the run's end. It is told after all else, again and again until its receipt."""
         self.state = LeaseState.ENDED
         self._ended, self._ended_at = ended, now
@@ -145,7 +145,7 @@ class Lease:
         times = (self._phase_at, self.logs.due_at(), self.tokens.due_at())
         return min((time for time in times if time is not None), default=None)
 
-    def take(self, now: float) -> Output | None:
+    def take(self, now: float) -> LeaseOutput | None:
         """Return the next thing to tell, if one is due."""
         ended = self._ended is not None
         if self._phase is not None and self._phase_at is not None:
@@ -181,28 +181,28 @@ class LeaseTable:
     """Every lease held; at most one attempt at a job."""
 
     def __init__(self) -> None:
-        self._leases: dict[str, Lease] = {}
+        self._leases: dict[str, HeldLease] = {}
 
     def __len__(self) -> int:
         return len(self._leases)
 
-    def __iter__(self) -> Iterator[Lease]:
+    def __iter__(self) -> Iterator[HeldLease]:
         return iter(tuple(self._leases.values()))
 
-    def of_job(self, job_id: str) -> Lease | None:
+    def of_job(self, job_id: str) -> HeldLease | None:
         """Return the lease on a job, whatever its attempt."""
         return self._leases.get(job_id)
 
-    def find(self, job_id: str, attempt: int) -> Lease | None:
+    def find(self, job_id: str, attempt: int) -> HeldLease | None:
         """Return the lease on just that attempt."""
         lease = self._leases.get(job_id)
         return lease if lease is not None and lease.attempt == attempt else None
 
-    def hold(self, lease: Lease) -> None:
+    def hold(self, lease: HeldLease) -> None:
         """Add a lease, in place of any other on the same job."""
         self._leases[lease.job_id] = lease
 
-    def forget(self, lease: Lease) -> None:
+    def forget(self, lease: HeldLease) -> None:
         """Remove a lease; one that is not held is left alone."""
         if self._leases.get(lease.job_id) is lease:
             del self._leases[lease.job_id]
@@ -216,7 +216,7 @@ class LeaseTable:
         """Return when something may be told; None while there is nothing to tell."""
         return min((due for lease in self if (due := lease.due_at()) is not None), default=None)
 
-    def take(self, now: float) -> tuple[Lease, Output] | None:
+    def take(self, now: float) -> tuple[HeldLease, LeaseOutput] | None:
         """Return the next thing to tell, of the lease that waits longest; None when nothing is due."""
         waiting = [(due, lease) for lease in self if (due := lease.due_at()) is not None and due <= now]
         for _, lease in sorted(waiting, key=lambda entry: entry[0]):

@@ -21,7 +21,7 @@ _DROPPABLE: frozenset[Level] = frozenset({"debug", "info"})
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class OutputLine:
     """One line."""
 
     level: Level
@@ -33,7 +33,7 @@ class LogBatch:
     """Lines under one sequence number; what was sent under a number never changes."""
 
     sequence: int
-    lines: tuple[LogLine, ...]
+    lines: tuple[OutputLine, ...]
 
 
 class LogBuffer:
@@ -45,7 +45,7 @@ class LogBuffer:
 
     def __init__(self, max_lines: int = 5_000, max_chars: int = 2_000_000) -> None:
         self._max_lines, self._max_chars = max_lines, max_chars
-        self._open: deque[LogLine] = deque()
+        self._open: deque[OutputLine] = deque()
         self._open_chars = 0
         self._opened_at = 0.0
         self._dropped = 0
@@ -60,7 +60,7 @@ class LogBuffer:
         """Add a line; what is longer than 2000 characters is cut."""
         if not self._open:
             self._opened_at = now
-        line = LogLine(level, message[:MAX_MESSAGE_CHARS])
+        line = OutputLine(level, message[:MAX_MESSAGE_CHARS])
         self._open.append(line)
         self._open_chars += len(line.message)
         if self._over(self._max_lines, self._max_chars):
@@ -117,7 +117,7 @@ class LogBuffer:
     def _shrink(self) -> None:
         # To nine tenths, so that a flood is not sifted anew for every line.
         lines, chars = self._max_lines * 0.9, self._max_chars * 0.9
-        kept: deque[LogLine] = deque()
+        kept: deque[OutputLine] = deque()
         while self._open and self._over(lines - len(kept), chars):
             line = self._open.popleft()
             if line.level in _DROPPABLE:
@@ -128,15 +128,15 @@ class LogBuffer:
         while self._over(lines, chars):
             self._drop(self._open.popleft())
 
-    def _drop(self, line: LogLine) -> None:
+    def _drop(self, line: OutputLine) -> None:
         self._dropped += 1
         self._open_chars -= len(line.message)
 
     def _seal(self, now: float) -> LogBatch:
-        lines: list[LogLine] = []
+        lines: list[OutputLine] = []
         if self._dropped:
             lines.append(
-                LogLine("warn", f"{self._dropped} log lines were dropped: they came faster than they could be sent")
+                OutputLine("warn", f"{self._dropped} log lines were dropped: they came faster than they could be sent")
             )
             self._dropped = 0
         chars = 0

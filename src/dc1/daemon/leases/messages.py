@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from google.protobuf import json_format, struct_pb2
 from google.protobuf.descriptor import EnumDescriptor
 
-from dc1.daemon.leases.leases import Ended, Lease, LeaseState, Output, PhaseEntered, Tokens
+from dc1.daemon.leases.leases import AttemptEnd, HeldLease, LeaseOutput, LeaseState, PhaseEntered, TokenBatch
 from dc1.daemon.leases.log_buffer import LogBatch
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, Result, RunFailed, Work
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, with_integers
@@ -47,49 +47,49 @@ def work_of(assignment: report_pb2.Assignment) -> Work:
     )
 
 
-def said(enum: EnumDescriptor, number: int) -> str:
+def value_name(enum: EnumDescriptor, number: int) -> str:
     """Return the name of an enum's value for a log line; a newer server may send values that have none here."""
     known = enum.values_by_number.get(number)
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
     return known.name.removeprefix(prefix).lower() if known is not None else str(number)
 
 
-def ref(job_id: str, attempt: int) -> pb.LeaseRef:
+def lease_ref(job_id: str, attempt: int) -> pb.LeaseRef:
     """Name an attempt."""
     return pb.LeaseRef(job_id=job_id, attempt_number=attempt)
 
 
-def held(leases: Iterable[Lease]) -> list[pb.HeldLease]:
+def held_leases(leases: Iterable[HeldLease]) -> list[pb.HeldLease]:
     """List leases as a beat does."""
-    return [pb.HeldLease(lease=ref(lease.job_id, lease.attempt), phase=_PHASES[lease.state]) for lease in leases]
+    return [pb.HeldLease(lease=lease_ref(lease.job_id, lease.attempt), phase=_PHASES[lease.state]) for lease in leases]
 
 
-def accept(job_id: str, attempt: int) -> pb.ConnectRequest:
+def accept_message(job_id: str, attempt: int) -> pb.ConnectRequest:
     """Take an offer."""
-    return pb.ConnectRequest(accept=pb.Accept(lease=ref(job_id, attempt)))
+    return pb.ConnectRequest(accept=pb.Accept(lease=lease_ref(job_id, attempt)))
 
 
-def decline(job_id: str, attempt: int, reason: str) -> pb.ConnectRequest:
+def decline_message(job_id: str, attempt: int, reason: str) -> pb.ConnectRequest:
     """Refuse an offer."""
-    return pb.ConnectRequest(decline=pb.Decline(lease=ref(job_id, attempt), reason=_text(reason)))
+    return pb.ConnectRequest(decline=pb.Decline(lease=lease_ref(job_id, attempt), reason=_text(reason)))
 
 
-def told(lease: Lease, output: Output) -> pb.ConnectRequest:
+def output_message(lease: HeldLease, output: LeaseOutput) -> pb.ConnectRequest:
     """Write what a run has to tell."""
-    of = ref(lease.job_id, lease.attempt)
+    of = lease_ref(lease.job_id, lease.attempt)
     match output:
         case PhaseEntered(phase):
             return pb.ConnectRequest(progress=pb.Progress(lease=of, phase=phase))
         case LogBatch(sequence, lines):
             records = [pb.LogRecord(level=_LEVELS[line.level], message=_text(line.message)) for line in lines]
             return pb.ConnectRequest(logs=pb.LogBatch(lease=of, sequence=sequence, lines=records))
-        case Tokens(text, count, offset):
+        case TokenBatch(text, count, offset):
             return pb.ConnectRequest(tokens=pb.TokenBatch(lease=of, text=_text(text), count=count, offset=offset))
-        case Ended():
+        case AttemptEnd():
             return pb.ConnectRequest(outcome=_outcome(of, output))
 
 
-def value(json_value: JsonValue) -> struct_pb2.Value:
+def to_value(json_value: JsonValue) -> struct_pb2.Value:
     """Write JSON as a protobuf value. Raises ValueError for what JSON cannot say, such as NaN."""
     try:
         return json_format.Parse(json.dumps(json_value, allow_nan=False), struct_pb2.Value())
@@ -97,11 +97,11 @@ def value(json_value: JsonValue) -> struct_pb2.Value:
         raise ValueError(str(error)) from error
 
 
-def checked(result: Result) -> Result:
+def sendable(result: Result) -> Result:
     """Return a result that can be sent. Raises RunFailed for one that is too large or no JSON."""
     try:
         size = len(compact(result.payload).encode())
-        value(result.payload)
+        to_value(result.payload)
     except (TypeError, ValueError, RecursionError) as error:
         raise RunFailed(ErrorCategory.EXECUTION, f"the result is not JSON: {error}") from error
     if size > MAX_RESULT_BYTES:
@@ -109,7 +109,7 @@ def checked(result: Result) -> Result:
     return result
 
 
-def _outcome(of: pb.LeaseRef, ended: Ended) -> pb.Outcome:
+def _outcome(of: pb.LeaseRef, ended: AttemptEnd) -> pb.Outcome:
     end = ended.end
     outcome = pb.Outcome(lease=of, gpu_seconds=ended.seconds, exit_code=end.exit_code)
     if isinstance(end, RunFailed):
@@ -117,7 +117,7 @@ def _outcome(of: pb.LeaseRef, ended: Ended) -> pb.Outcome:
         outcome.failure.category = end.category
         outcome.failure.transient = end.transient
         return outcome
-    outcome.result.CopyFrom(value(end.payload))
+    outcome.result.CopyFrom(to_value(end.payload))
     for name, count in (("prompt_tokens", end.prompt_tokens), ("completion_tokens", end.completion_tokens)):
         if count is not None:
             setattr(outcome, name, count)

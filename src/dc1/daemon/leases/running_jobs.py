@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
-from dc1.daemon.leases.leases import Ended, Lease
-from dc1.daemon.leases.messages import checked
+from dc1.daemon.leases.leases import AttemptEnd, HeldLease
+from dc1.daemon.leases.messages import sendable
 from dc1.daemon.runners.base import Level, Result, RunFailed, Runner, Work
 from dc1.domain.jobs.states import ErrorCategory, Phase
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class LeaseSink:
     """Takes a run's output into its lease. It never waits for the server."""
 
-    def __init__(self, lease: Lease, changed: Callable[[], None]) -> None:
+    def __init__(self, lease: HeldLease, changed: Callable[[], None]) -> None:
         self._lease = lease
         self._changed = changed
         self._lines = 0
@@ -48,23 +48,23 @@ class LeaseSink:
         await asyncio.sleep(0)
 
 
-class Runs:
+class RunningJobs:
     """Every run of this daemon."""
 
     def __init__(self, changed: Callable[[], None], doubted: Callable[[], None]) -> None:
         """`changed` is called when a lease has something new to tell, `doubted` when a runner may have become unavailable."""
         self._changed = changed
         self._doubted = doubted
-        self._runs: dict[Lease, asyncio.Task[None]] = {}
+        self._runs: dict[HeldLease, asyncio.Task[None]] = {}
         self._stopping: set[asyncio.Task[Result]] = set()
 
-    def start(self, lease: Lease, runner: Runner, seconds_left: float) -> None:
+    def start(self, lease: HeldLease, runner: Runner, seconds_left: float) -> None:
         """Begin the work of a lease. Its end is noted in the lease."""
         run = asyncio.create_task(self._run(lease, runner, seconds_left), name=f"{lease.job_id}/{lease.attempt}")
         self._runs[lease] = run
         run.add_done_callback(lambda _: self._runs.pop(lease, None))
 
-    def stop(self, lease: Lease) -> None:
+    def stop(self, lease: HeldLease) -> None:
         """Cancel the work of a lease at once, if it runs."""
         run = self._runs.pop(lease, None)
         if run is not None:
@@ -79,15 +79,15 @@ class Runs:
             await asyncio.wait(runs)
         await self._cleaned_up()
 
-    async def _run(self, lease: Lease, runner: Runner, seconds_left: float) -> None:
+    async def _run(self, lease: HeldLease, runner: Runner, seconds_left: float) -> None:
         deadline = time.monotonic() + seconds_left
         await self._cleaned_up()
         started = time.monotonic()
         try:
-            end: Result | RunFailed = checked(await self._work(lease, runner, deadline))
+            end: Result | RunFailed = sendable(await self._work(lease, runner, deadline))
         except RunFailed as failure:
             end = failure
-        ended = Ended(end, seconds=round(time.monotonic() - started, 3))
+        ended = AttemptEnd(end, seconds=round(time.monotonic() - started, 3))
         lease.finish(ended, time.monotonic())
         failed = {"category": end.category.value, "error": end.message} if isinstance(end, RunFailed) else {}
         log.info("run ended", job_id=lease.job_id, attempt=lease.attempt, seconds=ended.seconds, **failed)
@@ -95,7 +95,7 @@ class Runs:
         if isinstance(end, RunFailed) and end.transient:
             self._doubted()
 
-    async def _work(self, lease: Lease, runner: Runner, deadline: float) -> Result:
+    async def _work(self, lease: HeldLease, runner: Runner, deadline: float) -> Result:
         """Do the work by the deadline. A runner that is slow to stop is left behind to do so."""
         seconds = max(0.0, deadline - time.monotonic())
         work = dataclasses.replace(lease.work, deadline=seconds)

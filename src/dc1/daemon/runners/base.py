@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
@@ -122,3 +123,17 @@ def within_deadline(run: RunMethod[T]) -> RunMethod[T]:
             raise RunFailed(ErrorCategory.TIMEOUT, f"stopped at its deadline after {work.deadline:.0f} s") from None
 
     return bounded
+
+
+def number(params: Mapping[str, JsonValue], key: str, default: float, low: float, high: float) -> float:
+    """Return a number, also one written as a string; `default` when absent. Raises RunFailed outside low..high."""
+    value = params.get(key)
+    if value is None:
+        return default
+    try:
+        parsed = math.nan if isinstance(value, bool | list | dict) else float(value)
+    except ValueError:
+        parsed = math.nan
+    if not low <= parsed <= high:
+        raise RunFailed(ErrorCategory.EXECUTION, f"params.{key} must be a number from {low:g} to {high:g}")
+    return parsed

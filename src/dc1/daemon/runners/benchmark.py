@@ -1,8 +1,7 @@
 """Benchmark jobs: a measured product of two square matrices, in a child process that frees everything when it ends."""
 
-from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
+from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, number, within_deadline
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
-from dc1.daemon.runners.params import number
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 _CHILD = "dc1.daemon.runners.benchmark_child"

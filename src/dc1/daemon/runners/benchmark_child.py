@@ -54,7 +54,7 @@ class NumpyOnCpu:
         self._numpy.matmul(left, right)
 
 
-def choose() -> TorchOnGpu | NumpyOnCpu:
+def choose_machine() -> TorchOnGpu | NumpyOnCpu:
     """Return the fastest of what is installed."""
     with contextlib.suppress(ImportError):
         return TorchOnGpu()
@@ -93,7 +93,7 @@ def measure(link: ParentLink, machine: TorchOnGpu | NumpyOnCpu, wanted_size: int
 def main() -> None:
     """Announce what is here, then measure on request until the parent is gone."""
     link = ParentLink()
-    machine = choose()
+    machine = choose_machine()
     link.emit("ready", library=machine.library, device=machine.device)
     while True:
         request: dict[str, Any] = link.next_request()

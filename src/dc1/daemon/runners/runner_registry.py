@@ -32,7 +32,7 @@ class ImageRunner(Protocol):
         ...
 
 
-class Roster:
+class RunnerRegistry:
     """Knows which runner is available for which work; `probe` brings it up to date."""
 
     def __init__(self, runners: Sequence[Runner]) -> None:

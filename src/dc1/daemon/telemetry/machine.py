@@ -60,7 +60,7 @@ class TelemetryReading:
         return _known(status)
 
 
-class Telemetry:
+class MachineTelemetry:
     """Reads the machine. Safe to call from any thread, one call at a time; a call may block for some milliseconds."""
 
     def __init__(self, daemon_version: str) -> None:

@@ -19,7 +19,7 @@ class NoEngineError(Exception):
     """No container engine can be used; the text says what was tried."""
 
 
-def connect(base_url: str | None = None) -> Any:
+def connect_engine(base_url: str | None = None) -> Any:
     """Return a client of the engine at `base_url`, else of DOCKER_HOST, else of the first well-known socket that answers.
 
     Blocks for as long as the engines take to answer. Raises NoEngineError.

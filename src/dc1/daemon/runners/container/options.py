@@ -25,7 +25,7 @@ _ENV_STRING_LIMIT = 128 * 1024 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ContainerLimits:
     """The most one container may have: memory (no swap beside it) and /tmp in MiB, CPUs, processes, open files."""
 
     memory_mib: int
@@ -35,16 +35,16 @@ class Limits:
     open_files: int = 4096
 
     @classmethod
-    def of_this_machine(cls) -> "Limits":
+    def of_this_machine(cls) -> "ContainerLimits":
         """All CPUs and three quarters of the memory."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return cls(memory_mib=memory * 3 // 4 // _MIB, cpus=float(os.cpu_count() or 1))
 
-    def share(self, slots: int, of: int) -> "Limits":
+    def share(self, slots: int, of: int) -> "ContainerLimits":
         """Return the limits of one that has so many of the machine's slots: memory, unlike time, cannot be lent twice."""
         return replace(self, memory_mib=self.memory_mib * min(slots, of) // of)
 
-    def narrowed(self, spec: JsonObject) -> "Limits":
+    def narrowed(self, spec: JsonObject) -> "ContainerLimits":
         """Lower these to the job's own `memory_mb`, `cpus` and `pids_limit` where those ask for less."""
         return replace(
             self,
@@ -87,7 +87,14 @@ def gpu_count(work: Work) -> int:
 
 
 def create_options(
-    work: Work, *, owner: str, daemon: str, limits: Limits, image_user: str, gpus: tuple[str, ...], network: bool
+    work: Work,
+    *,
+    owner: str,
+    daemon: str,
+    limits: ContainerLimits,
+    image_user: str,
+    gpus: tuple[str, ...],
+    network: bool,
 ) -> dict[str, Any]:
     """Return the arguments of the SDK's `containers.create`, image and command aside.
 

@@ -15,7 +15,7 @@ _LONGEST_LINE = MAX_RESULT_BYTES + 1024
 _TAIL_CHARACTERS = 64 * 1024
 
 
-class Output:
+class ContainerOutput:
     """Turns the two byte streams of a container into log messages, and keeps what becomes the result."""
 
     def __init__(self) -> None:

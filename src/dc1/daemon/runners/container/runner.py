@@ -14,18 +14,18 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from dc1.daemon.runners import bridge
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
-from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect, offers_gpus
+from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, offers_gpus
 from dc1.daemon.runners.container.gpus import GpuPool
 from dc1.daemon.runners.container.options import (
     LABEL_DAEMON,
     LABEL_JOB,
     LABEL_OWNER,
-    Limits,
+    ContainerLimits,
     create_options,
     gpu_count,
     requested_image,
 )
-from dc1.daemon.runners.container.output import Output
+from dc1.daemon.runners.container.output import ContainerOutput
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class ContainerRunner:
         market: str,
         *,
         base_url: str | None = None,
-        limits: Limits | None = None,
+        limits: ContainerLimits | None = None,
         gpus: Iterable[str] = (),
         allow_network: bool = False,
     ) -> None:
@@ -62,7 +62,7 @@ class ContainerRunner:
         self._daemon = uuid.uuid4().hex
         self._approved: frozenset[str] = frozenset()
         self._base_url = base_url
-        self._limits = limits or Limits.of_this_machine()
+        self._limits = limits or ContainerLimits.of_this_machine()
         self._gpus = GpuPool(gpus)
         self._offers_gpus = False
         self._allow_network = allow_network
@@ -146,7 +146,7 @@ class ContainerRunner:
 
     def _connected(self) -> Any:
         if self._client is None:
-            self._client = connect(self._base_url)
+            self._client = connect_engine(self._base_url)
         return self._client
 
     async def _fetched(self, client: Any, reference: str, sink: Sink) -> Any:
@@ -203,7 +203,7 @@ class ContainerRunner:
             raise
 
     async def _follow(self, created: "_Created", sink: Sink, gpus: tuple[str, ...]) -> Result:
-        container, output, started = created.container, Output(), time.monotonic()
+        container, output, started = created.container, ContainerOutput(), time.monotonic()
         await asyncio.to_thread(container.start)
         await sink.phase(Phase.GENERATING)
         async with contextlib.aclosing(bridge.iterate(lambda: created.stream)) as chunks:
@@ -257,7 +257,7 @@ def _remove(container: Any) -> None:
         container.remove(force=True, v=True)
 
 
-def _failure(status: int, state: dict[str, Any], output: Output) -> RunFailed:
+def _failure(status: int, state: dict[str, Any], output: ContainerOutput) -> RunFailed:
     # Nothing inside a container can SIGKILL its first process, and a shell reports a killed child the same way; some
     # engines (Podman on cgroup v1) do not notice what the kernel's memory limit did.
     if state.get("OOMKilled") or status == _SIGKILL_STATUS:

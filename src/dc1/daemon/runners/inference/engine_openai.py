@@ -7,9 +7,8 @@ from typing import Any
 import httpx
 
 from dc1.daemon.runners.base import RunFailed
-from dc1.daemon.runners.inference.chat import ChatRequest
+from dc1.daemon.runners.inference.chat import ChatRequest, ToolCalls
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, TokenCallback
-from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.jobs.states import ErrorCategory
 
 _CONNECT_SECONDS = 5.0

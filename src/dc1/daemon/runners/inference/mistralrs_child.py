@@ -11,7 +11,7 @@ from typing import Any
 from dc1.daemon.runners.child import ParentLink
 
 
-def load(gguf: Path) -> Any:
+def load_model(gguf: Path) -> Any:
     """Load the model; about a second of work."""
     import mistralrs
 
@@ -57,7 +57,7 @@ def answer(link: ParentLink, runner: Any, request: dict[str, Any]) -> None:
 def main() -> None:
     """Serve until the parent is gone."""
     link = ParentLink()
-    runner = load(Path(sys.argv[1]))
+    runner = load_model(Path(sys.argv[1]))
     link.emit("ready")
     while True:
         request: dict[str, Any] = link.next_request()
