@@ -22,18 +22,65 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x64\x63p/v1/error.proto\x12\x06\x64\x63p.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x82\x01\n\x0b\x45rrorDetail\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x13\n\x0bhttp_status\x18\x02 \x01(\r\x12&\n\x06\x66ields\x18\x03 \x03(\x0b\x32\x16.dcp.v1.FieldViolation\x12(\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"0\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x64\x63p/v1/error.proto\x12\x06\x64\x63p.v1\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x82\x01\n\x0b\x45rrorDetail\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x13\n\x0bhttp_status\x18\x02 \x01(\r\x12&\n\x06\x66ields\x18\x03 \x03(\x0b\x32\x16.dcp.v1.FieldViolation\x12(\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"0\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t*\xa1\x10\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12Q\n\x1e\x45RROR_REASON_ACCOUNT_SUSPENDED\x10\x01\x1a-\xea\xc7\x18)\x08\x93\x03\x12\x11\x41\x63\x63ount suspended\x1a\x11\x61\x63\x63ount_suspended\x12N\n\x18\x45RROR_REASON_EMAIL_TAKEN\x10\x02\x1a\x30\xea\xc7\x18,\x08\x99\x03\x12\'A renter with this email already exists\x12\x65\n$ERROR_REASON_IDEMPOTENCY_IN_PROGRESS\x10\x03\x1a;\xea\xc7\x18\x37\x08\x99\x03\x12\x32\x41 request with this Idempotency-Key is in progress\x12i\n!ERROR_REASON_IDEMPOTENCY_MISMATCH\x10\x04\x1a\x42\xea\xc7\x18>\x08\x99\x03\x12\x39Idempotency-Key was already used with a different request\x12S\n\x1f\x45RROR_REASON_IMAGE_NOT_APPROVED\x10\x05\x1a.\xea\xc7\x18*\x08\x90\x03\x12%params.image_override is not approved\x12\x62\n!ERROR_REASON_INSUFFICIENT_BALANCE\x10\x06\x1a;\xea\xc7\x18\x37\x08\x92\x03\x12\x14Insufficient balance\x1a\x1c\x62illing_insufficient_balance\x12\x92\x01\n\x19\x45RROR_REASON_INVALID_ENUM\x10\x07\x1as\xea\xc7\x18o\x08\x90\x03\x12jInvalid phase. Allowed: pulling, downloading_model, installing_deps, loading_model, generating, formatting\x12q\n\x1d\x45RROR_REASON_INVALID_GPU_TYPE\x10\x08\x1aN\xea\xc7\x18J\x08\x90\x03\x12\x45Invalid gpu_requirements.gpu_type \'GT710\'. Allowed values: H200, H100\x12:\n\x18\x45RROR_REASON_JOB_SETTLED\x10\t\x1a\x1c\xea\xc7\x18\x18\x08\x99\x03\x12\x13Job already settled\x12>\n\x1d\x45RROR_REASON_LEASE_SUPERSEDED\x10\n\x1a\x1b\xea\xc7\x18\x17\x08\x99\x03\x12\x12\x41ttempt superseded\x12=\n\x1b\x45RROR_REASON_MALFORMED_JSON\x10\x0b\x1a\x1c\xea\xc7\x18\x18\x08\x90\x03\x12\x13Malformed JSON body\x12N\n\x1b\x45RROR_REASON_MISSING_FIELDS\x10\x0c\x1a-\xea\xc7\x18)\x08\x90\x03\x12$Missing required fields: name, email\x12Z\n\x1d\x45RROR_REASON_MODEL_NOT_SERVED\x10\r\x1a\x37\xea\xc7\x18\x33\x08\x90\x03\x12.Provider does not serve model \'other/Model-7B\'\x12J\n\x18\x45RROR_REASON_QUOTA_DAILY\x10\x0e\x1a,\xea\xc7\x18(\x08\xad\x03\x12#Daily job submission quota exceeded\x12U\n\x1a\x45RROR_REASON_QUOTA_MONTHLY\x10\x0f\x1a\x35\xea\xc7\x18\x31\x08\xad\x03\x12\x1cMonthly spend quota exceeded\x1a\x0equota_exceeded\x12\x65\n\x1a\x45RROR_REASON_SCOPE_MISSING\x10\x10\x1a\x45\xea\xc7\x18\x41\x08\x93\x03\x12\x1e\x41PI key lacks scope: inference\x1a\x1c\x61uthentication_scope_missing\x12\x43\n\x1b\x45RROR_REASON_TOPUP_DISABLED\x10\x11\x1a\"\xea\xc7\x18\x1e\x08\x93\x03\x12\x19\x44irect top-up is disabled\x12Y\n!ERROR_REASON_UPSTREAM_UNAVAILABLE\x10\x12\x1a\x32\xea\xc7\x18.\x08\xf7\x03\x12\x13Service unavailable\x1a\x14provider_unavailable\x12>\n\x1e\x45RROR_REASON_VALIDATION_FAILED\x10\x13\x1a\x1a\xea\xc7\x18\x16\x08\x90\x03\x12\x11Validation failed\x12\x61\n ERROR_REASON_WEAK_NOTEBOOK_TOKEN\x10\x14\x1a;\xea\xc7\x18\x37\x08\x90\x03\x12\x32NOTEBOOK_TOKEN must be a unique, non-default value\x12x\n\x1b\x45RROR_REASON_WRONG_KEY_TYPE\x10\x15\x1aW\xea\xc7\x18S\x08\x91\x03\x12>Wrong key type: provider key cannot be used on renter endpoint\x1a\x0ewrong_key_type\x12\x8f\x01\n\x19\x45RROR_REASON_ZERO_BALANCE\x10\x16\x1ap\xea\xc7\x18l\x08\x92\x03\x12IBalance is zero. Please top up your renter wallet before submitting jobs.\x1a\x1c\x62illing_insufficient_balanceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dcp.v1.error_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORDETAIL']._serialized_start=61
-  _globals['_ERRORDETAIL']._serialized_end=191
-  _globals['_FIELDVIOLATION']._serialized_start=193
-  _globals['_FIELDVIOLATION']._serialized_end=241
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ACCOUNT_SUSPENDED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ACCOUNT_SUSPENDED"]._serialized_options = b'\352\307\030)\010\223\003\022\021Account suspended\032\021account_suspended'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_EMAIL_TAKEN"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_EMAIL_TAKEN"]._serialized_options = b'\352\307\030,\010\231\003\022\'A renter with this email already exists'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_IDEMPOTENCY_IN_PROGRESS"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_IDEMPOTENCY_IN_PROGRESS"]._serialized_options = b'\352\307\0307\010\231\003\0222A request with this Idempotency-Key is in progress'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_IDEMPOTENCY_MISMATCH"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_IDEMPOTENCY_MISMATCH"]._serialized_options = b'\352\307\030>\010\231\003\0229Idempotency-Key was already used with a different request'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_IMAGE_NOT_APPROVED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_IMAGE_NOT_APPROVED"]._serialized_options = b'\352\307\030*\010\220\003\022%params.image_override is not approved'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INSUFFICIENT_BALANCE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INSUFFICIENT_BALANCE"]._serialized_options = b'\352\307\0307\010\222\003\022\024Insufficient balance\032\034billing_insufficient_balance'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_ENUM"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_ENUM"]._serialized_options = b'\352\307\030o\010\220\003\022jInvalid phase. Allowed: pulling, downloading_model, installing_deps, loading_model, generating, formatting'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_GPU_TYPE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_GPU_TYPE"]._serialized_options = b'\352\307\030J\010\220\003\022EInvalid gpu_requirements.gpu_type \'GT710\'. Allowed values: H200, H100'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_JOB_SETTLED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_JOB_SETTLED"]._serialized_options = b'\352\307\030\030\010\231\003\022\023Job already settled'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_LEASE_SUPERSEDED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_LEASE_SUPERSEDED"]._serialized_options = b'\352\307\030\027\010\231\003\022\022Attempt superseded'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MALFORMED_JSON"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MALFORMED_JSON"]._serialized_options = b'\352\307\030\030\010\220\003\022\023Malformed JSON body'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MISSING_FIELDS"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MISSING_FIELDS"]._serialized_options = b'\352\307\030)\010\220\003\022$Missing required fields: name, email'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MODEL_NOT_SERVED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MODEL_NOT_SERVED"]._serialized_options = b'\352\307\0303\010\220\003\022.Provider does not serve model \'other/Model-7B\''
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_QUOTA_DAILY"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_QUOTA_DAILY"]._serialized_options = b'\352\307\030(\010\255\003\022#Daily job submission quota exceeded'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_QUOTA_MONTHLY"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_QUOTA_MONTHLY"]._serialized_options = b'\352\307\0301\010\255\003\022\034Monthly spend quota exceeded\032\016quota_exceeded'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SCOPE_MISSING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SCOPE_MISSING"]._serialized_options = b'\352\307\030A\010\223\003\022\036API key lacks scope: inference\032\034authentication_scope_missing'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOPUP_DISABLED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOPUP_DISABLED"]._serialized_options = b'\352\307\030\036\010\223\003\022\031Direct top-up is disabled'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UPSTREAM_UNAVAILABLE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UPSTREAM_UNAVAILABLE"]._serialized_options = b'\352\307\030.\010\367\003\022\023Service unavailable\032\024provider_unavailable'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_VALIDATION_FAILED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_VALIDATION_FAILED"]._serialized_options = b'\352\307\030\026\010\220\003\022\021Validation failed'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WEAK_NOTEBOOK_TOKEN"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WEAK_NOTEBOOK_TOKEN"]._serialized_options = b'\352\307\0307\010\220\003\0222NOTEBOOK_TOKEN must be a unique, non-default value'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WRONG_KEY_TYPE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_WRONG_KEY_TYPE"]._serialized_options = b'\352\307\030S\010\221\003\022>Wrong key type: provider key cannot be used on renter endpoint\032\016wrong_key_type'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ZERO_BALANCE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ZERO_BALANCE"]._serialized_options = b'\352\307\030l\010\222\003\022IBalance is zero. Please top up your renter wallet before submitting jobs.\032\034billing_insufficient_balance'
+  _globals['_ERRORREASON']._serialized_start=266
+  _globals['_ERRORREASON']._serialized_end=2347
+  _globals['_ERRORDETAIL']._serialized_start=83
+  _globals['_ERRORDETAIL']._serialized_end=213
+  _globals['_FIELDVIOLATION']._serialized_start=215
+  _globals['_FIELDVIOLATION']._serialized_end=263
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,112 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ErrorReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
+    """Not set: status and text say it all."""
+    ERROR_REASON_ACCOUNT_SUSPENDED: _ErrorReason.ValueType  # 1
+    """The renter's account is suspended by an operator; its keys still name it, and open nothing."""
+    ERROR_REASON_EMAIL_TAKEN: _ErrorReason.ValueType  # 2
+    """An account of the same kind has this address already, whatever its state."""
+    ERROR_REASON_IDEMPOTENCY_IN_PROGRESS: _ErrorReason.ValueType  # 3
+    """The first call with this `Idempotency-Key` has not been answered yet; try again for its answer."""
+    ERROR_REASON_IDEMPOTENCY_MISMATCH: _ErrorReason.ValueType  # 4
+    """The `Idempotency-Key` was used before with another body."""
+    ERROR_REASON_IMAGE_NOT_APPROVED: _ErrorReason.ValueType  # 5
+    """The container image is not in the registry of approved ones."""
+    ERROR_REASON_INSUFFICIENT_BALANCE: _ErrorReason.ValueType  # 6
+    """The wallet holds less than the job costs; `shortfall_halala` is the difference."""
+    ERROR_REASON_INVALID_ENUM: _ErrorReason.ValueType  # 7
+    """A field holds none of its allowed values, which the text names."""
+    ERROR_REASON_INVALID_GPU_TYPE: _ErrorReason.ValueType  # 8
+    """`gpu_requirements.gpu_type` names no GPU of the market."""
+    ERROR_REASON_JOB_SETTLED: _ErrorReason.ValueType  # 9
+    """A daemon reports on a job that has ended; nothing about it changes any more."""
+    ERROR_REASON_LEASE_SUPERSEDED: _ErrorReason.ValueType  # 10
+    """A daemon reports on an attempt that was given up; the job lives on with `attempt_number`."""
+    ERROR_REASON_MALFORMED_JSON: _ErrorReason.ValueType  # 11
+    """The body is not a JSON object in UTF-8."""
+    ERROR_REASON_MISSING_FIELDS: _ErrorReason.ValueType  # 12
+    """Required fields are absent, null or blank; the text names all of them, in documented order."""
+    ERROR_REASON_MODEL_NOT_SERVED: _ErrorReason.ValueType  # 13
+    """The provider that the job names has models, and this one is not among them."""
+    ERROR_REASON_QUOTA_DAILY: _ErrorReason.ValueType  # 14
+    """The renter submitted as many jobs as a UTC day allows; `Retry-After` is the rest of the day."""
+    ERROR_REASON_QUOTA_MONTHLY: _ErrorReason.ValueType  # 15
+    """The job would pass the renter's spend of a UTC month; `Retry-After` is the rest of the month."""
+    ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 16
+    """A scoped key lacks what the route needs: the scope that the text names, or being the master key."""
+    ERROR_REASON_TOPUP_DISABLED: _ErrorReason.ValueType  # 17
+    """This deployment takes no top-ups without a payment."""
+    ERROR_REASON_UPSTREAM_UNAVAILABLE: _ErrorReason.ValueType  # 18
+    """No server is reachable and ready; try again."""
+    ERROR_REASON_VALIDATION_FAILED: _ErrorReason.ValueType  # 19
+    """Fields have a wrong type, length or range; `fields` names each of them."""
+    ERROR_REASON_WEAK_NOTEBOOK_TOKEN: _ErrorReason.ValueType  # 20
+    """A notebook would run with no token or with a well-known one."""
+    ERROR_REASON_WRONG_KEY_TYPE: _ErrorReason.ValueType  # 21
+    """A renter's key was presented where a provider's is needed, or the other way round."""
+    ERROR_REASON_ZERO_BALANCE: _ErrorReason.ValueType  # 22
+    """The wallet is empty and the job costs `required_halala`."""
+
+class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
+    """Why a call was refused, where there is more to know than status and text. `code` in an error body and in ErrorDetail is the name of
+    a value without its prefix, for example `ZERO_BALANCE`. With each stand its HTTP status and a text.
+    """
+
+ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
+"""Not set: status and text say it all."""
+ERROR_REASON_ACCOUNT_SUSPENDED: ErrorReason.ValueType  # 1
+"""The renter's account is suspended by an operator; its keys still name it, and open nothing."""
+ERROR_REASON_EMAIL_TAKEN: ErrorReason.ValueType  # 2
+"""An account of the same kind has this address already, whatever its state."""
+ERROR_REASON_IDEMPOTENCY_IN_PROGRESS: ErrorReason.ValueType  # 3
+"""The first call with this `Idempotency-Key` has not been answered yet; try again for its answer."""
+ERROR_REASON_IDEMPOTENCY_MISMATCH: ErrorReason.ValueType  # 4
+"""The `Idempotency-Key` was used before with another body."""
+ERROR_REASON_IMAGE_NOT_APPROVED: ErrorReason.ValueType  # 5
+"""The container image is not in the registry of approved ones."""
+ERROR_REASON_INSUFFICIENT_BALANCE: ErrorReason.ValueType  # 6
+"""The wallet holds less than the job costs; `shortfall_halala` is the difference."""
+ERROR_REASON_INVALID_ENUM: ErrorReason.ValueType  # 7
+"""A field holds none of its allowed values, which the text names."""
+ERROR_REASON_INVALID_GPU_TYPE: ErrorReason.ValueType  # 8
+"""`gpu_requirements.gpu_type` names no GPU of the market."""
+ERROR_REASON_JOB_SETTLED: ErrorReason.ValueType  # 9
+"""A daemon reports on a job that has ended; nothing about it changes any more."""
+ERROR_REASON_LEASE_SUPERSEDED: ErrorReason.ValueType  # 10
+"""A daemon reports on an attempt that was given up; the job lives on with `attempt_number`."""
+ERROR_REASON_MALFORMED_JSON: ErrorReason.ValueType  # 11
+"""The body is not a JSON object in UTF-8."""
+ERROR_REASON_MISSING_FIELDS: ErrorReason.ValueType  # 12
+"""Required fields are absent, null or blank; the text names all of them, in documented order."""
+ERROR_REASON_MODEL_NOT_SERVED: ErrorReason.ValueType  # 13
+"""The provider that the job names has models, and this one is not among them."""
+ERROR_REASON_QUOTA_DAILY: ErrorReason.ValueType  # 14
+"""The renter submitted as many jobs as a UTC day allows; `Retry-After` is the rest of the day."""
+ERROR_REASON_QUOTA_MONTHLY: ErrorReason.ValueType  # 15
+"""The job would pass the renter's spend of a UTC month; `Retry-After` is the rest of the month."""
+ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 16
+"""A scoped key lacks what the route needs: the scope that the text names, or being the master key."""
+ERROR_REASON_TOPUP_DISABLED: ErrorReason.ValueType  # 17
+"""This deployment takes no top-ups without a payment."""
+ERROR_REASON_UPSTREAM_UNAVAILABLE: ErrorReason.ValueType  # 18
+"""No server is reachable and ready; try again."""
+ERROR_REASON_VALIDATION_FAILED: ErrorReason.ValueType  # 19
+"""Fields have a wrong type, length or range; `fields` names each of them."""
+ERROR_REASON_WEAK_NOTEBOOK_TOKEN: ErrorReason.ValueType  # 20
+"""A notebook would run with no token or with a well-known one."""
+ERROR_REASON_WRONG_KEY_TYPE: ErrorReason.ValueType  # 21
+"""A renter's key was presented where a provider's is needed, or the other way round."""
+ERROR_REASON_ZERO_BALANCE: ErrorReason.ValueType  # 22
+"""The wallet is empty and the job costs `required_halala`."""
+Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
 class ErrorDetail(_message.Message):
@@ -32,7 +139,7 @@ class ErrorDetail(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Machine-readable reason in UPPER_SNAKE, for example `INSUFFICIENT_BALANCE`; empty where the status and text say it all."""
+    """Name of an ErrorReason without its prefix, for example `INSUFFICIENT_BALANCE`; empty where the status and text say it all."""
     http_status: _builtins.int
     """The HTTP status the same refusal has over REST."""
     @_builtins.property

@@ -299,6 +299,36 @@ class JsonShape(_message.Message):
 
 Global___JsonShape: _TypeAlias = JsonShape  # noqa: Y015
 
+@_typing.final
+class Refusal(_message.Message):
+    """How a refusal reads: one name may have several texts, of which this is one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HTTP_STATUS_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    OPENAI_CODE_FIELD_NUMBER: _builtins.int
+    http_status: _builtins.int
+    """HTTP status."""
+    text: _builtins.str
+    """Text, for example `Insufficient balance`."""
+    openai_code: _builtins.str
+    """What the refusal is called under /v1; empty where its status says it."""
+    def __init__(
+        self,
+        *,
+        http_status: _builtins.int = ...,
+        text: _builtins.str = ...,
+        openai_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_status", b"http_status", "openai_code", b"openai_code", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
+
 ACCESS_FIELD_NUMBER: _builtins.int
 SUCCESS_STATUS_FIELD_NUMBER: _builtins.int
 RATE_LIMIT_FIELD_NUMBER: _builtins.int
@@ -308,6 +338,7 @@ HTTP_CONTENT_FIELD_NUMBER: _builtins.int
 EXAMPLES_FIELD_NUMBER: _builtins.int
 ERROR_STATUSES_FIELD_NUMBER: _builtins.int
 STREAMED_RATE_LIMIT_FIELD_NUMBER: _builtins.int
+REFUSAL_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
 TRIM_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
@@ -332,6 +363,8 @@ error_statuses: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.Method
 """
 streamed_rate_limit: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___RateLimit]
 """The bucket in which calls that ask for a stream are counted too."""
+refusal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Refusal]
+"""How a refusal of that name reads."""
 json: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___JsonShape]
 """What JSON a google.protobuf.Value or Struct field really carries."""
 trim: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]

@@ -8,7 +8,7 @@ from typing import Any
 from dc1.codegen.access import SECURITY_SCHEMES, credentials_note, requirements
 from dc1.codegen.descriptors import Catalogue, Node
 from dc1.codegen.examples import examples
-from dc1.codegen.responses import ERROR_SCHEMA, error_components, responses
+from dc1.codegen.responses import error_components, error_schema, responses
 from dc1.codegen.schemas import InputSchemas, Schema, Schemas, is_required
 
 _VERBS = ("get", "put", "post", "delete", "patch")
@@ -58,7 +58,7 @@ def build(catalogue: Catalogue, version: str) -> Schema:
         "components": {
             "securitySchemes": SECURITY_SCHEMES,
             "responses": error_components(),
-            "schemas": {"Error": ERROR_SCHEMA, **writer.components},
+            "schemas": {"Error": error_schema(catalogue), **writer.components},
         },
     }
 

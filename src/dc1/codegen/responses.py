@@ -6,13 +6,13 @@ from http import HTTPStatus
 from typing import Any
 
 from dc1.codegen.access import is_public
-from dc1.codegen.descriptors import Node
+from dc1.codegen.descriptors import Catalogue, Node
 from dc1.codegen.examples import examples
 from dc1.codegen.schemas import Schemas
 
 Schema = dict[str, Any]
 
-ERROR_SCHEMA: Schema = {
+_ERROR_SCHEMA: Schema = {
     "type": "object",
     "description": "Every error, on every path. Further keys are facts documented with the route, for example `balance_halala`.",
     "properties": {
@@ -41,10 +41,33 @@ ERROR_SCHEMA: Schema = {
 _ERRORS = (400, 401, 402, 403, 404, 405, 409, 410, 413, 429, 500, 503, 504)
 # What the edge and the pipeline in front of every method can answer.
 _EVERYWHERE = (400, 429, 500, 503, 504)
+_REASONS = "dcp.v1.ErrorReason"
 _OPENAI_ERROR = "dcp.v1.OpenAIError"
 _RETRY_AFTER: Schema = {
     "Retry-After": {"description": "Seconds until a call can succeed.", "schema": {"type": "integer", "minimum": 0}}
 }
+
+
+def error_schema(catalogue: Catalogue) -> Schema:
+    """Return the schema of the error body, with every reason that it may give as `code`."""
+    reasons = catalogue.enums.get(_REASONS)
+    if reasons is None:
+        return _ERROR_SCHEMA
+    # A description and no enum: a code that is new must not make an answer invalid for those who read older documents.
+    lines = [_reason(value) for value in reasons.children if value.option("dcp.v1.refusal")]
+    properties = {**_ERROR_SCHEMA["properties"]}
+    properties["code"] = {**properties["code"], "description": "\n".join([properties["code"]["description"], *lines])}
+    return {**_ERROR_SCHEMA, "properties": properties}
+
+
+def reason_name(value: Node) -> str:
+    """Return the name of an `ErrorReason` as the `code` of an error body has it."""
+    return value.short_name.removeprefix("ERROR_REASON_")
+
+
+def _reason(value: Node) -> str:
+    refusal = value.option("dcp.v1.refusal")
+    return f"- `{reason_name(value)}` ({refusal['http_status']} `{refusal['text']}`): {value.comment}"
 
 
 def error_components() -> Schema:

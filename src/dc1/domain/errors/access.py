@@ -1,6 +1,7 @@
 """Errors of credentials and rights."""
 
 from dc1.domain.errors.base import ApiError
+from dc1.domain.errors.codes import ErrorCode
 
 
 def api_key_required() -> ApiError:
@@ -46,12 +47,12 @@ def admin_ip_not_allowed() -> ApiError:
 def wrong_key_type(presented: str, expected: str) -> ApiError:
     """A key of the other role was presented; both arguments are `renter` or `provider`."""
     text = f"Wrong key type: {presented} key cannot be used on {expected} endpoint"
-    return ApiError(401, text, "WRONG_KEY_TYPE")
+    return ApiError(401, text, ErrorCode.WRONG_KEY_TYPE)
 
 
 def account_suspended() -> ApiError:
     """The renter's account is suspended."""
-    return ApiError(403, "Account suspended", "ACCOUNT_SUSPENDED")
+    return ApiError(403, "Account suspended", ErrorCode.ACCOUNT_SUSPENDED)
 
 
 def forbidden() -> ApiError:
@@ -61,7 +62,7 @@ def forbidden() -> ApiError:
 
 def scope_missing(scope: str) -> ApiError:
     """A scoped key lacks the scope that the route needs."""
-    return ApiError(403, f"API key lacks scope: {scope}", "SCOPE_MISSING")
+    return ApiError(403, f"API key lacks scope: {scope}", ErrorCode.SCOPE_MISSING)
 
 
 def provider_not_approved() -> ApiError:

@@ -1,16 +1,17 @@
 """Errors of renter and provider accounts, their keys and their profiles."""
 
 from dc1.domain.errors.base import ApiError
+from dc1.domain.errors.codes import ErrorCode
 
 
 def renter_email_taken() -> ApiError:
     """A renter account has this address already, whatever its state."""
-    return ApiError(409, "A renter with this email already exists", "EMAIL_TAKEN", grpc="ALREADY_EXISTS")
+    return ApiError(409, "A renter with this email already exists", ErrorCode.EMAIL_TAKEN, grpc="ALREADY_EXISTS")
 
 
 def provider_email_taken() -> ApiError:
     """A provider account has this address already, whatever its state."""
-    return ApiError(409, "A provider with this email already exists", "EMAIL_TAKEN", grpc="ALREADY_EXISTS")
+    return ApiError(409, "A provider with this email already exists", ErrorCode.EMAIL_TAKEN, grpc="ALREADY_EXISTS")
 
 
 def renter_not_found() -> ApiError:

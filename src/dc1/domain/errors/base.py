@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.errors.codes import ErrorCode, OpenAICode
 
 GRPC_CODES: Mapping[int, str] = {
     400: "INVALID_ARGUMENT",
@@ -34,7 +35,7 @@ class ApiError(Exception):
     """A refusal that the caller is told about.
 
     `status` is the HTTP status and `grpc` the name of the gRPC status code. `message` is the text of both, `code` its
-    UPPER_SNAKE name where the contract gives one. `context` holds further keys of the JSON body, `fields` the
+    name where the contract gives one. `context` holds further keys of the JSON body, `fields` the
     violations of a validation error, and `retry_after_seconds` the wait to suggest.
     """
 
@@ -42,7 +43,7 @@ class ApiError(Exception):
         self,
         status: int,
         message: str,
-        code: str | None = None,
+        code: ErrorCode | OpenAICode | None = None,
         *,
         grpc: str | None = None,
         fields: Iterable[FieldViolation] = (),

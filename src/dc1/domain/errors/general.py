@@ -3,21 +3,22 @@
 from collections.abc import Iterable
 
 from dc1.domain.errors.base import ApiError, FieldViolation
+from dc1.domain.errors.codes import ErrorCode
 
 
 def malformed_json() -> ApiError:
     """The body is not a JSON object in UTF-8."""
-    return ApiError(400, "Malformed JSON body", "MALFORMED_JSON")
+    return ApiError(400, "Malformed JSON body", ErrorCode.MALFORMED_JSON)
 
 
 def missing_fields(names: Iterable[str]) -> ApiError:
     """Required fields are absent, null or blank; `names` come in documented order."""
-    return ApiError(400, f"Missing required fields: {', '.join(names)}", "MISSING_FIELDS")
+    return ApiError(400, f"Missing required fields: {', '.join(names)}", ErrorCode.MISSING_FIELDS)
 
 
 def validation_failed(violations: Iterable[FieldViolation]) -> ApiError:
     """Fields have a wrong type, length or range."""
-    return ApiError(400, "Validation failed", "VALIDATION_FAILED", fields=violations)
+    return ApiError(400, "Validation failed", ErrorCode.VALIDATION_FAILED, fields=violations)
 
 
 def invalid_field(field: str, message: str) -> ApiError:
@@ -27,7 +28,7 @@ def invalid_field(field: str, message: str) -> ApiError:
 
 def invalid_enum(field: str, allowed: Iterable[str]) -> ApiError:
     """A field holds none of its allowed values, which are named in documented order."""
-    return ApiError(400, f"Invalid {field}. Allowed: {', '.join(allowed)}", "INVALID_ENUM")
+    return ApiError(400, f"Invalid {field}. Allowed: {', '.join(allowed)}", ErrorCode.INVALID_ENUM)
 
 
 def request_body_too_large() -> ApiError:
@@ -47,7 +48,7 @@ def internal_error(text: str = "Internal error") -> ApiError:
 
 def service_unavailable() -> ApiError:
     """The service process is not reachable or not ready."""
-    return ApiError(503, "Service unavailable", "UPSTREAM_UNAVAILABLE")
+    return ApiError(503, "Service unavailable", ErrorCode.UPSTREAM_UNAVAILABLE)
 
 
 def database_unavailable() -> ApiError:
@@ -63,10 +64,10 @@ def idempotency_key_too_long() -> ApiError:
 def idempotency_mismatch() -> ApiError:
     """The Idempotency-Key belongs to an earlier request with another body."""
     text = "Idempotency-Key was already used with a different request"
-    return ApiError(409, text, "IDEMPOTENCY_MISMATCH", grpc="ALREADY_EXISTS")
+    return ApiError(409, text, ErrorCode.IDEMPOTENCY_MISMATCH, grpc="ALREADY_EXISTS")
 
 
 def idempotency_in_progress(retry_after_seconds: int | None = None) -> ApiError:
     """The first request with this Idempotency-Key has not been answered yet."""
     text = "A request with this Idempotency-Key is in progress"
-    return ApiError(409, text, "IDEMPOTENCY_IN_PROGRESS", retry_after_seconds=retry_after_seconds)
+    return ApiError(409, text, ErrorCode.IDEMPOTENCY_IN_PROGRESS, retry_after_seconds=retry_after_seconds)

@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 
 from dc1.domain.errors.base import ApiError
+from dc1.domain.errors.codes import ErrorCode
 
 
 def invalid_gpu_type(value: str, allowed: Iterable[str]) -> ApiError:
     """`gpu_requirements.gpu_type` names no GPU of the market."""
     text = f"Invalid gpu_requirements.gpu_type '{value}'. Allowed values: {', '.join(allowed)}"
-    return ApiError(400, text, "INVALID_GPU_TYPE")
+    return ApiError(400, text, ErrorCode.INVALID_GPU_TYPE)
 
 
 def weak_notebook_token() -> ApiError:
     """A notebook would run with no token or with a well-known one."""
-    return ApiError(400, "NOTEBOOK_TOKEN must be a unique, non-default value", "WEAK_NOTEBOOK_TOKEN")
+    return ApiError(400, "NOTEBOOK_TOKEN must be a unique, non-default value", ErrorCode.WEAK_NOTEBOOK_TOKEN)
 
 
 def raw_task_spec() -> ApiError:
@@ -33,7 +34,7 @@ def container_spec_invalid(field: str, rule: str) -> ApiError:
 
 def image_not_approved(field: str) -> ApiError:
     """The image named by the dotted `field` is not in the registry."""
-    return ApiError(400, f"{field} is not approved", "IMAGE_NOT_APPROVED")
+    return ApiError(400, f"{field} is not approved", ErrorCode.IMAGE_NOT_APPROVED)
 
 
 def provider_not_online(provider_status: str) -> ApiError:
@@ -60,7 +61,7 @@ def provider_lacks_gpu_type(required_gpu_type: str, provider_gpu_model: str | No
 
 def model_not_served(model: str) -> ApiError:
     """The named provider has models, and this one is not among them."""
-    return ApiError(400, f"Provider does not serve model '{model}'", "MODEL_NOT_SERVED")
+    return ApiError(400, f"Provider does not serve model '{model}'", ErrorCode.MODEL_NOT_SERVED)
 
 
 def job_not_found() -> ApiError:
@@ -90,12 +91,14 @@ def job_not_running(status: str) -> ApiError:
 
 def attempt_superseded(current_attempt: int) -> ApiError:
     """The daemon's attempt was given up and the job lives on with `current_attempt`."""
-    return ApiError(409, "Attempt superseded", "LEASE_SUPERSEDED", context={"attempt_number": current_attempt})
+    return ApiError(409, "Attempt superseded", ErrorCode.LEASE_SUPERSEDED, context={"attempt_number": current_attempt})
 
 
 def job_already_settled(status: str, job_id: str) -> ApiError:
     """The job has ended with `status`; nothing about it changes any more."""
-    return ApiError(409, "Job already settled", "JOB_SETTLED", context={"current_status": status, "job_id": job_id})
+    return ApiError(
+        409, "Job already settled", ErrorCode.JOB_SETTLED, context={"current_status": status, "job_id": job_id}
+    )
 
 
 def job_not_settled() -> ApiError:

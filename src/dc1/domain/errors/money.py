@@ -1,6 +1,7 @@
 """Errors of wallets, quotas, earnings and withdrawals; every amount is in halala."""
 
 from dc1.domain.errors.base import ApiError
+from dc1.domain.errors.codes import ErrorCode
 
 
 def balance_limit_exceeded() -> ApiError:
@@ -20,7 +21,7 @@ def reason_required() -> ApiError:
 
 def top_up_disabled() -> ApiError:
     """Direct top-up is switched off on this deployment."""
-    return ApiError(403, "Direct top-up is disabled", "TOPUP_DISABLED")
+    return ApiError(403, "Direct top-up is disabled", ErrorCode.TOPUP_DISABLED)
 
 
 def zero_balance(required_halala: int) -> ApiError:
@@ -28,7 +29,7 @@ def zero_balance(required_halala: int) -> ApiError:
     return ApiError(
         402,
         "Balance is zero. Please top up your renter wallet before submitting jobs.",
-        "ZERO_BALANCE",
+        ErrorCode.ZERO_BALANCE,
         context={"balance_halala": 0, "required_halala": required_halala},
     )
 
@@ -38,7 +39,7 @@ def insufficient_balance(balance_halala: int, required_halala: int) -> ApiError:
     return ApiError(
         402,
         "Insufficient balance",
-        "INSUFFICIENT_BALANCE",
+        ErrorCode.INSUFFICIENT_BALANCE,
         context={
             "balance_halala": balance_halala,
             "required_halala": required_halala,
@@ -52,7 +53,7 @@ def daily_quota_exceeded(limit: int, submitted_today: int, retry_after_seconds: 
     return ApiError(
         429,
         "Daily job submission quota exceeded",
-        "QUOTA_DAILY",
+        ErrorCode.QUOTA_DAILY,
         context={"daily_jobs_limit": limit, "submitted_today": submitted_today},
         retry_after_seconds=retry_after_seconds,
     )
@@ -65,7 +66,7 @@ def monthly_quota_exceeded(
     return ApiError(
         429,
         "Monthly spend quota exceeded",
-        "QUOTA_MONTHLY",
+        ErrorCode.QUOTA_MONTHLY,
         context={
             "monthly_spend_limit_halala": limit_halala,
             "spent_this_month_halala": spent_halala,

@@ -4,70 +4,71 @@ from collections.abc import Mapping
 
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors.base import ApiError
+from dc1.domain.errors.codes import ErrorCode, OpenAICode
 
 _RETRYABLE = (429, 503, 504)
 
-_CODES: Mapping[str, str] = {
-    "WRONG_KEY_TYPE": "wrong_key_type",
-    "SCOPE_MISSING": "authentication_scope_missing",
-    "ACCOUNT_SUSPENDED": "account_suspended",
-    "ZERO_BALANCE": "billing_insufficient_balance",
-    "INSUFFICIENT_BALANCE": "billing_insufficient_balance",
-    "QUOTA_MONTHLY": "quota_exceeded",
+_CODES: Mapping[ErrorCode, OpenAICode] = {
+    ErrorCode.WRONG_KEY_TYPE: OpenAICode.WRONG_KEY_TYPE,
+    ErrorCode.SCOPE_MISSING: OpenAICode.AUTHENTICATION_SCOPE_MISSING,
+    ErrorCode.ACCOUNT_SUSPENDED: OpenAICode.ACCOUNT_SUSPENDED,
+    ErrorCode.ZERO_BALANCE: OpenAICode.BILLING_INSUFFICIENT_BALANCE,
+    ErrorCode.INSUFFICIENT_BALANCE: OpenAICode.BILLING_INSUFFICIENT_BALANCE,
+    ErrorCode.QUOTA_MONTHLY: OpenAICode.QUOTA_EXCEEDED,
 }
 """What the market's codes are called under /v1."""
 
-_CODE_OF_STATUS: Mapping[int, str] = {
-    401: "authentication_invalid_key",
-    403: "account_suspended",
-    404: "not_found",
-    429: "rate_limit_exceeded",
-    500: "internal_error",
-    503: "provider_unavailable",
-    504: "upstream_timeout",
+_CODE_OF_STATUS: Mapping[int, OpenAICode] = {
+    401: OpenAICode.AUTHENTICATION_INVALID_KEY,
+    403: OpenAICode.ACCOUNT_SUSPENDED,
+    404: OpenAICode.NOT_FOUND,
+    429: OpenAICode.RATE_LIMIT_EXCEEDED,
+    500: OpenAICode.INTERNAL_ERROR,
+    503: OpenAICode.PROVIDER_UNAVAILABLE,
+    504: OpenAICode.UPSTREAM_TIMEOUT,
 }
-"""The code of an error that has none of its own; other statuses are the request's fault."""
+"""The code of an error that has none of its own."""
 
 
 def authentication_required() -> ApiError:
     """A call under /v1 came without a key."""
     text = "Renter API key required (Authorization: Bearer or x-renter-key)"
-    return ApiError(401, text, "authentication_required")
+    return ApiError(401, text, OpenAICode.AUTHENTICATION_REQUIRED)
 
 
 def authentication_invalid_key() -> ApiError:
     """The key of a call under /v1 is unknown, revoked or rotated away."""
-    return ApiError(401, "Invalid API key", "authentication_invalid_key")
+    return ApiError(401, "Invalid API key", OpenAICode.AUTHENTICATION_INVALID_KEY)
 
 
 def authentication_key_expired() -> ApiError:
     """The key of a call under /v1 was good and has expired."""
-    return ApiError(401, "API key has expired", "authentication_key_expired")
+    return ApiError(401, "API key has expired", OpenAICode.AUTHENTICATION_KEY_EXPIRED)
 
 
 def model_not_found(model: str) -> ApiError:
     """No approved provider ever offered the model."""
-    return ApiError(404, f"Model '{model}' does not exist", "model_not_found")
+    return ApiError(404, f"Model '{model}' does not exist", OpenAICode.MODEL_NOT_FOUND)
 
 
 def model_not_offered(model: str) -> ApiError:
     """The model was offered once, and nobody offers it now."""
-    return ApiError(503, f"No provider serves model '{model}' now", "model_not_served")
+    return ApiError(503, f"No provider serves model '{model}' now", OpenAICode.MODEL_NOT_SERVED)
 
 
 def no_capacity_available(model: str) -> ApiError:
     """Everybody who offers the model is busy."""
-    return ApiError(503, f"Every provider of model '{model}' is busy", "no_capacity_available")
+    return ApiError(503, f"Every provider of model '{model}' is busy", OpenAICode.NO_CAPACITY_AVAILABLE)
 
 
 def provider_unavailable(reason: str) -> ApiError:
     """The provider that took the call did not answer it; `reason` is a sentence without its full stop."""
-    return ApiError(503, reason, "provider_unavailable")
+    return ApiError(503, reason, OpenAICode.PROVIDER_UNAVAILABLE)
 
 
 def completion_timeout() -> ApiError:
     """The answer took longer than a call may."""
-    return ApiError(504, "The model took too long to answer", "upstream_timeout")
+    return ApiError(504, "The model took too long to answer", OpenAICode.UPSTREAM_TIMEOUT)
 
 
 def call_not_retried() -> ApiError:
@@ -91,11 +92,12 @@ def openai_envelope(error: ApiError) -> JsonObject:
     return {"error": detail}
 
 
-def _code(error: ApiError) -> str:
-    # The market's own codes are in upper case.
-    if error.code is not None and error.code.islower():
+def _code(error: ApiError) -> OpenAICode:
+    if isinstance(error.code, OpenAICode):
         return error.code
-    return _CODES.get(error.code or "") or _CODE_OF_STATUS.get(error.status, "invalid_request_error")
+    # Statuses that are not listed are the request's fault.
+    of_status = _CODE_OF_STATUS.get(error.status, OpenAICode.INVALID_REQUEST_ERROR)
+    return of_status if error.code is None else _CODES.get(error.code, of_status)
 
 
 def _message(error: ApiError) -> str:

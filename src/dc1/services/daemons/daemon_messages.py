@@ -1,6 +1,6 @@
 """What the server does with each message of a daemon."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 
 from dc1.control.control_plane import ControlPlane
@@ -9,6 +9,7 @@ from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
+from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.jobs.results import parse_result
 from dc1.domain.jobs.states import Phase, error_category
 from dc1.domain.providers.reports import read_report
@@ -23,10 +24,13 @@ _MAX_LINE = 2000
 _BEATS_UNTIL_LOST = 2
 """A running lease that this many beats do not list is lost: one beat may have been on its way before the lease."""
 
-_STOP_FOR_CODE = {"LEASE_SUPERSEDED": StopReason.SUPERSEDED, "JOB_SETTLED": StopReason.SETTLED}
-_VERDICT_FOR_CODE = {
-    "LEASE_SUPERSEDED": pb.OUTCOME_VERDICT_SUPERSEDED,
-    "JOB_SETTLED": pb.OUTCOME_VERDICT_ALREADY_SETTLED,
+_STOP_FOR_CODE: Mapping[str, StopReason] = {
+    ErrorCode.LEASE_SUPERSEDED: StopReason.SUPERSEDED,
+    ErrorCode.JOB_SETTLED: StopReason.SETTLED,
+}
+_VERDICT_FOR_CODE: Mapping[str, pb.OutcomeVerdict.ValueType] = {
+    ErrorCode.LEASE_SUPERSEDED: pb.OUTCOME_VERDICT_SUPERSEDED,
+    ErrorCode.JOB_SETTLED: pb.OUTCOME_VERDICT_ALREADY_SETTLED,
 }
 
 
