@@ -1,4 +1,4 @@
-"""Vectors 62, 65 and 66: who may see and do what."""
+"""Who may see and do what (contract 7, vectors 62, 65 and 66)."""
 
 import pytest
 
@@ -11,7 +11,8 @@ from tests.stack.stack import ADMIN_TOKEN, Stack
 DENIED = "Admin access denied"
 
 
-def test_62_a_job_is_shown_to_its_own_people_only(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_job_is_shown_to_its_own_people_only(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 62."""
     renter.submit()
     refused(stack.rest.get("/jobs/1"), 401, "API key required")
     refused(stack.add_renter().get("/jobs/1"), 403, "Forbidden")
@@ -20,7 +21,8 @@ def test_62_a_job_is_shown_to_its_own_people_only(stack: Stack, renter: Renter, 
         assert answered(reader.get("/jobs/1"))["job"]["id"] == 1
 
 
-def test_65_the_admin_token_opens_the_dashboard(stack: Stack, rest: Rest) -> None:
+def test_the_admin_token_opens_the_dashboard(stack: Stack, rest: Rest) -> None:
+    """Contract 7, vector 65."""
     refused(rest.get("/admin/dashboard"), 401, DENIED)
     refused(rest.get("/admin/dashboard", headers={"x-admin-token": "wrong"}), 401, DENIED)
     answered(rest.get("/admin/dashboard", headers={"authorization": f"Bearer {ADMIN_TOKEN}"}))
@@ -30,7 +32,8 @@ def test_65_the_admin_token_opens_the_dashboard(stack: Stack, rest: Rest) -> Non
 
 
 @pytest.mark.usefixtures("provider")
-def test_66_decisions_about_providers(admin: Admin) -> None:
+def test_a_decision_needs_a_provider_that_is_pending_and_a_rejection_a_reason(admin: Admin) -> None:
+    """Contract 7, vector 66."""
     refused(admin.patch("/admin/providers/9999/approve"), 404, "Provider not found")
     decision = admin.patch("/admin/providers/1/approval-decision", {"decision": "approve"})
     refused(decision, 409, "Provider is not pending approval")

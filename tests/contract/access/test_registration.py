@@ -1,4 +1,4 @@
-"""Vectors 10 to 15: opening accounts."""
+"""Opening accounts (contract 7, vectors 10 to 15)."""
 
 import pytest
 
@@ -12,18 +12,21 @@ NOURA: Json = {"name": "Noura Salem", "email": "Noura@Example.sa", "extra": 1}
 NAJD: Json = {"name": "Najd GPU", "email": "gpu@example.sa", "gpu_model": "RTX 4090", "os": "Ubuntu"}
 
 
-def test_10_missing_fields_are_listed_in_order(rest: Rest) -> None:
+def test_missing_fields_are_listed_in_order(rest: Rest) -> None:
+    """Contract 7, vector 10."""
     refused(rest.post("/renters/register", {}), 400, "Missing required fields: name, email", code="MISSING_FIELDS")
     refused(rest.post("/renters/register", {"name": "x"}), 400, "Missing required fields: email")
 
 
-def test_11_a_name_of_one_letter_is_too_short(rest: Rest) -> None:
+def test_a_name_of_one_letter_is_too_short(rest: Rest) -> None:
+    """Contract 7, vector 11."""
     response = rest.post("/renters/register", {"name": "x", "email": "a@example.sa"})
     body = refused(response, 400, "Validation failed", code="VALIDATION_FAILED")
     assert fields(body)[0] == "name"
 
 
-def test_12_and_13_a_renter_registers_once(rest: Rest) -> None:
+def test_a_renter_registers_once(rest: Rest) -> None:
+    """Contract 7, vectors 12 and 13."""
     answer = answered(rest.post("/renters/register", NOURA), 201)
     assert answer["success"] is True
     assert answer["renter_id"] == 1
@@ -45,13 +48,15 @@ def test_12_and_13_a_renter_registers_once(rest: Rest) -> None:
     }
 
 
-def test_14_a_provider_names_a_known_system(rest: Rest) -> None:
+def test_a_provider_names_a_known_system(rest: Rest) -> None:
+    """Contract 7, vector 14."""
     refused(rest.post("/providers/register", {}), 400, "Missing required fields: name, email, gpu_model, os")
     response = rest.post("/providers/register", {**NAJD, "os": "beos"})
     refused(response, 400, "Invalid os. Allowed: linux, windows, mac", code="INVALID_ENUM")
 
 
-def test_15_a_new_provider_waits_for_approval(rest: Rest) -> None:
+def test_a_new_provider_waits_for_approval(rest: Rest) -> None:
+    """Contract 7, vector 15."""
     answer = answered(rest.post("/providers/register", NAJD), 201)
     key = answer["api_key"]
     assert key.startswith("dc1-provider-")

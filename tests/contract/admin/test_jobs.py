@@ -1,4 +1,4 @@
-"""Section 3.5: admins looking after jobs."""
+"""Admins looking after jobs (contract 3.5)."""
 
 import csv
 import io

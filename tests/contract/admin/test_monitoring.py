@@ -1,4 +1,4 @@
-"""Section 3.5: the market's numbers, its revenue, the health of its fleet, and the audit trail."""
+"""The market's numbers, its revenue, the health of its fleet, and the audit trail (contract 3.5)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Section 3.5: admins looking after providers."""
+"""Admins looking after providers (contract 3.5)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Section 3.5: admins looking after renters."""
+"""Admins looking after renters (contract 3.5)."""
 
 from typing import Any
 

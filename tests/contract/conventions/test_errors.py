@@ -1,4 +1,4 @@
-"""Vectors 1 to 9: paths, credentials and errors that belong to no single route."""
+"""Paths, credentials and errors that belong to no single route (contract 7, vectors 1 to 9)."""
 
 import pytest
 
@@ -11,31 +11,36 @@ PREFIXES = ("", "/api", "/api/dc1")
 
 
 @pytest.mark.parametrize("path", ["/nope", "/api/nope", "/api/dc1/nope"])
-def test_01_an_unknown_path_is_not_found(rest: Rest, path: str) -> None:
+def test_an_unknown_path_is_not_found(rest: Rest, path: str) -> None:
+    """Contract 7, vector 1."""
     response = rest.get(path)
     assert response.status_code == 404
     assert response.json() == {"error": "Not found"}
 
 
-def test_02_a_body_that_is_no_json_object_is_malformed(rest: Rest, renter: Renter) -> None:
+def test_a_body_that_is_no_json_object_is_malformed(rest: Rest, renter: Renter) -> None:
+    """Contract 7, vector 2."""
     json_type = {"content-type": "application/json"}
     broken = rest.rest("POST", "/renters/register", content=b'{"name":', headers=json_type)
     refused(broken, 400, "Malformed JSON body", code="MALFORMED_JSON")
     refused(renter.post("/jobs/submit", [1, 2]), 400, "Malformed JSON body", code="MALFORMED_JSON")
 
 
-def test_03_a_body_of_3_mib_is_too_large(renter: Renter) -> None:
+def test_a_body_of_3_mib_is_too_large(renter: Renter) -> None:
+    """Contract 7, vector 3."""
     refused(renter.try_submit(params={"prompt": "x" * 3 * 1024 * 1024}), 413, "Request body too large")
     assert renter.balance() == 1000
 
 
-def test_04_another_method_on_a_known_path_is_refused(rest: Rest) -> None:
+def test_another_method_on_a_known_path_is_refused(rest: Rest) -> None:
+    """Contract 7, vector 4."""
     response = rest.rest("DELETE", "/admin/dashboard", key=ADMIN_TOKEN)
     expected = {404: "Not found", 405: "Method not allowed"}
     assert response.json()["error"] == expected[response.status_code]
 
 
-def test_05_a_stopped_service_is_unavailable(stack: Stack) -> None:
+def test_a_stopped_service_is_unavailable(stack: Stack) -> None:
+    """Contract 7, vector 5."""
     stack.stop_server()
     for prefix in PREFIXES:
         refused(stack.rest.get(f"{prefix}/renters/balance"), 503, "Service unavailable", code="UPSTREAM_UNAVAILABLE")
@@ -43,7 +48,8 @@ def test_05_a_stopped_service_is_unavailable(stack: Stack) -> None:
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_06_the_21st_submission_of_a_minute_is_too_many(stack: Stack, renter: Renter) -> None:
+def test_the_21st_submission_of_a_minute_is_too_many(stack: Stack, renter: Renter) -> None:
+    """Contract 7, vector 6."""
     cheap = {"job_type": "benchmark", "duration_minutes": 0.1}
     for prefix in PREFIXES * 7:
         if prefix != PREFIXES[-1]:  # the three prefixes share one bucket; 14 here and 6 below make 20
@@ -62,7 +68,8 @@ def test_06_the_21st_submission_of_a_minute_is_too_many(stack: Stack, renter: Re
     assert renter.wallet()["total_jobs"] == 21
 
 
-def test_07_three_prefixes_and_three_carriers_answer_alike(rest: Rest, renter: Renter) -> None:
+def test_three_prefixes_and_three_carriers_answer_alike(rest: Rest, renter: Renter) -> None:
+    """Contract 7, vector 7."""
     answers = []
     for prefix in PREFIXES:
         path = f"{prefix}/renters/balance"
@@ -73,13 +80,15 @@ def test_07_three_prefixes_and_three_carriers_answer_alike(rest: Rest, renter: R
     assert len({answer.content for answer in answers}) == 1
 
 
-def test_08_the_header_wins_over_the_query(rest: Rest, renter: Renter) -> None:
+def test_the_header_wins_over_the_query(rest: Rest, renter: Renter) -> None:
+    """Contract 7, vector 8."""
     refused(rest.get("/renters/balance"), 401, "API key required")
     both = rest.get("/renters/balance", headers={"x-renter-key": "bad"}, params={"key": renter.key})
     refused(both, 401, "Invalid API key")
 
 
-def test_09_the_openapi_file_is_served(rest: Rest) -> None:
+def test_the_openapi_file_is_served(rest: Rest) -> None:
+    """Contract 7, vector 9."""
     response = rest.get("/docs/openapi.yaml")
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/yaml"

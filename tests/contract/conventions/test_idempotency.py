@@ -1,4 +1,4 @@
-"""Vector 40 and section 6.6: a repeated call has the effect of one."""
+"""A repeated call has the effect of one (contract 6.6; 7, vector 40)."""
 
 import pytest
 
@@ -17,7 +17,8 @@ pytestmark = pytest.mark.usefixtures("provider")
 SPEC = {"image_type": "llm", **{f"extra_{number}": number for number in range(40)}}
 
 
-def test_40_the_first_answer_is_given_again(renter: Renter) -> None:
+def test_the_first_answer_is_given_again(renter: Renter) -> None:
+    """Contract 7, vector 40."""
     first = renter.try_submit(headers=K1, container_spec=SPEC)
     second = renter.try_submit(headers=K1, container_spec=SPEC)
     answered(first, 201)

@@ -1,4 +1,4 @@
-"""Section 1 beyond the vectors: carriers of credentials, paths, bodies and origins."""
+"""Carriers of credentials, paths, bodies and origins (contract 1)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Vectors 16 to 22: what a daemon says of its machine, and what the market makes of its silence."""
+"""What a daemon says of its machine, and what its silence means (contract 2.2; 7, vectors 16 to 22)."""
 
 import pytest
 
@@ -9,13 +9,15 @@ from tests.stack.rest import Json, Rest
 from tests.stack.stack import Stack
 
 
-def test_16_a_heartbeat_needs_a_providers_key(rest: Rest, renter: Renter) -> None:
+def test_a_heartbeat_needs_a_providers_key(rest: Rest, renter: Renter) -> None:
+    """Contract 7, vector 16."""
     refused(rest.post("/providers/heartbeat", {}), 400, "api_key required")
     refused(rest.post("/providers/heartbeat", {"api_key": "nope"}), 401, "Invalid API key")
     refused(rest.post("/providers/heartbeat", {"api_key": renter.key}), 401, "Invalid API key")
 
 
-def test_17_the_shape_is_looked_at_before_the_key(rest: Rest) -> None:
+def test_the_shape_is_looked_at_before_the_key(rest: Rest) -> None:
+    """Contract 7, vector 17."""
     for gpu_status in ([1], 5, True):
         response = rest.post("/providers/heartbeat", {"api_key": "nope", "gpu_status": gpu_status})
         refused(response, 400, "gpu_status must be an object")
@@ -24,7 +26,8 @@ def test_17_the_shape_is_looked_at_before_the_key(rest: Rest) -> None:
     refused(rest.post("/providers/heartbeat", {"gpu_status": [1]}), 400, "api_key required")
 
 
-def test_18_an_empty_heartbeat_leaves_what_is_known(provider: PollDaemon) -> None:
+def test_an_empty_heartbeat_leaves_what_is_known(provider: PollDaemon) -> None:
+    """Contract 7, vector 18."""
     answer = provider.heartbeat({})
     assert show(answer, "needs_update", "update_available", "preload_model") == {
         "needs_update": True,
@@ -34,7 +37,9 @@ def test_18_an_empty_heartbeat_leaves_what_is_known(provider: PollDaemon) -> Non
     assert provider.account()["gpu_vram_mib"] == 24564
 
 
-def test_19_versions_are_compared_part_by_part(stack: Stack, provider: PollDaemon) -> None:
+def test_versions_are_compared_part_by_part(stack: Stack, provider: PollDaemon) -> None:
+    """Contract 7, vector 19."""
+
     def verdict(version: str) -> tuple[bool, bool]:
         answer = provider.heartbeat({"gpu_status": {"daemon_version": version}})
         return answer["needs_update"], answer["update_available"]
@@ -48,14 +53,16 @@ def test_19_versions_are_compared_part_by_part(stack: Stack, provider: PollDaemo
     assert verdict("3.2.9") == (True, True)
 
 
-def test_20_metrics_out_of_range_become_null(provider: PollDaemon, admin: Admin) -> None:
+def test_metrics_out_of_range_become_null(provider: PollDaemon, admin: Admin) -> None:
+    """Contract 7, vector 20."""
     provider.heartbeat({"gpu_status": {"gpu_util_pct": 999, "temp_c": "hot", "x": {"a": 512}}})
     stored = admin.dashboard()["recent_heartbeats"][0]["gpu_status"]
     assert show(stored, "gpu_util_pct", "temp_c") == {"gpu_util_pct": None, "temp_c": None}
     assert stored["x"]["a"] == 512
 
 
-def test_21_a_silent_daemon_degrades_and_goes_offline(stack: Stack, provider: PollDaemon, admin: Admin) -> None:
+def test_a_silent_daemon_degrades_and_goes_offline(stack: Stack, provider: PollDaemon, admin: Admin) -> None:
+    """Contract 7, vector 21."""
     seen: dict[int, tuple[str, int]] = {}
     for age in (119, 120, 299, 301, 600, 601):
         stack.advance(age - max(seen, default=0), silent=[provider])
@@ -70,7 +77,8 @@ def test_21_a_silent_daemon_degrades_and_goes_offline(stack: Stack, provider: Po
     }
 
 
-def test_22_a_stream_that_is_cut_keeps_its_place_for_ten_seconds(stack: Stack, provider: PollDaemon) -> None:
+def test_a_stream_that_is_cut_keeps_its_place_for_ten_seconds(stack: Stack, provider: PollDaemon) -> None:
+    """Contract 7, vector 22."""
     stream = stack.connect(provider)
     assert provider.liveness() == "online"
     stack.cut(stream)

@@ -39,7 +39,10 @@ def caller(renter: Renter, pool: ThreadPoolExecutor) -> Caller:
     return Caller(renter, pool)
 
 
-def test_vector_61(stack: Stack, renter: Renter, provider: PollDaemon, daemon: StreamDaemon, caller: Caller) -> None:
+def test_a_completion_needs_a_key_and_a_model_and_pays_by_the_token(
+    stack: Stack, renter: Renter, provider: PollDaemon, daemon: StreamDaemon, caller: Caller
+) -> None:
+    """Contract 7, vector 61."""
     envelope(stack.rest.post(CHAT, HELLO), 401, "authentication_required")
     envelope(renter.post(CHAT, {**HELLO, "model": "none/none"}), 404, "model_not_found")
     call = caller.ask()

@@ -1,4 +1,4 @@
-"""Section 6.1: the states and the lifecycle of a job, live; and logs that are long."""
+"""The states and the lifecycle of a job, live; and logs that are long (contract 6.1)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Vector 58 and section 6.1: a job's log, page by page and live."""
+"""A job's log, page by page and live (contract 6.1; 7, vector 58)."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,8 @@ def job_with_3_lines(renter: Renter, provider: PollDaemon) -> Json:
 
 
 @pytest.mark.usefixtures("job_with_3_lines")
-def test_58_a_stream_resumes_after_the_last_event_seen(rest: Rest, renter: Renter) -> None:
+def test_a_stream_resumes_after_the_last_event_seen(rest: Rest, renter: Renter) -> None:
+    """Contract 7, vector 58."""
     with events(rest, STREAM, key=renter.key, headers={"last-event-id": "2"}) as stream:
         line, end = stream
         assert stream.retry == ["2000"]

@@ -1,4 +1,4 @@
-"""Vectors 52 to 57: what is charged, and who gets it, when runs end well, late, twice or never."""
+"""What is charged, and who gets it, when runs end well, late, twice or never (contract 7, vectors 52 to 57)."""
 
 from tests.contract.expect import answered, refused, show
 from tests.stack.people import Renter
@@ -20,9 +20,10 @@ def bill(actual: int, provider: int, platform: int, refunded: int) -> Json:
     }
 
 
-def test_52_a_result_without_a_report_is_billed_by_the_servers_clock(
+def test_a_result_without_a_report_is_billed_by_the_servers_clock(
     stack: Stack, renter: Renter, provider: PollDaemon
 ) -> None:
+    """Contract 7, vector 52."""
     renter.submit()
     provider.next()
     stack.advance(3.2)
@@ -31,7 +32,8 @@ def test_52_a_result_without_a_report_is_billed_by_the_servers_clock(
     assert renter.balance() == 999
 
 
-def test_53_a_daemon_never_claims_more_than_the_server_saw(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_daemon_never_claims_more_than_the_server_saw(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 53."""
     renter.submit()
     provider.next()
     stack.advance(59.5)
@@ -39,9 +41,10 @@ def test_53_a_daemon_never_claims_more_than_the_server_saw(stack: Stack, renter:
     assert answer["billing"] == {**bill(15, 12, 3, 30), "used_seconds": 60}
 
 
-def test_54_a_silent_providers_job_goes_to_another_and_is_paid_once(
+def test_a_silent_providers_job_goes_to_another_and_is_paid_once(
     stack: Stack, renter: Renter, provider: PollDaemon
 ) -> None:
+    """Contract 7, vector 54."""
     assert renter.submit(LONG)["cost_halala"] == 300
     assert provider.next()["attempt_number"] == 1
     stack.advance(LOST_SECONDS, silent=[provider])
@@ -75,7 +78,8 @@ def test_54_a_silent_providers_job_goes_to_another_and_is_paid_once(
     assert provider.earnings()["total_earned_halala"] == 0
 
 
-def test_55_a_job_lost_three_times_fails_and_is_refunded(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_job_lost_three_times_fails_and_is_refunded(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 55."""
     renter.submit(LONG)
     for attempt in (1, 2, 3):
         provider.heartbeat()
@@ -90,7 +94,8 @@ def test_55_a_job_lost_three_times_fails_and_is_refunded(stack: Stack, renter: R
     assert renter.balance() == 1000
 
 
-def test_56_a_transient_failure_is_tried_again(renter: Renter, provider: PollDaemon) -> None:
+def test_a_transient_failure_is_tried_again(renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 56."""
     job = renter.submit()
     provider.next()
     answer = answered(provider.try_result(1, error="pull timeout", transient=True))
@@ -105,7 +110,8 @@ def test_56_a_transient_failure_is_tried_again(renter: Renter, provider: PollDae
     assert show(renter.wallet(), "balance_halala", "held_halala") == {"balance_halala": 955, "held_halala": 45}
 
 
-def test_57a_a_job_nobody_takes_fails_for_nothing(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_job_nobody_takes_fails_for_nothing(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 57."""
     stack.advance(601, silent=[provider])
     renter.submit()
     stack.advance(1806, silent=[provider])
@@ -118,9 +124,8 @@ def test_57a_a_job_nobody_takes_fails_for_nothing(stack: Stack, renter: Renter, 
     assert renter.balance() == 1000
 
 
-def test_57b_a_run_past_its_deadline_is_charged_for_its_time(
-    stack: Stack, renter: Renter, provider: PollDaemon
-) -> None:
+def test_a_run_past_its_deadline_is_charged_for_its_time(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 57."""
     renter.submit()
     provider.next()
     stack.advance(186)
@@ -131,9 +136,10 @@ def test_57b_a_run_past_its_deadline_is_charged_for_its_time(
     assert provider.earnings()["available_halala"] == 34
 
 
-def test_57c_a_polling_daemon_that_never_asks_keeps_nobody_waiting_for_ever(
+def test_a_polling_daemon_that_never_asks_keeps_nobody_waiting_for_ever(
     stack: Stack, renter: Renter, provider: PollDaemon
 ) -> None:
+    """Contract 4.2: the queue deadline covers pending jobs."""
     assert renter.submit()["status"] == "pending"
     stack.advance(1806)
     job = eventually(lambda: _if(renter.job(1), "failed"), "the queue deadline")

@@ -1,4 +1,4 @@
-"""Vectors 41 to 51: one renter, one provider, five jobs. Each row continues the one above."""
+"""One renter, one provider, five jobs; each step continues the one above (contract 7, vectors 41 to 51)."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from tests.stack.poll_daemon import PollDaemon
 from tests.stack.rest import Json
 from tests.stack.stack import Stack
 
-Row: TypeAlias = Callable[[Stack, Renter, PollDaemon], None]
+Step: TypeAlias = Callable[[Stack, Renter, PollDaemon], None]
 
 TRAINING: Json = {"job_type": "training", "duration_minutes": 5}
 SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 60, "max_duration_seconds": 3600}
@@ -25,7 +25,8 @@ SETTLED: Json = {
 OK_IN_95: Json = {"result": {"type": "text", "response": "ok"}, "duration_seconds": 95}
 
 
-def row_41_the_second_job_waits_for_the_slot(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def the_second_job_waits_for_the_slot(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 41."""
     assert renter.submit(provider_id=1)["status"] == "pending"
     second = renter.submit(provider_id=1)
     assert show(second, "status", "queue_position") == {"status": "queued", "queue_position": 1}
@@ -34,7 +35,8 @@ def row_41_the_second_job_waits_for_the_slot(stack: Stack, renter: Renter, provi
     assert show(output, "status", "cost_halala") == {"status": "pending", "cost_halala": 45}
 
 
-def row_42_a_poll_starts_the_run(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_poll_starts_the_run(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 42."""
     answer = provider.ask()
     job = answer["job"]
     assert show(job, "id", "attempt_number") == {"id": 1, "attempt_number": 1}
@@ -46,14 +48,16 @@ def row_42_a_poll_starts_the_run(stack: Stack, renter: Renter, provider: PollDae
     assert show(busy["admission"], "accepted", "reason_code") == {"accepted": False, "reason_code": "PROVIDER_BUSY"}
 
 
-def row_43_a_phase_is_one_of_six(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_phase_is_one_of_six(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 43."""
     assert answered(provider.progress(1, "loading_model"))["job_status"] == "running"
     text = "Invalid phase. Allowed: pulling, downloading_model, installing_deps, loading_model, generating, formatting"
     refused(provider.progress(1, "flying"), 400, text, code="INVALID_ENUM")
     assert renter.job(1)["progress_phase"] == "loading_model"
 
 
-def row_44_the_result_settles_by_the_time_used(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def the_result_settles_by_the_time_used(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 44."""
     stack.advance(95)
     answer = answered(provider.try_result(1, **OK_IN_95))
     assert answer["success"] is True
@@ -63,7 +67,8 @@ def row_44_the_result_settles_by_the_time_used(stack: Stack, renter: Renter, pro
     assert renter.job(2)["status"] == "pending"
 
 
-def row_45_a_result_counts_once(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_result_counts_once(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 45."""
     refused(
         provider.try_result(1, **OK_IN_95),
         409,
@@ -86,7 +91,8 @@ def row_45_a_result_counts_once(stack: Stack, renter: Renter, provider: PollDaem
     }
 
 
-def row_46_a_waiting_job_is_refunded_in_full(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_waiting_job_is_refunded_in_full(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 46."""
     answer = answered(renter.cancel(2))
     assert show(answer, "success", "refunded_halala", "charged_halala") == {
         "success": True,
@@ -99,7 +105,8 @@ def row_46_a_waiting_job_is_refunded_in_full(stack: Stack, renter: Renter, provi
     refused(retry, 400, "Only failed jobs can be retried", current_status="cancelled")
 
 
-def row_47_a_failed_run_costs_nothing(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_failed_run_costs_nothing(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 47."""
     job = renter.submit(TRAINING)
     assert show(job, "id", "cost_halala") == {"id": 3, "cost_halala": 125}
     assert renter.balance() == 851
@@ -117,7 +124,8 @@ def row_47_a_failed_run_costs_nothing(stack: Stack, renter: Renter, provider: Po
     }
 
 
-def row_48_a_failed_job_is_retried_as_a_new_one(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_failed_job_is_retried_as_a_new_one(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 48."""
     refused(renter.cancel(3), 400, "Cannot cancel job with status: failed")
     job = answered(renter.post("/jobs/3/retry"), 201)["job"]
     assert show(job, "id", "retried_from_job_id", "cost_halala", "job_type") == {
@@ -131,7 +139,8 @@ def row_48_a_failed_job_is_retried_as_a_new_one(stack: Stack, renter: Renter, pr
     assert renter.balance() == 976
 
 
-def row_49_the_quote_is_prepaid(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def the_quote_is_prepaid(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 49."""
     refused(
         renter.try_submit(SERVING),
         402,
@@ -145,7 +154,8 @@ def row_49_the_quote_is_prepaid(stack: Stack, renter: Renter, provider: PollDaem
     assert renter.balance() == 0
 
 
-def row_50_cancelling_charges_the_time_used(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def cancelling_charges_the_time_used(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 50."""
     before = (provider.earnings()["total_earned_halala"], stack.admin.finance()["platform_halala"])
     assert stack.next_job(provider)["id"] == 5
     stack.advance(1801)
@@ -156,7 +166,8 @@ def row_50_cancelling_charges_the_time_used(stack: Stack, renter: Renter, provid
     assert (after[0] - before[0], after[1] - before[1]) == (451, 150)
 
 
-def row_51_the_books_add_up(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def the_books_add_up(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 51."""
     assert show(provider.earnings(), "total_earned_halala", "available_halala", "available_sar") == {
         "total_earned_halala": 469,
         "available_halala": 469,
@@ -184,22 +195,22 @@ def row_51_the_books_add_up(stack: Stack, renter: Renter, provider: PollDaemon) 
     }
 
 
-STORY: list[Row] = [
-    row_41_the_second_job_waits_for_the_slot,
-    row_42_a_poll_starts_the_run,
-    row_43_a_phase_is_one_of_six,
-    row_44_the_result_settles_by_the_time_used,
-    row_45_a_result_counts_once,
-    row_46_a_waiting_job_is_refunded_in_full,
-    row_47_a_failed_run_costs_nothing,
-    row_48_a_failed_job_is_retried_as_a_new_one,
-    row_49_the_quote_is_prepaid,
-    row_50_cancelling_charges_the_time_used,
-    row_51_the_books_add_up,
+STORY: list[Step] = [
+    the_second_job_waits_for_the_slot,
+    a_poll_starts_the_run,
+    a_phase_is_one_of_six,
+    the_result_settles_by_the_time_used,
+    a_result_counts_once,
+    a_waiting_job_is_refunded_in_full,
+    a_failed_run_costs_nothing,
+    a_failed_job_is_retried_as_a_new_one,
+    the_quote_is_prepaid,
+    cancelling_charges_the_time_used,
+    the_books_add_up,
 ]
 
 
-@pytest.mark.parametrize("last", STORY, ids=lambda row: row.__name__)
-def test_the_story_up_to(stack: Stack, renter: Renter, provider: PollDaemon, last: Row) -> None:
-    for row in STORY[: STORY.index(last) + 1]:
-        row(stack, renter, provider)
+@pytest.mark.parametrize("last", STORY, ids=lambda step: step.__name__)
+def test_the_story_up_to(stack: Stack, renter: Renter, provider: PollDaemon, last: Step) -> None:
+    for step in STORY[: STORY.index(last) + 1]:
+        step(stack, renter, provider)

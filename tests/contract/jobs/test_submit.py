@@ -1,4 +1,4 @@
-"""Vectors 30 to 39: accepted submissions, the wallet that pays for them, and its limits."""
+"""Accepted submissions, the wallet that pays for them, and its limits (contract 7, vectors 30 to 39)."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,7 +21,8 @@ EXAMPLE: Json = {
 
 
 @pytest.mark.usefixtures("provider")
-def test_30_vram_is_compared_in_whole_gigabytes(renter: Renter) -> None:
+def test_vram_is_compared_in_whole_gigabytes(renter: Renter) -> None:
+    """Contract 7, vector 30."""
     text = "Provider does not meet GPU requirements"
     too_small: Json = {"required_vram_gb": 80, "provider_vram_gb": 24}
     refused(renter.try_submit(provider_id=1, min_vram_gb=80), 400, text, **too_small)
@@ -50,7 +51,8 @@ def test_any_vram_may_be_asked_for(renter: Renter) -> None:
 
 
 @pytest.mark.usefixtures("provider")
-def test_31_a_model_nobody_serves(renter: Renter) -> None:
+def test_a_model_nobody_serves_waits_unless_a_provider_is_named(renter: Renter) -> None:
+    """Contract 7, vector 31."""
     response = renter.try_submit(model="other/Model-7B", provider_id=1)
     refused(response, 400, "Provider does not serve model 'other/Model-7B'", code="MODEL_NOT_SERVED")
     answer = renter.try_submit(model="other/Model-7B")
@@ -62,7 +64,8 @@ def test_31_a_model_nobody_serves(renter: Renter) -> None:
 
 
 @pytest.mark.usefixtures("provider")
-def test_32_an_accepted_job_is_held_and_pending(stack: Stack, renter: Renter) -> None:
+def test_an_accepted_job_is_held_and_pending(stack: Stack, renter: Renter) -> None:
+    """Contract 7, vector 32."""
     answer = answered(renter.try_submit(EXAMPLE), 201)
     assert show(answer, "success", "queued", "message") == {"success": True, "queued": False, "message": None}
     job = answer["job"]
@@ -106,7 +109,8 @@ def test_32_an_accepted_job_is_held_and_pending(stack: Stack, renter: Renter) ->
 
 
 @pytest.mark.usefixtures("provider")
-def test_33_class_and_priority_are_two_things(renter: Renter) -> None:
+def test_class_and_priority_are_two_things(renter: Renter) -> None:
+    """Contract 7, vector 33."""
     first = renter.submit(priority="1", pricing_class="priority")
     second = renter.submit(priority=1, pricing_class="economy")
     assert show(first, "priority", "cost_halala") == {"priority": 1, "cost_halala": 54}
@@ -115,14 +119,16 @@ def test_33_class_and_priority_are_two_things(renter: Renter) -> None:
 
 
 @pytest.mark.usefixtures("provider")
-def test_34_markup_in_a_prompt_stays_as_it_is(renter: Renter) -> None:
+def test_markup_in_a_prompt_stays_as_it_is(renter: Renter) -> None:
+    """Contract 7, vector 34."""
     job = renter.submit(params={"prompt": "<b>1<2</b>"}, bogus=1)
     shown = renter.job(job["id"])
     assert shown["params"]["prompt"] == "<b>1<2</b>"
     assert "bogus" not in shown
 
 
-def test_35_without_a_provider_a_job_waits(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_without_a_provider_a_job_waits(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 35."""
     stack.advance(601, silent=[provider])
     answer = answered(renter.try_submit(), 201)
     assert answer["queued"] is True
@@ -136,7 +142,8 @@ def test_35_without_a_provider_a_job_waits(stack: Stack, renter: Renter, provide
 
 
 @pytest.mark.usefixtures("provider")
-def test_36_and_37_the_last_money_is_spent_once(stack: Stack, renter: Renter, admin: Admin) -> None:
+def test_the_last_money_is_spent_once(stack: Stack, renter: Renter, admin: Admin) -> None:
+    """Contract 7, vectors 36 and 37."""
     assert admin.adjust(1, -956)["new_balance"] == 44
     refused(
         renter.try_submit(),
@@ -164,7 +171,8 @@ def test_36_and_37_the_last_money_is_spent_once(stack: Stack, renter: Renter, ad
 
 
 @pytest.mark.usefixtures("provider")
-def test_38_a_month_has_a_budget(renter: Renter) -> None:
+def test_a_month_has_a_budget(renter: Renter) -> None:
+    """Contract 7, vector 38."""
     rendering = {"job_type": "rendering", "duration_minutes": 501}
     response = renter.try_submit(rendering)
     refused(
@@ -189,7 +197,8 @@ def test_38_a_month_has_a_budget(renter: Renter) -> None:
 
 
 @pytest.mark.usefixtures("provider")
-def test_39_a_day_has_a_hundred_jobs(stack: Stack, renter: Renter) -> None:
+def test_a_day_has_a_hundred_jobs(stack: Stack, renter: Renter) -> None:
+    """Contract 7, vector 39."""
     cheap = {"job_type": "benchmark", "duration_minutes": 0.1}
     with ThreadPoolExecutor(4) as pool:
         jobs = list(pool.map(lambda _: renter.submit(cheap), range(100)))

@@ -1,4 +1,4 @@
-"""Section 2.3 beyond the vectors: prices, and everything that may be written in more than one way."""
+"""Prices, and everything of a submission that may be written in more than one way (contract 2.3)."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Vectors 23 to 29 and the rest of 2.3's table: submissions that are refused change nothing."""
+"""Submissions that are refused change nothing (contract 2.3; 7, vectors 23 to 29)."""
 
 from collections.abc import Iterator
 
@@ -43,32 +43,37 @@ def _counts(admin: Admin) -> Json:
     return {name: value for name, value in admin.stats().items() if name.endswith(("jobs", "halala", "renters"))}
 
 
-def test_23_credentials_of_a_submission(rest: Rest, provider: PollDaemon) -> None:
+def test_a_submission_needs_a_renters_key(rest: Rest, provider: PollDaemon) -> None:
+    """Contract 7, vector 23."""
     text = "Renter API key required (x-renter-key header or renter_key query)"
     refused(rest.post("/jobs/submit", J3), 401, text)
     refused(rest.post("/jobs/submit", J3, headers={"x-renter-key": "bad"}), 403, "Invalid or inactive renter API key")
     refused(rest.post("/jobs/submit", J3, headers={"x-renter-key": provider.key}), 401, code="WRONG_KEY_TYPE")
 
 
-def test_24_missing_fields_in_documented_order(renter: Renter) -> None:
+def test_missing_fields_are_named_in_documented_order(renter: Renter) -> None:
+    """Contract 7, vector 24."""
     text = "Missing required fields: job_type, duration_minutes"
     refused(renter.post("/jobs/submit", {}), 400, text, code="MISSING_FIELDS")
     text = "Missing required fields: duration_minutes"
     refused(renter.post("/jobs/submit", {"job_type": "training"}), 400, text)
 
 
-def test_25_a_job_type_is_one_of_nine(renter: Renter) -> None:
+def test_a_job_type_is_one_of_nine(renter: Renter) -> None:
+    """Contract 7, vector 25."""
     response = renter.try_submit(job_type="mining")
     refused(response, 400, f"Invalid job_type. Allowed: {JOB_TYPES}", code="INVALID_ENUM")
 
 
 @pytest.mark.parametrize("minutes", [-5, 0, 1441, 0.09, 1e308])
-def test_26_minutes_have_a_range(renter: Renter, minutes: float) -> None:
+def test_minutes_have_a_range(renter: Renter, minutes: float) -> None:
+    """Contract 7, vector 26."""
     body = refused(renter.try_submit(duration_minutes=minutes), 400, "Validation failed", code="VALIDATION_FAILED")
     assert fields(body)[0] == "duration_minutes"
 
 
-def test_27_classes_priorities_and_deadlines_have_lists_and_ranges(renter: Renter) -> None:
+def test_classes_priorities_and_deadlines_have_lists_and_ranges(renter: Renter) -> None:
+    """Contract 7, vector 27."""
     text = "Invalid pricing_class. Allowed: priority, standard, economy"
     refused(renter.try_submit(pricing_class="gold"), 400, text, code="INVALID_ENUM")
     refused(renter.try_submit(priority=5), 400, "Invalid priority. Allowed: 1, 2, 3", code="INVALID_ENUM")
@@ -77,14 +82,16 @@ def test_27_classes_priorities_and_deadlines_have_lists_and_ranges(renter: Rente
         assert fields(body) == ["max_duration_seconds"]
 
 
-def test_28_gpu_type_container_and_image_are_checked(renter: Renter) -> None:
+def test_gpu_type_container_and_image_are_checked(renter: Renter) -> None:
+    """Contract 7, vector 28."""
     refused(renter.try_submit(gpu_requirements={"gpu_type": "GT710"}), 400, code="INVALID_GPU_TYPE")
     refused(renter.try_submit(container_spec={}), 400, "container_spec.image_type is required")
     response = renter.try_submit(job_type="custom_container", params={"image_override": "evil/image:latest"})
     refused(response, 400, "params.image_override is not approved", code="IMAGE_NOT_APPROVED")
 
 
-def test_29_a_named_provider_must_be_there(renter: Renter, provider: PollDaemon) -> None:
+def test_a_named_provider_must_be_there(renter: Renter, provider: PollDaemon) -> None:
+    """Contract 7, vector 29."""
     refused(renter.try_submit(provider_id=999999), 404, "Provider not found")
     answered(provider.post("/providers/pause"))
     refused(renter.try_submit(provider_id=1), 400, "Provider is not online", provider_status="paused")

@@ -1,4 +1,4 @@
-"""Vector 64 and what becomes of a withdrawal: from a provider's earnings to its bank, or back."""
+"""A withdrawal: from a provider's earnings to its bank, or back (contract 3.4; 7, vector 64)."""
 
 from collections.abc import Callable
 
@@ -72,7 +72,10 @@ def eighteen(earn: Callable[[float], None], provider: PollDaemon) -> PollDaemon:
     return provider
 
 
-def test_64_below_the_minimum_above_the_earnings_and_twice(provider: PollDaemon, earn: Callable[[float], None]) -> None:
+def test_a_withdrawal_is_neither_too_small_nor_too_large_nor_a_second_one(
+    provider: PollDaemon, earn: Callable[[float], None]
+) -> None:
+    """Contract 7, vector 64."""
     refused(withdraw(provider, 999), 400, "Minimum withdrawal is 1000 halala")
     earn(1873)
     assert available(provider) == 469

@@ -1,4 +1,4 @@
-"""Section 3.2 and vector 60: settings, keys, a copy of everything, and the end of an account."""
+"""Settings, keys, a copy of everything, and the end of an account (contract 3.2; 7, vector 60)."""
 
 from typing import Any
 
@@ -90,7 +90,8 @@ def close_account(stack: Stack, renter: Renter, confirm: Any = "DELETE_MY_ACCOUN
     return stack.rest.rest("DELETE", "/renters/me", key=renter.key, json={"confirm": confirm})
 
 
-def test_60_a_scoped_key_lives_until_it_is_deleted(stack: Stack, renter: Renter, scoped: Keys) -> None:
+def test_a_scoped_key_lives_until_it_is_deleted(stack: Stack, renter: Renter, scoped: Keys) -> None:
+    """Contract 7, vector 60."""
     job = renter.submit()
     made = scoped.make(scopes=["jobs.read"])
     assert made["key"].startswith("dc1-sk-")

@@ -1,4 +1,4 @@
-"""Section 3.2: the wallet's entries, and what a renter spent and on what."""
+"""The wallet's entries, and what a renter spent and on what (contract 3.2)."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Vector 63: putting money into a wallet."""
+"""Putting money into a wallet (contract 7, vector 63)."""
 
 import pytest
 
@@ -8,7 +8,8 @@ from tests.stack.rest import Json
 from tests.stack.stack import Stack
 
 
-def test_63_amounts_in_sar_and_halala(renter: Renter) -> None:
+def test_an_amount_is_said_in_sar_or_halala(renter: Renter) -> None:
+    """Contract 7, vector 63."""
     answer = answered(renter.post("/renters/topup", {"amount_sar": 12.345}))
     assert answer == {
         "success": True,

@@ -1,4 +1,4 @@
-"""Section 6.3 and vector 59: what renters are told, how it is signed, and where it never goes."""
+"""What renters are told, how it is signed, and where it never goes (contract 6.3; 7, vector 59)."""
 
 import json
 import stat
@@ -99,7 +99,8 @@ def attempted(renter: Renter, count: int) -> Json:
     return row
 
 
-def test_59_the_signature() -> None:
+def test_a_delivery_is_signed_with_the_renters_secret() -> None:
+    """Contract 7, vector 59."""
     body = b'{"event":"job.completed","job_id":"job-1774206010000-ab12cd"}'
     expected = "sha256=b5bc82d956df6ea60aca7b3126a56f102d0ff435112fc40293b66a03f72b578c"
     assert signature("whsec_0123456789abcdef", body) == expected
