@@ -16,7 +16,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from dc1.control.operations.supervision import Supervision
+from dc1.control.operations.provider_supervision import ProviderSupervision
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
 from dc1.domain.money.withdrawals import WithdrawalStatus
@@ -151,7 +151,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     async def suspend(self, daemon: ScriptedDaemon, pick: int) -> None:
         provider = self.market.control.fleet.known(daemon.provider_id)
-        supervision = Supervision(self.market.control)
+        supervision = ProviderSupervision(self.market.control)
         await (supervision.suspend(provider) if pick % 4 == 0 else supervision.unsuspend(provider))
 
     async def decide(self, daemon: ScriptedDaemon, pick: int) -> None:

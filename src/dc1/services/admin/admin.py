@@ -5,7 +5,7 @@ from typing import Any
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
-from dc1.control.operations.supervision import Supervision
+from dc1.control.operations.provider_supervision import ProviderSupervision
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.providers.liveness import ProviderStatus
@@ -27,7 +27,7 @@ class AdminServicer(AdminServiceServicer):
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._supervision = Supervision(plane)
+        self._supervision = ProviderSupervision(plane)
 
     async def GetDashboard(self, request: pb.GetDashboardRequest, context: Any) -> pb.GetDashboardResponse:
         """Show the market at a glance."""

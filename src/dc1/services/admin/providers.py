@@ -7,7 +7,7 @@ from typing import Any
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.credentials import Credentials
-from dc1.control.operations.supervision import Supervision
+from dc1.control.operations.provider_supervision import ProviderSupervision
 from dc1.control.scheduling.sessions import EndReason
 from dc1.domain import errors
 from dc1.domain.access import keys
@@ -56,7 +56,7 @@ class AdminProviderServicer(AdminProviderServiceServicer):
     def __init__(self, plane: ControlPlane, credentials: Credentials) -> None:
         self._plane = plane
         self._credentials = credentials
-        self._supervision = Supervision(plane)
+        self._supervision = ProviderSupervision(plane)
 
     # Looking
 

@@ -8,7 +8,7 @@ from dc1.domain.providers.liveness import Approval
 from dc1.storage.providers import approvals, providers
 
 
-class Supervision:
+class ProviderSupervision:
     """Decisions that are durable first and then followed: work is given or taken away at once.
 
     `actor` is the fingerprint of the admin's token. Every decision raises `Provider not found` for an account that is
