@@ -11,6 +11,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Ended
+from dc1.control.operations.credentials import Credentials
 from dc1.control.scheduling.leases import Assignment, Lease
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain.base.clock import ManualClock
@@ -105,7 +106,10 @@ class SmallMarket:
         self.db = db
         self.clock = ManualClock(NOW)
         self._policy = config or ControlConfig()
-        self.control = ControlPlane.build(db, self.clock, self._policy)
+        self.control = self._build()
+
+    def _build(self) -> ControlPlane:
+        return ControlPlane.build(self.db, self.clock, self._policy, Credentials(self.db, self.clock))
 
     async def load(self) -> None:
         """Know what is stored, as a server that starts."""
@@ -120,7 +124,7 @@ class SmallMarket:
             await self.control.reaper.flush()
         await self.db.close()
         self.db = Database.open(self.db.url.render_as_string(hide_password=False))
-        self.control = ControlPlane.build(self.db, self.clock, self._policy)
+        self.control = self._build()
         await self.load()
 
     async def do(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dc1.control.background.webhook_sender import WebhookSender, secret_purpose
+from dc1.control.background.webhook_sender import WebhookSender
 from dc1.control.background.webhook_targets import NotPublicError, Targets, look_up
 from dc1.domain.access.secret_box import SecretBox
+from dc1.domain.access.webhooks import secret_purpose
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import renters, webhooks

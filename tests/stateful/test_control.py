@@ -16,7 +16,6 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from dc1.control.operations.provider_supervision import ProviderSupervision
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
 from dc1.domain.money.withdrawals import WithdrawalStatus
@@ -151,7 +150,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     async def suspend(self, daemon: ScriptedDaemon, pick: int) -> None:
         provider = self.market.control.fleet.known(daemon.provider_id)
-        supervision = ProviderSupervision(self.market.control)
+        supervision = self.market.control.provider_supervision
         await (supervision.suspend(provider) if pick % 4 == 0 else supervision.unsuspend(provider))
 
     async def decide(self, daemon: ScriptedDaemon, pick: int) -> None:

@@ -13,9 +13,15 @@ from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import load_fleet
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
+from dc1.control.operations.catalog import Catalog
 from dc1.control.operations.completions import Completions
+from dc1.control.operations.credentials import Credentials
 from dc1.control.operations.job_commands import JobCommands
+from dc1.control.operations.machine_reports import MachineReports
 from dc1.control.operations.polling import Polling
+from dc1.control.operations.provider_accounts import ProviderAccounts
+from dc1.control.operations.provider_supervision import ProviderSupervision
+from dc1.control.operations.renter_accounts import RenterAccounts
 from dc1.control.operations.submission import Submission
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import JobFeed
@@ -46,10 +52,16 @@ class ControlPlane:
     completions: Completions
     reaper: Reaper
     replication: Replication | None
+    credentials: Credentials
+    provider_accounts: ProviderAccounts
+    provider_supervision: ProviderSupervision
+    renter_accounts: RenterAccounts
+    machine_reports: MachineReports
+    catalog: Catalog
     _running: asyncio.Task[None] | None = None
 
     @classmethod
-    def build(cls, db: Database, clock: Clock, config: ControlConfig) -> Self:
+    def build(cls, db: Database, clock: Clock, config: ControlConfig, credentials: Credentials) -> Self:
         """Wire the parts together; nothing runs and nothing is read yet."""
         fleet = Fleet(clock, config.thresholds)
         leases, sessions, job_feed = Leases(), Sessions(), JobFeed()
@@ -77,6 +89,12 @@ class ControlPlane:
             completions,
             reaper,
             replication,
+            credentials,
+            ProviderAccounts(db, clock, config, fleet, credentials, sessions, dispatcher, attempts),
+            ProviderSupervision(db, clock, fleet, credentials, sessions, attempts),
+            RenterAccounts(db, clock, config, credentials, job_commands),
+            MachineReports(db, clock),
+            Catalog(db, clock, job_commands),
         )
 
     async def start(self) -> None:

@@ -23,7 +23,8 @@ _SIDES = (core, renters, jobs, providers, market_side, admin)
 
 def assemble(foundation: Foundation) -> Assembly:
     """Return the parts of the server, built on `foundation`."""
-    plane = ControlPlane.build(foundation.database, foundation.clock, control_config(foundation.settings))
+    config = control_config(foundation.settings)
+    plane = ControlPlane.build(foundation.database, foundation.clock, config, foundation.credentials)
     if plane.replication is not None:
         plane.replication.key_changed = foundation.credentials.invalidate
         plane.replication.account_changed = foundation.credentials.invalidate_account

@@ -9,7 +9,7 @@ import structlog
 
 from dc1.control.background.webhook_targets import NotPublicError, Target, Targets
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
-from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, signature
+from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, secret_purpose, signature
 from dc1.domain.base.clock import Clock
 from dc1.storage.accounts import webhooks
 from dc1.storage.accounts.webhooks import Attempt, Claimed
@@ -21,11 +21,6 @@ _POLL_SECONDS = 0.25
 _MAX_IN_FLIGHT = 64
 _MAX_PER_RENTER = 8
 _CLAIM_MS = 30_000
-
-
-def secret_purpose(renter_id: int) -> str:
-    """Return what a renter's webhook secret is sealed for."""
-    return f"webhooks of renter {renter_id}"
 
 
 class WebhookSender:

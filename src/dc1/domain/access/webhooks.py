@@ -39,6 +39,11 @@ def new_secret() -> str:
     return f"whsec_{secrets.token_hex(32)}"
 
 
+def secret_purpose(renter_id: int) -> str:
+    """Return what a renter's secret is sealed for, so that it opens for nobody else's webhooks."""
+    return f"webhooks of renter {renter_id}"
+
+
 def new_delivery_id() -> str:
     """Return an id for a delivery; receivers tell a repeated one by it."""
     return f"whd_{secrets.token_hex(16)}"

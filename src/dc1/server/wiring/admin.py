@@ -26,7 +26,7 @@ def wire(parts: Parts) -> Wiring:
             Service(
                 admin_provider_service_pb2.DESCRIPTOR.services_by_name["AdminProviderService"],
                 admin_provider_service_pb2_grpc.add_AdminProviderServiceServicer_to_server,
-                AdminProviderServicer(market, parts.foundation.credentials),
+                AdminProviderServicer(market),
             ),
             Service(
                 admin_job_service_pb2.DESCRIPTOR.services_by_name["AdminJobService"],

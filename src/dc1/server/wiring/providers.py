@@ -21,7 +21,7 @@ def wire(parts: Parts) -> Wiring:
             Service(
                 provider_account_service_pb2.DESCRIPTOR.services_by_name["ProviderAccountService"],
                 provider_account_service_pb2_grpc.add_ProviderAccountServiceServicer_to_server,
-                ProviderAccountServicer(market, parts.foundation.credentials),
+                ProviderAccountServicer(market),
             ),
             Service(
                 daemon_service_pb2.DESCRIPTOR.services_by_name["DaemonService"],

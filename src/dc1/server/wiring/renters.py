@@ -39,7 +39,7 @@ def wire(parts: Parts) -> Wiring:
             Service(
                 renter_account_service_pb2.DESCRIPTOR.services_by_name["RenterAccountService"],
                 renter_account_service_pb2_grpc.add_RenterAccountServiceServicer_to_server,
-                RenterAccountServicer(market, credentials, upkeep, targets, vault),
+                RenterAccountServicer(market, upkeep, targets, vault),
             ),
             Service(
                 wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"],

@@ -5,7 +5,6 @@ from typing import Any
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
-from dc1.control.operations.provider_supervision import ProviderSupervision
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.providers.liveness import ProviderStatus
@@ -27,7 +26,6 @@ class AdminServicer(AdminServiceServicer):
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._supervision = ProviderSupervision(plane)
 
     async def GetDashboard(self, request: pb.GetDashboardRequest, context: Any) -> pb.GetDashboardResponse:
         """Show the market at a glance."""
@@ -83,13 +81,15 @@ class AdminServicer(AdminServiceServicer):
     async def ApproveProvider(self, request: pb.ApproveProviderRequest, context: Any) -> pb.ApproveProviderResponse:
         """Approve a provider, from any state."""
         provider = await self._provider(request.provider_id)
-        await self._supervision.approve(provider, current_call().principal.fingerprint)
+        await self._plane.provider_supervision.approve(provider, current_call().principal.fingerprint)
         return pb.ApproveProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
 
     async def RejectProvider(self, request: pb.RejectProviderRequest, context: Any) -> pb.RejectProviderResponse:
         """Reject a provider, from any state."""
         provider = await self._provider(request.provider_id)
-        await self._supervision.reject(provider, current_call().principal.fingerprint, request.reason.strip())
+        await self._plane.provider_supervision.reject(
+            provider, current_call().principal.fingerprint, request.reason.strip()
+        )
         return pb.RejectProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
 
     async def DecideProviderApproval(
@@ -99,9 +99,9 @@ class AdminServicer(AdminServiceServicer):
         provider = await self._provider(request.provider_id)
         actor = current_call().principal.fingerprint
         if request.decision == "approve":
-            await self._supervision.approve(provider, actor, only_pending=True)
+            await self._plane.provider_supervision.approve(provider, actor, only_pending=True)
         else:
-            await self._supervision.reject(provider, actor, request.reason.strip(), only_pending=True)
+            await self._plane.provider_supervision.reject(provider, actor, request.reason.strip(), only_pending=True)
         return pb.DecideProviderApprovalResponse(
             success=True,
             provider_id=provider.id,

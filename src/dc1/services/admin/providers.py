@@ -1,27 +1,19 @@
 """AdminProviderService: admins looking after providers."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
-from dc1.control.operations.credentials import Credentials
-from dc1.control.operations.provider_supervision import ProviderSupervision
-from dc1.control.scheduling.sessions import EndReason
+from dc1.control.operations.provider_supervision import ProviderAction
 from dc1.domain import errors
-from dc1.domain.access import keys
-from dc1.domain.access.keys import KeyRole
-from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import DAY_MS, iso
-from dc1.domain.errors import ApiError
 from dc1.domain.providers.reputation import uptime_percent_of_day
 from dc1.domain.providers.telemetry import MINUTES, Rollup
 from dc1.services.api.call import current_call
 from dc1.services.api.values import row_id, to_value
 from dc1.services.providers.admin_messages import inspected_provider
 from dc1.services.providers.messages import provider_job
-from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
@@ -53,10 +45,8 @@ class _Stored:
 class AdminProviderServicer(AdminProviderServiceServicer):
     """Detail, approval queue, suspension, keys and models of providers."""
 
-    def __init__(self, plane: ControlPlane, credentials: Credentials) -> None:
+    def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._credentials = credentials
-        self._supervision = ProviderSupervision(plane)
 
     # Looking
 
@@ -112,7 +102,7 @@ class AdminProviderServicer(AdminProviderServiceServicer):
     async def SuspendProvider(self, request: pb.SuspendProviderRequest, context: Any) -> pb.SuspendProviderResponse:
         """Give a provider no more work, and put back what it runs."""
         provider = await self._named(request.provider_id)
-        await self._supervision.suspend(provider)
+        await self._plane.provider_supervision.suspend(provider)
         return pb.SuspendProviderResponse(success=True, provider_id=provider.id, status=self._status(provider))
 
     async def UnsuspendProvider(
@@ -120,7 +110,7 @@ class AdminProviderServicer(AdminProviderServiceServicer):
     ) -> pb.UnsuspendProviderResponse:
         """Let a provider have work again."""
         provider = await self._named(request.provider_id)
-        await self._supervision.unsuspend(provider)
+        await self._plane.provider_supervision.unsuspend(provider)
         return pb.UnsuspendProviderResponse(success=True, provider_id=provider.id, status=self._status(provider))
 
     async def SetProviderStatus(
@@ -129,25 +119,21 @@ class AdminProviderServicer(AdminProviderServiceServicer):
         """Suspend a provider, or let it have work again."""
         provider = await self._named(request.provider_id)
         if request.status == "suspended":
-            await self._supervision.suspend(provider)
+            await self._plane.provider_supervision.suspend(provider)
         else:
-            await self._supervision.unsuspend(provider)
+            await self._plane.provider_supervision.unsuspend(provider)
         return pb.SetProviderStatusResponse(success=True, provider_id=provider.id, status=self._status(provider))
 
     async def ResetProviderKey(self, request: pb.ResetProviderKeyRequest, context: Any) -> pb.ResetProviderKeyResponse:
         """Replace a provider's key; the old one, and a stream that was opened with it, end at once."""
         provider = await self._named(request.provider_id)
-        key = keys.generate(KeyRole.PROVIDER)
-        now_ms = self._plane.clock.now_ms()
-        await self._plane.db.write(lambda conn: key_rows.rotate(conn, KeyRole.PROVIDER, provider.id, key, now_ms))
-        self._credentials.invalidate_account(Role.PROVIDER, provider.id)
-        self._plane.sessions.end(provider.id, EndReason.ACCESS_REVOKED)
-        return pb.ResetProviderKeyResponse(success=True, provider_id=provider.id, new_api_key=key.key)
+        api_key = await self._plane.provider_supervision.reset_key(provider)
+        return pb.ResetProviderKeyResponse(success=True, provider_id=provider.id, new_api_key=api_key)
 
     async def PreloadModel(self, request: pb.PreloadModelRequest, context: Any) -> pb.PreloadModelResponse:
         """Ask a provider's daemon to fetch a model."""
         provider = await self._named(request.provider_id)
-        requested_ms = await self._supervision.preload(provider, request.model_name)
+        requested_ms = await self._plane.provider_supervision.preload(provider, request.model_name)
         return pb.PreloadModelResponse(
             success=True,
             provider_id=provider.id,
@@ -160,26 +146,14 @@ class AdminProviderServicer(AdminProviderServiceServicer):
         self, request: pb.BulkUpdateProvidersRequest, context: Any
     ) -> pb.BulkUpdateProvidersResponse:
         """Do one thing to many providers; what cannot be done to one keeps nobody else from it."""
-        act = self._actions()[request.action]
         ids = sorted(set(request.ids))
-        failed = 0
-        for provider_id in ids:
-            try:
-                await act(await self._plane.provider(provider_id))
-            except ApiError:
-                failed += 1
+        failed = await self._plane.provider_supervision.act_on_all(
+            ids, ProviderAction(request.action), current_call().principal.fingerprint, self._plane.provider
+        )
         total = len(ids)
         return pb.BulkUpdateProvidersResponse(
             success=not failed, action=request.action, processed=total - failed, failed=failed, total=total
         )
-
-    def _actions(self) -> dict[str, Callable[[Provider], Awaitable[None]]]:
-        actor = current_call().principal.fingerprint
-        return {
-            "suspend": self._supervision.suspend,
-            "unsuspend": self._supervision.unsuspend,
-            "approve": lambda provider: self._supervision.approve(provider, actor),
-        }
 
     async def _named(self, sent: str) -> Provider:
         return await self._plane.provider(row_id(sent, errors.provider_not_found))

@@ -24,8 +24,6 @@ from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.jobs.lifecycle import Outcome
-from dc1.storage.providers import daemon_events
-from dc1.storage.providers.daemon_events import NewDaemonEvent
 from dcp.v1 import daemon_service_pb2 as pb
 from dcp.v1.daemon_service_pb2_grpc import DaemonServiceServicer
 
@@ -82,10 +80,8 @@ class DaemonServicer(DaemonServiceServicer):
         """Judge the daemon's checks of its machine."""
         _require_event_size(request)
         checks = from_struct(request.checks)
-        ready = machine_grading.is_ready(checks)
         version = request.daemon_version if request.HasField("daemon_version") else None
-        details: JsonObject = {"checks": checks, "daemon_version": version}
-        await self._record(caller_id(), "readiness", "info" if ready else "warning", details)
+        ready = await self._plane.machine_reports.readiness(caller_id(), checks, version)
         return pb.ReportReadinessResponse(
             success=True, readiness_status="ready" if ready else "failed", checks=to_struct(checks)
         )
@@ -93,11 +89,10 @@ class DaemonServicer(DaemonServiceServicer):
     async def ReportBenchmark(self, request: pb.ReportBenchmarkRequest, context: Any) -> pb.ReportBenchmarkResponse:
         """Grade a benchmark of the machine."""
         provider = await own_provider(self._plane, request.provider_id)
-        tier = machine_grading.tier(request.tflops, request.vram_gb)
         measured: JsonObject = {
             field.name: value for field, value in request.ListFields() if field.name != "provider_id"
         }
-        await self._record(provider.id, "benchmark", "info", {**measured, "tier": tier})
+        tier = await self._plane.machine_reports.benchmark(provider.id, request.tflops, request.vram_gb, measured)
         return pb.ReportBenchmarkResponse(success=True, tier=tier)
 
     async def ReportDaemonEvent(
@@ -106,12 +101,9 @@ class DaemonServicer(DaemonServiceServicer):
         """Store an event for the operators to see."""
         _require_event_size(request)
         provider_id = caller_id()
-        await self._record(provider_id, request.event_type, request.severity or "info", from_value(request.details))
+        details = from_value(request.details)
+        await self._plane.machine_reports.event(provider_id, request.event_type, request.severity or "info", details)
         return pb.ReportDaemonEventResponse(success=True, event_type=request.event_type, provider_id=provider_id)
-
-    async def _record(self, provider_id: int, event_type: str, severity: str, details: JsonValue) -> None:
-        event = NewDaemonEvent(provider_id, event_type, severity, details, self._plane.clock.now_ms())
-        await self._plane.db.write(lambda conn: daemon_events.record(conn, event))
 
     # Jobs
 

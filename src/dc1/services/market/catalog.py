@@ -23,26 +23,16 @@ class CatalogServicer(CatalogServiceServicer):
 
     async def SetPrice(self, request: pb.SetPriceRequest, context: Any) -> pb.SetPriceResponse:
         """Set a rate."""
-        now_ms = self._plane.clock.now_ms()
-        row = await self._plane.db.write(
-            lambda conn: catalog.set_price(conn, request.job_type, request.rate_halala, now_ms)
-        )
-        await self._plane.job_commands.load()
+        row = await self._plane.catalog.set_price(request.job_type, request.rate_halala)
         return pb.SetPriceResponse(**_price(row))
 
     async def ApproveImage(self, request: pb.ApproveImageRequest, context: Any) -> pb.ApproveImageResponse:
         """Let jobs name an image."""
-        now_ms = self._plane.clock.now_ms()
-        row = await self._plane.db.write(
-            lambda conn: catalog.approve_image(
-                conn,
-                request.image_ref,
-                now_ms,
-                image_type=request.image_type if request.HasField("image_type") else None,
-                description=request.description if request.HasField("description") else None,
-            )
+        row = await self._plane.catalog.approve_image(
+            request.image_ref,
+            request.image_type if request.HasField("image_type") else None,
+            request.description if request.HasField("description") else None,
         )
-        await self._plane.job_commands.load()
         return pb.ApproveImageResponse(
             id=row.id,
             image_ref=row.image_ref,

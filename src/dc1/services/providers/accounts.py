@@ -1,27 +1,18 @@
 """ProviderAccountService: preferences, hardware profile, key, a copy of everything, and the end of an account."""
 
-from dataclasses import replace
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
-from dc1.control.operations.credentials import Credentials
-from dc1.control.scheduling.sessions import EndReason
 from dc1.domain import errors
-from dc1.domain.access import keys
-from dc1.domain.access.keys import KeyRole
-from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso
-from dc1.domain.base.retention import ERASED_AFTER_MS
 from dc1.domain.jobs.states import COMPUTE_TYPES
-from dc1.domain.providers.preferences import RunMode
 from dc1.services.api.call import caller_id
 from dc1.services.api.values import from_value
 from dc1.services.providers.earnings import earnings_day, withdrawal_message
 from dc1.services.providers.messages import Income, preferences_message, provider_job, provider_message
-from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
@@ -38,9 +29,8 @@ _CREDENTIAL = "key"
 class ProviderAccountServicer(ProviderAccountServiceServicer):
     """Providers looking after their account."""
 
-    def __init__(self, plane: ControlPlane, credentials: Credentials) -> None:
+    def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._credentials = credentials
 
     async def UpdatePreferences(
         self, request: pb.UpdatePreferencesRequest, context: Any
@@ -48,32 +38,19 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
         """Change when and how far the machine may be used."""
         provider = await self._caller()
         changes = {field.name: value for field, value in request.ListFields() if field.name != _CREDENTIAL}
-        if changes:
-            await self._plane.db.write(lambda conn: providers.set_preferences(conn, provider.id, **changes))
-            preferences = replace(provider.preferences, **changes)
-            preferences = replace(preferences, run_mode=RunMode(preferences.run_mode))
-            self._plane.fleet.set_preferences(provider, preferences)
-            await self._plane.attempts.bookability_changed(provider)
+        await self._plane.provider_accounts.set_preferences(provider, changes)
         return pb.UpdatePreferencesResponse(success=True, preferences=preferences_message(provider.preferences))
 
     async def UpdateGpuProfile(self, request: pb.UpdateGpuProfileRequest, context: Any) -> pb.UpdateGpuProfileResponse:
         """Change what the account says of the GPU, as long as no daemon has."""
         provider = await self._caller()
-        types = _compute_types(request.supported_compute_types)
-        if provider.facts.gpu_name is not None:
-            raise errors.gpu_profile_reported()
-        facts = replace(
-            provider.facts,
-            vram_mib=request.vram_mb if request.HasField("vram_mb") else provider.facts.vram_mib,
-            gpu_count=request.gpu_count if request.HasField("gpu_count") else provider.facts.gpu_count,
+        await self._plane.provider_accounts.set_gpu_profile(
+            provider,
+            gpu_model=request.gpu_model if request.HasField("gpu_model") else None,
+            vram_mib=request.vram_mb if request.HasField("vram_mb") else None,
+            gpu_count=request.gpu_count if request.HasField("gpu_count") else None,
+            compute_types=_compute_types(request.supported_compute_types),
         )
-        model = request.gpu_model if request.HasField("gpu_model") else provider.registered_gpu_model
-        compute_types = provider.compute_types if types is None else frozenset(types)
-        changes: dict[str, Any] = {"gpu_model": model, "vram_mib": facts.vram_mib, "gpu_count": facts.gpu_count}
-        changes["supported_compute_types"] = sorted(compute_types)
-        await self._plane.db.write(lambda conn: providers.set_preferences(conn, provider.id, **changes))
-        self._plane.fleet.set_gpu_profile(provider, model, facts, compute_types)
-        self._plane.dispatcher.wake(provider.id)
         profile = pb.GpuProfile(
             gpu_model=provider.gpu_model,
             vram_mb=provider.facts.vram_mib or 0,
@@ -87,22 +64,15 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
     ) -> pb.RotateProviderKeyResponse:
         """Replace the caller's key; the old one has a grace."""
         provider_id = caller_id()
-        key = keys.generate(KeyRole.PROVIDER)
-        now_ms = self._plane.clock.now_ms()
-        until_ms = now_ms + round(self._plane.config.key_rotation_grace_seconds * 1000)
-
-        def work(conn: Connection) -> None:
-            key_rows.rotate_with_grace(conn, KeyRole.PROVIDER, provider_id, key, now_ms, until_ms)
-
-        await self._plane.db.write(work)
-        self._credentials.invalidate_account(Role.PROVIDER, provider_id)
+        rotated = await self._plane.provider_accounts.rotate_key(provider_id)
+        until = iso(rotated.old_until_ms)
         return pb.RotateProviderKeyResponse(
             success=True,
-            message=f"Store this API key now, it is not shown again. The old one works until {iso(until_ms)}.",
-            api_key=key.key,
-            new_key=key.key,
+            message=f"Store this API key now, it is not shown again. The old one works until {until}.",
+            api_key=rotated.api_key,
+            new_key=rotated.api_key,
             provider_id=provider_id,
-            old_key_expires_at=iso(until_ms),
+            old_key_expires_at=until,
         )
 
     async def ExportProvider(self, request: pb.ExportProviderRequest, context: Any) -> pb.ExportProviderResponse:
@@ -110,17 +80,7 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
         provider = await self._caller()
         now_ms = self._plane.clock.now_ms()
 
-        def work(conn: Connection) -> tuple[Income, pb.ExportProviderResponse]:
-            found = jobs.latest(conn, JobFilter(provider_id=provider.id), limit=_EVERYTHING)
-            asked = withdrawals.page(conn, limit=_EVERYTHING, provider_id=provider.id)
-            return Income.read(conn, provider.id, now_ms), pb.ExportProviderResponse(
-                exported_at=iso(now_ms),
-                jobs=[provider_job(job) for job in found],
-                earnings=[earnings_day(day) for day in providers.earnings_by_day(conn, provider.id, 0)],
-                withdrawals=[withdrawal_message(row) for row in asked.rows],
-            )
-
-        income, answer = await self._plane.db.read(work)
+        income, answer = await self._plane.db.read(lambda conn: _export(conn, provider.id, now_ms))
         answer.account.CopyFrom(provider_message(self._plane, provider, income))
         return answer
 
@@ -129,30 +89,28 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
         if request.confirm != _CONFIRMATION:
             raise errors.deletion_not_confirmed()
         provider = await self._caller()
-        now_ms = self._plane.clock.now_ms()
-        erase_at_ms = now_ms + ERASED_AFTER_MS
-
-        def close(conn: Connection) -> None:
-            if withdrawals.has_open(conn, provider.id):
-                raise errors.withdrawal_pending()
-            if not providers.mark_deleted(conn, provider.id, now_ms, erase_at_ms):
-                raise errors.provider_not_found()
-            key_rows.revoke_all(conn, KeyRole.PROVIDER, provider.id, now_ms)
-
-        await self._plane.db.write(close)
-        self._credentials.invalidate_account(Role.PROVIDER, provider.id)
-        self._plane.fleet.close(provider)
-        self._plane.sessions.end(provider.id, EndReason.ACCESS_REVOKED)
-        requeued = await self._plane.attempts.evict(provider, "The provider closed its account")
+        closed = await self._plane.provider_accounts.close(provider)
         return pb.DeleteProviderResponse(
             success=True,
-            requeued_jobs=requeued,
-            deletion_scheduled_for=iso(erase_at_ms),
+            requeued_jobs=closed.requeued_jobs,
+            deletion_scheduled_for=iso(closed.erase_at_ms),
             message="The account is closed and its key has stopped working. What was earned stays in the books.",
         )
 
     async def _caller(self) -> Provider:
         return await self._plane.provider(caller_id())
+
+
+def _export(conn: Connection, provider_id: int, now_ms: int) -> tuple[Income, pb.ExportProviderResponse]:
+    """Return what the database keeps of an account, all of it as of one moment."""
+    found = jobs.latest(conn, JobFilter(provider_id=provider_id), limit=_EVERYTHING)
+    asked = withdrawals.page(conn, limit=_EVERYTHING, provider_id=provider_id)
+    return Income.read(conn, provider_id, now_ms), pb.ExportProviderResponse(
+        exported_at=iso(now_ms),
+        jobs=[provider_job(job) for job in found],
+        earnings=[earnings_day(day) for day in providers.earnings_by_day(conn, provider_id, 0)],
+        withdrawals=[withdrawal_message(row) for row in asked.rows],
+    )
 
 
 def _compute_types(sent: Value) -> list[str] | None:

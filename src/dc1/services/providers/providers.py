@@ -6,12 +6,9 @@ from typing import Any
 from google.protobuf.struct_pb2 import Value
 
 from dc1.control.control_plane import ControlPlane
-from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
 from dc1.domain import errors
-from dc1.domain.access import keys
-from dc1.domain.access.keys import KeyRole
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonValue, is_oversized
@@ -26,13 +23,12 @@ from dc1.services.daemons.report_messages import report_body
 from dc1.services.jobs.messages import polled_assignment
 from dc1.services.providers.access import require_approved
 from dc1.services.providers.messages import Income, provider_job, provider_message
-from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.providers import providers
-from dc1.storage.providers.providers import NewProvider, ProviderRow
+from dc1.storage.providers.providers import NewProvider
 from dcp.v1 import daemon_stream_pb2 as stream_pb
 from dcp.v1 import provider_service_pb2 as pb
 from dcp.v1 import report_pb2
@@ -57,8 +53,6 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def RegisterProvider(self, request: pb.RegisterProviderRequest, context: Any) -> pb.RegisterProviderResponse:
         """Open an account that waits for approval."""
-        key = keys.generate(KeyRole.PROVIDER)
-        now_ms = self._plane.clock.now_ms()
         new = NewProvider(
             name=request.name,
             email=request.email,
@@ -70,19 +64,12 @@ class ProviderServicer(ProviderServiceServicer):
             resource_spec=_declared_spec(request.resource_spec),
         )
 
-        def work(conn: Connection) -> ProviderRow:
-            provider_id = providers.register(conn, new, now_ms)
-            key_rows.add(conn, KeyRole.PROVIDER, provider_id, key, now_ms)
-            row = providers.get(conn, provider_id)
-            assert row is not None
-            return row
-
-        row = await self._plane.db.write(work)
-        self._plane.fleet.add(provider_of(row))
+        opened = await self._plane.provider_accounts.register(new)
+        row = opened.account
         return pb.RegisterProviderResponse(
             success=True,
             provider_id=row.id,
-            api_key=key.key,
+            api_key=opened.api_key,
             installer_url=f"{self._plane.config.installer_base_url.rstrip('/')}/providers/download/daemon",
             message=f"Welcome {row.name}! Store this API key now, it is not shown again.",
             status="registered",
@@ -121,11 +108,7 @@ class ProviderServicer(ProviderServiceServicer):
         provider = await self._caller()
         now_ms = self._plane.clock.now_ms()
 
-        def work(conn: Connection) -> tuple[list[JobRow], Income]:
-            recent = jobs.latest(conn, JobFilter(provider_id=provider.id), limit=_RECENT_JOBS)
-            return recent, Income.read(conn, provider.id, now_ms)
-
-        recent, income = await self._plane.db.read(work)
+        recent, income = await self._plane.db.read(lambda conn: _recent_work(conn, provider.id, now_ms))
         return pb.GetProviderResponse(
             provider=provider_message(self._plane, provider, income), recent_jobs=[provider_job(job) for job in recent]
         )
@@ -145,20 +128,15 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def PauseProvider(self, request: pb.PauseProviderRequest, context: Any) -> pb.PauseProviderResponse:
         """Stop new work for the caller."""
-        await self._set_paused(await self._caller(), paused=True)
+        await self._plane.provider_accounts.pause(await self._caller())
         return pb.PauseProviderResponse(success=True, status="paused")
 
     async def ResumeProvider(self, request: pb.ResumeProviderRequest, context: Any) -> pb.ResumeProviderResponse:
         """Let the caller be given new work again."""
         provider = await self._caller()
-        await self._set_paused(provider, paused=False)
+        await self._plane.provider_accounts.resume(provider)
         status = provider.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)
         return pb.ResumeProviderResponse(success=True, status=status)
-
-    async def _set_paused(self, provider: Provider, *, paused: bool) -> None:
-        await self._plane.db.write(lambda conn: providers.set_paused(conn, provider.id, paused))
-        self._plane.fleet.set_paused(provider, paused)
-        await self._plane.attempts.bookability_changed(provider)
 
     async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
         """Hand the next fitting job to a daemon that polls; that starts the run."""
@@ -212,6 +190,11 @@ class ProviderServicer(ProviderServiceServicer):
 
     async def _caller(self) -> Provider:
         return await self._plane.provider(caller_id())
+
+
+def _recent_work(conn: Connection, provider_id: int, now_ms: int) -> tuple[list[JobRow], Income]:
+    recent = jobs.latest(conn, JobFilter(provider_id=provider_id), limit=_RECENT_JOBS)
+    return recent, Income.read(conn, provider_id, now_ms)
 
 
 _REASONS = {

@@ -4,12 +4,11 @@ from typing import Any
 
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
-from dc1.domain.providers.challenges import ITERATIONS, MATRIX_SIZE, judge, new_challenge
+from dc1.domain.providers.challenges import ITERATIONS, MATRIX_SIZE
 from dc1.domain.providers.reports import read_report
-from dc1.domain.providers.verification import Assessment, Verdict, assess, compare
+from dc1.domain.providers.verification import Assessment
 from dc1.services.api.call import caller_id
 from dc1.services.api.values import from_value
-from dc1.storage.providers import challenges
 from dcp.v1 import verification_service_pb2 as pb
 from dcp.v1.verification_service_pb2_grpc import VerificationServiceServicer
 
@@ -26,21 +25,14 @@ class VerificationServicer(VerificationServiceServicer):
         """Compare what a daemon says of its GPU with what it reported."""
         provider = await self._plane.provider(caller_id())
         said = read_report({"gpu_info": from_value(request.gpu_info)}).facts
-        assessment = assess(compare(provider.facts, said))
-        if assessment.verdict is not Verdict.VERIFIED:
-            now_ms = self._plane.clock.now_ms()
-            challenge = new_challenge(now_ms)
-            await self._plane.db.write(lambda conn: challenges.give(conn, provider.id, challenge, now_ms))
+        assessment = await self._plane.machine_reports.verify(provider, said)
         return pb.VerifyAutomaticallyResponse(**_fields(assessment))
 
     async def GetPendingChallenge(
         self, request: pb.GetPendingChallengeRequest, context: Any
     ) -> pb.GetPendingChallengeResponse:
         """Show what the caller has to solve."""
-        provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
-        if not await self._plane.db.read(lambda conn: challenges.pending(conn, provider_id, now_ms)):
-            return pb.GetPendingChallengeResponse(pending=False)
-        challenge = await self._plane.db.write(lambda conn: challenges.fetch(conn, provider_id, now_ms))
+        challenge = await self._plane.machine_reports.pending_challenge(caller_id())
         if challenge is None:
             return pb.GetPendingChallengeResponse(pending=False)
         return pb.GetPendingChallengeResponse(
@@ -55,10 +47,10 @@ class VerificationServicer(VerificationServiceServicer):
     async def SubmitChallenge(self, request: pb.SubmitChallengeRequest, context: Any) -> pb.SubmitChallengeResponse:
         """Take a solution."""
         elapsed_ms = request.elapsed_ms if request.HasField("elapsed_ms") else None
-        provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
-        challenge = await self._plane.db.write(lambda conn: challenges.take(conn, provider_id, request.challenge_id))
-        flags = judge(challenge, request.result_hash, elapsed_ms, now_ms)
-        return pb.SubmitChallengeResponse(**_fields(assess(flags)))
+        assessment = await self._plane.machine_reports.solve(
+            caller_id(), request.challenge_id, request.result_hash, elapsed_ms
+        )
+        return pb.SubmitChallengeResponse(**_fields(assessment))
 
 
 def _fields(assessment: Assessment) -> dict[str, Any]:

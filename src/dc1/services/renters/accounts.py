@@ -4,18 +4,14 @@ import asyncio
 from typing import Any
 
 from dc1.control.background.renter_upkeep import RenterUpkeep
-from dc1.control.background.webhook_sender import secret_purpose
 from dc1.control.background.webhook_targets import NotPublicError, Targets
 from dc1.control.control_plane import ControlPlane
-from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.renter_accounts import WebhookChange
 from dc1.domain import errors
-from dc1.domain.access import keys, webhooks
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.access.roles import Role
 from dc1.domain.access.scopes import parse_scopes
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import iso, parse_iso
-from dc1.domain.base.retention import ERASED_AFTER_MS
 from dc1.services.api.call import caller_id
 from dc1.services.api.values import from_value, time_value, to_value
 from dc1.services.jobs.messages import job_detail
@@ -38,11 +34,8 @@ _EVERYTHING = 1_000_000_000
 class RenterAccountServicer(RenterAccountServiceServicer):
     """Renters looking after their account."""
 
-    def __init__(
-        self, plane: ControlPlane, credentials: Credentials, upkeep: RenterUpkeep, targets: Targets, vault: SecretBox
-    ) -> None:
+    def __init__(self, plane: ControlPlane, upkeep: RenterUpkeep, targets: Targets, vault: SecretBox) -> None:
         self._plane = plane
-        self._credentials = credentials
         self._upkeep = upkeep
         self._targets = targets
         self._vault = vault
@@ -56,19 +49,9 @@ class RenterAccountServicer(RenterAccountServiceServicer):
         renter_id = caller_id()
         changes_url = request.HasField("webhook_url")
         new_url = await self._checked_url(from_value(request.webhook_url), renter_id) if changes_url else None
-        secret = webhooks.new_secret() if request.rotate_webhook_secret or new_url is not None else None
-        sealed = None if secret is None else self._vault.seal(secret, secret_purpose(renter_id))
-
-        def work(conn: Connection) -> tuple[str | None, str | None]:
-            row = renters.lock_known(conn, renter_id)
-            shown = secret if request.rotate_webhook_secret or row.sealed_webhook_secret is None else None
-            url = new_url if changes_url else row.webhook_url
-            kept = row.sealed_webhook_secret if shown is None else sealed
-            renters.set_webhook(conn, renter_id, url, kept)
-            return url, shown
-
-        url, shown = await self._plane.db.write(work)
-        settings = pb.RenterSettings(webhook_url=to_value(url), webhook_secret=to_value(shown))
+        change = WebhookChange(new_url, changes_url, request.rotate_webhook_secret)
+        kept = await self._plane.renter_accounts.set_webhook(renter_id, change, self._vault)
+        settings = pb.RenterSettings(webhook_url=to_value(kept.url), webhook_secret=to_value(kept.new_secret))
         return pb.UpdateRenterSettingsResponse(success=True, settings=settings)
 
     async def _checked_url(self, sent: object, renter_id: int) -> str | None:
@@ -89,43 +72,30 @@ class RenterAccountServicer(RenterAccountServiceServicer):
     async def RotateRenterKey(self, request: pb.RotateRenterKeyRequest, context: Any) -> pb.RotateRenterKeyResponse:
         """Replace the caller's master key."""
         renter_id = caller_id()
-        key = keys.generate(KeyRole.RENTER)
-        now_ms = self._plane.clock.now_ms()
-        await self._plane.db.write(lambda conn: key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms))
-        self._credentials.invalidate_account(Role.RENTER, renter_id)
+        api_key = await self._plane.renter_accounts.rotate_key(renter_id)
         return pb.RotateRenterKeyResponse(
             success=True,
             message="Store this API key now, it is not shown again. The old one has stopped working.",
-            api_key=key.key,
-            new_key=key.key,
+            api_key=api_key,
+            new_key=api_key,
             renter_id=renter_id,
         )
 
     async def CreateRenterKey(self, request: pb.CreateRenterKeyRequest, context: Any) -> pb.CreateRenterKeyResponse:
         """Make a scoped key."""
-        renter_id = caller_id()
-        now_ms = self._plane.clock.now_ms()
         scopes = [scope.value for scope in parse_scopes(request.scopes)]
         label = request.label if request.HasField("label") else None
-        expires_at_ms = _expiry(request.expires_at, now_ms) if request.HasField("expires_at") else None
-        key = keys.generate(KeyRole.SCOPED)
-
-        def work(conn: Connection) -> None:
-            renters.lock_known(conn, renter_id)
-            if key_rows.count_live(conn, KeyRole.SCOPED, renter_id, now_ms) >= _MAX_LIVE_KEYS:
-                raise errors.key_limit_reached()
-            key_rows.add(
-                conn, KeyRole.SCOPED, renter_id, key, now_ms, scopes=scopes, label=label, expires_at_ms=expires_at_ms
-            )
-
-        await self._plane.db.write(work)
+        expires_at_ms = (
+            _expiry(request.expires_at, self._plane.clock.now_ms()) if request.HasField("expires_at") else None
+        )
+        made = await self._plane.renter_accounts.create_key(caller_id(), scopes, label, expires_at_ms)
         return pb.CreateRenterKeyResponse(
-            id=key.key_id,
-            key=key.key,
+            id=made.key_id,
+            key=made.key,
             label=to_value(label),
             scopes=scopes,
             expires_at=time_value(expires_at_ms),
-            created_at=iso(now_ms),
+            created_at=iso(made.created_at_ms),
         )
 
     async def ListRenterKeys(self, request: pb.ListRenterKeysRequest, context: Any) -> pb.ListRenterKeysResponse:
@@ -137,19 +107,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
 
     async def RevokeRenterKey(self, request: pb.RevokeRenterKeyRequest, context: Any) -> pb.RevokeRenterKeyResponse:
         """Stop a scoped key at once."""
-        renter_id = caller_id()
-        now_ms = self._plane.clock.now_ms()
-
-        def work(conn: Connection) -> int:
-            key_rows.revoke(conn, KeyRole.SCOPED, renter_id, request.key_id, now_ms)
-            row = key_rows.find(conn, request.key_id)
-            if row is None or row.role != KeyRole.SCOPED or row.owner_id != renter_id:
-                raise errors.key_not_found()
-            assert row.revoked_at_ms is not None
-            return row.revoked_at_ms
-
-        revoked_at_ms = await self._plane.db.write(work)
-        self._credentials.invalidate(request.key_id)
+        revoked_at_ms = await self._plane.renter_accounts.revoke_key(caller_id(), request.key_id)
         return pb.RevokeRenterKeyResponse(success=True, revoked_at=iso(revoked_at_ms))
 
     # The whole account
@@ -158,43 +116,33 @@ class RenterAccountServicer(RenterAccountServiceServicer):
         """Hand the caller everything that is kept of the account."""
         renter_id = caller_id()
         now_ms = self._plane.clock.now_ms()
-
-        def work(conn: Connection) -> pb.ExportRenterResponse:
-            row = renters.known(conn, renter_id)
-            found = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_EVERYTHING)
-            documents = jobs.specs_of_renter(conn, renter_id)
-            return pb.ExportRenterResponse(
-                exported_at=iso(now_ms),
-                account=renter_message(row),
-                jobs=[job_detail(job, documents[job.id], now_ms, jobs.queue_position(conn, job)) for job in found],
-                transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_EVERYTHING).rows],
-                usage=token_usage(row),
-            )
-
-        return await self._plane.db.read(work)
+        return await self._plane.db.read(lambda conn: _export(conn, renter_id, now_ms))
 
     async def DeleteRenter(self, request: pb.DeleteRenterRequest, context: Any) -> pb.DeleteRenterResponse:
         """Close the caller's account."""
         if request.confirm != _CONFIRMATION:
             raise errors.deletion_not_confirmed()
-        renter_id = caller_id()
-        now_ms = self._plane.clock.now_ms()
-        erase_at_ms = now_ms + ERASED_AFTER_MS
-
-        def close(conn: Connection) -> None:
-            renters.set_status(conn, renter_id, "deleted")
-            renters.schedule_erasure(conn, renter_id, erase_at_ms)
-            for role in (KeyRole.RENTER, KeyRole.SCOPED):
-                key_rows.revoke_all(conn, role, renter_id, now_ms)
-
-        cancelled = await self._plane.job_commands.cancel_all(renter_id, close)
-        self._credentials.invalidate_account(Role.RENTER, renter_id)
+        closed = await self._plane.renter_accounts.close(caller_id())
         return pb.DeleteRenterResponse(
             success=True,
-            cancelled_jobs=cancelled,
-            deletion_scheduled_for=iso(erase_at_ms),
+            cancelled_jobs=closed.cancelled_jobs,
+            deletion_scheduled_for=iso(closed.erase_at_ms),
             message="The account is closed. Its keys have stopped working and its balance is frozen.",
         )
+
+
+def _export(conn: Connection, renter_id: int, now_ms: int) -> pb.ExportRenterResponse:
+    """Return what the database keeps of an account, all of it as of one moment."""
+    row = renters.known(conn, renter_id)
+    found = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_EVERYTHING)
+    documents = jobs.specs_of_renter(conn, renter_id)
+    return pb.ExportRenterResponse(
+        exported_at=iso(now_ms),
+        account=renter_message(row),
+        jobs=[job_detail(job, documents[job.id], now_ms, jobs.queue_position(conn, job)) for job in found],
+        transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_EVERYTHING).rows],
+        usage=token_usage(row),
+    )
 
 
 def _expiry(sent: str, now_ms: int) -> int:

@@ -5,14 +5,11 @@ from typing import Any
 
 from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
-from dc1.domain.access import keys
-from dc1.domain.access.keys import KeyRole
 from dc1.domain.money.pricing import halala_from_sar, halala_to_sar
 from dc1.services.api.call import caller_id
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.providers.rows import provider_row
 from dc1.services.renters.messages import recent_job, renter_message, token_usage
-from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters, wallets
 from dc1.storage.accounts.renters import NewRenter, RenterRow
 from dc1.storage.engine.database import Connection
@@ -36,8 +33,6 @@ class RenterServicer(RenterServiceServicer):
 
     async def RegisterRenter(self, request: pb.RegisterRenterRequest, context: Any) -> pb.RegisterRenterResponse:
         """Open an account with its master key and the starter credit."""
-        key = keys.generate(KeyRole.RENTER)
-        now_ms = self._plane.clock.now_ms()
         new = NewRenter(
             name=request.name,
             email=request.email,
@@ -46,16 +41,11 @@ class RenterServicer(RenterServiceServicer):
             use_case=_optional(request, "use_case") or _optional(request, "use_case_alias"),
         )
 
-        def work(conn: Connection) -> int:
-            renter_id = renters.register(conn, new, self._plane.config.starter_credit_halala, now_ms)
-            key_rows.add(conn, KeyRole.RENTER, renter_id, key, now_ms)
-            return renter_id
-
-        renter_id = await self._plane.db.write(work)
+        opened = await self._plane.renter_accounts.register(new)
         return pb.RegisterRenterResponse(
             success=True,
-            renter_id=renter_id,
-            api_key=key.key,
+            renter_id=opened.renter_id,
+            api_key=opened.api_key,
             message=f"Welcome {new.name}! Store this API key now, it is not shown again.",
         )
 
@@ -63,11 +53,7 @@ class RenterServicer(RenterServiceServicer):
         """Show the caller's account."""
         renter_id = caller_id()
 
-        def work(conn: Connection) -> tuple[RenterRow, list[JobRow]]:
-            row = _known(renters.get(conn, renter_id))
-            return row, jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_RECENT_JOBS)
-
-        row, recent = await self._plane.db.read(work)
+        row, recent = await self._plane.db.read(lambda conn: _with_recent_jobs(conn, renter_id))
         recent_jobs = [recent_job(job) for job in recent]
         return pb.GetRenterResponse(
             renter=renter_message(row),
@@ -127,6 +113,11 @@ class RenterServicer(RenterServiceServicer):
         available = self._plane.fleet.available()
         found = [pb.AvailableProvider(**provider_row(self._plane, provider)) for provider in available]
         return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
+
+
+def _with_recent_jobs(conn: Connection, renter_id: int) -> tuple[RenterRow, list[JobRow]]:
+    row = _known(renters.get(conn, renter_id))
+    return row, jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_RECENT_JOBS)
 
 
 def _known(row: RenterRow | None) -> RenterRow:

@@ -1,0 +1,192 @@
+"""What owners do with their providers' accounts: open, set up, pause, rotate the key, close.
+
+Every command stores first and lets memory follow once that is durable: a transaction may be rolled back and run again, and
+placement must never act on what was not committed. What follows at once comes before the first `await`, so that no other
+call sees half of a command; taking jobs back waits for the database and comes last.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dc1.control.config import ControlConfig
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.loading import provider_of
+from dc1.control.fleet.provider import Provider
+from dc1.control.operations.attempts import Attempts
+from dc1.control.operations.credentials import Credentials
+from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.sessions import EndReason, Sessions
+from dc1.domain import errors
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole, NewKey
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import Clock
+from dc1.domain.base.retention import ERASED_AFTER_MS
+from dc1.domain.providers.preferences import RunMode
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.money import withdrawals
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import NewProvider, ProviderRow
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedProvider:
+    """A new account, and its key, which is shown once and never stored."""
+
+    account: ProviderRow
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RotatedKey:
+    """A key that took an older one's place; the older one works until `old_until_ms`."""
+
+    api_key: str = field(repr=False)
+    old_until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedProvider:
+    """What the end of an account did, and when its personal data is erased."""
+
+    requeued_jobs: int
+    erase_at_ms: int
+
+
+class ProviderAccounts:
+    """The owner's side of providers."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        config: ControlConfig,
+        fleet: Fleet,
+        credentials: Credentials,
+        sessions: Sessions,
+        dispatcher: Dispatcher,
+        attempts: Attempts,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._config = config
+        self._fleet = fleet
+        self._credentials = credentials
+        self._sessions = sessions
+        self._dispatcher = dispatcher
+        self._attempts = attempts
+
+    async def register(self, new: NewProvider) -> OpenedProvider:
+        """Open an account that waits for approval; raises EMAIL_TAKEN."""
+        # Made out here because the transaction may run twice, and the caller is shown one key.
+        key = keys.generate(KeyRole.PROVIDER)
+        now_ms = self._clock.now_ms()
+        # The key in the same transaction: an account without one could be neither used nor registered again.
+        account = await self._db.write(lambda conn: _open_account(conn, new, key, now_ms))
+        self._fleet.add(provider_of(account))
+        return OpenedProvider(account, key.key)
+
+    async def set_preferences(self, provider: Provider, changes: Mapping[str, Any]) -> None:
+        """Change when and how far the machine may be used; `changes` are fields of Preferences, and no change is fine."""
+        if not changes:
+            return
+        await self._db.write(lambda conn: providers.set_preferences(conn, provider.id, **changes))
+        # From what is known now and not from before the write: another change may have been committed meanwhile.
+        preferences = replace(provider.preferences, **changes)
+        preferences = replace(preferences, run_mode=RunMode(preferences.run_mode))
+        self._fleet.set_preferences(provider, preferences)
+        await self._attempts.bookability_changed(provider)
+
+    async def set_gpu_profile(
+        self,
+        provider: Provider,
+        *,
+        gpu_model: str | None,
+        vram_mib: int | None,
+        gpu_count: int | None,
+        compute_types: Collection[str] | None,
+    ) -> None:
+        """Change what the account says of the GPU, where given.
+
+        Raises:
+            gpu_profile_reported: A daemon has said it, who knows better.
+        """
+        if provider.facts.gpu_name is not None:
+            raise errors.gpu_profile_reported()
+        facts = replace(
+            provider.facts,
+            vram_mib=provider.facts.vram_mib if vram_mib is None else vram_mib,
+            gpu_count=provider.facts.gpu_count if gpu_count is None else gpu_count,
+        )
+        model = provider.registered_gpu_model if gpu_model is None else gpu_model
+        kinds = provider.compute_types if compute_types is None else frozenset(compute_types)
+        changes = {
+            "gpu_model": model,
+            "vram_mib": facts.vram_mib,
+            "gpu_count": facts.gpu_count,
+            "supported_compute_types": sorted(kinds),
+        }
+        await self._db.write(lambda conn: providers.set_preferences(conn, provider.id, **changes))
+        self._fleet.set_gpu_profile(provider, model, facts, kinds)
+        # Jobs that did not fit the machine as it was described may fit it now.
+        self._dispatcher.wake(provider.id)
+
+    async def pause(self, provider: Provider) -> None:
+        """Stop new work; what runs goes on, and offers that were not accepted are taken back."""
+        await self._set_paused(provider, paused=True)
+
+    async def resume(self, provider: Provider) -> None:
+        """Let the machine be given new work again."""
+        await self._set_paused(provider, paused=False)
+
+    async def _set_paused(self, provider: Provider, *, paused: bool) -> None:
+        await self._db.write(lambda conn: providers.set_paused(conn, provider.id, paused))
+        self._fleet.set_paused(provider, paused)
+        await self._attempts.bookability_changed(provider)
+
+    async def rotate_key(self, provider_id: int) -> RotatedKey:
+        """Replace the key; the old one has a grace, because the owner has yet to carry the new one to the machine."""
+        key = keys.generate(KeyRole.PROVIDER)
+        now_ms = self._clock.now_ms()
+        until_ms = now_ms + round(self._config.key_rotation_grace_seconds * 1000)
+        await self._db.write(
+            lambda conn: key_rows.rotate_with_grace(conn, KeyRole.PROVIDER, provider_id, key, now_ms, until_ms)
+        )
+        # The remembered old key knows nothing of its new end and would outlive it. Its stream stays open until then:
+        # ProviderUpkeep ends the streams of keys whose grace has passed.
+        self._credentials.invalidate_account(Role.PROVIDER, provider_id)
+        return RotatedKey(key.key, until_ms)
+
+    async def close(self, provider: Provider) -> ClosedProvider:
+        """Close the account and give its jobs to others; raises `A withdrawal is already pending` while one is."""
+        now_ms = self._clock.now_ms()
+        erase_at_ms = now_ms + ERASED_AFTER_MS
+        await self._db.write(lambda conn: _close_account(conn, provider.id, now_ms, erase_at_ms))
+        # The key is forgotten before the stream ends: a daemon that comes back at once must not be let in from memory.
+        self._credentials.invalidate_account(Role.PROVIDER, provider.id)
+        # Closed before its jobs are put back, so that none of them is offered to this machine again.
+        self._fleet.close(provider)
+        self._sessions.end(provider.id, EndReason.ACCESS_REVOKED)
+        requeued = await self._attempts.evict(provider, "The provider closed its account")
+        return ClosedProvider(requeued, erase_at_ms)
+
+
+def _open_account(conn: Connection, new: NewProvider, key: NewKey, now_ms: int) -> ProviderRow:
+    provider_id = providers.register(conn, new, now_ms)
+    key_rows.add(conn, KeyRole.PROVIDER, provider_id, key, now_ms)
+    # Read back, so that the fleet starts with the defaults that the schema filled in.
+    row = providers.get(conn, provider_id)
+    assert row is not None
+    return row
+
+
+def _close_account(conn: Connection, provider_id: int, now_ms: int, erase_at_ms: int) -> None:
+    # A payout under way names a bank account that the erasure would mask. In one transaction with the closing, so that
+    # none is asked for in between.
+    if withdrawals.has_open(conn, provider_id):
+        raise errors.withdrawal_pending()
+    if not providers.mark_deleted(conn, provider_id, now_ms, erase_at_ms):
+        raise errors.provider_not_found()
+    key_rows.revoke_all(conn, KeyRole.PROVIDER, provider_id, now_ms)

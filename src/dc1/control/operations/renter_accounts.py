@@ -1,0 +1,188 @@
+"""What renters do with their accounts: open, point webhooks somewhere, make and end keys, close.
+
+A key that ends is stored as ended first and forgotten by `Credentials` after the commit. The other way round, a call between
+the two would have the key read again while it was still good, and remembered for minutes.
+"""
+
+from dataclasses import dataclass, field
+
+from dc1.control.config import ControlConfig
+from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.job_commands import JobCommands
+from dc1.domain import errors
+from dc1.domain.access import keys, webhooks
+from dc1.domain.access.keys import KeyRole, NewKey
+from dc1.domain.access.roles import Role
+from dc1.domain.access.secret_box import SecretBox
+from dc1.domain.base.clock import Clock
+from dc1.domain.base.retention import ERASED_AFTER_MS
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters
+from dc1.storage.accounts.renters import NewRenter
+from dc1.storage.engine.database import Connection, Database
+
+_MAX_LIVE_KEYS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRenter:
+    """A new account, and its master key, which is shown once and never stored."""
+
+    renter_id: int
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookChange:
+    """What a renter changes about webhooks.
+
+    `url` was checked; None switches them off, or says nothing without `changes_url`. A secret is made for the first
+    address, and anew where `rotates_secret` asks for it.
+    """
+
+    url: str | None
+    changes_url: bool
+    rotates_secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where webhooks go, and the secret if it is new; one that was there before is not shown again."""
+
+    url: str | None
+    new_secret: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedKey:
+    """A scoped key that was just made; `key` is shown once and never stored."""
+
+    key_id: str
+    key: str = field(repr=False)
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRenter:
+    """What the end of an account did, and when its personal data is erased."""
+
+    cancelled_jobs: int
+    erase_at_ms: int
+
+
+class RenterAccounts:
+    """The renter's side of accounts."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        config: ControlConfig,
+        credentials: Credentials,
+        job_commands: JobCommands,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._config = config
+        self._credentials = credentials
+        self._job_commands = job_commands
+
+    async def register(self, new: NewRenter) -> OpenedRenter:
+        """Open an account with its master key and the starter credit; raises EMAIL_TAKEN."""
+        # Made out here because the transaction may run twice, and the caller is shown one key.
+        key = keys.generate(KeyRole.RENTER)
+        credit_halala, now_ms = self._config.starter_credit_halala, self._clock.now_ms()
+        # The key in the same transaction: an account without one could be neither used nor registered again.
+        renter_id = await self._db.write(lambda conn: _open_account(conn, new, credit_halala, key, now_ms))
+        return OpenedRenter(renter_id, key.key)
+
+    async def set_webhook(self, renter_id: int, change: WebhookChange, vault: SecretBox) -> WebhookSettings:
+        """Change where webhooks go and the secret they are signed with; `vault` keeps the secret.
+
+        A secret that is stored already stays as it is unless it is to be rotated, whatever address comes with it.
+        """
+        secret = webhooks.new_secret() if change.rotates_secret or change.url is not None else None
+        # Sealed before it is known whether it is kept: the box may have to read its key from disk, and the one thread that
+        # writes works for everybody.
+        sealed = None if secret is None else vault.seal(secret, webhooks.secret_purpose(renter_id))
+        return await self._db.write(lambda conn: _set_webhook(conn, renter_id, change, secret, sealed))
+
+    async def rotate_key(self, renter_id: int) -> str:
+        """Replace the master key and return the new one; the old one stops at once, scoped keys go on."""
+        key = keys.generate(KeyRole.RENTER)
+        now_ms = self._clock.now_ms()
+        await self._db.write(lambda conn: key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms))
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
+        return key.key
+
+    async def create_key(
+        self, renter_id: int, scopes: list[str], label: str | None, expires_at_ms: int | None
+    ) -> ScopedKey:
+        """Make a scoped key; refused above 20 live ones."""
+        key = keys.generate(KeyRole.SCOPED)
+        now_ms = self._clock.now_ms()
+
+        def add_key(conn: Connection) -> None:
+            # The account's lock, so that two calls that count at once cannot both find room.
+            renters.lock_known(conn, renter_id)
+            if key_rows.count_live(conn, KeyRole.SCOPED, renter_id, now_ms) >= _MAX_LIVE_KEYS:
+                raise errors.key_limit_reached()
+            key_rows.add(
+                conn, KeyRole.SCOPED, renter_id, key, now_ms, scopes=scopes, label=label, expires_at_ms=expires_at_ms
+            )
+
+        await self._db.write(add_key)
+        return ScopedKey(key.key_id, key.key, now_ms)
+
+    async def revoke_key(self, renter_id: int, key_id: str) -> int:
+        """Stop a scoped key at once and return since when it is stopped; raises `Key not found`."""
+        now_ms = self._clock.now_ms()
+        revoked_at_ms = await self._db.write(lambda conn: _revoke_key(conn, renter_id, key_id, now_ms))
+        self._credentials.invalidate(key_id)
+        return revoked_at_ms
+
+    async def close(self, renter_id: int) -> ClosedRenter:
+        """Close the account: cancel its jobs, stop its keys, and have its personal data erased after a while."""
+        now_ms = self._clock.now_ms()
+        erase_at_ms = now_ms + ERASED_AFTER_MS
+        # In the transaction of the cancellations: a job submitted in between would run for an account that is closed.
+        cancelled = await self._job_commands.cancel_all(
+            renter_id, lambda conn: _close_account(conn, renter_id, now_ms, erase_at_ms)
+        )
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
+        return ClosedRenter(cancelled, erase_at_ms)
+
+
+def _open_account(conn: Connection, new: NewRenter, credit_halala: int, key: NewKey, now_ms: int) -> int:
+    renter_id = renters.register(conn, new, credit_halala, now_ms)
+    key_rows.add(conn, KeyRole.RENTER, renter_id, key, now_ms)
+    return renter_id
+
+
+def _set_webhook(
+    conn: Connection, renter_id: int, change: WebhookChange, secret: str | None, sealed: str | None
+) -> WebhookSettings:
+    # The account's lock: of two first addresses at once, only one may be shown a secret, the one that is kept.
+    row = renters.lock_known(conn, renter_id)
+    shown = secret if change.rotates_secret or row.sealed_webhook_secret is None else None
+    url = change.url if change.changes_url else row.webhook_url
+    kept = row.sealed_webhook_secret if shown is None else sealed
+    renters.set_webhook(conn, renter_id, url, kept)
+    return WebhookSettings(url, shown)
+
+
+def _revoke_key(conn: Connection, renter_id: int, key_id: str, now_ms: int) -> int:
+    key_rows.revoke(conn, KeyRole.SCOPED, renter_id, key_id, now_ms)
+    # Read whatever the change did: a key that was stopped before is answered with when that was.
+    row = key_rows.find(conn, key_id)
+    if row is None or row.role != KeyRole.SCOPED or row.owner_id != renter_id:
+        raise errors.key_not_found()
+    assert row.revoked_at_ms is not None
+    return row.revoked_at_ms
+
+
+def _close_account(conn: Connection, renter_id: int, now_ms: int, erase_at_ms: int) -> None:
+    renters.set_status(conn, renter_id, "deleted")
+    renters.schedule_erasure(conn, renter_id, erase_at_ms)
+    for role in (KeyRole.RENTER, KeyRole.SCOPED):
+        key_rows.revoke_all(conn, role, renter_id, now_ms)
