@@ -121,7 +121,7 @@ def at_work_in_vain(world: World) -> set[Attempt]:
 def leases_ended(daemons: Collection[DaemonSeat]) -> Counter[str]:
     """Why daemons gave up leases, as they were told."""
     lines = (line for seat in daemons for life in seat.lives for line in _lines(life))
-    return Counter(line["why"] for line in lines if line.get("event") == "lease ended")
+    return Counter(line["why"] for line in lines if line.get("event") == "lease_ended")
 
 
 def begun_twice(daemons: Collection[DaemonSeat]) -> list[Attempt]:
@@ -137,7 +137,7 @@ def paid_for(daemons: Collection[DaemonSeat]) -> set[Attempt]:
         for seat in daemons
         for life in seat.lives
         for line in _lines(life)
-        if line.get("event") == "lease ended" and line.get("why") == "settled" and line.get("earned_halala")
+        if line.get("event") == "lease_ended" and line.get("why") == "settled" and line.get("earned_halala")
     }
 
 

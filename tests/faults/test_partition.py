@@ -122,7 +122,7 @@ def test_a_daemon_cut_off_without_a_word_is_lost_and_can_settle_nothing_when_it_
         assert still_at_work([first]) == {old}
 
     network.join()
-    first.present.expect('"lease ended"', seconds=40)
+    first.present.expect('"lease_ended"', seconds=40)
     eventually(lambda: not still_at_work([first]), "the old attempt's work being stopped")
     done = await_completed(renter, job)
     assert (done["attempt_number"], done["provider_id"]) == (2, second.id)

@@ -108,7 +108,7 @@ def test_a_replica_that_starts_while_the_database_is_away_waits_for_it(
     postgres_server.crash()
     replica.start()
     assert replica.present is not None
-    replica.present.expect('"database not reached"', seconds=60)
+    replica.present.expect('"database_not_reached"', seconds=60)
     postgres_server.start()
     replica.present.expect('"serving"', times=2, seconds=60)
 

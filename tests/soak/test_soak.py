@@ -89,7 +89,7 @@ def test_an_error_in_a_log_is_a_failure(witness: Witness, line: str) -> None:
 
 
 def test_streams_that_break_are_a_failure(witness: Witness) -> None:
-    broken = {**LOGS, DAEMONS: '{"event": "not connected", "level": "warning"}'}
+    broken = {**LOGS, DAEMONS: '{"event": "not_connected", "level": "warning"}'}
     assert judged(witness, logs=broken) == ["1 streams of daemons broke"]
 
 

@@ -92,7 +92,7 @@ def failures(
     for name, log in logs.items():
         if lines := list(troubles(log)):
             yield f"{len(lines)} lines of trouble in the log of {name}: {' | '.join(lines[:_LINES_SHOWN])}"
-    if lost := logs[DAEMONS].count('"not connected"'):
+    if lost := logs[DAEMONS].count('"not_connected"'):
         yield f"{lost} streams of daemons broke"
     if witness.problem_count:
         yield f"{witness.problem_count} unexpected answers: {' | '.join(witness.problems[:_LINES_SHOWN])}"

@@ -87,7 +87,7 @@ class Application:
         await self._health.enter_graceful_shutdown()
         self._assembly.drain()
         if not await self._pipeline.drain(grace):
-            _log.warning("calls were cut off")
+            _log.warning("calls_cut_off")
             self._pipeline.cut_off()
         await self._server.stop(_LAST_WORDS_SECONDS)
         await self._cleanup.aclose()
@@ -104,7 +104,7 @@ class Application:
                 if time.monotonic() > give_up_at:
                     raise
                 if told != (told := str(error)):
-                    _log.warning("database not reached", reason=told, seconds_left=round(give_up_at - time.monotonic()))
+                    _log.warning("database_not_reached", reason=told, seconds_left=round(give_up_at - time.monotonic()))
             await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
 
     def _open_database(self) -> Database:

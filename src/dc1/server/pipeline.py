@@ -225,7 +225,7 @@ def _subject(principal: Principal, address: str, options: MethodOptions, request
 def _as_refusal(error: Exception, call: Call, options: MethodOptions) -> ApiError:
     if isinstance(error, ApiError):
         return fitted(error)
-    _log.error("call failed unexpectedly", method=call.method, request_id=call.request_id, exc_info=error)
+    _log.error("call_failed", method=call.method, request_id=call.request_id, exc_info=error)
     return internal_error(options.internal_error_text) if options.internal_error_text else internal_error()
 
 

@@ -276,7 +276,7 @@ async def test_tls_on_one_side_only_is_said_in_words(
         async with running_daemon(strict if serves_tls else server, **settings):
             async with asyncio.timeout(15):
                 said = ""
-                while "not connected" not in said:
+                while "not_connected" not in said:
                     await asyncio.sleep(0.01)
                     said += capsys.readouterr().out
         assert words in said
@@ -288,4 +288,4 @@ async def test_status_that_grpc_lost_is_not_said(server: FakeServer, capsys: pyt
         await server.wait_refused(1)
         server.refusal = None
         await server.stream()
-    assert "not connected" not in capsys.readouterr().out
+    assert "not_connected" not in capsys.readouterr().out

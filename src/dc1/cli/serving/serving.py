@@ -65,7 +65,7 @@ def _prepare(settings: Settings) -> None:
     known = COMMAND_VARIABLES | {f"DC1_{name.upper()}" for name in Settings.model_fields}
     for name in sorted(os.environ):
         if name.startswith("DC1_") and name not in known:
-            _log.warning("no such setting", variable=name)
+            _log.warning("unknown_setting", variable=name)
 
 
 async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:

@@ -78,7 +78,7 @@ class Connection:
         """Connect, and connect again, until `close`. Raises DaemonError when the server wants this daemon no more."""
         credentials = read_credentials(self._config)
         if credentials is None and not is_loopback(self._config.server):
-            log.warning("the connection is not encrypted: the key can be read on its way", server=self._config.server)
+            log.warning("connection_not_encrypted", hint="the key can be read on its way", server=self._config.server)
         while not self._closing.is_set():
             stream = Stream(
                 self.instance_id,
@@ -124,19 +124,20 @@ class Connection:
         if end.code is grpc.StatusCode.PERMISSION_DENIED:
             if end.details != NOT_APPROVED:
                 raise AccessDeniedError(f"The server refused this provider: {end.details}.")
-            self._say("waiting for approval by an admin", end)
+            if self._is_news(end):
+                log.warning("approval_pending", hint="waiting for approval by an admin", server=self._config.server)
             return self._config.approval_poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311 -- no secret
-        if not end.raced or again:
-            self._say("not connected", end)
-        return self._backoff.next()
-
-    def _say(self, event: str, end: StreamEnd) -> None:
-        """Log the end of a stream, but not every failed attempt of an outage."""
-        if end != self._last_end:
+        # A lost status says nothing yet; that it is lost twice in a row says that the server fails at once.
+        if (not end.raced or again) and self._is_news(end):
             status = end.code and end.code.name
             details = explain_failure(end.details, tls=self._config.tls)
-            log.warning(event, server=self._config.server, status=status, details=details)
-        self._last_end = end
+            log.warning("not_connected", server=self._config.server, status=status, details=details)
+        return self._backoff.next()
+
+    def _is_news(self, end: StreamEnd) -> bool:
+        """Return whether the end differs from the last: not every failed attempt of an outage is logged."""
+        news, self._last_end = end != self._last_end, end
+        return news
 
     async def _pause(self, seconds: float) -> None:
         try:

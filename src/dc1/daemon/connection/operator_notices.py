@@ -7,6 +7,8 @@ import structlog
 from dc1.domain.base.versions import is_older
 from dcp.v1 import daemon_stream_pb2 as pb
 
+_SUSPENDED = "suspended by an admin of the marketplace: no work is offered until that is lifted"
+
 log = structlog.get_logger(__name__)
 
 
@@ -22,8 +24,10 @@ class MachineNotices:
             return
         fewer = self._said is not None and len(gpus) < len(self._said[0])
         self._said = gpus, problems
-        details = {"problems": problems} if problems else {}
-        (log.warning if fewer else log.info)("GPUs" if gpus else "no GPU, so the CPU is offered", gpus=gpus, **details)
+        details: dict[str, object] = {"problems": problems} if problems else {}
+        if not gpus:
+            details["hint"] = "no GPU, so the CPU is offered"
+        (log.warning if fewer else log.info)("gpus_found", gpus=gpus, **details)
 
 
 class OperatorNotices:
@@ -39,17 +43,22 @@ class OperatorNotices:
         """Log what is new in a desired state, for a daemon of that version."""
         if desired.paused != self._paused:
             self._paused = desired.paused
-            log.info("paused: no new work is offered" if desired.paused else "resumed")
+            if self._paused:
+                log.info("paused", hint="no new work is offered")
+            else:
+                log.info("resumed")
         if desired.suspended != self._suspended:
             self._suspended = desired.suspended
             if self._suspended:
-                log.warning("suspended by an admin of the marketplace: no work is offered until that is lifted")
+                log.warning("suspended", hint=_SUSPENDED)
             else:
-                log.info("no longer suspended")
+                log.info("suspension_lifted")
         if desired.preload_model != self._preload:
             self._preload = desired.preload_model
             if self._preload:
-                log.info("the server would like this model here; add it to the engine", model=self._preload)
+                log.info("model_wanted", hint="add it to the engine", model=self._preload)
         if is_older(version, desired.min_version) and desired.min_version != self._outdated_for:
             self._outdated_for = desired.min_version
-            log.warning("this daemon is out of date", version=version, needed=desired.min_version)
+            log.warning(
+                "daemon_outdated", hint="this daemon is out of date", version=version, needed=desired.min_version
+            )

@@ -48,7 +48,7 @@ class Assignments:
         if held is not None:
             self._drop(held, "superseded")
         refusal = self._take(assignment)
-        log.info("offer", job_id=job_id, attempt=attempt, job_type=assignment.job_type, declined=refusal)
+        log.info("offer_judged", job_id=job_id, attempt=attempt, job_type=assignment.job_type, declined=refusal)
         return refusal
 
     def start(self, start: pb.Start) -> None:
@@ -56,10 +56,10 @@ class Assignments:
         lease = self._find(start.lease)
         if lease is None:
             # The next beat does not list it, from which the server sees that nobody works on it.
-            log.warning("start of unknown lease", job_id=start.lease.job_id, attempt=start.lease.attempt_number)
+            log.warning("start_of_unknown_lease", job_id=start.lease.job_id, attempt=start.lease.attempt_number)
         elif lease.state is LeaseState.ACCEPTED:
             lease.state = LeaseState.RUNNING
-            log.info("run started", job_id=lease.job_id, attempt=lease.attempt, seconds_left=start.seconds_left)
+            log.info("run_started", job_id=lease.job_id, attempt=lease.attempt, seconds_left=start.seconds_left)
             self._running.start(lease, self._runners[lease], start.seconds_left)
 
     def stop(self, stop: pb.Stop) -> None:
@@ -129,5 +129,5 @@ class Assignments:
         self.leases.forget(lease)
         if not self.leases:
             self.idle.set()
-        log.info("lease ended", job_id=lease.job_id, attempt=lease.attempt, why=why, **facts)
+        log.info("lease_ended", job_id=lease.job_id, attempt=lease.attempt, why=why, **facts)
         self.changed.set()

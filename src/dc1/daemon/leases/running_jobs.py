@@ -90,7 +90,7 @@ class RunningJobs:
         ended = AttemptEnd(end, seconds=round(time.monotonic() - started, 3))
         lease.finish(ended, time.monotonic())
         failed = {"category": end.category.value, "error": end.message} if isinstance(end, RunFailed) else {}
-        log.info("run ended", job_id=lease.job_id, attempt=lease.attempt, seconds=ended.seconds, **failed)
+        log.info("run_ended", job_id=lease.job_id, attempt=lease.attempt, seconds=ended.seconds, **failed)
         self._changed()
         if isinstance(end, RunFailed) and end.transient:
             self._doubted()
@@ -133,5 +133,5 @@ async def _guarded(runner: Runner, work: Work, sink: LeaseSink) -> Result:
             raise
         raise RunFailed(ErrorCategory.EXECUTION, "the run was abandoned", transient=True) from None
     except Exception as error:
-        log.exception("runner failed", job_id=work.job_id, attempt=work.attempt)
+        log.exception("runner_failed", job_id=work.job_id, attempt=work.attempt)
         raise RunFailed(ErrorCategory.EXECUTION, f"the runner failed: {type(error).__name__}: {error}") from error

@@ -49,7 +49,7 @@ class RunnerRegistry:
         changed = found != self._found
         for runner, before, now in zip(self._runners, self._found, found, strict=True):
             if before != now:
-                log.info("runner", runner=type(runner).__name__, available=now.available, reason=now.reason)
+                log.info("runner_changed", runner=type(runner).__name__, available=now.available, reason=now.reason)
         self._found = found
         return changed
 

@@ -55,7 +55,7 @@ class SystemServicer(SystemServiceServicer):
         try:
             vitals = await asyncio.wait_for(self._read_vitals(), _PATIENCE_SECONDS)
         except Exception as error:
-            _log.warning("the database does not answer", exc_info=error)
+            _log.warning("database_not_answering", exc_info=error)
             raise database_unavailable() from None
         return pb.GetHealthResponse(
             status="ok",
