@@ -18,11 +18,14 @@ from dc1.control.operations.completions import Completions
 from dc1.control.operations.credentials import Credentials
 from dc1.control.operations.job_commands import JobCommands
 from dc1.control.operations.machine_reports import MachineReports
+from dc1.control.operations.payouts import Payouts
 from dc1.control.operations.polling import Polling
 from dc1.control.operations.provider_accounts import ProviderAccounts
 from dc1.control.operations.provider_supervision import ProviderSupervision
 from dc1.control.operations.renter_accounts import RenterAccounts
+from dc1.control.operations.renter_supervision import RenterSupervision
 from dc1.control.operations.submission import Submission
+from dc1.control.operations.wallets import Wallets
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import JobFeed
 from dc1.control.scheduling.leases import Leases
@@ -56,6 +59,9 @@ class ControlPlane:
     provider_accounts: ProviderAccounts
     provider_supervision: ProviderSupervision
     renter_accounts: RenterAccounts
+    renter_supervision: RenterSupervision
+    wallets: Wallets
+    payouts: Payouts
     machine_reports: MachineReports
     catalog: Catalog
     _running: asyncio.Task[None] | None = None
@@ -93,6 +99,9 @@ class ControlPlane:
             ProviderAccounts(db, clock, config, fleet, credentials, sessions, dispatcher, attempts),
             ProviderSupervision(db, clock, fleet, credentials, sessions, attempts),
             RenterAccounts(db, clock, config, credentials, job_commands),
+            RenterSupervision(db, clock, credentials),
+            Wallets(db, clock),
+            Payouts(db, clock, config.withdraw_min_halala),
             MachineReports(db, clock),
             Catalog(db, clock, job_commands),
         )

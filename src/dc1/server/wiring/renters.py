@@ -54,7 +54,7 @@ def wire(parts: Parts) -> Wiring:
             Service(
                 admin_renter_service_pb2.DESCRIPTOR.services_by_name["AdminRenterService"],
                 admin_renter_service_pb2_grpc.add_AdminRenterServiceServicer_to_server,
-                AdminRenterServicer(market, credentials, parts.idempotent),
+                AdminRenterServicer(market, parts.idempotent),
             ),
         ],
         background=background,

@@ -1,6 +1,5 @@
 """AdminService: the dashboard, the providers' approval, and the money."""
 
-import secrets
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
@@ -12,8 +11,6 @@ from dc1.services.api.call import current_call
 from dc1.services.api.paging import Pages
 from dc1.services.api.values import NULL, row_id, time_value, to_value
 from dc1.services.providers.admin_messages import admin_provider
-from dc1.storage.accounts import wallets
-from dc1.storage.engine.database import Connection
 from dc1.storage.money import counters, ledger_audit
 from dc1.storage.money.counters import Totals
 from dc1.storage.money.ledger import AccountKind
@@ -117,13 +114,7 @@ class AdminServicer(AdminServiceServicer):
     ) -> pb.AdjustRenterBalanceResponse:
         """Add to or take from a renter's wallet."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
-        now_ms = self._plane.clock.now_ms()
-        ref = f"adjustment:{secrets.token_hex(12)}"
-
-        def work(conn: Connection) -> wallets.WalletChange:
-            return wallets.adjust(conn, renter_id, request.amount_halala, ref, request.reason or None, now_ms)
-
-        change = await self._plane.db.write(work)
+        change = await self._plane.wallets.adjust(renter_id, request.amount_halala, request.reason or None)
         return pb.AdjustRenterBalanceResponse(
             success=True,
             renter_id=renter_id,

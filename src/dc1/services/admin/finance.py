@@ -9,9 +9,6 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.services.api.paging import Pages
 from dc1.services.api.values import row_id, stated_reason, to_value
-from dc1.storage.accounts import wallets
-from dc1.storage.accounts.wallets import WalletChange
-from dc1.storage.engine.database import Connection
 from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
 from dc1.storage.money.ledger import AccountKind
 from dc1.storage.money.ledger_audit import TrialBalance
@@ -49,18 +46,12 @@ class FinanceServicer(FinanceServiceServicer):
         """Make good a wrong ledger entry by its opposite."""
         entry_id = row_id(request.entry_id, errors.ledger_entry_not_found)
         reason = stated_reason(request.reason)
-        now_ms = self._plane.clock.now_ms()
-
-        def work(conn: Connection) -> tuple[WalletChange, LedgerEntry]:
-            change = wallets.reverse(conn, entry_id, reason, now_ms)
-            return change, ledger_reports.entry(conn, change.movement_id)
-
-        change, entry = await self._plane.db.write(work)
+        done = await self._plane.wallets.reverse(entry_id, reason)
         return pb.ReverseFinanceTransactionResponse(
             success=True,
-            entry=_entry(entry),
-            new_balance_halala=change.new_balance,
-            new_balance_sar=halala_to_sar(change.new_balance),
+            entry=_entry(done.entry),
+            new_balance_halala=done.change.new_balance,
+            new_balance_sar=halala_to_sar(done.change.new_balance),
         )
 
     async def GetReconciliation(
@@ -70,10 +61,13 @@ class FinanceServicer(FinanceServiceServicer):
         today_ms = day_start_ms(self._plane.clock.now_ms())
         first_ms = today_ms - (_days(request) - 1) * DAY_MS
 
-        def work(conn: Connection) -> tuple[TrialBalance, list[str], dict[int, LedgerDay]]:
-            return ledger_audit.trial_balance(conn), ledger_audit.verify(conn), ledger_reports.by_day(conn, first_ms)
-
-        trial, problems, known = await self._plane.db.read(work)
+        trial, problems, known = await self._plane.db.read(
+            lambda conn: (
+                ledger_audit.trial_balance(conn),
+                ledger_audit.verify(conn),
+                ledger_reports.by_day(conn, first_ms),
+            )
+        )
         days = range(first_ms, today_ms + DAY_MS, DAY_MS)
         return pb.GetReconciliationResponse(
             balanced=_is_balanced(trial, problems),
@@ -113,10 +107,7 @@ class FinanceServicer(FinanceServiceServicer):
     async def UpdateWithdrawal(self, request: pb.UpdateWithdrawalRequest, context: Any) -> pb.UpdateWithdrawalResponse:
         """Move a withdrawal on."""
         target, reason = WithdrawalStatus(request.status), request.reason.strip() or None
-        now_ms = self._plane.clock.now_ms()
-        row = await self._plane.db.write(
-            lambda conn: withdrawals.move(conn, request.withdrawal_id, target, reason, now_ms)
-        )
+        row = await self._plane.payouts.move(request.withdrawal_id, target, reason)
         return pb.UpdateWithdrawalResponse(**_withdrawal(row))
 
 

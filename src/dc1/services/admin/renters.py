@@ -1,16 +1,12 @@
 """AdminRenterService: admins looking after renters."""
 
-import secrets
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
-from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.renter_supervision import BulkUpdate, RenterAction
 from dc1.domain import errors
-from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso
-from dc1.domain.errors import ApiError
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.paging import Pages
@@ -20,25 +16,22 @@ from dc1.services.renters.wallets import wallet_window
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renter_lists, renters, wallets
 from dc1.storage.accounts.renters import RenterRow
-from dc1.storage.accounts.wallets import WalletEntry
+from dc1.storage.accounts.wallets import Direction, WalletEntry
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.row_mapping import Page
-from dc1.storage.engine.transaction_hook import TransactionHook, hooked
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import admin_renter_service_pb2 as pb
 from dcp.v1.admin_renter_service_pb2_grpc import AdminRenterServiceServicer
 
 _NEWEST = 20
-_STATUS_AFTER = {"suspend": "suspended", "unsuspend": "active"}
 
 
 class AdminRenterServicer(AdminRenterServiceServicer):
     """Renter accounts in the hands of admins; deleted ones can be read but not changed."""
 
-    def __init__(self, plane: ControlPlane, credentials: Credentials, idempotent: IdempotentCalls) -> None:
+    def __init__(self, plane: ControlPlane, idempotent: IdempotentCalls) -> None:
         self._plane = plane
-        self._credentials = credentials
         self._idempotent = idempotent
 
     async def ListRenters(self, request: pb.ListRentersRequest, context: Any) -> pb.ListRentersResponse:
@@ -64,66 +57,30 @@ class AdminRenterServicer(AdminRenterServiceServicer):
         renter_id = row_id(request.renter_id, errors.renter_not_found)
         now_ms = self._plane.clock.now_ms()
 
-        def work(conn: Connection) -> pb.InspectRenterResponse:
-            row = _found(renters.get(conn, renter_id))
-            recent = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_NEWEST)
-            return pb.InspectRenterResponse(
-                renter=pb.InspectedRenter(
-                    **_summary(row),
-                    use_case=to_value(row.use_case),
-                    phone=to_value(row.phone),
-                    webhook_url=to_value(row.webhook_url),
-                    held_halala=row.held_halala,
-                    live_keys=key_rows.count_live(conn, KeyRole.SCOPED, renter_id, now_ms),
-                ),
-                recent_jobs=[recent_job(job) for job in recent],
-                transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_NEWEST).rows],
-            )
-
-        return await self._plane.db.read(work)
+        return await self._plane.db.read(lambda conn: _inspected(conn, renter_id, now_ms))
 
     async def SuspendRenter(self, request: pb.SuspendRenterRequest, context: Any) -> pb.SuspendRenterResponse:
         """Refuse a renter's keys; open jobs go on."""
-        renter_id = await self._set_status(request.renter_id, "suspended")
+        renter_id = row_id(request.renter_id, errors.renter_not_found)
+        await self._plane.renter_supervision.suspend(renter_id)
         return pb.SuspendRenterResponse(success=True, renter_id=renter_id, status="suspended")
 
     async def UnsuspendRenter(self, request: pb.UnsuspendRenterRequest, context: Any) -> pb.UnsuspendRenterResponse:
         """Take a renter's keys again."""
-        renter_id = await self._set_status(request.renter_id, "active")
+        renter_id = row_id(request.renter_id, errors.renter_not_found)
+        await self._plane.renter_supervision.unsuspend(renter_id)
         return pb.UnsuspendRenterResponse(success=True, renter_id=renter_id, status="active")
-
-    async def _set_status(self, sent: str, status: str) -> int:
-        renter_id = row_id(sent, errors.renter_not_found)
-        await self._plane.db.write(lambda conn: _change_status(conn, renter_id, status))
-        self._credentials.invalidate_account(Role.RENTER, renter_id)
-        return renter_id
 
     async def ResetRenterKey(self, request: pb.ResetRenterKeyRequest, context: Any) -> pb.ResetRenterKeyResponse:
         """Replace a renter's master key."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
-        key = keys.generate(KeyRole.RENTER)
-        now_ms = self._plane.clock.now_ms()
-
-        def work(conn: Connection) -> None:
-            renters.lock_known(conn, renter_id)
-            key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms)
-
-        await self._plane.db.write(work)
-        self._credentials.invalidate_account(Role.RENTER, renter_id)
-        return pb.ResetRenterKeyResponse(success=True, renter_id=renter_id, new_api_key=key.key)
+        api_key = await self._plane.renter_supervision.reset_key(renter_id)
+        return pb.ResetRenterKeyResponse(success=True, renter_id=renter_id, new_api_key=api_key)
 
     async def CreditRenter(self, request: pb.CreditRenterRequest, context: Any) -> pb.CreditRenterResponse:
         """Add money to a renter's wallet."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
         amount, reason = request.amount_halala, stated_reason(request.reason)
-        now_ms = self._plane.clock.now_ms()
-        ref = f"credit:{secrets.token_hex(12)}"
-
-        async def credit(hook: TransactionHook[wallets.WalletChange]) -> wallets.WalletChange:
-            def work(conn: Connection) -> wallets.WalletChange:
-                return wallets.credit(conn, renter_id, amount, ref, reason, now_ms)
-
-            return await self._plane.db.write(hooked(hook, work))
 
         def answer(change: wallets.WalletChange) -> pb.CreditRenterResponse:
             return pb.CreditRenterResponse(
@@ -134,7 +91,11 @@ class AdminRenterServicer(AdminRenterServiceServicer):
                 new_balance_sar=halala_to_sar(change.new_balance),
             )
 
-        return await self._idempotent.run(pb.CreditRenterResponse, credit, answer)
+        return await self._idempotent.run(
+            pb.CreditRenterResponse,
+            lambda hook: self._plane.wallets.credit(renter_id, amount, reason, hook),
+            answer,
+        )
 
     async def ListRenterLedger(self, request: pb.ListRenterLedgerRequest, context: Any) -> pb.ListRenterLedgerResponse:
         """List the wallet entries of a renter, newest first."""
@@ -143,11 +104,9 @@ class AdminRenterServicer(AdminRenterServiceServicer):
         if request.HasField("page") and not request.HasField("offset"):
             offset = (request.page - 1) * limit
 
-        def work(conn: Connection) -> Page[WalletEntry]:
-            _found(renters.get(conn, renter_id))
-            return wallets.entries(conn, renter_id, limit=limit, offset=offset, direction=direction)
-
-        page = await self._plane.db.read(work)
+        page = await self._plane.db.read(
+            lambda conn: _wallet_page(conn, renter_id, limit=limit, offset=offset, direction=direction)
+        )
         return pb.ListRenterLedgerResponse(
             entries=[wallet_entry(entry) for entry in page.rows], total=page.total, limit=limit, offset=offset
         )
@@ -160,16 +119,8 @@ class AdminRenterServicer(AdminRenterServiceServicer):
             if not request.HasField("amount_halala"):
                 raise errors.missing_fields(["amount_halala"])
             stated_reason(request.reason)
-        # Always in the same order, so that two of these calls cannot wait for each other.
-        ids = sorted(set(request.ids))
-        now_ms = self._plane.clock.now_ms()
-        ref = f"credit:{secrets.token_hex(12)}"
-
-        async def update(hook: TransactionHook[int]) -> int:
-            def work(conn: Connection) -> int:
-                return sum(_done(conn, renter_id, request, ref, now_ms) for renter_id in ids)
-
-            return await self._plane.db.write(hooked(hook, work))
+        ids = frozenset(request.ids)
+        update = BulkUpdate(ids, RenterAction(request.action), request.amount_halala, request.reason)
 
         def answer(processed: int) -> pb.BulkUpdateRentersResponse:
             return pb.BulkUpdateRentersResponse(
@@ -180,27 +131,33 @@ class AdminRenterServicer(AdminRenterServiceServicer):
                 total=len(ids),
             )
 
-        response = await self._idempotent.run(pb.BulkUpdateRentersResponse, update, answer)
-        for renter_id in ids:
-            self._credentials.invalidate_account(Role.RENTER, renter_id)
-        return response
+        return await self._idempotent.run(
+            pb.BulkUpdateRentersResponse, lambda hook: self._plane.renter_supervision.update_all(update, hook), answer
+        )
 
 
-def _done(conn: Connection, renter_id: int, request: pb.BulkUpdateRentersRequest, ref: str, now_ms: int) -> bool:
-    """Do to one renter what is asked for; False when it cannot be done, which then changed nothing."""
-    try:
-        if request.action == "credit":
-            wallets.credit(conn, renter_id, request.amount_halala, f"{ref}:{renter_id}", request.reason, now_ms)
-        else:
-            _change_status(conn, renter_id, _STATUS_AFTER[request.action])
-    except ApiError:
-        return False
-    return True
+def _inspected(conn: Connection, renter_id: int, now_ms: int) -> pb.InspectRenterResponse:
+    row = _found(renters.get(conn, renter_id))
+    recent = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_NEWEST)
+    return pb.InspectRenterResponse(
+        renter=pb.InspectedRenter(
+            **_summary(row),
+            use_case=to_value(row.use_case),
+            phone=to_value(row.phone),
+            webhook_url=to_value(row.webhook_url),
+            held_halala=row.held_halala,
+            live_keys=key_rows.count_live(conn, KeyRole.SCOPED, renter_id, now_ms),
+        ),
+        recent_jobs=[recent_job(job) for job in recent],
+        transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_NEWEST).rows],
+    )
 
 
-def _change_status(conn: Connection, renter_id: int, status: str) -> None:
-    renters.lock_known(conn, renter_id)
-    renters.set_status(conn, renter_id, status)
+def _wallet_page(
+    conn: Connection, renter_id: int, *, limit: int, offset: int, direction: Direction | None
+) -> Page[WalletEntry]:
+    _found(renters.get(conn, renter_id))
+    return wallets.entries(conn, renter_id, limit=limit, offset=offset, direction=direction)
 
 
 def _found(row: RenterRow | None) -> RenterRow:

@@ -3,23 +3,20 @@
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
-from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.jobs.states import TERMINAL
 from dc1.domain.money.pricing import halala_to_sar
-from dc1.domain.money.withdrawals import iban_hint, is_iban
+from dc1.domain.money.withdrawals import iban_hint
 from dc1.services.api.call import caller_id
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.values import time_value, to_value
-from dc1.storage.engine.database import Connection
-from dc1.storage.engine.transaction_hook import TransactionHook, hooked
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.money import withdrawals
 from dc1.storage.money.withdrawals import WithdrawalRow
 from dc1.storage.providers import providers
-from dc1.storage.providers.providers import Earnings, EarningsDay
+from dc1.storage.providers.providers import EarningsDay
 from dcp.v1 import earnings_service_pb2 as pb
 from dcp.v1.earnings_service_pb2_grpc import EarningsServiceServicer
 
@@ -42,10 +39,9 @@ class EarningsServicer(EarningsServiceServicer):
         """Show the caller's earnings in three numbers."""
         provider_id = caller_id()
 
-        def work(conn: Connection) -> tuple[Earnings, int | None]:
-            return providers.earnings(conn, provider_id), withdrawals.last_paid_ms(conn, provider_id)
-
-        earned, paid_ms = await self._plane.db.read(work)
+        earned, paid_ms = await self._plane.db.read(
+            lambda conn: (providers.earnings(conn, provider_id), withdrawals.last_paid_ms(conn, provider_id))
+        )
         return pb.GetEarningsSummaryResponse(
             total_earned=earned.total_halala,
             pending=earned.pending_withdrawal_halala,
@@ -77,20 +73,13 @@ class EarningsServicer(EarningsServiceServicer):
 
     async def CreateWithdrawal(self, request: pb.CreateWithdrawalRequest, context: Any) -> pb.CreateWithdrawalResponse:
         """Ask for a payout of the caller's earnings."""
-        minimum = self._plane.config.withdraw_min_halala
-        if request.amount_halala < minimum:
-            raise errors.withdrawal_below_minimum(minimum)
-        if not is_iban(request.iban):
-            raise errors.invalid_iban()
-        provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
-
-        async def create(hook: TransactionHook[WithdrawalRow]) -> WithdrawalRow:
-            def work(conn: Connection) -> WithdrawalRow:
-                return withdrawals.create(conn, provider_id, request.amount_halala, request.iban, now_ms)
-
-            return await self._plane.db.write(hooked(hook, work))
-
-        return await self._idempotent.run(pb.CreateWithdrawalResponse, create, _created)
+        provider_id, amount, iban = caller_id(), request.amount_halala, request.iban
+        self._plane.payouts.check(amount, iban)
+        return await self._idempotent.run(
+            pb.CreateWithdrawalResponse,
+            lambda hook: self._plane.payouts.request(provider_id, amount, iban, hook),
+            _created,
+        )
 
     async def ListWithdrawals(self, request: pb.ListWithdrawalsRequest, context: Any) -> pb.ListWithdrawalsResponse:
         """List the caller's withdrawals, newest first."""

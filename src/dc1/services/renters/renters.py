@@ -1,6 +1,5 @@
 """RenterService: accounts, wallets, and the providers that can be rented."""
 
-import secrets
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
@@ -13,7 +12,6 @@ from dc1.services.renters.messages import recent_job, renter_message, token_usag
 from dc1.storage.accounts import renters, wallets
 from dc1.storage.accounts.renters import NewRenter, RenterRow
 from dc1.storage.engine.database import Connection
-from dc1.storage.engine.transaction_hook import TransactionHook, hooked
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
@@ -86,14 +84,6 @@ class RenterServicer(RenterServiceServicer):
             raise errors.top_up_disabled()
         renter_id = caller_id()
         amount = _amount(request)
-        now_ms = self._plane.clock.now_ms()
-        ref = f"topup:{secrets.token_hex(12)}"
-
-        async def top_up(hook: TransactionHook[wallets.WalletChange]) -> wallets.WalletChange:
-            def work(conn: Connection) -> wallets.WalletChange:
-                return wallets.top_up(conn, renter_id, amount, ref, now_ms)
-
-            return await self._plane.db.write(hooked(hook, work))
 
         def answer(change: wallets.WalletChange) -> pb.TopUpResponse:
             return pb.TopUpResponse(
@@ -104,7 +94,9 @@ class RenterServicer(RenterServiceServicer):
                 new_balance_sar=halala_to_sar(change.new_balance),
             )
 
-        return await self._idempotent.run(pb.TopUpResponse, top_up, answer)
+        return await self._idempotent.run(
+            pb.TopUpResponse, lambda hook: self._plane.wallets.top_up(renter_id, amount, hook), answer
+        )
 
     async def ListAvailableProviders(
         self, request: pb.ListAvailableProvidersRequest, context: Any

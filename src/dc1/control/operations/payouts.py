@@ -1,0 +1,46 @@
+"""How providers are paid: they ask for their earnings, operators pay outside of this system and say so here."""
+
+from dc1.domain import errors
+from dc1.domain.base.clock import Clock
+from dc1.domain.money.withdrawals import WithdrawalStatus, is_iban
+from dc1.storage.engine.database import Database
+from dc1.storage.engine.transaction_hook import TransactionHook, hooked
+from dc1.storage.money import withdrawals
+from dc1.storage.money.withdrawals import WithdrawalRow
+
+
+class Payouts:
+    """Withdrawals of earnings. All amounts are halala; `minimum_halala` is the least that is paid out."""
+
+    def __init__(self, db: Database, clock: Clock, minimum_halala: int) -> None:
+        self._db = db
+        self._clock = clock
+        self._minimum_halala = minimum_halala
+
+    def check(self, amount_halala: int, iban: str) -> None:
+        """Refuse what would be refused of any provider, whatever has been earned.
+
+        Apart from `request`, because a repeated call with an Idempotency-Key is refused by it too and not replayed.
+
+        Raises:
+            withdrawal_below_minimum: The amount is not worth a bank transfer.
+            invalid_iban: The account is none.
+        """
+        if amount_halala < self._minimum_halala:
+            raise errors.withdrawal_below_minimum(self._minimum_halala)
+        if not is_iban(iban):
+            raise errors.invalid_iban()
+
+    async def request(
+        self, provider_id: int, amount_halala: int, iban: str, hook: TransactionHook[WithdrawalRow]
+    ) -> WithdrawalRow:
+        """Ask for a payout that `check` let pass; raises `A withdrawal is already pending` and INSUFFICIENT_EARNINGS."""
+        now_ms = self._clock.now_ms()
+        return await self._db.write(
+            hooked(hook, lambda conn: withdrawals.create(conn, provider_id, amount_halala, iban, now_ms))
+        )
+
+    async def move(self, withdrawal_id: str, target: WithdrawalStatus, reason: str | None) -> WithdrawalRow:
+        """Take a withdrawal to another state; raises `Withdrawal not found` and the 409 of a state that does not follow."""
+        now_ms = self._clock.now_ms()
+        return await self._db.write(lambda conn: withdrawals.move(conn, withdrawal_id, target, reason, now_ms))

@@ -1,0 +1,109 @@
+"""What admins decide about renters: suspension, the key, and the same for many at once.
+
+After every commit the account's keys are forgotten, because a remembered key carries the account's state with it. Jobs that
+are open go on: what a suspended renter may not do is call.
+"""
+
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dc1.control.operations.credentials import Credentials
+from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.base.clock import Clock
+from dc1.domain.errors import ApiError
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import renters, wallets
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.transaction_hook import TransactionHook, hooked
+
+
+class RenterAction(StrEnum):
+    """What an admin may do to many renters at once."""
+
+    SUSPEND = "suspend"
+    UNSUSPEND = "unsuspend"
+    CREDIT = "credit"
+
+
+@dataclass(frozen=True, slots=True)
+class BulkUpdate:
+    """One thing to do to each of many renters; amount and reason are those of a credit."""
+
+    renter_ids: frozenset[int]
+    action: RenterAction
+    amount_halala: int
+    reason: str
+
+
+class RenterSupervision:
+    """The admin's side of renters; every command raises `Renter not found` for an account that is none or is deleted."""
+
+    def __init__(self, db: Database, clock: Clock, credentials: Credentials) -> None:
+        self._db = db
+        self._clock = clock
+        self._credentials = credentials
+
+    async def suspend(self, renter_id: int) -> None:
+        """Refuse a renter's keys; open jobs go on."""
+        await self._set_status(renter_id, "suspended")
+
+    async def unsuspend(self, renter_id: int) -> None:
+        """Take a renter's keys again."""
+        await self._set_status(renter_id, "active")
+
+    async def _set_status(self, renter_id: int, status: str) -> None:
+        await self._db.write(lambda conn: _change_status(conn, renter_id, status))
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
+
+    async def reset_key(self, renter_id: int) -> str:
+        """Replace a renter's master key and return the new one; the old one stops at once, scoped keys go on."""
+        key = keys.generate(KeyRole.RENTER)
+        now_ms = self._clock.now_ms()
+
+        def replace_key(conn: Connection) -> None:
+            # Unlike a renter's own call, an admin's was not let in by a key of an open account.
+            renters.lock_known(conn, renter_id)
+            key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms)
+
+        await self._db.write(replace_key)
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
+        return key.key
+
+    async def update_all(self, update: BulkUpdate, hook: TransactionHook[int]) -> int:
+        """Do one thing to many renters in one transaction, and return to how many it could be done."""
+        ref, now_ms = f"credit:{secrets.token_hex(12)}", self._clock.now_ms()
+        # Always in the same order, so that two of these calls cannot wait for each other's locks.
+        ids = sorted(update.renter_ids)
+
+        def update_each(conn: Connection) -> int:
+            return sum(_update(conn, renter_id, update, f"{ref}:{renter_id}", now_ms) for renter_id in ids)
+
+        done = await self._db.write(hooked(hook, update_each))
+        for renter_id in ids:
+            self._credentials.invalidate_account(Role.RENTER, renter_id)
+        return done
+
+
+def _update(conn: Connection, renter_id: int, update: BulkUpdate, ref: str, now_ms: int) -> bool:
+    """Do to one renter what is asked for; False when it cannot be done, which then changed nothing."""
+    try:
+        match update.action:
+            case RenterAction.CREDIT:
+                wallets.credit(conn, renter_id, update.amount_halala, ref, update.reason, now_ms)
+            case RenterAction.SUSPEND:
+                _change_status(conn, renter_id, "suspended")
+            case RenterAction.UNSUSPEND:
+                _change_status(conn, renter_id, "active")
+    except ApiError:
+        # Refusals come before the first change, so there is nothing to undo and the transaction goes on.
+        return False
+    return True
+
+
+def _change_status(conn: Connection, renter_id: int, status: str) -> None:
+    # The lock first: a deleted account must not come back to life by a status that was asked for before its end.
+    renters.lock_known(conn, renter_id)
+    renters.set_status(conn, renter_id, status)
