@@ -71,7 +71,7 @@ class Daemon:
         self.beat()
 
     def beat(self, *, draining: bool = False, **report: Any) -> None:
-        self._market.fleet.stream_beat(self.provider, read_report(report), JOB_TYPES, draining=draining)
+        self._market.fleet.presence.stream_beat(self.provider, read_report(report), JOB_TYPES, draining=draining)
         self._market.dispatcher.wake(self.provider_id)
 
     def cut(self, silent_seconds: float = 0) -> None:
@@ -171,7 +171,7 @@ class SmallMarket:
 
     def heartbeat(self, provider: Provider, report: JsonObject | None = None) -> None:
         """A heartbeat by POST."""
-        self.control.fleet.heartbeat(provider, read_report(report or {}))
+        self.control.fleet.presence.heartbeat(provider, read_report(report or {}))
         self.control.dispatcher.wake(provider.id)
 
     # Jobs

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from dc1.control.fleet.fleet import FAILOVER_GRACE_SECONDS
+from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.storage.jobs.lifecycle import Outcome
 from tests.control.small_market import DONE, SmallMarket
 

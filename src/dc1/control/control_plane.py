@@ -163,7 +163,7 @@ class ControlPlane:
     def open_stream(self, session: Session, provider: Provider) -> None:
         """Register a daemon's stream; an older one of the same provider is ended."""
         self.sessions.open(session)
-        self.fleet.stream_opened(provider)
+        self.fleet.presence.stream_opened(provider)
         if self.replication is not None:
             self.replication.stream_opened(provider.id)
 
@@ -171,7 +171,7 @@ class ControlPlane:
         """Follow the end of a daemon's stream, unless a newer one has taken its place."""
         if not self.sessions.close(session):
             return
-        self.fleet.stream_closed(provider, silent_seconds=silent_seconds)
+        self.fleet.presence.stream_closed(provider, silent_seconds=silent_seconds)
         if self.replication is not None:
             self.replication.stream_closed(provider.id, provider.presence.stream_lost_ms or self.clock.now_ms())
 

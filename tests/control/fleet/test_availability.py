@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.control.fleet.availability import Pools
+from dc1.control.fleet.availability import FreeProviders
 from dc1.domain.jobs.placement import ProviderView, Requirement, choose
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 
@@ -49,14 +49,14 @@ def test_the_best_provider_is_the_one_that_the_rule_chooses(
     prewarm: bool,
     avoid: frozenset[int],
 ) -> None:
-    pools, latest = Pools(), {}
+    free, latest = FreeProviders(), {}
     for view in changes:
-        pools.put(view)
+        free.put(view)
         latest[view.id] = view
     for provider_id in dropped:
-        pools.drop(provider_id)
+        free.drop(provider_id)
         latest.pop(provider_id, None)
 
-    best = pools.best(requirement, prewarm=prewarm, avoid=avoid)
+    best = free.best(requirement, prewarm=prewarm, avoid=avoid)
 
     assert best == choose(latest.values(), requirement, prewarm=prewarm, avoid=avoid)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dc1.control.fleet.fleet import FAILOVER_GRACE_SECONDS, Fleet
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.jobs.placement import Requirement
@@ -39,15 +40,15 @@ def account(provider_id: int = 1, **facts: object) -> Provider:
 def polling(fleet: Fleet, provider_id: int = 1) -> Provider:
     provider = account(provider_id)
     fleet.add(provider)
-    fleet.heartbeat(provider, Report())
+    fleet.presence.heartbeat(provider, Report())
     return provider
 
 
 def streaming(fleet: Fleet, provider_id: int = 1) -> Provider:
     provider = account(provider_id)
     fleet.add(provider)
-    fleet.stream_opened(provider)
-    fleet.stream_beat(provider, Report(), frozenset({"benchmark"}), draining=False)
+    fleet.presence.stream_opened(provider)
+    fleet.presence.stream_beat(provider, Report(), frozenset({"benchmark"}), draining=False)
     return provider
 
 
@@ -65,17 +66,17 @@ def test_a_silent_daemon_ages(fleet: Fleet, clock: ManualClock, seconds: float, 
     provider = polling(fleet)
     clock.advance(seconds)
 
-    assert fleet.liveness(provider) is liveness
-    assert fleet.online() == (liveness is Liveness.ONLINE)
-    assert fleet.lost() == ([provider] if liveness is Liveness.OFFLINE else [])
-    assert fleet.openings.here.best(ANY) == (None if liveness is Liveness.OFFLINE else provider.id)
+    assert fleet.presence.liveness(provider) is liveness
+    assert fleet.lists.online() == (liveness is Liveness.ONLINE)
+    assert fleet.presence.lost() == ([provider] if liveness is Liveness.OFFLINE else [])
+    assert fleet.availability.local.best(ANY) == (None if liveness is Liveness.OFFLINE else provider.id)
 
 
 @pytest.mark.parametrize(("seconds", "counted"), [(299, 1), (299.999, 1), (300, 0), (301, 0)])
 def test_the_dashboard_counts_five_minutes(fleet: Fleet, clock: ManualClock, seconds: float, counted: int) -> None:
     polling(fleet)
     clock.advance(seconds)
-    assert fleet.online_on_dashboard() == counted
+    assert fleet.lists.online_on_dashboard() == counted
 
 
 def test_the_dashboard_counts_paused_suspended_and_unapproved_providers(fleet: Fleet) -> None:
@@ -83,7 +84,7 @@ def test_the_dashboard_counts_paused_suspended_and_unapproved_providers(fleet: F
     fleet.set_paused(paused, True)
     suspended.suspended = True
     fleet.decide(undecided, Approval.PENDING, None, None)
-    assert fleet.online_on_dashboard() == 3
+    assert fleet.lists.online_on_dashboard() == 3
 
 
 @pytest.mark.parametrize(
@@ -93,62 +94,62 @@ def test_the_dashboard_counts_paused_suspended_and_unapproved_providers(fleet: F
 def test_a_cut_stream_has_a_grace(fleet: Fleet, clock: ManualClock, seconds: float, liveness: Liveness) -> None:
     provider = streaming(fleet)
     clock.advance(3600)
-    assert fleet.liveness(provider) is Liveness.ONLINE
+    assert fleet.presence.liveness(provider) is Liveness.ONLINE
 
-    fleet.stream_closed(provider)
+    fleet.presence.stream_closed(provider)
     clock.advance(seconds)
 
-    assert fleet.liveness(provider) is liveness
-    assert fleet.online_on_dashboard() == (liveness is Liveness.ONLINE)
-    assert fleet.lost() == ([provider] if liveness is Liveness.OFFLINE else [])
+    assert fleet.presence.liveness(provider) is liveness
+    assert fleet.lists.online_on_dashboard() == (liveness is Liveness.ONLINE)
+    assert fleet.presence.lost() == ([provider] if liveness is Liveness.OFFLINE else [])
 
 
 def test_silence_on_the_stream_counts_towards_the_grace(fleet: Fleet, clock: ManualClock) -> None:
     """Also while streams that were cut after it have their grace still ahead."""
     silent, cut = streaming(fleet, 1), streaming(fleet, 2)
-    fleet.stream_closed(cut)
-    fleet.stream_closed(silent, silent_seconds=30)
-    assert fleet.lost() == [silent]
-    assert fleet.online() == 1
+    fleet.presence.stream_closed(cut)
+    fleet.presence.stream_closed(silent, silent_seconds=30)
+    assert fleet.presence.lost() == [silent]
+    assert fleet.lists.online() == 1
     clock.advance(11)
-    assert set(map(id, fleet.lost())) == {id(silent), id(cut)}
+    assert set(map(id, fleet.presence.lost())) == {id(silent), id(cut)}
 
 
 def test_a_lost_provider_stays_lost_until_it_is_abandoned_or_comes_back(fleet: Fleet, clock: ManualClock) -> None:
     first, second = streaming(fleet, 1), streaming(fleet, 2)
-    fleet.stream_closed(first)
-    fleet.stream_closed(second)
+    fleet.presence.stream_closed(first)
+    fleet.presence.stream_closed(second)
     clock.advance(11)
-    assert len(fleet.lost()) == 2
-    assert len(fleet.lost()) == 2
+    assert len(fleet.presence.lost()) == 2
+    assert len(fleet.presence.lost()) == 2
 
-    fleet.abandoned(first)
-    fleet.stream_opened(second)
+    fleet.presence.abandoned(first)
+    fleet.presence.stream_opened(second)
 
-    assert fleet.lost() == []
+    assert fleet.presence.lost() == []
 
 
 def test_a_stream_that_comes_back_within_the_grace_was_never_lost(fleet: Fleet, clock: ManualClock) -> None:
     provider = streaming(fleet)
-    fleet.stream_closed(provider)
+    fleet.presence.stream_closed(provider)
     clock.advance(9)
-    fleet.stream_opened(provider)
+    fleet.presence.stream_opened(provider)
     clock.advance(60)
-    assert fleet.lost() == []
-    assert fleet.online() == 1
+    assert fleet.presence.lost() == []
+    assert fleet.lists.online() == 1
 
 
 def test_a_daemon_that_drains_is_given_nothing_nor_after_it_left(fleet: Fleet) -> None:
     provider = streaming(fleet)
-    assert fleet.openings.here.best(ANY) == provider.id
+    assert fleet.availability.local.best(ANY) == provider.id
 
-    fleet.stream_beat(provider, Report(), frozenset(), draining=True)
-    assert fleet.openings.here.best(ANY) is None
-    fleet.stream_closed(provider)
-    assert fleet.openings.here.best(ANY) is None
+    fleet.presence.stream_beat(provider, Report(), frozenset(), draining=True)
+    assert fleet.availability.local.best(ANY) is None
+    fleet.presence.stream_closed(provider)
+    assert fleet.availability.local.best(ANY) is None
 
-    fleet.heartbeat(provider, Report())
-    assert fleet.openings.here.best(ANY) == provider.id
+    fleet.presence.heartbeat(provider, Report())
+    assert fleet.availability.local.best(ANY) == provider.id
 
 
 def test_a_daemon_that_streamed_has_the_failover_grace_after_a_restart(fleet: Fleet, clock: ManualClock) -> None:
@@ -156,47 +157,47 @@ def test_a_daemon_that_streamed_has_the_failover_grace_after_a_restart(fleet: Fl
     fleet.add(provider)
 
     clock.advance(FAILOVER_GRACE_SECONDS + 9)
-    assert fleet.liveness(provider) is Liveness.ONLINE
+    assert fleet.presence.liveness(provider) is Liveness.ONLINE
     clock.advance(2)
-    assert fleet.lost() == [provider]
+    assert fleet.presence.lost() == [provider]
 
 
 def test_a_cut_is_noticed_while_others_have_the_failover_grace(fleet: Fleet, clock: ManualClock) -> None:
     fleet.add(account(1, presence=Presence(channel=Channel.STREAM, last_heartbeat_ms=NOW)))
     provider = streaming(fleet, 2)
-    fleet.stream_closed(provider)
+    fleet.presence.stream_closed(provider)
     clock.advance(10.5)
-    assert fleet.lost() == [provider]
+    assert fleet.presence.lost() == [provider]
 
 
 def test_a_beat_is_flushed_once_and_again_when_the_flush_failed(fleet: Fleet) -> None:
     provider = polling(fleet)
-    dirty = fleet.take_dirty()
-    assert dirty == [provider]
-    assert fleet.take_dirty() == []
-    fleet.keep_dirty(dirty)
-    assert fleet.take_dirty() == [provider]
+    unstored = fleet.reports.take_unstored()
+    assert unstored == [provider]
+    assert fleet.reports.take_unstored() == []
+    fleet.reports.keep_unstored(unstored)
+    assert fleet.reports.take_unstored() == [provider]
 
 
 def test_beats_count_towards_uptime_once_each_thirty_seconds(fleet: Fleet, clock: ManualClock) -> None:
     provider = polling(fleet)
     for _ in range(6):
         clock.advance(10)
-        fleet.heartbeat(provider, Report())
+        fleet.presence.heartbeat(provider, Report())
     assert provider.beats_of_week == 3
 
 
 def test_a_breakdown_follows_what_daemons_report(fleet: Fleet) -> None:
     providers = [polling(fleet, number) for number in (1, 2, 3)]
-    fleet.heartbeat(providers[0], read_report({"gpu_status": {"gpu_name": "NVIDIA H100"}}))
-    assert fleet.by_gpu_model() == [("RTX 4090", 2), ("NVIDIA H100", 1)]
-    fleet.heartbeat(providers[0], read_report({"gpu_status": {"gpu_name": ""}}))
-    assert fleet.by_gpu_model() == [("RTX 4090", 2), ("NVIDIA H100", 1)]
+    fleet.presence.heartbeat(providers[0], read_report({"gpu_status": {"gpu_name": "NVIDIA H100"}}))
+    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2), ("NVIDIA H100", 1)]
+    fleet.presence.heartbeat(providers[0], read_report({"gpu_status": {"gpu_name": ""}}))
+    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2), ("NVIDIA H100", 1)]
 
 
 def test_the_newest_come_first(fleet: Fleet, clock: ManualClock) -> None:
     providers = {number: polling(fleet, number) for number in range(1, 13)}
     clock.advance(1)
-    fleet.heartbeat(providers[3], Report())
-    assert [provider.id for provider in fleet.newest()] == [12, 11, 10, 9, 8]
-    assert [provider.id for provider in fleet.newest_heartbeats()] == [3, 12, 11, 10, 9, 8, 7, 6, 5, 4]
+    fleet.presence.heartbeat(providers[3], Report())
+    assert [provider.id for provider in fleet.lists.newest()] == [12, 11, 10, 9, 8]
+    assert [provider.id for provider in fleet.lists.newest_heartbeats()] == [3, 12, 11, 10, 9, 8, 7, 6, 5, 4]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dc1.control.fleet.fleet import FAILOVER_GRACE_SECONDS, Fleet
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence
@@ -18,33 +19,33 @@ def follow(fleet: Fleet, stored: Provider, *, here: bool = False) -> bool:
 def test_a_heartbeat_that_is_not_stored_yet_is_kept(fleet: Fleet) -> None:
     provider = polling(fleet)
     assert follow(fleet, account(completed_jobs=3))
-    assert fleet.liveness(provider) is Liveness.ONLINE
+    assert fleet.presence.liveness(provider) is Liveness.ONLINE
     assert provider.completed_jobs == 3
 
 
 def test_a_later_heartbeat_to_another_replica_is_followed(fleet: Fleet, clock: ManualClock) -> None:
     provider = polling(fleet)
     clock.advance(130)
-    assert fleet.liveness(provider) is Liveness.DEGRADED
+    assert fleet.presence.liveness(provider) is Liveness.DEGRADED
     follow(fleet, account(presence=Presence(last_heartbeat_ms=clock.now_ms())))
-    assert fleet.liveness(provider) is Liveness.ONLINE
-    assert fleet.online() == 1
+    assert fleet.presence.liveness(provider) is Liveness.ONLINE
+    assert fleet.lists.online() == 1
 
 
 def test_a_farewell_that_is_not_stored_yet_is_kept(fleet: Fleet) -> None:
     provider = polling(fleet)
-    fleet.sign_off(provider)
+    fleet.presence.sign_off(provider)
     follow(fleet, account(presence=Presence(last_heartbeat_ms=provider.presence.last_heartbeat_ms)))
-    assert fleet.liveness(provider) is Liveness.OFFLINE
+    assert fleet.presence.liveness(provider) is Liveness.OFFLINE
 
 
 def test_a_stream_that_ended_here_keeps_its_grace_while_older_rows_are_read(fleet: Fleet, clock: ManualClock) -> None:
     provider = streaming(fleet)
-    fleet.stream_closed(provider)
+    fleet.presence.stream_closed(provider)
     follow(fleet, account(presence=Presence(Channel.STREAM, clock.now_ms())))
-    assert fleet.liveness(provider) is Liveness.ONLINE
+    assert fleet.presence.liveness(provider) is Liveness.ONLINE
     clock.advance(10.5)
-    assert fleet.lost() == [provider]
+    assert fleet.presence.lost() == [provider]
 
 
 def test_a_stream_on_another_replica_is_followed_and_ends_with_it(fleet: Fleet, clock: ManualClock) -> None:
@@ -52,13 +53,13 @@ def test_a_stream_on_another_replica_is_followed_and_ends_with_it(fleet: Fleet, 
     presence = Presence(Channel.STREAM, clock.now_ms(), stream_open=True)
     follow(fleet, account(presence=presence, stream_replica="b"))
     clock.advance(3600)
-    assert fleet.liveness(provider) is Liveness.ONLINE
+    assert fleet.presence.liveness(provider) is Liveness.ONLINE
 
-    fleet.replica_died({"b"}, clock.now_ms())
+    fleet.presence.replica_died({"b"}, clock.now_ms())
     clock.advance(FAILOVER_GRACE_SECONDS + 9)
-    assert fleet.lost() == []
+    assert fleet.presence.lost() == []
     clock.advance(2)
-    assert fleet.lost() == [provider]
+    assert fleet.presence.lost() == [provider]
 
 
 def test_a_stream_whose_replica_nobody_knows_has_the_failover_grace(fleet: Fleet, clock: ManualClock) -> None:
@@ -66,7 +67,7 @@ def test_a_stream_whose_replica_nobody_knows_has_the_failover_grace(fleet: Fleet
     clock.advance(1)
     follow(fleet, account(presence=Presence(Channel.STREAM, clock.now_ms())))
     clock.advance(FAILOVER_GRACE_SECONDS + 9)
-    assert fleet.liveness(provider) is Liveness.ONLINE
+    assert fleet.presence.liveness(provider) is Liveness.ONLINE
 
 
 def test_a_stream_here_is_never_ended_by_a_row(fleet: Fleet, clock: ManualClock) -> None:
@@ -89,4 +90,4 @@ def test_an_account_that_is_known_is_not_added_again(fleet: Fleet) -> None:
     provider = polling(fleet)
     fleet.add(account())
     assert fleet.get(1) is provider
-    assert fleet.by_gpu_model() == [("RTX 4090", 1)]
+    assert fleet.lists.by_gpu_model() == [("RTX 4090", 1)]

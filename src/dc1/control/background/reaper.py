@@ -58,15 +58,15 @@ class Reaper:
     async def presence(self) -> None:
         """Take the jobs of providers that are lost, and the offers that were not answered."""
         # A provider that cannot be abandoned stays on the list of the lost, so the next round tries again.
-        await _each(self._abandon(provider) for provider in self._fleet.lost())
-        await _each(self._attempts.bookability_changed(provider) for provider in self._fleet.take_reluctant())
+        await _each(self._abandon(provider) for provider in self._fleet.presence.lost())
+        await _each(self._attempts.bookability_changed(provider) for provider in self._fleet.presence.take_refusing())
         unanswered = self._leases.unanswered(self._clock.now_ms())
         await _each(self._attempts.withdraw(lease, "The daemon did not answer the offer") for lease in unanswered)
 
     async def _abandon(self, provider: Provider) -> None:
         log.info("provider_lost", provider_id=provider.id)
         await self._attempts.provider_lost(provider)
-        self._fleet.abandoned(provider)
+        self._fleet.presence.abandoned(provider)
 
     async def deadlines(self) -> None:
         """End the jobs whose run or queue deadline has passed, and heal what was missed: wake-ups, offers in vain."""
@@ -103,10 +103,10 @@ class Reaper:
     async def flush(self) -> None:
         """Store what daemons reported since the last flush, for all of them at once."""
         now_ms = self._clock.now_ms()
-        dirty = self._fleet.take_dirty()
-        if dirty:
-            reports = [_stored_report(provider) for provider in dirty]
-            fetched = [provider.id for provider in dirty if provider.preload_done]
+        unstored = self._fleet.reports.take_unstored()
+        if unstored:
+            reports = [_stored_report(provider) for provider in unstored]
+            fetched = [provider.id for provider in unstored if provider.preload_done]
 
             def work(conn: Connection) -> None:
                 providers.flush_reports(conn, reports, now_ms)
@@ -116,9 +116,9 @@ class Reaper:
             try:
                 await self._db.write(work)
             except BaseException:
-                self._fleet.keep_dirty(dirty)
+                self._fleet.reports.keep_unstored(unstored)
                 raise
-            for provider, report in zip(dirty, reports, strict=True):
+            for provider, report in zip(unstored, reports, strict=True):
                 provider.beats_to_flush -= report.heartbeats
                 provider.preload_done = False
         await self._flush_offers()

@@ -280,9 +280,9 @@ class Replication:
             )
         )
         if not gone:
-            self._fleet.not_lost(provider)
+            self._fleet.presence.not_lost(provider)
         elif time.monotonic() < self._judge_from or self._is_out_of_touch():
-            self._fleet.await_return(provider.id)
+            self._fleet.presence.await_return(provider)
 
     def _is_out_of_touch(self) -> bool:
         return time.monotonic() - self._renewed_at > _TTL_MS / 2000
@@ -308,7 +308,7 @@ class Replication:
         self._alive = alive
         if dead:
             log.info("replicas_died", count=len(dead))
-            self._fleet.replica_died(dead, self._clock.now_ms())
+            self._fleet.presence.replica_died(dead, self._clock.now_ms())
 
     def _renewal(self, conn: Connection) -> tuple[Replicas, int]:
         return replicas.renew(conn, self.replica_id, _TTL_MS), self._clock.now_ms()

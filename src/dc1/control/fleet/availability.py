@@ -1,15 +1,21 @@
-"""An index of the providers that have a free slot, by what they are equipped with.
+"""Who has a free slot, by what they are equipped with, kept up as providers change and as time passes.
 
 Real fleets have few kinds of machines, so a job is matched against each kind once instead of against each provider.
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
+from dc1.control.fleet.provider import Provider
+from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.placement import ProviderView, Requirement, blocked, choose
-from dc1.domain.providers.liveness import ProviderStatus
+from dc1.domain.providers.liveness import ProviderStatus, Thresholds
+from dc1.domain.providers.preferences import RunMode
+
+_MINUTE_MS = 60_000
 
 _Rank: TypeAlias = tuple[bool, int, int]
 
@@ -47,8 +53,8 @@ def _rank(view: ProviderView) -> _Rank:
     return (view.status is not ProviderStatus.ONLINE, -view.reputation, view.id)
 
 
-class Pools:
-    """The providers that can take work now."""
+class FreeProviders:
+    """The providers that can take work now, sorted within their kind."""
 
     def __init__(self) -> None:
         self._members: dict[_Kind, list[_Rank]] = {}
@@ -88,12 +94,15 @@ class Pools:
         return choose(self._candidates(requirement, avoid), requirement, prewarm=prewarm, avoid=avoid)
 
     def _candidates(self, requirement: Requirement, avoid: Collection[int]) -> Iterator[ProviderView]:
+        """Yield enough providers that the best of all is among them: `choose` looks at two of a kind instead of thousands."""
         if requirement.named_provider_id is not None:
             named = self._views.get(requirement.named_provider_id)
             if named is not None:
                 yield named
             return
-        # Within a kind, the first stands for all who are as welcome as itself.
+        # Within a kind all fit alike and rank is what remains, so the first stands for all who are as welcome as itself.
+        # Whoever must not have the job is passed over; whoever should rather not is a second class of welcome, and needs
+        # a first of its own, or a kind whose first is to be avoided would look as if it had nobody better.
         never = {requirement.excluded_provider_id}
         for members in self._members.values():
             yield from self._first(members, never)
@@ -103,3 +112,48 @@ class Pools:
     def _first(self, members: list[_Rank], passed_over: Collection[int | None]) -> Iterator[ProviderView]:
         others = (rank[2] for rank in members if rank[2] not in passed_over)
         return (self._views[provider_id] for provider_id in islice(others, 1))
+
+
+class Availability:
+    """Whom work can be given to, by this server and by others, and whose answer changes though nobody says anything."""
+
+    def __init__(self, clock: Clock, thresholds: Thresholds) -> None:
+        self._clock = clock
+        self._thresholds = thresholds
+        self.local = FreeProviders()
+        """Whom this server gives work to: their daemon's stream ends here, or they poll."""
+        self.remote = FreeProviders()
+        """Whom only another server can give work to, because it holds the daemon's stream."""
+        self._scheduled: dict[int, Provider] = {}
+        self._minute = 0
+        self._refusing: dict[int, Provider] = {}
+
+    def update(self, provider: Provider) -> None:
+        """Take over what became of a provider."""
+        view = provider.view(self._clock.now_ms(), self._thresholds)
+        if provider.run_mode is RunMode.SCHEDULED:
+            self._scheduled[provider.id] = provider
+        else:
+            self._scheduled.pop(provider.id, None)
+        if view.reluctance is not None and provider.occupied:
+            self._refusing[provider.id] = provider
+        self.local.put(view)
+        if provider.stream_replica is None:
+            self.remote.drop(provider.id)
+        else:
+            # The view shows it as full, which is right for this server only.
+            self.remote.put(replace(view, occupied=provider.occupied))
+
+    def take_rescheduled(self) -> list[Provider]:
+        """Return whose schedule may have opened or closed since the last call: all that have one, once a minute."""
+        # Schedules are told in minutes, and a walk over their owners is too dear for every round of the dispatcher.
+        minute = self._clock.now_ms() // _MINUTE_MS
+        if minute == self._minute:
+            return []
+        self._minute = minute
+        return list(self._scheduled.values())
+
+    def take_refusing(self) -> list[Provider]:
+        """Return who holds offers or runs and began, by its owner's preferences, to refuse new work since the last call."""
+        refusing, self._refusing = self._refusing, {}
+        return list(refusing.values())

@@ -233,7 +233,7 @@ class Attempts:
     async def provider_lost(self, provider: Provider) -> None:
         """Take everything from a provider that went offline, unless there is a reason to wait for it."""
         await self.confirm_lost(provider)
-        if self._fleet.liveness(provider) is Liveness.OFFLINE:
+        if self._fleet.presence.liveness(provider) is Liveness.OFFLINE:
             await self.evict(provider, "The provider disconnected")
 
     async def lose(self, lease: Lease, reason: str) -> bool:

@@ -104,7 +104,7 @@ class Completions:
         reserved = self._dispatcher.place(requirement)
         if reserved is not None:
             return reserved
-        provider_id = self._fleet.openings.elsewhere.best(requirement)
+        provider_id = self._fleet.availability.remote.best(requirement)
         if provider_id is None:
             return None
         self._fleet.occupy(provider_id, requirement.gpu_count)

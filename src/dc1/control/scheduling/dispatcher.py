@@ -64,10 +64,11 @@ class Dispatcher:
             specs = await self._db.read(partial(jobs.specs, job_ids=[job.id for job in part]))
             for job in part:
                 # A provider that another replica registered since the fleet was read comes with the feed, and its job too.
-                if self._fleet.get(_provider_of(job)) is not None and self.learn(job):
+                provider = self._fleet.get(_provider_of(job))
+                if provider is not None and self.learn(job):
                     self.waiting.remove(job.id)
                     self._restore(job, specs[job.id])
-                    self._fleet.await_return(_provider_of(job))
+                    self._fleet.presence.await_return(provider)
 
     def _restore(self, job: JobRow, spec: JobSpec) -> None:
         provider_id = _provider_of(job)
@@ -135,8 +136,8 @@ class Dispatcher:
 
         With `before`, the job's place in the order, slots that a waiting job is about to get are not given away.
         """
-        self._fleet.age()
-        provider_id = self._fleet.openings.here.best(requirement, prewarm=prewarm)
+        self._fleet.presence.age()
+        provider_id = self._fleet.availability.local.best(requirement, prewarm=prewarm)
         if provider_id is None:
             return None
         provider = self._fleet.known(provider_id)
@@ -172,7 +173,7 @@ class Dispatcher:
             return
         self._enqueue(job, frozenset(avoid), avoid_until_ms)
         self._job_feed.publish(job.id, StateChanged())
-        fitting = self._fleet.openings.here.best(job.requirement, avoid=avoid)
+        fitting = self._fleet.availability.local.best(job.requirement, avoid=avoid)
         if fitting is not None:
             self.wake(fitting)
 
@@ -237,7 +238,7 @@ class Dispatcher:
     async def _round(self, take: Callable[[int], list[Match]]) -> bool:
         """Claim what `take` reserves, once no other claim is under way; tell whether there was anything."""
         async with self._dispatching:
-            self._fleet.age()
+            self._fleet.presence.age()
             matches = take(_CLAIMS_PER_TRANSACTION)
             if not matches:
                 return False

@@ -40,7 +40,7 @@ class Scheduler:
     def wake_fitting(self) -> None:
         """Wake a provider for each thing that is waited for and can be had."""
         for requirement in list(self._waiting.requirements()):
-            provider_id = self._fleet.openings.here.best(requirement)
+            provider_id = self._fleet.availability.local.best(requirement)
             if provider_id is not None:
                 self.wake(provider_id)
 
@@ -77,14 +77,14 @@ class Scheduler:
 
     def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
         """Return who of those whose next job it is should run it; of several that are free, the woken one need not be best."""
-        best = self._fleet.openings.here.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
+        best = self._fleet.availability.local.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
         other = None if best in (None, free.id) else self._fleet.get(best)
         return other if other is not None and self.next_for(other) is job else free
 
     def _may_have(self, provider_id: int, job: WaitingJob) -> bool:
         if provider_id not in job.avoid:
             return True
-        other = self._fleet.openings.here.best(job.requirement, avoid=job.avoid)
+        other = self._fleet.availability.local.best(job.requirement, avoid=job.avoid)
         if other == provider_id:
             return self._clock.now_ms() >= job.avoid_until_ms and not self._goes_elsewhere(job)
         if other is not None:
@@ -95,5 +95,5 @@ class Scheduler:
         """Tell whether another server has a provider for a job that should not go back to its own; it has a while to act."""
         if self._clock.now_ms() >= job.since_ms + self._patience_ms:
             return False
-        other = self._fleet.openings.elsewhere.best(job.requirement, avoid=job.avoid)
+        other = self._fleet.availability.remote.best(job.requirement, avoid=job.avoid)
         return other is not None and other not in job.avoid

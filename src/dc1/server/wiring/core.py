@@ -68,6 +68,6 @@ def _system(parts: Parts) -> SystemServicer:
 
     async def read_vitals() -> Vitals:
         counts = await market.db.read(counters.read)
-        return Vitals(len(market.fleet), market.fleet.online(), counts.jobs_queued, counts.jobs_running)
+        return Vitals(len(market.fleet), market.fleet.lists.online(), counts.jobs_queued, counts.jobs_running)
 
     return SystemServicer(market.clock, version("dc1"), read_vitals, asset("gen/openapi.yaml").read_bytes())

@@ -31,14 +31,14 @@ class AdminServicer(AdminServiceServicer):
         fleet = self._plane.fleet
         return pb.GetDashboardResponse(
             stats=self._stats(always, today, now_ms),
-            gpu_breakdown=[pb.GpuCount(gpu_model=to_value(model), count=n) for model, n in fleet.by_gpu_model()],
-            recent_signups=[_signup(provider) for provider in fleet.newest()],
-            recent_heartbeats=[_heartbeat(provider) for provider in fleet.newest_heartbeats()],
+            gpu_breakdown=[pb.GpuCount(gpu_model=to_value(model), count=n) for model, n in fleet.lists.by_gpu_model()],
+            recent_signups=[_signup(provider) for provider in fleet.lists.newest()],
+            recent_heartbeats=[_heartbeat(provider) for provider in fleet.lists.newest_heartbeats()],
         )
 
     def _stats(self, always: Totals, today: Totals, now_ms: int) -> pb.DashboardStats:
         fleet = self._plane.fleet
-        online = fleet.online_on_dashboard()
+        online = fleet.lists.online_on_dashboard()
         return pb.DashboardStats(
             total_providers=len(fleet),
             online_now=online,

@@ -55,7 +55,7 @@ class MonitoringServicer(MonitoringServiceServicer):
         always, today = await self._plane.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
         return pb.GetOverviewResponse(
             providersRegistered=len(self._plane.fleet),
-            providersOnline=self._plane.fleet.online(),
+            providersOnline=self._plane.fleet.lists.online(),
             jobsQueued=always.jobs_queued + always.jobs_pending,
             jobsRunning=always.jobs_running,
             jobsCompleted=always.jobs_completed,
@@ -98,7 +98,7 @@ class MonitoringServicer(MonitoringServiceServicer):
         there = (ProviderStatus.ONLINE, ProviderStatus.DEGRADED)
         ages = [provider.presence.age_seconds(now_ms) or 0 for provider, status in statuses if status in there]
         return pb.ProviderMetrics(
-            online=fleet.online(),
+            online=fleet.lists.online(),
             active=len({lease.provider_id for lease in self._plane.leases if lease.running}),
             registered=sum(status is ProviderStatus.REGISTERED for _, status in statuses),
             total_registered=len(fleet),

@@ -91,7 +91,9 @@ class DaemonMessages:
 
     def _fold(self, state: pb.DaemonState) -> None:
         report = read_report(report_body(state.report))
-        self._plane.fleet.stream_beat(self._provider, report, frozenset(state.job_types), draining=state.draining)
+        self._plane.fleet.presence.stream_beat(
+            self._provider, report, frozenset(state.job_types), draining=state.draining
+        )
 
     async def _reconcile(self, state: pb.DaemonState, *, lost_after: int) -> None:
         """Start what the daemon accepted and we missed, and take from it what it does not know any more."""

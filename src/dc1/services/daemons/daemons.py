@@ -61,12 +61,12 @@ class DaemonServicer(DaemonServiceServicer):
         """Note that the daemon leaves, and dispatch its jobs anew."""
         provider = await own_provider(self._plane, request.provider_id)
         await require_approved(self._plane, provider)
-        self._plane.fleet.sign_off(provider)
+        self._plane.fleet.presence.sign_off(provider)
         await self._plane.attempts.evict(provider, "The provider went offline")
         return pb.GoOfflineResponse(**self._presence(provider, self._plane.clock.now_ms()))
 
     def _heard(self, provider: Provider, report: Report) -> int:
-        at_ms = self._plane.fleet.heartbeat(provider, report)
+        at_ms = self._plane.fleet.presence.heartbeat(provider, report)
         self._plane.dispatcher.wake(provider.id)
         return at_ms
 

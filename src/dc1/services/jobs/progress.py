@@ -36,7 +36,7 @@ class JobProgressServicer(JobProgressServiceServicer):
             tokens_generated=job.completion_tokens or 0,
             elapsed_seconds=elapsed_sec(job, self._plane.clock.now_ms()) or 0,
             estimated_cost_usd=halala_to_usd(current_cost(job), self._sar_per_usd),
-            provider_online=provider is not None and self._plane.fleet.liveness(provider) is Liveness.ONLINE,
+            provider_online=provider is not None and self._plane.fleet.presence.liveness(provider) is Liveness.ONLINE,
         )
 
     async def StreamJob(self, request: pb.StreamJobRequest, context: Any) -> AsyncIterator[HttpBody]:

@@ -41,7 +41,7 @@ class DiscoveryServicer(DiscoveryServiceServicer):
     ) -> pb.ListMarketProvidersResponse:
         """List the providers that can be given work now, with their record and their prices."""
         rates = self._rates()
-        rows = [self._market_provider(provider, rates) for provider in self._plane.fleet.available()]
+        rows = [self._market_provider(provider, rates) for provider in self._plane.fleet.lists.available()]
         online = sum(row.is_live for row in rows)
         return pb.ListMarketProvidersResponse(
             providers=rows,
@@ -72,7 +72,7 @@ class DiscoveryServicer(DiscoveryServiceServicer):
 
     async def ListPublicProviders(self, request: pb.ListPublicProvidersRequest, context: Any) -> httpbody_pb2.HttpBody:
         """List the providers that can be given work now as a plain array."""
-        available = self._plane.fleet.available()
+        available = self._plane.fleet.lists.available()
         rows: list[JsonValue] = [
             message_json(renter_service_pb2.AvailableProvider(**provider_row(self._plane, item))) for item in available
         ]

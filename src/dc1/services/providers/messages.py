@@ -70,7 +70,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         reputation_score=provider.reputation(now_ms),
         uptime_pct=provider.uptime_pct,
         uptime_percent=provider.uptime_pct,
-        is_live=plane.fleet.liveness(provider) is Liveness.ONLINE,
+        is_live=plane.fleet.presence.liveness(provider) is Liveness.ONLINE,
         cached_models=provider.models,
         resource_spec=to_value(provider.resource_spec),
         supported_compute_types=provider.listed_compute_types,

@@ -81,7 +81,7 @@ class ProviderServicer(ProviderServiceServicer):
         provider = await self._caller()
         await require_approved(self._plane, provider)
         report = read_report(report_body(request))
-        at_ms = self._plane.fleet.heartbeat(provider, report)
+        at_ms = self._plane.fleet.presence.heartbeat(provider, report)
         self._plane.dispatcher.wake(provider.id)
         config = self._plane.config
         check = versions.check_version(
@@ -121,7 +121,7 @@ class ProviderServicer(ProviderServiceServicer):
         presence = provider.presence
         return pb.GetProviderLivenessResponse(
             provider_id=provider.id,
-            liveness_status=self._plane.fleet.liveness(provider),
+            liveness_status=self._plane.fleet.presence.liveness(provider),
             last_heartbeat=time_value(presence.last_heartbeat_ms),
             heartbeat_age_seconds=to_value(presence.age_seconds(self._plane.clock.now_ms())),
         )

@@ -102,7 +102,7 @@ class RenterServicer(RenterServiceServicer):
         self, request: pb.ListAvailableProvidersRequest, context: Any
     ) -> pb.ListAvailableProvidersResponse:
         """List the providers that can be given work now."""
-        available = self._plane.fleet.available()
+        available = self._plane.fleet.lists.available()
         found = [pb.AvailableProvider(**provider_row(self._plane, provider)) for provider in available]
         return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
 

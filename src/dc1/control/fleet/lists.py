@@ -1,0 +1,65 @@
+"""What lists and dashboards show of the fleet."""
+
+from collections.abc import Mapping
+from heapq import nlargest
+
+from dc1.control.fleet.gpu_counts import GpuCounts
+from dc1.control.fleet.presence import PresenceTracker
+from dc1.control.fleet.provider import Provider
+from dc1.domain.base.clock import Clock
+from dc1.domain.providers.liveness import Thresholds, bookable
+
+_NEWEST_SIGNUPS = 5
+_NEWEST_HEARTBEATS = 10
+
+
+class FleetLists:
+    """Counts and lists of providers; `available` alone walks the fleet, as its answer is as long."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        thresholds: Thresholds,
+        accounts: Mapping[int, Provider],
+        presence: PresenceTracker,
+        gpu_counts: GpuCounts,
+    ) -> None:
+        self._clock = clock
+        self._thresholds = thresholds
+        self._accounts = accounts
+        self._presence = presence
+        self._gpu_counts = gpu_counts
+        self._newest: list[int] = []
+
+    def signed_up(self, provider: Provider) -> None:
+        """Note that an account came in."""
+        # By id, which grows with each registration: accounts that are loaded come in another order.
+        self._newest = nlargest(_NEWEST_SIGNUPS, (*self._newest, provider.id))
+
+    def available(self) -> list[Provider]:
+        """Return the providers that may be given work, busy ones included: most VRAM first, then by id."""
+        now_ms = self._clock.now_ms()
+        found = [
+            item for item in self._accounts.values() if bookable(item.approval, item.status(now_ms, self._thresholds))
+        ]
+        return sorted(found, key=lambda item: (-(item.facts.vram_mib or 0), item.id))
+
+    def online(self) -> int:
+        """Return how many providers are online by the table of liveness."""
+        return self._presence.online()
+
+    def online_on_dashboard(self) -> int:
+        """Return how many providers the dashboard calls online."""
+        return self._presence.online_on_dashboard()
+
+    def by_gpu_model(self) -> list[tuple[str, int]]:
+        """Return how many providers have each GPU model, most first."""
+        return self._gpu_counts.most_common()
+
+    def newest(self) -> list[Provider]:
+        """Return the providers that registered last, newest first."""
+        return [self._accounts[provider_id] for provider_id in self._newest]
+
+    def newest_heartbeats(self) -> list[Provider]:
+        """Return the providers that were heard last, newest first."""
+        return self._presence.heard_last(_NEWEST_HEARTBEATS)

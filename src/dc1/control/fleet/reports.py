@@ -1,0 +1,56 @@
+"""What daemons report of their machines: into memory at once, into storage with the next flush."""
+
+from collections.abc import Iterable
+
+from dc1.control.fleet.gpu_counts import GpuCounts
+from dc1.control.fleet.offered_models import OfferedModels
+from dc1.control.fleet.provider import Provider
+from dc1.control.fleet.telemetry import Telemetry
+from dc1.domain.base.clock import Clock
+from dc1.domain.providers.liveness import Approval
+from dc1.domain.providers.reports import Report
+
+
+class Reports:
+    """Folds heartbeats in, and remembers whose are not stored yet.
+
+    A heartbeat costs no SQL statement: thousands of daemons beat every few seconds, and one flush a second stores what
+    all of them said.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.offered = OfferedModels()
+        self.telemetry = Telemetry()
+        self.gpu_counts = GpuCounts()
+        self._unstored: dict[int, Provider] = {}
+
+    def take(self, provider: Provider, report: Report, now_ms: int) -> None:
+        """Fold a report in."""
+        provider.take_report(report)
+        provider.count_beat(now_ms)
+        # Most beats list no models; going through those of the last one again would cost more than all the rest.
+        if report.cached_models is not None or report.vllm_models is not None:
+            self.note_models(provider)
+        if report.gpu_status is not None:
+            self.telemetry.fold(provider.id, report.gpu_status, now_ms)
+        self.gpu_counts.update(provider)
+        self.note_unstored(provider)
+
+    def note_models(self, provider: Provider) -> None:
+        """Note what a provider offers, once it is approved: names that anybody may make up are not kept for ever."""
+        if provider.approval is Approval.APPROVED:
+            self.offered.note(provider.id, provider.models, self._clock.now_ms())
+
+    def note_unstored(self, provider: Provider) -> None:
+        """Have a provider's report stored with the next flush."""
+        self._unstored[provider.id] = provider
+
+    def take_unstored(self) -> list[Provider]:
+        """Return the providers whose reports are to be stored, and count them as stored."""
+        unstored, self._unstored = self._unstored, {}
+        return list(unstored.values())
+
+    def keep_unstored(self, providers: Iterable[Provider]) -> None:
+        """Put providers back whose flush failed."""
+        self._unstored.update((provider.id, provider) for provider in providers)
