@@ -10,8 +10,7 @@ from dc1.storage.operations.catalog import ImageRow, PriceRow
 class Catalog:
     """The admin's side of prices and images.
 
-    Submissions read both from memory, so every change has them loaded anew before it is answered: an admin who submits
-    right after it pays the new price. Other replicas load them within seconds.
+    Submissions read both from memory; other replicas load them within seconds.
     """
 
     def __init__(self, db: Database, clock: Clock, job_commands: JobCommands) -> None:
@@ -23,6 +22,7 @@ class Catalog:
         """Set what a minute of a job type costs from now on; raises `Price not found`."""
         now_ms = self._clock.now_ms()
         row = await self._db.write(lambda conn: catalog.set_price(conn, job_type, rate_halala, now_ms))
+        # Loaded before it is answered: whoever submits after the answer pays the new price.
         await self._job_commands.load()
         return row
 

@@ -12,6 +12,7 @@ from dc1.storage.engine.database import Database
 from dc1.storage.providers import providers
 
 _KNOWN_MS = 300_000
+# Long enough that a client that repeats a dead key costs no SQL per call; short, because nobody says so when a key is made.
 _UNKNOWN_MS = 5_000
 _CAPACITY = 100_000
 
@@ -63,6 +64,7 @@ class Credentials:
         now_ms = self._clock.now_ms()
         if identity is None or identity.has_expired(now_ms):
             return None
+        # Owners are shown the last use of scoped keys only. Noted here and stored in batches: a call must not cost a write.
         if identity.key_role is KeyRole.SCOPED:
             self._used[identity.key_id] = now_ms
         return identity
@@ -82,6 +84,7 @@ class Credentials:
         if entry is None or now_ms >= entry.until_ms:
             entry = await self._load(parsed.key_id, now_ms)
         identity = entry.identity
+        # What is remembered is found by the id, which is public; the secret is compared on every call.
         if identity is None or identity.key_role is not parsed.role or not keys.verify(key, identity.key_hash):
             return None
         return identity
@@ -109,6 +112,7 @@ class Credentials:
         entry = _Entry(identity, now_ms + (_UNKNOWN_MS if identity is None else _KNOWN_MS))
         # What was read before an invalidation may be stale by now; it serves this call only.
         if generation == self._generation:
+            # Put last again, so that the one that is dropped when memory is full was read longest ago.
             self._entries.pop(key_id, None)
             self._entries[key_id] = entry
             if len(self._entries) > _CAPACITY:

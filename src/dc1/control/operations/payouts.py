@@ -36,6 +36,7 @@ class Payouts:
     ) -> WithdrawalRow:
         """Ask for a payout that `check` let pass; raises `A withdrawal is already pending` and INSUFFICIENT_EARNINGS."""
         now_ms = self._clock.now_ms()
+        # What has been earned is for the transaction to say: memory knows no balances, and two requests may come at once.
         return await self._db.write(
             hooked(hook, lambda conn: withdrawals.create(conn, provider_id, amount_halala, iban, now_ms))
         )
