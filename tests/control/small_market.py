@@ -10,19 +10,19 @@ from dc1.control.config import ControlConfig
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
-from dc1.control.operations.attempts import Ended
+from dc1.control.operations.attempts import ReportReceipt
 from dc1.control.operations.credentials import Credentials
 from dc1.control.scheduling.leases import Assignment, Lease
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain.base.clock import ManualClock
 from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.submission import SubmitBody, accept
 from dc1.domain.providers.reports import read_report
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.lifecycle import Outcome
 from dc1.storage.money import ledger_audit
 from dc1.storage.providers import providers
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 NOW = 1_774_206_010_000
 JOB_TYPES = frozenset({"llm_inference", "benchmark", "training"})
-DONE = Outcome(completed=True, result={"type": "text", "response": "ok"})
+DONE = AttemptReport(completed=True, result={"type": "text", "response": "ok"})
 
 _numbers = count(1)
 
@@ -93,7 +93,7 @@ class Daemon:
         last = self.offers[-1]
         await self._market.attempts.decline(self.provider_id, last.job.job_id, last.attempt, "not today")
 
-    async def finish(self, lease: Lease, outcome: Outcome = DONE, *, transient: bool = False) -> Ended:
+    async def finish(self, lease: Lease, outcome: AttemptReport = DONE, *, transient: bool = False) -> ReportReceipt:
         return await self._market.attempts.finish(
             self.provider_id, lease.job_id, lease.attempt, outcome, transient=transient
         )

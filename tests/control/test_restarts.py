@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
-from dc1.storage.jobs.lifecycle import Outcome
+from dc1.domain.jobs.attempt_report import AttemptReport
 from tests.control.small_market import DONE, SmallMarket
 
 
@@ -31,7 +31,7 @@ async def test_queue_offers_and_runs_are_known_after_a_restart(market: SmallMark
 async def test_a_lost_job_avoids_the_loser_after_a_restart_too(market: SmallMarket, renter: int) -> None:
     loser = await market.daemon()
     job = await market.submit(renter)
-    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    await loser.finish(await loser.accept(), AttemptReport(completed=False, error="pull timeout"), transient=True)
     other = await market.daemon()
 
     await market.restart()

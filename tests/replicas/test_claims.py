@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from dc1.domain.errors import ApiError
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.jobs import JobFilter
-from dc1.storage.jobs.lifecycle import Claim, JobRow, Outcome, SubmissionLimits
+from dc1.storage.jobs.lifecycle import Claim, JobRow, SubmissionLimits
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import StoredReport
 from tests.control.small_market import SmallMarket
@@ -24,7 +25,7 @@ PROVIDERS = 20
 SLOTS = 2
 BATCH = 25
 ANY_NUMBER = SubmissionLimits(daily_jobs=1_000_000, monthly_halala=1_000_000_000)
-DONE = Outcome(completed=True, result={"type": "text", "response": "ok"})
+DONE = AttemptReport(completed=True, result={"type": "text", "response": "ok"})
 
 
 @pytest.fixture

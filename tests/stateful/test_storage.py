@@ -18,12 +18,12 @@ from hypothesis.stateful import (
 )
 
 from dc1.domain.errors import ApiError
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, Phase
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs, lifecycle
-from dc1.storage.jobs.lifecycle import Outcome
 from dc1.storage.money import ledger_audit, withdrawals
 from tests.stack.postgres import PostgresServer
 from tests.stateful.profiles import run_machine
@@ -165,7 +165,7 @@ class AnyMarket(RuleBasedStateMachine):
     def finish(
         self, job: int, attempt: int | None, provider: int | None, completed: bool, seconds: float | None
     ) -> None:
-        outcome = Outcome(completed, result={"n": 1}, duration_seconds=seconds)
+        outcome = AttemptReport(completed, result={"n": 1}, duration_seconds=seconds)
         self.do(lifecycle.finish, job, outcome, self.market.now, attempt=attempt, provider_id=provider)
 
     @rule(job=job_ids, attempt=st.integers(1, 3))
@@ -184,9 +184,8 @@ class AnyMarket(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.market.now += round(seconds * 1000)
         for job in self.runner.run(self.market.see(jobs.due_jobs, self.market.now, limit=100)):
-            move = lifecycle.time_out if job.status == "running" else lifecycle.expire_queued
-            assert self.do(move, job.id, self.market.now) is not None
-            assert self.do(move, job.id, self.market.now) is None
+            assert self.do(lifecycle.end_overdue, job.id, self.market.now) is not None
+            assert self.do(lifecycle.end_overdue, job.id, self.market.now) is None
 
     @invariant()
     def the_promises_hold(self) -> None:

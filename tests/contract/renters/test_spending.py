@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import lifecycle
-from dc1.storage.jobs.lifecycle import JobSpec, NewJob, Outcome, SubmissionLimits
+from dc1.storage.jobs.lifecycle import JobSpec, NewJob, SubmissionLimits
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits, flag, integer, number, text, time
 from tests.contract.renters.test_accounts import ENTRY
@@ -199,7 +200,7 @@ def token_call(stack: Stack, renter_id: int, provider_id: int, number: int) -> N
     def work(conn: Connection) -> None:
         job = lifecycle.submit(conn, call, SubmissionLimits(), now_ms)
         lifecycle.start(conn, job.id, provider_id, 0, 64, now_ms)
-        answer = Outcome(completed=True, prompt_tokens=120, completion_tokens=380)
+        answer = AttemptReport(completed=True, prompt_tokens=120, completion_tokens=380)
         assert lifecycle.finish(conn, job.id, answer, now_ms) is not None
 
     stack.edge.loop.run(stack.server.database.write(work))

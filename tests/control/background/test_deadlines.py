@@ -31,7 +31,7 @@ async def test_a_job_that_cannot_be_ended_keeps_no_other_from_its_end(
     market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, *good = [(await TENTH(market, renter)).id for _ in range(3)]
-    expire = lifecycle.expire_queued
+    expire = lifecycle.end_overdue
 
     def fail_for_one(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
         if job_id == bad:
@@ -39,7 +39,7 @@ async def test_a_job_that_cannot_be_ended_keeps_no_other_from_its_end(
         return expire(conn, job_id, now_ms)
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle, "expire_queued", fail_for_one)
+        patch.setattr(lifecycle, "end_overdue", fail_for_one)
         await market.advance(HALF_AN_HOUR)
     assert [(await market.job(job_id)).status for job_id in (bad, *good)] == ["queued", "failed", "failed"]
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from dc1.control.fleet.provider import Provider
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.providers.liveness import Channel, Presence
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.lifecycle import Outcome
 from tests.control.small_market import SmallMarket
 
 
@@ -26,7 +26,7 @@ async def test_a_lost_job_avoids_the_loser_while_another_fits(market: SmallMarke
     other = await market.daemon()
     lease = await loser.accept()
 
-    ended = await loser.finish(lease, Outcome(completed=False, error="pull timeout"), transient=True)
+    ended = await loser.finish(lease, AttemptReport(completed=False, error="pull timeout"), transient=True)
     await market.dispatch()
 
     assert ended.retried
@@ -60,7 +60,7 @@ async def test_a_lost_job_returns_to_the_loser_when_no_other_fits(market: SmallM
     daemon = await market.daemon()
     job = await market.submit(renter)
 
-    await daemon.finish(await daemon.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    await daemon.finish(await daemon.accept(), AttemptReport(completed=False, error="pull timeout"), transient=True)
     await market.dispatch()
 
     assert daemon.offered == [job.id, job.id]
@@ -73,7 +73,7 @@ async def test_a_lost_job_goes_to_the_provider_of_another_server_before_it_retur
     job = await market.submit(renter)
     other = streaming_elsewhere(market, await market.provider())
 
-    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    await loser.finish(await loser.accept(), AttemptReport(completed=False, error="pull timeout"), transient=True)
     await market.dispatch()
     assert loser.offered == [job.id]
 
@@ -92,7 +92,7 @@ async def test_another_server_that_does_not_take_a_lost_job_holds_it_up_for_a_wh
     loser = await market.daemon()
     job = await market.submit(renter)
     streaming_elsewhere(market, await market.provider())
-    await loser.finish(await loser.accept(), Outcome(completed=False, error="pull timeout"), transient=True)
+    await loser.finish(await loser.accept(), AttemptReport(completed=False, error="pull timeout"), transient=True)
 
     await market.advance(14)
     assert loser.offered == [job.id]

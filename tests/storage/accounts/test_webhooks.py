@@ -6,12 +6,13 @@ import json
 import pytest
 
 from dc1.domain.access.webhooks import DeliveryStatus
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import renters, webhooks
 from dc1.storage.accounts.webhooks import Attempt, Claimed, DeliveryRow
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle, spending
-from dc1.storage.jobs.lifecycle import Outcome, SubmissionLimits
+from dc1.storage.jobs.lifecycle import SubmissionLimits
 from tests.storage.market import NOW, Market
 
 LATER = NOW + 30_000
@@ -51,7 +52,7 @@ async def test_only_renters_with_an_address_are_told(market: Market) -> None:
     silent, renter, provider = await market.renter(), await listening(market), await market.provider(gpus=4)
     unheard, job = [await market.running(each, provider) for each in (silent, renter)]
     for each in (unheard, job):
-        await market.do(lifecycle.finish, each.id, Outcome(completed=True), market.now + 95_000)
+        await market.do(lifecycle.finish, each.id, AttemptReport(completed=True), market.now + 95_000)
     assert await deliveries(market, silent) == []
     rows = await deliveries(market, renter)
     assert [(row.event, row.job_id, row.status) for row in rows] == [
@@ -147,7 +148,7 @@ async def test_spending_is_kept_by_day(market: Market) -> None:
     for later, seconds in ((0, 95), (0, 60), (86_400_000, 60)):
         market.now = NOW + later
         job = await market.running(renter, provider)
-        await market.do(lifecycle.finish, job.id, Outcome(completed=True), market.now + seconds * 1000)
+        await market.do(lifecycle.finish, job.id, AttemptReport(completed=True), market.now + seconds * 1000)
     assert await market.see(spending.by_day, renter, day) == {
         day: spending.Spend(2, 39),
         day + 86_400_000: spending.Spend(1, 15),

@@ -5,6 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import JOB_TYPES
 from dc1.storage.engine.database import Database, normalised
 from dc1.storage.engine.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
@@ -13,7 +14,7 @@ from dc1.storage.operations import catalog
 from dc1.storage.schema.tables import metadata
 from tests.storage.market import NOW, Market
 
-DONE = lifecycle.Outcome(completed=True, result={"type": "text", "response": "ok"})
+DONE = AttemptReport(completed=True, result={"type": "text", "response": "ok"})
 
 RATES = {
     **dict.fromkeys(("llm-inference", "llm_inference", "rag-pipeline"), 15),

@@ -3,17 +3,18 @@ from typing import Any
 
 import pytest
 
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobStatus, Phase
 from dc1.domain.money.pricing import Settlement
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import job_events, job_transitions, jobs, lifecycle
-from dc1.storage.jobs.lifecycle import JobRow, Outcome, SubmissionLimits, Transition
+from dc1.storage.jobs.lifecycle import JobRow, SubmissionLimits, Transition
 from dc1.storage.money import counters, ledger
 from dc1.storage.providers import providers
 from tests.storage.market import NOW, Market
 
-DONE = Outcome(completed=True)
+DONE = AttemptReport(completed=True)
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ async def test_start_raises_the_attempt_and_sets_the_deadline(market: Market) ->
 async def test_completion_settles_by_the_seconds_used(market: Market) -> None:
     renter, provider = await market.renter(), await market.provider()
     job = await market.running(renter, provider)
-    outcome = Outcome(completed=True, result={"type": "text", "response": "ok"}, duration_seconds=95, exit_code=0)
+    outcome = AttemptReport(completed=True, result={"type": "text", "response": "ok"}, duration_seconds=95, exit_code=0)
     moved = await market.do(lifecycle.finish, job.id, outcome, NOW + 95_000, attempt=1, provider_id=provider)
     assert moved is not None
     assert moved.settlement == Settlement(actual=24, platform=6, provider=18, refund=21)
@@ -152,15 +153,15 @@ async def test_completion_settles_by_the_seconds_used(market: Market) -> None:
 @pytest.mark.parametrize(
     ("reported", "elapsed_ms", "actual"),
     [
-        (Outcome(completed=True), 4_000, 1),
-        (Outcome(completed=True, duration_seconds=95), 59_500, 15),
-        (Outcome(completed=True, gpu_seconds=1, duration_seconds=95), 95_000, 1),
-        (Outcome(completed=True, duration_seconds=0), 95_000, 0),
-        (Outcome(completed=True), 600_000, 45),
+        (AttemptReport(completed=True), 4_000, 1),
+        (AttemptReport(completed=True, duration_seconds=95), 59_500, 15),
+        (AttemptReport(completed=True, gpu_seconds=1, duration_seconds=95), 95_000, 1),
+        (AttemptReport(completed=True, duration_seconds=0), 95_000, 0),
+        (AttemptReport(completed=True), 600_000, 45),
     ],
 )
 async def test_a_provider_claims_less_than_the_server_saw_never_more(
-    market: Market, reported: Outcome, elapsed_ms: int, actual: int
+    market: Market, reported: AttemptReport, elapsed_ms: int, actual: int
 ) -> None:
     job = await market.running(await market.renter(), await market.provider())
     moved = await market.do(lifecycle.finish, job.id, reported, NOW + elapsed_ms)
@@ -174,7 +175,7 @@ async def test_a_v1_call_is_priced_by_its_tokens(market: Market) -> None:
     job = await market.running(
         renter, provider, source="v1", duration_minutes=None, token_price_halala=19, cost_halala=1
     )
-    outcome = Outcome(completed=True, prompt_tokens=120, completion_tokens=380)
+    outcome = AttemptReport(completed=True, prompt_tokens=120, completion_tokens=380)
     moved = await market.do(lifecycle.finish, job.id, outcome, NOW + 1000)
     assert moved is not None
     assert moved.settlement == Settlement(actual=1, platform=0, provider=1, refund=0)
@@ -199,7 +200,7 @@ async def test_a_v1_call_that_nobody_takes_up_fails_instead_of_waiting(market: M
 async def test_failure_refunds_everything(market: Market) -> None:
     renter, provider = await market.renter(), await market.provider()
     job = await market.running(renter, provider)
-    outcome = Outcome(completed=False, error="CUDA out of memory", error_category=ErrorCategory.OOM)
+    outcome = AttemptReport(completed=False, error="CUDA out of memory", error_category=ErrorCategory.OOM)
     moved = await market.do(lifecycle.finish, job.id, outcome, NOW + 60_000, attempt=1, provider_id=provider)
     assert moved is not None
     assert (moved.job.status, moved.job.error, moved.job.error_category) == ("failed", "CUDA out of memory", "oom")
@@ -262,8 +263,7 @@ async def test_terminal_states_absorb(market: Market) -> None:
     later = NOW + 10_000_000
     assert await market.do(lifecycle.finish, job.id, DONE, later) is None
     assert await market.do(lifecycle.cancel, job.id, Actor.RENTER, later) is None
-    assert await market.do(lifecycle.time_out, job.id, later) is None
-    assert await market.do(lifecycle.expire_queued, job.id, later) is None
+    assert await market.do(lifecycle.end_overdue, job.id, later) is None
     assert await market.do(lifecycle.claim, job.id, provider, 9, later) is None
     assert await start(market, job, provider, attempt=1) is None
     assert await lose(market, job, 1) is None
@@ -302,14 +302,14 @@ async def test_deadlines_come_due_in_order_and_not_before(market: Market) -> Non
     running = await market.running(renter, provider)
     queued = await market.submit(renter)
     assert await market.see(jobs.due_jobs, NOW + 179_999, limit=9) == []
-    assert await market.do(lifecycle.time_out, running.id, NOW + 179_999) is None
+    assert await market.do(lifecycle.end_overdue, running.id, NOW + 179_999) is None
     assert [job.id for job in await market.see(jobs.due_jobs, NOW + 9_000_000, limit=9)] == [running.id, queued.id]
-    timed_out = await market.do(lifecycle.time_out, running.id, NOW + 186_000)
+    timed_out = await market.do(lifecycle.end_overdue, running.id, NOW + 186_000)
     assert timed_out is not None
     assert (timed_out.job.error, timed_out.job.error_category) == ("Job timed out", "timeout")
     assert timed_out.settlement == Settlement(actual=45, platform=11, provider=34, refund=0)
-    assert await market.do(lifecycle.expire_queued, queued.id, NOW + 1_799_999) is None
-    expired = await market.do(lifecycle.expire_queued, queued.id, NOW + 1_800_000)
+    assert await market.do(lifecycle.end_overdue, queued.id, NOW + 1_799_999) is None
+    expired = await market.do(lifecycle.end_overdue, queued.id, NOW + 1_800_000)
     assert expired is not None
     assert (expired.job.error_category, expired.settlement) == ("queue_timeout", Settlement.full_refund(45))
     assert await market.see(jobs.due_jobs, NOW + 9_000_000, limit=9) == []

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, JobEvent, Phase
 from dc1.storage.accounts import idempotency, keys, renters, wallets, webhooks
 from dc1.storage.cluster import change_feed
@@ -119,12 +120,12 @@ def trade(conn: Connection, renter: int, provider: int) -> None:
     lifecycle.start(conn, job.id, provider, 0, 8, NOW)
     lifecycle.set_phase(conn, job.id, provider, 1, Phase.GENERATING, NOW)
     job_logs.append(conn, job.id, 1, lines("a"), 1)
-    lifecycle.finish(conn, job.id, lifecycle.Outcome(completed=True, result={}), NOW)
+    lifecycle.finish(conn, job.id, AttemptReport(completed=True, result={}), NOW)
     lifecycle.start(conn, lost.id, provider, 0, 8, NOW)
     lifecycle.lose(conn, lost.id, 1, NOW, queue_deadline_seconds=1800)
     assert lifecycle.claim(conn, lost.id, provider, 8, NOW) is not None
     lifecycle.unclaim(conn, waiting.id, provider, NOW)
-    lifecycle.expire_queued(conn, waiting.id, NOW + 1_800_000)
+    lifecycle.end_overdue(conn, waiting.id, NOW + 1_800_000)
     lifecycle.cancel(conn, lost.id, Actor.RENTER, NOW)
     wallets.top_up(conn, renter, 1, "t", NOW)
     key = idempotency.Key(f"renter:{renter}", "submit", "k")

@@ -5,6 +5,7 @@ import pytest
 
 from dc1.domain.base.clock import DAY_MS, month_start_ms
 from dc1.domain.errors import ApiError
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import JobEvent
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Database
@@ -153,7 +154,7 @@ async def test_the_monthly_quota_counts_quotes_while_open_and_actual_costs_after
         "spent_this_month_halala": 90,
         "requested_halala": 11,
     }
-    outcome = lifecycle.Outcome(completed=True, duration_seconds=4)
+    outcome = AttemptReport(completed=True, duration_seconds=4)
     await market.do(lifecycle.finish, job.id, outcome, NOW + 4000)
     await market.submit(renter, limits, cost_halala=99)
     assert (await refused(market, renter, limits, cost_halala=1)).code == "QUOTA_MONTHLY"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobEvent
 from dc1.domain.providers.telemetry import MINUTE_MS, Rollup
 from dc1.storage.accounts import renters
@@ -12,7 +13,7 @@ from dc1.storage.engine.database import Database
 from dc1.storage.jobs import admin_jobs, job_events, lifecycle
 from dc1.storage.jobs.admin_jobs import JobStats
 from dc1.storage.jobs.jobs import JobFilter
-from dc1.storage.jobs.lifecycle import JobRow, Outcome
+from dc1.storage.jobs.lifecycle import JobRow
 from dc1.storage.money import counters
 from dc1.storage.operations import monitoring
 from dc1.storage.operations.monitoring import HOUR_MS, Failures
@@ -27,7 +28,7 @@ def market(db: Database) -> Market:
 
 
 async def fail(market: Market, job: JobRow, at_ms: int) -> None:
-    ended = await market.do(lifecycle.finish, job.id, Outcome(completed=False, error="no"), at_ms)
+    ended = await market.do(lifecycle.finish, job.id, AttemptReport(completed=False, error="no"), at_ms)
     assert ended is not None
 
 
@@ -61,7 +62,7 @@ async def test_a_test_job_is_taken_in_free_and_without_quota(market: Market) -> 
     assert [(event.event_type, event.source) for event in events.rows] == [(JobEvent.SUBMITTED, Actor.ADMIN)]
     started = await market.do(lifecycle.start, job.id, provider, 0, 1, NOW)
     assert started is not None
-    done = await market.do(lifecycle.finish, job.id, Outcome(completed=True), NOW + 5000)
+    done = await market.do(lifecycle.finish, job.id, AttemptReport(completed=True), NOW + 5000)
     assert done is not None
     assert (done.job.status, done.job.actual_cost_halala) == ("completed", 0)
     assert await market.see(renters.get, TEST_RENTER_ID) is None
@@ -72,7 +73,7 @@ async def test_a_test_job_is_taken_in_free_and_without_quota(market: Market) -> 
 async def test_jobs_with_names_and_sums(market: Market) -> None:
     renter, other, provider = await market.renter(), await market.renter(), await market.provider()
     ran = await market.running(renter, provider, model="Org/Model")
-    await market.do(lifecycle.finish, ran.id, Outcome(completed=True), NOW + 95_000)
+    await market.do(lifecycle.finish, ran.id, AttemptReport(completed=True), NOW + 95_000)
     named = await market.submit(other, named_provider_id=provider)
     listed = await market.see(admin_jobs.latest, JobFilter(), limit=10)
     row = await market.see(providers.get, provider)

@@ -14,18 +14,19 @@ from dc1.control.scheduling.leases import Lease, Leases
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
-from dc1.domain.jobs.states import TERMINAL, Actor, ErrorCategory, JobSource, JobStatus, JobType, Phase
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.states import Actor, JobSource, JobStatus, JobType, Phase
 from dc1.domain.providers.liveness import Liveness
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import job_logs, jobs, lifecycle
+from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force
 from dc1.storage.jobs.job_logs import LogLine, LogRow
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.lifecycle import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """What became of the end of a run: the job settled, or put back for another attempt.
+class ReportReceipt:
+    """What became of the report of an attempt's end: the job settled, or put back for another attempt.
 
     `promoted_on` is the provider that had it, when a waiting job takes the slot.
     """
@@ -137,8 +138,8 @@ class Attempts:
         now_ms = self._clock.now_ms()
 
         def work(conn: Connection) -> JobRow:
-            job = fenced(conn, reference, provider_id, attempt)
-            after = lifecycle.set_phase(conn, job.id, provider_id, attempt, phase, now_ms)
+            job = locked_in_force(conn, reference, provider_id, attempt)
+            after = lifecycle.set_phase(conn, job, provider_id, attempt, phase, now_ms)
             if after is None:
                 raise errors.job_not_running(job.status)
             return after
@@ -152,9 +153,9 @@ class Attempts:
         now_ms = self._clock.now_ms()
 
         def work(conn: Connection) -> JobRow:
-            job = fenced(conn, reference, provider_id, attempt)
+            job = locked_in_force(conn, reference, provider_id, attempt)
             serves = job.job_type == JobType.VLLM_SERVE
-            after = lifecycle.endpoint_ready(conn, job.id, provider_id, attempt, url, now_ms) if serves else None
+            after = lifecycle.endpoint_ready(conn, job, provider_id, attempt, url, now_ms) if serves else None
             if after is None:
                 raise errors.endpoint_not_serving()
             return after
@@ -174,7 +175,7 @@ class Attempts:
         """Store log lines of a run, also after its end; a batch that was stored before changes nothing."""
 
         def work(conn: Connection) -> Logged:
-            job = fenced(conn, reference, provider_id, attempt, after_end=True)
+            job = held_to_the_end(conn, reference, provider_id, attempt)
             rows = job_logs.append(conn, job.id, job.attempt_number, lines, batch)
             return Logged(job, job.attempt_number, rows)
 
@@ -198,8 +199,14 @@ class Attempts:
     # Ending
 
     async def finish(
-        self, provider_id: int | None, reference: str, attempt: int | None, outcome: Outcome, *, transient: bool = False
-    ) -> Ended:
+        self,
+        provider_id: int | None,
+        reference: str,
+        attempt: int | None,
+        report: AttemptReport,
+        *,
+        transient: bool = False,
+    ) -> ReportReceipt:
         """End a run and settle it, or put it back for another attempt when the failure is transient.
 
         `provider_id` is None for an admin, who needs no lease.
@@ -207,20 +214,21 @@ class Attempts:
         now_ms = self._clock.now_ms()
 
         def work(conn: Connection) -> tuple[JobRow, JobRow]:
-            job = fenced(conn, reference, provider_id, attempt)
-            if transient and not outcome.completed:
+            # Locked once: what is fenced here is what is settled below.
+            job = locked_in_force(conn, reference, provider_id, attempt)
+            if transient and not report.completed:
                 moved = lifecycle.lose(
                     conn,
-                    job.id,
+                    job,
                     job.attempt_number,
                     now_ms,
                     queue_deadline_seconds=self._queue_deadline_seconds,
-                    category=outcome.error_category or ErrorCategory.EXECUTION,
-                    error=outcome.error or "The run failed",
+                    category=report.error_category,
+                    error=report.error,
                     actor=Actor.PROVIDER,
                 )
             else:
-                moved = lifecycle.finish(conn, job.id, outcome, now_ms, attempt=attempt, provider_id=provider_id)
+                moved = lifecycle.finish(conn, job, report, now_ms)
             if moved is None:
                 raise errors.job_not_running(job.status)
             return job, moved.job
@@ -228,7 +236,8 @@ class Attempts:
         before, job = await self._db.write(work)
         self.left(job, before.provider_id, StopReason.SETTLED if provider_id is None else None)
         has_next = self._dispatcher.has_work_for(before.provider_id)
-        return Ended(job, retried=job.status == JobStatus.QUEUED, promoted_on=before.provider_id if has_next else None)
+        promoted_on = before.provider_id if has_next else None
+        return ReportReceipt(job, retried=job.status == JobStatus.QUEUED, promoted_on=promoted_on)
 
     async def provider_lost(self, provider: Provider) -> None:
         """Take everything from a provider that went offline, unless there is a reason to wait for it."""
@@ -282,9 +291,7 @@ class Attempts:
     async def enforce_deadline(self, row_id: int) -> None:
         """End a job whose run or queue deadline has passed."""
         now_ms = self._clock.now_ms()
-        moved = await self._db.write(
-            lambda conn: lifecycle.time_out(conn, row_id, now_ms) or lifecycle.expire_queued(conn, row_id, now_ms)
-        )
+        moved = await self._db.write(lambda conn: lifecycle.end_overdue(conn, row_id, now_ms))
         if moved is not None:
             self.left(moved.job, moved.job.provider_id, StopReason.TIMED_OUT)
 
@@ -312,26 +319,3 @@ def _running_as(conn: Connection, lease: Lease) -> JobRow | None:
     if job is None or job.status != JobStatus.RUNNING:
         return None
     return job if (job.provider_id, job.attempt_number) == (lease.provider_id, lease.attempt) else None
-
-
-def fenced(
-    conn: Connection, reference: str, provider_id: int | None, attempt: int | None, *, after_end: bool = False
-) -> JobRow:
-    """Return the job if the caller holds the attempt it names, or the current one if it names none.
-
-    Raises `Job not found`, `Forbidden` for a provider that never held it, LEASE_SUPERSEDED for an earlier attempt and
-    JOB_SETTLED once the job is terminal; `after_end` lets the attempt that ended it through. Unless that is asked for, the
-    job stays as it is until the transaction ends.
-    """
-    job = jobs.find(conn, reference, lock=not after_end)
-    if job is None:
-        raise errors.job_not_found()
-    settled = JobStatus(job.status) in TERMINAL
-    holds = provider_id in (None, job.provider_id) and attempt in (None, job.attempt_number)
-    if holds and (after_end or not settled):
-        return job
-    if provider_id is not None and provider_id != job.provider_id and not jobs.has_held(conn, job.id, provider_id):
-        raise errors.forbidden()
-    if settled:
-        raise errors.job_already_settled(job.status, job.job_id)
-    raise errors.attempt_superseded(job.attempt_number)

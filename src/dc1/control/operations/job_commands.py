@@ -15,6 +15,7 @@ from dc1.control.scheduling.job_queue import key_of_new
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import ProviderView, Requirement
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, JobType, new_job_id
 from dc1.domain.jobs.submission import JobOrder, check_named_provider
@@ -24,7 +25,7 @@ from dc1.storage.engine.database import Connection, Database
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
-from dc1.storage.jobs.lifecycle import Outcome, Transition
+from dc1.storage.jobs.lifecycle import Transition
 from dc1.storage.jobs.submission import NewJob
 from dc1.storage.operations import catalog
 
@@ -148,8 +149,8 @@ class JobCommands:
 
     async def complete(self, row_id: int, actor: Actor) -> JobRow:
         """End a running job as completed, billed by the server's clock; raises the 400 `Job is not running`."""
-        outcome = Outcome(completed=True, actor=actor)
-        end = partial(lifecycle.finish, job_id=row_id, outcome=outcome, now_ms=self._clock.now_ms())
+        report = AttemptReport(completed=True, actor=actor)
+        end = partial(lifecycle.finish, job=row_id, report=report, now_ms=self._clock.now_ms())
         return await self._end(row_id, end, errors.cannot_complete, StopReason.SETTLED)
 
     async def _end(

@@ -1,7 +1,6 @@
 """What the server does with each message of a daemon."""
 
 from collections.abc import Callable, Iterator, Mapping
-from math import isfinite
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
@@ -10,14 +9,13 @@ from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
-from dc1.domain.jobs.results import parse_result
-from dc1.domain.jobs.states import Phase, error_category
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.states import Phase
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.values import from_value
 from dc1.services.daemons.report_messages import report_body
 from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
 from dc1.storage.jobs.job_logs import LogLine
-from dc1.storage.jobs.lifecycle import Outcome
 from dcp.v1 import daemon_stream_pb2 as pb
 
 _MAX_LINE = 2000
@@ -176,19 +174,19 @@ class DaemonMessages:
     async def _outcome(self, message: pb.Outcome) -> None:
         ref = message.lease
         try:
-            ended = await self._plane.attempts.finish(
+            received = await self._plane.attempts.finish(
                 self._provider.id,
                 ref.job_id,
                 ref.attempt_number,
-                _outcome(message),
+                _attempt_report(message),
                 transient=message.failure.transient,
             )
         except ApiError as refusal:
             verdict = _VERDICT_FOR_CODE.get(refusal.code or "", pb.OUTCOME_VERDICT_SUPERSEDED)
             receipt = pb.OutcomeReceipt(lease=ref, verdict=verdict)
         else:
-            verdict = pb.OUTCOME_VERDICT_RETRIED if ended.retried else pb.OUTCOME_VERDICT_SETTLED
-            earned = ended.job.provider_earned_halala or 0
+            verdict = pb.OUTCOME_VERDICT_RETRIED if received.retried else pb.OUTCOME_VERDICT_SETTLED
+            earned = received.job.provider_earned_halala or 0
             receipt = pb.OutcomeReceipt(lease=ref, verdict=verdict, provider_earned_halala=earned)
         self._send(pb.ConnectResponse(outcome_receipt=receipt))
 
@@ -209,16 +207,13 @@ def start_message(lease: Lease, clock: Clock) -> pb.Start:
     return pb.Start(lease=lease_ref(lease.job_id, lease.attempt), seconds_left=left)
 
 
-def _outcome(message: pb.Outcome) -> Outcome:
-    completed = message.WhichOneof("end") == "result"
-    failure = message.failure
-    return Outcome(
-        completed=completed,
-        result=parse_result(from_value(message.result)) if completed else None,
-        error=None if completed else (failure.error or "The run failed"),
-        error_category=None if completed else error_category(failure.category or None, failure.error),
-        # What is no number is no report: the server's clock counts.
-        gpu_seconds=message.gpu_seconds if message.HasField("gpu_seconds") and isfinite(message.gpu_seconds) else None,
+def _attempt_report(message: pb.Outcome) -> AttemptReport:
+    return AttemptReport.read(
+        completed=message.WhichOneof("end") == "result",
+        result=from_value(message.result),
+        error=message.failure.error,
+        category=message.failure.category,
+        gpu_seconds=message.gpu_seconds if message.HasField("gpu_seconds") else None,
         prompt_tokens=message.prompt_tokens if message.HasField("prompt_tokens") else None,
         completion_tokens=message.completion_tokens if message.HasField("completion_tokens") else None,
         exit_code=message.exit_code if message.HasField("exit_code") else None,

@@ -10,8 +10,8 @@ from dc1.domain.access.task_signatures import is_signature_of_any, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_number, plain
-from dc1.domain.jobs.results import parse_result
-from dc1.domain.jobs.states import JobStatus, error_category
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.states import JobStatus
 from dc1.domain.providers import machine_grading
 from dc1.domain.providers.reports import Report, read_report
 from dc1.services.api.call import caller_id
@@ -23,13 +23,11 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.jobs import JobFilter
-from dc1.storage.jobs.lifecycle import Outcome
 from dcp.v1 import daemon_service_pb2 as pb
 from dcp.v1.daemon_service_pb2_grpc import DaemonServiceServicer
 
 _JOBS_SHOWN, _MOST_JOBS = 50, 200
 _LARGEST_EVENT = 128 * 1024
-_RUN_FAILED = "The run failed"
 
 
 class DaemonServicer(DaemonServiceServicer):
@@ -113,7 +111,7 @@ class DaemonServicer(DaemonServiceServicer):
         reference = from_value(request.job_id)
         if isinstance(reference, bool) or not isinstance(reference, str | int):
             raise errors.invalid_field("job_id", "must be a string or a whole number")
-        ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, _outcome(request))
+        ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, _attempt_report(request))
         job = ended.job
         used = plain(job.used_seconds) if job.used_seconds is not None and job.status == JobStatus.COMPLETED else 0
         return pb.ReportRunResultResponse(
@@ -189,15 +187,12 @@ def _short_status(request: pb.BeatProviderRequest) -> JsonValue:
     return told or None
 
 
-def _outcome(request: pb.ReportRunResultRequest) -> Outcome:
-    """Return how a run ended. What is odd about a number in it is no reason to refuse the result."""
-    error = request.error or request.last_error or _RUN_FAILED
-    return Outcome(
+def _attempt_report(request: pb.ReportRunResultRequest) -> AttemptReport:
+    return AttemptReport.read(
         completed=request.success,
-        result=parse_result(from_value(request.result)) if request.success else None,
-        error=None if request.success else error,
-        error_category=None if request.success else error_category(None, error),
-        gpu_seconds=max(0.0, request.gpu_seconds_used) if request.HasField("gpu_seconds_used") else None,
+        result=from_value(request.result),
+        error=request.error or request.last_error,
+        gpu_seconds=request.gpu_seconds_used if request.HasField("gpu_seconds_used") else None,
         exit_code=request.exit_code if request.HasField("exit_code") else None,
     )
 

@@ -9,8 +9,8 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.operations.submission import Submitted
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
-from dc1.domain.jobs.results import parse_result
-from dc1.domain.jobs.states import Actor, JobStatus, Phase, error_category
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.states import Actor, JobStatus, Phase
 from dc1.domain.jobs.submission import accept
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.event_stream import follow, resume_point
@@ -29,7 +29,6 @@ from dc1.storage.jobs import job_logs, jobs
 from dc1.storage.jobs.job_logs import LogLine
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
-from dc1.storage.jobs.lifecycle import Outcome
 from dcp.v1 import job_service_pb2 as pb
 from dcp.v1.job_pb2 import Job
 from dcp.v1.job_service_pb2_grpc import JobServiceServicer
@@ -169,28 +168,28 @@ class JobServicer(JobServiceServicer):
         attempt = request.attempt_number if request.HasField("attempt_number") else None
         actor = Actor.ADMIN if provider_id is None else Actor.PROVIDER
         job = await self._plane.db.read(lambda conn: existing(conn, request.job_id))
-        outcome = _outcome(request, job.max_duration_seconds, actor)
-        ended = await self._plane.attempts.finish(
-            provider_id, request.job_id, attempt, outcome, transient=request.transient
+        report = _attempt_report(request, job.max_duration_seconds, actor)
+        received = await self._plane.attempts.finish(
+            provider_id, request.job_id, attempt, report, transient=request.transient
         )
-        if ended.promoted_on is not None:
+        if received.promoted_on is not None:
             # Who asks next finds the job where the answer says that it is.
-            await self._plane.dispatcher.serve(ended.promoted_on)
-        if ended.retried:
+            await self._plane.dispatcher.serve(received.promoted_on)
+        if received.retried:
             return pb.ReportJobResultResponse(
                 success=False,
                 retry=True,
-                attempt=ended.job.retry_count,
-                max_retries=ended.job.max_retries,
-                job_id=ended.job.job_id,
+                attempt=received.job.retry_count,
+                max_retries=received.job.max_retries,
+                job_id=received.job.job_id,
                 message="The job was put back for another attempt.",
             )
-        spec = await self._plane.db.read(lambda conn: jobs.spec(conn, ended.job.id))
+        spec = await self._plane.db.read(lambda conn: jobs.spec(conn, received.job.id))
         return pb.ReportJobResultResponse(
             success=True,
-            job=shown(self._plane, ended.job, spec),
-            billing=billing(ended.job),
-            next_job_promoted=ended.promoted_on is not None,
+            job=shown(self._plane, received.job, spec),
+            billing=billing(received.job),
+            next_job_promoted=received.promoted_on is not None,
         )
 
 
@@ -213,23 +212,19 @@ def _submit_answer(submitted: Submitted) -> pb.SubmitJobResponse:
     )
 
 
-def _outcome(request: pb.ReportJobResultRequest, max_duration_seconds: int, actor: Actor) -> Outcome:
-    """Return how a run ended; raises `result or error is required` and the 400 of an impossible duration."""
+def _attempt_report(request: pb.ReportJobResultRequest, max_duration_seconds: int, actor: Actor) -> AttemptReport:
     result = from_value(request.result)
     if result is None and not request.error:
         raise errors.result_or_error_required()
-    seconds = request.duration_seconds
-    if request.HasField("duration_seconds") and not 0 <= seconds <= max_duration_seconds:
-        raise errors.invalid_reported_duration(max_duration_seconds)
-    failed = bool(request.error)
-    return Outcome(
-        completed=not failed,
+    return AttemptReport.read(
+        completed=not request.error,
         actor=actor,
-        result=None if failed else parse_result(result),
-        error=request.error or None,
-        error_category=error_category(request.error_category or None, request.error) if failed else None,
-        gpu_seconds=max(0.0, request.gpu_seconds) if request.HasField("gpu_seconds") else None,
-        duration_seconds=seconds if request.HasField("duration_seconds") else None,
+        result=result,
+        error=request.error,
+        category=request.error_category,
+        gpu_seconds=request.gpu_seconds if request.HasField("gpu_seconds") else None,
+        duration_seconds=request.duration_seconds if request.HasField("duration_seconds") else None,
+        most_seconds=max_duration_seconds,
         prompt_tokens=request.prompt_tokens if request.HasField("prompt_tokens") else None,
         completion_tokens=request.completion_tokens if request.HasField("completion_tokens") else None,
     )

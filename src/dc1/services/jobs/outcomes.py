@@ -8,8 +8,9 @@ from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.results import image_format
-from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus, error_category
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus
 from dc1.services.api.call import current_call
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
@@ -19,11 +20,9 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import AttemptRow
-from dc1.storage.jobs.lifecycle import Outcome
 from dcp.v1 import job_outcome_service_pb2 as pb
 from dcp.v1.job_outcome_service_pb2_grpc import JobOutcomeServiceServicer
 
-_RUN_FAILED = "The run failed"
 _NOTHING_TO_SEND = 204
 _OUTCOMES = {ErrorCategory.PROVIDER_DISCONNECT: "lost", ErrorCategory.TIMEOUT: "timeout"}
 
@@ -45,14 +44,11 @@ class JobOutcomeServicer(JobOutcomeServiceServicer):
         principal = current_call().principal
         provider_id = None if principal.role is Role.ADMIN else principal.account_id
         attempt = request.attempt_number if request.HasField("attempt_number") else None
-        outcome = Outcome(
-            completed=False,
-            actor=_mover(Actor.PROVIDER),
-            error=request.error or _RUN_FAILED,
-            error_category=error_category(request.error_category or None, request.error),
+        report = AttemptReport.read(
+            completed=False, actor=_mover(Actor.PROVIDER), error=request.error, category=request.error_category
         )
-        ended = await self._plane.attempts.finish(provider_id, request.job_id, attempt, outcome)
-        return pb.FailJobResponse(success=True, job_id=ended.job.job_id, refunded_halala=ended.job.refunded_halala or 0)
+        job = (await self._plane.attempts.finish(provider_id, request.job_id, attempt, report)).job
+        return pb.FailJobResponse(success=True, job_id=job.job_id, refunded_halala=job.refunded_halala or 0)
 
     async def ListJobExecutions(
         self, request: pb.ListJobExecutionsRequest, context: Any

@@ -13,7 +13,7 @@ from dc1.storage.jobs import webhook_events
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import allowed, locked, locked_if_free, move, write
 from dc1.storage.jobs.jobs import LEASED
-from dc1.storage.jobs.settlement import Ending, close
+from dc1.storage.jobs.settlement import Closure, close
 from dc1.storage.money import counters
 from dc1.storage.money.ledger import SHARDS
 from dc1.storage.schema.tables import job_attempts, jobs, providers
@@ -107,14 +107,14 @@ def unclaim(
     if job is None or job.status != JobStatus.PENDING or job.provider_id != provider_id:
         return None
     if job.source == JobSource.V1:
-        ending = Ending(
+        closure = Closure(
             JobStatus.FAILED,
             JobEvent.FAILED,
             Actor.SERVER,
             error=reason,
             error_category=ErrorCategory.PROVIDER_DISCONNECT,
         )
-        return close(conn, job, ending, Settlement.full_refund(job.cost_halala), now_ms).job
+        return close(conn, job, closure, Settlement.full_refund(job.cost_halala), now_ms).job
     return move(
         conn,
         job,

@@ -2,20 +2,27 @@
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, NewType
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from dc1.domain.jobs.states import Actor, JobEvent, JobStatus, can_move
 from dc1.domain.money.pricing import Settlement
 from dc1.storage.engine.statements import PreparedStatement
-from dc1.storage.jobs import job_events
+from dc1.storage.jobs import job_events, jobs
 from dc1.storage.jobs.job_records import JobRow, job_shape
 from dc1.storage.money import counters
-from dc1.storage.schema.tables import jobs
+from dc1.storage.schema.tables import jobs as jobs_table
 
-_BY_ID = select(*job_shape.columns).where(jobs.c.id == bindparam("wanted"))
+LockedJob = NewType("LockedJob", JobRow)
+"""A job whose row stays ours until the transaction ends, so that what was decided by it may be written without another look."""
+
+_SELECT = select(*job_shape.columns)
+_BY_ID = _SELECT.where(jobs_table.c.id == bindparam("wanted"))
+_BY_JOB_ID = _SELECT.where(jobs_table.c.job_id == bindparam("wanted"))
+# FOR NO KEY UPDATE: whoever only inserts rows that refer to the job, such as log lines, does not wait for its move.
 _LOCK = PreparedStatement(_BY_ID.with_for_update(key_share=True))
+_LOCK_BY_JOB_ID = PreparedStatement(_BY_JOB_ID.with_for_update(key_share=True))
 _LOCK_IF_FREE = PreparedStatement(_BY_ID.with_for_update(key_share=True, skip_locked=True))
 
 
@@ -27,14 +34,27 @@ class Transition:
     settlement: Settlement | None = None
 
 
-def locked(conn: Connection, job_id: int) -> JobRow | None:
-    """The job, which nobody else can move until the transaction ends; None when there is none."""
-    return job_shape.first(_LOCK.rows(conn, {"wanted": job_id}))
+def locked(conn: Connection, job_id: int) -> LockedJob | None:
+    """Lock the job and return it, None when there is none; nobody else can move it until the transaction ends."""
+    return _ours(_LOCK.rows(conn, {"wanted": job_id}))
 
 
-def locked_if_free(conn: Connection, job_id: int) -> JobRow | None:
-    """As locked(), but None too while somebody else moves the job."""
-    return job_shape.first(_LOCK_IF_FREE.rows(conn, {"wanted": job_id}))
+def locked_by_reference(conn: Connection, reference: str) -> LockedJob | None:
+    """Lock the job that a caller names, as `jobs.find` finds it, and return it; None when there is none."""
+    wanted = jobs.parse_reference(reference)
+    if isinstance(wanted, int):
+        return locked(conn, wanted)
+    return None if wanted is None else _ours(_LOCK_BY_JOB_ID.rows(conn, {"wanted": wanted}))
+
+
+def locked_if_free(conn: Connection, job_id: int) -> LockedJob | None:
+    """Do as `locked`, but return None too while somebody else moves the job."""
+    return _ours(_LOCK_IF_FREE.rows(conn, {"wanted": job_id}))
+
+
+def _ours(rows: list[tuple[Any, ...]]) -> LockedJob | None:
+    found = job_shape.first(rows)
+    return None if found is None else LockedJob(found)
 
 
 def allowed(job: JobRow, target: JobStatus, actor: Actor) -> bool:
@@ -44,7 +64,7 @@ def allowed(job: JobRow, target: JobStatus, actor: Actor) -> bool:
 
 def write(
     conn: Connection,
-    job: JobRow,
+    job: LockedJob,
     event: JobEvent,
     actor: Actor,
     now_ms: int,
@@ -53,7 +73,7 @@ def write(
     payload: dict[str, Any] | None = None,
     **changes: Any,
 ) -> JobRow:
-    """Change a locked job and append the event that tells of it; counters are left to the caller."""
+    """Change a job and append the event that tells of it; counters are left to the caller."""
     changes["event_sequence"] = job.event_sequence + 1
     guard = {"guard_id": job.id, "guard_status": job.status, "guard_sequence": job.event_sequence}
     found = _update(tuple(changes)).run(conn, guard | {f"new_{name}": value for name, value in changes.items()})
@@ -65,7 +85,7 @@ def write(
 
 def move(
     conn: Connection,
-    job: JobRow,
+    job: LockedJob,
     target: JobStatus,
     event: JobEvent,
     actor: Actor,
@@ -75,7 +95,7 @@ def move(
     payload: dict[str, Any] | None = None,
     **changes: Any,
 ) -> JobRow:
-    """Take a locked job from one open state to another and count it there."""
+    """Take a job from one open state to another and count it there."""
     after = write(conn, job, event, actor, now_ms, message=message, payload=payload, status=target.value, **changes)
     counters.add(conn, job.id, **{f"jobs_{job.status}": -1, f"jobs_{target}": 1})
     return after
@@ -113,11 +133,11 @@ def event_of(
 @cache
 def _update(names: tuple[str, ...]) -> PreparedStatement:
     return PreparedStatement(
-        update(jobs)
+        update(jobs_table)
         .where(
-            jobs.c.id == bindparam("guard_id"),
-            jobs.c.status == bindparam("guard_status"),
-            jobs.c.event_sequence == bindparam("guard_sequence"),
+            jobs_table.c.id == bindparam("guard_id"),
+            jobs_table.c.status == bindparam("guard_status"),
+            jobs_table.c.event_sequence == bindparam("guard_sequence"),
         )
-        .values({name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in names})
+        .values({name: bindparam(f"new_{name}", type_=jobs_table.c[name].type) for name in names})
     )

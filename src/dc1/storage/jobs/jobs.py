@@ -22,8 +22,6 @@ QUEUED = text("jobs.status = 'queued'")
 _SELECT = select(*job_shape.columns)
 _BY_ID = PreparedStatement(_SELECT.where(jobs.c.id == bindparam("wanted")))
 _BY_JOB_ID = PreparedStatement(_SELECT.where(jobs.c.job_id == bindparam("wanted")))
-_LOCK_BY_ID = PreparedStatement(_SELECT.where(jobs.c.id == bindparam("wanted")).with_for_update(key_share=True))
-_LOCK_BY_JOB_ID = PreparedStatement(_SELECT.where(jobs.c.job_id == bindparam("wanted")).with_for_update(key_share=True))
 _SPEC = PreparedStatement(select(*spec_shape.columns).where(job_specs.c.job_id == bindparam("wanted")))
 
 
@@ -40,16 +38,21 @@ def existing(conn: Connection, job_id: int) -> JobRow:
     return job
 
 
-def find(conn: Connection, reference: str, *, lock: bool = False) -> JobRow | None:
-    """The job that a caller names, by its row id or by its public id, or None; with ``lock`` nobody else can move it."""
+def parse_reference(reference: str) -> int | str | None:
+    """Return the row id or the public id by which a caller names a job, None for what can be neither."""
     if reference.isascii() and reference.isdigit():
-        # One way to write each number: retries are counted by what was sent.
-        if len(reference) > 18 or reference[0] == "0":
-            return None
-        by_id = _LOCK_BY_ID if lock else _BY_ID
-        return job_shape.first(by_id.rows(conn, {"wanted": int(reference)}))
-    by_job_id = _LOCK_BY_JOB_ID if lock else _BY_JOB_ID
-    return job_shape.first(by_job_id.rows(conn, {"wanted": reference.replace("\x00", "\ufffd")}))
+        # One way to write each number: retries are counted by what was sent. 18 digits fit into BIGINT.
+        return None if len(reference) > 18 or reference[0] == "0" else int(reference)
+    # PostgreSQL refuses a NUL even in what is only compared.
+    return reference.replace("\x00", "\ufffd")
+
+
+def find(conn: Connection, reference: str) -> JobRow | None:
+    """Return the job that a caller names, by its row id or by its public id, or None."""
+    wanted = parse_reference(reference)
+    if wanted is None:
+        return None
+    return job_shape.first((_BY_ID if isinstance(wanted, int) else _BY_JOB_ID).rows(conn, {"wanted": wanted}))
 
 
 def spec(conn: Connection, job_id: int) -> JobSpec:

@@ -1,74 +1,57 @@
 """Every move of a job; each is one call in the caller's transaction, with its money, its event and its counters.
 
-A move locks the job's row, checks its guard and writes once; when the guard does not match it changes nothing and
-returns None. Rows are locked in one order (job, renter, provider, accounts, totals), so moves that meet cannot
-deadlock. ``submit`` comes from :mod:`dc1.storage.jobs.submission`, ``claim``, ``unclaim`` and ``start`` from
+A move locks the job's row, unless its caller has, checks its guard and writes once; when the guard does not match it
+changes nothing and returns None. Rows are locked in one order (job, renter, provider, accounts, totals), so moves that
+meet cannot deadlock. ``submit`` comes from :mod:`dc1.storage.jobs.submission`, ``claim``, ``unclaim`` and ``start`` from
 :mod:`dc1.storage.jobs.claims`.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
+from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, Actor, ErrorCategory, JobEvent, JobStatus, Phase
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, token_charge, used_seconds
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.claims import Claim, claim, claim_all, occupied_slots, start, unclaim
 from dc1.storage.jobs.job_records import JobRow, JobSpec
-from dc1.storage.jobs.job_transitions import Transition, allowed, locked, move, write
-from dc1.storage.jobs.settlement import Ending, close, end_attempt
+from dc1.storage.jobs.job_transitions import LockedJob, Transition, allowed, locked, move, write
+from dc1.storage.jobs.settlement import Closure, close, end_attempt
 from dc1.storage.jobs.submission import NewJob, SubmissionLimits, submit
 
 __all__ = [
     "Claim",
     "JobRow",
     "JobSpec",
+    "LockedJob",
     "NewJob",
-    "Outcome",
     "SubmissionLimits",
     "Transition",
     "cancel",
     "claim",
     "claim_all",
+    "end_overdue",
     "endpoint_ready",
-    "expire_queued",
     "finish",
     "lose",
     "occupied_slots",
     "set_phase",
     "start",
     "submit",
-    "time_out",
     "unclaim",
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended, as told by ``actor``.
-
-    ``result`` is the object or string to keep. The reported seconds only ever lower the bill, GPU seconds before
-    duration; a failed run costs nothing. Tokens price a /v1 call.
-    """
-
-    completed: bool
-    actor: Actor = Actor.PROVIDER
-    result: Any = None
-    error: str | None = None
-    error_category: ErrorCategory | None = None
-    gpu_seconds: float | None = None
-    duration_seconds: float | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    exit_code: int | None = None
+Lockable: TypeAlias = int | LockedJob
+"""A job by its row id or, where the caller has locked it to decide by it, its row: one settlement locks once."""
 
 
 def finish(
     conn: Connection,
-    job_id: int,
-    outcome: Outcome,
+    job: Lockable,
+    report: AttemptReport,
     now_ms: int,
     *,
     attempt: int | None = None,
@@ -79,33 +62,33 @@ def finish(
     ``attempt`` and ``provider_id`` fence a daemon's call; None means that the caller needs no lease (renter, admin)
     or is taken for the current attempt. None is returned when the job is not running, or not in that lease.
     """
-    target = JobStatus.COMPLETED if outcome.completed else JobStatus.FAILED
-    job = _running(conn, job_id, attempt, provider_id)
-    if job is None or not allowed(job, target, outcome.actor):
+    target = JobStatus.COMPLETED if report.completed else JobStatus.FAILED
+    running = _running(conn, job, attempt, provider_id)
+    if running is None or not allowed(running, target, report.actor):
         return None
-    used = _used(job, outcome, now_ms)
-    ending = Ending(
+    used = _used(running, report, now_ms)
+    closure = Closure(
         status=target,
-        event=JobEvent.COMPLETED if outcome.completed else JobEvent.FAILED,
-        actor=outcome.actor,
-        error=None if outcome.completed else outcome.error,
-        error_category=None if outcome.completed else (outcome.error_category or ErrorCategory.EXECUTION),
+        event=JobEvent.COMPLETED if report.completed else JobEvent.FAILED,
+        actor=report.actor,
+        error=None if report.completed else report.error,
+        error_category=None if report.completed else report.error_category,
         used_seconds=used,
-        gpu_seconds=outcome.gpu_seconds,
-        exit_code=outcome.exit_code,
-        prompt_tokens=outcome.prompt_tokens,
-        completion_tokens=outcome.completion_tokens,
+        gpu_seconds=report.gpu_seconds,
+        exit_code=report.exit_code,
+        prompt_tokens=report.prompt_tokens,
+        completion_tokens=report.completion_tokens,
     )
-    bill = _bill(job, used, outcome) if outcome.completed else Settlement.full_refund(job.cost_halala)
-    moved = close(conn, job, ending, bill, now_ms)
-    if outcome.result is not None:
-        jobs.store_result(conn, job.id, outcome.result, now_ms)
+    bill = _bill(running, used, report) if report.completed else Settlement.full_refund(running.cost_halala)
+    moved = close(conn, running, closure, bill, now_ms)
+    if report.result is not None:
+        jobs.store_result(conn, running.id, report.result, now_ms)
     return moved
 
 
 def lose(
     conn: Connection,
-    job_id: int,
+    job: Lockable,
     attempt: int,
     now_ms: int,
     *,
@@ -121,27 +104,28 @@ def lose(
     With ``exclude`` the provider does not get it again, unless the job names it. None when the job does not run in
     this attempt.
     """
-    job = _running(conn, job_id, attempt, None)
-    if job is None or not allowed(job, JobStatus.QUEUED, actor):
+    running = _running(conn, job, attempt, None)
+    if running is None or not allowed(running, JobStatus.QUEUED, actor):
         return None
-    if job.retry_count >= job.max_retries:
-        ending = Ending(JobStatus.FAILED, JobEvent.FAILED, actor, error=error, error_category=category)
-        return close(conn, job, ending, Settlement.full_refund(job.cost_halala), now_ms)
-    end_attempt(conn, job, category.value, now_ms)
+    if running.retry_count >= running.max_retries:
+        closure = Closure(JobStatus.FAILED, JobEvent.FAILED, actor, error=error, error_category=category)
+        return close(conn, running, closure, Settlement.full_refund(running.cost_halala), now_ms)
+    end_attempt(conn, running, category.value, now_ms)
     deadline_ms = now_ms + queue_deadline_seconds * 1000
+    retries = running.retry_count + 1
     after = move(
         conn,
-        job,
+        running,
         JobStatus.QUEUED,
         JobEvent.RETRY_SCHEDULED,
         actor,
         now_ms,
         message=error,
-        payload={"lost_by_provider_id": job.provider_id, "retry_count": job.retry_count + 1, "reason": category.value},
+        payload={"lost_by_provider_id": running.provider_id, "retry_count": retries, "reason": category.value},
         provider_id=None,
-        last_provider_id=job.provider_id,
-        excluded_provider_id=job.provider_id if exclude and job.named_provider_id is None else None,
-        retry_count=job.retry_count + 1,
+        last_provider_id=running.provider_id,
+        excluded_provider_id=running.provider_id if exclude and running.named_provider_id is None else None,
+        retry_count=retries,
         retry_reason=error,
         queue_deadline_at_ms=deadline_ms,
         due_at_ms=deadline_ms,
@@ -154,13 +138,24 @@ def lose(
     return Transition(after)
 
 
-def time_out(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
-    """Fail a run whose deadline has come; the time it used is charged. None when it has not."""
-    job = _running(conn, job_id, None, None)
-    if job is None or job.timeout_at_ms is None or now_ms < job.timeout_at_ms:
+def end_overdue(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
+    """Fail a job whose deadline has come: a run is charged the time it used, one that waits is refunded in full.
+
+    None when the deadline that applies now has not come, or the job is terminal.
+    """
+    job = locked(conn, job_id)
+    if job is None:
+        return None
+    if job.status == JobStatus.RUNNING:
+        return _time_out(conn, job, now_ms)
+    return _expire(conn, job, now_ms) if job.status in (JobStatus.QUEUED, JobStatus.PENDING) else None
+
+
+def _time_out(conn: Connection, job: LockedJob, now_ms: int) -> Transition | None:
+    if job.timeout_at_ms is None or now_ms < job.timeout_at_ms:
         return None
     used = _elapsed(job, now_ms)
-    ending = Ending(
+    closure = Closure(
         JobStatus.FAILED,
         JobEvent.TIMED_OUT,
         Actor.SERVER,
@@ -168,24 +163,20 @@ def time_out(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
         error_category=ErrorCategory.TIMEOUT,
         used_seconds=used,
     )
-    return close(conn, job, ending, _bill(job, used), now_ms)
+    return close(conn, job, closure, _bill(job, used), now_ms)
 
 
-def expire_queued(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
-    """Fail a waiting job whose queue deadline has come, with a full refund. None when it has not."""
-    job = locked(conn, job_id)
-    if job is None or job.status not in (JobStatus.QUEUED, JobStatus.PENDING):
-        return None
+def _expire(conn: Connection, job: LockedJob, now_ms: int) -> Transition | None:
     if job.queue_deadline_at_ms is None or now_ms < job.queue_deadline_at_ms:
         return None
-    ending = Ending(
+    closure = Closure(
         JobStatus.FAILED,
         JobEvent.FAILED,
         Actor.SERVER,
         error=NO_PROVIDER_IN_TIME,
         error_category=ErrorCategory.QUEUE_TIMEOUT,
     )
-    return close(conn, job, ending, Settlement.full_refund(job.cost_halala), now_ms)
+    return close(conn, job, closure, Settlement.full_refund(job.cost_halala), now_ms)
 
 
 def cancel(conn: Connection, job_id: int, actor: Actor, now_ms: int) -> Transition | None:
@@ -195,20 +186,20 @@ def cancel(conn: Connection, job_id: int, actor: Actor, now_ms: int) -> Transiti
         return None
     used = _elapsed(job, now_ms) if job.status == JobStatus.RUNNING else None
     bill = Settlement.full_refund(job.cost_halala) if used is None else _bill(job, used)
-    ending = Ending(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used)
-    return close(conn, job, ending, bill, now_ms)
+    closure = Closure(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used)
+    return close(conn, job, closure, bill, now_ms)
 
 
 def set_phase(
-    conn: Connection, job_id: int, provider_id: int, attempt: int | None, phase: Phase, now_ms: int
+    conn: Connection, job: Lockable, provider_id: int, attempt: int | None, phase: Phase, now_ms: int
 ) -> JobRow | None:
     """Note what a run is doing; repeating a phase changes nothing. None when the caller does not hold the lease."""
-    job = _running(conn, job_id, attempt, provider_id)
-    if job is None or job.progress_phase == phase:
-        return job
+    running = _running(conn, job, attempt, provider_id)
+    if running is None or running.progress_phase == phase:
+        return running
     return write(
         conn,
-        job,
+        running,
         JobEvent.PHASE_CHANGED,
         Actor.PROVIDER,
         now_ms,
@@ -218,23 +209,23 @@ def set_phase(
 
 
 def endpoint_ready(
-    conn: Connection, job_id: int, provider_id: int, attempt: int | None, url: str, now_ms: int
+    conn: Connection, job: Lockable, provider_id: int, attempt: int | None, url: str, now_ms: int
 ) -> JobRow | None:
     """Note where a serving run can be reached. None when the caller does not hold the lease."""
-    job = _running(conn, job_id, attempt, provider_id)
-    if job is None:
+    running = _running(conn, job, attempt, provider_id)
+    if running is None:
         return None
-    return write(conn, job, JobEvent.ENDPOINT_READY, Actor.PROVIDER, now_ms, endpoint_url=url)
+    return write(conn, running, JobEvent.ENDPOINT_READY, Actor.PROVIDER, now_ms, endpoint_url=url)
 
 
-def _running(conn: Connection, job_id: int, attempt: int | None, provider_id: int | None) -> JobRow | None:
-    """The job, locked, if it runs in this attempt on this provider; None matches any."""
-    job = locked(conn, job_id)
-    if job is None or job.status != JobStatus.RUNNING:
+def _running(conn: Connection, job: Lockable, attempt: int | None, provider_id: int | None) -> LockedJob | None:
+    """Return the job, locked, if it runs in this attempt on this provider; None matches any."""
+    row = locked(conn, job) if isinstance(job, int) else job
+    if row is None or row.status != JobStatus.RUNNING:
         return None
-    if attempt not in (None, job.attempt_number) or provider_id not in (None, job.provider_id):
+    if attempt not in (None, row.attempt_number) or provider_id not in (None, row.provider_id):
         return None
-    return job
+    return row
 
 
 def _elapsed(job: JobRow, now_ms: int) -> Decimal:
@@ -242,15 +233,15 @@ def _elapsed(job: JobRow, now_ms: int) -> Decimal:
     return Decimal(elapsed_seconds(job.started_at_ms, now_ms))
 
 
-def _used(job: JobRow, outcome: Outcome, now_ms: int) -> Decimal:
+def _used(job: JobRow, report: AttemptReport, now_ms: int) -> Decimal:
     assert job.started_at_ms is not None
     elapsed = elapsed_seconds(job.started_at_ms, now_ms)
-    return used_seconds(elapsed, outcome.gpu_seconds, outcome.duration_seconds)
+    return used_seconds(elapsed, report.gpu_seconds, report.duration_seconds)
 
 
-def _bill(job: JobRow, used: Decimal, outcome: Outcome | None = None) -> Settlement:
-    """What a run costs: by tokens for a /v1 call that was answered (others are free), else by the seconds used."""
+def _bill(job: JobRow, used: Decimal, report: AttemptReport | None = None) -> Settlement:
+    """Return what a run costs: by tokens for a /v1 call that was answered (others are free), else by the seconds used."""
     if job.token_price_halala is None:
         return settle(job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps, used)
-    tokens = 0 if outcome is None else (outcome.prompt_tokens or 0) + (outcome.completion_tokens or 0)
+    tokens = 0 if report is None else (report.prompt_tokens or 0) + (report.completion_tokens or 0)
     return Settlement.split(job.cost_halala, token_charge(tokens, job.token_price_halala), job.fee_bps)

@@ -12,7 +12,7 @@ from dc1.domain.money.pricing import Settlement
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.job_transitions import Transition, write
+from dc1.storage.jobs.job_transitions import LockedJob, Transition, write
 from dc1.storage.money import counters, ledger
 from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.providers.providers import count_settled
@@ -21,8 +21,8 @@ from dc1.storage.schema.tables import renters as renters_table
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a job ends, apart from the money."""
+class Closure:
+    """The last state of a job, why and by whom, apart from the money."""
 
     status: JobStatus
     event: JobEvent
@@ -87,12 +87,12 @@ _CLOSE_ATTEMPT = PreparedStatement(
 )
 
 
-def close(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement, now_ms: int) -> Transition:
-    """End a locked job and settle it; its hold is empty afterwards."""
-    after = _close_row(conn, job, ending, settlement, now_ms)
+def close(conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int) -> Transition:
+    """End a job and settle it; its hold is empty afterwards."""
+    after = _close_row(conn, job, closure, settlement, now_ms)
     ran = job.status == JobStatus.RUNNING
     if ran:
-        end_attempt(conn, job, ending.outcome, now_ms, exit_code=ending.exit_code, gpu_seconds=ending.gpu_seconds)
+        end_attempt(conn, job, closure.outcome, now_ms, exit_code=closure.exit_code, gpu_seconds=closure.gpu_seconds)
     webhook_url = _close_renter(conn, after, settlement, now_ms)
     if ran:
         _close_provider(conn, after, settlement, now_ms)
@@ -116,23 +116,23 @@ def end_attempt(
     _CLOSE_ATTEMPT.send(conn, values | {"code": exit_code, "seconds": gpu_seconds})
 
 
-def _close_row(conn: Connection, job: JobRow, ending: Ending, settlement: Settlement, now_ms: int) -> JobRow:
+def _close_row(conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int) -> JobRow:
     return write(
         conn,
         job,
-        ending.event,
-        ending.actor,
+        closure.event,
+        closure.actor,
         now_ms,
-        message=ending.error,
+        message=closure.error,
         payload={"actual_cost_halala": settlement.actual, "refunded_halala": settlement.refund},
-        status=ending.status.value,
+        status=closure.status.value,
         completed_at_ms=now_ms,
         due_at_ms=None,
-        error=ending.error,
-        error_category=None if ending.error_category is None else ending.error_category.value,
-        used_seconds=ending.used_seconds,
-        prompt_tokens=ending.prompt_tokens,
-        completion_tokens=ending.completion_tokens,
+        error=closure.error,
+        error_category=None if closure.error_category is None else closure.error_category.value,
+        used_seconds=closure.used_seconds,
+        prompt_tokens=closure.prompt_tokens,
+        completion_tokens=closure.completion_tokens,
         actual_cost_halala=settlement.actual,
         provider_earned_halala=settlement.provider,
         dc1_fee_halala=settlement.platform,

@@ -1,0 +1,83 @@
+"""What is said of the end of an attempt, in whichever dialect it was said."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Self
+
+from dc1.domain.base.json_types import JsonValue
+from dc1.domain.errors import invalid_reported_duration
+from dc1.domain.jobs.results import parse_result
+from dc1.domain.jobs.states import Actor, ErrorCategory, error_category
+
+RUN_FAILED = "The run failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptReport:
+    """How an attempt ended, as told by `actor`.
+
+    `result` is the object or string to keep; `error` and `error_category` speak of a failure only. The reported seconds
+    only ever lower the bill, GPU seconds before duration; a failed run costs nothing. Tokens price a /v1 call.
+    """
+
+    completed: bool
+    actor: Actor = Actor.PROVIDER
+    result: JsonValue = None
+    error: str = RUN_FAILED
+    error_category: ErrorCategory = ErrorCategory.EXECUTION
+    gpu_seconds: float | None = None
+    duration_seconds: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    exit_code: int | None = None
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        completed: bool,
+        actor: Actor = Actor.PROVIDER,
+        result: JsonValue = None,
+        error: str | None = None,
+        category: str | None = None,
+        gpu_seconds: float | None = None,
+        duration_seconds: float | None = None,
+        most_seconds: int = 0,
+        prompt_tokens: int | None = None,
+        completion_tokens: int | None = None,
+        exit_code: int | None = None,
+    ) -> Self:
+        """Return the report that a message makes; None stands for what it does not say.
+
+        The run is over, so an odd number is no reason to lose its result: what is not finite was not said, and what is
+        negative is 0. Only `duration_seconds` has a documented refusal.
+
+        Raises:
+            ApiError: `duration_seconds` is not within 0 and `most_seconds`.
+        """
+        # Said this way round, for NaN is within nothing.
+        if duration_seconds is not None and not 0 <= duration_seconds <= most_seconds:
+            raise invalid_reported_duration(most_seconds)
+        said = error or ""
+        return cls(
+            completed=completed,
+            actor=actor,
+            result=parse_result(result) if completed else None,
+            error=said or RUN_FAILED,
+            error_category=error_category(category or None, said),
+            gpu_seconds=_seconds(gpu_seconds),
+            duration_seconds=duration_seconds,
+            prompt_tokens=_count(prompt_tokens),
+            completion_tokens=_count(completion_tokens),
+            exit_code=exit_code,
+        )
+
+
+def _seconds(said: float | None) -> float | None:
+    """Return reported seconds, None where the server's clock has to count instead."""
+    return None if said is None or not isfinite(said) else max(0.0, said)
+
+
+def _count(said: int | None) -> int | None:
+    # A negative count would take from what the other one costs.
+    return None if said is None else max(0, said)

@@ -1,0 +1,57 @@
+"""Which calls of a daemon may touch a job: those of the provider that has it, in the attempt that is running.
+
+A provider that lost a job may not know yet. Its calls are told apart by the attempt number, never by the clock.
+"""
+
+from sqlalchemy import Connection
+
+from dc1.domain import errors
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.job_transitions import LockedJob, locked_by_reference
+
+
+def locked_in_force(conn: Connection, reference: str, provider_id: int | None, attempt: int | None) -> LockedJob:
+    """Lock the job and return it, if the caller holds the attempt it names, or the current one if it names none.
+
+    ``provider_id`` is None for an admin, who needs no lease.
+
+    Raises:
+        ApiError: `Job not found`, `Forbidden` for a provider that never held it, LEASE_SUPERSEDED for an earlier
+            attempt, JOB_SETTLED once the job is terminal.
+    """
+    job = locked_by_reference(conn, reference)
+    if job is None:
+        raise errors.job_not_found()
+    if job.is_terminal or not _holds(job, provider_id, attempt):
+        raise _refusal(conn, job, provider_id)
+    return job
+
+
+def held_to_the_end(conn: Connection, reference: str, provider_id: int, attempt: int | None) -> JobRow:
+    """Return the job of the attempt that runs or that ended it: its last log lines may come after its outcome.
+
+    It is not locked, for log lines change nothing of the job and come often. Raises as `locked_in_force` does.
+
+    Raises:
+        ApiError: the caller does not hold that attempt.
+    """
+    job = jobs.find(conn, reference)
+    if job is None:
+        raise errors.job_not_found()
+    if not _holds(job, provider_id, attempt):
+        raise _refusal(conn, job, provider_id)
+    return job
+
+
+def _holds(job: JobRow, provider_id: int | None, attempt: int | None) -> bool:
+    return provider_id in (None, job.provider_id) and attempt in (None, job.attempt_number)
+
+
+def _refusal(conn: Connection, job: JobRow, provider_id: int | None) -> errors.ApiError:
+    # Who never had the job learns nothing of how it stands.
+    if provider_id is not None and provider_id != job.provider_id and not jobs.has_held(conn, job.id, provider_id):
+        return errors.forbidden()
+    if job.is_terminal:
+        return errors.job_already_settled(job.status, job.job_id)
+    return errors.attempt_superseded(job.attempt_number)
