@@ -4,15 +4,13 @@
 -- Response: the status and the error body that the service chose replace what the transcoder made of the gRPC status, and the
 -- gateway's own errors get the texts of the contract.
 
-local MIB = 1048576
-local BODY_LIMIT = 2 * MIB
-local RESULT_LIMIT = 10 * MIB
+-- What the protos say of the edge: limits, prefixes, carriers of keys, and every text but those of single fields.
+local API = require("gen.edge")
+local REFUSALS = API.refusals
 
 -- The service believes these; a client's own copy must not reach it.
-local EDGE_HEADERS = {
-  "x-rest", "x-query-key", "x-query-renter-key", "x-query-provider-key", "x-client-address", "x-http-status", "x-error-body",
-}
-local QUERY_KEYS = { key = "x-query-key", renter_key = "x-query-renter-key", provider_key = "x-query-provider-key" }
+local EDGE_HEADERS = { "x-rest", "x-client-address", "x-http-status", "x-error-body" }
+for _, header in pairs(API.query_keys) do EDGE_HEADERS[#EDGE_HEADERS + 1] = header end
 
 -- Left over from the gRPC answer that a REST answer was made of.
 local GRPC_HEADERS = {
@@ -40,19 +38,6 @@ local PREFLIGHT = {
 }
 local EXPOSED = "retry-after, idempotent-replayed, ratelimit-policy, ratelimit-limit, ratelimit-remaining, ratelimit-reset, "
   .. "x-request-id, deprecation, sunset, link"
-
--- By status: text, code, code of the OpenAI envelope under /v1. What is not listed reads like 500 or, below it, like 400.
-local ERRORS = {
-  [400] = { "Bad request", nil, "invalid_request_error" },
-  [403] = { "Forbidden", nil, "invalid_request_error" },
-  [404] = { "Not found", nil, "not_found" },
-  [413] = { "Request body too large", nil, "invalid_request_error" },
-  [429] = { "Rate limit exceeded", nil, "rate_limit_exceeded" },
-  [431] = { "Request header fields too large", nil, "invalid_request_error" },
-  [500] = { "Internal error", nil, "internal_error" },
-  [503] = { "Service unavailable", "UPSTREAM_UNAVAILABLE", "provider_unavailable" },
-  [504] = { "Upstream timeout", nil, "upstream_timeout" },
-}
 
 -- What these methods take is in their bodies.
 local TAKES_BODY = { POST = true, PUT = true, PATCH = true }
@@ -115,11 +100,20 @@ local function loggable(path)
   return (percent_decode(path):gsub("(dc1%-%a+%-)[%w_-]+", "%1***"))
 end
 
--- /v1, /docs and / exist at the root only, so a prefix before them stays and the path is unknown.
+local function starts_with_any(path, patterns)
+  for _, pattern in ipairs(patterns) do
+    if path:find(pattern) then return true end
+  end
+  return false
+end
+
+-- Some routes exist at the root only, so a prefix before them stays and the path is unknown.
 local function without_base_path(path)
-  local bare = path:match("^/api/dc1(/.+)$") or path:match("^/api(/.+)$")
-  if not bare or bare:find("^/v1/") or bare:find("^/docs/") then return path end
-  return bare
+  for _, prefixed in ipairs(API.base_paths) do
+    local bare = path:match(prefixed)
+    if bare then return starts_with_any(bare, API.root_only) and path or bare end
+  end
+  return path
 end
 
 -- Moves keys from the query into headers; returns what is left of the query and whether there was one.
@@ -127,7 +121,7 @@ local function take_query_keys(query, headers)
   local kept, found = {}, false
   for pair in query:gmatch("[^&]+") do
     local name, value = pair:match("^([^=]*)=?(.*)$")
-    local header = QUERY_KEYS[percent_decode(name)]
+    local header = API.query_keys[percent_decode(name)]
     if not header then
       kept[#kept + 1] = pair
     else
@@ -140,29 +134,36 @@ local function take_query_keys(query, headers)
   return table.concat(kept, "&"), found
 end
 
--- Older daemons put their key in the place of an id: GET /providers/{api_key}/jobs. It is moved into a header; with a Bearer the
--- call is the poll for work, without one a list that hands out nothing. Returns the path that is left and whether there was one.
+-- Older daemons put their key in the place of an id, as in GET /providers/{api_key}/jobs. It is moved into a header; with a Bearer
+-- the call is the poll for work, without one a list that hands out nothing. Returns the path that is left and whether there was one.
 local function take_path_key(path, headers)
-  local segment = path:match("^/providers/([^/]+)/jobs$")
-  if not segment or segment == "me" or segment:find("^%d+$") then return path, false end
-  local key = percent_decode(segment):gsub("[^\32-\126]", "?")
-  if not headers:get("x-query-provider-key") then headers:add("x-query-provider-key", key) end
-  local polls = (headers:get("authorization") or ""):lower():find("^bearer ") ~= nil
-  return polls and "/providers/jobs/next" or "/providers/me/jobs", true
+  for _, place in ipairs(API.keys_in_path) do
+    local segment = path:match(place.path)
+    if segment and segment ~= "me" and not segment:find("^%d+$") then
+      local key = percent_decode(segment):gsub("[^\32-\126]", "?")
+      if not headers:get(place.header) then headers:add(place.header, key) end
+      local has_bearer = (headers:get("authorization") or ""):lower():find("^bearer ") ~= nil
+      return has_bearer and place.bearer_path or place.plain_path, true
+    end
+  end
+  return path, false
 end
 
 local function body_limit(path)
-  if path == "/providers/job-result" or path:find("^/jobs/[^/]+/result$") then return RESULT_LIMIT end
-  return BODY_LIMIT
+  for _, method in ipairs(API.larger_bodies) do
+    if path:find(method.path) then return method.max_bytes end
+  end
+  return API.max_body_bytes
 end
 
-local function error_body(status, request, text, code)
-  local known = ERRORS[status] or (status < 500 and ERRORS[400]) or ERRORS[500]
-  text, code = text or known[1], code or known[2]
+-- Without a refusal: what there is to say of the status alone. One that is not listed reads like 500 or, below it, like 400.
+local function error_body(status, request, refusal)
+  refusal = refusal or REFUSALS[API.refusal_of_status[status] or API.refusal_of_status[status < 500 and 400 or 500]]
+  local text, code, openai_code = refusal.text, refusal.code, refusal.openai_code
   if request.v1 then
     local retryable = status == 429 or status == 503 or status == 504
     return string.format('{"error":{"message":"%s","type":"%s","code":"%s","status":%d,"retryable":%s}}',
-      text, known[3], known[3], status, tostring(retryable))
+      text, openai_code, openai_code, status, tostring(retryable))
   end
   return string.format(code and '{"error":"%s","code":"%s"}' or '{"error":"%s"}', text, code)
 end
@@ -185,8 +186,9 @@ local function answer_options(handle, origin, is_listed)
 end
 
 -- The answer passes envoy_on_response, which makes the body of it.
-local function refuse(handle, request, status, text, code)
-  handle:respond({ [":status"] = tostring(status), ["x-error-body"] = error_body(status, request, text, code) }, "")
+local function refuse(handle, request, refusal)
+  local body = error_body(refusal.status, request, refusal)
+  handle:respond({ [":status"] = tostring(refusal.status), ["x-error-body"] = body }, "")
 end
 
 function envoy_on_request(handle)
@@ -220,16 +222,14 @@ function envoy_on_request(handle)
   remove_unsendable(headers)
   headers:replace("x-rest", "1")
   headers:replace(":path", query == "" and path or path .. "?" .. query)
-  if not decodable then return refuse(handle, request, 400, "Malformed URL") end
+  if not decodable then return refuse(handle, request, REFUSALS.MALFORMED_URL) end
   if method == "OPTIONS" then return answer_options(handle, headers:get("origin"), request.origin) end
   -- The transcoder would take a path with a trailing slash for the one without.
-  if path:find("./$") then return refuse(handle, request, 404) end
+  if path:find("./$") then return refuse(handle, request, REFUSALS.NOT_FOUND) end
   local body = handle:body()
   if not body then return end
-  if body:length() > body_limit(path) then return refuse(handle, request, 413) end
-  if not is_strict(body:getBytes(0, body:length())) then
-    return refuse(handle, request, 400, "Malformed JSON body", "MALFORMED_JSON")
-  end
+  if body:length() > body_limit(path) then return refuse(handle, request, REFUSALS.BODY_TOO_LARGE) end
+  if not is_strict(body:getBytes(0, body:length())) then return refuse(handle, request, REFUSALS.MALFORMED_JSON) end
 end
 
 -- The transcoder names the field whose value does not fit its type; everything else it refuses is no JSON object, or a query that
@@ -237,10 +237,11 @@ end
 local function unreadable(request, reply)
   if not reply:find("json_transcode_failure", 1, true) then return error_body(400, request) end
   local field = reply:match('"error":"([%w_.]+): invalid value')
-  if not field and request.reads then return error_body(400, request, "Malformed URL") end
-  if not field or request.v1 then return error_body(400, request, "Malformed JSON body", "MALFORMED_JSON") end
+  if not field and request.reads then return error_body(400, request, REFUSALS.MALFORMED_URL) end
+  if not field or request.v1 then return error_body(400, request, REFUSALS.MALFORMED_JSON) end
   local fault = string.format('{"field":"%s","message":"invalid value"}', field)
-  return '{"error":"Validation failed","code":"VALIDATION_FAILED","fields":[' .. fault .. "]}"
+  local refusal = REFUSALS.VALIDATION_FAILED
+  return string.format('{"error":"%s","code":"%s","fields":[%s]}', refusal.text, refusal.code, fault)
 end
 
 function envoy_on_response(handle)

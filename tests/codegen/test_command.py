@@ -28,6 +28,7 @@ def test_writes_modules_stubs_descriptors_and_document(generated: Path) -> None:
     modules = {f"dcp/v1/library_pb2{suffix}" for suffix in (".py", ".pyi", "_grpc.py", "_grpc.pyi")}
     assert names >= modules | {
         "descriptors.binpb",
+        "edge.lua",
         "openapi.yaml",
         "dcp/__init__.py",
         "dcp/v1/__init__.py",

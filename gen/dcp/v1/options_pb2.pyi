@@ -308,27 +308,152 @@ class Refusal(_message.Message):
     HTTP_STATUS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     OPENAI_CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     http_status: _builtins.int
-    """HTTP status."""
+    """HTTP status; absent where `reason` gives it."""
     text: _builtins.str
-    """Text, for example `Insufficient balance`."""
+    """Text, for example `Insufficient balance`; absent where `reason` gives it."""
     openai_code: _builtins.str
     """What the refusal is called under /v1; empty where its status says it."""
+    reason: _builtins.str
+    """The ErrorReason of a refusal of the edge, for example `MALFORMED_JSON`; it then reads as that one does."""
     def __init__(
         self,
         *,
         http_status: _builtins.int = ...,
         text: _builtins.str = ...,
         openai_code: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_status", b"http_status", "openai_code", b"openai_code", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_status", b"http_status", "openai_code", b"openai_code", "reason", b"reason", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
 
+@_typing.final
+class Carriers(_message.Message):
+    """Where in a request the credential of a role may stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    QUERY_PARAMETERS_FIELD_NUMBER: _builtins.int
+    header: _builtins.str
+    """The header of the role's own."""
+    @_builtins.property
+    def query_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Query parameters of older clients. The edge moves them into the headers `x-query-…` before anything logs the address."""
+
+    def __init__(
+        self,
+        *,
+        header: _builtins.str = ...,
+        query_parameters: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "query_parameters", b"query_parameters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Carriers: _TypeAlias = Carriers  # noqa: Y015
+
+@_typing.final
+class KeyInPath(_message.Message):
+    """A variable of the path in whose place older clients put their key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VARIABLE_FIELD_NUMBER: _builtins.int
+    QUERY_PARAMETER_FIELD_NUMBER: _builtins.int
+    BEARER_PATH_FIELD_NUMBER: _builtins.int
+    variable: _builtins.str
+    """Name of the variable. The key goes where its query parameter would, and `me` stands in its place; `me` itself and numbers are no
+    keys.
+    """
+    query_parameter: _builtins.str
+    """The query parameter that would carry the key."""
+    bearer_path: _builtins.str
+    """Where the call goes instead when it has a Bearer; absent where that makes no difference."""
+    def __init__(
+        self,
+        *,
+        variable: _builtins.str = ...,
+        query_parameter: _builtins.str = ...,
+        bearer_path: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearer_path", b"bearer_path", "query_parameter", b"query_parameter", "variable", b"variable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyInPath: _TypeAlias = KeyInPath  # noqa: Y015
+
+@_typing.final
+class Rest(_message.Message):
+    """How an API is reached over REST."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASE_PATHS_FIELD_NUMBER: _builtins.int
+    ROOT_ONLY_FIELD_NUMBER: _builtins.int
+    MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
+    max_body_bytes: _builtins.int
+    """Largest body, in bytes, of methods that say nothing of their own."""
+    @_builtins.property
+    def base_paths(self) -> _containers.RepeatedCompositeFieldContainer[Global___BasePath]:
+        """Prefixes under which every route is served as well."""
+
+    @_builtins.property
+    def root_only(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Beginnings of routes that are served without a prefix only, as `/` is."""
+
+    def __init__(
+        self,
+        *,
+        base_paths: _abc.Iterable[Global___BasePath] | None = ...,
+        root_only: _abc.Iterable[_builtins.str] | None = ...,
+        max_body_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_paths", b"base_paths", "max_body_bytes", b"max_body_bytes", "root_only", b"root_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rest: _TypeAlias = Rest  # noqa: Y015
+
+@_typing.final
+class BasePath(_message.Message):
+    """A prefix under which every route is served."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """The prefix, for example `/api`."""
+    description: _builtins.str
+    """Who uses it, in one sentence."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BasePath: _TypeAlias = BasePath  # noqa: Y015
+
+REST_FIELD_NUMBER: _builtins.int
 ACCESS_FIELD_NUMBER: _builtins.int
 SUCCESS_STATUS_FIELD_NUMBER: _builtins.int
 RATE_LIMIT_FIELD_NUMBER: _builtins.int
@@ -338,9 +463,14 @@ HTTP_CONTENT_FIELD_NUMBER: _builtins.int
 EXAMPLES_FIELD_NUMBER: _builtins.int
 ERROR_STATUSES_FIELD_NUMBER: _builtins.int
 STREAMED_RATE_LIMIT_FIELD_NUMBER: _builtins.int
+MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
+KEY_IN_PATH_FIELD_NUMBER: _builtins.int
 REFUSAL_FIELD_NUMBER: _builtins.int
+CARRIERS_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
 TRIM_FIELD_NUMBER: _builtins.int
+rest: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, Global___Rest]
+"""How the whole API is reached over REST; one file of the package says it."""
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
 """Who may call the method. A method without this option is refused to everybody (default deny)."""
 success_status: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
@@ -363,8 +493,14 @@ error_statuses: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.Method
 """
 streamed_rate_limit: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___RateLimit]
 """The bucket in which calls that ask for a stream are counted too."""
+max_body_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
+"""Largest body of the method over REST, in bytes; absent means that of the API."""
+key_in_path: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___KeyInPath]
+"""A key that older clients put into the path, where the edge takes it out before anything logs it."""
 refusal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Refusal]
 """How a refusal of that name reads."""
+carriers: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Carriers]
+"""Where in a request a credential of that role may stand, besides `Authorization: Bearer`."""
 json: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___JsonShape]
 """What JSON a google.protobuf.Value or Struct field really carries."""
 trim: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]

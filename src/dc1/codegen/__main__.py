@@ -11,29 +11,34 @@ from pathlib import Path
 import yaml
 
 from dc1.codegen.compile import CompileError, compile_protos
-from dc1.codegen.descriptors import load
+from dc1.codegen.descriptors import Catalogue, load
+from dc1.codegen.edge import lua_module, with_services
 from dc1.codegen.openapi import build
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
+_BOOTSTRAP = "envoy/envoy.yaml"
 
 
-def generate(protos: Path, out: Path) -> None:
-    """Writes everything that is generated into an empty directory."""
+def generate(protos: Path, out: Path) -> Catalogue:
+    """Write everything that is generated into an empty directory and return what the protos describe."""
     descriptors = compile_protos(protos, out)
     (out / "descriptors.binpb").write_bytes(descriptors)
-    document = build(load(descriptors), _version())
+    catalogue = load(descriptors)
+    (out / "edge.lua").write_text(lua_module(catalogue), encoding="utf-8")
+    document = build(catalogue, _version())
     text = yaml.dump(document, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
     (out / "openapi.yaml").write_text(text, encoding="utf-8")
+    return catalogue
 
 
 def stale(fresh: Path, kept: Path) -> list[str]:
-    """Names of the files that are missing, superfluous or different in `kept`."""
+    """Return the names of the files that are missing, superfluous or different in `kept`."""
     wanted, present = _files(fresh), _files(kept)
     return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
 
 
 def update(fresh: Path, kept: Path) -> None:
-    """Makes `kept` equal to `fresh`, touching only what differs."""
+    """Make `kept` equal to `fresh`, touching only what differs."""
     for name in stale(fresh, kept):
         source, target = fresh / name, kept / name
         if source.exists():
@@ -44,7 +49,7 @@ def update(fresh: Path, kept: Path) -> None:
 
 
 def main() -> int:
-    """Returns the exit status."""
+    """Generate or check as the command line says, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m dc1.codegen", description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--protos", type=Path, default=Path("proto"))
@@ -53,14 +58,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch)
         try:
-            generate(arguments.protos, fresh)
+            catalogue = generate(arguments.protos, fresh)
+            # The one file that is written by hand but for a list. Other protos than the repository's have no edge beside them.
+            bootstrap = arguments.protos.parent / _BOOTSTRAP
+            listed = with_services(bootstrap.read_text(encoding="utf-8"), catalogue) if bootstrap.exists() else ""
         except (CompileError, LookupError, ValueError) as error:
             print(f"Nothing was generated. {error}".rstrip(), file=sys.stderr)
             return 1
         if not arguments.check:
             update(fresh, arguments.out)
+            if listed:
+                bootstrap.write_text(listed, encoding="utf-8")
             return 0
         names = stale(fresh, arguments.out)
+    if listed and listed != bootstrap.read_text(encoding="utf-8"):
+        names.append(_BOOTSTRAP)
     if names:
         print(f"{arguments.out}/ is stale: run `make gen` and commit the result ({', '.join(names)}).", file=sys.stderr)
     return 1 if names else 0

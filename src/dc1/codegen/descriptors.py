@@ -46,6 +46,11 @@ class Catalogue:
     messages: dict[str, Node] = field(default_factory=dict)
     enums: dict[str, Node] = field(default_factory=dict)
     services: dict[str, Node] = field(default_factory=dict)
+    files: dict[str, Node] = field(default_factory=dict)
+
+    def file_option(self, name: str, default: Any = None) -> Any:
+        """Return the value of the custom option of that full name in the first file that has it, as JSON."""
+        return next((found for file in self.files.values() if (found := file.option(name)) is not None), default)
 
 
 def load(data: bytes) -> Catalogue:
@@ -78,6 +83,7 @@ class _File:
 
     def read(self) -> None:
         package = self._raw.get("package", "")
+        self._catalogue.files[self._raw["name"]] = Node(self._raw["name"], "", self._raw)
         for path, raw in _numbered(self._raw, "message_type", (_FILE_MESSAGE,)):
             self._message(package, path, raw)
         for path, raw in _numbered(self._raw, "enum_type", (_FILE_ENUM,)):

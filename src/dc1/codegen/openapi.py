@@ -22,12 +22,7 @@ _INFO = {
     ),
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
-_SERVERS = [
-    {"url": "/", "description": "Canonical."},
-    {"url": "/api", "description": "Direct access; the same answers."},
-    {"url": "/api/dc1", "description": "Behind a web proxy; the same answers."},
-]
-_AT_ROOT_ONLY = re.compile(r"/(v1/.*|docs.*)?")
+_ROOT: Schema = {"url": "/", "description": "Canonical."}
 _IDEMPOTENCY_KEY: Schema = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -45,6 +40,7 @@ def build(catalogue: Catalogue, version: str) -> Schema:
         ValueError: A route is declared twice or a worked example is not JSON.
         LookupError: A route or an option names a field or message that does not exist.
     """
+    base_paths = catalogue.file_option("dcp.v1.rest", {}).get("base_paths", ())
     writer = _Writer(catalogue)
     for service in catalogue.services.values():
         for method in service.children:
@@ -52,7 +48,7 @@ def build(catalogue: Catalogue, version: str) -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {"title": "dc1", "version": version, **_INFO},
-        "servers": _SERVERS,
+        "servers": [_ROOT, *({"url": base["path"], "description": base["description"]} for base in base_paths)],
         "tags": writer.tags,
         "paths": dict(sorted(writer.paths.items())),
         "components": {
@@ -107,11 +103,15 @@ class _Writer:
             parameters=self._parameters(method, request, binding, in_path),
             requestBody=body,
             security=requirements(access),
-            servers=_SERVERS[:1] if _AT_ROOT_ONLY.fullmatch(path) else [],
+            servers=[_ROOT] if self._is_at_root_only(path) else [],
             responses=responses(
                 method, self._message(method, "output_type"), self.schemas, takes_body="body" in binding
             ),
         )
+
+    def _is_at_root_only(self, path: str) -> bool:
+        beginnings = self._catalogue.file_option("dcp.v1.rest", {}).get("root_only", ())
+        return path == "/" or f"{path}/".startswith(tuple(beginnings))
 
     def _message(self, method: Node, key: str) -> Node:
         return self._catalogue.messages[method.raw[key].lstrip(".")]

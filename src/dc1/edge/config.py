@@ -85,7 +85,7 @@ def render(config: EdgeConfig) -> Path:
     manager["xff_num_trusted_hops"] = config.trusted_proxies
     manager["access_log"][0]["typed_config"]["path"] = str(config.access_log or directory / "access.log")
     filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
-    filters["envoy.filters.http.lua"]["default_source_code"]["filename"] = str(asset("envoy/rest.lua"))
+    filters["envoy.filters.http.lua"]["default_source_code"] = {"inline_string": _script()}
     filters["envoy.filters.http.grpc_json_transcoder"]["proto_descriptor"] = str(asset("gen/descriptors.binpb"))
 
     for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
@@ -98,6 +98,15 @@ def render(config: EdgeConfig) -> Path:
     path = directory / "envoy.yaml"
     path.write_text(yaml.safe_dump(bootstrap, sort_keys=False), encoding="utf-8")
     return path
+
+
+def _script() -> str:
+    """Return rest.lua with the module that it requires in front of it.
+
+    Lua would look for `gen.edge` in the directory that Envoy runs in, which is the repository only for who starts it by hand.
+    """
+    module, script = (asset(name).read_text(encoding="utf-8") for name in ("gen/edge.lua", "envoy/rest.lua"))
+    return f'package.preload["gen.edge"] = function()\n{module}end\n{script}'
 
 
 def _set_replicas(cluster: dict[str, Any], config: EdgeConfig) -> None:
