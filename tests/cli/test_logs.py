@@ -123,7 +123,7 @@ def test_ctrl_c_ends_the_looking_on_and_not_the_job(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(jobs, "follow", interrupted)
+    monkeypatch.setattr(jobs, "follow_job_events", interrupted)
     server.on("POST /jobs/submit", Reply({"queued": False, "message": None, "job": JOB, "job_id": "7"}, 201))
 
     result = run("renter", *command)

@@ -46,9 +46,7 @@ def admin_credit(
     """Add to a renter's wallet what was paid for elsewhere. It is one ledger entry."""
     body = {"amount_halala": halala, "reason": reason}
     with RestClient(url, admin_credential(token)) as client:
-        answer = client.post(
-            path("admin_credential", "renters", renter, "credit"), body, idempotency_key=idempotency_key
-        )
+        answer = client.post(path("admin", "renters", renter, "credit"), body, idempotency_key=idempotency_key)
     emit(
         answer,
         as_json,
@@ -62,7 +60,7 @@ def admin_suspend(
 ) -> None:
     """Suspend an account. A provider's running jobs go to others."""
     with RestClient(url, admin_credential(token)) as client:
-        emit(client.post(path("admin_credential", f"{role}s", account, "suspend")), as_json, _show_status)
+        emit(client.post(path("admin", f"{role}s", account, "suspend")), as_json, _show_status)
 
 
 @app.command("unsuspend")
@@ -71,7 +69,7 @@ def admin_unsuspend(
 ) -> None:
     """Let a suspended account go on."""
     with RestClient(url, admin_credential(token)) as client:
-        emit(client.post(path("admin_credential", f"{role}s", account, "unsuspend")), as_json, _show_status)
+        emit(client.post(path("admin", f"{role}s", account, "unsuspend")), as_json, _show_status)
 
 
 @app.command("audit")

@@ -53,7 +53,7 @@ def admin_approve(
 ) -> None:
     """Approve a provider: from now on it is given work."""
     with RestClient(url, admin_credential(token)) as client:
-        emit(client.patch(path("admin_credential", "providers", provider, "approve")), as_json, _show_decision)
+        emit(client.patch(path("admin", "providers", provider, "approve")), as_json, _show_decision)
 
 
 @app.command("reject")
@@ -67,7 +67,7 @@ def admin_reject(
     """Reject a provider: its daemon is sent away."""
     with RestClient(url, admin_credential(token)) as client:
         emit(
-            client.patch(path("admin_credential", "providers", provider, "reject"), {"reason": reason}),
+            client.patch(path("admin", "providers", provider, "reject"), {"reason": reason}),
             as_json,
             _show_decision,
         )
@@ -84,9 +84,7 @@ def admin_adjust_balance(
 ) -> None:
     """Add to or take from a renter's wallet. It is one ledger entry."""
     with RestClient(url, admin_credential(token)) as client:
-        answer = client.post(
-            path("admin_credential", "renters", renter, "balance"), {"amount_halala": halala, "reason": reason}
-        )
+        answer = client.post(path("admin", "renters", renter, "balance"), {"amount_halala": halala, "reason": reason})
     emit(
         answer,
         as_json,
@@ -104,7 +102,7 @@ def admin_reverse(
 ) -> None:
     """Reverse a wrong credit, top-up or adjustment. An entry can be reversed once."""
     with RestClient(url, admin_credential(token)) as client:
-        answer = client.post(path("admin_credential", "finance", "transactions", entry, "reverse"), {"reason": reason})
+        answer = client.post(path("admin", "finance", "transactions", entry, "reverse"), {"reason": reason})
     emit(answer, as_json, _show_reversal)
 
 

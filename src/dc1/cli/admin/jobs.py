@@ -39,14 +39,14 @@ def admin_jobs(
 def admin_job(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job and, once it is settled, its bill."""
     with RestClient(url, admin_credential(token)) as client:
-        emit(client.get(path("admin_credential", "jobs", job_id)), as_json, lambda body: show_job(body["job"]))
+        emit(client.get(path("admin", "jobs", job_id)), as_json, lambda body: show_job(body["job"]))
 
 
 @app.command("cancel")
 def admin_cancel(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Cancel a job. Of a running one, the time used so far is charged."""
     with RestClient(url, admin_credential(token)) as client:
-        answer = client.post(path("admin_credential", "jobs", job_id, "cancel"))
+        answer = client.post(path("admin", "jobs", job_id, "cancel"))
     emit(
         answer,
         as_json,
@@ -58,7 +58,7 @@ def admin_cancel(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL
 def admin_requeue(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Submit a failed job anew for its renter."""
     with RestClient(url, admin_credential(token)) as client:
-        answer = client.post(path("admin_credential", "jobs", job_id, "requeue"))
+        answer = client.post(path("admin", "jobs", job_id, "requeue"))
     emit(
         answer,
         as_json,

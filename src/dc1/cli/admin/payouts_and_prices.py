@@ -38,7 +38,7 @@ def admin_settle_withdrawal(
 ) -> None:
     """Say what became of a withdrawal. What was not paid goes back to the provider."""
     with RestClient(url, admin_credential(token)) as client:
-        answer = client.patch(path("admin_credential", "withdrawals", withdrawal), {"status": status, "reason": reason})
+        answer = client.patch(path("admin", "withdrawals", withdrawal), {"status": status, "reason": reason})
     emit(
         answer,
         as_json,
@@ -70,7 +70,7 @@ def admin_set_price(
 ) -> None:
     """Set the price of a kind of work. Open jobs keep theirs."""
     with RestClient(url, admin_credential(token)) as client:
-        answer = client.patch(path("admin_credential", "pricing", job_type), {"rate_halala": halala})
+        answer = client.patch(path("admin", "pricing", job_type), {"rate_halala": halala})
     emit(answer, as_json, lambda body: facts({body["job_type"]: f"{money(body['rate_halala'])} a minute"}))
 
 

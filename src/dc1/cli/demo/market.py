@@ -79,7 +79,7 @@ def own_market() -> Iterator[DemoMarket]:
 def approve_provider(market: DemoMarket, provider_id: int) -> None:
     """Approve a provider as the operator."""
     with RestClient(market.url, admin_credential(market.admin_token)) as client:
-        client.patch(path("admin_credential", "providers", provider_id, "approve_provider"))
+        client.patch(path("admin", "providers", provider_id, "approve"))
 
 
 def _is_healthy(client: RestClient) -> bool | None:

@@ -57,7 +57,7 @@ def provider_rotate_key(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json
     """
     with RestClient(url, provider_credential(key)) as client:
         answer = client.post("/providers/me/rotate-key")
-    emit(answer, as_json, lambda body: facts({"provider_credential": body["provider_id"], "key": body["api_key"]}))
+    emit(answer, as_json, lambda body: facts({"provider": body["provider_id"], "key": body["api_key"]}))
 
 
 def _show_jobs(body: dict[str, Any]) -> None:

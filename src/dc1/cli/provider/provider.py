@@ -72,7 +72,7 @@ def show_earnings(body: dict[str, Any]) -> None:
     escrow = body["escrow"]
     facts(
         {
-            "provider_credential": f"{body['name']} ({body['provider_id']})",
+            "provider": f"{body['name']} ({body['provider_id']})",
             "earned": money(body["total_earned_halala"]),
             "available": money(body["available_halala"]),
             "jobs completed": body["total_jobs"],
@@ -84,7 +84,7 @@ def show_earnings(body: dict[str, Any]) -> None:
 def _show_registered(body: dict[str, Any]) -> None:
     facts(
         {
-            "provider_credential": body["provider_id"],
+            "provider": body["provider_id"],
             "key": body["api_key"],
             "approval": body["approval_status"],
             "": body["message"],
@@ -97,10 +97,10 @@ def _show_status(body: dict[str, Any]) -> None:
 
 
 def _show_account(body: dict[str, Any]) -> None:
-    account = body["provider_credential"]
+    account = body["provider"]
     facts(
         {
-            "provider_credential": account["id"],
+            "provider": account["id"],
             "name": account["name"],
             "email": account["email"],
             "status": account["status"],

@@ -104,7 +104,7 @@ def renter_rotate_key(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: As
     """Replace the account's key and print the new one, this once. The old one stops at once."""
     with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/renters/me/rotate-key")
-    emit(answer, as_json, lambda body: facts({"renter_credential": body["renter_id"], "key": body["api_key"]}))
+    emit(answer, as_json, lambda body: facts({"renter": body["renter_id"], "key": body["api_key"]}))
 
 
 @app.command("webhook")

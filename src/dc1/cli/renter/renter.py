@@ -72,14 +72,14 @@ def renter_providers(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
 
 def _show_registered(body: dict[str, Any]) -> None:
-    facts({"renter_credential": body["renter_id"], "key": body["api_key"], "": body["message"]})
+    facts({"renter": body["renter_id"], "key": body["api_key"], "": body["message"]})
 
 
 def _show_account(body: dict[str, Any]) -> None:
-    account = body["renter_credential"]
+    account = body["renter"]
     facts(
         {
-            "renter_credential": account["id"],
+            "renter": account["id"],
             "name": account["name"],
             "email": account["email"],
             "organization": account["organization"],
