@@ -196,12 +196,12 @@ class MonitoringServicer(MonitoringServiceServicer):
         """List the events that daemons reported, newest first."""
         since_ms = self._plane.clock.now_ms() - (request.hours or _HOURS) * HOUR_MS
         provider_id = request.provider_id if request.HasField("provider_id") else None
-
-        def work(conn: Connection) -> tuple[list[DaemonEventRow], dict[str, int]]:
-            newest = daemon_events.latest(conn, since_ms, _EVENTS_SHOWN, provider_id)
-            return newest, daemon_events.counts(conn, since_ms, provider_id)
-
-        events, counts = await self._plane.db.read(work)
+        events, counts = await self._plane.db.read(
+            lambda conn: (
+                daemon_events.latest(conn, since_ms, _EVENTS_SHOWN, provider_id),
+                daemon_events.counts(conn, since_ms, provider_id),
+            )
+        )
         return pb.GetDaemonHealthResponse(events=[_event(row) for row in events], counts=counts)
 
     async def _failures(self, now_ms: int) -> dict[int, Failures]:

@@ -60,11 +60,11 @@ class CompletionStream:
             raise _refusal(self.job)
 
     async def _has_ended(self) -> bool:
-        def work(conn: Connection) -> tuple[JobRow, JsonValue]:
+        def with_result(conn: Connection) -> tuple[JobRow, JsonValue]:
             job = jobs.existing(conn, self.job.id)
             return job, jobs.result(conn, job.id) if job.is_terminal else None
 
-        self.job, self.result = await self._plane.db.read(work)
+        self.job, self.result = await self._plane.db.read(with_result)
         return self.job.is_terminal
 
     def _take(self, batch: Sequence[JobUpdate]) -> str:

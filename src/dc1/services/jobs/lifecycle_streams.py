@@ -28,10 +28,10 @@ class LifecycleReader(Reader):
     async def stored(self) -> Stored:
         """Read the next page of events."""
 
-        def work(conn: Connection) -> tuple[list[EventRow], JobRow]:
+        def next_events(conn: Connection) -> tuple[list[EventRow], JobRow]:
             return job_events.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.existing(conn, self.row_id)
 
-        rows, job = await self.plane.db.read(work)
+        rows, job = await self.plane.db.read(next_events)
         self.last_id = rows[-1].sequence_no if rows else self.last_id
         return Stored(b"".join(_event_frame(row) for row in rows), len(rows) == PAGE, job)
 
@@ -48,19 +48,19 @@ class StateReader(Reader):
         if not self._resumes:
             return await self._present()
 
-        def work(conn: Connection) -> tuple[list[EventRow], _States]:
+        def next_states(conn: Connection) -> tuple[list[EventRow], _States]:
             return job_events.after(conn, self.row_id, self.last_id, limit=PAGE), _States.read(conn, self.row_id)
 
-        rows, states = await self.plane.db.read(work)
+        rows, states = await self.plane.db.read(next_states)
         self.last_id = rows[-1].sequence_no if rows else self.last_id
         data = b"".join(states.past(row) for row in rows if row.event_type not in _NOT_STATES)
         return Stored(data, len(rows) == PAGE, states.job)
 
     async def _present(self) -> Stored:
-        def work(conn: Connection) -> tuple[EventRow, _States]:
+        def present_state(conn: Connection) -> tuple[EventRow, _States]:
             return job_events.latest(conn, self.row_id, besides=_NOT_STATES), _States.read(conn, self.row_id)
 
-        event, states = await self.plane.db.read(work)
+        event, states = await self.plane.db.read(present_state)
         self._resumes = True
         self.last_id = states.job.event_sequence
         return Stored(states.present(event, self.plane.clock.now_ms()), more=False, job=states.job)

@@ -24,10 +24,10 @@ class LogReader(Reader):
     async def stored(self) -> Stored:
         """Read the next page of lines."""
 
-        def work(conn: Connection) -> tuple[list[LogRow], JobRow]:
+        def next_lines(conn: Connection) -> tuple[list[LogRow], JobRow]:
             return job_logs.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.existing(conn, self.row_id)
 
-        rows, job = await self.plane.db.read(work)
+        rows, job = await self.plane.db.read(next_lines)
         return Stored(self._lines(rows), len(rows) == PAGE, job)
 
     def live(self, batch: Sequence[JobUpdate]) -> tuple[bytes, bool]:

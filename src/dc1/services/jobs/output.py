@@ -54,11 +54,11 @@ async def readable_output(plane: ControlPlane, reference: str) -> JobWithOutput:
     """Return a job that the caller may read, with its output; raises `Job not found` and `Forbidden`."""
     principal = current_call().principal
 
-    def work(conn: Connection) -> JobWithOutput:
+    def with_output(conn: Connection) -> JobWithOutput:
         job = readable(conn, reference, principal)
         return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id))
 
-    return await plane.db.read(work)
+    return await plane.db.read(with_output)
 
 
 def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) -> HttpBody:

@@ -13,7 +13,6 @@ from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.values import row_id
 from dc1.services.renters.messages import token_usage, wallet_entry
 from dc1.storage.accounts import renters, wallets
-from dc1.storage.accounts.renters import RenterRow
 from dc1.storage.accounts.wallets import Direction, WalletEntry
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.row_mapping import Page
@@ -48,14 +47,14 @@ class WalletServicer(WalletServiceServicer):
             renter_id = row_id(request.renter_id, errors.renter_not_found)
         limit, offset, direction = wallet_window(request)
 
-        def work(conn: Connection) -> Page[WalletEntry]:
+        def read_entries(conn: Connection) -> Page[WalletEntry]:
             if renters.get(conn, renter_id) is None:
                 raise errors.renter_not_found()
             if own_id not in (None, renter_id):
                 raise errors.forbidden()
             return wallets.entries(conn, renter_id, limit=limit, offset=offset, direction=direction)
 
-        page = await self._plane.db.read(work)
+        page = await self._plane.db.read(read_entries)
         return pb.ListRenterTransactionsResponse(
             entries=[wallet_entry(entry) for entry in page.rows], total=page.total, limit=limit, offset=offset
         )
@@ -64,12 +63,12 @@ class WalletServicer(WalletServiceServicer):
         """List the caller's token-billed calls, newest first."""
         wanted = JobFilter(renter_id=caller_id(), source="v1", statuses={JobStatus.COMPLETED})
         limit, offset = min(request.limit or 50, 200), request.offset
-
-        def work(conn: Connection) -> tuple[RenterRow, list[JobRow]]:
-            account = renters.known(conn, wanted.renter_id or 0)
-            return account, jobs.latest(conn, wanted, limit=limit + 1, offset=offset)
-
-        row, calls = await self._plane.db.read(work)
+        row, calls = await self._plane.db.read(
+            lambda conn: (
+                renters.known(conn, wanted.renter_id or 0),
+                jobs.latest(conn, wanted, limit=limit + 1, offset=offset),
+            )
+        )
         return pb.ListTokenUsageResponse(
             usage=[_token_call(job) for job in calls[:limit]],
             totals=token_usage(row),
