@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.stack.postgres import PostgresServer
+from dc1.testing.postgres import PostgresServer
 
 ENGINES = ("sqlite", "postgresql")
 

@@ -6,17 +6,18 @@ import pytest
 from dc1.storage.engine.database import normalised
 from dc1.storage.engine.migrate import upgrade
 
-pytest.register_assert_rewrite("tests.stack", "tests.contract.expect")
+pytest.register_assert_rewrite("dc1.testing", "tests.support", "tests.contract.expect")
 
-from tests.stack.postgres import PostgresServer  # noqa: E402 - after what makes its asserts tell more
-from tests.stack.stack import Edge, Stack  # noqa: E402
+from dc1.testing.edge import Edge  # noqa: E402
+from dc1.testing.market import LocalMarket  # noqa: E402
+from dc1.testing.postgres import PostgresServer  # noqa: E402 - after what makes its asserts tell more
 from tests.stateful.profiles import register_profiles  # noqa: E402
 
 register_profiles()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "settings(**changes): starts the stack of this test with these settings")
+    config.addinivalue_line("markers", "settings(**changes): starts the market of this test with these settings")
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +43,9 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 
 
 @pytest.fixture
-def stack(edge: Edge, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
+def market(edge: Edge, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LocalMarket]:
     """The whole product on an empty database: rate limits off, admin token set, all else by default."""
     marker = request.node.get_closest_marker("settings")
-    stack = Stack(edge, tmp_path, **(marker.kwargs if marker else {}))
-    yield stack
-    stack.close()
+    market = LocalMarket(edge, tmp_path, **(marker.kwargs if marker else {}))
+    yield market
+    market.close()

@@ -9,9 +9,9 @@ import sys
 import traceback
 from contextlib import nullcontext
 
+from dc1.testing.postgres import PostgresServer
 from tests.chaos.storm import unleash
-from tests.stack.evidence import evidence
-from tests.stack.postgres import PostgresServer
+from tests.support.evidence import evidence
 
 
 def main() -> int:

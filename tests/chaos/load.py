@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import httpx
 
-from tests.stack.people import Renter
-from tests.stack.rest import Json, Rest
+from dc1.testing.people import Renter
+from dc1.testing.rest import Json, Rest
 
 _PAUSE_SECONDS = 0.1
 _RESTS_SECONDS = (0.05, 0.6)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dc1.testing.postgres import PostgresServer
+from dc1.testing.waiting import eventually
 from tests.chaos import verdict
 from tests.chaos.load import Load
 from tests.chaos.world import World
-from tests.stack.postgres import PostgresServer
-from tests.stack.waiting import eventually
 
 _DAEMONS = 3
 _RENTERS = 2

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dc1.testing.postgres import PostgresServer
 from tests.chaos.storm import unleash
-from tests.stack.postgres import PostgresServer
 
 # As long as the slowest machine may need; a usual one takes three minutes for both.
 pytestmark = pytest.mark.timeout(900)

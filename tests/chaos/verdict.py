@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, text
 
 from dc1.storage.money import ledger_audit
+from dc1.testing.rest import Json
 from tests.chaos.world import DaemonSeat, World
 from tests.faults.processes import Process
-from tests.stack.logs import troubles
-from tests.stack.rest import Json
+from tests.support.logs import troubles
 
 Attempt: TypeAlias = tuple[Any, Any]
 """Public id of a job, and the number of the attempt."""

@@ -12,12 +12,12 @@ import httpx
 from dc1.domain.base.clock import SystemClock
 from dc1.edge import EdgeConfig, Envoy
 from dc1.storage.engine.database import Connection, Database
+from dc1.testing.edge import free_port
+from dc1.testing.people import Admin, Renter, answered
+from dc1.testing.rest import Rest
+from dc1.testing.server import ADMIN_TOKEN, LoopThread
+from dc1.testing.waiting import eventually
 from tests.faults.processes import DC1, Process
-from tests.stack.people import Admin, Renter, answered
-from tests.stack.rest import Rest
-from tests.stack.server import LoopThread
-from tests.stack.stack import ADMIN_TOKEN, free_port
-from tests.stack.waiting import eventually
 
 T = TypeVar("T")
 

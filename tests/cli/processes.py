@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.stack.waiting import eventually
+from dc1.testing.waiting import eventually
 
 START_SECONDS = 60.0
 

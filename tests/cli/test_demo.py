@@ -8,9 +8,9 @@ import pytest
 
 from dc1.cli.demo.children import Child
 from dc1.cli.errors import CommandError
+from dc1.testing.waiting import eventually
 from tests.cli.conftest import Start
 from tests.cli.processes import is_running
-from tests.stack.waiting import eventually
 
 _DEMO_SECONDS = 240.0
 

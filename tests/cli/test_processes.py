@@ -11,10 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dc1.testing.edge import free_port
+from dc1.testing.market import LocalMarket
+from dc1.testing.waiting import eventually
 from tests.cli.conftest import Run, Start
 from tests.cli.processes import START_SECONDS, is_running
-from tests.stack.stack import Stack, free_port
-from tests.stack.waiting import eventually
 
 
 @pytest.fixture
@@ -203,21 +204,21 @@ def test_settings_that_cannot_be_used_are_one_sentence(start: Start, settings: d
     assert sentence in line
 
 
-def test_a_daemon_with_a_key_nobody_knows_says_so(stack: Stack, start: Start, tmp_path: Path) -> None:
+def test_a_daemon_with_a_key_nobody_knows_says_so(market: LocalMarket, start: Start, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("dc1-provider-nobody\n")
 
-    daemon = start("daemon", "--server", stack.edge.target, "--key-file", str(key), "--no-containers")
+    daemon = start("daemon", "--server", market.edge.target, "--key-file", str(key), "--no-containers")
 
     assert daemon.process.wait(START_SECONDS) == 1
     assert "Traceback" not in daemon.stderr
     assert "dc1-provider-nobody" not in daemon.stderr
 
 
-def test_a_daemon_drains_at_sigterm(stack: Stack, start: Start) -> None:
-    provider = stack.register_provider()
-    stack.admin.approve(provider.id)
-    daemon = start("daemon", "--server", stack.edge.target, "--no-containers", DC1_PROVIDER_KEY=provider.key)
+def test_a_daemon_drains_at_sigterm(market: LocalMarket, start: Start) -> None:
+    provider = market.register_provider()
+    market.admin.approve(provider.id)
+    daemon = start("daemon", "--server", market.edge.target, "--no-containers", DC1_PROVIDER_KEY=provider.key)
     eventually(lambda: provider.account()["is_live"], "the daemon connecting", START_SECONDS)
 
     assert daemon.end(signal.SIGTERM) == 0

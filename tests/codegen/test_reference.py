@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 
 from dc1.codegen.descriptors import Node, load
 from tests.codegen.conftest import REPOSITORY
-from tests.stack.openapi import document
+from tests.support.openapi import document
 
 Document = dict[str, Any]
 DOCUMENT: Document = document()

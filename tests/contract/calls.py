@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dc1.testing.people import J3
+from dc1.testing.rest import Json
 from tests.contract.scene import IBAN, Scene
-from tests.stack.people import J3
-from tests.stack.rest import Json
 
 Body = Json | Callable[[Scene], Json]
 

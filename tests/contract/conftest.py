@@ -2,42 +2,43 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Rest
-from tests.stack.stack import Edge, Stack
+from dc1.testing.edge import Edge
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Rest
 
 
 @pytest.fixture(scope="module")
-def quiet_stack(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One stack for all tests of a module that do not mind each other. None of it may start another one."""
-    stack = Stack(edge, tmp_path_factory.mktemp("quiet"))
-    yield stack
-    stack.close()
+def quiet_market(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMarket]:
+    """One market for all tests of a module that do not mind each other. None of it may start another one."""
+    market = LocalMarket(edge, tmp_path_factory.mktemp("quiet"))
+    yield market
+    market.close()
 
 
 @pytest.fixture
-def rest(stack: Stack) -> Rest:
+def rest(market: LocalMarket) -> Rest:
     """Anybody."""
-    return stack.rest
+    return market.rest
 
 
 @pytest.fixture
-def admin(stack: Stack) -> Admin:
+def admin(market: LocalMarket) -> Admin:
     """A: the holder of the admin token."""
-    return stack.admin
+    return market.admin
 
 
 @pytest.fixture
-def renter(stack: Stack) -> Renter:
+def renter(market: LocalMarket) -> Renter:
     """R: renter 1, fresh, with 1000 halala."""
-    return stack.add_renter()
+    return market.add_renter()
 
 
 @pytest.fixture
-def provider(stack: Stack) -> PollDaemon:
+def provider(market: LocalMarket) -> PollDaemon:
     """P: provider 1, approved, one GPU, its heartbeat just received."""
-    return stack.add_provider()
+    return market.add_provider()
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 
-from tests.stack.people import answered
-from tests.stack.rest import Json
+from dc1.testing.people import answered
+from dc1.testing.rest import Json
 
 __all__ = ["answered", "fields", "refused", "show"]
 

@@ -7,12 +7,13 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import J3, Renter
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.rest import Json, credential
+from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.expect import answered
 from tests.contract.inference.chat import HELLO, serve
-from tests.stack.people import J3, Renter
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.rest import Json, credential
-from tests.stack.stack import ADMIN_TOKEN, Stack
 
 NOBODY = ""
 IBAN = "SA0380000000608010167519"
@@ -25,8 +26,8 @@ _numbers = count(1)
 class Scene:
     """One renter, and one provider that runs nobody else's jobs. `provider_state`: registered, approved, heard or paid."""
 
-    def __init__(self, stack: Stack, provider_state: str = "heard") -> None:
-        self._stack = stack
+    def __init__(self, market: LocalMarket, provider_state: str = "heard") -> None:
+        self._stack = market
         self._provider_state = provider_state
 
     @cached_property
@@ -138,8 +139,8 @@ class Scene:
 class Still(Scene):
     """A scene for calls that change nothing: there is one of everything, and the one job runs, whatever is asked for."""
 
-    def __init__(self, stack: Stack) -> None:
-        super().__init__(stack)
+    def __init__(self, market: LocalMarket) -> None:
+        super().__init__(market)
         self._withdrawal, self._key_id = super().withdrawal(), super().key_id()
         self._job = super().job("running")
 

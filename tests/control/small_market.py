@@ -14,7 +14,6 @@ from dc1.control.operations.attempts import ReportReceipt
 from dc1.control.operations.credentials import Credentials
 from dc1.control.scheduling.leases import Assignment, Lease
 from dc1.control.scheduling.sessions import EndReason, StopReason
-from dc1.domain.base.clock import ManualClock
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.submission import SubmitBody, accept
@@ -25,6 +24,7 @@ from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.money import ledger_audit
 from dc1.storage.providers import providers
+from dc1.testing.clock import ManualClock
 
 T = TypeVar("T")
 

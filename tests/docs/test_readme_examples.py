@@ -11,21 +11,22 @@ from pathlib import Path
 import pytest
 
 from dc1.domain.access.webhooks import signature
+from dc1.testing.market import LocalMarket
+from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.inference.chat import serve
 from tests.docs.readme import block
-from tests.stack.stack import ADMIN_TOKEN, Stack
 
 _SECONDS = 60
 
 
-def run(command: list[str], stack: Stack, **keys: str) -> str:
+def run(command: list[str], market: LocalMarket, **keys: str) -> str:
     """What a command prints; `keys` are environment variables beside the address and the admin token."""
     program = shutil.which(command[0])
     if program is None:
         pytest.skip(f"there is no {command[0]} on this machine")
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "DC1_URL": stack.edge.url,
+        "DC1_URL": market.edge.url,
         "DC1_ADMIN_TOKEN": ADMIN_TOKEN,
         **keys,
     }
@@ -44,28 +45,28 @@ def run(command: list[str], stack: Stack, **keys: str) -> str:
         ("Node", ["node", "--input-type=module", "-e"]),
     ],
 )
-def test_the_four_core_calls(stack: Stack, heading: str, interpreter: list[str]) -> None:
-    provider = stack.register_provider()
-    stack.admin.approve(provider.id)
+def test_the_four_core_calls(market: LocalMarket, heading: str, interpreter: list[str]) -> None:
+    provider = market.register_provider()
+    market.admin.approve(provider.id)
 
-    output = run([*interpreter, block(heading).text], stack, DC1_PROVIDER_KEY=provider.key)
+    output = run([*interpreter, block(heading).text], market, DC1_PROVIDER_KEY=provider.key)
 
-    stats = stack.admin.stats()
+    stats = market.admin.stats()
     assert (stats["total_renters"], stats["online_now"], stats["total_jobs"]) == (1, 1, 1)
     assert "job-" in output
 
 
-def test_inference_with_an_openai_client(stack: Stack) -> None:
-    renter, daemon = stack.add_renter(), stack.connect(stack.add_provider())
+def test_inference_with_an_openai_client(market: LocalMarket) -> None:
+    renter, daemon = market.add_renter(), market.connect(market.add_provider())
     example = [sys.executable, "-W", "error", "-c", block("Inference with an OpenAI client").text]
     with ThreadPoolExecutor(1) as pool:
         pool.submit(serve, daemon, "It scatters ", "blue light.")
-        output = run(example, stack, DC1_RENTER_KEY=renter.key)
+        output = run(example, market, DC1_RENTER_KEY=renter.key)
 
     assert output.split() == ["It", "scatters", "blue", "light.", renter.job(1)["job_id"], "500", "tokens"]
 
 
-def test_webhooks_are_told_from_forgeries(stack: Stack) -> None:
+def test_webhooks_are_told_from_forgeries(market: LocalMarket) -> None:
     body, secret = b'{"event":"job.completed"}', "whsec_0123456789abcdef"
     claims = [
         (secret, body, signature(secret, body)),
@@ -74,12 +75,12 @@ def test_webhooks_are_told_from_forgeries(stack: Stack) -> None:
     ]
     example = f"{block('Webhooks').text}\nprint([is_ours(*claim) for claim in {claims!r}])"
 
-    assert run([sys.executable, "-W", "error", "-c", example], stack) == "[True, False, False]\n"
+    assert run([sys.executable, "-W", "error", "-c", example], market) == "[True, False, False]\n"
 
 
-def test_the_dashboard_by_grpcurl(stack: Stack) -> None:
-    command = block("gRPC").text.replace("localhost:8083", stack.edge.target)
+def test_the_dashboard_by_grpcurl(market: LocalMarket) -> None:
+    command = block("gRPC").text.replace("localhost:8083", market.edge.target)
 
-    output = run(["bash", "-euo", "pipefail", "-c", command], stack)
+    output = run(["bash", "-euo", "pipefail", "-c", command], market)
 
-    assert json.loads(output)["stats"]["timestamp"] == stack.now()
+    assert json.loads(output)["stats"]["timestamp"] == market.now()

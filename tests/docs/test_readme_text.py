@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from dc1.cli.app import app
 from dc1.settings import Settings
 from tests.docs.readme import blocks, table_rows
-from tests.stack.openapi import document
+from tests.support.openapi import document
 
 
 def described_routes() -> set[str]:

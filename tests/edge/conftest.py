@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from dc1.edge import EdgeConfig, Envoy
+from dc1.testing.waiting import eventually
 from tests.edge.upstream import MEBIBYTE, Upstream
-from tests.stack.waiting import eventually
 
 LISTED_ORIGIN = "https://console.example"
 

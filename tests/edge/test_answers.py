@@ -11,10 +11,10 @@ import httpx
 import pytest
 from google.api import httpbody_pb2
 
+from dc1.testing.waiting import eventually
 from dcp.v1 import job_service_pb2, renter_service_pb2
 from tests.edge.conftest import Edge
 from tests.edge.upstream import Upstream, refusing, replying
-from tests.stack.waiting import eventually
 
 REGISTERED = renter_service_pb2.RegisterRenterResponse(renter_id=7)
 REFUSAL = '{"error":"Insufficient balance \\u0623","code":"INSUFFICIENT_BALANCE","balance_halala":44}'

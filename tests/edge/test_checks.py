@@ -10,7 +10,7 @@ import pytest
 from dc1.edge import EdgeConfig, EdgeError, check
 from dc1.edge.config import render
 
-TLS = Path(__file__).parents[1] / "stack" / "tls"
+TLS = Path(__file__).parents[1] / "support" / "tls"
 CERTIFICATE, KEY = TLS / "localhost.pem", TLS / "localhost.key"
 
 

@@ -18,9 +18,9 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import aio as aio_health
 
 from dc1.edge import EdgeConfig, EdgeError, Envoy
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2, provider_service_pb2_grpc
 from tests.edge.upstream import Upstream
-from tests.stack.waiting import eventually
 
 STREAMS = 1_200
 

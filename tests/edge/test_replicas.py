@@ -8,8 +8,8 @@ import pytest
 
 from dc1.edge import EdgeConfig, EdgeError, Envoy
 from dc1.edge.config import render
+from dc1.testing.waiting import eventually
 from tests.edge.upstream import Upstream
-from tests.stack.waiting import eventually
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from google.api import httpbody_pb2
 from h2.connection import H2Connection
 from h2.events import StreamEnded, TrailersReceived
 
+from dc1.testing.waiting import eventually
 from dcp.v1 import (
     daemon_stream_pb2,
     job_service_pb2,
@@ -29,7 +30,6 @@ from dcp.v1 import (
 )
 from tests.edge.conftest import Edge
 from tests.edge.upstream import MEBIBYTE, Upstream, refusing, replying
-from tests.stack.waiting import eventually
 
 SSE = "text/event-stream"
 FRAME = b"data: " + b"x" * 65_536 + b"\n\n"

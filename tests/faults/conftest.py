@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from dc1.testing.edge import Edge
+from dc1.testing.people import Renter
 from tests.faults.market import RealMarket
-from tests.stack.people import Renter
-from tests.stack.stack import Edge
 
 
 @pytest.fixture

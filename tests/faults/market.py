@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,13 +15,15 @@ from dc1.storage.jobs import job_events, jobs
 from dc1.storage.jobs.job_events import EventRow
 from dc1.storage.jobs.jobs import AttemptRow
 from dc1.storage.money import ledger_audit
+from dc1.testing.accounts import Registrar
+from dc1.testing.edge import Edge
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json, Rest
+from dc1.testing.server import ADMIN_TOKEN
+from dc1.testing.waiting import eventually
 from tests.faults.engine import Engine
 from tests.faults.processes import DC1, Process
-from tests.stack.people import Admin, Renter, answered
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import ADMIN_TOKEN, Edge
-from tests.stack.waiting import eventually
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class RealMarket:
         self._settings = {f"DC1_{name.upper()}": str(value) for name, value in settings.items()}
         self._directory = directory
         self._cleanup = ExitStack()
-        self._numbers = count(1)
+        self._registrar = Registrar()
         self._server: Process | None = None
         shutil.copy(edge.template, directory / "dc1.sqlite3")
         self.rest = Rest(edge.url)
@@ -113,19 +114,11 @@ class RealMarket:
     # People
 
     def add_renter(self) -> Renter:
-        number = next(self._numbers)
-        body = {"name": f"Renter {number}", "email": f"renter{number}@example.sa"}
-        answer = answered(self.rest.post("/renters/register", body), 201)
-        return Renter(self.rest, answer["renter_id"], answer["api_key"])
+        return self._registrar.renter(self.rest)
 
     def add_account(self) -> PollDaemon:
         """An approved provider that has no daemon yet."""
-        number = next(self._numbers)
-        body = {"name": f"Provider {number}", "email": f"gpu{number}@example.sa", "gpu_model": "CPU", "os": "linux"}
-        answer = answered(self.rest.post("/providers/register", body), 201)
-        account = PollDaemon(self.rest, answer["provider_id"], answer["api_key"])
-        self.admin.approve(account.id)
-        return account
+        return self._registrar.approved_provider(self.rest, self.admin, gpu_model="CPU")
 
     def launch_provider(self, target: str | None = None) -> Provider:
         """An approved provider whose daemon was started."""

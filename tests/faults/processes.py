@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dc1.edge import parent_death
-from tests.stack.waiting import eventually
+from dc1.testing.waiting import eventually
 
 DC1 = (sys.executable, "-m", "dc1.cli")
 

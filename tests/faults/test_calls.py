@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dc1.testing.people import Renter
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, show
 from tests.contract.inference.chat import Caller, envelope, streaming
 from tests.faults.engine import MODEL
 from tests.faults.market import Provider, RealMarket, await_status
-from tests.stack.people import Renter
-from tests.stack.waiting import eventually
 
 JOB = {"id": 1}
 ASKED = {"model": MODEL}

@@ -8,10 +8,10 @@ import httpx
 
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
+from dc1.testing.people import Renter
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.faults.market import RealMarket
-from tests.stack.people import Renter
-from tests.stack.rest import Json
-from tests.stack.waiting import eventually
 
 ORDER: Json = {"job_type": "llm_inference", "duration_minutes": 1, "params": {"prompt": "Two lines about the sea"}}
 

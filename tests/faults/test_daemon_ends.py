@@ -3,10 +3,10 @@
 import pytest
 
 from dc1.domain.jobs.states import JobEvent
+from dc1.testing.people import Renter
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.faults.market import Provider, RealMarket, await_status, submit
-from tests.stack.people import Renter
-from tests.stack.rest import Json
-from tests.stack.waiting import eventually
 
 
 def two_providers(market: RealMarket) -> list[Provider]:

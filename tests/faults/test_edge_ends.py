@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dc1.edge import EdgeConfig, Envoy
+from dc1.testing.edge import Edge, free_port
+from dc1.testing.people import Renter
 from tests.faults.market import RealMarket, await_status, submit
-from tests.stack.people import Renter
-from tests.stack.stack import Edge, free_port
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from dc1.testing.edge import Edge
+from dc1.testing.people import Renter, answered
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.stream_daemon import StreamDaemon
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.faults.market import RealMarket, submit
-from tests.stack.people import Renter, answered
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.stack import Edge
-from tests.stack.stream_daemon import StreamDaemon
 
 LINES = 100_000
 BATCH = 500

@@ -12,11 +12,11 @@ import pytest
 from dc1.domain.jobs.states import JobEvent
 from dc1.storage.jobs import job_events, jobs
 from dc1.storage.jobs.job_events import EventRow
+from dc1.testing.people import Renter, answered
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.chaos.verdict import still_at_work, told
 from tests.chaos.world import World
-from tests.stack.people import Renter, answered
-from tests.stack.rest import Json
-from tests.stack.waiting import eventually
 
 BEAT_SECONDS = 1.0
 GRACE_SECONDS = 1

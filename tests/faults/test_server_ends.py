@@ -9,10 +9,10 @@ import pytest
 from dc1.domain.jobs.states import JobEvent
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
+from dc1.testing.people import Renter
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.faults.market import Provider, RealMarket, await_status, submit
-from tests.stack.people import Renter
-from tests.stack.rest import Json
-from tests.stack.waiting import eventually
 
 
 def assert_done_once(market: RealMarket, renter: Renter, provider: Provider, job: Json) -> None:

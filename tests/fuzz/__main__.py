@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 
 from dc1.server.logs import configure_logging
+from dc1.testing.edge import Edge
+from dc1.testing.market import LocalMarket
 from tests.fuzz.campaign import furnish, fuzz
-from tests.stack.logs import troubles
-from tests.stack.stack import Edge, Stack
+from tests.support.logs import troubles
 
 _LINES_SHOWN = 20
 
@@ -35,13 +36,15 @@ def main() -> int:
     ):
         configure_logging("json", "INFO", log)
         edge = Edge(Path(directory))
-        stack = Stack(edge, Path(directory))
+        market = LocalMarket(edge, Path(directory))
         try:
-            furnish(stack)
+            furnish(market)
             seconds = max(1, round(chosen.minutes * 60))
-            done = fuzz(stack, "--seed", str(chosen.seed), "--max-time", str(seconds), "--workers", str(chosen.workers))
+            done = fuzz(
+                market, "--seed", str(chosen.seed), "--max-time", str(seconds), "--workers", str(chosen.workers)
+            )
         finally:
-            stack.close()
+            market.close()
             edge.close()
         logs = chosen.log.read_text(encoding="utf-8") + edge.log.read_text(errors="replace")
     errors = list(troubles(logs))

@@ -5,32 +5,33 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.stack.stack import ADMIN_TOKEN, Stack
+from dc1.testing.market import LocalMarket
+from dc1.testing.server import ADMIN_TOKEN
 
 _CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
-def furnish(stack: Stack) -> None:
+def furnish(market: LocalMarket) -> None:
     """Bring jobs 1 to 5 into every state that one can stay in, and give the other lists something to show."""
-    renter, provider = stack.add_renter(), stack.add_provider()
-    stack.admin.adjust(renter.id, 100_000)
+    renter, provider = market.add_renter(), market.add_provider()
+    market.admin.adjust(renter.id, 100_000)
     done, failed, cancelled = (renter.submit() for _ in range(3))
-    stack.next_job(provider)
+    market.next_job(provider)
     provider.logs(done["id"], ["one line"])
     provider.result(done["id"])
-    stack.next_job(provider)
+    market.next_job(provider)
     provider.post(f"/jobs/{failed['id']}/fail", {"error": "no"})
     renter.cancel(cancelled["id"])
     renter.submit()
-    stack.next_job(provider)
+    market.next_job(provider)
     renter.submit()
     provider.post("/providers/daemon-event", {"event_type": "crash", "details": {"code": 1}})
-    stack.register_provider()
+    market.register_provider()
 
 
-def fuzz(stack: Stack, *arguments: str, output: int | None = None) -> subprocess.CompletedProcess[str]:
+def fuzz(market: LocalMarket, *arguments: str, output: int | None = None) -> subprocess.CompletedProcess[str]:
     """Run `schemathesis run` with our configuration and these arguments; it has failed when anything was found."""
-    url = stack.edge.url
+    url = market.edge.url
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(_CONFIGURATION), "run"]
     return subprocess.run(
         [*command, f"{url}/docs/openapi.yaml", "--url", url, *arguments],

@@ -13,9 +13,9 @@ from typing import Any
 import schemathesis
 from schemathesis import AuthContext, Case
 
-from tests.stack.people import Admin, answered
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.rest import Rest, credential
+from dc1.testing.people import Admin, answered
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.rest import Rest, credential
 
 _OUR_KEY = re.compile("dc1-(renter|sk|provider)-")
 

@@ -2,13 +2,13 @@
 
 import subprocess
 
+from dc1.testing.market import LocalMarket
 from tests.fuzz.campaign import furnish, fuzz
-from tests.stack.stack import Stack
 
 
-def test_made_up_requests_find_nothing(stack: Stack) -> None:
-    furnish(stack)
+def test_made_up_requests_find_nothing(market: LocalMarket) -> None:
+    furnish(market)
     phases = ("--phases", "examples,fuzzing,stateful", "--max-examples", "4", "--seed", "1")
-    done = fuzz(stack, *phases, "--no-shrink", output=subprocess.PIPE)
+    done = fuzz(market, *phases, "--no-shrink", output=subprocess.PIPE)
     assert done.returncode == 0, done.stdout
     assert "Tested:" in done.stdout

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from dc1.domain.base.clock import SystemClock
-from tests.replicas.pair import AheadClock, Pair
-from tests.stack.people import Renter
-from tests.stack.postgres import PostgresServer
-from tests.stack.stack import Edge
+from dc1.testing.clock import SkewedClock
+from dc1.testing.edge import Edge
+from dc1.testing.people import Renter
+from dc1.testing.postgres import PostgresServer
+from tests.replicas.pair import Pair
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,7 +30,7 @@ def pair(
     """Two replicas on an empty database: rate limits off, admin token set, a short grace, all else by default."""
     settings = request.node.get_closest_marker("settings")
     skewed = request.node.get_closest_marker("skewed")
-    clocks = [AheadClock(skewed.args[0]) if skewed else SystemClock(), SystemClock()]
+    clocks = [SkewedClock(skewed.args[0]) if skewed else SystemClock(), SystemClock()]
     chosen = {"stream_grace_seconds": 2, **(settings.kwargs if settings else {})}
     pair = Pair(edges, tmp_path, postgres_server.create(), clocks, **chosen)
     yield pair

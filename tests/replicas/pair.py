@@ -2,36 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import SecretStr
 from sqlalchemy import text
 
-from dc1.domain.base.clock import Clock, SystemClock
+from dc1.domain.base.clock import Clock
 from dc1.storage.engine.database import Connection
 from dc1.storage.money import ledger_audit
-from tests.stack.people import Admin, Renter, answered
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.server import HermeticSettings, LoopThread, Server
-from tests.stack.stack import ADMIN_TOKEN, Edge
-from tests.stack.stream_daemon import StreamDaemon
-from tests.stack.waiting import eventually
+from dc1.testing.accounts import Registrar
+from dc1.testing.edge import Edge
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.rest import Json, Rest
+from dc1.testing.server import ADMIN_TOKEN, LoopThread, serve_behind
+from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.waiting import eventually
 
 T = TypeVar("T")
-
-
-class AheadClock:
-    """A clock that goes wrong by some seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._clock = SystemClock()
-        self._ahead_ms = round(seconds * 1000)
-
-    def now_ms(self) -> int:
-        return self._clock.now_ms() + self._ahead_ms
 
 
 class Replica:
@@ -40,18 +28,10 @@ class Replica:
     def __init__(self, edge: Edge, directory: Path, database_url: str, clock: Clock, **settings: Any) -> None:
         self._edge = edge
         self._loop = LoopThread()
-        chosen = HermeticSettings(
-            data_dir=directory,
-            database_url=database_url,
-            grpc_port=edge.grpc_port,
-            admin_token=SecretStr(ADMIN_TOKEN),
-            rate_limits_enabled=False,
-            **settings,
-        )
-        self.server = Server(self._loop, chosen, clock)
+        places = {"data_dir": directory, "database_url": database_url}
+        self.server = serve_behind(edge, self._loop, clock, **{**places, **settings})
         self.rest = Rest(edge.url)
         self.admin = Admin(self.rest, ADMIN_TOKEN)
-        eventually(lambda: self.rest.get("/").status_code == 200, "the edge finding the replica")
 
     @property
     def target(self) -> str:
@@ -88,7 +68,7 @@ class Pair:
         self, edges: Sequence[Edge], directory: Path, database_url: str, clocks: Sequence[Clock], **settings: Any
     ):
         self._streams: list[StreamDaemon] = []
-        self._numbers = count(1)
+        self._registrar = Registrar()
         self.a, self.b = (
             Replica(edge, directory, database_url, clock, **settings) for edge, clock in zip(edges, clocks, strict=True)
         )
@@ -105,28 +85,14 @@ class Pair:
         assert wrong == []
 
     def add_renter(self, at: Replica | None = None) -> Renter:
-        at = at or self.a
-        number = next(self._numbers)
-        body = {"name": f"Renter {number}", "email": f"renter{number}@example.sa"}
-        answer = answered(at.rest.post("/renters/register", body), 201)
-        return Renter(at.rest, answer["renter_id"], answer["api_key"])
+        return self._registrar.renter((at or self.a).rest)
 
     def register_provider(self, at: Replica) -> PollDaemon:
-        number = next(self._numbers)
-        body = {
-            "name": f"Provider {number}",
-            "email": f"gpu{number}@example.sa",
-            "gpu_model": "RTX 4090",
-            "os": "linux",
-        }
-        answer = answered(at.rest.post("/providers/register", body), 201)
-        return PollDaemon(at.rest, answer["provider_id"], answer["api_key"])
+        return self._registrar.provider(at.rest)
 
     def add_provider(self, at: Replica) -> PollDaemon:
         """An approved provider that was not heard of yet."""
-        provider = self.register_provider(at)
-        at.admin.approve(provider.id)
-        return provider
+        return self._registrar.approved_provider(at.rest, at.admin)
 
     def connect(self, provider: PollDaemon, at: Replica, report: Json = REPORT) -> StreamDaemon:
         """A daemon of this provider with a stream to one replica, welcomed."""

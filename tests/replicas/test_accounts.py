@@ -8,13 +8,13 @@ import pytest
 from dc1.domain.access.keys import KeyRole
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
+from dc1.testing.people import Renter, answered
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.replicas.pair import Pair
-from tests.stack.people import Renter, answered
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stream_daemon import StreamDaemon
-from tests.stack.waiting import eventually
 
 ROUNDS = 10
 

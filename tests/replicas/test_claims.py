@@ -15,9 +15,9 @@ from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.jobs.lifecycle import Claim, JobRow, SubmissionLimits
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import StoredReport
+from dc1.testing.postgres import PostgresServer
 from tests.control.small_market import SmallMarket
 from tests.replicas.pair import waiting_for_locks
-from tests.stack.postgres import PostgresServer
 from tests.storage.market import Market
 
 JOBS = 200

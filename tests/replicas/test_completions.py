@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dc1.testing.people import Renter
+from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, show
 from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, envelope, finish, serve, streaming
 from tests.replicas.pair import Pair
-from tests.stack.people import Renter
-from tests.stack.stream_daemon import StreamDaemon
-from tests.stack.waiting import eventually
 
 
 @pytest.fixture

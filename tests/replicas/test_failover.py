@@ -10,12 +10,12 @@ import pytest
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.money import ledger_audit
+from dc1.testing.people import Renter
+from dc1.testing.postgres import PostgresServer
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.chaos.verdict import begun_twice, told
 from tests.chaos.world import World
-from tests.stack.people import Renter
-from tests.stack.postgres import PostgresServer
-from tests.stack.rest import Json
-from tests.stack.waiting import eventually
 
 DAEMONS = 3
 JOBS = 6

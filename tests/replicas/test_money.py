@@ -11,10 +11,10 @@ from sqlalchemy import text
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
+from dc1.testing.people import Renter
+from dc1.testing.rest import Json
+from dc1.testing.waiting import at_once, eventually
 from tests.replicas.pair import Pair, waiting_for_locks
-from tests.stack.people import Renter
-from tests.stack.rest import Json
-from tests.stack.waiting import at_once, eventually
 
 RENTERS = 200
 PRICE = 45

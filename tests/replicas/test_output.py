@@ -1,9 +1,9 @@
 """What a run says through one replica is read on the other while it runs."""
 
+from dc1.testing.people import Renter
+from dc1.testing.sse import Events, events
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.replicas.pair import Pair
-from tests.stack.people import Renter
-from tests.stack.sse import Events, events
 
 LONG_TEXT = "بحر \U0001f30a " * 4000
 

@@ -17,11 +17,11 @@ from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NewProvider
+from dc1.testing.poll_daemon import REPORT
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 from dcp.v1.provider_service_pb2_grpc import ProviderServiceStub
 from tests.replicas.pair import Pair
-from tests.stack.poll_daemon import REPORT
 
 FLEET = 300
 PATIENCE_SECONDS = 30

@@ -9,12 +9,12 @@ from sqlalchemy import text
 
 from dc1.storage.cluster.change_feed import Notifications
 from dc1.storage.engine.database import Connection
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import REPORT
+from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.replicas.pair import Pair
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import REPORT
-from tests.stack.stream_daemon import StreamDaemon
-from tests.stack.waiting import eventually
 
 ROUNDS = 15
 

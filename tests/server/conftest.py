@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dc1.domain.base.clock import ManualClock
+from dc1.testing.clock import ManualClock
 from tests.server.harness import START_MS, Harness, Running
 
 Serve = Callable[..., Awaitable[Running]]

@@ -14,7 +14,6 @@ from google.protobuf.message import Message
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.base.clock import ManualClock
 from dc1.server.app import Application
 from dc1.server.assembly import Assembly, Background, Foundation, Service
 from dc1.services.api.call import Call, Hooks, current_call
@@ -26,6 +25,7 @@ from dc1.storage.accounts.renters import NewRenter
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NewProvider
+from dc1.testing.clock import ManualClock
 from dcp.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,

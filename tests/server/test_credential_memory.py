@@ -10,11 +10,11 @@ from dc1.control.operations.credentials import Credentials
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.roles import Role
-from dc1.domain.base.clock import ManualClock
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NewProvider
+from dc1.testing.clock import ManualClock
 from tests.server.harness import START_MS
 
 T = TypeVar("T")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dc1.domain.base.clock import ManualClock
 from dc1.domain.errors import ApiError
 from dc1.server.method_options import Bucket
 from dc1.server.rate_limits import RateLimiter
+from dc1.testing.clock import ManualClock
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
 from dcp.v1.job_service_pb2 import SubmitJobRequest
 from dcp.v1.renter_service_pb2 import GetBalanceRequest, ListAvailableProvidersRequest, RegisterRenterRequest

@@ -8,9 +8,9 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, empty_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 
-from dc1.domain.base.clock import ManualClock
 from dc1.server.assembly import Service
 from dc1.server.method_options import options_of
+from dc1.testing.clock import ManualClock
 from dcp.v1 import (
     admin_service_pb2,
     job_service_pb2,

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from dc1.assets import asset
-from dc1.domain.base.clock import ManualClock
 from dc1.domain.errors import ApiError
 from dc1.services.system.system import SystemServicer, Vitals
+from dc1.testing.clock import ManualClock
 from dcp.v1.system_service_pb2 import GetHealthRequest, GetOpenApiRequest, GetServiceRequest
 from tests.server.harness import START_MS
 

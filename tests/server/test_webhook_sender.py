@@ -12,14 +12,14 @@ from dc1.control.background.webhook_sender import WebhookSender
 from dc1.control.background.webhook_targets import NotPublicError, Targets, look_up
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.access.webhooks import secret_purpose
-from dc1.domain.base.clock import ManualClock
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import renters, webhooks
 from dc1.storage.accounts.webhooks import DeliveryRow
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import lifecycle
-from tests.stack.receiver import CERTIFICATE, Receiver
+from dc1.testing.clock import ManualClock
 from tests.storage.market import NOW, Market
+from tests.support.receiver import CERTIFICATE, Receiver
 
 VAULT = SecretBox(lambda: "k" * 32)
 PUBLIC = "1.1.1.1"

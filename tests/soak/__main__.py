@@ -15,9 +15,9 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+from dc1.testing.postgres import PostgresServer
 from tests.soak.soak import Scale, soak
-from tests.stack.evidence import evidence
-from tests.stack.postgres import PostgresServer
+from tests.support.evidence import evidence
 
 _FILES = 16_384
 

@@ -5,10 +5,10 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
+from dc1.testing.server import ADMIN_TOKEN
 from tests.soak.http_daemon import HttpDaemon
 from tests.soak.renter import Renter
 from tests.soak.witness import Client, UnexpectedError, Witness
-from tests.stack.stack import ADMIN_TOKEN
 
 _LAST_JOB_SECONDS = 90
 _DRAIN_SECONDS = 90

@@ -3,10 +3,10 @@
 import asyncio
 import random
 
+from dc1.testing.poll_daemon import REPORT
+from dc1.testing.rest import Json
 from tests.soak.witness import Client
 from tests.soak.work import FAILURE, Order
-from tests.stack.poll_daemon import REPORT
-from tests.stack.rest import Json
 
 _HEARTBEAT_SECONDS = 30.0
 _POLL_SECONDS = (5.0, 10.0)

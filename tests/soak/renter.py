@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
 from dc1.domain.jobs.states import TERMINAL
+from dc1.testing.rest import Json
 from tests.soak.witness import Client, Witness
 from tests.soak.work import Order
-from tests.stack.rest import Json
 
 _REST_SECONDS = (3.0, 9.0)
 _LOOK_SECONDS = 1.0

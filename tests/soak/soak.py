@@ -12,13 +12,13 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from bench.seeding import add_providers, add_renters
+from dc1.testing.postgres import PostgresServer
 from tests.chaos.verdict import look, open_jobs, stored_ids
 from tests.chaos.world import World
 from tests.soak import verdict
 from tests.soak.crowd import Crowd
 from tests.soak.meter import Meter
 from tests.soak.verdict import DAEMONS, EDGE, SERVER, Report
-from tests.stack.postgres import PostgresServer
 
 _STREAM_DAEMONS = (sys.executable, "-m", "tests.soak.stream_daemons")
 _CONNECT_SECONDS = 120

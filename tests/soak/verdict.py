@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from dc1.testing.rest import Json
 from tests.chaos.verdict import Found, percentiles
 from tests.soak.meter import Trend
 from tests.soak.witness import Witness
-from tests.stack.logs import troubles
-from tests.stack.rest import Json
+from tests.support.logs import troubles
 
 SERVER, EDGE, DAEMONS = "server", "Envoy", "stream daemons"
 

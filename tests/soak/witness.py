@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from httpx_sse import ServerSentEvent, aconnect_sse
 
-from tests.stack.rest import Json, check_refusal, credential
+from dc1.testing.rest import Json, check_refusal, credential
 
 _PROBLEMS_KEPT = 20
 _ANSWER_SECONDS = 30

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from dc1.domain.base.json_types import JsonObject
-from tests.stack.rest import Json
+from dc1.testing.rest import Json
 
 _SECONDS = (0.2, 3.0)
 _MOST_LINES = 12

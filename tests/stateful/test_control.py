@@ -24,10 +24,10 @@ from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs
 from dc1.storage.money import ledger, ledger_reports, withdrawals
 from dc1.storage.providers import providers
+from dc1.testing.postgres import PostgresServer
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.control.scripted_daemon import ScriptedDaemon
 from tests.control.small_market import DONE, SmallMarket
-from tests.stack.postgres import PostgresServer
 from tests.stateful.profiles import run_machine
 from tests.stateful.promises import Promises
 

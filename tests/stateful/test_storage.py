@@ -25,7 +25,7 @@ from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.money import ledger_audit, withdrawals
-from tests.stack.postgres import PostgresServer
+from dc1.testing.postgres import PostgresServer
 from tests.stateful.profiles import run_machine
 from tests.stateful.promises import Promises
 from tests.storage.market import LIMITS, Market, job_for

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from dc1.storage.engine.database import Database
-from tests.stack.postgres import PostgresServer
+from dc1.testing.postgres import PostgresServer
 
 ENGINES = ("sqlite", "postgresql")
 

@@ -9,7 +9,7 @@ import httpx
 POLL_SECONDS = 0.02
 
 
-class Admin:
+class EnvoyAdmin:
     """Calls to the administration interface at a URL such as `http://127.0.0.1:9901`."""
 
     def __init__(self, url: str) -> None:

@@ -13,7 +13,7 @@ from typing import Self
 import httpx
 
 from dc1.edge import parent_death
-from dc1.edge.admin import POLL_SECONDS, Admin
+from dc1.edge.admin import POLL_SECONDS, EnvoyAdmin
 from dc1.edge.checks import check
 from dc1.edge.config import EdgeConfig, render
 from dc1.edge.errors import EdgeError
@@ -83,7 +83,7 @@ class Envoy:
             return
         if drain_seconds > 0:
             with contextlib.suppress(httpx.HTTPError, TimeoutError):
-                async with Admin(self.admin_url) as admin:
+                async with EnvoyAdmin(self.admin_url) as admin:
                     await asyncio.wait_for(admin.drain(), drain_seconds)
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
@@ -118,7 +118,7 @@ class Envoy:
         while not (address := _read(address_file)):
             await self._check_alive(process)
         self.admin_url = f"http://{address}"
-        async with Admin(self.admin_url) as admin:
+        async with EnvoyAdmin(self.admin_url) as admin:
             while not await admin.is_ready():
                 await self._check_alive(process)
             self.http_port = await admin.listener_port("public")

@@ -13,10 +13,10 @@ from buf.validate import validate_pb2
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.services.api.values import to_value
+from dc1.testing.rest import credential
+from dc1.testing.server import ADMIN_TOKEN
 from dcp.v1 import options_pb2
 from tests.contract.access.victims import IBAN, World
-from tests.stack.rest import credential
-from tests.stack.stack import ADMIN_TOKEN
 
 MASTER = "master"
 
@@ -96,11 +96,11 @@ def holders_of_bad_keys() -> Iterator[Actor]:
 
 
 def another_renter(world: World) -> Actor:
-    return Actor("another renter", options_pb2.ROLE_RENTER, credential(world.stack.add_renter().key))
+    return Actor("another renter", options_pb2.ROLE_RENTER, credential(world.market.add_renter().key))
 
 
 def another_provider(world: World) -> Actor:
-    return Actor("another provider", options_pb2.ROLE_PROVIDER, credential(world.stack.add_provider().key))
+    return Actor("another provider", options_pb2.ROLE_PROVIDER, credential(world.market.add_provider().key))
 
 
 def insiders(world: World) -> Iterator[Actor]:

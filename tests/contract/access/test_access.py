@@ -2,31 +2,32 @@
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Rest
+from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.expect import answered, refused, show
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Rest
-from tests.stack.stack import ADMIN_TOKEN, Stack
 
 DENIED = "Admin access denied"
 
 
-def test_a_job_is_shown_to_its_own_people_only(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_job_is_shown_to_its_own_people_only(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 62."""
     renter.submit()
-    refused(stack.rest.get("/jobs/1"), 401, "API key required")
-    refused(stack.add_renter().get("/jobs/1"), 403, "Forbidden")
+    refused(market.rest.get("/jobs/1"), 401, "API key required")
+    refused(market.add_renter().get("/jobs/1"), 403, "Forbidden")
     refused(renter.get("/jobs/job-nope"), 404, "Job not found")
-    for reader in (renter, provider, stack.admin):
+    for reader in (renter, provider, market.admin):
         assert answered(reader.get("/jobs/1"))["job"]["id"] == 1
 
 
-def test_the_admin_token_opens_the_dashboard(stack: Stack, rest: Rest) -> None:
+def test_the_admin_token_opens_the_dashboard(market: LocalMarket, rest: Rest) -> None:
     """Contract 7, vector 65."""
     refused(rest.get("/admin/dashboard"), 401, DENIED)
     refused(rest.get("/admin/dashboard", headers={"x-admin-token": "wrong"}), 401, DENIED)
     answered(rest.get("/admin/dashboard", headers={"authorization": f"Bearer {ADMIN_TOKEN}"}))
-    stack.restart(admin_token=None)
+    market.restart(admin_token=None)
     for headers in ({}, {"x-admin-token": ADMIN_TOKEN}, {"authorization": f"Bearer {ADMIN_TOKEN}"}):
         refused(rest.get("/admin/dashboard", headers=headers), 503, "Admin token not configured")
 
@@ -41,8 +42,8 @@ def test_a_decision_needs_a_provider_that_is_pending_and_a_rejection_a_reason(ad
         refused(admin.patch("/admin/providers/1/reject", body), 400, "Rejection reason is required")
 
 
-def test_a_pending_provider_is_decided_once(stack: Stack, admin: Admin) -> None:
-    first, second = stack.register_provider(), stack.register_provider()
+def test_a_pending_provider_is_decided_once(market: LocalMarket, admin: Admin) -> None:
+    first, second = market.register_provider(), market.register_provider()
     path = "/admin/providers/{}/approval-decision"
     refused(admin.patch(path.format(1), {}), 400, "Missing required fields: decision")
     text = "Invalid decision. Allowed: approve, reject"
@@ -51,8 +52,8 @@ def test_a_pending_provider_is_decided_once(stack: Stack, admin: Admin) -> None:
     approved = answered(admin.patch(path.format(first.id), {"decision": "approve"}))
     assert show(approved, "approval_status", "approved_at", "decided_at", "rejected_reason") == {
         "approval_status": "approved",
-        "approved_at": stack.now(),
-        "decided_at": stack.now(),
+        "approved_at": market.now(),
+        "decided_at": market.now(),
         "rejected_reason": None,
     }
     rejected = answered(admin.patch(path.format(second.id), {"decision": "reject", "reason": "نص <b>"}))
@@ -63,13 +64,13 @@ def test_a_pending_provider_is_decided_once(stack: Stack, admin: Admin) -> None:
     }
 
 
-def test_approval_and_rejection_from_any_state(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
+def test_approval_and_rejection_from_any_state(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
     answered(admin.patch("/admin/providers/1/reject", {"reason": "no"}))
     assert admin.approve(1) == {
         "success": True,
         "provider_id": 1,
         "approval_status": "approved",
-        "approved_at": stack.now(),
+        "approved_at": market.now(),
         "rejected_reason": None,
     }
     provider.heartbeat()
@@ -90,9 +91,9 @@ def test_jobs_that_do_not_exist(renter: Renter, job_id: str) -> None:
     refused(renter.post(f"/jobs/{job_id}/retry"), 404, "Job not found")
 
 
-def test_other_renters_may_do_nothing_with_a_job(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_other_renters_may_do_nothing_with_a_job(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
-    other = stack.add_renter()
+    other = market.add_renter()
     for suffix in ("", "/output", "/logs", "/lifecycle", "/logs/stream"):
         refused(other.get(f"/jobs/1{suffix}"), 403, "Forbidden")
     refused(other.post("/jobs/1/cancel"), 403, "Forbidden")
@@ -115,28 +116,28 @@ def test_renters_and_providers_are_no_admins(rest: Rest, renter: Renter, provide
 
 
 @pytest.mark.settings(admin_ip_allowlist=("10.0.0.0/8",))
-def test_admins_call_from_listed_addresses(stack: Stack) -> None:
+def test_admins_call_from_listed_addresses(market: LocalMarket) -> None:
     text = "Access denied: IP not in allowlist"
-    refused(stack.admin.get("/admin/dashboard"), 403, text)
+    refused(market.admin.get("/admin/dashboard"), 403, text)
     for header in ("x-forwarded-for", "x-client-address", "x-real-ip"):
-        refused(stack.admin.get("/admin/dashboard", headers={header: "10.0.0.1"}), 403, text)
-    refused(stack.rest.get("/admin/dashboard"), 403, text)
+        refused(market.admin.get("/admin/dashboard", headers={header: "10.0.0.1"}), 403, text)
+    refused(market.rest.get("/admin/dashboard"), 403, text)
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_guessing_keys_is_limited_by_address(stack: Stack) -> None:
+def test_guessing_keys_is_limited_by_address(market: LocalMarket) -> None:
     for number in range(60):
-        refused(stack.rest.get("/renters/balance", headers={"x-renter-key": f"guess-{number}"}), 401)
-    refused(stack.rest.get("/renters/balance", headers={"x-renter-key": "guess"}), 429, "Rate limit exceeded")
-    stack.advance(60)
-    refused(stack.rest.get("/renters/balance", headers={"x-renter-key": "guess"}), 401)
+        refused(market.rest.get("/renters/balance", headers={"x-renter-key": f"guess-{number}"}), 401)
+    refused(market.rest.get("/renters/balance", headers={"x-renter-key": "guess"}), 429, "Rate limit exceeded")
+    market.advance(60)
+    refused(market.rest.get("/renters/balance", headers={"x-renter-key": "guess"}), 401)
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_admin_calls_are_limited(stack: Stack) -> None:
+def test_admin_calls_are_limited(market: LocalMarket) -> None:
     for _ in range(30):
-        stack.admin.dashboard()
-    refused(stack.admin.get("/admin/dashboard"), 429, "Rate limit exceeded")
+        market.admin.dashboard()
+    refused(market.admin.get("/admin/dashboard"), 429, "Rate limit exceeded")
 
 
 def test_balances_are_adjusted_within_bounds(admin: Admin, renter: Renter) -> None:
@@ -160,9 +161,9 @@ def test_balances_are_adjusted_within_bounds(admin: Admin, renter: Renter) -> No
     assert renter.balance() == 1_900_001_500
 
 
-def test_providers_are_listed_by_page_and_status(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
+def test_providers_are_listed_by_page_and_status(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
     for name in ("Riyadh Farm", "Jeddah Farm"):
-        stack.register_provider(name=name)
+        market.register_provider(name=name)
     listed = answered(admin.get("/admin/providers"))
     assert [row["id"] for row in listed["providers"]] == [3, 2, 1]
     assert show(listed, "total", "online", "pending_approval") == {"total": 3, "online": 1, "pending_approval": 2}

@@ -15,6 +15,8 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dc1.testing.edge import Edge
+from dc1.testing.market import LocalMarket
 from dcp.v1 import daemon_stream_pb2 as stream_pb
 from dcp.v1 import options_pb2
 from tests.contract.access.strangers import (
@@ -31,7 +33,6 @@ from tests.contract.access.strangers import (
 )
 from tests.contract.access.victims import IBAN, MARK, World, build
 from tests.contract.protocol import METHODS
-from tests.stack.stack import Edge, Stack
 
 KEPT_OF_THEM = (
     *("renters", "providers", "api_keys", "accounts", "postings", "withdrawals", "daemon_events"),
@@ -46,12 +47,12 @@ NAMES_NO_PROPERTY = {"SubmitJob", "VerifyTaskHmac", "SubmitChallenge"}
 
 @pytest.fixture(scope="module")
 def world(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    stack = Stack(edge, tmp_path_factory.mktemp("authorisation"))
+    market = LocalMarket(edge, tmp_path_factory.mktemp("authorisation"))
     with grpc.insecure_channel(edge.target) as channel:
-        world = build(stack, channel)
+        world = build(market, channel)
         world.baseline.update(world.snapshot())
         yield world
-    stack.close()
+    market.close()
 
 
 def names_property(method: MethodDescriptor, world: World) -> bool:

@@ -2,11 +2,11 @@
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.rest import Json, Rest
 from tests.contract.expect import answered, fields, refused
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
 
 NOURA: Json = {"name": "Noura Salem", "email": "Noura@Example.sa", "extra": 1}
 NAJD: Json = {"name": "Najd GPU", "email": "gpu@example.sa", "gpu_model": "RTX 4090", "os": "Ubuntu"}
@@ -108,25 +108,25 @@ def test_systems_have_usual_aliases(rest: Rest, name: str) -> None:
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_the_sixth_registration_of_an_hour_is_too_many(stack: Stack) -> None:
+def test_the_sixth_registration_of_an_hour_is_too_many(market: LocalMarket) -> None:
     for number in range(5):
-        stack.rest.post("/renters/register", {"name": "Noura", "email": f"n{number}@example.sa"})
-    response = stack.rest.post("/api/renters/register", {"name": "Noura", "email": "n6@example.sa"})
+        market.rest.post("/renters/register", {"name": "Noura", "email": f"n{number}@example.sa"})
+    response = market.rest.post("/api/renters/register", {"name": "Noura", "email": "n6@example.sa"})
     body = refused(response, 429, "Rate limit exceeded")
     assert 1 <= body["retryAfterSeconds"] <= 3600
-    stack.advance(3600)
-    answered(stack.rest.post("/renters/register", {"name": "Noura", "email": "n6@example.sa"}), 201)
+    market.advance(3600)
+    answered(market.rest.post("/renters/register", {"name": "Noura", "email": "n6@example.sa"}), 201)
 
 
-def test_registrations_at_the_same_time_give_one_account(stack: Stack) -> None:
-    answers = stack.at_once([lambda: stack.rest.post("/renters/register", NOURA)] * 4)
+def test_registrations_at_the_same_time_give_one_account(market: LocalMarket) -> None:
+    answers = market.at_once([lambda: market.rest.post("/renters/register", NOURA)] * 4)
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-    assert stack.admin.stats()["total_renters"] == 1
-    assert stack.admin.finance()["wallets_halala"] == 1000
+    assert market.admin.stats()["total_renters"] == 1
+    assert market.admin.finance()["wallets_halala"] == 1000
 
 
-def test_two_renters_have_two_wallets(renter: Renter, stack: Stack) -> None:
-    other = stack.add_renter()
+def test_two_renters_have_two_wallets(renter: Renter, market: LocalMarket) -> None:
+    other = market.add_renter()
     other.top_up(500)
     assert (renter.id, renter.balance()) == (1, 1000)
     assert (other.id, other.balance()) == (2, 1500)

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.rest import Json, Rest
 from tests.contract.expect import fields, refused
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
 
 NOURA: Json = {"name": "Noura Salem", "email": "noura@example.sa"}
 NAJD: Json = {"name": "Najd GPU", "email": "gpu@example.sa", "gpu_model": "RTX 4090", "os": "linux"}
 
 
 @pytest.fixture(scope="module")
-def stack(quiet_stack: Stack) -> Stack:
-    return quiet_stack
+def market(quiet_market: LocalMarket) -> LocalMarket:
+    return quiet_market
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,6 @@ def test_a_providers_fields_are_checked(rest: Rest, change: dict[str, Any]) -> N
     assert fields(body) == list(change)
 
 
-def test_no_account_was_opened(stack: Stack) -> None:
-    stats = stack.admin.stats()
+def test_no_account_was_opened(market: LocalMarket) -> None:
+    stats = market.admin.stats()
     assert (stats["total_renters"], stats["total_providers"]) == (0, 0)

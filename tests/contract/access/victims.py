@@ -9,11 +9,11 @@ from sqlalchemy import Table, select
 
 from dc1.storage.engine.database import Connection
 from dc1.storage.schema.tables import metadata
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 MARK = "zq7private"
 
@@ -25,7 +25,7 @@ IBAN = "SA0380000000608010167519"
 class World:
     """A market with two victims: a renter, and the provider that runs the renter's jobs."""
 
-    stack: Stack
+    market: LocalMarket
     channel: grpc.Channel
     renter: Renter
     provider: PollDaemon
@@ -43,7 +43,7 @@ class World:
 
     def snapshot(self) -> dict[str, list[Any]]:
         """Every stored row that is the victims'."""
-        return self.stack.edge.loop.run(self.stack.server.database.read(self._read))
+        return self.market.edge.loop.run(self.market.server.database.read(self._read))
 
     def _read(self, conn: Connection) -> dict[str, list[Any]]:
         return {table.name: list(self._rows(conn, table)) for table in metadata.sorted_tables}
@@ -71,15 +71,15 @@ class World:
         return table != "audit_entries" and (row.get("renter_id") == renter or row.get("provider_id") == provider)
 
 
-def build(stack: Stack, channel: grpc.Channel) -> World:
-    renter = stack.add_renter(
+def build(market: LocalMarket, channel: grpc.Channel) -> World:
+    renter = market.add_renter(
         name=f"{MARK} renter", email=f"{MARK}@example.sa", phone=MARK, organization=MARK, use_case=MARK
     )
-    provider = stack.register_provider(email=f"{MARK}-gpu@example.sa", phone=MARK)
-    stack.admin.approve(provider.id)
+    provider = market.register_provider(email=f"{MARK}-gpu@example.sa", phone=MARK)
+    market.admin.approve(provider.id)
     provider.heartbeat({**REPORT, "provider_hostname": MARK, "provider_ip": "203.0.113.77"})
-    stack.admin.adjust(renter.id, 5000)
-    run_jobs(stack, renter, provider)
+    market.admin.adjust(renter.id, 5000)
+    run_jobs(market, renter, provider)
     account = {"amount_halala": 1000, "iban": IBAN}
     withdrawal = answered(provider.post("/providers/me/withdraw", account), 201)["withdrawal_id"]
     answered(provider.post("/providers/daemon-event", {"event_type": "crash", "details": MARK}))
@@ -88,7 +88,7 @@ def build(stack: Stack, channel: grpc.Channel) -> World:
         for scope in ("jobs.read", "billing")
     }
     # A server that stops stores what daemons reported; nothing is on its way any more when the walk begins.
-    stack.restart()
+    market.restart()
     ids = {
         "job_id": 3,
         "provider_id": provider.id,
@@ -98,7 +98,7 @@ def build(stack: Stack, channel: grpc.Channel) -> World:
         "challenge_id": answered(provider.get("/verification/pending")).get("challenge_id", "none"),
     }
     return World(
-        stack=stack,
+        market=market,
         channel=channel,
         renter=renter,
         provider=provider,
@@ -108,19 +108,19 @@ def build(stack: Stack, channel: grpc.Channel) -> World:
     )
 
 
-def run_jobs(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def run_jobs(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Job 1 completes, 2 fails, 3 runs, 4 waits for this provider, 5 is cancelled."""
     private: Json = {"provider_id": provider.id, "params": {"prompt": MARK}}
     renter.submit(job_type="training", duration_minutes=60, max_duration_seconds=3600, **private)
     provider.next()
     provider.logs(1, [MARK])
-    stack.advance(3599)
+    market.advance(3599)
     provider.result(1, MARK)
     renter.submit(**private)
-    stack.next_job(provider)
+    market.next_job(provider)
     answered(provider.try_result(2, error=MARK))
     for _ in range(3):
         renter.submit(**private)
-    stack.next_job(provider)
+    market.next_job(provider)
     provider.logs(3, [MARK])
     answered(renter.cancel(5))

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 ENTRY: Json = {
     "id": integer,
@@ -56,17 +56,17 @@ IBAN = "SA0380000000608010167519"
 
 
 @pytest.fixture
-def traded(stack: Stack, renter: Renter, provider: PollDaemon) -> str:
+def traded(market: LocalMarket, renter: Renter, provider: PollDaemon) -> str:
     """One of everything that moves money but a returned payout: the public id of a job that ran for 95 s."""
     job = renter.submit()
     provider.next()
-    stack.advance(95)
+    market.advance(95)
     provider.result(job["id"])
     renter.top_up(500)
-    stack.admin.adjust(renter.id, -100)
+    market.admin.adjust(renter.id, -100)
     body = {"amount_halala": 10, "iban": IBAN}
     name = answered(provider.post("/providers/me/withdraw", body), 201)["withdrawal_id"]
-    answered(stack.admin.patch(f"/admin/withdrawals/{name}", {"status": "paid"}))
+    answered(market.admin.patch(f"/admin/withdrawals/{name}", {"status": "paid"}))
     public_id: str = job["job_id"]
     return public_id
 
@@ -95,16 +95,16 @@ class TestTransactions:
         assert [entry["id"] for entry in second["entries"]] == [5, 4, 3, 2]
         assert second["pagination"] == {"page": 2, "limit": 4, "total": 9, "pages": 3}
 
-    def test_only_the_last_days(self, stack: Stack, renter: Renter) -> None:
-        stack.clock.advance(86_401)
+    def test_only_the_last_days(self, market: LocalMarket, renter: Renter) -> None:
+        market.clock.advance(86_401)
         renter.top_up(5)
         for days, kinds in ((1, ["topup"]), (2, ["topup", "starter_credit"])):
-            body = answered(stack.admin.get("/admin/finance/transactions", params={"days": days}))
+            body = answered(market.admin.get("/admin/finance/transactions", params={"days": days}))
             assert [entry["kind"] for entry in body["entries"]] == kinds
 
 
 class TestReversal:
-    def test_a_wrong_top_up_is_taken_back(self, stack: Stack, admin: Admin, renter: Renter) -> None:
+    def test_a_wrong_top_up_is_taken_back(self, market: LocalMarket, admin: Admin, renter: Renter) -> None:
         renter.top_up(500)
         (wrong, _) = answered(admin.get("/admin/finance/transactions"))["entries"]
         path = f"/admin/finance/transactions/{wrong['id']}/reverse"
@@ -152,10 +152,10 @@ class TestReversal:
 
 @pytest.mark.settings(withdraw_min_halala=10)
 class TestReconciliation:
-    def test_what_moved_on_each_day(self, stack: Stack, traded: str) -> None:
-        stack.clock.advance(86_400)
-        stack.add_renter()
-        body = answered(stack.admin.get("/admin/finance/reconciliation", params={"days": 3}))
+    def test_what_moved_on_each_day(self, market: LocalMarket, traded: str) -> None:
+        market.clock.advance(86_400)
+        market.add_renter()
+        body = answered(market.admin.get("/admin/finance/reconciliation", params={"days": 3}))
         assert fits(body, RECONCILIATION)
         nothing = {"charged_halala": 0, "refunded_halala": 0, "paid_out_halala": 0, "difference_halala": 0}
         assert body == {
@@ -212,12 +212,12 @@ class TestReconciliation:
     ],
 )
 def test_the_books_are_for_operators(
-    stack: Stack, renter: Renter, provider: PollDaemon, path: str, finished_job: Callable[[], int]
+    market: LocalMarket, renter: Renter, provider: PollDaemon, path: str, finished_job: Callable[[], int]
 ) -> None:
-    refused(stack.rest.get(path), 401, "Admin access denied")
+    refused(market.rest.get(path), 401, "Admin access denied")
     for key in ("wrong", renter.key, provider.key):
-        refused(stack.rest.get(path, headers={"x-admin-token": key}), 401, "Admin access denied")
-    answered(stack.admin.get(path))
+        refused(market.rest.get(path, headers={"x-admin-token": key}), 401, "Admin access denied")
+    answered(market.admin.get(path))
 
 
 def test_refusals(admin: Admin) -> None:

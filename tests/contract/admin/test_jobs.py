@@ -5,13 +5,13 @@ import io
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import MODEL, PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.fitting import fits, integer, number, or_null, text, time
 from tests.contract.shapes.jobs import JOB, JOB_DETAIL, LIFECYCLE
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import MODEL, PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 ROW: Json = {
     "id": integer,
@@ -53,18 +53,18 @@ def ids(listed: Json) -> list[int]:
 
 
 @pytest.fixture
-def three_jobs(stack: Stack, renter: Renter, provider: PollDaemon) -> Renter:
+def three_jobs(market: LocalMarket, renter: Renter, provider: PollDaemon) -> Renter:
     """Job 1 of R completed, job 2 of R failed a day later, job 3 of the other renter, who is returned, waits."""
     renter.submit(model=MODEL)
     provider.next()
-    stack.advance(95)
+    market.advance(95)
     provider.result(1)
-    stack.clock.advance(86_400)
+    market.clock.advance(86_400)
     provider.heartbeat()
     renter.submit(job_type="training", duration_minutes=5)
-    stack.next_job(provider)
+    market.next_job(provider)
     answered(provider.try_result(2, error="=1+1"))
-    other = stack.add_renter(name="Jeddah 100% Lab")
+    other = market.add_renter(name="Jeddah 100% Lab")
     other.submit(model="nobody/has-it")
     return other
 
@@ -171,11 +171,13 @@ def test_a_history(admin: Admin, three_jobs: Renter) -> None:
     refused(admin.get("/admin/jobs/1/history", params={"event_type": "job.lost"}), 400)
 
 
-def test_cancelling_by_the_renters_rule(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+def test_cancelling_by_the_renters_rule(
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
+) -> None:
     for model in (None, None, "nobody/has-it"):
         renter.submit(model=model)
     provider.next()
-    stack.advance(95)
+    market.advance(95)
     assert answered(admin.post("/admin/jobs/1/cancel")) == {
         "success": True,
         "job_id": renter.job(1)["job_id"],
@@ -184,7 +186,7 @@ def test_cancelling_by_the_renters_rule(stack: Stack, admin: Admin, renter: Rent
         "refunded_halala": 21,
         "charged_halala": 24,
     }
-    stack.next_job(provider)
+    market.next_job(provider)
     waiting = answered(admin.post(f"/admin/jobs/{renter.job(3)['job_id']}/cancel"))
     assert show(waiting, "previous_status", "refunded_halala") == {"previous_status": "queued", "refunded_halala": 45}
     error = "Cannot cancel job with status: cancelled"
@@ -226,7 +228,7 @@ def test_jobs_that_do_not_exist(admin: Admin, job_id: str) -> None:
         refused(admin.post(f"/admin/jobs/{job_id}/{path}"), 404, "Job not found")
 
 
-def test_a_test_job_is_free_and_runs(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
+def test_a_test_job_is_free_and_runs(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
     answer = answered(admin.post("/jobs/test", {"provider_id": 1}), 201)
     fits(answer["job"], JOB)
     assert show(answer["job"], "renter_id", "provider_id", "job_type", "status", "cost_halala") == {
@@ -239,7 +241,7 @@ def test_a_test_job_is_free_and_runs(stack: Stack, admin: Admin, provider: PollD
     assert answer["job"]["job_id"].startswith("test-")
     handed_out = provider.next()
     assert handed_out["params"] == {"matrix_size": 4096, "iterations": 5}
-    stack.advance(5)
+    market.advance(5)
     settled = provider.try_result(1, result={"type": "benchmark", "tflops": 80.5})
     assert answered(settled)["billing"]["actual_cost_halala"] == 0
     shown = answered(admin.get("/jobs/1/output"))
@@ -286,9 +288,9 @@ def test_nobody_is_the_renter_of_test_jobs(admin: Admin, renter: Renter, provide
     ],
 )
 def test_test_jobs_that_are_refused(
-    stack: Stack, admin: Admin, provider: PollDaemon, body: Json, status: int, error: str | None
+    market: LocalMarket, admin: Admin, provider: PollDaemon, body: Json, status: int, error: str | None
 ) -> None:
-    stack.register_provider()
+    market.register_provider()
     refused(admin.post("/jobs/test", body), status, error)
     assert list_jobs(admin)["stats"]["total"] == 0
 
@@ -308,7 +310,7 @@ def test_jobs_as_a_table(admin: Admin, three_jobs: Renter) -> None:
     assert admin.get("/admin/export/jobs", params={"format": "csv"}).text == response.text
 
 
-def test_jobs_as_json(stack: Stack, admin: Admin, three_jobs: Renter) -> None:
+def test_jobs_as_json(market: LocalMarket, admin: Admin, three_jobs: Renter) -> None:
     exported = answered(admin.get("/admin/export/jobs", params={"format": "json"}))
     fits(exported, {"exported_at": time, "jobs": [ROW]})
     assert exported["jobs"] == list_jobs(admin)["jobs"]

@@ -7,12 +7,13 @@ import pytest
 from dc1.storage.engine.database import Connection
 from dc1.storage.providers import daemon_events
 from dc1.storage.providers.daemon_events import NewDaemonEvent
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits, free_object, integer, number, or_null, text, time
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import ADMIN_TOKEN, Stack
 
 OVERVIEW: Json = {
     **dict.fromkeys(("providersRegistered", "providersOnline", "jobsQueued", "jobsRunning", "jobsCompleted"), integer),
@@ -77,10 +78,10 @@ def alerts(admin: Admin) -> list[tuple[int, str, str]]:
     return [(alert["provider_id"], alert["reason"], alert["since"]) for alert in shown["alerts"]]
 
 
-def test_an_empty_market(stack: Stack, admin: Admin) -> None:
+def test_an_empty_market(market: LocalMarket, admin: Admin) -> None:
     overview = answered(admin.get("/admin/overview"))
     fits(overview, OVERVIEW)
-    assert set(overview.values()) == {0, stack.now()}
+    assert set(overview.values()) == {0, market.now()}
     assert metrics(admin)["queue"] == {
         "pending_jobs": 0,
         "running_jobs": 0,
@@ -96,14 +97,14 @@ def test_an_empty_market(stack: Stack, admin: Admin) -> None:
     assert health == {"events": [], "counts": {"info": 0, "warning": 0, "error": 0, "critical": 0}}
 
 
-def test_the_market_in_short(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+def test_the_market_in_short(market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
-    stack.advance(95)
+    market.advance(95)
     answered(renter.cancel(1))
     for _ in range(2):
         renter.submit()
-    stack.next_job(provider)
+    market.next_job(provider)
     overview = answered(admin.get("/admin/overview"))
     fits(overview, OVERVIEW)
     assert overview == {
@@ -114,19 +115,19 @@ def test_the_market_in_short(stack: Stack, admin: Admin, renter: Renter, provide
         "jobsCompleted": 0,
         "revenueSARToday": 0.24,
         "revenueSARTotal": 0.24,
-        "timestamp": stack.now(),
+        "timestamp": market.now(),
     }
 
 
-def test_metrics(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
-    stack.register_provider()
+def test_metrics(market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+    market.register_provider()
     renter.submit()
     provider.next()
     answered(provider.try_result(1, error="out of memory"))
     for _ in range(3):
         renter.submit()
-    stack.next_job(provider)
-    stack.advance(20)
+    market.next_job(provider)
+    market.advance(20)
     shown = metrics(admin)
     assert shown["queue"] == {"pending_jobs": 2, "running_jobs": 1, "failed_last_1h": 1, "avg_wait_seconds": 20}
     assert show(shown["providers"], "online", "active", "registered", "total_registered", "pending_approval") == {
@@ -139,31 +140,31 @@ def test_metrics(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemo
     assert shown["renters"] == {"total_registered": 1, "active_last_24h": 1, "total_balance_halala": 865}
     assert shown["system"]["db_size_bytes"] > 0
     assert shown["system"]["uptime_seconds"] == 20
-    stack.clock.advance(86_400)
+    market.clock.advance(86_400)
     shown = metrics(admin)
     assert shown["queue"]["failed_last_1h"] == 0
     assert shown["renters"]["active_last_24h"] == 0
 
 
-def test_revenue_by_week_and_month(stack: Stack, admin: Admin, finished_job: Callable[[], int]) -> None:
+def test_revenue_by_week_and_month(market: LocalMarket, admin: Admin, finished_job: Callable[[], int]) -> None:
     finished_job()  # Sunday, 22 March
     assert metrics(admin)["revenue"] == {"today_halala": 1, "this_week_halala": 1, "this_month_halala": 1}
-    stack.clock.advance(86_400)  # Monday
+    market.clock.advance(86_400)  # Monday
     assert metrics(admin)["revenue"] == {"today_halala": 0, "this_week_halala": 0, "this_month_halala": 1}
 
 
 def test_revenue_by_day_with_the_charges_of_cancelled_jobs(
-    stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
 ) -> None:
     renter.submit()
     provider.next()
-    stack.advance(95)
+    market.advance(95)
     provider.result(1)
-    stack.clock.advance(86_400)
+    market.clock.advance(86_400)
     provider.heartbeat()
     renter.submit()
-    stack.next_job(provider)
-    stack.advance(95)
+    market.next_job(provider)
+    market.advance(95)
     answered(renter.cancel(2))
     shown = answered(admin.get("/admin/revenue", params={"days": 3}))
     fits(shown, REVENUE)
@@ -184,16 +185,16 @@ def test_revenue_by_day_with_the_charges_of_cancelled_jobs(
         refused(admin.get("/admin/revenue", params={"days": days}), 400)
 
 
-def test_the_health_of_the_fleet(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
-    stack.register_provider()
-    quiet = stack.add_provider()
+def test_the_health_of_the_fleet(market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+    market.register_provider()
+    quiet = market.add_provider()
     provider.heartbeat({**REPORT, "container_restart_count": 2, "model_cache": {"used_mb": 1234.5, "total_mb": 9999}})
     renter.submit(provider_id=1)
     provider.next()
     answered(provider.try_result(1, error="no"))
     renter.submit(provider_id=1)
     provider.next()
-    stack.advance(150, silent=[quiet])
+    market.advance(150, silent=[quiet])
     shown = answered(admin.get("/admin/fleet/health"))
     fits(shown, FLEET)
     assert show(shown, "total_providers", "online", "offline", "degraded", "generated_at") == {
@@ -201,14 +202,14 @@ def test_the_health_of_the_fleet(stack: Stack, admin: Admin, renter: Renter, pro
         "online": 1,
         "offline": 0,
         "degraded": 1,
-        "generated_at": stack.now(),
+        "generated_at": market.now(),
     }
     assert shown["providers"][0] == {
         "id": 1,
         "gpu_model": "NVIDIA GeForce RTX 4090",
         "vram_mb": 24564,
         "gpu_count": 1,
-        "last_heartbeat": stack.now(),
+        "last_heartbeat": market.now(),
         "heartbeat_age_seconds": 0,
         "status": "online",
         "jobs_running": 1,
@@ -227,38 +228,38 @@ def test_the_health_of_the_fleet(stack: Stack, admin: Admin, renter: Renter, pro
     }
 
 
-def test_alerts_longest_first(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
-    lost, late = stack.add_provider(), stack.add_provider()
-    hot = stack.add_provider({"gpu_status": {"temp_c": 85, "daemon_version": "3.2.9"}, "container_restart_count": 3})
-    stack.advance(301, silent=[lost])
-    stack.advance(300, silent=[lost, late])
+def test_alerts_longest_first(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
+    lost, late = market.add_provider(), market.add_provider()
+    hot = market.add_provider({"gpu_status": {"temp_c": 85, "daemon_version": "3.2.9"}, "container_restart_count": 3})
+    market.advance(301, silent=[lost])
+    market.advance(300, silent=[lost, late])
     for daemon in (provider, hot):
         daemon.heartbeat({})
     assert alerts(admin) == [
-        (late.id, "PROVIDER_DEGRADED", stack.now(-180)),
-        (lost.id, "PROVIDER_OFFLINE", stack.now(-1)),
-        *[(hot.id, reason, stack.now()) for reason in ("GPU_HOT", "DAEMON_OUTDATED", "CONTAINER_RESTARTING")],
+        (late.id, "PROVIDER_DEGRADED", market.now(-180)),
+        (lost.id, "PROVIDER_OFFLINE", market.now(-1)),
+        *[(hot.id, reason, market.now()) for reason in ("GPU_HOT", "DAEMON_OUTDATED", "CONTAINER_RESTARTING")],
     ]
     for daemon in (lost, late, hot):
         answered(admin.post(f"/admin/providers/{daemon.id}/suspend"))
     assert alerts(admin) == []
 
 
-def test_a_provider_on_which_jobs_fail(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+def test_a_provider_on_which_jobs_fail(market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
     for index in range(3):
         renter.submit(provider_id=1)
-        stack.next_job(provider)
+        market.next_job(provider)
         answered(provider.try_result(index + 1, error="no"))
-        stack.advance(10)
-    assert alerts(admin) == [(1, "JOBS_FAILING", stack.now(-30))]
-    stack.clock.advance(86_400)
+        market.advance(10)
+    assert alerts(admin) == [(1, "JOBS_FAILING", market.now(-30))]
+    market.clock.advance(86_400)
     provider.heartbeat()
     assert alerts(admin) == []
 
 
-def test_what_daemons_reported(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
-    other = stack.add_provider()
-    now_ms = stack.clock.now_ms()
+def test_what_daemons_reported(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
+    other = market.add_provider()
+    now_ms = market.clock.now_ms()
     told = [
         NewDaemonEvent(1, "crash", "critical", {"code": 137}, now_ms - 25 * 3_600_000),
         NewDaemonEvent(1, "gpu_lost", "error", "Xid 79", now_ms - 3_600_000),
@@ -269,7 +270,7 @@ def test_what_daemons_reported(stack: Stack, admin: Admin, provider: PollDaemon)
         for event in told:
             daemon_events.record(conn, event)
 
-    stack.edge.loop.run(stack.server.database.write(work))
+    market.edge.loop.run(market.server.database.write(work))
     shown = answered(admin.get("/admin/daemon-health"))
     fits(shown, EVENTS)
     assert [event["event_type"] for event in shown["events"]] == ["started", "gpu_lost"]
@@ -281,8 +282,8 @@ def test_what_daemons_reported(stack: Stack, admin: Admin, provider: PollDaemon)
         refused(admin.get("/admin/daemon-health", params=bad), 400)
 
 
-def test_the_audit_trail_tells_who_what_and_how_it_ended(stack: Stack, admin: Admin) -> None:
-    stack.register_provider()
+def test_the_audit_trail_tells_who_what_and_how_it_ended(market: LocalMarket, admin: Admin) -> None:
+    market.register_provider()
     admin.approve(1)
     refused(admin.post("/admin/providers/999/suspend"), 404)
     answered(admin.get("/admin/jobs", params={"search": "secret"}))

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import J3, Admin, Renter
+from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
 from tests.contract.shapes.admin import PROVIDER_LIST
-from tests.stack.people import J3, Admin, Renter
-from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
 
 DETAIL: Json = {
     "provider": {
@@ -86,11 +86,11 @@ def inspect(admin: Admin, provider_id: int) -> Json:
     return answered(admin.get(f"/admin/providers/{provider_id}"))
 
 
-def test_a_provider_in_detail(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+def test_a_provider_in_detail(market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
     provider.result(1)
-    stack.advance(600)
+    market.advance(600)
     shown = inspect(admin, 1)
     fits(shown, DETAIL)
     assert show(shown["provider"], "status", "approval_status", "cached_models", "total_jobs") == {
@@ -104,18 +104,20 @@ def test_a_provider_in_detail(stack: Stack, admin: Admin, renter: Renter, provid
     assert shown["uptime"] == {"hours_24": 0.7, "days_7": 0.1}
 
 
-def test_heartbeats_are_kept_by_the_minute_newest_first(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
+def test_heartbeats_are_kept_by_the_minute_newest_first(
+    market: LocalMarket, admin: Admin, provider: PollDaemon
+) -> None:
     for temp_c in range(40, 65):
         provider.heartbeat({"gpu_status": {"temp_c": temp_c, "gpu_util_pct": 50}})
-        stack.clock.advance(60)
+        market.clock.advance(60)
     shown = inspect(admin, 1)
     fits(shown, DETAIL)
     assert [entry["temp_c"] for entry in shown["heartbeat_log"]] == list(range(64, 44, -1))
     assert shown["heartbeat_log"][0]["power_w"] is None
 
 
-def test_a_provider_that_was_never_heard_in_detail(stack: Stack, admin: Admin) -> None:
-    stack.register_provider(phone="+966500000001", location="Riyadh", resource_spec={"ram_gb": 64})
+def test_a_provider_that_was_never_heard_in_detail(market: LocalMarket, admin: Admin) -> None:
+    market.register_provider(phone="+966500000001", location="Riyadh", resource_spec={"ram_gb": 64})
     shown = inspect(admin, 1)
     fits(shown, DETAIL)
     assert show(shown["provider"], "phone", "location", "resource_spec", "status", "last_heartbeat") == {
@@ -128,25 +130,25 @@ def test_a_provider_that_was_never_heard_in_detail(stack: Stack, admin: Admin) -
     assert show(shown, "heartbeat_log", "jobs") == {"heartbeat_log": [], "jobs": []}
 
 
-def test_the_approval_queue_and_its_deadline(stack: Stack, admin: Admin) -> None:
-    stack.register_provider()
-    stack.advance(86_400)
-    stack.register_provider()
-    stack.add_provider()
+def test_the_approval_queue_and_its_deadline(market: LocalMarket, admin: Admin) -> None:
+    market.register_provider()
+    market.advance(86_400)
+    market.register_provider()
+    market.add_provider()
     queue = answered(admin.get("/admin/providers/approval-queue"))
     fits(queue, QUEUE)
     assert show(queue, "count", "sla_target_seconds", "generated_at") == {
         "count": 2,
         "sla_target_seconds": 86_400,
-        "generated_at": stack.now(),
+        "generated_at": market.now(),
     }
     assert [row["id"] for row in queue["providers"]] == [1, 2]
     assert show(queue["providers"][0], "pending_duration_seconds", "sla_deadline_at", "sla_breached") == {
         "pending_duration_seconds": 86_400,
-        "sla_deadline_at": stack.now(),
+        "sla_deadline_at": market.now(),
         "sla_breached": False,
     }
-    stack.advance(1)
+    market.advance(1)
     queue = answered(admin.get("/admin/providers/approval-queue", params={"limit": 1}))
     assert [(row["id"], row["sla_breached"]) for row in queue["providers"]] == [(1, True)]
     assert queue["count"] == 2
@@ -154,24 +156,24 @@ def test_the_approval_queue_and_its_deadline(stack: Stack, admin: Admin) -> None
         refused(admin.get("/admin/providers/approval-queue", params={"limit": bad}), 400)
 
 
-def test_decisions_are_remembered(stack: Stack, admin: Admin) -> None:
-    stack.register_provider()
+def test_decisions_are_remembered(market: LocalMarket, admin: Admin) -> None:
+    market.register_provider()
     assert answered(admin.get("/admin/providers/1/approval-audit")) == {"entries": []}
     admin.approve(1)
-    stack.advance(5)
+    market.advance(5)
     answered(admin.patch("/admin/providers/1/reject", {"reason": "no GPU"}))
     refused(admin.patch("/admin/providers/1/approval-decision", {"decision": "approve"}), 409)
     entries = answered(admin.get("/admin/providers/1/approval-audit"))["entries"]
     fits(entries, [{"at": time, "actor": text, "decision": text, "reason": or_null(text)}])
     assert [(entry["decision"], entry["reason"], entry["at"]) for entry in entries] == [
-        ("rejected", "no GPU", stack.now()),
-        ("approved", None, stack.now(-5)),
+        ("rejected", "no GPU", market.now()),
+        ("approved", None, market.now(-5)),
     ]
     assert {len(entry["actor"]) for entry in entries} == {12}
 
 
 def test_suspending_requeues_running_jobs_at_once(
-    stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
 ) -> None:
     renter.submit()
     provider.next()
@@ -191,21 +193,21 @@ def test_suspending_requeues_running_jobs_at_once(
 
 
 def test_a_job_moves_to_another_provider_when_its_own_is_suspended(
-    stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
 ) -> None:
     renter.submit()
     provider.next()
-    other = stack.add_provider()
+    other = market.add_provider()
     suspend(admin, 1)
-    assert stack.next_job(other)["attempt_number"] == 2
+    assert market.next_job(other)["attempt_number"] == 2
     other.result(1)
     assert renter.job(1)["provider_id"] == other.id
 
 
 def test_a_suspended_daemon_on_the_stream_is_told_to_stop(
-    stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
 ) -> None:
-    daemon = stack.connect(provider)
+    daemon = market.connect(provider)
     renter.submit()
     start = daemon.accept(daemon.expect("offer"))
     suspend(admin, 1)
@@ -218,11 +220,11 @@ def test_a_suspended_daemon_on_the_stream_is_told_to_stop(
 
 
 def test_the_third_loss_by_suspension_fails_the_job(
-    stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
 ) -> None:
     renter.submit()
     for _ in range(3):
-        stack.next_job(provider)
+        market.next_job(provider)
         suspend(admin, 1)
         answered(admin.post("/admin/providers/1/unsuspend"))
     assert show(renter.job(1), "status", "error_category", "refunded_halala") == {
@@ -232,17 +234,17 @@ def test_the_third_loss_by_suspension_fails_the_job(
     }
 
 
-def test_unsuspending_gives_work_again(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+def test_unsuspending_gives_work_again(market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
     suspend(admin, 1)
     renter.submit()
     answer = answered(admin.post("/admin/providers/1/unsuspend"))
     assert answer == {"success": True, "provider_id": 1, "status": "online"}
-    assert stack.next_job(provider)["id"] == 1
+    assert market.next_job(provider)["id"] == 1
 
 
-def test_a_suspension_outlives_the_server(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
+def test_a_suspension_outlives_the_server(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
     suspend(admin, 1)
-    stack.restart()
+    market.restart()
     assert inspect(admin, 1)["provider"]["status"] == "suspended"
 
 
@@ -255,29 +257,31 @@ def test_the_status_route_suspends_and_activates(admin: Admin, provider: PollDae
     assert inspect(admin, 1)["provider"]["is_suspended"] is False
 
 
-def test_a_key_is_replaced_for_a_provider(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
+def test_a_key_is_replaced_for_a_provider(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
+    daemon = market.connect(provider)
     answer = answered(admin.post("/admin/providers/1/rotate-key"))
     assert show(answer, "success", "provider_id") == {"success": True, "provider_id": 1}
     refused(provider.get("/providers/me"), 401, "Invalid API key")
-    answered(stack.rest.get("/providers/me", key=answer["new_api_key"]))
+    answered(market.rest.get("/providers/me", key=answer["new_api_key"]))
     assert daemon.ended() is None
 
 
-def test_a_wished_model_reaches_the_daemon_on_its_next_beat(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
+def test_a_wished_model_reaches_the_daemon_on_its_next_beat(
+    market: LocalMarket, admin: Admin, provider: PollDaemon
+) -> None:
     answer = answered(admin.patch("/admin/providers/1/preload-model", {"model_name": "Org/Model-7B"}))
     assert answer == {
         "success": True,
         "provider_id": 1,
         "model_name": "Org/Model-7B",
         "model_preload_status": "downloading",
-        "requested_at": stack.now(),
+        "requested_at": market.now(),
     }
     wish = {"model_name": "Org/Model-7B", "status": "downloading"}
     assert provider.heartbeat()["preload_model"] == wish
-    assert stack.connect(provider).beat().preload_model == "Org/Model-7B"
+    assert market.connect(provider).beat().preload_model == "Org/Model-7B"
     assert inspect(admin, 1)["provider"]["preload_model"] == "Org/Model-7B"
-    stack.restart()
+    market.restart()
     assert provider.heartbeat()["preload_model"] == wish
     assert provider.heartbeat({"cached_models": ["org/model-7b"]})["preload_model"] is None
     assert inspect(admin, 1)["provider"]["preload_model"] is None
@@ -289,8 +293,8 @@ def test_names_that_no_model_has(admin: Admin, provider: PollDaemon, name: str |
     assert provider.heartbeat()["preload_model"] is None
 
 
-def test_many_providers_at_once(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
-    pending = stack.register_provider()
+def test_many_providers_at_once(market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+    pending = market.register_provider()
     body: Json = {"ids": [1, pending.id, 999], "action": "suspend", "reason": "maintenance"}
     assert answered(admin.post("/admin/bulk/providers", body)) == {
         "success": False,
@@ -336,8 +340,8 @@ def test_providers_that_nobody_knows(admin: Admin, provider_id: str) -> None:
         refused(response, 404, "Provider not found")
 
 
-def test_the_list_is_filtered_by_gpu_model(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
-    stack.add_provider({"gpu_status": {"gpu_name": "NVIDIA H100 80GB HBM3"}})
+def test_the_list_is_filtered_by_gpu_model(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
+    market.add_provider({"gpu_status": {"gpu_name": "NVIDIA H100 80GB HBM3"}})
     for wanted, found in (("h100", [2]), ("nvidia", [2, 1]), ("4090", [1]), ("A100", [])):
         listed = answered(admin.get("/admin/providers", params={"gpu_model": wanted}))
         fits(listed, PROVIDER_LIST)
@@ -346,8 +350,8 @@ def test_the_list_is_filtered_by_gpu_model(stack: Stack, admin: Admin, provider:
         assert listed["pagination"]["total"] == len(found)
 
 
-def test_a_closed_account_waits_for_no_decision(stack: Stack, admin: Admin) -> None:
-    account = stack.register_provider()
+def test_a_closed_account_waits_for_no_decision(market: LocalMarket, admin: Admin) -> None:
+    account = market.register_provider()
     answered(account.delete("/providers/me", {"confirm": "DELETE_MY_ACCOUNT"}))
     listed = answered(admin.get("/admin/providers", params={"status": "pending"}))
     assert show(listed, "total", "pending_approval", "providers") == {
@@ -360,14 +364,14 @@ def test_a_closed_account_waits_for_no_decision(stack: Stack, admin: Admin) -> N
 
 
 def test_a_claim_in_flight_does_not_outlive_a_suspension(
-    stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
 ) -> None:
     """Jobs that reach a provider while it is being suspended do not stay there."""
     answered(admin.post("/admin/renters/1/balance", {"amount_halala": 9000}))
     provider.heartbeat({**REPORT, "gpu_status": {**REPORT["gpu_status"], "gpu_count": 8}})
     calls = [lambda: renter.try_submit(J3).status_code for _ in range(8)]
     calls.insert(4, lambda: admin.post("/admin/providers/1/suspend").status_code)
-    assert set(stack.at_once(calls)) == {200, 201}
+    assert set(market.at_once(calls)) == {200, 201}
     jobs = answered(renter.get("/jobs"))["jobs"]
     assert len(jobs) == 8
     eventually(

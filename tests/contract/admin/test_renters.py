@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
 from tests.contract.renters.test_accounts import ENTRY
 from tests.contract.shapes.renters import RECENT_JOB
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 ROW: Json = {
     "id": integer,
@@ -52,15 +52,15 @@ CREDITED: Json = {
 }
 
 
-def delete_account(stack: Stack, renter: Renter) -> None:
+def delete_account(market: LocalMarket, renter: Renter) -> None:
     confirm = {"confirm": "DELETE_MY_ACCOUNT"}
-    answered(stack.rest.rest("DELETE", "/renters/me", key=renter.key, json=confirm))
+    answered(market.rest.rest("DELETE", "/renters/me", key=renter.key, json=confirm))
 
 
-def test_renters_are_listed_newest_first_searched_and_paged(stack: Stack, admin: Admin) -> None:
-    first = stack.add_renter(name="Noura Salem", organization="Tuwaiq Lab")
-    second, third = stack.add_renter(email="SARA@Riyadh.example"), stack.add_renter(name="100% real_name")
-    delete_account(stack, stack.add_renter())
+def test_renters_are_listed_newest_first_searched_and_paged(market: LocalMarket, admin: Admin) -> None:
+    first = market.add_renter(name="Noura Salem", organization="Tuwaiq Lab")
+    second, third = market.add_renter(email="SARA@Riyadh.example"), market.add_renter(name="100% real_name")
+    delete_account(market, market.add_renter())
     answered(admin.post(f"/admin/renters/{second.id}/suspend"))
     every = answered(admin.get("/admin/renters"))
     assert fits(every, LIST)
@@ -88,10 +88,10 @@ def test_renters_are_listed_newest_first_searched_and_paged(stack: Stack, admin:
         refused(admin.get("/admin/renters", params=bad), 400)
 
 
-def test_a_renter_in_detail(stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
+def test_a_renter_in_detail(market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
-    stack.advance(60)
+    market.advance(60)
     provider.result(1)
     renter.submit()
     answered(renter.post("/renters/me/keys", {}), 201)
@@ -111,7 +111,7 @@ def test_a_renter_in_detail(stack: Stack, admin: Admin, renter: Renter, provider
 
 
 def test_a_suspended_renter_is_refused_at_once_and_open_jobs_go_on(
-    stack: Stack, admin: Admin, renter: Renter, provider: PollDaemon
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
 ) -> None:
     renter.submit()
     answer = answered(admin.post("/admin/renters/1/suspend"))
@@ -128,12 +128,12 @@ def test_a_suspended_renter_is_refused_at_once_and_open_jobs_go_on(
     assert admin.stats()["active_renters"] == 1
 
 
-def test_a_key_is_replaced_for_a_renter(stack: Stack, admin: Admin, renter: Renter) -> None:
+def test_a_key_is_replaced_for_a_renter(market: LocalMarket, admin: Admin, renter: Renter) -> None:
     renter.balance()
     answer = answered(admin.post("/admin/renters/1/rotate-key"))
     assert fits(answer, {"success": flag, "renter_id": integer, "new_api_key": text})
     refused(renter.get("/renters/balance"), 401, "Invalid API key")
-    assert Renter(stack.rest, 1, answer["new_api_key"]).balance() == 1000
+    assert Renter(market.rest, 1, answer["new_api_key"]).balance() == 1000
 
 
 def test_a_credit_is_one_ledger_entry(admin: Admin, renter: Renter) -> None:
@@ -209,10 +209,10 @@ def test_a_wallet_has_its_limit(admin: Admin, renter: Renter) -> None:
     assert renter.balance() == 1_900_001_000
 
 
-def test_many_renters_at_once(stack: Stack, admin: Admin) -> None:
-    people = [stack.add_renter() for _ in range(3)]
-    gone = stack.add_renter()
-    delete_account(stack, gone)
+def test_many_renters_at_once(market: LocalMarket, admin: Admin) -> None:
+    people = [market.add_renter() for _ in range(3)]
+    gone = market.add_renter()
+    delete_account(market, gone)
     people[0].balance()
 
     def bulk(**body: Any) -> Json:
@@ -252,9 +252,9 @@ def test_bad_bulk_calls_change_nothing(admin: Admin, renter: Renter, body: Json,
     assert renter.balance() == 1000
 
 
-def test_unknown_and_deleted_renters(stack: Stack, admin: Admin) -> None:
-    gone = stack.add_renter()
-    delete_account(stack, gone)
+def test_unknown_and_deleted_renters(market: LocalMarket, admin: Admin) -> None:
+    gone = market.add_renter()
+    delete_account(market, gone)
     credit = {"amount_halala": 1, "reason": "x"}
     for path, body in (
         ("suspend", None),

@@ -6,12 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import J3, Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json, Rest
+from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.expect import answered, fields, refused
-from tests.stack.openapi import document
-from tests.stack.people import J3, Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import ADMIN_TOKEN, Stack
+from tests.support.openapi import document
 
 MIB = 1024 * 1024
 NASTY: list[Any] = [
@@ -89,15 +90,15 @@ def _key(path: str, renter: Renter, provider: PollDaemon) -> str | None:
 
 @pytest.mark.parametrize(("verb", "path", "names"), ROUTES, ids=[f"{verb} {path}" for verb, path, _ in ROUTES])
 def test_no_value_of_any_field_breaks_the_server(
-    stack: Stack, renter: Renter, provider: PollDaemon, verb: str, path: str, names: list[str]
+    market: LocalMarket, renter: Renter, provider: PollDaemon, verb: str, path: str, names: list[str]
 ) -> None:
     renter.submit()
     provider.next()
-    target = path.format(provider_id=stack.register_provider().id, **NAMES)
+    target = path.format(provider_id=market.register_provider().id, **NAMES)
     key = _key(path, renter, provider)
     for name in names:
         for value in NASTY:
-            response = stack.rest.rest(verb, target, json={**GOOD.get(path, {}), name: value}, key=key)
+            response = market.rest.rest(verb, target, json={**GOOD.get(path, {}), name: value}, key=key)
             assert response.status_code < 500, (name, value, response.text)
 
 
@@ -162,14 +163,14 @@ def test_free_json_up_to_256_kib_is_kept(renter: Renter) -> None:
 
 
 def test_nothing_changes_in_a_market_that_is_only_insulted(
-    stack: Stack, renter: Renter, provider: PollDaemon, admin: Admin
+    market: LocalMarket, renter: Renter, provider: PollDaemon, admin: Admin
 ) -> None:
     before = (renter.wallet(), admin.stats(), admin.finance(), provider.account())
     for value in NASTY:
         for name in ("job_type", "duration_minutes", "provider_id", "params", "container_spec"):
             broken = {**J3, "job_type": "mining", name: value}
             refused(renter.try_submit(broken), 400)
-        refused(stack.rest.post("/renters/register", {"name": value}), 400)
+        refused(market.rest.post("/renters/register", {"name": value}), 400)
     assert (renter.wallet(), admin.stats(), admin.finance(), provider.account()) == before
 
 

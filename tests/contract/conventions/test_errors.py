@@ -2,10 +2,11 @@
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.rest import Rest
+from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.expect import answered, refused
-from tests.stack.people import Renter
-from tests.stack.rest import Rest
-from tests.stack.stack import ADMIN_TOKEN, Stack
 
 PREFIXES = ("", "/api", "/api/dc1")
 
@@ -39,16 +40,16 @@ def test_another_method_on_a_known_path_is_refused(rest: Rest) -> None:
     assert response.json()["error"] == expected[response.status_code]
 
 
-def test_a_stopped_service_is_unavailable(stack: Stack) -> None:
+def test_a_stopped_service_is_unavailable(market: LocalMarket) -> None:
     """Contract 7, vector 5."""
-    stack.stop_server()
+    market.stop_server()
     for prefix in PREFIXES:
-        refused(stack.rest.get(f"{prefix}/renters/balance"), 503, "Service unavailable", code="UPSTREAM_UNAVAILABLE")
-    refused(stack.rest.post("/renters/register", {}), 503, "Service unavailable", code="UPSTREAM_UNAVAILABLE")
+        refused(market.rest.get(f"{prefix}/renters/balance"), 503, "Service unavailable", code="UPSTREAM_UNAVAILABLE")
+    refused(market.rest.post("/renters/register", {}), 503, "Service unavailable", code="UPSTREAM_UNAVAILABLE")
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_the_21st_submission_of_a_minute_is_too_many(stack: Stack, renter: Renter) -> None:
+def test_the_21st_submission_of_a_minute_is_too_many(market: LocalMarket, renter: Renter) -> None:
     """Contract 7, vector 6."""
     cheap = {"job_type": "benchmark", "duration_minutes": 0.1}
     for prefix in PREFIXES * 7:
@@ -56,14 +57,14 @@ def test_the_21st_submission_of_a_minute_is_too_many(stack: Stack, renter: Rente
             answered(renter.post(f"{prefix}/jobs/submit", cheap), 201)
     for _ in range(6):
         renter.submit(cheap)
-    stack.advance(12)
+    market.advance(12)
     response = renter.try_submit(cheap)
     body = refused(response, 429, "Rate limit exceeded")
     seconds = body["retryAfterSeconds"]
     assert seconds == 48
     assert body["retryAfterMs"] == 48_000
     assert response.headers["retry-after"] == "48"
-    stack.advance(48)
+    market.advance(48)
     renter.submit(cheap)
     assert renter.wallet()["total_jobs"] == 21
 

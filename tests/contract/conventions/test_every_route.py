@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.rest import Json
 from tests.contract.calls import CALLS, Call
 from tests.contract.expect import refused
 from tests.contract.scene import NOBODY, Scene, Still
-from tests.stack.openapi import document
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
+from tests.support.openapi import document
 
 DOCUMENT = document()
 SCHEMES = ("adminToken", "renterKey", "providerKey")
@@ -68,7 +68,7 @@ class Route:
 
     def ask(
         self,
-        stack: Stack,
+        market: LocalMarket,
         scene: Scene,
         headers: dict[str, str] | None = None,
         *,
@@ -78,7 +78,7 @@ class Route:
         """The table's call with these headers; `path` in place of the one about the scene's objects."""
         sent: dict[str, Any] = {"params": self.call.query, "json": self.call.json(scene), **changes}
         target = path or scene.fill(self.path, self.call.job)
-        return stack.rest.rest(self.verb, target, headers=headers, **sent)
+        return market.rest.rest(self.verb, target, headers=headers, **sent)
 
 
 ROUTES = [
@@ -91,9 +91,9 @@ def cases(routes: list[Route]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def scene(quiet_stack: Stack) -> Scene:
+def scene(quiet_market: LocalMarket) -> Scene:
     """One for all refusals."""
-    return Still(quiet_stack)
+    return Still(quiet_market)
 
 
 def test_the_table_has_the_operations_of_the_document() -> None:
@@ -101,17 +101,17 @@ def test_the_table_has_the_operations_of_the_document() -> None:
 
 
 @cases(ROUTES)
-def test_success(quiet_stack: Stack, route: Route) -> None:
+def test_success(quiet_market: LocalMarket, route: Route) -> None:
     for caller in route.callers or [NOBODY]:
-        fresh = Scene(quiet_stack, route.call.provider)
-        response = route.ask(quiet_stack, fresh, fresh.credential(caller))
+        fresh = Scene(quiet_market, route.call.provider)
+        response = route.ask(quiet_market, fresh, fresh.credential(caller))
         assert response.status_code in route.successes, (caller, response.text)
         assert response.status_code != 202, "not what the route is for"
 
 
 @cases([route for route in ROUTES if route.callers])
-def test_no_credential(quiet_stack: Stack, scene: Scene, route: Route) -> None:
-    response = route.ask(quiet_stack, scene)
+def test_no_credential(quiet_market: LocalMarket, scene: Scene, route: Route) -> None:
+    response = route.ask(quiet_market, scene)
     if route.name == "Heartbeat":
         refused(response, 400, "api_key required")
     else:
@@ -132,32 +132,32 @@ def wrong_headers(route: Route, scene: Scene) -> Iterator[dict[str, str]]:
 
 
 @cases([route for route in ROUTES if route.callers])
-def test_wrong_credentials(quiet_stack: Stack, scene: Scene, route: Route) -> None:
+def test_wrong_credentials(quiet_market: LocalMarket, scene: Scene, route: Route) -> None:
     path = scene.fill(route.path)
     for headers in wrong_headers(route, scene):
-        response = route.ask(quiet_stack, scene, headers, path=path)
+        response = route.ask(quiet_market, scene, headers, path=path)
         # A heartbeat's missing key is a missing field; who submits with a bad key is forbidden to.
         expected = {"Heartbeat": (400, 401), "SubmitJob": (401, 403)}.get(route.name, (401,))
         assert response.status_code in expected, (headers, response.text)
 
 
 @cases([route for route in ROUTES if any(name in route.path for name in IDS)])
-def test_an_object_that_nobody_has(quiet_stack: Stack, scene: Scene, route: Route) -> None:
+def test_an_object_that_nobody_has(quiet_market: LocalMarket, scene: Scene, route: Route) -> None:
     path = route.path.replace("{format}", "png")
     for name, value in IDS.items():
         path = path.replace(name, value)
     for caller in route.callers or [NOBODY]:
-        response = route.ask(quiet_stack, scene, scene.credential(caller), path=path)
+        response = route.ask(quiet_market, scene, scene.credential(caller), path=path)
         # `:id` of one's own account: whoever is not it is a stranger before the object is looked for.
         assert response.status_code == 404 or (caller != "adminToken" and response.status_code == 403), response.text
 
 
 @cases([route for route in ROUTES if any(name in route.path for name in IDS) and route.callers != ["adminToken"]])
-def test_a_strangers_object(quiet_stack: Stack, scene: Scene, route: Route) -> None:
-    path, stranger = scene.fill(route.path), Scene(quiet_stack)
+def test_a_strangers_object(quiet_market: LocalMarket, scene: Scene, route: Route) -> None:
+    path, stranger = scene.fill(route.path), Scene(quiet_market)
     for caller in route.callers:
         if caller != "adminToken":
-            response = route.ask(quiet_stack, stranger, stranger.credential(caller), path=path)
+            response = route.ask(quiet_market, stranger, stranger.credential(caller), path=path)
             assert response.status_code in (403, 404), response.text
 
 
@@ -180,11 +180,11 @@ def bad_inputs(route: Route, good: Json) -> Iterator[dict[str, Any]]:
 
 
 @cases([route for route in ROUTES if "parameters" in route.operation or route.body])
-def test_bad_input(quiet_stack: Stack, scene: Scene, route: Route) -> None:
+def test_bad_input(quiet_market: LocalMarket, scene: Scene, route: Route) -> None:
     headers = scene.credential((route.callers or [NOBODY])[0])
     path = scene.fill(route.path)
-    malformed = refused(route.ask(quiet_stack, scene, headers, path=f"{path}?a=%ff", params=None), 400)
+    malformed = refused(route.ask(quiet_market, scene, headers, path=f"{path}?a=%ff", params=None), 400)
     assert malformed["error"] == "Malformed URL" or malformed["error"]["message"] == "Malformed URL"
     for changes in bad_inputs(route, route.call.json(scene) or {}):
-        response = route.ask(quiet_stack, scene, headers, path=path, **changes)
+        response = route.ask(quiet_market, scene, headers, path=path, **changes)
         assert response.status_code == 400, (changes, response.text)

@@ -2,10 +2,10 @@
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import J3, Renter
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused
-from tests.stack.people import J3, Renter
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 K1 = {"idempotency-key": "k1"}
 LONG_KEY = "Idempotency-Key must be at most 255 characters"
@@ -73,8 +73,8 @@ def test_what_is_said_in_another_way_is_the_same_request(renter: Renter, once: J
     refused(renter.try_submit(order | again | {"priority": 2}, headers=K1), 409, code="IDEMPOTENCY_MISMATCH")
 
 
-def test_keys_belong_to_an_account_and_a_route(stack: Stack, renter: Renter) -> None:
-    other = stack.add_renter()
+def test_keys_belong_to_an_account_and_a_route(market: LocalMarket, renter: Renter) -> None:
+    other = market.add_renter()
     first = answered(renter.try_submit(headers=K1), 201)
     theirs = answered(other.try_submit(headers=K1), 201)
     assert first["job"]["id"] != theirs["job"]["id"]
@@ -95,18 +95,18 @@ def test_refusals_are_not_kept(renter: Renter) -> None:
     answered(renter.try_submit(duration_minutes=80, headers=K1), 201)
 
 
-def test_a_key_is_forgotten_after_a_day(stack: Stack, renter: Renter) -> None:
+def test_a_key_is_forgotten_after_a_day(market: LocalMarket, renter: Renter) -> None:
     first = renter.try_submit(headers=K1)
-    stack.advance(24 * 3600 - 1, silent=stack.daemons)
+    market.advance(24 * 3600 - 1, silent=market.daemons)
     assert renter.try_submit(headers=K1).content == first.content
-    stack.advance(2, silent=stack.daemons)
+    market.advance(2, silent=market.daemons)
     again = renter.try_submit(headers=K1)
     assert "idempotent-replayed" not in again.headers
     assert answered(again, 201)["job"]["id"] == 2
 
 
-def test_calls_at_the_same_time_have_one_effect(stack: Stack, renter: Renter) -> None:
-    answers = stack.at_once([lambda: renter.try_submit(headers=K1)] * 6)
+def test_calls_at_the_same_time_have_one_effect(market: LocalMarket, renter: Renter) -> None:
+    answers = market.at_once([lambda: renter.try_submit(headers=K1)] * 6)
     for answer in answers:
         if answer.status_code == 409:
             refused(answer, 409, "A request with this Idempotency-Key is in progress", code="IDEMPOTENCY_IN_PROGRESS")
@@ -114,9 +114,9 @@ def test_calls_at_the_same_time_have_one_effect(stack: Stack, renter: Renter) ->
     assert renter.wallet()["total_jobs"] == 1
 
 
-def test_a_replay_survives_a_restart(stack: Stack, renter: Renter) -> None:
+def test_a_replay_survives_a_restart(market: LocalMarket, renter: Renter) -> None:
     first = renter.try_submit(headers=K1)
-    stack.restart()
+    market.restart()
     second = renter.try_submit(headers=K1)
     assert second.content == first.content
     assert second.headers["idempotent-replayed"] == "true"

@@ -2,10 +2,10 @@
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
 from tests.contract.expect import answered, show
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.stack import Stack
 
 
 @pytest.mark.parametrize("suffix", ["", "/output", "/logs", "/lifecycle", "/status"])
@@ -16,11 +16,11 @@ def test_a_query_names_no_other_job(renter: Renter, suffix: str) -> None:
     assert job_id in (shown["job_id"] if suffix else shown["id"])
 
 
-def test_only_the_job_of_the_path_is_cancelled(stack: Stack, renter: Renter) -> None:
+def test_only_the_job_of_the_path_is_cancelled(market: LocalMarket, renter: Renter) -> None:
     for _ in range(3):
         renter.submit()
     answered(renter.post("/jobs/1/cancel?job_id=3", {"job_id": "3"}))
-    answered(stack.rest.rest("DELETE", "/api/jobs/2?job_id=3", key=renter.key))
+    answered(market.rest.rest("DELETE", "/api/jobs/2?job_id=3", key=renter.key))
     assert [renter.job(row_id)["status"] for row_id in (1, 2, 3)] == ["cancelled", "cancelled", "queued"]
 
 
@@ -39,8 +39,8 @@ def test_a_result_ends_the_job_of_the_path(renter: Renter, provider: PollDaemon)
     assert renter.job(2)["status"] in ("queued", "pending")
 
 
-def test_money_goes_to_whom_the_audit_trail_names(stack: Stack, admin: Admin, renter: Renter) -> None:
-    other = stack.add_renter()
+def test_money_goes_to_whom_the_audit_trail_names(market: LocalMarket, admin: Admin, renter: Renter) -> None:
+    other = market.add_renter()
     path = "/admin/renters/1/credit"
     answered(admin.post(f"{path}?renter_id=2", {"renter_id": "2", "amount_halala": 5, "reason": "x"}))
     assert (renter.balance(), other.balance()) == (1005, 1000)

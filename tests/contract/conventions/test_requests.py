@@ -5,27 +5,29 @@ import json
 import httpx
 import pytest
 
+from dc1.testing.edge import CORS_ORIGIN
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import J3, Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Rest
+from dc1.testing.server import ADMIN_TOKEN
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused
-from tests.stack.people import J3, Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Rest
-from tests.stack.stack import ADMIN_TOKEN, CORS_ORIGIN, Stack
-from tests.stack.waiting import eventually
 
 
 @pytest.fixture(scope="module")
-def stack(quiet_stack: Stack) -> Stack:
-    return quiet_stack
+def market(quiet_market: LocalMarket) -> LocalMarket:
+    return quiet_market
 
 
 @pytest.fixture(scope="module")
-def renter(stack: Stack) -> Renter:
-    return stack.add_renter()
+def renter(market: LocalMarket) -> Renter:
+    return market.add_renter()
 
 
 @pytest.fixture(scope="module")
-def provider(stack: Stack) -> PollDaemon:
-    return stack.add_provider()
+def provider(market: LocalMarket) -> PollDaemon:
+    return market.add_provider()
 
 
 @pytest.mark.parametrize(
@@ -168,12 +170,12 @@ def test_an_admin_reads_with_bearer_too(rest: Rest, admin: Admin) -> None:
     assert by_bearer.json() == admin.dashboard()
 
 
-def test_keys_are_in_no_log(stack: Stack, renter: Renter, rest: Rest, capfd: pytest.CaptureFixture[str]) -> None:
+def test_keys_are_in_no_log(market: LocalMarket, renter: Renter, rest: Rest, capfd: pytest.CaptureFixture[str]) -> None:
     answered(rest.get("/renters/balance", params={"key": renter.key, "seen": "query"}))
     answered(rest.get("/api/renters/balance", headers={"authorization": f"Bearer {renter.key}"}))
     answered(rest.get("/api/dc1/renters/me", key=renter.key))
     refused(rest.get(f"/providers/{renter.key}/nothing"), 404)
-    access_log = stack.edge.config.directory / "access.log"
+    access_log = market.edge.config.directory / "access.log"
     log = eventually(lambda: _ending_with(access_log.read_text(), "/nothing"), "the access log being written")
     captured = capfd.readouterr()
     assert '"path":"/renters/me"' in log

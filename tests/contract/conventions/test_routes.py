@@ -9,12 +9,13 @@ import pytest
 from google.protobuf import empty_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.rest import Json, check_refusal
+from dc1.testing.server import ADMIN_TOKEN
 from dcp.v1 import admin_service_pb2, admin_service_pb2_grpc, options_pb2
 from tests.contract.expect import refused
 from tests.contract.protocol import METHODS
-from tests.stack.openapi import document
-from tests.stack.rest import Json, check_refusal
-from tests.stack.stack import ADMIN_TOKEN, Stack
+from tests.support.openapi import document
 
 VERBS = ("get", "post", "put", "patch", "delete")
 
@@ -32,11 +33,13 @@ ROUTE_NAMES = [f"{verb} {path}" for verb, path, _ in ROUTES]
 
 
 @pytest.mark.parametrize(("verb", "path", "operation"), ROUTES, ids=ROUTE_NAMES)
-def test_a_documented_route_is_served(quiet_stack: Stack, verb: str, path: str, operation: dict[str, Any]) -> None:
+def test_a_documented_route_is_served(
+    quiet_market: LocalMarket, verb: str, path: str, operation: dict[str, Any]
+) -> None:
     body: Json = {"json": {}} if verb in ("POST", "PUT", "PATCH") else {}
     at_root_only = path in ("/", "/docs/openapi.yaml") or path.startswith("/v1/")
     for prefix in ("",) if at_root_only else ("", "/api", "/api/dc1"):
-        response = quiet_stack.rest.rest(verb, prefix + path, **body)
+        response = quiet_market.rest.rest(verb, prefix + path, **body)
         if response.status_code == 404:
             assert response.json()["error"] != "Not found", "no such route"
         if operation.get("security"):
@@ -46,8 +49,8 @@ def test_a_documented_route_is_served(quiet_stack: Stack, verb: str, path: str, 
 
 @pytest.mark.parametrize("path", ["/", "/docs/openapi.yaml", "/v1/models"])
 @pytest.mark.parametrize("prefix", ["/api", "/api/dc1"])
-def test_some_paths_exist_at_the_root_only(quiet_stack: Stack, prefix: str, path: str) -> None:
-    refused(quiet_stack.rest.get(prefix + path), 404, "Not found")
+def test_some_paths_exist_at_the_root_only(quiet_market: LocalMarket, prefix: str, path: str) -> None:
+    refused(quiet_market.rest.get(prefix + path), 404, "Not found")
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
@@ -60,7 +63,7 @@ def test_every_method_declares_who_may_call_it(method: MethodDescriptor) -> None
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
-def test_a_native_stranger_is_refused(quiet_stack: Stack, method: MethodDescriptor) -> None:
+def test_a_native_stranger_is_refused(quiet_market: LocalMarket, method: MethodDescriptor) -> None:
     access = method.GetOptions().Extensions[options_pb2.access]
     if options_pb2.ROLE_PUBLIC in access.roles:
         return
@@ -69,7 +72,7 @@ def test_a_native_stranger_is_refused(quiet_stack: Stack, method: MethodDescript
         if access.credential_errors == options_pb2.CREDENTIAL_ERRORS_HEARTBEAT
         else grpc.StatusCode.UNAUTHENTICATED
     )
-    with grpc.insecure_channel(quiet_stack.edge.target) as channel:
+    with grpc.insecure_channel(quiet_market.edge.target) as channel:
         call = channel.stream_stream(
             f"/{method.containing_service.full_name}/{method.name}",
             request_serializer=empty_pb2.Empty.SerializeToString,
@@ -80,22 +83,22 @@ def test_a_native_stranger_is_refused(quiet_stack: Stack, method: MethodDescript
     assert refusal.value.code() is expected
 
 
-def test_a_method_nobody_declared_is_refused(quiet_stack: Stack) -> None:
-    with grpc.insecure_channel(quiet_stack.edge.target) as channel:
+def test_a_method_nobody_declared_is_refused(quiet_market: LocalMarket) -> None:
+    with grpc.insecure_channel(quiet_market.edge.target) as channel:
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/dcp.v1.AdminService/DropEverything")
         with pytest.raises(grpc.RpcError) as refusal:
             call(b"", timeout=10, metadata=(("x-admin-token", ADMIN_TOKEN),))
     assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_native_and_rest_callers_share_port_text_and_answer(quiet_stack: Stack) -> None:
-    with grpc.insecure_channel(quiet_stack.edge.target) as channel:
+def test_native_and_rest_callers_share_port_text_and_answer(quiet_market: LocalMarket) -> None:
+    with grpc.insecure_channel(quiet_market.edge.target) as channel:
         stub = admin_service_pb2_grpc.AdminServiceStub(channel)
         request = admin_service_pb2.GetDashboardRequest()
         answer = stub.GetDashboard(request, timeout=10, metadata=(("x-admin-token", ADMIN_TOKEN),))
         with pytest.raises(grpc.RpcError) as refusal:
             stub.GetDashboard(request, timeout=10)
-    assert answer.stats.timestamp == quiet_stack.admin.stats()["timestamp"]
+    assert answer.stats.timestamp == quiet_market.admin.stats()["timestamp"]
     assert (refusal.value.code(), refusal.value.details()) == (
         grpc.StatusCode.UNAUTHENTICATED,
         "Admin access denied",
@@ -114,7 +117,7 @@ def test_native_and_rest_callers_share_port_text_and_answer(quiet_stack: Stack) 
         ("TRACE", "/health"),
     ],
 )
-def test_a_wrong_verb_is_an_ordinary_refusal(quiet_stack: Stack, verb: str, path: str) -> None:
-    response = quiet_stack.rest.rest(verb, path)
+def test_a_wrong_verb_is_an_ordinary_refusal(quiet_market: LocalMarket, verb: str, path: str) -> None:
+    response = quiet_market.rest.rest(verb, path)
     expected = {404: "Not found", 405: "Method not allowed"}
     assert response.json()["error"] == expected[response.status_code]

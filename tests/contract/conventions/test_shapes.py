@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
+from dc1.testing.rest import Json, Rest
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits
 from tests.contract.shapes.admin import DASHBOARD, HEALTH, PROVIDER_LIST
@@ -11,17 +15,13 @@ from tests.contract.shapes.daemons import HEARTBEAT, POLL
 from tests.contract.shapes.jobs import JOB_DETAIL, JOB_LIST, LIFECYCLE, LOGS, OUTPUT, SETTLEMENT, SHOWN_JOB, SUBMITTED
 from tests.contract.shapes.providers import AVAILABLE, EARNINGS, PROVIDER_ACCOUNT
 from tests.contract.shapes.renters import REGISTERED, RENTER_ACCOUNT, WALLET
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
 
 
-def test_the_four_core_answers(stack: Stack, rest: Rest, admin: Admin) -> None:
+def test_the_four_core_answers(market: LocalMarket, rest: Rest, admin: Admin) -> None:
     fits(admin.dashboard(), DASHBOARD)
     body = {"name": "Noura Salem", "email": "noura@example.sa"}
     fits(answered(rest.post("/renters/register", body), 201), REGISTERED)
-    renter, provider = stack.add_renter(), stack.add_provider()
+    renter, provider = market.add_renter(), market.add_provider()
     fits(provider.heartbeat(REPORT), HEARTBEAT)
     fits(answered(renter.try_submit(), 201), SUBMITTED)
     fits(answered(renter.try_submit(min_vram_gb=1, model=MODEL), 201), SUBMITTED)
@@ -38,7 +38,9 @@ def test_zero_false_and_empty_are_printed(admin: Admin) -> None:
     }
 
 
-def test_integers_have_no_fraction_and_money_at_most_two_decimals(stack: Stack, renter: Renter, admin: Admin) -> None:
+def test_integers_have_no_fraction_and_money_at_most_two_decimals(
+    market: LocalMarket, renter: Renter, admin: Admin
+) -> None:
     renter.top_up(5)
     admin.adjust(renter.id, 99_999_999)
     wallet = renter.get("/renters/balance").text
@@ -47,7 +49,7 @@ def test_integers_have_no_fraction_and_money_at_most_two_decimals(stack: Stack, 
     assert '"total_renter_balance_halala":100001004' in admin.get("/admin/dashboard").text
 
 
-def test_a_running_market(stack: Stack, rest: Rest, renter: Renter, provider: PollDaemon, admin: Admin) -> None:
+def test_a_running_market(market: LocalMarket, rest: Rest, renter: Renter, provider: PollDaemon, admin: Admin) -> None:
     job = renter.submit(model=MODEL, params={"prompt": "x"})
     renter.submit()
     fits(renter.job(2), JOB_DETAIL)
@@ -58,7 +60,7 @@ def test_a_running_market(stack: Stack, rest: Rest, renter: Renter, provider: Po
     provider.logs(1, ["one"])
     fits(answered(renter.get("/jobs/1")), SHOWN_JOB)
     fits(answered(renter.get("/jobs/1/output"), 202), OUTPUT)
-    stack.advance(2)
+    market.advance(2)
     fits(provider.result(1, prompt_tokens=3, completion_tokens=5), SETTLEMENT)
     fits(answered(renter.get("/jobs/1/output")), OUTPUT)
     fits(answered(renter.get("/jobs/1/logs")), LOGS)
@@ -118,7 +120,7 @@ def test_lists_of_jobs_are_paged(renter: Renter, provider: PollDaemon) -> None:
         assert renter.get("/jobs", params=bad).status_code == 400
 
 
-def test_a_history_of_a_job(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_history_of_a_job(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
     provider.progress(1, "generating")
@@ -136,11 +138,11 @@ def test_a_history_of_a_job(stack: Stack, renter: Renter, provider: PollDaemon) 
     assert [event["event_type"] for event in only["events"]] == ["job.completed"]
 
 
-def test_available_providers_by_vram_then_id(stack: Stack, rest: Rest, provider: PollDaemon) -> None:
-    big = stack.add_provider({"gpu_status": {"gpu_name": "NVIDIA H100", "gpu_vram_mib": 81559}})
-    twin = stack.add_provider()
-    stack.register_provider()
-    paused = stack.add_provider()
+def test_available_providers_by_vram_then_id(market: LocalMarket, rest: Rest, provider: PollDaemon) -> None:
+    big = market.add_provider({"gpu_status": {"gpu_name": "NVIDIA H100", "gpu_vram_mib": 81559}})
+    twin = market.add_provider()
+    market.register_provider()
+    paused = market.add_provider()
     paused.post("/providers/pause")
     listed = answered(rest.get("/renters/available-providers"))
     assert [row["id"] for row in listed["providers"]] == [big.id, provider.id, twin.id]
@@ -153,7 +155,7 @@ def test_available_providers_by_vram_then_id(stack: Stack, rest: Rest, provider:
         "is_live": True,
         "cached_models": [MODEL],
     }
-    stack.advance(120, silent=[twin])
+    market.advance(120, silent=[twin])
     rows = answered(rest.get("/renters/available-providers"))["providers"]
     assert [(row["id"], row["status"], row["is_live"]) for row in rows] == [
         (big.id, "online", True),

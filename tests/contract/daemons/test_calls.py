@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json, Rest
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.fitting import fits
 from tests.contract.shapes.daemons import RUN_RESULT
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
 
 MIB = 1024 * 1024
 SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 10}
@@ -36,9 +36,9 @@ OF_THE_CALLER = [
 
 @pytest.mark.parametrize(("verb", "path", "body"), OF_A_PROVIDER)
 def test_accounts_of_others_are_out_of_reach(
-    stack: Stack, rest: Rest, renter: Renter, provider: PollDaemon, verb: str, path: str, body: Json | None
+    market: LocalMarket, rest: Rest, renter: Renter, provider: PollDaemon, verb: str, path: str, body: Json | None
 ) -> None:
-    stranger = stack.add_provider()
+    stranger = market.add_provider()
     call: Json = {} if body is None else {"json": body}
     refused(rest.rest(verb, path.format(1), **call), 401, "API key required")
     refused(rest.rest(verb, path.format(1), headers={"x-provider-key": "nope"}, **call), 401, "Invalid API key")
@@ -46,9 +46,9 @@ def test_accounts_of_others_are_out_of_reach(
     refused(rest.rest(verb, path.format(1), headers={"x-provider-key": renter.key}, **call), 401)
     refused(rest.rest(verb, path.format(1), key=stranger.key, **call), 403, "Forbidden")
     refused(rest.rest(verb, path.format(999), key=stranger.key, **call), 404, "Provider not found")
-    for who, key in (("1", provider.key), ("me", provider.key), ("1", stack.admin.token)):
+    for who, key in (("1", provider.key), ("me", provider.key), ("1", market.admin.token)):
         answered(rest.rest(verb, path.format(who), key=key, **call))
-    refused(rest.rest(verb, path.format("me"), key=stack.admin.token, **call), 404, "Provider not found")
+    refused(rest.rest(verb, path.format("me"), key=market.admin.token, **call), 404, "Provider not found")
 
 
 @pytest.mark.parametrize(("verb", "path", "body"), OF_THE_CALLER)
@@ -66,15 +66,15 @@ def test_calls_need_a_providers_key(
 # Presence
 
 
-def test_a_short_heartbeat_counts_like_any_other(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
-    stack.advance(300, silent=[provider])
+def test_a_short_heartbeat_counts_like_any_other(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
+    market.advance(300, silent=[provider])
     assert provider.liveness() == "degraded"
     beat = {"gpu_utilization": 12, "vram_used_mb": 1000, "vram_total_mb": 24000, "jobs_active": 0, "model_loaded": "m"}
     assert answered(provider.post("/providers/me/heartbeat", {**beat, "uptime_seconds": 5})) == {
         "success": True,
         "provider_id": 1,
         "status": "online",
-        "timestamp": stack.now(),
+        "timestamp": market.now(),
     }
     account = provider.account()
     assert account["gpu_vram_mib"] == 24000
@@ -89,25 +89,25 @@ def test_odd_short_heartbeats_are_no_error(provider: PollDaemon, beat: Json) -> 
     assert provider.account()["gpu_vram_mib"] == 24564
 
 
-def test_who_is_not_approved_is_not_heard(stack: Stack) -> None:
-    pending = stack.register_provider()
+def test_who_is_not_approved_is_not_heard(market: LocalMarket) -> None:
+    pending = market.register_provider()
     for path in ("heartbeat", "online", "offline"):
         refused(pending.post(f"/providers/me/{path}", {}), 403, "Provider is not approved yet")
     assert pending.account()["last_heartbeat"] is None
 
 
-def test_leaving_and_coming_back(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_leaving_and_coming_back(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
     left = answered(provider.post("/providers/1/offline"))
-    assert left == {"success": True, "provider_id": 1, "status": "offline", "timestamp": stack.now()}
+    assert left == {"success": True, "provider_id": 1, "status": "offline", "timestamp": market.now()}
     assert provider.liveness() == "offline"
     assert show(renter.job(1), "status", "retry_count") == {"status": "queued", "retry_count": 1}
     refused(renter.try_submit(provider_id=1), 400, "Provider is not online", provider_status="offline")
-    stack.restart()
+    market.restart()
     assert provider.liveness() == "offline"
     assert answered(provider.post("/providers/1/online"))["status"] == "online"
-    assert stack.next_job(provider)["attempt_number"] == 2
+    assert market.next_job(provider)["attempt_number"] == 2
 
 
 def test_a_heartbeat_takes_a_daemon_back_that_left(provider: PollDaemon) -> None:
@@ -163,7 +163,7 @@ def test_a_bad_benchmark_is_refused(admin: Admin, provider: PollDaemon) -> None:
     assert answered(admin.get("/admin/daemon-health"))["events"] == []
 
 
-def test_events_reach_the_operators(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
+def test_events_reach_the_operators(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
     sent = {"event_type": "gpu_lost", "severity": "critical", "details": {"xid": 79, "نص": [None, 1.5]}}
     answer = answered(provider.post("/providers/daemon-event", sent))
     assert answer == {"success": True, "event_type": "gpu_lost", "provider_id": 1}
@@ -188,10 +188,10 @@ def test_events_of_up_to_128_kib_are_taken(provider: PollDaemon) -> None:
 # Results
 
 
-def test_a_result_in_the_older_form_settles(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_result_in_the_older_form_settles(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     job = renter.submit()
     provider.next()
-    stack.advance(95)
+    market.advance(95)
     body = {"job_id": job["job_id"], "success": True, "result": "done", "gpu_seconds_used": 95, "attempt_number": None}
     answer = answered(provider.post("/providers/job-result", body))
     fits(answer, RUN_RESULT)
@@ -215,10 +215,10 @@ def test_a_result_in_the_older_form_settles(stack: Stack, renter: Renter, provid
     assert renter.balance() == 976
 
 
-def test_a_failure_in_the_older_form_is_refunded(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_failure_in_the_older_form_is_refunded(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
-    stack.advance(5)
+    market.advance(5)
     failure = {"job_id": 1, "success": False, "error": "CUDA out of memory", "exit_code": 137, "restart_count": 2}
     answer = answered(provider.post("/providers/job-result", {**failure, "last_error": "oom"}))
     assert show(answer, "status", "cost_halala", "refunded_halala", "restart_count", "last_error") == {
@@ -246,11 +246,11 @@ def test_a_result_names_its_job_and_its_success(provider: PollDaemon, body: Json
     refused(provider.post("/providers/job-result", body), 400, f"Missing required fields: {missing}")
 
 
-def test_results_of_others_jobs_change_nothing(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_results_of_others_jobs_change_nothing(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
     done = {"job_id": 1, "success": True, "result": "x"}
-    stranger = stack.add_provider()
+    stranger = market.add_provider()
     refused(stranger.post("/providers/job-result", done), 403, "Forbidden")
     refused(provider.post("/providers/job-result", {**done, "job_id": "job-nope"}), 404, "Job not found")
     refused(provider.post("/providers/job-result", {**done, "attempt_number": 2}), 409, code="LEASE_SUPERSEDED")
@@ -271,20 +271,22 @@ def test_a_result_of_some_mebibytes_arrives_whole(rest: Rest, renter: Renter, pr
     assert answered(renter.get("/jobs/1/output"))["response"] == text
 
 
-def test_a_result_that_comes_after_a_restart_is_known(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_result_that_comes_after_a_restart_is_known(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     job = renter.submit(duration_minutes=20)
     provider.next()
-    stack.stop_server()
+    market.stop_server()
     refused(provider.post("/providers/job-result", {"job_id": job["job_id"], "success": True}), 503)
     # However long the server was away, that was not the daemon's fault.
-    stack.clock.advance(900)
-    stack.start_server()
+    market.clock.advance(900)
+    market.start_server()
     body = {"job_id": job["job_id"], "success": True, "result": "late", "attempt_number": 1}
     assert answered(provider.post("/providers/job-result", body))["status"] == "completed"
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_a_result_is_never_too_many(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_result_is_never_too_many(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
     for _ in range(300):
@@ -319,7 +321,7 @@ def test_an_endpoint_has_a_public_address(renter: Renter, provider: PollDaemon, 
     assert renter.job(1)["endpoint_url"] is None
 
 
-def test_only_serving_jobs_have_an_endpoint(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_only_serving_jobs_have_an_endpoint(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
     path, ready = "/jobs/1/endpoint-ready", {"port": 8000, "provider_ip": "8.8.8.8"}
@@ -327,4 +329,4 @@ def test_only_serving_jobs_have_an_endpoint(stack: Stack, renter: Renter, provid
     refused(provider.post(path, {}), 400, "Missing required fields: port, provider_ip")
     refused(provider.post(path, {**ready, "port": 80}), 400, "Validation failed")
     refused(provider.post("/jobs/nope/endpoint-ready", ready), 404, "Job not found")
-    refused(stack.add_provider().post(path, ready), 403, "Forbidden")
+    refused(market.add_provider().post(path, ready), 403, "Forbidden")

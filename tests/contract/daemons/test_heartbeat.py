@@ -2,11 +2,11 @@
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
+from dc1.testing.rest import Json, Rest
 from tests.contract.expect import answered, refused, show
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
 
 
 def test_a_heartbeat_needs_a_providers_key(rest: Rest, renter: Renter) -> None:
@@ -37,7 +37,7 @@ def test_an_empty_heartbeat_leaves_what_is_known(provider: PollDaemon) -> None:
     assert provider.account()["gpu_vram_mib"] == 24564
 
 
-def test_versions_are_compared_part_by_part(stack: Stack, provider: PollDaemon) -> None:
+def test_versions_are_compared_part_by_part(market: LocalMarket, provider: PollDaemon) -> None:
     """Contract 7, vector 19."""
 
     def verdict(version: str) -> tuple[bool, bool]:
@@ -48,7 +48,7 @@ def test_versions_are_compared_part_by_part(stack: Stack, provider: PollDaemon) 
     assert verdict("3.3.0") == (False, False)
     assert verdict("3.3") == (False, False)
     assert verdict("3.10.0") == (False, False)
-    stack.restart(daemon_latest_version="3.4.0", daemon_min_version="3.3.0")
+    market.restart(daemon_latest_version="3.4.0", daemon_min_version="3.3.0")
     assert verdict("3.3.5") == (False, True)
     assert verdict("3.2.9") == (True, True)
 
@@ -61,11 +61,11 @@ def test_metrics_out_of_range_become_null(provider: PollDaemon, admin: Admin) ->
     assert stored["x"]["a"] == 512
 
 
-def test_a_silent_daemon_degrades_and_goes_offline(stack: Stack, provider: PollDaemon, admin: Admin) -> None:
+def test_a_silent_daemon_degrades_and_goes_offline(market: LocalMarket, provider: PollDaemon, admin: Admin) -> None:
     """Contract 7, vector 21."""
     seen: dict[int, tuple[str, int]] = {}
     for age in (119, 120, 299, 301, 600, 601):
-        stack.advance(age - max(seen, default=0), silent=[provider])
+        market.advance(age - max(seen, default=0), silent=[provider])
         seen[age] = (provider.liveness(), admin.stats()["online_now"])
     assert seen == {
         119: ("online", 1),
@@ -77,23 +77,23 @@ def test_a_silent_daemon_degrades_and_goes_offline(stack: Stack, provider: PollD
     }
 
 
-def test_a_stream_that_is_cut_keeps_its_place_for_ten_seconds(stack: Stack, provider: PollDaemon) -> None:
+def test_a_stream_that_is_cut_keeps_its_place_for_ten_seconds(market: LocalMarket, provider: PollDaemon) -> None:
     """Contract 7, vector 22."""
-    stream = stack.connect(provider)
+    stream = market.connect(provider)
     assert provider.liveness() == "online"
-    stack.cut(stream)
-    stack.advance(9, silent=[provider])
+    market.cut(stream)
+    market.advance(9, silent=[provider])
     assert provider.liveness() == "online"
-    assert stack.admin.stats()["online_now"] == 1
-    stack.advance(2, silent=[provider])
+    assert market.admin.stats()["online_now"] == 1
+    market.advance(2, silent=[provider])
     assert provider.liveness() == "offline"
-    assert stack.admin.stats()["online_now"] == 0
+    assert market.admin.stats()["online_now"] == 0
 
 
-def test_the_answer_says_when_the_server_received_it(stack: Stack, provider: PollDaemon, rest: Rest) -> None:
+def test_the_answer_says_when_the_server_received_it(market: LocalMarket, provider: PollDaemon, rest: Rest) -> None:
     answer = provider.heartbeat()
-    assert answer["timestamp"] == stack.now()
-    stack.advance(7, silent=[provider])
+    assert answer["timestamp"] == market.now()
+    market.advance(7, silent=[provider])
     body = answered(rest.get("/providers/1/liveness"))
     assert body == {
         "provider_id": 1,
@@ -220,13 +220,13 @@ def test_a_rejected_daemon_is_not_heard(provider: PollDaemon, admin: Admin) -> N
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_the_31st_heartbeat_of_a_minute_is_too_many(stack: Stack, provider: PollDaemon) -> None:
+def test_the_31st_heartbeat_of_a_minute_is_too_many(market: LocalMarket, provider: PollDaemon) -> None:
     for _ in range(29):
         provider.heartbeat()
     refused(provider.post("/providers/heartbeat", REPORT), 429, "Rate limit exceeded")
-    other = stack.add_provider()
+    other = market.add_provider()
     assert other.id == 2
-    stack.advance(60, silent=[provider, other])
+    market.advance(60, silent=[provider, other])
     provider.heartbeat()
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json, Rest
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits
 from tests.contract.shapes.daemons import DAEMON_JOBS, POLL
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
 
 TASK: Json = {"steps": [1, 2.5, None], "نص": "اكتب"}
 GRACE = 120
@@ -62,7 +62,7 @@ def test_a_bad_key_in_the_path_is_refused(rest: Rest) -> None:
 
 
 def test_a_task_comes_with_a_code_that_its_daemon_can_check(
-    stack: Stack, rest: Rest, renter: Renter, provider: PollDaemon
+    market: LocalMarket, rest: Rest, renter: Renter, provider: PollDaemon
 ) -> None:
     renter.submit(task_spec=TASK)
     job = provider.next()
@@ -83,7 +83,7 @@ def test_a_task_comes_with_a_code_that_its_daemon_can_check(
     assert not valid(provider, hmac="0" * 64)
     assert not valid(provider, hmac="ص")
     assert not valid(provider)
-    assert not valid(stack.add_provider(), hmac=code, job_id=job["job_id"])
+    assert not valid(market.add_provider(), hmac=code, job_id=job["job_id"])
 
 
 def test_a_job_without_a_task_has_no_code(renter: Renter, provider: PollDaemon) -> None:
@@ -120,43 +120,43 @@ def test_a_container_is_ready_to_run(
 # A poll is a lease
 
 
-def drop(stack: Stack, renter: Renter, provider: PollDaemon, **order: Any) -> None:
+def drop(market: LocalMarket, renter: Renter, provider: PollDaemon, **order: Any) -> None:
     """Hand a job to a daemon that says nothing of it, and let the grace pass."""
     renter.submit(duration_minutes=20, **order)
     provider.next()
-    stack.advance(GRACE + 1)
+    market.advance(GRACE + 1)
 
 
-def test_a_dropped_job_goes_to_another(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    drop(stack, renter, provider)
+def test_a_dropped_job_goes_to_another(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    drop(market, renter, provider)
     assert renter.job(1)["status"] == "running"
     assert provider.ask()["job"] is None
     assert show(renter.job(1), "status", "retry_count") == {"status": "queued", "retry_count": 1}
     assert provider.ask()["job"] is None
     assert renter.submit()["status"] == "pending"
     assert provider.next()["id"] == 2
-    other = stack.add_provider()
-    assert show(stack.next_job(other), "id", "attempt_number") == {"id": 1, "attempt_number": 2}
+    other = market.add_provider()
+    assert show(market.next_job(other), "id", "attempt_number") == {"id": 1, "attempt_number": 2}
     late = provider.post("/providers/job-result", {"job_id": 1, "success": True, "attempt_number": 1})
     refused(late, 409, "Attempt superseded", code="LEASE_SUPERSEDED", attempt_number=2)
     assert other.result(1)["job"]["provider_id"] == other.id
 
 
-def test_who_dropped_a_job_is_remembered(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    drop(stack, renter, provider)
+def test_who_dropped_a_job_is_remembered(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    drop(market, renter, provider)
     provider.ask()
-    stack.restart()
+    market.restart()
     assert provider.ask()["job"] is None
-    other = stack.add_provider()
-    assert stack.next_job(other)["id"] == 1
+    other = market.add_provider()
+    assert market.next_job(other)["id"] == 1
 
 
-def test_a_job_that_names_its_provider_comes_back(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    drop(stack, renter, provider, provider_id=1)
+def test_a_job_that_names_its_provider_comes_back(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    drop(market, renter, provider, provider_id=1)
     assert provider.ask()["job"]["attempt_number"] == 2
 
 
-def test_a_sign_of_life_keeps_a_job(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_sign_of_life_keeps_a_job(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     signs: dict[str, Callable[[], Json]] = {
         "progress": lambda: answered(provider.progress(1, "pulling")),
         "logs": lambda: provider.logs(2, ["one"]),
@@ -164,38 +164,40 @@ def test_a_sign_of_life_keeps_a_job(stack: Stack, renter: Renter, provider: Poll
     }
     for row_id, sign in enumerate(signs.values(), 1):
         renter.submit(duration_minutes=20, max_duration_seconds=1200)
-        stack.next_job(provider)
+        market.next_job(provider)
         sign()
-        stack.advance(GRACE * 2)
+        market.advance(GRACE * 2)
         assert provider.ask()["admission"]["reason_code"] == "PROVIDER_BUSY"
         assert renter.job(row_id)["status"] == "running"
         provider.result(row_id)
 
 
-def test_within_the_grace_nothing_is_taken_back(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_within_the_grace_nothing_is_taken_back(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
-    stack.advance(GRACE - 1)
+    market.advance(GRACE - 1)
     assert provider.ask()["admission"]["reason_code"] == "PROVIDER_BUSY"
     assert provider.result(1)["job"]["status"] == "completed"
 
 
-def test_a_daemon_that_does_not_ask_for_more_works_on(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_daemon_that_does_not_ask_for_more_works_on(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     renter.submit(duration_minutes=20)
     provider.next()
-    stack.advance(1000)
+    market.advance(1000)
     assert provider.result(1)["job"]["status"] == "completed"
 
 
 @pytest.mark.settings(poll_lease_grace_seconds=10)
-def test_a_job_dropped_by_everybody_is_refunded(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    daemons = [provider, stack.add_provider()]
+def test_a_job_dropped_by_everybody_is_refunded(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    daemons = [provider, market.add_provider()]
     renter.submit(duration_minutes=20)
     for attempt in (1, 2, 3):
         job = eventually(lambda: next(filter(None, (daemon.ask()["job"] for daemon in daemons)), None), "a job")
         assert job is not None
         assert job["attempt_number"] == attempt
-        stack.advance(11)
+        market.advance(11)
     for daemon in daemons:
         daemon.ask()
     assert show(renter.job(1), "status", "retry_count", "refunded_halala") == {

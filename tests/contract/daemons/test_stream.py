@@ -6,16 +6,16 @@ import grpc
 import pytest
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.stream_daemon import StreamDaemon
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, refused, show
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import REPORT, PollDaemon
-from tests.stack.stack import Stack
-from tests.stack.stream_daemon import StreamDaemon
 
 
-def test_a_welcome_names_the_provider_and_the_wanted_state(stack: Stack, provider: PollDaemon) -> None:
-    daemon = StreamDaemon(stack.edge.target, provider.key, REPORT)
+def test_a_welcome_names_the_provider_and_the_wanted_state(market: LocalMarket, provider: PollDaemon) -> None:
+    daemon = StreamDaemon(market.edge.target, provider.key, REPORT)
     welcome = daemon.hello()
     daemon.close()
     assert (welcome.provider_id, welcome.provider_name) == (1, provider.account()["name"])
@@ -23,8 +23,8 @@ def test_a_welcome_names_the_provider_and_the_wanted_state(stack: Stack, provide
     assert welcome.desired.beat_interval_seconds == 10
 
 
-def test_a_submission_is_pushed_run_and_settled(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
+def test_a_submission_is_pushed_run_and_settled(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    daemon = market.connect(provider)
     job = renter.submit(params={"prompt": "اكتب"})
     offer = daemon.expect("offer")
     assert (offer.assignment.job_id, offer.assignment.attempt_number) == (job["job_id"], 1)
@@ -32,7 +32,7 @@ def test_a_submission_is_pushed_run_and_settled(stack: Stack, renter: Renter, pr
     start = daemon.accept(offer)
     assert start.seconds_left == 180
     assert renter.job(1)["status"] == "running"
-    stack.advance(95, silent=[provider])
+    market.advance(95, silent=[provider])
     receipt = daemon.finish(start.lease, {"type": "text", "response": "ok"}, gpu_seconds=95)
     assert (receipt.verdict, receipt.provider_earned_halala) == (pb.OUTCOME_VERDICT_SETTLED, 18)
     again = daemon.finish(start.lease, {"type": "text", "response": "ok"}, gpu_seconds=95)
@@ -43,19 +43,19 @@ def test_a_submission_is_pushed_run_and_settled(stack: Stack, renter: Renter, pr
 
 @pytest.mark.parametrize(("seconds", "charged"), [(float("nan"), 15), (float("inf"), 15), (-1.0, 0), (1e-300, 1)])
 def test_whatever_seconds_a_daemon_reports_its_run_is_settled(
-    stack: Stack, renter: Renter, provider: PollDaemon, seconds: float, charged: int
+    market: LocalMarket, renter: Renter, provider: PollDaemon, seconds: float, charged: int
 ) -> None:
-    daemon = stack.connect(provider)
+    daemon = market.connect(provider)
     renter.submit()
     lease = daemon.accept(daemon.expect("offer")).lease
-    stack.advance(60, silent=[provider])
+    market.advance(60, silent=[provider])
     receipt = daemon.finish(lease, {"type": "text", "response": "ok"}, gpu_seconds=seconds)
     assert receipt.verdict == pb.OUTCOME_VERDICT_SETTLED
     assert renter.balance() == 1000 - charged
 
 
-def test_a_cancelled_run_is_stopped_at_once(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
+def test_a_cancelled_run_is_stopped_at_once(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    daemon = market.connect(provider)
     renter.submit()
     daemon.accept(daemon.expect("offer"))
     renter.cancel(1)
@@ -63,13 +63,13 @@ def test_a_cancelled_run_is_stopped_at_once(stack: Stack, renter: Renter, provid
     assert (stop.lease.attempt_number, stop.reason) == (1, pb.STOP_REASON_CANCELLED)
 
 
-def test_a_cut_streams_job_goes_to_another(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    first = stack.connect(provider)
+def test_a_cut_streams_job_goes_to_another(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    first = market.connect(provider)
     renter.submit(provider_id=None)
     first.accept(first.expect("offer"))
-    second = stack.connect(stack.add_provider())
-    stack.cut(first)
-    stack.advance(11, silent=stack.daemons)
+    second = market.connect(market.add_provider())
+    market.cut(first)
+    market.advance(11, silent=market.daemons)
     offer = second.expect("offer")
     assert offer.assignment.attempt_number == 2
     receipt = second.finish(second.accept(offer).lease, {"type": "text", "response": "ok"})
@@ -82,14 +82,14 @@ def test_a_cut_streams_job_goes_to_another(stack: Stack, renter: Renter, provide
 
 
 def test_a_daemon_that_comes_back_within_the_grace_keeps_its_job(
-    stack: Stack, renter: Renter, provider: PollDaemon
+    market: LocalMarket, renter: Renter, provider: PollDaemon
 ) -> None:
-    daemon = stack.connect(provider)
+    daemon = market.connect(provider)
     renter.submit()
     lease = daemon.accept(daemon.expect("offer")).lease
-    stack.cut(daemon)
-    stack.advance(9, silent=[provider])
-    back = StreamDaemon(stack.edge.target, provider.key, REPORT)
+    market.cut(daemon)
+    market.advance(9, silent=[provider])
+    back = StreamDaemon(market.edge.target, provider.key, REPORT)
     back.state.leases.add(lease=lease, phase=pb.LEASE_PHASE_RUNNING)
     welcome = back.hello()
     assert [start.lease for start in welcome.desired.starts] == [lease]
@@ -98,36 +98,36 @@ def test_a_daemon_that_comes_back_within_the_grace_keeps_its_job(
     assert renter.job(1)["attempt_number"] == 1
 
 
-def test_an_offer_that_is_not_answered_goes_back(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
+def test_an_offer_that_is_not_answered_goes_back(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    daemon = market.connect(provider)
     renter.submit()
     offer = daemon.expect("offer")
-    other = stack.connect(stack.add_provider())
-    stack.advance(16, silent=stack.daemons)
+    other = market.connect(market.add_provider())
+    market.advance(16, silent=market.daemons)
     assert other.expect("offer").assignment.job_id == offer.assignment.job_id
     assert renter.job(1)["retry_count"] == 0
 
 
-def test_a_newer_stream_replaces_the_older(stack: Stack, provider: PollDaemon) -> None:
-    older = stack.connect(provider)
-    stack.connect(provider)
+def test_a_newer_stream_replaces_the_older(market: LocalMarket, provider: PollDaemon) -> None:
+    older = market.connect(provider)
+    market.connect(provider)
     assert older.expect("reconnect").reason == pb.RECONNECT_REASON_REPLACED
     assert older.ended() is None
     assert provider.liveness() == "online"
 
 
-def test_a_stopping_server_sends_its_daemons_elsewhere(stack: Stack, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
-    stack.stop_server()
+def test_a_stopping_server_sends_its_daemons_elsewhere(market: LocalMarket, provider: PollDaemon) -> None:
+    daemon = market.connect(provider)
+    market.stop_server()
     assert daemon.expect("reconnect").reason == pb.RECONNECT_REASON_SERVER_DRAINING
     assert daemon.ended() is None
 
 
-def test_a_rejected_providers_stream_ends(stack: Stack, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
-    answered(stack.admin.patch("/admin/providers/1/reject", {"reason": "no"}))
+def test_a_rejected_providers_stream_ends(market: LocalMarket, provider: PollDaemon) -> None:
+    daemon = market.connect(provider)
+    answered(market.admin.patch("/admin/providers/1/reject", {"reason": "no"}))
     assert daemon.expect("reconnect").reason == pb.RECONNECT_REASON_ACCESS_REVOKED
-    again = StreamDaemon(stack.edge.target, provider.key, REPORT)
+    again = StreamDaemon(market.edge.target, provider.key, REPORT)
     again.send(hello=pb.Hello(instance_id="again", state=again.state))
     ended = again.ended()
     assert isinstance(ended, grpc.RpcError)
@@ -138,16 +138,18 @@ def test_a_rejected_providers_stream_ends(stack: Stack, provider: PollDaemon) ->
 @pytest.mark.parametrize(
     ("key", "text"), [("nope", "Invalid API key"), ("", "API key required"), ("dc1-provider-x", "Invalid API key")]
 )
-def test_a_bad_key_opens_no_stream(stack: Stack, key: str, text: str) -> None:
-    daemon = StreamDaemon(stack.edge.target, key, REPORT)
+def test_a_bad_key_opens_no_stream(market: LocalMarket, key: str, text: str) -> None:
+    daemon = StreamDaemon(market.edge.target, key, REPORT)
     ended = daemon.ended()
     assert isinstance(ended, grpc.RpcError)
     assert _status(ended) == (grpc.StatusCode.UNAUTHENTICATED, text)
     daemon.close()
 
 
-def test_a_pause_reaches_the_daemon_with_the_next_beat(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
+def test_a_pause_reaches_the_daemon_with_the_next_beat(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
+    daemon = market.connect(provider)
     assert daemon.beat().paused is False
     answered(provider.post("/providers/pause"))
     assert daemon.beat().paused is True
@@ -157,8 +159,10 @@ def test_a_pause_reaches_the_daemon_with_the_next_beat(stack: Stack, renter: Ren
     assert daemon.expect("offer").assignment.job_id == renter.job(1)["job_id"]
 
 
-def test_a_kind_of_work_that_is_not_offered_is_not_placed(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    daemon = StreamDaemon(stack.edge.target, provider.key, REPORT)
+def test_a_kind_of_work_that_is_not_offered_is_not_placed(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
+    daemon = StreamDaemon(market.edge.target, provider.key, REPORT)
     daemon.state.job_types[:] = ["benchmark"]
     daemon.hello()
     assert renter.submit()["status"] == "queued"
@@ -166,8 +170,10 @@ def test_a_kind_of_work_that_is_not_offered_is_not_placed(stack: Stack, renter: 
     daemon.close()
 
 
-def test_a_transient_failure_on_the_stream_is_tried_again(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
+def test_a_transient_failure_on_the_stream_is_tried_again(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
+    daemon = market.connect(provider)
     renter.submit()
     for attempt in (1, 2, 3):
         offer = daemon.expect("offer")
@@ -187,9 +193,11 @@ def _status(error: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
     return error.code(), error.details() or ""
 
 
-def test_numbers_that_json_does_not_have_spoil_no_answer(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_numbers_that_json_does_not_have_spoil_no_answer(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     nan = Value(number_value=math.nan)
-    daemon = stack.connect(provider)
+    daemon = market.connect(provider)
     state = {
         "temp_c": nan,
         "x": Value(list_value=ListValue(values=[Value(number_value=math.inf), Value(bool_value=True)])),
@@ -201,5 +209,5 @@ def test_numbers_that_json_does_not_have_spoil_no_answer(stack: Stack, renter: R
     result = Value(struct_value=Struct(fields={"response": Value(string_value="ok"), "loss": nan}))
     daemon.send(outcome=pb.Outcome(lease=start.lease, result=result, gpu_seconds=math.nan))
     assert daemon.expect("outcome_receipt").verdict == pb.OUTCOME_VERDICT_SETTLED
-    assert stack.admin.dashboard()["recent_heartbeats"][0]["gpu_status"] == {"temp_c": None, "x": [None, True]}
+    assert market.admin.dashboard()["recent_heartbeats"][0]["gpu_status"] == {"temp_c": None, "x": [None, True]}
     assert answered(renter.get("/jobs/1/output"))["result"] == {"response": "ok", "loss": None}

@@ -4,11 +4,11 @@ import hashlib
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 GPU = {"gpu_name": "NVIDIA GeForce RTX 4090", "vram_mb": 24564}
 SOLUTION = hashlib.sha256(b"product").hexdigest()
@@ -20,8 +20,8 @@ def challenge(daemon: PollDaemon) -> Json:
     return answered(daemon.get("/verification/pending"))
 
 
-def test_a_machine_that_is_as_it_was(stack: Stack, provider: PollDaemon) -> None:
-    verdict = answered(stack.rest.post("/verification/auto", {"api_key": provider.key, "gpu_info": GPU}))
+def test_a_machine_that_is_as_it_was(market: LocalMarket, provider: PollDaemon) -> None:
+    verdict = answered(market.rest.post("/verification/auto", {"api_key": provider.key, "gpu_info": GPU}))
     assert verdict == {"verdict": "verified", "score": 100, "flags": []}
     assert answered(provider.get("/verification/pending")) == {"pending": False}
 
@@ -41,12 +41,12 @@ def test_what_does_not_fit(provider: PollDaemon, info: Json | None, verdict: str
     assert (answer["verdict"], answer["flags"]) == (verdict, flags)
 
 
-def test_a_machine_that_never_reported(stack: Stack) -> None:
-    answer = answered(stack.register_provider().post("/verification/auto", {"gpu_info": GPU}))
+def test_a_machine_that_never_reported(market: LocalMarket) -> None:
+    answer = answered(market.register_provider().post("/verification/auto", {"gpu_info": GPU}))
     assert (answer["verdict"], answer["flags"]) == ("suspicious", ["never_reported"])
 
 
-def test_a_challenge_is_solved_once(stack: Stack, provider: PollDaemon) -> None:
+def test_a_challenge_is_solved_once(market: LocalMarket, provider: PollDaemon) -> None:
     given = challenge(provider)
     assert {name: type(value).__name__ for name, value in given.items()} == {
         "pending": "bool",
@@ -57,7 +57,7 @@ def test_a_challenge_is_solved_once(stack: Stack, provider: PollDaemon) -> None:
         "expires_at": "str",
     }
     assert challenge(provider) == given
-    stack.advance(3)
+    market.advance(3)
     body = {"challenge_id": given["challenge_id"], "result_hash": SOLUTION, "elapsed_ms": 2800}
     assert answered(provider.post("/verification/submit", body)) == {"verdict": "verified", "score": 100, "flags": []}
     again = answered(provider.post("/verification/submit", body))
@@ -75,30 +75,32 @@ def test_a_challenge_is_solved_once(stack: Stack, provider: PollDaemon) -> None:
         (180, {}, "too_slow"),
     ],
 )
-def test_solutions_that_do_not_hold(stack: Stack, provider: PollDaemon, seconds: int, more: Json, flag: str) -> None:
+def test_solutions_that_do_not_hold(
+    market: LocalMarket, provider: PollDaemon, seconds: int, more: Json, flag: str
+) -> None:
     given = challenge(provider)
-    stack.advance(seconds)
+    market.advance(seconds)
     body = {"challenge_id": given["challenge_id"], "result_hash": SOLUTION, **more}
     answer = answered(provider.post("/verification/submit", body))
     assert answer["flags"] == [flag]
     assert answer["verdict"] != "verified"
 
 
-def test_challenges_are_their_providers_own(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_challenges_are_their_providers_own(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     given = challenge(provider)
-    other = stack.add_provider()
+    other = market.add_provider()
     body = {"challenge_id": given["challenge_id"], "result_hash": SOLUTION}
     assert answered(other.post("/verification/submit", body))["flags"] == ["unknown_challenge"]
     assert answered(other.get("/verification/pending")) == {"pending": False}
     assert answered(provider.get("/verification/pending"))["challenge_id"] == given["challenge_id"]
 
 
-def test_bad_input_and_strangers(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_bad_input_and_strangers(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     refused(provider.post("/verification/auto", {"gpu_info": [1]}), 400, "gpu_info must be an object")
     refused(provider.post("/verification/submit", {}), 400, "Missing required fields: challenge_id")
     refused(provider.post("/verification/submit", {"challenge_id": "x", "elapsed_ms": -1}), 400)
     for path in ("/verification/auto", "/verification/submit"):
-        refused(stack.rest.post(path, {}), 401, "API key required")
+        refused(market.rest.post(path, {}), 401, "API key required")
         refused(renter.post(path, {}), 401, "API key required")
-        refused(stack.rest.post(path, {}, headers={"x-provider-key": renter.key}), 401, code="WRONG_KEY_TYPE")
-    refused(stack.rest.get("/verification/pending"), 401, "API key required")
+        refused(market.rest.post(path, {}, headers={"x-provider-key": renter.key}), 401, code="WRONG_KEY_TYPE")
+    refused(market.rest.get("/verification/pending"), 401, "API key required")

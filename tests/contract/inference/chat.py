@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import MODEL
+from dc1.testing.rest import Json, Rest
+from dc1.testing.stream_daemon import StreamDaemon
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, show
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import MODEL
-from tests.stack.rest import Json, Rest
-from tests.stack.stream_daemon import StreamDaemon
 
 CHAT = "/v1/chat/completions"
 HELLO: Json = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}

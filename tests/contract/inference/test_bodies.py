@@ -2,18 +2,18 @@
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.rest import Json
 from tests.contract.expect import refused
 from tests.contract.inference.chat import CHAT, HELLO, envelope
-from tests.stack.people import Renter
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def quiet_renter(quiet_stack: Stack) -> Renter:
-    return quiet_stack.add_renter()
+def quiet_renter(quiet_market: LocalMarket) -> Renter:
+    return quiet_market.add_renter()
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ def quiet_renter(quiet_stack: Stack) -> Renter:
         ({"messages": [{"role": "user", "content": "x" * 300_000}]}, "must be at most 256 KiB"),
     ],
 )
-def test_an_unusable_body(quiet_stack: Stack, quiet_renter: Renter, body: Json, said: str) -> None:
+def test_an_unusable_body(quiet_market: LocalMarket, quiet_renter: Renter, body: Json, said: str) -> None:
     sent = body if body == {} or ("model" in body and "messages" in body) else {**HELLO, **body}
     assert said in envelope(quiet_renter.post(CHAT, sent), 400, "invalid_request_error")["message"]
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'"x"', b"5", b'{"a":1,}', b'{"model":"\xff"}', b"{'model':1}"])
-def test_a_body_that_is_no_json_object(quiet_renter: Renter, quiet_stack: Stack, content: bytes) -> None:
-    response = quiet_stack.rest.rest("POST", CHAT, key=quiet_renter.key, content=content)
+def test_a_body_that_is_no_json_object(quiet_renter: Renter, quiet_market: LocalMarket, content: bytes) -> None:
+    response = quiet_market.rest.rest("POST", CHAT, key=quiet_renter.key, content=content)
     assert envelope(response, 400, "invalid_request_error")["message"] == "Malformed JSON body"
 
 
-def test_what_the_edge_refuses(quiet_stack: Stack, quiet_renter: Renter) -> None:
-    rest = quiet_stack.rest
+def test_what_the_edge_refuses(quiet_market: LocalMarket, quiet_renter: Renter) -> None:
+    rest = quiet_market.rest
     for verb, path in (("GET", "/v1/nope"), ("POST", "/v1/completions"), ("GET", CHAT), ("DELETE", "/v1/models")):
         envelope(rest.rest(verb, path), 404, "not_found")
     envelope(rest.rest("POST", CHAT + "/", key=quiet_renter.key, json=HELLO), 404, "not_found")
@@ -66,6 +66,6 @@ def test_what_the_edge_refuses(quiet_stack: Stack, quiet_renter: Renter) -> None
 
 
 @pytest.mark.parametrize("prefix", ["/api", "/api/dc1"])
-def test_v1_is_at_the_root_only(quiet_stack: Stack, quiet_renter: Renter, prefix: str) -> None:
+def test_v1_is_at_the_root_only(quiet_market: LocalMarket, quiet_renter: Renter, prefix: str) -> None:
     refused(quiet_renter.post(prefix + CHAT, HELLO), 404, "Not found")
-    refused(quiet_stack.rest.get(prefix + "/v1/models"), 404, "Not found")
+    refused(quiet_market.rest.get(prefix + "/v1/models"), 404, "Not found")

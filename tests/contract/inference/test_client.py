@@ -6,16 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import MODEL, PollDaemon
+from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.inference.chat import serve
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import MODEL, PollDaemon
-from tests.stack.stack import Stack
-from tests.stack.stream_daemon import StreamDaemon
 
 
 @pytest.fixture
-def daemon(stack: Stack, provider: PollDaemon) -> StreamDaemon:
-    return stack.connect(provider)
+def daemon(market: LocalMarket, provider: PollDaemon) -> StreamDaemon:
+    return market.connect(provider)
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def client_of(stack: Stack, key: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{stack.edge.url}/v1", api_key=key, max_retries=0, timeout=20)
+def client_of(market: LocalMarket, key: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{market.edge.url}/v1", api_key=key, max_retries=0, timeout=20)
 
 
 @pytest.fixture
-def client(stack: Stack, renter: Renter) -> Iterator[openai.OpenAI]:
+def client(market: LocalMarket, renter: Renter) -> Iterator[openai.OpenAI]:
     """R's."""
-    with client_of(stack, renter.key) as client:
+    with client_of(market, renter.key) as client:
         yield client
 
 
@@ -57,11 +57,11 @@ def test_a_stream(client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPoolE
     assert chunks[-1].usage.completion_tokens == 380
 
 
-def test_refusals(stack: Stack, client: openai.OpenAI) -> None:
+def test_refusals(market: LocalMarket, client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown:
         client.chat.completions.create(model="none/none", messages=[{"role": "user", "content": "Hi"}])
     assert (unknown.value.code, unknown.value.type) == ("model_not_found", "model_not_found")
     with pytest.raises(openai.BadRequestError, match="messages must be an array of 1 to 100 messages"):
         client.chat.completions.create(model=MODEL, messages=[])
-    with client_of(stack, "sk-other") as stranger, pytest.raises(openai.AuthenticationError, match="Invalid API key"):
+    with client_of(market, "sk-other") as stranger, pytest.raises(openai.AuthenticationError, match="Invalid API key"):
         stranger.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Hi"}])

@@ -8,23 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dc1.services.api.values import from_value
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
+from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, refused, show
 from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, detail, envelope, finish, serve, streaming
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
-from tests.stack.stack import Stack
-from tests.stack.stream_daemon import StreamDaemon
-from tests.stack.waiting import eventually
 
 MADE = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 TOOLS_WANTED = {"type": "text", "response": "", "finish_reason": "tool_calls", "tool_calls": [MADE]}
 
 
 @pytest.fixture
-def daemon(stack: Stack, provider: PollDaemon) -> StreamDaemon:
+def daemon(market: LocalMarket, provider: PollDaemon) -> StreamDaemon:
     """P on the stream."""
-    return stack.connect(provider)
+    return market.connect(provider)
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def caller(renter: Renter, pool: ThreadPoolExecutor) -> Caller:
 
 
 def test_a_completion_needs_a_key_and_a_model_and_pays_by_the_token(
-    stack: Stack, renter: Renter, provider: PollDaemon, daemon: StreamDaemon, caller: Caller
+    market: LocalMarket, renter: Renter, provider: PollDaemon, daemon: StreamDaemon, caller: Caller
 ) -> None:
     """Contract 7, vector 61."""
-    envelope(stack.rest.post(CHAT, HELLO), 401, "authentication_required")
+    envelope(market.rest.post(CHAT, HELLO), 401, "authentication_required")
     envelope(renter.post(CHAT, {**HELLO, "model": "none/none"}), 404, "model_not_found")
     call = caller.ask()
     serve(daemon)
@@ -57,7 +57,7 @@ def test_a_completion_needs_a_key_and_a_model_and_pays_by_the_token(
     assert provider.earnings()["total_earned_halala"] == 1
 
 
-def test_an_answer(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+def test_an_answer(market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
     call = caller.ask()
     serve(daemon)
     job = renter.job(1)
@@ -65,7 +65,7 @@ def test_an_answer(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: C
     assert answered(call.result()) == {
         "id": job["job_id"],
         "object": "chat.completion",
-        "created": stack.clock.now_ms() // 1000,
+        "created": market.clock.now_ms() // 1000,
         "model": MODEL,
         "choices": [{"index": 0, "message": message, "finish_reason": "length"}],
         "usage": {"prompt_tokens": 120, "completion_tokens": 380, "total_tokens": 500},
@@ -106,7 +106,7 @@ def test_what_the_daemon_gets(daemon: StreamDaemon, caller: Caller) -> None:
     assert answered(call.result())["model"] == MODEL.upper()
 
 
-def test_a_streamed_answer(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+def test_a_streamed_answer(market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
     call = caller.ask(stream=True)
     serve(daemon, "Hel", "lo ", "بحر")
     response = call.result()
@@ -124,7 +124,7 @@ def test_a_streamed_answer(stack: Stack, renter: Renter, daemon: StreamDaemon, c
     head = {
         "id": renter.job(1)["job_id"],
         "object": "chat.completion.chunk",
-        "created": stack.clock.now_ms() // 1000,
+        "created": market.clock.now_ms() // 1000,
         "model": MODEL,
     }
     assert all(show(chunk, *head) == head for chunk in read)
@@ -139,10 +139,10 @@ def test_a_streamed_answer(stack: Stack, renter: Renter, daemon: StreamDaemon, c
 
 
 def test_text_comes_while_the_run_goes_on(
-    stack: Stack, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
 ) -> None:
     beginning = pool.submit(begin, daemon, "One")
-    with streaming(stack.rest, renter.key) as chunks:
+    with streaming(market.rest, renter.key) as chunks:
         chunks.say("One")
         lease = beginning.result()
         daemon.send_tokens(lease, " two")
@@ -156,10 +156,10 @@ def test_text_comes_while_the_run_goes_on(
 
 
 def test_text_that_got_lost_comes_with_the_result(
-    stack: Stack, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
 ) -> None:
     beginning = pool.submit(begin, daemon, "One")
-    with streaming(stack.rest, renter.key) as chunks:
+    with streaming(market.rest, renter.key) as chunks:
         chunks.say("One")
         lease = beginning.result()
         daemon.send_tokens(lease, "One two", offset=0)
@@ -210,10 +210,10 @@ def test_a_failure_before_the_first_word_has_its_status(renter: Renter, daemon: 
 
 
 def test_a_failure_after_the_first_word_is_an_event(
-    stack: Stack, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
 ) -> None:
     beginning = pool.submit(begin, daemon, "One")
-    with streaming(stack.rest, renter.key) as chunks:
+    with streaming(market.rest, renter.key) as chunks:
         chunks.say("One")
         daemon.fail(beginning.result(), "engine died", transient=True)
         (last,) = chunks
@@ -228,11 +228,11 @@ def test_a_failure_after_the_first_word_is_an_event(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_who_hangs_up_stops_the_run_and_pays_nothing(
-    stack: Stack, renter: Renter, daemon: StreamDaemon, stream: bool
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, stream: bool
 ) -> None:
     body = json.dumps({**HELLO, "stream": stream})
     head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-renter-key: {renter.key}\r\ncontent-length: {len(body)}\r\n\r\n"
-    host, port = stack.edge.target.split(":")
+    host, port = market.edge.target.split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall((head + body).encode())
         lease = begin(daemon, *("One",) * stream)
@@ -244,10 +244,10 @@ def test_who_hangs_up_stops_the_run_and_pays_nothing(
     assert renter.balance() == 1000
 
 
-def test_a_call_that_takes_too_long(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+def test_a_call_that_takes_too_long(market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
     call = caller.ask()
     lease = begin(daemon, "Well")
-    stack.advance(301)
+    market.advance(301)
     envelope(call.result(), 504, "upstream_timeout")
     stop = daemon.expect("stop")
     assert (stop.lease, stop.reason) == (lease, pb.STOP_REASON_TIMED_OUT)
@@ -255,24 +255,24 @@ def test_a_call_that_takes_too_long(stack: Stack, renter: Renter, daemon: Stream
 
 
 def test_a_provider_that_is_lost_fails_the_call(
-    stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller
 ) -> None:
-    other = stack.connect(stack.add_provider())
+    other = market.connect(market.add_provider())
     call = caller.ask()
     begin(daemon)
-    stack.cut(daemon)
-    stack.advance(11, silent=stack.daemons)
+    market.cut(daemon)
+    market.advance(11, silent=market.daemons)
     envelope(call.result(), 503, "provider_unavailable")
     assert renter.job(1)["status"] == "failed"
     assert renter.balance() == 1000
     # Nothing of it is left for anybody else.
     assert not other.beat().offers
-    assert stack.admin.stats()["active_jobs"] == 0
+    assert market.admin.stats()["active_jobs"] == 0
 
 
 @pytest.mark.parametrize("answer", ["none", "decline"])
 def test_an_offer_that_is_not_taken_fails_the_call(
-    stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller, answer: str
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller, answer: str
 ) -> None:
     call = caller.ask()
     assignment = daemon.expect("offer").assignment
@@ -280,11 +280,11 @@ def test_an_offer_that_is_not_taken_fails_the_call(
         lease = pb.LeaseRef(job_id=assignment.job_id, attempt_number=1)
         daemon.send(decline=pb.Decline(lease=lease, reason="no memory left"))
     else:
-        stack.advance(16)
+        market.advance(16)
     envelope(call.result(), 503, "provider_unavailable")
     assert renter.job(1)["status"] == "failed"
     assert renter.balance() == 1000
-    assert stack.admin.stats()["active_jobs"] == 0
+    assert market.admin.stats()["active_jobs"] == 0
 
 
 def test_a_call_that_its_renter_cancels(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
@@ -294,21 +294,25 @@ def test_a_call_that_its_renter_cancels(renter: Renter, daemon: StreamDaemon, ca
     envelope(call.result(), 503, "provider_unavailable")
 
 
-def test_a_restart_leaves_no_call_behind(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+def test_a_restart_leaves_no_call_behind(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller
+) -> None:
     call = caller.ask()
     begin(daemon)
-    stack.restart()
+    market.restart()
     envelope(call.result(), 503, "provider_unavailable")
     assert renter.job(1)["status"] in ("cancelled", "failed")
     assert renter.balance() == 1000
 
 
-def test_a_failed_call_is_not_retried(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+def test_a_failed_call_is_not_retried(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller
+) -> None:
     call = caller.ask()
     daemon.fail(begin(daemon), "no")
     call.result()
     refused(renter.post("/jobs/1/retry"), 400, "A /v1 call cannot be retried; send it again")
-    refused(stack.admin.post("/admin/jobs/1/requeue"), 400, "A /v1 call cannot be retried; send it again")
+    refused(market.admin.post("/admin/jobs/1/requeue"), 400, "A /v1 call cannot be retried; send it again")
 
 
 @pytest.mark.settings(token_prices={MODEL.upper(): 200_000})
@@ -326,18 +330,18 @@ def test_a_models_own_price(renter: Renter, daemon: StreamDaemon, caller: Caller
     }
 
 
-def test_models(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
+def test_models(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
     nothing = {"object": "list", "data": []}
     # A daemon that polls is never given a call.
-    assert answered(stack.rest.get("/v1/models")) == nothing
-    daemon = stack.connect(provider, {**REPORT, "cached_models": ["b/second"], "vllm_models": [MODEL]})
-    assert answered(stack.rest.get("/v1/models")) == {
+    assert answered(market.rest.get("/v1/models")) == nothing
+    daemon = market.connect(provider, {**REPORT, "cached_models": ["b/second"], "vllm_models": [MODEL]})
+    assert answered(market.rest.get("/v1/models")) == {
         "object": "list",
         "data": [
             {
                 "id": model,
                 "object": "model",
-                "created": stack.clock.now_ms() // 1000,
+                "created": market.clock.now_ms() // 1000,
                 "owned_by": "dc1",
                 "pricing": {"halala_per_1m_tokens": 19},
             }
@@ -345,17 +349,17 @@ def test_models(stack: Stack, admin: Admin, provider: PollDaemon) -> None:
         ],
     }
     answered(admin.post(f"/admin/providers/{provider.id}/suspend"))
-    assert answered(stack.rest.get("/v1/models")) == nothing
+    assert answered(market.rest.get("/v1/models")) == nothing
     answered(admin.post(f"/admin/providers/{provider.id}/unsuspend"))
-    stack.cut(daemon)
-    assert answered(stack.rest.get("/v1/models")) == nothing
+    market.cut(daemon)
+    assert answered(market.rest.get("/v1/models")) == nothing
 
 
-def test_a_model_keeps_its_age(stack: Stack, provider: PollDaemon) -> None:
-    first = stack.clock.now_ms() // 1000
-    stack.connect(provider)
-    stack.advance(86_400)
-    stack.restart()
-    stack.connect(provider)
-    (model,) = eventually(lambda: stack.rest.get("/v1/models").json()["data"], "the model")
+def test_a_model_keeps_its_age(market: LocalMarket, provider: PollDaemon) -> None:
+    first = market.clock.now_ms() // 1000
+    market.connect(provider)
+    market.advance(86_400)
+    market.restart()
+    market.connect(provider)
+    (model,) = eventually(lambda: market.rest.get("/v1/models").json()["data"], "the model")
     assert model["created"] == first

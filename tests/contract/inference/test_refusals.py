@@ -9,19 +9,19 @@ import pytest
 
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
+from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused
 from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, envelope, finish, serve
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
-from tests.stack.stack import Stack
-from tests.stack.stream_daemon import StreamDaemon
-from tests.stack.waiting import eventually
 
 
 @pytest.fixture
-def daemon(stack: Stack, provider: PollDaemon) -> StreamDaemon:
+def daemon(market: LocalMarket, provider: PollDaemon) -> StreamDaemon:
     """P on the stream."""
-    return stack.connect(provider)
+    return market.connect(provider)
 
 
 @pytest.fixture
@@ -31,16 +31,16 @@ def caller(renter: Renter) -> Iterator[Caller]:
         yield Caller(renter, pool)
 
 
-def scoped(stack: Stack, renter: Renter, *scopes: str, lifetime_seconds: int | None = None) -> Renter:
+def scoped(market: LocalMarket, renter: Renter, *scopes: str, lifetime_seconds: int | None = None) -> Renter:
     """R with a scoped key."""
-    until = {} if lifetime_seconds is None else {"expires_at": stack.now(lifetime_seconds)}
+    until = {} if lifetime_seconds is None else {"expires_at": market.now(lifetime_seconds)}
     key = answered(renter.post("/renters/me/keys", {"scopes": list(scopes), **until}), 201)["key"]
-    return Renter(stack.rest, renter.id, key)
+    return Renter(market.rest, renter.id, key)
 
 
-def test_keys(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_keys(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     def call(headers: dict[str, str]) -> httpx.Response:
-        return stack.rest.post(CHAT, HELLO, headers=headers)
+        return market.rest.post(CHAT, HELLO, headers=headers)
 
     envelope(call({}), 401, "authentication_required")
     envelope(call({"authorization": "Basic abc"}), 401, "authentication_required")
@@ -49,23 +49,23 @@ def test_keys(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
     envelope(call({"authorization": f"Bearer {provider.key}"}), 401, "wrong_key_type")
     # The key is good: it is the model that nobody has.
     for headers in ({"authorization": f"Bearer {renter.key}"}, {"x-renter-key": renter.key}):
-        refusal = stack.rest.post(CHAT, {**HELLO, "model": "none/none"}, headers=headers)
+        refusal = market.rest.post(CHAT, {**HELLO, "model": "none/none"}, headers=headers)
         envelope(refusal, 404, "model_not_found")
 
 
-def test_scoped_keys(stack: Stack, renter: Renter, daemon: StreamDaemon) -> None:
+def test_scoped_keys(market: LocalMarket, renter: Renter, daemon: StreamDaemon) -> None:
     for scope in ("jobs.read", "billing", "balance.read"):
-        envelope(scoped(stack, renter, scope).post(CHAT, HELLO), 403, "authentication_scope_missing")
-    brief = scoped(stack, renter, "inference", lifetime_seconds=60)
+        envelope(scoped(market, renter, scope).post(CHAT, HELLO), 403, "authentication_scope_missing")
+    brief = scoped(market, renter, "inference", lifetime_seconds=60)
     with ThreadPoolExecutor(1) as pool:
         call = Caller(brief, pool).ask()
         serve(daemon)
         answered(call.result())
-    stack.advance(61)
+    market.advance(61)
     envelope(brief.post(CHAT, HELLO), 401, "authentication_key_expired")
-    gone = scoped(stack, renter, "inference")
+    gone = scoped(market, renter, "inference")
     for row in answered(renter.get("/renters/me/keys"))["keys"]:
-        answered(stack.rest.rest("DELETE", f"/renters/me/keys/{row['id']}", key=renter.key))
+        answered(market.rest.rest("DELETE", f"/renters/me/keys/{row['id']}", key=renter.key))
     envelope(gone.post(CHAT, HELLO), 401, "authentication_invalid_key")
     envelope(brief.post(CHAT, HELLO), 401, "authentication_invalid_key")
 
@@ -75,8 +75,8 @@ def test_a_suspended_account(renter: Renter, admin: Admin) -> None:
     envelope(renter.post(CHAT, HELLO), 403, "account_suspended")
 
 
-def test_money(stack: Stack, renter: Renter, daemon: StreamDaemon) -> None:
-    stack.admin.adjust(renter.id, -1000)
+def test_money(market: LocalMarket, renter: Renter, daemon: StreamDaemon) -> None:
+    market.admin.adjust(renter.id, -1000)
     envelope(renter.post(CHAT, HELLO), 402, "billing_insufficient_balance")
     assert not daemon.beat().offers
 
@@ -90,7 +90,9 @@ def test_too_little_money(renter: Renter, daemon: StreamDaemon, admin: Admin) ->
 
 
 @pytest.mark.settings(quota_monthly_halala=1, quota_daily_jobs=1)
-def test_only_the_monthly_quota_counts(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+def test_only_the_monthly_quota_counts(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller
+) -> None:
     call = caller.ask()
     serve(daemon)
     answered(call.result())
@@ -108,48 +110,48 @@ def test_calls_do_not_count_in_the_daily_quota(renter: Renter, daemon: StreamDae
     renter.submit()
 
 
-def test_models_that_nobody_serves_now(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_models_that_nobody_serves_now(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     # Offered by a daemon that polls, which is never given a call.
     envelope(renter.post(CHAT, HELLO), 503, "model_not_served")
-    daemon = stack.connect(provider, {**REPORT, "cached_models": ["another/model"]})
+    daemon = market.connect(provider, {**REPORT, "cached_models": ["another/model"]})
     envelope(renter.post(CHAT, HELLO), 503, "model_not_served")
     envelope(renter.post(CHAT, {**HELLO, "model": "no/such"}), 404, "model_not_found")
-    stack.cut(daemon)
-    stack.restart()
+    market.cut(daemon)
+    market.restart()
     envelope(renter.post(CHAT, {**HELLO, "model": "Another/Model"}), 503, "model_not_served")
     assert renter.wallet()["held_halala"] == 0
 
 
-def test_a_model_of_a_provider_that_is_not_approved(stack: Stack, renter: Renter) -> None:
-    stranger = stack.register_provider()
+def test_a_model_of_a_provider_that_is_not_approved(market: LocalMarket, renter: Renter) -> None:
+    stranger = market.register_provider()
     refused(stranger.post("/providers/heartbeat", REPORT), 403)
     envelope(renter.post(CHAT, HELLO), 404, "model_not_found")
 
 
-def test_no_room(stack: Stack, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+def test_no_room(market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
     call = caller.ask()
     lease = begin(daemon)
     before = renter.wallet()
     envelope(renter.post(CHAT, HELLO), 503, "no_capacity_available")
     assert renter.wallet() == before
-    assert stack.admin.stats()["total_jobs"] == 1
+    assert market.admin.stats()["total_jobs"] == 1
     finish(daemon, lease)
     answered(call.result())
     # Pausing keeps calls away at once.
-    answered(stack.daemons[0].post("/providers/pause", {}))
+    answered(market.daemons[0].post("/providers/pause", {}))
     envelope(renter.post(CHAT, HELLO), 503, "model_not_served")
 
 
 def test_a_provider_without_a_list_of_models_is_given_no_call(
-    stack: Stack, renter: Renter, provider: PollDaemon
+    market: LocalMarket, renter: Renter, provider: PollDaemon
 ) -> None:
-    daemon = stack.connect(provider, {**REPORT, "cached_models": []})
+    daemon = market.connect(provider, {**REPORT, "cached_models": []})
     envelope(renter.post(CHAT, HELLO), 503, "model_not_served")
     assert not daemon.beat().offers
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_limits(stack: Stack, renter: Renter) -> None:
+def test_limits(market: LocalMarket, renter: Renter) -> None:
     def calls(count: int, **changes: Any) -> list[httpx.Response]:
         return [renter.post(CHAT, {**HELLO, "model": "none/none", **changes}) for _ in range(count)]
 
@@ -161,13 +163,13 @@ def test_limits(stack: Stack, renter: Renter) -> None:
     *passed, limited = calls(55)
     assert {response.status_code for response in passed} == {404}
     envelope(limited, 429, "rate_limit_exceeded")
-    stack.advance(60)
+    market.advance(60)
     envelope(calls(1, stream=True)[0], 404, "model_not_found")
 
 
-def test_a_server_that_is_down(stack: Stack, renter: Renter) -> None:
-    stack.stop_server()
-    eventually(lambda: stack.rest.get("/v1/models").status_code == 503, "the edge noticing")
-    envelope(stack.rest.get("/v1/models"), 503, "provider_unavailable")
+def test_a_server_that_is_down(market: LocalMarket, renter: Renter) -> None:
+    market.stop_server()
+    eventually(lambda: market.rest.get("/v1/models").status_code == 503, "the edge noticing")
+    envelope(market.rest.get("/v1/models"), 503, "provider_unavailable")
     envelope(renter.post(CHAT, {**HELLO, "model": MODEL}), 503, "provider_unavailable")
-    stack.start_server()
+    market.start_server()

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import J3, Renter
+from dc1.testing.poll_daemon import MODEL, PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits
 from tests.contract.shapes.jobs import JOB_DETAIL
 from tests.contract.shapes.renters import HISTORY, RENTER_JOBS
-from tests.stack.people import J3, Renter
-from tests.stack.poll_daemon import MODEL, PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 
 def test_a_submission_says_where_the_job_went(renter: Renter, provider: PollDaemon) -> None:
@@ -34,8 +34,8 @@ def test_a_submission_says_where_the_job_went(renter: Renter, provider: PollDaem
 
 
 @pytest.mark.parametrize("path", ["/renters/jobs", "/renters/me/jobs"])
-def test_pages_of_the_renters_jobs(stack: Stack, renter: Renter, provider: PollDaemon, path: str) -> None:
-    stack.add_renter().submit()
+def test_pages_of_the_renters_jobs(market: LocalMarket, renter: Renter, provider: PollDaemon, path: str) -> None:
+    market.add_renter().submit()
     for _ in range(4):
         renter.submit()
     listed = answered(renter.get(path, params={"limit": 3}))
@@ -48,11 +48,11 @@ def test_pages_of_the_renters_jobs(stack: Stack, renter: Renter, provider: PollD
         refused(renter.get(path, params=bad), 400)
 
 
-def test_the_renters_jobs_by_status(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_the_renters_jobs_by_status(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     first, second = renter.submit(), renter.submit()
     provider.next()
     provider.result(first["id"], prompt_tokens=3, completion_tokens=5)
-    stack.next_job(provider)
+    market.next_job(provider)
 
     def ids(status: str) -> list[str]:
         found = answered(renter.get("/renters/jobs", params={"status": status}))["jobs"]
@@ -71,10 +71,10 @@ def test_the_renters_jobs_by_status(stack: Stack, renter: Renter, provider: Poll
     }
 
 
-def test_the_history_shows_what_jobs_gave_and_cost(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_the_history_shows_what_jobs_gave_and_cost(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     job = renter.submit(model=MODEL)
     provider.next()
-    stack.advance(95)
+    market.advance(95)
     provider.result(1, "ok")
     renter.submit()
     answered(renter.cancel(2))
@@ -148,10 +148,10 @@ def test_the_history_leaves_long_results_to_the_output(renter: Renter, provider:
     assert len(answered(renter.get("/jobs/1/output"))["output"]) == 70_000
 
 
-def test_the_table_has_no_formulas(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_the_table_has_no_formulas(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit(model="-m/x")
     renter.submit()
-    stack.add_renter().submit()
+    market.add_renter().submit()
     provider.next()
     answered(provider.try_result(2, error='=cmd|"/c calc"!A1'))
     answer = renter.get("/renters/me/jobs/export")
@@ -169,8 +169,8 @@ def test_the_table_has_no_formulas(stack: Stack, renter: Renter, provider: PollD
     assert show(failed, "error", "duration_minutes") == {"error": '\'=cmd|"/c calc"!A1', "duration_minutes": "3"}
 
 
-def test_everybody_sees_their_open_jobs(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    other = stack.add_renter()
+def test_everybody_sees_their_open_jobs(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    other = market.add_renter()
     renter.submit()
     other.submit()
     renter.submit()
@@ -182,19 +182,19 @@ def test_everybody_sees_their_open_jobs(stack: Stack, renter: Renter, provider: 
         fits(answer, {"jobs": [JOB_DETAIL]})
         return [job["id"] for job in answer["jobs"]]
 
-    assert (seen(renter), seen(other), seen(provider), seen(stack.admin)) == ([1], [2], [1], [2, 1])
+    assert (seen(renter), seen(other), seen(provider), seen(market.admin)) == ([1], [2], [1], [2, 1])
     assert answered(other.get("/jobs/active"))["jobs"][0]["queue_position"] == 1
 
 
-def test_the_queue_by_class_and_compute_type(stack: Stack, renter: Renter) -> None:
-    assert answered(stack.rest.get("/jobs/queue/status")) == {"queued_total": 0, "buckets": []}
+def test_the_queue_by_class_and_compute_type(market: LocalMarket, renter: Renter) -> None:
+    assert answered(market.rest.get("/jobs/queue/status")) == {"queued_total": 0, "buckets": []}
     renter.submit(pricing_class="economy")
     renter.submit()
-    stack.advance(60)
+    market.advance(60)
     renter.submit()
     renter.submit(job_type="training", pricing_class="priority")
-    stack.advance(40)
-    status = answered(stack.rest.get("/jobs/queue/status"))
+    market.advance(40)
+    status = answered(market.rest.get("/jobs/queue/status"))
     assert status == {
         "queued_total": 4,
         "buckets": [
@@ -205,7 +205,7 @@ def test_the_queue_by_class_and_compute_type(stack: Stack, renter: Renter) -> No
     }
     for number in range(1, 5):
         answered(renter.cancel(number))
-    assert answered(stack.rest.get("/jobs/queue/status"))["buckets"] == []
+    assert answered(market.rest.get("/jobs/queue/status"))["buckets"] == []
 
 
 def _bucket(pricing_class: str, compute_type: str, depth: int, average: int, p95: int) -> Json:
@@ -218,7 +218,7 @@ def _bucket(pricing_class: str, compute_type: str, depth: int, average: int, p95
     }
 
 
-def test_the_queue_of_a_provider(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_the_queue_of_a_provider(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     held = renter.submit()
     late, early = renter.submit(provider_id=1), renter.submit(provider_id=1, priority=1)
     renter.submit()
@@ -230,24 +230,24 @@ def test_the_queue_of_a_provider(stack: Stack, renter: Renter, provider: PollDae
         ],
         "total": 3,
     }
-    for answer in (provider.get("/jobs/queue/me"), provider.get("/jobs/queue/1"), stack.admin.get("/jobs/queue/1")):
+    for answer in (provider.get("/jobs/queue/me"), provider.get("/jobs/queue/1"), market.admin.get("/jobs/queue/1")):
         assert answered(answer) == expected
     provider.next()
     assert answered(provider.get("/jobs/queue/me"))["total"] == 2
-    refused(stack.add_provider().get("/jobs/queue/1"), 403, "Forbidden")
-    refused(stack.admin.get("/jobs/queue/99"), 404, "Provider not found")
+    refused(market.add_provider().get("/jobs/queue/1"), 403, "Forbidden")
+    refused(market.admin.get("/jobs/queue/99"), 404, "Provider not found")
     refused(provider.get("/jobs/queue/99"), 404, "Provider not found")
-    refused(stack.admin.get("/jobs/queue/me"), 404, "Provider not found")
+    refused(market.admin.get("/jobs/queue/me"), 404, "Provider not found")
     refused(renter.get("/jobs/queue/1"), 401)
 
 
 @pytest.mark.parametrize("path", ["/renters/jobs", "/jobs/history", "/renters/me/jobs/export"])
 def test_lists_are_the_renters_own(
-    stack: Stack, finished_job: Callable[[], int], provider: PollDaemon, path: str
+    market: LocalMarket, finished_job: Callable[[], int], provider: PollDaemon, path: str
 ) -> None:
     finished_job()
-    stranger = stack.add_renter().get(path)
+    stranger = market.add_renter().get(path)
     assert "job-" not in stranger.text
-    refused(stack.rest.get(path), 401, "API key required")
+    refused(market.rest.get(path), 401, "API key required")
     refused(provider.get(path), 401)
-    refused(stack.admin.get(path), 401)
+    refused(market.admin.get(path), 401)

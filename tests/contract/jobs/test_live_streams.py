@@ -3,22 +3,22 @@
 import pytest
 
 from dc1.services.api import event_stream
+from dc1.testing import server
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.sse import events
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits
 from tests.contract.shapes.jobs import JOB_STATE
-from tests.stack import server
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.sse import events
-from tests.stack.stack import Stack
 
 STATES = "/jobs/1/stream"
 LIFECYCLE = "/jobs/1/lifecycle/stream"
 
 
-def test_the_states_of_a_job_as_they_come(stack: Stack, renter: Renter) -> None:
+def test_the_states_of_a_job_as_they_come(market: LocalMarket, renter: Renter) -> None:
     job = renter.submit()
-    with events(stack.rest, STATES, key=renter.key) as stream:
+    with events(market.rest, STATES, key=renter.key) as stream:
         assert stream.response.headers["cache-control"] == "no-cache, no-transform"
         first = stream.next()
         assert stream.retry == ["2000"]
@@ -33,9 +33,9 @@ def test_the_states_of_a_job_as_they_come(stack: Stack, renter: Renter) -> None:
             "elapsed_sec": None,
             "tokens_used": 0,
             "cost_halala": 45,
-            "ts": stack.now(),
+            "ts": market.now(),
         }
-        provider = stack.add_provider()
+        provider = market.add_provider()
         assert stream.next().name == "provider_assigned"
         provider.next()
         assert show(stream.next().data, "event", "provider_id", "attempt_number", "elapsed_sec") == {
@@ -44,7 +44,7 @@ def test_the_states_of_a_job_as_they_come(stack: Stack, renter: Renter) -> None:
             "attempt_number": 1,
             "elapsed_sec": 1,
         }
-        stack.advance(5)
+        market.advance(5)
         provider.progress(1, "loading_model")
         assert show(stream.next().data, "event", "progress_phase") == {
             "event": "job_starting",
@@ -53,7 +53,7 @@ def test_the_states_of_a_job_as_they_come(stack: Stack, renter: Renter) -> None:
         provider.progress(1, "generating")
         running = stream.next()
         assert (running.name, running.data["elapsed_sec"]) == ("job_running", 5)
-        stack.advance(90)
+        market.advance(90)
         provider.result(1, prompt_tokens=3, completion_tokens=5)
         done, end = stream
     fits(done.data, JOB_STATE)
@@ -64,26 +64,26 @@ def test_the_states_of_a_job_as_they_come(stack: Stack, renter: Renter) -> None:
         "tokens_used": 8,
         "cost_halala": 24,
     }
-    assert (end.name, show(end.data, "status", "ts")) == ("end", {"status": "completed", "ts": stack.now()})
+    assert (end.name, show(end.data, "status", "ts")) == ("end", {"status": "completed", "ts": market.now()})
 
 
-def test_the_present_state_comes_at_once(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_the_present_state_comes_at_once(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
-    stack.advance(30)
-    with events(stack.rest, STATES, key=provider.key) as stream:
+    market.advance(30)
+    with events(market.rest, STATES, key=provider.key) as stream:
         present = stream.next()
         assert (present.id, present.name, present.data["elapsed_sec"]) == ("2", "job_starting", 30)
 
 
-def test_states_after_an_event(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_states_after_an_event(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
-    stack.advance(10)
+    market.advance(10)
     answered(renter.cancel(1))
 
     def seen(headers: dict[str, str] | None = None, **params: int) -> list[tuple[str, str]]:
-        with events(stack.rest, STATES, key=renter.key, headers=headers, params=params) as stream:
+        with events(market.rest, STATES, key=renter.key, headers=headers, params=params) as stream:
             return [(event.id, event.name) for event in stream]
 
     assert seen() == [("3", "job_cancelled"), ("3", "end")]
@@ -97,30 +97,30 @@ def test_states_after_an_event(stack: Stack, renter: Renter, provider: PollDaemo
     assert seen({"last-event-id": "3"}) == [("3", "end")]
 
 
-def test_the_states_of_a_lost_run_tell_its_time(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_the_states_of_a_lost_run_tell_its_time(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit(duration_minutes=20)
     provider.next()
-    stack.advance(40)
+    market.advance(40)
     answered(provider.try_result(1, error="pull timeout", transient=True))
     answered(renter.cancel(1))
-    with events(stack.rest, STATES, key=renter.key, params={"since_sequence": 1}) as stream:
+    with events(market.rest, STATES, key=renter.key, params={"since_sequence": 1}) as stream:
         seen = [(event.name, event.data.get("elapsed_sec")) for event in stream]
     assert seen[:2] == [("job_starting", 1), ("job_queued", None)]
     assert seen[-2:] == [("job_cancelled", None), ("end", None)]
 
 
-def test_a_retry_is_no_state_of_the_failed_job(renter: Renter, provider: PollDaemon, stack: Stack) -> None:
+def test_a_retry_is_no_state_of_the_failed_job(renter: Renter, provider: PollDaemon, market: LocalMarket) -> None:
     renter.submit()
     provider.next()
     answered(provider.try_result(1, error="CUDA out of memory"))
     answered(renter.post("/jobs/1/retry"), 201)
-    with events(stack.rest, STATES, key=renter.key) as stream:
+    with events(market.rest, STATES, key=renter.key) as stream:
         assert [(event.id, event.name) for event in stream] == [("3", "job_failed"), ("4", "end")]
 
 
-def test_the_lifecycle_as_it_comes(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_the_lifecycle_as_it_comes(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
-    with events(stack.rest, LIFECYCLE, key=renter.key) as stream:
+    with events(market.rest, LIFECYCLE, key=renter.key) as stream:
         first = stream.next()
         assert (first.id, first.name) == ("1", "job.submitted")
         provider.next()
@@ -134,53 +134,53 @@ def test_the_lifecycle_as_it_comes(stack: Stack, renter: Renter, provider: PollD
     listed = answered(renter.get("/jobs/1/lifecycle"))["events"]
     assert done.data == listed[-1]
     assert first.data == listed[0]
-    with events(stack.rest, LIFECYCLE, key=renter.key, params={"since_sequence": 1}) as resumed:
+    with events(market.rest, LIFECYCLE, key=renter.key, params={"since_sequence": 1}) as resumed:
         assert [event.id for event in resumed] == ["2", "3", "4", "4"]
-    with events(stack.rest, LIFECYCLE, key=renter.key, headers={"last-event-id": "4"}) as resumed:
+    with events(market.rest, LIFECYCLE, key=renter.key, headers={"last-event-id": "4"}) as resumed:
         assert [event.name for event in resumed] == ["end"]
 
 
 @pytest.mark.parametrize("path", [STATES, LIFECYCLE])
-def test_errors_before_the_first_frame_are_ordinary(stack: Stack, renter: Renter, path: str) -> None:
+def test_errors_before_the_first_frame_are_ordinary(market: LocalMarket, renter: Renter, path: str) -> None:
     renter.submit()
-    refused(stack.rest.get(path), 401, "API key required")
-    refused(stack.add_renter().get(path), 403, "Forbidden")
-    refused(stack.add_provider().get("/jobs/nope/stream"), 404, "Job not found")
+    refused(market.rest.get(path), 401, "API key required")
+    refused(market.add_renter().get(path), 403, "Forbidden")
+    refused(market.add_provider().get("/jobs/nope/stream"), 404, "Job not found")
     for bad in ({"since_sequence": "x"}, {"since_sequence": -1}):
         refused(renter.get(path, params=bad), 400)
 
 
 @pytest.mark.parametrize("path", [STATES, LIFECYCLE, "/jobs/1/logs/stream"])
 def test_silence_is_broken_by_comments(
-    stack: Stack, renter: Renter, path: str, monkeypatch: pytest.MonkeyPatch
+    market: LocalMarket, renter: Renter, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 0.05)
     renter.submit()
-    with stack.rest.stream(path, key=renter.key) as response:
+    with market.rest.stream(path, key=renter.key) as response:
         comments = (line for line in response.iter_lines() if line.startswith(":"))
         assert [next(comments), next(comments)] == [": keep-alive", ": keep-alive"]
 
 
 @pytest.mark.parametrize("path", [STATES, LIFECYCLE, "/jobs/1/logs/stream"])
 def test_a_server_that_stops_sends_its_readers_to_the_next_one(
-    stack: Stack, renter: Renter, path: str, monkeypatch: pytest.MonkeyPatch
+    market: LocalMarket, renter: Renter, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Longer than the test waits for the server's end.
     monkeypatch.setattr(server, "_DRAIN_SECONDS", 120.0)
     renter.submit()
-    with events(stack.rest, path, key=renter.key) as stream:
+    with events(market.rest, path, key=renter.key) as stream:
         seen = [] if path.endswith("logs/stream") else [stream.next()]
-        stack.stop_server()
+        market.stop_server()
         assert list(stream) == []
         assert stream.retry == ["2000"]
-    stack.start_server()
+    market.start_server()
     answered(renter.cancel(1))
     last_id = seen[0].id if seen else "0"
-    with events(stack.rest, path, key=renter.key, headers={"last-event-id": last_id}) as resumed:
+    with events(market.rest, path, key=renter.key, headers={"last-event-id": last_id}) as resumed:
         assert [event.id for event in resumed] == (["2", "2"] if seen else ["0"])
 
 
-def test_a_long_log_is_paged_and_streamed_in_order(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_long_log_is_paged_and_streamed_in_order(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     total = 3_000
     renter.submit()
     provider.next()
@@ -190,17 +190,19 @@ def test_a_long_log_is_paged_and_streamed_in_order(stack: Stack, renter: Renter,
     assert [line["line_no"] for line in page["logs"]] == list(range(1_701, 2_701))
     assert (page["total_lines"], page["has_more"]) == (total, True)
     provider.result(1)
-    with events(stack.rest, "/jobs/1/logs/stream", key=renter.key) as stream:
+    with events(market.rest, "/jobs/1/logs/stream", key=renter.key) as stream:
         seen = [event.id for event in stream]
     assert seen == [str(number) for number in range(1, total + 1)] + [str(total)]
 
 
-def test_a_slow_reader_misses_nothing_and_holds_nobody_up(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_slow_reader_misses_nothing_and_holds_nobody_up(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     batches, size = 8, 400
     renter.submit()
     provider.next()
     path = "/jobs/1/logs/stream"
-    with events(stack.rest, path, key=renter.key) as slow, events(stack.rest, path, key=provider.key) as quick:
+    with events(market.rest, path, key=renter.key) as slow, events(market.rest, path, key=provider.key) as quick:
         for batch in range(batches):
             provider.logs(1, ["x" * 1_900] * size)
             assert [quick.next().id for _ in range(size)][-1] == str((batch + 1) * size)

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json, Rest
+from dc1.testing.sse import events
 from tests.contract.expect import answered, refused, show
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.sse import events
-from tests.stack.stack import Stack
 
 STREAM = "/jobs/1/logs/stream"
 
@@ -33,8 +33,8 @@ def test_a_stream_resumes_after_the_last_event_seen(rest: Rest, renter: Renter) 
     assert end.name == "end"
 
 
-def test_a_line_has_its_documented_shape(stack: Stack, renter: Renter, job_with_3_lines: Json) -> None:
-    with events(stack.rest, STREAM, key=renter.key) as stream:
+def test_a_line_has_its_documented_shape(market: LocalMarket, renter: Renter, job_with_3_lines: Json) -> None:
+    with events(market.rest, STREAM, key=renter.key) as stream:
         assert stream.response.headers["cache-control"] == "no-cache, no-transform"
         assert stream.response.headers["x-accel-buffering"] == "no"
         seen = list(stream)
@@ -46,12 +46,12 @@ def test_a_line_has_its_documented_shape(stack: Stack, renter: Renter, job_with_
         "level": "info",
         "line": "one",
         "attempt_number": 1,
-        "logged_at": stack.now(),
-        "ts": stack.now(),
+        "logged_at": market.now(),
+        "ts": market.now(),
     }
     assert [event.data.get("line") for event in seen] == ["one", "two", "three", None]
-    assert seen[-1].data == {"type": "end", "status": "completed", "ts": stack.now()}
-    with events(stack.rest, f"/jobs/{job_with_3_lines['job_id']}/logs/stream", key=renter.key) as by_public_id:
+    assert seen[-1].data == {"type": "end", "status": "completed", "ts": market.now()}
+    with events(market.rest, f"/jobs/{job_with_3_lines['job_id']}/logs/stream", key=renter.key) as by_public_id:
         assert [event.id for event in by_public_id] == [event.id for event in seen]
 
 
@@ -97,14 +97,16 @@ def test_two_readers_see_the_same(rest: Rest, renter: Renter, provider: PollDaem
         assert [event.id for event in second] == ["2", "2"]
 
 
-def test_generated_text_is_shown_to_those_who_ask_for_it(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
+def test_generated_text_is_shown_to_those_who_ask_for_it(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
+    daemon = market.connect(provider)
     renter.submit()
     offer = daemon.expect("offer")
     lease = daemon.accept(offer).lease
     with (
-        events(stack.rest, STREAM, key=renter.key, params={"tokens": "true"}) as curious,
-        events(stack.rest, STREAM, key=renter.key) as other,
+        events(market.rest, STREAM, key=renter.key, params={"tokens": "true"}) as curious,
+        events(market.rest, STREAM, key=renter.key) as other,
     ):
         daemon.send_tokens(lease, "بحر")
         token = curious.next()
@@ -116,10 +118,10 @@ def test_generated_text_is_shown_to_those_who_ask_for_it(stack: Stack, renter: R
         assert [event.name for event in other] == ["", "end"]
 
 
-def test_errors_before_the_first_frame_are_ordinary(rest: Rest, renter: Renter, stack: Stack) -> None:
+def test_errors_before_the_first_frame_are_ordinary(rest: Rest, renter: Renter, market: LocalMarket) -> None:
     renter.submit()
     refused(rest.get(STREAM), 401, "API key required")
-    refused(stack.add_renter().get(STREAM), 403, "Forbidden")
+    refused(market.add_renter().get(STREAM), 403, "Forbidden")
     refused(renter.get("/jobs/job-nope/logs/stream"), 404, "Job not found")
     refused(renter.get(STREAM, params={"since": "x"}), 400)
     refused(renter.get(STREAM, params={"since": -1}), 400)
@@ -141,7 +143,7 @@ def test_a_websocket_is_refused_plainly(rest: Rest, renter: Renter, path: str) -
     assert 400 <= response.status_code < 500
 
 
-def test_pages_of_the_log(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_pages_of_the_log(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     job = renter.submit()
     provider.next()
     wrote = provider.logs(1, [f"line {n}" for n in range(1, 6)])
@@ -159,8 +161,8 @@ def test_pages_of_the_log(stack: Stack, renter: Renter, provider: PollDaemon) ->
         "level": "info",
         "message": "line 2",
         "attempt_number": 1,
-        "logged_at": stack.now(),
-        "logged_at_ms": stack.clock.now_ms(),
+        "logged_at": market.now(),
+        "logged_at_ms": market.clock.now_ms(),
     }
     rest = answered(renter.get("/jobs/1/logs", params={"since": 3, "limit": 5000}))
     assert [line["line_no"] for line in rest["logs"]] == [4, 5]

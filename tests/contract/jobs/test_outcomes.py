@@ -4,14 +4,14 @@ import base64
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.stream_daemon import lease_of
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits
 from tests.contract.shapes.jobs import COMPLETED, EXECUTIONS
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
-from tests.stack.stream_daemon import lease_of
 
 PNG = b"\x89PNG\r\n\x1a\n and the rest of it"
 IMAGE = {"type": "image", "format": "png", "width": 8, "height": 8, "image_base64": base64.b64encode(PNG).decode()}
@@ -24,8 +24,8 @@ def running(renter: Renter, provider: PollDaemon) -> int:
     return 1
 
 
-def test_a_run_is_completed_by_hand(stack: Stack, renter: Renter, provider: PollDaemon, running: int) -> None:
-    stack.advance(95)
+def test_a_run_is_completed_by_hand(market: LocalMarket, renter: Renter, provider: PollDaemon, running: int) -> None:
+    market.advance(95)
     ended = answered(renter.post("/jobs/1/complete"))
     fits(ended, COMPLETED)
     assert ended["success"] is True
@@ -43,31 +43,33 @@ def test_a_run_is_completed_by_hand(stack: Stack, renter: Renter, provider: Poll
     refused(provider.try_result(1, result="late"), 409, code="JOB_SETTLED")
 
 
-def test_only_a_run_can_be_completed(stack: Stack, renter: Renter) -> None:
+def test_only_a_run_can_be_completed(market: LocalMarket, renter: Renter) -> None:
     renter.submit()
     refused(renter.post("/jobs/1/complete"), 400, "Job is not running", current_status="queued")
-    refused(stack.add_renter().post("/jobs/1/complete"), 403, "Forbidden")
+    refused(market.add_renter().post("/jobs/1/complete"), 403, "Forbidden")
     refused(renter.post("/jobs/9/complete"), 404, "Job not found")
-    refused(stack.rest.post("/jobs/1/complete"), 401, "API key required")
+    refused(market.rest.post("/jobs/1/complete"), 401, "API key required")
     assert renter.job(1)["status"] == "queued"
 
 
-def test_a_daemon_on_the_stream_is_told_to_stop(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    daemon = stack.connect(provider)
+def test_a_daemon_on_the_stream_is_told_to_stop(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    daemon = market.connect(provider)
     for job_id, end in ((1, "complete"), (2, "fail")):
         renter.submit()
         lease = lease_of(daemon.expect("offer"))
         daemon.send(accept={"lease": lease})
         daemon.expect("start")
-        answered(stack.admin.post(f"/jobs/{job_id}/{end}"))
+        answered(market.admin.post(f"/jobs/{job_id}/{end}"))
         assert daemon.expect("stop").lease == lease
 
 
-def test_a_run_fails_with_a_full_refund(stack: Stack, renter: Renter, provider: PollDaemon, running: int) -> None:
-    stack.advance(30)
+def test_a_run_fails_with_a_full_refund(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, running: int
+) -> None:
+    market.advance(30)
     body = {"api_key": provider.key, "error": "CUDA out of memory", "attempt_number": 1}
     job = renter.job(1)
-    assert answered(stack.rest.post("/jobs/1/fail", body)) == {
+    assert answered(market.rest.post("/jobs/1/fail", body)) == {
         "success": True,
         "job_id": job["job_id"],
         "refunded_halala": 45,
@@ -81,28 +83,28 @@ def test_a_run_fails_with_a_full_refund(stack: Stack, renter: Renter, provider: 
     assert renter.balance() == 1000
 
 
-def test_who_may_fail_a_run(stack: Stack, renter: Renter, provider: PollDaemon, running: int) -> None:
-    refused(stack.add_provider().post("/jobs/1/fail", {}), 403, "Forbidden")
+def test_who_may_fail_a_run(market: LocalMarket, renter: Renter, provider: PollDaemon, running: int) -> None:
+    refused(market.add_provider().post("/jobs/1/fail", {}), 403, "Forbidden")
     refused(renter.post("/jobs/1/fail", {}), 401)
     refused(provider.post("/jobs/1/fail", {"attempt_number": 2}), 409, code="LEASE_SUPERSEDED", attempt_number=1)
     refused(provider.post("/jobs/1/fail", {"error_category": "bad luck"}), 400, code="INVALID_ENUM")
     refused(provider.post("/jobs/9/fail", {}), 404, "Job not found")
     assert renter.job(1)["status"] == "running"
-    answered(stack.admin.post("/jobs/1/fail", {}))
+    answered(market.admin.post("/jobs/1/fail", {}))
     assert renter.job(1)["error"] == "The run failed"
     renter.submit()
-    refused(stack.admin.post("/jobs/2/fail", {}), 409, "Job is not running")
+    refused(market.admin.post("/jobs/2/fail", {}), 409, "Job is not running")
 
 
 @pytest.mark.parametrize("path", ["/jobs/1/executions", "/jobs/1/history"])
-def test_the_attempts_at_a_job(stack: Stack, renter: Renter, provider: PollDaemon, path: str) -> None:
+def test_the_attempts_at_a_job(market: LocalMarket, renter: Renter, provider: PollDaemon, path: str) -> None:
     job = renter.submit(duration_minutes=20)
     assert answered(renter.get(path))["executions"] == []
     provider.next()
-    started_at = stack.now()
-    stack.advance(601, silent=[provider])
-    second = stack.add_provider()
-    stack.next_job(second)
+    started_at = market.now()
+    market.advance(601, silent=[provider])
+    second = market.add_provider()
+    market.next_job(second)
     shown = answered(renter.get(path))
     fits(shown, EXECUTIONS)
     assert show(shown, "job_id", "status", "cost_halala", "actual_cost_halala", "retry_count") == {
@@ -126,14 +128,14 @@ def test_the_attempts_at_a_job(stack: Stack, renter: Renter, provider: PollDaemo
         "outcome": None,
     }
     answered(second.try_result(1, error="no", gpu_seconds=1))
-    last = answered(stack.admin.get(path))["executions"][-1]
+    last = answered(market.admin.get(path))["executions"][-1]
     assert (last["outcome"], last["gpu_seconds_used"]) == ("failed", 1)
-    refused(stack.add_renter().get(path), 403, "Forbidden")
+    refused(market.add_renter().get(path), 403, "Forbidden")
 
 
-def test_an_invoice_of_a_settled_job(stack: Stack, renter: Renter, provider: PollDaemon, running: int) -> None:
+def test_an_invoice_of_a_settled_job(market: LocalMarket, renter: Renter, provider: PollDaemon, running: int) -> None:
     refused(renter.get("/jobs/1/invoice"), 409, "Job is not settled")
-    stack.advance(95)
+    market.advance(95)
     provider.result(1)
     job = renter.job(1)
     invoice = answered(renter.get("/jobs/1/invoice"))
@@ -148,14 +150,14 @@ def test_an_invoice_of_a_settled_job(stack: Stack, renter: Renter, provider: Pol
         "used_seconds": 95,
         "actual_cost_halala": 24,
         "refunded_halala": 21,
-        "issued_at": stack.now(),
+        "issued_at": market.now(),
     }
-    assert answered(stack.admin.get("/jobs/1/invoice")) == invoice
+    assert answered(market.admin.get("/jobs/1/invoice")) == invoice
     refused(provider.get("/jobs/1/invoice"), 401)
-    refused(stack.add_renter().get("/jobs/1/invoice"), 403, "Forbidden")
+    refused(market.add_renter().get("/jobs/1/invoice"), 403, "Forbidden")
 
 
-def test_how_a_job_stands_in_short(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_how_a_job_stands_in_short(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     job = renter.submit()
     first = answered(renter.get("/jobs/1/status"))
     assert first == {
@@ -169,7 +171,7 @@ def test_how_a_job_stands_in_short(stack: Stack, renter: Renter, provider: PollD
     }
     provider.next()
     provider.progress(1, "generating")
-    stack.advance(95)
+    market.advance(95)
     assert show(answered(provider.get("/jobs/1/status")), "status", "progress_phase", "elapsed_seconds") == {
         "status": "running",
         "progress_phase": "generating",
@@ -180,10 +182,10 @@ def test_how_a_job_stands_in_short(stack: Stack, renter: Renter, provider: PollD
         "tokens_generated": 5,
         "estimated_cost_usd": 0.064,
     }
-    refused(stack.add_renter().get("/jobs/1/status"), 403, "Forbidden")
+    refused(market.add_renter().get("/jobs/1/status"), 403, "Forbidden")
 
 
-def test_an_image_by_accept_and_by_format(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_an_image_by_accept_and_by_format(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     job = renter.submit(job_type="image_generation")
     assert answered(renter.get("/jobs/1/output/png"), 202)["status"] == "pending"
     provider.next()
@@ -204,7 +206,7 @@ def test_an_image_by_accept_and_by_format(stack: Stack, renter: Renter, provider
     assert renter.get("/jobs/1/output/png").content == PNG
     for other in ("jpeg", "jpg", "webp", "gif"):
         refused(renter.get(f"/jobs/1/output/{other}"), 400, f"Output is not available as {other}")
-    refused(stack.add_renter().get("/jobs/1/output/png"), 403, "Forbidden")
+    refused(market.add_renter().get("/jobs/1/output/png"), 403, "Forbidden")
 
 
 def test_a_jpg_is_a_jpeg(renter: Renter, provider: PollDaemon) -> None:
@@ -238,7 +240,7 @@ def test_a_job_without_a_result_has_no_image(renter: Renter, provider: PollDaemo
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_a_job_is_retried_three_times_a_minute(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_job_is_retried_three_times_a_minute(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     for job_id in (1, 2):
         renter.submit(duration_minutes=1)
         provider.next()
@@ -248,7 +250,7 @@ def test_a_job_is_retried_three_times_a_minute(stack: Stack, renter: Renter, pro
     body = refused(renter.post("/jobs/1/retry"), 429, "Rate limit exceeded")
     assert 1 <= body["retryAfterSeconds"] <= 60
     answered(renter.post("/jobs/2/retry"), 201)
-    stack.advance(60)
+    market.advance(60)
     answered(renter.post("/jobs/1/retry"), 201)
 
 

@@ -1,11 +1,11 @@
 """What is charged, and who gets it, when runs end well, late, twice or never (contract 7, vectors 52 to 57)."""
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
 
 LONG: Json = {"job_type": "llm_inference", "duration_minutes": 20}
 LOST_SECONDS = 606
@@ -21,39 +21,41 @@ def bill(actual: int, provider: int, platform: int, refunded: int) -> Json:
 
 
 def test_a_result_without_a_report_is_billed_by_the_servers_clock(
-    stack: Stack, renter: Renter, provider: PollDaemon
+    market: LocalMarket, renter: Renter, provider: PollDaemon
 ) -> None:
     """Contract 7, vector 52."""
     renter.submit()
     provider.next()
-    stack.advance(3.2)
+    market.advance(3.2)
     answer = provider.result(1)
     assert show(answer["billing"], *bill(1, 1, 0, 44)) == bill(1, 1, 0, 44)
     assert renter.balance() == 999
 
 
-def test_a_daemon_never_claims_more_than_the_server_saw(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_daemon_never_claims_more_than_the_server_saw(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     """Contract 7, vector 53."""
     renter.submit()
     provider.next()
-    stack.advance(59.5)
+    market.advance(59.5)
     answer = provider.result(1, duration_seconds=95)
     assert answer["billing"] == {**bill(15, 12, 3, 30), "used_seconds": 60}
 
 
 def test_a_silent_providers_job_goes_to_another_and_is_paid_once(
-    stack: Stack, renter: Renter, provider: PollDaemon
+    market: LocalMarket, renter: Renter, provider: PollDaemon
 ) -> None:
     """Contract 7, vector 54."""
     assert renter.submit(LONG)["cost_halala"] == 300
     assert provider.next()["attempt_number"] == 1
-    stack.advance(LOST_SECONDS, silent=[provider])
+    market.advance(LOST_SECONDS, silent=[provider])
     job = eventually(lambda: _if(renter.job(1), "queued"), "the job coming back")
     assert job["retry_count"] == 1
     assert renter.balance() == 700
 
-    other = stack.add_provider()
-    assert stack.next_job(other)["attempt_number"] == 2
+    other = market.add_provider()
+    assert market.next_job(other)["attempt_number"] == 2
     refused(
         provider.try_result(1, result={"type": "text", "response": "late"}, attempt_number=1),
         409,
@@ -78,13 +80,15 @@ def test_a_silent_providers_job_goes_to_another_and_is_paid_once(
     assert provider.earnings()["total_earned_halala"] == 0
 
 
-def test_a_job_lost_three_times_fails_and_is_refunded(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_job_lost_three_times_fails_and_is_refunded(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     """Contract 7, vector 55."""
     renter.submit(LONG)
     for attempt in (1, 2, 3):
         provider.heartbeat()
-        assert stack.next_job(provider)["attempt_number"] == attempt
-        stack.advance(LOST_SECONDS, silent=[provider])
+        assert market.next_job(provider)["attempt_number"] == attempt
+        market.advance(LOST_SECONDS, silent=[provider])
         eventually(lambda: renter.job(1)["status"] != "running", "the loss being noticed")
     assert show(renter.job(1), "status", "error_category", "retry_count") == {
         "status": "failed",
@@ -110,11 +114,11 @@ def test_a_transient_failure_is_tried_again(renter: Renter, provider: PollDaemon
     assert show(renter.wallet(), "balance_halala", "held_halala") == {"balance_halala": 955, "held_halala": 45}
 
 
-def test_a_job_nobody_takes_fails_for_nothing(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_job_nobody_takes_fails_for_nothing(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 57."""
-    stack.advance(601, silent=[provider])
+    market.advance(601, silent=[provider])
     renter.submit()
-    stack.advance(1806, silent=[provider])
+    market.advance(1806, silent=[provider])
     job = eventually(lambda: _if(renter.job(1), "failed"), "the queue deadline")
     assert show(job, "error", "error_category", "refunded_halala") == {
         "error": "No provider became available in time",
@@ -124,11 +128,13 @@ def test_a_job_nobody_takes_fails_for_nothing(stack: Stack, renter: Renter, prov
     assert renter.balance() == 1000
 
 
-def test_a_run_past_its_deadline_is_charged_for_its_time(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_run_past_its_deadline_is_charged_for_its_time(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     """Contract 7, vector 57."""
     renter.submit()
     provider.next()
-    stack.advance(186)
+    market.advance(186)
     job = eventually(lambda: _if(renter.job(1), "failed"), "the run deadline")
     assert show(job, "error", "error_category") == {"error": "Job timed out", "error_category": "timeout"}
     assert show(job, *bill(45, 34, 11, 0)) == bill(45, 34, 11, 0)
@@ -137,11 +143,11 @@ def test_a_run_past_its_deadline_is_charged_for_its_time(stack: Stack, renter: R
 
 
 def test_a_polling_daemon_that_never_asks_keeps_nobody_waiting_for_ever(
-    stack: Stack, renter: Renter, provider: PollDaemon
+    market: LocalMarket, renter: Renter, provider: PollDaemon
 ) -> None:
     """Contract 4.2: the queue deadline covers pending jobs."""
     assert renter.submit()["status"] == "pending"
-    stack.advance(1806)
+    market.advance(1806)
     job = eventually(lambda: _if(renter.job(1), "failed"), "the queue deadline")
     assert job["error_category"] == "queue_timeout"
     assert renter.balance() == 1000
@@ -149,16 +155,16 @@ def test_a_polling_daemon_that_never_asks_keeps_nobody_waiting_for_ever(
 
 
 def test_a_lost_job_keeps_its_place_and_its_deadline_starts_anew(
-    stack: Stack, renter: Renter, provider: PollDaemon
+    market: LocalMarket, renter: Renter, provider: PollDaemon
 ) -> None:
     renter.submit(LONG)
     provider.next()
-    stack.advance(LOST_SECONDS, silent=[provider])
+    market.advance(LOST_SECONDS, silent=[provider])
     eventually(lambda: _if(renter.job(1), "queued"), "the job coming back")
     eventually(lambda: renter.job(1)["queue_position"] == 1, "its place in the queue")
-    stack.advance(1790, silent=[provider])
+    market.advance(1790, silent=[provider])
     assert renter.job(1)["status"] == "queued"
-    stack.advance(20, silent=[provider])
+    market.advance(20, silent=[provider])
     eventually(lambda: _if(renter.job(1), "failed"), "the queue deadline")
 
 
@@ -184,8 +190,8 @@ def test_a_result_needs_something_in_it(renter: Renter, provider: PollDaemon) ->
     assert renter.job(1)["status"] == "running"
 
 
-def test_only_the_holder_may_speak_of_a_job(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    stranger = stack.add_provider()
+def test_only_the_holder_may_speak_of_a_job(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    stranger = market.add_provider()
     renter.submit(provider_id=1)
     provider.next()
     refused(stranger.try_result(1, result="mine"), 403, "Forbidden")
@@ -202,26 +208,26 @@ def test_a_job_that_waits_has_no_progress(renter: Renter, provider: PollDaemon) 
     assert renter.job(1)["status"] == "pending"
 
 
-def test_an_admin_may_settle_and_cancel(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_an_admin_may_settle_and_cancel(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
-    answer = answered(stack.admin.post("/jobs/1/result", {"error": "stopped by hand"}))
+    answer = answered(market.admin.post("/jobs/1/result", {"error": "stopped by hand"}))
     assert answer["job"]["status"] == "failed"
     renter.submit()
-    assert answered(stack.admin.post("/jobs/2/cancel"))["refunded_halala"] == 45
+    assert answered(market.admin.post("/jobs/2/cancel"))["refunded_halala"] == 45
     assert renter.balance() == 1000
 
 
-def test_delete_cancels_too(renter: Renter, stack: Stack) -> None:
+def test_delete_cancels_too(renter: Renter, market: LocalMarket) -> None:
     job = renter.submit()
-    answer = answered(stack.rest.rest("DELETE", f"/jobs/{job['job_id']}", key=renter.key))
+    answer = answered(market.rest.rest("DELETE", f"/jobs/{job['job_id']}", key=renter.key))
     assert answer["job"]["status"] == "cancelled"
 
 
-def test_two_gpus_run_two_jobs(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_two_gpus_run_two_jobs(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     provider.heartbeat({"gpu_status": {"gpu_count": 2, "daemon_version": "3.3.0"}})
     assert [renter.submit()["status"] for _ in range(3)] == ["pending", "pending", "queued"]
-    assert {stack.next_job(provider)["id"] for _ in range(2)} == {1, 2}
+    assert {market.next_job(provider)["id"] for _ in range(2)} == {1, 2}
     assert provider.ask()["admission"]["reason_code"] == "PROVIDER_BUSY"
 
 

@@ -5,13 +5,13 @@ from typing import TypeAlias
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
-Step: TypeAlias = Callable[[Stack, Renter, PollDaemon], None]
+Step: TypeAlias = Callable[[LocalMarket, Renter, PollDaemon], None]
 
 TRAINING: Json = {"job_type": "training", "duration_minutes": 5}
 SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 60, "max_duration_seconds": 3600}
@@ -25,7 +25,7 @@ SETTLED: Json = {
 OK_IN_95: Json = {"result": {"type": "text", "response": "ok"}, "duration_seconds": 95}
 
 
-def the_second_job_waits_for_the_slot(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def the_second_job_waits_for_the_slot(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 41."""
     assert renter.submit(provider_id=1)["status"] == "pending"
     second = renter.submit(provider_id=1)
@@ -35,20 +35,20 @@ def the_second_job_waits_for_the_slot(stack: Stack, renter: Renter, provider: Po
     assert show(output, "status", "cost_halala") == {"status": "pending", "cost_halala": 45}
 
 
-def a_poll_starts_the_run(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_poll_starts_the_run(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 42."""
     answer = provider.ask()
     job = answer["job"]
     assert show(job, "id", "attempt_number") == {"id": 1, "attempt_number": 1}
     assert show(answer["admission"], "accepted", "reason_code") == {"accepted": True, "reason_code": "ADMISSION_OK"}
-    assert job["started_at"] == stack.now()
-    assert job["timeout_at"] == stack.now(180)
+    assert job["started_at"] == market.now()
+    assert job["timeout_at"] == market.now(180)
     busy = provider.ask()
     assert busy["job"] is None
     assert show(busy["admission"], "accepted", "reason_code") == {"accepted": False, "reason_code": "PROVIDER_BUSY"}
 
 
-def a_phase_is_one_of_six(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_phase_is_one_of_six(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 43."""
     assert answered(provider.progress(1, "loading_model"))["job_status"] == "running"
     text = "Invalid phase. Allowed: pulling, downloading_model, installing_deps, loading_model, generating, formatting"
@@ -56,9 +56,9 @@ def a_phase_is_one_of_six(stack: Stack, renter: Renter, provider: PollDaemon) ->
     assert renter.job(1)["progress_phase"] == "loading_model"
 
 
-def the_result_settles_by_the_time_used(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def the_result_settles_by_the_time_used(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 44."""
-    stack.advance(95)
+    market.advance(95)
     answer = answered(provider.try_result(1, **OK_IN_95))
     assert answer["success"] is True
     assert answer["job"]["status"] == "completed"
@@ -67,7 +67,7 @@ def the_result_settles_by_the_time_used(stack: Stack, renter: Renter, provider: 
     assert renter.job(2)["status"] == "pending"
 
 
-def a_result_counts_once(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_result_counts_once(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 45."""
     refused(
         provider.try_result(1, **OK_IN_95),
@@ -91,7 +91,7 @@ def a_result_counts_once(stack: Stack, renter: Renter, provider: PollDaemon) -> 
     }
 
 
-def a_waiting_job_is_refunded_in_full(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_waiting_job_is_refunded_in_full(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 46."""
     answer = answered(renter.cancel(2))
     assert show(answer, "success", "refunded_halala", "charged_halala") == {
@@ -105,12 +105,12 @@ def a_waiting_job_is_refunded_in_full(stack: Stack, renter: Renter, provider: Po
     refused(retry, 400, "Only failed jobs can be retried", current_status="cancelled")
 
 
-def a_failed_run_costs_nothing(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_failed_run_costs_nothing(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 47."""
     job = renter.submit(TRAINING)
     assert show(job, "id", "cost_halala") == {"id": 3, "cost_halala": 125}
     assert renter.balance() == 851
-    assert stack.next_job(provider)["id"] == 3
+    assert market.next_job(provider)["id"] == 3
     answer = answered(provider.try_result(3, error="CUDA out of memory"))
     assert answer["job"]["status"] == "failed"
     assert answer["billing"]["refunded_halala"] == 125
@@ -124,7 +124,7 @@ def a_failed_run_costs_nothing(stack: Stack, renter: Renter, provider: PollDaemo
     }
 
 
-def a_failed_job_is_retried_as_a_new_one(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def a_failed_job_is_retried_as_a_new_one(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 48."""
     refused(renter.cancel(3), 400, "Cannot cancel job with status: failed")
     job = answered(renter.post("/jobs/3/retry"), 201)["job"]
@@ -139,7 +139,7 @@ def a_failed_job_is_retried_as_a_new_one(stack: Stack, renter: Renter, provider:
     assert renter.balance() == 976
 
 
-def the_quote_is_prepaid(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def the_quote_is_prepaid(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 49."""
     refused(
         renter.try_submit(SERVING),
@@ -154,26 +154,26 @@ def the_quote_is_prepaid(stack: Stack, renter: Renter, provider: PollDaemon) -> 
     assert renter.balance() == 0
 
 
-def cancelling_charges_the_time_used(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def cancelling_charges_the_time_used(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 50."""
-    before = (provider.earnings()["total_earned_halala"], stack.admin.finance()["platform_halala"])
-    assert stack.next_job(provider)["id"] == 5
-    stack.advance(1801)
+    before = (provider.earnings()["total_earned_halala"], market.admin.finance()["platform_halala"])
+    assert market.next_job(provider)["id"] == 5
+    market.advance(1801)
     answer = answered(renter.cancel(5))
     assert show(answer, "charged_halala", "refunded_halala") == {"charged_halala": 601, "refunded_halala": 599}
     assert renter.balance() == 599
-    after = (provider.earnings()["total_earned_halala"], stack.admin.finance()["platform_halala"])
+    after = (provider.earnings()["total_earned_halala"], market.admin.finance()["platform_halala"])
     assert (after[0] - before[0], after[1] - before[1]) == (451, 150)
 
 
-def the_books_add_up(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def the_books_add_up(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 51."""
     assert show(provider.earnings(), "total_earned_halala", "available_halala", "available_sar") == {
         "total_earned_halala": 469,
         "available_halala": 469,
         "available_sar": 4.69,
     }
-    stats = stack.admin.stats()
+    stats = market.admin.stats()
     assert show(stats, "total_jobs", "completed_jobs", "failed_jobs", "active_jobs") == {
         "total_jobs": 5,
         "completed_jobs": 1,
@@ -185,7 +185,7 @@ def the_books_add_up(stack: Stack, renter: Renter, provider: PollDaemon) -> None
         "total_dc1_fees_halala": 6,
         "total_renter_balance_halala": 599,
     }
-    assert stack.admin.finance() == {
+    assert market.admin.finance() == {
         "wallets_halala": 599,
         "holds_halala": 0,
         "provider_earnings_halala": 469,
@@ -211,6 +211,6 @@ STORY: list[Step] = [
 
 
 @pytest.mark.parametrize("last", STORY, ids=lambda step: step.__name__)
-def test_the_story_up_to(stack: Stack, renter: Renter, provider: PollDaemon, last: Step) -> None:
+def test_the_story_up_to(market: LocalMarket, renter: Renter, provider: PollDaemon, last: Step) -> None:
     for step in STORY[: STORY.index(last) + 1]:
-        step(stack, renter, provider)
+        step(market, renter, provider)

@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import MODEL, PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import MODEL, PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 EXAMPLE: Json = {
     "provider_id": 1,
@@ -64,7 +64,7 @@ def test_a_model_nobody_serves_waits_unless_a_provider_is_named(renter: Renter) 
 
 
 @pytest.mark.usefixtures("provider")
-def test_an_accepted_job_is_held_and_pending(stack: Stack, renter: Renter) -> None:
+def test_an_accepted_job_is_held_and_pending(market: LocalMarket, renter: Renter) -> None:
     """Contract 7, vector 32."""
     answer = answered(renter.try_submit(EXAMPLE), 201)
     assert show(answer, "success", "queued", "message") == {"success": True, "queued": False, "message": None}
@@ -78,7 +78,7 @@ def test_an_accepted_job_is_held_and_pending(stack: Stack, renter: Renter) -> No
         "job_type": "llm_inference",
         "model": MODEL,
         "status": "pending",
-        "submitted_at": stack.now(),
+        "submitted_at": market.now(),
         "started_at": None,
         "timeout_at": None,
         "duration_minutes": 3,
@@ -99,7 +99,7 @@ def test_an_accepted_job_is_held_and_pending(stack: Stack, renter: Renter) -> No
         "queue_position": None,
         "workspace_volume_name": f"dcp-job-{job_id}",
     }
-    assert job_id.startswith(f"job-{stack.clock.now_ms()}-")
+    assert job_id.startswith(f"job-{market.clock.now_ms()}-")
     assert show(answer, *job) == job
     assert show(renter.wallet(), "balance_halala", "held_halala", "total_jobs") == {
         "balance_halala": 955,
@@ -127,9 +127,9 @@ def test_markup_in_a_prompt_stays_as_it_is(renter: Renter) -> None:
     assert "bogus" not in shown
 
 
-def test_without_a_provider_a_job_waits(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_without_a_provider_a_job_waits(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     """Contract 7, vector 35."""
-    stack.advance(601, silent=[provider])
+    market.advance(601, silent=[provider])
     answer = answered(renter.try_submit(), 201)
     assert answer["queued"] is True
     assert isinstance(answer["message"], str)
@@ -142,7 +142,7 @@ def test_without_a_provider_a_job_waits(stack: Stack, renter: Renter, provider: 
 
 
 @pytest.mark.usefixtures("provider")
-def test_the_last_money_is_spent_once(stack: Stack, renter: Renter, admin: Admin) -> None:
+def test_the_last_money_is_spent_once(market: LocalMarket, renter: Renter, admin: Admin) -> None:
     """Contract 7, vectors 36 and 37."""
     assert admin.adjust(1, -956)["new_balance"] == 44
     refused(
@@ -156,7 +156,7 @@ def test_the_last_money_is_spent_once(stack: Stack, renter: Renter, admin: Admin
     )
     assert renter.top_up(1)["new_balance_halala"] == 45
 
-    answers = stack.at_once([renter.try_submit] * 2)
+    answers = market.at_once([renter.try_submit] * 2)
     assert sorted(answer.status_code for answer in answers) == [201, 402]
     assert renter.balance() == 0
     refused(
@@ -197,7 +197,7 @@ def test_a_month_has_a_budget(renter: Renter) -> None:
 
 
 @pytest.mark.usefixtures("provider")
-def test_a_day_has_a_hundred_jobs(stack: Stack, renter: Renter) -> None:
+def test_a_day_has_a_hundred_jobs(market: LocalMarket, renter: Renter) -> None:
     """Contract 7, vector 39."""
     cheap = {"job_type": "benchmark", "duration_minutes": 0.1}
     with ThreadPoolExecutor(4) as pool:
@@ -214,7 +214,7 @@ def test_a_day_has_a_hundred_jobs(stack: Stack, renter: Renter) -> None:
     )
     assert response.headers["retry-after"] == str(5 * 3600 - 10)
     assert renter.balance() == 900
-    stack.advance(5 * 3600, silent=stack.daemons)
+    market.advance(5 * 3600, silent=market.daemons)
     renter.submit(cheap)
 
 
@@ -264,8 +264,8 @@ def test_a_short_image_name_is_written_out(renter: Renter, provider: PollDaemon,
         refused(renter.post("/jobs/submit", {**short, "container_image": other}), 400, code="IMAGE_NOT_APPROVED")
 
 
-def test_a_named_provider_is_never_swapped(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
-    other = stack.add_provider()
+def test_a_named_provider_is_never_swapped(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    other = market.add_provider()
     first = renter.submit(provider_id=provider.id)
     second = renter.submit(provider_id=provider.id)
     assert show(second, "status", "provider_id", "queue_position") == {
@@ -277,7 +277,7 @@ def test_a_named_provider_is_never_swapped(stack: Stack, renter: Renter, provide
     assert first["provider_id"] == provider.id
 
 
-def test_the_queue_has_one_order(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_the_queue_has_one_order(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit(provider_id=1)
     waiting = {}
     orders: dict[str, Json] = {
@@ -288,7 +288,7 @@ def test_the_queue_has_one_order(stack: Stack, renter: Renter, provider: PollDae
         "priority": {"pricing_class": "priority", "priority": 3},
     }
     for name, change in orders.items():
-        stack.advance(1)
+        market.advance(1)
         waiting[name] = renter.submit(**change)["id"]
     positions = {name: renter.job(row_id)["queue_position"] for name, row_id in waiting.items()}
     assert positions == {"priority": 1, "urgent": 2, "standard": 3, "later": 4, "economy": 5}
@@ -296,7 +296,7 @@ def test_the_queue_has_one_order(stack: Stack, renter: Renter, provider: PollDae
     provider.result(provider.next()["id"])
     order = []
     for _ in waiting:
-        job = stack.next_job(provider)
+        job = market.next_job(provider)
         order.append(job["id"])
         provider.result(job["id"])
     assert order == [waiting[name] for name in ("priority", "urgent", "standard", "later", "economy")]

@@ -5,26 +5,26 @@ from typing import Any
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import MODEL, PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import MODEL, PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def stack(quiet_stack: Stack) -> Stack:
-    return quiet_stack
+def market(quiet_market: LocalMarket) -> LocalMarket:
+    return quiet_market
 
 
 @pytest.fixture(scope="module")
-def renter(stack: Stack) -> Renter:
-    return stack.add_renter()
+def renter(market: LocalMarket) -> Renter:
+    return market.add_renter()
 
 
 @pytest.fixture(scope="module")
-def provider(stack: Stack) -> PollDaemon:
-    return stack.add_provider()
+def provider(market: LocalMarket) -> PollDaemon:
+    return market.add_provider()
 
 
 @pytest.fixture(autouse=True)

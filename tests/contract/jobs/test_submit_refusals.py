@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import J3, Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json, Rest
 from tests.contract.expect import answered, fields, refused
-from tests.stack.people import J3, Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
 
 JOB_TYPES = (
     "image_generation, llm-inference, llm_inference, rendering, training, benchmark, custom_container, vllm_serve, "
@@ -17,18 +17,18 @@ JOB_TYPES = (
 
 
 @pytest.fixture(scope="module")
-def stack(quiet_stack: Stack) -> Stack:
-    return quiet_stack
+def market(quiet_market: LocalMarket) -> LocalMarket:
+    return quiet_market
 
 
 @pytest.fixture(scope="module")
-def renter(stack: Stack) -> Renter:
-    return stack.add_renter()
+def renter(market: LocalMarket) -> Renter:
+    return market.add_renter()
 
 
 @pytest.fixture(scope="module")
-def provider(stack: Stack) -> PollDaemon:
-    return stack.add_provider()
+def provider(market: LocalMarket) -> PollDaemon:
+    return market.add_provider()
 
 
 @pytest.fixture(autouse=True)
@@ -207,15 +207,15 @@ def test_wrong_types_and_numbers_out_of_range(renter: Renter, change: Json) -> N
 
 
 @pytest.mark.parametrize(("state", "shown"), [("offline", "offline"), ("pending", "pending"), ("rejected", "rejected")])
-def test_a_named_provider_that_cannot_be_booked(stack: Stack, renter: Renter, state: str, shown: str) -> None:
+def test_a_named_provider_that_cannot_be_booked(market: LocalMarket, renter: Renter, state: str, shown: str) -> None:
     if state == "offline":
-        named = stack.add_provider()
-        stack.advance(601, silent=[named])
+        named = market.add_provider()
+        market.advance(601, silent=[named])
     elif state == "pending":
-        named = stack.register_provider()
+        named = market.register_provider()
     else:
-        named = stack.add_provider()
-        stack.admin.patch(f"/admin/providers/{named.id}/reject", {"reason": "no"})
+        named = market.add_provider()
+        market.admin.patch(f"/admin/providers/{named.id}/reject", {"reason": "no"})
     response = renter.try_submit(provider_id=named.id)
     refused(response, 400, "Provider is not online", provider_status=shown)
 

@@ -7,13 +7,13 @@ from dc1.domain.jobs.states import JOB_TYPES
 from dc1.domain.providers.telemetry import MINUTE_MS, Period
 from dc1.storage.engine.database import Connection
 from dc1.storage.providers import telemetry
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
+from dc1.testing.rest import Json, Rest
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits, flag, free_object, integer, number, or_null, text, time
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
 
 ROW: Json = {
     "id": integer,
@@ -137,12 +137,12 @@ class TestProviders:
         }
         assert rest.get("/providers/public").json() == []
 
-    def test_those_that_can_be_given_work_most_vram_first(self, stack: Stack, provider: PollDaemon) -> None:
-        bigger = stack.add_provider({"gpu_status": {"gpu_name": "NVIDIA H100", "gpu_vram_mib": 81559}})
-        paused = stack.add_provider()
+    def test_those_that_can_be_given_work_most_vram_first(self, market: LocalMarket, provider: PollDaemon) -> None:
+        bigger = market.add_provider({"gpu_status": {"gpu_name": "NVIDIA H100", "gpu_vram_mib": 81559}})
+        paused = market.add_provider()
         answered(paused.post("/providers/pause", {}))
-        stack.register_provider()
-        body = answered(stack.rest.get("/providers/available"))
+        market.register_provider()
+        body = answered(market.rest.get("/providers/available"))
         assert [row["id"] for row in body["providers"]] == [bigger.id, provider.id]
         assert show(body, "total", "online_count", "degraded_count") == {
             "total": 2,
@@ -150,10 +150,10 @@ class TestProviders:
             "degraded_count": 0,
         }
 
-    def test_a_silent_one_is_degraded_since_it_was_missed(self, stack: Stack, provider: PollDaemon) -> None:
-        missed_at = stack.now(120)
-        stack.advance(150, silent=[provider])
-        body = answered(stack.rest.get("/providers/available"))
+    def test_a_silent_one_is_degraded_since_it_was_missed(self, market: LocalMarket, provider: PollDaemon) -> None:
+        missed_at = market.now(120)
+        market.advance(150, silent=[provider])
+        body = answered(market.rest.get("/providers/available"))
         (row,) = body["providers"]
         assert show(row, "status", "is_live", "heartbeat_age_seconds", "degraded_since") == {
             "status": "degraded",
@@ -162,15 +162,15 @@ class TestProviders:
             "degraded_since": missed_at,
         }
         assert show(body, "online_count", "degraded_count") == {"online_count": 0, "degraded_count": 1}
-        stack.advance(451, silent=[provider])
-        assert answered(stack.rest.get("/providers/available"))["total"] == 0
+        market.advance(451, silent=[provider])
+        assert answered(market.rest.get("/providers/available"))["total"] == 0
 
-    def test_its_record_is_that_of_its_jobs(self, stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+    def test_its_record_is_that_of_its_jobs(self, market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
         for outcome in ({"result": "ok"}, {"error": "broken"}):
             job = renter.submit()
-            stack.next_job(provider)
+            market.next_job(provider)
             answered(provider.try_result(job["id"], **outcome))
-        (row,) = answered(stack.rest.get("/providers/available"))["providers"]
+        (row,) = answered(market.rest.get("/providers/available"))["providers"]
         assert show(row, "total_jobs_completed", "job_success_rate", "reputation_tier", "run_mode") == {
             "total_jobs_completed": 1,
             "job_success_rate": 50,
@@ -198,20 +198,20 @@ class TestProviders:
         (available,) = answered(rest.get("/renters/available-providers"))["providers"]
         assert row == available
 
-    def test_names_come_as_they_are(self, stack: Stack) -> None:
-        daemon = stack.register_provider(name='مزرعة "الرياض" <b>')
-        stack.admin.approve(daemon.id)
+    def test_names_come_as_they_are(self, market: LocalMarket) -> None:
+        daemon = market.register_provider(name='مزرعة "الرياض" <b>')
+        market.admin.approve(daemon.id)
         daemon.heartbeat()
         for path in ("/providers/public", "/api/providers/public", "/api/dc1/providers/public"):
-            (row,) = stack.rest.get(path).json()
+            (row,) = market.rest.get(path).json()
             assert row["name"] == 'مزرعة "الرياض" <b>'
 
 
 class TestModels:
-    def test_models_are_one_whatever_their_case(self, stack: Stack, provider: PollDaemon) -> None:
-        stack.add_provider({"cached_models": [MODEL.upper()], "vllm_models": [MODEL, "bare-model"]})
-        stack.register_provider()
-        body = answered(stack.rest.get("/models"))
+    def test_models_are_one_whatever_their_case(self, market: LocalMarket, provider: PollDaemon) -> None:
+        market.add_provider({"cached_models": [MODEL.upper()], "vllm_models": [MODEL, "bare-model"]})
+        market.register_provider()
+        body = answered(market.rest.get("/models"))
         assert body["total"] == 2
         assert body["models"] == [
             {
@@ -232,18 +232,18 @@ class TestModels:
             },
         ]
 
-    def test_a_model_outlives_its_providers_silence(self, stack: Stack, provider: PollDaemon) -> None:
-        stack.advance(601, silent=[provider])
-        (model,) = answered(stack.rest.get("/providers/models"))["models"]
+    def test_a_model_outlives_its_providers_silence(self, market: LocalMarket, provider: PollDaemon) -> None:
+        market.advance(601, silent=[provider])
+        (model,) = answered(market.rest.get("/providers/models"))["models"]
         assert show(model, "providers_online", "providers_total") == {"providers_online": 0, "providers_total": 1}
-        answered(stack.admin.patch("/admin/providers/1/reject", {"reason": "gone"}))
-        assert answered(stack.rest.get("/providers/models")) == {"models": [], "total": 0}
+        answered(market.admin.patch("/admin/providers/1/reject", {"reason": "gone"}))
+        assert answered(market.rest.get("/providers/models")) == {"models": [], "total": 0}
 
 
 class TestMetrics:
-    def test_a_point_is_the_mean_of_its_span(self, stack: Stack, provider: PollDaemon) -> None:
+    def test_a_point_is_the_mean_of_its_span(self, market: LocalMarket, provider: PollDaemon) -> None:
         provider.heartbeat({"gpu_status": {"gpu_util_pct": 38, "temp_c": None, "power_w": 300.5}})
-        body = answered(stack.rest.get("/providers/1/metrics?period=1h"))
+        body = answered(market.rest.get("/providers/1/metrics?period=1h"))
         assert show(body, "provider_id", "period") == {"provider_id": 1, "period": "1h"}
         assert body["points"] == [
             {
@@ -255,60 +255,62 @@ class TestMetrics:
             }
         ]
 
-    def test_reports_without_a_reading_make_no_point(self, stack: Stack, provider: PollDaemon) -> None:
-        stack.advance(60)
+    def test_reports_without_a_reading_make_no_point(self, market: LocalMarket, provider: PollDaemon) -> None:
+        market.advance(60)
         provider.heartbeat({"gpu_status": "idle"})
         provider.heartbeat({"gpu_status": {"gpu_util_pct": 999}})
-        assert len(answered(stack.rest.get("/providers/1/metrics?period=1h"))["points"]) == 1
+        assert len(answered(market.rest.get("/providers/1/metrics?period=1h"))["points"]) == 1
 
     @pytest.mark.parametrize(("period", "points"), [("1h", 31), ("6h", 7), ("24h", 3), ("7d", 1)])
     def test_longer_periods_have_longer_spans(
-        self, stack: Stack, provider: PollDaemon, period: str, points: int
+        self, market: LocalMarket, provider: PollDaemon, period: str, points: int
     ) -> None:
         for _ in range(30):
-            stack.clock.advance(60)
+            market.clock.advance(60)
             provider.heartbeat()
-        body = answered(stack.rest.get("/providers/1/metrics", params={"period": period}))
+        body = answered(market.rest.get("/providers/1/metrics", params={"period": period}))
         assert len(body["points"]) == points
         assert {point["gpu_util_pct"] for point in body["points"]} == {37}
 
-    def test_what_was_measured_outlives_the_server(self, stack: Stack, provider: PollDaemon) -> None:
-        before = answered(stack.rest.get("/providers/1/metrics"))
-        stack.restart()
-        assert answered(stack.rest.get("/providers/1/metrics")) == before
+    def test_what_was_measured_outlives_the_server(self, market: LocalMarket, provider: PollDaemon) -> None:
+        before = answered(market.rest.get("/providers/1/metrics"))
+        market.restart()
+        assert answered(market.rest.get("/providers/1/metrics")) == before
         provider.heartbeat({"gpu_status": {"gpu_util_pct": 39}})
-        (point,) = answered(stack.rest.get("/providers/1/metrics"))["points"]
+        (point,) = answered(market.rest.get("/providers/1/metrics"))["points"]
         assert point["gpu_util_pct"] == 38
 
-    def test_a_week_is_kept(self, stack: Stack, provider: PollDaemon) -> None:
-        stack.clock.advance(7 * 86_400 - 3_600)
-        assert len(answered(stack.rest.get("/providers/1/metrics?period=7d"))["points"]) == 1
-        stack.clock.advance(2 * 3_600)
-        assert answered(stack.rest.get("/providers/1/metrics?period=7d"))["points"] == []
+    def test_a_week_is_kept(self, market: LocalMarket, provider: PollDaemon) -> None:
+        market.clock.advance(7 * 86_400 - 3_600)
+        assert len(answered(market.rest.get("/providers/1/metrics?period=7d"))["points"]) == 1
+        market.clock.advance(2 * 3_600)
+        assert answered(market.rest.get("/providers/1/metrics?period=7d"))["points"] == []
 
-    def test_minutes_are_stored_once_over_and_forgotten_after_a_week(self, stack: Stack, provider: PollDaemon) -> None:
+    def test_minutes_are_stored_once_over_and_forgotten_after_a_week(
+        self, market: LocalMarket, provider: PollDaemon
+    ) -> None:
         def stored() -> int:
             def count(conn: Connection) -> int:
-                return len(telemetry.read(conn, provider.id, Period(30 * DAY_MS, MINUTE_MS), stack.clock.now_ms()))
+                return len(telemetry.read(conn, provider.id, Period(30 * DAY_MS, MINUTE_MS), market.clock.now_ms()))
 
-            return stack.edge.loop.run(stack.server.database.read(count))
+            return market.edge.loop.run(market.server.database.read(count))
 
         assert stored() == 0
-        stack.clock.advance(60)
+        market.clock.advance(60)
         provider.heartbeat()
         eventually(lambda: stored() == 1, "the first minute being stored")
-        stack.clock.advance(8 * 86_400)
+        market.clock.advance(8 * 86_400)
         eventually(lambda: stored() == 1, "the second minute replacing the first")
         provider.heartbeat()
-        stack.clock.advance(60)
+        market.clock.advance(60)
         eventually(lambda: stored() == 1, "the third minute replacing the second")
 
-    def test_a_stream_is_measured_too(self, stack: Stack, provider: PollDaemon) -> None:
-        stack.clock.advance(3600)
-        stack.connect(provider, {**REPORT, "gpu_status": {"free_vram_mib": 1234.5}})
+    def test_a_stream_is_measured_too(self, market: LocalMarket, provider: PollDaemon) -> None:
+        market.clock.advance(3600)
+        market.connect(provider, {**REPORT, "gpu_status": {"free_vram_mib": 1234.5}})
 
         def free() -> list[float | None]:
-            points = answered(stack.rest.get("/providers/1/metrics?period=1h"))["points"]
+            points = answered(market.rest.get("/providers/1/metrics?period=1h"))["points"]
             return [point["free_vram_mib"] for point in points]
 
         eventually(lambda: free() == [None, 1234.5], "the beat being counted")

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json, Rest
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits
 from tests.contract.shapes.providers import PROVIDER_ACCOUNT, PROVIDER_EXPORT
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
 
 CONFIRMED: Json = {"confirm": "DELETE_MY_ACCOUNT"}
 ROUTES = [
@@ -35,7 +35,7 @@ def test_other_roles_and_strangers_are_refused(
     assert provider.account()["run_mode"] == "always-on"
 
 
-def test_an_account_shows_what_the_machine_does(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_an_account_shows_what_the_machine_does(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     provider.heartbeat({"gpu_status": {"gpu_util_pct": 37, "temp_c": 61, "free_vram_mib": 20000}})
     renter.submit()
     job = provider.next()
@@ -45,13 +45,13 @@ def test_an_account_shows_what_the_machine_does(stack: Stack, renter: Renter, pr
     assert shown["gpu_metrics"] == {"utilization_pct": 37, "vram_used_mib": 4564, "temperature_c": 61}
     assert show(shown["active_job"], "id", "status") == {"id": job["id"], "status": "running"}
     assert shown["supported_compute_types"] == ["inference", "training", "rendering"]
-    stack.advance(95)
+    market.advance(95)
     provider.result(1)
     sums = dict.fromkeys(("total", "today", "week", "month"), 18)
     assert show(provider.account(), *(f"{name}_earnings_halala" for name in sums)) == {
         f"{name}_earnings_halala": value for name, value in sums.items()
     }
-    stack.advance(5 * 3600)
+    market.advance(5 * 3600)
     assert show(provider.account(), "today_earnings_halala", "week_earnings_halala", "active_job") == {
         "today_earnings_halala": 0,
         "week_earnings_halala": 18,
@@ -59,20 +59,20 @@ def test_an_account_shows_what_the_machine_does(stack: Stack, renter: Renter, pr
     }
 
 
-def test_a_profile_is_the_owners_until_a_daemon_speaks(stack: Stack, renter: Renter) -> None:
-    provider = stack.register_provider()
+def test_a_profile_is_the_owners_until_a_daemon_speaks(market: LocalMarket, renter: Renter) -> None:
+    provider = market.register_provider()
     path = "/providers/me/gpu-profile"
     sent = {"gpu_model": "NVIDIA A100", "vram_mb": 81920, "gpu_count": 2, "supported_compute_types": ["training"]}
     assert answered(provider.patch(path, sent)) == {"success": True, "profile": sent}
     again = answered(provider.patch(path, {"supported_compute_types": []}))["profile"]
     assert again == {**sent, "supported_compute_types": ["inference", "training", "rendering"]}
-    stack.restart()
+    market.restart()
     assert show(provider.account(), "gpu_model", "gpu_vram_mib", "gpu_count") == {
         "gpu_model": "NVIDIA A100",
         "gpu_vram_mib": 81920,
         "gpu_count": 2,
     }
-    stack.admin.approve(provider.id)
+    market.admin.approve(provider.id)
     provider.heartbeat()
     response = provider.patch(path, {"gpu_model": "H200"})
     refused(response, 409, "GPU profile is reported by the daemon")
@@ -92,15 +92,15 @@ def test_a_profile_is_the_owners_until_a_daemon_speaks(stack: Stack, renter: Ren
         {"supported_compute_types": "training"},
     ],
 )
-def test_a_bad_profile_changes_nothing(stack: Stack, sent: Json) -> None:
-    provider = stack.register_provider()
+def test_a_bad_profile_changes_nothing(market: LocalMarket, sent: Json) -> None:
+    provider = market.register_provider()
     before = provider.account()
     response = provider.patch("/providers/me/gpu-profile", {"gpu_count": 4, **sent})
     refused(response, 400)
     assert provider.account() == before
 
 
-def test_an_old_key_has_a_grace(stack: Stack, rest: Rest, provider: PollDaemon) -> None:
+def test_an_old_key_has_a_grace(market: LocalMarket, rest: Rest, provider: PollDaemon) -> None:
     old = provider.key
     answer = answered(provider.post("/providers/me/rotate-key"))
     assert answer["api_key"] == answer["new_key"] != old
@@ -108,23 +108,23 @@ def test_an_old_key_has_a_grace(stack: Stack, rest: Rest, provider: PollDaemon) 
     assert show(answer, "success", "provider_id", "old_key_expires_at") == {
         "success": True,
         "provider_id": provider.id,
-        "old_key_expires_at": stack.now(600),
+        "old_key_expires_at": market.now(600),
     }
-    stack.advance(599, silent=stack.daemons)
+    market.advance(599, silent=market.daemons)
     for key in (old, answer["api_key"]):
         answered(rest.get("/providers/me", key=key))
-    stack.advance(1, silent=stack.daemons)
+    market.advance(1, silent=market.daemons)
     refused(rest.get("/providers/me", key=old), 401, "Invalid API key")
     answered(rest.get("/providers/me", key=answer["api_key"]))
 
 
-def test_a_stream_ends_with_the_key_that_opened_it(stack: Stack, provider: PollDaemon) -> None:
-    stream = stack.connect(provider)
+def test_a_stream_ends_with_the_key_that_opened_it(market: LocalMarket, provider: PollDaemon) -> None:
+    stream = market.connect(provider)
     provider.key = answered(provider.post("/providers/me/rotate-key"))["api_key"]
-    stack.advance(601, silent=stack.daemons)
+    market.advance(601, silent=market.daemons)
     stream.expect("reconnect")
     assert stream.ended() is None
-    stack.connect(provider)
+    market.connect(provider)
 
 
 @pytest.mark.settings(key_rotation_grace_seconds=0)
@@ -143,11 +143,11 @@ def test_keys_are_replaced_three_times_a_day(provider: PollDaemon) -> None:
     refused(provider.get("/providers/me/export"), 429, "Rate limit exceeded")
 
 
-def test_an_export_has_everything(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_an_export_has_everything(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.top_up(1000)
     renter.submit(job_type="training", duration_minutes=60, max_duration_seconds=3600)
     provider.next()
-    stack.advance(3599)
+    market.advance(3599)
     provider.result(1)
     asked = {"amount_halala": 1000, "iban": "SA" + "1" * 22}
     answered(provider.post("/providers/me/withdraw", asked), 201)
@@ -173,48 +173,48 @@ def test_an_account_closes_only_when_confirmed(provider: PollDaemon) -> None:
     assert provider.account()["status"] == "online"
 
 
-def test_a_closed_accounts_jobs_go_on_elsewhere(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_closed_accounts_jobs_go_on_elsewhere(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     provider.next()
     answer = close(provider)
     assert show(answer, "success", "requeued_jobs", "deletion_scheduled_for") == {
         "success": True,
         "requeued_jobs": 1,
-        "deletion_scheduled_for": stack.now(30 * 86400),
+        "deletion_scheduled_for": market.now(30 * 86400),
     }
     provider.heard = False
     refused(provider.get("/providers/me"), 401, "Invalid API key")
     refused(provider.post("/providers/heartbeat", {}), 401, "Invalid API key")
     refused(renter.try_submit(provider_id=provider.id), 404, "Provider not found")
-    refused(stack.rest.get(f"/providers/{provider.id}/liveness"), 404, "Provider not found")
-    other = stack.add_provider()
-    assert stack.next_job(other)["attempt_number"] == 2
-    stack.restart()
+    refused(market.rest.get(f"/providers/{provider.id}/liveness"), 404, "Provider not found")
+    other = market.add_provider()
+    assert market.next_job(other)["attempt_number"] == 2
+    market.restart()
     refused(renter.try_submit(provider_id=provider.id), 404, "Provider not found")
-    assert stack.admin.stats()["total_providers"] == 2
+    assert market.admin.stats()["total_providers"] == 2
 
 
-def test_the_stream_of_a_closed_account_ends(stack: Stack, provider: PollDaemon) -> None:
-    stream = stack.connect(provider)
+def test_the_stream_of_a_closed_account_ends(market: LocalMarket, provider: PollDaemon) -> None:
+    stream = market.connect(provider)
     close(provider)
     stream.expect("reconnect")
     assert stream.ended() is None
 
 
-def test_personal_data_is_erased_after_thirty_days(stack: Stack, provider: PollDaemon) -> None:
+def test_personal_data_is_erased_after_thirty_days(market: LocalMarket, provider: PollDaemon) -> None:
     name = provider.account()["name"]
     close(provider)
     provider.heard = False
-    stack.clock.advance(30 * 86400 - 1)
-    stack.restart()
-    assert stack.admin.dashboard()["recent_signups"][0]["name"] == name
-    stack.clock.advance(1)
-    stack.restart()
-    erased = eventually(lambda: _signup(stack, "Deleted account"), "the erasure")
+    market.clock.advance(30 * 86400 - 1)
+    market.restart()
+    assert market.admin.dashboard()["recent_signups"][0]["name"] == name
+    market.clock.advance(1)
+    market.restart()
+    erased = eventually(lambda: _signup(market, "Deleted account"), "the erasure")
     assert erased is not None
     assert erased["email"] == f"deleted-{provider.id}@account.invalid"
 
 
-def _signup(stack: Stack, name: str) -> Json | None:
-    (signup,) = stack.admin.dashboard()["recent_signups"]
+def _signup(market: LocalMarket, name: str) -> Json | None:
+    (signup,) = market.admin.dashboard()["recent_signups"]
     return signup if signup["name"] == name else None

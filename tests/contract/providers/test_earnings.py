@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits, integer, number, text, time
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 HISTORY: Json = {
     "period": text,
@@ -53,25 +53,25 @@ def test_every_day_of_a_period_is_there(
     assert sum(day["earned_halala"] for day in body["days"]) == 1
 
 
-def test_a_day_ends_at_midnight_utc(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_day_ends_at_midnight_utc(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     for duration in (95, 5 * 3600):
         job = renter.submit()
-        stack.next_job(provider)
-        stack.advance(95)
+        market.next_job(provider)
+        market.advance(95)
         provider.result(job["id"])
-        stack.advance(duration)
+        market.advance(duration)
     days = answered(provider.get("/providers/me/earnings/history?period=7d"))["days"]
     assert days[-2] == {"date": "2026-03-22", "jobs": 2, "earned_halala": 36, "earned_sar": 0.36}
     assert days[-1] == {"date": "2026-03-23", "jobs": 0, "earned_halala": 0, "earned_sar": 0}
 
 
-def test_ended_jobs_newest_first(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_ended_jobs_newest_first(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     ids = []
     for outcome in ({"result": "ok"}, {"error": "broken"}):
         job = renter.submit()
         ids.append(job["job_id"])
-        stack.next_job(provider)
-        stack.advance(95)
+        market.next_job(provider)
+        market.advance(95)
         answered(provider.try_result(job["id"], **outcome))
     renter.submit()
     body = answered(provider.get("/providers/job-history"))
@@ -83,16 +83,16 @@ def test_ended_jobs_newest_first(stack: Stack, renter: Renter, provider: PollDae
     ]
     newest = answered(provider.get("/providers/job-history", params={"limit": 1}))
     assert ([job["job_id"] for job in newest["jobs"]], newest["total"]) == ([ids[1]], 2)
-    stranger = stack.add_provider()
+    stranger = market.add_provider()
     assert answered(stranger.get("/providers/job-history")) == {"jobs": [], "total": 0}
 
 
 @pytest.mark.parametrize(
     "path", ["/providers/earnings/summary", "/providers/me/earnings/history", "/providers/job-history"]
 )
-def test_earnings_are_the_providers_own(stack: Stack, renter: Renter, provider: PollDaemon, path: str) -> None:
-    refused(stack.rest.get(path), 401, "API key required")
-    refused(stack.rest.get(path, headers={"x-provider-key": "bad"}), 401, "Invalid API key")
+def test_earnings_are_the_providers_own(market: LocalMarket, renter: Renter, provider: PollDaemon, path: str) -> None:
+    refused(market.rest.get(path), 401, "API key required")
+    refused(market.rest.get(path, headers={"x-provider-key": "bad"}), 401, "Invalid API key")
     refused(renter.get(path, headers={"x-provider-key": renter.key}), 401, code="WRONG_KEY_TYPE")
     answered(provider.get(path))
 

@@ -2,16 +2,16 @@
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json, Rest
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.fitting import fits
 from tests.contract.shapes.providers import PREFERENCES
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json, Rest
-from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
 
-# The clock of the stack starts at 19:00:10 UTC.
+# The clock of the market starts at 19:00:10 UTC.
 NIGHT: Json = {"run_mode": "scheduled", "scheduled_start": "19:10", "scheduled_end": "06:00"}
 
 
@@ -36,9 +36,9 @@ def test_absent_wishes_stay_and_zero_is_one(provider: PollDaemon, rest: Rest) ->
     assert show(provider.account(), *wishes) == wishes
 
 
-def test_wishes_outlive_the_server(stack: Stack, provider: PollDaemon) -> None:
+def test_wishes_outlive_the_server(market: LocalMarket, provider: PollDaemon) -> None:
     before = prefer(provider, **NIGHT, temp_limit_c=80)
-    stack.restart()
+    market.restart()
     assert show(provider.account(), *before) == before
 
 
@@ -69,30 +69,32 @@ def test_a_mode_is_one_of_three(provider: PollDaemon, renter: Renter, rest: Rest
     refused(rest.post("/providers/preferences", {"key": renter.key}), 401, code="WRONG_KEY_TYPE")
 
 
-def test_a_schedule_opens_and_closes(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_schedule_opens_and_closes(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     prefer(provider, **NIGHT)
     assert renter.submit()["status"] == "queued"
     assert renter.submit(provider_id=1)["status"] == "queued"
     assert verdict(provider) == (False, "PROVIDER_PAUSED")
     assert provider.account()["status"] == "online"
-    stack.advance(600)
-    stack.next_job(provider)
+    market.advance(600)
+    market.next_job(provider)
 
 
-def test_an_offer_is_taken_back_when_the_schedule_closes(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_an_offer_is_taken_back_when_the_schedule_closes(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     prefer(provider, run_mode="scheduled", scheduled_start="18:00", scheduled_end="19:05")
     assert renter.submit()["status"] == "pending"
-    other = stack.add_provider()
-    stack.advance(300)
-    assert stack.next_job(other)["id"] == 1
+    other = market.add_provider()
+    market.advance(300)
+    assert market.next_job(other)["id"] == 1
     assert verdict(provider) == (False, "PROVIDER_PAUSED")
 
 
-def test_a_running_job_goes_on_after_the_schedule(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_running_job_goes_on_after_the_schedule(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     prefer(provider, run_mode="scheduled", scheduled_start="18:00", scheduled_end="19:01")
     renter.submit(duration_minutes=10)
     provider.next()
-    stack.advance(120)
+    market.advance(120)
     assert provider.result(1)["job"]["status"] == "completed"
 
 
@@ -104,23 +106,27 @@ def test_a_manual_machine_runs_what_names_it(renter: Renter, provider: PollDaemo
     assert provider.next()["id"] == 2
 
 
-def test_a_hot_machine_cools_down_first(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_hot_machine_cools_down_first(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     prefer(provider, temp_limit_c=70)
     provider.heartbeat({"gpu_status": {"temp_c": 71}})
     assert renter.submit()["status"] == "queued"
     assert verdict(provider) == (False, "PROVIDER_BUSY")
     provider.heartbeat({"gpu_status": {"temp_c": 70}})
-    stack.next_job(provider)
+    market.next_job(provider)
 
 
-def test_a_machine_that_gets_hot_gives_its_offer_back(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_a_machine_that_gets_hot_gives_its_offer_back(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     prefer(provider, temp_limit_c=70)
     assert renter.submit()["status"] == "pending"
     provider.heartbeat({"gpu_status": {"temp_c": 90}})
     eventually(lambda: renter.job(1)["status"] == "queued", "the offer being taken back")
 
 
-def test_use_by_others_counts_and_use_by_our_jobs_does_not(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_use_by_others_counts_and_use_by_our_jobs_does_not(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     prefer(provider, gpu_usage_cap_pct=50)
     renter.submit()
     provider.next()

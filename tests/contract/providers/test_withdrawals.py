@@ -5,12 +5,12 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 IBAN = "SA0380000000608010167519"
 HINT = "SA******************7519"
@@ -51,14 +51,14 @@ def available(provider: PollDaemon) -> int:
 
 
 @pytest.fixture
-def earn(stack: Stack, renter: Renter, provider: PollDaemon) -> Callable[[float], None]:
+def earn(market: LocalMarket, renter: Renter, provider: PollDaemon) -> Callable[[float], None]:
     """Runs a vllm_serve for some seconds, for 15 halala a minute to the provider."""
 
     def run(seconds: float) -> None:
         renter.top_up(1200)
         job = renter.submit(SERVING)
-        assert stack.next_job(provider)["id"] == job["id"]
-        stack.advance(seconds)
+        assert market.next_job(provider)["id"] == job["id"]
+        market.advance(seconds)
         answered(renter.cancel(job["id"]))
 
     return run
@@ -91,7 +91,7 @@ def test_a_withdrawal_is_neither_too_small_nor_too_large_nor_a_second_one(
 
 
 @small
-def test_a_withdrawal_is_shown_with_a_masked_account(stack: Stack, eighteen: PollDaemon) -> None:
+def test_a_withdrawal_is_shown_with_a_masked_account(market: LocalMarket, eighteen: PollDaemon) -> None:
     created = answered(withdraw(eighteen, 10), 201)
     assert created["withdrawal_id"].startswith("wreq-")
     shown = {
@@ -101,8 +101,8 @@ def test_a_withdrawal_is_shown_with_a_masked_account(stack: Stack, eighteen: Pol
         "iban_hint": HINT,
         "status": "pending",
         "reason": None,
-        "created_at": stack.now(),
-        "updated_at": stack.now(),
+        "created_at": market.now(),
+        "updated_at": market.now(),
     }
     assert show(created, "success", "status", "withdrawal_request") == {
         "success": True,
@@ -162,11 +162,11 @@ def test_an_open_withdrawal_comes_before_the_amount(eighteen: PollDaemon) -> Non
 
 @small
 @pytest.mark.parametrize("path", [PATH, "/providers/withdraw"])
-def test_a_daemon_may_send_its_key_in_the_body(stack: Stack, eighteen: PollDaemon, path: str) -> None:
+def test_a_daemon_may_send_its_key_in_the_body(market: LocalMarket, eighteen: PollDaemon, path: str) -> None:
     body = {"amount_halala": 10, "iban": IBAN}
-    refused(stack.rest.post(path, body), 401, "API key required")
-    refused(stack.rest.post(path, {**body, "api_key": "bad"}), 401, "Invalid API key")
-    answered(stack.rest.post(path, {**body, "api_key": eighteen.key}), 201)
+    refused(market.rest.post(path, body), 401, "API key required")
+    refused(market.rest.post(path, {**body, "api_key": "bad"}), 401, "Invalid API key")
+    answered(market.rest.post(path, {**body, "api_key": eighteen.key}), 201)
     assert available(eighteen) == 8
 
 
@@ -182,8 +182,8 @@ def test_a_repeated_call_withdraws_once(eighteen: PollDaemon) -> None:
 
 
 @small
-def test_two_calls_at_once_withdraw_once(stack: Stack, eighteen: PollDaemon) -> None:
-    answers = stack.at_once([lambda: withdraw(eighteen, 5)] * 8)
+def test_two_calls_at_once_withdraw_once(market: LocalMarket, eighteen: PollDaemon) -> None:
+    answers = market.at_once([lambda: withdraw(eighteen, 5)] * 8)
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
     assert available(eighteen) == 13
 
@@ -210,14 +210,14 @@ class TestOperators:
     )
     @small
     def test_where_the_money_goes(
-        self, stack: Stack, eighteen: PollDaemon, moves: list[str], left: int, paid: int
+        self, market: LocalMarket, eighteen: PollDaemon, moves: list[str], left: int, paid: int
     ) -> None:
-        outside = stack.admin.finance()["external_halala"]
+        outside = market.admin.finance()["external_halala"]
         name = answered(withdraw(eighteen, 10), 201)["withdrawal_id"]
         row: Json = {}
         for move in moves:
-            stack.clock.advance(1)
-            row = answered(stack.admin.patch(f"/admin/withdrawals/{name}", {"status": move, "reason": "نص"}))
+            market.clock.advance(1)
+            row = answered(market.admin.patch(f"/admin/withdrawals/{name}", {"status": move, "reason": "نص"}))
             assert fits(row, FOR_ADMINS)
             went_back = move in ("failed", "rejected")
             assert show(row, "id", "provider_id", "status", "iban", "amount_halala", "reason", "updated_at") == {
@@ -227,10 +227,10 @@ class TestOperators:
                 "iban": IBAN,
                 "amount_halala": 10,
                 "reason": "نص" if went_back else None,
-                "updated_at": stack.now(),
+                "updated_at": market.now(),
             }
         assert available(eighteen) == left
-        finance = stack.admin.finance()
+        finance = market.admin.finance()
         assert finance["payouts_halala"] == 18 - left - paid
         assert outside - finance["external_halala"] == paid
         (seen,) = answered(eighteen.get("/providers/me/withdrawals"))["withdrawals"]
@@ -239,7 +239,7 @@ class TestOperators:
         assert summary == {
             "total_earned": 18,
             "pending": 18 - left - paid,
-            "last_payout": stack.now() if paid else None,
+            "last_payout": market.now() if paid else None,
         }
 
     @pytest.mark.parametrize(
@@ -264,10 +264,13 @@ class TestOperators:
         assert (available(eighteen), admin.finance()) == before
 
     @small
-    def test_only_one_of_many_moves_counts(self, stack: Stack, eighteen: PollDaemon) -> None:
+    def test_only_one_of_many_moves_counts(self, market: LocalMarket, eighteen: PollDaemon) -> None:
         path = f"/admin/withdrawals/{answered(withdraw(eighteen, 10), 201)['withdrawal_id']}"
-        answers = stack.at_once(
-            [lambda: stack.admin.patch(path, {"status": "paid"}), lambda: stack.admin.patch(path, {"status": "failed"})]
+        answers = market.at_once(
+            [
+                lambda: market.admin.patch(path, {"status": "paid"}),
+                lambda: market.admin.patch(path, {"status": "failed"}),
+            ]
             * 3
         )
         assert sorted(answer.status_code for answer in answers) == [200] + [409] * 5
@@ -284,10 +287,10 @@ class TestOperators:
         assert ([row["amount_halala"] for row in newest["withdrawals"]], newest["total"]) == ([8], 2)
 
     @small
-    def test_lists(self, stack: Stack, eighteen: PollDaemon) -> None:
-        assert answered(stack.admin.get("/admin/withdrawals")) == {"withdrawals": [], "total": 0}
+    def test_lists(self, market: LocalMarket, eighteen: PollDaemon) -> None:
+        assert answered(market.admin.get("/admin/withdrawals")) == {"withdrawals": [], "total": 0}
         answered(withdraw(eighteen, 10), 201)
-        listed = answered(stack.admin.get("/admin/withdrawals"))
+        listed = answered(market.admin.get("/admin/withdrawals"))
         assert fits(listed, {"withdrawals": [FOR_ADMINS], "total": integer})
         (row,) = listed["withdrawals"]
         assert show(row, "provider_id", "provider_name", "iban") == {
@@ -296,10 +299,10 @@ class TestOperators:
             "iban": IBAN,
         }
         for status, total in (("pending", 1), ("paid", 0)):
-            found = answered(stack.admin.get("/admin/withdrawals", params={"status": status}))
+            found = answered(market.admin.get("/admin/withdrawals", params={"status": status}))
             assert (found["total"], len(found["withdrawals"])) == (total, total)
-        assert answered(stack.admin.get("/admin/withdrawals?page=2"))["withdrawals"] == []
-        stranger = stack.add_provider()
+        assert answered(market.admin.get("/admin/withdrawals?page=2"))["withdrawals"] == []
+        stranger = market.add_provider()
         assert answered(stranger.get("/providers/me/withdrawals")) == {"withdrawals": [], "total": 0}
 
     @small
@@ -321,12 +324,14 @@ class TestOperators:
 
 
 @small
-def test_account_numbers_are_in_no_log(stack: Stack, eighteen: PollDaemon, capfd: pytest.CaptureFixture[str]) -> None:
+def test_account_numbers_are_in_no_log(
+    market: LocalMarket, eighteen: PollDaemon, capfd: pytest.CaptureFixture[str]
+) -> None:
     name = answered(withdraw(eighteen, 10), 201)["withdrawal_id"]
     refused(withdraw(eighteen, 10), 409)
     refused(withdraw(eighteen, 10, IBAN + "0"), 400)
-    answered(stack.admin.patch(f"/admin/withdrawals/{name}", {"status": "failed", "reason": "no"}))
-    answered(stack.admin.get("/admin/withdrawals"))
+    answered(market.admin.patch(f"/admin/withdrawals/{name}", {"status": "failed", "reason": "no"}))
+    answered(market.admin.get("/admin/withdrawals"))
     written = capfd.readouterr()
     assert "EarningsService/CreateWithdrawal" in written.out
     assert IBAN[2:] not in written.out + written.err

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from dc1.storage.accounts import renters
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import J3, Admin, Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.fitting import fits, flag, integer, nothing, number, or_null, text, time
 from tests.contract.shapes.jobs import JOB_DETAIL, SHOWN_JOB
 from tests.contract.shapes.renters import RENTER_ACCOUNT
-from tests.stack.people import J3, Admin, Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
 
 BUSYBOX = "docker.io/library/busybox:1.36"
 
@@ -58,8 +58,8 @@ EXPORT: Json = {
 class Keys:
     """The scoped keys of a renter."""
 
-    def __init__(self, stack: Stack, renter: Renter) -> None:
-        self._rest = stack.rest
+    def __init__(self, market: LocalMarket, renter: Renter) -> None:
+        self._rest = market.rest
         self._renter = renter
 
     def make(self, **body: Any) -> Json:
@@ -82,20 +82,20 @@ class Keys:
 
 
 @pytest.fixture
-def scoped(stack: Stack, renter: Renter) -> Keys:
-    return Keys(stack, renter)
+def scoped(market: LocalMarket, renter: Renter) -> Keys:
+    return Keys(market, renter)
 
 
-def close_account(stack: Stack, renter: Renter, confirm: Any = "DELETE_MY_ACCOUNT") -> Any:
-    return stack.rest.rest("DELETE", "/renters/me", key=renter.key, json={"confirm": confirm})
+def close_account(market: LocalMarket, renter: Renter, confirm: Any = "DELETE_MY_ACCOUNT") -> Any:
+    return market.rest.rest("DELETE", "/renters/me", key=renter.key, json={"confirm": confirm})
 
 
-def test_a_scoped_key_lives_until_it_is_deleted(stack: Stack, renter: Renter, scoped: Keys) -> None:
+def test_a_scoped_key_lives_until_it_is_deleted(market: LocalMarket, renter: Renter, scoped: Keys) -> None:
     """Contract 7, vector 60."""
     job = renter.submit()
     made = scoped.make(scopes=["jobs.read"])
     assert made["key"].startswith("dc1-sk-")
-    reader = Renter(stack.rest, renter.id, made["key"])
+    reader = Renter(market.rest, renter.id, made["key"])
     answered(reader.get(f"/jobs/{job['id']}"))
     refused(reader.try_submit(), 403, "API key lacks scope: inference", code="SCOPE_MISSING")
     answer = answered(scoped.delete(made["id"]))
@@ -104,7 +104,7 @@ def test_a_scoped_key_lives_until_it_is_deleted(stack: Stack, renter: Renter, sc
     refused(reader.try_submit(), 403, "Invalid or inactive renter API key")
 
 
-def test_what_scopes_open(stack: Stack, renter: Renter, provider: PollDaemon, scoped: Keys) -> None:
+def test_what_scopes_open(market: LocalMarket, renter: Renter, provider: PollDaemon, scoped: Keys) -> None:
     calls: dict[str, Any] = {
         "submit": lambda who: who.try_submit(),
         "read": lambda who: who.get("/jobs/1"),
@@ -112,7 +112,7 @@ def test_what_scopes_open(stack: Stack, renter: Renter, provider: PollDaemon, sc
         "transactions": lambda who: who.get("/renters/me/transactions"),
         "spending": lambda who: who.get("/renters/me/spending"),
         "top-up": lambda who: who.post("/renters/topup", {"amount_halala": 1}),
-        "settings": lambda who: stack.rest.patch("/renters/settings", {}, key=who.key),
+        "settings": lambda who: market.rest.patch("/renters/settings", {}, key=who.key),
         "deliveries": lambda who: who.get("/renters/me/webhook-deliveries"),
         "account": lambda who: who.get("/renters/me"),
     }
@@ -135,7 +135,7 @@ def test_what_scopes_open(stack: Stack, renter: Renter, provider: PollDaemon, sc
                 refused(response, 403, code="SCOPE_MISSING")
 
 
-def test_only_the_master_key_rules_the_account(stack: Stack, renter: Renter, scoped: Keys) -> None:
+def test_only_the_master_key_rules_the_account(market: LocalMarket, renter: Renter, scoped: Keys) -> None:
     holder = scoped.holder(scopes=["admin"])
     for response in (
         holder.post("/renters/me/rotate-key"),
@@ -143,26 +143,26 @@ def test_only_the_master_key_rules_the_account(stack: Stack, renter: Renter, sco
         holder.get("/renters/me/keys"),
         scoped.delete("whatever", key=holder.key),
         holder.get("/renters/me/export"),
-        close_account(stack, holder),
+        close_account(market, holder),
     ):
         refused(response, 403, code="SCOPE_MISSING")
     assert len(scoped.listed()) == 1
 
 
-def test_keys_are_listed_newest_first_without_their_secrets(stack: Stack, scoped: Keys) -> None:
+def test_keys_are_listed_newest_first_without_their_secrets(market: LocalMarket, scoped: Keys) -> None:
     first = scoped.make()
     assert show(first, "label", "scopes", "expires_at", "created_at") == {
         "label": None,
         "scopes": ["inference"],
         "expires_at": None,
-        "created_at": stack.now(),
+        "created_at": market.now(),
     }
-    stack.advance(1)
-    second = scoped.make(scopes=["billing", "jobs.read", "billing"], label="CI <1>", expires_at=stack.now(60))
+    market.advance(1)
+    second = scoped.make(scopes=["billing", "jobs.read", "billing"], label="CI <1>", expires_at=market.now(60))
     assert show(second, "label", "scopes", "expires_at") == {
         "label": "CI <1>",
         "scopes": ["jobs.read", "billing"],
-        "expires_at": stack.now(60),
+        "expires_at": market.now(60),
     }
     newest, oldest = scoped.listed()
     assert (newest["id"], oldest["id"]) == (second["id"], first["id"])
@@ -175,25 +175,25 @@ def test_keys_are_listed_newest_first_without_their_secrets(stack: Stack, scoped
     assert second["key"] not in str(newest)
 
 
-def test_use_is_noted_and_survives_a_restart(stack: Stack, renter: Renter, scoped: Keys) -> None:
+def test_use_is_noted_and_survives_a_restart(market: LocalMarket, renter: Renter, scoped: Keys) -> None:
     holder = scoped.holder(scopes=["balance.read"])
-    stack.advance(5)
+    market.advance(5)
     holder.balance()
-    used_at = stack.now()
+    used_at = market.now()
     assert scoped.listed()[0]["last_used_at"] == used_at
-    stack.advance(5)
+    market.advance(5)
     holder.balance()
-    later = stack.now()
-    stack.restart()
+    later = market.now()
+    market.restart()
     assert scoped.listed()[0]["last_used_at"] == later
 
 
-def test_a_key_expires(stack: Stack, scoped: Keys) -> None:
-    holder = scoped.holder(scopes=["balance.read"], expires_at=stack.now(60))
+def test_a_key_expires(market: LocalMarket, scoped: Keys) -> None:
+    holder = scoped.holder(scopes=["balance.read"], expires_at=market.now(60))
     holder.balance()
-    stack.advance(59.9)
+    market.advance(59.9)
     holder.balance()
-    stack.advance(0.1)
+    market.advance(0.1)
     refused(holder.get("/renters/balance"), 401, "Invalid API key")
 
 
@@ -218,59 +218,63 @@ def test_bad_keys_are_not_made(renter: Renter, scoped: Keys, body: Json, error: 
     assert scoped.listed() == []
 
 
-def test_twenty_keys_may_live(stack: Stack, renter: Renter, scoped: Keys) -> None:
-    made = [scoped.make(expires_at=stack.now(60) if number == 0 else None) for number in range(20)]
+def test_twenty_keys_may_live(market: LocalMarket, renter: Renter, scoped: Keys) -> None:
+    made = [scoped.make(expires_at=market.now(60) if number == 0 else None) for number in range(20)]
     refused(renter.post("/renters/me/keys", {}), 409, "Key limit reached")
     answered(scoped.delete(made[1]["id"]))
     scoped.make()
     refused(renter.post("/renters/me/keys", {}), 409, "Key limit reached")
-    stack.advance(60)
+    market.advance(60)
     scoped.make()
     assert len(scoped.listed()) == 22
 
 
-def test_the_twentieth_key_is_made_once(stack: Stack, renter: Renter, scoped: Keys) -> None:
+def test_the_twentieth_key_is_made_once(market: LocalMarket, renter: Renter, scoped: Keys) -> None:
     for _ in range(19):
         scoped.make()
-    statuses = [each.status_code for each in stack.at_once([lambda: renter.post("/renters/me/keys", {})] * 4)]
+    statuses = [each.status_code for each in market.at_once([lambda: renter.post("/renters/me/keys", {})] * 4)]
     assert sorted(statuses) == [201, 409, 409, 409]
 
 
-def test_a_revoked_key_keeps_its_time_and_others_cannot_revoke_it(stack: Stack, renter: Renter, scoped: Keys) -> None:
+def test_a_revoked_key_keeps_its_time_and_others_cannot_revoke_it(
+    market: LocalMarket, renter: Renter, scoped: Keys
+) -> None:
     made = scoped.make()
-    stranger = stack.add_renter()
+    stranger = market.add_renter()
     refused(scoped.delete(made["id"], key=stranger.key), 404, "Key not found")
     refused(scoped.delete("nonesuch"), 404, "Key not found")
     master_id = renter.key.removeprefix("dc1-renter-")[:8]
     refused(scoped.delete(master_id), 404, "Key not found")
     assert scoped.listed()[0]["revoked_at"] is None
     first = answered(scoped.delete(made["id"]))["revoked_at"]
-    stack.advance(10)
+    market.advance(10)
     assert answered(scoped.delete(made["id"]))["revoked_at"] == first
     assert scoped.listed()[0]["revoked_at"] == first
     renter.balance()
 
 
-def test_the_master_key_is_replaced_at_once_and_scoped_keys_go_on(stack: Stack, renter: Renter, scoped: Keys) -> None:
+def test_the_master_key_is_replaced_at_once_and_scoped_keys_go_on(
+    market: LocalMarket, renter: Renter, scoped: Keys
+) -> None:
     holder = scoped.holder(scopes=["balance.read"])
     renter.balance()
     answer = answered(renter.post("/renters/me/rotate-key"))
     assert fits(answer, {"success": flag, "message": text, "api_key": text, "new_key": text, "renter_id": integer})
     assert answer["api_key"] == answer["new_key"] != renter.key
     refused(renter.get("/renters/balance"), 401, "Invalid API key")
-    assert Renter(stack.rest, renter.id, answer["api_key"]).balance() == holder.balance() == 1000
+    assert Renter(market.rest, renter.id, answer["api_key"]).balance() == holder.balance() == 1000
 
 
 @pytest.mark.settings(rate_limits_enabled=True)
-def test_rotation_and_export_are_limited_by_day(stack: Stack, renter: Renter) -> None:
+def test_rotation_and_export_are_limited_by_day(market: LocalMarket, renter: Renter) -> None:
     for _ in range(3):
-        renter = Renter(stack.rest, renter.id, answered(renter.post("/renters/me/rotate-key"))["api_key"])
+        renter = Renter(market.rest, renter.id, answered(renter.post("/renters/me/rotate-key"))["api_key"])
     refused(renter.post("/renters/me/rotate-key"), 429, "Rate limit exceeded")
     answered(renter.get("/renters/me/export"))
     refused(renter.get("/renters/me/export"), 429, "Rate limit exceeded")
 
 
-def test_an_export_has_everything(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_an_export_has_everything(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     renter.submit(params={"prompt": "نعم"})
     provider.next()
     provider.result(1)
@@ -280,23 +284,25 @@ def test_an_export_has_everything(stack: Stack, renter: Renter, provider: PollDa
     assert copy["account"] == answered(renter.get("/renters/me"))["renter"]
     assert copy["jobs"] == [renter.job(2), renter.job(1)]
     assert [entry["kind"] for entry in copy["transactions"]] == ["hold", "refund", "hold", "starter_credit"]
-    assert copy["exported_at"] == stack.now()
-    assert answered(stack.add_renter().get("/renters/me/export"))["jobs"] == []
+    assert copy["exported_at"] == market.now()
+    assert answered(market.add_renter().get("/renters/me/export"))["jobs"] == []
 
 
-def test_an_account_is_closed(stack: Stack, renter: Renter, provider: PollDaemon, admin: Admin, scoped: Keys) -> None:
+def test_an_account_is_closed(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, admin: Admin, scoped: Keys
+) -> None:
     holder = scoped.holder(scopes=["admin"])
     running = renter.submit()
     provider.next()
-    stack.advance(60)
+    market.advance(60)
     pending = renter.submit()
     for word in (None, "", "delete_my_account", "yes"):
-        refused(close_account(stack, renter, word), 400, "confirm must be DELETE_MY_ACCOUNT")
-    answer = answered(close_account(stack, renter))
+        refused(close_account(market, renter, word), 400, "confirm must be DELETE_MY_ACCOUNT")
+    answer = answered(close_account(market, renter))
     assert fits(answer, {"success": flag, "cancelled_jobs": integer, "deletion_scheduled_for": time, "message": text})
     assert show(answer, "cancelled_jobs", "deletion_scheduled_for") == {
         "cancelled_jobs": 2,
-        "deletion_scheduled_for": stack.now(30 * 86400),
+        "deletion_scheduled_for": market.now(30 * 86400),
     }
     for key in (renter, holder):
         refused(key.get("/renters/balance"), 401, "Invalid API key")
@@ -311,32 +317,32 @@ def test_an_account_is_closed(stack: Stack, renter: Renter, provider: PollDaemon
     }
 
 
-def test_personal_data_is_erased_after_thirty_days(stack: Stack, admin: Admin) -> None:
-    renter = stack.add_renter(name="Noura Salem", email="noura@example.sa", organization="Tuwaiq", phone="+966")
-    stranger, provider = stack.add_renter(), stack.add_provider()
+def test_personal_data_is_erased_after_thirty_days(market: LocalMarket, admin: Admin) -> None:
+    renter = market.add_renter(name="Noura Salem", email="noura@example.sa", organization="Tuwaiq", phone="+966")
+    stranger, provider = market.add_renter(), market.add_provider()
     told = {"image_type": "llm", "image": BUSYBOX, "job_cmd": "Noura's", "gpu_count": 1}
     asked: Json = {"params": {"prompt": "I am Noura"}, "env_vars": {"A": "Noura"}, "task_spec": {"by": "Noura"}}
     for who in (renter, stranger):
         job = who.submit(**asked, container_spec=told, gpu_requirements={"min_vram_gb": 8, "note": "Noura"})
-        stack.next_job(provider)
+        market.next_job(provider)
         provider.logs(job["id"], ["Hello Noura"])
         provider.result(job["id"], "Dear Noura")
-    Keys(stack, renter).make(label="Noura's laptop")
-    answered(close_account(stack, renter))
+    Keys(market, renter).make(label="Noura's laptop")
+    answered(close_account(market, renter))
     again = {"name": "Noura Salem", "email": "noura@example.sa"}
-    refused(stack.rest.post("/renters/register", again), 409, code="EMAIL_TAKEN")
+    refused(market.rest.post("/renters/register", again), 409, code="EMAIL_TAKEN")
 
     def kept() -> Json:
         row: Json = answered(admin.get(f"/admin/renters/{renter.id}"))["renter"]
         return row
 
-    stack.clock.advance(30 * 86400 - 1)
-    database = stack.server.database
-    now_ms = stack.clock.now_ms()
-    assert stack.edge.loop.run(database.read(lambda conn: renters.due_for_erasure(conn, now_ms))) == []
+    market.clock.advance(30 * 86400 - 1)
+    database = market.server.database
+    now_ms = market.clock.now_ms()
+    assert market.edge.loop.run(database.read(lambda conn: renters.due_for_erasure(conn, now_ms))) == []
     assert kept()["email"] == "noura@example.sa"
-    stack.clock.advance(1)
-    stack.restart()
+    market.clock.advance(1)
+    market.restart()
     eventually(lambda: "noura" not in kept()["email"], "the erasure")
     shown = kept()
     assert fits(
@@ -358,13 +364,13 @@ def test_personal_data_is_erased_after_thirty_days(stack: Stack, admin: Admin) -
     sent = {name: asked[name] for name in ("params", "task_spec")}
     assert show(stranger.job(2), *sent) == sent
     assert answered(stranger.get("/jobs/2/logs"))["total_lines"] == 1
-    answered(stack.rest.post("/renters/register", again), 201)
+    answered(market.rest.post("/renters/register", again), 201)
     assert answered(stranger.get("/renters/me"))["renter"]["name"] == "Renter 2"
 
 
-def test_closing_while_submitting_leaves_nothing_open(stack: Stack, renter: Renter, admin: Admin) -> None:
-    calls = [lambda: renter.try_submit(J3)] * 4 + [lambda: close_account(stack, renter)] + [renter.try_submit] * 4
-    accepted = [each for each in stack.at_once(calls) if each.status_code == 201]
+def test_closing_while_submitting_leaves_nothing_open(market: LocalMarket, renter: Renter, admin: Admin) -> None:
+    calls = [lambda: renter.try_submit(J3)] * 4 + [lambda: close_account(market, renter)] + [renter.try_submit] * 4
+    accepted = [each for each in market.at_once(calls) if each.status_code == 201]
     assert admin.stats()["active_jobs"] == 0
     assert admin.stats()["total_jobs"] == len(accepted)
     assert admin.finance()["holds_halala"] == 0

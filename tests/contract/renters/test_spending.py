@@ -9,14 +9,14 @@ from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.lifecycle import JobSpec, NewJob, SubmissionLimits
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits, flag, integer, number, text, time
 from tests.contract.renters.test_accounts import ENTRY
-from tests.stack.people import Admin, Renter
-from tests.stack.poll_daemon import MODEL, REPORT, PollDaemon
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
 
 ENTRIES: Json = {"entries": [ENTRY], "total": integer, "limit": integer, "offset": integer}
 SPEND: Json = {"jobs": integer, "total_halala": integer, "total_sar": number}
@@ -54,20 +54,20 @@ Finish = Callable[[float], None]
 
 
 @pytest.fixture
-def run(stack: Stack, renter: Renter, provider: PollDaemon) -> Finish:
+def run(market: LocalMarket, renter: Renter, provider: PollDaemon) -> Finish:
     """Runs a J3 of R on P for some seconds."""
 
     def finish(seconds: float) -> None:
         provider.heartbeat()
         job = renter.submit()
         provider.next()
-        stack.advance(seconds)
+        market.advance(seconds)
         provider.result(job["id"])
 
     return finish
 
 
-def test_the_wallet_s_entries_newest_first(stack: Stack, renter: Renter, admin: Admin, run: Finish) -> None:
+def test_the_wallet_s_entries_newest_first(market: LocalMarket, renter: Renter, admin: Admin, run: Finish) -> None:
     run(95)
     renter.top_up(7)
     answered(admin.post("/admin/renters/1/balance", {"amount_halala": -3, "reason": "a mistake"}))
@@ -94,8 +94,8 @@ def test_the_wallet_s_entries_newest_first(stack: Stack, renter: Renter, admin: 
     assert answered(renter.get("/renters/me/transactions", params={"limit": 5000}))["limit"] == 100
 
 
-def test_whose_entries(stack: Stack, renter: Renter, provider: PollDaemon, admin: Admin) -> None:
-    stranger = stack.add_renter()
+def test_whose_entries(market: LocalMarket, renter: Renter, provider: PollDaemon, admin: Admin) -> None:
+    stranger = market.add_renter()
     refused(stranger.get("/renters/1/transactions"), 403, "Forbidden")
     for nobody in ("99", "0", "x", "1e3"):
         refused(renter.get(f"/renters/{nobody}/transactions"), 404, "Renter not found")
@@ -107,9 +107,9 @@ def test_whose_entries(stack: Stack, renter: Renter, provider: PollDaemon, admin
         refused(admin.get("/admin/renters/1/ledger", params=bad), 400)
 
 
-def test_spending_by_month_and_day(stack: Stack, renter: Renter, run: Finish) -> None:
+def test_spending_by_month_and_day(market: LocalMarket, renter: Renter, run: Finish) -> None:
     run(95)
-    stack.clock.advance(15 * 86400)
+    market.clock.advance(15 * 86400)
     run(30)
     run(4)
     spending = answered(renter.get("/renters/me/spending"))
@@ -128,11 +128,13 @@ def test_spending_by_month_and_day(stack: Stack, renter: Renter, run: Finish) ->
     assert spending["all_time"]["total_halala"] == renter.wallet()["total_spent_halala"]
 
 
-def test_cancelled_runs_are_spending_and_free_ones_are_not(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_cancelled_runs_are_spending_and_free_ones_are_not(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
     answered(renter.cancel(renter.submit()["id"]))
     job = renter.submit()
     provider.next()
-    stack.advance(60)
+    market.advance(60)
     answered(renter.cancel(job["id"]))
     assert answered(renter.get("/renters/me/spending"))["all_time"] == {
         "total_jobs": 1,
@@ -141,9 +143,9 @@ def test_cancelled_runs_are_spending_and_free_ones_are_not(stack: Stack, renter:
     }
 
 
-def test_analytics_of_a_period(stack: Stack, renter: Renter, provider: PollDaemon, run: Finish) -> None:
+def test_analytics_of_a_period(market: LocalMarket, renter: Renter, provider: PollDaemon, run: Finish) -> None:
     run(60)
-    stack.clock.advance(8 * 86400)
+    market.clock.advance(8 * 86400)
     run(120)
     renter.submit(model="nobody/offers-this")
     model = REPORT["gpu_status"]["gpu_name"]
@@ -166,7 +168,7 @@ def test_analytics_of_a_period(stack: Stack, renter: Renter, provider: PollDaemo
     week = answered(renter.get("/renters/me/analytics", params={"period": "7d"}))
     assert (week["period"], len(week["daily_spend"]), week["completed_job_count"]) == ("7d", 7, 1)
     refused(renter.get("/renters/me/analytics", params={"period": "1y"}), 400, "Invalid period. Allowed: 7d, 30d, 90d")
-    nothing = answered(stack.add_renter().get("/renters/me/analytics", params={"period": "90d"}))
+    nothing = answered(market.add_renter().get("/renters/me/analytics", params={"period": "90d"}))
     assert show(nothing, "avg_duration_minutes", "completed_job_count", "status_counts", "top_gpus") == {
         "avg_duration_minutes": 0,
         "completed_job_count": 0,
@@ -175,9 +177,9 @@ def test_analytics_of_a_period(stack: Stack, renter: Renter, provider: PollDaemo
     }
 
 
-def token_call(stack: Stack, renter_id: int, provider_id: int, number: int) -> None:
+def token_call(market: LocalMarket, renter_id: int, provider_id: int, number: int) -> None:
     """A call that is billed by tokens, as it is stored."""
-    now_ms = stack.clock.now_ms()
+    now_ms = market.clock.now_ms()
     call = NewJob(
         job_id=f"job-{now_ms}-call{number:02}",
         renter_id=renter_id,
@@ -203,16 +205,16 @@ def token_call(stack: Stack, renter_id: int, provider_id: int, number: int) -> N
         answer = AttemptReport(completed=True, prompt_tokens=120, completion_tokens=380)
         assert lifecycle.finish(conn, job.id, answer, now_ms) is not None
 
-    stack.edge.loop.run(stack.server.database.write(work))
+    market.edge.loop.run(market.server.database.write(work))
 
 
-def test_token_billed_calls(stack: Stack, renter: Renter, provider: PollDaemon) -> None:
+def test_token_billed_calls(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
     none = answered(renter.get("/renters/me/usage"))
     assert fits(none, USAGE)
     assert none["usage"] == []
     renter.submit()
     for number_ in range(3):
-        token_call(stack, renter.id, provider.id, number_)
+        token_call(market, renter.id, provider.id, number_)
     page = answered(renter.get("/renters/me/usage", params={"limit": 2}))
     assert fits(page, USAGE)
     assert [row["job_id"][-6:] for row in page["usage"]] == ["call02", "call01"]
@@ -221,7 +223,7 @@ def test_token_billed_calls(stack: Stack, renter: Renter, provider: PollDaemon) 
         "prompt_tokens": 120,
         "completion_tokens": 380,
         "cost_halala": 1,
-        "created_at": stack.now(),
+        "created_at": market.now(),
     }
     assert page["totals"] == {
         "total_requests": 3,
@@ -235,5 +237,5 @@ def test_token_billed_calls(stack: Stack, renter: Renter, provider: PollDaemon) 
     assert [row["job_id"][-6:] for row in rest["usage"]] == ["call00"]
     assert rest["pagination"] == {"limit": 2, "offset": 2, "has_more": False}
     assert answered(renter.get("/renters/me/usage", params={"limit": 5000}))["pagination"]["limit"] == 200
-    assert answered(stack.add_renter().get("/renters/me/usage"))["usage"] == []
+    assert answered(market.add_renter().get("/renters/me/usage"))["usage"] == []
     refused(renter.get("/renters/me/usage", params={"limit": "many"}), 400)

@@ -2,10 +2,10 @@
 
 import pytest
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Admin, Renter
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
-from tests.stack.people import Admin, Renter
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
 
 
 def test_an_amount_is_said_in_sar_or_halala(renter: Renter) -> None:
@@ -87,10 +87,10 @@ def test_the_eleventh_top_up_of_a_minute_is_too_many(renter: Renter) -> None:
     assert renter.balance() == 1010
 
 
-def test_top_ups_at_the_same_time_all_count(stack: Stack, renter: Renter) -> None:
-    stack.at_once([lambda: renter.top_up(10)] * 8)
+def test_top_ups_at_the_same_time_all_count(market: LocalMarket, renter: Renter) -> None:
+    market.at_once([lambda: renter.top_up(10)] * 8)
     assert show(renter.wallet(), "balance_halala", "available_halala") == {
         "balance_halala": 1080,
         "available_halala": 1080,
     }
-    assert stack.admin.finance()["external_halala"] == 1080
+    assert market.admin.finance()["external_halala"] == 1080

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from dc1.domain.access.webhooks import signature
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits, integer, nothing, number, or_null, text, time
-from tests.stack.people import Renter
-from tests.stack.poll_daemon import PollDaemon
-from tests.stack.receiver import CERTIFICATE, Receiver
-from tests.stack.rest import Json
-from tests.stack.stack import Stack
-from tests.stack.waiting import eventually
+from tests.support.receiver import CERTIFICATE, Receiver
 
 NOT_PUBLIC = "webhook_url must be a public https URL"
 
@@ -68,9 +68,9 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def settings_of(stack: Stack) -> Any:
+def settings_of(market: LocalMarket) -> Any:
     def change(renter: Renter, **body: Any) -> Json:
-        settings: Json = answered(stack.rest.patch("/renters/settings", body, key=renter.key))["settings"]
+        settings: Json = answered(market.rest.patch("/renters/settings", body, key=renter.key))["settings"]
         return settings
 
     return change
@@ -108,14 +108,14 @@ def test_a_delivery_is_signed_with_the_renters_secret() -> None:
 
 @pytest.mark.settings(webhook_allow_private=True)
 def test_a_run_is_told_step_by_step(
-    stack: Stack, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
+    market: LocalMarket, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
 ) -> None:
     secret = settings_of(renter, webhook_url=receiver.url)["webhook_secret"]
     job = renter.submit()
     provider.next()
     # A delivery that is under way when the clock jumps would count as lost, and be sent again.
     eventually(lambda: log(renter, status="delivered"), "the start delivered")
-    stack.advance(95)
+    market.advance(95)
     provider.result(job["id"], duration_seconds=95)
     started, completed = sorted(receiver.wait(2), key=lambda request: request.headers["x-dcp-event"], reverse=True)
     for request, event in ((started, "job.started"), (completed, "job.completed")):
@@ -137,7 +137,7 @@ def test_a_run_is_told_step_by_step(
     told = json.loads(completed.body)
     assert fits(told, ENDED)
     assert told["billing"] == {"quote_halala": 45, "actual_cost_halala": 24, "refunded_halala": 21}
-    assert told["timestamp"] == told["job"]["completed_at"] == stack.now()
+    assert told["timestamp"] == told["job"]["completed_at"] == market.now()
     rows = eventually(lambda: log(renter, status="delivered")[1:] and log(renter), "both deliveries noted")
     assert [row["event"] for row in rows] == ["job.completed", "job.started"]
     assert show(rows[0], "status", "attempts", "response_status", "error", "next_attempt_at", "job_id", "url") == {
@@ -153,7 +153,7 @@ def test_a_run_is_told_step_by_step(
 
 @pytest.mark.settings(webhook_allow_private=True)
 def test_failed_and_cancelled_jobs_and_a_low_balance(
-    stack: Stack, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
+    market: LocalMarket, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
 ) -> None:
     settings_of(renter, webhook_url=receiver.url)
     renter.submit()
@@ -180,7 +180,7 @@ def test_failed_and_cancelled_jobs_and_a_low_balance(
 
 @pytest.mark.settings(webhook_allow_private=True)
 def test_failures_are_retried_after_1_2_and_4_seconds_with_the_same_body(
-    stack: Stack, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
+    market: LocalMarket, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
 ) -> None:
     settings_of(renter, webhook_url=receiver.url)
     receiver.answer(500)
@@ -195,9 +195,9 @@ def test_failures_are_retried_after_1_2_and_4_seconds_with_the_same_body(
             "status": "pending",
             "response_status": status,
             "error": f"The answer was HTTP {status}",
-            "next_attempt_at": stack.now(wait),
+            "next_attempt_at": market.now(wait),
         }
-        stack.advance(wait)
+        market.advance(wait)
     requests = receiver.wait(4)
     assert len({(request.body, request.headers["x-dcp-signature"]) for request in requests}) == 1
     (row,) = eventually(lambda: log(renter, status="failed"), "the last attempt noted")
@@ -210,7 +210,7 @@ def test_failures_are_retried_after_1_2_and_4_seconds_with_the_same_body(
 
 @pytest.mark.settings(webhook_allow_private=True)
 def test_a_silent_receiver_delays_nothing_and_what_was_not_sent_survives_a_restart(
-    stack: Stack, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
+    market: LocalMarket, renter: Renter, provider: PollDaemon, receiver: Receiver, settings_of: Any
 ) -> None:
     settings_of(renter, webhook_url=receiver.url)
     receiver.silence.clear()
@@ -219,7 +219,7 @@ def test_a_silent_receiver_delays_nothing_and_what_was_not_sent_survives_a_resta
     renter.submit()
     provider.next()
     assert provider.result(2)["billing"]["actual_cost_halala"] == 1
-    stack.restart()
+    market.restart()
     receiver.silence.set()
     eventually(lambda: len(log(renter, status="delivered")) == 3, "every delivery after the restart")
     ids = {request.headers["x-dcp-delivery"] for request in receiver.received}
@@ -228,7 +228,7 @@ def test_a_silent_receiver_delays_nothing_and_what_was_not_sent_survives_a_resta
 
 @pytest.mark.settings(webhook_allow_private=True)
 def test_secrets_are_made_once_replaced_on_request_and_never_stored_in_clear(
-    stack: Stack, renter: Renter, receiver: Receiver, settings_of: Any
+    market: LocalMarket, renter: Renter, receiver: Receiver, settings_of: Any
 ) -> None:
     first = settings_of(renter, webhook_url=receiver.url)
     assert first["webhook_url"] == receiver.url
@@ -242,8 +242,8 @@ def test_secrets_are_made_once_replaced_on_request_and_never_stored_in_clear(
     (request,) = receiver.wait(1)
     assert request.headers["x-dcp-signature"] == signature(second["webhook_secret"], request.body)
     assert answered(renter.get("/renters/me"))["renter"]["webhook_url"] == receiver.url
-    stack.stop_server()
-    directory = stack.data_directory
+    market.stop_server()
+    directory = market.data_directory
     for path in directory.glob("dc1.sqlite3*"):
         assert second["webhook_secret"].encode() not in path.read_bytes()
     assert stat.S_IMODE((directory / "secret.key").stat().st_mode) == 0o600
@@ -252,7 +252,7 @@ def test_secrets_are_made_once_replaced_on_request_and_never_stored_in_clear(
 @pytest.mark.settings(webhook_allow_private=True)
 @pytest.mark.parametrize("off", [None, ""])
 def test_webhooks_are_switched_off(
-    stack: Stack, renter: Renter, receiver: Receiver, settings_of: Any, off: str | None
+    market: LocalMarket, renter: Renter, receiver: Receiver, settings_of: Any, off: str | None
 ) -> None:
     settings_of(renter, webhook_url=receiver.url)
     receiver.answer(500)
@@ -262,7 +262,7 @@ def test_webhooks_are_switched_off(
     assert settings_of(renter, webhook_url=off) == {"webhook_url": None, "webhook_secret": None}
     assert [row["status"] for row in log(renter)] == ["failed"]
     answered(renter.cancel(renter.submit()["id"]))
-    stack.advance(60)
+    market.advance(60)
     assert len(log(renter)) == len(receiver.received) == 1
 
 
@@ -286,23 +286,23 @@ def test_webhooks_are_switched_off(
         "https://1.1.1.1/" + "a" * 2048,
     ],
 )
-def test_an_address_that_is_not_public_is_refused(stack: Stack, renter: Renter, address: str) -> None:
-    refused(stack.rest.patch("/renters/settings", {"webhook_url": address}, key=renter.key), 400, NOT_PUBLIC)
+def test_an_address_that_is_not_public_is_refused(market: LocalMarket, renter: Renter, address: str) -> None:
+    refused(market.rest.patch("/renters/settings", {"webhook_url": address}, key=renter.key), 400, NOT_PUBLIC)
     assert answered(renter.get("/renters/me"))["renter"]["webhook_url"] is None
 
 
-def test_a_public_address_is_taken(stack: Stack, renter: Renter, settings_of: Any) -> None:
+def test_a_public_address_is_taken(market: LocalMarket, renter: Renter, settings_of: Any) -> None:
     assert settings_of(renter, webhook_url="https://1.1.1.1/hook")["webhook_url"] == "https://1.1.1.1/hook"
     for bad in (7, True, ["https://1.1.1.1/"], {"url": "x"}):
-        refused(stack.rest.patch("/renters/settings", {"webhook_url": bad}, key=renter.key), 400)
+        refused(market.rest.patch("/renters/settings", {"webhook_url": bad}, key=renter.key), 400)
 
 
 @pytest.mark.settings(webhook_allow_private=True)
 def test_an_address_that_became_private_gets_nothing(
-    stack: Stack, renter: Renter, receiver: Receiver, settings_of: Any
+    market: LocalMarket, renter: Renter, receiver: Receiver, settings_of: Any
 ) -> None:
     settings_of(renter, webhook_url=receiver.url)
-    stack.restart(webhook_allow_private=False)
+    market.restart(webhook_allow_private=False)
     answered(renter.cancel(renter.submit()["id"]))
     (row,) = finished(renter)
     assert show(row, "status", "error", "response_status") == {
@@ -314,15 +314,15 @@ def test_an_address_that_became_private_gets_nothing(
 
 
 @pytest.mark.settings(environment="production")
-def test_production_keeps_no_secrets_without_a_key(stack: Stack, renter: Renter) -> None:
-    response = stack.rest.patch("/renters/settings", {"webhook_url": "https://1.1.1.1/"}, key=renter.key)
+def test_production_keeps_no_secrets_without_a_key(market: LocalMarket, renter: Renter) -> None:
+    response = market.rest.patch("/renters/settings", {"webhook_url": "https://1.1.1.1/"}, key=renter.key)
     refused(response, 503, "Webhooks are not configured")
-    refused(stack.rest.patch("/renters/settings", {"rotate_webhook_secret": True}, key=renter.key), 503)
+    refused(market.rest.patch("/renters/settings", {"rotate_webhook_secret": True}, key=renter.key), 503)
 
 
-def test_a_log_is_its_renter_s_own(stack: Stack, renter: Renter, settings_of: Any) -> None:
+def test_a_log_is_its_renter_s_own(market: LocalMarket, renter: Renter, settings_of: Any) -> None:
     settings_of(renter, webhook_url="https://1.1.1.1/")
-    stranger = stack.add_renter()
+    stranger = market.add_renter()
     assert log(stranger) == []
     for bad in ({"event": "job.lost"}, {"status": "x"}, {"page": 0}, {"limit": "x"}):
         refused(stranger.get("/renters/me/webhook-deliveries", params=bad), 400)

@@ -1,7 +1,7 @@
 """JSON shapes of what admins and watchdogs read."""
 
+from dc1.testing.rest import Json
 from tests.contract.fitting import free_object, integer, or_null, text, time
-from tests.stack.rest import Json
 
 DASHBOARD: Json = {
     "stats": {

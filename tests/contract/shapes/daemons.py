@@ -1,7 +1,7 @@
 """JSON shapes of what daemons are answered."""
 
+from dc1.testing.rest import Json
 from tests.contract.fitting import anything, flag, free_object, integer, nothing, number, or_null, text, time
-from tests.stack.rest import Json
 
 HEARTBEAT: Json = {
     "success": flag,

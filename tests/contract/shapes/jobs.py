@@ -1,7 +1,7 @@
 """JSON shapes of jobs."""
 
+from dc1.testing.rest import Json
 from tests.contract.fitting import flag, free_object, integer, number, or_null, text, time
-from tests.stack.rest import Json
 
 JOB: Json = {
     "id": integer,

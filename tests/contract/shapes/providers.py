@@ -1,7 +1,7 @@
 """JSON shapes of providers."""
 
+from dc1.testing.rest import Json
 from tests.contract.fitting import anything, flag, free_object, integer, number, or_null, text, time
-from tests.stack.rest import Json
 
 PROVIDER_ACCOUNT: Json = {
     "provider": {

@@ -1,8 +1,8 @@
 """JSON shapes of renters."""
 
+from dc1.testing.rest import Json
 from tests.contract.fitting import flag, integer, number, or_null, text, time
 from tests.contract.shapes.jobs import OUTPUT
-from tests.stack.rest import Json
 
 REGISTERED: Json = {"success": flag, "renter_id": integer, "api_key": text, "message": text}
 

@@ -11,8 +11,8 @@ import yaml
 
 from dc1.assets import parse_yaml
 from dc1.services.system.documentation import documentation_page
-from tests.stack.browser import Browser
-from tests.stack.rest import Rest
+from dc1.testing.rest import Rest
+from tests.support.browser import Browser
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 

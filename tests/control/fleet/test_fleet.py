@@ -5,10 +5,10 @@ import pytest
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.provider import Provider
-from dc1.domain.base.clock import ManualClock
 from dc1.domain.jobs.placement import Requirement
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence, Thresholds
 from dc1.domain.providers.reports import Report, read_report
+from dc1.testing.clock import ManualClock
 
 NOW = 1_774_206_010_000
 ANY = Requirement()

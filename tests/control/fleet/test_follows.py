@@ -5,8 +5,8 @@ import pytest
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.provider import Provider
-from dc1.domain.base.clock import ManualClock
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence
+from dc1.testing.clock import ManualClock
 from tests.control.fleet.test_fleet import account, clock, fleet, polling, streaming
 
 __all__ = ["clock", "fleet"]

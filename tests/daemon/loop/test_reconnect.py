@@ -14,7 +14,7 @@ from dcp.v1 import daemon_stream_pb2 as pb
 from tests.daemon.loop.fake_server import FakeServer, lease
 from tests.daemon.loop.whole_daemon import connected, running_daemon
 
-TLS = Path(__file__).parents[2] / "stack" / "tls"
+TLS = Path(__file__).parents[2] / "support" / "tls"
 NOT_APPROVED = (grpc.StatusCode.PERMISSION_DENIED, "Provider is not approved yet")
 
 

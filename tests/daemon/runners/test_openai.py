@@ -19,17 +19,17 @@ def inference(params: JsonObject, *, model: str | None = None, deadline: float =
     return Work("job-1", 1, JobType.VLLM_SERVE, deadline, model=model, params=params)
 
 
-async def start(stack: AsyncExitStack, server: OpenAIServer, suffix: str = "", **engine: str) -> EngineRunner:
-    await stack.enter_async_context(server.serving())
+async def start(market: AsyncExitStack, server: OpenAIServer, suffix: str = "", **engine: str) -> EngineRunner:
+    await market.enter_async_context(server.serving())
     runner = EngineRunner(OpenAIEngine(server.url + suffix, **engine), gpu_count=2)
-    stack.push_async_callback(runner.aclose)
+    market.push_async_callback(runner.aclose)
     return runner
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
 async def test_offers_what_the_server_serves(suffix: str) -> None:
-    async with AsyncExitStack() as stack:
-        runner = await start(stack, OpenAIServer(), suffix)
+    async with AsyncExitStack() as market:
+        runner = await start(market, OpenAIServer(), suffix)
         availability = await runner.probe()
     assert availability.available
     assert availability.models == (MODEL,)
@@ -48,8 +48,8 @@ async def test_unreachable_server_is_unavailable() -> None:
 
 async def test_streams_and_reports_the_servers_own_counts() -> None:
     server, sink = OpenAIServer(), RecordingSink()
-    async with AsyncExitStack() as stack:
-        runner = await start(stack, server, api_key="engine-secret", device="NVIDIA L40S")
+    async with AsyncExitStack() as market:
+        runner = await start(market, server, api_key="engine-secret", device="NVIDIA L40S")
         params: JsonObject = {"prompt": "Hi <b>", "max_tokens": "32", "top_p": 0.9, "unknown": 1}
         result = await runner.run(inference(params, model=MODEL.upper()), sink)
     assert sink.tokens == ["Hel", "lo ", "بحر"]
@@ -80,8 +80,8 @@ async def test_conversation_is_passed_on_and_its_question_reported() -> None:
             {"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": " two"}]},
         ]
     }
-    async with AsyncExitStack() as stack:
-        runner = await start(stack, server)
+    async with AsyncExitStack() as market:
+        runner = await start(market, server)
         result = await runner.run(inference(messages), RecordingSink())
     assert server.requests[0]["messages"][1] == {"role": "user", "content": "One two"}
     assert isinstance(result.payload, dict)
@@ -109,8 +109,8 @@ async def test_a_conversations_other_keys_are_the_engines() -> None:
     }
     ours: JsonObject = {"model": "other/model", "stream": False, "stream_options": {}, "n": 1, "seed": None}
     server = OpenAIServer(finish_reason="length")
-    async with AsyncExitStack() as stack:
-        runner = await start(stack, server)
+    async with AsyncExitStack() as market:
+        runner = await start(market, server)
         result = await runner.run(inference({**messages, **options, **ours}, model=MODEL), RecordingSink())
     assert server.requests[0] == {
         **options,
@@ -134,8 +134,8 @@ async def test_calls_of_tools_are_put_together() -> None:
         {"index": 0, "function": {"arguments": '"Jeddah"}'}},
     ]
     server = OpenAIServer(pieces=[], finish_reason="tool_calls", tool_call_pieces=pieces)
-    async with AsyncExitStack() as stack:
-        runner = await start(stack, server)
+    async with AsyncExitStack() as market:
+        runner = await start(market, server)
         result = await runner.run(inference({"prompt": "Weather?"}), RecordingSink())
     assert isinstance(result.payload, dict)
     assert result.payload["finish_reason"] == "tool_calls"
@@ -163,8 +163,8 @@ async def test_calls_of_tools_are_put_together() -> None:
     ],
 )
 async def test_failures_keep_their_text(server: OpenAIServer, category: str, transient: bool, text: str) -> None:
-    async with AsyncExitStack() as stack:
-        runner = await start(stack, server)
+    async with AsyncExitStack() as market:
+        runner = await start(market, server)
         with pytest.raises(RunFailed, match=text) as failure:
             await runner.run(inference({"prompt": "Hi"}), RecordingSink())
     assert failure.value.category == ErrorCategory(category)
@@ -173,8 +173,8 @@ async def test_failures_keep_their_text(server: OpenAIServer, category: str, tra
 
 async def test_cancelling_hangs_up_on_the_server() -> None:
     server, sink = OpenAIServer(hangs=True), RecordingSink()
-    async with AsyncExitStack() as stack:
-        runner = await start(stack, server)
+    async with AsyncExitStack() as market:
+        runner = await start(market, server)
         running = asyncio.create_task(runner.run(inference({"prompt": "Hi"}), sink))
         await sink.wait_for_token(3)
         running.cancel()
@@ -185,8 +185,8 @@ async def test_cancelling_hangs_up_on_the_server() -> None:
 
 
 async def test_deadline_is_a_timeout() -> None:
-    async with AsyncExitStack() as stack:
-        runner = await start(stack, OpenAIServer(hangs=True))
+    async with AsyncExitStack() as market:
+        runner = await start(market, OpenAIServer(hangs=True))
         with pytest.raises(RunFailed) as failure:
             await runner.run(inference({"prompt": "Hi"}, deadline=0.3), RecordingSink())
     assert failure.value.category == ErrorCategory.TIMEOUT
@@ -208,8 +208,8 @@ async def test_deadline_is_a_timeout() -> None:
     ],
 )
 async def test_unusable_params_fail_with_a_reason(params: JsonObject, text: str) -> None:
-    async with AsyncExitStack() as stack:
-        runner = await start(stack, OpenAIServer())
+    async with AsyncExitStack() as market:
+        runner = await start(market, OpenAIServer())
         with pytest.raises(RunFailed, match=text) as failure:
             await runner.run(inference(params), RecordingSink())
     assert not failure.value.transient

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dc1.domain.base.clock import (
-    ManualClock,
     SystemClock,
     day_start_ms,
     iso,
@@ -16,6 +15,7 @@ from dc1.domain.base.clock import (
     next_month_start_ms,
     parse_iso,
 )
+from dc1.testing.clock import ManualClock
 
 NOON = 1_774_206_005_000
 

@@ -3,10 +3,10 @@ import asyncio
 import pytest
 
 from dc1.control.fleet.telemetry import Telemetry, TelemetryUpkeep
-from dc1.domain.base.clock import ManualClock
 from dc1.domain.providers.telemetry import MINUTE_MS, PERIODS, Rollup
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import telemetry
+from dc1.testing.clock import ManualClock
 from tests.storage.market import NOW, Market
 
 HOUR, WEEK = PERIODS["1h"], PERIODS["7d"]

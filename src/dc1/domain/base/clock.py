@@ -26,21 +26,6 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
 
-class ManualClock:
-    """A clock that moves only when told to."""
-
-    def __init__(self, start_ms: int) -> None:
-        self._now_ms = start_ms
-
-    def now_ms(self) -> int:
-        """Return milliseconds since the epoch."""
-        return self._now_ms
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward by `seconds`."""
-        self._now_ms += round(seconds * 1000)
-
-
 def to_datetime(ms: int) -> datetime:
     """Return epoch milliseconds as an aware UTC datetime, exact to the millisecond."""
     return _EPOCH + ms * _MILLISECOND

@@ -1,4 +1,4 @@
-"""A provider's daemon on the stream, scripted by a test."""
+"""A provider's daemon on the stream, which says what a script makes it say."""
 
 import queue
 import threading
@@ -12,10 +12,10 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
 from dc1.domain.jobs.states import JOB_TYPES
+from dc1.testing.rest import Json
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 from dcp.v1.provider_service_pb2_grpc import ProviderServiceStub
-from tests.stack.rest import Json
 
 _PATIENCE_SECONDS = 8.0
 
@@ -52,12 +52,13 @@ class StreamDaemon:
         self._outbox.put(pb.ConnectRequest(**message))
 
     def hello(self) -> pb.Welcome:
+        """Say who is there; return once that is welcomed."""
         self.send(hello=pb.Hello(instance_id="scripted", state=self.state))
         welcome: pb.Welcome = self.expect("welcome")
         return welcome
 
     def beat(self) -> pb.Desired:
-        """One beat, and the desired state that answers it."""
+        """Send one beat, and return the desired state that answers it."""
         self._sequence += 1
         self.send(beat=pb.Beat(sequence=self._sequence, state=self.state))
         while True:
@@ -66,26 +67,28 @@ class StreamDaemon:
                 return desired
 
     def accept(self, offer: pb.Offer) -> pb.Start:
-        """Take an offer; returns once the lease is committed."""
+        """Take an offer; return once the lease is committed."""
         self.send(accept=pb.Accept(lease=lease_of(offer)))
         start: pb.Start = self.expect("start")
         return start
 
     def send_tokens(self, lease: pb.LeaseRef, text: str, offset: int | None = None) -> None:
+        """Send a piece of a run's text; `offset` is where in the whole it belongs."""
         self.send(tokens=pb.TokenBatch(lease=lease, text=text, count=1, offset=offset))
 
     def send_logs(self, lease: pb.LeaseRef, sequence: int, *lines: str) -> pb.LogReceipt:
-        """Send one batch of lines; returns once they are stored."""
+        """Send one batch of lines; return once they are stored."""
         records = [pb.LogRecord(level=pb.LOG_LEVEL_INFO, message=line) for line in lines]
         self.send(logs=pb.LogBatch(lease=lease, sequence=sequence, lines=records))
         receipt: pb.LogReceipt = self.expect("log_receipt")
         return receipt
 
     def finish(self, lease: pb.LeaseRef, result: Json, **more: Any) -> pb.OutcomeReceipt:
-        """End a run with a result; returns once that is settled."""
+        """End a run with a result; return once that is settled."""
         return self._outcome(lease, result=json_format.ParseDict(result, Value()), **more)
 
     def fail(self, lease: pb.LeaseRef, error: str, *, transient: bool = False) -> pb.OutcomeReceipt:
+        """End a run with an error; return once that is settled."""
         return self._outcome(lease, failure=pb.Failure(error=error, transient=transient))
 
     def _outcome(self, lease: pb.LeaseRef, **end: Any) -> pb.OutcomeReceipt:
@@ -96,7 +99,7 @@ class StreamDaemon:
     # Hearing
 
     def expect(self, kind: str) -> Any:
-        """The next message of this kind; others that come before it are passed over, but no offer is."""
+        """Return the next message of this kind; others that come before it are passed over, but no offer is."""
         if kind == "offer" and self._offers:
             return self._offers.popleft()
         for message in self._until_deadline(kind):
@@ -109,7 +112,7 @@ class StreamDaemon:
         raise AssertionError
 
     def ended(self) -> grpc.RpcError | None:
-        """How the stream ended: None for OK."""
+        """Return how the stream ended: None for OK."""
         for message in self._until_deadline("the end"):
             if not isinstance(message, pb.ConnectResponse):
                 return message
@@ -129,12 +132,14 @@ class StreamDaemon:
         self.close()
 
     def close(self) -> None:
+        """Say nothing more, and let go of the connection."""
         self._outbox.put(None)
         self._channel.close()
         self._reader.join(_PATIENCE_SECONDS)
 
 
 def lease_of(offer: pb.Offer) -> pb.LeaseRef:
+    """Return the lease that accepting an offer asks for."""
     return pb.LeaseRef(job_id=offer.assignment.job_id, attempt_number=offer.assignment.attempt_number)
 
 

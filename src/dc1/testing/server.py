@@ -4,8 +4,9 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+import httpx
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from dc1.control.control_plane import ControlPlane
@@ -15,8 +16,11 @@ from dc1.server.assemble import assemble
 from dc1.server.assembly import Assembly, Foundation
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database
+from dc1.testing.waiting import eventually
 
 T = TypeVar("T")
+
+ADMIN_TOKEN = "a-token-for-tests"
 
 _CALL_SECONDS = 30.0
 _DRAIN_SECONDS = 2.0
@@ -27,14 +31,15 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="stack-loop", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="market-loop", daemon=True)
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run to the end and return the result."""
+        """Run a coroutine on the loop to its end, and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_CALL_SECONDS)
 
     def close(self) -> None:
+        """Stop the loop and wait for its thread."""
         self.run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_CALL_SECONDS)
@@ -53,11 +58,12 @@ class HermeticSettings(Settings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what the constructor is given and nothing else."""
         return (init_settings,)
 
 
 class Server:
-    """One Application, from its start to its stop."""
+    """One application in this process, from its start to its stop."""
 
     def __init__(self, loop: LoopThread, settings: Settings, clock: Clock) -> None:
         self._loop = loop
@@ -74,12 +80,13 @@ class Server:
 
     @property
     def database(self) -> Database:
+        """The server's database; what is done with it is run on the server's loop."""
         assert self._foundation is not None
         return self._foundation.database
 
     @property
     def market(self) -> ControlPlane:
-        """What is alive in it. Its loop is another one: look, do not touch."""
+        """What is alive in the server. Its loop is another one: look, do not touch."""
         assert self._market is not None
         return self._market
 
@@ -89,7 +96,31 @@ class Server:
         return len(self.market.sessions)
 
     def stop(self) -> None:
+        """Stop as a server does that is asked to: its parts end in order, and what they hold is stored."""
         self._loop.run(self._app.drain(_DRAIN_SECONDS))
+
+
+class Frontier(Protocol):
+    """What stands before a server: an edge."""
+
+    @property
+    def url(self) -> str:
+        """Where REST is spoken."""
+        ...
+
+    @property
+    def grpc_port(self) -> int:
+        """Where the server is expected."""
+        ...
+
+
+def serve_behind(edge: Frontier, loop: LoopThread, clock: Clock, **settings: Any) -> Server:
+    """Start a server that testers can use without limits, and wait until the edge passes calls on to it."""
+    chosen = {"grpc_port": edge.grpc_port, "admin_token": ADMIN_TOKEN, "rate_limits_enabled": False, **settings}
+    server = Server(loop, HermeticSettings(**chosen), clock)
+    with httpx.Client(base_url=edge.url, verify=False, trust_env=False) as client:
+        eventually(lambda: client.get("/").status_code == 200, "the edge finding the server")
+    return server
 
 
 def make_template(path: Path) -> Path:

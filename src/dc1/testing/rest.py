@@ -11,7 +11,7 @@ _HEADERS = {"dc1-renter-": "x-renter-key", "dc1-sk-": "x-renter-key", "dc1-provi
 
 
 def credential(key: str) -> dict[str, str]:
-    """The role header that carries `key`; what has no prefix of ours is an admin token."""
+    """Return the role header that carries `key`; what has no prefix of ours is an admin token."""
     for prefix, header in _HEADERS.items():
         if key.startswith(prefix):
             return {header: key}
@@ -19,7 +19,7 @@ def credential(key: str) -> dict[str, str]:
 
 
 class Rest:
-    """Calls of anybody to one base URL."""
+    """A client of one base URL, for anybody's calls."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -47,15 +47,19 @@ class Rest:
         return self._client.stream(method, path, headers=_headers(key, headers), **call)
 
     def get(self, path: str, **call: Any) -> httpx.Response:
+        """Call GET."""
         return self.rest("GET", path, **call)
 
     def post(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
+        """Call POST with a JSON body."""
         return self.rest("POST", path, json=json, **call)
 
     def patch(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
+        """Call PATCH with a JSON body."""
         return self.rest("PATCH", path, json=json, **call)
 
     def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
 
@@ -64,7 +68,10 @@ def _headers(key: str | None, headers: dict[str, str] | None) -> dict[str, str]:
 
 
 def check_refusal(response: httpx.Response) -> None:
-    """Every error on every path outside /v1 is `{"error": "text"}` in JSON, and says nothing of how it came about."""
+    """Hold a refusal to the contract: `{"error": "text"}` in JSON, and not a word of how it came about.
+
+    Paths under /v1 have the envelope of the OpenAI API instead, and are left out.
+    """
     if response.status_code < 400 or response.request.url.path.startswith("/v1/"):
         return
     assert response.headers["content-type"].split(";")[0] == "application/json", (response.status_code, response.text)

@@ -3,7 +3,7 @@
 from functools import cache
 
 from dc1.assets import asset, parse_yaml
-from tests.stack.rest import Json
+from dc1.testing.rest import Json
 
 
 @cache
