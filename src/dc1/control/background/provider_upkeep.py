@@ -1,12 +1,14 @@
 """What happens to providers' accounts because time passes: rotated keys end, old data is erased."""
 
 from dc1.control.background.periodic import Periodic
-from dc1.control.control_plane import ControlPlane
+from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import provider_of
-from dc1.control.scheduling.sessions import EndReason
+from dc1.control.scheduling.sessions import EndReason, Sessions
 from dc1.domain.access.keys import KeyRole
+from dc1.domain.base.clock import Clock
 from dc1.domain.base.retention import DAEMON_EVENTS_KEPT_MS
 from dc1.storage.accounts import keys
+from dc1.storage.engine.database import Database
 from dc1.storage.providers import daemon_events, providers
 
 _KEYS_SECONDS = 1.0
@@ -16,9 +18,12 @@ _ERASURE_SECONDS = 60.0
 class ProviderUpkeep:
     """Timers of providers' accounts."""
 
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
-        self._keys_checked_ms = plane.clock.now_ms()
+    def __init__(self, db: Database, clock: Clock, fleet: Fleet, sessions: Sessions) -> None:
+        self._db = db
+        self._clock = clock
+        self._fleet = fleet
+        self._sessions = sessions
+        self._keys_checked_ms = clock.now_ms()
         self._rounds = Periodic((_KEYS_SECONDS, self.end_expired_streams), (_ERASURE_SECONDS, self.erase))
 
     async def start(self) -> None:
@@ -31,20 +36,20 @@ class ProviderUpkeep:
 
     async def end_expired_streams(self) -> None:
         """End the streams here that were opened with a key whose grace has ended since the last call."""
-        now_ms, since_ms = self._plane.clock.now_ms(), self._keys_checked_ms
-        if not len(self._plane.sessions):
+        now_ms, since_ms = self._clock.now_ms(), self._keys_checked_ms
+        if not len(self._sessions):
             self._keys_checked_ms = now_ms
             return
-        expired = await self._plane.db.read(lambda conn: keys.expired_between(conn, KeyRole.PROVIDER, since_ms, now_ms))
+        expired = await self._db.read(lambda conn: keys.expired_between(conn, KeyRole.PROVIDER, since_ms, now_ms))
         self._keys_checked_ms = now_ms
-        for session in self._plane.sessions:
+        for session in self._sessions:
             if session.key_id in expired:
                 session.end(EndReason.ACCESS_REVOKED)
 
     async def erase(self) -> None:
         """Erase the personal data of accounts deleted long ago, and old events of daemons."""
-        now_ms = self._plane.clock.now_ms()
-        erased = await self._plane.db.write(lambda conn: providers.erase_due(conn, now_ms))
+        now_ms = self._clock.now_ms()
+        erased = await self._db.write(lambda conn: providers.erase_due(conn, now_ms))
         for row in erased:
-            self._plane.fleet.follow(provider_of(row), here=False, decisions=self._plane.fleet.decisions)
-        await self._plane.db.write(lambda conn: daemon_events.forget(conn, now_ms - DAEMON_EVENTS_KEPT_MS))
+            self._fleet.follow(provider_of(row), here=False, decisions=self._fleet.decisions)
+        await self._db.write(lambda conn: daemon_events.forget(conn, now_ms - DAEMON_EVENTS_KEPT_MS))

@@ -29,5 +29,5 @@ def wire(parts: Parts) -> Wiring:
                 DaemonServicer(market),
             ),
         ],
-        background=[ProviderUpkeep(market)],
+        background=[ProviderUpkeep(market.db, market.clock, market.fleet, market.sessions)],
     )

@@ -3,31 +3,15 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, FromClause, Text, and_, case, cast, func, literal, select
+from sqlalchemy import Connection, func, literal, select
 
 from dc1.domain import errors
 from dc1.domain.money.pricing import MAX_BALANCE_HALALA
 from dc1.storage.accounts import renters
 from dc1.storage.engine.row_mapping import Page, Shape
-from dc1.storage.money import counters, ledger
+from dc1.storage.money import counters, ledger, reversals
 from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
 from dc1.storage.schema.tables import jobs, movements, postings
-
-REVERSIBLE = frozenset(
-    {
-        MovementKind.STARTER_CREDIT,
-        MovementKind.TOPUP,
-        MovementKind.ADMIN_CREDIT,
-        MovementKind.ADMIN_ADJUSTMENT,
-    }
-)
-"""What may be taken back by its opposite.
-
-Whatever else moves money is the other half of a job's bill or of a withdrawal's state, which would then tell another
-story than the ledger.
-"""
-
-_REVERSED = "entry:"
 
 
 class Direction(StrEnum):
@@ -99,15 +83,17 @@ def adjust(
 def reverse(conn: Connection, movement_id: int, reason: str, now_ms: int) -> WalletChange:
     """Make good a wrong entry by its opposite, once; the entry itself stays as it is.
 
-    Raises ledger_entry_not_found, ledger_entry_not_reversible for a kind outside of REVERSIBLE, and
+    Raises ledger_entry_not_found, ledger_entry_not_reversible for a kind that is not reversible, and
     ledger_entry_reversed; then as adjust, where the wallet cannot give back what it got or take back what it gave.
     """
     renter_id, amount, source = _reversible(conn, movement_id)
     renters.lock_known(conn, renter_id)
-    reversed_by = conn.execute(select(movements.c.id).where(reverses(movements, literal(movement_id)))).scalar()
+    reversed_by = conn.execute(
+        select(movements.c.id).where(reversals.reverses(movements, literal(movement_id)))
+    ).scalar()
     if reversed_by is not None:
         raise errors.ledger_entry_reversed(reversed_by)
-    ref = f"{_REVERSED}{movement_id}"
+    ref = reversals.reference(movement_id)
     return _change(conn, renter_id, -amount, MovementKind.REVERSAL, ref, source, reason, now_ms)
 
 
@@ -116,25 +102,13 @@ def _reversible(conn: Connection, movement_id: int) -> tuple[int, int, ledger.Ac
     kind = conn.execute(select(movements.c.kind).where(movements.c.id == movement_id)).scalar()
     if kind is None:
         raise errors.ledger_entry_not_found()
-    if kind not in REVERSIBLE:
+    if kind not in reversals.REVERSIBLE:
         raise errors.ledger_entry_not_reversible(kind)
     query = select(postings.c.account_kind, postings.c.owner_id, postings.c.amount_halala)
     ends = {row.account_kind: row for row in conn.execute(query.where(postings.c.movement_id == movement_id))}
     own = ends.pop(AccountKind.WALLET)
     (other,) = ends.values()
     return own.owner_id, own.amount_halala, ledger.Account(AccountKind(other.account_kind), other.owner_id)
-
-
-def reverses(reversal: FromClause, movement_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Whether a row of movements takes back the movement with this id."""
-    ref = literal(_REVERSED).concat(cast(movement_id, Text))
-    return and_(reversal.c.kind == MovementKind.REVERSAL, reversal.c.ref == ref)
-
-
-def reversed_id(reversal: FromClause) -> ColumnElement[int | None]:
-    """The id of the movement that a row of movements takes back, NULL for one that takes none back."""
-    named = func.substr(reversal.c.ref, len(_REVERSED) + 1)
-    return case((reversal.c.kind == MovementKind.REVERSAL, cast(named, BigInteger)))
 
 
 def _change(

@@ -6,13 +6,13 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, case, cast, func, select, text
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms
-from dc1.storage.accounts import wallets
 from dc1.storage.engine.row_mapping import Page
+from dc1.storage.money import reversals
 from dc1.storage.money.ledger import AccountKind, MovementKind
 from dc1.storage.schema.tables import jobs, movements, postings
 
 _SOURCES = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
-_CREDITS = (*wallets.REVERSIBLE, MovementKind.REVERSAL)
+_CREDITS = (*reversals.REVERSIBLE, MovementKind.REVERSAL)
 _CHARGES = (MovementKind.CHARGE_PROVIDER, MovementKind.CHARGE_PLATFORM)
 _RENTERS = (AccountKind.WALLET, AccountKind.HOLD)
 _PROVIDERS = (AccountKind.PAYABLE, AccountKind.PAYOUT)
@@ -67,13 +67,13 @@ def _entries() -> Select[*tuple[Any, ...]]:
             movements.c.amount_halala,
             movements.c.note,
             movements.c.created_at_ms,
-            wallets.reversed_id(movements),
+            reversals.reversed_id(movements),
             reversal.c.id,
         )
         .join(paid, and_(paid.c.movement_id == movements.c.id, paid.c.amount_halala < 0))
         .join(got, and_(got.c.movement_id == movements.c.id, got.c.amount_halala > 0))
         .outerjoin(jobs, jobs.c.id == movements.c.job_id)
-        .outerjoin(reversal, wallets.reverses(reversal, movements.c.id))
+        .outerjoin(reversal, reversals.reverses(reversal, movements.c.id))
     )
 
 
