@@ -1,4 +1,4 @@
-"""`python -m dc1.codegen OUT` writes the generated files; with `--check` it only says whether they are up to date."""
+"""The command `python -m dc1.codegen OUT`: it writes the generated files, with `--check` it only tells whether they are up to date."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--protos", type=Path, default=Path("proto"))
     parser.add_argument("--check", action="store_true", help="write nothing, fail when OUT is stale")
     arguments = parser.parse_args()
+    # Generated aside and then compared: protos that do not compile leave what there is alone, and what no proto makes any more goes.
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch)
         try:
@@ -86,6 +87,7 @@ def _version() -> str:
 
 
 def _files(root: Path) -> dict[str, bytes]:
+    # Running the generated modules leaves bytecode beside them.
     paths = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 

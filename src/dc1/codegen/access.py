@@ -1,4 +1,4 @@
-"""Who may call a method, as OpenAPI security requirements."""
+"""The callers of a method, as OpenAPI security requirements."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ SECURITY_SCHEMES: dict[str, Schema] = {
     "providerQueryKey": _key("query", "provider_key", f"A provider's key. {_QUERY_NOTE}"),
 }
 
+# Public methods have none, so their role is not among them. Bearer comes second, after the header that says whose key it is.
 _CARRIERS = {
     "ROLE_ADMIN": ("adminToken", "bearer"),
     "ROLE_RENTER": ("renterKey", "bearer", "queryKey", "renterQueryKey"),
@@ -36,19 +37,18 @@ def is_public(access: Schema) -> bool:
 
 
 def requirements(access: Schema) -> list[Schema]:
-    """The alternatives, any of which admits a caller; empty for a public method.
-
-    A body that may carry the key is an alternative without header or query: the description says so.
-    """
+    """Return the alternatives, any of which admits a caller; empty for a public method."""
     if is_public(access):
         return []
+    # A dict for a set that keeps its order: the document must come out the same every time.
     schemes = {scheme: None for role in access.get("roles", ()) for scheme in _CARRIERS[role]}
+    # OpenAPI knows no credential in a body: to a tool it is a call without one, and the description says more.
     in_body: list[Schema] = [{}] if access.get("body_key") else []
     return [{scheme: []} for scheme in schemes] + in_body
 
 
 def credentials_note(access: Schema) -> str:
-    """What the requirements cannot say: scopes, master keys and keys in the body."""
+    """Return what the requirements cannot say: scopes, master keys and keys in the body."""
     sentences = []
     if access.get("master_key_only"):
         sentences.append("Of renter keys only the master key is accepted.")

@@ -1,4 +1,4 @@
-"""Runs protoc: Python modules, type stubs and the descriptor set of everything under proto/."""
+"""The run of protoc: Python modules, type stubs and the descriptor set of everything under proto/."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ class CompileError(Exception):
 
 
 def compile_protos(protos: Path, out: Path) -> bytes:
-    """Writes modules and stubs of all files under `protos` into `out`.
+    """Write modules and stubs of all files under `protos` into `out`; one that does not compile raises CompileError.
 
     Returns:
         The serialized FileDescriptorSet with all imports; comments are kept for our own files only.
-
-    Raises:
-        CompileError: A proto file does not compile.
     """
+    # Sorted, as the order of the descriptor set is that of the arguments.
     files = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
     with tempfile.TemporaryDirectory() as scratch:
         imports = Path(scratch, "imports.binpb")
         imports.write_bytes(_rules_descriptors())
         result = Path(scratch, "all.binpb")
         search = [f"-I{protos}", f"--descriptor_set_in={imports}", *_packaged_protos()]
+        # In three runs: a generator knows only the files it is asked for, and each needs others.
         _protoc(
             *search,
             "--fatal_warnings",
@@ -59,16 +58,18 @@ def compile_protos(protos: Path, out: Path) -> bytes:
 
 
 def _protoc(*arguments: str) -> None:
+    # In this process: grpc_tools is protoc as a library, and ships no program.
     if protoc.main(["protoc", *arguments]) != 0:
         raise CompileError
 
 
 def _packaged_protos() -> list[str]:
-    """Search paths of google/protobuf and google/api, as their packages ship them."""
+    """Return the search paths of google/protobuf and google/api, as their packages ship them."""
     return [f"-I{resources.files('grpc_tools') / '_proto'}", f"-I{sysconfig.get_path('purelib')}"]
 
 
 def _plugin(name: str) -> str:
+    # Beside our interpreter: the environment need not be active, and its scripts need not be on PATH.
     return f"--plugin=protoc-gen-{name}={Path(sys.executable).parent / f'protoc-gen-{name}'}"
 
 
@@ -77,7 +78,7 @@ def _python_plugins(out: Path) -> list[str]:
 
 
 def _rules_descriptors() -> bytes:
-    """The descriptors of buf/validate/validate.proto and its imports, as the protovalidate package carries them."""
+    """Return the descriptors of buf/validate/validate.proto and its imports, as the protovalidate package carries them."""
     descriptor_set = descriptor_pb2.FileDescriptorSet()
     pending, done = [validate_pb.desc()], set()
     while pending:
@@ -90,7 +91,7 @@ def _rules_descriptors() -> bytes:
 
 
 def _services(descriptor_set: Path) -> list[str]:
-    """The files that define services: only those get gRPC modules."""
+    """Return the files that define services; for others the plugin would write modules without content."""
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set.read_bytes()).file
     return [file.name for file in files if file.service and file.name.startswith(_OURS)]
 
@@ -103,15 +104,17 @@ def _without_foreign_comments(data: bytes) -> bytes:
         pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet")
     )
     descriptor_set = message_class.FromString(data)
+    # Nothing shows them, and they would make the set that every server loads larger.
     for file in descriptor_set.file:
         if not file.name.startswith(_OURS):
             file.ClearField("source_code_info")
+    # The bytes are compared with those that were committed.
     serialized: bytes = descriptor_set.SerializeToString(deterministic=True)
     return serialized
 
 
 def _make_packages(out: Path) -> None:
-    """Makes `dcp` a typed package; `buf` stays a namespace that other distributions may share."""
+    """Make `dcp` a typed package; `buf` stays a namespace that other distributions may share."""
     root = out / "dcp"
     for directory in (root, *(path for path in root.rglob("*") if path.is_dir())):
         (directory / "__init__.py").touch()

@@ -1,4 +1,4 @@
-"""The descriptor set as plain data: every message, enum and service with its options and comments."""
+"""The descriptor set as plain data: every file, message, enum and service with its options and comments."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Node:
         return self.name.rpartition(".")[2]
 
     def option(self, name: str, default: Any = None) -> Any:
-        """The value of the custom option with that full name, as JSON."""
+        """Return the value of the custom option with that full name, as JSON."""
         return self.raw.get("options", {}).get(f"[{name}]", default)
 
 
@@ -54,7 +54,8 @@ class Catalogue:
 
 
 def load(data: bytes) -> Catalogue:
-    """Reads a serialized FileDescriptorSet that holds its imports."""
+    """Return what a serialized FileDescriptorSet describes, which has to hold its imports."""
+    # A pool of its own: the default one may hold the modules that were generated last, and these are to be replaced.
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
         pool.Add(file)
@@ -75,6 +76,7 @@ class _File:
     def __init__(self, raw: dict[str, Any], catalogue: Catalogue) -> None:
         self._raw = raw
         self._catalogue = catalogue
+        # Comments are no part of an element: the file lists them by the path that leads to it through the descriptor.
         self._comments = {
             tuple(location.get("path", ())): _tidy(location["leading_comments"])
             for location in raw.get("source_code_info", {}).get("location", ())
@@ -82,6 +84,7 @@ class _File:
         }
 
     def read(self) -> None:
+        """Add everything of the file to the catalogue."""
         package = self._raw.get("package", "")
         self._catalogue.files[self._raw["name"]] = Node(self._raw["name"], "", self._raw)
         for path, raw in _numbered(self._raw, "message_type", (_FILE_MESSAGE,)):
@@ -114,12 +117,12 @@ class _File:
 
 
 def _numbered(raw: dict[str, Any], key: str, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The elements under `key`, each with the path of its source location."""
+    """Yield the elements under `key`, each with the path of its source location."""
     for index, element in enumerate(raw.get(key, ())):
         yield (*path, index), element
 
 
 def _tidy(comment: str) -> str:
-    """Joins the lines of each paragraph; list items keep lines of their own."""
+    """Return the comment with the lines of each paragraph joined; list items keep lines of their own."""
     lines = "\n".join(line.strip() for line in comment.strip().splitlines())
     return re.sub(r"(?<!\n)\n(?!\n|[-*] |\d+\. )", " ", lines)

@@ -1,4 +1,4 @@
-"""What the edge has to know of the API: a Lua table for envoy/rest.lua and the list of services for envoy/envoy.yaml."""
+"""The edge's part of the API: a Lua table for envoy/rest.lua and the list of services for envoy/envoy.yaml."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ _SERVICES = re.compile(r"^( *)services:\n((?: *#.*\n)*)(?: *- .*\n)+", re.MULTIL
 def lua_module(catalogue: Catalogue) -> str:
     """Return the text of gen/edge.lua.
 
-    Raises:
-        ValueError: two refusals would be told apart by nothing, or a text cannot stand in JSON as it is.
-        LookupError: an option names a reason or a variable that does not exist.
+    A name that nothing has raises LookupError, and what the edge could not do with its means ValueError.
     """
     rest = catalogue.file_option("dcp.v1.rest", {})
     refusals = dict(_refusals(catalogue))
@@ -87,6 +85,11 @@ def _query_keys(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
 
 
 def _keys_in_path(catalogue: Catalogue) -> Iterator[dict[str, str]]:
+    """Yield where a key may stand in the path, and what the path becomes without it.
+
+    Raises:
+        LookupError: a route does not have the variable.
+    """
     for method, paths in _methods(catalogue):
         if not (key := method.option("dcp.v1.key_in_path")):
             continue
@@ -105,7 +108,11 @@ def _keys_in_path(catalogue: Catalogue) -> Iterator[dict[str, str]]:
 
 
 def _refusals(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what the edge says, by name and in the order of the protos."""
+    """Yield what the edge says, by name and in the order of the protos.
+
+    Raises:
+        LookupError: a refusal names a reason that there is not.
+    """
     enums = catalogue.enums
     reasons = {reason_name(value): value.option("dcp.v1.refusal") for value in _values(enums.get(_REASONS))}
     for value in _values(enums.get(_REFUSALS)):
@@ -127,6 +134,11 @@ def _values(enum: Node | None) -> list[Node]:
 
 
 def _plain(text: str) -> str:
+    """Return the text.
+
+    Raises:
+        ValueError: it would need escaping in JSON.
+    """
     # rest.lua puts texts between quotation marks without escaping them.
     if json.dumps(text) != f'"{text}"':
         raise ValueError(f"the text {text!r} cannot stand in JSON as it is")
@@ -139,7 +151,11 @@ def _key_header(parameter: str) -> str:
 
 
 def _pattern(path: str) -> str:
-    """Return the Lua pattern of a route's paths, in which a variable is one segment."""
+    """Return the Lua pattern of a route's paths, in which a variable is one segment.
+
+    Raises:
+        ValueError: a variable is several segments, which Lua's patterns cannot tell from one.
+    """
     if re.search(r"{[^}]*[=*]", path):
         raise ValueError(f"the edge cannot tell the paths of {path}")
     parts = re.split(r"{\w+}", path)
@@ -147,6 +163,7 @@ def _pattern(path: str) -> str:
 
 
 def _escaped(text: str) -> str:
+    # Whatever is no letter or digit may be escaped, and a hyphen has to be: it is Lua's shortest repetition.
     return re.sub(r"[^\w/]", r"%\g<0>", text)
 
 

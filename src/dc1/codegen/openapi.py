@@ -34,11 +34,9 @@ _IDEMPOTENCY_KEY: Schema = {
 
 
 def build(catalogue: Catalogue, version: str) -> Schema:
-    """Describes every method that has an HTTP route.
+    """Return the document of every method that has an HTTP route, for this version of the package.
 
-    Raises:
-        ValueError: A route is declared twice or a worked example is not JSON.
-        LookupError: A route or an option names a field or message that does not exist.
+    A route that is declared twice and an example that is no JSON raise ValueError, a name that nothing has LookupError.
     """
     base_paths = catalogue.file_option("dcp.v1.rest", {}).get("base_paths", ())
     writer = _Writer(catalogue)
@@ -73,17 +71,19 @@ class _Writer:
         return dict(sorted({**self.schemas.components, **self.inputs.components}.items()))
 
     def method(self, service: Node, method: Node) -> None:
-        """Adds all routes of one method."""
+        """Add all routes of one method."""
         http = method.option("google.api.http")
         if not http:
             return
         if service.short_name not in (tag["name"] for tag in self.tags):
             self.tags.append({"name": service.short_name, "description": service.comment})
+        # An operation id is unique in the document, so the second route of a method has a number behind it.
         for index, binding in enumerate((http, *http.get("additional_bindings", ()))):
             self._route(service, method, binding, suffix=f"_{index + 1}" if index else "")
 
     def _route(self, service: Node, method: Node, binding: Schema, suffix: str) -> None:
         verb = next(verb for verb in _VERBS if verb in binding)
+        # OpenAPI has no patterns in a path: of `{name=**}` the name is left.
         path = re.sub(r"=[^}]*", "", binding[verb])
         operations = self.paths.setdefault(path, {})
         if verb in operations:
@@ -120,12 +120,14 @@ class _Writer:
         field_name = binding.get("body")
         if not field_name:
             return {}
+        # The body is one field, or all fields that the path does not take. The whole message is referred to by name where it can be.
         if field_name != "*":
             schema = self.inputs.field(_field(request, field_name))
         elif in_path:
             schema = self.inputs.object(request, without=in_path)
         else:
             schema = self.inputs.reference(request.name)
+        # A method that takes nothing is called without a body.
         if not schema.get("properties", True):
             return {}
         content = _filled(schema=schema, examples=examples(method, "request"))
@@ -137,6 +139,7 @@ class _Writer:
 
     def _parameters(self, method: Node, request: Node, binding: Schema, in_path: list[str]) -> list[Schema]:
         parameters = [self._parameter(_field(request, name), "path") for name in in_path]
+        # A body of `*` takes every field that the path does not, and leaves none to the query.
         if binding.get("body") != "*":
             taken = {*in_path, binding.get("body")}
             parameters += [
@@ -162,6 +165,7 @@ def _field(message: Node, name: str) -> Node:
 
 
 def _summary(comment: str) -> str:
+    # The first sentence, or what stands before its colon: lists of operations show one line.
     return re.split(r"(?<=[.!?])\s|: ", comment, maxsplit=1)[0].rstrip(".")
 
 
@@ -175,5 +179,6 @@ def _limit_note(method: Node) -> str:
 
 
 def _filled(**members: Any) -> Schema:
-    """The members that say something, in order; `security: []` does (nobody needs a credential)."""
+    """Return the members that say something, in order."""
+    # An empty `security` does: it tells tools that nobody needs a credential.
     return {name: value for name, value in members.items() if value or name == "security"}

@@ -71,7 +71,7 @@ def _reason(value: Node) -> str:
 
 
 def error_components() -> Schema:
-    """The error answers that operations refer to, by name."""
+    """Return the error answers that operations refer to, by name."""
     components = {
         _name(status): {
             "description": _phrase(status),
@@ -84,11 +84,12 @@ def error_components() -> Schema:
 
 
 def responses(method: Node, output: Node, schemas: Schemas, *, takes_body: bool) -> Schema:
-    """All documented answers of a method by status, on a route that takes a body or none."""
+    """Return all documented answers of a method by status, on a route that takes a body or none."""
     found: dict[int, Schema] = {}
     declared = method.option("dcp.v1.http_content", ())
     for body in declared:
         _add_body(found, body, schemas)
+    # A method that answers HttpBody declares its bodies itself, as its message says nothing of them.
     if not declared:
         status = method.option("dcp.v1.success_status", HTTPStatus.OK)
         content = {"schema": schemas.reference(output.name)}
@@ -99,6 +100,7 @@ def responses(method: Node, output: Node, schemas: Schemas, *, takes_body: bool)
         }
     speaks_openai = method.option("dcp.v1.access", {}).get("credential_errors") == "CREDENTIAL_ERRORS_OPENAI"
     for status in _error_statuses(method, takes_body):
+        # Every error of such a method has that envelope, its own statuses included.
         if speaks_openai:
             found[status] = _openai_error(status, schemas)
         else:
@@ -124,7 +126,8 @@ def _add_body(found: dict[int, Schema], body: Schema, schemas: Schemas) -> None:
 
 
 def _event() -> Schema:
-    """One of the events that the body is made of; tools read the schema of an event stream so."""
+    """Return the schema of one of the events that a body is made of."""
+    # OpenAPI 3.1 has no schema for a sequence of events; tools read that of a stream as the schema of each.
     return {
         "type": "object",
         "properties": {
@@ -137,6 +140,7 @@ def _event() -> Schema:
 
 def _add_event(event: Schema, data: Schema) -> None:
     """Let the events carry this data too."""
+    # `data` is text that holds JSON, so its shape goes under contentSchema.
     member = event["properties"]["data"]
     if data:
         others = member.get("contentSchema", {}).get("anyOf", [])
@@ -144,10 +148,12 @@ def _add_event(event: Schema, data: Schema) -> None:
 
 
 def _error_statuses(method: Node, takes_body: bool) -> list[int]:
+    """Return the statuses that follow from what the method is and takes, and those of its own."""
     found = {*_EVERYWHERE, *method.option("dcp.v1.error_statuses", ())}
     access = method.option("dcp.v1.access", {})
     if not is_public(access):
         found.add(401)
+    # Renters may be suspended and lack scopes, admins call from elsewhere; a provider's key opens all that is a provider's.
     if {"ROLE_RENTER", "ROLE_ADMIN"} & {*access.get("roles", ())}:
         found.add(403)
     if takes_body:
@@ -156,7 +162,7 @@ def _error_statuses(method: Node, takes_body: bool) -> list[int]:
 
 
 def _openai_error(status: int, schemas: Schemas) -> Schema:
-    """The error answer of a path under /v1."""
+    """Return the error answer of a path under /v1."""
     content = {"application/json": {"schema": schemas.reference(_OPENAI_ERROR)}}
     answer = {"description": _phrase(status), "content": content}
     return answer | {"headers": _RETRY_AFTER} if status == HTTPStatus.TOO_MANY_REQUESTS else answer

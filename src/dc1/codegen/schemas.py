@@ -72,13 +72,13 @@ _FORMATS = {"email": "email", "uri": "uri", "uuid": "uuid", "hostname": "hostnam
 
 
 def rules(field: Node) -> Schema:
-    """The field's protovalidate rules as JSON; empty without any."""
+    """Return the field's protovalidate rules as JSON; empty without any."""
     found: Schema = field.option("buf.validate.field", {})
     return found
 
 
 def is_required(field: Node) -> bool:
-    """Whether a request without the field is refused."""
+    """Return whether a request without the field is refused, by its rules or by the service."""
     return bool(rules(field).get("required") or field.option("dcp.v1.json", {}).get("required"))
 
 
@@ -95,17 +95,18 @@ class Schemas:
         return dict(sorted(self._built.items()))
 
     def reference(self, full_name: str) -> Schema:
-        """A `$ref` to the schema of a message or enum, which is built if this is the first one."""
+        """Return a `$ref` to the schema of a message or enum, which is built if this is the first one."""
         name = self._name(full_name)
         if name not in self._built:
-            self._built[name] = {}  # a message may contain itself
+            # Named before it is built: a message may contain itself.
+            self._built[name] = {}
             enum = self._catalogue.enums.get(full_name)
             message = self._catalogue.messages.get(full_name)
             self._built[name] = _enum(enum) if enum else self.object(_known(message, full_name))
         return {"$ref": f"#/components/schemas/{name}"}
 
     def object(self, message: Node, without: frozenset[str] = frozenset()) -> Schema:
-        """The schema of a message's JSON object, less the fields named."""
+        """Return the schema of a message's JSON object, less the fields named."""
         fields = [field for field in message.children if field.short_name not in without]
         schema: Schema = {"type": "object"}
         if message.comment:
@@ -118,15 +119,17 @@ class Schemas:
         return schema
 
     def is_always_there(self, field: Node) -> bool:
-        """Whether no object is without the field: answers print what has no presence of its own, and nulls."""
+        """Return whether no object is without the field."""
+        # Envoy prints zero, false and empty values (always_print_primitive_fields), and services set every message that is not
+        # `optional`, if to null.
         return "proto3_optional" not in field.raw
 
     def property(self, field: Node) -> Schema:
-        """The schema of a field as a member of its object."""
+        """Return the schema of a field as a member of its object."""
         return self.field(field)
 
     def field(self, field: Node) -> Schema:
-        """The schema of one field: its type, its rules and its comment."""
+        """Return the schema of one field: its type, its rules and its comment."""
         entry = self._map_entry(field)
         if entry:
             schema = {"type": "object", "additionalProperties": self._single(entry.children[1])}
@@ -134,6 +137,7 @@ class Schemas:
             schema = {"type": "array", "items": self._single(field)}
         else:
             schema = self._single(field)
+        # What the service checks itself comes last: it may narrow what the rules say.
         further = field.option("dcp.v1.json", {}).get("schema", "{}")
         return _described({**_ruled(schema, rules(field)), **json.loads(further)}, field)
 
@@ -141,13 +145,14 @@ class Schemas:
         return full_name.removeprefix("dcp.v1.")
 
     def _map_entry(self, field: Node) -> Node | None:
+        # To a descriptor a map is a repeated message of key and value; only the message's option tells.
         if field.raw["label"] != "LABEL_REPEATED" or field.raw["type"] != "TYPE_MESSAGE":
             return None
         message = self._catalogue.messages[field.raw["type_name"].lstrip(".")]
         return message if message.raw.get("options", {}).get("map_entry") else None
 
     def _single(self, field: Node) -> Schema:
-        """The schema of one value of the field."""
+        """Return the schema of one value of the field."""
         shape = field.option("dcp.v1.json", {})
         if shape.get("types"):
             return self._shaped(shape)
@@ -159,7 +164,7 @@ class Schemas:
         return dict(known) if known is not None else self.reference(type_name)
 
     def _shaped(self, shape: Schema) -> Schema:
-        """The schema of a dynamically typed field by its declared JSON shape."""
+        """Return the schema of a dynamically typed field by its declared JSON shape."""
         types = list(shape["types"])
         if shape.get("nullable"):
             types.append("null")
@@ -177,36 +182,39 @@ class InputSchemas(Schemas):
     """Builds schemas of requests: null stands for an optional field's absence, and a blank string for a required one's."""
 
     def property(self, field: Node) -> Schema:
-        """The schema of a field as a member of its object."""
+        """Return the schema of a field as a member of its object."""
         schema = self.field(field)
         return _present(schema, field) if is_required(field) else _nullable(schema)
 
     def is_always_there(self, field: Node) -> bool:
-        """Whether a request without the field is refused."""
+        """Return whether a request without the field is refused."""
         return is_required(field)
 
     def _name(self, full_name: str) -> str:
+        # A message may be both asked for and answered, and then has two schemas: only in a request may null stand for absence.
         name = super()._name(full_name)
         return name if name.endswith(("Request", "Input")) else f"{name}Input"
 
 
 def json_name(field: Node) -> str:
-    """The field's name in JSON: its own, unless the proto file gives it another one."""
+    """Return the field's name in JSON: its own, unless the proto file gives it another one."""
+    # Envoy prints proto names (preserve_proto_field_names), so protoc's own camelCase is not what a client sees.
     given: str = field.raw["json_name"]
     return field.short_name if given == _camel(field.short_name) else given
 
 
 def _camel(name: str) -> str:
-    """What protoc makes of a name to which no other is given."""
+    """Return what protoc makes of a name to which no other is given."""
     return re.sub(r"_+([a-z0-9])", lambda match: match[1].upper(), name)
 
 
 def _present(schema: Schema, field: Node) -> Schema:
-    """The schema without the values that count as missing."""
+    """Return the schema without the values that count as missing: blank texts and empty lists."""
     if schema.get("type") == "array":
         return {**schema, "minItems": max(1, schema.get("minItems", 0))}
     if schema.get("type") != "string" or schema.keys() & {"enum", "pattern", "const"}:
         return schema
+    # The length of a trimmed text is that from its first visible character to its last, which stand for two of it.
     between = schema.get("minLength", 1) - 2 if field.option("dcp.v1.trim") else -1
     return {**schema, "pattern": r"\S" if between < 0 else rf"\S[\s\S]{{{between},}}\S"}
 
@@ -239,7 +247,7 @@ def _enum(enum: Node) -> Schema:
 
 
 def _ruled(schema: Schema, found: Schema) -> Schema:
-    """The schema with the field's protovalidate rules as keywords."""
+    """Return the schema with the field's protovalidate rules as keywords."""
     for kind, constraints in found.items():
         if not isinstance(constraints, dict):
             continue
@@ -258,7 +266,7 @@ def _ruled(schema: Schema, found: Schema) -> Schema:
 
 
 def _described(schema: Schema, field: Node) -> Schema:
-    """The schema with the field's comment and the messages of its CEL rules."""
+    """Return the schema with the field's comment and the messages of its CEL rules, which no keyword can say."""
     sentences = [field.comment, *(rule["message"] for rule in rules(field).get("cel", ()) if "message" in rule)]
     description = " ".join(sentence for sentence in sentences if sentence)
     return {**schema, "description": description} if description else schema

