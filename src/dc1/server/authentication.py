@@ -7,8 +7,7 @@ from google.protobuf.message import Message
 from dc1.control.operations.credentials import Credentials
 from dc1.domain import errors
 from dc1.domain.access import keys
-from dc1.domain.access.roles import Role
-from dc1.domain.access.scopes import require_scope
+from dc1.domain.access.roles import Role, require_scope
 from dc1.domain.errors import ApiError
 from dc1.server.addresses import Network, counted_as, is_within
 from dc1.server.credential_sources import Credential, find_credential

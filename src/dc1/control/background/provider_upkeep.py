@@ -5,8 +5,7 @@ from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import provider_of
 from dc1.control.scheduling.sessions import EndReason, Sessions
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.base.clock import Clock
-from dc1.domain.base.retention import DAEMON_EVENTS_KEPT_MS
+from dc1.domain.base.clock import DAEMON_EVENTS_KEPT_MS, Clock
 from dc1.storage.accounts import keys
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import daemon_events, providers

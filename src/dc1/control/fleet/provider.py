@@ -7,7 +7,7 @@ from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.placement import ProviderView
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers import liveness, reputation
-from dc1.domain.providers.gpus import canonical_gpu_type
+from dc1.domain.providers.hardware import canonical_gpu_type
 from dc1.domain.providers.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 from dc1.domain.providers.reports import Facts, Report, reading

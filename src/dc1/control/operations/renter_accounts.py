@@ -14,8 +14,7 @@ from dc1.domain.access import keys, webhooks
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.roles import Role
 from dc1.domain.access.secret_box import SecretBox
-from dc1.domain.base.clock import Clock
-from dc1.domain.base.retention import ERASED_AFTER_MS
+from dc1.domain.base.clock import ERASED_AFTER_MS, Clock
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dc1.storage.accounts.renters import NewRenter

@@ -1,6 +1,9 @@
-"""The parties of the market."""
+"""In what right a call is made: the roles of the market, and the scopes of `dc1-sk-` keys."""
 
+from collections.abc import Collection, Iterable
 from enum import StrEnum
+
+from dc1.domain.errors import invalid_enum, scope_missing
 
 
 class Role(StrEnum):
@@ -10,3 +13,43 @@ class Role(StrEnum):
     RENTER = "renter"
     PROVIDER = "provider"
     ADMIN = "admin"
+
+
+class Scope(StrEnum):
+    """What a scoped key may do, in documented order."""
+
+    INFERENCE = "inference"
+    JOBS_READ = "jobs.read"
+    BILLING = "billing"
+    BALANCE_READ = "balance.read"
+    ADMIN = "admin"
+
+
+SCOPES = tuple(Scope)
+DEFAULT_SCOPES = (Scope.INFERENCE,)
+
+
+def parse_scopes(names: Iterable[str]) -> tuple[Scope, ...]:
+    """Return the named scopes once each in documented order, or the default when none is named.
+
+    Raises `ApiError` 400 with the list when a name is unknown.
+    """
+    wanted = set(names)
+    if not wanted <= set(SCOPES):
+        raise invalid_enum("scope", SCOPES)
+    return tuple(scope for scope in SCOPES if scope in wanted) or DEFAULT_SCOPES
+
+
+def allows(granted: Collection[str], accepted: Collection[str]) -> bool:
+    """Tell whether a key with the `granted` scopes may use a route that accepts any of `accepted`.
+
+    The admin scope stands for all others; a route that accepts nothing in particular is open to every live key.
+    """
+    return not accepted or Scope.ADMIN in granted or any(scope in granted for scope in accepted)
+
+
+def require_scope(granted: Collection[str], accepted: Iterable[str]) -> None:
+    """Raise `ApiError` 403 naming the first of `accepted` when the key has none of them."""
+    names = list(accepted)
+    if not allows(granted, names):
+        raise scope_missing(names[0])

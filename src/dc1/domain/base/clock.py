@@ -1,4 +1,4 @@
-"""Time as the rules see it: integer epoch milliseconds in UTC."""
+"""Time as the rules see it, integer epoch milliseconds in UTC, and how long what nobody needs any more is kept."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,15 @@ from typing import Protocol
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 DAY_MS = 86_400_000
+
+ERASED_AFTER_MS = 30 * DAY_MS
+"""How long after its deletion the personal data of an account is erased."""
+
+DELIVERIES_KEPT_MS = 30 * DAY_MS
+"""How long a renter can see what was sent to their webhook address."""
+
+DAEMON_EVENTS_KEPT_MS = 30 * DAY_MS
+"""How long an admin can see what daemons told of themselves."""
 
 
 class Clock(Protocol):

@@ -18,7 +18,7 @@ from dc1.domain.jobs.container_spec import (
 from dc1.domain.jobs.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
 from dc1.domain.jobs.states import JOB_TYPES, JobType
 from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
-from dc1.domain.providers.gpus import GPU_TYPES, requested_gpu_type
+from dc1.domain.providers.hardware import GPU_TYPES, requested_gpu_type
 from dc1.domain.providers.liveness import status_in_error
 
 DEFAULT_MAX_DURATION_SECONDS = 1800

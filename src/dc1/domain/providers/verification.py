@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dc1.domain.providers.gpus import canonical_gpu_type
+from dc1.domain.providers.hardware import canonical_gpu_type
 from dc1.domain.providers.reports import Facts
 
 _VRAM_TOLERANCE = 0.1

@@ -14,7 +14,7 @@ from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonValue, is_oversized
 from dc1.domain.jobs.placement import Admission
 from dc1.domain.money.pricing import halala_to_sar
-from dc1.domain.providers.operating_systems import canonical_os
+from dc1.domain.providers.hardware import canonical_os
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.values import NULL, from_value, message_json, row_id, time_value, to_value

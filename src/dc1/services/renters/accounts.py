@@ -9,7 +9,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.operations.renter_accounts import WebhookChange
 from dc1.domain import errors
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.access.scopes import parse_scopes
+from dc1.domain.access.roles import parse_scopes
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import iso, parse_iso
 from dc1.services.api.call import caller_id

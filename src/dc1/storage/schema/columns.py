@@ -1,11 +1,22 @@
-"""Column types that keep values exactly, the same way on both engines."""
+"""The metadata of all tables, and column types that keep values exactly, the same way on both engines."""
 
 import json
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Dialect, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Dialect, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.types import TypeDecorator
+
+# Constraint names that can be told beforehand: a migration has to drop by name what another one made.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 # SQLite numbers rows by itself only for a column that is declared exactly INTEGER PRIMARY KEY.
 RowId = BigInteger().with_variant(Integer(), "sqlite")

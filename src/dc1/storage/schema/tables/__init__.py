@@ -1,9 +1,6 @@
 """Every table of the schema; the migrations build the same thing, and a test compares the two."""
 
-from dc1.storage.schema.tables.administration import approval_decisions
-from dc1.storage.schema.tables.base import metadata
-from dc1.storage.schema.tables.catalog import audit_entries, container_images, idempotent_answers, prices
-from dc1.storage.schema.tables.daemons import challenges, daemon_events, offered_models
+from dc1.storage.schema.columns import metadata
 from dc1.storage.schema.tables.jobs import (
     job_attempts,
     job_events,
@@ -15,9 +12,17 @@ from dc1.storage.schema.tables.jobs import (
     jobs,
 )
 from dc1.storage.schema.tables.money import accounts, movements, postings, totals, withdrawals
-from dc1.storage.schema.tables.people import api_keys, provider_days, providers, renter_days, renters, replicas
-from dc1.storage.schema.tables.telemetry import provider_minutes
-from dc1.storage.schema.tables.webhooks import webhook_deliveries
+from dc1.storage.schema.tables.operations import audit_entries, container_images, prices, replicas
+from dc1.storage.schema.tables.providers import (
+    approval_decisions,
+    challenges,
+    daemon_events,
+    offered_models,
+    provider_days,
+    provider_minutes,
+    providers,
+)
+from dc1.storage.schema.tables.renters import api_keys, idempotent_answers, renter_days, renters, webhook_deliveries
 
 __all__ = [
     "accounts",

@@ -25,11 +25,11 @@ from dc1.storage.schema.columns import (
     RowId,
     change_stamp,
     counter,
+    metadata,
     one_of,
     stamp_index,
     time_column,
 )
-from dc1.storage.schema.tables.base import metadata
 
 jobs = Table(
     "jobs",

@@ -18,8 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from dc1.storage.schema.columns import PlainText, RowId, counter, one_of, time_column
-from dc1.storage.schema.tables.base import metadata
+from dc1.storage.schema.columns import PlainText, RowId, counter, metadata, one_of, time_column
 
 accounts = Table(
     "accounts",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.access.scopes import Scope, allows, parse_scopes, require_scope
+from dc1.domain.access.roles import Scope, allows, parse_scopes, require_scope
 from dc1.domain.errors import ApiError
 
 

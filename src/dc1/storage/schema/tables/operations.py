@@ -1,9 +1,8 @@
-"""Prices, approved images, answers kept for idempotency and the audit trail."""
+"""What operators set and look at, and the servers that share the database."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text
 
-from dc1.storage.schema.columns import PlainText, RowId, time_column
-from dc1.storage.schema.tables.base import metadata
+from dc1.storage.schema.columns import PlainText, RowId, metadata, time_column
 
 prices = Table(
     "prices",
@@ -24,19 +23,6 @@ container_images = Table(
     time_column("approved_at_ms"),
 )
 
-idempotent_answers = Table(
-    "idempotent_answers",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("route", Text, primary_key=True),
-    Column("key", PlainText, primary_key=True),
-    Column("request_hash", Text, nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    time_column("expires_at_ms"),
-)
-Index("ix_idempotent_answers_expires_at_ms", idempotent_answers.c.expires_at_ms)
-
 audit_entries = Table(
     "audit_entries",
     metadata,
@@ -50,3 +36,10 @@ audit_entries = Table(
     Column("detail", PlainText),
 )
 Index("ix_audit_entries_provider_id_id", audit_entries.c.provider_id, audit_entries.c.id)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("replica_id", Text, primary_key=True),
+    time_column("expires_at_ms"),
+)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.providers.gpus import GPU_TYPES, canonical_gpu_type, requested_gpu_type
+from dc1.domain.providers.hardware import GPU_TYPES, canonical_gpu_type, requested_gpu_type
 
 
 @pytest.mark.parametrize(

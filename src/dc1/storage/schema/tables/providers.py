@@ -1,4 +1,4 @@
-"""Renters, providers and the keys they call with."""
+"""Providers, the decisions on them, and what their daemons report and have to prove."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false, text
 
@@ -8,55 +8,10 @@ from dc1.storage.schema.columns import (
     RowId,
     change_stamp,
     counter,
+    metadata,
     one_of,
     stamp_index,
     time_column,
-)
-from dc1.storage.schema.tables.base import metadata
-
-renters = Table(
-    "renters",
-    metadata,
-    Column("id", RowId, primary_key=True),
-    Column("name", PlainText, nullable=False),
-    Column("email", PlainText, nullable=False, unique=True),
-    Column("organization", PlainText),
-    Column("phone", PlainText),
-    Column("use_case", PlainText),
-    Column("webhook_url", PlainText),
-    Column("sealed_webhook_secret", Text),
-    Column("status", Text, nullable=False, server_default="active"),
-    time_column("created_at_ms"),
-    # When the personal data of a deleted account is erased; None once it is.
-    time_column("erase_at_ms", nullable=True),
-    counter("total_jobs"),
-    counter("completed_jobs"),
-    counter("failed_jobs"),
-    counter("total_spent_halala"),
-    # The UTC day and month (their first millisecond) that the two quota counters speak of.
-    counter("quota_day_ms"),
-    counter("quota_day_jobs"),
-    counter("quota_month_ms"),
-    counter("quota_month_halala"),
-    counter("v1_requests"),
-    counter("v1_prompt_tokens"),
-    counter("v1_completion_tokens"),
-    counter("v1_cost_halala"),
-    change_stamp(),
-    one_of("status", ("active", "suspended", "deleted"), "status"),
-)
-stamp_index(renters)
-Index("ix_renters_status_id", renters.c.status, renters.c.id)
-_TO_ERASE = text("erase_at_ms IS NOT NULL")
-Index("ix_renters_erase_at_ms", renters.c.erase_at_ms, sqlite_where=_TO_ERASE, postgresql_where=_TO_ERASE)
-
-renter_days = Table(
-    "renter_days",
-    metadata,
-    Column("renter_id", BigInteger, ForeignKey("renters.id"), primary_key=True, autoincrement=False),
-    Column("day_ms", BigInteger, primary_key=True, autoincrement=False),
-    counter("charged_jobs"),
-    counter("charged_halala"),
 )
 
 providers = Table(
@@ -121,6 +76,7 @@ providers = Table(
 )
 stamp_index(providers)
 Index("ix_providers_approval_status_id", providers.c.approval_status, providers.c.id)
+_TO_ERASE = text("erase_at_ms IS NOT NULL")
 Index("ix_providers_erase_at_ms", providers.c.erase_at_ms, sqlite_where=_TO_ERASE, postgresql_where=_TO_ERASE)
 
 provider_days = Table(
@@ -133,31 +89,63 @@ provider_days = Table(
     counter("earned_halala"),
 )
 
-api_keys = Table(
-    "api_keys",
+approval_decisions = Table(
+    "approval_decisions",
     metadata,
-    Column("key_id", PlainText, primary_key=True),
-    Column("key_hash", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("owner_id", BigInteger, nullable=False),
-    Column("hint", Text, nullable=False),
-    Column("scopes", ExactJson),
-    Column("label", PlainText),
-    time_column("created_at_ms"),
-    time_column("expires_at_ms", nullable=True),
-    time_column("revoked_at_ms", nullable=True),
-    time_column("last_used_at_ms", nullable=True),
-    change_stamp(),
-    one_of("role", ("renter", "provider", "sk"), "role"),
+    Column("id", RowId, primary_key=True),
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
+    time_column("at_ms"),
+    Column("actor", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("reason", PlainText),
+    one_of("decision", ("approved", "rejected"), "decision"),
 )
-stamp_index(api_keys)
-Index("ix_api_keys_owner_id_role", api_keys.c.owner_id, api_keys.c.role)
-_EXPIRING = text("expires_at_ms IS NOT NULL")
-Index("ix_api_keys_expires_at_ms", api_keys.c.expires_at_ms, sqlite_where=_EXPIRING, postgresql_where=_EXPIRING)
+Index("ix_approval_decisions_provider_id_id", approval_decisions.c.provider_id, approval_decisions.c.id)
 
-replicas = Table(
-    "replicas",
+daemon_events = Table(
+    "daemon_events",
     metadata,
-    Column("replica_id", Text, primary_key=True),
-    time_column("expires_at_ms"),
+    Column("id", RowId, primary_key=True),
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
+    Column("event_type", PlainText, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("details", ExactJson),
+    time_column("created_at_ms"),
+    one_of("severity", ("info", "warning", "error", "critical"), "severity"),
 )
+Index("ix_daemon_events_created_at_ms", daemon_events.c.created_at_ms)
+Index("ix_daemon_events_provider_id_created_at_ms", daemon_events.c.provider_id, daemon_events.c.created_at_ms)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), primary_key=True, autoincrement=False),
+    Column("challenge_id", PlainText, nullable=False),
+    Column("nonce", Text, nullable=False),
+    time_column("expires_at_ms"),
+    Column("fetched_at_ms", BigInteger),
+)
+
+# Every model that an approved provider ever offered, by its name in lower case.
+offered_models = Table(
+    "offered_models",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    time_column("first_offered_ms"),
+)
+
+provider_minutes = Table(
+    "provider_minutes",
+    metadata,
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), primary_key=True, autoincrement=False),
+    Column("minute_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("gpu_util_pct_sum", Float, nullable=False),
+    Column("gpu_util_pct_count", Integer, nullable=False),
+    Column("temp_c_sum", Float, nullable=False),
+    Column("temp_c_count", Integer, nullable=False),
+    Column("power_w_sum", Float, nullable=False),
+    Column("power_w_count", Integer, nullable=False),
+    Column("free_vram_mib_sum", Float, nullable=False),
+    Column("free_vram_mib_count", Integer, nullable=False),
+)
+Index("ix_provider_minutes_minute_ms", provider_minutes.c.minute_ms)

@@ -1,0 +1,126 @@
+"""Renters, the keys that everybody calls with, and what renters are sent and answered."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+
+from dc1.storage.schema.columns import (
+    ExactJson,
+    PlainText,
+    RowId,
+    change_stamp,
+    counter,
+    metadata,
+    one_of,
+    stamp_index,
+    time_column,
+)
+
+renters = Table(
+    "renters",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("name", PlainText, nullable=False),
+    Column("email", PlainText, nullable=False, unique=True),
+    Column("organization", PlainText),
+    Column("phone", PlainText),
+    Column("use_case", PlainText),
+    Column("webhook_url", PlainText),
+    Column("sealed_webhook_secret", Text),
+    Column("status", Text, nullable=False, server_default="active"),
+    time_column("created_at_ms"),
+    # When the personal data of a deleted account is erased; None once it is.
+    time_column("erase_at_ms", nullable=True),
+    counter("total_jobs"),
+    counter("completed_jobs"),
+    counter("failed_jobs"),
+    counter("total_spent_halala"),
+    # The UTC day and month (their first millisecond) that the two quota counters speak of.
+    counter("quota_day_ms"),
+    counter("quota_day_jobs"),
+    counter("quota_month_ms"),
+    counter("quota_month_halala"),
+    counter("v1_requests"),
+    counter("v1_prompt_tokens"),
+    counter("v1_completion_tokens"),
+    counter("v1_cost_halala"),
+    change_stamp(),
+    one_of("status", ("active", "suspended", "deleted"), "status"),
+)
+stamp_index(renters)
+Index("ix_renters_status_id", renters.c.status, renters.c.id)
+_TO_ERASE = text("erase_at_ms IS NOT NULL")
+Index("ix_renters_erase_at_ms", renters.c.erase_at_ms, sqlite_where=_TO_ERASE, postgresql_where=_TO_ERASE)
+
+renter_days = Table(
+    "renter_days",
+    metadata,
+    Column("renter_id", BigInteger, ForeignKey("renters.id"), primary_key=True, autoincrement=False),
+    Column("day_ms", BigInteger, primary_key=True, autoincrement=False),
+    counter("charged_jobs"),
+    counter("charged_halala"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", PlainText, primary_key=True),
+    Column("key_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("owner_id", BigInteger, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("scopes", ExactJson),
+    Column("label", PlainText),
+    time_column("created_at_ms"),
+    time_column("expires_at_ms", nullable=True),
+    time_column("revoked_at_ms", nullable=True),
+    time_column("last_used_at_ms", nullable=True),
+    change_stamp(),
+    one_of("role", ("renter", "provider", "sk"), "role"),
+)
+stamp_index(api_keys)
+Index("ix_api_keys_owner_id_role", api_keys.c.owner_id, api_keys.c.role)
+_EXPIRING = text("expires_at_ms IS NOT NULL")
+Index("ix_api_keys_expires_at_ms", api_keys.c.expires_at_ms, sqlite_where=_EXPIRING, postgresql_where=_EXPIRING)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("delivery_id", Text, nullable=False, unique=True),
+    Column("renter_id", BigInteger, ForeignKey("renters.id"), nullable=False),
+    Column("job_id", BigInteger, ForeignKey("jobs.id")),
+    Column("event", Text, nullable=False),
+    Column("url", PlainText, nullable=False),
+    Column("body", PlainText, nullable=False),
+    Column("status", Text, nullable=False, server_default="pending"),
+    counter("attempts"),
+    Column("response_status", Integer),
+    Column("error", PlainText),
+    time_column("created_at_ms"),
+    time_column("last_attempt_at_ms", nullable=True),
+    # When it may be sent; a sender that takes it moves this ahead, so that another one takes it should the first die.
+    time_column("next_attempt_at_ms", nullable=True),
+    time_column("delivered_at_ms", nullable=True),
+    one_of("status", ("pending", "delivered", "failed"), "status"),
+)
+Index("ix_webhook_deliveries_renter_id_id", webhook_deliveries.c.renter_id, webhook_deliveries.c.id)
+Index("ix_webhook_deliveries_created_at_ms", webhook_deliveries.c.created_at_ms)
+_WAITING = text("next_attempt_at_ms IS NOT NULL")
+Index(
+    "ix_webhook_deliveries_next_attempt_at_ms",
+    webhook_deliveries.c.next_attempt_at_ms,
+    sqlite_where=_WAITING,
+    postgresql_where=_WAITING,
+)
+
+idempotent_answers = Table(
+    "idempotent_answers",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("key", PlainText, primary_key=True),
+    Column("request_hash", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    time_column("expires_at_ms"),
+)
+Index("ix_idempotent_answers_expires_at_ms", idempotent_answers.c.expires_at_ms)
