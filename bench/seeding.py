@@ -27,7 +27,7 @@ def add_renters(conn: Connection, now_ms: int, count: int) -> list[str]:
     for number in range(count):
         new = renters.NewRenter(f"Renter {number}", f"renter{number}@example.sa")
         owner = renters.register(conn, new, CREDIT_HALALA, now_ms)
-        made.append(keys.generate(KeyRole.RENTER))
+        made.append(keys.new_key(KeyRole.RENTER))
         key_rows.add(conn, KeyRole.RENTER, owner, made[-1], now_ms)
     return [key.key for key in made]
 
@@ -38,8 +38,8 @@ def add_providers(conn: Connection, now_ms: int, count: int) -> list[str]:
     for number in range(count):
         new = providers.NewProvider(f"Provider {number}", f"gpu{number}@example.sa", "H100", "linux")
         owner = providers.register(conn, new, now_ms)
-        providers.approve(conn, owner, now_ms)
-        made.append(keys.generate(KeyRole.PROVIDER))
+        providers.set_approved(conn, owner, now_ms)
+        made.append(keys.new_key(KeyRole.PROVIDER))
         key_rows.add(conn, KeyRole.PROVIDER, owner, made[-1], now_ms)
         reports.append(
             providers.StoredReport(owner, "post", now_ms, gpu_name="NVIDIA H100", vram_mib=81559, gpu_count=1)
@@ -64,7 +64,7 @@ def add_completed_jobs(conn: Connection, now_ms: int, renter_id: int, count: int
     first = {"id": waiting.id + 1, "job_id": f"{waiting.job_id}-0", "provider_earned_halala": 0, "dc1_fee_halala": 0}
     conn.execute(insert(jobs), {**job_shape.values(done), **first, "refunded_halala": 0})
     _copy(conn, jobs, "id", waiting.id + 1, count, unique="job_id")
-    counters.add(conn, 0, jobs_completed=count)
+    counters.change(conn, 0, jobs_completed=count)
 
 
 def add_waiting_jobs(conn: Connection, now_ms: int, renter_id: int, count: int) -> None:
@@ -72,7 +72,7 @@ def add_waiting_jobs(conn: Connection, now_ms: int, renter_id: int, count: int) 
     first_id = _free_job(conn, now_ms, renter_id).id
     _copy(conn, jobs, "id", first_id, count, unique="job_id")
     _copy(conn, job_specs, "job_id", first_id, count)
-    counters.add(conn, 0, jobs_queued=count - 1)
+    counters.change(conn, 0, jobs_queued=count - 1)
 
 
 def _free_job(conn: Connection, now_ms: int, renter_id: int) -> JobRow:

@@ -114,7 +114,7 @@ class SmallMarket:
     async def load(self) -> None:
         """Know what is stored, as a server that starts."""
         fleet = self.control.fleet
-        fleet.add_all([provider_of(row) for row in await self.see(providers.load_fleet)])
+        fleet.add_all([provider_of(row) for row in await self.see(providers.load_all)])
         await self.control.dispatcher.load()
         await self.control.job_commands.load()
 
@@ -147,7 +147,7 @@ class SmallMarket:
 
         def work(conn: Connection) -> providers.ProviderRow:
             provider_id = providers.register(conn, new, self.clock.now_ms())
-            providers.approve(conn, provider_id, self.clock.now_ms())
+            providers.set_approved(conn, provider_id, self.clock.now_ms())
             row = providers.get(conn, provider_id)
             assert row is not None
             return row

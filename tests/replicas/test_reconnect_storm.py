@@ -33,10 +33,10 @@ def enlist(conn: Connection) -> list[str]:
     now_ms = int(time.time() * 1000)
     made = []
     for number in range(FLEET):
-        key = keys.generate(KeyRole.PROVIDER)
+        key = keys.new_key(KeyRole.PROVIDER)
         new = NewProvider(f"Provider {number}", f"fleet{number}@example.sa", "RTX 4090", "linux")
         provider_id = providers.register(conn, new, now_ms)
-        providers.approve(conn, provider_id, now_ms)
+        providers.set_approved(conn, provider_id, now_ms)
         key_rows.add(conn, KeyRole.PROVIDER, provider_id, key, now_ms)
         made.append(key.key)
     return made

@@ -136,7 +136,7 @@ class Running:
 
     async def scoped_key(self, *scopes: str, expires_at_ms: int | None = None) -> keys.NewKey:
         """Store a scoped key of the renter."""
-        new = keys.generate(KeyRole.SCOPED)
+        new = keys.new_key(KeyRole.SCOPED)
         owner = self.accounts.renter_id
         await self.database.write(
             lambda conn: key_rows.add(
@@ -224,11 +224,11 @@ def _metadata(headers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _accounts(conn: Any) -> Accounts:
-    unique = keys.generate(KeyRole.RENTER).key_id
+    unique = keys.new_key(KeyRole.RENTER).key_id
     renter_id = renters.register(conn, NewRenter("Noura Salem", f"{unique}@example.sa"), 1000, START_MS)
     new = NewProvider("Najd GPU", f"{unique}@gpu.example.sa", "RTX 4090", "linux")
     provider_id = providers.register(conn, new, START_MS)
-    renter_key, provider_key = keys.generate(KeyRole.RENTER), keys.generate(KeyRole.PROVIDER)
+    renter_key, provider_key = keys.new_key(KeyRole.RENTER), keys.new_key(KeyRole.PROVIDER)
     key_rows.add(conn, KeyRole.RENTER, renter_id, renter_key, START_MS)
     key_rows.add(conn, KeyRole.PROVIDER, provider_id, provider_key, START_MS)
     return Accounts(renter_id, provider_id, renter_key.key, provider_key.key)

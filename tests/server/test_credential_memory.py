@@ -55,7 +55,7 @@ def credentials(counting: CountingDatabase, clock: ManualClock) -> Credentials:
 
 
 async def provider_key(database: Database, expires_at_ms: int | None = None) -> NewKey:
-    key = keys.generate(KeyRole.PROVIDER)
+    key = keys.new_key(KeyRole.PROVIDER)
 
     def store(conn: Any) -> None:
         provider_id = providers.register(
@@ -92,7 +92,7 @@ async def test_a_key_with_the_right_id_and_another_secret_is_refused(
 async def test_an_unknown_key_is_looked_up_once_in_a_while(
     counting: CountingDatabase, credentials: Credentials, clock: ManualClock
 ) -> None:
-    key = keys.generate(KeyRole.RENTER).key
+    key = keys.new_key(KeyRole.RENTER).key
     for _ in range(10):
         assert await credentials.identify(key) is None
     assert counting.reads == 1

@@ -24,8 +24,8 @@ DASHBOARD = "AdminService/GetDashboard"
 JOB = "JobService/GetJob"
 
 J3 = SubmitJobRequest(job_type="llm_inference", duration_minutes=3)
-UNKNOWN_RENTER = keys.generate(KeyRole.RENTER).key
-UNKNOWN_PROVIDER = keys.generate(KeyRole.PROVIDER).key
+UNKNOWN_RENTER = keys.new_key(KeyRole.RENTER).key
+UNKNOWN_PROVIDER = keys.new_key(KeyRole.PROVIDER).key
 
 MISSING = [
     (HEARTBEAT, HeartbeatRequest(), 400, "api_key required"),

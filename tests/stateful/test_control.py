@@ -157,7 +157,7 @@ class AnyOrder(RuleBasedStateMachine):
         page = await self.market.see(withdrawals.page, limit=1, offset=pick % 3)
         target = tuple(WithdrawalStatus)[pick % len(WithdrawalStatus)]
         for row in page.rows:
-            await self.market.do(withdrawals.move, row.withdrawal_id, target, None, self.market.clock.now_ms())
+            await self.market.do(withdrawals.change_status, row.withdrawal_id, target, None, self.market.clock.now_ms())
 
     # Providers and their daemons
 

@@ -28,7 +28,7 @@ from dc1.storage.money import ledger_audit, withdrawals
 from dc1.testing.postgres import PostgresServer
 from tests.stateful.profiles import run_machine
 from tests.stateful.promises import Promises
-from tests.storage.market import LIMITS, Market, job_for
+from tests.storage.market import LIMITS, Market, claim, job_for
 
 SLOTS = 2
 IBAN = "SA0380000000608010167519"
@@ -112,7 +112,7 @@ class AnyMarket(RuleBasedStateMachine):
     def decide(self, age: int, status: WithdrawalStatus) -> None:
         """Move one of the last withdrawals to any state."""
         for row in self.runner.run(self.market.see(withdrawals.page, limit=1, offset=age)).rows:
-            self.do(withdrawals.move, row.withdrawal_id, status, None, self.market.now)
+            self.do(withdrawals.change_status, row.withdrawal_id, status, None, self.market.now)
 
     @rule(
         target=job_ids,
@@ -137,7 +137,7 @@ class AnyMarket(RuleBasedStateMachine):
 
     @rule(job=job_ids, provider=providers)
     def claim(self, job: int, provider: int) -> None:
-        self.do(lifecycle.claim, job, provider, SLOTS, self.market.now)
+        self.do(claim, job, provider, SLOTS, self.market.now)
 
     @rule(job=job_ids, provider=providers)
     def unclaim(self, job: int, provider: int) -> None:

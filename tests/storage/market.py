@@ -38,6 +38,12 @@ def job_for(renter_id: int, **changes: Any) -> NewJob:
     return replace(job, **changes)
 
 
+def claim(conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int) -> JobRow | None:
+    """As the dispatcher claims, a batch of one."""
+    (job,) = lifecycle.claim_all(conn, [lifecycle.Claim(job_id, provider_id, slots)], now_ms)
+    return job
+
+
 class Market:
     """Units of work on one database at a time that stands still unless a test moves it."""
 
@@ -64,7 +70,7 @@ class Market:
         def work(conn: Connection) -> int:
             provider_id = providers.register(conn, new, self.now)
             if approved:
-                providers.approve(conn, provider_id, self.now)
+                providers.set_approved(conn, provider_id, self.now)
             report = providers.StoredReport(provider_id, "post", self.now, gpu_count=gpus)
             providers.flush_reports(conn, [report], self.now)
             return provider_id

@@ -91,7 +91,7 @@ def strangers(world: World) -> Iterator[Actor]:
 
 def holders_of_bad_keys() -> Iterator[Actor]:
     for role in (KeyRole.RENTER, KeyRole.SCOPED, KeyRole.PROVIDER):
-        yield Actor(f"a {role} key that nobody has", headers=credential(keys.generate(role).key))
+        yield Actor(f"a {role} key that nobody has", headers=credential(keys.new_key(role).key))
     yield Actor("a wrong admin token", headers={"x-admin-token": "wrong"})
 
 

@@ -45,7 +45,7 @@ def test_keys(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None
     envelope(call({}), 401, "authentication_required")
     envelope(call({"authorization": "Basic abc"}), 401, "authentication_required")
     envelope(call({"authorization": "Bearer sk-other"}), 401, "authentication_invalid_key")
-    envelope(call({"x-renter-key": keys.generate(KeyRole.RENTER).key}), 401, "authentication_invalid_key")
+    envelope(call({"x-renter-key": keys.new_key(KeyRole.RENTER).key}), 401, "authentication_invalid_key")
     envelope(call({"authorization": f"Bearer {provider.key}"}), 401, "wrong_key_type")
     # The key is good: it is the model that nobody has.
     for headers in ({"authorization": f"Bearer {renter.key}"}, {"x-renter-key": renter.key}):

@@ -11,6 +11,7 @@ from dc1.domain.jobs.states import Actor
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.providers import providers
 from tests.control.small_market import SmallMarket
+from tests.storage.market import claim
 
 
 async def test_a_submit_reaches_an_idle_daemon_at_once(market: SmallMarket, renter: int) -> None:
@@ -274,7 +275,7 @@ async def test_a_slot_kept_for_a_job_that_another_server_gave_away_goes_to_the_n
     elsewhere = await market.provider()
     taken = await market.submit(renter)
     waiting = await market.submit(renter)
-    claimed = await market.do(lifecycle.claim, taken.id, elsewhere.id, 1, market.clock.now_ms())
+    claimed = await market.do(claim, taken.id, elsewhere.id, 1, market.clock.now_ms())
     assert claimed is not None
 
     daemon = await market.daemon()

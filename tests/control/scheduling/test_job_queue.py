@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
-from dc1.domain.jobs.placement import ProviderView, Requirement, fits, misfit, queue_key
+from dc1.domain.jobs.placement import ProviderView, Requirement, fits, placement_obstacle, queue_key
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 requirements = st.builds(
@@ -51,7 +51,7 @@ def test_positions_and_the_first_fit_are_those_of_one_sorted_list(
     fitting = [job for job in left if fits(view, job.requirement) and job.id not in refused]
     first = waiting.first_fitting(view, lambda job: job.id not in refused)
     assert first == (fitting[0] if fitting else None)
-    assert waiting.misfits(view) == {misfit(view, job.requirement) for job in left} - {None}
+    assert waiting.obstacles(view) == {placement_obstacle(view, job.requirement) for job in left} - {None}
 
 
 @given(jobs=waiting_jobs(), requirement=requirements, priority=st.integers(1, 3))

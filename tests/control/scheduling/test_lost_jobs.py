@@ -9,6 +9,7 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow
 from tests.control.small_market import SmallMarket
+from tests.storage.market import claim
 
 
 def streaming_elsewhere(market: SmallMarket, provider: Provider) -> Provider:
@@ -78,7 +79,7 @@ async def test_a_lost_job_goes_to_the_provider_of_another_server_before_it_retur
     assert loser.offered == [job.id]
 
     busy = await market.submit(renter, provider_id=other.id)
-    claimed = await market.do(lifecycle.claim, busy.id, other.id, 1, market.clock.now_ms())
+    claimed = await market.do(claim, busy.id, other.id, 1, market.clock.now_ms())
     assert claimed is not None
     market.control.dispatcher.follow(claimed, (await market.see(jobs.specs, [busy.id]))[busy.id])
     await market.control.reaper.deadlines()

@@ -6,7 +6,7 @@ from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.jobs.placement import Requirement
 from dc1.storage.jobs import jobs, lifecycle
 from tests.control.small_market import DONE, SmallMarket
-from tests.storage.market import LIMITS, job_for
+from tests.storage.market import LIMITS, claim, job_for
 
 
 async def test_an_offer_that_nobody_answers_goes_to_another(market: SmallMarket, renter: int) -> None:
@@ -128,7 +128,7 @@ async def test_an_offer_of_another_server_is_left_alone_until_news_of_its_provid
 ) -> None:
     provider = await market.provider()
     job = await market.submit(renter)
-    offered = await market.do(lifecycle.claim, job.id, provider.id, 1, market.clock.now_ms())
+    offered = await market.do(claim, job.id, provider.id, 1, market.clock.now_ms())
     assert offered is not None
     market.control.dispatcher.follow(offered, (await market.see(jobs.specs, [job.id]))[job.id])
 

@@ -1,7 +1,7 @@
 import pytest
 
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
-from dc1.domain.access.webhooks import is_public, new_secret
+from dc1.domain.access.webhooks import is_public_address, new_secret
 
 
 @pytest.mark.parametrize(
@@ -9,7 +9,7 @@ from dc1.domain.access.webhooks import is_public, new_secret
     ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::1"],
 )
 def test_public_addresses(address: str) -> None:
-    assert is_public(address)
+    assert is_public_address(address)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_public_addresses(address: str) -> None:
     ],
 )
 def test_addresses_that_are_not_public(address: str) -> None:
-    assert not is_public(address)
+    assert not is_public_address(address)
 
 
 def test_secrets_are_long_and_never_the_same() -> None:

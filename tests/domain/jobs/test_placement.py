@@ -10,10 +10,10 @@ from dc1.domain.jobs.placement import (
     Admission,
     ProviderView,
     Requirement,
-    blocked,
+    availability_obstacle,
     choose,
     fits,
-    misfit,
+    placement_obstacle,
     queue_key,
     vram_gb,
 )
@@ -61,7 +61,7 @@ def test_vram_in_whole_gb(mib: int, gb: int) -> None:
     ],
 )
 def test_misfits(view: ProviderView, requirement: Requirement, reason: Admission) -> None:
-    assert misfit(view, requirement) is reason
+    assert placement_obstacle(view, requirement) is reason
     assert not fits(view, requirement)
 
 
@@ -81,7 +81,7 @@ def test_misfits(view: ProviderView, requirement: Requirement, reason: Admission
 )
 def test_fits(view: ProviderView, requirement: Requirement) -> None:
     assert fits(view, requirement)
-    assert blocked(view) is None
+    assert availability_obstacle(view) is None
 
 
 def test_choice_weighs_one_thing_after_the_other() -> None:

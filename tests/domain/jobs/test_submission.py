@@ -17,7 +17,6 @@ from dc1.domain.jobs.submission import (
     accept,
     check_named_provider,
     expand_short_form,
-    requirement_of,
 )
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 
@@ -321,7 +320,7 @@ def test_a_stored_job_asks_for_the_same_again() -> None:
         container_spec={"image_type": "x", "gpu_count": 2, "vram_required_mb": 40_960},
         gpu_requirements={"min_vram_gb": 23.5, "gpu_type": "h100"},
     )
-    again = requirement_of(
+    again = Requirement.of_order(
         accepted.job_type, accepted.model, accepted.container_spec, accepted.gpu_requirements, named_provider_id=4
     )
     assert again == accepted.requirement

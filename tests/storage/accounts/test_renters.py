@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.domain.access.keys import KeyRole, generate
+from dc1.domain.access.keys import KeyRole, new_key
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.storage.accounts import data_erasure, keys, renter_lists, renters
 from dc1.storage.accounts.renters import NewRenter
@@ -41,7 +41,7 @@ async def test_accounts_are_found_whatever_the_case(market: Market) -> None:
 
 async def test_only_accounts_whose_time_has_come_are_erased(market: Market) -> None:
     gone, later, stays = [await registered(market, name) for name in ("Gone One", "Later Two", "Stays Three")]
-    key = generate(KeyRole.SCOPED)
+    key = new_key(KeyRole.SCOPED)
     await market.do(keys.add, KeyRole.SCOPED, gone, key, NOW, scopes=["inference"], label="Gone's laptop")
     for renter, at_ms in ((gone, NOW + 10), (later, NOW + 11)):
         await market.do(renters.set_status, renter, "deleted")

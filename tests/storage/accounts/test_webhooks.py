@@ -103,7 +103,7 @@ async def test_released_claims_are_due_at_once_unless_they_ended(market: Market)
     renter = await listening(market)
     await cancelled(market, renter, 2)
     first, second = await claim(market)
-    await market.do(webhooks.record, first, Attempt(DeliveryStatus.DELIVERED, 204, None, NOW, None))
+    await market.do(webhooks.record_attempt, first, Attempt(DeliveryStatus.DELIVERED, 204, None, NOW, None))
     await market.do(webhooks.release, [first.id, second.id], NOW)
     assert [item.id for item in await claim(market)] == [second.id]
 
@@ -113,8 +113,8 @@ async def test_an_attempt_is_recorded_once(market: Market) -> None:
     await cancelled(market, renter, 1)
     (claimed,) = await claim(market)
     retry = Attempt(DeliveryStatus.PENDING, 500, "The answer was HTTP 500", NOW + 5, NOW + 1005)
-    await market.do(webhooks.record, claimed, retry)
-    await market.do(webhooks.record, claimed, Attempt(DeliveryStatus.DELIVERED, 200, None, NOW + 9, None))
+    await market.do(webhooks.record_attempt, claimed, retry)
+    await market.do(webhooks.record_attempt, claimed, Attempt(DeliveryStatus.DELIVERED, 200, None, NOW + 9, None))
     (row,) = await deliveries(market, renter)
     assert (row.status, row.attempts, row.next_attempt_at_ms, row.delivered_at_ms) == ("pending", 1, NOW + 1005, None)
     (again,) = await claim(market, NOW + 1005)
@@ -136,9 +136,9 @@ async def test_old_deliveries_are_forgotten_and_waiting_ones_are_not(market: Mar
     renter = await listening(market)
     await cancelled(market, renter, 2)
     first, _ = await claim(market)
-    await market.do(webhooks.record, first, Attempt(DeliveryStatus.FAILED, None, "lost", NOW, None))
-    assert await market.do(webhooks.forget, NOW) == 0
-    assert await market.do(webhooks.forget, NOW + 1) == 1
+    await market.do(webhooks.record_attempt, first, Attempt(DeliveryStatus.FAILED, None, "lost", NOW, None))
+    assert await market.do(webhooks.purge, NOW) == 0
+    assert await market.do(webhooks.purge, NOW + 1) == 1
     assert [row.status for row in await deliveries(market, renter)] == ["pending"]
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from dc1.domain.access.keys import KeyRole, generate
+from dc1.domain.access.keys import KeyRole, new_key
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import keys, renters
 from dc1.storage.cluster import change_feed
@@ -82,9 +82,9 @@ async def test_it_misses_nothing_that_was_under_way_when_it_was_read(market: Mar
 
 async def test_it_tells_of_keys_that_were_stopped_or_will_be(market: Market) -> None:
     renter = await market.renter()
-    old = await market.do(keys.add, KeyRole.RENTER, renter, generate(KeyRole.RENTER), NOW)
+    old = await market.do(keys.add, KeyRole.RENTER, renter, new_key(KeyRole.RENTER), NOW)
     start = await market.see(change_feed.horizon)
-    new = await market.do(keys.rotate_with_grace, KeyRole.RENTER, renter, generate(KeyRole.RENTER), NOW, NOW + 1000)
+    new = await market.do(keys.rotate_with_grace, KeyRole.RENTER, renter, new_key(KeyRole.RENTER), NOW, NOW + 1000)
     found = await news(market, start)
     assert found.keys == {old.key_id: False}
     await market.do(keys.revoke, KeyRole.RENTER, renter, new.key_id, NOW)

@@ -12,7 +12,7 @@ from dc1.storage.jobs import job_events, job_transitions, jobs, lifecycle
 from dc1.storage.jobs.lifecycle import JobRow, SubmissionLimits, Transition
 from dc1.storage.money import counters, ledger
 from dc1.storage.providers import providers
-from tests.storage.market import NOW, Market
+from tests.storage.market import NOW, Market, claim
 
 DONE = AttemptReport(completed=True)
 
@@ -39,17 +39,17 @@ async def event_types(market: Market, job: JobRow) -> list[str]:
 async def test_claim_reserves_a_slot_until_it_is_given_back(market: Market) -> None:
     renter, provider = await market.renter(), await market.provider()
     first, second = await market.submit(renter), await market.submit(renter)
-    claimed = await market.do(lifecycle.claim, first.id, provider, 1, NOW)
+    claimed = await market.do(claim, first.id, provider, 1, NOW)
     assert claimed is not None
     assert (claimed.status, claimed.provider_id) == ("pending", provider)
-    assert await market.do(lifecycle.claim, first.id, provider, 1, NOW) is None, "not queued any more"
-    assert await market.do(lifecycle.claim, second.id, provider, 1, NOW) is None, "no slot"
+    assert await market.do(claim, first.id, provider, 1, NOW) is None, "not queued any more"
+    assert await market.do(claim, second.id, provider, 1, NOW) is None, "no slot"
     assert await market.see(lifecycle.occupied_slots, provider) == 1
     freed = await market.do(lifecycle.unclaim, first.id, provider, NOW, reason="no answer")
     assert freed is not None
     assert (freed.status, freed.provider_id, freed.retry_count) == ("queued", None, 0)
     assert freed.queue_deadline_at_ms == first.queue_deadline_at_ms
-    assert await market.do(lifecycle.claim, second.id, provider, 1, NOW) is not None
+    assert await market.do(claim, second.id, provider, 1, NOW) is not None
     await market.check_books()
 
 
@@ -69,10 +69,10 @@ async def test_no_work_for_a_provider_that_is(market: Market, state: str) -> Non
     elif state == "suspended":
         await market.do(providers.set_suspended, provider, True)
     elif state == "rejected":
-        await market.do(providers.reject, provider, "no")
+        await market.do(providers.set_rejected, provider, "no")
     else:
         await market.do(providers.mark_deleted, provider, NOW)
-    assert await market.do(lifecycle.claim, job.id, provider, 1, NOW) is None
+    assert await market.do(claim, job.id, provider, 1, NOW) is None
     assert await start(market, job, provider) is None
 
 
@@ -82,9 +82,9 @@ async def test_a_job_that_was_dropped_goes_to_anybody_else(market: Market) -> No
     lost = await market.do(lifecycle.lose, job.id, 1, NOW, queue_deadline_seconds=1800, exclude=True)
     assert lost is not None
     assert lost.job.excluded_provider_id == dropper
-    assert await market.do(lifecycle.claim, job.id, dropper, 1, NOW) is None
+    assert await market.do(claim, job.id, dropper, 1, NOW) is None
     assert await start(market, job, dropper, attempt=1) is None
-    assert await market.do(lifecycle.claim, job.id, other, 1, NOW) is not None
+    assert await market.do(claim, job.id, other, 1, NOW) is not None
     again = await start(market, job, other, attempt=1)
     assert again is not None
     lost = await lose(market, again, 2)
@@ -103,7 +103,7 @@ async def test_a_job_that_names_its_provider_excludes_nobody(market: Market) -> 
 async def test_a_named_provider_is_never_swapped(market: Market) -> None:
     renter, named, other = await market.renter(), await market.provider(), await market.provider()
     job = await market.submit(renter, named_provider_id=named)
-    assert await market.do(lifecycle.claim, job.id, other, 1, NOW) is None
+    assert await market.do(claim, job.id, other, 1, NOW) is None
     assert await start(market, job, other) is None
     assert await start(market, job, named) is not None
 
@@ -264,7 +264,7 @@ async def test_terminal_states_absorb(market: Market) -> None:
     assert await market.do(lifecycle.finish, job.id, DONE, later) is None
     assert await market.do(lifecycle.cancel, job.id, Actor.RENTER, later) is None
     assert await market.do(lifecycle.end_overdue, job.id, later) is None
-    assert await market.do(lifecycle.claim, job.id, provider, 9, later) is None
+    assert await market.do(claim, job.id, provider, 9, later) is None
     assert await start(market, job, provider, attempt=1) is None
     assert await lose(market, job, 1) is None
     assert await market.see(jobs.get, job.id) == before

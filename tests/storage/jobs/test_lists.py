@@ -13,7 +13,7 @@ from dc1.storage.jobs import job_events, job_logs, jobs, lifecycle
 from dc1.storage.jobs.job_logs import LogLine
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.providers import providers
-from tests.storage.market import LIMITS, NOW, Market, job_for
+from tests.storage.market import LIMITS, NOW, Market, claim, job_for
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def trade(conn: Connection, renter: int, provider: int) -> None:
     lifecycle.finish(conn, job.id, AttemptReport(completed=True, result={}), NOW)
     lifecycle.start(conn, lost.id, provider, 0, 8, NOW)
     lifecycle.lose(conn, lost.id, 1, NOW, queue_deadline_seconds=1800)
-    assert lifecycle.claim(conn, lost.id, provider, 8, NOW) is not None
+    assert claim(conn, lost.id, provider, 8, NOW) is not None
     lifecycle.unclaim(conn, waiting.id, provider, NOW)
     lifecycle.end_overdue(conn, waiting.id, NOW + 1_800_000)
     lifecycle.cancel(conn, lost.id, Actor.RENTER, NOW)
@@ -140,7 +140,7 @@ def look(conn: Connection, renter: int, provider: int) -> None:
     jobs.load_queue(conn)
     jobs.load_active(conn)
     jobs.due_jobs(conn, NOW, limit=20)
-    job = jobs.existing(conn, 1)
+    job = jobs.known(conn, 1)
     jobs.find(conn, job.job_id)
     jobs.spec(conn, job.id)
     jobs.leased_by(conn, provider)

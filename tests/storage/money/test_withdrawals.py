@@ -39,7 +39,7 @@ async def ask(market: Market, provider_id: int, amount: int = 10) -> WithdrawalR
 
 
 async def move(market: Market, row: WithdrawalRow, status: str, reason: str | None = None) -> WithdrawalRow:
-    return await market.do(withdrawals.move, row.withdrawal_id, WithdrawalStatus(status), reason, LATER + 1)
+    return await market.do(withdrawals.change_status, row.withdrawal_id, WithdrawalStatus(status), reason, LATER + 1)
 
 
 async def test_the_amount_waits_until_it_is_paid(market: Market, provider: int) -> None:
@@ -91,7 +91,7 @@ async def test_refusals_leave_nothing_behind(market: Market, provider: int) -> N
     with pytest.raises(ApiError, match="A withdrawal is already pending"):
         await ask(market, provider)
     with pytest.raises(ApiError, match="Withdrawal not found"):
-        await market.do(withdrawals.move, "wreq-nope", WithdrawalStatus.PAID, None, NOW)
+        await market.do(withdrawals.change_status, "wreq-nope", WithdrawalStatus.PAID, None, NOW)
     await move(market, row, "paid")
     for status in ("paid", "failed", "processing"):
         with pytest.raises(ApiError, match=f"Cannot change withdrawal from paid to {status}"):

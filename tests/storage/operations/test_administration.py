@@ -142,7 +142,7 @@ async def test_the_newest_minutes(market: Market) -> None:
         at * MINUTE_MS: {who: Rollup([50.0 + at, 0, 0, 0], [1, 0, 0, 0]) for who in (provider, other)}
         for at in range(5)
     }
-    await market.do(telemetry.flush, minutes)
+    await market.do(telemetry.store, minutes)
     newest = await market.see(telemetry.latest, provider, 2)
     assert {at: rollup.means()["gpu_util_pct"] for at, rollup in newest.items()} == {
         4 * MINUTE_MS: 54,

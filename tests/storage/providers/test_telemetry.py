@@ -36,17 +36,17 @@ async def test_minutes_of_many_providers_are_stored_at_once(market: Market) -> N
         MINUTE - MINUTE_MS: {first: reading(100)},
         MINUTE: {first: reading(200, 3), second: reading(50.5)},
     }
-    await market.do(telemetry.flush, minutes)
+    await market.do(telemetry.store, minutes)
     assert await powers(market, first) == {MINUTE - MINUTE_MS: 100, MINUTE: 200}
     assert await powers(market, second) == {MINUTE: 50.5}
     assert await powers(market, 99) == {}
-    await market.do(telemetry.flush, {})
+    await market.do(telemetry.store, {})
 
 
 async def test_a_minute_that_comes_in_parts_is_one(market: Market) -> None:
     provider = await market.provider()
     parts = [{MINUTE: {provider: reading(100)}}, {MINUTE: {provider: reading(200, 3)}}]
-    await asyncio.gather(*[market.do(telemetry.flush, part) for part in parts])
+    await asyncio.gather(*[market.do(telemetry.store, part) for part in parts])
     assert await powers(market, provider) == {MINUTE: 175}
 
 
@@ -55,7 +55,7 @@ async def test_spans_gather_their_minutes(market: Market) -> None:
     spans = [WEEK.start_of(NOW), WEEK.start_of(NOW) - WEEK.span_ms]
     for start in spans:
         minutes = {start + n * MINUTE_MS: {provider: reading(n)} for n in range(5)}
-        await market.do(telemetry.flush, minutes)
+        await market.do(telemetry.store, minutes)
     found = await market.see(telemetry.read, provider, WEEK, NOW)
     assert {at_ms: rollup.means()["power_w"] for at_ms, rollup in found.items()} == dict.fromkeys(spans, 2)
     assert {rollup.counts[2] for rollup in found.values()} == {5}
@@ -63,7 +63,7 @@ async def test_spans_gather_their_minutes(market: Market) -> None:
 
 async def test_old_minutes_are_forgotten(market: Market) -> None:
     provider = await market.provider()
-    await market.do(telemetry.flush, {MINUTE - n * MINUTE_MS: {provider: reading(n)} for n in range(3)})
+    await market.do(telemetry.store, {MINUTE - n * MINUTE_MS: {provider: reading(n)} for n in range(3)})
     await market.do(telemetry.purge, MINUTE - MINUTE_MS)
     assert await powers(market, provider) == {MINUTE: 0, MINUTE - MINUTE_MS: 1}
 

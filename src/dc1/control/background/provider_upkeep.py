@@ -51,4 +51,4 @@ class ProviderUpkeep:
         erased = await self._db.write(lambda conn: providers.erase_due(conn, now_ms))
         for row in erased:
             self._fleet.follow(provider_of(row), here=False, decisions=self._fleet.decisions)
-        await self._db.write(lambda conn: daemon_events.forget(conn, now_ms - DAEMON_EVENTS_KEPT_MS))
+        await self._db.write(lambda conn: daemon_events.purge(conn, now_ms - DAEMON_EVENTS_KEPT_MS))

@@ -41,7 +41,7 @@ class RenterUpkeep:
         now_ms = self._clock.now_ms()
         for renter_id in await self._db.read(lambda conn: renters.due_for_erasure(conn, now_ms)):
             await self._erase(renter_id)
-        await self._db.write(lambda conn: webhooks.forget(conn, now_ms - DELIVERIES_KEPT_MS))
+        await self._db.write(lambda conn: webhooks.purge(conn, now_ms - DELIVERIES_KEPT_MS))
 
     async def _erase(self, renter_id: int) -> None:
         # A few jobs a transaction: nobody waits while the logs of many are erased. The account stays due until the last is done.

@@ -91,7 +91,7 @@ class WebhookSender:
         try:
             status, error = await self._attempt(claimed)
             attempt = _outcome(claimed, status, error, self._clock.now_ms())
-            await self._db.write(lambda conn: webhooks.record(conn, claimed, attempt))
+            await self._db.write(lambda conn: webhooks.record_attempt(conn, claimed, attempt))
         except Exception:
             # Its claim ends by itself, and then it is sent once more.
             log.exception("webhook_not_recorded", delivery_id=claimed.delivery_id)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import httpx
 
-from dc1.domain.access.webhooks import is_public
+from dc1.domain.access.webhooks import is_public_address
 
 _MAX_LENGTH = 2048
 # Looking names up has threads of its own, those of deliveries apart: names that nobody answers must not hold up anything else.
@@ -76,7 +76,7 @@ class Targets:
             found = await self._look_up(threads, Target(url, ()).host)
         except (OSError, UnicodeError):
             raise NotPublicError("The host has no address") from None
-        if not found or not (self._allow_private or all(is_public(each) for each in found)):
+        if not found or not (self._allow_private or all(is_public_address(each) for each in found)):
             raise NotPublicError("The host is not public")
         return Target(url, tuple(found))
 

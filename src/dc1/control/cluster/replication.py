@@ -96,7 +96,7 @@ class Replication:
         """Join the replicas; called before anything is loaded, so that nothing is missed after it."""
         self._horizon = await self._db.read(change_feed.horizon)
         await self._renew_once()
-        await self._db.write(replicas.forget)
+        await self._db.write(replicas.purge)
         self._db.on_commit = self._committed.set
 
     async def run(self) -> None:
@@ -112,7 +112,7 @@ class Replication:
 
     async def _leave(self) -> None:
         await self._store_streams()
-        await self._db.write(lambda conn: replicas.forget(conn, self.replica_id))
+        await self._db.write(lambda conn: replicas.remove(conn, self.replica_id))
         await self._notifications.send()
         await self._notifications.close()
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
-from dc1.domain.jobs.placement import ProviderView, Requirement, blocked, choose
+from dc1.domain.jobs.placement import ProviderView, Requirement, availability_obstacle, choose
 from dc1.domain.providers.liveness import ProviderStatus, Thresholds
 from dc1.domain.providers.preferences import RunMode
 
@@ -67,7 +67,7 @@ class FreeProviders:
     def put(self, view: ProviderView) -> None:
         """Index a provider as it stands now, or drop it when it can take no work."""
         self.drop(view.id)
-        if blocked(view) is not None:
+        if availability_obstacle(view) is not None:
             return
         place = (_Kind.of(view), _rank(view))
         insort(self._members.setdefault(place[0], []), place[1])

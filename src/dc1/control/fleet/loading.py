@@ -17,7 +17,7 @@ from dc1.storage.providers.providers import NO_CHANNEL, ProviderRow
 async def load_fleet(db: Database, clock: Clock, fleet: Fleet, replicas: Collection[str] = ()) -> None:
     """Read every provider account into the fleet; `replicas` are the other servers that live."""
     now_ms = clock.now_ms()
-    rows = await db.read(providers.load_fleet)
+    rows = await db.read(providers.load_all)
     beats = await db.read(lambda conn: providers.load_recent_heartbeats(conn, now_ms))
     fleet.add_all(provider_of(row, beats.get(row.id, 0), replicas=replicas) for row in rows)
 

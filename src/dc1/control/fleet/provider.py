@@ -10,7 +10,7 @@ from dc1.domain.providers import liveness, reputation
 from dc1.domain.providers.hardware import canonical_gpu_type
 from dc1.domain.providers.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
-from dc1.domain.providers.reports import Facts, Report, reading
+from dc1.domain.providers.reports import Facts, Report, metric_of
 
 _BEAT_SLOT_MS = 30_000
 _ACCOUNT_FIELDS = (
@@ -119,7 +119,7 @@ class Provider:
 
     def reluctance(self, now_ms: int) -> Reluctance | None:
         """Return why its owner's preferences keep new work away now, or None."""
-        temp_c = reading(self.gpu_status, "temp_c")
+        temp_c = metric_of(self.gpu_status, "temp_c")
         return self.preferences.reluctance(now_ms, temp_c, self.used_by_others_pct)
 
     def status(self, now_ms: int, thresholds: Thresholds) -> ProviderStatus:
@@ -207,7 +207,7 @@ class Provider:
     def _note_use_by_others(self) -> None:
         # While a job of ours runs, the GPU's use says nothing of anybody else's.
         if self.occupied == 0:
-            self.used_by_others_pct = reading(self.gpu_status, "gpu_util_pct")
+            self.used_by_others_pct = metric_of(self.gpu_status, "gpu_util_pct")
 
     def count_beat(self, now_ms: int) -> None:
         """Count a heartbeat towards uptime, at most one each 30 s however often the daemon beats."""

@@ -92,7 +92,7 @@ class TelemetryUpkeep:
         oldest_ms = self._clock.now_ms() - RETENTION_MS
 
         def work(conn: Connection) -> None:
-            telemetry.flush(conn, minutes)
+            telemetry.store(conn, minutes)
             telemetry.purge(conn, oldest_ms)
 
         await self._db.write(work)

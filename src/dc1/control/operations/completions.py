@@ -15,7 +15,7 @@ from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.domain.inference.chat import ChatCall
 from dc1.domain.jobs.container_spec import effective_container_spec
-from dc1.domain.jobs.placement import Requirement, unsuited
+from dc1.domain.jobs.placement import Requirement, capability_obstacle
 from dc1.domain.jobs.states import Actor, ComputeType, JobSource, JobType, new_job_id
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
@@ -119,7 +119,7 @@ class Completions:
     def _serves(self, provider: Provider, requirement: Requirement) -> bool:
         """Tell whether a provider answers such calls now, when it has a slot free."""
         view = self._fleet.view(provider)
-        return view.takes_new_work and unsuited(view, requirement) is None
+        return view.takes_new_work and capability_obstacle(view, requirement) is None
 
     async def _refusal(self, model: str, requirement: Requirement) -> errors.ApiError:
         if any(_is_there(provider) and self._serves(provider, requirement) for provider in self._offering(requirement)):

@@ -85,7 +85,7 @@ class Credentials:
             entry = await self._load(parsed.key_id, now_ms)
         identity = entry.identity
         # What is remembered is found by the id, which is public; the secret is compared on every call.
-        if identity is None or identity.key_role is not parsed.role or not keys.verify(key, identity.key_hash):
+        if identity is None or identity.key_role is not parsed.role or not keys.matches(key, identity.key_hash):
             return None
         return identity
 

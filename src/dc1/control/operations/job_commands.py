@@ -164,7 +164,7 @@ class JobCommands:
             moved = end(conn)
             if moved is not None:
                 return moved.job
-            raise refusal(jobs.existing(conn, row_id).status)
+            raise refusal(jobs.known(conn, row_id).status)
 
         job = await self._db.write(work)
         self._attempts.left(job, job.provider_id, stop)

@@ -31,7 +31,7 @@ class MachineReports:
 
     async def benchmark(self, provider_id: int, tflops: float, vram_gb: float, measured: JsonObject) -> str:
         """Keep what a benchmark measured, and return the grade of the machine by it."""
-        tier = machine_grading.tier(tflops, vram_gb)
+        tier = machine_grading.benchmark_grade(tflops, vram_gb)
         await self.event(provider_id, "benchmark", "info", {**measured, "tier": tier})
         return tier
 

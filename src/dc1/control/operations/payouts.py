@@ -44,4 +44,4 @@ class Payouts:
     async def move(self, withdrawal_id: str, target: WithdrawalStatus, reason: str | None) -> WithdrawalRow:
         """Take a withdrawal to another state; raises `Withdrawal not found` and the 409 of a state that does not follow."""
         now_ms = self._clock.now_ms()
-        return await self._db.write(lambda conn: withdrawals.move(conn, withdrawal_id, target, reason, now_ms))
+        return await self._db.write(lambda conn: withdrawals.change_status(conn, withdrawal_id, target, reason, now_ms))

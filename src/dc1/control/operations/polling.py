@@ -7,7 +7,7 @@ from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease, Leases
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.base.clock import Clock
-from dc1.domain.jobs.placement import Admission, blocked, queue_key
+from dc1.domain.jobs.placement import Admission, availability_obstacle, queue_key
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import job_logs, jobs, lifecycle
@@ -40,7 +40,7 @@ class Polling:
         """Start the next job for a daemon that polls, and say why there is none."""
         await self._take_back_dropped(provider)
         view = self._fleet.view(provider)
-        refusal = blocked(view)
+        refusal = availability_obstacle(view)
         if view.reluctance is not None:
             await self._attempts.bookability_changed(provider)
         if view.reluctance is not None or refusal not in (None, Admission.PROVIDER_BUSY):
@@ -52,7 +52,7 @@ class Polling:
             started = await self._start_offered(provider)
         if started is not None:
             return started, Admission.ADMISSION_OK
-        return None, blocked(self._fleet.view(provider)) or self._why_idle(provider)
+        return None, availability_obstacle(self._fleet.view(provider)) or self._why_idle(provider)
 
     async def _start_offered(self, provider: Provider) -> Lease | None:
         offered = [lease for lease in self._leases.of_provider(provider.id) if not lease.running]
@@ -99,7 +99,7 @@ class Polling:
 
     def _why_idle(self, provider: Provider) -> Admission:
         """Say what keeps the waiting jobs from a provider with a free slot."""
-        reasons = self._dispatcher.waiting.misfits(self._fleet.view(provider))
+        reasons = self._dispatcher.waiting.obstacles(self._fleet.view(provider))
         if not reasons:
             return Admission.NO_PENDING_JOBS
         only = reasons.pop()

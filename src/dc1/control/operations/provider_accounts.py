@@ -80,7 +80,7 @@ class ProviderAccounts:
     async def register(self, new: NewProvider) -> OpenedProvider:
         """Open an account that waits for approval; raises EMAIL_TAKEN."""
         # Made out here because the transaction may run twice, and the caller is shown one key.
-        key = keys.generate(KeyRole.PROVIDER)
+        key = keys.new_key(KeyRole.PROVIDER)
         now_ms = self._clock.now_ms()
         # The key in the same transaction: an account without one could be neither used nor registered again.
         account = await self._db.write(lambda conn: _open_account(conn, new, key, now_ms))
@@ -147,7 +147,7 @@ class ProviderAccounts:
 
     async def rotate_key(self, provider_id: int) -> RotatedKey:
         """Replace the key; the old one has a grace, because the owner has yet to carry the new one to the machine."""
-        key = keys.generate(KeyRole.PROVIDER)
+        key = keys.new_key(KeyRole.PROVIDER)
         now_ms = self._clock.now_ms()
         until_ms = now_ms + round(self._config.key_rotation_grace_seconds * 1000)
         await self._db.write(

@@ -97,7 +97,7 @@ class ProviderSupervision:
 
     async def reset_key(self, provider: Provider) -> str:
         """Replace the key and return the new one; the old one, and a stream that was opened with it, end at once."""
-        key = keys.generate(KeyRole.PROVIDER)
+        key = keys.new_key(KeyRole.PROVIDER)
         now_ms = self._clock.now_ms()
         await self._db.write(lambda conn: key_rows.rotate(conn, KeyRole.PROVIDER, provider.id, key, now_ms))
         # The old key is forgotten before its stream ends: a daemon that comes back with it must not be let in from memory.

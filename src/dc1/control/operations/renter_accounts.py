@@ -89,7 +89,7 @@ class RenterAccounts:
     async def register(self, new: NewRenter) -> OpenedRenter:
         """Open an account with its master key and the starter credit; raises EMAIL_TAKEN."""
         # Made out here because the transaction may run twice, and the caller is shown one key.
-        key = keys.generate(KeyRole.RENTER)
+        key = keys.new_key(KeyRole.RENTER)
         credit_halala, now_ms = self._config.starter_credit_halala, self._clock.now_ms()
         # The key in the same transaction: an account without one could be neither used nor registered again.
         renter_id = await self._db.write(lambda conn: _open_account(conn, new, credit_halala, key, now_ms))
@@ -108,7 +108,7 @@ class RenterAccounts:
 
     async def rotate_key(self, renter_id: int) -> str:
         """Replace the master key and return the new one; the old one stops at once, scoped keys go on."""
-        key = keys.generate(KeyRole.RENTER)
+        key = keys.new_key(KeyRole.RENTER)
         now_ms = self._clock.now_ms()
         await self._db.write(lambda conn: key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms))
         self._credentials.invalidate_account(Role.RENTER, renter_id)
@@ -118,7 +118,7 @@ class RenterAccounts:
         self, renter_id: int, scopes: list[str], label: str | None, expires_at_ms: int | None
     ) -> ScopedKey:
         """Make a scoped key; refused above 20 live ones."""
-        key = keys.generate(KeyRole.SCOPED)
+        key = keys.new_key(KeyRole.SCOPED)
         now_ms = self._clock.now_ms()
 
         def add_key(conn: Connection) -> None:

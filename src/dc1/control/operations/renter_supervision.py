@@ -60,7 +60,7 @@ class RenterSupervision:
 
     async def reset_key(self, renter_id: int) -> str:
         """Replace a renter's master key and return the new one; the old one stops at once, scoped keys go on."""
-        key = keys.generate(KeyRole.RENTER)
+        key = keys.new_key(KeyRole.RENTER)
         now_ms = self._clock.now_ms()
 
         def replace_key(conn: Connection) -> None:

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from dc1.domain.jobs.placement import CLASS_RANK, Admission, ProviderView, Requirement, fits, misfit, queue_key
+from dc1.domain.jobs.placement import (
+    CLASS_RANK,
+    Admission,
+    ProviderView,
+    Requirement,
+    fits,
+    placement_obstacle,
+    queue_key,
+)
 from dc1.domain.money.pricing import PricingClass
 
 _Key: TypeAlias = tuple[int, ...]
@@ -105,10 +113,10 @@ class JobQueue:
         for named in self._keys.values():
             yield from named
 
-    def misfits(self, view: ProviderView) -> set[Admission]:
+    def obstacles(self, view: ProviderView) -> set[Admission]:
         """Return what keeps waiting jobs from a provider; that they name others is one reason, however many do."""
         mine = (None, view.id)
-        reasons = {misfit(view, requirement) for name in mine for requirement in self._named(name)}
+        reasons = {placement_obstacle(view, requirement) for name in mine for requirement in self._named(name)}
         if len(self._keys) > sum(name in self._keys for name in mine):
             reasons.add(Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER)
         return {reason for reason in reasons if reason is not None}

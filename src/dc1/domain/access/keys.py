@@ -51,7 +51,7 @@ class ParsedKey:
     key_id: str
 
 
-def generate(role: KeyRole) -> NewKey:
+def new_key(role: KeyRole) -> NewKey:
     """Make a key from the system's secure random source."""
     key_id = _random(_ID_LENGTH)
     payload = f"dc1-{role}-{key_id}{_random(_SECRET_LENGTH)}"
@@ -80,14 +80,14 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def verify(key: str, key_hash: str) -> bool:
+def matches(key: str, key_hash: str) -> bool:
     """Tell in constant time whether `key_hash` is the hash of `key`."""
     return hmac.compare_digest(hash_key(key), key_hash)
 
 
 def same_secret(presented: str, expected: str) -> bool:
     """Tell in constant time, whatever the lengths, whether two secrets are equal."""
-    return verify(presented, hash_key(expected))
+    return matches(presented, hash_key(expected))
 
 
 def hint(role: KeyRole, key_id: str) -> str:

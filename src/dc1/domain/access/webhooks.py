@@ -54,7 +54,7 @@ def signature(secret: str, body: bytes) -> str:
     return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
-def is_public(address: str) -> bool:
+def is_public_address(address: str) -> bool:
     """Tell whether an IP address belongs to the public internet; what is no address does not."""
     try:
         parsed = ip_address(address)

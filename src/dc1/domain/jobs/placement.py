@@ -2,11 +2,15 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType
 from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
+from dc1.domain.providers.hardware import requested_gpu_type
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.liveness import bookable as is_bookable
 from dc1.domain.providers.preferences import Reluctance
@@ -86,13 +90,38 @@ class Requirement:
     excluded_provider_id: int | None = None
     at_once: bool = False
 
+    @classmethod
+    def of_order(
+        cls,
+        job_type: str,
+        model: str | None,
+        container_spec: JsonObject,
+        gpu_requirements: JsonObject | None,
+        named_provider_id: int | None,
+    ) -> Self:
+        """Return what an order asks of a provider; both objects are its effective ones."""
+        required = gpu_requirements or {}
+        vram_mb = as_number(container_spec.get("vram_required_mb")) or Decimal(0)
+        # Whole GB on either side: a card that reports 24564 MiB has the 24 GB that an order asks for.
+        min_vram = max(as_number(required.get("min_vram_gb")) or Decimal(0), Decimal(vram_gb(int(vram_mb))))
+        gpu_type = required.get("gpu_type")
+        return cls(
+            named_provider_id=named_provider_id,
+            model=model.lower() if model else None,
+            min_vram_gb=plain(min_vram) if min_vram > 0 else None,
+            gpu_type=requested_gpu_type(gpu_type) if isinstance(gpu_type, str) else None,
+            compute_type=str(container_spec["compute_type"]),
+            gpu_count=as_integer(container_spec["gpu_count"]) or 1,
+            job_type=job_type,
+        )
+
 
 def vram_gb(mib: int) -> int:
     """Return an amount of VRAM in whole GB, rounded half up."""
     return (mib + 512) // 1024
 
 
-def blocked(view: ProviderView) -> Admission | None:
+def availability_obstacle(view: ProviderView) -> Admission | None:
     """Return why a provider is given no work at all, or None when it has a free slot."""
     if view.status is ProviderStatus.SUSPENDED:
         return Admission.PROVIDER_SUSPENDED
@@ -133,7 +162,7 @@ def has_runner(view: ProviderView, requirement: Requirement) -> bool:
     return view.job_types is None or requirement.job_type is None or requirement.job_type in view.job_types
 
 
-def unsuited(view: ProviderView, requirement: Requirement) -> Admission | None:
+def capability_obstacle(view: ProviderView, requirement: Requirement) -> Admission | None:
     """Return what keeps a job from ever running on this provider as it is equipped, or None."""
     if requirement.named_provider_id not in (None, view.id) or requirement.excluded_provider_id == view.id:
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
@@ -154,9 +183,9 @@ def unsuited(view: ProviderView, requirement: Requirement) -> Admission | None:
     return None if serves_model(view, requirement) else Admission.MODEL_UNSUPPORTED_ON_PROVIDER
 
 
-def misfit(view: ProviderView, requirement: Requirement) -> Admission | None:
+def placement_obstacle(view: ProviderView, requirement: Requirement) -> Admission | None:
     """Return why a job cannot start on this provider now, or None when it fits."""
-    reason = blocked(view) or unsuited(view, requirement)
+    reason = availability_obstacle(view) or capability_obstacle(view, requirement)
     if reason is None and view.occupied + requirement.gpu_count > view.slots:
         return Admission.PROVIDER_BUSY
     return reason
@@ -164,7 +193,7 @@ def misfit(view: ProviderView, requirement: Requirement) -> Admission | None:
 
 def fits(view: ProviderView, requirement: Requirement) -> bool:
     """Tell whether a job can start on this provider now."""
-    return misfit(view, requirement) is None
+    return placement_obstacle(view, requirement) is None
 
 
 def choose(

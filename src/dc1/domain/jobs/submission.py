@@ -140,7 +140,7 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
         checkpoint_enabled=container_spec.get("enable_checkpoint") is True,
         task_spec=body.task_spec if isinstance(body.task_spec, dict) else None,
         env_vars=body.env_vars,
-        requirement=requirement_of(job_type, model, container_spec, gpu_requirements, body.provider_id),
+        requirement=Requirement.of_order(job_type, model, container_spec, gpu_requirements, body.provider_id),
     )
 
 
@@ -233,29 +233,6 @@ def _effective_gpu_requirements(body: SubmitBody) -> JsonObject | None:
     if not minimums:
         return sent
     return {**(sent or {}), "min_vram_gb": plain(max(exact(minimum) for minimum in minimums))}
-
-
-def requirement_of(
-    job_type: str,
-    model: str | None,
-    container_spec: JsonObject,
-    gpu_requirements: JsonObject | None,
-    named_provider_id: int | None,
-) -> Requirement:
-    """Return what a stored job asks of a provider; both objects are the effective ones of its order."""
-    required = gpu_requirements or {}
-    vram_mb = as_number(container_spec.get("vram_required_mb")) or Decimal(0)
-    min_vram = max(as_number(required.get("min_vram_gb")) or Decimal(0), Decimal(vram_gb(int(vram_mb))))
-    gpu_type = required.get("gpu_type")
-    return Requirement(
-        named_provider_id=named_provider_id,
-        model=model.lower() if model else None,
-        min_vram_gb=plain(min_vram) if min_vram > 0 else None,
-        gpu_type=requested_gpu_type(gpu_type) if isinstance(gpu_type, str) else None,
-        compute_type=str(container_spec["compute_type"]),
-        gpu_count=as_integer(container_spec["gpu_count"]) or 1,
-        job_type=job_type,
-    )
 
 
 def check_named_provider(view: ProviderView | None, requirement: Requirement, model: str | None) -> None:

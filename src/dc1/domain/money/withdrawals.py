@@ -19,7 +19,7 @@ class WithdrawalStatus(StrEnum):
     REJECTED = "rejected"
 
 
-OPEN = (WithdrawalStatus.PENDING, WithdrawalStatus.PROCESSING)
+UNDER_WAY = (WithdrawalStatus.PENDING, WithdrawalStatus.PROCESSING)
 """A provider has at most one withdrawal in these."""
 
 RETURNED = (WithdrawalStatus.FAILED, WithdrawalStatus.REJECTED)

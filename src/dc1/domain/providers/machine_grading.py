@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import as_number
-from dc1.domain.providers.reports import reading
+from dc1.domain.providers.reports import metric_of
 
 READY_VRAM_GB = 4
 _TIERS = (("A", 900, 40), ("B", 200, 20))
@@ -18,7 +18,7 @@ def is_ready(checks: JsonObject) -> bool:
     return works and vram_gb is not None and vram_gb >= READY_VRAM_GB
 
 
-def tier(tflops: float, vram_gb: float) -> str:
+def benchmark_grade(tflops: float, vram_gb: float) -> str:
     """Return the grade of a benchmark, A to C."""
     for name, least_tflops, least_vram_gb in _TIERS:
         if tflops >= least_tflops and vram_gb >= least_vram_gb:
@@ -28,7 +28,7 @@ def tier(tflops: float, vram_gb: float) -> str:
 
 def vram_used_mib(gpu_status: JsonObject | None, vram_mib: int | None) -> float:
     """Return how much VRAM a report says is in use, 0 when it does not say."""
-    free = reading(gpu_status, "free_vram_mib")
+    free = metric_of(gpu_status, "free_vram_mib")
     return 0 if free is None or vram_mib is None else max(0, vram_mib - free)
 
 

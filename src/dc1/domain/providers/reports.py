@@ -108,7 +108,7 @@ def read_report(body: Mapping[str, JsonValue]) -> Report:
     )
 
 
-def reading(gpu_status: JsonObject | None, metric: str) -> float | None:
+def metric_of(gpu_status: JsonObject | None, metric: str) -> float | None:
     """Return a metric of a stored report, None where there is none."""
     value = (gpu_status or {}).get(metric)
     return None if isinstance(value, bool) or not isinstance(value, int | float) else value

@@ -11,7 +11,7 @@ from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.alerts import Alert, Watched, alerts
 from dc1.domain.providers.liveness import Approval, ProviderStatus
-from dc1.domain.providers.reports import reading
+from dc1.domain.providers.reports import metric_of
 from dc1.services.api.values import time_value, to_value
 from dc1.storage.engine.database import Connection
 from dc1.storage.money import counters
@@ -156,7 +156,7 @@ class MonitoringServicer(MonitoringServiceServicer):
             jobs_running=sum(lease.running for lease in self._plane.leases.of_provider(provider.id)),
             jobs_failed_24h=failures.count,
             container_restart_count=provider.container_restart_count or 0,
-            model_cache_disk_mb=reading(provider.model_cache, "used_mb") or 0,
+            model_cache_disk_mb=metric_of(provider.model_cache, "used_mb") or 0,
         )
 
     async def ListFleetAlerts(self, request: pb.ListFleetAlertsRequest, context: Any) -> pb.ListFleetAlertsResponse:
@@ -185,7 +185,7 @@ class MonitoringServicer(MonitoringServiceServicer):
         )
         return Watched(
             presence=provider.presence,
-            temp_c=reading(provider.gpu_status, "temp_c"),
+            temp_c=metric_of(provider.gpu_status, "temp_c"),
             needs_update=check.needs_update,
             restarts=provider.container_restart_count or 0,
             failed_jobs=failures.count,

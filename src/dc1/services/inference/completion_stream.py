@@ -61,7 +61,7 @@ class CompletionStream:
 
     async def _has_ended(self) -> bool:
         def with_result(conn: Connection) -> tuple[JobRow, JsonValue]:
-            job = jobs.existing(conn, self.job.id)
+            job = jobs.known(conn, self.job.id)
             return job, jobs.result(conn, job.id) if job.is_terminal else None
 
         self.job, self.result = await self._plane.db.read(with_result)

@@ -29,7 +29,7 @@ class LifecycleReader(Reader):
         """Read the next page of events."""
 
         def next_events(conn: Connection) -> tuple[list[EventRow], JobRow]:
-            return job_events.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.existing(conn, self.row_id)
+            return job_events.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.known(conn, self.row_id)
 
         rows, job = await self.plane.db.read(next_events)
         self.last_id = rows[-1].sequence_no if rows else self.last_id
@@ -58,7 +58,7 @@ class StateReader(Reader):
 
     async def _present(self) -> Stored:
         def present_state(conn: Connection) -> tuple[EventRow, _States]:
-            return job_events.latest(conn, self.row_id, besides=_NOT_STATES), _States.read(conn, self.row_id)
+            return job_events.last(conn, self.row_id, besides=_NOT_STATES), _States.read(conn, self.row_id)
 
         event, states = await self.plane.db.read(present_state)
         self._resumes = True
@@ -80,7 +80,7 @@ class _States:
     @classmethod
     def read(cls, conn: Connection, row_id: int) -> Self:
         attempts = {attempt.attempt_number: attempt for attempt in jobs.attempts(conn, row_id)}
-        return cls(jobs.existing(conn, row_id), attempts)
+        return cls(jobs.known(conn, row_id), attempts)
 
     def present(self, event: EventRow, now_ms: int) -> bytes:
         """Return the state that the last event led to, with the time that has passed since."""

@@ -25,7 +25,7 @@ class LogReader(Reader):
         """Read the next page of lines."""
 
         def next_lines(conn: Connection) -> tuple[list[LogRow], JobRow]:
-            return job_logs.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.existing(conn, self.row_id)
+            return job_logs.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.known(conn, self.row_id)
 
         rows, job = await self.plane.db.read(next_lines)
         return Stored(self._lines(rows), len(rows) == PAGE, job)

@@ -10,7 +10,7 @@ from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
 from dc1.domain.providers.liveness import Liveness
 from dc1.domain.providers.machine_grading import vram_used_mib
 from dc1.domain.providers.preferences import Preferences
-from dc1.domain.providers.reports import reading
+from dc1.domain.providers.reports import metric_of
 from dc1.services.api.values import NULL, message_json, time_value, to_value
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs.job_records import JobRow
@@ -83,9 +83,9 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
 def _gpu_metrics(provider: Provider) -> pb.GpuMetrics:
     status = provider.gpu_status
     return pb.GpuMetrics(
-        utilization_pct=reading(status, "gpu_util_pct") or 0,
+        utilization_pct=metric_of(status, "gpu_util_pct") or 0,
         vram_used_mib=vram_used_mib(status, provider.facts.vram_mib),
-        temperature_c=reading(status, "temp_c") or 0,
+        temperature_c=metric_of(status, "temp_c") or 0,
     )
 
 

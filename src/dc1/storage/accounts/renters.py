@@ -97,7 +97,7 @@ def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_m
         ref = f"renter:{renter_id}"
         credit = Transfer(MovementKind.STARTER_CREDIT, ref, starter_credit_halala, promo, wallet)
         ledger.post(conn, [credit], now_ms)
-    counters.add(conn, renter_id, renters=1, renters_active=1, wallets_halala=starter_credit_halala)
+    counters.change(conn, renter_id, renters=1, renters_active=1, wallets_halala=starter_credit_halala)
     return renter_id
 
 
@@ -117,7 +117,7 @@ def set_status(conn: Connection, renter_id: int, status: str) -> bool:
     if row is None:
         return False
     conn.execute(update(renters).where(renters.c.id == renter_id).values(status=status))
-    counters.add(conn, renter_id, renters_active=(status == "active") - (row.status == "active"))
+    counters.change(conn, renter_id, renters_active=(status == "active") - (row.status == "active"))
     return True
 
 

@@ -133,7 +133,7 @@ def _change(
     ends = (system_account, ledger.wallet(renter_id))
     source, target = ends if amount > 0 else reversed(ends)
     (movement_id,) = ledger.post(conn, [Transfer(kind, ref, abs(amount), source, target, note=note)], now_ms)
-    counters.add(conn, renter_id, wallets_halala=amount)
+    counters.change(conn, renter_id, wallets_halala=amount)
     return WalletChange(movement_id, previous_balance=before, new_balance=before + amount)
 
 

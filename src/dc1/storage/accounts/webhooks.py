@@ -101,7 +101,7 @@ def release(conn: Connection, ids: Collection[int], now_ms: int) -> None:
     conn.execute(update(_table).where(_table.c.id.in_(ids), waiting).values(next_attempt_at_ms=now_ms))
 
 
-def record(conn: Connection, claimed: Claimed, attempt: Attempt) -> None:
+def record_attempt(conn: Connection, claimed: Claimed, attempt: Attempt) -> None:
     """Note an attempt, unless the delivery was ended or tried by another sender meanwhile."""
     guard = (
         _table.c.id == claimed.id,
@@ -152,7 +152,7 @@ def page(
     return Page(_row_shape.all(rows), total)
 
 
-def forget(conn: Connection, before_ms: int, limit: int = 10_000) -> int:
+def purge(conn: Connection, before_ms: int, limit: int = 10_000) -> int:
     """Delete deliveries that ended and are older than ``before_ms``, at most ``limit``; returns how many."""
     old = select(_table.c.id).where(_table.c.created_at_ms < before_ms, _table.c.next_attempt_at_ms.is_(None))
     return conn.execute(delete(_table).where(_table.c.id.in_(old.limit(limit)))).rowcount

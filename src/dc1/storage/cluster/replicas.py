@@ -40,12 +40,14 @@ def read(conn: Connection) -> Replicas:
     return Replicas(conn.execute(select(_NOW_MS)).scalar_one(), expiries)
 
 
-def forget(conn: Connection, replica_id: str | None = None) -> None:
-    """Remove a replica that stops, or all that died long ago."""
-    if replica_id is not None:
-        conn.execute(delete(replicas).where(replicas.c.replica_id == replica_id))
-    else:
-        conn.execute(delete(replicas).where(replicas.c.expires_at_ms < _NOW_MS - _FORGOTTEN_AFTER_MS))
+def remove(conn: Connection, replica_id: str) -> None:
+    """Remove a replica that stops."""
+    conn.execute(delete(replicas).where(replicas.c.replica_id == replica_id))
+
+
+def purge(conn: Connection) -> None:
+    """Remove the replicas that died long ago."""
+    conn.execute(delete(replicas).where(replicas.c.expires_at_ms < _NOW_MS - _FORGOTTEN_AFTER_MS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Text, cast, create_engine, event, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from dc1.storage.engine.statements import PreparedStatement, flush, forget
+from dc1.storage.engine.statements import PreparedStatement, drop_pending, send_pending
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +50,11 @@ def postgres_engine(url: URL, *, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "before_cursor_execute")
     def send_first(connection: Connection, *_: Any) -> None:
-        flush(connection)
+        send_pending(connection)
 
     @event.listens_for(engine, "rollback")
     def send_nothing(connection: Connection) -> None:
-        forget(connection)
+        drop_pending(connection)
 
     return engine
 

@@ -175,7 +175,7 @@ class _Compiled:
             self.execute(conn, values)
 
     def execute_many(self, conn: Connection, rows: Sequence[Values]) -> None:
-        flush(conn)
+        send_pending(conn)
         driver = driver_of(conn)
         try:
             cursor = RawCursor(driver) if self._is_remote else driver.cursor()
@@ -207,7 +207,7 @@ def _round_trip(conn: Connection, driver: psycopg.Connection[Any], sql: str, bou
         return cursor.execute(sql, bound)
 
 
-def flush(conn: Connection) -> None:
+def send_pending(conn: Connection) -> None:
     """Execute what was sent and has not left yet."""
     *earlier, last = _sent.pop(conn, None) or (None,)
     if last is not None:
@@ -219,7 +219,7 @@ def flush(conn: Connection) -> None:
             _raise(conn, driver, error)
 
 
-def forget(conn: Connection) -> None:
+def drop_pending(conn: Connection) -> None:
     """Drop what was sent and has not left yet, for the transaction is rolled back."""
     _sent.pop(conn, None)
 

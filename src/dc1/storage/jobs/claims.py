@@ -59,11 +59,6 @@ class Claim:
     slots: int
 
 
-def claim(conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int) -> JobRow | None:
-    """As claim_all(), for one job."""
-    return claim_all(conn, [Claim(job_id, provider_id, slots)], now_ms)[0]
-
-
 def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[JobRow | None]:
     """Reserve slots of providers for queued jobs (queued to pending); the results are in the order of ``claims``.
 
@@ -75,7 +70,7 @@ def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[Jo
     claimed = {place: _claim(conn, claims[place], now_ms) for place in order}
     by_shard = Counter(job.id % SHARDS for job in claimed.values() if job is not None)
     for shard, moved in sorted(by_shard.items()):
-        counters.add(conn, shard, jobs_queued=-moved, jobs_pending=moved)
+        counters.change(conn, shard, jobs_queued=-moved, jobs_pending=moved)
     return [claimed[place] for place in range(len(claims))]
 
 

@@ -61,7 +61,7 @@ def after(conn: Connection, job_id: int, since_sequence: int, *, limit: int) -> 
     return _shape.all(conn.execute(query.order_by(job_events.c.sequence_no).limit(limit)))
 
 
-def latest(conn: Connection, job_id: int, *, besides: Collection[JobEvent]) -> EventRow:
+def last(conn: Connection, job_id: int, *, besides: Collection[JobEvent]) -> EventRow:
     """The job's last event that is of no type in ``besides``; its submission is never one of them."""
     query = select(*_shape.columns).where(job_events.c.job_id == job_id, job_events.c.event_type.not_in(besides))
     found = _shape.first(conn.execute(query.order_by(job_events.c.sequence_no.desc()).limit(1)))

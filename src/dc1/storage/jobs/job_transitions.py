@@ -97,7 +97,7 @@ def move(
 ) -> JobRow:
     """Take a job from one open state to another and count it there."""
     after = write(conn, job, event, actor, now_ms, message=message, payload=payload, status=target.value, **changes)
-    counters.add(conn, job.id, **{f"jobs_{job.status}": -1, f"jobs_{target}": 1})
+    counters.change(conn, job.id, **{f"jobs_{job.status}": -1, f"jobs_{target}": 1})
     return after
 
 

@@ -30,7 +30,7 @@ def get(conn: Connection, job_id: int) -> JobRow | None:
     return job_shape.first(_BY_ID.rows(conn, {"wanted": job_id}))
 
 
-def existing(conn: Connection, job_id: int) -> JobRow:
+def known(conn: Connection, job_id: int) -> JobRow:
     """The job with this row id; raises `Job not found`."""
     job = get(conn, job_id)
     if job is None:

@@ -2,7 +2,7 @@
 
 A move locks the job's row, unless its caller has, checks its guard and writes once; when the guard does not match it
 changes nothing and returns None. Rows are locked in one order (job, renter, provider, accounts, totals), so moves that
-meet cannot deadlock. ``submit`` comes from :mod:`dc1.storage.jobs.submission`, ``claim``, ``unclaim`` and ``start`` from
+meet cannot deadlock. ``submit`` comes from :mod:`dc1.storage.jobs.submission`, ``claim_all``, ``unclaim`` and ``start`` from
 :mod:`dc1.storage.jobs.claims`.
 """
 
@@ -15,7 +15,7 @@ from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, Actor, ErrorCategory, JobEvent, JobStatus, Phase
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, token_charge, used_seconds
 from dc1.storage.jobs import jobs
-from dc1.storage.jobs.claims import Claim, claim, claim_all, occupied_slots, start, unclaim
+from dc1.storage.jobs.claims import Claim, claim_all, occupied_slots, start, unclaim
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, allowed, locked, move, write
 from dc1.storage.jobs.settlement import Closure, close, end_attempt
@@ -30,7 +30,6 @@ __all__ = [
     "SubmissionLimits",
     "Transition",
     "cancel",
-    "claim",
     "claim_all",
     "end_overdue",
     "endpoint_ready",

@@ -209,6 +209,6 @@ def _count(conn: Connection, status_before: str, job: JobRow, settlement: Settle
     }
     left = {f"jobs_{status_before}": -1, "wallets_halala": settlement.refund}
     entered = {} if done else {f"jobs_{job.status}": 1}
-    counters.add(conn, job.id, **(left | entered | happened))
+    counters.change(conn, job.id, **(left | entered | happened))
     if any(happened.values()):
-        counters.add(conn, job.id, now_ms, **happened)
+        counters.change(conn, job.id, now_ms, **happened)

@@ -223,7 +223,7 @@ def _count(conn: Connection, job: JobRow, actor: Actor, usage: _Usage, now_ms: i
             "month_halala": usage.halala_this_month + job.cost_halala,
         },
     )
-    counters.add(conn, job.id, **{f"jobs_{job.status}": 1, "wallets_halala": -job.cost_halala})
+    counters.change(conn, job.id, **{f"jobs_{job.status}": 1, "wallets_halala": -job.cost_halala})
 
 
 def _tell_original(conn: Connection, job: JobRow, actor: Actor, now_ms: int) -> None:

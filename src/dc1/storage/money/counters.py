@@ -77,7 +77,7 @@ def read_days(conn: Connection, since_ms: int) -> list[tuple[int, Totals]]:
     return [(row[0], Totals(*row[1:])) for row in conn.execute(_BY_DAY, {"since": day_start_ms(since_ms)})]
 
 
-def add(conn: Connection, key: int, now_ms: int | None = None, /, **deltas: int) -> None:
+def change(conn: Connection, key: int, now_ms: int | None = None, /, **deltas: int) -> None:
     """Change counters of all time or, with ``now_ms``, of that UTC day; ``key`` picks the shard."""
     day = ALL_TIME if now_ms is None else day_start_ms(now_ms)
     statement = upsert(conn, totals, ("shard", "day_ms"), add=tuple(deltas))

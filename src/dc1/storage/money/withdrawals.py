@@ -9,7 +9,14 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain import errors
-from dc1.domain.money.withdrawals import OPEN, RETURNED, WithdrawalStatus, can_change_to, iban_hint, new_withdrawal_id
+from dc1.domain.money.withdrawals import (
+    RETURNED,
+    UNDER_WAY,
+    WithdrawalStatus,
+    can_change_to,
+    iban_hint,
+    new_withdrawal_id,
+)
 from dc1.storage.engine.row_mapping import Page, Shape, inserted_id
 from dc1.storage.money import ledger
 from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
@@ -64,7 +71,7 @@ def create(conn: Connection, provider_id: int, amount_halala: int, iban: str, no
     return _known(conn, withdrawals.c.id == row_id)
 
 
-def move(
+def change_status(
     conn: Connection, withdrawal_id: str, target: WithdrawalStatus, reason: str | None, now_ms: int
 ) -> WithdrawalRow:
     """Take a withdrawal to another state; ``reason`` is kept where the amount goes back.
@@ -128,7 +135,9 @@ def page(
 
 def has_open(conn: Connection, provider_id: int) -> bool:
     """Whether the provider waits for a payout."""
-    query = select(withdrawals.c.id).where(withdrawals.c.provider_id == provider_id, withdrawals.c.status.in_(OPEN))
+    query = select(withdrawals.c.id).where(
+        withdrawals.c.provider_id == provider_id, withdrawals.c.status.in_(UNDER_WAY)
+    )
     return conn.execute(query.limit(1)).scalar() is not None
 
 

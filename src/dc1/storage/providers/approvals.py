@@ -29,7 +29,7 @@ _WAITING = (providers_table.c.approval_status == Approval.PENDING.value, provide
 
 def approve(conn: Connection, provider_id: int, actor: str, now_ms: int, *, only_pending: bool = False) -> bool:
     """Let a provider in, from any state or only from pending; False when there is none in such a state."""
-    decided = providers.approve(conn, provider_id, now_ms, only_pending=only_pending)
+    decided = providers.set_approved(conn, provider_id, now_ms, only_pending=only_pending)
     return decided and _record(conn, Decision(provider_id, now_ms, actor, Approval.APPROVED.value))
 
 
@@ -37,7 +37,7 @@ def reject(
     conn: Connection, provider_id: int, actor: str, reason: str, now_ms: int, *, only_pending: bool = False
 ) -> bool:
     """Turn a provider away, from any state or only from pending; False when there is none in such a state."""
-    decided = providers.reject(conn, provider_id, reason, only_pending=only_pending)
+    decided = providers.set_rejected(conn, provider_id, reason, only_pending=only_pending)
     return decided and _record(conn, Decision(provider_id, now_ms, actor, Approval.REJECTED.value, reason))
 
 

@@ -58,6 +58,6 @@ def _conditions(since_ms: int, provider_id: int | None) -> list[ColumnElement[bo
     return [recent] if provider_id is None else [recent, daemon_events.c.provider_id == provider_id]
 
 
-def forget(conn: Connection, before_ms: int) -> None:
+def purge(conn: Connection, before_ms: int) -> None:
     """Forget events that are older."""
     conn.execute(delete(daemon_events).where(daemon_events.c.created_at_ms < before_ms))

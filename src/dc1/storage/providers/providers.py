@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms
 from dc1.domain.errors import provider_email_taken
-from dc1.storage.engine.row_mapping import Page, Shape, changed, escaped_like, inserted_id
+from dc1.storage.engine.row_mapping import Shape, changed, inserted_id
 from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.money import ledger, withdrawals
 from dc1.storage.schema.tables import provider_days, providers
@@ -145,7 +145,7 @@ def get(conn: Connection, provider_id: int) -> ProviderRow | None:
     return provider_shape.first(conn.execute(_SELECT.where(providers.c.id == provider_id)))
 
 
-def load_fleet(conn: Connection) -> list[ProviderRow]:
+def load_all(conn: Connection) -> list[ProviderRow]:
     """Every provider account, by id."""
     return provider_shape.all(conn.execute(_SELECT.order_by(providers.c.id)))
 
@@ -161,43 +161,13 @@ def load_recent_heartbeats(conn: Connection, now_ms: int) -> dict[int, int]:
     return {provider_id: int(beats) for provider_id, beats in conn.execute(query)}
 
 
-def page(
-    conn: Connection,
-    *,
-    limit: int,
-    offset: int = 0,
-    search: str | None = None,
-    approval_status: str | None = None,
-    gpu_model: str | None = None,
-) -> Page[ProviderRow]:
-    """Providers that match every given filter, newest first; ``search`` looks in names and addresses."""
-    matches: list[ColumnElement[bool]] = []
-    if search:
-        pattern = escaped_like(search.lower())
-        matches.append(
-            or_(
-                func.lower(providers.c.name).like(pattern, escape="\\"),
-                providers.c.email.like(pattern, escape="\\"),
-            )
-        )
-    if approval_status is not None:
-        matches.append(providers.c.approval_status == approval_status)
-    if gpu_model is not None:
-        matches.append(func.coalesce(providers.c.gpu_name, providers.c.gpu_model) == gpu_model)
-    rows = provider_shape.all(
-        conn.execute(_SELECT.where(*matches).order_by(providers.c.id.desc()).limit(limit).offset(offset))
-    )
-    total = conn.execute(select(func.count()).select_from(providers).where(*matches)).scalar_one()
-    return Page(rows, total)
-
-
-def approve(conn: Connection, provider_id: int, now_ms: int, *, only_pending: bool = False) -> bool:
+def set_approved(conn: Connection, provider_id: int, now_ms: int, *, only_pending: bool = False) -> bool:
     """Let a provider in, from any state or only from pending; False when there is none in such a state."""
     values = {"approval_status": "approved", "approved_at_ms": now_ms, "rejected_reason": None}
     return _decide(conn, provider_id, values, only_pending=only_pending)
 
 
-def reject(conn: Connection, provider_id: int, reason: str, *, only_pending: bool = False) -> bool:
+def set_rejected(conn: Connection, provider_id: int, reason: str, *, only_pending: bool = False) -> bool:
     """Turn a provider away, from any state or only from pending; False when there is none in such a state."""
     values = {"approval_status": "rejected", "approved_at_ms": None, "rejected_reason": reason}
     return _decide(conn, provider_id, values, only_pending=only_pending)

@@ -16,7 +16,7 @@ _SUMS = tuple(f"{metric}_sum" for metric in METRICS)
 _COUNTS = tuple(f"{metric}_count" for metric in METRICS)
 
 
-def flush(conn: Connection, minutes: Minutes) -> None:
+def store(conn: Connection, minutes: Minutes) -> None:
     """Add rollups to what is stored: one statement, however many there are."""
     # One order everywhere, so that two replicas that flush at once cannot deadlock.
     rows = [
