@@ -19,6 +19,7 @@ RECEIPT_SECONDS = 5.0
 """How long a daemon that ends waits for the receipts of its last outcomes."""
 
 CLOSE_SECONDS = 3.0
+"""How long a stream may take to end in order; a second more than the stream itself waits for the server."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +28,7 @@ class Agent:
     """Offers a machine to the market until it is told to stop."""
 
     def __init__(self, config: DaemonConfig, runners: Sequence[Runner], telemetry: TelemetrySource) -> None:
-        """The runners are closed when `run` ends."""
+        """Make a daemon of these runners, which are closed when `run` ends."""
         self._config = config
         self._registry = RunnerRegistry(runners)
         self.assignments = Assignments(self._registry)
@@ -49,11 +50,12 @@ class Agent:
         self._drain_wanted.set()
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT, which drain. Raises DaemonError when the server wants this daemon no more."""
+        """Work until SIGTERM or SIGINT, which drain, or until the server wants this daemon no more (a DaemonError)."""
         with self._signals():
             try:
                 await self._serve()
             finally:
+                # Runs first: what is cancelled still needs its runner to clean up after it.
                 await self.assignments.aclose()
                 await self._reporter.aclose()
                 await self._registry.aclose()
@@ -63,9 +65,12 @@ class Agent:
         others: tuple[Coroutine[Any, Any, Any], ...] = (self._probe(), self._until_drained(), self._stop_wanted.wait())
         tasks = {connection, *(asyncio.create_task(other) for other in others)}
         try:
+            # Whichever ends first ends the daemon: the connection when it is refused, the others when the wish to end
+            # is met.
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+            # The last outcomes may still be under way, so the server is told before the call is cut.
             self._connection.close()
             await asyncio.wait({connection}, timeout=CLOSE_SECONDS)
         finally:
@@ -74,6 +79,7 @@ class Agent:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connect(self) -> None:
+        # Hello says what work can be done here; before the first look that would be none.
         await self._registry.probe()
         await self._connection.run()
 
@@ -89,10 +95,12 @@ class Agent:
         leases = len(self.assignments.leases)
         log.info("draining", leases=leases, grace_seconds=self._config.drain_grace_seconds)
         self.assignments.draining = True
+        # At once: until the server knows, it goes on offering, and each offer costs a job a round trip.
         self._connection.beat_now()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.drain_grace_seconds):
                 await self.assignments.idle.wait()
+        # As failures that may do better elsewhere: without an end the server would wait until the leases time out.
         self.assignments.give_up()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RECEIPT_SECONDS):

@@ -15,6 +15,7 @@ from dc1.daemon.telemetry.machine import MachineTelemetry
 
 def build_agent(config: DaemonConfig) -> Agent:
     """Return a daemon for this machine. Blocks for as long as the GPU driver takes to answer."""
+    # Read once before there is an event loop to stall: opening the driver for the first time takes seconds.
     telemetry = MachineTelemetry(DAEMON_VERSION)
     gpus = [gpu.uuid for gpu in telemetry.read().gpus]
     return Agent(config, build_runners(config, gpus), telemetry)
@@ -22,8 +23,10 @@ def build_agent(config: DaemonConfig) -> Agent:
 
 def build_runners(config: DaemonConfig, gpus: Sequence[str] = ()) -> list[Runner]:
     """Return the runners that the configuration allows, for a machine with these GPUs (by UUID)."""
+    # In the order in which they are asked. Never both engines: who names one does not want the slow model offered too.
     runners: list[Runner] = []
     if config.engine_url is not None:
+        # The engine may stand elsewhere: only a machine with GPUs of its own can say what it answers on.
         device = "gpu" if gpus else "unknown"
         runners.append(EngineRunner(OpenAIEngine(config.engine_url, config.engine_api_key, device), len(gpus)))
     elif config.cpu_engine:

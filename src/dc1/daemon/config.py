@@ -14,7 +14,7 @@ DAEMON_VERSION = "3.3.0"
 class DaemonConfig:
     """The settings of one daemon. The key is left out of its printed form.
 
-    Making one raises DaemonError for what could never work, as trying again and again would say less.
+    Making one fails with a DaemonError for what could never work, as trying again and again would say less.
     """
 
     key: str = field(repr=False)
@@ -27,7 +27,10 @@ class DaemonConfig:
     """Whether the connection is encrypted; without it the key travels in the clear."""
 
     ca_file: Path | None = None
-    """Certificates to trust in place of the system's, PEM. Needs `tls`, so that nobody believes a plain connection encrypted."""
+    """Certificates to trust in place of the system's, PEM.
+
+    Needs `tls`, so that nobody believes a plain connection encrypted.
+    """
 
     engine_url: str | None = None
     """An OpenAI-compatible server that answers inference jobs; None uses the built-in CPU engine if that is allowed."""
@@ -61,10 +64,12 @@ class DaemonConfig:
 
     def __post_init__(self) -> None:
         server = _address(f"//{self.server}")
+        # The second look: a path or a query behind the port would be dropped in silence.
         if server is None or server.port is None or server.netloc != self.server:
             raise DaemonError(
                 f"The server is given as host:port, for example market.example.sa:443, not as {self.server!r}."
             )
+        # It travels as gRPC metadata, which carries printable ASCII only and says little about anything else.
         if not self.key.isascii() or not self.key.isprintable() or " " in self.key:
             raise DaemonError("The provider key has characters in it that no key has; was it copied as a whole?")
         if self.ca_file is not None and not self.tls:
@@ -78,6 +83,7 @@ def _address(text: str) -> SplitResult | None:
     """Return the parts of an address; None when it names no host, or a port that cannot be."""
     try:
         parts = urlsplit(text)
+        # Asking for the port raises ValueError for what is no number from 0 to 65535, and 0 names no listener.
         return parts if parts.hostname and parts.port != 0 else None
     except ValueError:
         return None

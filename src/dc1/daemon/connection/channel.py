@@ -1,4 +1,4 @@
-"""The gRPC channel to the server: its credentials, and what a failure to connect means to the person behind the daemon."""
+"""The gRPC channel to the server: its credentials, and what a failure to connect means to the daemon's owner."""
 
 import contextlib
 import ipaddress
@@ -11,7 +11,7 @@ from grpc import aio
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
 
-# In bytes, as the server's default of `max_message_bytes`: one desired state may bring several offers with all their input.
+# As the server's default of `max_message_bytes`: one desired state may bring several offers with all their input.
 MAX_MESSAGE_BYTES = 12 * 1024 * 1024
 
 _OPTIONS = (
@@ -44,7 +44,7 @@ def read_credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:
         return grpc.ssl_channel_credentials()
     try:
         roots = Path(file).read_bytes()
-        # gRPC takes any bytes and fails only when it connects, with words about the server; so they are tried here first.
+        # Tried here first: gRPC takes any bytes, and fails only when it connects, with words about the server.
         # Bundles name their certificates in between, in any script.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=roots.decode("ascii", errors="ignore"))
     except (ssl.SSLError, ValueError):

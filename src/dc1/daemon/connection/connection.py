@@ -75,7 +75,7 @@ class Connection:
         self._raced = False
 
     async def run(self) -> None:
-        """Connect, and connect again, until `close`. Raises DaemonError when the server wants this daemon no more."""
+        """Connect, and connect again, until `close`; a DaemonError says that the server wants this daemon no more."""
         credentials = read_credentials(self._config)
         if credentials is None and not is_loopback(self._config.server):
             log.warning("connection_not_encrypted", hint="the key can be read on its way", server=self._config.server)
@@ -88,8 +88,10 @@ class Connection:
                 self._notices,
                 self._config.beat_interval_seconds,
             )
+            # Set before the first message, so that `close` and `beat_now` find a stream that is still connecting.
             self._stream = stream
             opened_at = time.monotonic()
+            # A channel for each stream: one that failed waits for its own backoff before it tries again.
             async with open_channel(self._config.server, credentials) as channel:
                 end = await stream.run(provider_service.ProviderServiceStub(channel), self._config.key)
             self._stream = None
@@ -113,7 +115,12 @@ class Connection:
             self._stream.finish()
 
     def _seconds_after(self, end: StreamEnd) -> float:
-        """Return how long to wait after a stream has ended. Raises DaemonError when there shall be no other."""
+        """Return how long to wait after a stream has ended.
+
+        Raises:
+            ReplacedError: another daemon has the key now.
+            AccessDeniedError: the server does not want the key, or the provider.
+        """
         again, self._raced = self._raced, end.raced
         if end.reconnect == pb.RECONNECT_REASON_REPLACED:
             raise ReplacedError("Another daemon has connected with this provider's key; this one has stopped.")
@@ -122,10 +129,12 @@ class Connection:
         if end.code is grpc.StatusCode.UNAUTHENTICATED:
             raise AccessDeniedError(f"The server refused the provider key: {end.details}.")
         if end.code is grpc.StatusCode.PERMISSION_DENIED:
+            # By its text, as every 403 has this status and only this one passes by itself.
             if end.details != NOT_APPROVED:
                 raise AccessDeniedError(f"The server refused this provider: {end.details}.")
             if self._is_news(end):
                 log.warning("approval_pending", hint="waiting for approval by an admin", server=self._config.server)
+            # Spread by a quarter: machines that were set up together should not ask together.
             return self._config.approval_poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311 -- no secret
         # A lost status says nothing yet; that it is lost twice in a row says that the server fails at once.
         if (not end.raced or again) and self._is_news(end):

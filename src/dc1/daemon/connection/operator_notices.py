@@ -22,6 +22,7 @@ class MachineNotices:
         """Log the GPUs, by name, and what keeps others from being used."""
         if self._said == (gpus, problems):
             return
+        # What was offered and is gone costs the owner money; a machine that never had a card is no news to warn of.
         fewer = self._said is not None and len(gpus) < len(self._said[0])
         self._said = gpus, problems
         details: dict[str, object] = {"problems": problems} if problems else {}
@@ -31,7 +32,7 @@ class MachineNotices:
 
 
 class OperatorNotices:
-    """What the server says."""
+    """What the server says of this provider. Every beat is answered by the whole state; only changes are logged."""
 
     def __init__(self) -> None:
         self._paused = False

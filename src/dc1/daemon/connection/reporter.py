@@ -16,6 +16,7 @@ from dc1.domain.base.json_types import JsonObject, JsonValue
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
+# As many as the protocol takes.
 MAX_MODELS = 500
 SAMPLE_SECONDS = 2.0
 """A beat does not wait longer for telemetry; it then repeats the last sample."""
@@ -58,6 +59,8 @@ class Reporter:
         """Measure the machine. A driver that hangs is left to it, and asked again only when it has answered."""
         if self._sampling is None:
             self._sampling = asyncio.create_task(self._measure())
+        # `wait` leaves the task alone when time is up. A cancelled one would leave its thread in the driver, and the
+        # next beat would add another.
         await asyncio.wait({self._sampling}, timeout=SAMPLE_SECONDS)
         if self._sampling.done():
             self._adopt(self._sampling.result())
@@ -85,6 +88,7 @@ class Reporter:
 
     async def aclose(self) -> None:
         """Stop measuring."""
+        # A driver that hangs in a measurement is not closed beneath it.
         if self._sampling is not None:
             self._sampling.cancel()
             await asyncio.wait({self._sampling})

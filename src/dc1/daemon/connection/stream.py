@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """Why a stream ended: the server's word, or the status of the call; neither when it fell silent or was closed here."""
+    """Why a stream ended: the server's word or the call's status; neither when it fell silent or was closed here."""
 
     details: str
     code: grpc.StatusCode | None = None
@@ -43,7 +43,7 @@ class StreamEnd:
 
     @property
     def raced(self) -> bool:
-        """Whether the server ended the call while it was written to: gRPC then loses the status, and the next call has it."""
+        """Whether the call was ended while it was written to: gRPC then loses the status, and the next call has it."""
         return self.code is grpc.StatusCode.INTERNAL and self.details == "Internal error from Core"
 
 
@@ -77,6 +77,7 @@ class Stream:
 
     async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> StreamEnd:
         """Hold the stream until it ends."""
+        # Hello carries the whole state, so the machine is measured before the call is open and its deadline runs.
         await self._reporter.refresh()
         call = stub.Connect(metadata=(("x-provider-key", key),))
         try:
@@ -87,6 +88,7 @@ class Stream:
                 beating.cancel()
                 writing.cancel()
         finally:
+            # For every way out; a call that has ended does not mind.
             call.cancel()
         return end
 
@@ -117,6 +119,7 @@ class Stream:
         try:
             await call.write(pb.ConnectRequest(hello=pb.Hello(instance_id=self._instance_id, state=state)))
             while not self._finishing:
+                # Before looking, not after: what is said during a write must end the next wait at once.
                 changed.clear()
                 message = self._next()
                 if message is not None:
@@ -128,8 +131,11 @@ class Stream:
             return  # The call is over; the reading side learns why.
 
     def _next(self) -> pb.ConnectRequest | None:
+        # Answers to offers first, as the server gives their jobs to others soon; then beats; then output, which may
+        # be a flood.
         if self._replies:
             return self._replies.popleft()
+        # The Welcome compares the leases: before it nobody knows which of them are still ours to tell of.
         if not self.welcomed:
             return None
         if self._beat_due:
@@ -157,6 +163,7 @@ class Stream:
                 self._assignments.leases.resend(time.monotonic() - 2 * self._interval)
             self._beat_wanted.clear()
             await self._reporter.refresh()
+            # A flag and no queue: a beat that could not be written in time is outdated by the next one.
             self._beat_due = True
             self._assignments.changed.set()
 
@@ -184,6 +191,7 @@ class Stream:
         self.welcomed = True
         leases = self._assignments.leases
         log.info("connected", provider_id=welcome.provider_id, provider=welcome.provider_name, leases=len(leases))
+        # Before the desired state, whose offers are judged by the approved images.
         self._registry.serve(welcome.provider_id, welcome.approved_images)
         leases.reattach(time.monotonic())
         self._desire(welcome.desired)
@@ -194,6 +202,7 @@ class Stream:
             self._interval = desired.beat_interval_seconds
             _reschedule(self._until_beat, self._interval)
         if not self._finishing:
+            # Every beat is answered by a desired state: without one the server, or the way to it, is gone.
             _reschedule(self._patience, MISSED_ANSWERS * self._interval)
         # Stops first: they free slots for the offers.
         for stop in desired.stops:

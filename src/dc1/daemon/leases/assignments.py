@@ -45,6 +45,7 @@ class Assignments:
         held = self.leases.of_job(job_id)
         if held is not None and held.attempt >= attempt:
             return None if held.attempt == attempt else f"attempt {held.attempt} is held here"
+        # The server offers a newer attempt only when it has given the older one up.
         if held is not None:
             self._drop(held, "superseded")
         refusal = self._take(assignment)
@@ -85,9 +86,11 @@ class Assignments:
     def give_up(self) -> None:
         """Stop what still runs, as a failure that another provider may do better with."""
         for lease in self.leases:
+            # What was not started has nothing to settle: the next beat does not list it.
             if lease.state is LeaseState.ACCEPTED:
                 self._drop(lease, "the daemon stops")
             elif lease.state is LeaseState.RUNNING:
+                # A cancelled run notes no end of its own, so this one is what the server hears.
                 self._running.stop(lease)
                 failure = RunFailed(ErrorCategory.EXECUTION, "the provider's daemon was stopped", transient=True)
                 lease.finish(AttemptEnd(failure, seconds=0.0), time.monotonic())
@@ -111,11 +114,13 @@ class Assignments:
         if self.leases.slots_used + gpu_count(work) > self.slots:
             return f"{self.leases.slots_used} of {self.slots} slots are taken"
         try:
+            # The provider's own last look: whatever is offered, only an approved image runs here.
             approve_images(work.container_spec, work.params, self._registry.approved_images)
         except ApiError as refusal:
             return refusal.message
         lease = HeldLease(work, gpu_count(work))
         self.leases.hold(lease)
+        # Kept for the start: by then another runner might be the first that is available.
         self._runners[lease] = runner
         self.idle.clear()
         return None

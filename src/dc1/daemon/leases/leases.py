@@ -72,6 +72,7 @@ class TokenBuffer:
             self._opened_at = now
         self._pieces.append(text)
         self._chars += len(text)
+        # The offset grows by what goes, so that the server can tell a gap from a repetition.
         while self._chars > self._max_chars:
             dropped = len(self._pieces.popleft())
             self._chars -= dropped
@@ -79,6 +80,7 @@ class TokenBuffer:
 
     def due_at(self) -> float | None:
         """Return when the text may be sent; None without any."""
+        # The first text after a pause is due at once; only what follows it closely is gathered.
         return max(self._opened_at, self._taken_at + TOKEN_SPACING_SECONDS) if self._pieces else None
 
     def take(self, now: float) -> TokenBatch:
@@ -119,6 +121,7 @@ class HeldLease:
 
     def log(self, level: Level, message: str, now: float) -> None:
         """Take a log line of the run."""
+        # A runner that is slow to stop may go on writing after its end was noted.
         if self.state is LeaseState.RUNNING:
             self.logs.append(level, message, now)
 
@@ -136,6 +139,7 @@ class HeldLease:
         """Note the run's end. It is told after all else, again and again until its receipt."""
         self.state = LeaseState.ENDED
         self._ended, self._ended_at = ended, now
+        # With the end nothing more comes, so nothing is worth waiting for.
         self.logs.close()
 
     def due_at(self) -> float | None:
@@ -155,6 +159,7 @@ class HeldLease:
             return self.logs.take(now)
         if (due := self.tokens.due_at()) is not None and (ended or due <= now):
             return self.tokens.take(now)
+        # Last: the end settles the job, and the server takes no output for a settled one.
         if self._ended is not None and self._ended_sent_at is None:
             self._ended_sent_at = now
             return self._ended
@@ -162,6 +167,7 @@ class HeldLease:
 
     def resend(self, before: float = float("inf")) -> None:
         """Make due again what was sent before that time and has no receipt."""
+        # Tokens have no receipts: those that a broken stream swallowed are in the result.
         self.logs.resend(before)
         if self._ended_sent_at is not None and self._ended_sent_at < before:
             self._ended_sent_at = None
@@ -187,6 +193,7 @@ class LeaseTable:
         return len(self._leases)
 
     def __iter__(self) -> Iterator[HeldLease]:
+        # A copy, as callers forget leases while they go through them.
         return iter(tuple(self._leases.values()))
 
     def of_job(self, job_id: str) -> HeldLease | None:
@@ -210,6 +217,7 @@ class LeaseTable:
     @property
     def slots_used(self) -> int:
         """Slots of the leases whose work has not ended."""
+        # An ended run waits for its receipt only, and holds no GPU meanwhile.
         return sum(lease.slots for lease in self if lease.state is not LeaseState.ENDED)
 
     def due_at(self) -> float | None:
@@ -218,6 +226,7 @@ class LeaseTable:
 
     def take(self, now: float) -> tuple[HeldLease, LeaseOutput] | None:
         """Return the next thing to tell, of the lease that waits longest; None when nothing is due."""
+        # By the time at which each came due: a run that floods keeps no other from being heard.
         waiting = [(due, lease) for lease in self if (due := lease.due_at()) is not None and due <= now]
         for _, lease in sorted(waiting, key=lambda entry: entry[0]):
             if (output := lease.take(now)) is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dc1.daemon.runners.base import Level
 
 MAX_MESSAGE_CHARS = 2_000
+# The most lines of one message in the protocol; so many characters are 0.8 MB of UTF-8 at the most.
 MAX_BATCH_LINES = 500
 MAX_BATCH_CHARS = 200_000
 EARLY_LINES = 100
@@ -39,8 +40,9 @@ class LogBatch:
 class LogBuffer:
     """Keeps lines in order and within bounds, and forgets a batch only by its receipt.
 
-    Lines are numbered into batches when they are first sent, so what was not sent may still be dropped when it becomes too much:
-    the oldest debug and info lines first. A warning in their place says how many were lost. Times are seconds of any monotonic clock.
+    Lines are numbered into batches when they are first sent, so what was not sent may still be dropped when it becomes
+    too much: the oldest debug and info lines first. A warning in their place says how many were lost. Times are seconds
+    of any monotonic clock.
     """
 
     def __init__(self, max_lines: int = 5_000, max_chars: int = 2_000_000) -> None:
@@ -78,6 +80,7 @@ class LogBuffer:
     def due_at(self) -> float | None:
         """Return when the next batch may be taken; None while there is none or too many are under way."""
         if self._sent < len(self._batches):
+            # A sealed batch that is due again has waited already.
             return float("-inf")
         if not self._waiting or (len(self._batches) >= MAX_UNRECEIPTED and not self._closed):
             return None
@@ -124,6 +127,7 @@ class LogBuffer:
                 self._drop(line)
             else:
                 kept.append(line)
+        # `extendleft` turns the order round, hence the reversal.
         self._open.extendleft(reversed(kept))
         while self._over(lines, chars):
             self._drop(self._open.popleft())
@@ -134,6 +138,7 @@ class LogBuffer:
 
     def _seal(self, now: float) -> LogBatch:
         lines: list[OutputLine] = []
+        # In front, where the oldest lines were.
         if self._dropped:
             lines.append(
                 OutputLine("warn", f"{self._dropped} log lines were dropped: they came faster than they could be sent")

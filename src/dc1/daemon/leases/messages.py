@@ -30,7 +30,7 @@ _LEVELS: Mapping[Level, pb.LogLevel.ValueType] = {
 
 
 def work_of(assignment: report_pb2.Assignment) -> Work:
-    """Read an assignment. Raises ValueError for a kind of work this version does not know."""
+    """Return the work of an assignment; a ValueError says that this version does not know its kind."""
     model = _plain(assignment.model)
     return Work(
         job_id=assignment.job_id,
@@ -90,7 +90,12 @@ def output_message(lease: HeldLease, output: LeaseOutput) -> pb.ConnectRequest:
 
 
 def to_value(json_value: JsonValue) -> struct_pb2.Value:
-    """Write JSON as a protobuf value. Raises ValueError for what JSON cannot say, such as NaN."""
+    """Write JSON as a protobuf value.
+
+    Raises:
+        ValueError: JSON cannot say it, for example NaN.
+    """
+    # Python writes NaN and protobuf takes it, though no other reader of JSON does; hence the strict text in between.
     try:
         return json_format.Parse(json.dumps(json_value, allow_nan=False), struct_pb2.Value())
     except json_format.ParseError as error:
@@ -98,7 +103,12 @@ def to_value(json_value: JsonValue) -> struct_pb2.Value:
 
 
 def sendable(result: Result) -> Result:
-    """Return a result that can be sent. Raises RunFailed for one that is too large or no JSON."""
+    """Return a result that can be sent.
+
+    Raises:
+        RunFailed: the result is too large or no JSON.
+    """
+    # Found out while the run can still end as a failure; when the outcome is sent there would be nobody to tell.
     try:
         size = len(compact(result.payload).encode())
         to_value(result.payload)

@@ -52,7 +52,12 @@ class RunningJobs:
     """Every run of this daemon."""
 
     def __init__(self, changed: Callable[[], None], doubted: Callable[[], None]) -> None:
-        """`changed` is called when a lease has something new to tell, `doubted` when a runner may have become unavailable."""
+        """Make an empty set of runs.
+
+        Args:
+            changed: Called when a lease has something new to tell.
+            doubted: Called when a runner may have become unavailable.
+        """
         self._changed = changed
         self._doubted = doubted
         self._runs: dict[HeldLease, asyncio.Task[None]] = {}
@@ -80,8 +85,10 @@ class RunningJobs:
         await self._cleaned_up()
 
     async def _run(self, lease: HeldLease, runner: Runner, seconds_left: float) -> None:
+        # Before the wait: the server's deadline does not wait for what an earlier job left to clean up.
         deadline = time.monotonic() + seconds_left
         await self._cleaned_up()
+        # After it: the time that is reported as used is the work's own.
         started = time.monotonic()
         try:
             end: Result | RunFailed = sendable(await self._work(lease, runner, deadline))
@@ -92,6 +99,7 @@ class RunningJobs:
         failed = {"category": end.category.value, "error": end.message} if isinstance(end, RunFailed) else {}
         log.info("run_ended", job_id=lease.job_id, attempt=lease.attempt, seconds=ended.seconds, **failed)
         self._changed()
+        # What may go well elsewhere may be this machine's fault: look before the next offer comes.
         if isinstance(end, RunFailed) and end.transient:
             self._doubted()
 
@@ -99,6 +107,7 @@ class RunningJobs:
         """Do the work by the deadline. A runner that is slow to stop is left behind to do so."""
         seconds = max(0.0, deadline - time.monotonic())
         work = dataclasses.replace(lease.work, deadline=seconds)
+        # A task and not a timeout around the call, which would wait for a runner that swallows its cancellation.
         running = asyncio.create_task(_guarded(runner, work, LeaseSink(lease, self._changed)))
         try:
             await asyncio.wait({running}, timeout=seconds)
@@ -113,6 +122,7 @@ class RunningJobs:
 
     def _stopped(self, running: asyncio.Task[Result]) -> None:
         self._stopping.discard(running)
+        # Looked at, as asyncio complains of exceptions that nobody did.
         if not running.cancelled():
             running.exception()
 
@@ -128,6 +138,7 @@ async def _guarded(runner: Runner, work: Work, sink: LeaseSink) -> Result:
     except RunFailed:
         raise
     except asyncio.CancelledError:
+        # A library beneath the runner may cancel on its own; only a cancellation of this task is a wish to stop.
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise

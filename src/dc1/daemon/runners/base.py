@@ -46,7 +46,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What finished work leaves behind. Tokens are None where they mean nothing; `gpu_seconds` counts GPUs in use only."""
+    """What finished work leaves. Tokens are None where they mean nothing; `gpu_seconds` counts GPUs in use only."""
 
     payload: JsonObject | str
     prompt_tokens: int | None = None
@@ -56,7 +56,10 @@ class Result:
 
 
 class RunFailed(Exception):  # noqa: N818 -- an outcome of the work, not a fault of the program
-    """The work ended without a result. A transient failure may succeed elsewhere or later; `exit_code` if a program ended."""
+    """The work ended without a result. A transient failure may succeed elsewhere or later.
+
+    `exit_code` is that of the program, if one ended.
+    """
 
     def __init__(
         self, category: ErrorCategory, message: str, *, transient: bool = False, exit_code: int | None = None
@@ -69,7 +72,7 @@ class RunFailed(Exception):  # noqa: N818 -- an outcome of the work, not a fault
 
 
 class Sink(Protocol):
-    """Where a running job's live output goes. Each call returns once the output is accepted, which slows a flood down."""
+    """Where a running job's live output goes. A call returns once the output is accepted, which slows a flood down."""
 
     async def log(self, level: Level, message: str) -> None:
         """Send one log line."""
@@ -97,7 +100,7 @@ class Runner(Protocol):
         ...
 
     async def run(self, work: Work, sink: Sink) -> Result:
-        """Do the work within its deadline, or raise RunFailed."""
+        """Do the work within its deadline; a RunFailed says why it could not be done."""
         ...
 
     async def aclose(self) -> None:
@@ -118,6 +121,7 @@ def within_deadline(run: RunMethod[T]) -> RunMethod[T]:
             async with scope:
                 return await run(self, work, sink)
         except TimeoutError:
+            # Of two timeouts only the outer one is the deadline; one inside the runner is a failure of its own.
             if not scope.expired():
                 raise
             raise RunFailed(ErrorCategory.TIMEOUT, f"stopped at its deadline after {work.deadline:.0f} s") from None
@@ -126,11 +130,16 @@ def within_deadline(run: RunMethod[T]) -> RunMethod[T]:
 
 
 def number(params: Mapping[str, JsonValue], key: str, default: float, low: float, high: float) -> float:
-    """Return a number, also one written as a string; `default` when absent. Raises RunFailed outside low..high."""
+    """Return a number, also one written as a string; `default` when absent.
+
+    Raises:
+        RunFailed: it is no number from `low` to `high`.
+    """
     value = params.get(key)
     if value is None:
         return default
     try:
+        # A boolean is an int to Python. NaN stands for all that is no number, as it is within no range.
         parsed = math.nan if isinstance(value, bool | list | dict) else float(value)
     except ValueError:
         parsed = math.nan

@@ -17,6 +17,7 @@ class BenchmarkRunner:
 
     async def probe(self) -> Availability:
         """Look, once, for a library to multiply with."""
+        # What was found stays; what was missing may have been installed since.
         if self._found is None or not self._found.available:
             self._found = await self._look()
         return self._found
@@ -40,6 +41,7 @@ class BenchmarkRunner:
             category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.EXECUTION
             raise RunFailed(category, f"the benchmark stopped: {death}") from death
         finally:
+            # Also after success: only the end of the process gives the GPU's memory back.
             await child.kill()
         del event["event"]
         seconds = event["seconds"]

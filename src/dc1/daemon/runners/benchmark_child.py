@@ -11,6 +11,7 @@ from dc1.daemon.runners.child import ParentLink
 # On a CPU a product of this size already takes seconds, and a larger one measures nothing more.
 LARGEST_ON_CPU = 4096
 _CPU_BUDGET_SECONDS = 60.0
+"""After so long no further product is begun; a job that asked for more is answered by what was measured."""
 
 
 class TorchOnGpu:
@@ -69,6 +70,7 @@ def measure(link: ParentLink, machine: TorchOnGpu | NumpyOnCpu, wanted_size: int
     left, right = machine.matrices(size)
     machine.multiply(left, right)  # the first product pays for kernels and pages
 
+    # n² sums of n products: n multiplications and n - 1 additions each.
     operations, seconds, iterations = 2 * size**3 - size**2, 0.0, 0
     while iterations < wanted_iterations and seconds < machine.budget_seconds:
         started = time.perf_counter()
@@ -94,6 +96,7 @@ def main() -> None:
     """Announce what is here, then measure on request until the parent is gone."""
     link = ParentLink()
     machine = choose_machine()
+    # Said before any request: the parent looks for a library in the same way and asks for nothing then.
     link.emit("ready", library=machine.library, device=machine.device)
     while True:
         request: dict[str, Any] = link.next_request()

@@ -14,14 +14,18 @@ _BUFFERED_ITEMS = 256
 async def iterate(source: Callable[[], Iterable[T]]) -> AsyncGenerator[T]:
     """Yield what a blocking iterable yields, reading it in a thread of its own.
 
-    The reader waits while the consumer is 256 items behind. It is a daemon thread, not one of the executor's: a read that
-    never returns must not keep the interpreter from ending. Wrap in `contextlib.aclosing` to stop it early.
+    The reader waits while the consumer is 256 items behind. It is a daemon thread, not one of the executor's: a read
+    that never returns must not keep the interpreter from ending. Wrap in `contextlib.aclosing` to stop it early.
+
+    What the iterable raises comes out here.
     """
     loop = asyncio.get_running_loop()
+    # In tuples, as None among the items would look like their end.
     items: asyncio.Queue[tuple[T] | BaseException | None] = asyncio.Queue(_BUFFERED_ITEMS)
     stopped = threading.Event()
 
     def hand_over(item: tuple[T] | BaseException | None) -> None:
+        # `result` holds this thread while the queue is full: that is what slows the source down.
         if not stopped.is_set():
             asyncio.run_coroutine_threadsafe(items.put(item), loop).result()
 

@@ -46,6 +46,7 @@ class ChildProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES_KEPT)
+        # Read from the start: a child that fills the pipe would wait in its writing for ever.
         self._draining = asyncio.create_task(self._drain_stderr())
 
     @classmethod
@@ -63,9 +64,11 @@ class ChildProcess:
             env={
                 **inherited,
                 "NO_COLOR": "1",
+                # However the daemon's modules were found, the child finds the same ones.
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                 **(environment or {}),
             },
+            # An event is one line; asyncio's own limit is 64 KiB.
             limit=_LINE_LIMIT,
             # Ctrl-C in a terminal reaches the whole process group; the daemon drains, so its children must live on.
             start_new_session=True,
@@ -92,7 +95,7 @@ class ChildProcess:
             raise await self._death() from None
 
     async def receive(self) -> JsonObject:
-        """Wait for the next event. Raises ChildDiedError when there will be none."""
+        """Wait for the next event; a ChildDiedError says that there will be none."""
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if not line.endswith(b"\n"):
@@ -111,7 +114,7 @@ class ChildProcess:
             self._process.stdin.close()
 
     async def _death(self) -> ChildDiedError:
-        # A signal to a process that has just ended would collect it behind asyncio's back, and its status would be lost.
+        # A signal to a process that has just ended would collect it behind asyncio's back, and its status be lost.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), _END_SECONDS)
         await self.kill()
@@ -127,10 +130,11 @@ class ChildProcess:
 
 
 class ParentLink:
-    """The child's end. Make one before importing anything that may print: standard output becomes the parent's alone."""
+    """The child's end. Make one before importing what may print: standard output becomes the parent's alone."""
 
     def __init__(self) -> None:
         self._events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+        # What libraries print to descriptor 1, from C too, goes to standard error and breaks no event.
         os.dup2(2, 1)
         self._requests: queue.SimpleQueue[JsonObject] = queue.SimpleQueue()
         self._cancelled: set[int] = set()

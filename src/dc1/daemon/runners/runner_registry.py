@@ -44,6 +44,7 @@ class RunnerRegistry:
 
     async def probe(self) -> bool:
         """Look at every runner; tell whether anything changed."""
+        # Before the look: a doubt that comes up during it asks for another.
         self._stale.clear()
         found = tuple(await asyncio.gather(*(_probe(runner) for runner in self._runners)))
         changed = found != self._found
@@ -58,6 +59,7 @@ class RunnerRegistry:
         self.approved_images = frozenset(images)
         for runner in self._image_runners:
             runner.serve(provider_id, self.approved_images)
+        # The container runner is unavailable as long as no image is approved.
         self.look_again()
 
     def use_gpus(self, uuids: Sequence[str]) -> None:
@@ -83,6 +85,7 @@ class RunnerRegistry:
         if not candidates:
             return f"no runner for {work.job_type.value} is available"
         for runner, models in candidates:
+            # A runner without models of its own, such as one for containers, takes any that is named.
             if work.model is None or not models or work.model.casefold() in (name.casefold() for name in models):
                 return (runner.refusal(work) if isinstance(runner, ImageRunner) else None) or runner
         return f"model '{work.model}' is not served here"

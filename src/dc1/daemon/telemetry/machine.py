@@ -36,7 +36,7 @@ class TelemetryReading:
         return self.nvml.gpus
 
     def to_gpu_status(self) -> JsonObject:
-        """Return the heartbeat's `gpu_status`. The single-card fields are those of the first GPU; unknowns are left out."""
+        """Return the heartbeat's `gpu_status`: fields of the first GPU, then all of them; unknowns are left out."""
         status: JsonObject = {
             "daemon_version": self.daemon_version,
             "os_info": self.machine.os_info,
@@ -49,6 +49,7 @@ class TelemetryReading:
         }
         if self.gpus:
             first = _gpu_fields(self.gpus[0])
+            # These say which GPU is meant, and stand in `all_gpus` only.
             del first["index"], first["gpu_uuid"], first["mig_parent_uuid"]
             status |= {
                 **first,

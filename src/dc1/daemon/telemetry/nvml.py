@@ -16,7 +16,8 @@ _MIB = 1024 * 1024
 class GpuReading:
     """One GPU or MIG instance: memory in MiB, utilisation in percent, degrees Celsius, watts; None where unsupported.
 
-    A MIG instance carries its card's temperature and power and names the card by `mig_parent_uuid`; `index` is the card's.
+    A MIG instance carries its card's temperature and power and names the card by `mig_parent_uuid`; `index` is the
+    card's.
     """
 
     index: int
@@ -56,6 +57,7 @@ class NvmlReader:
             reading = _read_system()
         except pynvml.NVMLError as error:
             reading = NvmlReading(problems=(f"no NVIDIA driver in use: {error}",))
+        # The next reading begins anew: by then the driver may be replaced or the card have recovered.
         if reading.problems:
             self.close()
         return reading
@@ -82,13 +84,18 @@ def _read_system() -> NvmlReading:
     return NvmlReading(
         gpus=tuple(gpus),
         driver_version=_optional(pynvml.nvmlSystemGetDriverVersion),
+        # 12040 stands for 12.4.
         cuda_version=None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
         problems=tuple(problems),
     )
 
 
 def _read_card(index: int) -> list[GpuReading]:
-    """Return the card, or the instances it is cut into. Raises LookupError for a card that is cut into none."""
+    """Return the card, or the instances it is cut into.
+
+    Raises:
+        LookupError: the card is to be cut and is cut into none, so no work can be given to it.
+    """
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     card = _read_device(index, handle)
     mode = _optional(lambda: pynvml.nvmlDeviceGetMigMode(handle))

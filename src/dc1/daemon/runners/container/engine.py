@@ -20,9 +20,12 @@ class NoEngineError(Exception):
 
 
 def connect_engine(base_url: str | None = None) -> Any:
-    """Return a client of the engine at `base_url`, else of DOCKER_HOST, else of the first well-known socket that answers.
+    """Return a client of the engine at `base_url`, else of DOCKER_HOST, else of the first known socket that answers.
 
-    Blocks for as long as the engines take to answer. Raises NoEngineError.
+    Blocks for as long as the engines take to answer.
+
+    Raises:
+        NoEngineError: none of them can be used.
     """
     tried = []
     for url in [base_url] if base_url else _candidates():
@@ -51,6 +54,7 @@ def _knock(url: str) -> None:
 def _candidates() -> Iterator[str]:
     if host := os.environ.get("DOCKER_HOST"):
         yield host
+        # Who names an engine wants that one: falling back to another would run jobs where nobody looks for them.
         return
     runtime_dir = os.environ.get("XDG_RUNTIME_DIR", "")
     for path in (

@@ -18,9 +18,15 @@ class GpuPool:
 
     @contextlib.contextmanager
     def lend(self, work: Work, *, offered: bool) -> Iterator[tuple[str, ...]]:
-        """Set aside the GPUs a job is sold; none where there are none to have and it can do without. Raises RunFailed.
+        """Set aside the GPUs a job is sold; none where there are none to have and it can do without.
 
         `offered` says whether the container engine can hand out GPUs at all.
+
+        Yields:
+            The UUIDs of the GPUs.
+
+        Raises:
+            RunFailed: there are too few, which may be otherwise elsewhere or later.
         """
         if refusal := self.refusal(work, offered=offered):
             raise RunFailed(ErrorCategory.EXECUTION, refusal, transient=True)
@@ -29,6 +35,7 @@ class GpuPool:
         if len(free) < wanted:
             text = f"the job needs {wanted} GPUs and {len(free)} are free"
             raise RunFailed(ErrorCategory.EXECUTION, text, transient=True)
+        # Nothing is awaited between the look and the taking, so two jobs of one event loop cannot get the same card.
         lent = tuple(free[:wanted])
         self._lent.update(lent)
         try:
@@ -45,4 +52,5 @@ class GpuPool:
 def needs_gpu(work: Work) -> bool:
     """Whether the job cannot do without a GPU."""
     vram = work.container_spec.get("vram_required_mb")
+    # One GPU is what every job is sold, so it says nothing; more than one was asked for.
     return bool(work.gpu_requirements) or gpu_count(work) > 1 or (isinstance(vram, int | float) and vram > 0)

@@ -17,7 +17,8 @@ LABEL_JOB = "dc1.job_id"
 LABEL_ATTEMPT = "dc1.attempt"
 
 _NOBODY = "65534:65534"
-# The kernel counts a user's processes across all containers and the machine itself: a container's own bound is its cgroup's.
+# The kernel counts a user's processes across all containers and the machine itself: a container's own bound is that
+# of its cgroup.
 _NPROC = 4096
 _MIB = 1024 * 1024
 # Linux refuses a longer "NAME=value" (MAX_ARG_STRLEN).
@@ -36,12 +37,12 @@ class ContainerLimits:
 
     @classmethod
     def of_this_machine(cls) -> "ContainerLimits":
-        """All CPUs and three quarters of the memory."""
+        """Return all CPUs and three quarters of the memory; the rest is the daemon's, the engine's and the owner's."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return cls(memory_mib=memory * 3 // 4 // _MIB, cpus=float(os.cpu_count() or 1))
 
     def share(self, slots: int, of: int) -> "ContainerLimits":
-        """Return the limits of one that has so many of the machine's slots: memory, unlike time, cannot be lent twice."""
+        """Return the limits of one that has so many of the slots: memory, unlike time, cannot be lent twice."""
         return replace(self, memory_mib=self.memory_mib * min(slots, of) // of)
 
     def narrowed(self, spec: JsonObject) -> "ContainerLimits":
@@ -55,7 +56,11 @@ class ContainerLimits:
 
 
 def requested_image(work: Work) -> str:
-    """Return the image reference the job names. Raises RunFailed when it names none."""
+    """Return the image reference the job names.
+
+    Raises:
+        RunFailed: it names none.
+    """
     for candidate in (
         work.params.get("image_override"),
         work.container_spec.get("image_override"),
@@ -98,8 +103,8 @@ def create_options(
 ) -> dict[str, Any]:
     """Return the arguments of the SDK's `containers.create`, image and command aside.
 
-    `owner` and `daemon` say whose container it will be, the second for as long as this process lives. `image_user` is the
-    user the image names: any but root is kept. `gpus` are the device ids to hand in.
+    `owner` and `daemon` say whose container it will be, the second for as long as this process lives. `image_user` is
+    the user the image names: any but root is kept. `gpus` are the device ids to hand in.
     """
     narrowed = limits.narrowed(work.container_spec)
     return {
@@ -113,17 +118,20 @@ def create_options(
         },
         "network_mode": "bridge" if network else "none",
         "cap_drop": ["ALL"],
+        # A setuid program in the image would give back what was dropped.
         "security_opt": ["no-new-privileges"],
         "user": _NOBODY if _is_root(image_user) else image_user,
         "read_only": True,
         "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={narrowed.tmp_mib}m"},  # noqa: S108 -- inside the container
         "mem_limit": narrowed.memory_mib * _MIB,
+        # Memory and swap together: equal to the memory, so that there is no swap.
         "memswap_limit": narrowed.memory_mib * _MIB,
         "nano_cpus": round(narrowed.cpus * 1e9),
         "pids_limit": narrowed.pids,
         "ulimits": [
             Ulimit(name="nofile", soft=narrowed.open_files, hard=narrowed.open_files),
             Ulimit(name="nproc", soft=_NPROC, hard=_NPROC),
+            # A core file would lie on the owner's disk, with the renter's data in it.
             Ulimit(name="core", soft=0, hard=0),
         ],
         # Output goes to whoever attaches and is kept nowhere, so that a flood of it fills no disk.
@@ -142,6 +150,7 @@ def _environment(work: Work) -> dict[str, str]:
     environment = {
         "HOME": "/tmp",  # noqa: S108 -- the one writable place inside the container
         **work.env,
+        # Behind the renter's own, which cannot replace them.
         "DC1_JOB_ID": work.job_id,
         "DC1_ATTEMPT": str(work.attempt),
         "DC1_PARAMS": json.dumps(work.params, ensure_ascii=False),
@@ -156,6 +165,7 @@ def _environment(work: Work) -> dict[str, str]:
 
 
 def _lower(most: float, wanted: JsonValue, least: float) -> float:
+    # What is no number asks for nothing; a boolean is an int to Python.
     if isinstance(wanted, bool) or not isinstance(wanted, int | float):
         return most
     return min(most, max(least, wanted))

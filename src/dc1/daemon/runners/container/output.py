@@ -11,6 +11,7 @@ RESULT_MARKER = "DC1_RESULT_JSON:"
 MESSAGE_LIMIT = 2000
 """The longest log message the control plane takes, in characters."""
 
+# A result is one line with its marker, so a line may be as long; a longer one without a break must not fill the memory.
 _LONGEST_LINE = MAX_RESULT_BYTES + 1024
 _TAIL_CHARACTERS = 64 * 1024
 
@@ -34,7 +35,11 @@ class ContainerOutput:
         return [*self._take("info", b"", at_end=True), *self._take("warn", b"", at_end=True)]
 
     def result(self) -> JsonObject | str:
-        """Return the marked JSON object, else the end of standard output as text. Raises RunFailed if it is no JSON."""
+        """Return the marked JSON object, else the end of standard output as text.
+
+        Raises:
+            RunFailed: what is marked is too large or no JSON object.
+        """
         if self._result_json is None:
             return "\n".join(self._tail)
         if len(self._result_json.encode()) > MAX_RESULT_BYTES:
@@ -58,10 +63,12 @@ class ContainerOutput:
 
     def _line(self, level: Level, line: str) -> list[tuple[Level, str]]:
         if line.startswith(RESULT_MARKER):
+            # The last one counts: a program may report as it goes.
             self._result_json = line.removeprefix(RESULT_MARKER).strip()
             return []
         if line.strip():
             self.last_words = line[:MESSAGE_LIMIT]
+        # Standard output only: what a program complains of is no result.
         if level == "info":
             self._remember(line)
         return [(level, line[start : start + MESSAGE_LIMIT]) for start in range(0, max(len(line), 1), MESSAGE_LIMIT)]

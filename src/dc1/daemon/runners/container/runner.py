@@ -50,7 +50,7 @@ class ContainerRunner:
         """Make a runner.
 
         Args:
-            market: Where the work comes from, as the daemon knows it: daemons of several marketplaces may share an engine.
+            market: Where the work comes from, as the daemon knows it: daemons of several markets may share an engine.
             base_url: The engine's address; found by itself when None.
             limits: The most a container may have; three quarters of the machine when None.
             gpus: UUIDs of the GPUs that containers may be given.

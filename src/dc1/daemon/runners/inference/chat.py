@@ -35,10 +35,12 @@ class ChatRequest:
 
 
 def parse_chat(params: Mapping[str, JsonValue]) -> ChatRequest:
-    """Read `messages` (or `prompt` with an optional `system`), `max_tokens` and `temperature`. Raises RunFailed.
+    """Read `messages` (or `prompt` with an optional `system`), `max_tokens` and `temperature`.
 
-    Beside `messages` all other keys are OpenAI's; beside a `prompt` only the known sampling keys are.
+    Beside `messages` all other keys are OpenAI's; beside a `prompt` only the known sampling keys are. A RunFailed says
+    what cannot be read.
     """
+    # Params with a prompt are the marketplace's own form: other keys in them are nothing an engine should see.
     is_conversation = bool(params.get("messages"))
     options = {
         key: params[key] for key in params if (key not in _OWN_KEYS if is_conversation else key in _SAMPLING_KEYS)
@@ -73,6 +75,7 @@ def _message(message: JsonValue) -> JsonObject:
         raise RunFailed(ErrorCategory.EXECUTION, f"params.messages: role must be one of {', '.join(_ROLES)}")
     if isinstance(content, list):
         content = "".join(_part(part) for part in content)
+    # A turn of the assistant that only calls tools has no content, and templates of models want a text.
     if content is None and message.get("tool_calls"):
         content = ""
     if not isinstance(content, str):
@@ -96,6 +99,7 @@ class ToolCalls:
     def add(self, pieces: Iterable[dict[str, Any]]) -> None:
         """Take the pieces of one delta."""
         for piece in pieces:
+            # Servers that make one call only leave its index out.
             call = self._calls.setdefault(int(piece.get("index") or 0), {"name": "", "arguments": ""})
             call |= {key: piece[key] for key in ("id", "type") if piece.get(key)}
             function = piece.get("function") or {}

@@ -17,7 +17,8 @@ TokenCallback = Callable[[str], Awaitable[None]]
 class Completion:
     """A finished answer. Token counts are the engine's own; `device` is what it ran on, as far as the engine says.
 
-    `finish_reason` is why it ended, in the words of the OpenAI API, and `tool_calls` are the calls that the model wants made.
+    `finish_reason` is why it ended, in the words of the OpenAI API, and `tool_calls` are the calls that the model wants
+    made.
     """
 
     text: str
@@ -36,15 +37,15 @@ class Engine(Protocol):
     """Something that answers chats with a language model."""
 
     async def models(self) -> tuple[str, ...]:
-        """Return the names of the models it serves, the default one first. Raises EngineUnavailableError."""
+        """Return the names of the models it serves, the default one first, or raise EngineUnavailableError."""
         ...
 
     async def prepare(self) -> None:
-        """Load what the first answer would otherwise wait for. Raises EngineUnavailableError."""
+        """Load what the first answer would otherwise wait for, or raise EngineUnavailableError."""
         ...
 
     async def chat(self, model: str, request: ChatRequest, on_token: TokenCallback) -> Completion:
-        """Answer, handing over each piece of text as it comes. Raises RunFailed; cancelling stops the generation."""
+        """Answer, handing over each piece of text as it comes, or raise RunFailed; cancelling stops the generation."""
         ...
 
     async def aclose(self) -> None:
@@ -78,6 +79,7 @@ class EngineRunner:
         started = time.monotonic()
         request = parse_chat(work.params)
         try:
+            # Asked anew: the engine's owner may have changed its models since the last probe.
             model = choose_model(work.model, await self._engine.models())
             await sink.phase(Phase.LOADING_MODEL)
             await self._engine.prepare()
@@ -87,6 +89,7 @@ class EngineRunner:
         generating = time.monotonic()
         completion = await self._engine.chat(model, request, sink.token)
         ended = time.monotonic()
+        # An answer may take less than the clock's resolution, and a rate needs a divisor.
         seconds = max(ended - generating, 1e-6)
         return Result(
             payload={

@@ -34,7 +34,8 @@ def bundled_gguf() -> Path | None:
 
 
 def _environment() -> dict[str, str]:
-    # Its threads spin while they wait for each other: on cores that others use too, more of them are several times slower.
+    # Its threads spin while they wait for each other: on cores that others use too, more of them are several times
+    # slower.
     threads = os.environ.get("RAYON_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // 2))
     return {"HF_HUB_OFFLINE": "1", "RAYON_NUM_THREADS": threads}
 
@@ -44,6 +45,7 @@ class MistralRsEngine:
 
     def __init__(self) -> None:
         self._child: ChildProcess | None = None
+        # Events bear no id: of two chats at once nobody could tell whose a token is.
         self._lock = asyncio.Lock()
         self._last_id = 0
 
@@ -77,6 +79,7 @@ class MistralRsEngine:
             except ChildDiedError as death:
                 category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.EXECUTION
                 raise RunFailed(category, f"the engine stopped: {death}", transient=True) from death
+            # The child ended this generation itself; whatever else breaks off leaves one that still runs.
             except RunFailed:
                 raise
             except BaseException:

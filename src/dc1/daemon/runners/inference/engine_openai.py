@@ -13,6 +13,7 @@ from dc1.domain.jobs.states import ErrorCategory
 
 _CONNECT_SECONDS = 5.0
 _MODELS_SECONDS = 5.0
+# Overload and restarts pass; what is wrong with the request does not.
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 
@@ -68,6 +69,7 @@ class OpenAIEngine:
                 if answer.status_code >= 400:
                     raise _refusal(answer.status_code, await answer.aread())
                 async for chunk in _chunks(answer):
+                    # The last chunk has the usage and no choice; earlier ones may say null.
                     usage = chunk.get("usage") or usage
                     choice = (chunk.get("choices") or [{}])[0]
                     finish_reason = choice.get("finish_reason") or finish_reason
