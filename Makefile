@@ -1,6 +1,6 @@
 # Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
 .DEFAULT_GOAL := help
-.PHONY: help venv gen gen-check proto lint type test demo up bench chaos fuzz soak lock format clean
+.PHONY: help venv gen gen-check proto lint type unit test demo up bench chaos fuzz soak lock format clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 # How many processes run tests side by side, each with an Envoy and a PostgreSQL of its own: one a core, as tests have deadlines;
 # four at the most, for the sake of the machine's memory.
 WORKERS ?= $(shell cores=$$(nproc); echo $$(( cores < 4 ? cores : 4 )))
+# Those that are quick since they start no process and wait for no clock but their own. tests/stateful needs none either, but takes
+# as long as all of them together.
+UNIT := tests/domain tests/control tests/codegen tests/house
 # What the protos must stay compatible with: the newest release, or main before the first.
 BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || echo main)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -57,6 +60,9 @@ lint: $(VENV)/.dev gen-check proto ## ruff, layers, protos, stale gen/, Envoy's 
 
 type: $(VENV)/.dev ## mypy --strict
 	@$(BIN)/mypy
+
+unit: $(VENV)/.dev ## what needs no server, daemon or Envoy, in seconds
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(UNIT) $(ARGS)
 
 test: $(VENV)/.dev ## every test; make test ARGS="-k heartbeat"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)

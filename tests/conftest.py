@@ -1,17 +1,20 @@
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from dc1.storage.engine.database import normalised
-from dc1.storage.engine.migrate import upgrade
-
 pytest.register_assert_rewrite("dc1.testing", "tests.support", "tests.contract.expect")
 
-from dc1.testing.edge import Edge  # noqa: E402
-from dc1.testing.market import LocalMarket  # noqa: E402
-from dc1.testing.postgres import PostgresServer  # noqa: E402 - after what makes its asserts tell more
-from tests.stateful.profiles import register_profiles  # noqa: E402
+from tests.stateful.profiles import register_profiles  # noqa: E402 - after what makes its asserts tell more
+
+# A run of the rules alone starts in half the time without the server, Envoy and PostgreSQL: fixtures load them when they are asked for.
+if TYPE_CHECKING:
+    from dc1.testing.edge import Edge
+    from dc1.testing.market import LocalMarket
+    from dc1.testing.postgres import PostgresServer
 
 register_profiles()
 
@@ -22,6 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
+    from dc1.testing.postgres import PostgresServer
+
     with PostgresServer.running(durable=False) as server:
         yield server
 
@@ -29,6 +34,9 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database to copy from."""
+    from dc1.storage.engine.database import normalised
+    from dc1.storage.engine.migrate import upgrade
+
     path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
     upgrade(normalised(f"sqlite:///{path}"))
     return path
@@ -37,6 +45,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """Real Envoy; servers come and go behind it."""
+    from dc1.testing.edge import Edge
+
     edge = Edge(tmp_path_factory.mktemp("edge"))
     yield edge
     edge.close()
@@ -45,6 +55,8 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 @pytest.fixture
 def market(edge: Edge, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LocalMarket]:
     """The whole product on an empty database: rate limits off, admin token set, all else by default."""
+    from dc1.testing.market import LocalMarket
+
     marker = request.node.get_closest_marker("settings")
     market = LocalMarket(edge, tmp_path, **(marker.kwargs if marker else {}))
     yield market
