@@ -1,0 +1,123 @@
+"""The examples, run as they stand against a real server behind real Envoy."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dc1.domain.access.webhooks import signature
+from dc1.testing.market import LocalMarket
+from dc1.testing.server import ADMIN_TOKEN
+from tests.contract.inference.chat import serve
+from tests.docs.pages import ROOT, Page, pages
+
+_SECONDS = 60
+_INTERPRETERS = {
+    ".sh": ["bash"],
+    ".py": [sys.executable, "-W", "error"],
+    ".mjs": ["node"],
+}
+
+
+def run(name: str, market: LocalMarket, *arguments: str, **keys: str) -> str:
+    """What an example prints; `keys` are environment variables beside the addresses and the admin token."""
+    interpreter, *options = _INTERPRETERS[Path(name).suffix]
+    program = shutil.which(interpreter)
+    if program is None:
+        pytest.skip(f"there is no {interpreter} on this machine")
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DC1_URL": market.edge.url,
+        "DC1_TARGET": market.edge.target,
+        "DC1_ADMIN_TOKEN": ADMIN_TOKEN,
+        **keys,
+    }
+    command = [program, *options, str(ROOT / "examples" / name), *arguments]
+    ended = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=_SECONDS)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize("name", ["core_calls.sh", "core_calls.py", "core_calls.mjs"])
+def test_the_four_core_calls(market: LocalMarket, name: str) -> None:
+    provider = market.register_provider()
+    market.admin.approve(provider.id)
+
+    output = run(name, market, DC1_PROVIDER_KEY=provider.key)
+
+    stats = market.admin.stats()
+    assert (stats["total_renters"], stats["online_now"], stats["total_jobs"]) == (1, 1, 1)
+    assert "job-" in output
+
+
+def test_openai_chat_streams_an_answer_and_counts_its_tokens(market: LocalMarket) -> None:
+    renter, daemon = market.add_renter(), market.connect(market.add_provider())
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(serve, daemon, "It scatters ", "blue light.")
+        output = run("openai_chat.py", market, DC1_RENTER_KEY=renter.key)
+
+    assert output.split() == ["It", "scatters", "blue", "light.", renter.job(1)["job_id"], "500", "tokens"]
+
+
+def test_follow_job_shows_the_text_as_it_comes_and_the_bill(market: LocalMarket) -> None:
+    renter, daemon = market.add_renter(), market.connect(market.add_provider())
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(serve, daemon, "It scatters ", "blue light.")
+        output = run("follow_job.py", market, "Why is the sea blue?", DC1_RENTER_KEY=renter.key)
+
+    job = renter.job(1)
+    assert job["params"] == {"prompt": "Why is the sea blue?"}
+    *told, last, bill = output.splitlines()
+    assert last == "completed"
+    # Text that passes before the stream is open is in the output only.
+    assert "It scatters blue light.".endswith("".join(told))
+    assert bill == f"It scatters blue light. {job['actual_cost_halala']} halala"
+
+
+def test_http_daemon_runs_one_job(market: LocalMarket) -> None:
+    renter, provider = market.add_renter(), market.add_provider()
+    assert run("http_daemon.py", market, DC1_PROVIDER_KEY=provider.key) == "no work: NO_PENDING_JOBS\n"
+    renter.submit(params={"prompt": "Why is the sea blue?"})
+
+    output = run("http_daemon.py", market, DC1_PROVIDER_KEY=provider.key)
+
+    job = renter.job(1)
+    assert (job["status"], job["attempt_number"]) == ("completed", 1)
+    assert output == f"earned {job['provider_earned_halala']} halala\n"
+
+
+def test_verify_webhook_tells_ours_from_forgeries() -> None:
+    found: dict[str, Callable[[str, bytes, str], bool]] = {}
+    exec((ROOT / "examples" / "verify_webhook.py").read_text(encoding="utf-8"), found)
+    body, secret = b'{"event":"job.completed"}', "whsec_0123456789abcdef"
+
+    assert found["is_ours"](secret, body, signature(secret, body))
+    assert not found["is_ours"](secret, body + b" ", signature(secret, body))
+    assert not found["is_ours"](secret, body, "")
+
+
+def test_dashboard_by_grpcurl(market: LocalMarket) -> None:
+    output = run("dashboard_grpcurl.sh", market)
+
+    assert json.loads(output)["stats"]["timestamp"] == market.now()
+
+
+def test_every_example_is_run_here() -> None:
+    told = Path(__file__).read_text(encoding="utf-8")
+    names = [path.name for path in (ROOT / "examples").iterdir() if path.is_file() and path.name != "README.md"]
+
+    assert [name for name in sorted(names) if f'"{name}"' not in told] == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=str)
+def test_blocks_that_are_said_to_be_from_an_example_are(page: Page) -> None:
+    for name, text in page.excerpts:
+        whole = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        assert set(lines) <= {line.strip() for line in whole}, f"{name} says it otherwise"
