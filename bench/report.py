@@ -1,4 +1,4 @@
-"""What was measured, for people and for the README."""
+"""What was measured, for people and for docs/limits.md."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def table(machine: str, findings: Findings) -> Table:
 
 
 def markdown(findings: Findings) -> str:
-    """For the README."""
+    """For docs/limits.md."""
     head = ["through Envoy", *findings]
     lines = [head, ["---"] * len(head), *_rows(findings)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
