@@ -5,70 +5,71 @@ from dc1.domain.errors.codes import ErrorCode
 
 
 def renter_email_taken() -> ApiError:
-    """A renter account has this address already, whatever its state."""
+    """Say that a renter account has this address already, whatever its state."""
+    # Deleted accounts count, until their data is erased.
     return ApiError(409, "A renter with this email already exists", ErrorCode.EMAIL_TAKEN, grpc="ALREADY_EXISTS")
 
 
 def provider_email_taken() -> ApiError:
-    """A provider account has this address already, whatever its state."""
+    """Say that a provider account has this address already, whatever its state."""
     return ApiError(409, "A provider with this email already exists", ErrorCode.EMAIL_TAKEN, grpc="ALREADY_EXISTS")
 
 
 def renter_not_found() -> ApiError:
-    """No renter has this id."""
+    """Say that no renter has this id."""
     return ApiError(404, "Renter not found")
 
 
 def provider_not_found() -> ApiError:
-    """No provider has this id, or it was deleted."""
+    """Say that no provider has this id, or it was deleted."""
     return ApiError(404, "Provider not found")
 
 
 def key_not_found() -> ApiError:
-    """The renter has no scoped key with this id."""
+    """Say that the renter has no scoped key with this id."""
     return ApiError(404, "Key not found")
 
 
 def key_limit_reached() -> ApiError:
-    """The renter has as many live scoped keys as are allowed."""
+    """Say that the renter has as many live scoped keys as are allowed."""
     return ApiError(409, "Key limit reached")
 
 
 def webhook_url_not_public() -> ApiError:
-    """The webhook address is not https, or its host is not public."""
+    """Say that the webhook address is not https, or its host is not public."""
     return ApiError(400, "webhook_url must be a public https URL")
 
 
 def webhooks_not_configured() -> ApiError:
-    """The server has no key to keep webhook secrets with."""
+    """Say that the server has no key to keep webhook secrets with."""
     return ApiError(503, "Webhooks are not configured")
 
 
 def deletion_not_confirmed() -> ApiError:
-    """The account is deleted only when the phrase is spelled out."""
+    """Say that the account is deleted only when the phrase is spelled out."""
     return ApiError(400, "confirm must be DELETE_MY_ACCOUNT")
 
 
 def gpu_profile_reported() -> ApiError:
-    """A daemon has reported the GPU, so the profile is no longer written by hand."""
+    """Say that a daemon has reported the GPU, so the profile is no longer written by hand."""
     return ApiError(409, "GPU profile is reported by the daemon")
 
 
 def gpu_status_not_object() -> ApiError:
-    """`gpu_status` is neither an object nor a string."""
+    """Say that `gpu_status` is neither an object nor a string."""
     return ApiError(400, "gpu_status must be an object")
 
 
 def gpu_info_not_object() -> ApiError:
-    """`gpu_info` is not an object."""
+    """Say that `gpu_info` is not an object."""
     return ApiError(400, "gpu_info must be an object")
 
 
 def rejection_reason_required() -> ApiError:
-    """A provider is rejected only with a reason."""
+    """Say that a provider is rejected only with a reason."""
     return ApiError(400, "Rejection reason is required")
 
 
 def provider_not_pending() -> ApiError:
-    """The approval of this provider was decided before."""
+    """Say that the approval of this provider was decided before."""
     return ApiError(409, "Provider is not pending approval")

@@ -9,10 +9,12 @@ from dc1.domain.errors.codes import ErrorCode, OpenAICode
 GRPC_CODES: Mapping[int, str] = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
+    # gRPC has no code for want of money: a top-up is the condition that the caller has to bring about.
     402: "FAILED_PRECONDITION",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     405: "UNIMPLEMENTED",
+    # A conflict with the present state. Duplicates are 409 as well and say ALREADY_EXISTS themselves.
     409: "ABORTED",
     410: "FAILED_PRECONDITION",
     413: "RESOURCE_EXHAUSTED",
@@ -52,6 +54,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
+        # A status that is not in the table is a mistake of ours and fails here, not when it is encoded.
         self.grpc = grpc or GRPC_CODES[status]
         self.message = message
         self.code = code
@@ -61,6 +64,7 @@ class ApiError(Exception):
 
     def body(self) -> JsonObject:
         """Return the JSON object of the answer: error, code, fields, then the context."""
+        # In this order, which the contract documents and people read.
         body: JsonObject = {"error": self.message}
         if self.code is not None:
             body["code"] = self.code

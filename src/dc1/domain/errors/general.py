@@ -7,67 +7,67 @@ from dc1.domain.errors.codes import ErrorCode
 
 
 def malformed_json() -> ApiError:
-    """The body is not a JSON object in UTF-8."""
+    """Say that the body is not a JSON object in UTF-8."""
     return ApiError(400, "Malformed JSON body", ErrorCode.MALFORMED_JSON)
 
 
 def missing_fields(names: Iterable[str]) -> ApiError:
-    """Required fields are absent, null or blank; `names` come in documented order."""
+    """Say that required fields are absent, null or blank; `names` come in documented order."""
     return ApiError(400, f"Missing required fields: {', '.join(names)}", ErrorCode.MISSING_FIELDS)
 
 
 def validation_failed(violations: Iterable[FieldViolation]) -> ApiError:
-    """Fields have a wrong type, length or range."""
+    """Say that fields have a wrong type, length or range."""
     return ApiError(400, "Validation failed", ErrorCode.VALIDATION_FAILED, fields=violations)
 
 
 def invalid_field(field: str, message: str) -> ApiError:
-    """One field has a wrong type, length or range."""
+    """Say that one field has a wrong type, length or range."""
     return validation_failed([FieldViolation(field, message)])
 
 
 def invalid_enum(field: str, allowed: Iterable[str]) -> ApiError:
-    """A field holds none of its allowed values, which are named in documented order."""
+    """Say that a field holds none of its allowed values, which are named in documented order."""
     return ApiError(400, f"Invalid {field}. Allowed: {', '.join(allowed)}", ErrorCode.INVALID_ENUM)
 
 
 def request_body_too_large() -> ApiError:
-    """The body is over the route's limit."""
+    """Say that the body is over the route's limit."""
     return ApiError(413, "Request body too large")
 
 
 def rate_limit_exceeded(retry_after_seconds: int) -> ApiError:
-    """A rate-limit bucket is empty; it has room again after `retry_after_seconds`."""
+    """Say that a rate-limit bucket is empty; it has room again after `retry_after_seconds`."""
     return ApiError(429, "Rate limit exceeded", retry_after_seconds=retry_after_seconds)
 
 
 def internal_error(text: str = "Internal error") -> ApiError:
-    """Something unexpected happened and left no effect behind; some routes have their own `text`."""
+    """Say that something unexpected happened and left no effect behind; some routes have their own `text`."""
     return ApiError(500, text)
 
 
 def service_unavailable() -> ApiError:
-    """The service process is not reachable or not ready."""
+    """Say that the service process is not reachable or not ready."""
     return ApiError(503, "Service unavailable", ErrorCode.UPSTREAM_UNAVAILABLE)
 
 
 def database_unavailable() -> ApiError:
-    """The database does not answer; the health route says so."""
+    """Say that the database does not answer; the health route says so."""
     return ApiError(503, "Database does not answer", context={"status": "degraded"})
 
 
 def idempotency_key_too_long() -> ApiError:
-    """The Idempotency-Key has more than 255 characters."""
+    """Say that the Idempotency-Key has more than 255 characters."""
     return ApiError(400, "Idempotency-Key must be at most 255 characters")
 
 
 def idempotency_mismatch() -> ApiError:
-    """The Idempotency-Key belongs to an earlier request with another body."""
+    """Say that the Idempotency-Key belongs to an earlier request with another body."""
     text = "Idempotency-Key was already used with a different request"
     return ApiError(409, text, ErrorCode.IDEMPOTENCY_MISMATCH, grpc="ALREADY_EXISTS")
 
 
 def idempotency_in_progress(retry_after_seconds: int | None = None) -> ApiError:
-    """The first request with this Idempotency-Key has not been answered yet."""
+    """Say that the first request with this Idempotency-Key has not been answered yet."""
     text = "A request with this Idempotency-Key is in progress"
     return ApiError(409, text, ErrorCode.IDEMPOTENCY_IN_PROGRESS, retry_after_seconds=retry_after_seconds)

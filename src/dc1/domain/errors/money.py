@@ -5,27 +5,27 @@ from dc1.domain.errors.codes import ErrorCode
 
 
 def balance_limit_exceeded() -> ApiError:
-    """A credit would lift a wallet over its limit."""
+    """Say that a credit would lift a wallet over its limit."""
     return ApiError(400, "Balance limit exceeded")
 
 
 def balance_below_zero() -> ApiError:
-    """An adjustment would take more than the wallet holds."""
+    """Say that an adjustment would take more than the wallet holds."""
     return ApiError(400, "Balance cannot go below 0")
 
 
 def reason_required() -> ApiError:
-    """An admin's credit needs a reason."""
+    """Say that an admin's credit needs a reason."""
     return ApiError(400, "reason is required")
 
 
 def top_up_disabled() -> ApiError:
-    """Direct top-up is switched off on this deployment."""
+    """Say that direct top-up is switched off on this deployment."""
     return ApiError(403, "Direct top-up is disabled", ErrorCode.TOPUP_DISABLED)
 
 
 def zero_balance(required_halala: int) -> ApiError:
-    """The wallet is empty and the job costs `required_halala`."""
+    """Say that the wallet is empty and the job costs `required_halala`."""
     return ApiError(
         402,
         "Balance is zero. Please top up your renter wallet before submitting jobs.",
@@ -35,7 +35,7 @@ def zero_balance(required_halala: int) -> ApiError:
 
 
 def insufficient_balance(balance_halala: int, required_halala: int) -> ApiError:
-    """The wallet holds less than the job costs."""
+    """Say that the wallet holds less than the job costs."""
     return ApiError(
         402,
         "Insufficient balance",
@@ -49,7 +49,7 @@ def insufficient_balance(balance_halala: int, required_halala: int) -> ApiError:
 
 
 def daily_quota_exceeded(limit: int, submitted_today: int, retry_after_seconds: int) -> ApiError:
-    """The renter submitted as many jobs as a UTC day allows; the day ends in `retry_after_seconds`."""
+    """Say that the renter submitted as many jobs as a UTC day allows; the day ends in `retry_after_seconds`."""
     return ApiError(
         429,
         "Daily job submission quota exceeded",
@@ -62,7 +62,7 @@ def daily_quota_exceeded(limit: int, submitted_today: int, retry_after_seconds: 
 def monthly_quota_exceeded(
     limit_halala: int, spent_halala: int, requested_halala: int, retry_after_seconds: int
 ) -> ApiError:
-    """The job would pass the spend of a UTC month, which ends in `retry_after_seconds`."""
+    """Say that the job would pass the spend of a UTC month, which ends in `retry_after_seconds`."""
     return ApiError(
         429,
         "Monthly spend quota exceeded",
@@ -77,22 +77,22 @@ def monthly_quota_exceeded(
 
 
 def withdrawal_below_minimum(minimum_halala: int) -> ApiError:
-    """The amount is less than the smallest withdrawal."""
+    """Say that the amount is less than the smallest withdrawal."""
     return ApiError(400, f"Minimum withdrawal is {minimum_halala} halala")
 
 
 def invalid_iban() -> ApiError:
-    """The account number is not a Saudi IBAN."""
+    """Say that the account number is not a Saudi IBAN."""
     return ApiError(400, "Invalid IBAN")
 
 
 def withdrawal_pending() -> ApiError:
-    """The provider has a withdrawal that is still open."""
+    """Say that the provider has a withdrawal that is still open."""
     return ApiError(409, "A withdrawal is already pending")
 
 
 def insufficient_earnings(available_halala: int, requested_halala: int) -> ApiError:
-    """The provider has earned less than the withdrawal asks for."""
+    """Say that the provider has earned less than the withdrawal asks for."""
     return ApiError(
         400,
         "Insufficient available earnings",
@@ -101,30 +101,30 @@ def insufficient_earnings(available_halala: int, requested_halala: int) -> ApiEr
 
 
 def withdrawal_not_found() -> ApiError:
-    """No withdrawal has this id."""
+    """Say that no withdrawal has this id."""
     return ApiError(404, "Withdrawal not found")
 
 
 def illegal_withdrawal_transition(current: str, requested: str) -> ApiError:
-    """A withdrawal cannot move from status `current` to `requested`."""
+    """Say that a withdrawal cannot move from status `current` to `requested`."""
     return ApiError(409, f"Cannot change withdrawal from {current} to {requested}", context={"current_status": current})
 
 
 def ledger_entry_not_found() -> ApiError:
-    """No ledger entry has this id."""
+    """Say that no ledger entry has this id."""
     return ApiError(404, "Ledger entry not found")
 
 
 def ledger_entry_not_reversible(kind: str) -> ApiError:
-    """An entry of this kind is part of a job's bill, of a withdrawal or a correction, and stands with it."""
+    """Say that an entry of this kind is part of a job's bill, of a withdrawal or a correction, and stands with it."""
     return ApiError(409, "Ledger entry cannot be reversed", context={"kind": kind})
 
 
 def ledger_entry_reversed(reversed_by: int) -> ApiError:
-    """The entry was reversed before, by the entry `reversed_by`."""
+    """Say that the entry was reversed before, by the entry `reversed_by`."""
     return ApiError(409, "Ledger entry is already reversed", context={"reversed_by": reversed_by})
 
 
 def price_not_found() -> ApiError:
-    """No price is kept for this job type."""
+    """Say that no price is kept for this job type."""
     return ApiError(404, "Price not found")

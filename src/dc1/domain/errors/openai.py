@@ -6,6 +6,7 @@ from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors.base import ApiError
 from dc1.domain.errors.codes import ErrorCode, OpenAICode
 
+# What may go away by itself; a client that repeats any other call gets the same answer.
 _RETRYABLE = (429, 503, 504)
 
 _CODES: Mapping[ErrorCode, OpenAICode] = {
@@ -31,48 +32,49 @@ _CODE_OF_STATUS: Mapping[int, OpenAICode] = {
 
 
 def authentication_required() -> ApiError:
-    """A call under /v1 came without a key."""
+    """Say that a call under /v1 came without a key."""
     text = "Renter API key required (Authorization: Bearer or x-renter-key)"
     return ApiError(401, text, OpenAICode.AUTHENTICATION_REQUIRED)
 
 
 def authentication_invalid_key() -> ApiError:
-    """The key of a call under /v1 is unknown, revoked or rotated away."""
+    """Say that the key of a call under /v1 is unknown, revoked or rotated away."""
     return ApiError(401, "Invalid API key", OpenAICode.AUTHENTICATION_INVALID_KEY)
 
 
 def authentication_key_expired() -> ApiError:
-    """The key of a call under /v1 was good and has expired."""
+    """Say that the key of a call under /v1 was good and has expired."""
     return ApiError(401, "API key has expired", OpenAICode.AUTHENTICATION_KEY_EXPIRED)
 
 
 def model_not_found(model: str) -> ApiError:
-    """No approved provider ever offered the model."""
+    """Say that no approved provider ever offered the model."""
     return ApiError(404, f"Model '{model}' does not exist", OpenAICode.MODEL_NOT_FOUND)
 
 
 def model_not_offered(model: str) -> ApiError:
-    """The model was offered once, and nobody offers it now."""
+    """Say that the model was offered once, and nobody offers it now."""
+    # Not 404: a provider may offer it again any time, and 503 tells clients to try.
     return ApiError(503, f"No provider serves model '{model}' now", OpenAICode.MODEL_NOT_SERVED)
 
 
 def no_capacity_available(model: str) -> ApiError:
-    """Everybody who offers the model is busy."""
+    """Say that everybody who offers the model is busy."""
     return ApiError(503, f"Every provider of model '{model}' is busy", OpenAICode.NO_CAPACITY_AVAILABLE)
 
 
 def provider_unavailable(reason: str) -> ApiError:
-    """The provider that took the call did not answer it; `reason` is a sentence without its full stop."""
+    """Say that the provider that took the call did not answer it; `reason` is a sentence without its full stop."""
     return ApiError(503, reason, OpenAICode.PROVIDER_UNAVAILABLE)
 
 
 def completion_timeout() -> ApiError:
-    """The answer took longer than a call may."""
+    """Say that the answer took longer than a call may."""
     return ApiError(504, "The model took too long to answer", OpenAICode.UPSTREAM_TIMEOUT)
 
 
 def call_not_retried() -> ApiError:
-    """A /v1 call has nobody who waits for it any more, so it cannot be submitted anew."""
+    """Say that a /v1 call has nobody who waits for it any more, so it cannot be submitted anew."""
     return ApiError(400, "A /v1 call cannot be retried; send it again")
 
 
