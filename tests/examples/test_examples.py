@@ -15,7 +15,7 @@ from dc1.domain.access.webhooks import signature
 from dc1.testing.market import LocalMarket
 from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.inference.chat import serve
-from tests.docs.pages import ROOT, Page, pages
+from tests.docs.pages import ROOT
 
 _SECONDS = 60
 _INTERPRETERS = {
@@ -113,11 +113,3 @@ def test_every_example_is_run_here() -> None:
     names = [path.name for path in (ROOT / "examples").iterdir() if path.is_file() and path.name != "README.md"]
 
     assert [name for name in sorted(names) if f'"{name}"' not in told] == []
-
-
-@pytest.mark.parametrize("page", pages(), ids=str)
-def test_blocks_that_are_said_to_be_from_an_example_are(page: Page) -> None:
-    for name, text in page.excerpts:
-        whole = (ROOT / name).read_text(encoding="utf-8").splitlines()
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        assert set(lines) <= {line.strip() for line in whole}, f"{name} says it otherwise"
