@@ -116,7 +116,7 @@ class SmallMarket:
         fleet = self.control.fleet
         fleet.add_all([provider_of(row) for row in await self.see(providers.load_all)])
         await self.control.dispatcher.load()
-        await self.control.job_commands.load()
+        await self.control.catalog.load()
 
     async def restart(self, *, killed: bool = False) -> None:
         """A new server on the same database, after the old one flushed, or was killed."""

@@ -38,8 +38,7 @@ class Replica:
         return self._edge.target
 
     def knows_another(self) -> bool:
-        replication = self.server.market.replication
-        return replication is not None and bool(replication.others)
+        return bool(self.server.market.replicas.others)
 
     def stored(self, read: Callable[[Connection], T]) -> T:
         return self._loop.run(self.server.database.read(read))

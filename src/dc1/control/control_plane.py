@@ -26,9 +26,11 @@ from dc1.control.operations.renter_accounts import RenterAccounts
 from dc1.control.operations.renter_supervision import RenterSupervision
 from dc1.control.operations.submission import Submission
 from dc1.control.operations.wallets import Wallets
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import JobFeed
 from dc1.control.scheduling.leases import Leases
+from dc1.control.scheduling.replicas import NoReplicas, Replicas
 from dc1.control.scheduling.sessions import Session, Sessions
 from dc1.domain.base.clock import Clock
 from dc1.storage.engine.database import Database
@@ -54,7 +56,7 @@ class ControlPlane:
     job_commands: JobCommands
     completions: Completions
     reaper: Reaper
-    replication: Replication | None
+    replicas: Replicas
     credentials: Credentials
     provider_accounts: ProviderAccounts
     provider_supervision: ProviderSupervision
@@ -69,66 +71,59 @@ class ControlPlane:
     @classmethod
     def build(cls, db: Database, clock: Clock, config: ControlConfig, credentials: Credentials) -> Self:
         """Wire the parts together; nothing runs and nothing is read yet."""
-        fleet = Fleet(clock, config.thresholds)
-        leases, sessions, job_feed = Leases(), Sessions(), JobFeed()
-        dispatcher = Dispatcher(db, clock, fleet, leases, sessions, job_feed, config.offer_timeout_seconds)
-        attempts = Attempts(db, clock, fleet, leases, dispatcher, job_feed, config.limits.queue_deadline_seconds)
-        polling = Polling(db, clock, fleet, leases, dispatcher, attempts, config.poll_lease_grace_seconds)
-        replication = Replication(db, clock, fleet, leases, sessions, job_feed, dispatcher) if db.is_shared else None
-        catch_up = _nothing_to_follow if replication is None else replication.catch_up
-        submission = Submission(db, clock, dispatcher)
-        job_commands = JobCommands(db, clock, fleet, dispatcher, submission, attempts, config, catch_up)
-        completions = Completions(db, clock, fleet, dispatcher, submission, job_commands, config, catch_up)
-        reaper = Reaper(db, clock, fleet, leases, dispatcher, attempts)
+        core = Core.empty(db, clock, config)
+        dispatcher = Dispatcher(core)
+        catalog = Catalog(db, clock)
+        replicas = Replication(core, dispatcher, catalog, credentials) if db.is_shared else NoReplicas()
+        attempts = Attempts(core, dispatcher, replicas)
+        submission = Submission(core, dispatcher)
+        job_commands = JobCommands(core, dispatcher, attempts, submission, catalog, replicas)
         return cls(
             db=db,
             clock=clock,
             config=config,
-            fleet=fleet,
-            leases=leases,
-            sessions=sessions,
-            job_feed=job_feed,
+            fleet=core.fleet,
+            leases=core.leases,
+            sessions=core.sessions,
+            job_feed=core.job_feed,
             dispatcher=dispatcher,
             attempts=attempts,
-            polling=polling,
+            polling=Polling(core, dispatcher, attempts, replicas),
             job_commands=job_commands,
-            completions=completions,
-            reaper=reaper,
-            replication=replication,
+            completions=Completions(core, dispatcher, submission, job_commands, replicas),
+            reaper=Reaper(core, dispatcher, attempts),
+            replicas=replicas,
             credentials=credentials,
-            provider_accounts=ProviderAccounts(db, clock, config, fleet, credentials, sessions, dispatcher, attempts),
-            provider_supervision=ProviderSupervision(db, clock, fleet, credentials, sessions, attempts),
-            renter_accounts=RenterAccounts(db, clock, config, credentials, job_commands),
+            provider_accounts=ProviderAccounts(core, credentials, dispatcher, attempts),
+            provider_supervision=ProviderSupervision(core, credentials, attempts),
+            renter_accounts=RenterAccounts(core, credentials, job_commands),
             renter_supervision=RenterSupervision(db, clock, credentials),
             wallets=Wallets(db, clock),
             payouts=Payouts(db, clock, config.withdraw_min_halala),
             machine_reports=MachineReports(db, clock),
-            catalog=Catalog(db, clock, job_commands),
+            catalog=catalog,
         )
 
     async def start(self) -> None:
         """Read what was stored, then dispatch, keep time and follow the other replicas."""
-        if self.replication is not None:
-            self.attempts.share_tokens = self.replication.share_tokens
-            self.replication.reload_catalog = self.job_commands.load
-            self.attempts.confirm_lost = self.replication.confirm_lost
-            await self.replication.start()
-        others = () if self.replication is None else self.replication.others
-        if not others:
+        # Joined before anything is read: what is committed from now on is in the feed, what was before is read below.
+        await self.replicas.start()
+        if not self.replicas.others:
+            # Calls of a replica that lives are answered there; only those of a server that is gone have lost their caller.
             await self.completions.end_orphans()
         self.fleet.offered.load(await self.db.read(offered_models.load))
-        await load_fleet(self.db, self.clock, self.fleet, others)
+        await load_fleet(self.db, self.clock, self.fleet, self.replicas.others)
+        # The fleet first: a lease takes slots of its provider.
         await self.dispatcher.load()
-        await self.job_commands.load()
-        self._running = asyncio.create_task(self._run(), name="market")
+        await self.catalog.load()
+        self._running = asyncio.create_task(self._run(), name="control-plane")
 
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.dispatcher.run())
                 group.create_task(self.reaper.run())
-                if self.replication is not None:
-                    group.create_task(self.replication.run())
+                group.create_task(self.replicas.run())
         except Exception:
             log.exception("market_ended")
 
@@ -151,8 +146,7 @@ class ControlPlane:
 
     async def catch_up(self) -> None:
         """Know what the other replicas committed before this call; for answers that would refuse on old news."""
-        if self.replication is not None:
-            await self.replication.catch_up()
+        await self.replicas.catch_up()
 
     async def provider(self, provider_id: int) -> Provider:
         """Return a provider, also one that another replica registered just now; raises `Provider not found`."""
@@ -164,17 +158,11 @@ class ControlPlane:
         """Register a daemon's stream; an older one of the same provider is ended."""
         self.sessions.open(session)
         self.fleet.presence.stream_opened(provider)
-        if self.replication is not None:
-            self.replication.stream_opened(provider.id)
+        self.replicas.stream_opened(provider.id)
 
     def close_stream(self, session: Session, provider: Provider, silent_seconds: float) -> None:
         """Follow the end of a daemon's stream, unless a newer one has taken its place."""
         if not self.sessions.close(session):
             return
         self.fleet.presence.stream_closed(provider, silent_seconds=silent_seconds)
-        if self.replication is not None:
-            self.replication.stream_closed(provider.id, provider.presence.stream_lost_ms or self.clock.now_ms())
-
-
-async def _nothing_to_follow() -> None:
-    """There is no other replica."""
+        self.replicas.stream_closed(provider.id, provider.presence.stream_lost_ms or self.clock.now_ms())

@@ -25,9 +25,6 @@ def assemble(foundation: Foundation) -> Assembly:
     """Return the parts of the server, built on `foundation`."""
     config = control_config(foundation.settings)
     plane = ControlPlane.build(foundation.database, foundation.clock, config, foundation.credentials)
-    if plane.replication is not None:
-        plane.replication.key_changed = foundation.credentials.invalidate
-        plane.replication.account_changed = foundation.credentials.invalidate_account
     idempotent = IdempotentCalls(plane.db, plane.clock, plane.config.idempotency_ttl_seconds)
     parts = Parts(foundation, plane, idempotent)
     wirings = [side.wire(parts) for side in _SIDES]

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Iterable
 import structlog
 
 from dc1.control.background.periodic import every
-from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.leases import Lease, Leases
-from dc1.domain.base.clock import Clock, day_start_ms
+from dc1.control.scheduling.leases import Lease
+from dc1.domain.base.clock import day_start_ms
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.accounts import idempotency
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.providers import offered_models, providers
@@ -32,16 +32,14 @@ _NEWS_MS = 5_000
 class Reaper:
     """Everything that happens because time passes. Each round costs the same however large the fleet is."""
 
-    def __init__(
-        self, db: Database, clock: Clock, fleet: Fleet, leases: Leases, dispatcher: Dispatcher, attempts: Attempts
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._fleet = fleet
-        self._leases = leases
+    def __init__(self, core: Core, dispatcher: Dispatcher, attempts: Attempts) -> None:
+        self._db = core.db
+        self._clock = core.clock
+        self._fleet = core.fleet
+        self._leases = core.leases
         self._dispatcher = dispatcher
         self._attempts = attempts
-        self._day_ms = day_start_ms(clock.now_ms())
+        self._day_ms = day_start_ms(core.clock.now_ms())
         self._held_up: set[int] = set()
 
     async def run(self) -> None:

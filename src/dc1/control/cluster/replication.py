@@ -15,20 +15,20 @@ from functools import partial
 
 import structlog
 
-from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
+from dc1.control.operations.catalog import Catalog
+from dc1.control.operations.credentials import Credentials
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.job_feed import JobFeed, Lagged, TokenChunk
-from dc1.control.scheduling.leases import Leases
-from dc1.control.scheduling.sessions import EndReason, Sessions
+from dc1.control.scheduling.job_feed import Lagged, TokenChunk
+from dc1.control.scheduling.sessions import EndReason
 from dc1.domain.access.roles import Role
-from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.cluster import change_feed, replicas
 from dc1.storage.cluster.change_feed import Changes, Notifications, SharedTokens
 from dc1.storage.cluster.replicas import Replicas, StreamChange
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs
 from dc1.storage.providers.providers import ProviderRow
 
@@ -50,25 +50,18 @@ _SETTLE_SECONDS = 0.002
 class Replication:
     """One replica's word to the others and its ear for theirs."""
 
-    def __init__(
-        self,
-        db: Database,
-        clock: Clock,
-        fleet: Fleet,
-        leases: Leases,
-        sessions: Sessions,
-        job_feed: JobFeed,
-        dispatcher: Dispatcher,
-    ) -> None:
+    def __init__(self, core: Core, dispatcher: Dispatcher, catalog: Catalog, credentials: Credentials) -> None:
         self.replica_id = secrets.token_hex(8)
-        self._db = db
-        self._clock = clock
-        self._fleet = fleet
-        self._leases = leases
-        self._sessions = sessions
-        self._job_feed = job_feed
+        self._db = core.db
+        self._clock = core.clock
+        self._fleet = core.fleet
+        self._leases = core.leases
+        self._sessions = core.sessions
+        self._job_feed = core.job_feed
         self._dispatcher = dispatcher
-        self._notifications = Notifications(db.url, self.replica_id)
+        self._catalog = catalog
+        self._credentials = credentials
+        self._notifications = Notifications(core.db.url, self.replica_id)
         self._horizon = 0
         self._alive: frozenset[str] = frozenset()
         self._streams: dict[int, StreamChange] = {}
@@ -83,9 +76,6 @@ class Replication:
         self._ahead_ms = 0
         self._lines: dict[int, int] = {}
         self._tokens: deque[SharedTokens] = deque()
-        self.key_changed: Callable[[str], None] = lambda key_id: None
-        self.account_changed: Callable[[Role, int], None] = lambda role, account_id: None
-        self.reload_catalog: Callable[[], Awaitable[None]] = _nothing_to_reload
 
     @property
     def others(self) -> frozenset[str]:
@@ -199,15 +189,17 @@ class Replication:
             self._heard.clear()
             await self._guarded(self.catch_up)
 
-    async def catch_up(self) -> None:
+    async def catch_up(self) -> bool:
         """Follow everything that was committed before this call; calls that come together share one reading."""
+        # A reading that is under way may have begun before the caller's news was committed, so the caller needs the next
+        # one; everybody who waits for that has it done by the first of them.
         wanted = self._reads_begun + 1
         async with self._reading:
-            if self._read_done >= wanted:
-                return
-            self._reads_begun += 1
-            await self._read()
-            self._read_done = self._reads_begun
+            if self._read_done < wanted:
+                self._reads_begun += 1
+                await self._read()
+                self._read_done = self._reads_begun
+        return True
 
     async def _read(self) -> None:
         start, decisions = self._horizon, self._fleet.decisions
@@ -241,12 +233,12 @@ class Replication:
             self._dispatcher.follow(job, news.specs.get(job.id))
         self._apply_keys(news.keys)
         for renter_id in news.renter_ids:
-            self.account_changed(Role.RENTER, renter_id)
+            self._credentials.invalidate_account(Role.RENTER, renter_id)
         return all(followed)
 
     def _apply_keys(self, changed: Mapping[str, bool]) -> None:
         for key_id in changed:
-            self.key_changed(key_id)
+            self._credentials.invalidate(key_id)
         if any(changed.values()):
             for session in self._sessions:
                 if session.key_id is not None and changed.get(session.key_id, False):
@@ -257,7 +249,7 @@ class Replication:
         if not self._fleet.follow(provider_of(row, replicas=self.others), here=here, decisions=decisions):
             return False
         if row.deleted_at_ms is not None:
-            self.account_changed(Role.PROVIDER, row.id)
+            self._credentials.invalidate_account(Role.PROVIDER, row.id)
         if here and row.stream_replica in self.others and (row.stream_opened_ms or 0) > self._opened_ms.get(row.id, 0):
             self._sessions.end(row.id, EndReason.REPLACED)
         elif here and (row.deleted_at_ms is not None or row.approval_status != Approval.APPROVED):
@@ -290,7 +282,7 @@ class Replication:
     async def _renew(self) -> None:
         while True:
             await self._guarded(self._renew_once)
-            await self._guarded(self.reload_catalog)
+            await self._guarded(self._catalog.load)
             await asyncio.sleep(_RENEW_SECONDS)
 
     async def _renew_once(self) -> None:
@@ -313,13 +305,9 @@ class Replication:
     def _renewal(self, conn: Connection) -> tuple[Replicas, int]:
         return replicas.renew(conn, self.replica_id, _TTL_MS), self._clock.now_ms()
 
-    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _guarded(self, step: Callable[[], Awaitable[object]]) -> None:
         try:
             await step()
         except Exception:
             # The next round tries again; a replica that stopped following would act on old news for ever.
             log.exception("replication_failed", step=getattr(step, "__name__", ""))
-
-
-async def _nothing_to_reload() -> None:
-    """Nobody keeps prices or images in memory."""

@@ -3,21 +3,21 @@
 Every write is fenced by the attempt number in the database. Memory follows after the commit.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.job_feed import JobFeed, LogLines, StateChanged, TokenChunk
-from dc1.control.scheduling.leases import Lease, Leases
+from dc1.control.scheduling.job_feed import LogLines, StateChanged, TokenChunk
+from dc1.control.scheduling.leases import Lease
+from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
-from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, JobSource, JobStatus, JobType, Phase
 from dc1.domain.providers.liveness import Liveness
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs, jobs, lifecycle
 from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force
 from dc1.storage.jobs.job_logs import LogLine, LogRow
@@ -48,25 +48,15 @@ class Logged:
 class Attempts:
     """The daemon's side of jobs."""
 
-    def __init__(
-        self,
-        db: Database,
-        clock: Clock,
-        fleet: Fleet,
-        leases: Leases,
-        dispatcher: Dispatcher,
-        job_feed: JobFeed,
-        queue_deadline_seconds: int,
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._fleet = fleet
-        self._leases = leases
+    def __init__(self, core: Core, dispatcher: Dispatcher, replicas: Replicas) -> None:
+        self._db = core.db
+        self._clock = core.clock
+        self._fleet = core.fleet
+        self._leases = core.leases
+        self._job_feed = core.job_feed
+        self._queue_deadline_seconds = core.config.limits.queue_deadline_seconds
         self._dispatcher = dispatcher
-        self._job_feed = job_feed
-        self._queue_deadline_seconds = queue_deadline_seconds
-        self.share_tokens: Callable[[int, TokenChunk], None] = lambda row_id, tokens: None
-        self.confirm_lost: Callable[[Provider], Awaitable[None]] = _nobody_to_ask
+        self._replicas = replicas
 
     # Starting
 
@@ -193,7 +183,7 @@ class Attempts:
             return False
         tokens = TokenChunk(attempt, text, count, offset)
         self._job_feed.publish(lease.row_id, tokens)
-        self.share_tokens(lease.row_id, tokens)
+        self._replicas.share_tokens(lease.row_id, tokens)
         return True
 
     # Ending
@@ -241,7 +231,7 @@ class Attempts:
 
     async def provider_lost(self, provider: Provider) -> None:
         """Take everything from a provider that went offline, unless there is a reason to wait for it."""
-        await self.confirm_lost(provider)
+        await self._replicas.confirm_lost(provider)
         if self._fleet.presence.liveness(provider) is Liveness.OFFLINE:
             await self.evict(provider, "The provider disconnected")
 
@@ -307,10 +297,6 @@ class Attempts:
         if lease is not None and lease.running and job.status != JobStatus.CANCELLED:
             self._fleet.count_ended(lease.provider_id, completed=job.status == JobStatus.COMPLETED)
         self._job_feed.publish(job.id, StateChanged())
-
-
-async def _nobody_to_ask(provider: Provider) -> None:
-    """There is no other replica that may have heard of a provider."""
 
 
 def _running_as(conn: Connection, lease: Lease) -> JobRow | None:

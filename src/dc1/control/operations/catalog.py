@@ -1,29 +1,48 @@
 """What admins sell: the price of a minute by job type, and the images that jobs may name."""
 
-from dc1.control.operations.job_commands import JobCommands
+import asyncio
+from collections.abc import Mapping
+
 from dc1.domain.base.clock import Clock
+from dc1.domain.money.pricing import DEFAULT_RATE_HALALA
 from dc1.storage.engine.database import Database
 from dc1.storage.operations import catalog
 from dc1.storage.operations.catalog import ImageRow, PriceRow
 
 
 class Catalog:
-    """The admin's side of prices and images.
+    """Prices and images, and the admin's side of them.
 
     Submissions read both from memory; other replicas load them within seconds.
     """
 
-    def __init__(self, db: Database, clock: Clock, job_commands: JobCommands) -> None:
+    def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
         self._clock = clock
-        self._job_commands = job_commands
+        self._loading = asyncio.Lock()
+        self._rates: Mapping[str, int] = {}
+        self.approved_images: frozenset[str] = frozenset()
+        self.images_by_type: Mapping[str, str] = {}
+
+    async def load(self) -> None:
+        """Read the prices and the image registry, with everything that was committed before this call."""
+        # One after the other, so that an earlier reading cannot come last.
+        async with self._loading:
+            self._rates, images = await self._db.read(lambda conn: (catalog.rates(conn), catalog.list_images(conn)))
+            self.approved_images = frozenset(image.image_ref for image in images)
+            # Of several images of a type, the one that was approved first.
+            self.images_by_type = {image.image_type: image.image_ref for image in reversed(images)}
+
+    def rate(self, job_type: str) -> int:
+        """Return what a minute of a job type costs in the standard class, in halala."""
+        return self._rates.get(job_type, self._rates.get(catalog.DEFAULT_PRICE, DEFAULT_RATE_HALALA))
 
     async def set_price(self, job_type: str, rate_halala: int) -> PriceRow:
         """Set what a minute of a job type costs from now on; raises `Price not found`."""
         now_ms = self._clock.now_ms()
         row = await self._db.write(lambda conn: catalog.set_price(conn, job_type, rate_halala, now_ms))
         # Loaded before it is answered: whoever submits after the answer pays the new price.
-        await self._job_commands.load()
+        await self.load()
         return row
 
     async def approve_image(self, image_ref: str, image_type: str | None, description: str | None) -> ImageRow:
@@ -32,5 +51,5 @@ class Catalog:
         row = await self._db.write(
             lambda conn: catalog.approve_image(conn, image_ref, now_ms, image_type=image_type, description=description)
         )
-        await self._job_commands.load()
+        await self.load()
         return row

@@ -1,25 +1,24 @@
 """Calls under /v1: which models can be called, and a call's way to a daemon that answers it at once or not at all."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
-from dc1.control.config import ControlConfig
-from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.job_commands import JobCommands
 from dc1.control.operations.submission import Submission
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.replicas import Replicas
 from dc1.domain import errors
-from dc1.domain.base.clock import Clock
 from dc1.domain.inference.chat import ChatCall
 from dc1.domain.jobs.container_spec import effective_container_spec
 from dc1.domain.jobs.placement import Requirement, capability_obstacle
 from dc1.domain.jobs.states import Actor, ComputeType, JobSource, JobType, new_job_id
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.submission import NewJob
@@ -33,24 +32,24 @@ class Completions:
 
     def __init__(
         self,
-        db: Database,
-        clock: Clock,
-        fleet: Fleet,
+        core: Core,
         dispatcher: Dispatcher,
         submission: Submission,
         job_commands: JobCommands,
-        config: ControlConfig,
-        catch_up: Callable[[], Awaitable[None]],
+        replicas: Replicas,
     ) -> None:
-        self._db = db
-        self._clock = clock
-        self._fleet = fleet
+        self._db = core.db
+        self._clock = core.clock
+        self._fleet = core.fleet
+        self._config = core.config
         self._dispatcher = dispatcher
         self._submission = submission
         self._job_commands = job_commands
-        self._config = config
-        self._catch_up = catch_up
-        self._limits = replace(config.limits, max_retries=0, queue_deadline_seconds=config.completion_timeout_seconds)
+        self._replicas = replicas
+        # The caller waits with an open connection: a second attempt would give a text that starts anew in the middle.
+        self._limits = replace(
+            core.config.limits, max_retries=0, queue_deadline_seconds=core.config.completion_timeout_seconds
+        )
 
     def served(self) -> Mapping[str, int]:
         """Return the models that can be called now, as spelled by a daemon, and when each was first offered."""
@@ -72,7 +71,7 @@ class Completions:
         new = self._new_job(renter_id, call)
         reserved = self._place(requirement)
         if reserved is None:
-            await self._catch_up()
+            await self._replicas.catch_up()
             reserved = self._place(requirement)
         if reserved is None:
             raise await self._refusal(call.model, requirement)

@@ -1,33 +1,31 @@
 """What a renter does with a job: submit, cancel, submit anew."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from dc1.control.config import ControlConfig
-from dc1.control.fleet.fleet import Fleet
 from dc1.control.operations.attempts import Attempts
+from dc1.control.operations.catalog import Catalog
 from dc1.control.operations.submission import Submission, Submitted
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_queue import key_of_new
+from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
-from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import ProviderView, Requirement
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, JobType, new_job_id
 from dc1.domain.jobs.submission import JobOrder, check_named_provider
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.lifecycle import Transition
 from dc1.storage.jobs.submission import NewJob
-from dc1.storage.operations import catalog
 
 
 class JobCommands:
@@ -35,40 +33,22 @@ class JobCommands:
 
     def __init__(
         self,
-        db: Database,
-        clock: Clock,
-        fleet: Fleet,
+        core: Core,
         dispatcher: Dispatcher,
-        submission: Submission,
         attempts: Attempts,
-        config: ControlConfig,
-        catch_up: Callable[[], Awaitable[None]],
+        submission: Submission,
+        catalog: Catalog,
+        replicas: Replicas,
     ) -> None:
-        self._db = db
-        self._clock = clock
-        self._fleet = fleet
+        self._db = core.db
+        self._clock = core.clock
+        self._fleet = core.fleet
+        self._config = core.config
         self._dispatcher = dispatcher
-        self._submission = submission
         self._attempts = attempts
-        self._config = config
-        self._catch_up = catch_up
-        self._loading = asyncio.Lock()
-        self._rates: Mapping[str, int] = {}
-        self.approved_images: frozenset[str] = frozenset()
-        self.images_by_type: Mapping[str, str] = {}
-
-    async def load(self) -> None:
-        """Read the prices and the image registry, with everything that was committed before this call."""
-        # One after the other, so that an earlier reading cannot come last.
-        async with self._loading:
-            self._rates, images = await self._db.read(lambda conn: (catalog.rates(conn), catalog.list_images(conn)))
-            self.approved_images = frozenset(image.image_ref for image in images)
-            # Of several images of a type, the one that was approved first.
-            self.images_by_type = {image.image_type: image.image_ref for image in reversed(images)}
-
-    def rate(self, job_type: str) -> int:
-        """Return what a minute of a job type costs in the standard class, in halala."""
-        return self._rates.get(job_type, self._rates.get(catalog.DEFAULT_PRICE, pricing.DEFAULT_RATE_HALALA))
+        self._submission = submission
+        self._catalog = catalog
+        self._replicas = replicas
 
     async def submit(
         self,
@@ -99,7 +79,7 @@ class JobCommands:
         try:
             check_named_provider(self._named(requirement), requirement, model)
         except errors.ApiError:
-            await self._catch_up()
+            await self._replicas.catch_up()
             check_named_provider(self._named(requirement), requirement, model)
 
     def _named(self, requirement: Requirement) -> ProviderView | None:
@@ -108,7 +88,7 @@ class JobCommands:
 
     def _new_job(self, renter_id: int, order: JobOrder, retried_from: int | None, actor: Actor) -> NewJob:
         is_test = renter_id == TEST_RENTER_ID
-        rate = 0 if is_test else self.rate(order.job_type)
+        rate = 0 if is_test else self._catalog.rate(order.job_type)
         multiplier = self._config.class_multipliers[order.pricing_class]
         requirement = order.requirement
         return NewJob(

@@ -1,15 +1,15 @@
 """Daemons that ask for work instead of being told: no acknowledgement follows a poll, so a lease needs a sign of life."""
 
-from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.leases import Lease, Leases
+from dc1.control.scheduling.leases import Lease
+from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
-from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.placement import Admission, availability_obstacle, queue_key
 from dc1.domain.providers.liveness import Channel
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs, jobs, lifecycle
 
 NEVER_TAKEN_UP = "The daemon was handed the job and never took it up"
@@ -18,26 +18,26 @@ NEVER_TAKEN_UP = "The daemon was handed the job and never took it up"
 class Polling:
     """Hands jobs to daemons that poll; handing out starts the run."""
 
-    def __init__(
-        self,
-        db: Database,
-        clock: Clock,
-        fleet: Fleet,
-        leases: Leases,
-        dispatcher: Dispatcher,
-        attempts: Attempts,
-        lease_grace_seconds: float,
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._fleet = fleet
-        self._leases = leases
+    def __init__(self, core: Core, dispatcher: Dispatcher, attempts: Attempts, replicas: Replicas) -> None:
+        self._db = core.db
+        self._clock = core.clock
+        self._fleet = core.fleet
+        self._leases = core.leases
+        self._lease_grace_ms = round(core.config.poll_lease_grace_seconds * 1000)
         self._dispatcher = dispatcher
         self._attempts = attempts
-        self._lease_grace_ms = round(lease_grace_seconds * 1000)
+        self._replicas = replicas
 
     async def next_for(self, provider: Provider) -> tuple[Lease | None, Admission]:
         """Start the next job for a daemon that polls, and say why there is none."""
+        lease, admission = await self._next_known_for(provider)
+        # Another replica may have given it a job that this one has not heard of; the daemon would come back only after
+        # its whole pause between polls.
+        if lease is None and await self._replicas.catch_up():
+            return await self._next_known_for(provider)
+        return lease, admission
+
+    async def _next_known_for(self, provider: Provider) -> tuple[Lease | None, Admission]:
         await self._take_back_dropped(provider)
         view = self._fleet.view(provider)
         refusal = availability_obstacle(view)

@@ -9,22 +9,21 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dc1.control.config import ControlConfig
-from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.credentials import Credentials
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.sessions import EndReason, Sessions
+from dc1.control.scheduling.sessions import EndReason
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.roles import Role
-from dc1.domain.base.clock import ERASED_AFTER_MS, Clock
+from dc1.domain.base.clock import ERASED_AFTER_MS
 from dc1.domain.providers.preferences import RunMode
 from dc1.storage.accounts import keys as key_rows
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 from dc1.storage.money import withdrawals
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NewProvider, ProviderRow
@@ -57,23 +56,13 @@ class ClosedProvider:
 class ProviderAccounts:
     """The owner's side of providers."""
 
-    def __init__(
-        self,
-        db: Database,
-        clock: Clock,
-        config: ControlConfig,
-        fleet: Fleet,
-        credentials: Credentials,
-        sessions: Sessions,
-        dispatcher: Dispatcher,
-        attempts: Attempts,
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._config = config
-        self._fleet = fleet
+    def __init__(self, core: Core, credentials: Credentials, dispatcher: Dispatcher, attempts: Attempts) -> None:
+        self._db = core.db
+        self._clock = core.clock
+        self._config = core.config
+        self._fleet = core.fleet
+        self._sessions = core.sessions
         self._credentials = credentials
-        self._sessions = sessions
         self._dispatcher = dispatcher
         self._attempts = attempts
 

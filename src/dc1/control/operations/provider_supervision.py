@@ -7,19 +7,17 @@ a job, and a daemon that comes back at once, are judged by what the fleet knows.
 from collections.abc import Awaitable, Callable, Collection
 from enum import StrEnum
 
-from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.credentials import Credentials
-from dc1.control.scheduling.sessions import EndReason, Sessions
+from dc1.control.scheduling.core import Core
+from dc1.control.scheduling.sessions import EndReason
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role
-from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.accounts import keys as key_rows
-from dc1.storage.engine.database import Database
 from dc1.storage.providers import approvals, providers
 
 
@@ -38,14 +36,12 @@ class ProviderSupervision:
     closed meanwhile.
     """
 
-    def __init__(
-        self, db: Database, clock: Clock, fleet: Fleet, credentials: Credentials, sessions: Sessions, attempts: Attempts
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._fleet = fleet
+    def __init__(self, core: Core, credentials: Credentials, attempts: Attempts) -> None:
+        self._db = core.db
+        self._clock = core.clock
+        self._fleet = core.fleet
+        self._sessions = core.sessions
         self._credentials = credentials
-        self._sessions = sessions
         self._attempts = attempts
 
     async def approve(self, provider: Provider, actor: str, *, only_pending: bool = False) -> None:

@@ -6,19 +6,19 @@ the two would have the key read again while it was still good, and remembered fo
 
 from dataclasses import dataclass, field
 
-from dc1.control.config import ControlConfig
 from dc1.control.operations.credentials import Credentials
 from dc1.control.operations.job_commands import JobCommands
+from dc1.control.scheduling.core import Core
 from dc1.domain import errors
 from dc1.domain.access import keys, webhooks
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.roles import Role
 from dc1.domain.access.secret_box import SecretBox
-from dc1.domain.base.clock import ERASED_AFTER_MS, Clock
+from dc1.domain.base.clock import ERASED_AFTER_MS
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dc1.storage.accounts.renters import NewRenter
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 
 _MAX_LIVE_KEYS = 20
 
@@ -72,17 +72,10 @@ class ClosedRenter:
 class RenterAccounts:
     """The renter's side of accounts."""
 
-    def __init__(
-        self,
-        db: Database,
-        clock: Clock,
-        config: ControlConfig,
-        credentials: Credentials,
-        job_commands: JobCommands,
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._config = config
+    def __init__(self, core: Core, credentials: Credentials, job_commands: JobCommands) -> None:
+        self._db = core.db
+        self._clock = core.clock
+        self._config = core.config
         self._credentials = credentials
         self._job_commands = job_commands
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.states import JobStatus
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook, hooked
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
@@ -30,9 +30,9 @@ class Submitted:
 class Submission:
     """Makes jobs durable and hands them to the dispatcher."""
 
-    def __init__(self, db: Database, clock: Clock, dispatcher: Dispatcher) -> None:
-        self._db = db
-        self._clock = clock
+    def __init__(self, core: Core, dispatcher: Dispatcher) -> None:
+        self._db = core.db
+        self._clock = core.clock
         self._dispatcher = dispatcher
 
     async def submit(

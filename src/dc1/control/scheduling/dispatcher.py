@@ -6,19 +6,18 @@ from functools import partial
 
 import structlog
 
-from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
-from dc1.control.scheduling.job_feed import JobFeed, StateChanged
+from dc1.control.scheduling.core import Core
+from dc1.control.scheduling.job_feed import StateChanged
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.control.scheduling.job_versions import JobVersions
-from dc1.control.scheduling.leases import Assignment, Lease, Leases
+from dc1.control.scheduling.leases import Assignment, Lease
 from dc1.control.scheduling.scheduler import Match, Scheduler
-from dc1.control.scheduling.sessions import Sessions, StopReason
-from dc1.domain.base.clock import Clock
+from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.jobs.placement import Requirement, queue_key
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.domain.providers.liveness import Channel
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 
@@ -30,25 +29,16 @@ _CLAIMS_PER_TRANSACTION = 200
 class Dispatcher:
     """Owner of the queue and of the slots' reservations in memory; the database has the last word on each claim."""
 
-    def __init__(
-        self,
-        db: Database,
-        clock: Clock,
-        fleet: Fleet,
-        leases: Leases,
-        sessions: Sessions,
-        job_feed: JobFeed,
-        offer_timeout_seconds: float,
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._fleet = fleet
-        self._leases = leases
-        self._sessions = sessions
-        self._job_feed = job_feed
-        self._offer_timeout_ms = round(offer_timeout_seconds * 1000)
+    def __init__(self, core: Core) -> None:
+        self._db = core.db
+        self._clock = core.clock
+        self._fleet = core.fleet
+        self._leases = core.leases
+        self._sessions = core.sessions
+        self._job_feed = core.job_feed
+        self._offer_timeout_ms = round(core.config.offer_timeout_seconds * 1000)
         self.waiting = JobQueue()
-        self._matching = Scheduler(clock, fleet, self.waiting, self._offer_timeout_ms)
+        self._matching = Scheduler(core.clock, core.fleet, self.waiting, self._offer_timeout_ms)
         self._versions = JobVersions()
         self._dispatching = asyncio.Lock()
 

@@ -124,7 +124,7 @@ class AdminJobServicer(AdminJobServiceServicer):
                 "iterations": request.iterations or _ITERATIONS,
             },
         )
-        order = accept(body, self._plane.job_commands.approved_images)
+        order = accept(body, self._plane.catalog.approved_images)
         new = await self._plane.job_commands.submit(TEST_RENTER_ID, order, actor=Actor.ADMIN)
         return pb.CreateTestJobResponse(success=True, job=_message(new))
 

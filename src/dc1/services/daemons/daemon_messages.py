@@ -50,7 +50,7 @@ class DaemonMessages:
         welcome = pb.Welcome(
             provider_id=self._provider.id,
             provider_name=self._provider.name,
-            approved_images=sorted(self._plane.job_commands.approved_images),
+            approved_images=sorted(self._plane.catalog.approved_images),
             desired=self._desired(0, hello.state),
         )
         self._send(pb.ConnectResponse(welcome=welcome))

@@ -50,7 +50,7 @@ class JobServicer(JobServiceServicer):
         renter_id = caller_id()
 
         async def submit(hook: TransactionHook[Submitted]) -> Submitted:
-            order = accept(submit_body(request), self._plane.job_commands.approved_images)
+            order = accept(submit_body(request), self._plane.catalog.approved_images)
             return await self._plane.job_commands.submit(renter_id, order, hook)
 
         return await self._idempotent.run(pb.SubmitJobResponse, submit, _submit_answer)

@@ -129,7 +129,7 @@ class DiscoveryServicer(DiscoveryServiceServicer):
 
     def _rates(self) -> dict[str, int]:
         """Return what a minute of each kind of work costs, in halala."""
-        return {job_type.value: self._plane.job_commands.rate(job_type) for job_type in JOB_TYPES}
+        return {job_type.value: self._plane.catalog.rate(job_type) for job_type in JOB_TYPES}
 
     async def ListContainerImages(
         self, request: pb.ListContainerImagesRequest, context: Any

@@ -142,10 +142,6 @@ class ProviderServicer(ProviderServiceServicer):
         """Hand the next fitting job to a daemon that polls; that starts the run."""
         provider = await self._caller()
         lease, admission = await self._plane.polling.next_for(provider)
-        if lease is None and self._plane.replication is not None:
-            # Another replica may have given it a job that this one has not heard of.
-            await self._plane.catch_up()
-            lease, admission = await self._plane.polling.next_for(provider)
         job = NULL if lease is None else to_value(message_json(self._handed_out(lease.assignment)))
         return pb.NextJobResponse(
             job=job,
@@ -157,7 +153,7 @@ class ProviderServicer(ProviderServiceServicer):
 
     def _handed_out(self, assignment: Assignment) -> report_pb2.Assignment:
         key_hash = current_call().principal.key_hash
-        return polled_assignment(assignment, self._plane.job_commands.images_by_type, key_hash)
+        return polled_assignment(assignment, self._plane.catalog.images_by_type, key_hash)
 
     def _reason(self, provider: Provider, admission: Admission) -> str:
         reluctance = self._plane.fleet.view(provider).reluctance

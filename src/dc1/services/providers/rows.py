@@ -31,5 +31,5 @@ def provider_row(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
         "location": provider.location or "",
         "reliability_score": provider.reputation(now_ms),
         "cached_models": provider.models,
-        "price_per_hour_sar": halala_to_sar(plane.job_commands.rate(_PRICED_JOB_TYPE) * 60),
+        "price_per_hour_sar": halala_to_sar(plane.catalog.rate(_PRICED_JOB_TYPE) * 60),
     }

@@ -1,0 +1,72 @@
+"""What is asked of the other servers on the same database, whether there are any or not."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.job_feed import TokenChunk
+
+
+class Replicas(Protocol):
+    """The other servers, as this one knows them."""
+
+    @property
+    def others(self) -> Collection[str]:
+        """Names of the other replicas that live."""
+        ...
+
+    async def start(self) -> None:
+        """Join them; called before anything is loaded, so that nothing is missed after it."""
+        ...
+
+    async def run(self) -> None:
+        """Tell and follow until cancelled."""
+        ...
+
+    async def catch_up(self) -> bool:
+        """Follow everything that was committed before this call; False when nobody else could have committed anything."""
+        ...
+
+    def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
+        """Show generated text to readers on other replicas too."""
+        ...
+
+    async def confirm_lost(self, provider: Provider) -> None:
+        """Wait on for a provider that somebody else has heard of."""
+        ...
+
+    def stream_opened(self, provider_id: int) -> None:
+        """Tell that this server holds a provider's stream."""
+        ...
+
+    def stream_closed(self, provider_id: int, lost_ms: int) -> None:
+        """Tell that the stream ended."""
+        ...
+
+
+class NoReplicas:
+    """A server that has its database to itself: nobody to tell, nobody to hear from."""
+
+    others: Collection[str] = ()
+
+    async def start(self) -> None:
+        """Join nobody."""
+
+    async def run(self) -> None:
+        """Return at once: there is nothing to follow."""
+
+    async def catch_up(self) -> bool:
+        """Return False: memory knows all that was committed."""
+        return False
+
+    def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
+        """Leave it at the readers here."""
+
+    async def confirm_lost(self, provider: Provider) -> None:
+        """Let a provider be lost: its daemon could have spoken to nobody else."""
+
+    def stream_opened(self, provider_id: int) -> None:
+        """Tell nobody."""
+
+    def stream_closed(self, provider_id: int, lost_ms: int) -> None:
+        """Tell nobody."""
