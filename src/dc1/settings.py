@@ -1,6 +1,7 @@
 """Every setting, read from environment variables with the prefix `DC1_`.
 
-This is a leaf that the command line, the server, the edge and the daemon may import; the layers below are given plain values.
+This is a leaf that the command line, the server, the edge and the daemon may import; the layers below are given plain
+values.
 """
 
 import json
@@ -16,9 +17,11 @@ Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
 TokenPrice: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
 PricingClass: TypeAlias = Literal["priority", "standard", "economy"]
 Multiplier: TypeAlias = Annotated[Decimal, Field(gt=0, le=100)]
+# Not decoded: pydantic would want JSON in the variable, and people write lists with commas.
 Texts: TypeAlias = Annotated[tuple[str, ...], NoDecode]
 Networks: TypeAlias = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
+# What is trusted by default: an edge beside the server, as `dc1 up` starts it.
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
@@ -29,6 +32,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """What one deployment chose. An empty variable counts as unset; lists are separated by commas."""
 
+    # Other variables with the prefix belong to commands. Values stay out of error texts, as some are secrets.
     model_config = SettingsConfigDict(
         env_prefix="DC1_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
@@ -185,6 +189,7 @@ class Settings(BaseSettings):
     def _parse(cls, value: object) -> object:
         if isinstance(value, str):
             try:
+                # As a float, 0.9 would be a little less, and a price that ends in a half be rounded the other way.
                 return json.loads(value, parse_float=Decimal)
             except ValueError:
                 raise ValueError("must be a JSON object") from None
@@ -193,6 +198,7 @@ class Settings(BaseSettings):
     @field_validator("class_multipliers")
     @classmethod
     def _complete(cls, value: dict[PricingClass, Decimal]) -> dict[PricingClass, Decimal]:
+        # Here, at the start: else the first job of a class without a factor would find out.
         missing = [name for name in get_args(PricingClass) if name not in value]
         if missing:
             raise ValueError(f"must name every class; missing: {', '.join(missing)}")
@@ -208,6 +214,7 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
+            # All of them, so that nobody starts five times to learn of five mistakes.
             raise SettingsError(" ".join(_sentence(fault["loc"], fault["msg"]) for fault in error.errors())) from None
 
     def require_servable(self) -> None:
@@ -217,6 +224,7 @@ class Settings(BaseSettings):
             SettingsError: there is no admin token in production, or half of what TLS needs.
         """
         self.require_whole_tls()
+        # Nobody could approve a provider; in development a token is made instead.
         if self.environment == "production" and self.admin_token is None:
             raise SettingsError("DC1_ADMIN_TOKEN is not set, and a production server does not start without it.")
 
@@ -232,6 +240,7 @@ class Settings(BaseSettings):
     @property
     def resolved_data_dir(self) -> Path:
         """The absolute path of `data_dir`, as seen from where the process runs now."""
+        # Absolute, as Envoy and the server are processes of their own; `~` comes unexpanded from unit files.
         return self.data_dir.expanduser().resolve()
 
     @property

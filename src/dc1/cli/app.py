@@ -23,6 +23,7 @@ class _Root(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        # Only these are written for people; the traceback of anything else is a report of a bug.
         except CommandError as error:
             notes.print(str(error), style="red", soft_wrap=True)
             raise typer.Exit(1) from None
@@ -37,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+# As `dc1 --help` lists them: first what a newcomer runs, then the roles.
 app.add_typer(up.app)
 app.add_typer(daemon.app)
 app.add_typer(demo.app)
@@ -54,6 +56,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
+        # Eager: before typer complains that there is no command.
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:

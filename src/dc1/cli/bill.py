@@ -21,6 +21,7 @@ class Bill:
     @classmethod
     def of(cls, job: Mapping[str, Any]) -> Self | None:
         """Read the bill out of a full job object; None before the job is settled."""
+        # The settlement is what sets it, to 0 when nothing is charged.
         if job.get("actual_cost_halala") is None:
             return None
         return cls(
@@ -35,6 +36,7 @@ class Bill:
     @property
     def adds_up(self) -> bool:
         """Whether the shares make the actual price, and that and the refund the quote."""
+        # Counted anew and not believed: this is what a renter holds the marketplace to.
         return self.provider + self.platform == self.actual and self.actual + self.refund == self.quote
 
     def show(self) -> None:

@@ -22,7 +22,7 @@ class Answer:
     Attributes:
         status: the HTTP status, 200 to 299.
         body: the JSON object.
-        text: the same as it came over the wire.
+        text: the same as it came over the wire, for `--json`: parsed and printed anew it could differ.
     """
 
     status: int
@@ -35,7 +35,8 @@ class RestClient:
 
     Args:
         url: where the marketplace is, for example `http://127.0.0.1:8083`.
-        credential: the header that says who calls, for example `{"x-renter-key": "dc1-renter-…"}`; empty for public routes.
+        credential: the header that says who calls, for example `{"x-renter-key": "dc1-renter-…"}`; empty for public
+            routes.
         timeout_seconds: how long to wait for an answer.
 
     Every method raises RefusedError for an error answer, and CommandError when there is no usable answer.
@@ -49,6 +50,7 @@ class RestClient:
             raise CommandError(_no_address(url)) from None
         if parsed.scheme not in {"http", "https"} or not parsed.host:
             raise CommandError(_no_address(url))
+        # Headers are ASCII, and what the HTTP library says of others does not help a person.
         if not all(value.isascii() and value.isprintable() for value in (credential or {}).values()):
             raise CommandError("The key or token has characters in it that none has; was it copied as a whole?")
         self._http = httpx.Client(
@@ -95,6 +97,7 @@ class RestClient:
         headers = {"accept": "text/event-stream", "cache-control": "no-store"}
         if last_event_id is not None:
             headers["last-event-id"] = last_event_id
+        # In seconds; the server says something at least every 15.
         timeout = httpx.Timeout(10.0, read=45.0)
         with (
             self._said_plainly(),
@@ -130,6 +133,7 @@ class RestClient:
     def _said_plainly(self) -> Iterator[None]:
         try:
             yield
+        # The first of three: when no connection came about, and only then, the call surely had no effect.
         except httpx.ConnectError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise CommandError(
@@ -146,6 +150,7 @@ class RestClient:
 
 def path(*segments: str | int) -> str:
     """Return the path of these segments, each escaped: `path("jobs", "a/b", "logs")` is `/jobs/a%2Fb/logs`."""
+    # The segments are typed by people: `..`, `?` or a slash in an id must not lead to another route.
     return "".join(f"/{quote(str(segment), safe='')}" for segment in segments)
 
 

@@ -64,6 +64,7 @@ def daemon_command(
     ] = "console",
 ) -> None:
     """Offer this machine to a marketplace. It takes one outbound connection and runs until Ctrl-C or SIGTERM."""
+    # Here and not above: gRPC, the container engine's SDK and NVML take a second that other commands do without.
     from dc1.daemon.build import build_agent
     from dc1.daemon.config import DaemonConfig
     from dc1.daemon.errors import DaemonError
@@ -76,6 +77,7 @@ def daemon_command(
             server=server,
             tls=tls,
             ca_file=ca_file,
+            # A variable that is set to nothing is unset.
             engine_url=engine_url or None,
             engine_api_key=engine_api_key,
             cpu_engine=cpu_engine,
@@ -90,6 +92,7 @@ def daemon_command(
 
 
 def _key(key: str | None, key_file: Path | None) -> str:
+    # A file is the better place for a key: options are seen in the list of processes.
     if key_file is not None:
         try:
             key = key_file.read_text(encoding="utf-8").strip()
@@ -101,4 +104,5 @@ def _key(key: str | None, key_file: Path | None) -> str:
 
 
 def _socket_url(socket: str | None) -> str | None:
+    # The SDK wants a URL; what people copy from their engine's messages is a path.
     return f"unix://{socket}" if socket and socket.startswith("/") else socket

@@ -21,6 +21,7 @@ class RefusedError(CommandError):
         self.body = body
 
 
+# What every error has; all other keys are facts of the route, such as the balance that did not suffice.
 _NOT_CONTEXT = frozenset({"error", "code", "fields", "retryAfterMs"})
 
 

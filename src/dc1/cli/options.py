@@ -9,6 +9,7 @@ from dc1.cli.errors import CommandError
 
 DEFAULT_URL = "http://127.0.0.1:8083"
 
+# `dc1 up` and `dc1 serve` tell of variables that are no settings; these are none, and rightly there.
 COMMAND_VARIABLES = frozenset(
     f"DC1_{name}"
     for name in (
@@ -20,6 +21,7 @@ COMMAND_VARIABLES = frozenset(
 """The variables that take the place of options."""
 
 Url = Annotated[str, typer.Option("--url", envvar="DC1_URL", help="Where the marketplace is.")]
+# Every command has it, so that scripts need no parser for tables.
 AsJson = Annotated[bool, typer.Option("--json", help="Print the exact JSON answer and nothing else.")]
 RenterKey = Annotated[
     str | None,
@@ -44,7 +46,7 @@ Offset = Annotated[int, typer.Option(help="How many to pass over, from the newes
 
 
 def renter_credential(key: str | None) -> Mapping[str, str]:
-    """Return the renter's credential. Raises CommandError when there is none."""
+    """Return the renter's credential, or raise CommandError when there is none."""
     if not key:
         raise CommandError(
             "A renter key is needed: give --key or set DC1_RENTER_KEY (`dc1 renter register` makes one)."
@@ -53,7 +55,7 @@ def renter_credential(key: str | None) -> Mapping[str, str]:
 
 
 def provider_credential(key: str | None) -> Mapping[str, str]:
-    """Return the provider's credential. Raises CommandError when there is none."""
+    """Return the provider's credential, or raise CommandError when there is none."""
     if not key:
         raise CommandError(
             "A provider key is needed: give --key or set DC1_PROVIDER_KEY (`dc1 provider register` makes one)."
@@ -62,7 +64,7 @@ def provider_credential(key: str | None) -> Mapping[str, str]:
 
 
 def admin_credential(token: str | None) -> Mapping[str, str]:
-    """Return the admin's credential. Raises CommandError when there is none."""
+    """Return the admin's credential, or raise CommandError when there is none."""
     if not token:
         raise CommandError(
             "An admin token is needed: give --token or set DC1_ADMIN_TOKEN (`dc1 up` prints the one it made)."

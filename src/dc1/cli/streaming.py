@@ -39,15 +39,22 @@ def follow_job_events(
 ) -> Iterator[StreamedEvent]:
     """Yield what the job says until its end.
 
-    A broken connection is opened anew behind the last line seen, so that no line is missed or repeated; generated text that
-    passed in between is not repeated by the server. Raises ConnectionBrokenError after ten breaks in a row, and UnreachableError
-    when not even the first connection came about.
+    A broken connection is opened anew behind the last line seen, so that no line is missed or repeated; generated text
+    that passed in between is not repeated by the server. When not even the first connection came about, that is an
+    UnreachableError at once.
 
     Args:
         client: a client that may read the job.
         job_id: row id or public id.
         since: only lines with a greater number.
         tokens: whether generated text is wanted as it comes.
+
+    Yields:
+        Stored lines and generated text, at last the end.
+
+    Raises:
+        ConnectionBrokenError: the connection broke ten times in a row.
+        RefusedError: the job may not be read.
     """
     query: dict[str, str | int] = {"since": since, **({"tokens": "true"} if tokens else {})}
     last_id: str | None = None
@@ -59,6 +66,7 @@ def follow_job_events(
             with client.stream(path("jobs", job_id, "logs", "stream"), query=query, last_event_id=last_id) as response:
                 reached = True
                 for frame in EventSource(response).iter_sse():
+                    # Generated text is not stored and has no id.
                     last_id = frame.id or last_id
                     event = _decode(frame)
                     if event is None:
@@ -68,9 +76,11 @@ def follow_job_events(
                     if event.kind == "end":
                         return
         except ConnectionBrokenError as broken:
+            # Who mistyped the address should not wait for ten attempts.
             if isinstance(broken, UnreachableError) and not reached:
                 raise
         except RefusedError as refusal:
+            # A server that drains refuses so, and its successor knows the job.
             if refusal.status != _UNAVAILABLE:
                 raise
         time.sleep(_PAUSE_SECONDS)

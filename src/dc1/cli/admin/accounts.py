@@ -10,8 +10,10 @@ from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
 
 app = typer.Typer()
 
+# A choice, so that a typing error is answered here with what there is and calls no route of another name.
 Role = Annotated[Literal["provider", "renter"], typer.Argument(help="Whose account.")]
 AccountId = Annotated[int, typer.Argument(metavar="ID", help="The account's id.", min=1)]
+# These lists have up to 200 entries a page, twice as many as a renter's.
 PageSize = Annotated[int, typer.Option("--limit", help="How many a page.", min=1, max=200)]
 
 
@@ -44,6 +46,7 @@ def admin_credit(
     as_json: AsJson = False,
 ) -> None:
     """Add to a renter's wallet what was paid for elsewhere. It is one ledger entry."""
+    # With a key, the command may be repeated after a broken connection without paying twice.
     body = {"amount_halala": halala, "reason": reason}
     with RestClient(url, admin_credential(token)) as client:
         answer = client.post(path("admin", "renters", renter, "credit"), body, idempotency_key=idempotency_key)

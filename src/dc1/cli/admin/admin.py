@@ -10,6 +10,7 @@ from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_cr
 from dc1.cli.output import emit, facts, listing, moment, money, notes, printable, sar
 
 app = typer.Typer(help="Operate the marketplace.", no_args_is_help=True)
+# Without a name each: their commands are this group's own, `dc1 admin credit` and not `dc1 admin accounts credit`.
 app.add_typer(accounts.app)
 app.add_typer(jobs.app)
 app.add_typer(payouts_and_prices.app)
@@ -76,6 +77,7 @@ def admin_reject(
 @app.command("adjust-balance")
 def admin_adjust_balance(
     renter: Annotated[int, typer.Argument(metavar="RENTER", help="The renter's id.", min=1)],
+    # An option, as a negative argument would be read as one.
     halala: Annotated[int, typer.Option(help="What to add; a negative amount takes away.")],
     reason: Annotated[str | None, typer.Option(help="Why; kept in the ledger.", show_default=False)] = None,
     token: AdminToken = None,
@@ -119,10 +121,12 @@ def admin_books(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJso
     with RestClient(url, admin_credential(token)) as client:
         answer = client.get("/admin/finance/books")
     emit(answer, as_json, _show_books)
+    # The exit code is for a timer that runs this; what differs is printed above for the person it calls.
     if not answer.body["balanced"]:
         raise typer.Exit(1)
 
 
+# Public, as the demo ends with the same page.
 def show_dashboard(body: dict[str, Any]) -> None:
     """Print an answer of `GET /admin/dashboard`."""
     stats = body["stats"]
@@ -151,6 +155,7 @@ def show_dashboard(body: dict[str, Any]) -> None:
                 beat["id"],
                 beat["name"],
                 beat["gpu_model"],
+                # A heartbeat need not name its host.
                 beat["provider_hostname"] or beat["provider_ip"],
                 moment(beat["last_heartbeat"]),
             ]
@@ -221,5 +226,6 @@ def _show_books(body: dict[str, Any]) -> None:
         empty="No account yet.",
     )
     facts({"difference": money(body["difference_halala"]), "balanced": body["balanced"]})
+    # On stderr, with all else that is wrong: the table on stdout stays a table.
     for problem in body["problems"]:
         notes.print(printable(problem))

@@ -11,11 +11,13 @@ from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
 
 app = typer.Typer()
 
+# A text for both: the number of the row, or the public id that renters and daemons know.
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job, by either of its ids.")]
 
 
 @app.command("jobs")
 def admin_jobs(
+    # No choice of typer's, as several may be named by commas.
     status: Annotated[
         str | None, typer.Option(help="Only these statuses, for example pending,running.", show_default=False)
     ] = None,

@@ -30,6 +30,7 @@ def admin_withdrawals(
 @app.command("settle-withdrawal")
 def admin_settle_withdrawal(
     withdrawal: Annotated[str, typer.Argument(metavar="WITHDRAWAL", help="Its id, as `withdrawals` lists it.")],
+    # Without `pending`, in which every withdrawal begins and to which none returns.
     status: Annotated[Literal["processing", "paid", "failed", "rejected"], typer.Argument(help="What became of it.")],
     reason: Annotated[str | None, typer.Option(help="Why; the provider reads it.", show_default=False)] = None,
     token: AdminToken = None,

@@ -26,7 +26,8 @@ class Child:
 
     Args:
         arguments: the command, for example `["up"]`.
-        environment: `DC1_…` variables; those of the caller's environment are left out, so that a demo touches nothing else.
+        environment: `DC1_…` variables; those of the caller's environment are left out, so that a demo touches nothing
+            else.
         log: the file for its output.
     """
 
@@ -57,6 +58,7 @@ class Child:
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            # A process that has died would else be waited for in vain until the deadline.
             self.check()
             result = ready()
             if result is not None:
@@ -91,7 +93,9 @@ def free_port(preferred: int | None = None) -> int:
     for port in (preferred, 0):
         if port is None:
             continue
+        # Another program may take the port before the child does; the demo then fails with the child's words.
         with socket.socket() as probe:
+            # As servers listen: without it, connections that closed a moment ago still hold the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))

@@ -27,6 +27,7 @@ def demo_command(
     """Run the whole marketplace here, once through. Edge, server, daemon and language model are real."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, _end)
+    # A closed terminal must leave no marketplace behind either.
     signal.signal(signal.SIGHUP, _end)
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         console.print("Starting a marketplace of its own in a temporary directory …")
@@ -54,6 +55,7 @@ def _serve(market: DemoMarket, customer: DemoAccount, owner: DemoAccount) -> Non
     )
     with contextlib.suppress(KeyboardInterrupt):
         while True:
+            # A server that dies meanwhile ends the demo, with the last lines of its log.
             market.up.check()
             time.sleep(0.5)
 

@@ -55,6 +55,7 @@ class DemoMarket:
 @contextmanager
 def own_market() -> Iterator[DemoMarket]:
     """Start a marketplace; leaving stops everything and removes its data."""
+    # Left in reverse: the directory goes when nobody writes into it any more.
     with TemporaryDirectory(prefix="dc1-demo-") as directory, ExitStack() as children:
         port = free_port(_HTTP_PORT)
         token = secrets.token_urlsafe(24)
@@ -63,8 +64,10 @@ def own_market() -> Iterator[DemoMarket]:
             {
                 "DC1_DATA_DIR": directory,
                 "DC1_HTTP_PORT": str(port),
+                # The server takes a free one and tells Envoy, so nobody has to choose it.
                 "DC1_GRPC_PORT": "0",
                 "DC1_ENVOY_ADMIN_PORT": str(free_port()),
+                # Given, as one that `dc1 up` makes itself is only printed.
                 "DC1_ADMIN_TOKEN": token,
             },
             Path(directory) / "up.log",
@@ -84,11 +87,13 @@ def approve_provider(market: DemoMarket, provider_id: int) -> None:
 
 def _is_healthy(client: RestClient) -> bool | None:
     try:
+        # None and not False, as only None is waited on for.
         return client.get("/health").body["status"] == "ok" or None
     except CommandError:
         return None
 
 
 def _can_answer(client: RestClient, provider_id: int) -> dict[str, Any] | None:
+    # Online is not enough: a daemon without an engine serves no model, and the demo's job would only wait.
     providers: list[dict[str, Any]] = client.get("/renters/available-providers").body["providers"]
     return next((one for one in providers if one["id"] == provider_id and one["cached_models"]), None)

@@ -19,6 +19,7 @@ from dc1.cli.streaming import StreamedEvent, follow_job_events
 PROMPT = "In one short sentence: what is a GPU good for?"
 _REQUEST = {
     "job_type": "llm_inference",
+    # Time for a slow machine to load the model; what is not used is refunded.
     "duration_minutes": 3,
     "params": {"system": "Be brief.", "prompt": PROMPT, "max_tokens": 60, "temperature": 0},
 }
@@ -41,7 +42,8 @@ class DemoRun:
         answer: the text in its output.
         tokens: how many pieces of text were streamed.
         to_running_ms: from the submission to the running state by the lifecycle's timestamps, in milliseconds.
-        to_first_token_ms: from the submission's answer to the first streamed text by the client's clock, in milliseconds.
+        to_first_token_ms: from the submission's answer to the first streamed text by the client's clock, in
+            milliseconds.
     """
 
     job: dict[str, Any]
@@ -52,7 +54,7 @@ class DemoRun:
 
     @property
     def bill(self) -> Bill:
-        """The job's bill. Raises CommandError when it is not settled."""
+        """The job's bill; a job that is not settled raises CommandError."""
         bill = Bill.of(self.job)
         if bill is None:
             raise CommandError("The job ended and was not settled.")
@@ -82,15 +84,17 @@ class DemoBooks:
             ("the dashboard's fees", stats["total_dc1_fees_halala"], bill.platform),
             ("the dashboard's completed jobs", stats["completed_jobs"], 1),
         ):
+            # Whole halala: equal, and not nearly so.
             if found != expected:
                 raise CommandError(f"The books do not add up: {claim} should be {expected} and is {found}.")
 
 
 def walk(market: DemoMarket) -> tuple[DemoAccount, DemoAccount, DemoRun, DemoBooks]:
-    """Run the main job and print what everybody sees. Raises CommandError at the first thing that is not as promised."""
+    """Run the main job and print what everybody sees; the first thing that is not as promised raises CommandError."""
     _step("A renter and a provider register")
     customer, owner = _register(market.url)
     with RestClient(market.url, renter_credential(customer.key)) as client:
+        # Asked and not assumed, as it is a setting.
         starter_credit = client.get("/renters/balance").body["balance_halala"]
     console.print(f"renter {customer.id} with {starter_credit} halala of starter credit, provider {owner.id}")
 
@@ -181,6 +185,7 @@ def _timed(events: Iterator[StreamedEvent], arrivals: list[float]) -> Iterator[S
 
 
 def _to_running_ms(events: list[dict[str, Any]]) -> float:
+    # Both by the server's clock: looks of the client would add the time between them.
     submitted = next(event["occurred_at_ms"] for event in events if event["event_type"] == "job.submitted")
     running = next(event["occurred_at_ms"] for event in events if event["status"] == "running")
     return float(running - submitted)

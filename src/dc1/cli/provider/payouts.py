@@ -13,6 +13,7 @@ app = typer.Typer()
 
 @app.command("jobs")
 def provider_jobs(
+    # Not the shared `Limit`: this route gives up to 200.
     limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=200)] = 50,
     key: ProviderKey = None,
     url: Url = DEFAULT_URL,
@@ -33,6 +34,7 @@ def provider_withdraw(
     as_json: AsJson = False,
 ) -> None:
     """Ask for earnings to be paid out. An operator pays and says so."""
+    # With a key, the command may be repeated after a broken connection without asking twice.
     with RestClient(url, provider_credential(key)) as client:
         answer = client.post(
             "/providers/me/withdraw", {"amount_halala": halala, "iban": iban}, idempotency_key=idempotency_key
@@ -86,6 +88,7 @@ def _show_withdrawal(body: dict[str, Any]) -> None:
             "withdrawal": request["id"],
             "status": request["status"],
             "amount": money(request["amount_halala"]),
+            # Answers to owners never repeat a whole IBAN.
             "to": request["iban_hint"],
         }
     )

@@ -67,6 +67,7 @@ def provider_earnings(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: 
         emit(client.get("/providers/earnings"), as_json, show_earnings)
 
 
+# Public, as the demo shows an owner the same.
 def show_earnings(body: dict[str, Any]) -> None:
     """Print an answer of `GET /providers/earnings`."""
     escrow = body["escrow"]

@@ -1,4 +1,4 @@
-"""`dc1 renter transactions`, `pricing`, `models`, `keys`, `create-key`, `revoke-key`, `rotate-key`, `webhook` and `deliveries`."""
+"""`dc1 renter transactions`, `pricing`, `models`, commands for keys, `webhook` and `deliveries`."""
 
 from typing import Annotated, Any
 
@@ -74,6 +74,7 @@ def renter_create_key(
     as_json: AsJson = False,
 ) -> None:
     """Print a new key that may do less than the account's."""
+    # Null and no empty list, which would be a key that may do nothing.
     body = {"scopes": scope or None, "label": label, "expires_at": expires_at}
     with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/renters/me/keys", body)
@@ -120,11 +121,7 @@ def renter_webhook(
 
     The secret signs what is sent, and is shown this once.
     """
-    if not (address or off or new_secret) or (off and (address or new_secret)):
-        raise CommandError("Give the address of the webhook, --off or --new-secret.")
-    body: dict[str, Any] = {"rotate_webhook_secret": True} if new_secret else {}
-    if address or off:
-        body["webhook_url"] = address
+    body = _webhook_change(address, off=off, new_secret=new_secret)
     with RestClient(url, renter_credential(key)) as client:
         answer = client.patch("/renters/settings", body)
     emit(
@@ -143,6 +140,21 @@ def renter_deliveries(
         emit(client.get("/renters/me/webhook-deliveries", page=page, limit=limit), as_json, _show_deliveries)
 
 
+def _webhook_change(address: str | None, *, off: bool, new_secret: bool) -> dict[str, Any]:
+    """Return the settings to change.
+
+    Raises:
+        CommandError: nothing is to be changed, or the webhook is to end and to be changed.
+    """
+    if not (address or off or new_secret) or (off and (address or new_secret)):
+        raise CommandError("Give the address of the webhook, --off or --new-secret.")
+    body: dict[str, Any] = {"rotate_webhook_secret": True} if new_secret else {}
+    if address or off:
+        # With --off there is no address: null is what ends a webhook, and a missing key would leave it.
+        body["webhook_url"] = address
+    return body
+
+
 def _show_transactions(body: dict[str, Any]) -> None:
     listing(
         ["entry", "at", "kind", "SAR", "balance", "job", "note"],
@@ -151,6 +163,7 @@ def _show_transactions(body: dict[str, Any]) -> None:
                 entry["id"],
                 moment(entry["created_at"]),
                 entry["kind"],
+                # The ledger's amounts are positive; a column that people add up has signs.
                 sar(entry["amount_halala"] * (-1 if entry["direction"] == "debit" else 1)),
                 sar(entry["balance_after_halala"]),
                 entry["job_id"],

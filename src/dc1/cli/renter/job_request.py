@@ -21,8 +21,6 @@ def job_request(
 ) -> dict[str, Any]:
     """Build the body of `POST /jobs/submit`.
 
-    Raises CommandError when there is nothing to run, and for a file or text that is not a JSON object.
-
     Args:
         body_file: a file that holds a whole request, `-` for stdin; everything else is laid over it.
         params_json: further `params`, as JSON.
@@ -31,14 +29,19 @@ def job_request(
         command: what to run in the container.
         gpu_type: `gpu_requirements.gpu_type`.
         fields: top-level fields; those that are None are left out.
+
+    Raises:
+        CommandError: there is nothing to run, or a file or text is not a JSON object.
     """
     if not (body_file or params_json or prompt or image or fields["job_type"]):
         raise CommandError("There is nothing to run: give a prompt, --image, --type or --body.")
     request = _object(_read(body_file), body_file) if body_file else {}
+    # Options over the file; the defaults below only where neither says anything.
     request |= {name: value for name, value in fields.items() if value is not None}
     _merge(request, "params", {**(_object(params_json, "--params") if params_json else {}), "prompt": prompt})
     _merge(request, "gpu_requirements", {"gpu_type": gpu_type})
     if image is not None:
+        # An image alone means this; who renders or trains with it says so by --type.
         request.setdefault("job_type", "custom_container")
         _merge(request, "container_spec", {"image_type": "custom_container", "image": image, "job_cmd": command})
     request.setdefault("job_type", "llm_inference")
@@ -49,6 +52,7 @@ def job_request(
 def _merge(request: dict[str, Any], key: str, values: Mapping[str, Any]) -> None:
     given = {name: value for name, value in values.items() if value is not None}
     if given:
+        # Laid over and not put in place: the file may hold what no option names.
         request[key] = {**(request.get(key) or {}), **given}
 
 

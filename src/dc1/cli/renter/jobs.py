@@ -61,6 +61,7 @@ def renter_submit(
     as_json: AsJson = False,
 ) -> None:
     """Submit a job. Its price is held in the wallet and settled by the time it used."""
+    # Only what was given is sent: the server's defaults are the server's to change.
     request = job_request(
         body_file=body,
         params_json=params,
@@ -81,6 +82,7 @@ def renter_submit(
     )
     with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/jobs/submit", request, idempotency_key=idempotency_key)
+        # The id first: whoever stops looking can find the job again.
         emit(answer, as_json, _show_submitted)
         if follow_job:
             _follow_to_the_end(client, answer.body["job_id"], as_json)
@@ -124,6 +126,7 @@ def renter_output(
         answer = _output_of(client, job_id)
     if as_json:
         print(answer.text)
+    # An error and exit code 1, or a script would take silence for the output.
     elif answer.status == 202:
         raise CommandError(
             f"The job is {answer.body['status']} and has no output yet; `dc1 renter logs {job_id}` follows it."
@@ -149,6 +152,7 @@ def renter_logs(
         with _left_to_itself(job_id):
             if as_json:
                 for event in events:
+                    # Flushed, for a program that acts on lines as they come.
                     print(event.json, flush=True)
             else:
                 notes.print(f"The job is {write_events(events)}.")
@@ -194,6 +198,7 @@ def write_events(events: Iterable[StreamedEvent]) -> str:
     for event in events:
         if event.kind == "token":
             text = printable(event.data["text"])
+            # Past rich, which would fold a line that is still being written.
             sys.stdout.write(text)
             sys.stdout.flush()
             in_text = not text.endswith("\n")
@@ -212,6 +217,7 @@ def _output_of(client: RestClient, job_id: str) -> Answer:
     try:
         return client.get(path("jobs", job_id, "output"))
     except RefusedError as refusal:
+        # 410 is no fault of the call: the job ended without an output, and its reason is what was asked for.
         if refusal.status != 410:
             raise
         body = refusal.body
@@ -230,10 +236,12 @@ def _left_to_itself(job_id: str) -> Iterator[None]:
             f"\nThe job goes on; `dc1 renter logs {job_id}` follows it and `dc1 renter cancel {job_id}` ends it.",
             soft_wrap=True,
         )
+        # On, as 130 is the exit code that shells expect after Ctrl-C.
         raise
 
 
 def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
+    # A program is given the job when it has ended; text on its way there would be no JSON.
     events = follow_job_events(client, job_id, tokens=not as_json)
     with _left_to_itself(job_id):
         if as_json:
@@ -241,6 +249,7 @@ def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
                 pass
         else:
             write_events(events)
+    # The stream's last event has the status only; the bill is in the job.
     answer = client.get(path("jobs", job_id))
     emit(answer, as_json, lambda body: show_job(body["job"]))
     if answer.body["job"]["status"] != "completed":
@@ -301,6 +310,7 @@ def _show_output(answer: Answer) -> None:
     if body.get("type") == "image":
         raise CommandError("The output is an image; name a file with --save.")
     if body.get("type") == "text":
+        # A model's text is a stranger's, too.
         print(printable(str(body.get("response") or "")))
     elif body.get("result") is None:
         notes.print("The job completed without a result.")
@@ -320,5 +330,6 @@ def _content(answer: Answer) -> bytes:
     body = answer.body
     if body.get("type") == "image":
         return base64.b64decode(body["image_base64"])
+    # Of a JSON result the file gets the bytes of the answer.
     text = body["response"] if body.get("type") == "text" else answer.text
     return str(text).encode()

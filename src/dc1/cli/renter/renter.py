@@ -10,6 +10,7 @@ from dc1.cli.output import cell, emit, facts, listing, moment, money, sar
 from dc1.cli.renter import accounts, jobs
 
 app = typer.Typer(help="Rent GPUs: an account, a wallet, jobs.", no_args_is_help=True)
+# Without names, so that `dc1 renter submit` is said without a word between.
 app.add_typer(jobs.app)
 app.add_typer(accounts.app)
 
@@ -46,6 +47,7 @@ def renter_balance(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJso
 
 @app.command("topup")
 def renter_topup(
+    # The one amount in SAR, as the route takes it; all others are halala.
     sar: Annotated[float, typer.Argument(help="How much to add, 0.01 to 1000 SAR.")],
     key: RenterKey = None,
     idempotency_key: IdempotencyKey = None,

@@ -15,8 +15,9 @@ _TOKEN_BYTES = 24
 def with_admin_token(settings: Settings, file: Path | None) -> tuple[Settings, str | None]:
     """Return the settings with an admin token, and the token when it was made for this run alone and is to be shown.
 
-    The setting wins; next comes what `file` holds. Else, in development, a token is made: it is written to `file` when that is
-    given, and lasts as long as the process when not. In production, settings without a token are left so when no file is given.
+    The setting wins; next comes what `file` holds. Else, in development, a token is made: it is written to `file` when
+    that is given, and lasts as long as the process when not. In production, settings without a token are left so when
+    no file is given.
 
     Raises:
         CommandError: the file cannot be read or written, or production names one that does not exist.
@@ -44,6 +45,7 @@ def _read(file: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{file} cannot be read: {error}.") from None
+    # Most likely a file that was made and never written; an empty token would be one that anybody can guess.
     if not token:
         raise CommandError(f"{file} is empty; delete it to have a token made.")
     return token
@@ -51,6 +53,8 @@ def _read(file: Path) -> str | None:
 
 def _write(file: Path, token: str) -> None:
     try:
+        # Made with these rights, not given them afterwards: in between anybody could read it. O_EXCL leaves alone what
+        # another process was first to write.
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
             opened.write(token + "\n")
     except OSError as error:

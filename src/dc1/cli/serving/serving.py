@@ -24,7 +24,7 @@ from dc1.storage.engine.database import UnusableDatabaseError
 _log = structlog.get_logger(__name__)
 
 Serving = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
-"""Serves until the event is set; the text is an admin token made for this run, printed once it is good for something."""
+"""Serves until the event is set; the text is an admin token made for this run, printed once a server takes it."""
 
 
 def run(serving: Serving, token_file: Path | None) -> None:
@@ -80,11 +80,7 @@ async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def serve_alone(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
-    """Run the server alone until `stop`.
-
-    Raises:
-        CommandError: the server ended by itself.
-    """
+    """Run the server alone until `stop`, or fail with a CommandError when it ended by itself."""
     server = Application(settings, assemble)
     port = await _start(server, stop)
     if port is None:
@@ -98,13 +94,12 @@ async def serve_alone(settings: Settings, stop: asyncio.Event, made_token: str |
 
 
 async def serve_with_edge(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
-    """Run the server with Envoy before it until `stop`; the server drains first, while Envoy still passes its answers on.
+    """Run the server with Envoy before it until `stop`.
 
-    Raises:
-        EdgeError: Envoy cannot be started.
-        CommandError: Envoy or the server ended by itself.
+    Fails with an EdgeError when Envoy cannot be started, and with a CommandError when a part ended by itself.
     """
     settings.require_servable()
+    # Before the server: its start takes seconds, only to learn that the public port is taken.
     check(EdgeConfig.from_settings(settings))
     server = Application(settings, assemble)
     grpc_port = await _start(server, stop)
@@ -115,7 +110,9 @@ async def serve_with_edge(settings: Settings, stop: asyncio.Event, made_token: s
             _show_token(made_token)
             _show(settings, edge, grpc_port)
             await _until_stop_or_death(stop, _death_of_edge(edge), _death_of_server(server))
+            # While Envoy still passes on the answers of calls in flight.
             await server.drain()
+    # Without Envoy nobody is answered any more; the database has to be closed all the same.
     except BaseException:
         await server.drain(grace_seconds=0)
         raise
@@ -128,8 +125,10 @@ async def _start(server: Application, stop: asyncio.Event) -> int | None:
     stopped.cancel()
     if starting.done():
         port = starting.result()
+        # Not before: the loaded fleet is the larger part of what stays.
         freeze_startup_objects()
         return port
+    # Waited for, so that a half-open database is closed.
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     return None
@@ -142,6 +141,7 @@ async def _until_stop_or_death(stop: asyncio.Event, *deaths: Coroutine[Any, Any,
     ended, _ = await asyncio.wait({stopped, *watching}, return_when=asyncio.FIRST_COMPLETED)
     for task in watching:
         task.cancel()
+    # A part that ends after the stop does as it was told.
     if not stop.is_set():
         raise CommandError(await next(task for task in watching if task in ended))
 
@@ -188,5 +188,6 @@ def _url(settings: Settings, edge: Envoy) -> str:
 
 
 def _data(settings: Settings) -> dict[str, str]:
+    # Of PostgreSQL no more than the name: its URL may hold a password.
     database = settings.resolved_database_url
     return {"data": database.removeprefix("sqlite:///") if database.startswith("sqlite") else "PostgreSQL"}

@@ -17,9 +17,13 @@ TokenFile = Annotated[
 ]
 
 
-@app.command("up")
+@app.command(
+    "up",
+    help="Serve a marketplace: Envoy and the server together. "
+    "It runs until Ctrl-C or SIGTERM; settings are DC1_… variables.",
+)
 def up_command(admin_token_file: TokenFile = None) -> None:
-    """Serve a marketplace: Envoy and the server together. It runs until Ctrl-C or SIGTERM; settings are DC1_… variables."""
+    """Serve a marketplace: Envoy and the server together."""
     # The server's libraries take a second to import; commands that call an API do without them.
     from dc1.cli.serving import serving
 
