@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Table, Text, cast, insert, literal, select
 
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.jobs.states import new_job_id
+from dc1.domain.jobs.states import ComputeType, JobStatus, JobType, new_job_id
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dc1.storage.jobs import lifecycle
@@ -60,7 +60,7 @@ def add_completed_jobs(conn: Connection, now_ms: int, renter_id: int, count: int
     waiting = _free_job(conn, now_ms, renter_id)
     if count == 0:
         return
-    done = replace(waiting, status="completed", due_at_ms=None, completed_at_ms=now_ms, actual_cost_halala=0)
+    done = replace(waiting, status=JobStatus.COMPLETED, due_at_ms=None, completed_at_ms=now_ms, actual_cost_halala=0)
     first = {"id": waiting.id + 1, "job_id": f"{waiting.job_id}-0", "provider_earned_halala": 0, "dc1_fee_halala": 0}
     conn.execute(insert(jobs), {**job_shape.values(done), **first, "refunded_halala": 0})
     _copy(conn, jobs, "id", waiting.id + 1, count, unique="job_id")
@@ -79,7 +79,7 @@ def _free_job(conn: Connection, now_ms: int, renter_id: int) -> JobRow:
     new = NewJob(
         job_id=new_job_id(now_ms),
         renter_id=renter_id,
-        job_type="benchmark",
+        job_type=JobType.BENCHMARK,
         spec=JobSpec(container_spec={"image_type": "benchmark"}),
         duration_minutes=Decimal(1),
         max_duration_seconds=60,
@@ -87,7 +87,7 @@ def _free_job(conn: Connection, now_ms: int, renter_id: int) -> JobRow:
         class_multiplier=Decimal(1),
         cost_halala=0,
         fee_bps=2500,
-        compute_type="inference",
+        compute_type=ComputeType.INFERENCE,
     )
     return lifecycle.submit(conn, new, SubmissionLimits(), now_ms)
 

@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import AccountStatus
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dc1.testing.people import Renter, answered
@@ -101,7 +102,7 @@ def test_a_renter_turned_away_by_one_replica_is_turned_away_by_the_other(pair: P
     if how == "its key is revoked":
         pair.a.store(lambda conn: key_rows.revoke_all(conn, KeyRole.RENTER, renter.id, now_ms))
     else:
-        pair.a.store(lambda conn: renters.set_status(conn, renter.id, "suspended"))
+        pair.a.store(lambda conn: renters.set_status(conn, renter.id, AccountStatus.SUSPENDED))
     eventually(lambda: there.try_submit().status_code in (401, 403), "the renter being turned away")
 
 

@@ -5,7 +5,7 @@ from google.protobuf.message import Message
 
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.access.roles import Role
+from dc1.domain.access.roles import AccountStatus, Role
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
@@ -202,7 +202,7 @@ async def test_a_revoked_key_stops_at_once(server: Running) -> None:
 
 async def test_a_suspended_renter_is_told_so_except_on_submit(server: Running) -> None:
     renter_id, key = server.accounts.renter_id, server.accounts.renter
-    await server.database.write(lambda conn: renters.set_status(conn, renter_id, "suspended"))
+    await server.database.write(lambda conn: renters.set_status(conn, renter_id, AccountStatus.SUSPENDED))
     balance = await server.call(BALANCE, GetBalanceRequest(), x_renter_key=key)
     submit = await server.call(SUBMIT, J3, x_renter_key=key)
     assert (balance.status, balance.body) == (403, {"error": "Account suspended", "code": "ACCOUNT_SUSPENDED"})
@@ -211,7 +211,7 @@ async def test_a_suspended_renter_is_told_so_except_on_submit(server: Running) -
 
 async def test_keys_of_a_deleted_renter_are_bad(server: Running) -> None:
     renter_id, key = server.accounts.renter_id, server.accounts.renter
-    await server.database.write(lambda conn: renters.set_status(conn, renter_id, "deleted"))
+    await server.database.write(lambda conn: renters.set_status(conn, renter_id, AccountStatus.DELETED))
     assert (await server.call(BALANCE, GetBalanceRequest(), x_renter_key=key)).status == 401
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
 
-from dc1.domain.jobs.states import new_job_id
+from dc1.domain.jobs.states import ComputeType, JobType, new_job_id
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
@@ -25,7 +25,7 @@ def job_for(renter_id: int, **changes: Any) -> NewJob:
     job = NewJob(
         job_id=new_job_id(NOW),
         renter_id=renter_id,
-        job_type="llm_inference",
+        job_type=JobType.LLM_INFERENCE,
         spec=JobSpec(container_spec={"image_type": "llm", "gpu_count": 1}, params={"prompt": "بيتين عن البحر"}),
         duration_minutes=Decimal(3),
         max_duration_seconds=1800,
@@ -33,7 +33,7 @@ def job_for(renter_id: int, **changes: Any) -> NewJob:
         class_multiplier=Decimal("1.00"),
         cost_halala=45,
         fee_bps=2500,
-        compute_type="inference",
+        compute_type=ComputeType.INFERENCE,
     )
     return replace(job, **changes)
 

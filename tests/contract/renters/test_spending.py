@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.states import ComputeType, JobSource, JobType
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.lifecycle import JobSpec, NewJob, SubmissionLimits
@@ -183,7 +184,7 @@ def token_call(market: LocalMarket, renter_id: int, provider_id: int, number: in
     call = NewJob(
         job_id=f"job-{now_ms}-call{number:02}",
         renter_id=renter_id,
-        job_type="llm_inference",
+        job_type=JobType.LLM_INFERENCE,
         spec=JobSpec(container_spec={"image_type": "llm", "gpu_count": 1}),
         duration_minutes=None,
         max_duration_seconds=300,
@@ -191,12 +192,12 @@ def token_call(market: LocalMarket, renter_id: int, provider_id: int, number: in
         class_multiplier=Decimal(1),
         cost_halala=2,
         fee_bps=2500,
-        compute_type="inference",
+        compute_type=ComputeType.INFERENCE,
         model=MODEL,
         provider_id=provider_id,
         slots=64,
         token_price_halala=19,
-        source="v1",
+        source=JobSource.V1,
     )
 
     def work(conn: Connection) -> None:

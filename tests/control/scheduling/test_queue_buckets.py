@@ -2,6 +2,7 @@
 
 from dc1.control.scheduling.job_queue import JobQueue, QueueBucket, WaitingJob
 from dc1.domain.jobs.placement import Requirement
+from dc1.domain.jobs.states import ComputeType
 
 NOW = 1_000_000
 
@@ -10,7 +11,7 @@ def waiting(row_id: int, waited_seconds: float, *, named: int | None = None, pri
     return WaitingJob(
         id=row_id,
         job_id=f"job-{row_id}",
-        requirement=Requirement(named_provider_id=named, compute_type="inference"),
+        requirement=Requirement(named_provider_id=named, compute_type=ComputeType.INFERENCE),
         pricing_class="standard",
         priority=priority,
         submitted_at_ms=NOW - round(waited_seconds * 1000),

@@ -17,6 +17,7 @@ from dc1.domain.jobs.placement import (
     queue_key,
     vram_gb,
 )
+from dc1.domain.jobs.states import ComputeType
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 ANY = Requirement()
@@ -45,7 +46,7 @@ def test_vram_in_whole_gb(mib: int, gb: int) -> None:
         (replace(IDLE, gpu_type=None), Requirement(gpu_type="H100"), Admission.GPU_TYPE_MISMATCH),
         (
             replace(IDLE, compute_types=frozenset({"training"})),
-            Requirement(compute_type="inference"),
+            Requirement(compute_type=ComputeType.INFERENCE),
             Admission.COMPUTE_TYPE_UNSUPPORTED,
         ),
         (

@@ -6,8 +6,8 @@ from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.states import COMPUTE_TYPES
-from dc1.domain.providers.liveness import Approval, Channel, Presence
-from dc1.domain.providers.preferences import Preferences, RunMode
+from dc1.domain.providers.liveness import Channel, Presence
+from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import Facts
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import providers
@@ -40,7 +40,7 @@ def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collectio
         os=row.os,
         created_at_ms=row.created_at_ms,
         location=row.location,
-        approval=Approval(row.approval_status),
+        approval=row.approval_status,
         approved_at_ms=row.approved_at_ms,
         rejected_reason=row.rejected_reason,
         suspended=row.is_suspended or row.deleted_at_ms is not None,
@@ -78,7 +78,7 @@ def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collectio
 def preferences_of(row: ProviderRow) -> Preferences:
     """Return when and how far the owner lets the machine be used."""
     return Preferences(
-        run_mode=RunMode(row.run_mode),
+        run_mode=row.run_mode,
         scheduled_start=row.scheduled_start,
         scheduled_end=row.scheduled_end,
         gpu_usage_cap_pct=row.gpu_usage_cap_pct,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.access.roles import Role
+from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.base.clock import Clock
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
@@ -123,17 +123,17 @@ class Credentials:
         row = await self._database.read(lambda conn: key_rows.find(conn, key_id))
         if row is None or row.revoked_at_ms is not None:
             return None
-        key_role = KeyRole(row.role)
+        key_role = row.role
         status = await self._account_status(key_role, row.owner_id)
         if status is None:
             return None
         scopes = None if row.scopes is None else frozenset(row.scopes)
-        suspended = status == "suspended"
+        suspended = status is AccountStatus.SUSPENDED
         return Identity(row.key_id, row.key_hash, key_role, row.owner_id, scopes, row.expires_at_ms, suspended)
 
-    async def _account_status(self, key_role: KeyRole, account_id: int) -> str | None:
+    async def _account_status(self, key_role: KeyRole, account_id: int) -> AccountStatus | None:
         if key_role is KeyRole.PROVIDER:
             provider = await self._database.read(lambda conn: providers.get(conn, account_id))
-            return None if provider is None or provider.deleted_at_ms is not None else "active"
+            return None if provider is None or provider.deleted_at_ms is not None else AccountStatus.ACTIVE
         renter = await self._database.read(lambda conn: renters.get(conn, account_id))
-        return None if renter is None or renter.status == "deleted" else renter.status
+        return None if renter is None or renter.status is AccountStatus.DELETED else renter.status

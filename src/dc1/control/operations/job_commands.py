@@ -16,10 +16,9 @@ from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import ProviderView, Requirement
-from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, JobType, new_job_id
+from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, new_job_id
 from dc1.domain.jobs.submission import JobOrder, check_named_provider
 from dc1.domain.money import pricing
-from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook
 from dc1.storage.jobs import jobs, lifecycle
@@ -187,7 +186,7 @@ class JobCommands:
 
 def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:
     return JobOrder(
-        job_type=JobType(job.job_type),
+        job_type=job.job_type,
         duration_minutes=job.duration_minutes or Decimal(0),
         max_duration_seconds=job.max_duration_seconds,
         params=spec.params,
@@ -195,7 +194,7 @@ def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:
         container_spec=spec.container_spec,
         gpu_requirements=spec.gpu_requirements,
         priority=job.priority,
-        pricing_class=PricingClass(job.pricing_class),
+        pricing_class=job.pricing_class,
         prewarm_requested=job.prewarm_requested,
         checkpoint_enabled=job.checkpoint_enabled,
         task_spec=spec.task_spec,

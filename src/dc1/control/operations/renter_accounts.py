@@ -12,7 +12,7 @@ from dc1.control.scheduling.core import Core
 from dc1.domain import errors
 from dc1.domain.access import keys, webhooks
 from dc1.domain.access.keys import KeyRole, NewKey
-from dc1.domain.access.roles import Role
+from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import ERASED_AFTER_MS
 from dc1.storage.accounts import keys as key_rows
@@ -174,7 +174,7 @@ def _revoke_key(conn: Connection, renter_id: int, key_id: str, now_ms: int) -> i
 
 
 def _close_account(conn: Connection, renter_id: int, now_ms: int, erase_at_ms: int) -> None:
-    renters.set_status(conn, renter_id, "deleted")
+    renters.set_status(conn, renter_id, AccountStatus.DELETED)
     renters.schedule_erasure(conn, renter_id, erase_at_ms)
     for role in (KeyRole.RENTER, KeyRole.SCOPED):
         key_rows.revoke_all(conn, role, renter_id, now_ms)

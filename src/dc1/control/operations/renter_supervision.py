@@ -11,7 +11,7 @@ from enum import StrEnum
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
-from dc1.domain.access.roles import Role
+from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
 from dc1.storage.accounts import keys as key_rows
@@ -48,13 +48,13 @@ class RenterSupervision:
 
     async def suspend(self, renter_id: int) -> None:
         """Refuse a renter's keys; open jobs go on."""
-        await self._set_status(renter_id, "suspended")
+        await self._set_status(renter_id, AccountStatus.SUSPENDED)
 
     async def unsuspend(self, renter_id: int) -> None:
         """Take a renter's keys again."""
-        await self._set_status(renter_id, "active")
+        await self._set_status(renter_id, AccountStatus.ACTIVE)
 
-    async def _set_status(self, renter_id: int, status: str) -> None:
+    async def _set_status(self, renter_id: int, status: AccountStatus) -> None:
         await self._db.write(lambda conn: _change_status(conn, renter_id, status))
         self._credentials.invalidate_account(Role.RENTER, renter_id)
 
@@ -94,16 +94,16 @@ def _update(conn: Connection, renter_id: int, update: BulkUpdate, ref: str, now_
             case RenterAction.CREDIT:
                 wallets.credit(conn, renter_id, update.amount_halala, ref, update.reason, now_ms)
             case RenterAction.SUSPEND:
-                _change_status(conn, renter_id, "suspended")
+                _change_status(conn, renter_id, AccountStatus.SUSPENDED)
             case RenterAction.UNSUSPEND:
-                _change_status(conn, renter_id, "active")
+                _change_status(conn, renter_id, AccountStatus.ACTIVE)
     except ApiError:
         # Refusals come before the first change, so there is nothing to undo and the transaction goes on.
         return False
     return True
 
 
-def _change_status(conn: Connection, renter_id: int, status: str) -> None:
+def _change_status(conn: Connection, renter_id: int, status: AccountStatus) -> None:
     # The lock first: a deleted account must not come back to life by a status that was asked for before its end.
     renters.lock_known(conn, renter_id)
     renters.set_status(conn, renter_id, status)

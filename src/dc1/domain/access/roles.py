@@ -15,6 +15,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class AccountStatus(StrEnum):
+    """How a renter's account stands; the keys of a suspended one are known and refused."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DELETED = "deleted"
+
+
 class Scope(StrEnum):
     """What a scoped key may do, in documented order."""
 

@@ -84,7 +84,7 @@ class Requirement:
     model: str | None = None
     min_vram_gb: float | None = None
     gpu_type: str | None = None
-    compute_type: str = ComputeType.INFERENCE
+    compute_type: ComputeType = ComputeType.INFERENCE
     gpu_count: int = 1
     job_type: str | None = None
     excluded_provider_id: int | None = None
@@ -110,7 +110,7 @@ class Requirement:
             model=model.lower() if model else None,
             min_vram_gb=plain(min_vram) if min_vram > 0 else None,
             gpu_type=requested_gpu_type(gpu_type) if isinstance(gpu_type, str) else None,
-            compute_type=str(container_spec["compute_type"]),
+            compute_type=ComputeType(str(container_spec["compute_type"])),
             gpu_count=as_integer(container_spec["gpu_count"]) or 1,
             job_type=job_type,
         )

@@ -102,7 +102,7 @@ class _States:
     def _frame(self, event: EventRow, elapsed: int | None) -> bytes:
         phase = event.payload["progress_phase"]
         ended = event.status in TERMINAL
-        name = state_name(JobStatus(event.status), phase)
+        name = state_name(event.status, phase)
         state = JobStateEvent(
             event=name,
             job_id=self.job.job_id,

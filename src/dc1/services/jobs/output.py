@@ -66,7 +66,7 @@ def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) 
 
     The answer's status becomes 202 while the job is not finished, and 410 when it failed or was cancelled.
     """
-    status = JobStatus(found.job.status)
+    status = found.job.status
     if status is JobStatus.COMPLETED and _JSON not in accept:
         image = stored_image(found.result)
         if image is not None:
@@ -92,7 +92,7 @@ def stored_image(result: JsonValue, wanted: str | None = None) -> HttpBody | Non
 
 def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonObject:
     """Return what the output of every job begins with, whatever its status."""
-    status = JobStatus(job.status)
+    status = job.status
     error = job.error or (_MESSAGES[status] if status is JobStatus.CANCELLED else None)
     return {
         "job_id": job.job_id,

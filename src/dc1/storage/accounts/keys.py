@@ -18,7 +18,7 @@ class KeyRow:
 
     key_id: str
     key_hash: str
-    role: str
+    role: KeyRole
     owner_id: int
     hint: str
     scopes: list[str] | None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from dc1.domain.access.roles import AccountStatus
 from dc1.domain.jobs.states import TEST_RENTER_ID
 from dc1.storage.accounts.renters import ACCOUNTS, RenterRow, renter_shape
 from dc1.storage.engine.row_mapping import Page, escaped_like
@@ -23,7 +24,7 @@ class RenterCounts:
 def counts(conn: Connection) -> RenterCounts:
     """The counts of now."""
     kept = counters.read(conn)
-    suspended = select(func.count()).where(renters.c.status == "suspended")
+    suspended = select(func.count()).where(renters.c.status == AccountStatus.SUSPENDED)
     return RenterCounts(kept.renters, kept.renters_active, conn.execute(suspended).scalar_one())
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from dc1.domain.access.roles import AccountStatus
 from dc1.domain.errors import renter_email_taken, renter_not_found
 from dc1.domain.jobs.states import TEST_RENTER_ID
 from dc1.storage.accounts import keys, webhooks
@@ -28,7 +29,7 @@ class NewRenter:
 
 @dataclass(frozen=True, slots=True)
 class RenterRow:
-    """A renter account with its two balances; amounts in halala, ``status`` active, suspended or deleted."""
+    """A renter account with its two balances; amounts in halala."""
 
     id: int
     name: str
@@ -38,7 +39,7 @@ class RenterRow:
     use_case: str | None
     webhook_url: str | None
     sealed_webhook_secret: str | None
-    status: str
+    status: AccountStatus
     created_at_ms: int
     erase_at_ms: int | None
     total_jobs: int
@@ -111,13 +112,15 @@ def lock(conn: Connection, renter_id: int) -> RenterRow | None:
     return renter_shape.first(_LOCK.rows(conn, {"wanted": renter_id}))
 
 
-def set_status(conn: Connection, renter_id: int, status: str) -> bool:
+def set_status(conn: Connection, renter_id: int, status: AccountStatus) -> bool:
     """Suspend, unsuspend or delete an account; False when there is none."""
     row = lock(conn, renter_id)
     if row is None:
         return False
     conn.execute(update(renters).where(renters.c.id == renter_id).values(status=status))
-    counters.change(conn, renter_id, renters_active=(status == "active") - (row.status == "active"))
+    counters.change(
+        conn, renter_id, renters_active=(status == AccountStatus.ACTIVE) - (row.status == AccountStatus.ACTIVE)
+    )
     return True
 
 
@@ -132,7 +135,7 @@ def lock_known(conn: Connection, renter_id: int) -> RenterRow:
 
 
 def _open_account(row: RenterRow | None) -> RenterRow:
-    if row is None or row.status == "deleted" or row.id == TEST_RENTER_ID:
+    if row is None or row.status == AccountStatus.DELETED or row.id == TEST_RENTER_ID:
         raise renter_not_found()
     return row
 

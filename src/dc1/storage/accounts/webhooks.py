@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
-from dc1.domain.access.webhooks import DeliveryStatus
+from dc1.domain.access.webhooks import DeliveryStatus, WebhookEvent
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.schema.tables import jobs, renters, webhook_deliveries
 
@@ -19,7 +19,7 @@ class Claimed:
     id: int
     delivery_id: str
     renter_id: int
-    event: str
+    event: WebhookEvent
     url: str
     body: str
     attempts: int
@@ -42,10 +42,10 @@ class DeliveryRow:
     """A delivery as its renter sees it; ``job_id`` is public."""
 
     delivery_id: str
-    event: str
+    event: WebhookEvent
     job_id: str | None
     url: str
-    status: str
+    status: DeliveryStatus
     attempts: int
     response_status: int | None
     error: str | None
@@ -113,7 +113,7 @@ def record_attempt(conn: Connection, claimed: Claimed, attempt: Attempt) -> None
         update(_table)
         .where(*guard)
         .values(
-            status=attempt.status.value,
+            status=attempt.status,
             attempts=claimed.attempts + 1,
             response_status=attempt.response_status,
             error=attempt.error,
@@ -127,7 +127,7 @@ def record_attempt(conn: Connection, claimed: Claimed, attempt: Attempt) -> None
 def give_up(conn: Connection, renter_id: int, reason: str) -> None:
     """End every delivery to a renter that is still waiting."""
     waiting = (_table.c.renter_id == renter_id, _table.c.status == DeliveryStatus.PENDING)
-    ended = {"status": DeliveryStatus.FAILED.value, "error": reason, "next_attempt_at_ms": None}
+    ended = {"status": DeliveryStatus.FAILED, "error": reason, "next_attempt_at_ms": None}
     conn.execute(update(_table).where(*waiting).values(ended))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, cast, delete, func, select, update
 
+from dc1.domain.providers.liveness import Channel
 from dc1.storage.engine.statements import upsert
 from dc1.storage.schema.tables import providers, replicas
 
@@ -67,7 +68,7 @@ _OPENED = (
         func.coalesce(providers.c.stream_opened_ms, 0) <= bindparam("opened"),
     )
     .values(
-        channel="stream",
+        channel=Channel.STREAM.value,
         stream_replica=bindparam("replica"),
         stream_opened_ms=bindparam("opened"),
         stream_lost_ms=None,
@@ -108,7 +109,10 @@ def gone(conn: Connection, provider_ids: Collection[int], grace_ms: int, silence
     # Expiries are by the database's clock.
     expired_ms = replicas.c.expires_at_ms - _NOW_MS + now_ms
     last_sign_ms = case(
-        (providers.c.channel != "stream", func.coalesce(providers.c.last_heartbeat_ms, 0) + silence_ms - grace_ms),
+        (
+            providers.c.channel != Channel.STREAM.value,
+            func.coalesce(providers.c.last_heartbeat_ms, 0) + silence_ms - grace_ms,
+        ),
         (providers.c.stream_replica.is_(None), func.coalesce(providers.c.stream_lost_ms, 0)),
         # Without a row the replica stopped or died long ago.
         else_=func.coalesce(expired_ms, 0),

@@ -38,11 +38,11 @@ _NAMED: Select[Any] = (
     .join(renters, renters.c.id == jobs.c.renter_id)
     .outerjoin(providers, providers.c.id == func.coalesce(jobs.c.provider_id, jobs.c.named_provider_id))
 )
-_completed = jobs.c.status == JobStatus.COMPLETED.value
+_completed = jobs.c.status == JobStatus.COMPLETED
 _SUMS = select(
     func.count(),
     func.count().filter(_completed),
-    func.count().filter(jobs.c.status == JobStatus.FAILED.value),
+    func.count().filter(jobs.c.status == JobStatus.FAILED),
     func.count().filter(jobs.c.status.in_(sorted(OPEN))),
     # PostgreSQL sums BIGINT to NUMERIC, which the driver hands over as Decimal.
     cast(func.coalesce(func.sum(jobs.c.actual_cost_halala).filter(_completed), 0), BigInteger),

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.pricing import Settlement
+from dc1.domain.providers.liveness import Approval
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import webhook_events
 from dc1.storage.jobs.job_records import JobRow
@@ -22,7 +23,7 @@ _LOCK_PROVIDER = PreparedStatement(
     select(providers.c.id)
     .where(
         providers.c.id == bindparam("wanted"),
-        providers.c.approval_status == "approved",
+        providers.c.approval_status == Approval.APPROVED,
         providers.c.is_suspended.is_(False),
         providers.c.is_paused.is_(False),
         providers.c.deleted_at_ms.is_(None),
@@ -86,7 +87,7 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
         JobEvent.STATUS_CHANGED,
         Actor.SCHEDULER,
         now_ms,
-        status=JobStatus.PENDING.value,
+        status=JobStatus.PENDING,
         provider_id=wanted.provider_id,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from dc1.domain.jobs.states import JobEvent
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobStatus
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import job_events
@@ -18,10 +18,10 @@ class EventRow:
 
     job_id: int
     sequence_no: int
-    event_type: str
-    status: str
-    source: str
-    error_category: str | None
+    event_type: JobEvent
+    status: JobStatus
+    source: Actor
+    error_category: ErrorCategory | None
     error_code: str | None
     message: str | None
     payload: dict[str, Any]

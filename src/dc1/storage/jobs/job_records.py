@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from dc1.domain.jobs.placement import Requirement
-from dc1.domain.jobs.states import JobStatus
+from dc1.domain.jobs.states import TERMINAL, ComputeType, ErrorCategory, JobSource, JobStatus, JobType, Phase
+from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.schema.tables import job_specs, jobs
 
@@ -34,10 +35,10 @@ class JobRow:
     id: int
     job_id: str
     renter_id: int
-    source: str
-    job_type: str
+    source: JobSource
+    job_type: JobType
     model: str | None
-    status: str
+    status: JobStatus
     retried_from_job_id: int | None
     named_provider_id: int | None
     provider_id: int | None
@@ -46,10 +47,10 @@ class JobRow:
     gpu_count: int
     min_vram_gb: float | None
     gpu_type: str | None
-    compute_type: str
+    compute_type: ComputeType
     prewarm_requested: bool
     checkpoint_enabled: bool
-    pricing_class: str
+    pricing_class: PricingClass
     class_rank: int
     priority: int
     duration_minutes: Decimal | None
@@ -66,7 +67,7 @@ class JobRow:
     timeout_at_ms: int | None
     due_at_ms: int | None
     completed_at_ms: int | None
-    progress_phase: str | None
+    progress_phase: Phase | None
     progress_updated_at_ms: int | None
     attempt_number: int
     retry_count: int
@@ -83,12 +84,12 @@ class JobRow:
     refunded_halala: int | None
     refunded_at_ms: int | None
     error: str | None
-    error_category: str | None
+    error_category: ErrorCategory | None
 
     @property
     def is_terminal(self) -> bool:
         """Whether no move is left."""
-        return self.status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+        return self.status in TERMINAL
 
     @property
     def requirement(self) -> Requirement:

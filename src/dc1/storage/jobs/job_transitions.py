@@ -59,7 +59,7 @@ def _ours(rows: list[tuple[Any, ...]]) -> LockedJob | None:
 
 def allowed(job: JobRow, target: JobStatus, actor: Actor) -> bool:
     """Whether the table of moves lets ``actor`` take the job to ``target``."""
-    return can_move(JobStatus(job.status), target, actor)
+    return can_move(job.status, target, actor)
 
 
 def write(
@@ -96,7 +96,7 @@ def move(
     **changes: Any,
 ) -> JobRow:
     """Take a job from one open state to another and count it there."""
-    after = write(conn, job, event, actor, now_ms, message=message, payload=payload, status=target.value, **changes)
+    after = write(conn, job, event, actor, now_ms, message=message, payload=payload, status=target, **changes)
     counters.change(conn, job.id, **{f"jobs_{job.status}": -1, f"jobs_{target}": 1})
     return after
 
@@ -119,9 +119,9 @@ def event_of(
     return job_events.EventRow(
         job_id=job.id,
         sequence_no=job.event_sequence,
-        event_type=event.value,
+        event_type=event,
         status=job.status,
-        source=actor.value,
+        source=actor,
         error_category=job.error_category,
         error_code=None,
         message=message,

@@ -202,7 +202,7 @@ def set_phase(
         JobEvent.PHASE_CHANGED,
         Actor.PROVIDER,
         now_ms,
-        progress_phase=phase.value,
+        progress_phase=phase,
         progress_updated_at_ms=now_ms,
     )
 

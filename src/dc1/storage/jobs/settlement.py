@@ -125,11 +125,11 @@ def _close_row(conn: Connection, job: LockedJob, closure: Closure, settlement: S
         now_ms,
         message=closure.error,
         payload={"actual_cost_halala": settlement.actual, "refunded_halala": settlement.refund},
-        status=closure.status.value,
+        status=closure.status,
         completed_at_ms=now_ms,
         due_at_ms=None,
         error=closure.error,
-        error_category=None if closure.error_category is None else closure.error_category.value,
+        error_category=closure.error_category,
         used_seconds=closure.used_seconds,
         prompt_tokens=closure.prompt_tokens,
         completion_tokens=closure.completion_tokens,
@@ -196,7 +196,7 @@ def _transfers(job: JobRow, settlement: Settlement) -> list[Transfer]:
     return found
 
 
-def _count(conn: Connection, status_before: str, job: JobRow, settlement: Settlement, now_ms: int) -> None:
+def _count(conn: Connection, status_before: JobStatus, job: JobRow, settlement: Settlement, now_ms: int) -> None:
     done = job.status == JobStatus.COMPLETED
     happened = {
         "jobs_completed": int(done),

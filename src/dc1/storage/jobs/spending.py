@@ -36,7 +36,7 @@ class GpuSpend:
 class Use:
     """What became of the jobs that a renter submitted in a period; ``mean_seconds`` is of the completed ones."""
 
-    by_status: dict[str, int]
+    by_status: dict[JobStatus, int]
     mean_seconds: float
     gpus: list[GpuSpend]
 

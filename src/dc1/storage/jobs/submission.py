@@ -7,9 +7,19 @@ from typing import Any, Self
 from sqlalchemy import Connection, bindparam, insert, update
 
 from dc1.domain import errors
+from dc1.domain.access.roles import AccountStatus
 from dc1.domain.base.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
 from dc1.domain.jobs.placement import CLASS_RANK
-from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobEvent, JobSource, JobStatus, run_deadline_seconds
+from dc1.domain.jobs.states import (
+    TEST_RENTER_ID,
+    Actor,
+    ComputeType,
+    JobEvent,
+    JobSource,
+    JobStatus,
+    JobType,
+    run_deadline_seconds,
+)
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.accounts import renters
 from dc1.storage.accounts.renters import RenterRow
@@ -34,7 +44,7 @@ class NewJob:
 
     job_id: str
     renter_id: int
-    job_type: str
+    job_type: JobType
     spec: JobSpec
     duration_minutes: Decimal | None
     max_duration_seconds: int
@@ -42,7 +52,7 @@ class NewJob:
     class_multiplier: Decimal
     cost_halala: int
     fee_bps: int
-    compute_type: str
+    compute_type: ComputeType
     model: str | None = None
     named_provider_id: int | None = None
     provider_id: int | None = None
@@ -50,12 +60,12 @@ class NewJob:
     gpu_count: int = 1
     min_vram_gb: float | None = None
     gpu_type: str | None = None
-    pricing_class: str = PricingClass.STANDARD
+    pricing_class: PricingClass = PricingClass.STANDARD
     priority: int = 2
     prewarm_requested: bool = False
     checkpoint_enabled: bool = False
     token_price_halala: int | None = None
-    source: str = JobSource.API
+    source: JobSource = JobSource.API
     retried_from_job_id: int | None = None
     submitted_by: Actor = Actor.RENTER
 
@@ -131,7 +141,7 @@ def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int)
     if new.renter_id == TEST_RENTER_ID:
         return _take_in(conn, new, _Usage(day_start_ms(now_ms), month_start_ms(now_ms)), limits, now_ms)
     renter = renters.lock(conn, new.renter_id)
-    if renter is None or renter.status != "active":
+    if renter is None or renter.status != AccountStatus.ACTIVE:
         raise errors.submit_key_invalid()
     usage = _Usage.of(renter, now_ms)
     _check_affordable(new, renter, usage, limits, now_ms)
@@ -174,9 +184,9 @@ def _row(new: NewJob, limits: SubmissionLimits, now_ms: int, *, placed: bool) ->
     deadline_ms = now_ms + limits.queue_deadline_seconds * 1000
     derived: dict[str, Any] = {
         "id": 0,
-        "status": JobStatus.PENDING.value if placed else JobStatus.QUEUED.value,
+        "status": JobStatus.PENDING if placed else JobStatus.QUEUED,
         "provider_id": new.provider_id if placed else None,
-        "class_rank": CLASS_RANK[PricingClass(new.pricing_class)],
+        "class_rank": CLASS_RANK[new.pricing_class],
         "run_deadline_seconds": run_deadline_seconds(new.max_duration_seconds, new.duration_minutes),
         "submitted_at_ms": now_ms,
         "queue_deadline_at_ms": deadline_ms,

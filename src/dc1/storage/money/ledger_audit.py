@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields
 
 from sqlalchemy import BigInteger, Connection, cast, func, select, text
 
-from dc1.domain.jobs.states import TEST_RENTER_ID
+from dc1.domain.access.roles import AccountStatus
+from dc1.domain.jobs.states import TEST_RENTER_ID, JobStatus
 from dc1.storage.money import counters
 from dc1.storage.money.counters import Totals
 from dc1.storage.money.ledger import AccountKind
@@ -135,7 +136,7 @@ def _count(conn: Connection) -> Totals:
 
 
 _JOBS_BY_STATUS = select(jobs.c.status, func.count()).group_by(jobs.c.status)
-_completed = jobs.c.status == "completed"
+_completed = jobs.c.status == JobStatus.COMPLETED
 _JOB_SUMS = select(
     func.count().filter(jobs.c.actual_cost_halala > 0),
     *[
@@ -150,7 +151,7 @@ _JOB_SUMS = select(
     ],
 )
 _RENTERS = (
-    select(func.count(), func.count().filter(renters.c.status == "active"))
+    select(func.count(), func.count().filter(renters.c.status == AccountStatus.ACTIVE))
     .select_from(renters)
     .where(renters.c.id != TEST_RENTER_ID)
 )

@@ -33,7 +33,7 @@ class WithdrawalRow:
     provider_name: str
     amount_halala: int
     iban: str
-    status: str
+    status: WithdrawalStatus
     reason: str | None
     created_at_ms: int
     updated_at_ms: int
@@ -54,7 +54,7 @@ def create(conn: Connection, provider_id: int, amount_halala: int, iban: str, no
         "provider_id": provider_id,
         "amount_halala": amount_halala,
         "iban": iban,
-        "status": WithdrawalStatus.PENDING.value,
+        "status": WithdrawalStatus.PENDING,
         "created_at_ms": now_ms,
         "updated_at_ms": now_ms,
     }
@@ -82,10 +82,10 @@ def change_status(
     locked = conn.execute(select(withdrawals.c.id, withdrawals.c.status).where(wanted).with_for_update()).first()
     if locked is None:
         raise errors.withdrawal_not_found()
-    if not can_change_to(WithdrawalStatus(locked.status), target):
+    if not can_change_to(locked.status, target):
         raise errors.illegal_withdrawal_transition(locked.status, target)
     kept = reason if target in RETURNED else None
-    changes = {"status": target.value, "reason": kept, "updated_at_ms": now_ms}
+    changes = {"status": target, "reason": kept, "updated_at_ms": now_ms}
     conn.execute(update(withdrawals).where(wanted).values(**changes))
     row = _known(conn, wanted)
     ledger.post(conn, _transfers(row), now_ms)

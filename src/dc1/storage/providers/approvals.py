@@ -19,18 +19,18 @@ class Decision:
     provider_id: int
     at_ms: int
     actor: str
-    decision: str
+    decision: Approval
     reason: str | None = None
 
 
 _shape = Shape(Decision, approval_decisions)
-_WAITING = (providers_table.c.approval_status == Approval.PENDING.value, providers_table.c.deleted_at_ms.is_(None))
+_WAITING = (providers_table.c.approval_status == Approval.PENDING, providers_table.c.deleted_at_ms.is_(None))
 
 
 def approve(conn: Connection, provider_id: int, actor: str, now_ms: int, *, only_pending: bool = False) -> bool:
     """Let a provider in, from any state or only from pending; False when there is none in such a state."""
     decided = providers.set_approved(conn, provider_id, now_ms, only_pending=only_pending)
-    return decided and _record(conn, Decision(provider_id, now_ms, actor, Approval.APPROVED.value))
+    return decided and _record(conn, Decision(provider_id, now_ms, actor, Approval.APPROVED))
 
 
 def reject(
@@ -38,7 +38,7 @@ def reject(
 ) -> bool:
     """Turn a provider away, from any state or only from pending; False when there is none in such a state."""
     decided = providers.set_rejected(conn, provider_id, reason, only_pending=only_pending)
-    return decided and _record(conn, Decision(provider_id, now_ms, actor, Approval.REJECTED.value, reason))
+    return decided and _record(conn, Decision(provider_id, now_ms, actor, Approval.REJECTED, reason))
 
 
 def _record(conn: Connection, decision: Decision) -> bool:

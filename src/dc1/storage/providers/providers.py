@@ -9,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms
 from dc1.domain.errors import provider_email_taken
+from dc1.domain.providers.liveness import Approval
+from dc1.domain.providers.preferences import RunMode
 from dc1.storage.engine.row_mapping import Shape, changed, inserted_id
 from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.money import ledger, withdrawals
@@ -79,12 +81,12 @@ class ProviderRow:
     location: str | None
     created_at_ms: int
     deleted_at_ms: int | None
-    approval_status: str
+    approval_status: Approval
     approved_at_ms: int | None
     rejected_reason: str | None
     is_suspended: bool
     is_paused: bool
-    run_mode: str
+    run_mode: RunMode
     scheduled_start: str | None
     scheduled_end: str | None
     gpu_usage_cap_pct: float | None
@@ -163,20 +165,20 @@ def load_recent_heartbeats(conn: Connection, now_ms: int) -> dict[int, int]:
 
 def set_approved(conn: Connection, provider_id: int, now_ms: int, *, only_pending: bool = False) -> bool:
     """Let a provider in, from any state or only from pending; False when there is none in such a state."""
-    values = {"approval_status": "approved", "approved_at_ms": now_ms, "rejected_reason": None}
+    values = {"approval_status": Approval.APPROVED, "approved_at_ms": now_ms, "rejected_reason": None}
     return _decide(conn, provider_id, values, only_pending=only_pending)
 
 
 def set_rejected(conn: Connection, provider_id: int, reason: str, *, only_pending: bool = False) -> bool:
     """Turn a provider away, from any state or only from pending; False when there is none in such a state."""
-    values = {"approval_status": "rejected", "approved_at_ms": None, "rejected_reason": reason}
+    values = {"approval_status": Approval.REJECTED, "approved_at_ms": None, "rejected_reason": reason}
     return _decide(conn, provider_id, values, only_pending=only_pending)
 
 
 def _decide(conn: Connection, provider_id: int, values: dict[str, Any], *, only_pending: bool) -> bool:
     statement = update(providers).where(providers.c.id == provider_id, providers.c.deleted_at_ms.is_(None))
     if only_pending:
-        statement = statement.where(providers.c.approval_status == "pending")
+        statement = statement.where(providers.c.approval_status == Approval.PENDING)
     return changed(conn.execute(statement.values(**values)))
 
 

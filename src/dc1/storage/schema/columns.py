@@ -1,7 +1,9 @@
 """The metadata of all tables, and column types that keep values exactly, the same way on both engines."""
 
 import json
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Dialect, Index, Integer, MetaData, Table, Text, text
@@ -63,6 +65,26 @@ class ExactDecimal(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
+class StoredEnum(TypeDecorator[StrEnum]):
+    """One of the texts of an enum, read back as its member, so that no row carries a bare string."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, members: type[StrEnum]) -> None:
+        super().__init__()
+        self.members = members
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
+        """Write the text; the drivers convert what is exactly a string faster than what inherits from it."""
+        return lambda value: None if value is None else str(value)
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[str | None], StrEnum | None]:
+        """Read the member. A look-up in a dict, for the queue is read row by row at every start."""
+        by_text: dict[str | None, StrEnum | None] = {None: None, **{member.value: member for member in self.members}}
+        return by_text.__getitem__
+
+
 def time_column(name: str, *, nullable: bool = False) -> Column[int]:
     """A moment in integer epoch milliseconds, UTC."""
     return Column(name, BigInteger, nullable=nullable)
@@ -73,9 +95,9 @@ def counter(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default="0")
 
 
-def one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
-    """A constraint that ``column`` holds one of ``values`` (or NULL where the column allows it)."""
-    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)
+def one_of(column: str, values: Iterable[str], name: str) -> CheckConstraint:
+    """Return a constraint that ``column`` holds one of ``values`` (or NULL where the column allows it)."""
+    return CheckConstraint(f"{column} IN ({', '.join(repr(str(value)) for value in values)})", name=name)
 
 
 def change_stamp() -> Column[int]:

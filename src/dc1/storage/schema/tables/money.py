@@ -18,7 +18,8 @@ from sqlalchemy import (
     text,
 )
 
-from dc1.storage.schema.columns import PlainText, RowId, counter, metadata, one_of, time_column
+from dc1.domain.money.withdrawals import WithdrawalStatus
+from dc1.storage.schema.columns import PlainText, RowId, StoredEnum, counter, metadata, one_of, time_column
 
 accounts = Table(
     "accounts",
@@ -68,11 +69,11 @@ withdrawals = Table(
     Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
     Column("amount_halala", BigInteger, nullable=False),
     Column("iban", Text, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("status", StoredEnum(WithdrawalStatus), nullable=False),
     Column("reason", PlainText),
     time_column("created_at_ms"),
     time_column("updated_at_ms"),
-    one_of("status", ("pending", "processing", "paid", "failed", "rejected"), "status"),
+    one_of("status", WithdrawalStatus, "status"),
     CheckConstraint("amount_halala > 0", name="amount"),
 )
 Index("ix_withdrawals_provider_id_id", withdrawals.c.provider_id, withdrawals.c.id)

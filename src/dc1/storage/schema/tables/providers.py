@@ -2,10 +2,13 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false, text
 
+from dc1.domain.providers.liveness import Approval
+from dc1.domain.providers.preferences import RunMode
 from dc1.storage.schema.columns import (
     ExactJson,
     PlainText,
     RowId,
+    StoredEnum,
     change_stamp,
     counter,
     metadata,
@@ -28,12 +31,12 @@ providers = Table(
     time_column("deleted_at_ms", nullable=True),
     # When the personal data of a deleted account is erased; None once it is.
     time_column("erase_at_ms", nullable=True),
-    Column("approval_status", Text, nullable=False, server_default="pending"),
+    Column("approval_status", StoredEnum(Approval), nullable=False, server_default=Approval.PENDING.value),
     time_column("approved_at_ms", nullable=True),
     Column("rejected_reason", PlainText),
     Column("is_suspended", Boolean, nullable=False, server_default=false()),
     Column("is_paused", Boolean, nullable=False, server_default=false()),
-    Column("run_mode", Text, nullable=False, server_default="always-on"),
+    Column("run_mode", StoredEnum(RunMode), nullable=False, server_default=RunMode.ALWAYS_ON.value),
     Column("scheduled_start", Text),
     Column("scheduled_end", Text),
     Column("gpu_usage_cap_pct", Float),
@@ -70,9 +73,9 @@ providers = Table(
     counter("failed_jobs"),
     counter("total_earned_halala"),
     change_stamp(),
-    one_of("approval_status", ("pending", "approved", "rejected"), "approval_status"),
+    one_of("approval_status", Approval, "approval_status"),
     one_of("channel", ("none", "post", "stream"), "channel"),
-    one_of("run_mode", ("always-on", "manual", "scheduled"), "run_mode"),
+    one_of("run_mode", RunMode, "run_mode"),
 )
 stamp_index(providers)
 Index("ix_providers_approval_status_id", providers.c.approval_status, providers.c.id)
@@ -96,7 +99,7 @@ approval_decisions = Table(
     Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
     time_column("at_ms"),
     Column("actor", Text, nullable=False),
-    Column("decision", Text, nullable=False),
+    Column("decision", StoredEnum(Approval), nullable=False),
     Column("reason", PlainText),
     one_of("decision", ("approved", "rejected"), "decision"),
 )

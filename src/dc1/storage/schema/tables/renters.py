@@ -2,10 +2,14 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import AccountStatus
+from dc1.domain.access.webhooks import DeliveryStatus, WebhookEvent
 from dc1.storage.schema.columns import (
     ExactJson,
     PlainText,
     RowId,
+    StoredEnum,
     change_stamp,
     counter,
     metadata,
@@ -25,7 +29,7 @@ renters = Table(
     Column("use_case", PlainText),
     Column("webhook_url", PlainText),
     Column("sealed_webhook_secret", Text),
-    Column("status", Text, nullable=False, server_default="active"),
+    Column("status", StoredEnum(AccountStatus), nullable=False, server_default=AccountStatus.ACTIVE.value),
     time_column("created_at_ms"),
     # When the personal data of a deleted account is erased; None once it is.
     time_column("erase_at_ms", nullable=True),
@@ -43,7 +47,7 @@ renters = Table(
     counter("v1_completion_tokens"),
     counter("v1_cost_halala"),
     change_stamp(),
-    one_of("status", ("active", "suspended", "deleted"), "status"),
+    one_of("status", AccountStatus, "status"),
 )
 stamp_index(renters)
 Index("ix_renters_status_id", renters.c.status, renters.c.id)
@@ -64,7 +68,7 @@ api_keys = Table(
     metadata,
     Column("key_id", PlainText, primary_key=True),
     Column("key_hash", Text, nullable=False),
-    Column("role", Text, nullable=False),
+    Column("role", StoredEnum(KeyRole), nullable=False),
     Column("owner_id", BigInteger, nullable=False),
     Column("hint", Text, nullable=False),
     Column("scopes", ExactJson),
@@ -74,7 +78,7 @@ api_keys = Table(
     time_column("revoked_at_ms", nullable=True),
     time_column("last_used_at_ms", nullable=True),
     change_stamp(),
-    one_of("role", ("renter", "provider", "sk"), "role"),
+    one_of("role", KeyRole, "role"),
 )
 stamp_index(api_keys)
 Index("ix_api_keys_owner_id_role", api_keys.c.owner_id, api_keys.c.role)
@@ -88,10 +92,10 @@ webhook_deliveries = Table(
     Column("delivery_id", Text, nullable=False, unique=True),
     Column("renter_id", BigInteger, ForeignKey("renters.id"), nullable=False),
     Column("job_id", BigInteger, ForeignKey("jobs.id")),
-    Column("event", Text, nullable=False),
+    Column("event", StoredEnum(WebhookEvent), nullable=False),
     Column("url", PlainText, nullable=False),
     Column("body", PlainText, nullable=False),
-    Column("status", Text, nullable=False, server_default="pending"),
+    Column("status", StoredEnum(DeliveryStatus), nullable=False, server_default=DeliveryStatus.PENDING.value),
     counter("attempts"),
     Column("response_status", Integer),
     Column("error", PlainText),
@@ -100,7 +104,7 @@ webhook_deliveries = Table(
     # When it may be sent; a sender that takes it moves this ahead, so that another one takes it should the first die.
     time_column("next_attempt_at_ms", nullable=True),
     time_column("delivered_at_ms", nullable=True),
-    one_of("status", ("pending", "delivered", "failed"), "status"),
+    one_of("status", DeliveryStatus, "status"),
 )
 Index("ix_webhook_deliveries_renter_id_id", webhook_deliveries.c.renter_id, webhook_deliveries.c.id)
 Index("ix_webhook_deliveries_created_at_ms", webhook_deliveries.c.created_at_ms)
