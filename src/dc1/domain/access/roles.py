@@ -40,7 +40,8 @@ DEFAULT_SCOPES = (Scope.INFERENCE,)
 def parse_scopes(names: Iterable[str]) -> tuple[Scope, ...]:
     """Return the named scopes once each in documented order, or the default when none is named.
 
-    Raises `ApiError` 400 with the list when a name is unknown.
+    Raises:
+        invalid_enum: a name is unknown; the 400 lists all there are.
     """
     wanted = set(names)
     if not wanted <= set(SCOPES):
@@ -57,7 +58,11 @@ def allows(granted: Collection[str], accepted: Collection[str]) -> bool:
 
 
 def require_scope(granted: Collection[str], accepted: Iterable[str]) -> None:
-    """Raise `ApiError` 403 naming the first of `accepted` when the key has none of them."""
+    """Let a key with the `granted` scopes use a route that accepts any of `accepted`.
+
+    Raises:
+        scope_missing: the key has none of them; the 403 names the first.
+    """
     names = list(accepted)
     if not allows(granted, names):
         raise scope_missing(names[0])

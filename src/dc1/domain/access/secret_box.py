@@ -20,7 +20,7 @@ class SecretBox:
     """Seals short texts with AES-256-GCM. What is sealed for one thing cannot be opened for another."""
 
     def __init__(self, load_key: Callable[[], str]) -> None:
-        """`load_key` returns the key's text, of at least 128 random bits; it is called when the key is first needed."""
+        """Take `load_key`, which returns the key's text, of at least 128 random bits; it is called when the key is first needed."""
         self._load_key = load_key
         self._cipher: AESGCM | None = None
 
@@ -31,7 +31,11 @@ class SecretBox:
         return base64.urlsafe_b64encode(nonce + sealed).decode("ascii")
 
     def open(self, sealed: str, what_for: str) -> str:
-        """Return the text that was sealed for `what_for`; raises UnreadableSecretError."""
+        """Return the text that was sealed for `what_for`.
+
+        Raises:
+            UnreadableSecretError: it was sealed under another key, for something else, or was tampered with.
+        """
         try:
             raw = base64.urlsafe_b64decode(sealed)
             return self._aes().decrypt(raw[:_NONCE_LENGTH], raw[_NONCE_LENGTH:], what_for.encode()).decode()

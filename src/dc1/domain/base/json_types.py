@@ -22,8 +22,9 @@ def compact(value: JsonValue) -> str:
 def parse_strictly(text: str) -> JsonValue:
     """Read JSON that every other reader can read too.
 
-    Raises ValueError for what is not JSON, NaN and infinities among it, for numbers beyond any double, for lone
-    surrogates, and for nesting that no reader follows.
+    Raises:
+        ValueError: it is not JSON (NaN and infinities are not), or holds numbers beyond any double, lone surrogates or
+            nesting that no reader follows.
     """
     try:
         value: JsonValue = json.loads(

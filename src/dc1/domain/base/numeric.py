@@ -17,7 +17,8 @@ _MAX_EXPONENT = 400
 def exact(number: Number | str) -> Decimal:
     """Return a number at its shortest decimal form, so that 0.1 means one tenth.
 
-    Raises ValueError for text that is not a JSON number, for NaN and infinities, and for magnitudes beyond any double.
+    Raises:
+        ValueError: text is not a JSON number, or the number is NaN, infinite or beyond any double.
     """
     if isinstance(number, str) and _JSON_NUMBER.fullmatch(number) is None:
         raise ValueError("not a number")

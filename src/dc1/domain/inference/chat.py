@@ -35,7 +35,12 @@ class ChatCall:
 def read_chat(body: JsonObject) -> ChatCall:
     """Return the call that a body stands for, with defaults filled in.
 
-    Keys that are not documented are kept in `params`. Raises `ApiError` 400 for missing keys, else for all that are wrong.
+    Keys that are not documented are kept in `params`.
+
+    Raises:
+        missing_fields: required keys are absent or blank.
+        validation_failed: otherwise, for all keys that are wrong together.
+        invalid_field: the whole is too large.
     """
     missing = [name for name in ("model", "messages") if _is_missing(body.get(name))]
     if missing:

@@ -53,7 +53,7 @@ class AttemptReport:
         negative is 0. Only `duration_seconds` has a documented refusal.
 
         Raises:
-            ApiError: `duration_seconds` is not within 0 and `most_seconds`.
+            invalid_reported_duration: `duration_seconds` is not within 0 and `most_seconds`.
         """
         # Said this way round, for NaN is within nothing.
         if duration_seconds is not None and not 0 <= duration_seconds <= most_seconds:

@@ -16,7 +16,11 @@ _IMAGE_REGISTRY = "docker.io/library/"
 
 
 def check_container_spec(spec: JsonObject | None) -> None:
-    """Raise `ApiError` 400 for the first documented key of a sent spec that breaks its rule; None is no spec."""
+    """Check the documented keys of a sent spec, in their order; None is no spec.
+
+    Raises:
+        container_spec_invalid: a key breaks its rule; an image type that is missing has an error of its own.
+    """
     if spec is None:
         return
     _check_image_type(spec.get("image_type"))
@@ -80,7 +84,11 @@ def _full_name(image: str) -> str:
 
 
 def approve_images(spec: JsonObject | None, params: JsonObject | None, approved: Collection[str]) -> None:
-    """Raise `ApiError` 400 for the first image that is named and not `approved`."""
+    """Check that every image that is named is `approved`.
+
+    Raises:
+        image_not_approved: the first that is not.
+    """
     for prefix, source, names in (
         ("container_spec", spec or {}, _IMAGE_KEYS),
         ("params", params or {}, ("image_override",)),

@@ -88,7 +88,9 @@ def expand_short_form(
     """Return what a body with `container_image` and `command` but no `job_type` stands for.
 
     It is a custom_container job that prepays its run deadline: `duration_minutes` is `max_duration_seconds` / 60.
-    Raises `ApiError` 400 for a command that is neither text nor a list of it.
+
+    Raises:
+        invalid_field: the command is neither text nor a list of it.
     """
     words = command if isinstance(command, list) else [command]
     if not all(isinstance(word, str) for word in words):
@@ -106,8 +108,12 @@ def expand_short_form(
 def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
     """Return the job that a submission orders.
 
-    `approved_images` are the references in the image registry. Raises `ApiError` 400 for the first broken rule, in the
-    order of the contract.
+    `approved_images` are the references in the image registry. The first broken rule, in the order of the contract, is
+    refused; those of a single field have checks of their own.
+
+    Raises:
+        validation_failed: free objects hold wrong types or ranges.
+        raw_task_spec: the task is a string.
     """
     violations = find_violations(body)
     if violations:

@@ -39,7 +39,11 @@ _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in ali
 
 
 def canonical_os(sent: str) -> str:
-    """Return the canonical name that `sent` means, a version after it ignored; raises `Invalid os`."""
+    """Return the canonical name that `sent` means, a version after it ignored.
+
+    Raises:
+        invalid_enum: it means none of them.
+    """
     words = sent.strip().lower().replace("-", " ").split()
     name = _CANONICAL.get(words[0].rstrip("0123456789.")) or _CANONICAL.get(words[0]) if words else None
     if name is None:

@@ -85,8 +85,10 @@ class Report:
 def read_report(body: Mapping[str, JsonValue]) -> Report:
     """Read the parsed JSON of a heartbeat.
 
-    Raises `ApiError` 400 when `gpu_status` is neither object nor string, when `gpu_info` is not an object, and when
-    free JSON in the report is larger than may be kept.
+    A `gpu_status` that is neither object nor string and a `gpu_info` that is no object are refused as well.
+
+    Raises:
+        invalid_field: free JSON in the report is larger than may be kept.
     """
     gpu_status = _gpu_status(body.get("gpu_status"))
     gpu_info = _gpu_info(body.get("gpu_info"))

@@ -1,6 +1,6 @@
 """Answers kept under an Idempotency-Key, in the same transaction as their effect.
 
-A unit of work that honours a key calls ``begin`` before its effect and ``keep`` after it. Both happen in one
+A unit of work that honours a key calls `begin` before its effect and `keep` after it. Both happen in one
 transaction, so an answer exists exactly if its effect does.
 """
 
@@ -46,10 +46,12 @@ _OWN = PreparedStatement(select(func.pg_try_advisory_xact_lock(bindparam("number
 
 
 def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
-    """The answer to replay, or None when the call is new; a new call owns the key until its transaction ends.
+    """Return the answer to replay, or None when the call is new; a new call owns the key until its transaction ends.
 
-    Raises IDEMPOTENCY_MISMATCH when the key came with another request before, and IDEMPOTENCY_IN_PROGRESS while
-    another transaction works under it.
+    Refuses as `find` does.
+
+    Raises:
+        idempotency_in_progress: another transaction works under the key.
     """
     owned = _own(conn, key)
     kept = find(conn, key, request_hash, now_ms)
@@ -59,7 +61,11 @@ def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAns
 
 
 def find(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
-    """The answer to replay, or None when there is none yet; raises IDEMPOTENCY_MISMATCH as ``begin`` does."""
+    """Return the answer to replay, or None when there is none yet.
+
+    Raises:
+        idempotency_mismatch: the key came with another request before.
+    """
     kept = _shape.first(_FIND.rows(conn, asdict(key)))
     if kept is None or kept.expires_at_ms <= now_ms:
         return None
@@ -69,7 +75,7 @@ def find(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnsw
 
 
 def keep(conn: Connection, key: Key, answer: KeptAnswer) -> None:
-    """Store the answer to a call that ``begin`` said is new."""
+    """Store the answer to a call that `begin` said is new."""
     statement = upsert(conn, _table, _KEY, replace=tuple(_shape.names))
     statement.send(conn, asdict(key) | _shape.values(answer))
 

@@ -14,7 +14,7 @@ from dc1.storage.schema.tables import api_keys
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A key; ``scopes`` is None for a master key."""
+    """A key; `scopes` is None for a master key."""
 
     key_id: str
     key_hash: str
@@ -29,7 +29,7 @@ class KeyRow:
     last_used_at_ms: int | None
 
     def is_live(self, now_ms: int) -> bool:
-        """Whether the key is neither revoked nor expired."""
+        """Tell whether the key is neither revoked nor expired."""
         return self.revoked_at_ms is None and (self.expires_at_ms is None or now_ms < self.expires_at_ms)
 
 
@@ -49,7 +49,7 @@ def add(
     label: str | None = None,
     expires_at_ms: int | None = None,
 ) -> KeyRow:
-    """Store the hash of a new key of ``owner_id`` (a renter, or a provider for provider keys)."""
+    """Store the hash of a new key of `owner_id` (a renter, or a provider for provider keys)."""
     row = KeyRow(
         key_id=key.key_id,
         key_hash=key.key_hash,
@@ -68,7 +68,7 @@ def add(
 
 
 def find(conn: Connection, key_id: str) -> KeyRow | None:
-    """The key with this public id, live or not."""
+    """Return the key with this public id, live or not."""
     return _shape.first(_FIND.rows(conn, {"wanted": key_id}))
 
 
@@ -81,7 +81,7 @@ def rotate(conn: Connection, role: KeyRole, owner_id: int, key: NewKey, now_ms: 
 def rotate_with_grace(
     conn: Connection, role: KeyRole, owner_id: int, key: NewKey, now_ms: int, old_until_ms: int
 ) -> KeyRow:
-    """Add a key to the owner's of this role; every older one stops at ``old_until_ms``, or when it would have before."""
+    """Add a key to the owner's of this role; every older one stops at `old_until_ms`, or when it would have before."""
     lasting = api_keys.c.expires_at_ms.is_(None) | (api_keys.c.expires_at_ms > old_until_ms)
     older = update(api_keys).where(
         api_keys.c.owner_id == owner_id, api_keys.c.role == role, api_keys.c.revoked_at_ms.is_(None), lasting
@@ -91,7 +91,7 @@ def rotate_with_grace(
 
 
 def expired_between(conn: Connection, role: KeyRole, after_ms: int, until_ms: int) -> set[str]:
-    """Ids of the keys of this role whose time ended in a span."""
+    """Return ids of the keys of this role whose time ended in a span."""
     query = select(api_keys.c.key_id).where(
         api_keys.c.expires_at_ms > after_ms, api_keys.c.expires_at_ms <= until_ms, api_keys.c.role == role
     )
@@ -124,13 +124,13 @@ def forget_labels(conn: Connection, renter_id: int) -> None:
 
 
 def list_of(conn: Connection, role: KeyRole, owner_id: int) -> list[KeyRow]:
-    """The owner's keys of this role, newest first, stopped ones included."""
+    """Return the owner's keys of this role, newest first, stopped ones included."""
     query = select(*_shape.columns).where(api_keys.c.owner_id == owner_id, api_keys.c.role == role)
     return _shape.all(conn.execute(query.order_by(api_keys.c.created_at_ms.desc(), api_keys.c.key_id)))
 
 
 def count_live(conn: Connection, role: KeyRole, owner_id: int, now_ms: int) -> int:
-    """How many of the owner's keys of this role work."""
+    """Return how many of the owner's keys of this role work."""
     query = select(func.count()).where(
         api_keys.c.owner_id == owner_id,
         api_keys.c.role == role,

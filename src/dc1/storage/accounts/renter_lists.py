@@ -22,7 +22,7 @@ class RenterCounts:
 
 
 def counts(conn: Connection) -> RenterCounts:
-    """The counts of now."""
+    """Return the counts of now."""
     kept = counters.read(conn)
     suspended = select(func.count()).where(renters.c.status == AccountStatus.SUSPENDED)
     return RenterCounts(kept.renters, kept.renters_active, conn.execute(suspended).scalar_one())
@@ -31,7 +31,7 @@ def counts(conn: Connection) -> RenterCounts:
 def page(
     conn: Connection, *, limit: int, offset: int = 0, search: str = "", status: str | None = None
 ) -> Page[RenterRow]:
-    """Accounts, newest first; ``search`` looks in names, organisations and addresses, whatever the case."""
+    """Return accounts, newest first; `search` looks in names, organisations and addresses, whatever the case."""
     matches: list[ColumnElement[bool]] = [renters.c.id != TEST_RENTER_ID]
     if status is not None:
         matches.append(renters.c.status == status)

@@ -74,7 +74,8 @@ _LOCK = PreparedStatement(_BY_ID.with_for_update(of=[renters, _wallets, _holds],
 def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_ms: int) -> int:
     """Create an active account with its wallet and starter credit and return its id.
 
-    Raises EMAIL_TAKEN when any renter account has the address.
+    Raises:
+        renter_email_taken: any renter account has the address.
     """
     values = {
         "name": new.name,
@@ -103,12 +104,12 @@ def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_m
 
 
 def get(conn: Connection, renter_id: int) -> RenterRow | None:
-    """One renter, or None."""
+    """Return one renter, or None."""
     return renter_shape.first(_GET.rows(conn, {"wanted": renter_id}))
 
 
 def lock(conn: Connection, renter_id: int) -> RenterRow | None:
-    """One renter whose row stays ours until the transaction ends; everything that spends takes this lock first."""
+    """Return one renter whose row stays ours until the transaction ends; everything that spends takes this lock first."""
     return renter_shape.first(_LOCK.rows(conn, {"wanted": renter_id}))
 
 
@@ -125,12 +126,12 @@ def set_status(conn: Connection, renter_id: int, status: AccountStatus) -> bool:
 
 
 def known(conn: Connection, renter_id: int) -> RenterRow:
-    """An account that was not deleted; raises renter_not_found."""
+    """Return an account that was not deleted; any other is `Renter not found`."""
     return _open_account(get(conn, renter_id))
 
 
 def lock_known(conn: Connection, renter_id: int) -> RenterRow:
-    """As known(), and as lock()."""
+    """Do as `known`, and as `lock`."""
     return _open_account(lock(conn, renter_id))
 
 
@@ -162,7 +163,7 @@ def due_for_erasure(conn: Connection, now_ms: int) -> list[int]:
 def erase(conn: Connection, renter_id: int) -> None:
     """Erase what says who a renter is and where to reach them, and note that it is done.
 
-    What they asked of jobs and were answered is erased before, by `erasure.forget_work`; that there were jobs and what
+    What they asked of jobs and were answered is erased before, by `data_erasure.forget_work`; that there were jobs and what
     they cost stays, as does the ledger.
     """
     values = {

@@ -23,7 +23,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WalletEntry:
-    """One posting on a wallet; ``amount_halala`` is negative for a debit, ``job_id`` public."""
+    """One posting on a wallet; `amount_halala` is negative for a debit, `job_id` public."""
 
     id: int
     kind: str
@@ -55,16 +55,16 @@ _shape = Shape(
 
 
 def top_up(conn: Connection, renter_id: int, amount_halala: int, ref: str, now_ms: int) -> WalletChange:
-    """Pay ``amount_halala`` (> 0) in; ``ref`` is unique among top-ups.
+    """Pay `amount_halala` (> 0) in; `ref` is unique among top-ups.
 
-    Raises renter_not_found, and balance_limit_exceeded above 2 000 000 000, what is on hold included.
+    Refused with `Renter not found`, and above 2 000 000 000, what is on hold included, with the balance limit.
     """
     source = ledger.system(AccountKind.EXTERNAL, renter_id)
     return _change(conn, renter_id, amount_halala, MovementKind.TOPUP, ref, source, None, now_ms)
 
 
 def credit(conn: Connection, renter_id: int, amount_halala: int, ref: str, reason: str, now_ms: int) -> WalletChange:
-    """Give ``amount_halala`` (> 0) by an admin; ``ref`` is unique among credits. Raises as top_up."""
+    """Give `amount_halala` (> 0) by an admin; `ref` is unique among credits. Refused as `top_up`."""
     source = ledger.system(AccountKind.ADJUSTMENT, renter_id)
     return _change(conn, renter_id, amount_halala, MovementKind.ADMIN_CREDIT, ref, source, reason, now_ms)
 
@@ -72,9 +72,9 @@ def credit(conn: Connection, renter_id: int, amount_halala: int, ref: str, reaso
 def adjust(
     conn: Connection, renter_id: int, amount_halala: int, ref: str, reason: str | None, now_ms: int
 ) -> WalletChange:
-    """Raise or lower a balance by an admin; ``ref`` is unique among adjustments.
+    """Raise or lower a balance by an admin; `ref` is unique among adjustments.
 
-    Raises as top_up, and balance_below_zero when the wallet holds less than is taken.
+    Refused as `top_up`, and when the wallet holds less than is taken.
     """
     source = ledger.system(AccountKind.ADJUSTMENT, renter_id)
     return _change(conn, renter_id, amount_halala, MovementKind.ADMIN_ADJUSTMENT, ref, source, reason, now_ms)
@@ -83,8 +83,11 @@ def adjust(
 def reverse(conn: Connection, movement_id: int, reason: str, now_ms: int) -> WalletChange:
     """Make good a wrong entry by its opposite, once; the entry itself stays as it is.
 
-    Raises ledger_entry_not_found, ledger_entry_not_reversible for a kind that is not reversible, and
-    ledger_entry_reversed; then as adjust, where the wallet cannot give back what it got or take back what it gave.
+    Refused as by `_reversible`, then as `adjust` is, where the wallet cannot give back what it got or take back what it
+    gave.
+
+    Raises:
+        ledger_entry_reversed: another entry took it back before.
     """
     renter_id, amount, source = _reversible(conn, movement_id)
     renters.lock_known(conn, renter_id)
@@ -98,7 +101,12 @@ def reverse(conn: Connection, movement_id: int, reason: str, now_ms: int) -> Wal
 
 
 def _reversible(conn: Connection, movement_id: int) -> tuple[int, int, ledger.Account]:
-    """Whose wallet an entry changed, by how much, and the account at its other end."""
+    """Return whose wallet an entry changed, by how much, and the account at its other end.
+
+    Raises:
+        ledger_entry_not_found: there is no such entry.
+        ledger_entry_not_reversible: its kind is not reversible.
+    """
     kind = conn.execute(select(movements.c.kind).where(movements.c.id == movement_id)).scalar()
     if kind is None:
         raise errors.ledger_entry_not_found()
@@ -140,7 +148,7 @@ def _change(
 def entries(
     conn: Connection, renter_id: int, *, limit: int, offset: int = 0, direction: Direction | None = None
 ) -> Page[WalletEntry]:
-    """Everything that changed the wallet, newest first."""
+    """Return everything that changed the wallet, newest first."""
     matches = [postings.c.account_kind == AccountKind.WALLET, postings.c.owner_id == renter_id]
     if direction is not None:
         matches.append(postings.c.amount_halala > 0 if direction is Direction.CREDIT else postings.c.amount_halala < 0)

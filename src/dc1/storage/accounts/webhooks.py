@@ -14,7 +14,7 @@ _LOOK_AHEAD = 256
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that is ours to send until the claim ends; ``attempts`` were made before."""
+    """A delivery that is ours to send until the claim ends; `attempts` were made before."""
 
     id: int
     delivery_id: str
@@ -28,7 +28,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How an attempt went. ``next_attempt_at_ms`` is None after the last one."""
+    """How an attempt went. `next_attempt_at_ms` is None after the last one."""
 
     status: DeliveryStatus
     response_status: int | None
@@ -39,7 +39,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A delivery as its renter sees it; ``job_id`` is public."""
+    """A delivery as its renter sees it; `job_id` is public."""
 
     delivery_id: str
     event: WebhookEvent
@@ -61,7 +61,7 @@ _row_shape = Shape(DeliveryRow, _table, job_id=jobs.c.job_id)
 
 
 def has_due(conn: Connection, now_ms: int, busy: Collection[int] = ()) -> bool:
-    """Whether anything waits to be sent to a renter who is not ``busy``."""
+    """Tell whether anything waits to be sent to a renter who is not `busy`."""
     query = select(_table.c.id).where(*_due(now_ms, busy)).limit(1)
     return conn.execute(query).first() is not None
 
@@ -69,9 +69,9 @@ def has_due(conn: Connection, now_ms: int, busy: Collection[int] = ()) -> bool:
 def claim(
     conn: Connection, now_ms: int, until_ms: int, *, limit: int, per_renter: int, in_flight: Mapping[int, int]
 ) -> list[Claimed]:
-    """Take at most ``limit`` due deliveries, the longest waiting first; nobody else takes them before ``until_ms``.
+    """Take at most `limit` due deliveries, the longest waiting first; nobody else takes them before `until_ms`.
 
-    No renter gets more than ``per_renter`` together with those ``in_flight`` by renter id, so that one whose host is
+    No renter gets more than `per_renter` together with those `in_flight` by renter id, so that one whose host is
     slow does not hold up the others.
     """
     busy = [renter_id for renter_id, count in in_flight.items() if count >= per_renter]
@@ -140,7 +140,7 @@ def page(
     event: str | None = None,
     status: str | None = None,
 ) -> Page[DeliveryRow]:
-    """A renter's deliveries, newest first."""
+    """Return a renter's deliveries, newest first."""
     matches = [_table.c.renter_id == renter_id]
     if event is not None:
         matches.append(_table.c.event == event)
@@ -153,7 +153,7 @@ def page(
 
 
 def purge(conn: Connection, before_ms: int, limit: int = 10_000) -> int:
-    """Delete deliveries that ended and are older than ``before_ms``, at most ``limit``; returns how many."""
+    """Delete deliveries that ended and are older than `before_ms`, at most `limit`; returns how many."""
     old = select(_table.c.id).where(_table.c.created_at_ms < before_ms, _table.c.next_attempt_at_ms.is_(None))
     return conn.execute(delete(_table).where(_table.c.id.in_(old.limit(limit)))).rowcount
 

@@ -34,7 +34,7 @@ _LONGEST_PAUSE_SECONDS = 2.0
 class Changes:
     """What was committed since a horizon, the horizon to ask from next time, and the replicas that live.
 
-    ``keys`` tells of each key that changed, by its id, whether it was stopped.
+    `keys` tells of each key that changed, by its id, whether it was stopped.
     """
 
     horizon: int
@@ -53,7 +53,7 @@ def horizon(conn: Connection) -> int:
 
 
 def since(conn: Connection, start: int) -> Changes:
-    """Return everything that was stamped at or after ``start`` and is committed."""
+    """Return everything that was stamped at or after `start` and is committed."""
     changed = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.changed_xid >= start)))
     changed_keys = select(api_keys.c.key_id, api_keys.c.revoked_at_ms).where(api_keys.c.changed_xid >= start)
     return Changes(
@@ -90,7 +90,7 @@ class Notifications:
         self._sender: psycopg.AsyncConnection[tuple[object, ...]] | None = None
 
     async def send(self, tokens: Sequence[SharedTokens] = ()) -> None:
-        """Notify; a failure is left to the followers' own rounds to heal, and tokens are shown or lost."""
+        """Notify the others; a failure is left to the followers' own rounds to heal, and tokens are shown or lost."""
         payload = json.dumps({"from": self._replica_id, "tokens": [astuple(item) for item in tokens]})
         try:
             if self._sender is None or self._sender.closed:
@@ -101,7 +101,7 @@ class Notifications:
             await self._close_sender()
 
     async def listen(self, heard: Callable[[Sequence[SharedTokens]], None]) -> None:
-        """Call ``heard`` for each notification of another replica, and after each reconnection, until cancelled."""
+        """Call `heard` for each notification of another replica, and after each reconnection, until cancelled."""
         pause = 0.05
         while True:
             try:

@@ -27,7 +27,7 @@ class Replicas:
 
 
 def renew(conn: Connection, replica_id: str, ttl_ms: int) -> Replicas:
-    """Say that a replica lives for another ``ttl_ms``, and return them all."""
+    """Say that a replica lives for another `ttl_ms`, and return them all."""
     expiry = conn.execute(select(_NOW_MS + ttl_ms)).scalar_one()
     renewal = upsert(conn, replicas, ("replica_id",), replace=("expires_at_ms",))
     renewal.run(conn, {"replica_id": replica_id, "expires_at_ms": expiry})
@@ -53,7 +53,7 @@ def purge(conn: Connection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StreamChange:
-    """A stream that opened on this replica (``lost_ms`` None) or ended there; ``opened_ms`` tells streams apart."""
+    """A stream that opened on this replica (`lost_ms` None) or ended there; `opened_ms` tells streams apart."""
 
     provider_id: int
     opened_ms: int
@@ -103,7 +103,7 @@ def store_streams(conn: Connection, replica_id: str, changes: Sequence[StreamCha
 def gone(conn: Connection, provider_ids: Collection[int], grace_ms: int, silence_ms: int, now_ms: int) -> set[int]:
     """Return those of the providers that no living replica has heard of lately: the last word before a job is taken.
 
-    A stream is gone ``grace_ms`` after it ended or its replica died, a polling daemon after ``silence_ms``. ``now_ms``
+    A stream is gone `grace_ms` after it ended or its replica died, a polling daemon after `silence_ms`. `now_ms`
     is by the caller's clock.
     """
     # Expiries are by the database's clock.

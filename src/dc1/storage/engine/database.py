@@ -33,7 +33,7 @@ class _Backend(Protocol):
 
 
 class Database:
-    """Durable state on SQLite (``sqlite:///path``) or PostgreSQL (``postgresql://user@host/name``)."""
+    """Durable state on SQLite (`sqlite:///path`) or PostgreSQL (`postgresql://user@host/name`)."""
 
     def __init__(self, url: URL, backend: _Backend) -> None:
         self.url = url
@@ -45,10 +45,10 @@ class Database:
     def open(cls, url: str, *, connections: int = 8) -> Self:
         """Create what is missing (directories, schema up to the newest revision) and open the database.
 
-        ``connections`` bounds the PostgreSQL pool and, at most four of them, the SQLite readers.
-        Raises UnusableDatabaseError for a URL of another engine, for an in-memory SQLite database, which readers and
-        the writer could not share, and for a database that cannot be read or brought up to date; when it is
-        PostgreSQL that does not answer, the UnreachableDatabaseError among them.
+        `connections` bounds the PostgreSQL pool and, at most four of them, the SQLite readers. A URL of another engine,
+        an in-memory SQLite database, which readers and the writer could not share, and a database that cannot be read or
+        brought up to date is an UnusableDatabaseError; when it is PostgreSQL that does not answer, the
+        UnreachableDatabaseError among them.
         """
         parsed = normalised(url)
         try:
@@ -65,13 +65,13 @@ class Database:
 
     @property
     def engine_name(self) -> str:
-        """``sqlite`` or ``postgresql``."""
+        """`sqlite` or `postgresql`."""
         return self.url.get_backend_name()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in one transaction and return its result once that is durable.
+        """Run `work` in one transaction and return its result once that is durable.
 
-        Whatever ``work`` raises undoes its own effects and no other unit's, and is raised here. ``work`` may run
+        Whatever `work` raises undoes its own effects and no other unit's, and is raised here. `work` may run
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
         after the unit started does not stop it.
         """
@@ -80,7 +80,7 @@ class Database:
         return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` on one consistent read-only snapshot."""
+        """Run `work` on one consistent read-only snapshot."""
         return await self._backend.read(work)
 
     async def close(self) -> None:
@@ -102,7 +102,11 @@ def _may_pass(url: URL, error: Exception) -> bool:
 
 
 def normalised(url: str) -> URL:
-    """The URL with our driver in it; raises UnusableDatabaseError for an engine or a form that is not supported."""
+    """Return the URL with our driver in it.
+
+    Raises:
+        UnusableDatabaseError: the engine or the form of the URL is not supported.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:

@@ -20,7 +20,7 @@ _MIGRATION_LOCK = 0x0DC1
 
 
 def upgrade(url: URL, revision: str = NEWEST) -> None:
-    """Apply every missing revision up to ``revision`` in one transaction.
+    """Apply every missing revision up to `revision` in one transaction.
 
     A database that is up to date is only read, so a second process can open one that is busy.
     """
@@ -30,24 +30,24 @@ def upgrade(url: URL, revision: str = NEWEST) -> None:
 
 
 def downgrade(url: URL, revision: str) -> None:
-    """Take back every revision after ``revision``; `EMPTY` takes back all of them."""
+    """Take back every revision after `revision`; `EMPTY` takes back all of them."""
     _migrate(url, lambda config: command.downgrade(config, revision))
 
 
 def current_revision(connection: Connection) -> str | None:
-    """The revision of this database, or None when it has no schema yet."""
+    """Return the revision of this database, or None when it has no schema yet."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def revisions() -> list[str]:
-    """Every revision there is, the first one first."""
+    """Return every revision there is, the first one first."""
     scripts = ScriptDirectory.from_config(_config()).walk_revisions()
     return [script.revision for script in scripts][::-1]
 
 
 @cache
 def newest_revision() -> str:
-    """The revision that this code needs."""
+    """Return the revision that this code needs."""
     return revisions()[-1]
 
 

@@ -38,12 +38,12 @@ _PATIENCE = {
 
 
 def patience(url: URL) -> dict[str, int]:
-    """What to connect with so that a lost server is noticed soon; what the URL says itself goes first."""
+    """Return what to connect with so that a lost server is noticed soon; what the URL says itself goes first."""
     return {name: value for name, value in _PATIENCE.items() if name not in url.query}
 
 
 def postgres_engine(url: URL, *, pool_size: int) -> Engine:
-    """An engine whose prepared statements may travel together; whatever else is executed comes after them."""
+    """Return an engine whose prepared statements may travel together; whatever else is executed comes after them."""
     engine = create_engine(
         url, pool_size=pool_size, max_overflow=0, hide_parameters=True, connect_args=dict(patience(url))
     )
@@ -71,11 +71,11 @@ class PostgresBackend:
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
 
     async def write(self, work: Callable[[Connection], Any]) -> Any:
-        """As Database.write."""
+        """Do as `Database.write`."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, run_write, self._engine, work)
 
     async def read(self, work: Callable[[Connection], Any]) -> Any:
-        """As Database.read."""
+        """Do as `Database.read`."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, _run_read, self._snapshots, work)
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class PostgresBackend:
 
 
 def run_write(engine: Engine, work: Callable[[Connection], Any]) -> Any:
-    """Run ``work`` in one transaction, again after a deadlock, a serialization failure or a lost connection.
+    """Run `work` in one transaction, again after a deadlock, a serialization failure or a lost connection.
 
     A connection that is lost during COMMIT leaves the outcome open; the server is then asked what became of that
     transaction, so that a unit which did commit is never run again.
@@ -146,7 +146,7 @@ def _is_transient(error: DBAPIError) -> bool:
 
 
 def is_lost(error: DBAPIError) -> bool:
-    """The connection went away, or the server is not accepting any yet (start-up, shutdown, restart)."""
+    """Tell whether the connection went away, or the server is not accepting any yet (start-up, shutdown, restart)."""
     if error.connection_invalidated:
         return True
     state = _sqlstate(error)

@@ -10,10 +10,10 @@ R = TypeVar("R")
 
 
 class Shape(Generic[R]):
-    """A dataclass whose fields are columns of ``table`` by name; ``columns`` selects them in field order."""
+    """A dataclass whose fields are columns of `table` by name; `columns` selects them in field order."""
 
     def __init__(self, row_type: type[R], table: Table, **elsewhere: Column[Any]) -> None:
-        """``elsewhere`` names the fields that come from another table."""
+        """Take the columns of `table`; `elsewhere` names the fields that come from another one."""
         self._row_type: Callable[..., R] = row_type
         self._names = [field.name for field in fields(row_type)]  # type: ignore[arg-type]  # no type says "a dataclass"
         self.columns = [elsewhere[name] if name in elsewhere else table.c[name] for name in self._names]
@@ -24,16 +24,16 @@ class Shape(Generic[R]):
         return list(self._names)
 
     def first(self, rows: Iterable[Sequence[Any]]) -> R | None:
-        """The first row, or None."""
+        """Return the first row, or None."""
         found = self.all(rows)
         return found[0] if found else None
 
     def all(self, rows: Iterable[Sequence[Any]]) -> list[R]:
-        """Every row, in the order of the result."""
+        """Return every row, in the order of the result."""
         return [self._row_type(*row) for row in rows]
 
     def values(self, row: R) -> dict[str, Any]:
-        """The row as the parameters of an INSERT."""
+        """Return the row as the parameters of an INSERT."""
         return {name: getattr(row, name) for name in self._names}
 
 
@@ -46,18 +46,18 @@ class Page(Generic[R]):
 
 
 def changed(result: CursorResult[Any]) -> bool:
-    """Whether a guarded statement found its row."""
+    """Tell whether a guarded statement found its row."""
     return result.rowcount > 0
 
 
 def inserted_id(result: CursorResult[Any]) -> int:
-    """The id that the database gave to the row just inserted."""
+    """Return the id that the database gave to the row just inserted."""
     key = result.inserted_primary_key
     assert key is not None
     return int(key[0])
 
 
 def escaped_like(search: str) -> str:
-    """A LIKE pattern, escaped by a backslash, that finds ``search`` anywhere, its own wildcards taken literally."""
+    """Return a LIKE pattern, escaped by a backslash, that finds `search` anywhere, its own wildcards taken literally."""
     literal = search.replace("\x00", "\ufffd").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{literal}%"

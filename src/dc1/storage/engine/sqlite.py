@@ -46,7 +46,7 @@ class _Unit:
 
 
 def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
-    """An engine whose transactions begin explicitly: IMMEDIATE for the writer, deferred snapshots for readers."""
+    """Return an engine whose transactions begin explicitly: IMMEDIATE for the writer, deferred snapshots for readers."""
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
@@ -87,7 +87,11 @@ class GroupCommitWriter:
         self._thread.start()
 
     def submit(self, work: Callable[[Connection], Any]) -> asyncio.Future[Any]:
-        """Queue ``work``; the future belongs to the running loop. Raises DatabaseClosedError after close()."""
+        """Queue `work`; the future belongs to the running loop.
+
+        Raises:
+            DatabaseClosedError: `close` was called before.
+        """
         loop = asyncio.get_running_loop()
         unit = _Unit(work, loop, loop.create_future())
         with self._lock:
@@ -198,11 +202,11 @@ class SqliteBackend:
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="dc1-sqlite-reader")
 
     async def write(self, work: Callable[[Connection], Any]) -> Any:
-        """As Database.write."""
+        """Do as `Database.write`."""
         return await self._writer.submit(work)
 
     async def read(self, work: Callable[[Connection], Any]) -> Any:
-        """As Database.read."""
+        """Do as `Database.read`."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
     def _read(self, work: Callable[[Connection], Any]) -> Any:

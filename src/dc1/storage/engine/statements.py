@@ -36,7 +36,7 @@ _sent: WeakKeyDictionary[Connection, list[tuple[str, list[Any]]]] = WeakKeyDicti
 class PreparedStatement:
     """A statement with named parameters, all of which every execution gives.
 
-    ``columns`` names the columns of an INSERT that has no values of its own.
+    `columns` names the columns of an INSERT that has no values of its own.
     """
 
     def __init__(self, statement: Statement, columns: Sequence[str] = ()) -> None:
@@ -61,7 +61,7 @@ class PreparedStatement:
         self._for(conn).send(conn, values)
 
     def run_many(self, conn: Connection, rows: Sequence[Values]) -> None:
-        """Execute once for each of ``rows``."""
+        """Execute once for each of `rows`."""
         self._for(conn).execute_many(conn, rows)
 
     def _for(self, conn: Connection) -> "_Compiled":
@@ -95,9 +95,9 @@ def upsert(
     replace: tuple[str, ...] = (),
     returning: tuple[str, ...] = (),
 ) -> PreparedStatement:
-    """The statement that inserts a row or, where one has this ``key``, changes it.
+    """Return the statement that inserts a row or, where one has this `key`, changes it.
 
-    An existing row gets the columns ``add`` raised and ``replace`` replaced; the columns ``new`` are only set in a new
+    An existing row gets the columns `add` raised and `replace` replaced; the columns `new` are only set in a new
     one. With neither, an existing row stays as it is and nothing is returned.
     """
     return _upsert(conn.dialect.name, table, key, new, add, replace, returning)
@@ -241,5 +241,5 @@ def _raise(conn: Connection, driver: Any, error: Any) -> NoReturn:
 
 
 def driver_of(conn: Connection) -> Any:
-    """The driver's own connection."""
+    """Return the driver's own connection."""
     return conn.connection.driver_connection

@@ -50,13 +50,13 @@ _SUMS = select(
 
 
 def latest(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) -> list[NamedJob]:
-    """Jobs that match, newest first."""
+    """Return jobs that match, newest first."""
     query = _NAMED.where(*wanted.conditions()).order_by(jobs.c.id.desc()).limit(limit).offset(offset)
     return [NamedJob(JobRow(*row[2:]), row[0], row[1]) for row in conn.execute(query)]
 
 
 def stats(conn: Connection, wanted: JobFilter) -> JobStats:
-    """Sums over every job that matches; the running counters know those over all jobs."""
+    """Return sums over every job that matches; the running counters know those over all jobs."""
     if wanted == JobFilter():
         kept = counters.read(conn)
         return JobStats(

@@ -37,12 +37,12 @@ _INSERT_ATTEMPT = PreparedStatement(insert(job_attempts), ["job_id", "attempt_nu
 
 
 def occupied_slots(conn: Connection, provider_id: int) -> int:
-    """How many GPUs of the provider its pending and running jobs hold."""
+    """Return how many GPUs of the provider its pending and running jobs hold."""
     return int(_OCCUPIED.rows(conn, {"wanted": provider_id})[0][0])
 
 
 def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool:
-    """Whether the provider may take work and has ``needed`` of its ``slots`` free.
+    """Tell whether the provider may take work and has `needed` of its `slots` free.
 
     True holds until the transaction ends: nobody else can take a slot of this provider meanwhile.
     """
@@ -53,7 +53,7 @@ def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A waiting job that is to be given to a provider with so many ``slots`` in all."""
+    """A waiting job that is to be given to a provider with so many `slots` in all."""
 
     job_id: int
     provider_id: int
@@ -61,7 +61,7 @@ class Claim:
 
 
 def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[JobRow | None]:
-    """Reserve slots of providers for queued jobs (queued to pending); the results are in the order of ``claims``.
+    """Reserve slots of providers for queued jobs (queued to pending); the results are in the order of `claims`.
 
     None for a job that is not queued any more, that somebody else moves now, that names another provider or must not go
     to this one again, and where the provider cannot take it now.
@@ -129,7 +129,7 @@ def start(
     """Start a run on a provider that holds the job pending, or that takes it from the queue itself.
 
     Raises the attempt number by one and sets the run deadline. None when the job's attempt number is not
-    ``expected_attempt`` (as it was when the job was offered), or the provider has no right to it.
+    `expected_attempt` (as it was when the job was offered), or the provider has no right to it.
     """
     job = locked(conn, job_id)
     if job is None or job.attempt_number != expected_attempt or not allowed(job, JobStatus.RUNNING, Actor.PROVIDER):

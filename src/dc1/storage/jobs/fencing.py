@@ -3,6 +3,8 @@
 A provider that lost a job may not know yet. Its calls are told apart by the attempt number, never by the clock.
 """
 
+from typing import NoReturn
+
 from sqlalchemy import Connection
 
 from dc1.domain import errors
@@ -14,33 +16,33 @@ from dc1.storage.jobs.job_transitions import LockedJob, locked_by_reference
 def locked_in_force(conn: Connection, reference: str, provider_id: int | None, attempt: int | None) -> LockedJob:
     """Lock the job and return it, if the caller holds the attempt it names, or the current one if it names none.
 
-    ``provider_id`` is None for an admin, who needs no lease.
+    `provider_id` is None for an admin, who needs no lease. Anybody else is refused: with `Forbidden` a provider that
+    never held the job, with LEASE_SUPERSEDED an earlier attempt, with JOB_SETTLED whoever comes once it is terminal.
 
     Raises:
-        ApiError: `Job not found`, `Forbidden` for a provider that never held it, LEASE_SUPERSEDED for an earlier
-            attempt, JOB_SETTLED once the job is terminal.
+        job_not_found: there is no such job.
     """
     job = locked_by_reference(conn, reference)
     if job is None:
         raise errors.job_not_found()
     if job.is_terminal or not _holds(job, provider_id, attempt):
-        raise _refusal(conn, job, provider_id)
+        _refuse(conn, job, provider_id)
     return job
 
 
 def held_to_the_end(conn: Connection, reference: str, provider_id: int, attempt: int | None) -> JobRow:
-    """Return the job of the attempt that runs or that ended it: its last log lines may come after its outcome.
+    """Return the job of the attempt that runs or that ended it: its last log lines may come after its report.
 
-    It is not locked, for log lines change nothing of the job and come often. Raises as `locked_in_force` does.
+    It is not locked, for log lines change nothing of the job and come often. Refuses as `locked_in_force` does.
 
     Raises:
-        ApiError: the caller does not hold that attempt.
+        job_not_found: there is no such job.
     """
     job = jobs.find(conn, reference)
     if job is None:
         raise errors.job_not_found()
     if not _holds(job, provider_id, attempt):
-        raise _refusal(conn, job, provider_id)
+        _refuse(conn, job, provider_id)
     return job
 
 
@@ -48,10 +50,10 @@ def _holds(job: JobRow, provider_id: int | None, attempt: int | None) -> bool:
     return provider_id in (None, job.provider_id) and attempt in (None, job.attempt_number)
 
 
-def _refusal(conn: Connection, job: JobRow, provider_id: int | None) -> errors.ApiError:
+def _refuse(conn: Connection, job: JobRow, provider_id: int | None) -> NoReturn:
     # Who never had the job learns nothing of how it stands.
     if provider_id is not None and provider_id != job.provider_id and not jobs.has_held(conn, job.id, provider_id):
-        return errors.forbidden()
+        raise errors.forbidden()
     if job.is_terminal:
-        return errors.job_already_settled(job.status, job.job_id)
-    return errors.attempt_superseded(job.attempt_number)
+        raise errors.job_already_settled(job.status, job.job_id)
+    raise errors.attempt_superseded(job.attempt_number)

@@ -14,7 +14,7 @@ from dc1.storage.schema.tables import job_events
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event; ``sequence_no`` counts from 1 within the job, ``status`` is the job's status after it."""
+    """One event; `sequence_no` counts from 1 within the job, `status` is the job's status after it."""
 
     job_id: int
     sequence_no: int
@@ -33,7 +33,7 @@ _INSERT = PreparedStatement(insert(job_events), _shape.names)
 
 
 def append(conn: Connection, event: EventRow) -> None:
-    """Store an event; its number is the job's ``event_sequence``, which the same transaction raised."""
+    """Store an event; its number is the job's `event_sequence`, which the same transaction raised."""
     _INSERT.send(conn, _shape.values(event))
 
 
@@ -45,7 +45,7 @@ def page(
     limit: int = 200,
     event_type: JobEvent | None = None,
 ) -> Page[EventRow]:
-    """Events after ``since_sequence``, oldest first; ``total`` counts the job's events of that type, early ones too."""
+    """Return events after `since_sequence`, oldest first; `total` counts the job's events of that type, early ones too."""
     matches = [job_events.c.job_id == job_id]
     if event_type is not None:
         matches.append(job_events.c.event_type == event_type)
@@ -56,13 +56,13 @@ def page(
 
 
 def after(conn: Connection, job_id: int, since_sequence: int, *, limit: int) -> list[EventRow]:
-    """As page(), for callers that need no total."""
+    """Do as `page`, for callers that need no total."""
     query = select(*_shape.columns).where(job_events.c.job_id == job_id, job_events.c.sequence_no > since_sequence)
     return _shape.all(conn.execute(query.order_by(job_events.c.sequence_no).limit(limit)))
 
 
 def last(conn: Connection, job_id: int, *, besides: Collection[JobEvent]) -> EventRow:
-    """The job's last event that is of no type in ``besides``; its submission is never one of them."""
+    """Return the job's last event that is of no type in `besides`; its submission is never one of them."""
     query = select(*_shape.columns).where(job_events.c.job_id == job_id, job_events.c.event_type.not_in(besides))
     found = _shape.first(conn.execute(query.order_by(job_events.c.sequence_no.desc()).limit(1)))
     assert found is not None

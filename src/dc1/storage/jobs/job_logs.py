@@ -13,7 +13,7 @@ from dc1.storage.schema.tables import job_log_batches, job_log_heads, job_logs
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line to store; ``level`` is debug, info, warn or error."""
+    """A line to store; `level` is debug, info, warn or error."""
 
     level: str
     message: str
@@ -69,7 +69,7 @@ def _reserve(conn: Connection, job_id: int, count: int) -> int:
 def page(
     conn: Connection, job_id: int, *, since: int = 0, limit: int = 200, attempt_number: int | None = None
 ) -> Page[LogRow]:
-    """Lines after number ``since``, oldest first; ``total`` counts every line of the job."""
+    """Return lines after number `since`, oldest first; `total` counts every line of the job."""
     query = _after(job_id, since, limit)
     if attempt_number is not None:
         query = query.where(job_logs.c.attempt_number == attempt_number)
@@ -79,7 +79,7 @@ def page(
 
 
 def after(conn: Connection, job_id: int, since: int, *, limit: int) -> list[LogRow]:
-    """As page(), for callers that need no total."""
+    """Do as `page`, for callers that need no total."""
     return _shape.all(conn.execute(_after(job_id, since, limit)))
 
 
@@ -89,13 +89,13 @@ def _after(job_id: int, since: int, limit: int) -> Select[*tuple[Any, ...]]:
 
 
 def totals_of(conn: Connection, job_ids: Collection[int]) -> dict[int, int]:
-    """How many lines each of the jobs has; jobs without any are left out."""
+    """Return how many lines each of the jobs has; jobs without any are left out."""
     query = select(job_log_heads.c.job_id, job_log_heads.c.total_lines).where(job_log_heads.c.job_id.in_(job_ids))
     return {row.job_id: row.total_lines for row in conn.execute(query)}
 
 
 def last_attempt(conn: Connection, job_id: int) -> int | None:
-    """Which attempt printed the last line, None when there is none."""
+    """Return which attempt printed the last line, None when there is none."""
     newest = job_logs.c.line_no.desc()
     query = select(job_logs.c.attempt_number).where(job_logs.c.job_id == job_id).order_by(newest).limit(1)
     return conn.execute(query).scalar()

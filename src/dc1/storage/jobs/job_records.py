@@ -26,9 +26,9 @@ class JobSpec:
 class JobRow:
     """A job without its documents.
 
-    ``provider_id`` is who holds the lease now or held the last one, None while queued; ``named_provider_id`` is a
-    condition of the renter, ``last_provider_id`` whoever lost the job and ``excluded_provider_id`` who must not get it
-    again. ``due_at_ms`` is the deadline that
+    `provider_id` is who holds the lease now or held the last one, None while queued; `named_provider_id` is a
+    condition of the renter, `last_provider_id` whoever lost the job and `excluded_provider_id` who must not get it
+    again. `due_at_ms` is the deadline that
     applies now. Amounts are in halala; the ones of the settlement are None until the job is terminal.
     """
 

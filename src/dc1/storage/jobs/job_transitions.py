@@ -58,7 +58,7 @@ def _ours(rows: list[tuple[Any, ...]]) -> LockedJob | None:
 
 
 def allowed(job: JobRow, target: JobStatus, actor: Actor) -> bool:
-    """Whether the table of moves lets ``actor`` take the job to ``target``."""
+    """Tell whether the table of moves lets `actor` take the job to `target`."""
     return can_move(job.status, target, actor)
 
 
@@ -110,7 +110,7 @@ def event_of(
     message: str | None = None,
     payload: dict[str, Any] | None = None,
 ) -> job_events.EventRow:
-    """The event that tells of the job's present state."""
+    """Return the event that tells of the job's present state."""
     standing = {
         "provider_id": job.provider_id,
         "attempt_number": job.attempt_number,

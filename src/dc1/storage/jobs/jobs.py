@@ -1,6 +1,6 @@
 """Reading jobs: one, the queue, the due ones, lists; their documents, results and attempts.
 
-Jobs are changed in :mod:`dc1.storage.jobs.lifecycle` only.
+Jobs are changed in `dc1.storage.jobs.lifecycle` only.
 """
 
 from collections.abc import Collection, Sequence
@@ -26,12 +26,16 @@ _SPEC = PreparedStatement(select(*spec_shape.columns).where(job_specs.c.job_id =
 
 
 def get(conn: Connection, job_id: int) -> JobRow | None:
-    """The job with this row id, or None."""
+    """Return the job with this row id, or None."""
     return job_shape.first(_BY_ID.rows(conn, {"wanted": job_id}))
 
 
 def known(conn: Connection, job_id: int) -> JobRow:
-    """The job with this row id; raises `Job not found`."""
+    """Return the job with this row id.
+
+    Raises:
+        job_not_found: there is none.
+    """
     job = get(conn, job_id)
     if job is None:
         raise job_not_found()
@@ -56,37 +60,37 @@ def find(conn: Connection, reference: str) -> JobRow | None:
 
 
 def spec(conn: Connection, job_id: int) -> JobSpec:
-    """The documents of a job that exists."""
+    """Return the documents of a job that exists."""
     found = spec_shape.first(_SPEC.rows(conn, {"wanted": job_id}))
     assert found is not None
     return found
 
 
 def specs(conn: Connection, job_ids: Collection[int]) -> dict[int, JobSpec]:
-    """The documents of several jobs by row id."""
+    """Return the documents of several jobs by row id."""
     query = select(job_specs.c.job_id, *spec_shape.columns).where(job_specs.c.job_id.in_(job_ids))
     return {row[0]: JobSpec(*row[1:]) for row in conn.execute(query)}
 
 
 def specs_of_renter(conn: Connection, renter_id: int) -> dict[int, JobSpec]:
-    """The documents of all of a renter's jobs by row id."""
+    """Return the documents of all of a renter's jobs by row id."""
     query = select(job_specs.c.job_id, *spec_shape.columns).join(jobs, jobs.c.id == job_specs.c.job_id)
     return {row[0]: JobSpec(*row[1:]) for row in conn.execute(query.where(jobs.c.renter_id == renter_id))}
 
 
 def load_queue(conn: Connection) -> list[JobRow]:
-    """Every queued job in dispatch order."""
+    """Return every queued job in dispatch order."""
     order = (jobs.c.class_rank, jobs.c.priority, jobs.c.submitted_at_ms, jobs.c.id)
     return job_shape.all(conn.execute(_SELECT.where(QUEUED).order_by(*order)))
 
 
 def load_active(conn: Connection) -> list[JobRow]:
-    """Every pending or running job, by provider and id."""
+    """Return every pending or running job, by provider and id."""
     return job_shape.all(conn.execute(_SELECT.where(LEASED).order_by(jobs.c.provider_id, jobs.c.id)))
 
 
 def leased_by(conn: Connection, provider_id: int) -> list[JobRow]:
-    """The provider's pending and running jobs, by id."""
+    """Return the provider's pending and running jobs, by id."""
     query = _SELECT.where(jobs.c.provider_id == provider_id, LEASED).order_by(jobs.c.id)
     return job_shape.all(conn.execute(query))
 
@@ -98,7 +102,7 @@ def due_jobs(conn: Connection, now_ms: int, limit: int) -> list[JobRow]:
 
 
 def queue_position(conn: Connection, job: JobRow) -> int | None:
-    """The job's place, from 1, among those that wait for the same provider (or for any); None unless queued."""
+    """Return the job's place, from 1, among those that wait for the same provider (or for any); None unless queued."""
     if job.status != JobStatus.QUEUED:
         return None
     place = tuple_(jobs.c.class_rank, jobs.c.priority, jobs.c.submitted_at_ms, jobs.c.id)
@@ -114,7 +118,7 @@ def queue_position(conn: Connection, job: JobRow) -> int | None:
 class JobFilter:
     """What a list of jobs is narrowed to; None and empty mean no condition.
 
-    ``provider_id`` is who has the job, or had it last; ``shown_provider_id`` also whom a job without a provider names.
+    `provider_id` is who has the job, or had it last; `shown_provider_id` also whom a job without a provider names.
     """
 
     renter_id: int | None = None
@@ -128,7 +132,7 @@ class JobFilter:
     search: str | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The filter in SQL; ``search`` looks in public ids, models, and the renters' names and addresses."""
+        """Return the filter in SQL; `search` looks in public ids, models, and the renters' names and addresses."""
         equal = {
             jobs.c.renter_id: self.renter_id,
             jobs.c.provider_id: self.provider_id,
@@ -160,31 +164,31 @@ def _mentions(pattern: str) -> ColumnElement[bool]:
 
 
 def page(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) -> Page[JobRow]:
-    """Jobs that match, newest first."""
+    """Return jobs that match, newest first."""
     conditions = wanted.conditions()
     total = conn.execute(select(func.count()).select_from(jobs).where(*conditions)).scalar_one()
     return Page(latest(conn, wanted, limit=limit, offset=offset), total)
 
 
 def latest(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) -> list[JobRow]:
-    """As page(), for callers that need no total."""
+    """Do as `page`, for callers that need no total."""
     query = _SELECT.where(*wanted.conditions()).order_by(jobs.c.id.desc()).limit(limit).offset(offset)
     return job_shape.all(conn.execute(query))
 
 
 def open_jobs(conn: Connection, *, renter_id: int | None = None, provider_id: int | None = None) -> list[JobRow]:
-    """Jobs of one renter or provider that are not terminal, newest first."""
+    """Return jobs of one renter or provider that are not terminal, newest first."""
     wanted = JobFilter(renter_id=renter_id, provider_id=provider_id, statuses=OPEN)
     return latest(conn, wanted, limit=10_000)
 
 
 def result(conn: Connection, job_id: int) -> Any:
-    """The stored result (an object or a string), or None when the job left none."""
+    """Return the stored result (an object or a string), or None when the job left none."""
     return conn.execute(select(job_results.c.result).where(job_results.c.job_id == job_id)).scalar()
 
 
 def results(conn: Connection, job_ids: Collection[int], *, max_characters: int) -> dict[int, Any]:
-    """The stored results of several jobs by row id; those whose JSON is longer are left out."""
+    """Return the stored results of several jobs by row id; those whose JSON is longer are left out."""
     query = select(job_results.c.job_id, job_results.c.result).where(
         job_results.c.job_id.in_(job_ids), func.length(job_results.c.result) <= max_characters
     )
@@ -199,7 +203,7 @@ def store_result(conn: Connection, job_id: int, value: Any, now_ms: int) -> None
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One run of a job on one provider; ``outcome`` is None while it runs."""
+    """One run of a job on one provider; `outcome` is None while it runs."""
 
     job_id: int
     attempt_number: int
@@ -215,13 +219,13 @@ _attempt_shape = Shape(AttemptRow, job_attempts)
 
 
 def attempts(conn: Connection, job_id: int) -> Sequence[AttemptRow]:
-    """Every attempt of a job, the first one first."""
+    """Return every attempt of a job, the first one first."""
     query = select(*_attempt_shape.columns).where(job_attempts.c.job_id == job_id)
     return _attempt_shape.all(conn.execute(query.order_by(job_attempts.c.attempt_number)))
 
 
 def has_held(conn: Connection, job_id: int, provider_id: int) -> bool:
-    """Whether the provider ever ran the job."""
+    """Tell whether the provider ever ran the job."""
     query = select(job_attempts.c.attempt_number).where(
         job_attempts.c.job_id == job_id, job_attempts.c.provider_id == provider_id
     )

@@ -2,8 +2,8 @@
 
 A move locks the job's row, unless its caller has, checks its guard and writes once; when the guard does not match it
 changes nothing and returns None. Rows are locked in one order (job, renter, provider, accounts, totals), so moves that
-meet cannot deadlock. ``submit`` comes from :mod:`dc1.storage.jobs.submission`, ``claim_all``, ``unclaim`` and ``start`` from
-:mod:`dc1.storage.jobs.claims`.
+meet cannot deadlock. `submit` comes from `dc1.storage.jobs.submission`, `claim_all`, `unclaim` and `start` from
+`dc1.storage.jobs.claims`.
 """
 
 from decimal import Decimal
@@ -58,7 +58,7 @@ def finish(
 ) -> Transition | None:
     """End a run as completed or failed and settle it.
 
-    ``attempt`` and ``provider_id`` fence a daemon's call; None means that the caller needs no lease (renter, admin)
+    `attempt` and `provider_id` fence a daemon's call; None means that the caller needs no lease (renter, admin)
     or is taken for the current attempt. None is returned when the job is not running, or not in that lease.
     """
     target = JobStatus.COMPLETED if report.completed else JobStatus.FAILED
@@ -100,7 +100,7 @@ def lose(
     """Take a running job from a provider that lost it, or that reports a transient error.
 
     It goes back to its place in the queue with its hold, or fails with a full refund once its retries are used up.
-    With ``exclude`` the provider does not get it again, unless the job names it. None when the job does not run in
+    With `exclude` the provider does not get it again, unless the job names it. None when the job does not run in
     this attempt.
     """
     running = _running(conn, job, attempt, None)

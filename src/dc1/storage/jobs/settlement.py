@@ -180,7 +180,7 @@ def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_m
 
 
 def _transfers(job: JobRow, settlement: Settlement) -> list[Transfer]:
-    """What leaves the hold; nothing goes to a provider unless one ran the job."""
+    """Return what leaves the hold; nothing goes to a provider unless one ran the job."""
     hold, ref = ledger.hold(job.renter_id), f"job:{job.id}"
     found: list[Transfer] = []
     if settlement.provider:

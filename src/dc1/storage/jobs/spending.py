@@ -19,7 +19,7 @@ class Spend:
     halala: int = 0
 
     def __add__(self, other: "Spend") -> "Spend":
-        """Both together."""
+        """Return both together."""
         return Spend(self.jobs + other.jobs, self.halala + other.halala)
 
 
@@ -34,7 +34,7 @@ class GpuSpend:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What became of the jobs that a renter submitted in a period; ``mean_seconds`` is of the completed ones."""
+    """What became of the jobs that a renter submitted in a period; `mean_seconds` is of the completed ones."""
 
     by_status: dict[JobStatus, int]
     mean_seconds: float
@@ -49,7 +49,7 @@ def count_charge(conn: Connection, renter_id: int, charged_halala: int, now_ms: 
 
 
 def all_time(conn: Connection, renter_id: int) -> Spend:
-    """Everything the renter ever spent."""
+    """Return everything the renter ever spent."""
     sums = [
         cast(func.coalesce(func.sum(column), 0), BigInteger)
         for column in (renter_days.c.charged_jobs, renter_days.c.charged_halala)
@@ -59,7 +59,7 @@ def all_time(conn: Connection, renter_id: int) -> Spend:
 
 
 def by_day(conn: Connection, renter_id: int, since_ms: int) -> dict[int, Spend]:
-    """The renter's days from ``since_ms`` on that have a charge, by their first millisecond."""
+    """Return the renter's days from `since_ms` on that have a charge, by their first millisecond."""
     query = select(renter_days.c.day_ms, renter_days.c.charged_jobs, renter_days.c.charged_halala).where(
         renter_days.c.renter_id == renter_id, renter_days.c.day_ms >= since_ms
     )
@@ -67,7 +67,7 @@ def by_day(conn: Connection, renter_id: int, since_ms: int) -> dict[int, Spend]:
 
 
 def use(conn: Connection, renter_id: int, since_ms: int, most_gpus: int) -> Use:
-    """What became of the jobs submitted from ``since_ms`` on."""
+    """Return what became of the jobs submitted from `since_ms` on."""
     submitted = (jobs.c.renter_id == renter_id, jobs.c.submitted_at_ms >= since_ms)
     by_status = select(jobs.c.status, func.count()).where(*submitted).group_by(jobs.c.status).order_by(jobs.c.status)
     mean = select(func.avg(cast(jobs.c.used_seconds, Float))).where(*submitted, jobs.c.status == JobStatus.COMPLETED)

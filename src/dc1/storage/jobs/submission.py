@@ -37,9 +37,9 @@ from dc1.storage.schema.tables import renters as renters_table
 class NewJob:
     """A job that passed every check but those of money; amounts in halala.
 
-    ``provider_id`` is where the scheduler would put it, with ``slots`` GPUs in all, or None to queue it;
-    ``named_provider_id`` the only one the renter accepts. ``duration_minutes`` is None for a /v1 call, which has
-    ``token_price_halala`` (per million tokens) instead. ``model`` is as sent; ``gpu_type`` is canonical.
+    `provider_id` is where the scheduler would put it, with `slots` GPUs in all, or None to queue it;
+    `named_provider_id` the only one the renter accepts. `duration_minutes` is None for a /v1 call, which has
+    `token_price_halala` (per million tokens) instead. `model` is as sent; `gpu_type` is canonical.
     """
 
     job_id: str
@@ -134,9 +134,11 @@ def _begun(start_ms: int, stored_ms: int, now_ms: int) -> int:
 def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int) -> JobRow:
     """Take a job in: pending where its provider has the slots free, else queued.
 
-    Raises, in this order: submit_key_invalid (the renter is gone or not active), ZERO_BALANCE, QUOTA_DAILY,
-    QUOTA_MONTHLY, INSUFFICIENT_BALANCE, and no_capacity_available for a /v1 call that would be queued. A test job is
-    free and has no quota.
+    Money is checked next, in this order: ZERO_BALANCE, QUOTA_DAILY, QUOTA_MONTHLY, INSUFFICIENT_BALANCE; then a /v1 call
+    that would be queued is refused for want of capacity. A test job is free and has no quota.
+
+    Raises:
+        submit_key_invalid: the renter is gone or not active.
     """
     if new.renter_id == TEST_RENTER_ID:
         return _take_in(conn, new, _Usage(day_start_ms(now_ms), month_start_ms(now_ms)), limits, now_ms)

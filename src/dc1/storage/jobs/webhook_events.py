@@ -26,7 +26,7 @@ def job_started(conn: Connection, job: JobRow, now_ms: int) -> None:
 
 
 def job_ended(conn: Connection, url: str | None, job: JobRow, now_ms: int) -> None:
-    """Tell the renter of a job, whose webhook address is ``url``, that it is terminal."""
+    """Tell the renter of a job, whose webhook address is `url`, that it is terminal."""
     if url is not None:
         _tell_of_job(conn, url, WebhookEvent(f"job.{job.status}"), job, now_ms)
 
@@ -34,7 +34,7 @@ def job_ended(conn: Connection, url: str | None, job: JobRow, now_ms: int) -> No
 def balance_low(
     conn: Connection, url: str | None, renter_id: int, balance_halala: int, threshold_halala: int, now_ms: int
 ) -> None:
-    """Tell a renter, whose webhook address is ``url``, that the wallet fell below the threshold."""
+    """Tell a renter, whose webhook address is `url`, that the wallet fell below the threshold."""
     if url is not None:
         about = {"balance": {"balance_halala": balance_halala, "threshold_halala": threshold_halala}}
         _enqueue(conn, url, WebhookEvent.BALANCE_LOW, renter_id, None, about, now_ms)

@@ -19,8 +19,8 @@ ALL_TIME = 0
 class Totals:
     """The counters of all time or of one UTC day; amounts in halala.
 
-    A day counts only what happened on it: ``jobs_completed``, the ``completed_*`` and the ``charged_*`` counters.
-    ``charged`` covers every settled charge, cancelled and timed-out jobs included.
+    A day counts only what happened on it: `jobs_completed`, the `completed_*` and the `charged_*` counters.
+    `charged` covers every settled charge, cancelled and timed-out jobs included.
     """
 
     renters: int = 0
@@ -63,22 +63,22 @@ _BY_DAY = (
 
 
 def read(conn: Connection) -> Totals:
-    """The counters of all time."""
+    """Return the counters of all time."""
     return Totals(*_READ.rows(conn, {"day": ALL_TIME})[0])
 
 
 def read_day(conn: Connection, now_ms: int) -> Totals:
-    """The counters of the UTC day that ``now_ms`` is in."""
+    """Return the counters of the UTC day that `now_ms` is in."""
     return Totals(*_READ.rows(conn, {"day": day_start_ms(now_ms)})[0])
 
 
 def read_days(conn: Connection, since_ms: int) -> list[tuple[int, Totals]]:
-    """(first millisecond, counters) of every UTC day from ``since_ms`` on that has any, oldest first."""
+    """Return the first millisecond and the counters of every UTC day from `since_ms` on that has any, oldest first."""
     return [(row[0], Totals(*row[1:])) for row in conn.execute(_BY_DAY, {"since": day_start_ms(since_ms)})]
 
 
 def change(conn: Connection, key: int, now_ms: int | None = None, /, **deltas: int) -> None:
-    """Change counters of all time or, with ``now_ms``, of that UTC day; ``key`` picks the shard."""
+    """Change counters of all time or, with `now_ms`, of that UTC day; `key` picks the shard."""
     day = ALL_TIME if now_ms is None else day_start_ms(now_ms)
     statement = upsert(conn, totals, ("shard", "day_ms"), add=tuple(deltas))
     statement.send(conn, {"shard": key % SHARDS, "day_ms": day, **deltas})

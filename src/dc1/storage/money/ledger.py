@@ -1,6 +1,6 @@
 """The double-entry ledger: accounts, immutable movements of two postings each, and the proof that they agree.
 
-All amounts are integer halala. A posting on an account raises its balance by ``amount_halala``; the two postings of a
+All amounts are integer halala. A posting on an account raises its balance by `amount_halala`; the two postings of a
 movement sum to zero, so all balances together always do. The accounts that money comes from (promo, external,
 adjustment) are the only ones that may go below zero; the database refuses it for every other.
 """
@@ -59,7 +59,7 @@ class Account(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One movement to make: ``amount`` (> 0) from ``source`` to ``target``; (kind, ref) happens once in all time."""
+    """One movement to make: `amount` (> 0) from `source` to `target`; (kind, ref) happens once in all time."""
 
     kind: MovementKind
     ref: str
@@ -71,27 +71,27 @@ class Transfer:
 
 
 def wallet(renter_id: int) -> Account:
-    """What a renter can spend."""
+    """Return what a renter can spend."""
     return Account(AccountKind.WALLET, renter_id)
 
 
 def hold(renter_id: int) -> Account:
-    """What a renter has prepaid for open jobs."""
+    """Return what a renter has prepaid for open jobs."""
     return Account(AccountKind.HOLD, renter_id)
 
 
 def payable(provider_id: int) -> Account:
-    """What a provider has earned and not yet asked for."""
+    """Return what a provider has earned and not yet asked for."""
     return Account(AccountKind.PAYABLE, provider_id)
 
 
 def payout(provider_id: int) -> Account:
-    """What a provider has asked for and not yet been paid."""
+    """Return what a provider has asked for and not yet been paid."""
     return Account(AccountKind.PAYOUT, provider_id)
 
 
 def system(kind: AccountKind, key: int) -> Account:
-    """The shard of a system account that serves ``key``."""
+    """Return the shard of a system account that serves `key`."""
     return Account(kind, key % SHARDS)
 
 
@@ -101,7 +101,7 @@ def open_accounts(conn: Connection, *names: Account) -> None:
 
 
 def balance(conn: Connection, account: Account) -> int:
-    """The balance of one account; 0 for an account that was never opened."""
+    """Return the balance of one account; 0 for an account that was never opened."""
     query = select(accounts.c.balance_halala).where(
         accounts.c.kind == account.kind, accounts.c.owner_id == account.owner_id
     )
@@ -111,8 +111,8 @@ def balance(conn: Connection, account: Account) -> int:
 def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[int]:
     """Make all movements or none and return their ids, in order.
 
-    Raises sqlalchemy.exc.IntegrityError when a movement was made before or a balance would leave its range; callers
-    that can tell the user why decide so before they post.
+    The database refuses a movement that was made before and a balance that would leave its range (IntegrityError);
+    callers that can tell the user why decide so before they post.
     """
     if not transfers:
         return []
@@ -144,7 +144,7 @@ def _sides(movement_ids: Sequence[int], transfers: Sequence[Transfer]) -> Iterat
 
 @cache
 def _posting_insert(count: int) -> PreparedStatement:
-    """One statement that stores ``count`` postings."""
+    """Return one statement that stores `count` postings."""
     rows = [
         {name: bindparam(f"{name}_{index}", type_=postings.c[name].type) for name in _POSTING} for index in range(count)
     ]
@@ -179,7 +179,7 @@ def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Accou
 
 @cache
 def _balance_update(count: int) -> PreparedStatement:
-    """One statement that changes ``count`` balances, each by its own amount."""
+    """Return one statement that changes `count` balances, each by its own amount."""
     matches = [
         and_(accounts.c.kind == bindparam(f"kind_{index}"), accounts.c.owner_id == bindparam(f"owner_{index}"))
         for index in range(count)

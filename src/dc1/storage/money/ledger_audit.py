@@ -116,7 +116,7 @@ def verify(conn: Connection) -> list[str]:
 
 
 def _count(conn: Connection) -> Totals:
-    """The counters of all time, counted the long way."""
+    """Return the counters of all time, counted the long way."""
     by_status = {f"jobs_{status}": int(count) for status, count in conn.execute(_JOBS_BY_STATUS)}
     charged_jobs, *sums = conn.execute(_JOB_SUMS).one()
     charged, platform, provider, revenue, fees = sums

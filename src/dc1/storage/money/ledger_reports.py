@@ -20,9 +20,9 @@ _PROVIDERS = (AccountKind.PAYABLE, AccountKind.PAYOUT)
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One movement with both its ends; ``job_id`` is public, and whom it is about is None where it is about nobody.
+    """One movement with both its ends; `job_id` is public, and whom it is about is None where it is about nobody.
 
-    ``reverses`` and ``reversed_by`` are the entries that it takes back and that took it back.
+    `reverses` and `reversed_by` are the entries that it takes back and that took it back.
     """
 
     id: int
@@ -40,7 +40,7 @@ class LedgerEntry:
 
 
 def entries(conn: Connection, *, since_ms: int, limit: int, offset: int = 0) -> Page[LedgerEntry]:
-    """Movements from ``since_ms`` on, newest first."""
+    """Return movements from `since_ms` on, newest first."""
     recent = movements.c.created_at_ms >= since_ms
     total = conn.execute(select(func.count()).select_from(movements).where(recent)).scalar_one()
     newest_first = (movements.c.created_at_ms.desc(), movements.c.id.desc())
@@ -49,7 +49,7 @@ def entries(conn: Connection, *, since_ms: int, limit: int, offset: int = 0) -> 
 
 
 def entry(conn: Connection, entry_id: int) -> LedgerEntry:
-    """One movement that there is."""
+    """Return one movement that there is."""
     return _entry(*conn.execute(_entries().where(movements.c.id == entry_id)).one())
 
 
@@ -78,7 +78,7 @@ def _entries() -> Select[*tuple[Any, ...]]:
 
 
 def _owner(paid: Any, got: Any, kinds: tuple[AccountKind, ...]) -> ColumnElement[Any]:
-    """The owner of whichever end is an account of these kinds."""
+    """Return the owner of whichever end is an account of these kinds."""
     return case((paid.c.account_kind.in_(kinds), paid.c.owner_id), (got.c.account_kind.in_(kinds), got.c.owner_id))
 
 
@@ -90,7 +90,7 @@ def _entry(entry_id: int, kind: str, source: str, target: str, *rest: Any) -> Le
 class LedgerDay:
     """What moved on one UTC day, in halala.
 
-    ``credited`` is what came in less what was taken back, and ``difference`` what all postings come to: 0.
+    `credited` is what came in less what was taken back, and `difference` what all postings come to: 0.
     """
 
     day_ms: int
@@ -103,7 +103,7 @@ class LedgerDay:
 
 
 def by_day(conn: Connection, since_ms: int) -> dict[int, LedgerDay]:
-    """The days from ``since_ms`` on that have any entry, by their first millisecond."""
+    """Return the days from `since_ms` on that have any entry, by their first millisecond."""
     at = movements.c.created_at_ms
     got = postings.c.amount_halala > 0
     from_outside = and_(movements.c.kind.in_(_CREDITS), postings.c.account_kind.in_(_SOURCES))

@@ -25,7 +25,7 @@ from dc1.storage.schema.tables import providers, withdrawals
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalRow:
-    """A withdrawal; ``reason`` says why it failed or was rejected."""
+    """A withdrawal; `reason` says why it failed or was rejected."""
 
     id: int
     withdrawal_id: str
@@ -45,9 +45,11 @@ _NEWEST_FIRST = withdrawals.c.id.desc()
 
 
 def create(conn: Connection, provider_id: int, amount_halala: int, iban: str, now_ms: int) -> WithdrawalRow:
-    """Ask for ``amount_halala`` (> 0) of a provider's earnings.
+    """Ask for `amount_halala` (> 0) of a provider's earnings.
 
-    Raises withdrawal_pending while another one is open, and insufficient_earnings.
+    Raises:
+        withdrawal_pending: another one is open.
+        insufficient_earnings: less is left of what the provider earned.
     """
     values = {
         "withdrawal_id": new_withdrawal_id(),
@@ -74,9 +76,11 @@ def create(conn: Connection, provider_id: int, amount_halala: int, iban: str, no
 def change_status(
     conn: Connection, withdrawal_id: str, target: WithdrawalStatus, reason: str | None, now_ms: int
 ) -> WithdrawalRow:
-    """Take a withdrawal to another state; ``reason`` is kept where the amount goes back.
+    """Take a withdrawal to another state; `reason` is kept where the amount goes back.
 
-    Raises withdrawal_not_found and illegal_withdrawal_transition.
+    Raises:
+        withdrawal_not_found: there is none with this id.
+        illegal_withdrawal_transition: it may not go there from where it stands.
     """
     wanted = withdrawals.c.withdrawal_id == withdrawal_id
     locked = conn.execute(select(withdrawals.c.id, withdrawals.c.status).where(wanted).with_for_update()).first()
@@ -93,7 +97,7 @@ def change_status(
 
 
 def _transfers(row: WithdrawalRow) -> list[Transfer]:
-    """What a state does to the amount that waits."""
+    """Return what a state does to the amount that waits."""
     payout, ref = ledger.payout(row.provider_id), _ref(row.id)
     if row.status == WithdrawalStatus.PAID:
         outside = ledger.system(AccountKind.EXTERNAL, row.provider_id)
@@ -122,7 +126,7 @@ def page(
     provider_id: int | None = None,
     status: WithdrawalStatus | None = None,
 ) -> Page[WithdrawalRow]:
-    """Withdrawals of one provider or of all, newest first."""
+    """Return withdrawals of one provider or of all, newest first."""
     matches: list[ColumnElement[bool]] = []
     if provider_id is not None:
         matches.append(withdrawals.c.provider_id == provider_id)
@@ -134,7 +138,7 @@ def page(
 
 
 def has_open(conn: Connection, provider_id: int) -> bool:
-    """Whether the provider waits for a payout."""
+    """Tell whether the provider waits for a payout."""
     query = select(withdrawals.c.id).where(
         withdrawals.c.provider_id == provider_id, withdrawals.c.status.in_(UNDER_WAY)
     )
@@ -142,7 +146,7 @@ def has_open(conn: Connection, provider_id: int) -> bool:
 
 
 def last_paid_ms(conn: Connection, provider_id: int) -> int | None:
-    """When the provider was paid last, None before the first time."""
+    """Return when the provider was paid last, None before the first time."""
     query = select(func.max(withdrawals.c.updated_at_ms)).where(
         withdrawals.c.provider_id == provider_id, withdrawals.c.status == WithdrawalStatus.PAID
     )

@@ -11,7 +11,7 @@ from dc1.storage.schema.tables import audit_entries
 
 @dataclass(frozen=True, slots=True)
 class NewAuditEntry:
-    """One admin call; ``actor`` is the fingerprint of a token, ``provider_id`` whom a decision was about."""
+    """One admin call; `actor` is the fingerprint of a token, `provider_id` whom a decision was about."""
 
     at_ms: int
     actor: str
@@ -40,7 +40,7 @@ def record(conn: Connection, entry: NewAuditEntry) -> None:
 
 
 def page(conn: Connection, *, limit: int, offset: int = 0, provider_id: int | None = None) -> Page[AuditRow]:
-    """Entries, newest first, of one provider or of all."""
+    """Return entries, newest first, of one provider or of all."""
     matches = [] if provider_id is None else [audit_entries.c.provider_id == provider_id]
     query = select(*_shape.columns).where(*matches).order_by(audit_entries.c.id.desc()).limit(limit).offset(offset)
     total = conn.execute(select(func.count()).select_from(audit_entries).where(*matches)).scalar_one()

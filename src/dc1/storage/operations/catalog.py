@@ -38,17 +38,21 @@ _image_shape = Shape(ImageRow, container_images)
 
 
 def list_prices(conn: Connection) -> list[PriceRow]:
-    """Every price, by job type; ``default`` is for types that have none."""
+    """Return every price, by job type; `default` is for types that have none."""
     return _price_shape.all(conn.execute(select(*_price_shape.columns).order_by(prices.c.job_type)))
 
 
 def rates(conn: Connection) -> Mapping[str, int]:
-    """Halala per minute by job type, ``default`` included."""
+    """Return halala per minute by job type, `default` included."""
     return {row.job_type: row.rate_halala for row in list_prices(conn)}
 
 
 def set_price(conn: Connection, job_type: str, rate_halala: int, now_ms: int) -> PriceRow:
-    """Change a rate (1..10000) for jobs submitted from now on. Raises price_not_found."""
+    """Change a rate (1..10000 halala per minute) for jobs submitted from now on.
+
+    Raises:
+        price_not_found: the job type has no price of its own.
+    """
     statement = update(prices).where(prices.c.job_type == job_type)
     values = {"rate_halala": rate_halala, "updated_at_ms": now_ms}
     row = _price_shape.first(conn.execute(statement.values(**values).returning(*_price_shape.columns)))
@@ -58,14 +62,14 @@ def set_price(conn: Connection, job_type: str, rate_halala: int, now_ms: int) ->
 
 
 def list_images(conn: Connection) -> list[ImageRow]:
-    """Every approved image, by id."""
+    """Return every approved image, by id."""
     return _image_shape.all(conn.execute(select(*_image_shape.columns).order_by(container_images.c.id)))
 
 
 def approve_image(
     conn: Connection, image_ref: str, now_ms: int, *, image_type: str | None = None, description: str | None = None
 ) -> ImageRow:
-    """Approve an image, by default of type ``custom``; one that was approved before keeps what is not given."""
+    """Approve an image, by default of type `custom`; one that was approved before keeps what is not given."""
     given = {"image_type": image_type, "description": description}
     replace = tuple(name for name, value in given.items() if value is not None)
     statement = upsert(

@@ -21,12 +21,12 @@ class Failures:
 
 
 def failed_since(conn: Connection, since_ms: int) -> int:
-    """How many jobs have failed since then."""
+    """Return how many jobs have failed since then."""
     return conn.execute(select(func.count()).where(_FAILED, jobs.c.completed_at_ms >= since_ms)).scalar_one()
 
 
 def failures_by_provider(conn: Connection, since_ms: int) -> dict[int, Failures]:
-    """The jobs that have failed since then on a provider, by its id."""
+    """Return the jobs that have failed since then on a provider, by its id."""
     query = (
         select(jobs.c.provider_id, func.count(), func.min(jobs.c.completed_at_ms))
         .where(_FAILED, jobs.c.completed_at_ms >= since_ms, jobs.c.provider_id.is_not(None))
@@ -36,13 +36,13 @@ def failures_by_provider(conn: Connection, since_ms: int) -> dict[int, Failures]
 
 
 def mean_wait_seconds(conn: Connection, now_ms: int) -> float:
-    """How long the jobs that wait have waited on the average; 0 when none does."""
+    """Return how long the jobs that wait have waited on the average; 0 when none does."""
     mean_ms = conn.execute(select(func.avg(jobs.c.submitted_at_ms)).where(_WAITING)).scalar()
     return 0.0 if mean_ms is None else max(0.0, (now_ms - float(mean_ms)) / 1000)
 
 
 def renters_active_since(conn: Connection, since_ms: int) -> int:
-    """How many renters have submitted a job since then."""
+    """Return how many renters have submitted a job since then."""
     # Every submission notes its day, so only renters of these days are looked at.
     lately = select(renters.c.id).where(renters.c.quota_day_ms >= day_start_ms(since_ms), renters.c.id > 0)
     query = select(func.count(distinct(jobs.c.renter_id))).where(
@@ -52,7 +52,7 @@ def renters_active_since(conn: Connection, since_ms: int) -> int:
 
 
 def heartbeats_of_24_hours(conn: Connection, provider_id: int, now_ms: int) -> float:
-    """A provider's heartbeats of the last 24 hours; yesterday's are taken as evenly spread over that day."""
+    """Return a provider's heartbeats of the last 24 hours; yesterday's are taken as evenly spread over that day."""
     today_ms = day_start_ms(now_ms)
     query = select(provider_days.c.day_ms, provider_days.c.heartbeats).where(
         provider_days.c.provider_id == provider_id, provider_days.c.day_ms >= today_ms - DAY_MS
@@ -63,7 +63,7 @@ def heartbeats_of_24_hours(conn: Connection, provider_id: int, now_ms: int) -> f
 
 
 def size_bytes(conn: Connection) -> int:
-    """How large the database is."""
+    """Return how large the database is."""
     if conn.dialect.name == "sqlite":
         pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
         return int(pages * conn.exec_driver_sql("PRAGMA page_size").scalar_one())

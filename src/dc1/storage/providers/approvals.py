@@ -14,7 +14,7 @@ from dc1.storage.schema.tables import providers as providers_table
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision; ``actor`` is the fingerprint of a token."""
+    """One decision; `actor` is the fingerprint of a token."""
 
     provider_id: int
     at_ms: int
@@ -47,13 +47,13 @@ def _record(conn: Connection, decision: Decision) -> bool:
 
 
 def decisions(conn: Connection, provider_id: int) -> list[Decision]:
-    """Every decision on a provider, newest first."""
+    """Return every decision on a provider, newest first."""
     query = select(*_shape.columns).where(approval_decisions.c.provider_id == provider_id)
     return _shape.all(conn.execute(query.order_by(approval_decisions.c.id.desc())))
 
 
 def waiting(conn: Connection, *, limit: int) -> Page[ProviderRow]:
-    """The providers that wait for a decision, longest first."""
+    """Return the providers that wait for a decision, longest first."""
     query = select(*provider_shape.columns).where(*_WAITING).order_by(providers_table.c.id).limit(limit)
     total = conn.execute(select(func.count()).select_from(providers_table).where(*_WAITING)).scalar_one()
     return Page(provider_shape.all(conn.execute(query)), total)

@@ -20,7 +20,7 @@ def give(conn: Connection, provider_id: int, challenge: Challenge, now_ms: int) 
 
 
 def fetch(conn: Connection, provider_id: int, now_ms: int) -> Challenge | None:
-    """What a provider has to solve; its time starts when it first asks."""
+    """Return what a provider has to solve; its time starts when it first asks."""
     statement = (
         update(challenges)
         .where(challenges.c.provider_id == provider_id, challenges.c.expires_at_ms > now_ms)
@@ -31,7 +31,7 @@ def fetch(conn: Connection, provider_id: int, now_ms: int) -> Challenge | None:
 
 
 def pending(conn: Connection, provider_id: int, now_ms: int) -> bool:
-    """Whether a provider has something to solve."""
+    """Tell whether a provider has something to solve."""
     found = select(challenges.c.provider_id).where(
         challenges.c.provider_id == provider_id, challenges.c.expires_at_ms > now_ms
     )

@@ -13,7 +13,7 @@ SEVERITIES = ("info", "warning", "error", "critical")
 
 @dataclass(frozen=True, slots=True)
 class NewDaemonEvent:
-    """Something that happened to a daemon; ``details`` is free JSON."""
+    """Something that happened to a daemon; `details` is free JSON."""
 
     provider_id: int
     event_type: str
@@ -40,14 +40,14 @@ def record(conn: Connection, event: NewDaemonEvent) -> None:
 
 
 def latest(conn: Connection, since_ms: int, limit: int, provider_id: int | None = None) -> list[DaemonEventRow]:
-    """Events from then on of one provider or of all, newest first."""
+    """Return events from then on of one provider or of all, newest first."""
     query = select(*_shape.columns).where(*_conditions(since_ms, provider_id))
     newest = (daemon_events.c.created_at_ms.desc(), daemon_events.c.id.desc())
     return _shape.all(conn.execute(query.order_by(*newest).limit(limit)))
 
 
 def counts(conn: Connection, since_ms: int, provider_id: int | None = None) -> dict[str, int]:
-    """How many events there were from then on, by severity; every severity is there."""
+    """Return how many events there were from then on, by severity; every severity is there."""
     query = select(daemon_events.c.severity, func.count()).where(*_conditions(since_ms, provider_id))
     found = dict(tuple(row) for row in conn.execute(query.group_by(daemon_events.c.severity)))
     return {severity: int(found.get(severity, 0)) for severity in SEVERITIES}

@@ -16,7 +16,7 @@ def record(conn: Connection, models: Mapping[str, int]) -> None:
 
 
 def load(conn: Connection) -> dict[str, int]:
-    """Every model and when it was first offered, in epoch milliseconds."""
+    """Return every model and when it was first offered, in epoch milliseconds."""
     return {name: int(first_ms) for name, first_ms in conn.execute(select(*offered_models.c))}
 
 

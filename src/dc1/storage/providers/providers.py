@@ -25,7 +25,7 @@ _DAY = ("provider_id", "day_ms")
 
 @dataclass(frozen=True, slots=True)
 class NewProvider:
-    """A registration; ``os`` is linux, windows or mac and ``vram_mib`` what the owner declared."""
+    """A registration; `os` is linux, windows or mac and `vram_mib` what the owner declared."""
 
     name: str
     email: str
@@ -41,8 +41,8 @@ class NewProvider:
 class StoredReport:
     """Everything a daemon's reports have established so far; None where nothing is known.
 
-    ``heartbeats`` counts the beats since the report that was flushed before this one. ``channel`` is none, post or
-    stream; ``stream_lost_ms`` is when the stream ended, None while it is open.
+    `heartbeats` counts the beats since the report that was flushed before this one. `channel` is none, post or
+    stream; `stream_lost_ms` is when the stream ended, None while it is open.
     """
 
     provider_id: int
@@ -129,7 +129,8 @@ _SELECT = select(*provider_shape.columns)
 def register(conn: Connection, new: NewProvider, now_ms: int) -> int:
     """Create an account that waits for approval and return its id.
 
-    Raises EMAIL_TAKEN when any provider account has the address.
+    Raises:
+        provider_email_taken: any provider account has the address.
     """
     if conn.scalar(select(providers.c.id).where(providers.c.email == new.email)) is not None:
         raise provider_email_taken()
@@ -143,17 +144,17 @@ def register(conn: Connection, new: NewProvider, now_ms: int) -> int:
 
 
 def get(conn: Connection, provider_id: int) -> ProviderRow | None:
-    """One provider, deleted or not, or None."""
+    """Return one provider, deleted or not, or None."""
     return provider_shape.first(conn.execute(_SELECT.where(providers.c.id == provider_id)))
 
 
 def load_all(conn: Connection) -> list[ProviderRow]:
-    """Every provider account, by id."""
+    """Return every provider account, by id."""
     return provider_shape.all(conn.execute(_SELECT.order_by(providers.c.id)))
 
 
 def load_recent_heartbeats(conn: Connection, now_ms: int) -> dict[int, int]:
-    """Heartbeats of the last seven UTC days (today included) by provider id; providers without any are left out."""
+    """Return heartbeats of the last seven UTC days (today included) by provider id; providers without any are left out."""
     since = day_start_ms(now_ms) - (REPUTATION_DAYS - 1) * DAY_MS
     query = (
         select(provider_days.c.provider_id, func.sum(provider_days.c.heartbeats))
@@ -210,7 +211,7 @@ def set_preferences(conn: Connection, provider_id: int, **changes: Any) -> bool:
 def mark_deleted(conn: Connection, provider_id: int, now_ms: int, erase_at_ms: int | None = None) -> bool:
     """Close an account; it keeps its row, its books and its history. False when there is none that is open.
 
-    Its personal data is erased at ``erase_at_ms``.
+    Its personal data is erased at `erase_at_ms`.
     """
     return _set(conn, provider_id, deleted_at_ms=now_ms, erase_at_ms=erase_at_ms, channel=NO_CHANNEL)
 
@@ -296,7 +297,7 @@ _day_shape = Shape(EarningsDay, provider_days)
 
 
 def earnings_by_day(conn: Connection, provider_id: int, since_ms: int) -> list[EarningsDay]:
-    """The days from ``since_ms`` on that have anything to tell, oldest first."""
+    """Return the days from `since_ms` on that have anything to tell, oldest first."""
     query: Select[Any] = (
         select(*_day_shape.columns)
         .where(provider_days.c.provider_id == provider_id, provider_days.c.day_ms >= day_start_ms(since_ms))
@@ -315,7 +316,7 @@ class Earnings:
 
 
 def earnings(conn: Connection, provider_id: int) -> Earnings:
-    """What the provider earned and what is left of it."""
+    """Return what the provider earned and what is left of it."""
     total = conn.execute(select(providers.c.total_earned_halala).where(providers.c.id == provider_id)).scalar() or 0
     return Earnings(
         total_halala=total,

@@ -36,7 +36,7 @@ def purge(conn: Connection, before_ms: int) -> None:
 
 
 def read(conn: Connection, provider_id: int, period: Period, now_ms: int) -> dict[int, Rollup]:
-    """A provider's rollups over the spans of a period that ends now, by the first millisecond of the span."""
+    """Return a provider's rollups over the spans of a period that ends now, by the first millisecond of the span."""
     minute = provider_minutes.c.minute_ms
     span = (minute - minute % period.span_ms).label("span_ms")
     query = (
@@ -53,7 +53,7 @@ def _by_start(rows: Iterable[Sequence[Any]]) -> dict[int, Rollup]:
 
 
 def latest(conn: Connection, provider_id: int, limit: int) -> dict[int, Rollup]:
-    """A provider's newest minutes, by their first millisecond."""
+    """Return a provider's newest minutes, by their first millisecond."""
     columns = [provider_minutes.c[name] for name in _SUMS + _COUNTS]
     query = (
         select(provider_minutes.c.minute_ms, *columns)

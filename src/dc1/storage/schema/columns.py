@@ -86,22 +86,22 @@ class StoredEnum(TypeDecorator[StrEnum]):
 
 
 def time_column(name: str, *, nullable: bool = False) -> Column[int]:
-    """A moment in integer epoch milliseconds, UTC."""
+    """Return a moment in integer epoch milliseconds, UTC."""
     return Column(name, BigInteger, nullable=nullable)
 
 
 def counter(name: str) -> Column[int]:
-    """A running count or sum that starts at zero."""
+    """Return a running count or sum that starts at zero."""
     return Column(name, BigInteger, nullable=False, server_default="0")
 
 
 def one_of(column: str, values: Iterable[str], name: str) -> CheckConstraint:
-    """Return a constraint that ``column`` holds one of ``values`` (or NULL where the column allows it)."""
+    """Return a constraint that `column` holds one of `values` (or NULL where the column allows it)."""
     return CheckConstraint(f"{column} IN ({', '.join(repr(str(value)) for value in values)})", name=name)
 
 
 def change_stamp() -> Column[int]:
-    """The transaction that last changed what other replicas follow; stamped by a trigger on PostgreSQL only."""
+    """Return the transaction that last changed what other replicas follow; stamped by a trigger on PostgreSQL only."""
     return Column("changed_xid", BigInteger)
 
 

@@ -1,6 +1,6 @@
 """Jobs and everything that is told about them.
 
-The row of ``jobs`` is small because every move rewrites it; what never changes is in ``job_specs``, and what grows
+The row of `jobs` is small because every move rewrites it; what never changes is in `job_specs`, and what grows
 is in tables of its own.
 """
 

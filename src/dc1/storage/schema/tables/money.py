@@ -1,6 +1,6 @@
 """The double-entry ledger and the running totals.
 
-An account is known by what it is and whose it is. System accounts are split in shards, told apart by ``owner_id``,
+An account is known by what it is and whose it is. System accounts are split in shards, told apart by `owner_id`,
 so that concurrent settlements do not queue behind one row.
 """
 
