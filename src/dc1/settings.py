@@ -13,9 +13,11 @@ from typing import Annotated, Literal, Self, TypeAlias, get_args
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dc1 import defaults
+from dc1.defaults import PricingClassName
+
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
 TokenPrice: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
-PricingClass: TypeAlias = Literal["priority", "standard", "economy"]
 Multiplier: TypeAlias = Annotated[Decimal, Field(gt=0, le=100)]
 # Not decoded: pydantic would want JSON in the variable, and people write lists with commas.
 Texts: TypeAlias = Annotated[tuple[str, ...], NoDecode]
@@ -84,7 +86,7 @@ class Settings(BaseSettings):
     )
     cors_origins: Texts = Field(default=(), description="Origins that browsers may call from; `*` stands for all.")
     installer_base_url: str = Field(
-        default="http://localhost:8083",
+        default=defaults.INSTALLER_BASE_URL,
         description="Public address of the deployment, where the daemon's installer is fetched.",
     )
     max_message_bytes: PositiveInt = Field(
@@ -101,37 +103,43 @@ class Settings(BaseSettings):
     rate_limits_enabled: bool = Field(default=True, description="Whether calls are limited. Quotas hold in any case.")
 
     starter_credit_halala: int = Field(
-        default=1000, ge=0, le=2_000_000_000, description="Wallet of a new renter, in halala."
+        default=defaults.STARTER_CREDIT_HALALA, ge=0, le=2_000_000_000, description="Wallet of a new renter, in halala."
     )
     platform_fee_bps: int = Field(
-        default=2500, ge=0, le=10_000, description="The platform's share of a charge, in 1/10000."
+        default=defaults.PLATFORM_FEE_BPS, ge=0, le=10_000, description="The platform's share of a charge, in 1/10000."
     )
-    class_multipliers: Annotated[dict[PricingClass, Multiplier], NoDecode] = Field(
-        default={"priority": Decimal("1.20"), "standard": Decimal("1.00"), "economy": Decimal("0.90")},
+    class_multipliers: Annotated[dict[PricingClassName, Multiplier], NoDecode] = Field(
+        default=dict(defaults.CLASS_MULTIPLIERS),
         description="Price factor of each pricing class, as a JSON object. Rates by job type are kept in the database.",
     )
     token_price_halala: TokenPrice = Field(
-        default=19, description="Price of a million tokens of a /v1 call, in halala."
+        default=defaults.TOKEN_PRICE_HALALA, description="Price of a million tokens of a /v1 call, in halala."
     )
     token_prices: Annotated[dict[str, TokenPrice], NoDecode] = Field(
         default={}, description="The same by model, as a JSON object; models that are not in it have the price above."
     )
     completion_timeout_seconds: int = Field(
         # The edge ends calls that are silent for 600 s.
-        default=300,
+        default=defaults.COMPLETION_TIMEOUT_SECONDS,
         ge=1,
         le=540,
         description="How long a /v1 call may run before it is answered with 504.",
     )
-    quota_daily_jobs: PositiveInt = Field(default=100, description="Submissions of one renter in a UTC day.")
-    quota_monthly_halala: PositiveInt = Field(
-        default=10_000, description="Spend of one renter in a UTC month, in halala."
+    quota_daily_jobs: PositiveInt = Field(
+        default=defaults.QUOTA_DAILY_JOBS, description="Submissions of one renter in a UTC day."
     )
-    topup_enabled: bool = Field(default=True, description="Whether renters may top up without a payment.")
-    withdraw_min_halala: PositiveInt = Field(default=1000, description="Smallest withdrawal, in halala.")
+    quota_monthly_halala: PositiveInt = Field(
+        default=defaults.QUOTA_MONTHLY_HALALA, description="Spend of one renter in a UTC month, in halala."
+    )
+    topup_enabled: bool = Field(
+        default=defaults.TOPUP_ENABLED, description="Whether renters may top up without a payment."
+    )
+    withdraw_min_halala: PositiveInt = Field(
+        default=defaults.WITHDRAW_MIN_HALALA, description="Smallest withdrawal, in halala."
+    )
     sar_per_usd: Decimal = Field(default=Decimal("3.75"), gt=0, description="SAR for one US dollar.")
     idempotency_ttl_hours: PositiveInt = Field(
-        default=24, description="How long the answer to an Idempotency-Key is kept."
+        default=defaults.IDEMPOTENCY_TTL_HOURS, description="How long the answer to an Idempotency-Key is kept."
     )
     webhook_allow_private: bool = Field(
         default=False, description="Whether webhooks may go to addresses that are not public."
@@ -144,35 +152,46 @@ class Settings(BaseSettings):
         "one in `data_dir`, and production has no webhooks.",
     )
     balance_low_halala: int = Field(
-        default=200, ge=0, description="A submission that takes a wallet below this sends the webhook `balance.low`."
+        default=defaults.BALANCE_LOW_HALALA,
+        ge=0,
+        description="A submission that takes a wallet below this sends the webhook `balance.low`.",
     )
 
-    queue_deadline_seconds: PositiveFloat = Field(default=1800, description="How long a job may wait for a provider.")
-    max_retries: int = Field(default=2, ge=0, le=10, description="How often a lost attempt is dispatched anew.")
+    queue_deadline_seconds: PositiveFloat = Field(
+        default=defaults.QUEUE_DEADLINE_SECONDS, description="How long a job may wait for a provider."
+    )
+    max_retries: int = Field(
+        default=defaults.MAX_RETRIES, ge=0, le=10, description="How often a lost attempt is dispatched anew."
+    )
     online_seconds: PositiveInt = Field(
-        default=120, description="Age of the last POST heartbeat at which a provider degrades."
+        default=defaults.ONLINE_SECONDS, description="Age of the last POST heartbeat at which a provider degrades."
     )
     offline_seconds: PositiveInt = Field(
-        default=600, description="Age of the last POST heartbeat beyond which a provider is offline."
+        default=defaults.OFFLINE_SECONDS,
+        description="Age of the last POST heartbeat beyond which a provider is offline.",
     )
     stream_grace_seconds: PositiveInt = Field(
-        default=10, description="How long a provider keeps its place without its stream."
+        default=defaults.STREAM_GRACE_SECONDS, description="How long a provider keeps its place without its stream."
     )
     offer_timeout_seconds: PositiveFloat = Field(
-        default=15, description="How long a daemon may take to accept an offer."
+        default=defaults.OFFER_TIMEOUT_SECONDS, description="How long a daemon may take to accept an offer."
     )
     poll_lease_grace_seconds: PositiveFloat = Field(
-        default=120,
+        default=defaults.POLL_LEASE_GRACE_SECONDS,
         description="How long a daemon that polls may say nothing of a job it was handed; when it then asks for more, the "
         "job goes to another.",
     )
     key_rotation_grace_seconds: float = Field(
-        default=600, ge=0, description="How long a provider's old key stays good after it was replaced."
+        default=defaults.KEY_ROTATION_GRACE_SECONDS,
+        ge=0,
+        description="How long a provider's old key stays good after it was replaced.",
     )
     beat_interval_seconds: PositiveFloat = Field(
-        default=10, description="Seconds between beats on the stream; three missed end it."
+        default=defaults.BEAT_INTERVAL_SECONDS, description="Seconds between beats on the stream; three missed end it."
     )
-    daemon_latest_version: str = Field(default="3.3.0", description="Newest version of the daemon.")
+    daemon_latest_version: str = Field(
+        default=defaults.DAEMON_LATEST_VERSION, description="Newest version of the daemon."
+    )
     daemon_min_version: str | None = Field(
         default=None, description="Oldest version that is still good; the newest when unset."
     )
@@ -197,9 +216,9 @@ class Settings(BaseSettings):
 
     @field_validator("class_multipliers")
     @classmethod
-    def _complete(cls, value: dict[PricingClass, Decimal]) -> dict[PricingClass, Decimal]:
+    def _complete(cls, value: dict[PricingClassName, Decimal]) -> dict[PricingClassName, Decimal]:
         # Here, at the start: else the first job of a class without a factor would find out.
-        missing = [name for name in get_args(PricingClass) if name not in value]
+        missing = [name for name in get_args(PricingClassName) if name not in value]
         if missing:
             raise ValueError(f"must name every class; missing: {', '.join(missing)}")
         return value

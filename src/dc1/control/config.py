@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from dc1 import defaults
 from dc1.domain.money.pricing import (
     CLASS_MULTIPLIERS,
-    DEFAULT_PLATFORM_FEE_BPS,
-    DEFAULT_TOKEN_PRICE_HALALA,
     PricingClass,
 )
 from dc1.domain.providers.liveness import Thresholds
@@ -24,21 +23,21 @@ class ControlConfig:
     limits: SubmissionLimits = field(default_factory=SubmissionLimits)
     thresholds: Thresholds = field(default_factory=Thresholds)
     class_multipliers: Mapping[PricingClass, Decimal] = field(default_factory=lambda: dict(CLASS_MULTIPLIERS))
-    fee_bps: int = DEFAULT_PLATFORM_FEE_BPS
-    token_price_halala: int = DEFAULT_TOKEN_PRICE_HALALA
+    fee_bps: int = defaults.PLATFORM_FEE_BPS
+    token_price_halala: int = defaults.TOKEN_PRICE_HALALA
     token_prices: Mapping[str, int] = field(default_factory=dict)
-    completion_timeout_seconds: int = 300
-    starter_credit_halala: int = 1000
-    topup_enabled: bool = True
-    withdraw_min_halala: int = 1000
-    idempotency_ttl_seconds: int = 24 * 3600
-    offer_timeout_seconds: float = 15
-    poll_lease_grace_seconds: float = 120
-    key_rotation_grace_seconds: float = 600
-    beat_interval_seconds: float = 10
-    daemon_latest_version: str = "3.3.0"
-    daemon_min_version: str = "3.3.0"
-    installer_base_url: str = "http://localhost:8083"
+    completion_timeout_seconds: int = defaults.COMPLETION_TIMEOUT_SECONDS
+    starter_credit_halala: int = defaults.STARTER_CREDIT_HALALA
+    topup_enabled: bool = defaults.TOPUP_ENABLED
+    withdraw_min_halala: int = defaults.WITHDRAW_MIN_HALALA
+    idempotency_ttl_seconds: int = defaults.IDEMPOTENCY_TTL_HOURS * 3600
+    offer_timeout_seconds: float = defaults.OFFER_TIMEOUT_SECONDS
+    poll_lease_grace_seconds: float = defaults.POLL_LEASE_GRACE_SECONDS
+    key_rotation_grace_seconds: float = defaults.KEY_ROTATION_GRACE_SECONDS
+    beat_interval_seconds: float = defaults.BEAT_INTERVAL_SECONDS
+    daemon_latest_version: str = defaults.DAEMON_LATEST_VERSION
+    daemon_min_version: str = defaults.DAEMON_LATEST_VERSION
+    installer_base_url: str = defaults.INSTALLER_BASE_URL
 
     def token_price(self, model: str) -> int:
         """Return the price of a million tokens of a /v1 call, in halala."""

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dc1.defaults import PLATFORM_FEE_BPS
 from dc1.domain.money.pricing import (
     CLASS_MULTIPLIERS,
-    DEFAULT_PLATFORM_FEE_BPS,
     PricingClass,
     Settlement,
     elapsed_seconds,
@@ -78,7 +78,7 @@ def test_worked_settlements(
 ) -> None:
     multiplier = CLASS_MULTIPLIERS[PricingClass(pricing_class)]
     assert quote(rate, duration, multiplier) == quoted
-    settled = settle(quoted, rate, multiplier, DEFAULT_PLATFORM_FEE_BPS, used)
+    settled = settle(quoted, rate, multiplier, PLATFORM_FEE_BPS, used)
     assert settled == Settlement(actual=actual, platform=platform, provider=provider, refund=refund)
 
 

@@ -8,16 +8,13 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Self
 
+from dc1 import defaults
 from dc1.domain.base.numeric import Number, exact
 
 HALALA_PER_SAR = 100
 MAX_BALANCE_HALALA = 2_000_000_000
-DEFAULT_PLATFORM_FEE_BPS = 2500
 DEFAULT_RATE_HALALA = 10
 """Halala per minute of a job type that has no price, in a market without a default one."""
-
-DEFAULT_TOKEN_PRICE_HALALA = 19
-"""Halala per million tokens of a /v1 call."""
 
 
 class PricingClass(StrEnum):
@@ -31,9 +28,7 @@ class PricingClass(StrEnum):
 PRICING_CLASSES = tuple(PricingClass)
 
 CLASS_MULTIPLIERS: Mapping[PricingClass, Decimal] = {
-    PricingClass.PRIORITY: Decimal("1.20"),
-    PricingClass.STANDARD: Decimal("1.00"),
-    PricingClass.ECONOMY: Decimal("0.90"),
+    PricingClass(name): factor for name, factor in defaults.CLASS_MULTIPLIERS.items()
 }
 
 

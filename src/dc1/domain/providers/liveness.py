@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dc1 import defaults
+
 
 class Approval(StrEnum):
     """An admin's decision about a provider."""
@@ -42,9 +44,9 @@ class Channel(StrEnum):
 class Thresholds:
     """Ages in seconds at which a provider's liveness changes."""
 
-    online_seconds: int = 120
-    offline_seconds: int = 600
-    stream_grace_seconds: int = 10
+    online_seconds: int = defaults.ONLINE_SECONDS
+    offline_seconds: int = defaults.OFFLINE_SECONDS
+    stream_grace_seconds: int = defaults.STREAM_GRACE_SECONDS
     dashboard_seconds: int = 300
 
 

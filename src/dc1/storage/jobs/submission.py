@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, bindparam, insert, update
 
+from dc1 import defaults
 from dc1.domain import errors
 from dc1.domain.access.roles import AccountStatus
 from dc1.domain.base.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
@@ -74,11 +75,11 @@ class NewJob:
 class SubmissionLimits:
     """Settings that a submission is held to."""
 
-    daily_jobs: int = 100
-    monthly_halala: int = 10_000
-    queue_deadline_seconds: int = 1800
-    max_retries: int = 2
-    balance_low_halala: int = 200
+    daily_jobs: int = defaults.QUOTA_DAILY_JOBS
+    monthly_halala: int = defaults.QUOTA_MONTHLY_HALALA
+    queue_deadline_seconds: int = defaults.QUEUE_DEADLINE_SECONDS
+    max_retries: int = defaults.MAX_RETRIES
+    balance_low_halala: int = defaults.BALANCE_LOW_HALALA
 
 
 _GIVEN = [field.name for field in fields(NewJob) if field.name not in ("spec", "slots", "submitted_by")]
