@@ -38,7 +38,10 @@ async def measure_submits(place: Place, clients: int, seconds: float) -> list[Fi
 
 
 async def measure_claims(place: Place, daemons: int, jobs: int) -> list[Figure]:
-    """Let daemons with more than enough GPUs take a queue of jobs; a job counts once its daemon was told to start it."""
+    """Let daemons with more than enough GPUs take a queue of jobs.
+
+    A job counts once its daemon was told to start it.
+    """
 
     def seed(conn: Connection, now_ms: int) -> list[str]:
         (renter_key,) = add_renters(conn, now_ms, 1)

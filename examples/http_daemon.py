@@ -1,7 +1,7 @@
 """The smallest daemon that speaks HTTP only: it says it is there, asks for one job, and reports how that ended.
 
-A daemon on the stream (`dc1 daemon`) is told of work at once and survives reconnects; this one is for machines where that one cannot
-run. Reads DC1_URL and DC1_PROVIDER_KEY (of an approved provider): `python examples/http_daemon.py`.
+A daemon on the stream (`dc1 daemon`) is told of work at once and survives reconnects; this one is for machines where
+that one cannot run. Reads DC1_URL and DC1_PROVIDER_KEY (of an approved provider): `python examples/http_daemon.py`.
 """
 
 import os

@@ -10,7 +10,8 @@ pytest.register_assert_rewrite("dc1.testing", "tests.support", "tests.contract.e
 
 from tests.stateful.profiles import register_profiles  # noqa: E402 - after what makes its asserts tell more
 
-# A run of the rules alone starts in half the time without the server, Envoy and PostgreSQL: fixtures load them when they are asked for.
+# A run of the rules alone starts in half the time without the server, Envoy and PostgreSQL: fixtures load them when
+# they are asked for.
 if TYPE_CHECKING:
     from dc1.testing.edge import Edge
     from dc1.testing.market import LocalMarket

@@ -1,4 +1,7 @@
-"""Files that ship beside the code: in an installed wheel inside the package, in a checkout at the root of the repository."""
+"""Files that ship beside the code.
+
+In an installed wheel inside the package, in a checkout at the root of the repository.
+"""
 
 from pathlib import Path
 from typing import Any

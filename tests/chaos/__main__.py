@@ -1,6 +1,7 @@
 """`python -m tests.chaos --kills 300 --engine postgresql --seed 7`: a longer storm than the tests'.
 
-Stops by itself. When a promise is broken, says which, with the seed, and leaves every process's log where it was written.
+Stops by itself. When a promise is broken, says which, with the seed, and leaves every process's log where it was
+written.
 """
 
 import argparse

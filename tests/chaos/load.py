@@ -68,7 +68,7 @@ class Load:
             self._stopped.wait(self._random.uniform(*_RESTS_SECONDS))
 
     def _submit(self, key: str, *, endless: bool) -> Json | None:
-        """A short job; or one whose first attempt ends only with its daemon, or because the daemon was told to stop it."""
+        """A short job, or one whose first attempt ends only with its daemon or when that is told to stop it."""
         seconds = round(self._random.uniform(0, _LONGEST_RUN_SECONDS), 3)
         job = {
             "job_type": "llm_inference",

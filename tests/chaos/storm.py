@@ -88,8 +88,8 @@ def unleash(
 ) -> Report:
     """Run a market through so many kills and check what is left: on SQLite, or with two replicas on PostgreSQL.
 
-    Beside the kills, a daemon that is at work is frozen now and then, and comes back when its work has been given to another.
-    An AssertionError says what is wrong, how to try it again and where every process's log is.
+    Beside the kills, a daemon that is at work is frozen now and then, and comes back when its work has been given to
+    another. An AssertionError says what is wrong, how to try it again and where every process's log is.
     """
     title = f"chaos on {'SQLite' if postgres is None else 'PostgreSQL'}, seed {seed}"
     url = f"sqlite:///{directory / 'dc1.sqlite3'}" if postgres is None else postgres.create()
@@ -129,7 +129,10 @@ def _victims(world: World, postgres: PostgresServer | None) -> dict[str, list[Vi
 def _strike(
     world: World, victims: dict[str, list[Victim]], kills: int, loads: list[Load], dice: random.Random
 ) -> Counter[str]:
-    """Every kind at least once. Half of the blows strike a market that is at work again, half one that is getting up."""
+    """Every kind at least once.
+
+    Half of the blows strike a market that is at work again, half one that is getting up.
+    """
     blows: Counter[str] = Counter()
     kinds = list(victims)
     chosen = [*kinds, *dice.choices(kinds, [_ODDS[kind] for kind in kinds], k=kills)][:kills]

@@ -1,7 +1,8 @@
 """For every operation of the OpenAPI document a call that succeeds: what it says, and what must be there for it.
 
-An operation that is new to the document must be added here: test_every_route.py makes of this table, and of the document, a call
-that succeeds, one without a credential, one with each wrong credential, one about a stranger's object, and bad input.
+An operation that is new to the document must be added here: test_every_route.py makes of this table, and of the
+document, a call that succeeds, one without a credential, one with each wrong credential, one about a stranger's object,
+and bad input.
 """
 
 from collections.abc import Callable, Mapping

@@ -24,7 +24,10 @@ _numbers = count(1)
 
 
 class Scene:
-    """One renter, and one provider that runs nobody else's jobs. `provider_state`: registered, approved, heard or paid."""
+    """One renter, and one provider that runs nobody else's jobs.
+
+    `provider_state`: registered, approved, heard or paid.
+    """
 
     def __init__(self, market: LocalMarket, provider_state: str = "heard") -> None:
         self._stack = market
@@ -137,7 +140,10 @@ class Scene:
 
 
 class Still(Scene):
-    """A scene for calls that change nothing: there is one of everything, and the one job runs, whatever is asked for."""
+    """A scene for calls that change nothing.
+
+    There is one of everything, and the one job runs, whatever is asked for.
+    """
 
     def __init__(self, market: LocalMarket) -> None:
         super().__init__(market)

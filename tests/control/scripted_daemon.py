@@ -33,7 +33,7 @@ class _Stream(DaemonSession):
 
 
 class ScriptedDaemon:
-    """It holds what was committed to it until it ends, is told to stop or loses its memory, and repeats an outcome that has no receipt."""
+    """Holds what was committed to it until it ends, is stopped or forgets, and repeats an outcome without a receipt."""
 
     def __init__(self, provider_id: int) -> None:
         self.provider_id = provider_id

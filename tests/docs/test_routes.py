@@ -11,8 +11,8 @@ from tests.support.openapi import document
 _ROUTE = re.compile(r"^(GET|POST|PUT|PATCH|DELETE) (/[^?`]*)")
 _METHOD = re.compile(r"\bdcp\.v1\.(\w+)/(\w+)")
 
-# The contract writes paths in short, with alternatives; tests/contract holds each of its routes against the market. The changelog names
-# what was.
+# The contract writes paths in short, with alternatives; tests/contract holds each of its routes against the market. The
+# changelog names what was.
 _IN_WORDS_OF_THEIR_OWN = {"docs/contract.md", "CHANGELOG.md"}
 
 

@@ -1,7 +1,7 @@
 """Who calls: schemathesis loads this module (schemathesis.toml) and asks it for the credentials of every call.
 
-An operation that admits several roles is called by each of them in turn. A fuzzed market suspends people, turns their keys
-around and deletes them, so a key that is no longer good is replaced by that of a new account.
+An operation that admits several roles is called by each of them in turn. A fuzzed market suspends people, turns their
+keys around and deletes them, so a key that is no longer good is replaced by that of a new account.
 """
 
 import os

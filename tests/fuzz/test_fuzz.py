@@ -1,4 +1,7 @@
-"""A short and repeatable `make fuzz`: no server error, no undocumented status or media type, no answer unlike its schema."""
+"""A short and repeatable `make fuzz`.
+
+No server error, no undocumented status or media type, no answer unlike its schema.
+"""
 
 import subprocess
 

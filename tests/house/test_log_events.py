@@ -1,4 +1,7 @@
-"""Log lines are searched by their event: each is a literal in snake_case, and what varies stands in fields beside it."""
+"""Log lines are searched by their event.
+
+Each is a literal in snake_case, and what varies stands in fields beside it.
+"""
 
 import ast
 import re

@@ -1,4 +1,7 @@
-"""A servicer decodes, calls one command of control, and encodes: what is stored, and what follows it, is said in control."""
+"""A servicer decodes, calls one command of control, and encodes.
+
+What is stored, and what follows it, is said in control.
+"""
 
 import ast
 from collections.abc import Iterator

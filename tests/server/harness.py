@@ -1,4 +1,4 @@
-"""A real server on loopback with servicers that say what they were asked, and a client that reads answers as the edge does."""
+"""A real server on loopback whose servicers say what they were asked, and a client that reads as the edge does."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -171,7 +171,10 @@ class Harness:
     extra_services: list[Service] = field(default_factory=list)
 
     async def start(self, **chosen: Any) -> Running:
-        """Start a server with the settings `chosen`; rate limits are off and the admin token is set unless said otherwise."""
+        """Start a server with the settings `chosen`.
+
+        Rate limits are off and the admin token is set unless said otherwise.
+        """
         defaults = {
             "admin_token": ADMIN_TOKEN,
             "rate_limits_enabled": False,

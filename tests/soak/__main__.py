@@ -1,9 +1,9 @@
 """`python -m tests.soak --minutes 10`: a market at work for longer than the tests', and whether it stays as it was.
 
-A server, Envoy and a database; daemons that poll, daemons on streams, and renters who submit, read streams, cancel and retry.
-Ends with a verdict, and with status 1 when it is bad: memory and open files flat after the warm-up, no error in the log of the
-server, of Envoy or of a daemon, no answer that a client did not expect, every acknowledged job ended, the books balanced.
-Ctrl-C is an early closing time.
+A server, Envoy and a database; daemons that poll, daemons on streams, and renters who submit, read streams, cancel and
+retry. Ends with a verdict, and with status 1 when it is bad: memory and open files flat after the warm-up, no error in
+the log of the server, of Envoy or of a daemon, no answer that a client did not expect, every acknowledged job ended,
+the books balanced. Ctrl-C is an early closing time.
 """
 
 import argparse

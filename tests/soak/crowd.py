@@ -37,7 +37,7 @@ class Crowd:
         return self._clients[-1]
 
     async def work(self, closing: asyncio.Event, drained: Callable[[], bool]) -> None:
-        """Buy and sell until closing time, and sell until the market is drained, if that takes no longer than it may."""
+        """Buy and sell until closing time, and sell on until the market is drained, if that takes not too long."""
         async with asyncio.TaskGroup() as group:
             acts = [act for daemon in self._daemons for act in (daemon.beat, daemon.poll)]
             sellers = [group.create_task(_insist(act)) for act in (*acts, self._administer)]

@@ -1,6 +1,7 @@
 """Daemons on streams, many in one process: `python -m tests.soak.stream_daemons SERVER`, their keys in DC1_SOAK_KEYS.
 
-Each is the product's own daemon; only the work and the telemetry are made up. Now and then one is stopped and started again.
+Each is the product's own daemon; only the work and the telemetry are made up. Now and then one is stopped and started
+again.
 """
 
 import asyncio

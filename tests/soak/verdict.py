@@ -13,8 +13,8 @@ from tests.support.logs import troubles
 SERVER, EDGE, DAEMONS = "server", "Envoy", "stream daemons"
 
 GROWTH_ALLOWED_MIB = {SERVER: 16.0, EDGE: 8.0, DAEMONS: 16.0}
-"""The most that the memory of a process may grow after the warm-up. What SQLite may cache is 16 MiB, and fills for longer than
-ten minutes; on PostgreSQL, or with small caches, the server grows by one or two."""
+"""The most that the memory of a process may grow after the warm-up. What SQLite may cache is 16 MiB, and fills for
+longer than ten minutes; on PostgreSQL, or with small caches, the server grows by one or two."""
 
 FILES_ALLOWED = 250.0
 """How many more files a process may have open after that. A slow machine has each of 200 polling daemons open a second

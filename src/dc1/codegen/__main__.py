@@ -1,4 +1,7 @@
-"""The command `python -m dc1.codegen OUT`: it writes the generated files, with `--check` it only tells whether they are up to date."""
+"""The command `python -m dc1.codegen OUT`.
+
+It writes the generated files, with `--check` it only tells whether they are up to date.
+"""
 
 from __future__ import annotations
 
@@ -55,12 +58,14 @@ def main() -> int:
     parser.add_argument("--protos", type=Path, default=Path("proto"))
     parser.add_argument("--check", action="store_true", help="write nothing, fail when OUT is stale")
     arguments = parser.parse_args()
-    # Generated aside and then compared: protos that do not compile leave what there is alone, and what no proto makes any more goes.
+    # Generated aside and then compared: protos that do not compile leave what there is alone, and what no proto makes
+    # any more goes.
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch)
         try:
             catalogue = generate(arguments.protos, fresh)
-            # The one file that is written by hand but for a list. Other protos than the repository's have no edge beside them.
+            # The one file that is written by hand but for a list. Other protos than the repository's have no edge
+            # beside them.
             bootstrap = arguments.protos.parent / _BOOTSTRAP
             listed = with_services(bootstrap.read_text(encoding="utf-8"), catalogue) if bootstrap.exists() else ""
         except (CompileError, LookupError, ValueError) as error:

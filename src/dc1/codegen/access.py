@@ -23,7 +23,8 @@ SECURITY_SCHEMES: dict[str, Schema] = {
     "providerQueryKey": _key("query", "provider_key", f"A provider's key. {_QUERY_NOTE}"),
 }
 
-# Public methods have none, so their role is not among them. Bearer comes second, after the header that says whose key it is.
+# Public methods have none, so their role is not among them. Bearer comes second, after the header that says whose key
+# it is.
 _CARRIERS = {
     "ROLE_ADMIN": ("adminToken", "bearer"),
     "ROLE_RENTER": ("renterKey", "bearer", "queryKey", "renterQueryKey"),

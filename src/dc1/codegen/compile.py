@@ -13,7 +13,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_tools import protoc
 from protovalidate._gen.buf.validate import validate_pb
 
-# Of the rules' proto file no package ships the source, only its descriptor: Python modules for it are generated beside ours.
+# Of the rules' proto file no package ships the source, only its descriptor: Python modules for it are generated beside
+# ours.
 _RULES = "buf/validate/validate.proto"
 _OURS = "dcp/"
 
@@ -78,7 +79,7 @@ def _python_plugins(out: Path) -> list[str]:
 
 
 def _rules_descriptors() -> bytes:
-    """Return the descriptors of buf/validate/validate.proto and its imports, as the protovalidate package carries them."""
+    """Return the descriptors of buf/validate/validate.proto and its imports, as protovalidate carries them."""
     descriptor_set = descriptor_pb2.FileDescriptorSet()
     pending, done = [validate_pb.desc()], set()
     while pending:
@@ -97,7 +98,8 @@ def _services(descriptor_set: Path) -> list[str]:
 
 
 def _without_foreign_comments(data: bytes) -> bytes:
-    # A pool without our options: where they are known, because a generated module is loaded, they are written differently.
+    # A pool without our options: where they are known, because a generated module is loaded, they are written
+    # differently.
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
     message_class: Any = message_factory.GetMessageClass(

@@ -10,7 +10,10 @@ from dc1.codegen.descriptors import Node
 
 
 def examples(method: Node, part: str) -> dict[str, Any]:
-    """Return the worked requests or responses of a method, by a slug of their names; one that is no JSON raises ValueError."""
+    """Return the worked requests or responses of a method, by a slug of their names.
+
+    One that is no JSON raises ValueError.
+    """
     found = {}
     for example in method.option("dcp.v1.examples", ()):
         if example.get(part):

@@ -120,7 +120,8 @@ class _Writer:
         field_name = binding.get("body")
         if not field_name:
             return {}
-        # The body is one field, or all fields that the path does not take. The whole message is referred to by name where it can be.
+        # The body is one field, or all fields that the path does not take. The whole message is referred to by name
+        # where it can be.
         if field_name != "*":
             schema = self.inputs.field(_field(request, field_name))
         elif in_path:

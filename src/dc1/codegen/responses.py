@@ -153,7 +153,8 @@ def _error_statuses(method: Node, takes_body: bool) -> list[int]:
     access = method.option("dcp.v1.access", {})
     if not is_public(access):
         found.add(401)
-    # Renters may be suspended and lack scopes, admins call from elsewhere; a provider's key opens all that is a provider's.
+    # Renters may be suspended and lack scopes, admins call from elsewhere; a provider's key opens all that is a
+    # provider's.
     if {"ROLE_RENTER", "ROLE_ADMIN"} & {*access.get("roles", ())}:
         found.add(403)
     if takes_body:

@@ -120,8 +120,8 @@ class Schemas:
 
     def is_always_there(self, field: Node) -> bool:
         """Return whether no object is without the field."""
-        # Envoy prints zero, false and empty values (always_print_primitive_fields), and services set every message that is not
-        # `optional`, if to null.
+        # Envoy prints zero, false and empty values (always_print_primitive_fields), and services set every message that
+        # is not `optional`, if to null.
         return "proto3_optional" not in field.raw
 
     def property(self, field: Node) -> Schema:
@@ -179,7 +179,10 @@ class Schemas:
 
 
 class InputSchemas(Schemas):
-    """Builds schemas of requests: null stands for an optional field's absence, and a blank string for a required one's."""
+    """Builds schemas of requests.
+
+    Null stands for an optional field's absence, and a blank string for a required one's.
+    """
 
     def property(self, field: Node) -> Schema:
         """Return the schema of a field as a member of its object."""
@@ -191,7 +194,8 @@ class InputSchemas(Schemas):
         return is_required(field)
 
     def _name(self, full_name: str) -> str:
-        # A message may be both asked for and answered, and then has two schemas: only in a request may null stand for absence.
+        # A message may be both asked for and answered, and then has two schemas: only in a request may null stand for
+        # absence.
         name = super()._name(full_name)
         return name if name.endswith(("Request", "Input")) else f"{name}Input"
 

@@ -17,7 +17,8 @@ from dc1.storage.jobs.submission import SubmissionLimits
 class ControlConfig:
     """Terms of trade and timers; the defaults are the documented ones. Seconds unless the name says otherwise.
 
-    `token_prices` are halala per million tokens by the model's name in lower case, `token_price_halala` that of all others.
+    `token_prices` are halala per million tokens by the model's name in lower case, `token_price_halala` that of all
+    others.
     """
 
     limits: SubmissionLimits = field(default_factory=SubmissionLimits)

@@ -109,7 +109,8 @@ class ControlPlane:
         # Joined before anything is read: what is committed from now on is in the feed, what was before is read below.
         await self.replicas.start()
         if not self.replicas.others:
-            # Calls of a replica that lives are answered there; only those of a server that is gone have lost their caller.
+            # Calls of a replica that lives are answered there; only those of a server that is gone have lost their
+            # caller.
             await self.completions.end_orphans()
         self.fleet.offered.load(await self.db.read(offered_models.load))
         await load_fleet(self.db, self.clock, self.fleet, self.replicas.others)

@@ -42,7 +42,8 @@ class EnvoyAdmin:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _active_requests(self) -> int:
-        # The gauge has the stat_prefix of the public listener in its name, so that the interface's own requests are not counted.
+        # The gauge has the stat_prefix of the public listener in its name, so that the interface's own requests are not
+        # counted.
         answer = await self._client.get("/stats", params={"filter": r"^http\.public\.downstream_rq_active$"})
         return int(answer.text.rpartition(":")[2] or 0)
 

@@ -29,8 +29,8 @@ def _check_port(host: str, port: int, setting: str) -> None:
     Raises:
         EdgeError: the port cannot be opened, and why.
     """
-    # Envoy shares its port with other processes that ask for it (SO_REUSEPORT), so a second edge would start without complaint
-    # and take half of the first one's connections.
+    # Envoy shares its port with other processes that ask for it (SO_REUSEPORT), so a second edge would start without
+    # complaint and take half of the first one's connections.
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

@@ -52,7 +52,10 @@ class EdgeConfig:
 
     @classmethod
     def from_settings(cls, settings: Settings, grpc_port: int | None = None) -> Self:
-        """Return the edge's part of the settings; `grpc_port` is that of a server in this process, which then is the only one."""
+        """Return the edge's part of the settings.
+
+        `grpc_port` is that of a server in this process, which then is the only one.
+        """
         return cls(
             directory=settings.data_dir / "envoy",
             http_host=settings.http_host,
@@ -72,8 +75,8 @@ class EdgeConfig:
 def render(config: EdgeConfig) -> Path:
     """Write envoy.yaml with the values of `config` into its directory and return the path.
 
-    It changes values and never the structure: what the file in the repository says of filters, routes and limits holds as it is.
-    An upstream that cannot be used raises EdgeError, a file OSError.
+    It changes values and never the structure: what the file in the repository says of filters, routes and limits holds
+    as it is. An upstream that cannot be used raises EdgeError, a file OSError.
     """
     # Absolute, as are all paths in it: Envoy may run in another directory than this process.
     directory = config.directory.resolve()
@@ -110,7 +113,8 @@ def render(config: EdgeConfig) -> Path:
 def _script() -> str:
     """Return rest.lua with the module that it requires in front of it.
 
-    Lua would look for `gen.edge` in the directory that Envoy runs in, which is the repository only for who starts it by hand.
+    Lua would look for `gen.edge` in the directory that Envoy runs in, which is the repository only for who starts it by
+    hand.
     """
     module, script = (asset(name).read_text(encoding="utf-8") for name in ("gen/edge.lua", "envoy/rest.lua"))
     return f'package.preload["gen.edge"] = function()\n{module}end\n{script}'

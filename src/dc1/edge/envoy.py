@@ -45,19 +45,21 @@ class Envoy:
         """Start Envoy and return when it accepts connections.
 
         Raises:
-            EdgeError: a port is taken, a file cannot be used or written, Envoy refused its configuration, or it was not ready
-                within 20 s.
+            EdgeError: a port is taken, a file cannot be used or written, Envoy refused its configuration, or it was not
+                ready within 20 s.
         """
         check(self._config)
         try:
             bootstrap = render(self._config)
         except OSError as error:
             raise EdgeError(f"Envoy's files cannot be written (DC1_DATA_DIR): {error}.") from None
-        # Envoy writes the address of its administration interface there once it listens; that of an earlier run is not ours.
+        # Envoy writes the address of its administration interface there once it listens; that of an earlier run is not
+        # ours.
         address_file = bootstrap.with_name("admin.address")
         address_file.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
-            # -I and -S: the program between us and Envoy needs the standard library only, and starts in no time without the rest.
+            # -I and -S: the program between us and Envoy needs the standard library only, and starts in no time without
+            # the rest.
             *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(_binary())),
             *("--config-path", str(bootstrap), "--admin-address-path", str(address_file)),
             # Hot restart claims a piece of shared memory by a fixed number: two edges on one machine would meet there.
@@ -84,7 +86,7 @@ class Envoy:
             raise
 
     async def stop(self, drain_seconds: float = 0.0) -> None:
-        """Stop Envoy: accept no more connections, let requests in flight finish for up to `drain_seconds`, end the process."""
+        """Stop Envoy: accept no more connections, give requests in flight `drain_seconds`, end the process."""
         if self._process is None or self._process.returncode is not None:
             return
         if drain_seconds > 0:

@@ -1,7 +1,7 @@
-"""Start a program that the kernel ends together with its parent: `python parent_death.py PARENT_PID PROGRAM [ARGUMENT…]`.
+"""Start a program that the kernel ends with its parent: `python parent_death.py PARENT_PID PROGRAM [ARGUMENT…]`.
 
-A control plane that is killed cannot stop Envoy any more, and an Envoy left behind would hold the public port. Only Linux has
-this; elsewhere the program just starts.
+A control plane that is killed cannot stop Envoy any more, and an Envoy left behind would hold the public port. Only
+Linux has this; elsewhere the program just starts.
 """
 
 import ctypes

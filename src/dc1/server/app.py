@@ -51,8 +51,8 @@ class Application:
 
         Raises:
             SettingsError: the settings do not allow serving.
-            UnusableDatabaseError: the database cannot be used, or another server works on it; PostgreSQL may take 30 s to let
-                this server in.
+            UnusableDatabaseError: the database cannot be used, or another server works on it; PostgreSQL may take 30 s
+                to let this server in.
             ListenError: the port is taken or not allowed.
         """
         self._settings.require_servable()
@@ -151,10 +151,12 @@ def _channel_options(settings: Settings) -> list[tuple[str, Any]]:
         # Without it a second server would share the port in silence.
         ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", 100_000),
-        # A fleet reconnects at once after a restart; by default calls beyond 1,000 not yet taken up are dropped at random.
+        # A fleet reconnects at once after a restart; by default calls beyond 1,000 not yet taken up are dropped at
+        # random.
         ("grpc.server.max_pending_requests", 100_000),
         ("grpc.server.max_pending_requests_hard_limit", 100_000),
-        # Daemons and edges keep connections alive by PINGs; by default those more frequent than 5 minutes end the connection.
+        # Daemons and edges keep connections alive by PINGs; by default those more frequent than 5 minutes end the
+        # connection.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", 30_000),

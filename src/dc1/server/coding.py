@@ -9,7 +9,10 @@ M = TypeVar("M", bound=Message)
 
 
 class Unreadable:
-    """Stands for a request that is no message: the edge's transcoder makes one of a map whose values have the wrong type."""
+    """Stands for a request that is no message.
+
+    The edge's transcoder makes one of a map whose values have the wrong type.
+    """
 
 
 UNREADABLE: Final = Unreadable()

@@ -27,10 +27,10 @@ class Credential:
 
 
 def find_credential(options: MethodOptions, metadata: Mapping[str, str], request: Message | None) -> Credential | None:
-    """Return the first credential that is not blank: role headers, then Bearer, then the query, then the request's field.
+    """Return the first credential that is not blank: of role headers, Bearer, the query, the request's field.
 
-    Only carriers of the roles that `options` admits are looked at, in the order admin, renter, provider. `request` is None
-    where the call has no single request message.
+    Only carriers of the roles that `options` admits are looked at, in the order admin, renter, provider. `request` is
+    None where the call has no single request message.
     """
     for claimed, value in _carriers(options, metadata, request):
         secret = value.strip()

@@ -104,7 +104,10 @@ def _without_free_json(request: Message, plan: _Plan) -> Message:
 
 
 def _camel(name: str) -> str:
-    """Return the JSON name of a field that is given none; the edge prints and documents the field's own name instead."""
+    """Return the JSON name of a field that is given none.
+
+    The edge prints and documents the field's own name instead.
+    """
     return re.sub("_+([a-z0-9])", lambda match: match[1].upper(), name)
 
 

@@ -28,8 +28,8 @@ def path_patterns(method: MethodDescriptor) -> tuple[re.Pattern[str], ...]:
 def fill_from_path(request: Message, patterns: Sequence[re.Pattern[str]], path: str) -> None:
     """Set the fields that `path` names, which may end in a query.
 
-    The edge's transcoder lets the query and the body of a request overwrite them, so that a call for one object, in every
-    log, would act on another.
+    The edge's transcoder lets the query and the body of a request overwrite them, so that a call for one object, in
+    every log, would act on another.
     """
     bare = path.partition("?")[0]
     for pattern in patterns:

@@ -1,8 +1,8 @@
 """What happens around every call: one interceptor, driven by the methods' options.
 
-In this order: the fields that the path names, the credential's presence, the shape checks of the service, the look-up, the rate
-limit, the scopes, the normalisers and the preconditions of the service, the field rules; then the servicer; then the audit entry,
-the answer's status and headers, and the log line.
+In this order: the fields that the path names, the credential's presence, the shape checks of the service, the look-up,
+the rate limit, the scopes, the normalisers and the preconditions of the service, the field rules; then the servicer;
+then the audit entry, the answer's status and headers, and the log line.
 """
 
 import asyncio

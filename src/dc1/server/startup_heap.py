@@ -9,8 +9,8 @@ _YOUNG_OBJECTS = 50_000
 def freeze_startup_objects() -> None:
     """Take what exists now for permanent, and look less often at what comes.
 
-    Modules, descriptors and a loaded fleet live as long as the process. Looking at them again and again for garbage took a
-    tenth of the time of a busy server, and what a call leaves behind is freed by its reference counts.
+    Modules, descriptors and a loaded fleet live as long as the process. Looking at them again and again for garbage
+    took a tenth of the time of a busy server, and what a call leaves behind is freed by its reference counts.
     """
     gc.collect()
     gc.freeze()

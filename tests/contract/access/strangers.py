@@ -62,7 +62,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who calls. `scope` is that of a scoped key, MASTER for every other; `role` is what the key is good for."""
+    """Somebody who calls.
+
+    `scope` is that of a scoped key, MASTER for every other; `role` is what the key is good for.
+    """
 
     name: str
     role: int | None = None

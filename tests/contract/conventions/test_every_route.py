@@ -1,4 +1,7 @@
-"""Every route of the OpenAPI document, through Envoy: success, no credential, wrong ones, a stranger's object, bad input."""
+"""Every route of the OpenAPI document, through Envoy.
+
+Success, no credential, wrong ones, a stranger's object, bad input.
+"""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""Requests under /v1 that cannot be understood: refused in the OpenAI envelope, by the service or by the edge itself."""
+"""Requests under /v1 that cannot be understood.
+
+Refused in the OpenAI envelope, by the service or by the edge itself.
+"""
 
 import pytest
 

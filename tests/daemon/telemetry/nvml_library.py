@@ -1,4 +1,7 @@
-"""Stands in for the driver's shared library (libnvidia-ml.so.1), below the binding: the real pynvml calls it as it would C."""
+"""Stands in for the driver's shared library (libnvidia-ml.so.1), below the binding.
+
+The real pynvml calls it as it would C.
+"""
 
 import ctypes
 from collections.abc import Callable

@@ -93,7 +93,7 @@ class Reaper:
         return not is_new and (provider is None or not self._fleet.view(provider).bookable)
 
     def _is_awaited(self, row_id: int, now_ms: int) -> bool:
-        """Tell whether a run may have ended while no server was there for its daemon, which has a while to come back."""
+        """Tell whether a run may have ended while its daemon had no server, and has a while to come back."""
         lease = self._leases.of_job(row_id)
         provider = None if lease is None or not lease.running else self._fleet.get(lease.provider_id)
         return provider is not None and provider.presence.awaited(now_ms)
@@ -142,7 +142,10 @@ class Reaper:
 
 
 async def _each(steps: Iterable[Awaitable[object]]) -> None:
-    """Take steps that have nothing to do with each other: one that fails is told of and keeps nobody from the others."""
+    """Take steps that have nothing to do with each other.
+
+    One that fails is told of and keeps nobody from the others.
+    """
     for failure in await asyncio.gather(*steps, return_exceptions=True):
         if isinstance(failure, Exception):
             log.error("upkeep_step_failed", exc_info=failure)

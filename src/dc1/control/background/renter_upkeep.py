@@ -44,7 +44,8 @@ class RenterUpkeep:
         await self._db.write(lambda conn: webhooks.purge(conn, now_ms - DELIVERIES_KEPT_MS))
 
     async def _erase(self, renter_id: int) -> None:
-        # A few jobs a transaction: nobody waits while the logs of many are erased. The account stays due until the last is done.
+        # A few jobs a transaction: nobody waits while the logs of many are erased. The account stays due until the last
+        # is done.
         erased: int | None = 0
         while erased is not None:
             erased = await self._db.write(partial(data_erasure.forget_work, renter_id=renter_id, after_id=erased))

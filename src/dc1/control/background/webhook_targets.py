@@ -12,7 +12,8 @@ import httpx
 from dc1.domain.access.webhooks import is_public_address
 
 _MAX_LENGTH = 2048
-# Looking names up has threads of its own, those of deliveries apart: names that nobody answers must not hold up anything else.
+# Looking names up has threads of its own, those of deliveries apart: names that nobody answers must not hold up
+# anything else.
 _LOOKUPS = 64
 
 Resolver: TypeAlias = Callable[[str], list[str]]
@@ -55,7 +56,8 @@ class Targets:
     async def check(self, address: str, renter_id: int) -> None:
         """Raise as `resolve` does, for an address that a renter is about to save.
 
-        Each has one looked up at a time, so that one who names many hosts that nobody answers for holds up only themselves.
+        Each has one looked up at a time, so that one who names many hosts that nobody answers for holds up only
+        themselves.
         """
         while (earlier := self._checked.get(renter_id)) is not None:
             await asyncio.wait({earlier})

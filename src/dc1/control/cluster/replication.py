@@ -191,8 +191,8 @@ class Replication:
 
     async def catch_up(self) -> bool:
         """Follow everything that was committed before this call; calls that come together share one reading."""
-        # A reading that is under way may have begun before the caller's news was committed, so the caller needs the next
-        # one; everybody who waits for that has it done by the first of them.
+        # A reading that is under way may have begun before the caller's news was committed, so the caller needs the
+        # next one; everybody who waits for that has it done by the first of them.
         wanted = self._reads_begun + 1
         async with self._reading:
             if self._read_done < wanted:
@@ -260,7 +260,7 @@ class Replication:
     # Living
 
     async def confirm_lost(self, provider: Provider) -> None:
-        """Wait on for a provider that another replica has heard of, or whose daemon could not be heard without a database."""
+        """Wait on for a provider that another replica has heard, or that could not be heard without a database."""
         thresholds = self._fleet.thresholds
         gone = await self._db.read(
             partial(

@@ -94,15 +94,18 @@ class FreeProviders:
         return choose(self._candidates(requirement, avoid), requirement, prewarm=prewarm, avoid=avoid)
 
     def _candidates(self, requirement: Requirement, avoid: Collection[int]) -> Iterator[ProviderView]:
-        """Yield enough providers that the best of all is among them: `choose` looks at two of a kind instead of thousands."""
+        """Yield enough providers that the best of all is among them.
+
+        `choose` looks at two of a kind instead of thousands.
+        """
         if requirement.named_provider_id is not None:
             named = self._views.get(requirement.named_provider_id)
             if named is not None:
                 yield named
             return
-        # Within a kind all fit alike and rank is what remains, so the first stands for all who are as welcome as itself.
-        # Whoever must not have the job is passed over; whoever should rather not is a second class of welcome, and needs
-        # a first of its own, or a kind whose first is to be avoided would look as if it had nobody better.
+        # Within a kind all fit alike and rank is what remains, so the first stands for all who are as welcome as
+        # itself. Whoever must not have the job is passed over; whoever should rather not is a second class of welcome,
+        # and needs a first of its own, or a kind whose first is to be avoided would look as if it had nobody better.
         never = {requirement.excluded_provider_id}
         for members in self._members.values():
             yield from self._first(members, never)
@@ -154,6 +157,6 @@ class Availability:
         return list(self._scheduled.values())
 
     def take_refusing(self) -> list[Provider]:
-        """Return who holds offers or runs and began, by its owner's preferences, to refuse new work since the last call."""
+        """Return who holds offers or runs and began, by preference, to refuse new work since the last call."""
         refusing, self._refusing = self._refusing, {}
         return list(refusing.values())

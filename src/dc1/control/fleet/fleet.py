@@ -140,8 +140,8 @@ class Fleet:
         self.presence.sign_off(provider)
 
     def _decided(self, provider: Provider) -> None:
-        # What another replica stored is read without a lock and may be older than a decision made here meanwhile; `follow`
-        # tells by this number.
+        # What another replica stored is read without a lock and may be older than a decision made here meanwhile;
+        # `follow` tells by this number.
         self.decisions += 1
         provider.decided_at = self.decisions
         self._index(provider)
@@ -170,9 +170,9 @@ class Fleet:
             self._index(provider)
 
     def _index(self, provider: Provider) -> None:
-        # Placement reads the index and never the providers: to walk the fleet for each job would cost all of it, an entry
-        # costs two binary searches. So every change above ends here, and every sign of life in PresenceTracker at the same
-        # call; one that did not would leave a provider with work it may not have, or without.
+        # Placement reads the index and never the providers: to walk the fleet for each job would cost all of it, an
+        # entry costs two binary searches. So every change above ends here, and every sign of life in PresenceTracker at
+        # the same call; one that did not would leave a provider with work it may not have, or without.
         self.availability.update(provider)
 
     def set_week_beats(self, beats: dict[int, int]) -> None:

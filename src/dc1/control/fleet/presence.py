@@ -54,13 +54,15 @@ class PresenceTracker:
         provider.presence = replace(
             provider.presence, channel=Channel.STREAM, stream_open=True, stream_lost_ms=None, signed_off=False
         )
-        # Not indexed as free yet: its first beat, which follows at once, says what it has runners for and whether it drains.
+        # Not indexed as free yet: its first beat, which follows at once, says what it has runners for and whether it
+        # drains.
         self._queues.place(provider)
 
     def stream_beat(self, provider: Provider, report: Report, job_types: frozenset[str], *, draining: bool) -> None:
         """Fold in the state that came on the stream."""
         now_ms = self._clock.now_ms()
-        # A stream's place does not hang on when it was last heard, so the queue stays as it is on the most frequent call.
+        # A stream's place does not hang on when it was last heard, so the queue stays as it is on the most frequent
+        # call.
         provider.presence = replace(provider.presence, last_heartbeat_ms=now_ms, signed_off=False)
         provider.job_types = job_types
         provider.draining = draining
@@ -105,7 +107,7 @@ class PresenceTracker:
         self._become(provider, replace(provider.presence, last_heartbeat_ms=now_ms, stream_lost_ms=now_ms))
 
     def await_return(self, provider: Provider) -> None:
-        """Give a daemon that held a job when the server stopped the failover grace to come back, however long that was."""
+        """Give a daemon that held a job when the server stopped, however long ago, the failover grace to come back."""
         now_ms = self._clock.now_ms()
         presence = provider.presence
         if presence.stream_open:
@@ -167,7 +169,7 @@ class PresenceTracker:
         self._lost.pop(provider.id, None)
 
     def take_refusing(self) -> list[Provider]:
-        """Return who holds offers or runs and began, by its owner's preferences, to refuse new work since the last call."""
+        """Return who holds offers or runs and began, by preference, to refuse new work since the last call."""
         self.age()
         return self._availability.take_refusing()
 

@@ -21,8 +21,8 @@ class PresenceQueues:
         self._degraded: OrderedDict[int, Provider] = OrderedDict()
         self._recent: OrderedDict[int, Provider] = OrderedDict()
         self._streaming: dict[int, Provider] = {}
-        # When each stream that may still come back was lost. Not in the order in which it is noticed: silence counts, and a
-        # failover grace lies ahead. So a heap has them by time, together with some that did come back.
+        # When each stream that may still come back was lost. Not in the order in which it is noticed: silence counts,
+        # and a failover grace lies ahead. So a heap has them by time, together with some that did come back.
         self._lost_streams: dict[int, Provider] = {}
         self._losses: list[tuple[int, int]] = []
 
@@ -63,7 +63,7 @@ class PresenceQueues:
         return degraded
 
     def take_offline(self) -> list[Provider]:
-        """Return the providers that went offline since the last call, by silence or because their stream did not come back."""
+        """Return the providers that went offline since the last call, silent or without their stream."""
         return self._older(self._degraded, self._thresholds.offline_seconds * 1000) + self._streams_past_grace()
 
     def streaming(self) -> list[Provider]:

@@ -61,7 +61,10 @@ class Attempts:
     # Starting
 
     async def accept(self, provider_id: int, job_id: str, attempt: int) -> Lease | StopReason:
-        """Start the run of an offered job; a repeated call finds it running. Otherwise, why the daemon must forget it."""
+        """Start the run of an offered job; a repeated call finds it running.
+
+        Otherwise, why the daemon must forget it.
+        """
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt:
             return StopReason.WITHDRAWN
@@ -102,7 +105,10 @@ class Attempts:
                 self._dispatcher.declined(job, provider_id)
 
     async def withdraw(self, lease: Lease, reason: str) -> bool:
-        """Take an offered job back to the queue, and tell whether it was still offered; no retry is counted, a run goes on."""
+        """Take an offered job back to the queue, and tell whether it was still offered.
+
+        No retry is counted, a run goes on.
+        """
         job = await self._take_back(lease, reason)
         if job is not None:
             self._dispatcher.requeued(job, avoid=(lease.provider_id,))

@@ -65,7 +65,8 @@ class Completions:
     async def start(self, renter_id: int, call: ChatCall) -> JobRow:
         """Hold the price of a call and offer it to a daemon on the stream.
 
-        Raises model_not_found, model_not_offered and no_capacity_available, and what a submission raises; nothing is held then.
+        Raises model_not_found, model_not_offered and no_capacity_available, and what a submission raises; nothing is
+        held then.
         """
         requirement = _requirement(call.model)
         new = self._new_job(renter_id, call)

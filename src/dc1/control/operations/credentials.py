@@ -12,7 +12,8 @@ from dc1.storage.engine.database import Database
 from dc1.storage.providers import providers
 
 _KNOWN_MS = 300_000
-# Long enough that a client that repeats a dead key costs no SQL per call; short, because nobody says so when a key is made.
+# Long enough that a client that repeats a dead key costs no SQL per call; short, because nobody says so when a key is
+# made.
 _UNKNOWN_MS = 5_000
 _CAPACITY = 100_000
 
@@ -59,12 +60,13 @@ class Credentials:
         self._used: dict[str, int] = {}
 
     async def identify(self, key: str) -> Identity | None:
-        """Return the account behind `key`, or None when the key is no key, unknown, revoked, expired or its account gone."""
+        """Return the account behind `key`, or None when it is no key, unknown, revoked, expired or its account gone."""
         identity = await self._holder(key)
         now_ms = self._clock.now_ms()
         if identity is None or identity.has_expired(now_ms):
             return None
-        # Owners are shown the last use of scoped keys only. Noted here and stored in batches: a call must not cost a write.
+        # Owners are shown the last use of scoped keys only. Noted here and stored in batches: a call must not cost a
+        # write.
         if identity.key_role is KeyRole.SCOPED:
             self._used[identity.key_id] = now_ms
         return identity

@@ -150,7 +150,10 @@ class JobCommands:
         return job
 
     async def cancel_all(self, renter_id: int, close: Callable[[Connection], None]) -> int:
-        """Cancel every open job of a renter and return how many; `close` shares the transaction and ends submissions."""
+        """Cancel every open job of a renter and return how many.
+
+        `close` shares the transaction and ends submissions.
+        """
         now_ms = self._clock.now_ms()
 
         def cancel_open(conn: Connection) -> list[JobRow]:
@@ -161,7 +164,8 @@ class JobCommands:
         def work(conn: Connection) -> list[JobRow]:
             ended = cancel_open(conn)
             close(conn)
-            # A submission locks the renter's row, as `close` does: one that was ahead of it is committed and seen only now.
+            # A submission locks the renter's row, as `close` does: one that was ahead of it is committed and seen only
+            # now.
             return ended + cancel_open(conn)
 
         ended = await self._db.write(work)

@@ -34,14 +34,21 @@ class Payouts:
     async def request(
         self, provider_id: int, amount_halala: int, iban: str, hook: TransactionHook[WithdrawalRow]
     ) -> WithdrawalRow:
-        """Ask for a payout that `check` let pass; raises `A withdrawal is already pending` and INSUFFICIENT_EARNINGS."""
+        """Ask for a payout that `check` let pass.
+
+        Raises `A withdrawal is already pending` and INSUFFICIENT_EARNINGS.
+        """
         now_ms = self._clock.now_ms()
-        # What has been earned is for the transaction to say: memory knows no balances, and two requests may come at once.
+        # What has been earned is for the transaction to say: memory knows no balances, and two requests may come at
+        # once.
         return await self._db.write(
             hooked(hook, lambda conn: withdrawals.create(conn, provider_id, amount_halala, iban, now_ms))
         )
 
     async def move(self, withdrawal_id: str, target: WithdrawalStatus, reason: str | None) -> WithdrawalRow:
-        """Take a withdrawal to another state; raises `Withdrawal not found` and the 409 of a state that does not follow."""
+        """Take a withdrawal to another state.
+
+        Raises `Withdrawal not found` and the 409 of a state that does not follow.
+        """
         now_ms = self._clock.now_ms()
         return await self._db.write(lambda conn: withdrawals.change_status(conn, withdrawal_id, target, reason, now_ms))

@@ -1,4 +1,7 @@
-"""Daemons that ask for work instead of being told: no acknowledgement follows a poll, so a lease needs a sign of life."""
+"""Daemons that ask for work instead of being told.
+
+No acknowledgement follows a poll, so a lease needs a sign of life.
+"""
 
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts

@@ -1,8 +1,8 @@
 """What owners do with their providers' accounts: open, set up, pause, rotate the key, close.
 
-Every command stores first and lets memory follow once that is durable: a transaction may be rolled back and run again, and
-placement must never act on what was not committed. What follows at once comes before the first `await`, so that no other
-call sees half of a command; taking jobs back waits for the database and comes last.
+Every command stores first and lets memory follow once that is durable: a transaction may be rolled back and run again,
+and placement must never act on what was not committed. What follows at once comes before the first `await`, so that no
+other call sees half of a command; taking jobs back waits for the database and comes last.
 """
 
 from collections.abc import Collection, Mapping
@@ -77,7 +77,10 @@ class ProviderAccounts:
         return OpenedProvider(account, key.key)
 
     async def set_preferences(self, provider: Provider, changes: Mapping[str, Any]) -> None:
-        """Change when and how far the machine may be used; `changes` are fields of Preferences, and no change is fine."""
+        """Change when and how far the machine may be used.
+
+        `changes` are fields of Preferences, and no change is fine.
+        """
         if not changes:
             return
         await self._db.write(lambda conn: providers.set_preferences(conn, provider.id, **changes))

@@ -1,7 +1,7 @@
 """What admins decide about providers: approval, suspension, the key, and the models they should fetch.
 
-Decisions are durable first and then followed: the fleet before the daemon's stream and its jobs, because whoever takes over
-a job, and a daemon that comes back at once, are judged by what the fleet knows.
+Decisions are durable first and then followed: the fleet before the daemon's stream and its jobs, because whoever takes
+over a job, and a daemon that comes back at once, are judged by what the fleet knows.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -72,7 +72,8 @@ class ProviderSupervision:
         if not decided:
             raise errors.provider_not_pending() if only_pending else errors.provider_not_found()
         self._fleet.decide(provider, Approval.REJECTED, None, reason)
-        # The key stays good, so that its owner can read why and be paid. What the daemon says is refused by the approval.
+        # The key stays good, so that its owner can read why and be paid. What the daemon says is refused by the
+        # approval.
         self._sessions.end(provider.id, EndReason.ACCESS_REVOKED)
         await self._attempts.evict(provider, "The provider was rejected")
 
@@ -96,7 +97,8 @@ class ProviderSupervision:
         key = keys.new_key(KeyRole.PROVIDER)
         now_ms = self._clock.now_ms()
         await self._db.write(lambda conn: key_rows.rotate(conn, KeyRole.PROVIDER, provider.id, key, now_ms))
-        # The old key is forgotten before its stream ends: a daemon that comes back with it must not be let in from memory.
+        # The old key is forgotten before its stream ends: a daemon that comes back with it must not be let in from
+        # memory.
         self._credentials.invalidate_account(Role.PROVIDER, provider.id)
         # No job is taken back: the daemon has the grace of a lost stream to return with the new key and its leases.
         self._sessions.end(provider.id, EndReason.ACCESS_REVOKED)
@@ -123,8 +125,8 @@ class ProviderSupervision:
     ) -> int:
         """Do one thing to many providers and return to how many it could not be done; `find` raises for an unknown id.
 
-        Not in one transaction, unlike what is done to many renters: each decision is followed by work of its own, and what
-        cannot be done to one provider keeps nobody else from it.
+        Not in one transaction, unlike what is done to many renters: each decision is followed by work of its own, and
+        what cannot be done to one provider keeps nobody else from it.
         """
         failed = 0
         for provider_id in ids:

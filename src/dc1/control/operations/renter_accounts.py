@@ -1,7 +1,7 @@
 """What renters do with their accounts: open, point webhooks somewhere, make and end keys, close.
 
-A key that ends is stored as ended first and forgotten by `Credentials` after the commit. The other way round, a call between
-the two would have the key read again while it was still good, and remembered for minutes.
+A key that ends is stored as ended first and forgotten by `Credentials` after the commit. The other way round, a call
+between the two would have the key read again while it was still good, and remembered for minutes.
 """
 
 from dataclasses import dataclass, field
@@ -94,8 +94,8 @@ class RenterAccounts:
         A secret that is stored already stays as it is unless it is to be rotated, whatever address comes with it.
         """
         secret = webhooks.new_secret() if change.rotates_secret or change.url is not None else None
-        # Sealed before it is known whether it is kept: the box may have to read its key from disk, and the one thread that
-        # writes works for everybody.
+        # Sealed before it is known whether it is kept: the box may have to read its key from disk, and the one thread
+        # that writes works for everybody.
         sealed = None if secret is None else vault.seal(secret, webhooks.secret_purpose(renter_id))
         return await self._db.write(lambda conn: _set_webhook(conn, renter_id, change, secret, sealed))
 

@@ -1,7 +1,7 @@
 """What admins decide about renters: suspension, the key, and the same for many at once.
 
-After every commit the account's keys are forgotten, because a remembered key carries the account's state with it. Jobs that
-are open go on: what a suspended renter may not do is call.
+After every commit the account's keys are forgotten, because a remembered key carries the account's state with it. Jobs
+that are open go on: what a suspended renter may not do is call.
 """
 
 import secrets
@@ -39,7 +39,10 @@ class BulkUpdate:
 
 
 class RenterSupervision:
-    """The admin's side of renters; every command raises `Renter not found` for an account that is none or is deleted."""
+    """The admin's side of renters.
+
+    Every command raises `Renter not found` for an account that is none or is deleted.
+    """
 
     def __init__(self, db: Database, clock: Clock, credentials: Credentials) -> None:
         self._db = db

@@ -51,7 +51,8 @@ class Submission:
         # Reserve, write, follow, in this order. The slots are taken in memory before the write, so that nobody else is
         # promised them while it commits; memory follows after it, so that no daemon hears of a job that may be undone.
         now_ms = self._clock.now_ms()
-        # Names are read here and not in the transaction: the fleet belongs to the loop, and that runs on another thread.
+        # Names are read here and not in the transaction: the fleet belongs to the loop, and that runs on another
+        # thread.
         name = None if reserved is None else reserved.name
         if reserved is not None:
             new = replace(new, provider_id=reserved.id, slots=reserved.slots)
@@ -64,8 +65,8 @@ class Submission:
         try:
             submitted = await self._db.write(hooked(hook, work))
         except BaseException:
-            # Cancelled callers come here too, though a transaction that has begun is committed all the same: servicers run
-            # commands shielded from callers who leave, or memory would not hear of such a job.
+            # Cancelled callers come here too, though a transaction that has begun is committed all the same: servicers
+            # run commands shielded from callers who leave, or memory would not hear of such a job.
             if reserved is not None:
                 self._dispatcher.unplace(reserved.id, new.gpu_count)
             raise

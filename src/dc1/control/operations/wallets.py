@@ -1,7 +1,7 @@
 """Money that enters and leaves renters' wallets outside of jobs. All amounts are halala.
 
-Nothing of a wallet is kept in memory: every change is one transaction and nothing follows it. `ref` in the ledger makes a
-movement unique, so it is drawn once per command and not in the transaction, which may run twice.
+Nothing of a wallet is kept in memory: every change is one transaction and nothing follows it. `ref` in the ledger makes
+a movement unique, so it is drawn once per command and not in the transaction, which may run twice.
 """
 
 import secrets
@@ -42,7 +42,8 @@ class Wallets:
         self, renter_id: int, amount_halala: int, reason: str, hook: TransactionHook[WalletChange]
     ) -> WalletChange:
         """Give money by an admin; raises as `top_up` does."""
-        # Of a kind apart from adjustments, which have no reason and may be negative: renters see the kind in their list.
+        # Of a kind apart from adjustments, which have no reason and may be negative: renters see the kind in their
+        # list.
         ref, now_ms = _ref("credit"), self._clock.now_ms()
         return await self._db.write(
             hooked(hook, lambda conn: wallets.credit(conn, renter_id, amount_halala, ref, reason, now_ms))

@@ -16,8 +16,8 @@ from dc1.storage.engine.database import Database
 class Core:
     """The durable state of the market and one server's memory of it.
 
-    The memory belongs to the event loop: it is read and changed there alone, and never across an `await`, so that it needs
-    no locks. A transaction runs on a thread of the database and is given plain values.
+    The memory belongs to the event loop: it is read and changed there alone, and never across an `await`, so that it
+    needs no locks. A transaction runs on a thread of the database and is given plain values.
     """
 
     db: Database

@@ -53,7 +53,8 @@ class Dispatcher:
             part = active[start : start + _CLAIMS_PER_TRANSACTION]
             specs = await self._db.read(partial(jobs.specs, job_ids=[job.id for job in part]))
             for job in part:
-                # A provider that another replica registered since the fleet was read comes with the feed, and its job too.
+                # A provider that another replica registered since the fleet was read comes with the feed, and its job
+                # too.
                 provider = self._fleet.get(_provider_of(job))
                 if provider is not None and self.learn(job):
                     self.waiting.remove(job.id)

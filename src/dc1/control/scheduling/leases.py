@@ -26,8 +26,8 @@ class Lease:
 
     `attempt` is the number the run has or will have. `found_ms` is when this server found it in the database, None when
     it gave the job out itself. `answer_by_ms` is when an unanswered offer on a stream goes elsewhere, None for daemons
-    that poll. `timeout_at_ms` is set once it runs, and `taken_up` once the daemon is known to work on it. Whoever starts
-    it or takes it back holds `changing` until that is stored and known here.
+    that poll. `timeout_at_ms` is set once it runs, and `taken_up` once the daemon is known to work on it. Whoever
+    starts it or takes it back holds `changing` until that is stored and known here.
     """
 
     assignment: Assignment

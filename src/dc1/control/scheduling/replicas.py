@@ -24,7 +24,10 @@ class Replicas(Protocol):
         ...
 
     async def catch_up(self) -> bool:
-        """Follow everything that was committed before this call; False when nobody else could have committed anything."""
+        """Follow everything that was committed before this call.
+
+        False when nobody else could have committed anything.
+        """
         ...
 
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:

@@ -76,7 +76,10 @@ class Scheduler:
         return self._waiting.first_fitting(self._fleet.view(provider), partial(self._may_have, provider.id))
 
     def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
-        """Return who of those whose next job it is should run it; of several that are free, the woken one need not be best."""
+        """Return who of those whose next job it is should run it.
+
+        Of several that are free, the woken one need not be best.
+        """
         best = self._fleet.availability.local.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
         other = None if best in (None, free.id) else self._fleet.get(best)
         return other if other is not None and self.next_for(other) is job else free
@@ -92,7 +95,10 @@ class Scheduler:
         return False
 
     def _goes_elsewhere(self, job: WaitingJob) -> bool:
-        """Tell whether another server has a provider for a job that should not go back to its own; it has a while to act."""
+        """Tell whether another server has a provider for a job that should not go back to its own.
+
+        It has a while to act.
+        """
         if self._clock.now_ms() >= job.since_ms + self._patience_ms:
             return False
         other = self._fleet.availability.remote.best(job.requirement, avoid=job.avoid)

@@ -20,7 +20,10 @@ class SecretBox:
     """Seals short texts with AES-256-GCM. What is sealed for one thing cannot be opened for another."""
 
     def __init__(self, load_key: Callable[[], str]) -> None:
-        """Take `load_key`, which returns the key's text, of at least 128 random bits; it is called when the key is first needed."""
+        """Take `load_key`, which returns the key's text, of at least 128 random bits.
+
+        It is called when the key is first needed.
+        """
         self._load_key = load_key
         self._cipher: AESGCM | None = None
 

@@ -11,7 +11,8 @@ RETRY_SECONDS = (1, 2, 4)
 
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Not for everybody either, whatever the ipaddress of some version of Python says: protocol assignments, relays of 6to4, examples.
+# Not for everybody either, whatever the ipaddress of some version of Python says: protocol assignments, relays of 6to4,
+# examples.
 _RESERVED_V4 = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
 _EXAMPLES_V6 = IPv6Network("3fff::/20")
 

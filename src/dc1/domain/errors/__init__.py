@@ -1,7 +1,7 @@
 """The error catalogue: one constructor for every refusal of the contract.
 
-Everything raised to a caller is an `ApiError` made here: the texts and codes that clients match on live in one place. What
-the edge says of its own (an unknown path, an undecodable URL, a limit passed) is in envoy/rest.lua.
+Everything raised to a caller is an `ApiError` made here: the texts and codes that clients match on live in one place.
+What the edge says of its own (an unknown path, an undecodable URL, a limit passed) is in envoy/rest.lua.
 """
 
 from dc1.domain.errors.access import (

@@ -67,7 +67,7 @@ def _is_text(value: JsonValue) -> bool:
 
 
 def with_full_names(spec: JsonObject | None, approved: Collection[str]) -> JsonObject | None:
-    """Return a spec whose short image names are written out, where the registry knows the image by its full name only."""
+    """Return a spec whose short image names are written out where the registry knows the full name only."""
     if spec is None:
         return None
     full = {name: _full_name(image) for name in _IMAGE_KEYS if isinstance(image := spec.get(name), str) and image}
@@ -116,7 +116,8 @@ _COMPUTE_TYPES = {
 def effective_container_spec(job_type: JobType, sent: JsonObject | None, pricing_class: str) -> JsonObject:
     """Return the container spec with its defaults filled in; keys that were sent keep their values.
 
-    `sent` has passed `check_container_spec`. `pricing_class` is the one the job is billed by, so it replaces one that was sent inside the spec.
+    `sent` has passed `check_container_spec`. `pricing_class` is the one the job is billed by, so it replaces one that
+    was sent inside the spec.
     """
     spec: JsonObject = {
         "image_type": _IMAGE_TYPES.get(job_type, job_type.value),

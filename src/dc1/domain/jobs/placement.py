@@ -40,8 +40,9 @@ class ProviderView:
 
     `slots` is the number of GPUs (at least 1) and `occupied` how many of them pending and running jobs hold. `vram_mib`
     is the VRAM of one GPU, None when unknown. `gpu_type` is canonical, None when the card is none of the market's
-    types, and `gpu_model` its reported name. `models` are the offered models in lower case; empty means that any may run. `job_types` are the types that
-    the daemon has a runner for, None when it did not say. `streaming` is set while the daemon is on the stream and not about to leave. `only_named` is set where jobs must name the provider, and
+    types, and `gpu_model` its reported name. `models` are the offered models in lower case; empty means that any may
+    run. `job_types` are the types that the daemon has a runner for, None when it did not say. `streaming` is set while
+    the daemon is on the stream and not about to leave. `only_named` is set where jobs must name the provider, and
     `reluctance` says why the owner's preferences keep new work away now.
     """
 
@@ -77,7 +78,8 @@ class Requirement:
     """What a job asks of a provider; equal requirements fit the same providers.
 
     `model` is in lower case and `gpu_type` canonical; `job_type` None needs no runner. `excluded_provider_id` is who
-    must not get it any more. `at_once` is set for a /v1 call, which takes a daemon on the stream that offers its model by name.
+    must not get it any more. `at_once` is set for a /v1 call, which takes a daemon on the stream that offers its model
+    by name.
     """
 
     named_provider_id: int | None = None

@@ -68,7 +68,7 @@ class Presence:
     signed_off: bool = False
 
     def awaited(self, now_ms: int) -> bool:
-        """Tell whether the stream ended with its server, so that it counts as lost only from a time that is still ahead."""
+        """Tell whether the stream ended with its server, and so counts as lost only from a time still ahead."""
         is_gone = self.channel is Channel.STREAM and not self.stream_open
         return is_gone and self.stream_lost_ms is not None and self.stream_lost_ms > now_ms
 

@@ -29,9 +29,9 @@ class Preferences:
     """An owner's wishes; None is no wish.
 
     A machine in mode `manual` only runs jobs that name it. One in mode `scheduled` is given work from `scheduled_start`
-    until `scheduled_end` (HH:MM in UTC, past midnight when the end is the earlier one), at any time while one of them is
-    missing or both are equal. `gpu_usage_cap_pct` is for use by others, `vram_reserve_gb` is taken from each GPU in GiB,
-    and `temp_limit_c` is in °C.
+    until `scheduled_end` (HH:MM in UTC, past midnight when the end is the earlier one), at any time while one of them
+    is missing or both are equal. `gpu_usage_cap_pct` is for use by others, `vram_reserve_gb` is taken from each GPU in
+    GiB, and `temp_limit_c` is in °C.
     """
 
     run_mode: RunMode = RunMode.ALWAYS_ON

@@ -20,9 +20,9 @@ Precondition: TypeAlias = Callable[[Any], Awaitable[None]]
 class Principal:
     """Who calls.
 
-    `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody else.
-    `fingerprint` names an admin's token without revealing it and is empty for everybody else. `key_hash` is that of a
-    renter's or provider's key.
+    `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody
+    else. `fingerprint` names an admin's token without revealing it and is empty for everybody else. `key_hash` is that
+    of a renter's or provider's key.
     """
 
     role: Role

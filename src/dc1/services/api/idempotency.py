@@ -48,7 +48,8 @@ class _KeptOnce(Generic[R]):
             raise _AnsweredMeanwhile(kept)
 
     def keep(self, conn: Connection, result: R) -> None:
-        # Built here, in the transaction: an answer that were stored after it could be missing when the server dies between.
+        # Built here, in the transaction: an answer that were stored after it could be missing when the server dies
+        # between.
         body = self._answer(result).SerializeToString(deterministic=True)
         kept = KeptAnswer(self._keyed.request_hash, _SUCCESS, body, self._expires_at_ms)
         idempotency.keep(conn, self._keyed.key, kept)

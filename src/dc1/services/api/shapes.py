@@ -12,7 +12,10 @@ _ABSENT = (None, "null_value")
 
 
 def check_heartbeat(request: report_pb2.HeartbeatRequest) -> None:
-    """Refuse a `gpu_status` that is neither object nor string and a `gpu_info` that is no object; null counts as absent."""
+    """Refuse a `gpu_status` that is neither object nor string and a `gpu_info` that is no object.
+
+    Null counts as absent.
+    """
     if _kind(request.gpu_status) not in (*_ABSENT, "struct_value", "string_value"):
         raise gpu_status_not_object()
     if _kind(request.gpu_info) not in (*_ABSENT, "struct_value"):

@@ -72,8 +72,8 @@ async def connect(
 ) -> AsyncIterator[ConnectResponse]:
     """Hold a provider's stream from its Hello to its end.
 
-    Raises `Provider is not approved yet`, `Service unavailable` while the server drains, and a 400 when the first message is
-    not a Hello.
+    Raises `Provider is not approved yet`, `Service unavailable` while the server drains, and a 400 when the first
+    message is not a Hello.
     """
     if provider.approval is not Approval.APPROVED:
         await plane.catch_up()

@@ -39,7 +39,10 @@ class CompletionStream:
             yield rest
 
     async def text(self) -> str:
-        """Wait until the run has completed, and return the whole text; raises the answer to a call whose run did not."""
+        """Wait until the run has completed, and return the whole text.
+
+        Raises the answer to a call whose run did not.
+        """
         async with aclosing(self._live()) as live:
             async for _ in live:
                 pass

@@ -109,7 +109,10 @@ def get(conn: Connection, renter_id: int) -> RenterRow | None:
 
 
 def lock(conn: Connection, renter_id: int) -> RenterRow | None:
-    """Return one renter whose row stays ours until the transaction ends; everything that spends takes this lock first."""
+    """Return one renter whose row stays ours until the transaction ends.
+
+    Everything that spends takes this lock first.
+    """
     return renter_shape.first(_LOCK.rows(conn, {"wanted": renter_id}))
 
 
@@ -163,8 +166,8 @@ def due_for_erasure(conn: Connection, now_ms: int) -> list[int]:
 def erase(conn: Connection, renter_id: int) -> None:
     """Erase what says who a renter is and where to reach them, and note that it is done.
 
-    What they asked of jobs and were answered is erased before, by `data_erasure.forget_work`; that there were jobs and what
-    they cost stays, as does the ledger.
+    What they asked of jobs and were answered is erased before, by `data_erasure.forget_work`; that there were jobs and
+    what they cost stays, as does the ledger.
     """
     values = {
         "name": "Deleted account",

@@ -46,8 +46,8 @@ class Database:
         """Create what is missing (directories, schema up to the newest revision) and open the database.
 
         `connections` bounds the PostgreSQL pool and, at most four of them, the SQLite readers. A URL of another engine,
-        an in-memory SQLite database, which readers and the writer could not share, and a database that cannot be read or
-        brought up to date is an UnusableDatabaseError; when it is PostgreSQL that does not answer, the
+        an in-memory SQLite database, which readers and the writer could not share, and a database that cannot be read
+        or brought up to date is an UnusableDatabaseError; when it is PostgreSQL that does not answer, the
         UnreachableDatabaseError among them.
         """
         parsed = normalised(url)

@@ -34,7 +34,10 @@ _PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""Seconds, and for the last one milliseconds. By TCP's own measure a server that vanished is waited for a quarter of an hour."""
+"""Seconds, and for the last one milliseconds.
+
+By TCP's own measure a server that vanished is waited for a quarter of an hour.
+"""
 
 
 def patience(url: URL) -> dict[str, int]:

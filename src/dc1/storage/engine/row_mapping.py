@@ -58,6 +58,6 @@ def inserted_id(result: CursorResult[Any]) -> int:
 
 
 def escaped_like(search: str) -> str:
-    """Return a LIKE pattern, escaped by a backslash, that finds `search` anywhere, its own wildcards taken literally."""
+    """Return a LIKE pattern, escaped by a backslash, that finds `search` anywhere, its wildcards taken literally."""
     literal = search.replace("\x00", "\ufffd").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{literal}%"

@@ -19,7 +19,10 @@ BUSY_TIMEOUT_MS = 10_000
 LARGEST_GROUP = 256
 WRITER_CACHE_KIB = 8 * 1024
 READER_CACHE_KIB = 2 * 1024
-"""The kernel caches the file as well; what a connection keeps beside that is memory, and a reader loses it with every commit."""
+"""The kernel caches the file as well.
+
+What a connection keeps beside that is memory, and a reader loses it with every commit.
+"""
 
 
 class DatabaseClosedError(RuntimeError):
@@ -46,7 +49,10 @@ class _Unit:
 
 
 def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
-    """Return an engine whose transactions begin explicitly: IMMEDIATE for the writer, deferred snapshots for readers."""
+    """Return an engine whose transactions begin explicitly.
+
+    IMMEDIATE for the writer, deferred snapshots for readers.
+    """
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
@@ -73,9 +79,9 @@ def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
 class GroupCommitWriter:
     """Runs units of work on one thread; whatever waits while a commit is on its way shares the next one.
 
-    Each unit has a savepoint, so a unit that raises is rolled back alone and its neighbours still commit. One that takes
-    the whole transaction with it is left out, and its neighbours run again.
-    Futures resolve only after the commit is on disk.
+    Each unit has a savepoint, so a unit that raises is rolled back alone and its neighbours still commit. One that
+    takes the whole transaction with it is left out, and its neighbours run again. Futures resolve only after the commit
+    is on disk.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -155,7 +161,10 @@ class GroupCommitWriter:
 
 
 class _TransactionLostError(Exception):
-    """SQLite undid the whole transaction when a unit failed, as it does on a full disk; the others have to run again."""
+    """SQLite undid the whole transaction when a unit failed, as it does on a full disk.
+
+    The others have to run again.
+    """
 
     def __init__(self, unit: _Unit) -> None:
         super().__init__()

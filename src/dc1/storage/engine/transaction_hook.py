@@ -10,7 +10,7 @@ R_contra = TypeVar("R_contra", contravariant=True)
 
 
 class TransactionHook(Protocol[R_contra]):
-    """Is called at both ends of a command's transaction, so that what it stores exists exactly if the command's effect does.
+    """Is called at both ends of a command's transaction, so that both are stored or neither is.
 
     Both calls run on a thread of the database, and again when the transaction is tried anew: they touch nothing that
     the event loop owns and leave nothing behind outside the connection.

@@ -45,7 +45,10 @@ def page(
     limit: int = 200,
     event_type: JobEvent | None = None,
 ) -> Page[EventRow]:
-    """Return events after `since_sequence`, oldest first; `total` counts the job's events of that type, early ones too."""
+    """Return events after `since_sequence`, oldest first.
+
+    `total` counts the job's events of that type, early ones too.
+    """
     matches = [job_events.c.job_id == job_id]
     if event_type is not None:
         matches.append(job_events.c.event_type == event_type)

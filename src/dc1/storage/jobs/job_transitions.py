@@ -15,7 +15,7 @@ from dc1.storage.money import counters
 from dc1.storage.schema.tables import jobs as jobs_table
 
 LockedJob = NewType("LockedJob", JobRow)
-"""A job whose row stays ours until the transaction ends, so that what was decided by it may be written without another look."""
+"""A job whose row stays ours until the transaction ends, so what was decided by it may be written at once."""
 
 _SELECT = select(*job_shape.columns)
 _BY_ID = _SELECT.where(jobs_table.c.id == bindparam("wanted"))

@@ -239,7 +239,7 @@ def _used(job: JobRow, report: AttemptReport, now_ms: int) -> Decimal:
 
 
 def _bill(job: JobRow, used: Decimal, report: AttemptReport | None = None) -> Settlement:
-    """Return what a run costs: by tokens for a /v1 call that was answered (others are free), else by the seconds used."""
+    """Return what a run costs: by tokens for an answered /v1 call (others are free), else by the seconds used."""
     if job.token_price_halala is None:
         return settle(job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps, used)
     tokens = 0 if report is None else (report.prompt_tokens or 0) + (report.completion_tokens or 0)

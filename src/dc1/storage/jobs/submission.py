@@ -125,9 +125,10 @@ class _Usage:
 
 
 def _begun(start_ms: int, stored_ms: int, now_ms: int) -> int:
-    """Return when the running day or month began, which is `start_ms` unless it has begun on a replica whose clock is ahead.
+    """Return when the running day or month began: `start_ms`, unless a replica whose clock is ahead has begun it.
 
-    It must not begin twice. What is far ahead was written by a clock that was wrong, and is no reason to wait until it comes.
+    It must not begin twice. What is far ahead was written by a clock that was wrong, and is no reason to wait until it
+    comes.
     """
     return stored_ms if start_ms < stored_ms <= now_ms + _CLOCKS_APART_MS else start_ms
 
@@ -135,8 +136,8 @@ def _begun(start_ms: int, stored_ms: int, now_ms: int) -> int:
 def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int) -> JobRow:
     """Take a job in: pending where its provider has the slots free, else queued.
 
-    Money is checked next, in this order: ZERO_BALANCE, QUOTA_DAILY, QUOTA_MONTHLY, INSUFFICIENT_BALANCE; then a /v1 call
-    that would be queued is refused for want of capacity. A test job is free and has no quota.
+    Money is checked next, in this order: ZERO_BALANCE, QUOTA_DAILY, QUOTA_MONTHLY, INSUFFICIENT_BALANCE; then a /v1
+    call that would be queued is refused for want of capacity. A test job is free and has no quota.
 
     Raises:
         submit_key_invalid: the renter is gone or not active.

@@ -154,7 +154,10 @@ def load_all(conn: Connection) -> list[ProviderRow]:
 
 
 def load_recent_heartbeats(conn: Connection, now_ms: int) -> dict[int, int]:
-    """Return heartbeats of the last seven UTC days (today included) by provider id; providers without any are left out."""
+    """Return heartbeats of the last seven UTC days (today included) by provider id.
+
+    Providers without any are left out.
+    """
     since = day_start_ms(now_ms) - (REPUTATION_DAYS - 1) * DAY_MS
     query = (
         select(provider_days.c.provider_id, func.sum(provider_days.c.heartbeats))
