@@ -14,6 +14,9 @@ WORKERS ?= $(shell cores=$$(nproc); echo $$(( cores < 4 ? cores : 4 )))
 # Those that are quick since they start no process and wait for no clock but their own. tests/stateful needs none either, but takes
 # as long as all of them together.
 UNIT := tests/domain tests/control tests/codegen tests/docs tests/house
+# Container images like to switch this on; then each of the hundred processes that tests start would compile all of dc1 again,
+# which takes it a second.
+unit test chaos soak fuzz: export PYTHONDONTWRITEBYTECODE :=
 # What the protos must stay compatible with: the newest release, or main before the first.
 BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || echo main)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

@@ -51,7 +51,7 @@ def test_an_account_shows_what_the_machine_does(market: LocalMarket, renter: Ren
     assert show(provider.account(), *(f"{name}_earnings_halala" for name in sums)) == {
         f"{name}_earnings_halala": value for name, value in sums.items()
     }
-    market.advance(5 * 3600)
+    market.advance(5 * 3600, silent=[provider])
     assert show(provider.account(), "today_earnings_halala", "week_earnings_halala", "active_job") == {
         "today_earnings_halala": 0,
         "week_earnings_halala": 18,

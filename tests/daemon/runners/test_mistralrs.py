@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from dc1.daemon.runners.base import RunFailed, Work
 from dc1.daemon.runners.inference.engine import EngineRunner
@@ -27,6 +28,15 @@ def inference(params: JsonObject, *, model: str | None = None, deadline: float =
 @pytest.fixture
 async def runner() -> AsyncIterator[EngineRunner]:
     runner = EngineRunner(MistralRsEngine())
+    yield runner
+    await runner.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def warm() -> AsyncIterator[EngineRunner]:
+    """A runner whose model is loaded: that takes as long as all that the tests which do not look at it ask for."""
+    runner = EngineRunner(MistralRsEngine())
+    await runner.run(inference({"prompt": "Hi", "max_tokens": 1}), RecordingSink())
     yield runner
     await runner.aclose()
 
@@ -74,33 +84,35 @@ async def test_generates_streams_and_leaves_the_event_loop_free(
     assert stall < 0.5
 
 
-async def test_cancelling_stops_the_generation_and_keeps_the_model(runner: EngineRunner) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_cancelling_stops_the_generation_and_keeps_the_model(warm: EngineRunner) -> None:
     sink = RecordingSink()
-    running = asyncio.create_task(runner.run(inference(LONG_STORY), sink))
+    running = asyncio.create_task(warm.run(inference(LONG_STORY), sink))
     await sink.wait_for_token(3)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     # Were it still generating, this answer would come behind hundreds of tokens.
-    answer = await runner.run(inference({"prompt": "Hi", "max_tokens": 2}, deadline=30), RecordingSink())
+    answer = await warm.run(inference({"prompt": "Hi", "max_tokens": 2}, deadline=30), RecordingSink())
     assert answer.completion_tokens == 2
 
 
-async def test_deadline_ends_even_the_reading_of_a_prompt(runner: EngineRunner) -> None:
-    await runner.run(inference({"prompt": "Hi", "max_tokens": 1}), RecordingSink())
+@pytest.mark.asyncio(loop_scope="module")
+async def test_deadline_ends_even_the_reading_of_a_prompt(warm: EngineRunner) -> None:
     started = time.monotonic()
     with pytest.raises(RunFailed) as failure:
-        await runner.run(inference({"prompt": "word " * 4000}, deadline=0.5), RecordingSink())
+        await warm.run(inference({"prompt": "word " * 4000}, deadline=0.5), RecordingSink())
     assert failure.value.category == ErrorCategory.TIMEOUT
     assert time.monotonic() - started < 10
-    again = await runner.run(inference({"prompt": "Hi", "max_tokens": 1}), RecordingSink())
+    again = await warm.run(inference({"prompt": "Hi", "max_tokens": 1}), RecordingSink())
     assert again.completion_tokens == 1
 
 
-async def test_prompt_beyond_the_context_is_refused_and_the_model_lives_on(runner: EngineRunner) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_prompt_beyond_the_context_is_refused_and_the_model_lives_on(warm: EngineRunner) -> None:
     with pytest.raises(RunFailed, match="8192"):
-        await runner.run(inference({"prompt": "word " * 9000}), RecordingSink())
-    assert (await runner.run(inference({"prompt": "Hi", "max_tokens": 1}), RecordingSink())).completion_tokens == 1
+        await warm.run(inference({"prompt": "word " * 9000}), RecordingSink())
+    assert (await warm.run(inference({"prompt": "Hi", "max_tokens": 1}), RecordingSink())).completion_tokens == 1
 
 
 async def test_killed_engine_fails_the_job_and_is_started_again() -> None:
