@@ -1,8 +1,8 @@
 """What happens to providers' accounts because time passes: rotated keys end, old data is erased."""
 
-from dc1.control.background.periodic import Periodic
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import provider_of
+from dc1.control.periodic import Periodic
 from dc1.control.scheduling.sessions import EndReason, Sessions
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.base.clock import DAEMON_EVENTS_KEPT_MS, Clock

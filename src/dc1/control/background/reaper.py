@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Iterable
 
 import structlog
 
-from dc1.control.background.periodic import every
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
+from dc1.control.periodic import every
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease

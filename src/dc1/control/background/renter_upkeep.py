@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from dc1.control.background.periodic import Periodic
 from dc1.control.operations.credentials import Credentials
+from dc1.control.periodic import Periodic
 from dc1.domain.base.clock import DELIVERIES_KEPT_MS, Clock
 from dc1.storage.accounts import data_erasure, keys, renters, webhooks
 from dc1.storage.engine.database import Database

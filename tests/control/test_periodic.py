@@ -4,7 +4,7 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from dc1.control.background.periodic import every
+from dc1.control.periodic import every
 
 
 async def test_a_step_that_fails_is_told_of_and_taken_again() -> None:
