@@ -121,7 +121,7 @@ class SmallMarket:
     async def restart(self, *, killed: bool = False) -> None:
         """A new server on the same database, after the old one flushed, or was killed."""
         if not killed:
-            await self.control.reaper.flush()
+            await self.control.report_flusher.flush()
         await self.db.close()
         self.db = Database.open(self.db.url.render_as_string(hide_password=False))
         self.control = self._build()

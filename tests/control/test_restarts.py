@@ -46,7 +46,7 @@ async def test_a_run_waits_for_its_daemon_however_long_the_server_was_away(marke
     job = await market.submit(renter, duration_minutes=Decimal(60), max_duration_seconds=3600)
     await daemon.accept()
     daemon.cut()
-    await market.control.reaper.flush()
+    await market.control.report_flusher.flush()
     market.clock.advance(600)
     await market.restart()
 

@@ -79,7 +79,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.slots = {daemon.provider_id: gpus for daemon, gpus in zip(self.daemons, GPUS, strict=True)}
         for daemon in self.daemons:
             await daemon.connect(self.market.control)
-        await self.market.control.reaper.flush()
+        await self.market.control.report_flusher.flush()
 
     def teardown(self) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Self
 import structlog
 
 from dc1.control.background.reaper import Reaper
+from dc1.control.background.report_flusher import ReportFlusher
 from dc1.control.cluster.replication import Replication
 from dc1.control.config import ControlConfig
 from dc1.control.fleet.fleet import Fleet
@@ -56,6 +57,7 @@ class ControlPlane:
     job_commands: JobCommands
     completions: Completions
     reaper: Reaper
+    report_flusher: ReportFlusher
     replicas: Replicas
     credentials: Credentials
     provider_accounts: ProviderAccounts
@@ -92,6 +94,7 @@ class ControlPlane:
             job_commands=job_commands,
             completions=Completions(core, dispatcher, submission, job_commands, replicas),
             reaper=Reaper(core, dispatcher, attempts),
+            report_flusher=ReportFlusher(core),
             replicas=replicas,
             credentials=credentials,
             provider_accounts=ProviderAccounts(core, credentials, dispatcher, attempts),
@@ -124,6 +127,7 @@ class ControlPlane:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.dispatcher.run())
                 group.create_task(self.reaper.run())
+                group.create_task(self.report_flusher.run())
                 group.create_task(self.replicas.run())
         except Exception:
             log.exception("market_ended")

@@ -1,25 +1,71 @@
-"""What is done again and again because time passes."""
+"""What is done again and again: because time passes, or because something may have changed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
-Step: TypeAlias = Callable[[], Awaitable[None]]
+Step: TypeAlias = Callable[[], Awaitable[object]]
 
 
-async def every(seconds: float, step: Step) -> None:
-    """Take a step, and again `seconds` after it ended, until cancelled; one that fails is logged and taken again."""
+async def every(seconds: float, *steps: Step) -> None:
+    """Take steps, and again `seconds` after the last ended, until cancelled; one that fails is logged."""
+    # Counted from the end: a step that takes longer than its time must not be taken twice at once, nor without a pause.
     while True:
-        try:
-            await step()
-        except Exception:
-            # A timer that died would stop its part of the market without a word.
-            log.exception("round_failed", step=getattr(step, "__qualname__", ""))
+        for step in steps:
+            await _take(step)
         await asyncio.sleep(seconds)
+
+
+async def whenever(
+    event: asyncio.Event, step: Step, *, settle_seconds: float = 0, at_least_every_seconds: float | None = None
+) -> None:
+    """Take a step each time `event` was set, until cancelled; one that fails is logged and waits for the next time.
+
+    For `settle_seconds` more events may come that the same step answers. With `at_least_every_seconds` it is taken
+    without an event, too.
+    """
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_least_every_seconds):
+                await event.wait()
+        await asyncio.sleep(settle_seconds)
+        # Cleared before the step: what happens while it is taken may be news to it.
+        event.clear()
+        await _take(step)
+
+
+async def _take(step: Step) -> None:
+    try:
+        await step()
+    except Exception:
+        # A timer that died would stop its part of the market without a word.
+        log.exception("round_failed", step=getattr(step, "__qualname__", ""))
+
+
+class WholeStep:
+    """A step that is taken to its end and never twice at once, also when whoever waits for it is cancelled.
+
+    A transaction that has begun is committed whoever waits for it. What a flush cut off in the middle stored would be
+    stored again by the next one, and counted twice.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._taking = asyncio.Lock()
+        self.__qualname__ = getattr(step, "__qualname__", "")
+
+    async def __call__(self) -> None:
+        """Take the step once whoever takes it now is done."""
+        await asyncio.shield(self._take())
+
+    async def _take(self) -> None:
+        async with self._taking:
+            await self._step()
 
 
 class Periodic:

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from dc1.control.fleet.telemetry import Telemetry, TelemetryUpkeep
+from dc1.control.background.telemetry_upkeep import TelemetryUpkeep
+from dc1.control.fleet.telemetry import Telemetry
 from dc1.domain.providers.telemetry import MINUTE_MS, PERIODS, Rollup
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import telemetry

@@ -23,15 +23,15 @@ class ProviderUpkeep:
         self._fleet = fleet
         self._sessions = sessions
         self._keys_checked_ms = clock.now_ms()
-        self._rounds = Periodic((_KEYS_SECONDS, self.end_expired_streams), (_ERASURE_SECONDS, self.erase))
+        self._periodic = Periodic((_KEYS_SECONDS, self.end_expired_streams), (_ERASURE_SECONDS, self.erase))
 
     async def start(self) -> None:
         """Begin."""
-        self._rounds.start()
+        self._periodic.start()
 
     async def stop(self) -> None:
         """End."""
-        await self._rounds.stop()
+        await self._periodic.stop()
 
     async def end_expired_streams(self) -> None:
         """End the streams here that were opened with a key whose grace has ended since the last call."""

@@ -1,4 +1,4 @@
-"""The timers: presence, unanswered offers, deadlines, and the flush of what daemons reported."""
+"""Takes back what providers lost or left unanswered, and ends what is overdue."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
@@ -11,19 +11,15 @@ from dc1.control.periodic import every
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease
-from dc1.domain.base.clock import day_start_ms
-from dc1.domain.providers.liveness import Channel
 from dc1.storage.accounts import idempotency
-from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.providers import offered_models, providers
 
 log = structlog.get_logger(__name__)
 
 _PRESENCE_SECONDS = 0.25
-_SECOND = 1.0
-_HOUR = 3600.0
+_DEADLINES_SECONDS = 1.0
+_PURGE_SECONDS = 3600.0
 _DUE_AT_ONCE = 500
 _NEWS_MS = 5_000
 """How much later than a job's news that of its provider may come, when another server gave the job out."""
@@ -39,19 +35,14 @@ class Reaper:
         self._leases = core.leases
         self._dispatcher = dispatcher
         self._attempts = attempts
-        self._day_ms = day_start_ms(core.clock.now_ms())
         self._held_up: set[int] = set()
 
     async def run(self) -> None:
-        """Keep everything up until cancelled, then flush once more."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(every(_PRESENCE_SECONDS, self.presence))
-                group.create_task(every(_SECOND, self.deadlines))
-                group.create_task(every(_SECOND, self.flush))
-                group.create_task(every(_HOUR, self._purge))
-        finally:
-            await asyncio.shield(self.flush())
+        """Take rounds until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(every(_PRESENCE_SECONDS, self.presence))
+            group.create_task(every(_DEADLINES_SECONDS, self.deadlines))
+            group.create_task(every(_PURGE_SECONDS, self._purge))
 
     async def presence(self) -> None:
         """Take the jobs of providers that are lost, and the offers that were not answered."""
@@ -98,44 +89,6 @@ class Reaper:
         provider = None if lease is None or not lease.running else self._fleet.get(lease.provider_id)
         return provider is not None and provider.presence.awaited(now_ms)
 
-    async def flush(self) -> None:
-        """Store what daemons reported since the last flush, for all of them at once."""
-        now_ms = self._clock.now_ms()
-        unstored = self._fleet.reports.take_unstored()
-        if unstored:
-            reports = [_stored_report(provider) for provider in unstored]
-            fetched = [provider.id for provider in unstored if provider.preload_done]
-
-            def work(conn: Connection) -> None:
-                providers.flush_reports(conn, reports, now_ms)
-                for provider_id in fetched:
-                    providers.set_preload(conn, provider_id, None, now_ms)
-
-            try:
-                await self._db.write(work)
-            except BaseException:
-                self._fleet.reports.keep_unstored(unstored)
-                raise
-            for provider, report in zip(unstored, reports, strict=True):
-                provider.beats_to_flush -= report.heartbeats
-                provider.preload_done = False
-        await self._flush_offers()
-        await self._new_day(now_ms)
-
-    async def _flush_offers(self) -> None:
-        unsaved = self._fleet.offered.take_unsaved()
-        if unsaved:
-            try:
-                await self._db.write(lambda conn: offered_models.record(conn, unsaved))
-            except BaseException:
-                self._fleet.offered.keep_unsaved(unsaved)
-                raise
-
-    async def _new_day(self, now_ms: int) -> None:
-        if day_start_ms(now_ms) != self._day_ms:
-            self._day_ms = day_start_ms(now_ms)
-            self._fleet.set_week_beats(await self._db.read(lambda conn: providers.load_recent_heartbeats(conn, now_ms)))
-
     async def _purge(self) -> None:
         now_ms = self._clock.now_ms()
         await self._db.write(lambda conn: idempotency.purge(conn, now_ms))
@@ -149,31 +102,3 @@ async def _each(steps: Iterable[Awaitable[object]]) -> None:
     for failure in await asyncio.gather(*steps, return_exceptions=True):
         if isinstance(failure, Exception):
             log.error("upkeep_step_failed", exc_info=failure)
-
-
-def _stored_report(provider: Provider) -> providers.StoredReport:
-    facts, presence = provider.facts, provider.presence
-    heard = presence.last_heartbeat_ms is not None or presence.channel is Channel.STREAM
-    return providers.StoredReport(
-        provider_id=provider.id,
-        channel=presence.channel.value if heard and not presence.signed_off else providers.NO_CHANNEL,
-        last_heartbeat_ms=presence.last_heartbeat_ms,
-        stream_lost_ms=presence.stream_lost_ms,
-        heartbeats=provider.beats_to_flush,
-        gpu_name=facts.gpu_name,
-        vram_mib=facts.vram_mib,
-        gpu_count=facts.gpu_count,
-        driver_version=facts.driver_version,
-        cuda_version=facts.cuda_version,
-        compute_capability=facts.compute_capability,
-        daemon_version=facts.daemon_version,
-        provider_ip=provider.provider_ip,
-        provider_hostname=provider.provider_hostname,
-        container_restart_count=provider.container_restart_count,
-        cached_models=list(provider.cached_models),
-        vllm_models=list(provider.vllm_models),
-        job_types=None if provider.job_types is None else sorted(provider.job_types),
-        gpu_status=provider.gpu_status,
-        model_cache=provider.model_cache,
-        resource_spec=provider.resource_spec,
-    )

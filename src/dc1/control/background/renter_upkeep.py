@@ -19,15 +19,15 @@ class RenterUpkeep:
         self._db = db
         self._clock = clock
         self._credentials = credentials
-        self._rounds = Periodic((_USE_SECONDS, self.store_key_use), (_ERASURE_SECONDS, self.erase))
+        self._periodic = Periodic((_USE_SECONDS, self.store_key_use), (_ERASURE_SECONDS, self.erase))
 
     async def start(self) -> None:
         """Begin."""
-        self._rounds.start()
+        self._periodic.start()
 
     async def stop(self) -> None:
         """End, and store which keys were used."""
-        await self._rounds.stop()
+        await self._periodic.stop()
         await self.store_key_use()
 
     async def store_key_use(self) -> None:

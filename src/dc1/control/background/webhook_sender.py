@@ -8,6 +8,7 @@ import httpx
 import structlog
 
 from dc1.control.background.webhook_targets import NotPublicError, Target, Targets
+from dc1.control.periodic import Periodic
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
 from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, secret_purpose, signature
 from dc1.domain.base.clock import Clock
@@ -37,16 +38,18 @@ class WebhookSender:
         self._client: httpx.AsyncClient | None = None
         self._connecting = asyncio.Lock()
         self._in_flight: dict[asyncio.Task[None], Claimed] = {}
-        self._loop: asyncio.Task[None] | None = None
+        self._periodic = Periodic((_POLL_SECONDS, self._take_due))
 
     async def start(self) -> None:
         """Begin to send."""
-        self._loop = asyncio.create_task(self._run(), name="webhooks")
+        self._periodic.start()
 
     async def stop(self) -> None:
         """Break off what is being sent and leave it to the next sender; receivers may see it twice."""
+        await self._periodic.stop()
+        # Noted before they are cancelled, as each that ends leaves the table.
         unsent = [claimed.id for claimed in self._in_flight.values()]
-        tasks = [*self._in_flight, *([self._loop] if self._loop else [])]
+        tasks = list(self._in_flight)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -57,16 +60,10 @@ class WebhookSender:
             await self._client.aclose()
         self._targets.close()
 
-    async def _run(self) -> None:
-        while True:
-            found = 0
-            try:
-                found = await self._take()
-            except Exception:
-                # The next round tries again; events that nobody sends are worse than events that come late.
-                log.exception("webhooks_not_read")
-            if not found:
-                await asyncio.sleep(_POLL_SECONDS)
+    async def _take_due(self) -> None:
+        """Take what is due until nothing is, or until enough is under way."""
+        while await self._take():
+            pass
 
     async def _take(self) -> int:
         """Claim what is due and begin to send it; return how many."""

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -19,6 +19,7 @@ from dc1.control.fleet.loading import provider_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.catalog import Catalog
 from dc1.control.operations.credentials import Credentials
+from dc1.control.periodic import every, whenever
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import Lagged, TokenChunk
@@ -95,10 +96,17 @@ class Replication:
             stack.push_async_callback(self._leave)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._notifications.listen(self._hear))
-                group.create_task(self._tell())
-                group.create_task(self._follow())
-                group.create_task(self._renew())
-                group.create_task(self._flush_streams())
+                group.create_task(every(_RENEW_SECONDS, self._renew_once, self._catalog.load))
+                group.create_task(every(_STREAM_FLUSH_SECONDS, self._store_streams))
+                group.create_task(whenever(self._committed, self._send, settle_seconds=_SETTLE_SECONDS))
+                # Without a notification, too: one that was lost must cost a moment and never a change.
+                following = whenever(
+                    self._heard,
+                    self.catch_up,
+                    settle_seconds=_SETTLE_SECONDS,
+                    at_least_every_seconds=_ROUND_SECONDS,
+                )
+                group.create_task(following)
 
     async def _leave(self) -> None:
         await self._store_streams()
@@ -119,11 +127,6 @@ class Replication:
         """Note that the stream ended."""
         opened_ms = self._opened_ms.pop(provider_id, lost_ms)
         self._streams[provider_id] = StreamChange(provider_id, opened_ms, lost_ms)
-
-    async def _flush_streams(self) -> None:
-        while True:
-            await asyncio.sleep(_STREAM_FLUSH_SECONDS)
-            await self._guarded(self._store_streams)
 
     async def _store_streams(self) -> None:
         """Store every stream that opened or ended since the last time, at once."""
@@ -148,16 +151,9 @@ class Replication:
                 self._tokens.append(SharedTokens(row_id, tokens.attempt, piece, count, offset))
             self._committed.set()
 
-    async def _tell(self) -> None:
-        while True:
-            await self._committed.wait()
-            await asyncio.sleep(_SETTLE_SECONDS)
-            self._committed.clear()
-            if self.others:
-                await self._guarded(self._send)
-
     async def _send(self) -> None:
-        await self._notifications.send(self._take_tokens())
+        if self.others:
+            await self._notifications.send(self._take_tokens())
 
     def _take_tokens(self) -> list[SharedTokens]:
         """Take as many tokens as one notification carries; what is left goes with the next one."""
@@ -177,17 +173,6 @@ class Replication:
         self._heard.set()
 
     # Following
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_ROUND_SECONDS):
-                    await self._heard.wait()
-            except TimeoutError:
-                pass
-            await asyncio.sleep(_SETTLE_SECONDS)
-            self._heard.clear()
-            await self._guarded(self.catch_up)
 
     async def catch_up(self) -> bool:
         """Follow everything that was committed before this call; calls that come together share one reading."""
@@ -279,12 +264,6 @@ class Replication:
     def _is_out_of_touch(self) -> bool:
         return time.monotonic() - self._renewed_at > _TTL_MS / 2000
 
-    async def _renew(self) -> None:
-        while True:
-            await self._guarded(self._renew_once)
-            await self._guarded(self._catalog.load)
-            await asyncio.sleep(_RENEW_SECONDS)
-
     async def _renew_once(self) -> None:
         found, here_ms = await self._db.write(self._renewal)
         self._ahead_ms = found.now_ms - here_ms
@@ -304,10 +283,3 @@ class Replication:
 
     def _renewal(self, conn: Connection) -> tuple[Replicas, int]:
         return replicas.renew(conn, self.replica_id, _TTL_MS), self._clock.now_ms()
-
-    async def _guarded(self, step: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await step()
-        except Exception:
-            # The next round tries again; a replica that stopped following would act on old news for ever.
-            log.exception("replication_failed", step=getattr(step, "__name__", ""))

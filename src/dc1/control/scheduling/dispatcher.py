@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from dc1.control.fleet.provider import Provider
+from dc1.control.periodic import whenever
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.job_feed import StateChanged
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
@@ -204,14 +205,8 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
-        while True:
-            await self._matching.wanted.wait()
-            self._matching.wanted.clear()
-            try:
-                await self.dispatch()
-            except Exception:
-                # A dispatcher that died would stop the market without a word; the next timer wakes it again.
-                log.exception("dispatch_failed")
+        # A round that fails waits for the next wake-up, which the reaper's timers bring at the latest.
+        await whenever(self._matching.wanted, self.dispatch)
 
     async def dispatch(self) -> None:
         """Give waiting jobs to the woken providers until there is nothing left to give."""

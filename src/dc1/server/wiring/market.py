@@ -1,6 +1,6 @@
 """Discovery, prices, earnings, withdrawals and the market's money; inference by the token."""
 
-from dc1.control.fleet.telemetry import TelemetryUpkeep
+from dc1.control.background.telemetry_upkeep import TelemetryUpkeep
 from dc1.server.assembly import Service
 from dc1.server.wiring.parts import Parts, Wiring
 from dc1.services.admin.finance import FinanceServicer

@@ -1,0 +1,104 @@
+"""Stores what daemons reported, for all of them at once."""
+
+from dc1.control.fleet.provider import Provider
+from dc1.control.periodic import WholeStep, every
+from dc1.control.scheduling.core import Core
+from dc1.domain.base.clock import day_start_ms
+from dc1.domain.providers.liveness import Channel
+from dc1.storage.engine.database import Connection
+from dc1.storage.providers import offered_models, providers
+
+_FLUSH_SECONDS = 1.0
+
+
+class ReportFlusher:
+    """Writes behind: what a crash loses is a second of reports, which the next beats say again."""
+
+    def __init__(self, core: Core) -> None:
+        self._db = core.db
+        self._clock = core.clock
+        self._fleet = core.fleet
+        self._day_ms = day_start_ms(core.clock.now_ms())
+        self.flush = WholeStep(self._flush)
+        """Store what daemons reported since the last flush, for all of them at once."""
+
+    async def run(self) -> None:
+        """Flush again and again until cancelled, then once more."""
+        try:
+            await every(_FLUSH_SECONDS, self.flush)
+        finally:
+            # A server that stops in order loses nothing: what was heard last is stored too.
+            await self.flush()
+
+    async def _flush(self) -> None:
+        now_ms = self._clock.now_ms()
+        await self._flush_reports(now_ms)
+        await self._flush_offered_models()
+        await self._begin_day(now_ms)
+
+    async def _flush_reports(self, now_ms: int) -> None:
+        unstored = self._fleet.reports.take_unstored()
+        if not unstored:
+            return
+        # Copied here: the transaction runs on another thread, while beats go on changing the providers.
+        reports = [_stored_report(provider) for provider in unstored]
+        fetched = [provider.id for provider in unstored if provider.preload_done]
+
+        def work(conn: Connection) -> None:
+            providers.flush_reports(conn, reports, now_ms)
+            for provider_id in fetched:
+                providers.set_preload(conn, provider_id, None, now_ms)
+
+        try:
+            await self._db.write(work)
+        except BaseException:
+            self._fleet.reports.keep_unstored(unstored)
+            raise
+        for provider, report in zip(unstored, reports, strict=True):
+            # Beats that came during the write are counted with the next flush.
+            provider.beats_to_flush -= report.heartbeats
+            provider.preload_done = False
+
+    async def _flush_offered_models(self) -> None:
+        unsaved = self._fleet.offered.take_unsaved()
+        if not unsaved:
+            return
+        try:
+            await self._db.write(lambda conn: offered_models.record(conn, unsaved))
+        except BaseException:
+            self._fleet.offered.keep_unsaved(unsaved)
+            raise
+
+    async def _begin_day(self, now_ms: int) -> None:
+        """Read the week's counts anew at midnight: memory only adds to them, and a day has left the week."""
+        if day_start_ms(now_ms) != self._day_ms:
+            self._day_ms = day_start_ms(now_ms)
+            self._fleet.set_week_beats(await self._db.read(lambda conn: providers.load_recent_heartbeats(conn, now_ms)))
+
+
+def _stored_report(provider: Provider) -> providers.StoredReport:
+    facts, presence = provider.facts, provider.presence
+    heard = presence.last_heartbeat_ms is not None or presence.channel is Channel.STREAM
+    return providers.StoredReport(
+        provider_id=provider.id,
+        channel=presence.channel.value if heard and not presence.signed_off else providers.NO_CHANNEL,
+        last_heartbeat_ms=presence.last_heartbeat_ms,
+        stream_lost_ms=presence.stream_lost_ms,
+        heartbeats=provider.beats_to_flush,
+        gpu_name=facts.gpu_name,
+        vram_mib=facts.vram_mib,
+        gpu_count=facts.gpu_count,
+        driver_version=facts.driver_version,
+        cuda_version=facts.cuda_version,
+        compute_capability=facts.compute_capability,
+        daemon_version=facts.daemon_version,
+        provider_ip=provider.provider_ip,
+        provider_hostname=provider.provider_hostname,
+        container_restart_count=provider.container_restart_count,
+        cached_models=list(provider.cached_models),
+        vllm_models=list(provider.vllm_models),
+        job_types=None if provider.job_types is None else sorted(provider.job_types),
+        gpu_status=provider.gpu_status,
+        model_cache=provider.model_cache,
+        resource_spec=provider.resource_spec,
+    )
