@@ -55,10 +55,11 @@ proto: $(VENV)/.dev ## lint the protos, refuse changes that break BASE
 		then $(BIN)/buf breaking gen/descriptors.binpb --against build/base.binpb; \
 		else echo "Breaking changes not checked: $(BASE) has no gen/descriptors.binpb."; fi
 
-lint: $(VENV)/.dev gen-check proto ## ruff, layers, protos, stale gen/, Envoy's configuration
+lint: $(VENV)/.dev gen-check proto ## ruff, layers, reasons, protos, stale gen/, Envoy's configuration
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m tests.house.comment_density
 	@$(BIN)/envoy --mode validate --log-level error -c envoy/envoy.yaml
 
 type: $(VENV)/.dev ## mypy --strict

@@ -49,11 +49,9 @@ class Application:
     async def start(self) -> int:
         """Open the database, start the parts and serve; return the port.
 
-        Raises:
-            SettingsError: the settings do not allow serving.
-            UnusableDatabaseError: the database cannot be used, or another server works on it; PostgreSQL may take 30 s
-                to let this server in.
-            ListenError: the port is taken or not allowed.
+        Fails with a SettingsError when the settings do not allow serving; with an UnusableDatabaseError when the
+        database cannot be used or another server works on it, to which PostgreSQL may take 30 s; with a ListenError
+        when the port is taken or not allowed.
         """
         self._settings.require_servable()
         async with AsyncExitStack() as stack:

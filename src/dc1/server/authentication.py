@@ -56,8 +56,11 @@ class Authenticator:
     ) -> Credential | None:
         """Return the credential to verify, or None for a public method.
 
+        A call without one is refused in the method's own words, and so is one to which admins cannot come, at all or
+        from there.
+
         Raises:
-            ApiError: the method is open to nobody, there is no credential, or admins cannot call at all or from there.
+            forbidden: The method is open to nobody.
         """
         if not options.roles:
             raise errors.forbidden()
@@ -71,11 +74,7 @@ class Authenticator:
         return credential
 
     async def verify(self, options: MethodOptions, credential: Credential | None, address: str) -> Principal:
-        """Return whose credential it is.
-
-        Raises:
-            ApiError: the credential is bad, of a role the method does not admit, or of a suspended renter.
-        """
+        """Return whose credential it is; refuse a bad one, one of another role, and that of a suspended renter."""
         if credential is None:
             return ANYBODY
         if credential.claimed is Role.ADMIN and Role.ADMIN in options.roles:

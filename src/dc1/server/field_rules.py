@@ -46,8 +46,12 @@ class FieldRules:
     def apply(self, request: Message) -> None:
         """Trim and lower-case what asks for it, then check the rules.
 
+        Of several faults the first in this order is told.
+
         Raises:
-            ApiError: 400, the first that applies: fields are missing, rules are broken, a value is not on its list.
+            missing_fields: Required fields are missing.
+            validation_failed: Rules are broken.
+            invalid_enum: A value is not on its list.
         """
         plan = self._plan(request)
         _tidy(request, plan)

@@ -51,7 +51,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         hooks: Hooks,
         trusted_edges: Sequence[Network] = (),
     ) -> None:
-        """A client's address is taken from peers in `trusted_edges`."""
+        """Make a pipeline that takes a client's address from peers in `trusted_edges`."""
         self._authenticator = authenticator
         self._limiter = limiter
         self._auditor = auditor

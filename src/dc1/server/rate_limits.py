@@ -30,10 +30,9 @@ class RateLimiter:
         return len(self._windows)
 
     def spend(self, bucket: Bucket, subject: str) -> None:
-        """Count a call of `subject`.
+        """Count a call of `subject`, or refuse it with 429 when the window is full.
 
-        Raises:
-            ApiError: 429 when the window is full; its wait is 1 to `bucket.window_seconds` seconds.
+        The wait that the refusal names is 1 to `bucket.window_seconds` seconds.
         """
         if not self._enabled:
             return

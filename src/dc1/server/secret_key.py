@@ -19,7 +19,8 @@ def has_secret_key(settings: Settings) -> bool:
 def load_secret_key(settings: Settings) -> str:
     """Return the setting, or in development a key of this data directory, made when it is first asked for.
 
-    Raises `Webhooks are not configured` in production without the setting.
+    Raises:
+        webhooks_not_configured: Production is without the setting.
     """
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()

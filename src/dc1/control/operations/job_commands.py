@@ -178,7 +178,9 @@ class JobCommands:
     ) -> Submitted:
         """Submit a failed job anew from its stored request.
 
-        Raises `Only failed jobs can be retried`, and the 400 of a /v1 call, which cannot be.
+        Raises:
+            only_failed_retried: The job is open, or ended otherwise.
+            call_not_retried: It is a /v1 call, whose caller has had an answer.
         """
         if failed.status != JobStatus.FAILED:
             raise errors.only_failed_retried(failed.status)

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 class Backoff:
     """Exponential backoff with full jitter: a fleet that lost its server does not come back in one blow."""
 
-    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
+    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:  # noqa: S311 -- no secret
         self._uniform = uniform
         self._ceiling = FIRST_SECONDS
 

@@ -15,6 +15,10 @@ def check_heartbeat(request: report_pb2.HeartbeatRequest) -> None:
     """Refuse a `gpu_status` that is neither object nor string and a `gpu_info` that is no object.
 
     Null counts as absent.
+
+    Raises:
+        gpu_status_not_object: The `gpu_status` is neither.
+        gpu_info_not_object: The `gpu_info` is none.
     """
     if _kind(request.gpu_status) not in (*_ABSENT, "struct_value", "string_value"):
         raise gpu_status_not_object()

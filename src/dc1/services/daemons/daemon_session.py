@@ -72,8 +72,14 @@ async def connect(
 ) -> AsyncIterator[ConnectResponse]:
     """Hold a provider's stream from its Hello to its end.
 
-    Raises `Provider is not approved yet`, `Service unavailable` while the server drains, and a 400 when the first
-    message is not a Hello.
+    A first message that is not a Hello is refused with 400.
+
+    Yields:
+        What the daemon is told, until the stream ends.
+
+    Raises:
+        provider_not_approved: The provider is pending or rejected.
+        service_unavailable: The server drains.
     """
     if provider.approval is not Approval.APPROVED:
         await plane.catch_up()

@@ -14,7 +14,10 @@ _CALLER = "me"
 async def own_provider(plane: ControlPlane, sent: str) -> Provider:
     """Return the provider that a path names, by its id or as `me`.
 
-    Raises `Provider not found`, and `Forbidden` for an account that is not the caller's unless an admin calls.
+    One that is not there is `Provider not found`.
+
+    Raises:
+        forbidden: The account is not the caller's, who is no admin.
     """
     principal = current_call().principal
     is_provider = principal.role is Role.PROVIDER and principal.account_id is not None
