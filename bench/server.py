@@ -9,7 +9,6 @@ from typing import Any
 from bench.children import serve_questions
 from bench.statements import count_statements, counted
 from dc1.server.app import Application
-from dc1.server.assemble import assemble
 from dc1.server.logs import configure_logging
 from dc1.server.startup_heap import freeze_startup_objects
 from dc1.settings import Settings
@@ -26,7 +25,7 @@ def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: 
 
 
 async def _serve(pipe: Connection, settings: Settings) -> None:
-    server = Application(settings, assemble)
+    server = Application(settings)
     port = await server.start()
     freeze_startup_objects()
     pipe.send(port)

@@ -12,7 +12,7 @@ import pytest
 from google.api import httpbody_pb2
 
 from dc1.testing.waiting import eventually
-from dcp.v1 import job_service_pb2, renter_service_pb2
+from dcp.v1 import job_progress_pb2, renter_service_pb2
 from tests.edge.conftest import Edge
 from tests.edge.upstream import Upstream, refusing, replying
 
@@ -67,7 +67,7 @@ def test_a_long_refusal_arrives_whole(rest: httpx.Client, upstream: Upstream) ->
 def test_an_answer_that_json_cannot_carry_is_an_internal_error(
     rest: httpx.Client, upstream: Upstream, number: float
 ) -> None:
-    job = job_service_pb2.GetJobResponse()
+    job = job_progress_pb2.GetJobResponse()
     job.job.params.number_value = number
     upstream.behaviours["GetJob"] = replying(job)
     answer = rest.get("/jobs/7")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from dcp.v1 import job_service_pb2
+from dcp.v1 import job_progress_pb2
 from tests.edge.upstream import MEBIBYTE, Upstream, replying
 
 REGISTER = "/renters/register"
@@ -148,7 +148,7 @@ def test_the_job_result_path_has_the_larger_limit(rest: httpx.Client) -> None:
 
 
 def test_large_answers_pass(rest: httpx.Client, upstream: Upstream) -> None:
-    job = job_service_pb2.GetJobResponse()
+    job = job_progress_pb2.GetJobResponse()
     job.job.params.string_value = "\n" * (10 * MEBIBYTE)
     upstream.behaviours["GetJob"] = replying(job)
     answer = rest.get("/jobs/7")

@@ -9,7 +9,7 @@ from dc1.assets import asset
 from dc1.domain import errors
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.openai import openai_envelope
-from dc1.server.credential_sources import SECRET_HEADERS
+from dc1.server.authentication import SECRET_HEADERS
 from dcp.v1 import edge_pb2, error_pb2, options_pb2
 
 REFUSALS = {

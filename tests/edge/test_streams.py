@@ -21,12 +21,13 @@ from h2.events import StreamEnded, TrailersReceived
 
 from dc1.testing.waiting import eventually
 from dcp.v1 import (
+    daemon_run_pb2,
+    daemon_service_pb2_grpc,
     daemon_stream_pb2,
-    job_service_pb2,
-    job_service_pb2_grpc,
     provider_service_pb2_grpc,
     renter_service_pb2,
     renter_service_pb2_grpc,
+    renter_wallet_pb2,
 )
 from tests.edge.conftest import Edge
 from tests.edge.upstream import MEBIBYTE, Upstream, refusing, replying
@@ -156,9 +157,9 @@ def test_native_answers_keep_status_and_trailers(channel: grpc.Channel, upstream
 
 
 def test_native_calls_may_be_large(channel: grpc.Channel, upstream: Upstream) -> None:
-    request = job_service_pb2.ReportJobResultRequest(job_id="7")
+    request = daemon_run_pb2.ReportJobResultRequest(job_id="7")
     request.result.string_value = "a" * (10 * MEBIBYTE)
-    job_service_pb2_grpc.JobServiceStub(channel).ReportJobResult(request)
+    daemon_service_pb2_grpc.DaemonServiceStub(channel).ReportJobResult(request)
     assert upstream.last.request == request
 
 
@@ -173,7 +174,7 @@ def test_native_callers_are_told_of_a_missing_service(edge: Edge, channel: grpc.
     upstream.stop()
     try:
         with pytest.raises(grpc.RpcError) as caught:
-            renter_service_pb2_grpc.RenterServiceStub(channel).GetBalance(renter_service_pb2.GetBalanceRequest())
+            renter_service_pb2_grpc.RenterServiceStub(channel).GetBalance(renter_wallet_pb2.GetBalanceRequest())
     finally:
         upstream.start()
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNAVAILABLE, "Service unavailable")
@@ -181,7 +182,7 @@ def test_native_callers_are_told_of_a_missing_service(edge: Edge, channel: grpc.
 
 
 def test_health_and_reflection_for_grpcurl(edge: Edge, upstream: Upstream) -> None:
-    upstream.behaviours["GetBalance"] = replying(renter_service_pb2.GetBalanceResponse(balance_halala=976))
+    upstream.behaviours["GetBalance"] = replying(renter_wallet_pb2.GetBalanceResponse(balance_halala=976))
     assert "dcp.v1.AdminService" in _grpcurl(edge, "list").split()
     assert json.loads(_grpcurl(edge, "grpc.health.v1.Health/Check")) == {"status": "SERVING"}
     balance = _grpcurl(edge, "dcp.v1.RenterService/GetBalance", "-H", "x-renter-key: r")

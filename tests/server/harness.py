@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -15,9 +15,10 @@ from dc1.control.operations.credentials import Credentials
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.server.app import Application
-from dc1.server.assembly import Assembly, Background, Foundation, Service
-from dc1.services.api.call import Call, Hooks, current_call
-from dc1.services.api.shapes import SHAPE_CHECKS
+from dc1.server.registry import Background, Foundation, Registry, Service
+from dc1.services.api.call import Call, current_call
+from dc1.services.api.hooks import normalised_by, shape_checked_by
+from dc1.services.daemons.heartbeats import check_heartbeat
 from dc1.settings import Settings
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
@@ -26,16 +27,13 @@ from dc1.storage.engine.database import Database
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NewProvider
 from dc1.testing.clock import ManualClock
-from dcp.v1 import (
-    admin_service_pb2,
-    admin_service_pb2_grpc,
-    job_service_pb2,
-    job_service_pb2_grpc,
-    provider_service_pb2,
-    provider_service_pb2_grpc,
-    renter_service_pb2,
-    renter_service_pb2_grpc,
-)
+from dcp.v1.admin_provider_service_pb2_grpc import AdminProviderServiceServicer
+from dcp.v1.admin_service_pb2_grpc import AdminServiceServicer
+from dcp.v1.daemon_service_pb2_grpc import DaemonServiceServicer
+from dcp.v1.job_service_pb2_grpc import JobServiceServicer
+from dcp.v1.market_service_pb2_grpc import MarketServiceServicer
+from dcp.v1.provider_service_pb2_grpc import ProviderServiceServicer
+from dcp.v1.renter_service_pb2_grpc import RenterServiceServicer
 
 ADMIN_TOKEN = "the operator's token"
 START_MS = 1_774_206_000_000
@@ -45,9 +43,16 @@ M = TypeVar("M", bound=Message)
 class RecordingServicer:
     """Answers every method with an empty message, or as `behaviours` say, and remembers the calls."""
 
-    def __init__(self, service: ServiceDescriptor, behaviours: dict[str, Callable[..., Any]], calls: list[Any]) -> None:
+    def __init__(
+        self,
+        service: ServiceDescriptor,
+        behaviours: dict[str, Callable[..., Any]],
+        normalisers: dict[str, Callable[[Any], None]],
+        calls: list[Any],
+    ) -> None:
         self._service = service
         self._behaviours = behaviours
+        self._normalisers = normalisers
         self._calls = calls
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -64,7 +69,12 @@ class RecordingServicer:
             async for response in self._behaviours[name](request):
                 yield response
 
-        return many if method.server_streaming else one
+        def normalise(request: Any) -> None:
+            self._normalisers.get(f"/{self._service.full_name}/{name}", lambda request: None)(request)
+
+        if name == "Heartbeat":
+            return shape_checked_by(check_heartbeat)(one)
+        return many if method.server_streaming else normalised_by(normalise)(one)
 
 
 @dataclass
@@ -185,16 +195,15 @@ class Harness:
         foundations: list[Foundation] = []
         calls: list[tuple[Call, Any]] = []
 
-        def assemble(foundation: Foundation) -> Assembly:
+        def build(foundation: Foundation) -> Registry:
             foundations.append(foundation)
-            return Assembly(
+            return Registry(
                 services=[*self._services(calls), *self.extra_services],
-                hooks=Hooks(normalisers=self.normalisers, shape_checks=SHAPE_CHECKS),
                 background=self.background,
                 drain=self.drain,
             )
 
-        app = Application(settings, assemble, self.clock)
+        app = Application(settings, build, self.clock)
         port = await app.start()
         database = foundations[0].database
         accounts = await database.write(_accounts)
@@ -203,23 +212,28 @@ class Harness:
         return Running(app, port, channel, database, credentials, accounts, calls, self.behaviours)
 
     def _services(self, calls: list[Any]) -> Iterable[Service]:
-        for module, name, add in _SERVICES:
-            descriptor = module.DESCRIPTOR.services_by_name[name]
-            yield Service(descriptor, add, RecordingServicer(descriptor, self.behaviours, calls))
+        for described in _SERVICES:
+            recording = RecordingServicer(described.descriptor, self.behaviours, self.normalisers, calls)
+            yield replace(described, servicer=recording)
 
 
-_SERVICES: tuple[tuple[Any, str, Callable[[Any, Any], None]], ...] = (
-    (admin_service_pb2, "AdminService", admin_service_pb2_grpc.add_AdminServiceServicer_to_server),
-    (job_service_pb2, "JobService", job_service_pb2_grpc.add_JobServiceServicer_to_server),
-    (provider_service_pb2, "ProviderService", provider_service_pb2_grpc.add_ProviderServiceServicer_to_server),
-    (renter_service_pb2, "RenterService", renter_service_pb2_grpc.add_RenterServiceServicer_to_server),
-)
+_SERVICES = [
+    Service.of(None, base)
+    for base in (
+        AdminProviderServiceServicer,
+        AdminServiceServicer,
+        DaemonServiceServicer,
+        JobServiceServicer,
+        MarketServiceServicer,
+        ProviderServiceServicer,
+        RenterServiceServicer,
+    )
+]
 
 
 def _method(method: str) -> Any:
     service, name = method.split("/")
-    module = next(module for module, wanted, _ in _SERVICES if wanted == service)
-    return module.DESCRIPTOR.services_by_name[service].methods_by_name[name]
+    return next(one.descriptor for one in _SERVICES if one.descriptor.name == service).methods_by_name[name]
 
 
 def _metadata(headers: Mapping[str, str]) -> list[tuple[str, str]]:

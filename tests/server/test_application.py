@@ -12,12 +12,12 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from structlog.testing import capture_logs
 
 from dc1.server.app import Application, ListenError
-from dc1.server.assembly import Assembly
+from dc1.server.registry import Registry
 from dc1.services.api.call import current_call
 from dc1.settings import Settings, SettingsError
+from dcp.v1.daemon_run_pb2 import ReportJobResultRequest
 from dcp.v1.daemon_stream_pb2 import ConnectResponse, Reconnect
-from dcp.v1.job_service_pb2 import ReportJobResultRequest
-from dcp.v1.renter_service_pb2 import GetBalanceRequest, GetBalanceResponse
+from dcp.v1.renter_wallet_pb2 import GetBalanceRequest, GetBalanceResponse
 from tests.server.conftest import Serve
 from tests.server.harness import Harness, Running
 
@@ -120,7 +120,7 @@ async def test_a_drain_cuts_off_what_outlasts_its_grace(harness: Harness) -> Non
 async def test_a_second_server_says_that_the_port_is_taken(server: Running, tmp_path: Any) -> None:
     diary: list[str] = []
     settings = Settings(grpc_port=server.port, data_dir=tmp_path / "second")
-    second = Application(settings, lambda foundation: Assembly([], background=[Part("only", diary)]))
+    second = Application(settings, lambda foundation: Registry([], background=[Part("only", diary)]))
     with pytest.raises(ListenError, match=f"127.0.0.1:{server.port}: the port is taken"):
         await second.start()
     assert not diary
@@ -136,7 +136,7 @@ async def test_a_message_over_the_limit_is_refused_and_a_large_one_is_not(serve:
     for mebibytes, code in ((2, grpc.StatusCode.OK), (4, grpc.StatusCode.RESOURCE_EXHAUSTED)):
         request = ReportJobResultRequest(job_id="1")
         request.result.string_value = "y" * (mebibytes * 1024 * 1024)
-        answer = await server.call("JobService/ReportJobResult", request, x_provider_key=server.accounts.provider)
+        answer = await server.call("DaemonService/ReportJobResult", request, x_provider_key=server.accounts.provider)
         assert answer.code is code
 
 

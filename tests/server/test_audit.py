@@ -7,9 +7,10 @@ import grpc
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.storage.operations import audit
-from dcp.v1.admin_service_pb2 import ApproveProviderRequest, GetDashboardRequest, GetDashboardResponse
-from dcp.v1.job_service_pb2 import GetJobRequest
-from dcp.v1.renter_service_pb2 import GetBalanceRequest
+from dcp.v1.admin_provider_service_pb2 import ApproveProviderRequest
+from dcp.v1.admin_service_pb2 import GetDashboardRequest, GetDashboardResponse
+from dcp.v1.job_progress_pb2 import GetJobRequest
+from dcp.v1.renter_wallet_pb2 import GetBalanceRequest
 from tests.server.harness import ADMIN_TOKEN, START_MS, Harness, Running
 
 DASHBOARD = "AdminService/GetDashboard"
@@ -37,10 +38,10 @@ async def test_an_entry_says_who_asked_what_from_where_with_what_result(server: 
 
 async def test_a_native_call_is_entered_by_its_method_and_a_decision_by_its_provider(server: Running) -> None:
     await server.call_natively(
-        "AdminService/ApproveProvider", ApproveProviderRequest(provider_id="17"), x_admin_token=ADMIN_TOKEN
+        "AdminProviderService/ApproveProvider", ApproveProviderRequest(provider_id="17"), x_admin_token=ADMIN_TOKEN
     )
     (entry,) = await entries(server)
-    assert (entry.method, entry.path, entry.provider_id) == ("gRPC", "/dcp.v1.AdminService/ApproveProvider", 17)
+    assert (entry.method, entry.path, entry.provider_id) == ("gRPC", "/dcp.v1.AdminProviderService/ApproveProvider", 17)
 
 
 async def test_refused_and_failed_calls_are_entered_with_their_status(server: Running, harness: Harness) -> None:
@@ -51,7 +52,7 @@ async def test_refused_and_failed_calls_are_entered_with_their_status(server: Ru
         raise ZeroDivisionError
 
     harness.behaviours.update(ApproveProvider=refuse, GetDashboard=fail)
-    await server.call("AdminService/ApproveProvider", ApproveProviderRequest(), x_admin_token=ADMIN_TOKEN)
+    await server.call("AdminProviderService/ApproveProvider", ApproveProviderRequest(), x_admin_token=ADMIN_TOKEN)
     await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=ADMIN_TOKEN)
     assert [entry.status for entry in await entries(server)] == [500, 404]
 

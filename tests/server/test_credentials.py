@@ -9,9 +9,12 @@ from dc1.domain.access.roles import AccountStatus, Role
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
-from dcp.v1.job_service_pb2 import GetJobRequest, ReportJobResultRequest, SubmitJobRequest
+from dcp.v1.daemon_run_pb2 import ReportJobResultRequest
+from dcp.v1.job_progress_pb2 import GetJobRequest
+from dcp.v1.job_submission_pb2 import SubmitJobRequest
+from dcp.v1.market_service_pb2 import ListAvailableProvidersRequest
 from dcp.v1.provider_service_pb2 import GetProviderRequest, PauseProviderRequest
-from dcp.v1.renter_service_pb2 import GetBalanceRequest, ListAvailableProvidersRequest
+from dcp.v1.renter_wallet_pb2 import GetBalanceRequest
 from dcp.v1.report_pb2 import HeartbeatRequest
 from tests.server.conftest import Serve
 from tests.server.harness import ADMIN_TOKEN, START_MS, Running
@@ -132,7 +135,7 @@ async def test_a_key_of_the_other_role_is_named_as_such(server: Running) -> None
     on_submit = await server.call(SUBMIT, J3, x_renter_key=provider)
     on_provider = await server.call(PROVIDER, GetProviderRequest(), authorization=f"Bearer {renter}")
     on_result = await server.call(
-        "JobService/ReportJobResult", ReportJobResultRequest(job_id="1"), x_provider_key=renter
+        "DaemonService/ReportJobResult", ReportJobResultRequest(job_id="1"), x_provider_key=renter
     )
     on_heartbeat = await server.call(HEARTBEAT, HeartbeatRequest(api_key=renter))
     assert on_submit.body == {
@@ -183,7 +186,7 @@ async def test_admins_come_from_listed_networks_only(serve: Serve) -> None:
 async def test_a_stated_address_is_believed_of_trusted_edges_only(serve: Serve) -> None:
     server = await serve(trusted_edges="192.0.2.0/24")
     await server.call(
-        "RenterService/ListAvailableProviders", ListAvailableProvidersRequest(), x_client_address="10.1.2.3"
+        "MarketService/ListAvailableProviders", ListAvailableProvidersRequest(), x_client_address="10.1.2.3"
     )
     assert server.last.address == "127.0.0.1"
 
@@ -217,7 +220,7 @@ async def test_keys_of_a_deleted_renter_are_bad(server: Running) -> None:
 
 async def test_public_methods_ask_for_nothing(server: Running) -> None:
     answer = await server.call(
-        "RenterService/ListAvailableProviders", ListAvailableProvidersRequest(), x_renter_key="bad"
+        "MarketService/ListAvailableProviders", ListAvailableProvidersRequest(), x_renter_key="bad"
     )
     assert (answer.status, server.last.principal.role) == (200, Role.PUBLIC)
 

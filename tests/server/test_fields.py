@@ -8,9 +8,11 @@ import pytest
 from protovalidate import Validator
 
 from dc1.server.field_rules import FieldRules
-from dcp.v1.job_service_pb2 import AppendJobLogsRequest, LogInput, ReportProgressRequest, SubmitJobRequest
+from dcp.v1.daemon_run_pb2 import AppendJobLogsRequest, LogInput, ReportProgressRequest
+from dcp.v1.job_submission_pb2 import SubmitJobRequest
 from dcp.v1.provider_service_pb2 import RegisterProviderRequest
-from dcp.v1.renter_service_pb2 import RegisterRenterRequest, TopUpRequest
+from dcp.v1.renter_service_pb2 import RegisterRenterRequest
+from dcp.v1.renter_wallet_pb2 import TopUpRequest
 from tests.server.harness import Answer, Harness, Running
 
 JOB_TYPES = "image_generation, llm-inference, llm_inference, rendering, training, benchmark, custom_container, vllm_serve, rag-pipeline"
@@ -77,7 +79,7 @@ async def test_a_value_off_its_list_is_answered_with_the_list(server: Running) -
     pricing = await submit(server, pricing_class="gold")
     assert pricing.body["error"] == "Invalid pricing_class. Allowed: priority, standard, economy"
     phase = await server.call(
-        "JobService/ReportProgress",
+        "DaemonService/ReportProgress",
         ReportProgressRequest(job_id="1", phase="flying"),
         x_provider_key=server.accounts.provider,
     )
@@ -95,7 +97,7 @@ async def test_ranges_are_told_before_lists_and_missing_fields_before_both(serve
 async def test_fields_inside_lists_have_dotted_names(server: Running) -> None:
     async def append(*lines: LogInput) -> dict[str, Any]:
         request = AppendJobLogsRequest(job_id="1", lines=lines)
-        answer = await server.call("JobService/AppendJobLogs", request, x_provider_key=server.accounts.provider)
+        answer = await server.call("DaemonService/AppendJobLogs", request, x_provider_key=server.accounts.provider)
         assert answer.status == 400
         return answer.body
 

@@ -7,8 +7,10 @@ from dc1.server.method_options import Bucket
 from dc1.server.rate_limits import RateLimiter
 from dc1.testing.clock import ManualClock
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
-from dcp.v1.job_service_pb2 import SubmitJobRequest
-from dcp.v1.renter_service_pb2 import GetBalanceRequest, ListAvailableProvidersRequest, RegisterRenterRequest
+from dcp.v1.job_submission_pb2 import SubmitJobRequest
+from dcp.v1.market_service_pb2 import ListAvailableProvidersRequest
+from dcp.v1.renter_service_pb2 import RegisterRenterRequest
+from dcp.v1.renter_wallet_pb2 import GetBalanceRequest
 from tests.server.conftest import Serve
 from tests.server.harness import ADMIN_TOKEN, Running
 
@@ -54,7 +56,7 @@ async def test_registrations_are_counted_by_address_before_their_fields_are_read
 
 async def test_whatever_has_no_bucket_of_its_own_shares_the_general_one(server: Running) -> None:
     request = ListAvailableProvidersRequest()
-    statuses = [(await server.call("RenterService/ListAvailableProviders", request)).status for _ in range(301)]
+    statuses = [(await server.call("MarketService/ListAvailableProviders", request)).status for _ in range(301)]
     assert statuses == [200] * 300 + [429]
 
 
@@ -62,7 +64,7 @@ async def test_whoever_shows_a_good_key_is_not_counted_with_the_others_of_an_add
     request = ListAvailableProvidersRequest()
 
     async def listed(**headers: str) -> int:
-        return (await server.call("RenterService/ListAvailableProviders", request, **headers)).status
+        return (await server.call("MarketService/ListAvailableProviders", request, **headers)).status
 
     assert {await listed(x_renter_key="bad") for _ in range(300)} == {200}
     assert await listed() == 429

@@ -11,8 +11,10 @@ from dc1.domain import errors
 from dc1.domain.errors import ApiError, FieldViolation
 from dc1.services.api.call import current_call
 from dcp.v1.error_pb2 import ErrorDetail
-from dcp.v1.job_service_pb2 import GetJobRequest, GetJobResponse, SubmitJobRequest
-from dcp.v1.renter_service_pb2 import GetBalanceRequest, RegisterRenterRequest
+from dcp.v1.job_progress_pb2 import GetJobRequest, GetJobResponse
+from dcp.v1.job_submission_pb2 import SubmitJobRequest
+from dcp.v1.renter_service_pb2 import RegisterRenterRequest
+from dcp.v1.renter_wallet_pb2 import GetBalanceRequest
 from tests.server.harness import Harness, Running
 
 J3 = SubmitJobRequest(job_type="llm_inference", duration_minutes=3)

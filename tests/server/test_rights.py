@@ -8,8 +8,8 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, empty_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 
-from dc1.server.assembly import Service
 from dc1.server.method_options import options_of
+from dc1.server.registry import Service
 from dc1.testing.clock import ManualClock
 from dcp.v1 import (
     admin_service_pb2,
@@ -18,8 +18,10 @@ from dcp.v1 import (
     renter_service_pb2,
     system_service_pb2,
 )
-from dcp.v1.job_service_pb2 import GetJobRequest, SubmitJobRequest
-from dcp.v1.renter_service_pb2 import GetBalanceRequest, GetRenterRequest
+from dcp.v1.job_progress_pb2 import GetJobRequest
+from dcp.v1.job_submission_pb2 import SubmitJobRequest
+from dcp.v1.renter_service_pb2 import GetRenterRequest
+from dcp.v1.renter_wallet_pb2 import GetBalanceRequest
 from tests.server.conftest import Serve
 from tests.server.harness import ADMIN_TOKEN, START_MS, Harness, Running, refusal
 

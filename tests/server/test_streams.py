@@ -12,7 +12,7 @@ from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.services.api.call import current_call
 from dcp.v1.daemon_stream_pb2 import Beat, ConnectRequest, ConnectResponse, Desired
-from dcp.v1.job_service_pb2 import StreamJobLogsRequest
+from dcp.v1.job_progress_pb2 import StreamJobLogsRequest
 from tests.server.harness import Harness, Running, refusal
 
 LOGS = "JobService/StreamJobLogs"

@@ -4,9 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
-from dcp.v1 import admin_service_pb2 as _admin_service_pb2
 from dcp.v1 import job_pb2 as _job_pb2
-from dcp.v1 import job_service_pb2 as _job_service_pb2
+from dcp.v1 import job_progress_pb2 as _job_progress_pb2
+from dcp.v1 import pagination_pb2 as _pagination_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -129,7 +129,7 @@ class ListAllJobsResponse(_message.Message):
         """The jobs of the page, newest first."""
 
     @_builtins.property
-    def pagination(self) -> _admin_service_pb2.Pagination:
+    def pagination(self) -> _pagination_pb2.Pagination:
         """Where the page stands."""
 
     def __init__(
@@ -137,7 +137,7 @@ class ListAllJobsResponse(_message.Message):
         *,
         stats: Global___JobStats | None = ...,
         jobs: _abc.Iterable[Global___AdminJob] | None = ...,
-        pagination: _admin_service_pb2.Pagination | None = ...,
+        pagination: _pagination_pb2.Pagination | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pagination", b"pagination", "stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -439,7 +439,7 @@ class ListJobEventsResponse(_message.Message):
     has_more: _builtins.bool
     """Whether more events follow the last one listed."""
     @_builtins.property
-    def events(self) -> _containers.RepeatedCompositeFieldContainer[_job_service_pb2.LifecycleEvent]:
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_job_progress_pb2.LifecycleEvent]:
         """The events, oldest first."""
 
     def __init__(
@@ -448,7 +448,7 @@ class ListJobEventsResponse(_message.Message):
         schema_version: _builtins.str = ...,
         job_id: _builtins.str = ...,
         status: _builtins.str = ...,
-        events: _abc.Iterable[_job_service_pb2.LifecycleEvent] | None = ...,
+        events: _abc.Iterable[_job_progress_pb2.LifecycleEvent] | None = ...,
         total_events: _builtins.int = ...,
         has_more: _builtins.bool = ...,
     ) -> None: ...
@@ -573,75 +573,6 @@ class RequeueJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequeueJobResponse: _TypeAlias = RequeueJobResponse  # noqa: Y015
-
-@_typing.final
-class CreateTestJobRequest(_message.Message):
-    """A benchmark to send."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    MATRIX_SIZE_FIELD_NUMBER: _builtins.int
-    ITERATIONS_FIELD_NUMBER: _builtins.int
-    provider_id: _builtins.int
-    """The provider to test."""
-    matrix_size: _builtins.int
-    """Rows of the matrices to multiply; 4096 when absent."""
-    iterations: _builtins.int
-    """How often to multiply them; 5 when absent."""
-    def __init__(
-        self,
-        *,
-        provider_id: _builtins.int | None = ...,
-        matrix_size: _builtins.int | None = ...,
-        iterations: _builtins.int | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_iterations", b"_iterations", "_matrix_size", b"_matrix_size", "_provider_id", b"_provider_id", "iterations", b"iterations", "matrix_size", b"matrix_size", "provider_id", b"provider_id"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_iterations", b"_iterations", "_matrix_size", b"_matrix_size", "_provider_id", b"_provider_id", "iterations", b"iterations", "matrix_size", b"matrix_size", "provider_id", b"provider_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__iterations: _TypeAlias = _typing.Literal["iterations"]  # noqa: Y015
-    _WhichOneofArgType__iterations: _TypeAlias = _typing.Literal["_iterations", b"_iterations"]  # noqa: Y015
-    _WhichOneofReturnType__matrix_size: _TypeAlias = _typing.Literal["matrix_size"]  # noqa: Y015
-    _WhichOneofArgType__matrix_size: _TypeAlias = _typing.Literal["_matrix_size", b"_matrix_size"]  # noqa: Y015
-    _WhichOneofReturnType__provider_id: _TypeAlias = _typing.Literal["provider_id"]  # noqa: Y015
-    _WhichOneofArgType__provider_id: _TypeAlias = _typing.Literal["_provider_id", b"_provider_id"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__iterations) -> _WhichOneofReturnType__iterations | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__matrix_size) -> _WhichOneofReturnType__matrix_size | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__provider_id) -> _WhichOneofReturnType__provider_id | None: ...
-
-Global___CreateTestJobRequest: _TypeAlias = CreateTestJobRequest  # noqa: Y015
-
-@_typing.final
-class CreateTestJobResponse(_message.Message):
-    """The test job."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SUCCESS_FIELD_NUMBER: _builtins.int
-    JOB_FIELD_NUMBER: _builtins.int
-    success: _builtins.bool
-    """Always true."""
-    @_builtins.property
-    def job(self) -> _job_pb2.Job:
-        """The job; its public id begins `test-`."""
-
-    def __init__(
-        self,
-        *,
-        success: _builtins.bool = ...,
-        job: _job_pb2.Job | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "success", b"success"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CreateTestJobResponse: _TypeAlias = CreateTestJobResponse  # noqa: Y015
 
 @_typing.final
 class ExportAllJobsRequest(_message.Message):

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class AdminJobServiceStub:
-    """Admins looking after jobs: list, detail, history, cancelling, requeueing, tests and export. Every call leaves an audit entry.
+    """Jobs, for the market's operators: list, detail, history, cancelling, requeueing and export. `/admin/jobs`. Every call leaves an audit
+    entry.
     """
 
     def __init__(self, channel):
@@ -61,11 +62,6 @@ class AdminJobServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobResponse.FromString,
                 _registered_method=True)
-        self.CreateTestJob = channel.unary_unary(
-                '/dcp.v1.AdminJobService/CreateTestJob',
-                request_serializer=dcp_dot_v1_dot_admin__job__service__pb2.CreateTestJobRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_admin__job__service__pb2.CreateTestJobResponse.FromString,
-                _registered_method=True)
         self.ExportAllJobs = channel.unary_unary(
                 '/dcp.v1.AdminJobService/ExportAllJobs',
                 request_serializer=dcp_dot_v1_dot_admin__job__service__pb2.ExportAllJobsRequest.SerializeToString,
@@ -74,7 +70,8 @@ class AdminJobServiceStub:
 
 
 class AdminJobServiceServicer:
-    """Admins looking after jobs: list, detail, history, cancelling, requeueing, tests and export. Every call leaves an audit entry.
+    """Jobs, for the market's operators: list, detail, history, cancelling, requeueing and export. `/admin/jobs`. Every call leaves an audit
+    entry.
     """
 
     def ListAllJobs(self, request, context):
@@ -109,14 +106,6 @@ class AdminJobServiceServicer:
     def RequeueJob(self, request, context):
         """Submits a failed job anew for its renter, from its stored request, with a new quote and the checks of a submission. Fails with
         FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def CreateTestJob(self, request, context):
-        """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
-        `Provider is not online` for one that cannot be given work.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,11 +147,6 @@ def add_AdminJobServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobResponse.SerializeToString,
             ),
-            'CreateTestJob': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateTestJob,
-                    request_deserializer=dcp_dot_v1_dot_admin__job__service__pb2.CreateTestJobRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_admin__job__service__pb2.CreateTestJobResponse.SerializeToString,
-            ),
             'ExportAllJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportAllJobs,
                     request_deserializer=dcp_dot_v1_dot_admin__job__service__pb2.ExportAllJobsRequest.FromString,
@@ -177,7 +161,8 @@ def add_AdminJobServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminJobService:
-    """Admins looking after jobs: list, detail, history, cancelling, requeueing, tests and export. Every call leaves an audit entry.
+    """Jobs, for the market's operators: list, detail, history, cancelling, requeueing and export. `/admin/jobs`. Every call leaves an audit
+    entry.
     """
 
     @staticmethod
@@ -305,33 +290,6 @@ class AdminJobService:
             '/dcp.v1.AdminJobService/RequeueJob',
             dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobRequest.SerializeToString,
             dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def CreateTestJob(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/dcp.v1.AdminJobService/CreateTestJob',
-            dcp_dot_v1_dot_admin__job__service__pb2.CreateTestJobRequest.SerializeToString,
-            dcp_dot_v1_dot_admin__job__service__pb2.CreateTestJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

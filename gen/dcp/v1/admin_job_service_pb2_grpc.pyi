@@ -28,7 +28,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminJobServiceStub:
-    """Admins looking after jobs: list, detail, history, cancelling, requeueing, tests and export. Every call leaves an audit entry."""
+    """Jobs, for the market's operators: list, detail, history, cancelling, requeueing and export. `/admin/jobs`. Every call leaves an audit
+    entry.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -48,10 +50,6 @@ class AdminJobServiceStub:
     """Submits a failed job anew for its renter, from its stored request, with a new quote and the checks of a submission. Fails with
     FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
     """
-    CreateTestJob: _grpc.UnaryUnaryMultiCallable[_admin_job_service_pb2.CreateTestJobRequest, _admin_job_service_pb2.CreateTestJobResponse]
-    """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
-    `Provider is not online` for one that cannot be given work.
-    """
     ExportAllJobs: _grpc.UnaryUnaryMultiCallable[_admin_job_service_pb2.ExportAllJobsRequest, _httpbody_pb2.HttpBody]
     """Sends the jobs of all renters as a file, newest first, at most 10000. In CSV a cell that a spreadsheet would take for a formula
     is quoted with an apostrophe.
@@ -59,7 +57,9 @@ class AdminJobServiceStub:
 
 @_typing.type_check_only
 class AdminJobServiceAsyncStub(AdminJobServiceStub):
-    """Admins looking after jobs: list, detail, history, cancelling, requeueing, tests and export. Every call leaves an audit entry."""
+    """Jobs, for the market's operators: list, detail, history, cancelling, requeueing and export. `/admin/jobs`. Every call leaves an audit
+    entry.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAllJobs: _aio.UnaryUnaryMultiCallable[_admin_job_service_pb2.ListAllJobsRequest, _admin_job_service_pb2.ListAllJobsResponse]  # type: ignore[assignment]
@@ -76,17 +76,15 @@ class AdminJobServiceAsyncStub(AdminJobServiceStub):
     """Submits a failed job anew for its renter, from its stored request, with a new quote and the checks of a submission. Fails with
     FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
     """
-    CreateTestJob: _aio.UnaryUnaryMultiCallable[_admin_job_service_pb2.CreateTestJobRequest, _admin_job_service_pb2.CreateTestJobResponse]  # type: ignore[assignment]
-    """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
-    `Provider is not online` for one that cannot be given work.
-    """
     ExportAllJobs: _aio.UnaryUnaryMultiCallable[_admin_job_service_pb2.ExportAllJobsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Sends the jobs of all renters as a file, newest first, at most 10000. In CSV a cell that a spreadsheet would take for a formula
     is quoted with an apostrophe.
     """
 
 class AdminJobServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Admins looking after jobs: list, detail, history, cancelling, requeueing, tests and export. Every call leaves an audit entry."""
+    """Jobs, for the market's operators: list, detail, history, cancelling, requeueing and export. `/admin/jobs`. Every call leaves an audit
+    entry.
+    """
 
     @_abc_1.abstractmethod
     def ListAllJobs(
@@ -130,16 +128,6 @@ class AdminJobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_job_service_pb2.RequeueJobResponse, _abc.Awaitable[_admin_job_service_pb2.RequeueJobResponse]]:
         """Submits a failed job anew for its renter, from its stored request, with a new quote and the checks of a submission. Fails with
         FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
-        """
-
-    @_abc_1.abstractmethod
-    def CreateTestJob(
-        self,
-        request: _admin_job_service_pb2.CreateTestJobRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_job_service_pb2.CreateTestJobResponse, _abc.Awaitable[_admin_job_service_pb2.CreateTestJobResponse]]:
-        """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
-        `Provider is not online` for one that cannot be given work.
         """
 
     @_abc_1.abstractmethod

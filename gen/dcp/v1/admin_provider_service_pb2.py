@@ -23,56 +23,51 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from dcp.v1 import admin_provider_pb2 as dcp_dot_v1_dot_admin__provider__pb2
 from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
-from dcp.v1 import provider_account_service_pb2 as dcp_dot_v1_dot_provider__account__service__pb2
-from dcp.v1 import provider_service_pb2 as dcp_dot_v1_dot_provider__service__pb2
+from dcp.v1 import pagination_pb2 as dcp_dot_v1_dot_pagination__pb2
+from dcp.v1 import provider_pb2 as dcp_dot_v1_dot_provider__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#dcp/v1/admin_provider_service.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a%dcp/v1/provider_account_service.proto\x1a\x1d\x64\x63p/v1/provider_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"-\n\x16InspectProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"\xb8\x01\n\x17InspectProviderResponse\x12+\n\x08provider\x18\x01 \x01(\x0b\x32\x19.dcp.v1.InspectedProvider\x12\x1e\n\x06uptime\x18\x02 \x01(\x0b\x32\x0e.dcp.v1.Uptime\x12-\n\rheartbeat_log\x18\x03 \x03(\x0b\x32\x16.dcp.v1.HeartbeatEntry\x12!\n\x04jobs\x18\x04 \x03(\x0b\x32\x13.dcp.v1.ProviderJob\"\xc7\x08\n\x11InspectedProvider\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x39\n\tgpu_model\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x10\n\x08vram_mib\x18\x05 \x01(\r\x12\x11\n\tgpu_count\x18\x06 \x01(\r\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x17\n\x0f\x61pproval_status\x18\x08 \x01(\t\x12>\n\x0elast_heartbeat\x18\t \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0e\x64\x61\x65mon_version\x18\n \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\nslots_used\x18\x0b \x01(\r\x12\x12\n\ncreated_at\x18\x0c \x01(\t\x12\n\n\x02os\x18\r \x01(\t\x12\x35\n\x05phone\x18\x0e \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x38\n\x08location\x18\x0f \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12;\n\x0b\x61pproved_at\x18\x10 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12?\n\x0frejected_reason\x18\x11 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x11\n\tis_paused\x18\x12 \x01(\x08\x12\x14\n\x0cis_suspended\x18\x13 \x01(\x08\x12;\n\x0bprovider_ip\x18\x14 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x41\n\x11provider_hostname\x18\x15 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x15\n\rcached_models\x18\x16 \x03(\t\x12\x45\n\rresource_spec\x18\x17 \x01(\x0b\x32\x16.google.protobuf.ValueB\x16\xca\xc1\x18\x12\n\x06object\n\x06string\x10\x01\x12=\n\rpreload_model\x18\x18 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x30\n\x0bpreferences\x18\x19 \x01(\x0b\x32\x1b.dcp.v1.ProviderPreferences\x12\x18\n\x10reputation_score\x18\x1a \x01(\r\x12\x1d\n\x15total_earnings_halala\x18\x1b \x01(\x01\x12\x18\n\x10\x61vailable_halala\x18\x1c \x01(\x01\x12\x12\n\ntotal_jobs\x18\x1d \x01(\r\"*\n\x06Uptime\x12\x10\n\x08hours_24\x18\x01 \x01(\x01\x12\x0e\n\x06\x64\x61ys_7\x18\x02 \x01(\x01\"\x8a\x02\n\x0eHeartbeatEntry\x12\n\n\x02\x61t\x18\x01 \x01(\t\x12<\n\x0cgpu_util_pct\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x36\n\x06temp_c\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x37\n\x07power_w\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12=\n\rfree_vram_mib\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\"A\n\x18ListApprovalQueueRequest\x12\x1b\n\x05limit\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"\x88\x01\n\x19ListApprovalQueueResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x14\n\x0cgenerated_at\x18\x02 \x01(\t\x12\x1a\n\x12sla_target_seconds\x18\x03 \x01(\r\x12*\n\tproviders\x18\x04 \x03(\x0b\x32\x17.dcp.v1.PendingProvider\"\xda\x01\n\x0fPendingProvider\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x39\n\tgpu_model\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12 \n\x18pending_duration_seconds\x18\x06 \x01(\x01\x12\x17\n\x0fsla_deadline_at\x18\x07 \x01(\t\x12\x14\n\x0csla_breached\x18\x08 \x01(\x08\"/\n\x18ListApprovalAuditRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"F\n\x19ListApprovalAuditResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.dcp.v1.ApprovalDecision\"w\n\x10\x41pprovalDecision\x12\n\n\x02\x61t\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x36\n\x06reason\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"-\n\x16SuspendProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"O\n\x17SuspendProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x0e\n\x06status\x18\x03 \x01(\t\"/\n\x18UnsuspendProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"Q\n\x19UnsuspendProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x0e\n\x06status\x18\x03 \x01(\t\"l\n\x18SetProviderStatusRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\tB\x1b\xbaH\x18r\x13R\tsuspendedR\x06\x61\x63tive\xc8\x01\x01H\x00\x88\x01\x01\x42\t\n\x07_status\"Q\n\x19SetProviderStatusResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x0e\n\x06status\x18\x03 \x01(\t\".\n\x17ResetProviderKeyRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"U\n\x18ResetProviderKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x13\n\x0bnew_api_key\x18\x03 \x01(\t\"y\n\x13PreloadModelRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12>\n\nmodel_name\x18\x02 \x01(\tB%\xbaH\"r\x1d\x32\x1b^[A-Za-z0-9_.\\-/:@]{1,256}$\xc8\x01\x01H\x00\x88\x01\x01\x42\r\n\x0b_model_name\"\x84\x01\n\x14PreloadModelResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x1c\n\x14model_preload_status\x18\x04 \x01(\t\x12\x14\n\x0crequested_at\x18\x05 \x01(\t\"\xdb\x01\n\x1a\x42ulkUpdateProvidersRequest\x12L\n\x03ids\x18\x01 \x03(\x05\x42?\xbaH\t\x92\x01\x03\x10\xf4\x03\xc8\x01\x01\xca\xc1\x18/\"-{\"type\": [\"array\", \"integer\"], \"minItems\": 1}\x12:\n\x06\x61\x63tion\x18\x02 \x01(\tB%\xbaH\"r\x1dR\x07suspendR\tunsuspendR\x07\x61pprove\xc8\x01\x01H\x00\x88\x01\x01\x12\x1d\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x01\x88\x01\x01\x42\t\n\x07_actionB\t\n\x07_reason\"p\n\x1b\x42ulkUpdateProvidersResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x11\n\tprocessed\x18\x03 \x01(\r\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\r\x12\r\n\x05total\x18\x05 \x01(\r2\xe6\x0b\n\x14\x41\x64minProviderService\x12\x98\x01\n\x0fInspectProvider\x12\x1e.dcp.v1.InspectProviderRequest\x1a\x1f.dcp.v1.InspectProviderResponse\"D\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02 \x12\x1e/admin/providers/{provider_id}\x12\x99\x01\n\x11ListApprovalQueue\x12 .dcp.v1.ListApprovalQueueRequest\x1a!.dcp.v1.ListApprovalQueueResponse\"?\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\x82\xd3\xe4\x93\x02!\x12\x1f/admin/providers/approval-queue\x12\xad\x01\n\x11ListApprovalAudit\x12 .dcp.v1.ListApprovalAuditRequest\x1a!.dcp.v1.ListApprovalAuditResponse\"S\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02/\x12-/admin/providers/{provider_id}/approval-audit\x12\xa3\x01\n\x0fSuspendProvider\x12\x1e.dcp.v1.SuspendProviderRequest\x1a\x1f.dcp.v1.SuspendProviderResponse\"O\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02+\"&/admin/providers/{provider_id}/suspend:\x01*\x12\xab\x01\n\x11UnsuspendProvider\x12 .dcp.v1.UnsuspendProviderRequest\x1a!.dcp.v1.UnsuspendProviderResponse\"Q\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02-\"(/admin/providers/{provider_id}/unsuspend:\x01*\x12\xa8\x01\n\x11SetProviderStatus\x12 .dcp.v1.SetProviderStatusRequest\x1a!.dcp.v1.SetProviderStatusResponse\"N\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02*2%/admin/providers/{provider_id}/status:\x01*\x12\xa9\x01\n\x10ResetProviderKey\x12\x1f.dcp.v1.ResetProviderKeyRequest\x1a .dcp.v1.ResetProviderKeyResponse\"R\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02.\")/admin/providers/{provider_id}/rotate-key:\x01*\x12\xa0\x01\n\x0cPreloadModel\x12\x1b.dcp.v1.PreloadModelRequest\x1a\x1c.dcp.v1.PreloadModelResponse\"U\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02\x31\x32,/admin/providers/{provider_id}/preload-model:\x01*\x12\x98\x01\n\x13\x42ulkUpdateProviders\x12\".dcp.v1.BulkUpdateProvidersRequest\x1a#.dcp.v1.BulkUpdateProvidersResponse\"8\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\x82\xd3\xe4\x93\x02\x1a\"\x15/admin/bulk/providers:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#dcp/v1/admin_provider_service.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1b\x64\x63p/v1/admin_provider.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x17\x64\x63p/v1/pagination.proto\x1a\x15\x64\x63p/v1/provider.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xb8\x02\n\x14ListProvidersRequest\x12\x1a\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x12\x1c\n\x06search\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x02\x88\x01\x01\x12q\n\x06status\x18\x04 \x01(\tB\\\xbaHYrWR\nregisteredR\x06onlineR\x08\x64\x65gradedR\x07offlineR\x06pausedR\tsuspendedR\x07pendingR\x08\x61pprovedR\x08rejectedH\x03\x88\x01\x01\x12\x1f\n\tgpu_model\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x04\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limitB\t\n\x07_searchB\t\n\x07_statusB\x0c\n\n_gpu_model\"\xc7\x01\n\x15ListProvidersResponse\x12\r\n\x05total\x18\x01 \x01(\r\x12\x0e\n\x06online\x18\x02 \x01(\r\x12\x0f\n\x07offline\x18\x03 \x01(\r\x12\x12\n\nregistered\x18\x04 \x01(\r\x12\x18\n\x10pending_approval\x18\x05 \x01(\r\x12(\n\tproviders\x18\x06 \x03(\x0b\x32\x15.dcp.v1.AdminProvider\x12&\n\npagination\x18\x07 \x01(\x0b\x32\x12.dcp.v1.Pagination\"-\n\x16InspectProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"\xb8\x01\n\x17InspectProviderResponse\x12+\n\x08provider\x18\x01 \x01(\x0b\x32\x19.dcp.v1.InspectedProvider\x12\x1e\n\x06uptime\x18\x02 \x01(\x0b\x32\x0e.dcp.v1.Uptime\x12-\n\rheartbeat_log\x18\x03 \x03(\x0b\x32\x16.dcp.v1.HeartbeatEntry\x12!\n\x04jobs\x18\x04 \x03(\x0b\x32\x13.dcp.v1.ProviderJob\"A\n\x18ListApprovalQueueRequest\x12\x1b\n\x05limit\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"\x88\x01\n\x19ListApprovalQueueResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x14\n\x0cgenerated_at\x18\x02 \x01(\t\x12\x1a\n\x12sla_target_seconds\x18\x03 \x01(\r\x12*\n\tproviders\x18\x04 \x03(\x0b\x32\x17.dcp.v1.PendingProvider\"-\n\x16\x41pproveProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"\xd6\x01\n\x17\x41pproveProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x17\n\x0f\x61pproval_status\x18\x03 \x01(\t\x12;\n\x0b\x61pproved_at\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12?\n\x0frejected_reason\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"\\\n\x15RejectProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12#\n\x06reason\x18\x02 \x01(\tB\x0e\xbaH\x05r\x03\x18\xf4\x03\xca\xc1\x18\x02(\x01H\x00\x88\x01\x01\x42\t\n\x07_reason\"\xd5\x01\n\x16RejectProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x17\n\x0f\x61pproval_status\x18\x03 \x01(\t\x12;\n\x0b\x61pproved_at\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12?\n\x0frejected_reason\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"\x9d\x01\n\x1d\x44\x65\x63ideProviderApprovalRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x30\n\x08\x64\x65\x63ision\x18\x02 \x01(\tB\x19\xbaH\x16r\x11R\x07\x61pproveR\x06reject\xc8\x01\x01H\x00\x88\x01\x01\x12\x1d\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x01\x88\x01\x01\x42\x0b\n\t_decisionB\t\n\x07_reason\"\xf1\x01\n\x1e\x44\x65\x63ideProviderApprovalResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x17\n\x0f\x61pproval_status\x18\x03 \x01(\t\x12;\n\x0b\x61pproved_at\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12?\n\x0frejected_reason\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ndecided_at\x18\x06 \x01(\t\"/\n\x18ListApprovalAuditRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"F\n\x19ListApprovalAuditResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.dcp.v1.ApprovalDecision\"-\n\x16SuspendProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"O\n\x17SuspendProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x0e\n\x06status\x18\x03 \x01(\t\"/\n\x18UnsuspendProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"Q\n\x19UnsuspendProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x0e\n\x06status\x18\x03 \x01(\t\"l\n\x18SetProviderStatusRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\tB\x1b\xbaH\x18r\x13R\tsuspendedR\x06\x61\x63tive\xc8\x01\x01H\x00\x88\x01\x01\x42\t\n\x07_status\"Q\n\x19SetProviderStatusResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x0e\n\x06status\x18\x03 \x01(\t\".\n\x17ResetProviderKeyRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\"U\n\x18ResetProviderKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x13\n\x0bnew_api_key\x18\x03 \x01(\t\"y\n\x13PreloadModelRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12>\n\nmodel_name\x18\x02 \x01(\tB%\xbaH\"r\x1d\x32\x1b^[A-Za-z0-9_.\\-/:@]{1,256}$\xc8\x01\x01H\x00\x88\x01\x01\x42\r\n\x0b_model_name\"\x84\x01\n\x14PreloadModelResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x1c\n\x14model_preload_status\x18\x04 \x01(\t\x12\x14\n\x0crequested_at\x18\x05 \x01(\t\"\xdb\x01\n\x1a\x42ulkUpdateProvidersRequest\x12L\n\x03ids\x18\x01 \x03(\x05\x42?\xbaH\t\x92\x01\x03\x10\xf4\x03\xc8\x01\x01\xca\xc1\x18/\"-{\"type\": [\"array\", \"integer\"], \"minItems\": 1}\x12:\n\x06\x61\x63tion\x18\x02 \x01(\tB%\xbaH\"r\x1dR\x07suspendR\tunsuspendR\x07\x61pprove\xc8\x01\x01H\x00\x88\x01\x01\x12\x1d\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x01\x88\x01\x01\x42\t\n\x07_actionB\t\n\x07_reason\"p\n\x1b\x42ulkUpdateProvidersResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x11\n\tprocessed\x18\x03 \x01(\r\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\r\x12\r\n\x05total\x18\x05 \x01(\r2\xf5\x10\n\x14\x41\x64minProviderService\x12~\n\rListProviders\x12\x1c.dcp.v1.ListProvidersRequest\x1a\x1d.dcp.v1.ListProvidersResponse\"0\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\x82\xd3\xe4\x93\x02\x12\x12\x10/admin/providers\x12\x98\x01\n\x0fInspectProvider\x12\x1e.dcp.v1.InspectProviderRequest\x1a\x1f.dcp.v1.InspectProviderResponse\"D\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02 \x12\x1e/admin/providers/{provider_id}\x12\x99\x01\n\x11ListApprovalQueue\x12 .dcp.v1.ListApprovalQueueRequest\x1a!.dcp.v1.ListApprovalQueueResponse\"?\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\x82\xd3\xe4\x93\x02!\x12\x1f/admin/providers/approval-queue\x12\xa3\x01\n\x0f\x41pproveProvider\x12\x1e.dcp.v1.ApproveProviderRequest\x1a\x1f.dcp.v1.ApproveProviderResponse\"O\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02+2&/admin/providers/{provider_id}/approve:\x01*\x12\x9f\x01\n\x0eRejectProvider\x12\x1d.dcp.v1.RejectProviderRequest\x1a\x1e.dcp.v1.RejectProviderResponse\"N\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02*2%/admin/providers/{provider_id}/reject:\x01*\x12\xc4\x01\n\x16\x44\x65\x63ideProviderApproval\x12%.dcp.v1.DecideProviderApprovalRequest\x1a&.dcp.v1.DecideProviderApprovalResponse\"[\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x04\x94\x03\x99\x03\x82\xd3\xe4\x93\x02\x35\x32\x30/admin/providers/{provider_id}/approval-decision:\x01*\x12\xad\x01\n\x11ListApprovalAudit\x12 .dcp.v1.ListApprovalAuditRequest\x1a!.dcp.v1.ListApprovalAuditResponse\"S\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02/\x12-/admin/providers/{provider_id}/approval-audit\x12\xa3\x01\n\x0fSuspendProvider\x12\x1e.dcp.v1.SuspendProviderRequest\x1a\x1f.dcp.v1.SuspendProviderResponse\"O\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02+\"&/admin/providers/{provider_id}/suspend:\x01*\x12\xab\x01\n\x11UnsuspendProvider\x12 .dcp.v1.UnsuspendProviderRequest\x1a!.dcp.v1.UnsuspendProviderResponse\"Q\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02-\"(/admin/providers/{provider_id}/unsuspend:\x01*\x12\xa8\x01\n\x11SetProviderStatus\x12 .dcp.v1.SetProviderStatusRequest\x1a!.dcp.v1.SetProviderStatusResponse\"N\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02*2%/admin/providers/{provider_id}/status:\x01*\x12\xa9\x01\n\x10ResetProviderKey\x12\x1f.dcp.v1.ResetProviderKeyRequest\x1a .dcp.v1.ResetProviderKeyResponse\"R\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02.\")/admin/providers/{provider_id}/rotate-key:\x01*\x12\xa0\x01\n\x0cPreloadModel\x12\x1b.dcp.v1.PreloadModelRequest\x1a\x1c.dcp.v1.PreloadModelResponse\"U\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02\x31\x32,/admin/providers/{provider_id}/preload-model:\x01*\x12\x98\x01\n\x13\x42ulkUpdateProviders\x12\".dcp.v1.BulkUpdateProvidersRequest\x1a#.dcp.v1.BulkUpdateProvidersResponse\"8\xaa\xbb\x18\x05\n\x01\x04 \x03\xba\xbb\x18\x0b\n\x05\x61\x64min\x10\x1e\x18<\x82\xd3\xe4\x93\x02\x1a\"\x15/admin/bulk/providers:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dcp.v1.admin_provider_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['gpu_model']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['gpu_model']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['last_heartbeat']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['last_heartbeat']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['daemon_version']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['daemon_version']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['phone']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['phone']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['location']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['location']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['approved_at']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['approved_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['rejected_reason']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['rejected_reason']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['provider_ip']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['provider_ip']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['provider_hostname']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['provider_hostname']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['resource_spec']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['resource_spec']._serialized_options = b'\312\301\030\022\n\006object\n\006string\020\001'
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['preload_model']._loaded_options = None
-  _globals['_INSPECTEDPROVIDER'].fields_by_name['preload_model']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_HEARTBEATENTRY'].fields_by_name['gpu_util_pct']._loaded_options = None
-  _globals['_HEARTBEATENTRY'].fields_by_name['gpu_util_pct']._serialized_options = b'\312\301\030\n\n\006number\020\001'
-  _globals['_HEARTBEATENTRY'].fields_by_name['temp_c']._loaded_options = None
-  _globals['_HEARTBEATENTRY'].fields_by_name['temp_c']._serialized_options = b'\312\301\030\n\n\006number\020\001'
-  _globals['_HEARTBEATENTRY'].fields_by_name['power_w']._loaded_options = None
-  _globals['_HEARTBEATENTRY'].fields_by_name['power_w']._serialized_options = b'\312\301\030\n\n\006number\020\001'
-  _globals['_HEARTBEATENTRY'].fields_by_name['free_vram_mib']._loaded_options = None
-  _globals['_HEARTBEATENTRY'].fields_by_name['free_vram_mib']._serialized_options = b'\312\301\030\n\n\006number\020\001'
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['page']._serialized_options = b'\272H\004\032\002(\001'
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\001'
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['search']._loaded_options = None
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['search']._serialized_options = b'\272H\004r\002\030x'
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['status']._loaded_options = None
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['status']._serialized_options = b'\272HYrWR\nregisteredR\006onlineR\010degradedR\007offlineR\006pausedR\tsuspendedR\007pendingR\010approvedR\010rejected'
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['gpu_model']._loaded_options = None
+  _globals['_LISTPROVIDERSREQUEST'].fields_by_name['gpu_model']._serialized_options = b'\272H\004r\002\030x'
   _globals['_LISTAPPROVALQUEUEREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTAPPROVALQUEUEREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\001'
-  _globals['_PENDINGPROVIDER'].fields_by_name['gpu_model']._loaded_options = None
-  _globals['_PENDINGPROVIDER'].fields_by_name['gpu_model']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_APPROVALDECISION'].fields_by_name['reason']._loaded_options = None
-  _globals['_APPROVALDECISION'].fields_by_name['reason']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_APPROVEPROVIDERRESPONSE'].fields_by_name['approved_at']._loaded_options = None
+  _globals['_APPROVEPROVIDERRESPONSE'].fields_by_name['approved_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_APPROVEPROVIDERRESPONSE'].fields_by_name['rejected_reason']._loaded_options = None
+  _globals['_APPROVEPROVIDERRESPONSE'].fields_by_name['rejected_reason']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_REJECTPROVIDERREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_REJECTPROVIDERREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\364\003\312\301\030\002(\001'
+  _globals['_REJECTPROVIDERRESPONSE'].fields_by_name['approved_at']._loaded_options = None
+  _globals['_REJECTPROVIDERRESPONSE'].fields_by_name['approved_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_REJECTPROVIDERRESPONSE'].fields_by_name['rejected_reason']._loaded_options = None
+  _globals['_REJECTPROVIDERRESPONSE'].fields_by_name['rejected_reason']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_DECIDEPROVIDERAPPROVALREQUEST'].fields_by_name['decision']._loaded_options = None
+  _globals['_DECIDEPROVIDERAPPROVALREQUEST'].fields_by_name['decision']._serialized_options = b'\272H\026r\021R\007approveR\006reject\310\001\001'
+  _globals['_DECIDEPROVIDERAPPROVALREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_DECIDEPROVIDERAPPROVALREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_DECIDEPROVIDERAPPROVALRESPONSE'].fields_by_name['approved_at']._loaded_options = None
+  _globals['_DECIDEPROVIDERAPPROVALRESPONSE'].fields_by_name['approved_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_DECIDEPROVIDERAPPROVALRESPONSE'].fields_by_name['rejected_reason']._loaded_options = None
+  _globals['_DECIDEPROVIDERAPPROVALRESPONSE'].fields_by_name['rejected_reason']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_SETPROVIDERSTATUSREQUEST'].fields_by_name['status']._loaded_options = None
   _globals['_SETPROVIDERSTATUSREQUEST'].fields_by_name['status']._serialized_options = b'\272H\030r\023R\tsuspendedR\006active\310\001\001'
   _globals['_PRELOADMODELREQUEST'].fields_by_name['model_name']._loaded_options = None
@@ -83,10 +78,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BULKUPDATEPROVIDERSREQUEST'].fields_by_name['action']._serialized_options = b'\272H\"r\035R\007suspendR\tunsuspendR\007approve\310\001\001'
   _globals['_BULKUPDATEPROVIDERSREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_BULKUPDATEPROVIDERSREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_ADMINPROVIDERSERVICE'].methods_by_name['ListProviders']._loaded_options = None
+  _globals['_ADMINPROVIDERSERVICE'].methods_by_name['ListProviders']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\202\323\344\223\002\022\022\020/admin/providers'
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['InspectProvider']._loaded_options = None
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['InspectProvider']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\342\273\030\002\224\003\202\323\344\223\002 \022\036/admin/providers/{provider_id}'
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['ListApprovalQueue']._loaded_options = None
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['ListApprovalQueue']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\202\323\344\223\002!\022\037/admin/providers/approval-queue'
+  _globals['_ADMINPROVIDERSERVICE'].methods_by_name['ApproveProvider']._loaded_options = None
+  _globals['_ADMINPROVIDERSERVICE'].methods_by_name['ApproveProvider']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\342\273\030\002\224\003\202\323\344\223\002+2&/admin/providers/{provider_id}/approve:\001*'
+  _globals['_ADMINPROVIDERSERVICE'].methods_by_name['RejectProvider']._loaded_options = None
+  _globals['_ADMINPROVIDERSERVICE'].methods_by_name['RejectProvider']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\342\273\030\002\224\003\202\323\344\223\002*2%/admin/providers/{provider_id}/reject:\001*'
+  _globals['_ADMINPROVIDERSERVICE'].methods_by_name['DecideProviderApproval']._loaded_options = None
+  _globals['_ADMINPROVIDERSERVICE'].methods_by_name['DecideProviderApproval']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\342\273\030\004\224\003\231\003\202\323\344\223\002520/admin/providers/{provider_id}/approval-decision:\001*'
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['ListApprovalAudit']._loaded_options = None
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['ListApprovalAudit']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\342\273\030\002\224\003\202\323\344\223\002/\022-/admin/providers/{provider_id}/approval-audit'
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['SuspendProvider']._loaded_options = None
@@ -101,52 +104,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['PreloadModel']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\342\273\030\002\224\003\202\323\344\223\00212,/admin/providers/{provider_id}/preload-model:\001*'
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['BulkUpdateProviders']._loaded_options = None
   _globals['_ADMINPROVIDERSERVICE'].methods_by_name['BulkUpdateProviders']._serialized_options = b'\252\273\030\005\n\001\004 \003\272\273\030\013\n\005admin\020\036\030<\202\323\344\223\002\032\"\025/admin/bulk/providers:\001*'
-  _globals['_INSPECTPROVIDERREQUEST']._serialized_start=228
-  _globals['_INSPECTPROVIDERREQUEST']._serialized_end=273
-  _globals['_INSPECTPROVIDERRESPONSE']._serialized_start=276
-  _globals['_INSPECTPROVIDERRESPONSE']._serialized_end=460
-  _globals['_INSPECTEDPROVIDER']._serialized_start=463
-  _globals['_INSPECTEDPROVIDER']._serialized_end=1558
-  _globals['_UPTIME']._serialized_start=1560
-  _globals['_UPTIME']._serialized_end=1602
-  _globals['_HEARTBEATENTRY']._serialized_start=1605
-  _globals['_HEARTBEATENTRY']._serialized_end=1871
-  _globals['_LISTAPPROVALQUEUEREQUEST']._serialized_start=1873
-  _globals['_LISTAPPROVALQUEUEREQUEST']._serialized_end=1938
-  _globals['_LISTAPPROVALQUEUERESPONSE']._serialized_start=1941
-  _globals['_LISTAPPROVALQUEUERESPONSE']._serialized_end=2077
-  _globals['_PENDINGPROVIDER']._serialized_start=2080
-  _globals['_PENDINGPROVIDER']._serialized_end=2298
-  _globals['_LISTAPPROVALAUDITREQUEST']._serialized_start=2300
-  _globals['_LISTAPPROVALAUDITREQUEST']._serialized_end=2347
-  _globals['_LISTAPPROVALAUDITRESPONSE']._serialized_start=2349
-  _globals['_LISTAPPROVALAUDITRESPONSE']._serialized_end=2419
-  _globals['_APPROVALDECISION']._serialized_start=2421
-  _globals['_APPROVALDECISION']._serialized_end=2540
-  _globals['_SUSPENDPROVIDERREQUEST']._serialized_start=2542
-  _globals['_SUSPENDPROVIDERREQUEST']._serialized_end=2587
-  _globals['_SUSPENDPROVIDERRESPONSE']._serialized_start=2589
-  _globals['_SUSPENDPROVIDERRESPONSE']._serialized_end=2668
-  _globals['_UNSUSPENDPROVIDERREQUEST']._serialized_start=2670
-  _globals['_UNSUSPENDPROVIDERREQUEST']._serialized_end=2717
-  _globals['_UNSUSPENDPROVIDERRESPONSE']._serialized_start=2719
-  _globals['_UNSUSPENDPROVIDERRESPONSE']._serialized_end=2800
-  _globals['_SETPROVIDERSTATUSREQUEST']._serialized_start=2802
-  _globals['_SETPROVIDERSTATUSREQUEST']._serialized_end=2910
-  _globals['_SETPROVIDERSTATUSRESPONSE']._serialized_start=2912
-  _globals['_SETPROVIDERSTATUSRESPONSE']._serialized_end=2993
-  _globals['_RESETPROVIDERKEYREQUEST']._serialized_start=2995
-  _globals['_RESETPROVIDERKEYREQUEST']._serialized_end=3041
-  _globals['_RESETPROVIDERKEYRESPONSE']._serialized_start=3043
-  _globals['_RESETPROVIDERKEYRESPONSE']._serialized_end=3128
-  _globals['_PRELOADMODELREQUEST']._serialized_start=3130
-  _globals['_PRELOADMODELREQUEST']._serialized_end=3251
-  _globals['_PRELOADMODELRESPONSE']._serialized_start=3254
-  _globals['_PRELOADMODELRESPONSE']._serialized_end=3386
-  _globals['_BULKUPDATEPROVIDERSREQUEST']._serialized_start=3389
-  _globals['_BULKUPDATEPROVIDERSREQUEST']._serialized_end=3608
-  _globals['_BULKUPDATEPROVIDERSRESPONSE']._serialized_start=3610
-  _globals['_BULKUPDATEPROVIDERSRESPONSE']._serialized_end=3722
-  _globals['_ADMINPROVIDERSERVICE']._serialized_start=3725
-  _globals['_ADMINPROVIDERSERVICE']._serialized_end=5235
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=236
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=548
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=551
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=750
+  _globals['_INSPECTPROVIDERREQUEST']._serialized_start=752
+  _globals['_INSPECTPROVIDERREQUEST']._serialized_end=797
+  _globals['_INSPECTPROVIDERRESPONSE']._serialized_start=800
+  _globals['_INSPECTPROVIDERRESPONSE']._serialized_end=984
+  _globals['_LISTAPPROVALQUEUEREQUEST']._serialized_start=986
+  _globals['_LISTAPPROVALQUEUEREQUEST']._serialized_end=1051
+  _globals['_LISTAPPROVALQUEUERESPONSE']._serialized_start=1054
+  _globals['_LISTAPPROVALQUEUERESPONSE']._serialized_end=1190
+  _globals['_APPROVEPROVIDERREQUEST']._serialized_start=1192
+  _globals['_APPROVEPROVIDERREQUEST']._serialized_end=1237
+  _globals['_APPROVEPROVIDERRESPONSE']._serialized_start=1240
+  _globals['_APPROVEPROVIDERRESPONSE']._serialized_end=1454
+  _globals['_REJECTPROVIDERREQUEST']._serialized_start=1456
+  _globals['_REJECTPROVIDERREQUEST']._serialized_end=1548
+  _globals['_REJECTPROVIDERRESPONSE']._serialized_start=1551
+  _globals['_REJECTPROVIDERRESPONSE']._serialized_end=1764
+  _globals['_DECIDEPROVIDERAPPROVALREQUEST']._serialized_start=1767
+  _globals['_DECIDEPROVIDERAPPROVALREQUEST']._serialized_end=1924
+  _globals['_DECIDEPROVIDERAPPROVALRESPONSE']._serialized_start=1927
+  _globals['_DECIDEPROVIDERAPPROVALRESPONSE']._serialized_end=2168
+  _globals['_LISTAPPROVALAUDITREQUEST']._serialized_start=2170
+  _globals['_LISTAPPROVALAUDITREQUEST']._serialized_end=2217
+  _globals['_LISTAPPROVALAUDITRESPONSE']._serialized_start=2219
+  _globals['_LISTAPPROVALAUDITRESPONSE']._serialized_end=2289
+  _globals['_SUSPENDPROVIDERREQUEST']._serialized_start=2291
+  _globals['_SUSPENDPROVIDERREQUEST']._serialized_end=2336
+  _globals['_SUSPENDPROVIDERRESPONSE']._serialized_start=2338
+  _globals['_SUSPENDPROVIDERRESPONSE']._serialized_end=2417
+  _globals['_UNSUSPENDPROVIDERREQUEST']._serialized_start=2419
+  _globals['_UNSUSPENDPROVIDERREQUEST']._serialized_end=2466
+  _globals['_UNSUSPENDPROVIDERRESPONSE']._serialized_start=2468
+  _globals['_UNSUSPENDPROVIDERRESPONSE']._serialized_end=2549
+  _globals['_SETPROVIDERSTATUSREQUEST']._serialized_start=2551
+  _globals['_SETPROVIDERSTATUSREQUEST']._serialized_end=2659
+  _globals['_SETPROVIDERSTATUSRESPONSE']._serialized_start=2661
+  _globals['_SETPROVIDERSTATUSRESPONSE']._serialized_end=2742
+  _globals['_RESETPROVIDERKEYREQUEST']._serialized_start=2744
+  _globals['_RESETPROVIDERKEYREQUEST']._serialized_end=2790
+  _globals['_RESETPROVIDERKEYRESPONSE']._serialized_start=2792
+  _globals['_RESETPROVIDERKEYRESPONSE']._serialized_end=2877
+  _globals['_PRELOADMODELREQUEST']._serialized_start=2879
+  _globals['_PRELOADMODELREQUEST']._serialized_end=3000
+  _globals['_PRELOADMODELRESPONSE']._serialized_start=3003
+  _globals['_PRELOADMODELRESPONSE']._serialized_end=3135
+  _globals['_BULKUPDATEPROVIDERSREQUEST']._serialized_start=3138
+  _globals['_BULKUPDATEPROVIDERSREQUEST']._serialized_end=3357
+  _globals['_BULKUPDATEPROVIDERSRESPONSE']._serialized_start=3359
+  _globals['_BULKUPDATEPROVIDERSRESPONSE']._serialized_end=3471
+  _globals['_ADMINPROVIDERSERVICE']._serialized_start=3474
+  _globals['_ADMINPROVIDERSERVICE']._serialized_end=5639
 # @@protoc_insertion_point(module_scope)

@@ -4,8 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
-from dcp.v1 import provider_account_service_pb2 as _provider_account_service_pb2
-from dcp.v1 import provider_service_pb2 as _provider_service_pb2
+from dcp.v1 import admin_provider_pb2 as _admin_provider_pb2
+from dcp.v1 import pagination_pb2 as _pagination_pb2
+from dcp.v1 import provider_pb2 as _provider_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -20,6 +21,113 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class ListProvidersRequest(_message.Message):
+    """Which providers to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    GPU_MODEL_FIELD_NUMBER: _builtins.int
+    page: _builtins.int
+    """Page, from 1."""
+    limit: _builtins.int
+    """How many a page, 50 when absent; more than 200 is lowered to 200."""
+    search: _builtins.str
+    """Only providers whose name or e-mail address contains this text."""
+    status: _builtins.str
+    """Only providers of this status."""
+    gpu_model: _builtins.str
+    """Only providers whose GPU model contains this text."""
+    def __init__(
+        self,
+        *,
+        page: _builtins.int | None = ...,
+        limit: _builtins.int | None = ...,
+        search: _builtins.str | None = ...,
+        status: _builtins.str | None = ...,
+        gpu_model: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
+    _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__search: _TypeAlias = _typing.Literal["search"]  # noqa: Y015
+    _WhichOneofArgType__search: _TypeAlias = _typing.Literal["_search", b"_search"]  # noqa: Y015
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__search) -> _WhichOneofReturnType__search | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+
+Global___ListProvidersRequest: _TypeAlias = ListProvidersRequest  # noqa: Y015
+
+@_typing.final
+class ListProvidersResponse(_message.Message):
+    """A page of providers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    ONLINE_FIELD_NUMBER: _builtins.int
+    OFFLINE_FIELD_NUMBER: _builtins.int
+    REGISTERED_FIELD_NUMBER: _builtins.int
+    PENDING_APPROVAL_FIELD_NUMBER: _builtins.int
+    PROVIDERS_FIELD_NUMBER: _builtins.int
+    PAGINATION_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Every provider account."""
+    online: _builtins.int
+    """Those online."""
+    offline: _builtins.int
+    """Those offline."""
+    registered: _builtins.int
+    """Those never seen."""
+    pending_approval: _builtins.int
+    """Those that wait for a decision."""
+    @_builtins.property
+    def providers(self) -> _containers.RepeatedCompositeFieldContainer[_admin_provider_pb2.AdminProvider]:
+        """The providers of the page, newest first."""
+
+    @_builtins.property
+    def pagination(self) -> _pagination_pb2.Pagination:
+        """Where the page stands."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        online: _builtins.int = ...,
+        offline: _builtins.int = ...,
+        registered: _builtins.int = ...,
+        pending_approval: _builtins.int = ...,
+        providers: _abc.Iterable[_admin_provider_pb2.AdminProvider] | None = ...,
+        pagination: _pagination_pb2.Pagination | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pagination", b"pagination"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offline", b"offline", "online", b"online", "pagination", b"pagination", "pending_approval", b"pending_approval", "providers", b"providers", "registered", b"registered", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProvidersResponse: _TypeAlias = ListProvidersResponse  # noqa: Y015
 
 @_typing.final
 class InspectProviderRequest(_message.Message):
@@ -54,28 +162,28 @@ class InspectProviderResponse(_message.Message):
     HEARTBEAT_LOG_FIELD_NUMBER: _builtins.int
     JOBS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def provider(self) -> Global___InspectedProvider:
+    def provider(self) -> _admin_provider_pb2.InspectedProvider:
         """The account."""
 
     @_builtins.property
-    def uptime(self) -> Global___Uptime:
+    def uptime(self) -> _admin_provider_pb2.Uptime:
         """How much of the time it was there."""
 
     @_builtins.property
-    def heartbeat_log(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeartbeatEntry]:
+    def heartbeat_log(self) -> _containers.RepeatedCompositeFieldContainer[_admin_provider_pb2.HeartbeatEntry]:
         """The newest heartbeats kept, at most 20, newest first."""
 
     @_builtins.property
-    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_provider_service_pb2.ProviderJob]:
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_provider_pb2.ProviderJob]:
         """The newest jobs, at most 20."""
 
     def __init__(
         self,
         *,
-        provider: Global___InspectedProvider | None = ...,
-        uptime: Global___Uptime | None = ...,
-        heartbeat_log: _abc.Iterable[Global___HeartbeatEntry] | None = ...,
-        jobs: _abc.Iterable[_provider_service_pb2.ProviderJob] | None = ...,
+        provider: _admin_provider_pb2.InspectedProvider | None = ...,
+        uptime: _admin_provider_pb2.Uptime | None = ...,
+        heartbeat_log: _abc.Iterable[_admin_provider_pb2.HeartbeatEntry] | None = ...,
+        jobs: _abc.Iterable[_provider_pb2.ProviderJob] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -84,238 +192,6 @@ class InspectProviderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InspectProviderResponse: _TypeAlias = InspectProviderResponse  # noqa: Y015
-
-@_typing.final
-class InspectedProvider(_message.Message):
-    """A provider account as admins see it, in full."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
-    GPU_MODEL_FIELD_NUMBER: _builtins.int
-    VRAM_MIB_FIELD_NUMBER: _builtins.int
-    GPU_COUNT_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    APPROVAL_STATUS_FIELD_NUMBER: _builtins.int
-    LAST_HEARTBEAT_FIELD_NUMBER: _builtins.int
-    DAEMON_VERSION_FIELD_NUMBER: _builtins.int
-    SLOTS_USED_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
-    OS_FIELD_NUMBER: _builtins.int
-    PHONE_FIELD_NUMBER: _builtins.int
-    LOCATION_FIELD_NUMBER: _builtins.int
-    APPROVED_AT_FIELD_NUMBER: _builtins.int
-    REJECTED_REASON_FIELD_NUMBER: _builtins.int
-    IS_PAUSED_FIELD_NUMBER: _builtins.int
-    IS_SUSPENDED_FIELD_NUMBER: _builtins.int
-    PROVIDER_IP_FIELD_NUMBER: _builtins.int
-    PROVIDER_HOSTNAME_FIELD_NUMBER: _builtins.int
-    CACHED_MODELS_FIELD_NUMBER: _builtins.int
-    RESOURCE_SPEC_FIELD_NUMBER: _builtins.int
-    PRELOAD_MODEL_FIELD_NUMBER: _builtins.int
-    PREFERENCES_FIELD_NUMBER: _builtins.int
-    REPUTATION_SCORE_FIELD_NUMBER: _builtins.int
-    TOTAL_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
-    AVAILABLE_HALALA_FIELD_NUMBER: _builtins.int
-    TOTAL_JOBS_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    """Account id."""
-    name: _builtins.str
-    """Name."""
-    email: _builtins.str
-    """E-mail address."""
-    vram_mib: _builtins.int
-    """VRAM in MiB; 0 when unknown."""
-    gpu_count: _builtins.int
-    """GPUs, at least 1."""
-    status: _builtins.str
-    """One of suspended, paused, registered, online, degraded, offline."""
-    approval_status: _builtins.str
-    """One of pending, approved, rejected."""
-    slots_used: _builtins.int
-    """Slots taken by pending and running jobs."""
-    created_at: _builtins.str
-    """When it registered, ISO-8601 UTC."""
-    os: _builtins.str
-    """linux, windows or mac."""
-    is_paused: _builtins.bool
-    """Whether it takes no new work by its own wish."""
-    is_suspended: _builtins.bool
-    """Whether it is given no work by an admin's wish."""
-    reputation_score: _builtins.int
-    """Reputation, 0 to 100."""
-    total_earnings_halala: _builtins.float
-    """Everything ever earned, in halala."""
-    available_halala: _builtins.float
-    """What can be withdrawn now, in halala."""
-    total_jobs: _builtins.int
-    """Jobs completed."""
-    @_builtins.property
-    def gpu_model(self) -> _struct_pb2.Value:
-        """Model of the GPU as reported, else as registered; null when unknown."""
-
-    @_builtins.property
-    def last_heartbeat(self) -> _struct_pb2.Value:
-        """When the server last heard of the daemon; null before the first time."""
-
-    @_builtins.property
-    def daemon_version(self) -> _struct_pb2.Value:
-        """Version of the daemon; null when it named none."""
-
-    @_builtins.property
-    def phone(self) -> _struct_pb2.Value:
-        """Telephone number; null when not given."""
-
-    @_builtins.property
-    def location(self) -> _struct_pb2.Value:
-        """Where it stands, as registered; null when not given."""
-
-    @_builtins.property
-    def approved_at(self) -> _struct_pb2.Value:
-        """When it was approved; null otherwise."""
-
-    @_builtins.property
-    def rejected_reason(self) -> _struct_pb2.Value:
-        """Why it was rejected; null otherwise."""
-
-    @_builtins.property
-    def provider_ip(self) -> _struct_pb2.Value:
-        """Address the daemon reported; null when none."""
-
-    @_builtins.property
-    def provider_hostname(self) -> _struct_pb2.Value:
-        """Host name the daemon reported; null when none."""
-
-    @_builtins.property
-    def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Models on its disk or being served."""
-
-    @_builtins.property
-    def resource_spec(self) -> _struct_pb2.Value:
-        """Free description of the machine; null when not given."""
-
-    @_builtins.property
-    def preload_model(self) -> _struct_pb2.Value:
-        """A model an admin wants fetched; null without one."""
-
-    @_builtins.property
-    def preferences(self) -> _provider_account_service_pb2.ProviderPreferences:
-        """When and how far the machine may be used."""
-
-    def __init__(
-        self,
-        *,
-        id: _builtins.int = ...,
-        name: _builtins.str = ...,
-        email: _builtins.str = ...,
-        gpu_model: _struct_pb2.Value | None = ...,
-        vram_mib: _builtins.int = ...,
-        gpu_count: _builtins.int = ...,
-        status: _builtins.str = ...,
-        approval_status: _builtins.str = ...,
-        last_heartbeat: _struct_pb2.Value | None = ...,
-        daemon_version: _struct_pb2.Value | None = ...,
-        slots_used: _builtins.int = ...,
-        created_at: _builtins.str = ...,
-        os: _builtins.str = ...,
-        phone: _struct_pb2.Value | None = ...,
-        location: _struct_pb2.Value | None = ...,
-        approved_at: _struct_pb2.Value | None = ...,
-        rejected_reason: _struct_pb2.Value | None = ...,
-        is_paused: _builtins.bool = ...,
-        is_suspended: _builtins.bool = ...,
-        provider_ip: _struct_pb2.Value | None = ...,
-        provider_hostname: _struct_pb2.Value | None = ...,
-        cached_models: _abc.Iterable[_builtins.str] | None = ...,
-        resource_spec: _struct_pb2.Value | None = ...,
-        preload_model: _struct_pb2.Value | None = ...,
-        preferences: _provider_account_service_pb2.ProviderPreferences | None = ...,
-        reputation_score: _builtins.int = ...,
-        total_earnings_halala: _builtins.float = ...,
-        available_halala: _builtins.float = ...,
-        total_jobs: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat", "location", b"location", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "os", b"os", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___InspectedProvider: _TypeAlias = InspectedProvider  # noqa: Y015
-
-@_typing.final
-class Uptime(_message.Message):
-    """How much of the time a provider was there, in percent."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    HOURS_24_FIELD_NUMBER: _builtins.int
-    DAYS_7_FIELD_NUMBER: _builtins.int
-    hours_24: _builtins.float
-    """Of the last 24 hours, 0 to 100."""
-    days_7: _builtins.float
-    """Of the last 7 days, 0 to 100."""
-    def __init__(
-        self,
-        *,
-        hours_24: _builtins.float = ...,
-        days_7: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days_7", b"days_7", "hours_24", b"hours_24"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Uptime: _TypeAlias = Uptime  # noqa: Y015
-
-@_typing.final
-class HeartbeatEntry(_message.Message):
-    """A heartbeat that was kept, one a minute at most."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    AT_FIELD_NUMBER: _builtins.int
-    GPU_UTIL_PCT_FIELD_NUMBER: _builtins.int
-    TEMP_C_FIELD_NUMBER: _builtins.int
-    POWER_W_FIELD_NUMBER: _builtins.int
-    FREE_VRAM_MIB_FIELD_NUMBER: _builtins.int
-    at: _builtins.str
-    """When it came, ISO-8601 UTC."""
-    @_builtins.property
-    def gpu_util_pct(self) -> _struct_pb2.Value:
-        """Use of the GPU in percent; null when not reported."""
-
-    @_builtins.property
-    def temp_c(self) -> _struct_pb2.Value:
-        """Temperature in °C; null when not reported."""
-
-    @_builtins.property
-    def power_w(self) -> _struct_pb2.Value:
-        """Power in W; null when not reported."""
-
-    @_builtins.property
-    def free_vram_mib(self) -> _struct_pb2.Value:
-        """Free VRAM in MiB; null when not reported."""
-
-    def __init__(
-        self,
-        *,
-        at: _builtins.str = ...,
-        gpu_util_pct: _struct_pb2.Value | None = ...,
-        temp_c: _struct_pb2.Value | None = ...,
-        power_w: _struct_pb2.Value | None = ...,
-        free_vram_mib: _struct_pb2.Value | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["free_vram_mib", b"free_vram_mib", "gpu_util_pct", b"gpu_util_pct", "power_w", b"power_w", "temp_c", b"temp_c"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "free_vram_mib", b"free_vram_mib", "gpu_util_pct", b"gpu_util_pct", "power_w", b"power_w", "temp_c", b"temp_c"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___HeartbeatEntry: _TypeAlias = HeartbeatEntry  # noqa: Y015
 
 @_typing.final
 class ListApprovalQueueRequest(_message.Message):
@@ -358,7 +234,7 @@ class ListApprovalQueueResponse(_message.Message):
     sla_target_seconds: _builtins.int
     """How long a decision should take, 86400 s."""
     @_builtins.property
-    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingProvider]:
+    def providers(self) -> _containers.RepeatedCompositeFieldContainer[_admin_provider_pb2.PendingProvider]:
         """The providers, longest waiting first."""
 
     def __init__(
@@ -367,7 +243,7 @@ class ListApprovalQueueResponse(_message.Message):
         count: _builtins.int = ...,
         generated_at: _builtins.str = ...,
         sla_target_seconds: _builtins.int = ...,
-        providers: _abc.Iterable[Global___PendingProvider] | None = ...,
+        providers: _abc.Iterable[_admin_provider_pb2.PendingProvider] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -378,56 +254,221 @@ class ListApprovalQueueResponse(_message.Message):
 Global___ListApprovalQueueResponse: _TypeAlias = ListApprovalQueueResponse  # noqa: Y015
 
 @_typing.final
-class PendingProvider(_message.Message):
-    """A provider that waits for a decision."""
+class ApproveProviderRequest(_message.Message):
+    """Whom to approve."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
-    GPU_MODEL_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
-    PENDING_DURATION_SECONDS_FIELD_NUMBER: _builtins.int
-    SLA_DEADLINE_AT_FIELD_NUMBER: _builtins.int
-    SLA_BREACHED_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
     """Account id."""
-    name: _builtins.str
-    """Name."""
-    email: _builtins.str
-    """E-mail address."""
-    created_at: _builtins.str
-    """When it registered, ISO-8601 UTC."""
-    pending_duration_seconds: _builtins.float
-    """How long it has waited."""
-    sla_deadline_at: _builtins.str
-    """By when it should be decided, ISO-8601 UTC."""
-    sla_breached: _builtins.bool
-    """Whether that has passed."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveProviderRequest: _TypeAlias = ApproveProviderRequest  # noqa: Y015
+
+@_typing.final
+class ApproveProviderResponse(_message.Message):
+    """The decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    APPROVAL_STATUS_FIELD_NUMBER: _builtins.int
+    APPROVED_AT_FIELD_NUMBER: _builtins.int
+    REJECTED_REASON_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    provider_id: _builtins.int
+    """Account id."""
+    approval_status: _builtins.str
+    """`approved`."""
     @_builtins.property
-    def gpu_model(self) -> _struct_pb2.Value:
-        """Model of the GPU; null when unknown."""
+    def approved_at(self) -> _struct_pb2.Value:
+        """When it was approved, ISO-8601 UTC."""
+
+    @_builtins.property
+    def rejected_reason(self) -> _struct_pb2.Value:
+        """Null."""
 
     def __init__(
         self,
         *,
-        id: _builtins.int = ...,
-        name: _builtins.str = ...,
-        email: _builtins.str = ...,
-        gpu_model: _struct_pb2.Value | None = ...,
-        created_at: _builtins.str = ...,
-        pending_duration_seconds: _builtins.float = ...,
-        sla_deadline_at: _builtins.str = ...,
-        sla_breached: _builtins.bool = ...,
+        success: _builtins.bool = ...,
+        provider_id: _builtins.int = ...,
+        approval_status: _builtins.str = ...,
+        approved_at: _struct_pb2.Value | None = ...,
+        rejected_reason: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_model", b"gpu_model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "rejected_reason", b"rejected_reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "email", b"email", "gpu_model", b"gpu_model", "id", b"id", "name", b"name", "pending_duration_seconds", b"pending_duration_seconds", "sla_breached", b"sla_breached", "sla_deadline_at", b"sla_deadline_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "provider_id", b"provider_id", "rejected_reason", b"rejected_reason", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PendingProvider: _TypeAlias = PendingProvider  # noqa: Y015
+Global___ApproveProviderResponse: _TypeAlias = ApproveProviderResponse  # noqa: Y015
+
+@_typing.final
+class RejectProviderRequest(_message.Message):
+    """Whom to reject, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """Account id."""
+    reason: _builtins.str
+    """Why; shown to the provider. Required."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "provider_id", b"provider_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___RejectProviderRequest: _TypeAlias = RejectProviderRequest  # noqa: Y015
+
+@_typing.final
+class RejectProviderResponse(_message.Message):
+    """The decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    APPROVAL_STATUS_FIELD_NUMBER: _builtins.int
+    APPROVED_AT_FIELD_NUMBER: _builtins.int
+    REJECTED_REASON_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    provider_id: _builtins.int
+    """Account id."""
+    approval_status: _builtins.str
+    """`rejected`."""
+    @_builtins.property
+    def approved_at(self) -> _struct_pb2.Value:
+        """Null."""
+
+    @_builtins.property
+    def rejected_reason(self) -> _struct_pb2.Value:
+        """Why."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        provider_id: _builtins.int = ...,
+        approval_status: _builtins.str = ...,
+        approved_at: _struct_pb2.Value | None = ...,
+        rejected_reason: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "rejected_reason", b"rejected_reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "provider_id", b"provider_id", "rejected_reason", b"rejected_reason", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectProviderResponse: _TypeAlias = RejectProviderResponse  # noqa: Y015
+
+@_typing.final
+class DecideProviderApprovalRequest(_message.Message):
+    """A decision on a pending provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """Account id."""
+    decision: _builtins.str
+    """approve or reject."""
+    reason: _builtins.str
+    """Why; required to reject."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+        decision: _builtins.str | None = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decision", b"_decision", "_reason", b"_reason", "decision", b"decision", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decision", b"_decision", "_reason", b"_reason", "decision", b"decision", "provider_id", b"provider_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decision: _TypeAlias = _typing.Literal["decision"]  # noqa: Y015
+    _WhichOneofArgType__decision: _TypeAlias = _typing.Literal["_decision", b"_decision"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decision) -> _WhichOneofReturnType__decision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___DecideProviderApprovalRequest: _TypeAlias = DecideProviderApprovalRequest  # noqa: Y015
+
+@_typing.final
+class DecideProviderApprovalResponse(_message.Message):
+    """The decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    APPROVAL_STATUS_FIELD_NUMBER: _builtins.int
+    APPROVED_AT_FIELD_NUMBER: _builtins.int
+    REJECTED_REASON_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    provider_id: _builtins.int
+    """Account id."""
+    approval_status: _builtins.str
+    """approved or rejected."""
+    decided_at: _builtins.str
+    """When it was decided, ISO-8601 UTC."""
+    @_builtins.property
+    def approved_at(self) -> _struct_pb2.Value:
+        """When it was approved; null otherwise."""
+
+    @_builtins.property
+    def rejected_reason(self) -> _struct_pb2.Value:
+        """Why it was rejected; null otherwise."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        provider_id: _builtins.int = ...,
+        approval_status: _builtins.str = ...,
+        approved_at: _struct_pb2.Value | None = ...,
+        rejected_reason: _struct_pb2.Value | None = ...,
+        decided_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "rejected_reason", b"rejected_reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "decided_at", b"decided_at", "provider_id", b"provider_id", "rejected_reason", b"rejected_reason", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideProviderApprovalResponse: _TypeAlias = DecideProviderApprovalResponse  # noqa: Y015
 
 @_typing.final
 class ListApprovalAuditRequest(_message.Message):
@@ -459,13 +500,13 @@ class ListApprovalAuditResponse(_message.Message):
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApprovalDecision]:
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_admin_provider_pb2.ApprovalDecision]:
         """The decisions, newest first."""
 
     def __init__(
         self,
         *,
-        entries: _abc.Iterable[Global___ApprovalDecision] | None = ...,
+        entries: _abc.Iterable[_admin_provider_pb2.ApprovalDecision] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -474,42 +515,6 @@ class ListApprovalAuditResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListApprovalAuditResponse: _TypeAlias = ListApprovalAuditResponse  # noqa: Y015
-
-@_typing.final
-class ApprovalDecision(_message.Message):
-    """A decision that was made on a provider."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    AT_FIELD_NUMBER: _builtins.int
-    ACTOR_FIELD_NUMBER: _builtins.int
-    DECISION_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    at: _builtins.str
-    """When, ISO-8601 UTC."""
-    actor: _builtins.str
-    """Fingerprint of the token that made it."""
-    decision: _builtins.str
-    """approved or rejected."""
-    @_builtins.property
-    def reason(self) -> _struct_pb2.Value:
-        """Why; null without a reason."""
-
-    def __init__(
-        self,
-        *,
-        at: _builtins.str = ...,
-        actor: _builtins.str = ...,
-        decision: _builtins.str = ...,
-        reason: _struct_pb2.Value | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "decision", b"decision", "reason", b"reason"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ApprovalDecision: _TypeAlias = ApprovalDecision  # noqa: Y015
 
 @_typing.final
 class SuspendProviderRequest(_message.Message):

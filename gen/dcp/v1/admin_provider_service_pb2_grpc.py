@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class AdminProviderServiceStub:
-    """Admins looking after providers: detail, approval queue, suspension, keys and models. Every call leaves an audit entry.
+    """Providers, for the market's operators: list and detail, approval, suspension, keys and models. `/admin/providers`. Every call leaves an
+    audit entry.
     """
 
     def __init__(self, channel):
@@ -35,6 +36,11 @@ class AdminProviderServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ListProviders = channel.unary_unary(
+                '/dcp.v1.AdminProviderService/ListProviders',
+                request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersResponse.FromString,
+                _registered_method=True)
         self.InspectProvider = channel.unary_unary(
                 '/dcp.v1.AdminProviderService/InspectProvider',
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.InspectProviderRequest.SerializeToString,
@@ -44,6 +50,21 @@ class AdminProviderServiceStub:
                 '/dcp.v1.AdminProviderService/ListApprovalQueue',
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListApprovalQueueRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListApprovalQueueResponse.FromString,
+                _registered_method=True)
+        self.ApproveProvider = channel.unary_unary(
+                '/dcp.v1.AdminProviderService/ApproveProvider',
+                request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ApproveProviderRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ApproveProviderResponse.FromString,
+                _registered_method=True)
+        self.RejectProvider = channel.unary_unary(
+                '/dcp.v1.AdminProviderService/RejectProvider',
+                request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.RejectProviderRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.RejectProviderResponse.FromString,
+                _registered_method=True)
+        self.DecideProviderApproval = channel.unary_unary(
+                '/dcp.v1.AdminProviderService/DecideProviderApproval',
+                request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.DecideProviderApprovalRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.DecideProviderApprovalResponse.FromString,
                 _registered_method=True)
         self.ListApprovalAudit = channel.unary_unary(
                 '/dcp.v1.AdminProviderService/ListApprovalAudit',
@@ -83,8 +104,16 @@ class AdminProviderServiceStub:
 
 
 class AdminProviderServiceServicer:
-    """Admins looking after providers: detail, approval queue, suspension, keys and models. Every call leaves an audit entry.
+    """Providers, for the market's operators: list and detail, approval, suspension, keys and models. `/admin/providers`. Every call leaves an
+    audit entry.
     """
+
+    def ListProviders(self, request, context):
+        """Lists provider accounts, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def InspectProvider(self, request, context):
         """Shows a provider with its uptime, newest heartbeats and newest jobs. Fails with NOT_FOUND `Provider not found`.
@@ -96,6 +125,28 @@ class AdminProviderServiceServicer:
     def ListApprovalQueue(self, request, context):
         """Lists the providers that wait for a decision, longest first, each with the time by which it should be made: a day after
         registration.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveProvider(self, request, context):
+        """Approves a provider, from any state. Fails with NOT_FOUND for an unknown one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectProvider(self, request, context):
+        """Rejects a provider, from any state: it is given no work and its daemon's stream ends. Fails with NOT_FOUND for an unknown one and
+        INVALID_ARGUMENT `Rejection reason is required` without a reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideProviderApproval(self, request, context):
+        """Decides on a provider that is pending. Fails with ABORTED (409) `Provider is not pending approval` for any other state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,6 +206,11 @@ class AdminProviderServiceServicer:
 
 def add_AdminProviderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ListProviders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProviders,
+                    request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersResponse.SerializeToString,
+            ),
             'InspectProvider': grpc.unary_unary_rpc_method_handler(
                     servicer.InspectProvider,
                     request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.InspectProviderRequest.FromString,
@@ -164,6 +220,21 @@ def add_AdminProviderServiceServicer_to_server(servicer, server):
                     servicer.ListApprovalQueue,
                     request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListApprovalQueueRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListApprovalQueueResponse.SerializeToString,
+            ),
+            'ApproveProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveProvider,
+                    request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ApproveProviderRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ApproveProviderResponse.SerializeToString,
+            ),
+            'RejectProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectProvider,
+                    request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.RejectProviderRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.RejectProviderResponse.SerializeToString,
+            ),
+            'DecideProviderApproval': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideProviderApproval,
+                    request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.DecideProviderApprovalRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.DecideProviderApprovalResponse.SerializeToString,
             ),
             'ListApprovalAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.ListApprovalAudit,
@@ -209,8 +280,36 @@ def add_AdminProviderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminProviderService:
-    """Admins looking after providers: detail, approval queue, suspension, keys and models. Every call leaves an audit entry.
+    """Providers, for the market's operators: list and detail, approval, suspension, keys and models. `/admin/providers`. Every call leaves an
+    audit entry.
     """
+
+    @staticmethod
+    def ListProviders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/ListProviders',
+            dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def InspectProvider(request,
@@ -256,6 +355,87 @@ class AdminProviderService:
             '/dcp.v1.AdminProviderService/ListApprovalQueue',
             dcp_dot_v1_dot_admin__provider__service__pb2.ListApprovalQueueRequest.SerializeToString,
             dcp_dot_v1_dot_admin__provider__service__pb2.ListApprovalQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/ApproveProvider',
+            dcp_dot_v1_dot_admin__provider__service__pb2.ApproveProviderRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__provider__service__pb2.ApproveProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/RejectProvider',
+            dcp_dot_v1_dot_admin__provider__service__pb2.RejectProviderRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__provider__service__pb2.RejectProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideProviderApproval(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/DecideProviderApproval',
+            dcp_dot_v1_dot_admin__provider__service__pb2.DecideProviderApprovalRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__provider__service__pb2.DecideProviderApprovalResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,18 +27,30 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminProviderServiceStub:
-    """Admins looking after providers: detail, approval queue, suspension, keys and models. Every call leaves an audit entry."""
+    """Providers, for the market's operators: list and detail, approval, suspension, keys and models. `/admin/providers`. Every call leaves an
+    audit entry.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminProviderServiceAsyncStub: ...
+    ListProviders: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListProvidersRequest, _admin_provider_service_pb2.ListProvidersResponse]
+    """Lists provider accounts, newest first."""
     InspectProvider: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.InspectProviderRequest, _admin_provider_service_pb2.InspectProviderResponse]
     """Shows a provider with its uptime, newest heartbeats and newest jobs. Fails with NOT_FOUND `Provider not found`."""
     ListApprovalQueue: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListApprovalQueueRequest, _admin_provider_service_pb2.ListApprovalQueueResponse]
     """Lists the providers that wait for a decision, longest first, each with the time by which it should be made: a day after
     registration.
     """
+    ApproveProvider: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ApproveProviderRequest, _admin_provider_service_pb2.ApproveProviderResponse]
+    """Approves a provider, from any state. Fails with NOT_FOUND for an unknown one."""
+    RejectProvider: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.RejectProviderRequest, _admin_provider_service_pb2.RejectProviderResponse]
+    """Rejects a provider, from any state: it is given no work and its daemon's stream ends. Fails with NOT_FOUND for an unknown one and
+    INVALID_ARGUMENT `Rejection reason is required` without a reason.
+    """
+    DecideProviderApproval: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.DecideProviderApprovalRequest, _admin_provider_service_pb2.DecideProviderApprovalResponse]
+    """Decides on a provider that is pending. Fails with ABORTED (409) `Provider is not pending approval` for any other state."""
     ListApprovalAudit: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListApprovalAuditRequest, _admin_provider_service_pb2.ListApprovalAuditResponse]
     """Lists the decisions that were made on a provider, newest first. Fails with NOT_FOUND for an unknown one."""
     SuspendProvider: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.SuspendProviderRequest, _admin_provider_service_pb2.SuspendProviderResponse]
@@ -60,15 +72,27 @@ class AdminProviderServiceStub:
 
 @_typing.type_check_only
 class AdminProviderServiceAsyncStub(AdminProviderServiceStub):
-    """Admins looking after providers: detail, approval queue, suspension, keys and models. Every call leaves an audit entry."""
+    """Providers, for the market's operators: list and detail, approval, suspension, keys and models. `/admin/providers`. Every call leaves an
+    audit entry.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    ListProviders: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListProvidersRequest, _admin_provider_service_pb2.ListProvidersResponse]  # type: ignore[assignment]
+    """Lists provider accounts, newest first."""
     InspectProvider: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.InspectProviderRequest, _admin_provider_service_pb2.InspectProviderResponse]  # type: ignore[assignment]
     """Shows a provider with its uptime, newest heartbeats and newest jobs. Fails with NOT_FOUND `Provider not found`."""
     ListApprovalQueue: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListApprovalQueueRequest, _admin_provider_service_pb2.ListApprovalQueueResponse]  # type: ignore[assignment]
     """Lists the providers that wait for a decision, longest first, each with the time by which it should be made: a day after
     registration.
     """
+    ApproveProvider: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ApproveProviderRequest, _admin_provider_service_pb2.ApproveProviderResponse]  # type: ignore[assignment]
+    """Approves a provider, from any state. Fails with NOT_FOUND for an unknown one."""
+    RejectProvider: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.RejectProviderRequest, _admin_provider_service_pb2.RejectProviderResponse]  # type: ignore[assignment]
+    """Rejects a provider, from any state: it is given no work and its daemon's stream ends. Fails with NOT_FOUND for an unknown one and
+    INVALID_ARGUMENT `Rejection reason is required` without a reason.
+    """
+    DecideProviderApproval: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.DecideProviderApprovalRequest, _admin_provider_service_pb2.DecideProviderApprovalResponse]  # type: ignore[assignment]
+    """Decides on a provider that is pending. Fails with ABORTED (409) `Provider is not pending approval` for any other state."""
     ListApprovalAudit: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListApprovalAuditRequest, _admin_provider_service_pb2.ListApprovalAuditResponse]  # type: ignore[assignment]
     """Lists the decisions that were made on a provider, newest first. Fails with NOT_FOUND for an unknown one."""
     SuspendProvider: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.SuspendProviderRequest, _admin_provider_service_pb2.SuspendProviderResponse]  # type: ignore[assignment]
@@ -89,7 +113,17 @@ class AdminProviderServiceAsyncStub(AdminProviderServiceStub):
     """Does one thing to many providers; those that are unknown are counted as failed and the others go on."""
 
 class AdminProviderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Admins looking after providers: detail, approval queue, suspension, keys and models. Every call leaves an audit entry."""
+    """Providers, for the market's operators: list and detail, approval, suspension, keys and models. `/admin/providers`. Every call leaves an
+    audit entry.
+    """
+
+    @_abc_1.abstractmethod
+    def ListProviders(
+        self,
+        request: _admin_provider_service_pb2.ListProvidersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_provider_service_pb2.ListProvidersResponse, _abc.Awaitable[_admin_provider_service_pb2.ListProvidersResponse]]:
+        """Lists provider accounts, newest first."""
 
     @_abc_1.abstractmethod
     def InspectProvider(
@@ -108,6 +142,32 @@ class AdminProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the providers that wait for a decision, longest first, each with the time by which it should be made: a day after
         registration.
         """
+
+    @_abc_1.abstractmethod
+    def ApproveProvider(
+        self,
+        request: _admin_provider_service_pb2.ApproveProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_provider_service_pb2.ApproveProviderResponse, _abc.Awaitable[_admin_provider_service_pb2.ApproveProviderResponse]]:
+        """Approves a provider, from any state. Fails with NOT_FOUND for an unknown one."""
+
+    @_abc_1.abstractmethod
+    def RejectProvider(
+        self,
+        request: _admin_provider_service_pb2.RejectProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_provider_service_pb2.RejectProviderResponse, _abc.Awaitable[_admin_provider_service_pb2.RejectProviderResponse]]:
+        """Rejects a provider, from any state: it is given no work and its daemon's stream ends. Fails with NOT_FOUND for an unknown one and
+        INVALID_ARGUMENT `Rejection reason is required` without a reason.
+        """
+
+    @_abc_1.abstractmethod
+    def DecideProviderApproval(
+        self,
+        request: _admin_provider_service_pb2.DecideProviderApprovalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_provider_service_pb2.DecideProviderApprovalResponse, _abc.Awaitable[_admin_provider_service_pb2.DecideProviderApprovalResponse]]:
+        """Decides on a provider that is pending. Fails with ABORTED (409) `Provider is not pending approval` for any other state."""
 
     @_abc_1.abstractmethod
     def ListApprovalAudit(

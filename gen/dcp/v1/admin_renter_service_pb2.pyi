@@ -4,9 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
-from dcp.v1 import admin_service_pb2 as _admin_service_pb2
-from dcp.v1 import renter_service_pb2 as _renter_service_pb2
-from dcp.v1 import wallet_service_pb2 as _wallet_service_pb2
+from dcp.v1 import pagination_pb2 as _pagination_pb2
+from dcp.v1 import renter_pb2 as _renter_pb2
+from dcp.v1 import renter_wallet_pb2 as _renter_wallet_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -93,7 +93,7 @@ class ListRentersResponse(_message.Message):
         """The renters of the page, newest first."""
 
     @_builtins.property
-    def pagination(self) -> _admin_service_pb2.Pagination:
+    def pagination(self) -> _pagination_pb2.Pagination:
         """Where the page stands."""
 
     def __init__(
@@ -103,7 +103,7 @@ class ListRentersResponse(_message.Message):
         active: _builtins.int = ...,
         suspended: _builtins.int = ...,
         renters: _abc.Iterable[Global___AdminRenter] | None = ...,
-        pagination: _admin_service_pb2.Pagination | None = ...,
+        pagination: _pagination_pb2.Pagination | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pagination", b"pagination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -213,19 +213,19 @@ class InspectRenterResponse(_message.Message):
         """The account."""
 
     @_builtins.property
-    def recent_jobs(self) -> _containers.RepeatedCompositeFieldContainer[_renter_service_pb2.RecentJob]:
+    def recent_jobs(self) -> _containers.RepeatedCompositeFieldContainer[_renter_pb2.RecentJob]:
         """The newest jobs, at most 20."""
 
     @_builtins.property
-    def transactions(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_service_pb2.WalletEntry]:
+    def transactions(self) -> _containers.RepeatedCompositeFieldContainer[_renter_wallet_pb2.WalletEntry]:
         """The newest wallet entries, at most 20."""
 
     def __init__(
         self,
         *,
         renter: Global___InspectedRenter | None = ...,
-        recent_jobs: _abc.Iterable[_renter_service_pb2.RecentJob] | None = ...,
-        transactions: _abc.Iterable[_wallet_service_pb2.WalletEntry] | None = ...,
+        recent_jobs: _abc.Iterable[_renter_pb2.RecentJob] | None = ...,
+        transactions: _abc.Iterable[_renter_wallet_pb2.WalletEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["renter", b"renter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -482,6 +482,81 @@ class ResetRenterKeyResponse(_message.Message):
 Global___ResetRenterKeyResponse: _TypeAlias = ResetRenterKeyResponse  # noqa: Y015
 
 @_typing.final
+class AdjustRenterBalanceRequest(_message.Message):
+    """A change to a wallet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RENTER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_HALALA_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    renter_id: _builtins.str
+    """Account id."""
+    amount_halala: _builtins.int
+    """Whole halala, -100000000 to 100000000, not 0."""
+    reason: _builtins.str
+    """Why; kept with the ledger entry."""
+    def __init__(
+        self,
+        *,
+        renter_id: _builtins.str = ...,
+        amount_halala: _builtins.int | None = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_reason", b"_reason", "amount_halala", b"amount_halala", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_reason", b"_reason", "amount_halala", b"amount_halala", "reason", b"reason", "renter_id", b"renter_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount_halala: _TypeAlias = _typing.Literal["amount_halala"]  # noqa: Y015
+    _WhichOneofArgType__amount_halala: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_halala) -> _WhichOneofReturnType__amount_halala | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___AdjustRenterBalanceRequest: _TypeAlias = AdjustRenterBalanceRequest  # noqa: Y015
+
+@_typing.final
+class AdjustRenterBalanceResponse(_message.Message):
+    """The wallet after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    RENTER_ID_FIELD_NUMBER: _builtins.int
+    PREVIOUS_BALANCE_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    NEW_BALANCE_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    renter_id: _builtins.int
+    """Account id."""
+    previous_balance: _builtins.int
+    """Wallet before, in halala."""
+    adjustment: _builtins.int
+    """The change, in halala."""
+    new_balance: _builtins.int
+    """Wallet after, in halala."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        renter_id: _builtins.int = ...,
+        previous_balance: _builtins.int = ...,
+        adjustment: _builtins.int = ...,
+        new_balance: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "new_balance", b"new_balance", "previous_balance", b"previous_balance", "renter_id", b"renter_id", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustRenterBalanceResponse: _TypeAlias = AdjustRenterBalanceResponse  # noqa: Y015
+
+@_typing.final
 class CreditRenterRequest(_message.Message):
     """Money to add."""
 
@@ -626,13 +701,13 @@ class ListRenterLedgerResponse(_message.Message):
     offset: _builtins.int
     """The offset applied."""
     @_builtins.property
-    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_service_pb2.WalletEntry]:
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_renter_wallet_pb2.WalletEntry]:
         """The entries, newest first."""
 
     def __init__(
         self,
         *,
-        entries: _abc.Iterable[_wallet_service_pb2.WalletEntry] | None = ...,
+        entries: _abc.Iterable[_renter_wallet_pb2.WalletEntry] | None = ...,
         total: _builtins.int = ...,
         limit: _builtins.int = ...,
         offset: _builtins.int = ...,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminRenterServiceStub:
-    """Admins looking after renters: list, detail, suspension, keys and wallets. Every call leaves an audit entry.
+    """Renters, for the market's operators: list and detail, suspension, keys and wallets. `/admin/renters`. Every call leaves an audit entry.
     """
 
     def __init__(self, channel):
@@ -60,6 +60,11 @@ class AdminRenterServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.ResetRenterKeyRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__renter__service__pb2.ResetRenterKeyResponse.FromString,
                 _registered_method=True)
+        self.AdjustRenterBalance = channel.unary_unary(
+                '/dcp.v1.AdminRenterService/AdjustRenterBalance',
+                request_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.AdjustRenterBalanceRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__renter__service__pb2.AdjustRenterBalanceResponse.FromString,
+                _registered_method=True)
         self.CreditRenter = channel.unary_unary(
                 '/dcp.v1.AdminRenterService/CreditRenter',
                 request_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.CreditRenterRequest.SerializeToString,
@@ -78,7 +83,7 @@ class AdminRenterServiceStub:
 
 
 class AdminRenterServiceServicer:
-    """Admins looking after renters: list, detail, suspension, keys and wallets. Every call leaves an audit entry.
+    """Renters, for the market's operators: list and detail, suspension, keys and wallets. `/admin/renters`. Every call leaves an audit entry.
     """
 
     def ListRenters(self, request, context):
@@ -112,6 +117,14 @@ class AdminRenterServiceServicer:
 
     def ResetRenterKey(self, request, context):
         """Replaces a renter's master key; the old one stops at once. Fails with NOT_FOUND for an unknown renter.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdjustRenterBalance(self, request, context):
+        """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
+        go below 0`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,6 +180,11 @@ def add_AdminRenterServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_admin__renter__service__pb2.ResetRenterKeyRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.ResetRenterKeyResponse.SerializeToString,
             ),
+            'AdjustRenterBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjustRenterBalance,
+                    request_deserializer=dcp_dot_v1_dot_admin__renter__service__pb2.AdjustRenterBalanceRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.AdjustRenterBalanceResponse.SerializeToString,
+            ),
             'CreditRenter': grpc.unary_unary_rpc_method_handler(
                     servicer.CreditRenter,
                     request_deserializer=dcp_dot_v1_dot_admin__renter__service__pb2.CreditRenterRequest.FromString,
@@ -191,7 +209,7 @@ def add_AdminRenterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminRenterService:
-    """Admins looking after renters: list, detail, suspension, keys and wallets. Every call leaves an audit entry.
+    """Renters, for the market's operators: list and detail, suspension, keys and wallets. `/admin/renters`. Every call leaves an audit entry.
     """
 
     @staticmethod
@@ -319,6 +337,33 @@ class AdminRenterService:
             '/dcp.v1.AdminRenterService/ResetRenterKey',
             dcp_dot_v1_dot_admin__renter__service__pb2.ResetRenterKeyRequest.SerializeToString,
             dcp_dot_v1_dot_admin__renter__service__pb2.ResetRenterKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjustRenterBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminRenterService/AdjustRenterBalance',
+            dcp_dot_v1_dot_admin__renter__service__pb2.AdjustRenterBalanceRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__renter__service__pb2.AdjustRenterBalanceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminRenterServiceStub:
-    """Admins looking after renters: list, detail, suspension, keys and wallets. Every call leaves an audit entry."""
+    """Renters, for the market's operators: list and detail, suspension, keys and wallets. `/admin/renters`. Every call leaves an audit entry."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -45,6 +45,10 @@ class AdminRenterServiceStub:
     """Ends a suspension. Fails with NOT_FOUND for an unknown renter."""
     ResetRenterKey: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.ResetRenterKeyRequest, _admin_renter_service_pb2.ResetRenterKeyResponse]
     """Replaces a renter's master key; the old one stops at once. Fails with NOT_FOUND for an unknown renter."""
+    AdjustRenterBalance: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.AdjustRenterBalanceRequest, _admin_renter_service_pb2.AdjustRenterBalanceResponse]
+    """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
+    go below 0`.
+    """
     CreditRenter: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.CreditRenterRequest, _admin_renter_service_pb2.CreditRenterResponse]
     """Adds money to a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `reason is
     required` without one or `Balance limit exceeded` when the wallet would exceed its limit.
@@ -56,7 +60,7 @@ class AdminRenterServiceStub:
 
 @_typing.type_check_only
 class AdminRenterServiceAsyncStub(AdminRenterServiceStub):
-    """Admins looking after renters: list, detail, suspension, keys and wallets. Every call leaves an audit entry."""
+    """Renters, for the market's operators: list and detail, suspension, keys and wallets. `/admin/renters`. Every call leaves an audit entry."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRenters: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.ListRentersRequest, _admin_renter_service_pb2.ListRentersResponse]  # type: ignore[assignment]
@@ -71,6 +75,10 @@ class AdminRenterServiceAsyncStub(AdminRenterServiceStub):
     """Ends a suspension. Fails with NOT_FOUND for an unknown renter."""
     ResetRenterKey: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.ResetRenterKeyRequest, _admin_renter_service_pb2.ResetRenterKeyResponse]  # type: ignore[assignment]
     """Replaces a renter's master key; the old one stops at once. Fails with NOT_FOUND for an unknown renter."""
+    AdjustRenterBalance: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.AdjustRenterBalanceRequest, _admin_renter_service_pb2.AdjustRenterBalanceResponse]  # type: ignore[assignment]
+    """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
+    go below 0`.
+    """
     CreditRenter: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.CreditRenterRequest, _admin_renter_service_pb2.CreditRenterResponse]  # type: ignore[assignment]
     """Adds money to a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `reason is
     required` without one or `Balance limit exceeded` when the wallet would exceed its limit.
@@ -81,7 +89,7 @@ class AdminRenterServiceAsyncStub(AdminRenterServiceStub):
     """Does one thing to many renters; those it cannot be done to are counted as failed and the others go on."""
 
 class AdminRenterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Admins looking after renters: list, detail, suspension, keys and wallets. Every call leaves an audit entry."""
+    """Renters, for the market's operators: list and detail, suspension, keys and wallets. `/admin/renters`. Every call leaves an audit entry."""
 
     @_abc_1.abstractmethod
     def ListRenters(
@@ -124,6 +132,16 @@ class AdminRenterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_renter_service_pb2.ResetRenterKeyResponse, _abc.Awaitable[_admin_renter_service_pb2.ResetRenterKeyResponse]]:
         """Replaces a renter's master key; the old one stops at once. Fails with NOT_FOUND for an unknown renter."""
+
+    @_abc_1.abstractmethod
+    def AdjustRenterBalance(
+        self,
+        request: _admin_renter_service_pb2.AdjustRenterBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_renter_service_pb2.AdjustRenterBalanceResponse, _abc.Awaitable[_admin_renter_service_pb2.AdjustRenterBalanceResponse]]:
+        """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
+        go below 0`.
+        """
 
     @_abc_1.abstractmethod
     def CreditRenter(

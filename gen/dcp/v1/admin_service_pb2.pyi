@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import pagination_pb2 as _pagination_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -287,565 +288,195 @@ class RecentHeartbeat(_message.Message):
 Global___RecentHeartbeat: _TypeAlias = RecentHeartbeat  # noqa: Y015
 
 @_typing.final
-class ListProvidersRequest(_message.Message):
-    """Which providers to list."""
+class ListAuditEntriesRequest(_message.Message):
+    """Which entries to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
-    SEARCH_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    GPU_MODEL_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     """Page, from 1."""
     limit: _builtins.int
     """How many a page, 50 when absent; more than 200 is lowered to 200."""
-    search: _builtins.str
-    """Only providers whose name or e-mail address contains this text."""
-    status: _builtins.str
-    """Only providers of this status."""
-    gpu_model: _builtins.str
-    """Only providers whose GPU model contains this text."""
     def __init__(
         self,
         *,
         page: _builtins.int | None = ...,
         limit: _builtins.int | None = ...,
-        search: _builtins.str | None = ...,
-        status: _builtins.str | None = ...,
-        gpu_model: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_page", b"_page", "limit", b"limit", "page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_page", b"_page", "limit", b"limit", "page", b"page"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
-    _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
-    _WhichOneofReturnType__search: _TypeAlias = _typing.Literal["search"]  # noqa: Y015
-    _WhichOneofArgType__search: _TypeAlias = _typing.Literal["_search", b"_search"]  # noqa: Y015
-    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
-    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__search) -> _WhichOneofReturnType__search | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
 
-Global___ListProvidersRequest: _TypeAlias = ListProvidersRequest  # noqa: Y015
+Global___ListAuditEntriesRequest: _TypeAlias = ListAuditEntriesRequest  # noqa: Y015
 
 @_typing.final
-class ListProvidersResponse(_message.Message):
-    """A page of providers."""
+class ListAuditEntriesResponse(_message.Message):
+    """A page of entries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    ENTRIES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
-    ONLINE_FIELD_NUMBER: _builtins.int
-    OFFLINE_FIELD_NUMBER: _builtins.int
-    REGISTERED_FIELD_NUMBER: _builtins.int
-    PENDING_APPROVAL_FIELD_NUMBER: _builtins.int
-    PROVIDERS_FIELD_NUMBER: _builtins.int
     PAGINATION_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """Every provider account."""
-    online: _builtins.int
-    """Those online."""
-    offline: _builtins.int
-    """Those offline."""
-    registered: _builtins.int
-    """Those never seen."""
-    pending_approval: _builtins.int
-    """Those that wait for a decision."""
+    """How many there are."""
     @_builtins.property
-    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdminProvider]:
-        """The providers of the page, newest first."""
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
+        """The entries, newest first."""
 
     @_builtins.property
-    def pagination(self) -> Global___Pagination:
+    def pagination(self) -> _pagination_pb2.Pagination:
         """Where the page stands."""
 
     def __init__(
         self,
         *,
+        entries: _abc.Iterable[Global___AuditEntry] | None = ...,
         total: _builtins.int = ...,
-        online: _builtins.int = ...,
-        offline: _builtins.int = ...,
-        registered: _builtins.int = ...,
-        pending_approval: _builtins.int = ...,
-        providers: _abc.Iterable[Global___AdminProvider] | None = ...,
-        pagination: Global___Pagination | None = ...,
+        pagination: _pagination_pb2.Pagination | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pagination", b"pagination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offline", b"offline", "online", b"online", "pagination", b"pagination", "pending_approval", b"pending_approval", "providers", b"providers", "registered", b"registered", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "pagination", b"pagination", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListProvidersResponse: _TypeAlias = ListProvidersResponse  # noqa: Y015
+Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa: Y015
 
 @_typing.final
-class AdminProvider(_message.Message):
-    """A provider account as admins see it."""
+class AuditEntry(_message.Message):
+    """One admin call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
-    GPU_MODEL_FIELD_NUMBER: _builtins.int
-    VRAM_MIB_FIELD_NUMBER: _builtins.int
-    GPU_COUNT_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
-    APPROVAL_STATUS_FIELD_NUMBER: _builtins.int
-    LAST_HEARTBEAT_FIELD_NUMBER: _builtins.int
-    DAEMON_VERSION_FIELD_NUMBER: _builtins.int
-    SLOTS_USED_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Account id."""
-    name: _builtins.str
-    """Name."""
-    email: _builtins.str
-    """E-mail address."""
-    vram_mib: _builtins.int
-    """VRAM in MiB; 0 when unknown."""
-    gpu_count: _builtins.int
-    """GPUs, at least 1."""
-    status: _builtins.str
-    """One of suspended, paused, registered, online, degraded, offline."""
-    approval_status: _builtins.str
-    """One of pending, approved, rejected."""
-    slots_used: _builtins.int
-    """Slots taken by pending and running jobs."""
-    created_at: _builtins.str
-    """When it registered, ISO-8601 UTC."""
+    """Row id."""
+    at: _builtins.str
+    """When, ISO-8601 UTC."""
+    actor: _builtins.str
+    """Fingerprint of the token."""
+    method: _builtins.str
+    """HTTP method, or `gRPC`."""
+    path: _builtins.str
+    """Path that was asked for, without its query."""
+    status: _builtins.int
+    """HTTP status of the answer."""
     @_builtins.property
-    def gpu_model(self) -> _struct_pb2.Value:
-        """Model of the GPU; null when unknown."""
-
-    @_builtins.property
-    def last_heartbeat(self) -> _struct_pb2.Value:
-        """When the server last heard of the daemon; null before the first time."""
-
-    @_builtins.property
-    def daemon_version(self) -> _struct_pb2.Value:
-        """Version of the daemon; null when it named none."""
+    def address(self) -> _struct_pb2.Value:
+        """Where the call came from; null when unknown."""
 
     def __init__(
         self,
         *,
         id: _builtins.int = ...,
-        name: _builtins.str = ...,
-        email: _builtins.str = ...,
-        gpu_model: _struct_pb2.Value | None = ...,
-        vram_mib: _builtins.int = ...,
-        gpu_count: _builtins.int = ...,
-        status: _builtins.str = ...,
-        approval_status: _builtins.str = ...,
-        last_heartbeat: _struct_pb2.Value | None = ...,
-        daemon_version: _struct_pb2.Value | None = ...,
-        slots_used: _builtins.int = ...,
-        created_at: _builtins.str = ...,
+        at: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        method: _builtins.str = ...,
+        path: _builtins.str = ...,
+        status: _builtins.int = ...,
+        address: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "slots_used", b"slots_used", "status", b"status", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "address", b"address", "at", b"at", "id", b"id", "method", b"method", "path", b"path", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AdminProvider: _TypeAlias = AdminProvider  # noqa: Y015
+Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
 
 @_typing.final
-class Pagination(_message.Message):
-    """Where a page stands in its list."""
+class ApproveImageRequest(_message.Message):
+    """An image to approve."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    PAGE_FIELD_NUMBER: _builtins.int
-    LIMIT_FIELD_NUMBER: _builtins.int
-    TOTAL_FIELD_NUMBER: _builtins.int
-    PAGES_FIELD_NUMBER: _builtins.int
-    page: _builtins.int
-    """The page, from 1."""
-    limit: _builtins.int
-    """How many a page."""
-    total: _builtins.int
-    """How many match."""
-    pages: _builtins.int
-    """How many pages there are."""
+    IMAGE_REF_FIELD_NUMBER: _builtins.int
+    IMAGE_TYPE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    image_ref: _builtins.str
+    """Name of the image, with its tag or digest."""
+    image_type: _builtins.str
+    """What it is for; `custom` when absent at the first approval."""
+    description: _builtins.str
+    """A sentence on it."""
     def __init__(
         self,
         *,
-        page: _builtins.int = ...,
-        limit: _builtins.int = ...,
-        total: _builtins.int = ...,
-        pages: _builtins.int = ...,
+        image_ref: _builtins.str | None = ...,
+        image_type: _builtins.str | None = ...,
+        description: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_ref", b"_image_ref", "_image_type", b"_image_type", "description", b"description", "image_ref", b"image_ref", "image_type", b"image_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "page", b"page", "pages", b"pages", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_image_ref", b"_image_ref", "_image_type", b"_image_type", "description", b"description", "image_ref", b"image_ref", "image_type", b"image_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__image_ref: _TypeAlias = _typing.Literal["image_ref"]  # noqa: Y015
+    _WhichOneofArgType__image_ref: _TypeAlias = _typing.Literal["_image_ref", b"_image_ref"]  # noqa: Y015
+    _WhichOneofReturnType__image_type: _TypeAlias = _typing.Literal["image_type"]  # noqa: Y015
+    _WhichOneofArgType__image_type: _TypeAlias = _typing.Literal["_image_type", b"_image_type"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__image_ref) -> _WhichOneofReturnType__image_ref | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__image_type) -> _WhichOneofReturnType__image_type | None: ...
 
-Global___Pagination: _TypeAlias = Pagination  # noqa: Y015
+Global___ApproveImageRequest: _TypeAlias = ApproveImageRequest  # noqa: Y015
 
 @_typing.final
-class ApproveProviderRequest(_message.Message):
-    """Whom to approve."""
+class ApproveImageResponse(_message.Message):
+    """The approved image."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    provider_id: _builtins.str
-    """Account id."""
-    def __init__(
-        self,
-        *,
-        provider_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ApproveProviderRequest: _TypeAlias = ApproveProviderRequest  # noqa: Y015
-
-@_typing.final
-class ApproveProviderResponse(_message.Message):
-    """The decision."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SUCCESS_FIELD_NUMBER: _builtins.int
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    APPROVAL_STATUS_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    IMAGE_REF_FIELD_NUMBER: _builtins.int
+    IMAGE_TYPE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     APPROVED_AT_FIELD_NUMBER: _builtins.int
-    REJECTED_REASON_FIELD_NUMBER: _builtins.int
-    success: _builtins.bool
-    """Always true."""
-    provider_id: _builtins.int
-    """Account id."""
-    approval_status: _builtins.str
-    """`approved`."""
-    @_builtins.property
-    def approved_at(self) -> _struct_pb2.Value:
-        """When it was approved, ISO-8601 UTC."""
-
-    @_builtins.property
-    def rejected_reason(self) -> _struct_pb2.Value:
-        """Null."""
-
+    id: _builtins.int
+    """Row id."""
+    image_ref: _builtins.str
+    """Name of the image, with its tag or digest."""
+    image_type: _builtins.str
+    """What it is for."""
+    description: _builtins.str
+    """A sentence on it."""
+    approved_at: _builtins.str
+    """When it was approved, ISO-8601 UTC."""
     def __init__(
         self,
         *,
-        success: _builtins.bool = ...,
-        provider_id: _builtins.int = ...,
-        approval_status: _builtins.str = ...,
-        approved_at: _struct_pb2.Value | None = ...,
-        rejected_reason: _struct_pb2.Value | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "rejected_reason", b"rejected_reason"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "provider_id", b"provider_id", "rejected_reason", b"rejected_reason", "success", b"success"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ApproveProviderResponse: _TypeAlias = ApproveProviderResponse  # noqa: Y015
-
-@_typing.final
-class RejectProviderRequest(_message.Message):
-    """Whom to reject, and why."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    provider_id: _builtins.str
-    """Account id."""
-    reason: _builtins.str
-    """Why; shown to the provider. Required."""
-    def __init__(
-        self,
-        *,
-        provider_id: _builtins.str = ...,
-        reason: _builtins.str | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "provider_id", b"provider_id", "reason", b"reason"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
-    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
-
-Global___RejectProviderRequest: _TypeAlias = RejectProviderRequest  # noqa: Y015
-
-@_typing.final
-class RejectProviderResponse(_message.Message):
-    """The decision."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SUCCESS_FIELD_NUMBER: _builtins.int
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    APPROVAL_STATUS_FIELD_NUMBER: _builtins.int
-    APPROVED_AT_FIELD_NUMBER: _builtins.int
-    REJECTED_REASON_FIELD_NUMBER: _builtins.int
-    success: _builtins.bool
-    """Always true."""
-    provider_id: _builtins.int
-    """Account id."""
-    approval_status: _builtins.str
-    """`rejected`."""
-    @_builtins.property
-    def approved_at(self) -> _struct_pb2.Value:
-        """Null."""
-
-    @_builtins.property
-    def rejected_reason(self) -> _struct_pb2.Value:
-        """Why."""
-
-    def __init__(
-        self,
-        *,
-        success: _builtins.bool = ...,
-        provider_id: _builtins.int = ...,
-        approval_status: _builtins.str = ...,
-        approved_at: _struct_pb2.Value | None = ...,
-        rejected_reason: _struct_pb2.Value | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "rejected_reason", b"rejected_reason"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "provider_id", b"provider_id", "rejected_reason", b"rejected_reason", "success", b"success"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RejectProviderResponse: _TypeAlias = RejectProviderResponse  # noqa: Y015
-
-@_typing.final
-class DecideProviderApprovalRequest(_message.Message):
-    """A decision on a pending provider."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    DECISION_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    provider_id: _builtins.str
-    """Account id."""
-    decision: _builtins.str
-    """approve or reject."""
-    reason: _builtins.str
-    """Why; required to reject."""
-    def __init__(
-        self,
-        *,
-        provider_id: _builtins.str = ...,
-        decision: _builtins.str | None = ...,
-        reason: _builtins.str | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_decision", b"_decision", "_reason", b"_reason", "decision", b"decision", "reason", b"reason"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decision", b"_decision", "_reason", b"_reason", "decision", b"decision", "provider_id", b"provider_id", "reason", b"reason"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__decision: _TypeAlias = _typing.Literal["decision"]  # noqa: Y015
-    _WhichOneofArgType__decision: _TypeAlias = _typing.Literal["_decision", b"_decision"]  # noqa: Y015
-    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
-    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__decision) -> _WhichOneofReturnType__decision | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
-
-Global___DecideProviderApprovalRequest: _TypeAlias = DecideProviderApprovalRequest  # noqa: Y015
-
-@_typing.final
-class DecideProviderApprovalResponse(_message.Message):
-    """The decision."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SUCCESS_FIELD_NUMBER: _builtins.int
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    APPROVAL_STATUS_FIELD_NUMBER: _builtins.int
-    APPROVED_AT_FIELD_NUMBER: _builtins.int
-    REJECTED_REASON_FIELD_NUMBER: _builtins.int
-    DECIDED_AT_FIELD_NUMBER: _builtins.int
-    success: _builtins.bool
-    """Always true."""
-    provider_id: _builtins.int
-    """Account id."""
-    approval_status: _builtins.str
-    """approved or rejected."""
-    decided_at: _builtins.str
-    """When it was decided, ISO-8601 UTC."""
-    @_builtins.property
-    def approved_at(self) -> _struct_pb2.Value:
-        """When it was approved; null otherwise."""
-
-    @_builtins.property
-    def rejected_reason(self) -> _struct_pb2.Value:
-        """Why it was rejected; null otherwise."""
-
-    def __init__(
-        self,
-        *,
-        success: _builtins.bool = ...,
-        provider_id: _builtins.int = ...,
-        approval_status: _builtins.str = ...,
-        approved_at: _struct_pb2.Value | None = ...,
-        rejected_reason: _struct_pb2.Value | None = ...,
-        decided_at: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "rejected_reason", b"rejected_reason"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "decided_at", b"decided_at", "provider_id", b"provider_id", "rejected_reason", b"rejected_reason", "success", b"success"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DecideProviderApprovalResponse: _TypeAlias = DecideProviderApprovalResponse  # noqa: Y015
-
-@_typing.final
-class AdjustRenterBalanceRequest(_message.Message):
-    """A change to a wallet."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RENTER_ID_FIELD_NUMBER: _builtins.int
-    AMOUNT_HALALA_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    renter_id: _builtins.str
-    """Account id."""
-    amount_halala: _builtins.int
-    """Whole halala, -100000000 to 100000000, not 0."""
-    reason: _builtins.str
-    """Why; kept with the ledger entry."""
-    def __init__(
-        self,
-        *,
-        renter_id: _builtins.str = ...,
-        amount_halala: _builtins.int | None = ...,
-        reason: _builtins.str | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_reason", b"_reason", "amount_halala", b"amount_halala", "reason", b"reason"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_reason", b"_reason", "amount_halala", b"amount_halala", "reason", b"reason", "renter_id", b"renter_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__amount_halala: _TypeAlias = _typing.Literal["amount_halala"]  # noqa: Y015
-    _WhichOneofArgType__amount_halala: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala"]  # noqa: Y015
-    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
-    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_halala) -> _WhichOneofReturnType__amount_halala | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
-
-Global___AdjustRenterBalanceRequest: _TypeAlias = AdjustRenterBalanceRequest  # noqa: Y015
-
-@_typing.final
-class AdjustRenterBalanceResponse(_message.Message):
-    """The wallet after the change."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SUCCESS_FIELD_NUMBER: _builtins.int
-    RENTER_ID_FIELD_NUMBER: _builtins.int
-    PREVIOUS_BALANCE_FIELD_NUMBER: _builtins.int
-    ADJUSTMENT_FIELD_NUMBER: _builtins.int
-    NEW_BALANCE_FIELD_NUMBER: _builtins.int
-    success: _builtins.bool
-    """Always true."""
-    renter_id: _builtins.int
-    """Account id."""
-    previous_balance: _builtins.int
-    """Wallet before, in halala."""
-    adjustment: _builtins.int
-    """The change, in halala."""
-    new_balance: _builtins.int
-    """Wallet after, in halala."""
-    def __init__(
-        self,
-        *,
-        success: _builtins.bool = ...,
-        renter_id: _builtins.int = ...,
-        previous_balance: _builtins.int = ...,
-        adjustment: _builtins.int = ...,
-        new_balance: _builtins.int = ...,
+        id: _builtins.int = ...,
+        image_ref: _builtins.str = ...,
+        image_type: _builtins.str = ...,
+        description: _builtins.str = ...,
+        approved_at: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "new_balance", b"new_balance", "previous_balance", b"previous_balance", "renter_id", b"renter_id", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "description", b"description", "id", b"id", "image_ref", b"image_ref", "image_type", b"image_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AdjustRenterBalanceResponse: _TypeAlias = AdjustRenterBalanceResponse  # noqa: Y015
-
-@_typing.final
-class GetFinanceSummaryRequest(_message.Message):
-    """Asks where the money is."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetFinanceSummaryRequest: _TypeAlias = GetFinanceSummaryRequest  # noqa: Y015
-
-@_typing.final
-class GetFinanceSummaryResponse(_message.Message):
-    """Where the market's money is, in halala."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    WALLETS_HALALA_FIELD_NUMBER: _builtins.int
-    HOLDS_HALALA_FIELD_NUMBER: _builtins.int
-    PROVIDER_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
-    PLATFORM_HALALA_FIELD_NUMBER: _builtins.int
-    PAYOUTS_HALALA_FIELD_NUMBER: _builtins.int
-    EXTERNAL_HALALA_FIELD_NUMBER: _builtins.int
-    wallets_halala: _builtins.float
-    """In renters' wallets."""
-    holds_halala: _builtins.float
-    """Held for open jobs."""
-    provider_earnings_halala: _builtins.float
-    """Earned by providers and not withdrawn."""
-    platform_halala: _builtins.float
-    """Earned by the platform."""
-    payouts_halala: _builtins.float
-    """Withdrawals under way."""
-    external_halala: _builtins.float
-    """What came in from outside less what was paid out: the sum of all the others."""
-    def __init__(
-        self,
-        *,
-        wallets_halala: _builtins.float = ...,
-        holds_halala: _builtins.float = ...,
-        provider_earnings_halala: _builtins.float = ...,
-        platform_halala: _builtins.float = ...,
-        payouts_halala: _builtins.float = ...,
-        external_halala: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_halala", b"external_halala", "holds_halala", b"holds_halala", "payouts_halala", b"payouts_halala", "platform_halala", b"platform_halala", "provider_earnings_halala", b"provider_earnings_halala", "wallets_halala", b"wallets_halala"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetFinanceSummaryResponse: _TypeAlias = GetFinanceSummaryResponse  # noqa: Y015
+Global___ApproveImageResponse: _TypeAlias = ApproveImageResponse  # noqa: Y015

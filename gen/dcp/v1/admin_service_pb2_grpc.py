@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from dcp.v1 import admin_service_pb2 as dcp_dot_v1_dot_admin__service__pb2
+from dcp.v1 import monitoring_pb2 as dcp_dot_v1_dot_monitoring__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +27,8 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """Operating the market. Every call leaves an audit entry.
+    """The market as a whole, for its operators: dashboard, numbers, the health of the fleet, approved images, and the audit trail. `/admin`,
+    but for providers, renters, jobs and money, which have services of their own. Every call leaves an audit entry.
     """
 
     def __init__(self, channel):
@@ -40,40 +42,51 @@ class AdminServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__service__pb2.GetDashboardRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__service__pb2.GetDashboardResponse.FromString,
                 _registered_method=True)
-        self.ListProviders = channel.unary_unary(
-                '/dcp.v1.AdminService/ListProviders',
-                request_serializer=dcp_dot_v1_dot_admin__service__pb2.ListProvidersRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_admin__service__pb2.ListProvidersResponse.FromString,
+        self.GetOverview = channel.unary_unary(
+                '/dcp.v1.AdminService/GetOverview',
+                request_serializer=dcp_dot_v1_dot_monitoring__pb2.GetOverviewRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetOverviewResponse.FromString,
                 _registered_method=True)
-        self.ApproveProvider = channel.unary_unary(
-                '/dcp.v1.AdminService/ApproveProvider',
-                request_serializer=dcp_dot_v1_dot_admin__service__pb2.ApproveProviderRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_admin__service__pb2.ApproveProviderResponse.FromString,
+        self.GetMetrics = channel.unary_unary(
+                '/dcp.v1.AdminService/GetMetrics',
+                request_serializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsResponse.FromString,
                 _registered_method=True)
-        self.RejectProvider = channel.unary_unary(
-                '/dcp.v1.AdminService/RejectProvider',
-                request_serializer=dcp_dot_v1_dot_admin__service__pb2.RejectProviderRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_admin__service__pb2.RejectProviderResponse.FromString,
+        self.GetRevenue = channel.unary_unary(
+                '/dcp.v1.AdminService/GetRevenue',
+                request_serializer=dcp_dot_v1_dot_monitoring__pb2.GetRevenueRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetRevenueResponse.FromString,
                 _registered_method=True)
-        self.DecideProviderApproval = channel.unary_unary(
-                '/dcp.v1.AdminService/DecideProviderApproval',
-                request_serializer=dcp_dot_v1_dot_admin__service__pb2.DecideProviderApprovalRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_admin__service__pb2.DecideProviderApprovalResponse.FromString,
+        self.GetFleetHealth = channel.unary_unary(
+                '/dcp.v1.AdminService/GetFleetHealth',
+                request_serializer=dcp_dot_v1_dot_monitoring__pb2.GetFleetHealthRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetFleetHealthResponse.FromString,
                 _registered_method=True)
-        self.AdjustRenterBalance = channel.unary_unary(
-                '/dcp.v1.AdminService/AdjustRenterBalance',
-                request_serializer=dcp_dot_v1_dot_admin__service__pb2.AdjustRenterBalanceRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_admin__service__pb2.AdjustRenterBalanceResponse.FromString,
+        self.ListFleetAlerts = channel.unary_unary(
+                '/dcp.v1.AdminService/ListFleetAlerts',
+                request_serializer=dcp_dot_v1_dot_monitoring__pb2.ListFleetAlertsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_monitoring__pb2.ListFleetAlertsResponse.FromString,
                 _registered_method=True)
-        self.GetFinanceSummary = channel.unary_unary(
-                '/dcp.v1.AdminService/GetFinanceSummary',
-                request_serializer=dcp_dot_v1_dot_admin__service__pb2.GetFinanceSummaryRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_admin__service__pb2.GetFinanceSummaryResponse.FromString,
+        self.GetDaemonHealth = channel.unary_unary(
+                '/dcp.v1.AdminService/GetDaemonHealth',
+                request_serializer=dcp_dot_v1_dot_monitoring__pb2.GetDaemonHealthRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetDaemonHealthResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/dcp.v1.AdminService/ListAuditEntries',
+                request_serializer=dcp_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
+        self.ApproveImage = channel.unary_unary(
+                '/dcp.v1.AdminService/ApproveImage',
+                request_serializer=dcp_dot_v1_dot_admin__service__pb2.ApproveImageRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__service__pb2.ApproveImageResponse.FromString,
                 _registered_method=True)
 
 
 class AdminServiceServicer:
-    """Operating the market. Every call leaves an audit entry.
+    """The market as a whole, for its operators: dashboard, numbers, the health of the fleet, approved images, and the audit trail. `/admin`,
+    but for providers, renters, jobs and money, which have services of their own. Every call leaves an audit entry.
     """
 
     def GetDashboard(self, request, context):
@@ -83,45 +96,57 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListProviders(self, request, context):
-        """Lists provider accounts, newest first.
+    def GetOverview(self, request, context):
+        """Shows the market in eight numbers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ApproveProvider(self, request, context):
-        """Approves a provider, from any state. Fails with NOT_FOUND for an unknown one.
+    def GetMetrics(self, request, context):
+        """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RejectProvider(self, request, context):
-        """Rejects a provider, from any state: it is given no work and its daemon's stream ends. Fails with NOT_FOUND for an unknown one and
-        INVALID_ARGUMENT `Rejection reason is required` without a reason.
+    def GetRevenue(self, request, context):
+        """Shows what was charged over the last days: all settled charges, those of cancelled jobs included.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DecideProviderApproval(self, request, context):
-        """Decides on a provider that is pending. Fails with ABORTED (409) `Provider is not pending approval` for any other state.
+    def GetFleetHealth(self, request, context):
+        """Shows how every provider of the fleet stands.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def AdjustRenterBalance(self, request, context):
-        """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
-        go below 0`.
+    def ListFleetAlerts(self, request, context):
+        """Lists what is wrong in the fleet now, longest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetFinanceSummary(self, request, context):
-        """Shows where the market's money is.
+    def GetDaemonHealth(self, request, context):
+        """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEntries(self, request, context):
+        """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveImage(self, request, context):
+        """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,35 +160,45 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_admin__service__pb2.GetDashboardRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__service__pb2.GetDashboardResponse.SerializeToString,
             ),
-            'ListProviders': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListProviders,
-                    request_deserializer=dcp_dot_v1_dot_admin__service__pb2.ListProvidersRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_admin__service__pb2.ListProvidersResponse.SerializeToString,
+            'GetOverview': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOverview,
+                    request_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetOverviewRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_monitoring__pb2.GetOverviewResponse.SerializeToString,
             ),
-            'ApproveProvider': grpc.unary_unary_rpc_method_handler(
-                    servicer.ApproveProvider,
-                    request_deserializer=dcp_dot_v1_dot_admin__service__pb2.ApproveProviderRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_admin__service__pb2.ApproveProviderResponse.SerializeToString,
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsResponse.SerializeToString,
             ),
-            'RejectProvider': grpc.unary_unary_rpc_method_handler(
-                    servicer.RejectProvider,
-                    request_deserializer=dcp_dot_v1_dot_admin__service__pb2.RejectProviderRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_admin__service__pb2.RejectProviderResponse.SerializeToString,
+            'GetRevenue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevenue,
+                    request_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetRevenueRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_monitoring__pb2.GetRevenueResponse.SerializeToString,
             ),
-            'DecideProviderApproval': grpc.unary_unary_rpc_method_handler(
-                    servicer.DecideProviderApproval,
-                    request_deserializer=dcp_dot_v1_dot_admin__service__pb2.DecideProviderApprovalRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_admin__service__pb2.DecideProviderApprovalResponse.SerializeToString,
+            'GetFleetHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFleetHealth,
+                    request_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetFleetHealthRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_monitoring__pb2.GetFleetHealthResponse.SerializeToString,
             ),
-            'AdjustRenterBalance': grpc.unary_unary_rpc_method_handler(
-                    servicer.AdjustRenterBalance,
-                    request_deserializer=dcp_dot_v1_dot_admin__service__pb2.AdjustRenterBalanceRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_admin__service__pb2.AdjustRenterBalanceResponse.SerializeToString,
+            'ListFleetAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFleetAlerts,
+                    request_deserializer=dcp_dot_v1_dot_monitoring__pb2.ListFleetAlertsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_monitoring__pb2.ListFleetAlertsResponse.SerializeToString,
             ),
-            'GetFinanceSummary': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetFinanceSummary,
-                    request_deserializer=dcp_dot_v1_dot_admin__service__pb2.GetFinanceSummaryRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_admin__service__pb2.GetFinanceSummaryResponse.SerializeToString,
+            'GetDaemonHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDaemonHealth,
+                    request_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetDaemonHealthRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_monitoring__pb2.GetDaemonHealthResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=dcp_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'ApproveImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveImage,
+                    request_deserializer=dcp_dot_v1_dot_admin__service__pb2.ApproveImageRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__service__pb2.ApproveImageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -174,7 +209,8 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """Operating the market. Every call leaves an audit entry.
+    """The market as a whole, for its operators: dashboard, numbers, the health of the fleet, approved images, and the audit trail. `/admin`,
+    but for providers, renters, jobs and money, which have services of their own. Every call leaves an audit entry.
     """
 
     @staticmethod
@@ -205,7 +241,7 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
-    def ListProviders(request,
+    def GetOverview(request,
             target,
             options=(),
             channel_credentials=None,
@@ -218,9 +254,9 @@ class AdminService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.AdminService/ListProviders',
-            dcp_dot_v1_dot_admin__service__pb2.ListProvidersRequest.SerializeToString,
-            dcp_dot_v1_dot_admin__service__pb2.ListProvidersResponse.FromString,
+            '/dcp.v1.AdminService/GetOverview',
+            dcp_dot_v1_dot_monitoring__pb2.GetOverviewRequest.SerializeToString,
+            dcp_dot_v1_dot_monitoring__pb2.GetOverviewResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -232,7 +268,7 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
-    def ApproveProvider(request,
+    def GetMetrics(request,
             target,
             options=(),
             channel_credentials=None,
@@ -245,9 +281,9 @@ class AdminService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.AdminService/ApproveProvider',
-            dcp_dot_v1_dot_admin__service__pb2.ApproveProviderRequest.SerializeToString,
-            dcp_dot_v1_dot_admin__service__pb2.ApproveProviderResponse.FromString,
+            '/dcp.v1.AdminService/GetMetrics',
+            dcp_dot_v1_dot_monitoring__pb2.GetMetricsRequest.SerializeToString,
+            dcp_dot_v1_dot_monitoring__pb2.GetMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -259,7 +295,7 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
-    def RejectProvider(request,
+    def GetRevenue(request,
             target,
             options=(),
             channel_credentials=None,
@@ -272,9 +308,9 @@ class AdminService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.AdminService/RejectProvider',
-            dcp_dot_v1_dot_admin__service__pb2.RejectProviderRequest.SerializeToString,
-            dcp_dot_v1_dot_admin__service__pb2.RejectProviderResponse.FromString,
+            '/dcp.v1.AdminService/GetRevenue',
+            dcp_dot_v1_dot_monitoring__pb2.GetRevenueRequest.SerializeToString,
+            dcp_dot_v1_dot_monitoring__pb2.GetRevenueResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -286,7 +322,7 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
-    def DecideProviderApproval(request,
+    def GetFleetHealth(request,
             target,
             options=(),
             channel_credentials=None,
@@ -299,9 +335,9 @@ class AdminService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.AdminService/DecideProviderApproval',
-            dcp_dot_v1_dot_admin__service__pb2.DecideProviderApprovalRequest.SerializeToString,
-            dcp_dot_v1_dot_admin__service__pb2.DecideProviderApprovalResponse.FromString,
+            '/dcp.v1.AdminService/GetFleetHealth',
+            dcp_dot_v1_dot_monitoring__pb2.GetFleetHealthRequest.SerializeToString,
+            dcp_dot_v1_dot_monitoring__pb2.GetFleetHealthResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -313,7 +349,7 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
-    def AdjustRenterBalance(request,
+    def ListFleetAlerts(request,
             target,
             options=(),
             channel_credentials=None,
@@ -326,9 +362,9 @@ class AdminService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.AdminService/AdjustRenterBalance',
-            dcp_dot_v1_dot_admin__service__pb2.AdjustRenterBalanceRequest.SerializeToString,
-            dcp_dot_v1_dot_admin__service__pb2.AdjustRenterBalanceResponse.FromString,
+            '/dcp.v1.AdminService/ListFleetAlerts',
+            dcp_dot_v1_dot_monitoring__pb2.ListFleetAlertsRequest.SerializeToString,
+            dcp_dot_v1_dot_monitoring__pb2.ListFleetAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -340,7 +376,7 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
-    def GetFinanceSummary(request,
+    def GetDaemonHealth(request,
             target,
             options=(),
             channel_credentials=None,
@@ -353,9 +389,63 @@ class AdminService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.AdminService/GetFinanceSummary',
-            dcp_dot_v1_dot_admin__service__pb2.GetFinanceSummaryRequest.SerializeToString,
-            dcp_dot_v1_dot_admin__service__pb2.GetFinanceSummaryResponse.FromString,
+            '/dcp.v1.AdminService/GetDaemonHealth',
+            dcp_dot_v1_dot_monitoring__pb2.GetDaemonHealthRequest.SerializeToString,
+            dcp_dot_v1_dot_monitoring__pb2.GetDaemonHealthResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminService/ListAuditEntries',
+            dcp_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminService/ApproveImage',
+            dcp_dot_v1_dot_admin__service__pb2.ApproveImageRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__service__pb2.ApproveImageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from dcp.v1 import admin_service_pb2 as _admin_service_pb2
+from dcp.v1 import monitoring_pb2 as _monitoring_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -27,7 +28,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """Operating the market. Every call leaves an audit entry."""
+    """The market as a whole, for its operators: dashboard, numbers, the health of the fleet, approved images, and the audit trail. `/admin`,
+    but for providers, renters, jobs and money, which have services of their own. Every call leaves an audit entry.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,49 +38,53 @@ class AdminServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     GetDashboard: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetDashboardRequest, _admin_service_pb2.GetDashboardResponse]
     """Shows the market at a glance, from one consistent snapshot."""
-    ListProviders: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListProvidersRequest, _admin_service_pb2.ListProvidersResponse]
-    """Lists provider accounts, newest first."""
-    ApproveProvider: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveProviderRequest, _admin_service_pb2.ApproveProviderResponse]
-    """Approves a provider, from any state. Fails with NOT_FOUND for an unknown one."""
-    RejectProvider: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RejectProviderRequest, _admin_service_pb2.RejectProviderResponse]
-    """Rejects a provider, from any state: it is given no work and its daemon's stream ends. Fails with NOT_FOUND for an unknown one and
-    INVALID_ARGUMENT `Rejection reason is required` without a reason.
-    """
-    DecideProviderApproval: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.DecideProviderApprovalRequest, _admin_service_pb2.DecideProviderApprovalResponse]
-    """Decides on a provider that is pending. Fails with ABORTED (409) `Provider is not pending approval` for any other state."""
-    AdjustRenterBalance: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.AdjustRenterBalanceRequest, _admin_service_pb2.AdjustRenterBalanceResponse]
-    """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
-    go below 0`.
-    """
-    GetFinanceSummary: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetFinanceSummaryRequest, _admin_service_pb2.GetFinanceSummaryResponse]
-    """Shows where the market's money is."""
+    GetOverview: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetOverviewRequest, _monitoring_pb2.GetOverviewResponse]
+    """Shows the market in eight numbers."""
+    GetMetrics: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetMetricsRequest, _monitoring_pb2.GetMetricsResponse]
+    """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
+    GetRevenue: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetRevenueRequest, _monitoring_pb2.GetRevenueResponse]
+    """Shows what was charged over the last days: all settled charges, those of cancelled jobs included."""
+    GetFleetHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]
+    """Shows how every provider of the fleet stands."""
+    ListFleetAlerts: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.ListFleetAlertsRequest, _monitoring_pb2.ListFleetAlertsResponse]
+    """Lists what is wrong in the fleet now, longest first."""
+    GetDaemonHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]
+    """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity."""
+    ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]
+    """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended."""
+    ApproveImage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveImageRequest, _admin_service_pb2.ApproveImageResponse]
+    """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """Operating the market. Every call leaves an audit entry."""
+    """The market as a whole, for its operators: dashboard, numbers, the health of the fleet, approved images, and the audit trail. `/admin`,
+    but for providers, renters, jobs and money, which have services of their own. Every call leaves an audit entry.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetDashboard: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetDashboardRequest, _admin_service_pb2.GetDashboardResponse]  # type: ignore[assignment]
     """Shows the market at a glance, from one consistent snapshot."""
-    ListProviders: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListProvidersRequest, _admin_service_pb2.ListProvidersResponse]  # type: ignore[assignment]
-    """Lists provider accounts, newest first."""
-    ApproveProvider: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveProviderRequest, _admin_service_pb2.ApproveProviderResponse]  # type: ignore[assignment]
-    """Approves a provider, from any state. Fails with NOT_FOUND for an unknown one."""
-    RejectProvider: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RejectProviderRequest, _admin_service_pb2.RejectProviderResponse]  # type: ignore[assignment]
-    """Rejects a provider, from any state: it is given no work and its daemon's stream ends. Fails with NOT_FOUND for an unknown one and
-    INVALID_ARGUMENT `Rejection reason is required` without a reason.
-    """
-    DecideProviderApproval: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.DecideProviderApprovalRequest, _admin_service_pb2.DecideProviderApprovalResponse]  # type: ignore[assignment]
-    """Decides on a provider that is pending. Fails with ABORTED (409) `Provider is not pending approval` for any other state."""
-    AdjustRenterBalance: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AdjustRenterBalanceRequest, _admin_service_pb2.AdjustRenterBalanceResponse]  # type: ignore[assignment]
-    """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
-    go below 0`.
-    """
-    GetFinanceSummary: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetFinanceSummaryRequest, _admin_service_pb2.GetFinanceSummaryResponse]  # type: ignore[assignment]
-    """Shows where the market's money is."""
+    GetOverview: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetOverviewRequest, _monitoring_pb2.GetOverviewResponse]  # type: ignore[assignment]
+    """Shows the market in eight numbers."""
+    GetMetrics: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetMetricsRequest, _monitoring_pb2.GetMetricsResponse]  # type: ignore[assignment]
+    """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
+    GetRevenue: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetRevenueRequest, _monitoring_pb2.GetRevenueResponse]  # type: ignore[assignment]
+    """Shows what was charged over the last days: all settled charges, those of cancelled jobs included."""
+    GetFleetHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]  # type: ignore[assignment]
+    """Shows how every provider of the fleet stands."""
+    ListFleetAlerts: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.ListFleetAlertsRequest, _monitoring_pb2.ListFleetAlertsResponse]  # type: ignore[assignment]
+    """Lists what is wrong in the fleet now, longest first."""
+    GetDaemonHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]  # type: ignore[assignment]
+    """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity."""
+    ListAuditEntries: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
+    """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended."""
+    ApproveImage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveImageRequest, _admin_service_pb2.ApproveImageResponse]  # type: ignore[assignment]
+    """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Operating the market. Every call leaves an audit entry."""
+    """The market as a whole, for its operators: dashboard, numbers, the health of the fleet, approved images, and the audit trail. `/admin`,
+    but for providers, renters, jobs and money, which have services of their own. Every call leaves an audit entry.
+    """
 
     @_abc_1.abstractmethod
     def GetDashboard(
@@ -88,55 +95,67 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Shows the market at a glance, from one consistent snapshot."""
 
     @_abc_1.abstractmethod
-    def ListProviders(
+    def GetOverview(
         self,
-        request: _admin_service_pb2.ListProvidersRequest,
+        request: _monitoring_pb2.GetOverviewRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.ListProvidersResponse, _abc.Awaitable[_admin_service_pb2.ListProvidersResponse]]:
-        """Lists provider accounts, newest first."""
+    ) -> _typing.Union[_monitoring_pb2.GetOverviewResponse, _abc.Awaitable[_monitoring_pb2.GetOverviewResponse]]:
+        """Shows the market in eight numbers."""
 
     @_abc_1.abstractmethod
-    def ApproveProvider(
+    def GetMetrics(
         self,
-        request: _admin_service_pb2.ApproveProviderRequest,
+        request: _monitoring_pb2.GetMetricsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.ApproveProviderResponse, _abc.Awaitable[_admin_service_pb2.ApproveProviderResponse]]:
-        """Approves a provider, from any state. Fails with NOT_FOUND for an unknown one."""
+    ) -> _typing.Union[_monitoring_pb2.GetMetricsResponse, _abc.Awaitable[_monitoring_pb2.GetMetricsResponse]]:
+        """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
 
     @_abc_1.abstractmethod
-    def RejectProvider(
+    def GetRevenue(
         self,
-        request: _admin_service_pb2.RejectProviderRequest,
+        request: _monitoring_pb2.GetRevenueRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.RejectProviderResponse, _abc.Awaitable[_admin_service_pb2.RejectProviderResponse]]:
-        """Rejects a provider, from any state: it is given no work and its daemon's stream ends. Fails with NOT_FOUND for an unknown one and
-        INVALID_ARGUMENT `Rejection reason is required` without a reason.
-        """
+    ) -> _typing.Union[_monitoring_pb2.GetRevenueResponse, _abc.Awaitable[_monitoring_pb2.GetRevenueResponse]]:
+        """Shows what was charged over the last days: all settled charges, those of cancelled jobs included."""
 
     @_abc_1.abstractmethod
-    def DecideProviderApproval(
+    def GetFleetHealth(
         self,
-        request: _admin_service_pb2.DecideProviderApprovalRequest,
+        request: _monitoring_pb2.GetFleetHealthRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.DecideProviderApprovalResponse, _abc.Awaitable[_admin_service_pb2.DecideProviderApprovalResponse]]:
-        """Decides on a provider that is pending. Fails with ABORTED (409) `Provider is not pending approval` for any other state."""
+    ) -> _typing.Union[_monitoring_pb2.GetFleetHealthResponse, _abc.Awaitable[_monitoring_pb2.GetFleetHealthResponse]]:
+        """Shows how every provider of the fleet stands."""
 
     @_abc_1.abstractmethod
-    def AdjustRenterBalance(
+    def ListFleetAlerts(
         self,
-        request: _admin_service_pb2.AdjustRenterBalanceRequest,
+        request: _monitoring_pb2.ListFleetAlertsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.AdjustRenterBalanceResponse, _abc.Awaitable[_admin_service_pb2.AdjustRenterBalanceResponse]]:
-        """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
-        go below 0`.
-        """
+    ) -> _typing.Union[_monitoring_pb2.ListFleetAlertsResponse, _abc.Awaitable[_monitoring_pb2.ListFleetAlertsResponse]]:
+        """Lists what is wrong in the fleet now, longest first."""
 
     @_abc_1.abstractmethod
-    def GetFinanceSummary(
+    def GetDaemonHealth(
         self,
-        request: _admin_service_pb2.GetFinanceSummaryRequest,
+        request: _monitoring_pb2.GetDaemonHealthRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.GetFinanceSummaryResponse, _abc.Awaitable[_admin_service_pb2.GetFinanceSummaryResponse]]:
-        """Shows where the market's money is."""
+    ) -> _typing.Union[_monitoring_pb2.GetDaemonHealthResponse, _abc.Awaitable[_monitoring_pb2.GetDaemonHealthResponse]]:
+        """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity."""
+
+    @_abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: _admin_service_pb2.ListAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_admin_service_pb2.ListAuditEntriesResponse]]:
+        """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended."""
+
+    @_abc_1.abstractmethod
+    def ApproveImage(
+        self,
+        request: _admin_service_pb2.ApproveImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ApproveImageResponse, _abc.Awaitable[_admin_service_pb2.ApproveImageResponse]]:
+        """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

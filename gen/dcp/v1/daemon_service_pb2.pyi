@@ -459,445 +459,222 @@ class ReportDaemonEventResponse(_message.Message):
 Global___ReportDaemonEventResponse: _TypeAlias = ReportDaemonEventResponse  # noqa: Y015
 
 @_typing.final
-class ReportRunResultRequest(_message.Message):
-    """The end of a run."""
+class VerifyAutomaticallyRequest(_message.Message):
+    """What the daemon says of its GPU."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     API_KEY_FIELD_NUMBER: _builtins.int
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    SUCCESS_FIELD_NUMBER: _builtins.int
-    RESULT_FIELD_NUMBER: _builtins.int
-    ERROR_FIELD_NUMBER: _builtins.int
-    GPU_SECONDS_USED_FIELD_NUMBER: _builtins.int
-    EXIT_CODE_FIELD_NUMBER: _builtins.int
-    RESTART_COUNT_FIELD_NUMBER: _builtins.int
-    LAST_ERROR_FIELD_NUMBER: _builtins.int
-    ATTEMPT_NUMBER_FIELD_NUMBER: _builtins.int
+    GPU_INFO_FIELD_NUMBER: _builtins.int
     api_key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
-    success: _builtins.bool
-    """Whether the run succeeded."""
-    error: _builtins.str
-    """Why the run failed."""
-    gpu_seconds_used: _builtins.float
-    """Seconds of GPU time by the daemon's clock. The server's clock bounds what is billed."""
-    exit_code: _builtins.int
-    """Exit code of the container."""
-    restart_count: _builtins.int
-    """How often the daemon restarted the container."""
-    last_error: _builtins.str
-    """The last error before the end."""
-    attempt_number: _builtins.int
-    """The attempt that ends; absent: the current one, if the caller holds it."""
     @_builtins.property
-    def job_id(self) -> _struct_pb2.Value:
-        """Row id or public id."""
-
-    @_builtins.property
-    def result(self) -> _struct_pb2.Value:
-        """The result, an object or a string. In a string, the rest of a line that starts with `DC1_RESULT_JSON:` is the JSON result."""
+    def gpu_info(self) -> _struct_pb2.Value:
+        """Facts of the GPU, as in a heartbeat."""
 
     def __init__(
         self,
         *,
         api_key: _builtins.str | None = ...,
-        job_id: _struct_pb2.Value | None = ...,
-        success: _builtins.bool | None = ...,
-        result: _struct_pb2.Value | None = ...,
-        error: _builtins.str | None = ...,
-        gpu_seconds_used: _builtins.float | None = ...,
-        exit_code: _builtins.int | None = ...,
-        restart_count: _builtins.int | None = ...,
-        last_error: _builtins.str | None = ...,
-        attempt_number: _builtins.int | None = ...,
+        gpu_info: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_exit_code", b"_exit_code", "_gpu_seconds_used", b"_gpu_seconds_used", "_last_error", b"_last_error", "_restart_count", b"_restart_count", "_success", b"_success", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "job_id", b"job_id", "last_error", b"last_error", "restart_count", b"restart_count", "result", b"result", "success", b"success"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "api_key", b"api_key", "gpu_info", b"gpu_info"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_exit_code", b"_exit_code", "_gpu_seconds_used", b"_gpu_seconds_used", "_last_error", b"_last_error", "_restart_count", b"_restart_count", "_success", b"_success", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "job_id", b"job_id", "last_error", b"last_error", "restart_count", b"restart_count", "result", b"result", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "api_key", b"api_key", "gpu_info", b"gpu_info"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
-    _WhichOneofReturnType__attempt_number: _TypeAlias = _typing.Literal["attempt_number"]  # noqa: Y015
-    _WhichOneofArgType__attempt_number: _TypeAlias = _typing.Literal["_attempt_number", b"_attempt_number"]  # noqa: Y015
-    _WhichOneofReturnType__error: _TypeAlias = _typing.Literal["error"]  # noqa: Y015
-    _WhichOneofArgType__error: _TypeAlias = _typing.Literal["_error", b"_error"]  # noqa: Y015
-    _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
-    _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
-    _WhichOneofReturnType__gpu_seconds_used: _TypeAlias = _typing.Literal["gpu_seconds_used"]  # noqa: Y015
-    _WhichOneofArgType__gpu_seconds_used: _TypeAlias = _typing.Literal["_gpu_seconds_used", b"_gpu_seconds_used"]  # noqa: Y015
-    _WhichOneofReturnType__last_error: _TypeAlias = _typing.Literal["last_error"]  # noqa: Y015
-    _WhichOneofArgType__last_error: _TypeAlias = _typing.Literal["_last_error", b"_last_error"]  # noqa: Y015
-    _WhichOneofReturnType__restart_count: _TypeAlias = _typing.Literal["restart_count"]  # noqa: Y015
-    _WhichOneofArgType__restart_count: _TypeAlias = _typing.Literal["_restart_count", b"_restart_count"]  # noqa: Y015
-    _WhichOneofReturnType__success: _TypeAlias = _typing.Literal["success"]  # noqa: Y015
-    _WhichOneofArgType__success: _TypeAlias = _typing.Literal["_success", b"_success"]  # noqa: Y015
-    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__api_key) -> _WhichOneofReturnType__api_key | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__attempt_number) -> _WhichOneofReturnType__attempt_number | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__error) -> _WhichOneofReturnType__error | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__exit_code) -> _WhichOneofReturnType__exit_code | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_seconds_used) -> _WhichOneofReturnType__gpu_seconds_used | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_error) -> _WhichOneofReturnType__last_error | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__restart_count) -> _WhichOneofReturnType__restart_count | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__success) -> _WhichOneofReturnType__success | None: ...
 
-Global___ReportRunResultRequest: _TypeAlias = ReportRunResultRequest  # noqa: Y015
+Global___VerifyAutomaticallyRequest: _TypeAlias = VerifyAutomaticallyRequest  # noqa: Y015
 
 @_typing.final
-class ReportRunResultResponse(_message.Message):
-    """How the run was settled."""
+class VerifyAutomaticallyResponse(_message.Message):
+    """The verdict."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SUCCESS_FIELD_NUMBER: _builtins.int
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    ACTUAL_MINUTES_FIELD_NUMBER: _builtins.int
-    GPU_SECONDS_USED_FIELD_NUMBER: _builtins.int
-    COST_HALALA_FIELD_NUMBER: _builtins.int
-    PROVIDER_EARNED_HALALA_FIELD_NUMBER: _builtins.int
-    DC1_FEE_HALALA_FIELD_NUMBER: _builtins.int
-    REFUNDED_HALALA_FIELD_NUMBER: _builtins.int
-    RESTART_COUNT_FIELD_NUMBER: _builtins.int
-    LAST_ERROR_FIELD_NUMBER: _builtins.int
-    success: _builtins.bool
-    """Always true."""
-    job_id: _builtins.str
-    """Public id."""
-    status: _builtins.str
-    """Status of the job: completed or failed."""
-    actual_minutes: _builtins.float
-    """Minutes that were billed."""
-    gpu_seconds_used: _builtins.float
-    """Seconds that were billed."""
-    cost_halala: _builtins.int
-    """What the renter paid, in halala."""
-    provider_earned_halala: _builtins.int
-    """The provider's share, in halala."""
-    dc1_fee_halala: _builtins.int
-    """The platform's share, in halala."""
-    refunded_halala: _builtins.int
-    """What went back to the renter, in halala."""
-    restart_count: _builtins.int
-    """How often the daemon restarted the container."""
+    VERDICT_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
+    verdict: _builtins.str
+    """verified, suspicious or failed."""
+    score: _builtins.float
+    """Trust in the machine, 0 to 100."""
     @_builtins.property
-    def last_error(self) -> _struct_pb2.Value:
-        """The last error before the end; null when none was reported."""
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What does not fit, one word each; empty when everything does."""
 
     def __init__(
         self,
         *,
-        success: _builtins.bool = ...,
-        job_id: _builtins.str = ...,
-        status: _builtins.str = ...,
-        actual_minutes: _builtins.float = ...,
-        gpu_seconds_used: _builtins.float = ...,
-        cost_halala: _builtins.int = ...,
-        provider_earned_halala: _builtins.int = ...,
-        dc1_fee_halala: _builtins.int = ...,
-        refunded_halala: _builtins.int = ...,
-        restart_count: _builtins.int = ...,
-        last_error: _struct_pb2.Value | None = ...,
+        verdict: _builtins.str = ...,
+        score: _builtins.float = ...,
+        flags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_error", b"last_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_minutes", b"actual_minutes", "cost_halala", b"cost_halala", "dc1_fee_halala", b"dc1_fee_halala", "gpu_seconds_used", b"gpu_seconds_used", "job_id", b"job_id", "last_error", b"last_error", "provider_earned_halala", b"provider_earned_halala", "refunded_halala", b"refunded_halala", "restart_count", b"restart_count", "status", b"status", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flags", b"flags", "score", b"score", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReportRunResultResponse: _TypeAlias = ReportRunResultResponse  # noqa: Y015
+Global___VerifyAutomaticallyResponse: _TypeAlias = VerifyAutomaticallyResponse  # noqa: Y015
 
 @_typing.final
-class ReportEndpointReadyRequest(_message.Message):
-    """Where a model is served."""
+class GetPendingChallengeRequest(_message.Message):
+    """Asks for the challenge to solve."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_ID_FIELD_NUMBER: _builtins.int
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPendingChallengeRequest: _TypeAlias = GetPendingChallengeRequest  # noqa: Y015
+
+@_typing.final
+class GetPendingChallengeResponse(_message.Message):
+    """The challenge to solve, or that there is none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PENDING_FIELD_NUMBER: _builtins.int
+    CHALLENGE_ID_FIELD_NUMBER: _builtins.int
+    MATRIX_SIZE_FIELD_NUMBER: _builtins.int
+    ITERATIONS_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    pending: _builtins.bool
+    """Whether there is one."""
+    challenge_id: _builtins.str
+    """Id of the challenge; absent without one."""
+    matrix_size: _builtins.int
+    """Rows of the matrices to multiply; absent without a challenge."""
+    iterations: _builtins.int
+    """How often to multiply them; absent without a challenge."""
+    nonce: _builtins.str
+    """What the matrices are made from; absent without a challenge."""
+    expires_at: _builtins.str
+    """When it must be solved, ISO-8601 UTC; absent without a challenge."""
+    def __init__(
+        self,
+        *,
+        pending: _builtins.bool = ...,
+        challenge_id: _builtins.str | None = ...,
+        matrix_size: _builtins.int | None = ...,
+        iterations: _builtins.int | None = ...,
+        nonce: _builtins.str | None = ...,
+        expires_at: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id", "_expires_at", b"_expires_at", "_iterations", b"_iterations", "_matrix_size", b"_matrix_size", "_nonce", b"_nonce", "challenge_id", b"challenge_id", "expires_at", b"expires_at", "iterations", b"iterations", "matrix_size", b"matrix_size", "nonce", b"nonce"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id", "_expires_at", b"_expires_at", "_iterations", b"_iterations", "_matrix_size", b"_matrix_size", "_nonce", b"_nonce", "challenge_id", b"challenge_id", "expires_at", b"expires_at", "iterations", b"iterations", "matrix_size", b"matrix_size", "nonce", b"nonce", "pending", b"pending"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__challenge_id: _TypeAlias = _typing.Literal["challenge_id"]  # noqa: Y015
+    _WhichOneofArgType__challenge_id: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id"]  # noqa: Y015
+    _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
+    _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
+    _WhichOneofReturnType__iterations: _TypeAlias = _typing.Literal["iterations"]  # noqa: Y015
+    _WhichOneofArgType__iterations: _TypeAlias = _typing.Literal["_iterations", b"_iterations"]  # noqa: Y015
+    _WhichOneofReturnType__matrix_size: _TypeAlias = _typing.Literal["matrix_size"]  # noqa: Y015
+    _WhichOneofArgType__matrix_size: _TypeAlias = _typing.Literal["_matrix_size", b"_matrix_size"]  # noqa: Y015
+    _WhichOneofReturnType__nonce: _TypeAlias = _typing.Literal["nonce"]  # noqa: Y015
+    _WhichOneofArgType__nonce: _TypeAlias = _typing.Literal["_nonce", b"_nonce"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__challenge_id) -> _WhichOneofReturnType__challenge_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__iterations) -> _WhichOneofReturnType__iterations | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__matrix_size) -> _WhichOneofReturnType__matrix_size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__nonce) -> _WhichOneofReturnType__nonce | None: ...
+
+Global___GetPendingChallengeResponse: _TypeAlias = GetPendingChallengeResponse  # noqa: Y015
+
+@_typing.final
+class SubmitChallengeRequest(_message.Message):
+    """The solution of a challenge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
     API_KEY_FIELD_NUMBER: _builtins.int
-    PORT_FIELD_NUMBER: _builtins.int
-    PROVIDER_IP_FIELD_NUMBER: _builtins.int
-    ATTEMPT_NUMBER_FIELD_NUMBER: _builtins.int
-    job_id: _builtins.str
-    """Row id or public id."""
+    CHALLENGE_ID_FIELD_NUMBER: _builtins.int
+    RESULT_HASH_FIELD_NUMBER: _builtins.int
+    ELAPSED_MS_FIELD_NUMBER: _builtins.int
     api_key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
-    port: _builtins.int
-    """The port."""
-    provider_ip: _builtins.str
-    """The address, which must be public."""
-    attempt_number: _builtins.int
-    """The attempt that serves; absent: the current one, if the caller holds it."""
+    challenge_id: _builtins.str
+    """Id of the challenge."""
+    result_hash: _builtins.str
+    """SHA-256 of the product, in hex."""
+    elapsed_ms: _builtins.float
+    """Time the daemon measured, in milliseconds."""
     def __init__(
         self,
         *,
-        job_id: _builtins.str = ...,
         api_key: _builtins.str | None = ...,
-        port: _builtins.int | None = ...,
-        provider_ip: _builtins.str | None = ...,
-        attempt_number: _builtins.int | None = ...,
+        challenge_id: _builtins.str | None = ...,
+        result_hash: _builtins.str | None = ...,
+        elapsed_ms: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_port", b"_port", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "attempt_number", b"attempt_number", "port", b"port", "provider_ip", b"provider_ip"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_challenge_id", b"_challenge_id", "_elapsed_ms", b"_elapsed_ms", "_result_hash", b"_result_hash", "api_key", b"api_key", "challenge_id", b"challenge_id", "elapsed_ms", b"elapsed_ms", "result_hash", b"result_hash"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_port", b"_port", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "attempt_number", b"attempt_number", "job_id", b"job_id", "port", b"port", "provider_ip", b"provider_ip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_challenge_id", b"_challenge_id", "_elapsed_ms", b"_elapsed_ms", "_result_hash", b"_result_hash", "api_key", b"api_key", "challenge_id", b"challenge_id", "elapsed_ms", b"elapsed_ms", "result_hash", b"result_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
-    _WhichOneofReturnType__attempt_number: _TypeAlias = _typing.Literal["attempt_number"]  # noqa: Y015
-    _WhichOneofArgType__attempt_number: _TypeAlias = _typing.Literal["_attempt_number", b"_attempt_number"]  # noqa: Y015
-    _WhichOneofReturnType__port: _TypeAlias = _typing.Literal["port"]  # noqa: Y015
-    _WhichOneofArgType__port: _TypeAlias = _typing.Literal["_port", b"_port"]  # noqa: Y015
-    _WhichOneofReturnType__provider_ip: _TypeAlias = _typing.Literal["provider_ip"]  # noqa: Y015
-    _WhichOneofArgType__provider_ip: _TypeAlias = _typing.Literal["_provider_ip", b"_provider_ip"]  # noqa: Y015
+    _WhichOneofReturnType__challenge_id: _TypeAlias = _typing.Literal["challenge_id"]  # noqa: Y015
+    _WhichOneofArgType__challenge_id: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id"]  # noqa: Y015
+    _WhichOneofReturnType__elapsed_ms: _TypeAlias = _typing.Literal["elapsed_ms"]  # noqa: Y015
+    _WhichOneofArgType__elapsed_ms: _TypeAlias = _typing.Literal["_elapsed_ms", b"_elapsed_ms"]  # noqa: Y015
+    _WhichOneofReturnType__result_hash: _TypeAlias = _typing.Literal["result_hash"]  # noqa: Y015
+    _WhichOneofArgType__result_hash: _TypeAlias = _typing.Literal["_result_hash", b"_result_hash"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__api_key) -> _WhichOneofReturnType__api_key | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__attempt_number) -> _WhichOneofReturnType__attempt_number | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__challenge_id) -> _WhichOneofReturnType__challenge_id | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__port) -> _WhichOneofReturnType__port | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__elapsed_ms) -> _WhichOneofReturnType__elapsed_ms | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__provider_ip) -> _WhichOneofReturnType__provider_ip | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__result_hash) -> _WhichOneofReturnType__result_hash | None: ...
 
-Global___ReportEndpointReadyRequest: _TypeAlias = ReportEndpointReadyRequest  # noqa: Y015
+Global___SubmitChallengeRequest: _TypeAlias = SubmitChallengeRequest  # noqa: Y015
 
 @_typing.final
-class ReportEndpointReadyResponse(_message.Message):
-    """The endpoint is known."""
+class SubmitChallengeResponse(_message.Message):
+    """The verdict."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SUCCESS_FIELD_NUMBER: _builtins.int
-    ENDPOINT_URL_FIELD_NUMBER: _builtins.int
-    success: _builtins.bool
-    """Always true."""
-    endpoint_url: _builtins.str
-    """Address of the endpoint."""
+    VERDICT_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
+    verdict: _builtins.str
+    """verified, suspicious or failed."""
+    score: _builtins.float
+    """Trust in the machine, 0 to 100."""
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What does not fit, one word each; empty when everything does."""
+
     def __init__(
         self,
         *,
-        success: _builtins.bool = ...,
-        endpoint_url: _builtins.str = ...,
+        verdict: _builtins.str = ...,
+        score: _builtins.float = ...,
+        flags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint_url", b"endpoint_url", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flags", b"flags", "score", b"score", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReportEndpointReadyResponse: _TypeAlias = ReportEndpointReadyResponse  # noqa: Y015
-
-@_typing.final
-class ListDaemonJobsRequest(_message.Message):
-    """Whose jobs to list."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    LIMIT_FIELD_NUMBER: _builtins.int
-    provider_id: _builtins.str
-    """Account id, or `me`."""
-    status: _builtins.str
-    """Only jobs of this status; `in_progress` means not terminal."""
-    limit: _builtins.int
-    """How many at most, 50 when absent; more than 200 is lowered to 200."""
-    def __init__(
-        self,
-        *,
-        provider_id: _builtins.str = ...,
-        status: _builtins.str | None = ...,
-        limit: _builtins.int | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_status", b"_status", "limit", b"limit", "status", b"status"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_status", b"_status", "limit", b"limit", "provider_id", b"provider_id", "status", b"status"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
-    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
-    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
-    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
-
-Global___ListDaemonJobsRequest: _TypeAlias = ListDaemonJobsRequest  # noqa: Y015
-
-@_typing.final
-class ListDaemonJobsResponse(_message.Message):
-    """A provider's jobs."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    JOBS_FIELD_NUMBER: _builtins.int
-    TOTAL_FIELD_NUMBER: _builtins.int
-    total: _builtins.int
-    """How many match."""
-    @_builtins.property
-    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___DaemonJob]:
-        """The jobs, newest first."""
-
-    def __init__(
-        self,
-        *,
-        jobs: _abc.Iterable[Global___DaemonJob] | None = ...,
-        total: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "total", b"total"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListDaemonJobsResponse: _TypeAlias = ListDaemonJobsResponse  # noqa: Y015
-
-@_typing.final
-class DaemonJob(_message.Message):
-    """A job as its provider's daemon sees it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    JOB_TYPE_FIELD_NUMBER: _builtins.int
-    MODEL_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    ATTEMPT_NUMBER_FIELD_NUMBER: _builtins.int
-    DURATION_MINUTES_FIELD_NUMBER: _builtins.int
-    MAX_DURATION_SECONDS_FIELD_NUMBER: _builtins.int
-    COST_HALALA_FIELD_NUMBER: _builtins.int
-    EARNED_HALALA_FIELD_NUMBER: _builtins.int
-    CONTAINER_SPEC_FIELD_NUMBER: _builtins.int
-    PARAMS_FIELD_NUMBER: _builtins.int
-    SUBMITTED_AT_FIELD_NUMBER: _builtins.int
-    STARTED_AT_FIELD_NUMBER: _builtins.int
-    COMPLETED_AT_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    """Row id."""
-    job_id: _builtins.str
-    """Public id."""
-    job_type: _builtins.str
-    """Kind of work."""
-    status: _builtins.str
-    """One of queued, pending, running, completed, failed, cancelled."""
-    attempt_number: _builtins.int
-    """Number of the current or last attempt, 0 before the first."""
-    duration_minutes: _builtins.float
-    """Prepaid minutes; 0 for calls billed by token."""
-    max_duration_seconds: _builtins.int
-    """Seconds the run may take."""
-    cost_halala: _builtins.int
-    """The quote in halala."""
-    earned_halala: _builtins.int
-    """The provider's share, in halala; 0 until settled."""
-    submitted_at: _builtins.str
-    """When it was accepted, ISO-8601 UTC."""
-    @_builtins.property
-    def model(self) -> _struct_pb2.Value:
-        """The model the job asks for; null when it names none."""
-
-    @_builtins.property
-    def container_spec(self) -> _struct_pb2.Struct:
-        """The container specification with defaults filled in."""
-
-    @_builtins.property
-    def params(self) -> _struct_pb2.Value:
-        """Free parameters, as the renter sent them; null when none were."""
-
-    @_builtins.property
-    def started_at(self) -> _struct_pb2.Value:
-        """When its current attempt started; null before."""
-
-    @_builtins.property
-    def completed_at(self) -> _struct_pb2.Value:
-        """When it reached a terminal state; null before."""
-
-    def __init__(
-        self,
-        *,
-        id: _builtins.int = ...,
-        job_id: _builtins.str = ...,
-        job_type: _builtins.str = ...,
-        model: _struct_pb2.Value | None = ...,
-        status: _builtins.str = ...,
-        attempt_number: _builtins.int = ...,
-        duration_minutes: _builtins.float = ...,
-        max_duration_seconds: _builtins.int = ...,
-        cost_halala: _builtins.int = ...,
-        earned_halala: _builtins.int = ...,
-        container_spec: _struct_pb2.Struct | None = ...,
-        params: _struct_pb2.Value | None = ...,
-        submitted_at: _builtins.str = ...,
-        started_at: _struct_pb2.Value | None = ...,
-        completed_at: _struct_pb2.Value | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at", "container_spec", b"container_spec", "model", b"model", "params", b"params", "started_at", b"started_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "completed_at", b"completed_at", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "duration_minutes", b"duration_minutes", "earned_halala", b"earned_halala", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DaemonJob: _TypeAlias = DaemonJob  # noqa: Y015
-
-@_typing.final
-class VerifyTaskHmacRequest(_message.Message):
-    """A code to check."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    HMAC_FIELD_NUMBER: _builtins.int
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    hmac: _builtins.str
-    """The code, in hex, as `task_spec_hmac` has it."""
-    job_id: _builtins.str
-    """Row id or public id of the job it came with; absent: any of the provider's open jobs."""
-    def __init__(
-        self,
-        *,
-        hmac: _builtins.str | None = ...,
-        job_id: _builtins.str | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_hmac", b"_hmac", "_job_id", b"_job_id", "hmac", b"hmac", "job_id", b"job_id"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hmac", b"_hmac", "_job_id", b"_job_id", "hmac", b"hmac", "job_id", b"job_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__hmac: _TypeAlias = _typing.Literal["hmac"]  # noqa: Y015
-    _WhichOneofArgType__hmac: _TypeAlias = _typing.Literal["_hmac", b"_hmac"]  # noqa: Y015
-    _WhichOneofReturnType__job_id: _TypeAlias = _typing.Literal["job_id"]  # noqa: Y015
-    _WhichOneofArgType__job_id: _TypeAlias = _typing.Literal["_job_id", b"_job_id"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__hmac) -> _WhichOneofReturnType__hmac | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__job_id) -> _WhichOneofReturnType__job_id | None: ...
-
-Global___VerifyTaskHmacRequest: _TypeAlias = VerifyTaskHmacRequest  # noqa: Y015
-
-@_typing.final
-class VerifyTaskHmacResponse(_message.Message):
-    """Whether the code is right."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VALID_FIELD_NUMBER: _builtins.int
-    valid: _builtins.bool
-    """Whether it is."""
-    def __init__(
-        self,
-        *,
-        valid: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["valid", b"valid"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___VerifyTaskHmacResponse: _TypeAlias = VerifyTaskHmacResponse  # noqa: Y015
+Global___SubmitChallengeResponse: _TypeAlias = SubmitChallengeResponse  # noqa: Y015

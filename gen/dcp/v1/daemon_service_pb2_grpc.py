@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from dcp.v1 import daemon_run_pb2 as dcp_dot_v1_dot_daemon__run__pb2
 from dcp.v1 import daemon_service_pb2 as dcp_dot_v1_dot_daemon__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -26,7 +27,11 @@ if _version_not_supported:
 
 
 class DaemonServiceStub:
-    """Calls of daemons that speak HTTP only, beside the heartbeat, the poll and the reports on a run.
+    """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
+    `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
+
+    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
+    server process that gave them and end with it.
     """
 
     def __init__(self, channel):
@@ -65,30 +70,74 @@ class DaemonServiceStub:
                 request_serializer=dcp_dot_v1_dot_daemon__service__pb2.ReportDaemonEventRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_daemon__service__pb2.ReportDaemonEventResponse.FromString,
                 _registered_method=True)
-        self.ReportRunResult = channel.unary_unary(
-                '/dcp.v1.DaemonService/ReportRunResult',
-                request_serializer=dcp_dot_v1_dot_daemon__service__pb2.ReportRunResultRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_daemon__service__pb2.ReportRunResultResponse.FromString,
+        self.VerifyAutomatically = channel.unary_unary(
+                '/dcp.v1.DaemonService/VerifyAutomatically',
+                request_serializer=dcp_dot_v1_dot_daemon__service__pb2.VerifyAutomaticallyRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__service__pb2.VerifyAutomaticallyResponse.FromString,
+                _registered_method=True)
+        self.GetPendingChallenge = channel.unary_unary(
+                '/dcp.v1.DaemonService/GetPendingChallenge',
+                request_serializer=dcp_dot_v1_dot_daemon__service__pb2.GetPendingChallengeRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__service__pb2.GetPendingChallengeResponse.FromString,
+                _registered_method=True)
+        self.SubmitChallenge = channel.unary_unary(
+                '/dcp.v1.DaemonService/SubmitChallenge',
+                request_serializer=dcp_dot_v1_dot_daemon__service__pb2.SubmitChallengeRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__service__pb2.SubmitChallengeResponse.FromString,
+                _registered_method=True)
+        self.NextJob = channel.unary_unary(
+                '/dcp.v1.DaemonService/NextJob',
+                request_serializer=dcp_dot_v1_dot_daemon__run__pb2.NextJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__run__pb2.NextJobResponse.FromString,
+                _registered_method=True)
+        self.ReportProgress = channel.unary_unary(
+                '/dcp.v1.DaemonService/ReportProgress',
+                request_serializer=dcp_dot_v1_dot_daemon__run__pb2.ReportProgressRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ReportProgressResponse.FromString,
+                _registered_method=True)
+        self.AppendJobLogs = channel.unary_unary(
+                '/dcp.v1.DaemonService/AppendJobLogs',
+                request_serializer=dcp_dot_v1_dot_daemon__run__pb2.AppendJobLogsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__run__pb2.AppendJobLogsResponse.FromString,
                 _registered_method=True)
         self.ReportEndpointReady = channel.unary_unary(
                 '/dcp.v1.DaemonService/ReportEndpointReady',
-                request_serializer=dcp_dot_v1_dot_daemon__service__pb2.ReportEndpointReadyRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_daemon__service__pb2.ReportEndpointReadyResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_daemon__run__pb2.ReportEndpointReadyRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ReportEndpointReadyResponse.FromString,
+                _registered_method=True)
+        self.ReportJobResult = channel.unary_unary(
+                '/dcp.v1.DaemonService/ReportJobResult',
+                request_serializer=dcp_dot_v1_dot_daemon__run__pb2.ReportJobResultRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ReportJobResultResponse.FromString,
+                _registered_method=True)
+        self.ReportRunResult = channel.unary_unary(
+                '/dcp.v1.DaemonService/ReportRunResult',
+                request_serializer=dcp_dot_v1_dot_daemon__run__pb2.ReportRunResultRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ReportRunResultResponse.FromString,
+                _registered_method=True)
+        self.FailJob = channel.unary_unary(
+                '/dcp.v1.DaemonService/FailJob',
+                request_serializer=dcp_dot_v1_dot_daemon__run__pb2.FailJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__run__pb2.FailJobResponse.FromString,
                 _registered_method=True)
         self.ListDaemonJobs = channel.unary_unary(
                 '/dcp.v1.DaemonService/ListDaemonJobs',
-                request_serializer=dcp_dot_v1_dot_daemon__service__pb2.ListDaemonJobsRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_daemon__service__pb2.ListDaemonJobsResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_daemon__run__pb2.ListDaemonJobsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ListDaemonJobsResponse.FromString,
                 _registered_method=True)
         self.VerifyTaskHmac = channel.unary_unary(
                 '/dcp.v1.DaemonService/VerifyTaskHmac',
-                request_serializer=dcp_dot_v1_dot_daemon__service__pb2.VerifyTaskHmacRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_daemon__service__pb2.VerifyTaskHmacResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_daemon__run__pb2.VerifyTaskHmacRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_daemon__run__pb2.VerifyTaskHmacResponse.FromString,
                 _registered_method=True)
 
 
 class DaemonServiceServicer:
-    """Calls of daemons that speak HTTP only, beside the heartbeat, the poll and the reports on a run.
+    """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
+    `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
+
+    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
+    server process that gave them and end with it.
     """
 
     def BeatProvider(self, request, context):
@@ -139,10 +188,48 @@ class DaemonServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ReportRunResult(self, request, context):
-        """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
-        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
-        for a delivery, so nothing that may pass is answered with a 4xx status here.
+    def VerifyAutomatically(self, request, context):
+        """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
+        challenge, to be fetched at `GET /verification/pending`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPendingChallenge(self, request, context):
+        """Shows the challenge the caller has to solve, if there is one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitChallenge(self, request, context):
+        """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
+        its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
+        says so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NextJob(self, request, context):
+        """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportProgress(self, request, context):
+        """Reports the phase of a run. For daemons that speak HTTP only; the stream carries the same as Progress. Fails with ABORTED (409)
+        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AppendJobLogs(self, request, context):
+        """Appends log lines to a job. Allowed after its end too, for the attempt that ended it. Fails with ABORTED (409) `LEASE_SUPERSEDED`
+        for an earlier attempt.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +239,31 @@ class DaemonServiceServicer:
         """Says where the model of a running `vllm_serve` job is served; the renter reads it as `endpoint_url`. Fails with
         INVALID_ARGUMENT for an address that is not public, and ABORTED (409) for a job that is not running or an attempt that is no
         longer the caller's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportJobResult(self, request, context):
+        """Ends a running job with a result or an error and settles it. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the
+        attempt is no longer the caller's; no money moves then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportRunResult(self, request, context):
+        """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
+        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
+        for a delivery, so nothing that may pass is answered with a 4xx status here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FailJob(self, request, context):
+        """Ends a running job as failed, with a full refund. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt
+        is no longer the caller's; no money moves then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,25 +317,65 @@ def add_DaemonServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_daemon__service__pb2.ReportDaemonEventRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_daemon__service__pb2.ReportDaemonEventResponse.SerializeToString,
             ),
-            'ReportRunResult': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReportRunResult,
-                    request_deserializer=dcp_dot_v1_dot_daemon__service__pb2.ReportRunResultRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_daemon__service__pb2.ReportRunResultResponse.SerializeToString,
+            'VerifyAutomatically': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAutomatically,
+                    request_deserializer=dcp_dot_v1_dot_daemon__service__pb2.VerifyAutomaticallyRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__service__pb2.VerifyAutomaticallyResponse.SerializeToString,
+            ),
+            'GetPendingChallenge': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPendingChallenge,
+                    request_deserializer=dcp_dot_v1_dot_daemon__service__pb2.GetPendingChallengeRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__service__pb2.GetPendingChallengeResponse.SerializeToString,
+            ),
+            'SubmitChallenge': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitChallenge,
+                    request_deserializer=dcp_dot_v1_dot_daemon__service__pb2.SubmitChallengeRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__service__pb2.SubmitChallengeResponse.SerializeToString,
+            ),
+            'NextJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.NextJob,
+                    request_deserializer=dcp_dot_v1_dot_daemon__run__pb2.NextJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__run__pb2.NextJobResponse.SerializeToString,
+            ),
+            'ReportProgress': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportProgress,
+                    request_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ReportProgressRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__run__pb2.ReportProgressResponse.SerializeToString,
+            ),
+            'AppendJobLogs': grpc.unary_unary_rpc_method_handler(
+                    servicer.AppendJobLogs,
+                    request_deserializer=dcp_dot_v1_dot_daemon__run__pb2.AppendJobLogsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__run__pb2.AppendJobLogsResponse.SerializeToString,
             ),
             'ReportEndpointReady': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportEndpointReady,
-                    request_deserializer=dcp_dot_v1_dot_daemon__service__pb2.ReportEndpointReadyRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_daemon__service__pb2.ReportEndpointReadyResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ReportEndpointReadyRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__run__pb2.ReportEndpointReadyResponse.SerializeToString,
+            ),
+            'ReportJobResult': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportJobResult,
+                    request_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ReportJobResultRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__run__pb2.ReportJobResultResponse.SerializeToString,
+            ),
+            'ReportRunResult': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportRunResult,
+                    request_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ReportRunResultRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__run__pb2.ReportRunResultResponse.SerializeToString,
+            ),
+            'FailJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.FailJob,
+                    request_deserializer=dcp_dot_v1_dot_daemon__run__pb2.FailJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__run__pb2.FailJobResponse.SerializeToString,
             ),
             'ListDaemonJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDaemonJobs,
-                    request_deserializer=dcp_dot_v1_dot_daemon__service__pb2.ListDaemonJobsRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_daemon__service__pb2.ListDaemonJobsResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_daemon__run__pb2.ListDaemonJobsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__run__pb2.ListDaemonJobsResponse.SerializeToString,
             ),
             'VerifyTaskHmac': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyTaskHmac,
-                    request_deserializer=dcp_dot_v1_dot_daemon__service__pb2.VerifyTaskHmacRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_daemon__service__pb2.VerifyTaskHmacResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_daemon__run__pb2.VerifyTaskHmacRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_daemon__run__pb2.VerifyTaskHmacResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -234,7 +386,11 @@ def add_DaemonServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DaemonService:
-    """Calls of daemons that speak HTTP only, beside the heartbeat, the poll and the reports on a run.
+    """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
+    `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
+
+    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
+    server process that gave them and end with it.
     """
 
     @staticmethod
@@ -400,7 +556,7 @@ class DaemonService:
             _registered_method=True)
 
     @staticmethod
-    def ReportRunResult(request,
+    def VerifyAutomatically(request,
             target,
             options=(),
             channel_credentials=None,
@@ -413,9 +569,144 @@ class DaemonService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.DaemonService/ReportRunResult',
-            dcp_dot_v1_dot_daemon__service__pb2.ReportRunResultRequest.SerializeToString,
-            dcp_dot_v1_dot_daemon__service__pb2.ReportRunResultResponse.FromString,
+            '/dcp.v1.DaemonService/VerifyAutomatically',
+            dcp_dot_v1_dot_daemon__service__pb2.VerifyAutomaticallyRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__service__pb2.VerifyAutomaticallyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPendingChallenge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.DaemonService/GetPendingChallenge',
+            dcp_dot_v1_dot_daemon__service__pb2.GetPendingChallengeRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__service__pb2.GetPendingChallengeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitChallenge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.DaemonService/SubmitChallenge',
+            dcp_dot_v1_dot_daemon__service__pb2.SubmitChallengeRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__service__pb2.SubmitChallengeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NextJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.DaemonService/NextJob',
+            dcp_dot_v1_dot_daemon__run__pb2.NextJobRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__run__pb2.NextJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportProgress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.DaemonService/ReportProgress',
+            dcp_dot_v1_dot_daemon__run__pb2.ReportProgressRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__run__pb2.ReportProgressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AppendJobLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.DaemonService/AppendJobLogs',
+            dcp_dot_v1_dot_daemon__run__pb2.AppendJobLogsRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__run__pb2.AppendJobLogsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -441,8 +732,89 @@ class DaemonService:
             request,
             target,
             '/dcp.v1.DaemonService/ReportEndpointReady',
-            dcp_dot_v1_dot_daemon__service__pb2.ReportEndpointReadyRequest.SerializeToString,
-            dcp_dot_v1_dot_daemon__service__pb2.ReportEndpointReadyResponse.FromString,
+            dcp_dot_v1_dot_daemon__run__pb2.ReportEndpointReadyRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__run__pb2.ReportEndpointReadyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportJobResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.DaemonService/ReportJobResult',
+            dcp_dot_v1_dot_daemon__run__pb2.ReportJobResultRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__run__pb2.ReportJobResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportRunResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.DaemonService/ReportRunResult',
+            dcp_dot_v1_dot_daemon__run__pb2.ReportRunResultRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__run__pb2.ReportRunResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FailJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.DaemonService/FailJob',
+            dcp_dot_v1_dot_daemon__run__pb2.FailJobRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__run__pb2.FailJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -468,8 +840,8 @@ class DaemonService:
             request,
             target,
             '/dcp.v1.DaemonService/ListDaemonJobs',
-            dcp_dot_v1_dot_daemon__service__pb2.ListDaemonJobsRequest.SerializeToString,
-            dcp_dot_v1_dot_daemon__service__pb2.ListDaemonJobsResponse.FromString,
+            dcp_dot_v1_dot_daemon__run__pb2.ListDaemonJobsRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__run__pb2.ListDaemonJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -495,8 +867,8 @@ class DaemonService:
             request,
             target,
             '/dcp.v1.DaemonService/VerifyTaskHmac',
-            dcp_dot_v1_dot_daemon__service__pb2.VerifyTaskHmacRequest.SerializeToString,
-            dcp_dot_v1_dot_daemon__service__pb2.VerifyTaskHmacResponse.FromString,
+            dcp_dot_v1_dot_daemon__run__pb2.VerifyTaskHmacRequest.SerializeToString,
+            dcp_dot_v1_dot_daemon__run__pb2.VerifyTaskHmacResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import daemon_run_pb2 as _daemon_run_pb2
 from dcp.v1 import daemon_service_pb2 as _daemon_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -27,7 +28,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DaemonServiceStub:
-    """Calls of daemons that speak HTTP only, beside the heartbeat, the poll and the reports on a run."""
+    """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
+    `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
+
+    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
+    server process that gave them and end with it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -56,26 +62,60 @@ class DaemonServiceStub:
     """
     ReportDaemonEvent: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportDaemonEventRequest, _daemon_service_pb2.ReportDaemonEventResponse]
     """Takes an event of the daemon for the operators to see, at most 128 KiB."""
-    ReportRunResult: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportRunResultRequest, _daemon_service_pb2.ReportRunResultResponse]
-    """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
-    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
-    for a delivery, so nothing that may pass is answered with a 4xx status here.
+    VerifyAutomatically: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.VerifyAutomaticallyRequest, _daemon_service_pb2.VerifyAutomaticallyResponse]
+    """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
+    challenge, to be fetched at `GET /verification/pending`.
     """
-    ReportEndpointReady: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportEndpointReadyRequest, _daemon_service_pb2.ReportEndpointReadyResponse]
+    GetPendingChallenge: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.GetPendingChallengeRequest, _daemon_service_pb2.GetPendingChallengeResponse]
+    """Shows the challenge the caller has to solve, if there is one."""
+    SubmitChallenge: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.SubmitChallengeRequest, _daemon_service_pb2.SubmitChallengeResponse]
+    """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
+    its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
+    says so.
+    """
+    NextJob: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.NextJobRequest, _daemon_run_pb2.NextJobResponse]
+    """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other."""
+    ReportProgress: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.ReportProgressRequest, _daemon_run_pb2.ReportProgressResponse]
+    """Reports the phase of a run. For daemons that speak HTTP only; the stream carries the same as Progress. Fails with ABORTED (409)
+    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's.
+    """
+    AppendJobLogs: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.AppendJobLogsRequest, _daemon_run_pb2.AppendJobLogsResponse]
+    """Appends log lines to a job. Allowed after its end too, for the attempt that ended it. Fails with ABORTED (409) `LEASE_SUPERSEDED`
+    for an earlier attempt.
+    """
+    ReportEndpointReady: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.ReportEndpointReadyRequest, _daemon_run_pb2.ReportEndpointReadyResponse]
     """Says where the model of a running `vllm_serve` job is served; the renter reads it as `endpoint_url`. Fails with
     INVALID_ARGUMENT for an address that is not public, and ABORTED (409) for a job that is not running or an attempt that is no
     longer the caller's.
     """
-    ListDaemonJobs: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.ListDaemonJobsRequest, _daemon_service_pb2.ListDaemonJobsResponse]
+    ReportJobResult: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.ReportJobResultRequest, _daemon_run_pb2.ReportJobResultResponse]
+    """Ends a running job with a result or an error and settles it. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the
+    attempt is no longer the caller's; no money moves then.
+    """
+    ReportRunResult: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.ReportRunResultRequest, _daemon_run_pb2.ReportRunResultResponse]
+    """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
+    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
+    for a delivery, so nothing that may pass is answered with a 4xx status here.
+    """
+    FailJob: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.FailJobRequest, _daemon_run_pb2.FailJobResponse]
+    """Ends a running job as failed, with a full refund. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt
+    is no longer the caller's; no money moves then.
+    """
+    ListDaemonJobs: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.ListDaemonJobsRequest, _daemon_run_pb2.ListDaemonJobsResponse]
     """Lists a provider's jobs, newest first, and hands out nothing. Older daemons put their key in place of the id: the edge takes it
     out before anything logs it, and with `Authorization: Bearer` the call is the poll `GET /providers/jobs/next`.
     """
-    VerifyTaskHmac: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.VerifyTaskHmacRequest, _daemon_service_pb2.VerifyTaskHmacResponse]
+    VerifyTaskHmac: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.VerifyTaskHmacRequest, _daemon_run_pb2.VerifyTaskHmacResponse]
     """Tells whether a code is the one this provider was given with a task: `valid` is false for any other, and nothing else is told."""
 
 @_typing.type_check_only
 class DaemonServiceAsyncStub(DaemonServiceStub):
-    """Calls of daemons that speak HTTP only, beside the heartbeat, the poll and the reports on a run."""
+    """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
+    `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
+
+    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
+    server process that gave them and end with it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     BeatProvider: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.BeatProviderRequest, _daemon_service_pb2.BeatProviderResponse]  # type: ignore[assignment]
@@ -101,25 +141,59 @@ class DaemonServiceAsyncStub(DaemonServiceStub):
     """
     ReportDaemonEvent: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportDaemonEventRequest, _daemon_service_pb2.ReportDaemonEventResponse]  # type: ignore[assignment]
     """Takes an event of the daemon for the operators to see, at most 128 KiB."""
-    ReportRunResult: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportRunResultRequest, _daemon_service_pb2.ReportRunResultResponse]  # type: ignore[assignment]
-    """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
-    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
-    for a delivery, so nothing that may pass is answered with a 4xx status here.
+    VerifyAutomatically: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.VerifyAutomaticallyRequest, _daemon_service_pb2.VerifyAutomaticallyResponse]  # type: ignore[assignment]
+    """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
+    challenge, to be fetched at `GET /verification/pending`.
     """
-    ReportEndpointReady: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportEndpointReadyRequest, _daemon_service_pb2.ReportEndpointReadyResponse]  # type: ignore[assignment]
+    GetPendingChallenge: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.GetPendingChallengeRequest, _daemon_service_pb2.GetPendingChallengeResponse]  # type: ignore[assignment]
+    """Shows the challenge the caller has to solve, if there is one."""
+    SubmitChallenge: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.SubmitChallengeRequest, _daemon_service_pb2.SubmitChallengeResponse]  # type: ignore[assignment]
+    """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
+    its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
+    says so.
+    """
+    NextJob: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.NextJobRequest, _daemon_run_pb2.NextJobResponse]  # type: ignore[assignment]
+    """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other."""
+    ReportProgress: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.ReportProgressRequest, _daemon_run_pb2.ReportProgressResponse]  # type: ignore[assignment]
+    """Reports the phase of a run. For daemons that speak HTTP only; the stream carries the same as Progress. Fails with ABORTED (409)
+    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's.
+    """
+    AppendJobLogs: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.AppendJobLogsRequest, _daemon_run_pb2.AppendJobLogsResponse]  # type: ignore[assignment]
+    """Appends log lines to a job. Allowed after its end too, for the attempt that ended it. Fails with ABORTED (409) `LEASE_SUPERSEDED`
+    for an earlier attempt.
+    """
+    ReportEndpointReady: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.ReportEndpointReadyRequest, _daemon_run_pb2.ReportEndpointReadyResponse]  # type: ignore[assignment]
     """Says where the model of a running `vllm_serve` job is served; the renter reads it as `endpoint_url`. Fails with
     INVALID_ARGUMENT for an address that is not public, and ABORTED (409) for a job that is not running or an attempt that is no
     longer the caller's.
     """
-    ListDaemonJobs: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.ListDaemonJobsRequest, _daemon_service_pb2.ListDaemonJobsResponse]  # type: ignore[assignment]
+    ReportJobResult: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.ReportJobResultRequest, _daemon_run_pb2.ReportJobResultResponse]  # type: ignore[assignment]
+    """Ends a running job with a result or an error and settles it. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the
+    attempt is no longer the caller's; no money moves then.
+    """
+    ReportRunResult: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.ReportRunResultRequest, _daemon_run_pb2.ReportRunResultResponse]  # type: ignore[assignment]
+    """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
+    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
+    for a delivery, so nothing that may pass is answered with a 4xx status here.
+    """
+    FailJob: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.FailJobRequest, _daemon_run_pb2.FailJobResponse]  # type: ignore[assignment]
+    """Ends a running job as failed, with a full refund. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt
+    is no longer the caller's; no money moves then.
+    """
+    ListDaemonJobs: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.ListDaemonJobsRequest, _daemon_run_pb2.ListDaemonJobsResponse]  # type: ignore[assignment]
     """Lists a provider's jobs, newest first, and hands out nothing. Older daemons put their key in place of the id: the edge takes it
     out before anything logs it, and with `Authorization: Bearer` the call is the poll `GET /providers/jobs/next`.
     """
-    VerifyTaskHmac: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.VerifyTaskHmacRequest, _daemon_service_pb2.VerifyTaskHmacResponse]  # type: ignore[assignment]
+    VerifyTaskHmac: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.VerifyTaskHmacRequest, _daemon_run_pb2.VerifyTaskHmacResponse]  # type: ignore[assignment]
     """Tells whether a code is the one this provider was given with a task: `valid` is false for any other, and nothing else is told."""
 
 class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Calls of daemons that speak HTTP only, beside the heartbeat, the poll and the reports on a run."""
+    """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
+    `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
+
+    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
+    server process that gave them and end with it.
+    """
 
     @_abc_1.abstractmethod
     def BeatProvider(
@@ -181,33 +255,110 @@ class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes an event of the daemon for the operators to see, at most 128 KiB."""
 
     @_abc_1.abstractmethod
-    def ReportRunResult(
+    def VerifyAutomatically(
         self,
-        request: _daemon_service_pb2.ReportRunResultRequest,
+        request: _daemon_service_pb2.VerifyAutomaticallyRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_daemon_service_pb2.ReportRunResultResponse, _abc.Awaitable[_daemon_service_pb2.ReportRunResultResponse]]:
-        """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
-        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
-        for a delivery, so nothing that may pass is answered with a 4xx status here.
+    ) -> _typing.Union[_daemon_service_pb2.VerifyAutomaticallyResponse, _abc.Awaitable[_daemon_service_pb2.VerifyAutomaticallyResponse]]:
+        """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
+        challenge, to be fetched at `GET /verification/pending`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPendingChallenge(
+        self,
+        request: _daemon_service_pb2.GetPendingChallengeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_daemon_service_pb2.GetPendingChallengeResponse, _abc.Awaitable[_daemon_service_pb2.GetPendingChallengeResponse]]:
+        """Shows the challenge the caller has to solve, if there is one."""
+
+    @_abc_1.abstractmethod
+    def SubmitChallenge(
+        self,
+        request: _daemon_service_pb2.SubmitChallengeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_daemon_service_pb2.SubmitChallengeResponse, _abc.Awaitable[_daemon_service_pb2.SubmitChallengeResponse]]:
+        """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
+        its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
+        says so.
+        """
+
+    @_abc_1.abstractmethod
+    def NextJob(
+        self,
+        request: _daemon_run_pb2.NextJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_daemon_run_pb2.NextJobResponse, _abc.Awaitable[_daemon_run_pb2.NextJobResponse]]:
+        """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other."""
+
+    @_abc_1.abstractmethod
+    def ReportProgress(
+        self,
+        request: _daemon_run_pb2.ReportProgressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_daemon_run_pb2.ReportProgressResponse, _abc.Awaitable[_daemon_run_pb2.ReportProgressResponse]]:
+        """Reports the phase of a run. For daemons that speak HTTP only; the stream carries the same as Progress. Fails with ABORTED (409)
+        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's.
+        """
+
+    @_abc_1.abstractmethod
+    def AppendJobLogs(
+        self,
+        request: _daemon_run_pb2.AppendJobLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_daemon_run_pb2.AppendJobLogsResponse, _abc.Awaitable[_daemon_run_pb2.AppendJobLogsResponse]]:
+        """Appends log lines to a job. Allowed after its end too, for the attempt that ended it. Fails with ABORTED (409) `LEASE_SUPERSEDED`
+        for an earlier attempt.
         """
 
     @_abc_1.abstractmethod
     def ReportEndpointReady(
         self,
-        request: _daemon_service_pb2.ReportEndpointReadyRequest,
+        request: _daemon_run_pb2.ReportEndpointReadyRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_daemon_service_pb2.ReportEndpointReadyResponse, _abc.Awaitable[_daemon_service_pb2.ReportEndpointReadyResponse]]:
+    ) -> _typing.Union[_daemon_run_pb2.ReportEndpointReadyResponse, _abc.Awaitable[_daemon_run_pb2.ReportEndpointReadyResponse]]:
         """Says where the model of a running `vllm_serve` job is served; the renter reads it as `endpoint_url`. Fails with
         INVALID_ARGUMENT for an address that is not public, and ABORTED (409) for a job that is not running or an attempt that is no
         longer the caller's.
         """
 
     @_abc_1.abstractmethod
+    def ReportJobResult(
+        self,
+        request: _daemon_run_pb2.ReportJobResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_daemon_run_pb2.ReportJobResultResponse, _abc.Awaitable[_daemon_run_pb2.ReportJobResultResponse]]:
+        """Ends a running job with a result or an error and settles it. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the
+        attempt is no longer the caller's; no money moves then.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportRunResult(
+        self,
+        request: _daemon_run_pb2.ReportRunResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_daemon_run_pb2.ReportRunResultResponse, _abc.Awaitable[_daemon_run_pb2.ReportRunResultResponse]]:
+        """Ends a running job with a result or an error and settles it, in the form of older daemons. Fails with ABORTED (409)
+        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's; no money moves then. Older daemons take any answer
+        for a delivery, so nothing that may pass is answered with a 4xx status here.
+        """
+
+    @_abc_1.abstractmethod
+    def FailJob(
+        self,
+        request: _daemon_run_pb2.FailJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_daemon_run_pb2.FailJobResponse, _abc.Awaitable[_daemon_run_pb2.FailJobResponse]]:
+        """Ends a running job as failed, with a full refund. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt
+        is no longer the caller's; no money moves then.
+        """
+
+    @_abc_1.abstractmethod
     def ListDaemonJobs(
         self,
-        request: _daemon_service_pb2.ListDaemonJobsRequest,
+        request: _daemon_run_pb2.ListDaemonJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_daemon_service_pb2.ListDaemonJobsResponse, _abc.Awaitable[_daemon_service_pb2.ListDaemonJobsResponse]]:
+    ) -> _typing.Union[_daemon_run_pb2.ListDaemonJobsResponse, _abc.Awaitable[_daemon_run_pb2.ListDaemonJobsResponse]]:
         """Lists a provider's jobs, newest first, and hands out nothing. Older daemons put their key in place of the id: the edge takes it
         out before anything logs it, and with `Authorization: Bearer` the call is the poll `GET /providers/jobs/next`.
         """
@@ -215,9 +366,9 @@ class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def VerifyTaskHmac(
         self,
-        request: _daemon_service_pb2.VerifyTaskHmacRequest,
+        request: _daemon_run_pb2.VerifyTaskHmacRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_daemon_service_pb2.VerifyTaskHmacResponse, _abc.Awaitable[_daemon_service_pb2.VerifyTaskHmacResponse]]:
+    ) -> _typing.Union[_daemon_run_pb2.VerifyTaskHmacResponse, _abc.Awaitable[_daemon_run_pb2.VerifyTaskHmacResponse]]:
         """Tells whether a code is the one this provider was given with a task: `valid` is false for any other, and nothing else is told."""
 
 def add_DaemonServiceServicer_to_server(servicer: DaemonServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

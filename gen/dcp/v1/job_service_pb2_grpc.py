@@ -3,7 +3,10 @@
 import grpc
 import warnings
 
-from dcp.v1 import job_service_pb2 as dcp_dot_v1_dot_job__service__pb2
+from dcp.v1 import job_lists_pb2 as dcp_dot_v1_dot_job__lists__pb2
+from dcp.v1 import job_outcome_pb2 as dcp_dot_v1_dot_job__outcome__pb2
+from dcp.v1 import job_progress_pb2 as dcp_dot_v1_dot_job__progress__pb2
+from dcp.v1 import job_submission_pb2 as dcp_dot_v1_dot_job__submission__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -27,7 +30,8 @@ if _version_not_supported:
 
 
 class JobServiceStub:
-    """Jobs: submission, reading, live logs, cancelling, and the calls of daemons that speak HTTP only.
+    """Jobs, for those who order and watch them: renters, the providers who run them, and admins. `/jobs`; what a daemon says of a job is
+    in DaemonService.
 
     A job is read by its renter, by the provider of its current or last attempt, and by admins. An unknown id is NOT_FOUND `Job not
     found`; a good credential without the right to the job is PERMISSION_DENIED `Forbidden`.
@@ -41,68 +45,109 @@ class JobServiceStub:
         """
         self.SubmitJob = channel.unary_unary(
                 '/dcp.v1.JobService/SubmitJob',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.SubmitJobRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.SubmitJobResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobResponse.FromString,
+                _registered_method=True)
+        self.RetryJob = channel.unary_unary(
+                '/dcp.v1.JobService/RetryJob',
+                request_serializer=dcp_dot_v1_dot_job__submission__pb2.RetryJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__submission__pb2.RetryJobResponse.FromString,
+                _registered_method=True)
+        self.CreateTestJob = channel.unary_unary(
+                '/dcp.v1.JobService/CreateTestJob',
+                request_serializer=dcp_dot_v1_dot_job__submission__pb2.CreateTestJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__submission__pb2.CreateTestJobResponse.FromString,
                 _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/dcp.v1.JobService/ListJobs',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.ListJobsRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.ListJobsResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_job__lists__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListJobsResponse.FromString,
+                _registered_method=True)
+        self.ListJobHistory = channel.unary_unary(
+                '/dcp.v1.JobService/ListJobHistory',
+                request_serializer=dcp_dot_v1_dot_job__lists__pb2.ListJobHistoryRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListJobHistoryResponse.FromString,
+                _registered_method=True)
+        self.ListActiveJobs = channel.unary_unary(
+                '/dcp.v1.JobService/ListActiveJobs',
+                request_serializer=dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsResponse.FromString,
+                _registered_method=True)
+        self.ListProviderQueue = channel.unary_unary(
+                '/dcp.v1.JobService/ListProviderQueue',
+                request_serializer=dcp_dot_v1_dot_job__lists__pb2.ListProviderQueueRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListProviderQueueResponse.FromString,
                 _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/dcp.v1.JobService/GetJob',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.GetJobRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.GetJobResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_job__progress__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__progress__pb2.GetJobResponse.FromString,
+                _registered_method=True)
+        self.GetJobStatus = channel.unary_unary(
+                '/dcp.v1.JobService/GetJobStatus',
+                request_serializer=dcp_dot_v1_dot_job__progress__pb2.GetJobStatusRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__progress__pb2.GetJobStatusResponse.FromString,
                 _registered_method=True)
         self.GetJobOutput = channel.unary_unary(
                 '/dcp.v1.JobService/GetJobOutput',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.GetJobOutputRequest.SerializeToString,
+                request_serializer=dcp_dot_v1_dot_job__progress__pb2.GetJobOutputRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetJobOutputImage = channel.unary_unary(
+                '/dcp.v1.JobService/GetJobOutputImage',
+                request_serializer=dcp_dot_v1_dot_job__progress__pb2.GetJobOutputImageRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListJobLogs = channel.unary_unary(
                 '/dcp.v1.JobService/ListJobLogs',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.ListJobLogsRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.ListJobLogsResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_job__progress__pb2.ListJobLogsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__progress__pb2.ListJobLogsResponse.FromString,
                 _registered_method=True)
         self.StreamJobLogs = channel.unary_stream(
                 '/dcp.v1.JobService/StreamJobLogs',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.StreamJobLogsRequest.SerializeToString,
+                request_serializer=dcp_dot_v1_dot_job__progress__pb2.StreamJobLogsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.StreamJob = channel.unary_stream(
+                '/dcp.v1.JobService/StreamJob',
+                request_serializer=dcp_dot_v1_dot_job__progress__pb2.StreamJobRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListJobLifecycle = channel.unary_unary(
                 '/dcp.v1.JobService/ListJobLifecycle',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.ListJobLifecycleRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.ListJobLifecycleResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_job__progress__pb2.ListJobLifecycleRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__progress__pb2.ListJobLifecycleResponse.FromString,
+                _registered_method=True)
+        self.StreamJobLifecycle = channel.unary_stream(
+                '/dcp.v1.JobService/StreamJobLifecycle',
+                request_serializer=dcp_dot_v1_dot_job__progress__pb2.StreamJobLifecycleRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ListJobExecutions = channel.unary_unary(
+                '/dcp.v1.JobService/ListJobExecutions',
+                request_serializer=dcp_dot_v1_dot_job__outcome__pb2.ListJobExecutionsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__outcome__pb2.ListJobExecutionsResponse.FromString,
                 _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/dcp.v1.JobService/CancelJob',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.CancelJobRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.CancelJobResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_job__outcome__pb2.CancelJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__outcome__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
-        self.RetryJob = channel.unary_unary(
-                '/dcp.v1.JobService/RetryJob',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.RetryJobRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.RetryJobResponse.FromString,
+        self.CompleteJob = channel.unary_unary(
+                '/dcp.v1.JobService/CompleteJob',
+                request_serializer=dcp_dot_v1_dot_job__outcome__pb2.CompleteJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__outcome__pb2.CompleteJobResponse.FromString,
                 _registered_method=True)
-        self.ReportProgress = channel.unary_unary(
-                '/dcp.v1.JobService/ReportProgress',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.ReportProgressRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.ReportProgressResponse.FromString,
-                _registered_method=True)
-        self.AppendJobLogs = channel.unary_unary(
-                '/dcp.v1.JobService/AppendJobLogs',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.AppendJobLogsRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.AppendJobLogsResponse.FromString,
-                _registered_method=True)
-        self.ReportJobResult = channel.unary_unary(
-                '/dcp.v1.JobService/ReportJobResult',
-                request_serializer=dcp_dot_v1_dot_job__service__pb2.ReportJobResultRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_job__service__pb2.ReportJobResultResponse.FromString,
+        self.GetJobInvoice = channel.unary_unary(
+                '/dcp.v1.JobService/GetJobInvoice',
+                request_serializer=dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceResponse.FromString,
                 _registered_method=True)
 
 
 class JobServiceServicer:
-    """Jobs: submission, reading, live logs, cancelling, and the calls of daemons that speak HTTP only.
+    """Jobs, for those who order and watch them: renters, the providers who run them, and admins. `/jobs`; what a daemon says of a job is
+    in DaemonService.
 
     A job is read by its renter, by the provider of its current or last attempt, and by admins. An unknown id is NOT_FOUND `Job not
     found`; a good credential without the right to the job is PERMISSION_DENIED `Forbidden`.
@@ -118,8 +163,47 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryJob(self, request, context):
+        """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
+        FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTestJob(self, request, context):
+        """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
+        `Provider is not online` for one that cannot be given work.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobs(self, request, context):
         """Lists the caller's own jobs, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJobHistory(self, request, context):
+        """Shows the caller's newest jobs with what they gave and cost, and the wallet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListActiveJobs(self, request, context):
+        """Lists the caller's jobs that are not terminal, newest first: a renter's own, those given to a provider, or all of them for an
+        admin, at most 500.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProviderQueue(self, request, context):
+        """Lists the jobs that wait for a provider, in dispatch order. Fails with PERMISSION_DENIED (403) for an account that is not the
+        caller's, and NOT_FOUND for one that does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,9 +216,25 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetJobStatus(self, request, context):
+        """Shows in short how a job stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJobOutput(self, request, context):
         """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
         was cancelled. An image is sent as its bytes unless `Accept` names `application/json`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetJobOutputImage(self, request, context):
+        """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
+        `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
+        answers 202 while it is not finished, and 204 without a body when it completed without a result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,8 +255,34 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamJob(self, request, context):
+        """Streams the states of a job as server-sent events: the present one at once, then each change, then `event: end` with data
+        `{status, ts}`. Event names: job_queued, provider_assigned, job_starting, job_running, job_completed, job_failed,
+        job_cancelled. Every frame carries `id:`, the sequence number of the lifecycle event behind it; a client resumes with
+        `Last-Event-ID` or `since_sequence`. A comment is sent every 15 s to keep the connection alive.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobLifecycle(self, request, context):
         """Lists the lifecycle events of the job by their sequence.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamJobLifecycle(self, request, context):
+        """Streams the lifecycle events of a job as server-sent events, named by their type, then `event: end` with data `{status, ts}`.
+        Every frame carries `id:`, its sequence number; a client resumes with `Last-Event-ID` or `since_sequence`. A comment is sent
+        every 15 s to keep the connection alive.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJobExecutions(self, request, context):
+        """Lists the attempts that were made at a job, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,33 +296,16 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RetryJob(self, request, context):
-        """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
-        FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+    def CompleteJob(self, request, context):
+        """Ends a running job as completed, billed by the server's elapsed time. Fails with FAILED_PRECONDITION (400) `Job is not running`
+        in any other state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ReportProgress(self, request, context):
-        """Reports the phase of a run. For daemons that speak HTTP only; the stream carries the same as Progress. Fails with ABORTED (409)
-        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def AppendJobLogs(self, request, context):
-        """Appends log lines to a job. Allowed after its end too, for the attempt that ended it. Fails with ABORTED (409) `LEASE_SUPERSEDED`
-        for an earlier attempt.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ReportJobResult(self, request, context):
-        """Ends a running job with a result or an error and settles it. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the
-        attempt is no longer the caller's; no money moves then.
+    def GetJobInvoice(self, request, context):
+        """Shows how a settled job was billed. Fails with ABORTED (409) `Job is not settled` before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,63 +316,103 @@ def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'SubmitJob': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitJob,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.SubmitJobRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.SubmitJobResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobResponse.SerializeToString,
+            ),
+            'RetryJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryJob,
+                    request_deserializer=dcp_dot_v1_dot_job__submission__pb2.RetryJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__submission__pb2.RetryJobResponse.SerializeToString,
+            ),
+            'CreateTestJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTestJob,
+                    request_deserializer=dcp_dot_v1_dot_job__submission__pb2.CreateTestJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__submission__pb2.CreateTestJobResponse.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.ListJobsRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.ListJobsResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListJobsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__lists__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'ListJobHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobHistory,
+                    request_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListJobHistoryRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__lists__pb2.ListJobHistoryResponse.SerializeToString,
+            ),
+            'ListActiveJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListActiveJobs,
+                    request_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsResponse.SerializeToString,
+            ),
+            'ListProviderQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProviderQueue,
+                    request_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListProviderQueueRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__lists__pb2.ListProviderQueueResponse.SerializeToString,
             ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.GetJobRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.GetJobResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_job__progress__pb2.GetJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__progress__pb2.GetJobResponse.SerializeToString,
+            ),
+            'GetJobStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJobStatus,
+                    request_deserializer=dcp_dot_v1_dot_job__progress__pb2.GetJobStatusRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__progress__pb2.GetJobStatusResponse.SerializeToString,
             ),
             'GetJobOutput': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJobOutput,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.GetJobOutputRequest.FromString,
+                    request_deserializer=dcp_dot_v1_dot_job__progress__pb2.GetJobOutputRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetJobOutputImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJobOutputImage,
+                    request_deserializer=dcp_dot_v1_dot_job__progress__pb2.GetJobOutputImageRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListJobLogs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobLogs,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.ListJobLogsRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.ListJobLogsResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_job__progress__pb2.ListJobLogsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__progress__pb2.ListJobLogsResponse.SerializeToString,
             ),
             'StreamJobLogs': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamJobLogs,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.StreamJobLogsRequest.FromString,
+                    request_deserializer=dcp_dot_v1_dot_job__progress__pb2.StreamJobLogsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'StreamJob': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamJob,
+                    request_deserializer=dcp_dot_v1_dot_job__progress__pb2.StreamJobRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListJobLifecycle': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobLifecycle,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.ListJobLifecycleRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.ListJobLifecycleResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_job__progress__pb2.ListJobLifecycleRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__progress__pb2.ListJobLifecycleResponse.SerializeToString,
+            ),
+            'StreamJobLifecycle': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamJobLifecycle,
+                    request_deserializer=dcp_dot_v1_dot_job__progress__pb2.StreamJobLifecycleRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ListJobExecutions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobExecutions,
+                    request_deserializer=dcp_dot_v1_dot_job__outcome__pb2.ListJobExecutionsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__outcome__pb2.ListJobExecutionsResponse.SerializeToString,
             ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.CancelJobRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.CancelJobResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_job__outcome__pb2.CancelJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__outcome__pb2.CancelJobResponse.SerializeToString,
             ),
-            'RetryJob': grpc.unary_unary_rpc_method_handler(
-                    servicer.RetryJob,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.RetryJobRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.RetryJobResponse.SerializeToString,
+            'CompleteJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteJob,
+                    request_deserializer=dcp_dot_v1_dot_job__outcome__pb2.CompleteJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__outcome__pb2.CompleteJobResponse.SerializeToString,
             ),
-            'ReportProgress': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReportProgress,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.ReportProgressRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.ReportProgressResponse.SerializeToString,
-            ),
-            'AppendJobLogs': grpc.unary_unary_rpc_method_handler(
-                    servicer.AppendJobLogs,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.AppendJobLogsRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.AppendJobLogsResponse.SerializeToString,
-            ),
-            'ReportJobResult': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReportJobResult,
-                    request_deserializer=dcp_dot_v1_dot_job__service__pb2.ReportJobResultRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_job__service__pb2.ReportJobResultResponse.SerializeToString,
+            'GetJobInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJobInvoice,
+                    request_deserializer=dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -274,7 +423,8 @@ def add_JobServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JobService:
-    """Jobs: submission, reading, live logs, cancelling, and the calls of daemons that speak HTTP only.
+    """Jobs, for those who order and watch them: renters, the providers who run them, and admins. `/jobs`; what a daemon says of a job is
+    in DaemonService.
 
     A job is read by its renter, by the provider of its current or last attempt, and by admins. An unknown id is NOT_FOUND `Job not
     found`; a good credential without the right to the job is PERMISSION_DENIED `Forbidden`.
@@ -295,8 +445,62 @@ class JobService:
             request,
             target,
             '/dcp.v1.JobService/SubmitJob',
-            dcp_dot_v1_dot_job__service__pb2.SubmitJobRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.SubmitJobResponse.FromString,
+            dcp_dot_v1_dot_job__submission__pb2.SubmitJobRequest.SerializeToString,
+            dcp_dot_v1_dot_job__submission__pb2.SubmitJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/RetryJob',
+            dcp_dot_v1_dot_job__submission__pb2.RetryJobRequest.SerializeToString,
+            dcp_dot_v1_dot_job__submission__pb2.RetryJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTestJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/CreateTestJob',
+            dcp_dot_v1_dot_job__submission__pb2.CreateTestJobRequest.SerializeToString,
+            dcp_dot_v1_dot_job__submission__pb2.CreateTestJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -322,8 +526,89 @@ class JobService:
             request,
             target,
             '/dcp.v1.JobService/ListJobs',
-            dcp_dot_v1_dot_job__service__pb2.ListJobsRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.ListJobsResponse.FromString,
+            dcp_dot_v1_dot_job__lists__pb2.ListJobsRequest.SerializeToString,
+            dcp_dot_v1_dot_job__lists__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/ListJobHistory',
+            dcp_dot_v1_dot_job__lists__pb2.ListJobHistoryRequest.SerializeToString,
+            dcp_dot_v1_dot_job__lists__pb2.ListJobHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListActiveJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/ListActiveJobs',
+            dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsRequest.SerializeToString,
+            dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProviderQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/ListProviderQueue',
+            dcp_dot_v1_dot_job__lists__pb2.ListProviderQueueRequest.SerializeToString,
+            dcp_dot_v1_dot_job__lists__pb2.ListProviderQueueResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -349,8 +634,35 @@ class JobService:
             request,
             target,
             '/dcp.v1.JobService/GetJob',
-            dcp_dot_v1_dot_job__service__pb2.GetJobRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.GetJobResponse.FromString,
+            dcp_dot_v1_dot_job__progress__pb2.GetJobRequest.SerializeToString,
+            dcp_dot_v1_dot_job__progress__pb2.GetJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJobStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/GetJobStatus',
+            dcp_dot_v1_dot_job__progress__pb2.GetJobStatusRequest.SerializeToString,
+            dcp_dot_v1_dot_job__progress__pb2.GetJobStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -376,7 +688,34 @@ class JobService:
             request,
             target,
             '/dcp.v1.JobService/GetJobOutput',
-            dcp_dot_v1_dot_job__service__pb2.GetJobOutputRequest.SerializeToString,
+            dcp_dot_v1_dot_job__progress__pb2.GetJobOutputRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJobOutputImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/GetJobOutputImage',
+            dcp_dot_v1_dot_job__progress__pb2.GetJobOutputImageRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -403,8 +742,8 @@ class JobService:
             request,
             target,
             '/dcp.v1.JobService/ListJobLogs',
-            dcp_dot_v1_dot_job__service__pb2.ListJobLogsRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.ListJobLogsResponse.FromString,
+            dcp_dot_v1_dot_job__progress__pb2.ListJobLogsRequest.SerializeToString,
+            dcp_dot_v1_dot_job__progress__pb2.ListJobLogsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -430,7 +769,34 @@ class JobService:
             request,
             target,
             '/dcp.v1.JobService/StreamJobLogs',
-            dcp_dot_v1_dot_job__service__pb2.StreamJobLogsRequest.SerializeToString,
+            dcp_dot_v1_dot_job__progress__pb2.StreamJobLogsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.JobService/StreamJob',
+            dcp_dot_v1_dot_job__progress__pb2.StreamJobRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -457,8 +823,62 @@ class JobService:
             request,
             target,
             '/dcp.v1.JobService/ListJobLifecycle',
-            dcp_dot_v1_dot_job__service__pb2.ListJobLifecycleRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.ListJobLifecycleResponse.FromString,
+            dcp_dot_v1_dot_job__progress__pb2.ListJobLifecycleRequest.SerializeToString,
+            dcp_dot_v1_dot_job__progress__pb2.ListJobLifecycleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamJobLifecycle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.JobService/StreamJobLifecycle',
+            dcp_dot_v1_dot_job__progress__pb2.StreamJobLifecycleRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobExecutions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/ListJobExecutions',
+            dcp_dot_v1_dot_job__outcome__pb2.ListJobExecutionsRequest.SerializeToString,
+            dcp_dot_v1_dot_job__outcome__pb2.ListJobExecutionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -484,8 +904,8 @@ class JobService:
             request,
             target,
             '/dcp.v1.JobService/CancelJob',
-            dcp_dot_v1_dot_job__service__pb2.CancelJobRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.CancelJobResponse.FromString,
+            dcp_dot_v1_dot_job__outcome__pb2.CancelJobRequest.SerializeToString,
+            dcp_dot_v1_dot_job__outcome__pb2.CancelJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -497,7 +917,7 @@ class JobService:
             _registered_method=True)
 
     @staticmethod
-    def RetryJob(request,
+    def CompleteJob(request,
             target,
             options=(),
             channel_credentials=None,
@@ -510,9 +930,9 @@ class JobService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.JobService/RetryJob',
-            dcp_dot_v1_dot_job__service__pb2.RetryJobRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.RetryJobResponse.FromString,
+            '/dcp.v1.JobService/CompleteJob',
+            dcp_dot_v1_dot_job__outcome__pb2.CompleteJobRequest.SerializeToString,
+            dcp_dot_v1_dot_job__outcome__pb2.CompleteJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -524,7 +944,7 @@ class JobService:
             _registered_method=True)
 
     @staticmethod
-    def ReportProgress(request,
+    def GetJobInvoice(request,
             target,
             options=(),
             channel_credentials=None,
@@ -537,63 +957,9 @@ class JobService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.JobService/ReportProgress',
-            dcp_dot_v1_dot_job__service__pb2.ReportProgressRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.ReportProgressResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def AppendJobLogs(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/dcp.v1.JobService/AppendJobLogs',
-            dcp_dot_v1_dot_job__service__pb2.AppendJobLogsRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.AppendJobLogsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ReportJobResult(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/dcp.v1.JobService/ReportJobResult',
-            dcp_dot_v1_dot_job__service__pb2.ReportJobResultRequest.SerializeToString,
-            dcp_dot_v1_dot_job__service__pb2.ReportJobResultResponse.FromString,
+            '/dcp.v1.JobService/GetJobInvoice',
+            dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceRequest.SerializeToString,
+            dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,7 +4,10 @@ isort:skip_file
 """
 
 from collections import abc as _abc
-from dcp.v1 import job_service_pb2 as _job_service_pb2
+from dcp.v1 import job_lists_pb2 as _job_lists_pb2
+from dcp.v1 import job_outcome_pb2 as _job_outcome_pb2
+from dcp.v1 import job_progress_pb2 as _job_progress_pb2
+from dcp.v1 import job_submission_pb2 as _job_submission_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -28,7 +31,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class JobServiceStub:
-    """Jobs: submission, reading, live logs, cancelling, and the calls of daemons that speak HTTP only.
+    """Jobs, for those who order and watch them: renters, the providers who run them, and admins. `/jobs`; what a daemon says of a job is
+    in DaemonService.
 
     A job is read by its renter, by the provider of its current or last attempt, and by admins. An unknown id is NOT_FOUND `Job not
     found`; a good credential without the right to the job is PERMISSION_DENIED `Forbidden`.
@@ -38,103 +42,161 @@ class JobServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
-    SubmitJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.SubmitJobRequest, _job_service_pb2.SubmitJobResponse]
+    SubmitJob: _grpc.UnaryUnaryMultiCallable[_job_submission_pb2.SubmitJobRequest, _job_submission_pb2.SubmitJobResponse]
     """Accepts a job: checks it, prices it, debits the renter's wallet and hands it to a provider or queues it. Debit, hold, job and first
     lifecycle event are one transaction, and the answer leaves after it is durable. A busy or missing provider is no error: the
     job is queued. Fails with FAILED_PRECONDITION (402) when the wallet does not hold the quote, RESOURCE_EXHAUSTED (429) beyond a
     quota, NOT_FOUND for an unknown named provider and INVALID_ARGUMENT for everything the rules refuse.
     """
-    ListJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]
-    """Lists the caller's own jobs, newest first."""
-    GetJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]
-    """Shows one job."""
-    GetJobOutput: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetJobOutputRequest, _httpbody_pb2.HttpBody]
-    """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
-    was cancelled. An image is sent as its bytes unless `Accept` names `application/json`.
-    """
-    ListJobLogs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLogsRequest, _job_service_pb2.ListJobLogsResponse]
-    """Lists log lines of the job in the order they were received."""
-    StreamJobLogs: _grpc.UnaryStreamMultiCallable[_job_service_pb2.StreamJobLogsRequest, _httpbody_pb2.HttpBody]
-    """Streams log lines as server-sent events while the job runs, then an `end` event. Every frame carries `id:`; a client resumes with
-    `Last-Event-ID` or `since`. A comment is sent every 15 s to keep the connection alive.
-    """
-    ListJobLifecycle: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLifecycleRequest, _job_service_pb2.ListJobLifecycleResponse]
-    """Lists the lifecycle events of the job by their sequence."""
-    CancelJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]
-    """Cancels a job that is not terminal. A waiting job is refunded in full; of a running one the time used so far is charged. Fails with
-    FAILED_PRECONDITION (400) `Cannot cancel job with status: <status>` once it is terminal.
-    """
-    RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
+    RetryJob: _grpc.UnaryUnaryMultiCallable[_job_submission_pb2.RetryJobRequest, _job_submission_pb2.RetryJobResponse]
     """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
     FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
     """
-    ReportProgress: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ReportProgressRequest, _job_service_pb2.ReportProgressResponse]
-    """Reports the phase of a run. For daemons that speak HTTP only; the stream carries the same as Progress. Fails with ABORTED (409)
-    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's.
+    CreateTestJob: _grpc.UnaryUnaryMultiCallable[_job_submission_pb2.CreateTestJobRequest, _job_submission_pb2.CreateTestJobResponse]
+    """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
+    `Provider is not online` for one that cannot be given work.
     """
-    AppendJobLogs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.AppendJobLogsRequest, _job_service_pb2.AppendJobLogsResponse]
-    """Appends log lines to a job. Allowed after its end too, for the attempt that ended it. Fails with ABORTED (409) `LEASE_SUPERSEDED`
-    for an earlier attempt.
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_job_lists_pb2.ListJobsRequest, _job_lists_pb2.ListJobsResponse]
+    """Lists the caller's own jobs, newest first."""
+    ListJobHistory: _grpc.UnaryUnaryMultiCallable[_job_lists_pb2.ListJobHistoryRequest, _job_lists_pb2.ListJobHistoryResponse]
+    """Shows the caller's newest jobs with what they gave and cost, and the wallet."""
+    ListActiveJobs: _grpc.UnaryUnaryMultiCallable[_job_lists_pb2.ListActiveJobsRequest, _job_lists_pb2.ListActiveJobsResponse]
+    """Lists the caller's jobs that are not terminal, newest first: a renter's own, those given to a provider, or all of them for an
+    admin, at most 500.
     """
-    ReportJobResult: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ReportJobResultRequest, _job_service_pb2.ReportJobResultResponse]
-    """Ends a running job with a result or an error and settles it. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the
-    attempt is no longer the caller's; no money moves then.
+    ListProviderQueue: _grpc.UnaryUnaryMultiCallable[_job_lists_pb2.ListProviderQueueRequest, _job_lists_pb2.ListProviderQueueResponse]
+    """Lists the jobs that wait for a provider, in dispatch order. Fails with PERMISSION_DENIED (403) for an account that is not the
+    caller's, and NOT_FOUND for one that does not exist.
     """
+    GetJob: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobRequest, _job_progress_pb2.GetJobResponse]
+    """Shows one job."""
+    GetJobStatus: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobStatusRequest, _job_progress_pb2.GetJobStatusResponse]
+    """Shows in short how a job stands."""
+    GetJobOutput: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobOutputRequest, _httpbody_pb2.HttpBody]
+    """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
+    was cancelled. An image is sent as its bytes unless `Accept` names `application/json`.
+    """
+    GetJobOutputImage: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobOutputImageRequest, _httpbody_pb2.HttpBody]
+    """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
+    `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
+    answers 202 while it is not finished, and 204 without a body when it completed without a result.
+    """
+    ListJobLogs: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.ListJobLogsRequest, _job_progress_pb2.ListJobLogsResponse]
+    """Lists log lines of the job in the order they were received."""
+    StreamJobLogs: _grpc.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobLogsRequest, _httpbody_pb2.HttpBody]
+    """Streams log lines as server-sent events while the job runs, then an `end` event. Every frame carries `id:`; a client resumes with
+    `Last-Event-ID` or `since`. A comment is sent every 15 s to keep the connection alive.
+    """
+    StreamJob: _grpc.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobRequest, _httpbody_pb2.HttpBody]
+    """Streams the states of a job as server-sent events: the present one at once, then each change, then `event: end` with data
+    `{status, ts}`. Event names: job_queued, provider_assigned, job_starting, job_running, job_completed, job_failed,
+    job_cancelled. Every frame carries `id:`, the sequence number of the lifecycle event behind it; a client resumes with
+    `Last-Event-ID` or `since_sequence`. A comment is sent every 15 s to keep the connection alive.
+    """
+    ListJobLifecycle: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.ListJobLifecycleRequest, _job_progress_pb2.ListJobLifecycleResponse]
+    """Lists the lifecycle events of the job by their sequence."""
+    StreamJobLifecycle: _grpc.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobLifecycleRequest, _httpbody_pb2.HttpBody]
+    """Streams the lifecycle events of a job as server-sent events, named by their type, then `event: end` with data `{status, ts}`.
+    Every frame carries `id:`, its sequence number; a client resumes with `Last-Event-ID` or `since_sequence`. A comment is sent
+    every 15 s to keep the connection alive.
+    """
+    ListJobExecutions: _grpc.UnaryUnaryMultiCallable[_job_outcome_pb2.ListJobExecutionsRequest, _job_outcome_pb2.ListJobExecutionsResponse]
+    """Lists the attempts that were made at a job, oldest first."""
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_job_outcome_pb2.CancelJobRequest, _job_outcome_pb2.CancelJobResponse]
+    """Cancels a job that is not terminal. A waiting job is refunded in full; of a running one the time used so far is charged. Fails with
+    FAILED_PRECONDITION (400) `Cannot cancel job with status: <status>` once it is terminal.
+    """
+    CompleteJob: _grpc.UnaryUnaryMultiCallable[_job_outcome_pb2.CompleteJobRequest, _job_outcome_pb2.CompleteJobResponse]
+    """Ends a running job as completed, billed by the server's elapsed time. Fails with FAILED_PRECONDITION (400) `Job is not running`
+    in any other state.
+    """
+    GetJobInvoice: _grpc.UnaryUnaryMultiCallable[_job_outcome_pb2.GetJobInvoiceRequest, _job_outcome_pb2.GetJobInvoiceResponse]
+    """Shows how a settled job was billed. Fails with ABORTED (409) `Job is not settled` before."""
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
-    """Jobs: submission, reading, live logs, cancelling, and the calls of daemons that speak HTTP only.
+    """Jobs, for those who order and watch them: renters, the providers who run them, and admins. `/jobs`; what a daemon says of a job is
+    in DaemonService.
 
     A job is read by its renter, by the provider of its current or last attempt, and by admins. An unknown id is NOT_FOUND `Job not
     found`; a good credential without the right to the job is PERMISSION_DENIED `Forbidden`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    SubmitJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.SubmitJobRequest, _job_service_pb2.SubmitJobResponse]  # type: ignore[assignment]
+    SubmitJob: _aio.UnaryUnaryMultiCallable[_job_submission_pb2.SubmitJobRequest, _job_submission_pb2.SubmitJobResponse]  # type: ignore[assignment]
     """Accepts a job: checks it, prices it, debits the renter's wallet and hands it to a provider or queues it. Debit, hold, job and first
     lifecycle event are one transaction, and the answer leaves after it is durable. A busy or missing provider is no error: the
     job is queued. Fails with FAILED_PRECONDITION (402) when the wallet does not hold the quote, RESOURCE_EXHAUSTED (429) beyond a
     quota, NOT_FOUND for an unknown named provider and INVALID_ARGUMENT for everything the rules refuse.
     """
-    ListJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]  # type: ignore[assignment]
-    """Lists the caller's own jobs, newest first."""
-    GetJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]  # type: ignore[assignment]
-    """Shows one job."""
-    GetJobOutput: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetJobOutputRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
-    was cancelled. An image is sent as its bytes unless `Accept` names `application/json`.
-    """
-    ListJobLogs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLogsRequest, _job_service_pb2.ListJobLogsResponse]  # type: ignore[assignment]
-    """Lists log lines of the job in the order they were received."""
-    StreamJobLogs: _aio.UnaryStreamMultiCallable[_job_service_pb2.StreamJobLogsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Streams log lines as server-sent events while the job runs, then an `end` event. Every frame carries `id:`; a client resumes with
-    `Last-Event-ID` or `since`. A comment is sent every 15 s to keep the connection alive.
-    """
-    ListJobLifecycle: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLifecycleRequest, _job_service_pb2.ListJobLifecycleResponse]  # type: ignore[assignment]
-    """Lists the lifecycle events of the job by their sequence."""
-    CancelJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]  # type: ignore[assignment]
-    """Cancels a job that is not terminal. A waiting job is refunded in full; of a running one the time used so far is charged. Fails with
-    FAILED_PRECONDITION (400) `Cannot cancel job with status: <status>` once it is terminal.
-    """
-    RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
+    RetryJob: _aio.UnaryUnaryMultiCallable[_job_submission_pb2.RetryJobRequest, _job_submission_pb2.RetryJobResponse]  # type: ignore[assignment]
     """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
     FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
     """
-    ReportProgress: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ReportProgressRequest, _job_service_pb2.ReportProgressResponse]  # type: ignore[assignment]
-    """Reports the phase of a run. For daemons that speak HTTP only; the stream carries the same as Progress. Fails with ABORTED (409)
-    `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's.
+    CreateTestJob: _aio.UnaryUnaryMultiCallable[_job_submission_pb2.CreateTestJobRequest, _job_submission_pb2.CreateTestJobResponse]  # type: ignore[assignment]
+    """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
+    `Provider is not online` for one that cannot be given work.
     """
-    AppendJobLogs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.AppendJobLogsRequest, _job_service_pb2.AppendJobLogsResponse]  # type: ignore[assignment]
-    """Appends log lines to a job. Allowed after its end too, for the attempt that ended it. Fails with ABORTED (409) `LEASE_SUPERSEDED`
-    for an earlier attempt.
+    ListJobs: _aio.UnaryUnaryMultiCallable[_job_lists_pb2.ListJobsRequest, _job_lists_pb2.ListJobsResponse]  # type: ignore[assignment]
+    """Lists the caller's own jobs, newest first."""
+    ListJobHistory: _aio.UnaryUnaryMultiCallable[_job_lists_pb2.ListJobHistoryRequest, _job_lists_pb2.ListJobHistoryResponse]  # type: ignore[assignment]
+    """Shows the caller's newest jobs with what they gave and cost, and the wallet."""
+    ListActiveJobs: _aio.UnaryUnaryMultiCallable[_job_lists_pb2.ListActiveJobsRequest, _job_lists_pb2.ListActiveJobsResponse]  # type: ignore[assignment]
+    """Lists the caller's jobs that are not terminal, newest first: a renter's own, those given to a provider, or all of them for an
+    admin, at most 500.
     """
-    ReportJobResult: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ReportJobResultRequest, _job_service_pb2.ReportJobResultResponse]  # type: ignore[assignment]
-    """Ends a running job with a result or an error and settles it. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the
-    attempt is no longer the caller's; no money moves then.
+    ListProviderQueue: _aio.UnaryUnaryMultiCallable[_job_lists_pb2.ListProviderQueueRequest, _job_lists_pb2.ListProviderQueueResponse]  # type: ignore[assignment]
+    """Lists the jobs that wait for a provider, in dispatch order. Fails with PERMISSION_DENIED (403) for an account that is not the
+    caller's, and NOT_FOUND for one that does not exist.
     """
+    GetJob: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobRequest, _job_progress_pb2.GetJobResponse]  # type: ignore[assignment]
+    """Shows one job."""
+    GetJobStatus: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobStatusRequest, _job_progress_pb2.GetJobStatusResponse]  # type: ignore[assignment]
+    """Shows in short how a job stands."""
+    GetJobOutput: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobOutputRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
+    was cancelled. An image is sent as its bytes unless `Accept` names `application/json`.
+    """
+    GetJobOutputImage: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobOutputImageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
+    `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
+    answers 202 while it is not finished, and 204 without a body when it completed without a result.
+    """
+    ListJobLogs: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.ListJobLogsRequest, _job_progress_pb2.ListJobLogsResponse]  # type: ignore[assignment]
+    """Lists log lines of the job in the order they were received."""
+    StreamJobLogs: _aio.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobLogsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Streams log lines as server-sent events while the job runs, then an `end` event. Every frame carries `id:`; a client resumes with
+    `Last-Event-ID` or `since`. A comment is sent every 15 s to keep the connection alive.
+    """
+    StreamJob: _aio.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Streams the states of a job as server-sent events: the present one at once, then each change, then `event: end` with data
+    `{status, ts}`. Event names: job_queued, provider_assigned, job_starting, job_running, job_completed, job_failed,
+    job_cancelled. Every frame carries `id:`, the sequence number of the lifecycle event behind it; a client resumes with
+    `Last-Event-ID` or `since_sequence`. A comment is sent every 15 s to keep the connection alive.
+    """
+    ListJobLifecycle: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.ListJobLifecycleRequest, _job_progress_pb2.ListJobLifecycleResponse]  # type: ignore[assignment]
+    """Lists the lifecycle events of the job by their sequence."""
+    StreamJobLifecycle: _aio.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobLifecycleRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Streams the lifecycle events of a job as server-sent events, named by their type, then `event: end` with data `{status, ts}`.
+    Every frame carries `id:`, its sequence number; a client resumes with `Last-Event-ID` or `since_sequence`. A comment is sent
+    every 15 s to keep the connection alive.
+    """
+    ListJobExecutions: _aio.UnaryUnaryMultiCallable[_job_outcome_pb2.ListJobExecutionsRequest, _job_outcome_pb2.ListJobExecutionsResponse]  # type: ignore[assignment]
+    """Lists the attempts that were made at a job, oldest first."""
+    CancelJob: _aio.UnaryUnaryMultiCallable[_job_outcome_pb2.CancelJobRequest, _job_outcome_pb2.CancelJobResponse]  # type: ignore[assignment]
+    """Cancels a job that is not terminal. A waiting job is refunded in full; of a running one the time used so far is charged. Fails with
+    FAILED_PRECONDITION (400) `Cannot cancel job with status: <status>` once it is terminal.
+    """
+    CompleteJob: _aio.UnaryUnaryMultiCallable[_job_outcome_pb2.CompleteJobRequest, _job_outcome_pb2.CompleteJobResponse]  # type: ignore[assignment]
+    """Ends a running job as completed, billed by the server's elapsed time. Fails with FAILED_PRECONDITION (400) `Job is not running`
+    in any other state.
+    """
+    GetJobInvoice: _aio.UnaryUnaryMultiCallable[_job_outcome_pb2.GetJobInvoiceRequest, _job_outcome_pb2.GetJobInvoiceResponse]  # type: ignore[assignment]
+    """Shows how a settled job was billed. Fails with ABORTED (409) `Job is not settled` before."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Jobs: submission, reading, live logs, cancelling, and the calls of daemons that speak HTTP only.
+    """Jobs, for those who order and watch them: renters, the providers who run them, and admins. `/jobs`; what a daemon says of a job is
+    in DaemonService.
 
     A job is read by its renter, by the provider of its current or last attempt, and by admins. An unknown id is NOT_FOUND `Job not
     found`; a good credential without the right to the job is PERMISSION_DENIED `Forbidden`.
@@ -143,9 +205,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def SubmitJob(
         self,
-        request: _job_service_pb2.SubmitJobRequest,
+        request: _job_submission_pb2.SubmitJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.SubmitJobResponse, _abc.Awaitable[_job_service_pb2.SubmitJobResponse]]:
+    ) -> _typing.Union[_job_submission_pb2.SubmitJobResponse, _abc.Awaitable[_job_submission_pb2.SubmitJobResponse]]:
         """Accepts a job: checks it, prices it, debits the renter's wallet and hands it to a provider or queues it. Debit, hold, job and first
         lifecycle event are one transaction, and the answer leaves after it is durable. A busy or missing provider is no error: the
         job is queued. Fails with FAILED_PRECONDITION (402) when the wallet does not hold the quote, RESOURCE_EXHAUSTED (429) beyond a
@@ -153,25 +215,81 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def RetryJob(
+        self,
+        request: _job_submission_pb2.RetryJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_submission_pb2.RetryJobResponse, _abc.Awaitable[_job_submission_pb2.RetryJobResponse]]:
+        """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
+        FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateTestJob(
+        self,
+        request: _job_submission_pb2.CreateTestJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_submission_pb2.CreateTestJobResponse, _abc.Awaitable[_job_submission_pb2.CreateTestJobResponse]]:
+        """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
+        `Provider is not online` for one that cannot be given work.
+        """
+
+    @_abc_1.abstractmethod
     def ListJobs(
         self,
-        request: _job_service_pb2.ListJobsRequest,
+        request: _job_lists_pb2.ListJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ListJobsResponse, _abc.Awaitable[_job_service_pb2.ListJobsResponse]]:
+    ) -> _typing.Union[_job_lists_pb2.ListJobsResponse, _abc.Awaitable[_job_lists_pb2.ListJobsResponse]]:
         """Lists the caller's own jobs, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListJobHistory(
+        self,
+        request: _job_lists_pb2.ListJobHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_lists_pb2.ListJobHistoryResponse, _abc.Awaitable[_job_lists_pb2.ListJobHistoryResponse]]:
+        """Shows the caller's newest jobs with what they gave and cost, and the wallet."""
+
+    @_abc_1.abstractmethod
+    def ListActiveJobs(
+        self,
+        request: _job_lists_pb2.ListActiveJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_lists_pb2.ListActiveJobsResponse, _abc.Awaitable[_job_lists_pb2.ListActiveJobsResponse]]:
+        """Lists the caller's jobs that are not terminal, newest first: a renter's own, those given to a provider, or all of them for an
+        admin, at most 500.
+        """
+
+    @_abc_1.abstractmethod
+    def ListProviderQueue(
+        self,
+        request: _job_lists_pb2.ListProviderQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_lists_pb2.ListProviderQueueResponse, _abc.Awaitable[_job_lists_pb2.ListProviderQueueResponse]]:
+        """Lists the jobs that wait for a provider, in dispatch order. Fails with PERMISSION_DENIED (403) for an account that is not the
+        caller's, and NOT_FOUND for one that does not exist.
+        """
 
     @_abc_1.abstractmethod
     def GetJob(
         self,
-        request: _job_service_pb2.GetJobRequest,
+        request: _job_progress_pb2.GetJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.GetJobResponse, _abc.Awaitable[_job_service_pb2.GetJobResponse]]:
+    ) -> _typing.Union[_job_progress_pb2.GetJobResponse, _abc.Awaitable[_job_progress_pb2.GetJobResponse]]:
         """Shows one job."""
+
+    @_abc_1.abstractmethod
+    def GetJobStatus(
+        self,
+        request: _job_progress_pb2.GetJobStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_progress_pb2.GetJobStatusResponse, _abc.Awaitable[_job_progress_pb2.GetJobStatusResponse]]:
+        """Shows in short how a job stands."""
 
     @_abc_1.abstractmethod
     def GetJobOutput(
         self,
-        request: _job_service_pb2.GetJobOutputRequest,
+        request: _job_progress_pb2.GetJobOutputRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
@@ -179,17 +297,28 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetJobOutputImage(
+        self,
+        request: _job_progress_pb2.GetJobOutputImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
+        `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
+        answers 202 while it is not finished, and 204 without a body when it completed without a result.
+        """
+
+    @_abc_1.abstractmethod
     def ListJobLogs(
         self,
-        request: _job_service_pb2.ListJobLogsRequest,
+        request: _job_progress_pb2.ListJobLogsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ListJobLogsResponse, _abc.Awaitable[_job_service_pb2.ListJobLogsResponse]]:
+    ) -> _typing.Union[_job_progress_pb2.ListJobLogsResponse, _abc.Awaitable[_job_progress_pb2.ListJobLogsResponse]]:
         """Lists log lines of the job in the order they were received."""
 
     @_abc_1.abstractmethod
     def StreamJobLogs(
         self,
-        request: _job_service_pb2.StreamJobLogsRequest,
+        request: _job_progress_pb2.StreamJobLogsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Streams log lines as server-sent events while the job runs, then an `end` event. Every frame carries `id:`; a client resumes with
@@ -197,61 +326,70 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def StreamJob(
+        self,
+        request: _job_progress_pb2.StreamJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Streams the states of a job as server-sent events: the present one at once, then each change, then `event: end` with data
+        `{status, ts}`. Event names: job_queued, provider_assigned, job_starting, job_running, job_completed, job_failed,
+        job_cancelled. Every frame carries `id:`, the sequence number of the lifecycle event behind it; a client resumes with
+        `Last-Event-ID` or `since_sequence`. A comment is sent every 15 s to keep the connection alive.
+        """
+
+    @_abc_1.abstractmethod
     def ListJobLifecycle(
         self,
-        request: _job_service_pb2.ListJobLifecycleRequest,
+        request: _job_progress_pb2.ListJobLifecycleRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ListJobLifecycleResponse, _abc.Awaitable[_job_service_pb2.ListJobLifecycleResponse]]:
+    ) -> _typing.Union[_job_progress_pb2.ListJobLifecycleResponse, _abc.Awaitable[_job_progress_pb2.ListJobLifecycleResponse]]:
         """Lists the lifecycle events of the job by their sequence."""
+
+    @_abc_1.abstractmethod
+    def StreamJobLifecycle(
+        self,
+        request: _job_progress_pb2.StreamJobLifecycleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Streams the lifecycle events of a job as server-sent events, named by their type, then `event: end` with data `{status, ts}`.
+        Every frame carries `id:`, its sequence number; a client resumes with `Last-Event-ID` or `since_sequence`. A comment is sent
+        every 15 s to keep the connection alive.
+        """
+
+    @_abc_1.abstractmethod
+    def ListJobExecutions(
+        self,
+        request: _job_outcome_pb2.ListJobExecutionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_outcome_pb2.ListJobExecutionsResponse, _abc.Awaitable[_job_outcome_pb2.ListJobExecutionsResponse]]:
+        """Lists the attempts that were made at a job, oldest first."""
 
     @_abc_1.abstractmethod
     def CancelJob(
         self,
-        request: _job_service_pb2.CancelJobRequest,
+        request: _job_outcome_pb2.CancelJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.CancelJobResponse, _abc.Awaitable[_job_service_pb2.CancelJobResponse]]:
+    ) -> _typing.Union[_job_outcome_pb2.CancelJobResponse, _abc.Awaitable[_job_outcome_pb2.CancelJobResponse]]:
         """Cancels a job that is not terminal. A waiting job is refunded in full; of a running one the time used so far is charged. Fails with
         FAILED_PRECONDITION (400) `Cannot cancel job with status: <status>` once it is terminal.
         """
 
     @_abc_1.abstractmethod
-    def RetryJob(
+    def CompleteJob(
         self,
-        request: _job_service_pb2.RetryJobRequest,
+        request: _job_outcome_pb2.CompleteJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.RetryJobResponse, _abc.Awaitable[_job_service_pb2.RetryJobResponse]]:
-        """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
-        FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+    ) -> _typing.Union[_job_outcome_pb2.CompleteJobResponse, _abc.Awaitable[_job_outcome_pb2.CompleteJobResponse]]:
+        """Ends a running job as completed, billed by the server's elapsed time. Fails with FAILED_PRECONDITION (400) `Job is not running`
+        in any other state.
         """
 
     @_abc_1.abstractmethod
-    def ReportProgress(
+    def GetJobInvoice(
         self,
-        request: _job_service_pb2.ReportProgressRequest,
+        request: _job_outcome_pb2.GetJobInvoiceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ReportProgressResponse, _abc.Awaitable[_job_service_pb2.ReportProgressResponse]]:
-        """Reports the phase of a run. For daemons that speak HTTP only; the stream carries the same as Progress. Fails with ABORTED (409)
-        `LEASE_SUPERSEDED` or `JOB_SETTLED` when the attempt is no longer the caller's.
-        """
-
-    @_abc_1.abstractmethod
-    def AppendJobLogs(
-        self,
-        request: _job_service_pb2.AppendJobLogsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.AppendJobLogsResponse, _abc.Awaitable[_job_service_pb2.AppendJobLogsResponse]]:
-        """Appends log lines to a job. Allowed after its end too, for the attempt that ended it. Fails with ABORTED (409) `LEASE_SUPERSEDED`
-        for an earlier attempt.
-        """
-
-    @_abc_1.abstractmethod
-    def ReportJobResult(
-        self,
-        request: _job_service_pb2.ReportJobResultRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ReportJobResultResponse, _abc.Awaitable[_job_service_pb2.ReportJobResultResponse]]:
-        """Ends a running job with a result or an error and settles it. Fails with ABORTED (409) `LEASE_SUPERSEDED` or `JOB_SETTLED` when the
-        attempt is no longer the caller's; no money moves then.
-        """
+    ) -> _typing.Union[_job_outcome_pb2.GetJobInvoiceResponse, _abc.Awaitable[_job_outcome_pb2.GetJobInvoiceResponse]]:
+        """Shows how a settled job was billed. Fails with ABORTED (409) `Job is not settled` before."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,6 +3,14 @@
 isort:skip_file
 Options with which every method and field of this package declares what the server, the edge and the documentation need to
 know about it. They are read from the descriptors at run time, so nothing is said twice.
+
+Where a method is: its first path says the service, and a service is a file.
+  1. What a daemon says over HTTP: DaemonService. The stream and the long heartbeat, with which it is online, are in ProviderService.
+  2. What anybody may read without a credential: MarketService; `/`, `/health` and `/docs`: SystemService; `/v1`: OpenAIService.
+  3. `/admin/providers`, `/admin/renters`, `/admin/jobs`: the service of that noun (behind `bulk` and `export` too). Money, which is
+     `/admin/finance`, `/admin/withdrawals` and `/admin/pricing`: AdminFinanceService. The rest of `/admin`: AdminService.
+  4. `/jobs`, `/providers`, `/renters`: JobService, ProviderService, RenterService.
+Messages stand below their service, or where they are many in a file by their noun beside it (`job_submission.proto`).
 """
 
 from collections import abc as _abc

@@ -4,6 +4,8 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import provider_earnings_pb2 as _provider_earnings_pb2
+from dcp.v1 import provider_pb2 as _provider_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -242,18 +244,18 @@ class GetProviderResponse(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     RECENT_JOBS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def provider(self) -> Global___Provider:
+    def provider(self) -> _provider_pb2.Provider:
         """The account."""
 
     @_builtins.property
-    def recent_jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderJob]:
+    def recent_jobs(self) -> _containers.RepeatedCompositeFieldContainer[_provider_pb2.ProviderJob]:
         """The newest jobs, at most 20."""
 
     def __init__(
         self,
         *,
-        provider: Global___Provider | None = ...,
-        recent_jobs: _abc.Iterable[Global___ProviderJob] | None = ...,
+        provider: _provider_pb2.Provider | None = ...,
+        recent_jobs: _abc.Iterable[_provider_pb2.ProviderJob] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -262,322 +264,6 @@ class GetProviderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetProviderResponse: _TypeAlias = GetProviderResponse  # noqa: Y015
-
-@_typing.final
-class Provider(_message.Message):
-    """A provider account as its owner sees it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    GPU_MODEL_FIELD_NUMBER: _builtins.int
-    GPU_VRAM_MIB_FIELD_NUMBER: _builtins.int
-    GPU_COUNT_FIELD_NUMBER: _builtins.int
-    LAST_HEARTBEAT_FIELD_NUMBER: _builtins.int
-    DAEMON_VERSION_FIELD_NUMBER: _builtins.int
-    IS_PAUSED_FIELD_NUMBER: _builtins.int
-    APPROVAL_STATUS_FIELD_NUMBER: _builtins.int
-    APPROVED_AT_FIELD_NUMBER: _builtins.int
-    REJECTED_REASON_FIELD_NUMBER: _builtins.int
-    TOTAL_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
-    TODAY_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
-    TOTAL_JOBS_FIELD_NUMBER: _builtins.int
-    REPUTATION_SCORE_FIELD_NUMBER: _builtins.int
-    UPTIME_PCT_FIELD_NUMBER: _builtins.int
-    IS_LIVE_FIELD_NUMBER: _builtins.int
-    CACHED_MODELS_FIELD_NUMBER: _builtins.int
-    RESOURCE_SPEC_FIELD_NUMBER: _builtins.int
-    SUPPORTED_COMPUTE_TYPES_FIELD_NUMBER: _builtins.int
-    RUN_MODE_FIELD_NUMBER: _builtins.int
-    SCHEDULED_START_FIELD_NUMBER: _builtins.int
-    SCHEDULED_END_FIELD_NUMBER: _builtins.int
-    GPU_USAGE_CAP_PCT_FIELD_NUMBER: _builtins.int
-    VRAM_RESERVE_GB_FIELD_NUMBER: _builtins.int
-    TEMP_LIMIT_C_FIELD_NUMBER: _builtins.int
-    WEEK_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
-    MONTH_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
-    UPTIME_PERCENT_FIELD_NUMBER: _builtins.int
-    GPU_METRICS_FIELD_NUMBER: _builtins.int
-    ACTIVE_JOB_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    """Account id."""
-    name: _builtins.str
-    """Name."""
-    email: _builtins.str
-    """E-mail address in lower case."""
-    status: _builtins.str
-    """One of suspended, paused, registered, online, degraded, offline."""
-    gpu_model: _builtins.str
-    """Model of the GPU as reported, else as registered."""
-    gpu_vram_mib: _builtins.int
-    """VRAM in MiB; 0 when unknown."""
-    gpu_count: _builtins.int
-    """GPUs, at least 1."""
-    is_paused: _builtins.bool
-    """Whether new work is stopped."""
-    approval_status: _builtins.str
-    """One of pending, approved, rejected."""
-    total_earnings_halala: _builtins.float
-    """Everything ever earned, in halala."""
-    today_earnings_halala: _builtins.float
-    """Earned since 00:00 UTC, in halala."""
-    total_jobs: _builtins.int
-    """Jobs completed."""
-    reputation_score: _builtins.int
-    """Reputation, 0 to 100."""
-    uptime_pct: _builtins.float
-    """Heartbeats received of those expected in 7 days, 0 to 100."""
-    is_live: _builtins.bool
-    """Whether it is online."""
-    run_mode: _builtins.str
-    """When it may be given work: always-on, manual or scheduled."""
-    week_earnings_halala: _builtins.float
-    """Earned in the last 7 days, in halala."""
-    month_earnings_halala: _builtins.float
-    """Earned since the first of the month 00:00 UTC, in halala."""
-    uptime_percent: _builtins.float
-    """The same as `uptime_pct`, under the name other clients read."""
-    @_builtins.property
-    def last_heartbeat(self) -> _struct_pb2.Value:
-        """When the server last heard of the daemon, ISO-8601 UTC; null before the first time."""
-
-    @_builtins.property
-    def daemon_version(self) -> _struct_pb2.Value:
-        """Version of the daemon; null when it named none."""
-
-    @_builtins.property
-    def approved_at(self) -> _struct_pb2.Value:
-        """When it was approved; null otherwise."""
-
-    @_builtins.property
-    def rejected_reason(self) -> _struct_pb2.Value:
-        """Why it was rejected; null otherwise."""
-
-    @_builtins.property
-    def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Models on its disk or being served."""
-
-    @_builtins.property
-    def resource_spec(self) -> _struct_pb2.Value:
-        """Free description of the machine; null when not given."""
-
-    @_builtins.property
-    def supported_compute_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it may be given: of inference, training, rendering."""
-
-    @_builtins.property
-    def scheduled_start(self) -> _struct_pb2.Value:
-        """Start of the daily schedule, HH:MM in UTC; null without one."""
-
-    @_builtins.property
-    def scheduled_end(self) -> _struct_pb2.Value:
-        """End of the daily schedule, HH:MM in UTC; null without one."""
-
-    @_builtins.property
-    def gpu_usage_cap_pct(self) -> _struct_pb2.Value:
-        """GPU use by others, in percent, above which no new work is given; null without a cap."""
-
-    @_builtins.property
-    def vram_reserve_gb(self) -> _struct_pb2.Value:
-        """VRAM kept for the owner, in GiB; null for none."""
-
-    @_builtins.property
-    def temp_limit_c(self) -> _struct_pb2.Value:
-        """Temperature above which no new work is given, in °C; null without a limit."""
-
-    @_builtins.property
-    def gpu_metrics(self) -> Global___GpuMetrics:
-        """The GPU's state as last reported."""
-
-    @_builtins.property
-    def active_job(self) -> _struct_pb2.Value:
-        """A job at work; null without one."""
-
-    def __init__(
-        self,
-        *,
-        id: _builtins.int = ...,
-        name: _builtins.str = ...,
-        email: _builtins.str = ...,
-        status: _builtins.str = ...,
-        gpu_model: _builtins.str = ...,
-        gpu_vram_mib: _builtins.int = ...,
-        gpu_count: _builtins.int = ...,
-        last_heartbeat: _struct_pb2.Value | None = ...,
-        daemon_version: _struct_pb2.Value | None = ...,
-        is_paused: _builtins.bool = ...,
-        approval_status: _builtins.str = ...,
-        approved_at: _struct_pb2.Value | None = ...,
-        rejected_reason: _struct_pb2.Value | None = ...,
-        total_earnings_halala: _builtins.float = ...,
-        today_earnings_halala: _builtins.float = ...,
-        total_jobs: _builtins.int = ...,
-        reputation_score: _builtins.int = ...,
-        uptime_pct: _builtins.float = ...,
-        is_live: _builtins.bool = ...,
-        cached_models: _abc.Iterable[_builtins.str] | None = ...,
-        resource_spec: _struct_pb2.Value | None = ...,
-        supported_compute_types: _abc.Iterable[_builtins.str] | None = ...,
-        run_mode: _builtins.str = ...,
-        scheduled_start: _struct_pb2.Value | None = ...,
-        scheduled_end: _struct_pb2.Value | None = ...,
-        gpu_usage_cap_pct: _struct_pb2.Value | None = ...,
-        vram_reserve_gb: _struct_pb2.Value | None = ...,
-        temp_limit_c: _struct_pb2.Value | None = ...,
-        week_earnings_halala: _builtins.float = ...,
-        month_earnings_halala: _builtins.float = ...,
-        uptime_percent: _builtins.float = ...,
-        gpu_metrics: Global___GpuMetrics | None = ...,
-        active_job: _struct_pb2.Value | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "last_heartbeat", b"last_heartbeat", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Provider: _TypeAlias = Provider  # noqa: Y015
-
-@_typing.final
-class GpuMetrics(_message.Message):
-    """A GPU's state as last reported. What was not reported is 0."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UTILIZATION_PCT_FIELD_NUMBER: _builtins.int
-    VRAM_USED_MIB_FIELD_NUMBER: _builtins.int
-    TEMPERATURE_C_FIELD_NUMBER: _builtins.int
-    utilization_pct: _builtins.float
-    """Use of the GPU in percent."""
-    vram_used_mib: _builtins.float
-    """VRAM in use, in MiB."""
-    temperature_c: _builtins.float
-    """Temperature in °C."""
-    def __init__(
-        self,
-        *,
-        utilization_pct: _builtins.float = ...,
-        vram_used_mib: _builtins.float = ...,
-        temperature_c: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["temperature_c", b"temperature_c", "utilization_pct", b"utilization_pct", "vram_used_mib", b"vram_used_mib"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GpuMetrics: _TypeAlias = GpuMetrics  # noqa: Y015
-
-@_typing.final
-class ProviderJob(_message.Message):
-    """A job as its provider sees it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    JOB_TYPE_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    SUBMITTED_AT_FIELD_NUMBER: _builtins.int
-    COMPLETED_AT_FIELD_NUMBER: _builtins.int
-    EARNED_HALALA_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    """Row id."""
-    job_id: _builtins.str
-    """Public id."""
-    job_type: _builtins.str
-    """Kind of work."""
-    status: _builtins.str
-    """Status of the job."""
-    submitted_at: _builtins.str
-    """When it was accepted."""
-    earned_halala: _builtins.int
-    """The provider's share, in halala; 0 until settled."""
-    @_builtins.property
-    def completed_at(self) -> _struct_pb2.Value:
-        """When it reached a terminal state; null before."""
-
-    def __init__(
-        self,
-        *,
-        id: _builtins.int = ...,
-        job_id: _builtins.str = ...,
-        job_type: _builtins.str = ...,
-        status: _builtins.str = ...,
-        submitted_at: _builtins.str = ...,
-        completed_at: _struct_pb2.Value | None = ...,
-        earned_halala: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at", "earned_halala", b"earned_halala", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ProviderJob: _TypeAlias = ProviderJob  # noqa: Y015
-
-@_typing.final
-class GetProviderLivenessRequest(_message.Message):
-    """Which provider to look at."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    provider_id: _builtins.str
-    """Account id."""
-    def __init__(
-        self,
-        *,
-        provider_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetProviderLivenessRequest: _TypeAlias = GetProviderLivenessRequest  # noqa: Y015
-
-@_typing.final
-class GetProviderLivenessResponse(_message.Message):
-    """Whether a provider is alive."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    LIVENESS_STATUS_FIELD_NUMBER: _builtins.int
-    LAST_HEARTBEAT_FIELD_NUMBER: _builtins.int
-    HEARTBEAT_AGE_SECONDS_FIELD_NUMBER: _builtins.int
-    provider_id: _builtins.int
-    """Account id."""
-    liveness_status: _builtins.str
-    """online, degraded or offline."""
-    @_builtins.property
-    def last_heartbeat(self) -> _struct_pb2.Value:
-        """When the server last heard of the daemon, ISO-8601 UTC; null before the first time."""
-
-    @_builtins.property
-    def heartbeat_age_seconds(self) -> _struct_pb2.Value:
-        """Seconds since then; null before the first time."""
-
-    def __init__(
-        self,
-        *,
-        provider_id: _builtins.int = ...,
-        liveness_status: _builtins.str = ...,
-        last_heartbeat: _struct_pb2.Value | None = ...,
-        heartbeat_age_seconds: _struct_pb2.Value | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_age_seconds", b"heartbeat_age_seconds", "last_heartbeat", b"last_heartbeat"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_age_seconds", b"heartbeat_age_seconds", "last_heartbeat", b"last_heartbeat", "liveness_status", b"liveness_status", "provider_id", b"provider_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetProviderLivenessResponse: _TypeAlias = GetProviderLivenessResponse  # noqa: Y015
 
 @_typing.final
 class PauseProviderRequest(_message.Message):
@@ -680,8 +366,184 @@ class ResumeProviderResponse(_message.Message):
 Global___ResumeProviderResponse: _TypeAlias = ResumeProviderResponse  # noqa: Y015
 
 @_typing.final
-class NextJobRequest(_message.Message):
-    """Asks for the next job."""
+class UpdatePreferencesRequest(_message.Message):
+    """Preferences to change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    RUN_MODE_FIELD_NUMBER: _builtins.int
+    SCHEDULED_START_FIELD_NUMBER: _builtins.int
+    SCHEDULED_END_FIELD_NUMBER: _builtins.int
+    GPU_USAGE_CAP_PCT_FIELD_NUMBER: _builtins.int
+    VRAM_RESERVE_GB_FIELD_NUMBER: _builtins.int
+    TEMP_LIMIT_C_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The provider's key, for daemons that send it in the body."""
+    run_mode: _builtins.str
+    """When the machine may be given work: always, only by jobs that name it, or inside the schedule."""
+    scheduled_start: _builtins.str
+    """Start of the daily schedule, HH:MM in UTC."""
+    scheduled_end: _builtins.str
+    """End of the daily schedule, HH:MM in UTC; a schedule may pass midnight."""
+    gpu_usage_cap_pct: _builtins.float
+    """GPU use by others, in percent, above which no new work is given."""
+    vram_reserve_gb: _builtins.float
+    """VRAM kept for the owner, in GiB."""
+    temp_limit_c: _builtins.float
+    """Temperature above which no new work is given, in °C."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str | None = ...,
+        run_mode: _builtins.str | None = ...,
+        scheduled_start: _builtins.str | None = ...,
+        scheduled_end: _builtins.str | None = ...,
+        gpu_usage_cap_pct: _builtins.float | None = ...,
+        vram_reserve_gb: _builtins.float | None = ...,
+        temp_limit_c: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gpu_usage_cap_pct: _TypeAlias = _typing.Literal["gpu_usage_cap_pct"]  # noqa: Y015
+    _WhichOneofArgType__gpu_usage_cap_pct: _TypeAlias = _typing.Literal["_gpu_usage_cap_pct", b"_gpu_usage_cap_pct"]  # noqa: Y015
+    _WhichOneofReturnType__key: _TypeAlias = _typing.Literal["key"]  # noqa: Y015
+    _WhichOneofArgType__key: _TypeAlias = _typing.Literal["_key", b"_key"]  # noqa: Y015
+    _WhichOneofReturnType__run_mode: _TypeAlias = _typing.Literal["run_mode"]  # noqa: Y015
+    _WhichOneofArgType__run_mode: _TypeAlias = _typing.Literal["_run_mode", b"_run_mode"]  # noqa: Y015
+    _WhichOneofReturnType__scheduled_end: _TypeAlias = _typing.Literal["scheduled_end"]  # noqa: Y015
+    _WhichOneofArgType__scheduled_end: _TypeAlias = _typing.Literal["_scheduled_end", b"_scheduled_end"]  # noqa: Y015
+    _WhichOneofReturnType__scheduled_start: _TypeAlias = _typing.Literal["scheduled_start"]  # noqa: Y015
+    _WhichOneofArgType__scheduled_start: _TypeAlias = _typing.Literal["_scheduled_start", b"_scheduled_start"]  # noqa: Y015
+    _WhichOneofReturnType__temp_limit_c: _TypeAlias = _typing.Literal["temp_limit_c"]  # noqa: Y015
+    _WhichOneofArgType__temp_limit_c: _TypeAlias = _typing.Literal["_temp_limit_c", b"_temp_limit_c"]  # noqa: Y015
+    _WhichOneofReturnType__vram_reserve_gb: _TypeAlias = _typing.Literal["vram_reserve_gb"]  # noqa: Y015
+    _WhichOneofArgType__vram_reserve_gb: _TypeAlias = _typing.Literal["_vram_reserve_gb", b"_vram_reserve_gb"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_usage_cap_pct) -> _WhichOneofReturnType__gpu_usage_cap_pct | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__key) -> _WhichOneofReturnType__key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__run_mode) -> _WhichOneofReturnType__run_mode | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scheduled_end) -> _WhichOneofReturnType__scheduled_end | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scheduled_start) -> _WhichOneofReturnType__scheduled_start | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temp_limit_c) -> _WhichOneofReturnType__temp_limit_c | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__vram_reserve_gb) -> _WhichOneofReturnType__vram_reserve_gb | None: ...
+
+Global___UpdatePreferencesRequest: _TypeAlias = UpdatePreferencesRequest  # noqa: Y015
+
+@_typing.final
+class UpdatePreferencesResponse(_message.Message):
+    """The preferences after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PREFERENCES_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    @_builtins.property
+    def preferences(self) -> _provider_pb2.ProviderPreferences:
+        """The preferences."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        preferences: _provider_pb2.ProviderPreferences | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preferences", b"preferences"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["preferences", b"preferences", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePreferencesResponse: _TypeAlias = UpdatePreferencesResponse  # noqa: Y015
+
+@_typing.final
+class UpdateGpuProfileRequest(_message.Message):
+    """Facts of the GPU to change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GPU_MODEL_FIELD_NUMBER: _builtins.int
+    VRAM_MB_FIELD_NUMBER: _builtins.int
+    GPU_COUNT_FIELD_NUMBER: _builtins.int
+    SUPPORTED_COMPUTE_TYPES_FIELD_NUMBER: _builtins.int
+    gpu_model: _builtins.str
+    """Model of the GPU."""
+    vram_mb: _builtins.int
+    """VRAM of one GPU in MiB."""
+    gpu_count: _builtins.int
+    """GPUs in the machine."""
+    @_builtins.property
+    def supported_compute_types(self) -> _struct_pb2.Value:
+        """What the machine may be given: of inference, training, rendering. All three when the list is empty."""
+
+    def __init__(
+        self,
+        *,
+        gpu_model: _builtins.str | None = ...,
+        vram_mb: _builtins.int | None = ...,
+        gpu_count: _builtins.int | None = ...,
+        supported_compute_types: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_count", b"_gpu_count", "_gpu_model", b"_gpu_model", "_vram_mb", b"_vram_mb", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "supported_compute_types", b"supported_compute_types", "vram_mb", b"vram_mb"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_count", b"_gpu_count", "_gpu_model", b"_gpu_model", "_vram_mb", b"_vram_mb", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "supported_compute_types", b"supported_compute_types", "vram_mb", b"vram_mb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gpu_count: _TypeAlias = _typing.Literal["gpu_count"]  # noqa: Y015
+    _WhichOneofArgType__gpu_count: _TypeAlias = _typing.Literal["_gpu_count", b"_gpu_count"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
+    _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
+    _WhichOneofReturnType__vram_mb: _TypeAlias = _typing.Literal["vram_mb"]  # noqa: Y015
+    _WhichOneofArgType__vram_mb: _TypeAlias = _typing.Literal["_vram_mb", b"_vram_mb"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_count) -> _WhichOneofReturnType__gpu_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__vram_mb) -> _WhichOneofReturnType__vram_mb | None: ...
+
+Global___UpdateGpuProfileRequest: _TypeAlias = UpdateGpuProfileRequest  # noqa: Y015
+
+@_typing.final
+class UpdateGpuProfileResponse(_message.Message):
+    """The profile after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    @_builtins.property
+    def profile(self) -> _provider_pb2.GpuProfile:
+        """The profile."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        profile: _provider_pb2.GpuProfile | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateGpuProfileResponse: _TypeAlias = UpdateGpuProfileResponse  # noqa: Y015
+
+@_typing.final
+class RotateProviderKeyRequest(_message.Message):
+    """Asks for a new key."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -694,187 +556,167 @@ class NextJobRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___NextJobRequest: _TypeAlias = NextJobRequest  # noqa: Y015
+Global___RotateProviderKeyRequest: _TypeAlias = RotateProviderKeyRequest  # noqa: Y015
 
 @_typing.final
-class NextJobResponse(_message.Message):
-    """The next job, or why there is none."""
+class RotateProviderKeyResponse(_message.Message):
+    """The new key. It is shown only here."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_FIELD_NUMBER: _builtins.int
-    JOBS_FIELD_NUMBER: _builtins.int
-    ADMISSION_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def job(self) -> _struct_pb2.Value:
-        """The job; null when there is none."""
-
-    @_builtins.property
-    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]:
-        """The same as a list of at most one."""
-
-    @_builtins.property
-    def admission(self) -> Global___Admission:
-        """Why a job was handed out or not."""
-
-    def __init__(
-        self,
-        *,
-        job: _struct_pb2.Value | None = ...,
-        jobs: _abc.Iterable[_struct_pb2.Value] | None = ...,
-        admission: Global___Admission | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "job", b"job"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "job", b"job", "jobs", b"jobs"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___NextJobResponse: _TypeAlias = NextJobResponse  # noqa: Y015
-
-@_typing.final
-class Admission(_message.Message):
-    """The verdict on a daemon that asks for work."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ACCEPTED_FIELD_NUMBER: _builtins.int
-    REASON_CODE_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    accepted: _builtins.bool
-    """Whether a job was handed out."""
-    reason_code: _builtins.str
-    """One of ADMISSION_OK, NO_PENDING_JOBS, PROVIDER_BUSY, PROVIDER_PAUSED, PROVIDER_SUSPENDED, PROVIDER_NOT_APPROVED, PROVIDER_OFFLINE, INSUFFICIENT_VRAM,
-    INSUFFICIENT_GPU_COUNT, GPU_TYPE_MISMATCH, COMPUTE_TYPE_UNSUPPORTED, MODEL_UNSUPPORTED_ON_PROVIDER, NO_ELIGIBLE_JOB_FOR_PROVIDER.
-    """
-    reason: _builtins.str
-    """The same in a sentence."""
-    def __init__(
-        self,
-        *,
-        accepted: _builtins.bool = ...,
-        reason_code: _builtins.str = ...,
-        reason: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "reason", b"reason", "reason_code", b"reason_code"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Admission: _TypeAlias = Admission  # noqa: Y015
-
-@_typing.final
-class GetEarningsRequest(_message.Message):
-    """Asks for the caller's earnings."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetEarningsRequest: _TypeAlias = GetEarningsRequest  # noqa: Y015
-
-@_typing.final
-class GetEarningsResponse(_message.Message):
-    """What the caller has earned."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
+    NEW_KEY_FIELD_NUMBER: _builtins.int
     PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    TOTAL_EARNED_SAR_FIELD_NUMBER: _builtins.int
-    TOTAL_EARNED_HALALA_FIELD_NUMBER: _builtins.int
-    CLAIMABLE_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
-    PENDING_WITHDRAWAL_SAR_FIELD_NUMBER: _builtins.int
-    WITHDRAWN_SAR_FIELD_NUMBER: _builtins.int
-    AVAILABLE_SAR_FIELD_NUMBER: _builtins.int
-    AVAILABLE_HALALA_FIELD_NUMBER: _builtins.int
-    TOTAL_JOBS_FIELD_NUMBER: _builtins.int
-    ESCROW_FIELD_NUMBER: _builtins.int
+    OLD_KEY_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    message: _builtins.str
+    """A sentence on it."""
+    api_key: _builtins.str
+    """The new key."""
+    new_key: _builtins.str
+    """The same key, under the name other clients read."""
     provider_id: _builtins.int
     """Account id."""
-    name: _builtins.str
-    """Name."""
-    total_earned_sar: _builtins.float
-    """Everything ever earned, in SAR."""
-    total_earned_halala: _builtins.float
-    """The same in halala."""
-    claimable_earnings_halala: _builtins.float
-    """What can be withdrawn now, in halala."""
-    pending_withdrawal_sar: _builtins.float
-    """Withdrawals under way, in SAR."""
-    withdrawn_sar: _builtins.float
-    """Withdrawals paid, in SAR."""
-    available_sar: _builtins.float
-    """What can be withdrawn now, in SAR."""
-    available_halala: _builtins.float
-    """The same in halala."""
-    total_jobs: _builtins.int
-    """Jobs completed."""
-    @_builtins.property
-    def escrow(self) -> Global___Escrow:
-        """Money held for the provider's open jobs."""
-
+    old_key_expires_at: _builtins.str
+    """Until when the old key stays good, ISO-8601 UTC."""
     def __init__(
         self,
         *,
+        success: _builtins.bool = ...,
+        message: _builtins.str = ...,
+        api_key: _builtins.str = ...,
+        new_key: _builtins.str = ...,
         provider_id: _builtins.int = ...,
-        name: _builtins.str = ...,
-        total_earned_sar: _builtins.float = ...,
-        total_earned_halala: _builtins.float = ...,
-        claimable_earnings_halala: _builtins.float = ...,
-        pending_withdrawal_sar: _builtins.float = ...,
-        withdrawn_sar: _builtins.float = ...,
-        available_sar: _builtins.float = ...,
-        available_halala: _builtins.float = ...,
-        total_jobs: _builtins.int = ...,
-        escrow: Global___Escrow | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_halala", b"available_halala", "available_sar", b"available_sar", "claimable_earnings_halala", b"claimable_earnings_halala", "escrow", b"escrow", "name", b"name", "pending_withdrawal_sar", b"pending_withdrawal_sar", "provider_id", b"provider_id", "total_earned_halala", b"total_earned_halala", "total_earned_sar", b"total_earned_sar", "total_jobs", b"total_jobs", "withdrawn_sar", b"withdrawn_sar"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetEarningsResponse: _TypeAlias = GetEarningsResponse  # noqa: Y015
-
-@_typing.final
-class Escrow(_message.Message):
-    """Money held for a provider's open jobs."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    HELD_JOBS_FIELD_NUMBER: _builtins.int
-    HELD_HALALA_FIELD_NUMBER: _builtins.int
-    LOCKED_JOBS_FIELD_NUMBER: _builtins.int
-    LOCKED_HALALA_FIELD_NUMBER: _builtins.int
-    held_jobs: _builtins.int
-    """Jobs with a slot reserved."""
-    held_halala: _builtins.float
-    """Their quotes, in halala."""
-    locked_jobs: _builtins.int
-    """Jobs running."""
-    locked_halala: _builtins.float
-    """Their quotes, in halala."""
-    def __init__(
-        self,
-        *,
-        held_jobs: _builtins.int = ...,
-        held_halala: _builtins.float = ...,
-        locked_jobs: _builtins.int = ...,
-        locked_halala: _builtins.float = ...,
+        old_key_expires_at: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_halala", b"held_halala", "held_jobs", b"held_jobs", "locked_halala", b"locked_halala", "locked_jobs", b"locked_jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "message", b"message", "new_key", b"new_key", "old_key_expires_at", b"old_key_expires_at", "provider_id", b"provider_id", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Escrow: _TypeAlias = Escrow  # noqa: Y015
+Global___RotateProviderKeyResponse: _TypeAlias = RotateProviderKeyResponse  # noqa: Y015
+
+@_typing.final
+class ExportProviderRequest(_message.Message):
+    """Asks for everything that is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportProviderRequest: _TypeAlias = ExportProviderRequest  # noqa: Y015
+
+@_typing.final
+class ExportProviderResponse(_message.Message):
+    """Everything that is kept of a provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPORTED_AT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    JOBS_FIELD_NUMBER: _builtins.int
+    EARNINGS_FIELD_NUMBER: _builtins.int
+    WITHDRAWALS_FIELD_NUMBER: _builtins.int
+    exported_at: _builtins.str
+    """Time of the copy, ISO-8601 UTC."""
+    @_builtins.property
+    def account(self) -> _provider_pb2.Provider:
+        """The account."""
+
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_provider_pb2.ProviderJob]:
+        """Every job it was given, newest first."""
+
+    @_builtins.property
+    def earnings(self) -> _containers.RepeatedCompositeFieldContainer[_provider_earnings_pb2.EarningsDay]:
+        """What it earned, day by day, oldest first."""
+
+    @_builtins.property
+    def withdrawals(self) -> _containers.RepeatedCompositeFieldContainer[_provider_earnings_pb2.Withdrawal]:
+        """Every withdrawal, newest first."""
+
+    def __init__(
+        self,
+        *,
+        exported_at: _builtins.str = ...,
+        account: _provider_pb2.Provider | None = ...,
+        jobs: _abc.Iterable[_provider_pb2.ProviderJob] | None = ...,
+        earnings: _abc.Iterable[_provider_earnings_pb2.EarningsDay] | None = ...,
+        withdrawals: _abc.Iterable[_provider_earnings_pb2.Withdrawal] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "earnings", b"earnings", "exported_at", b"exported_at", "jobs", b"jobs", "withdrawals", b"withdrawals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportProviderResponse: _TypeAlias = ExportProviderResponse  # noqa: Y015
+
+@_typing.final
+class DeleteProviderRequest(_message.Message):
+    """Asks for the end of the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRM_FIELD_NUMBER: _builtins.int
+    confirm: _builtins.str
+    """`DELETE_MY_ACCOUNT`."""
+    def __init__(
+        self,
+        *,
+        confirm: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "confirm", b"confirm"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "confirm", b"confirm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confirm: _TypeAlias = _typing.Literal["confirm"]  # noqa: Y015
+    _WhichOneofArgType__confirm: _TypeAlias = _typing.Literal["_confirm", b"_confirm"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confirm) -> _WhichOneofReturnType__confirm | None: ...
+
+Global___DeleteProviderRequest: _TypeAlias = DeleteProviderRequest  # noqa: Y015
+
+@_typing.final
+class DeleteProviderResponse(_message.Message):
+    """The account is closed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    REQUEUED_JOBS_FIELD_NUMBER: _builtins.int
+    DELETION_SCHEDULED_FOR_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    requeued_jobs: _builtins.int
+    """How many jobs went back to the queue."""
+    deletion_scheduled_for: _builtins.str
+    """When personal data is erased, ISO-8601 UTC."""
+    message: _builtins.str
+    """A sentence on it."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        requeued_jobs: _builtins.int = ...,
+        deletion_scheduled_for: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deletion_scheduled_for", b"deletion_scheduled_for", "message", b"message", "requeued_jobs", b"requeued_jobs", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteProviderResponse: _TypeAlias = DeleteProviderResponse  # noqa: Y015

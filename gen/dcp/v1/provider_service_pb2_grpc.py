@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from dcp.v1 import daemon_stream_pb2 as dcp_dot_v1_dot_daemon__stream__pb2
+from dcp.v1 import provider_earnings_pb2 as dcp_dot_v1_dot_provider__earnings__pb2
 from dcp.v1 import provider_service_pb2 as dcp_dot_v1_dot_provider__service__pb2
 from dcp.v1 import report_pb2 as dcp_dot_v1_dot_report__pb2
 
@@ -28,7 +29,9 @@ if _version_not_supported:
 
 
 class ProviderServiceStub:
-    """Providers and their daemons.
+    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+
+    Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
     """
 
     def __init__(self, channel):
@@ -57,11 +60,6 @@ class ProviderServiceStub:
                 request_serializer=dcp_dot_v1_dot_provider__service__pb2.GetProviderRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_provider__service__pb2.GetProviderResponse.FromString,
                 _registered_method=True)
-        self.GetProviderLiveness = channel.unary_unary(
-                '/dcp.v1.ProviderService/GetProviderLiveness',
-                request_serializer=dcp_dot_v1_dot_provider__service__pb2.GetProviderLivenessRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_provider__service__pb2.GetProviderLivenessResponse.FromString,
-                _registered_method=True)
         self.PauseProvider = channel.unary_unary(
                 '/dcp.v1.ProviderService/PauseProvider',
                 request_serializer=dcp_dot_v1_dot_provider__service__pb2.PauseProviderRequest.SerializeToString,
@@ -72,20 +70,67 @@ class ProviderServiceStub:
                 request_serializer=dcp_dot_v1_dot_provider__service__pb2.ResumeProviderRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_provider__service__pb2.ResumeProviderResponse.FromString,
                 _registered_method=True)
-        self.NextJob = channel.unary_unary(
-                '/dcp.v1.ProviderService/NextJob',
-                request_serializer=dcp_dot_v1_dot_provider__service__pb2.NextJobRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_provider__service__pb2.NextJobResponse.FromString,
+        self.UpdatePreferences = channel.unary_unary(
+                '/dcp.v1.ProviderService/UpdatePreferences',
+                request_serializer=dcp_dot_v1_dot_provider__service__pb2.UpdatePreferencesRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__service__pb2.UpdatePreferencesResponse.FromString,
+                _registered_method=True)
+        self.UpdateGpuProfile = channel.unary_unary(
+                '/dcp.v1.ProviderService/UpdateGpuProfile',
+                request_serializer=dcp_dot_v1_dot_provider__service__pb2.UpdateGpuProfileRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__service__pb2.UpdateGpuProfileResponse.FromString,
+                _registered_method=True)
+        self.RotateProviderKey = channel.unary_unary(
+                '/dcp.v1.ProviderService/RotateProviderKey',
+                request_serializer=dcp_dot_v1_dot_provider__service__pb2.RotateProviderKeyRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__service__pb2.RotateProviderKeyResponse.FromString,
+                _registered_method=True)
+        self.ExportProvider = channel.unary_unary(
+                '/dcp.v1.ProviderService/ExportProvider',
+                request_serializer=dcp_dot_v1_dot_provider__service__pb2.ExportProviderRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__service__pb2.ExportProviderResponse.FromString,
+                _registered_method=True)
+        self.DeleteProvider = channel.unary_unary(
+                '/dcp.v1.ProviderService/DeleteProvider',
+                request_serializer=dcp_dot_v1_dot_provider__service__pb2.DeleteProviderRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__service__pb2.DeleteProviderResponse.FromString,
                 _registered_method=True)
         self.GetEarnings = channel.unary_unary(
                 '/dcp.v1.ProviderService/GetEarnings',
-                request_serializer=dcp_dot_v1_dot_provider__service__pb2.GetEarningsRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_provider__service__pb2.GetEarningsResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsResponse.FromString,
+                _registered_method=True)
+        self.GetEarningsSummary = channel.unary_unary(
+                '/dcp.v1.ProviderService/GetEarningsSummary',
+                request_serializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsSummaryRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsSummaryResponse.FromString,
+                _registered_method=True)
+        self.GetEarningsHistory = channel.unary_unary(
+                '/dcp.v1.ProviderService/GetEarningsHistory',
+                request_serializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsHistoryRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsHistoryResponse.FromString,
+                _registered_method=True)
+        self.ListProviderJobHistory = channel.unary_unary(
+                '/dcp.v1.ProviderService/ListProviderJobHistory',
+                request_serializer=dcp_dot_v1_dot_provider__earnings__pb2.ListProviderJobHistoryRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.ListProviderJobHistoryResponse.FromString,
+                _registered_method=True)
+        self.CreateWithdrawal = channel.unary_unary(
+                '/dcp.v1.ProviderService/CreateWithdrawal',
+                request_serializer=dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalResponse.FromString,
+                _registered_method=True)
+        self.ListWithdrawals = channel.unary_unary(
+                '/dcp.v1.ProviderService/ListWithdrawals',
+                request_serializer=dcp_dot_v1_dot_provider__earnings__pb2.ListWithdrawalsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.ListWithdrawalsResponse.FromString,
                 _registered_method=True)
 
 
 class ProviderServiceServicer:
-    """Providers and their daemons.
+    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+
+    Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
     """
 
     def Connect(self, request_iterator, context):
@@ -122,13 +167,6 @@ class ProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetProviderLiveness(self, request, context):
-        """Shows whether a provider is alive. Fails with NOT_FOUND for an unknown provider.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def PauseProvider(self, request, context):
         """Stops new work for the caller; running jobs go on.
         """
@@ -143,8 +181,41 @@ class ProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def NextJob(self, request, context):
-        """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other.
+    def UpdatePreferences(self, request, context):
+        """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
+        machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
+        only runs jobs that name it, and the VRAM reserve counts as not there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateGpuProfile(self, request, context):
+        """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
+        has reported the GPU, whose word counts then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateProviderKey(self, request, context):
+        """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportProvider(self, request, context):
+        """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProvider(self, request, context):
+        """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+        personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
+        pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +223,43 @@ class ProviderServiceServicer:
 
     def GetEarnings(self, request, context):
         """Shows what the caller has earned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEarningsSummary(self, request, context):
+        """Shows the caller's earnings in three numbers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEarningsHistory(self, request, context):
+        """Shows what the caller earned on each day of a period, days without earnings included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProviderJobHistory(self, request, context):
+        """Lists the caller's ended jobs with what they earned, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateWithdrawal(self, request, context):
+        """Asks for a payout of earnings; what can be withdrawn falls at once. Fails with INVALID_ARGUMENT for missing fields, an amount
+        below the minimum, a malformed IBAN or an amount above what is available, and ABORTED (409) `A withdrawal is already pending`
+        while another is open.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWithdrawals(self, request, context):
+        """Lists the caller's withdrawals, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,11 +288,6 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_provider__service__pb2.GetProviderRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_provider__service__pb2.GetProviderResponse.SerializeToString,
             ),
-            'GetProviderLiveness': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetProviderLiveness,
-                    request_deserializer=dcp_dot_v1_dot_provider__service__pb2.GetProviderLivenessRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_provider__service__pb2.GetProviderLivenessResponse.SerializeToString,
-            ),
             'PauseProvider': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseProvider,
                     request_deserializer=dcp_dot_v1_dot_provider__service__pb2.PauseProviderRequest.FromString,
@@ -195,15 +298,60 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_provider__service__pb2.ResumeProviderRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_provider__service__pb2.ResumeProviderResponse.SerializeToString,
             ),
-            'NextJob': grpc.unary_unary_rpc_method_handler(
-                    servicer.NextJob,
-                    request_deserializer=dcp_dot_v1_dot_provider__service__pb2.NextJobRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_provider__service__pb2.NextJobResponse.SerializeToString,
+            'UpdatePreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePreferences,
+                    request_deserializer=dcp_dot_v1_dot_provider__service__pb2.UpdatePreferencesRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__service__pb2.UpdatePreferencesResponse.SerializeToString,
+            ),
+            'UpdateGpuProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateGpuProfile,
+                    request_deserializer=dcp_dot_v1_dot_provider__service__pb2.UpdateGpuProfileRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__service__pb2.UpdateGpuProfileResponse.SerializeToString,
+            ),
+            'RotateProviderKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateProviderKey,
+                    request_deserializer=dcp_dot_v1_dot_provider__service__pb2.RotateProviderKeyRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__service__pb2.RotateProviderKeyResponse.SerializeToString,
+            ),
+            'ExportProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportProvider,
+                    request_deserializer=dcp_dot_v1_dot_provider__service__pb2.ExportProviderRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__service__pb2.ExportProviderResponse.SerializeToString,
+            ),
+            'DeleteProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProvider,
+                    request_deserializer=dcp_dot_v1_dot_provider__service__pb2.DeleteProviderRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__service__pb2.DeleteProviderResponse.SerializeToString,
             ),
             'GetEarnings': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEarnings,
-                    request_deserializer=dcp_dot_v1_dot_provider__service__pb2.GetEarningsRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_provider__service__pb2.GetEarningsResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsResponse.SerializeToString,
+            ),
+            'GetEarningsSummary': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEarningsSummary,
+                    request_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsSummaryRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsSummaryResponse.SerializeToString,
+            ),
+            'GetEarningsHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEarningsHistory,
+                    request_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsHistoryRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsHistoryResponse.SerializeToString,
+            ),
+            'ListProviderJobHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProviderJobHistory,
+                    request_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.ListProviderJobHistoryRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__earnings__pb2.ListProviderJobHistoryResponse.SerializeToString,
+            ),
+            'CreateWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWithdrawal,
+                    request_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalResponse.SerializeToString,
+            ),
+            'ListWithdrawals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWithdrawals,
+                    request_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.ListWithdrawalsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__earnings__pb2.ListWithdrawalsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -214,7 +362,9 @@ def add_ProviderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProviderService:
-    """Providers and their daemons.
+    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+
+    Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
     """
 
     @staticmethod
@@ -326,33 +476,6 @@ class ProviderService:
             _registered_method=True)
 
     @staticmethod
-    def GetProviderLiveness(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/dcp.v1.ProviderService/GetProviderLiveness',
-            dcp_dot_v1_dot_provider__service__pb2.GetProviderLivenessRequest.SerializeToString,
-            dcp_dot_v1_dot_provider__service__pb2.GetProviderLivenessResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def PauseProvider(request,
             target,
             options=(),
@@ -407,7 +530,7 @@ class ProviderService:
             _registered_method=True)
 
     @staticmethod
-    def NextJob(request,
+    def UpdatePreferences(request,
             target,
             options=(),
             channel_credentials=None,
@@ -420,9 +543,117 @@ class ProviderService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.ProviderService/NextJob',
-            dcp_dot_v1_dot_provider__service__pb2.NextJobRequest.SerializeToString,
-            dcp_dot_v1_dot_provider__service__pb2.NextJobResponse.FromString,
+            '/dcp.v1.ProviderService/UpdatePreferences',
+            dcp_dot_v1_dot_provider__service__pb2.UpdatePreferencesRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__service__pb2.UpdatePreferencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateGpuProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/UpdateGpuProfile',
+            dcp_dot_v1_dot_provider__service__pb2.UpdateGpuProfileRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__service__pb2.UpdateGpuProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateProviderKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/RotateProviderKey',
+            dcp_dot_v1_dot_provider__service__pb2.RotateProviderKeyRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__service__pb2.RotateProviderKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/ExportProvider',
+            dcp_dot_v1_dot_provider__service__pb2.ExportProviderRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__service__pb2.ExportProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/DeleteProvider',
+            dcp_dot_v1_dot_provider__service__pb2.DeleteProviderRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__service__pb2.DeleteProviderResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -448,8 +679,143 @@ class ProviderService:
             request,
             target,
             '/dcp.v1.ProviderService/GetEarnings',
-            dcp_dot_v1_dot_provider__service__pb2.GetEarningsRequest.SerializeToString,
-            dcp_dot_v1_dot_provider__service__pb2.GetEarningsResponse.FromString,
+            dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEarningsSummary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/GetEarningsSummary',
+            dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsSummaryRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsSummaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEarningsHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/GetEarningsHistory',
+            dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsHistoryRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__earnings__pb2.GetEarningsHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProviderJobHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/ListProviderJobHistory',
+            dcp_dot_v1_dot_provider__earnings__pb2.ListProviderJobHistoryRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__earnings__pb2.ListProviderJobHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/CreateWithdrawal',
+            dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWithdrawals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/ListWithdrawals',
+            dcp_dot_v1_dot_provider__earnings__pb2.ListWithdrawalsRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__earnings__pb2.ListWithdrawalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

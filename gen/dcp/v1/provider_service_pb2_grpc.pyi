@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from dcp.v1 import daemon_stream_pb2 as _daemon_stream_pb2
+from dcp.v1 import provider_earnings_pb2 as _provider_earnings_pb2
 from dcp.v1 import provider_service_pb2 as _provider_service_pb2
 from dcp.v1 import report_pb2 as _report_pb2
 from grpc import aio as _aio
@@ -29,7 +30,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProviderServiceStub:
-    """Providers and their daemons."""
+    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+
+    Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -52,20 +56,50 @@ class ProviderServiceStub:
     """
     GetProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderRequest, _provider_service_pb2.GetProviderResponse]
     """Shows the caller's account."""
-    GetProviderLiveness: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderLivenessRequest, _provider_service_pb2.GetProviderLivenessResponse]
-    """Shows whether a provider is alive. Fails with NOT_FOUND for an unknown provider."""
     PauseProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.PauseProviderRequest, _provider_service_pb2.PauseProviderResponse]
     """Stops new work for the caller; running jobs go on."""
     ResumeProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ResumeProviderRequest, _provider_service_pb2.ResumeProviderResponse]
     """Lets the caller be given new work again."""
-    NextJob: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.NextJobRequest, _provider_service_pb2.NextJobResponse]
-    """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other."""
-    GetEarnings: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.GetEarningsRequest, _provider_service_pb2.GetEarningsResponse]
+    UpdatePreferences: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdatePreferencesRequest, _provider_service_pb2.UpdatePreferencesResponse]
+    """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
+    machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
+    only runs jobs that name it, and the VRAM reserve counts as not there.
+    """
+    UpdateGpuProfile: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateGpuProfileRequest, _provider_service_pb2.UpdateGpuProfileResponse]
+    """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
+    has reported the GPU, whose word counts then.
+    """
+    RotateProviderKey: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.RotateProviderKeyRequest, _provider_service_pb2.RotateProviderKeyResponse]
+    """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one."""
+    ExportProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ExportProviderRequest, _provider_service_pb2.ExportProviderResponse]
+    """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals."""
+    DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]
+    """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+    personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
+    pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+    """
+    GetEarnings: _grpc.UnaryUnaryMultiCallable[_provider_earnings_pb2.GetEarningsRequest, _provider_earnings_pb2.GetEarningsResponse]
     """Shows what the caller has earned."""
+    GetEarningsSummary: _grpc.UnaryUnaryMultiCallable[_provider_earnings_pb2.GetEarningsSummaryRequest, _provider_earnings_pb2.GetEarningsSummaryResponse]
+    """Shows the caller's earnings in three numbers."""
+    GetEarningsHistory: _grpc.UnaryUnaryMultiCallable[_provider_earnings_pb2.GetEarningsHistoryRequest, _provider_earnings_pb2.GetEarningsHistoryResponse]
+    """Shows what the caller earned on each day of a period, days without earnings included."""
+    ListProviderJobHistory: _grpc.UnaryUnaryMultiCallable[_provider_earnings_pb2.ListProviderJobHistoryRequest, _provider_earnings_pb2.ListProviderJobHistoryResponse]
+    """Lists the caller's ended jobs with what they earned, newest first."""
+    CreateWithdrawal: _grpc.UnaryUnaryMultiCallable[_provider_earnings_pb2.CreateWithdrawalRequest, _provider_earnings_pb2.CreateWithdrawalResponse]
+    """Asks for a payout of earnings; what can be withdrawn falls at once. Fails with INVALID_ARGUMENT for missing fields, an amount
+    below the minimum, a malformed IBAN or an amount above what is available, and ABORTED (409) `A withdrawal is already pending`
+    while another is open.
+    """
+    ListWithdrawals: _grpc.UnaryUnaryMultiCallable[_provider_earnings_pb2.ListWithdrawalsRequest, _provider_earnings_pb2.ListWithdrawalsResponse]
+    """Lists the caller's withdrawals, newest first."""
 
 @_typing.type_check_only
 class ProviderServiceAsyncStub(ProviderServiceStub):
-    """Providers and their daemons."""
+    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+
+    Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Connect: _aio.StreamStreamMultiCallable[_daemon_stream_pb2.ConnectRequest, _daemon_stream_pb2.ConnectResponse]  # type: ignore[assignment]
@@ -85,19 +119,49 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """
     GetProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderRequest, _provider_service_pb2.GetProviderResponse]  # type: ignore[assignment]
     """Shows the caller's account."""
-    GetProviderLiveness: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderLivenessRequest, _provider_service_pb2.GetProviderLivenessResponse]  # type: ignore[assignment]
-    """Shows whether a provider is alive. Fails with NOT_FOUND for an unknown provider."""
     PauseProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.PauseProviderRequest, _provider_service_pb2.PauseProviderResponse]  # type: ignore[assignment]
     """Stops new work for the caller; running jobs go on."""
     ResumeProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ResumeProviderRequest, _provider_service_pb2.ResumeProviderResponse]  # type: ignore[assignment]
     """Lets the caller be given new work again."""
-    NextJob: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.NextJobRequest, _provider_service_pb2.NextJobResponse]  # type: ignore[assignment]
-    """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other."""
-    GetEarnings: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.GetEarningsRequest, _provider_service_pb2.GetEarningsResponse]  # type: ignore[assignment]
+    UpdatePreferences: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdatePreferencesRequest, _provider_service_pb2.UpdatePreferencesResponse]  # type: ignore[assignment]
+    """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
+    machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
+    only runs jobs that name it, and the VRAM reserve counts as not there.
+    """
+    UpdateGpuProfile: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateGpuProfileRequest, _provider_service_pb2.UpdateGpuProfileResponse]  # type: ignore[assignment]
+    """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
+    has reported the GPU, whose word counts then.
+    """
+    RotateProviderKey: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.RotateProviderKeyRequest, _provider_service_pb2.RotateProviderKeyResponse]  # type: ignore[assignment]
+    """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one."""
+    ExportProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ExportProviderRequest, _provider_service_pb2.ExportProviderResponse]  # type: ignore[assignment]
+    """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals."""
+    DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
+    """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+    personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
+    pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+    """
+    GetEarnings: _aio.UnaryUnaryMultiCallable[_provider_earnings_pb2.GetEarningsRequest, _provider_earnings_pb2.GetEarningsResponse]  # type: ignore[assignment]
     """Shows what the caller has earned."""
+    GetEarningsSummary: _aio.UnaryUnaryMultiCallable[_provider_earnings_pb2.GetEarningsSummaryRequest, _provider_earnings_pb2.GetEarningsSummaryResponse]  # type: ignore[assignment]
+    """Shows the caller's earnings in three numbers."""
+    GetEarningsHistory: _aio.UnaryUnaryMultiCallable[_provider_earnings_pb2.GetEarningsHistoryRequest, _provider_earnings_pb2.GetEarningsHistoryResponse]  # type: ignore[assignment]
+    """Shows what the caller earned on each day of a period, days without earnings included."""
+    ListProviderJobHistory: _aio.UnaryUnaryMultiCallable[_provider_earnings_pb2.ListProviderJobHistoryRequest, _provider_earnings_pb2.ListProviderJobHistoryResponse]  # type: ignore[assignment]
+    """Lists the caller's ended jobs with what they earned, newest first."""
+    CreateWithdrawal: _aio.UnaryUnaryMultiCallable[_provider_earnings_pb2.CreateWithdrawalRequest, _provider_earnings_pb2.CreateWithdrawalResponse]  # type: ignore[assignment]
+    """Asks for a payout of earnings; what can be withdrawn falls at once. Fails with INVALID_ARGUMENT for missing fields, an amount
+    below the minimum, a malformed IBAN or an amount above what is available, and ABORTED (409) `A withdrawal is already pending`
+    while another is open.
+    """
+    ListWithdrawals: _aio.UnaryUnaryMultiCallable[_provider_earnings_pb2.ListWithdrawalsRequest, _provider_earnings_pb2.ListWithdrawalsResponse]  # type: ignore[assignment]
+    """Lists the caller's withdrawals, newest first."""
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Providers and their daemons."""
+    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+
+    Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
+    """
 
     @_abc_1.abstractmethod
     def Connect(
@@ -141,14 +205,6 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Shows the caller's account."""
 
     @_abc_1.abstractmethod
-    def GetProviderLiveness(
-        self,
-        request: _provider_service_pb2.GetProviderLivenessRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_provider_service_pb2.GetProviderLivenessResponse, _abc.Awaitable[_provider_service_pb2.GetProviderLivenessResponse]]:
-        """Shows whether a provider is alive. Fails with NOT_FOUND for an unknown provider."""
-
-    @_abc_1.abstractmethod
     def PauseProvider(
         self,
         request: _provider_service_pb2.PauseProviderRequest,
@@ -165,19 +221,102 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lets the caller be given new work again."""
 
     @_abc_1.abstractmethod
-    def NextJob(
+    def UpdatePreferences(
         self,
-        request: _provider_service_pb2.NextJobRequest,
+        request: _provider_service_pb2.UpdatePreferencesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_provider_service_pb2.NextJobResponse, _abc.Awaitable[_provider_service_pb2.NextJobResponse]]:
-        """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other."""
+    ) -> _typing.Union[_provider_service_pb2.UpdatePreferencesResponse, _abc.Awaitable[_provider_service_pb2.UpdatePreferencesResponse]]:
+        """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
+        machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
+        only runs jobs that name it, and the VRAM reserve counts as not there.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateGpuProfile(
+        self,
+        request: _provider_service_pb2.UpdateGpuProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.UpdateGpuProfileResponse, _abc.Awaitable[_provider_service_pb2.UpdateGpuProfileResponse]]:
+        """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
+        has reported the GPU, whose word counts then.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateProviderKey(
+        self,
+        request: _provider_service_pb2.RotateProviderKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.RotateProviderKeyResponse, _abc.Awaitable[_provider_service_pb2.RotateProviderKeyResponse]]:
+        """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one."""
+
+    @_abc_1.abstractmethod
+    def ExportProvider(
+        self,
+        request: _provider_service_pb2.ExportProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.ExportProviderResponse, _abc.Awaitable[_provider_service_pb2.ExportProviderResponse]]:
+        """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals."""
+
+    @_abc_1.abstractmethod
+    def DeleteProvider(
+        self,
+        request: _provider_service_pb2.DeleteProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.DeleteProviderResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderResponse]]:
+        """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+        personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
+        pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+        """
 
     @_abc_1.abstractmethod
     def GetEarnings(
         self,
-        request: _provider_service_pb2.GetEarningsRequest,
+        request: _provider_earnings_pb2.GetEarningsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_provider_service_pb2.GetEarningsResponse, _abc.Awaitable[_provider_service_pb2.GetEarningsResponse]]:
+    ) -> _typing.Union[_provider_earnings_pb2.GetEarningsResponse, _abc.Awaitable[_provider_earnings_pb2.GetEarningsResponse]]:
         """Shows what the caller has earned."""
+
+    @_abc_1.abstractmethod
+    def GetEarningsSummary(
+        self,
+        request: _provider_earnings_pb2.GetEarningsSummaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_earnings_pb2.GetEarningsSummaryResponse, _abc.Awaitable[_provider_earnings_pb2.GetEarningsSummaryResponse]]:
+        """Shows the caller's earnings in three numbers."""
+
+    @_abc_1.abstractmethod
+    def GetEarningsHistory(
+        self,
+        request: _provider_earnings_pb2.GetEarningsHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_earnings_pb2.GetEarningsHistoryResponse, _abc.Awaitable[_provider_earnings_pb2.GetEarningsHistoryResponse]]:
+        """Shows what the caller earned on each day of a period, days without earnings included."""
+
+    @_abc_1.abstractmethod
+    def ListProviderJobHistory(
+        self,
+        request: _provider_earnings_pb2.ListProviderJobHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_earnings_pb2.ListProviderJobHistoryResponse, _abc.Awaitable[_provider_earnings_pb2.ListProviderJobHistoryResponse]]:
+        """Lists the caller's ended jobs with what they earned, newest first."""
+
+    @_abc_1.abstractmethod
+    def CreateWithdrawal(
+        self,
+        request: _provider_earnings_pb2.CreateWithdrawalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_earnings_pb2.CreateWithdrawalResponse, _abc.Awaitable[_provider_earnings_pb2.CreateWithdrawalResponse]]:
+        """Asks for a payout of earnings; what can be withdrawn falls at once. Fails with INVALID_ARGUMENT for missing fields, an amount
+        below the minimum, a malformed IBAN or an amount above what is available, and ABORTED (409) `A withdrawal is already pending`
+        while another is open.
+        """
+
+    @_abc_1.abstractmethod
+    def ListWithdrawals(
+        self,
+        request: _provider_earnings_pb2.ListWithdrawalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_earnings_pb2.ListWithdrawalsResponse, _abc.Awaitable[_provider_earnings_pb2.ListWithdrawalsResponse]]:
+        """Lists the caller's withdrawals, newest first."""
 
 def add_ProviderServiceServicer_to_server(servicer: ProviderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,12 +23,17 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from dcp.v1 import job_pb2 as dcp_dot_v1_dot_job__pb2
 from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
+from dcp.v1 import renter_pb2 as dcp_dot_v1_dot_renter__pb2
+from dcp.v1 import renter_wallet_pb2 as dcp_dot_v1_dot_renter__wallet__pb2
+from dcp.v1 import renter_webhook_pb2 as dcp_dot_v1_dot_renter__webhook__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64\x63p/v1/renter_service.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xcc\x02\n\x15RegisterRenterRequest\x12#\n\x04name\x18\x01 \x01(\tB\x10\xbaH\tr\x04\x10\x02\x18x\xc8\x01\x01\xd0\xc1\x18\x01H\x00\x88\x01\x01\x12%\n\x05\x65mail\x18\x02 \x01(\tB\x11\xbaH\nr\x05\x18\xfe\x01`\x01\xc8\x01\x01\xd0\xc1\x18\x01H\x01\x88\x01\x01\x12#\n\x0corganization\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x01H\x02\x88\x01\x01\x12(\n\x08use_case\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x03R\x08use_case\x88\x01\x01\x12\x1b\n\x05phone\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(H\x04\x88\x01\x01\x12-\n\x0euse_case_alias\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x05R\x07useCase\x88\x01\x01\x42\x07\n\x05_nameB\x08\n\x06_emailB\x0f\n\r_organizationB\x0b\n\t_use_caseB\x08\n\x06_phoneB\x11\n\x0f_use_case_alias\"^\n\x16RegisterRenterResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x11\n\trenter_id\x18\x02 \x01(\r\x12\x0f\n\x07\x61pi_key\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x12\n\x10GetRenterRequest\"\xf3\x01\n\x11GetRenterResponse\x12\x1e\n\x06renter\x18\x01 \x01(\x0b\x32\x0e.dcp.v1.Renter\x12&\n\x0brecent_jobs\x18\x02 \x03(\x0b\x32\x11.dcp.v1.RecentJob\x12\x1f\n\x04jobs\x18\x03 \x03(\x0b\x32\x11.dcp.v1.RecentJob\x12,\n\x10v1_usage_summary\x18\x04 \x01(\x0b\x32\x12.dcp.v1.TokenUsage\x12\x16\n\x0e\x62\x61lance_halala\x18\x05 \x01(\r\x12\x13\n\x0b\x62\x61lance_sar\x18\x06 \x01(\x01\x12\x1a\n\x12total_spent_halala\x18\x07 \x01(\x01\"\xf9\x02\n\x06Renter\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12<\n\x0corganization\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x38\n\x08use_case\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x35\n\x05phone\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12;\n\x0bwebhook_url\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x16\n\x0e\x62\x61lance_halala\x18\x08 \x01(\r\x12\x1a\n\x12total_spent_halala\x18\t \x01(\x01\x12\x12\n\ntotal_jobs\x18\n \x01(\r\x12\x12\n\ncreated_at\x18\x0b \x01(\t\"\xe2\x01\n\tRecentJob\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x10\n\x08job_type\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x14\n\x0csubmitted_at\x18\x05 \x01(\t\x12<\n\x0c\x63ompleted_at\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x43\n\x12\x61\x63tual_cost_halala\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\"\x87\x01\n\nTokenUsage\x12\x16\n\x0etotal_requests\x18\x01 \x01(\r\x12\x15\n\rprompt_tokens\x18\x02 \x01(\x01\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\x01\x12\x14\n\x0ctotal_tokens\x18\x04 \x01(\x01\x12\x19\n\x11total_cost_halala\x18\x05 \x01(\x01\"\x13\n\x11GetBalanceRequest\"\xcb\x01\n\x12GetBalanceResponse\x12\x16\n\x0e\x62\x61lance_halala\x18\x01 \x01(\r\x12\x13\n\x0b\x62\x61lance_sar\x18\x02 \x01(\x01\x12\x13\n\x0bheld_halala\x18\x03 \x01(\x01\x12\x10\n\x08held_sar\x18\x04 \x01(\x01\x12\x18\n\x10\x61vailable_halala\x18\x05 \x01(\r\x12\x1a\n\x12total_spent_halala\x18\x06 \x01(\x01\x12\x17\n\x0ftotal_spent_sar\x18\x07 \x01(\x01\x12\x12\n\ntotal_jobs\x18\x08 \x01(\r\"\xca\x01\n\x0cTopUpRequest\x12V\n\ramount_halala\x18\x01 \x01(\x01\x42:\xca\xc1\x18\x36\"4{\"type\": \"integer\", \"minimum\": 1, \"maximum\": 100000}H\x00\x88\x01\x01\x12\x41\n\namount_sar\x18\x02 \x01(\x01\x42(\xca\xc1\x18$\"\"{\"minimum\": 0.01, \"maximum\": 1000}H\x01\x88\x01\x01\x42\x10\n\x0e_amount_halalaB\r\n\x0b_amount_sar\"\x86\x01\n\rTopUpResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x18\n\x10topped_up_halala\x18\x02 \x01(\r\x12\x15\n\rtopped_up_sar\x18\x03 \x01(\x01\x12\x1a\n\x12new_balance_halala\x18\x04 \x01(\r\x12\x17\n\x0fnew_balance_sar\x18\x05 \x01(\x01\"\x1f\n\x1dListAvailableProvidersRequest\"]\n\x1eListAvailableProvidersResponse\x12,\n\tproviders\x18\x01 \x03(\x0b\x32\x19.dcp.v1.AvailableProvider\x12\r\n\x05total\x18\x02 \x01(\r\"\xc1\x02\n\x11\x41vailableProvider\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tgpu_model\x18\x03 \x01(\t\x12\x0f\n\x07vram_gb\x18\x04 \x01(\r\x12\x10\n\x08vram_mib\x18\x05 \x01(\r\x12\x11\n\tgpu_count\x18\x06 \x01(\r\x12\x16\n\x0e\x64river_version\x18\x07 \x01(\t\x12\x1a\n\x12\x63ompute_capability\x18\x08 \x01(\t\x12\x14\n\x0c\x63uda_version\x18\t \x01(\t\x12\x0e\n\x06status\x18\n \x01(\t\x12\x0f\n\x07is_live\x18\x0b \x01(\x08\x12\x10\n\x08location\x18\x0c \x01(\t\x12\x19\n\x11reliability_score\x18\r \x01(\r\x12\x15\n\rcached_models\x18\x0e \x03(\t\x12\x1a\n\x12price_per_hour_sar\x18\x0f \x01(\x01\x32\xd7\x07\n\rRenterService\x12\xd9\x03\n\x0eRegisterRenter\x12\x1d.dcp.v1.RegisterRenterRequest\x1a\x1e.dcp.v1.RegisterRenterResponse\"\x87\x03\xaa\xbb\x18\x03\n\x01\x01\xb0\xbb\x18\xc9\x01\xba\xbb\x18\x18\n\x0frenter-register\x10\x05\x18\x90\x1c \x01\xc2\xbb\x18\x13Registration failed\xda\xbb\x18\xa1\x02\n\x0c\x61 new renter\x12\x80\x01{\"name\":\"Noura Salem\",\"email\":\"noura@example.sa\",\"organization\":\"Tuwaiq Lab\",\"use_case\":\"llm_inference\",\"phone\":\"+966500000001\"}\x1a\x8d\x01{\"success\":true,\"renter_id\":1,\"api_key\":\"dc1-renter-7Qm2...\",\"message\":\"Welcome Noura Salem! Store this API key now, it is not shown again.\"}\xe2\xbb\x18\x02\x99\x03\x82\xd3\xe4\x93\x02\x16\"\x11/renters/register:\x01*\x12\\\n\tGetRenter\x12\x18.dcp.v1.GetRenterRequest\x1a\x19.dcp.v1.GetRenterResponse\"\x1a\xaa\xbb\x18\x03\n\x01\x02\x82\xd3\xe4\x93\x02\r\x12\x0b/renters/me\x12{\n\nGetBalance\x12\x19.dcp.v1.GetBalanceRequest\x1a\x1a.dcp.v1.GetBalanceResponse\"6\xaa\xbb\x18\x1a\n\x01\x02\x12\x0c\x62\x61lance.read\x12\x07\x62illing\x82\xd3\xe4\x93\x02\x12\x12\x10/renters/balance\x12x\n\x05TopUp\x12\x14.dcp.v1.TopUpRequest\x1a\x15.dcp.v1.TopUpResponse\"B\xaa\xbb\x18\x0c\n\x01\x02\x12\x07\x62illing\xba\xbb\x18\x0b\n\x05topup\x10\n\x18<\xc8\xbb\x18\x01\xe2\xbb\x18\x02\x99\x03\x82\xd3\xe4\x93\x02\x13\"\x0e/renters/topup:\x01*\x12\x94\x01\n\x16ListAvailableProviders\x12%.dcp.v1.ListAvailableProvidersRequest\x1a&.dcp.v1.ListAvailableProvidersResponse\"+\xaa\xbb\x18\x03\n\x01\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/renters/available-providersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64\x63p/v1/renter_service.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x10\x64\x63p/v1/job.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x13\x64\x63p/v1/renter.proto\x1a\x1a\x64\x63p/v1/renter_wallet.proto\x1a\x1b\x64\x63p/v1/renter_webhook.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xcc\x02\n\x15RegisterRenterRequest\x12#\n\x04name\x18\x01 \x01(\tB\x10\xbaH\tr\x04\x10\x02\x18x\xc8\x01\x01\xd0\xc1\x18\x01H\x00\x88\x01\x01\x12%\n\x05\x65mail\x18\x02 \x01(\tB\x11\xbaH\nr\x05\x18\xfe\x01`\x01\xc8\x01\x01\xd0\xc1\x18\x01H\x01\x88\x01\x01\x12#\n\x0corganization\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x01H\x02\x88\x01\x01\x12(\n\x08use_case\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x03R\x08use_case\x88\x01\x01\x12\x1b\n\x05phone\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(H\x04\x88\x01\x01\x12-\n\x0euse_case_alias\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x05R\x07useCase\x88\x01\x01\x42\x07\n\x05_nameB\x08\n\x06_emailB\x0f\n\r_organizationB\x0b\n\t_use_caseB\x08\n\x06_phoneB\x11\n\x0f_use_case_alias\"^\n\x16RegisterRenterResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x11\n\trenter_id\x18\x02 \x01(\r\x12\x0f\n\x07\x61pi_key\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x12\n\x10GetRenterRequest\"\xf3\x01\n\x11GetRenterResponse\x12\x1e\n\x06renter\x18\x01 \x01(\x0b\x32\x0e.dcp.v1.Renter\x12&\n\x0brecent_jobs\x18\x02 \x03(\x0b\x32\x11.dcp.v1.RecentJob\x12\x1f\n\x04jobs\x18\x03 \x03(\x0b\x32\x11.dcp.v1.RecentJob\x12,\n\x10v1_usage_summary\x18\x04 \x01(\x0b\x32\x12.dcp.v1.TokenUsage\x12\x16\n\x0e\x62\x61lance_halala\x18\x05 \x01(\r\x12\x13\n\x0b\x62\x61lance_sar\x18\x06 \x01(\x01\x12\x1a\n\x12total_spent_halala\x18\x07 \x01(\x01\"\x98\x01\n\x1bUpdateRenterSettingsRequest\x12;\n\x0bwebhook_url\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\"\n\x15rotate_webhook_secret\x18\x02 \x01(\x08H\x00\x88\x01\x01\x42\x18\n\x16_rotate_webhook_secret\"Y\n\x1cUpdateRenterSettingsResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12(\n\x08settings\x18\x02 \x01(\x0b\x32\x16.dcp.v1.RenterSettings\"\x18\n\x16RotateRenterKeyRequest\"p\n\x17RotateRenterKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x03 \x01(\t\x12\x0f\n\x07new_key\x18\x04 \x01(\t\x12\x11\n\trenter_id\x18\x05 \x01(\r\"\x8a\x02\n\x16\x43reateRenterKeyRequest\x12q\n\x06scopes\x18\x01 \x03(\tBa\xbaH\x05\x92\x01\x02\x10\x10\xca\xc1\x18U\"S{\"items\": {\"enum\": [\"inference\", \"jobs.read\", \"billing\", \"balance.read\", \"admin\"]}}\x12\x1b\n\x05label\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18PH\x00\x88\x01\x01\x12G\n\nexpires_at\x18\x03 \x01(\tB.\xca\xc1\x18*\"({\"format\": \"date-time\", \"minLength\": 20}H\x01\x88\x01\x01\x42\x08\n\x06_labelB\r\n\x0b_expires_at\"\xc9\x01\n\x17\x43reateRenterKeyResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x35\n\x05label\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12:\n\nexpires_at\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\x06 \x01(\t\"\x17\n\x15ListRenterKeysRequest\"9\n\x16ListRenterKeysResponse\x12\x1f\n\x04keys\x18\x01 \x03(\x0b\x32\x11.dcp.v1.RenterKey\"(\n\x16RevokeRenterKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\">\n\x17RevokeRenterKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x12\n\nrevoked_at\x18\x02 \x01(\t\"\x15\n\x13\x45xportRenterRequest\"\xbb\x01\n\x14\x45xportRenterResponse\x12\x13\n\x0b\x65xported_at\x18\x01 \x01(\t\x12\x1f\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x0e.dcp.v1.Renter\x12\x1f\n\x04jobs\x18\x03 \x03(\x0b\x32\x11.dcp.v1.JobDetail\x12)\n\x0ctransactions\x18\x04 \x03(\x0b\x32\x13.dcp.v1.WalletEntry\x12!\n\x05usage\x18\x05 \x01(\x0b\x32\x12.dcp.v1.TokenUsage\"_\n\x13\x44\x65leteRenterRequest\x12<\n\x07\x63onfirm\x18\x01 \x01(\tB&\xca\xc1\x18\"\"\x1e{\"const\": \"DELETE_MY_ACCOUNT\"}(\x01H\x00\x88\x01\x01\x42\n\n\x08_confirm\"p\n\x14\x44\x65leteRenterResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x16\n\x0e\x63\x61ncelled_jobs\x18\x02 \x01(\r\x12\x1e\n\x16\x64\x65letion_scheduled_for\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\xcf\x01\n\x15ListRenterJobsRequest\x12\x1a\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x12_\n\x06status\x18\x03 \x01(\tBJ\xbaHGrER\x06queuedR\x07pendingR\x07runningR\tcompletedR\x06\x66\x61iledR\tcancelledR\x0bin_progressH\x02\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limitB\t\n\x07_status\"t\n\x16ListRenterJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.dcp.v1.RenterJob\x12\r\n\x05total\x18\x02 \x01(\r\x12\x0c\n\x04page\x18\x03 \x01(\r\x12\r\n\x05limit\x18\x04 \x01(\r\x12\r\n\x05pages\x18\x05 \x01(\r\"\x13\n\x11\x45xportJobsRequest2\xc2\x17\n\rRenterService\x12\xd9\x03\n\x0eRegisterRenter\x12\x1d.dcp.v1.RegisterRenterRequest\x1a\x1e.dcp.v1.RegisterRenterResponse\"\x87\x03\xaa\xbb\x18\x03\n\x01\x01\xb0\xbb\x18\xc9\x01\xba\xbb\x18\x18\n\x0frenter-register\x10\x05\x18\x90\x1c \x01\xc2\xbb\x18\x13Registration failed\xda\xbb\x18\xa1\x02\n\x0c\x61 new renter\x12\x80\x01{\"name\":\"Noura Salem\",\"email\":\"noura@example.sa\",\"organization\":\"Tuwaiq Lab\",\"use_case\":\"llm_inference\",\"phone\":\"+966500000001\"}\x1a\x8d\x01{\"success\":true,\"renter_id\":1,\"api_key\":\"dc1-renter-7Qm2...\",\"message\":\"Welcome Noura Salem! Store this API key now, it is not shown again.\"}\xe2\xbb\x18\x02\x99\x03\x82\xd3\xe4\x93\x02\x16\"\x11/renters/register:\x01*\x12\\\n\tGetRenter\x12\x18.dcp.v1.GetRenterRequest\x1a\x19.dcp.v1.GetRenterResponse\"\x1a\xaa\xbb\x18\x03\n\x01\x02\x82\xd3\xe4\x93\x02\r\x12\x0b/renters/me\x12\x8d\x01\n\x14UpdateRenterSettings\x12#.dcp.v1.UpdateRenterSettingsRequest\x1a$.dcp.v1.UpdateRenterSettingsResponse\"*\xaa\xbb\x18\n\n\x01\x02\x12\x05\x61\x64min\x82\xd3\xe4\x93\x02\x16\x32\x11/renters/settings:\x01*\x12\x96\x01\n\x0fRotateRenterKey\x12\x1e.dcp.v1.RotateRenterKeyRequest\x1a\x1f.dcp.v1.RotateRenterKeyResponse\"B\xaa\xbb\x18\x05\n\x01\x02(\x01\xba\xbb\x18\x14\n\x0ckey-rotation\x10\x03\x18\x80\xa3\x05\x82\xd3\xe4\x93\x02\x1b\"\x16/renters/me/rotate-key:\x01*\x12\x83\x01\n\x0f\x43reateRenterKey\x12\x1e.dcp.v1.CreateRenterKeyRequest\x1a\x1f.dcp.v1.CreateRenterKeyResponse\"/\xaa\xbb\x18\x05\n\x01\x02(\x01\xb0\xbb\x18\xc9\x01\xe2\xbb\x18\x02\x99\x03\x82\xd3\xe4\x93\x02\x15\"\x10/renters/me/keys:\x01*\x12r\n\x0eListRenterKeys\x12\x1d.dcp.v1.ListRenterKeysRequest\x1a\x1e.dcp.v1.ListRenterKeysResponse\"!\xaa\xbb\x18\x05\n\x01\x02(\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/renters/me/keys\x12\x84\x01\n\x0fRevokeRenterKey\x12\x1e.dcp.v1.RevokeRenterKeyRequest\x1a\x1f.dcp.v1.RevokeRenterKeyResponse\"0\xaa\xbb\x18\x05\n\x01\x02(\x01\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02\x1b*\x19/renters/me/keys/{key_id}\x12\x80\x01\n\x0c\x45xportRenter\x12\x1b.dcp.v1.ExportRenterRequest\x1a\x1c.dcp.v1.ExportRenterResponse\"5\xaa\xbb\x18\x05\n\x01\x02(\x01\xba\xbb\x18\x0e\n\x06\x65xport\x10\x01\x18\x80\xa3\x05\x82\xd3\xe4\x93\x02\x14\x12\x12/renters/me/export\x12j\n\x0c\x44\x65leteRenter\x12\x1b.dcp.v1.DeleteRenterRequest\x1a\x1c.dcp.v1.DeleteRenterResponse\"\x1f\xaa\xbb\x18\x05\n\x01\x02(\x01\x82\xd3\xe4\x93\x02\x10*\x0b/renters/me:\x01*\x12{\n\nGetBalance\x12\x19.dcp.v1.GetBalanceRequest\x1a\x1a.dcp.v1.GetBalanceResponse\"6\xaa\xbb\x18\x1a\n\x01\x02\x12\x0c\x62\x61lance.read\x12\x07\x62illing\x82\xd3\xe4\x93\x02\x12\x12\x10/renters/balance\x12x\n\x05TopUp\x12\x14.dcp.v1.TopUpRequest\x1a\x15.dcp.v1.TopUpResponse\"B\xaa\xbb\x18\x0c\n\x01\x02\x12\x07\x62illing\xba\xbb\x18\x0b\n\x05topup\x10\n\x18<\xc8\xbb\x18\x01\xe2\xbb\x18\x02\x99\x03\x82\xd3\xe4\x93\x02\x13\"\x0e/renters/topup:\x01*\x12\xb7\x01\n\x16ListRenterTransactions\x12%.dcp.v1.ListRenterTransactionsRequest\x1a&.dcp.v1.ListRenterTransactionsResponse\"N\xaa\xbb\x18\x1b\n\x02\x04\x02\x12\x0c\x62\x61lance.read\x12\x07\x62illing\xe2\xbb\x18\x02\x94\x03\x82\xd3\xe4\x93\x02#\x12!/renters/{renter_id}/transactions\x12\x7f\n\x0eListTokenUsage\x12\x1d.dcp.v1.ListTokenUsageRequest\x1a\x1e.dcp.v1.ListTokenUsageResponse\".\xaa\xbb\x18\x11\n\x01\x02\x12\x0c\x62\x61lance.read\x82\xd3\xe4\x93\x02\x13\x12\x11/renters/me/usage\x12y\n\x0bGetSpending\x12\x1a.dcp.v1.GetSpendingRequest\x1a\x1b.dcp.v1.GetSpendingResponse\"1\xaa\xbb\x18\x11\n\x01\x02\x12\x0c\x62\x61lance.read\x82\xd3\xe4\x93\x02\x16\x12\x14/renters/me/spending\x12}\n\x0cGetAnalytics\x12\x1b.dcp.v1.GetAnalyticsRequest\x1a\x1c.dcp.v1.GetAnalyticsResponse\"2\xaa\xbb\x18\x11\n\x01\x02\x12\x0c\x62\x61lance.read\x82\xd3\xe4\x93\x02\x17\x12\x15/renters/me/analytics\x12\x97\x01\n\x0eListRenterJobs\x12\x1d.dcp.v1.ListRenterJobsRequest\x1a\x1e.dcp.v1.ListRenterJobsResponse\"F\xaa\xbb\x18\x19\n\x01\x02\x12\tjobs.read\x12\tinference\x82\xd3\xe4\x93\x02#\x12\r/renters/jobsZ\x12\x12\x10/renters/me/jobs\x12\xfa\x02\n\nExportJobs\x12\x19.dcp.v1.ExportJobsRequest\x1a\x14.google.api.HttpBody\"\xba\x02\xaa\xbb\x18\x19\n\x01\x02\x12\tjobs.read\x12\tinference\xd2\xbb\x18\xf9\x01\x12\x08text/csv\"\xec\x01Rows of job_id, job_type, model, status, provider_id, submitted_at, started_at, completed_at, duration_minutes, cost_halala, actual_cost_halala, refunded_halala, prompt_tokens, completion_tokens and error, after a line with these names.\x82\xd3\xe4\x93\x02\x19\x12\x17/renters/me/jobs/export\x12\x9a\x01\n\x15ListWebhookDeliveries\x12$.dcp.v1.ListWebhookDeliveriesRequest\x1a%.dcp.v1.ListWebhookDeliveriesResponse\"4\xaa\xbb\x18\n\n\x01\x02\x12\x05\x61\x64min\x82\xd3\xe4\x93\x02 \x12\x1e/renters/me/webhook-deliveriesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,60 +52,104 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERRENTERREQUEST'].fields_by_name['phone']._serialized_options = b'\272H\004r\002\030('
   _globals['_REGISTERRENTERREQUEST'].fields_by_name['use_case_alias']._loaded_options = None
   _globals['_REGISTERRENTERREQUEST'].fields_by_name['use_case_alias']._serialized_options = b'\272H\004r\002\030x'
-  _globals['_RENTER'].fields_by_name['organization']._loaded_options = None
-  _globals['_RENTER'].fields_by_name['organization']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_RENTER'].fields_by_name['use_case']._loaded_options = None
-  _globals['_RENTER'].fields_by_name['use_case']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_RENTER'].fields_by_name['phone']._loaded_options = None
-  _globals['_RENTER'].fields_by_name['phone']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_RENTER'].fields_by_name['webhook_url']._loaded_options = None
-  _globals['_RENTER'].fields_by_name['webhook_url']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_RECENTJOB'].fields_by_name['completed_at']._loaded_options = None
-  _globals['_RECENTJOB'].fields_by_name['completed_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_RECENTJOB'].fields_by_name['actual_cost_halala']._loaded_options = None
-  _globals['_RECENTJOB'].fields_by_name['actual_cost_halala']._serialized_options = b'\312\301\030\013\n\007integer\020\001'
-  _globals['_TOPUPREQUEST'].fields_by_name['amount_halala']._loaded_options = None
-  _globals['_TOPUPREQUEST'].fields_by_name['amount_halala']._serialized_options = b'\312\301\0306\"4{\"type\": \"integer\", \"minimum\": 1, \"maximum\": 100000}'
-  _globals['_TOPUPREQUEST'].fields_by_name['amount_sar']._loaded_options = None
-  _globals['_TOPUPREQUEST'].fields_by_name['amount_sar']._serialized_options = b'\312\301\030$\"\"{\"minimum\": 0.01, \"maximum\": 1000}'
+  _globals['_UPDATERENTERSETTINGSREQUEST'].fields_by_name['webhook_url']._loaded_options = None
+  _globals['_UPDATERENTERSETTINGSREQUEST'].fields_by_name['webhook_url']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['scopes']._loaded_options = None
+  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['scopes']._serialized_options = b'\272H\005\222\001\002\020\020\312\301\030U\"S{\"items\": {\"enum\": [\"inference\", \"jobs.read\", \"billing\", \"balance.read\", \"admin\"]}}'
+  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['label']._loaded_options = None
+  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['label']._serialized_options = b'\272H\004r\002\030P'
+  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['expires_at']._loaded_options = None
+  _globals['_CREATERENTERKEYREQUEST'].fields_by_name['expires_at']._serialized_options = b'\312\301\030*\"({\"format\": \"date-time\", \"minLength\": 20}'
+  _globals['_CREATERENTERKEYRESPONSE'].fields_by_name['label']._loaded_options = None
+  _globals['_CREATERENTERKEYRESPONSE'].fields_by_name['label']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_CREATERENTERKEYRESPONSE'].fields_by_name['expires_at']._loaded_options = None
+  _globals['_CREATERENTERKEYRESPONSE'].fields_by_name['expires_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_DELETERENTERREQUEST'].fields_by_name['confirm']._loaded_options = None
+  _globals['_DELETERENTERREQUEST'].fields_by_name['confirm']._serialized_options = b'\312\301\030\"\"\036{\"const\": \"DELETE_MY_ACCOUNT\"}(\001'
+  _globals['_LISTRENTERJOBSREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_LISTRENTERJOBSREQUEST'].fields_by_name['page']._serialized_options = b'\272H\004\032\002(\001'
+  _globals['_LISTRENTERJOBSREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTRENTERJOBSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\001'
+  _globals['_LISTRENTERJOBSREQUEST'].fields_by_name['status']._loaded_options = None
+  _globals['_LISTRENTERJOBSREQUEST'].fields_by_name['status']._serialized_options = b'\272HGrER\006queuedR\007pendingR\007runningR\tcompletedR\006failedR\tcancelledR\013in_progress'
   _globals['_RENTERSERVICE'].methods_by_name['RegisterRenter']._loaded_options = None
   _globals['_RENTERSERVICE'].methods_by_name['RegisterRenter']._serialized_options = b'\252\273\030\003\n\001\001\260\273\030\311\001\272\273\030\030\n\017renter-register\020\005\030\220\034 \001\302\273\030\023Registration failed\332\273\030\241\002\n\014a new renter\022\200\001{\"name\":\"Noura Salem\",\"email\":\"noura@example.sa\",\"organization\":\"Tuwaiq Lab\",\"use_case\":\"llm_inference\",\"phone\":\"+966500000001\"}\032\215\001{\"success\":true,\"renter_id\":1,\"api_key\":\"dc1-renter-7Qm2...\",\"message\":\"Welcome Noura Salem! Store this API key now, it is not shown again.\"}\342\273\030\002\231\003\202\323\344\223\002\026\"\021/renters/register:\001*'
   _globals['_RENTERSERVICE'].methods_by_name['GetRenter']._loaded_options = None
   _globals['_RENTERSERVICE'].methods_by_name['GetRenter']._serialized_options = b'\252\273\030\003\n\001\002\202\323\344\223\002\r\022\013/renters/me'
+  _globals['_RENTERSERVICE'].methods_by_name['UpdateRenterSettings']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['UpdateRenterSettings']._serialized_options = b'\252\273\030\n\n\001\002\022\005admin\202\323\344\223\002\0262\021/renters/settings:\001*'
+  _globals['_RENTERSERVICE'].methods_by_name['RotateRenterKey']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['RotateRenterKey']._serialized_options = b'\252\273\030\005\n\001\002(\001\272\273\030\024\n\014key-rotation\020\003\030\200\243\005\202\323\344\223\002\033\"\026/renters/me/rotate-key:\001*'
+  _globals['_RENTERSERVICE'].methods_by_name['CreateRenterKey']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['CreateRenterKey']._serialized_options = b'\252\273\030\005\n\001\002(\001\260\273\030\311\001\342\273\030\002\231\003\202\323\344\223\002\025\"\020/renters/me/keys:\001*'
+  _globals['_RENTERSERVICE'].methods_by_name['ListRenterKeys']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['ListRenterKeys']._serialized_options = b'\252\273\030\005\n\001\002(\001\202\323\344\223\002\022\022\020/renters/me/keys'
+  _globals['_RENTERSERVICE'].methods_by_name['RevokeRenterKey']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['RevokeRenterKey']._serialized_options = b'\252\273\030\005\n\001\002(\001\342\273\030\002\224\003\202\323\344\223\002\033*\031/renters/me/keys/{key_id}'
+  _globals['_RENTERSERVICE'].methods_by_name['ExportRenter']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['ExportRenter']._serialized_options = b'\252\273\030\005\n\001\002(\001\272\273\030\016\n\006export\020\001\030\200\243\005\202\323\344\223\002\024\022\022/renters/me/export'
+  _globals['_RENTERSERVICE'].methods_by_name['DeleteRenter']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['DeleteRenter']._serialized_options = b'\252\273\030\005\n\001\002(\001\202\323\344\223\002\020*\013/renters/me:\001*'
   _globals['_RENTERSERVICE'].methods_by_name['GetBalance']._loaded_options = None
   _globals['_RENTERSERVICE'].methods_by_name['GetBalance']._serialized_options = b'\252\273\030\032\n\001\002\022\014balance.read\022\007billing\202\323\344\223\002\022\022\020/renters/balance'
   _globals['_RENTERSERVICE'].methods_by_name['TopUp']._loaded_options = None
   _globals['_RENTERSERVICE'].methods_by_name['TopUp']._serialized_options = b'\252\273\030\014\n\001\002\022\007billing\272\273\030\013\n\005topup\020\n\030<\310\273\030\001\342\273\030\002\231\003\202\323\344\223\002\023\"\016/renters/topup:\001*'
-  _globals['_RENTERSERVICE'].methods_by_name['ListAvailableProviders']._loaded_options = None
-  _globals['_RENTERSERVICE'].methods_by_name['ListAvailableProviders']._serialized_options = b'\252\273\030\003\n\001\001\202\323\344\223\002\036\022\034/renters/available-providers'
-  _globals['_REGISTERRENTERREQUEST']._serialized_start=151
-  _globals['_REGISTERRENTERREQUEST']._serialized_end=483
-  _globals['_REGISTERRENTERRESPONSE']._serialized_start=485
-  _globals['_REGISTERRENTERRESPONSE']._serialized_end=579
-  _globals['_GETRENTERREQUEST']._serialized_start=581
-  _globals['_GETRENTERREQUEST']._serialized_end=599
-  _globals['_GETRENTERRESPONSE']._serialized_start=602
-  _globals['_GETRENTERRESPONSE']._serialized_end=845
-  _globals['_RENTER']._serialized_start=848
-  _globals['_RENTER']._serialized_end=1225
-  _globals['_RECENTJOB']._serialized_start=1228
-  _globals['_RECENTJOB']._serialized_end=1454
-  _globals['_TOKENUSAGE']._serialized_start=1457
-  _globals['_TOKENUSAGE']._serialized_end=1592
-  _globals['_GETBALANCEREQUEST']._serialized_start=1594
-  _globals['_GETBALANCEREQUEST']._serialized_end=1613
-  _globals['_GETBALANCERESPONSE']._serialized_start=1616
-  _globals['_GETBALANCERESPONSE']._serialized_end=1819
-  _globals['_TOPUPREQUEST']._serialized_start=1822
-  _globals['_TOPUPREQUEST']._serialized_end=2024
-  _globals['_TOPUPRESPONSE']._serialized_start=2027
-  _globals['_TOPUPRESPONSE']._serialized_end=2161
-  _globals['_LISTAVAILABLEPROVIDERSREQUEST']._serialized_start=2163
-  _globals['_LISTAVAILABLEPROVIDERSREQUEST']._serialized_end=2194
-  _globals['_LISTAVAILABLEPROVIDERSRESPONSE']._serialized_start=2196
-  _globals['_LISTAVAILABLEPROVIDERSRESPONSE']._serialized_end=2289
-  _globals['_AVAILABLEPROVIDER']._serialized_start=2292
-  _globals['_AVAILABLEPROVIDER']._serialized_end=2613
-  _globals['_RENTERSERVICE']._serialized_start=2616
-  _globals['_RENTERSERVICE']._serialized_end=3599
+  _globals['_RENTERSERVICE'].methods_by_name['ListRenterTransactions']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['ListRenterTransactions']._serialized_options = b'\252\273\030\033\n\002\004\002\022\014balance.read\022\007billing\342\273\030\002\224\003\202\323\344\223\002#\022!/renters/{renter_id}/transactions'
+  _globals['_RENTERSERVICE'].methods_by_name['ListTokenUsage']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['ListTokenUsage']._serialized_options = b'\252\273\030\021\n\001\002\022\014balance.read\202\323\344\223\002\023\022\021/renters/me/usage'
+  _globals['_RENTERSERVICE'].methods_by_name['GetSpending']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['GetSpending']._serialized_options = b'\252\273\030\021\n\001\002\022\014balance.read\202\323\344\223\002\026\022\024/renters/me/spending'
+  _globals['_RENTERSERVICE'].methods_by_name['GetAnalytics']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['GetAnalytics']._serialized_options = b'\252\273\030\021\n\001\002\022\014balance.read\202\323\344\223\002\027\022\025/renters/me/analytics'
+  _globals['_RENTERSERVICE'].methods_by_name['ListRenterJobs']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['ListRenterJobs']._serialized_options = b'\252\273\030\031\n\001\002\022\tjobs.read\022\tinference\202\323\344\223\002#\022\r/renters/jobsZ\022\022\020/renters/me/jobs'
+  _globals['_RENTERSERVICE'].methods_by_name['ExportJobs']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['ExportJobs']._serialized_options = b'\252\273\030\031\n\001\002\022\tjobs.read\022\tinference\322\273\030\371\001\022\010text/csv\"\354\001Rows of job_id, job_type, model, status, provider_id, submitted_at, started_at, completed_at, duration_minutes, cost_halala, actual_cost_halala, refunded_halala, prompt_tokens, completion_tokens and error, after a line with these names.\202\323\344\223\002\031\022\027/renters/me/jobs/export'
+  _globals['_RENTERSERVICE'].methods_by_name['ListWebhookDeliveries']._loaded_options = None
+  _globals['_RENTERSERVICE'].methods_by_name['ListWebhookDeliveries']._serialized_options = b'\252\273\030\n\n\001\002\022\005admin\202\323\344\223\002 \022\036/renters/me/webhook-deliveries'
+  _globals['_REGISTERRENTERREQUEST']._serialized_start=274
+  _globals['_REGISTERRENTERREQUEST']._serialized_end=606
+  _globals['_REGISTERRENTERRESPONSE']._serialized_start=608
+  _globals['_REGISTERRENTERRESPONSE']._serialized_end=702
+  _globals['_GETRENTERREQUEST']._serialized_start=704
+  _globals['_GETRENTERREQUEST']._serialized_end=722
+  _globals['_GETRENTERRESPONSE']._serialized_start=725
+  _globals['_GETRENTERRESPONSE']._serialized_end=968
+  _globals['_UPDATERENTERSETTINGSREQUEST']._serialized_start=971
+  _globals['_UPDATERENTERSETTINGSREQUEST']._serialized_end=1123
+  _globals['_UPDATERENTERSETTINGSRESPONSE']._serialized_start=1125
+  _globals['_UPDATERENTERSETTINGSRESPONSE']._serialized_end=1214
+  _globals['_ROTATERENTERKEYREQUEST']._serialized_start=1216
+  _globals['_ROTATERENTERKEYREQUEST']._serialized_end=1240
+  _globals['_ROTATERENTERKEYRESPONSE']._serialized_start=1242
+  _globals['_ROTATERENTERKEYRESPONSE']._serialized_end=1354
+  _globals['_CREATERENTERKEYREQUEST']._serialized_start=1357
+  _globals['_CREATERENTERKEYREQUEST']._serialized_end=1623
+  _globals['_CREATERENTERKEYRESPONSE']._serialized_start=1626
+  _globals['_CREATERENTERKEYRESPONSE']._serialized_end=1827
+  _globals['_LISTRENTERKEYSREQUEST']._serialized_start=1829
+  _globals['_LISTRENTERKEYSREQUEST']._serialized_end=1852
+  _globals['_LISTRENTERKEYSRESPONSE']._serialized_start=1854
+  _globals['_LISTRENTERKEYSRESPONSE']._serialized_end=1911
+  _globals['_REVOKERENTERKEYREQUEST']._serialized_start=1913
+  _globals['_REVOKERENTERKEYREQUEST']._serialized_end=1953
+  _globals['_REVOKERENTERKEYRESPONSE']._serialized_start=1955
+  _globals['_REVOKERENTERKEYRESPONSE']._serialized_end=2017
+  _globals['_EXPORTRENTERREQUEST']._serialized_start=2019
+  _globals['_EXPORTRENTERREQUEST']._serialized_end=2040
+  _globals['_EXPORTRENTERRESPONSE']._serialized_start=2043
+  _globals['_EXPORTRENTERRESPONSE']._serialized_end=2230
+  _globals['_DELETERENTERREQUEST']._serialized_start=2232
+  _globals['_DELETERENTERREQUEST']._serialized_end=2327
+  _globals['_DELETERENTERRESPONSE']._serialized_start=2329
+  _globals['_DELETERENTERRESPONSE']._serialized_end=2441
+  _globals['_LISTRENTERJOBSREQUEST']._serialized_start=2444
+  _globals['_LISTRENTERJOBSREQUEST']._serialized_end=2651
+  _globals['_LISTRENTERJOBSRESPONSE']._serialized_start=2653
+  _globals['_LISTRENTERJOBSRESPONSE']._serialized_end=2769
+  _globals['_EXPORTJOBSREQUEST']._serialized_start=2771
+  _globals['_EXPORTJOBSREQUEST']._serialized_end=2790
+  _globals['_RENTERSERVICE']._serialized_start=2793
+  _globals['_RENTERSERVICE']._serialized_end=5803
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import job_pb2 as _job_pb2
+from dcp.v1 import renter_pb2 as _renter_pb2
+from dcp.v1 import renter_wallet_pb2 as _renter_wallet_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -155,28 +158,28 @@ class GetRenterResponse(_message.Message):
     total_spent_halala: _builtins.float
     """Sum of all settled charges, in halala."""
     @_builtins.property
-    def renter(self) -> Global___Renter:
+    def renter(self) -> _renter_pb2.Renter:
         """The account."""
 
     @_builtins.property
-    def recent_jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecentJob]:
+    def recent_jobs(self) -> _containers.RepeatedCompositeFieldContainer[_renter_pb2.RecentJob]:
         """The newest jobs, at most 20."""
 
     @_builtins.property
-    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecentJob]:
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_renter_pb2.RecentJob]:
         """The same list, under the name other clients read."""
 
     @_builtins.property
-    def v1_usage_summary(self) -> Global___TokenUsage:
+    def v1_usage_summary(self) -> _renter_pb2.TokenUsage:
         """Use of the token-billed routes."""
 
     def __init__(
         self,
         *,
-        renter: Global___Renter | None = ...,
-        recent_jobs: _abc.Iterable[Global___RecentJob] | None = ...,
-        jobs: _abc.Iterable[Global___RecentJob] | None = ...,
-        v1_usage_summary: Global___TokenUsage | None = ...,
+        renter: _renter_pb2.Renter | None = ...,
+        recent_jobs: _abc.Iterable[_renter_pb2.RecentJob] | None = ...,
+        jobs: _abc.Iterable[_renter_pb2.RecentJob] | None = ...,
+        v1_usage_summary: _renter_pb2.TokenUsage | None = ...,
         balance_halala: _builtins.int = ...,
         balance_sar: _builtins.float = ...,
         total_spent_halala: _builtins.float = ...,
@@ -190,304 +193,66 @@ class GetRenterResponse(_message.Message):
 Global___GetRenterResponse: _TypeAlias = GetRenterResponse  # noqa: Y015
 
 @_typing.final
-class Renter(_message.Message):
-    """A renter account."""
+class UpdateRenterSettingsRequest(_message.Message):
+    """Settings to change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
-    ORGANIZATION_FIELD_NUMBER: _builtins.int
-    USE_CASE_FIELD_NUMBER: _builtins.int
-    PHONE_FIELD_NUMBER: _builtins.int
     WEBHOOK_URL_FIELD_NUMBER: _builtins.int
-    BALANCE_HALALA_FIELD_NUMBER: _builtins.int
-    TOTAL_SPENT_HALALA_FIELD_NUMBER: _builtins.int
-    TOTAL_JOBS_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    """Account id."""
-    name: _builtins.str
-    """Name."""
-    email: _builtins.str
-    """E-mail address in lower case."""
-    balance_halala: _builtins.int
-    """Wallet in halala."""
-    total_spent_halala: _builtins.float
-    """Sum of all settled charges, in halala."""
-    total_jobs: _builtins.int
-    """Accepted submissions."""
-    created_at: _builtins.str
-    """When the account was opened, ISO-8601 UTC."""
-    @_builtins.property
-    def organization(self) -> _struct_pb2.Value:
-        """Organisation; null when not given."""
-
-    @_builtins.property
-    def use_case(self) -> _struct_pb2.Value:
-        """What the GPUs are for; null when not given."""
-
-    @_builtins.property
-    def phone(self) -> _struct_pb2.Value:
-        """Telephone number; null when not given."""
-
+    ROTATE_WEBHOOK_SECRET_FIELD_NUMBER: _builtins.int
+    rotate_webhook_secret: _builtins.bool
+    """True to replace the secret that webhooks are signed with."""
     @_builtins.property
     def webhook_url(self) -> _struct_pb2.Value:
-        """Where webhooks go; null when none is set."""
+        """Where webhooks go: an https address of a public host. Null or an empty string switches them off; absent leaves it alone."""
 
     def __init__(
         self,
         *,
-        id: _builtins.int = ...,
-        name: _builtins.str = ...,
-        email: _builtins.str = ...,
-        organization: _struct_pb2.Value | None = ...,
-        use_case: _struct_pb2.Value | None = ...,
-        phone: _struct_pb2.Value | None = ...,
         webhook_url: _struct_pb2.Value | None = ...,
-        balance_halala: _builtins.int = ...,
-        total_spent_halala: _builtins.float = ...,
-        total_jobs: _builtins.int = ...,
-        created_at: _builtins.str = ...,
+        rotate_webhook_secret: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization", "phone", b"phone", "use_case", b"use_case", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rotate_webhook_secret", b"_rotate_webhook_secret", "rotate_webhook_secret", b"rotate_webhook_secret", "webhook_url", b"webhook_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_halala", b"balance_halala", "created_at", b"created_at", "email", b"email", "id", b"id", "name", b"name", "organization", b"organization", "phone", b"phone", "total_jobs", b"total_jobs", "total_spent_halala", b"total_spent_halala", "use_case", b"use_case", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rotate_webhook_secret", b"_rotate_webhook_secret", "rotate_webhook_secret", b"rotate_webhook_secret", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rotate_webhook_secret: _TypeAlias = _typing.Literal["rotate_webhook_secret"]  # noqa: Y015
+    _WhichOneofArgType__rotate_webhook_secret: _TypeAlias = _typing.Literal["_rotate_webhook_secret", b"_rotate_webhook_secret"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rotate_webhook_secret) -> _WhichOneofReturnType__rotate_webhook_secret | None: ...
 
-Global___Renter: _TypeAlias = Renter  # noqa: Y015
+Global___UpdateRenterSettingsRequest: _TypeAlias = UpdateRenterSettingsRequest  # noqa: Y015
 
 @_typing.final
-class RecentJob(_message.Message):
-    """One of the caller's newest jobs."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    JOB_TYPE_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    SUBMITTED_AT_FIELD_NUMBER: _builtins.int
-    COMPLETED_AT_FIELD_NUMBER: _builtins.int
-    ACTUAL_COST_HALALA_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    """Row id."""
-    job_id: _builtins.str
-    """Public id."""
-    job_type: _builtins.str
-    """Kind of work."""
-    status: _builtins.str
-    """Status of the job."""
-    submitted_at: _builtins.str
-    """When it was accepted."""
-    @_builtins.property
-    def completed_at(self) -> _struct_pb2.Value:
-        """When it reached a terminal state; null before."""
-
-    @_builtins.property
-    def actual_cost_halala(self) -> _struct_pb2.Value:
-        """What it cost; null until settled."""
-
-    def __init__(
-        self,
-        *,
-        id: _builtins.int = ...,
-        job_id: _builtins.str = ...,
-        job_type: _builtins.str = ...,
-        status: _builtins.str = ...,
-        submitted_at: _builtins.str = ...,
-        completed_at: _struct_pb2.Value | None = ...,
-        actual_cost_halala: _struct_pb2.Value | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RecentJob: _TypeAlias = RecentJob  # noqa: Y015
-
-@_typing.final
-class TokenUsage(_message.Message):
-    """Sums over the token-billed calls of an account."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TOTAL_REQUESTS_FIELD_NUMBER: _builtins.int
-    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
-    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
-    TOTAL_TOKENS_FIELD_NUMBER: _builtins.int
-    TOTAL_COST_HALALA_FIELD_NUMBER: _builtins.int
-    total_requests: _builtins.int
-    """Calls."""
-    prompt_tokens: _builtins.float
-    """Tokens of the prompts."""
-    completion_tokens: _builtins.float
-    """Tokens generated."""
-    total_tokens: _builtins.float
-    """Both together."""
-    total_cost_halala: _builtins.float
-    """What they cost, in halala."""
-    def __init__(
-        self,
-        *,
-        total_requests: _builtins.int = ...,
-        prompt_tokens: _builtins.float = ...,
-        completion_tokens: _builtins.float = ...,
-        total_tokens: _builtins.float = ...,
-        total_cost_halala: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "prompt_tokens", b"prompt_tokens", "total_cost_halala", b"total_cost_halala", "total_requests", b"total_requests", "total_tokens", b"total_tokens"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TokenUsage: _TypeAlias = TokenUsage  # noqa: Y015
-
-@_typing.final
-class GetBalanceRequest(_message.Message):
-    """Asks for the caller's wallet."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetBalanceRequest: _TypeAlias = GetBalanceRequest  # noqa: Y015
-
-@_typing.final
-class GetBalanceResponse(_message.Message):
-    """The caller's wallet."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    BALANCE_HALALA_FIELD_NUMBER: _builtins.int
-    BALANCE_SAR_FIELD_NUMBER: _builtins.int
-    HELD_HALALA_FIELD_NUMBER: _builtins.int
-    HELD_SAR_FIELD_NUMBER: _builtins.int
-    AVAILABLE_HALALA_FIELD_NUMBER: _builtins.int
-    TOTAL_SPENT_HALALA_FIELD_NUMBER: _builtins.int
-    TOTAL_SPENT_SAR_FIELD_NUMBER: _builtins.int
-    TOTAL_JOBS_FIELD_NUMBER: _builtins.int
-    balance_halala: _builtins.int
-    """Money that can be spent, in halala."""
-    balance_sar: _builtins.float
-    """The same in SAR."""
-    held_halala: _builtins.float
-    """Money held for open jobs, already taken from the balance, in halala."""
-    held_sar: _builtins.float
-    """The same in SAR."""
-    available_halala: _builtins.int
-    """Equal to the balance."""
-    total_spent_halala: _builtins.float
-    """Sum of all settled charges, in halala."""
-    total_spent_sar: _builtins.float
-    """The same in SAR."""
-    total_jobs: _builtins.int
-    """Accepted submissions."""
-    def __init__(
-        self,
-        *,
-        balance_halala: _builtins.int = ...,
-        balance_sar: _builtins.float = ...,
-        held_halala: _builtins.float = ...,
-        held_sar: _builtins.float = ...,
-        available_halala: _builtins.int = ...,
-        total_spent_halala: _builtins.float = ...,
-        total_spent_sar: _builtins.float = ...,
-        total_jobs: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_halala", b"available_halala", "balance_halala", b"balance_halala", "balance_sar", b"balance_sar", "held_halala", b"held_halala", "held_sar", b"held_sar", "total_jobs", b"total_jobs", "total_spent_halala", b"total_spent_halala", "total_spent_sar", b"total_spent_sar"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetBalanceResponse: _TypeAlias = GetBalanceResponse  # noqa: Y015
-
-@_typing.final
-class TopUpRequest(_message.Message):
-    """How much to add: one of the two amounts."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    AMOUNT_HALALA_FIELD_NUMBER: _builtins.int
-    AMOUNT_SAR_FIELD_NUMBER: _builtins.int
-    amount_halala: _builtins.float
-    """Whole halala, 1 to 100000. Wins over `amount_sar`."""
-    amount_sar: _builtins.float
-    """SAR, 0.01 to 1000, rounded half up to the halala."""
-    def __init__(
-        self,
-        *,
-        amount_halala: _builtins.float | None = ...,
-        amount_sar: _builtins.float | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_amount_sar", b"_amount_sar", "amount_halala", b"amount_halala", "amount_sar", b"amount_sar"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_amount_sar", b"_amount_sar", "amount_halala", b"amount_halala", "amount_sar", b"amount_sar"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__amount_halala: _TypeAlias = _typing.Literal["amount_halala"]  # noqa: Y015
-    _WhichOneofArgType__amount_halala: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala"]  # noqa: Y015
-    _WhichOneofReturnType__amount_sar: _TypeAlias = _typing.Literal["amount_sar"]  # noqa: Y015
-    _WhichOneofArgType__amount_sar: _TypeAlias = _typing.Literal["_amount_sar", b"_amount_sar"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_halala) -> _WhichOneofReturnType__amount_halala | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_sar) -> _WhichOneofReturnType__amount_sar | None: ...
-
-Global___TopUpRequest: _TypeAlias = TopUpRequest  # noqa: Y015
-
-@_typing.final
-class TopUpResponse(_message.Message):
-    """The wallet after the top-up."""
+class UpdateRenterSettingsResponse(_message.Message):
+    """The settings after the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SUCCESS_FIELD_NUMBER: _builtins.int
-    TOPPED_UP_HALALA_FIELD_NUMBER: _builtins.int
-    TOPPED_UP_SAR_FIELD_NUMBER: _builtins.int
-    NEW_BALANCE_HALALA_FIELD_NUMBER: _builtins.int
-    NEW_BALANCE_SAR_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
-    topped_up_halala: _builtins.int
-    """What was added, in halala."""
-    topped_up_sar: _builtins.float
-    """The same in SAR."""
-    new_balance_halala: _builtins.int
-    """Wallet in halala."""
-    new_balance_sar: _builtins.float
-    """Wallet in SAR."""
+    @_builtins.property
+    def settings(self) -> _renter_pb2.RenterSettings:
+        """The settings."""
+
     def __init__(
         self,
         *,
         success: _builtins.bool = ...,
-        topped_up_halala: _builtins.int = ...,
-        topped_up_sar: _builtins.float = ...,
-        new_balance_halala: _builtins.int = ...,
-        new_balance_sar: _builtins.float = ...,
+        settings: _renter_pb2.RenterSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_balance_halala", b"new_balance_halala", "new_balance_sar", b"new_balance_sar", "success", b"success", "topped_up_halala", b"topped_up_halala", "topped_up_sar", b"topped_up_sar"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TopUpResponse: _TypeAlias = TopUpResponse  # noqa: Y015
+Global___UpdateRenterSettingsResponse: _TypeAlias = UpdateRenterSettingsResponse  # noqa: Y015
 
 @_typing.final
-class ListAvailableProvidersRequest(_message.Message):
-    """Asks for the providers that can be given work."""
+class RotateRenterKeyRequest(_message.Message):
+    """Asks for a new master key."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -500,112 +265,437 @@ class ListAvailableProvidersRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListAvailableProvidersRequest: _TypeAlias = ListAvailableProvidersRequest  # noqa: Y015
+Global___RotateRenterKeyRequest: _TypeAlias = RotateRenterKeyRequest  # noqa: Y015
 
 @_typing.final
-class ListAvailableProvidersResponse(_message.Message):
-    """Providers that can be given work."""
+class RotateRenterKeyResponse(_message.Message):
+    """The new master key. It is shown only here."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    PROVIDERS_FIELD_NUMBER: _builtins.int
-    TOTAL_FIELD_NUMBER: _builtins.int
-    total: _builtins.int
-    """How many there are."""
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
+    NEW_KEY_FIELD_NUMBER: _builtins.int
+    RENTER_ID_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    message: _builtins.str
+    """A sentence on it."""
+    api_key: _builtins.str
+    """The new master key."""
+    new_key: _builtins.str
+    """The same key, under the name other clients read."""
+    renter_id: _builtins.int
+    """Account id."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        message: _builtins.str = ...,
+        api_key: _builtins.str = ...,
+        new_key: _builtins.str = ...,
+        renter_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "message", b"message", "new_key", b"new_key", "renter_id", b"renter_id", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateRenterKeyResponse: _TypeAlias = RotateRenterKeyResponse  # noqa: Y015
+
+@_typing.final
+class CreateRenterKeyRequest(_message.Message):
+    """A scoped key to make."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPES_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """A name to tell it by, at most 80 characters."""
+    expires_at: _builtins.str
+    """When it stops by itself, ISO-8601; never when absent."""
     @_builtins.property
-    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AvailableProvider]:
-        """The providers, most VRAM first, then by id."""
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the key may do: of inference, jobs.read, billing, balance.read, admin. Only `inference` when empty."""
 
     def __init__(
         self,
         *,
-        providers: _abc.Iterable[Global___AvailableProvider] | None = ...,
-        total: _builtins.int = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        label: _builtins.str | None = ...,
+        expires_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "expires_at", b"expires_at", "label", b"label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["providers", b"providers", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "expires_at", b"expires_at", "label", b"label", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
+    _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
+    _WhichOneofReturnType__label: _TypeAlias = _typing.Literal["label"]  # noqa: Y015
+    _WhichOneofArgType__label: _TypeAlias = _typing.Literal["_label", b"_label"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__label) -> _WhichOneofReturnType__label | None: ...
 
-Global___ListAvailableProvidersResponse: _TypeAlias = ListAvailableProvidersResponse  # noqa: Y015
+Global___CreateRenterKeyRequest: _TypeAlias = CreateRenterKeyRequest  # noqa: Y015
 
 @_typing.final
-class AvailableProvider(_message.Message):
-    """A provider as renters see it."""
+class CreateRenterKeyResponse(_message.Message):
+    """The new key. It is shown only here."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    GPU_MODEL_FIELD_NUMBER: _builtins.int
-    VRAM_GB_FIELD_NUMBER: _builtins.int
-    VRAM_MIB_FIELD_NUMBER: _builtins.int
-    GPU_COUNT_FIELD_NUMBER: _builtins.int
-    DRIVER_VERSION_FIELD_NUMBER: _builtins.int
-    COMPUTE_CAPABILITY_FIELD_NUMBER: _builtins.int
-    CUDA_VERSION_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    IS_LIVE_FIELD_NUMBER: _builtins.int
-    LOCATION_FIELD_NUMBER: _builtins.int
-    RELIABILITY_SCORE_FIELD_NUMBER: _builtins.int
-    CACHED_MODELS_FIELD_NUMBER: _builtins.int
-    PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    """Account id."""
-    name: _builtins.str
-    """Name."""
-    gpu_model: _builtins.str
-    """Model of its GPU as reported, else as registered."""
-    vram_gb: _builtins.int
-    """VRAM in whole GiB, rounded to nearest; 0 when unknown."""
-    vram_mib: _builtins.int
-    """VRAM in MiB; 0 when unknown."""
-    gpu_count: _builtins.int
-    """GPUs, at least 1."""
-    driver_version: _builtins.str
-    """Version of the GPU driver; empty when unknown."""
-    compute_capability: _builtins.str
-    """CUDA compute capability, for example `8.9`; empty when unknown."""
-    cuda_version: _builtins.str
-    """CUDA version, for example `13.0`; empty when unknown."""
-    status: _builtins.str
-    """online or degraded."""
-    is_live: _builtins.bool
-    """Whether it is online."""
-    location: _builtins.str
-    """Where it stands, as registered; empty when unknown."""
-    reliability_score: _builtins.int
-    """Reputation, 0 to 100."""
-    price_per_hour_sar: _builtins.float
-    """What an hour of LLM inference costs there, in SAR. The price does not depend on the provider."""
+    KEY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the key; not secret."""
+    key: _builtins.str
+    """The key itself, `dc1-sk-…`."""
+    created_at: _builtins.str
+    """When it was made, ISO-8601 UTC."""
     @_builtins.property
-    def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Models on its disk or being served."""
+    def label(self) -> _struct_pb2.Value:
+        """The name to tell it by; null without one."""
+
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it may do."""
+
+    @_builtins.property
+    def expires_at(self) -> _struct_pb2.Value:
+        """When it stops by itself, ISO-8601 UTC; null when never."""
 
     def __init__(
         self,
         *,
-        id: _builtins.int = ...,
-        name: _builtins.str = ...,
-        gpu_model: _builtins.str = ...,
-        vram_gb: _builtins.int = ...,
-        vram_mib: _builtins.int = ...,
-        gpu_count: _builtins.int = ...,
-        driver_version: _builtins.str = ...,
-        compute_capability: _builtins.str = ...,
-        cuda_version: _builtins.str = ...,
-        status: _builtins.str = ...,
-        is_live: _builtins.bool = ...,
-        location: _builtins.str = ...,
-        reliability_score: _builtins.int = ...,
-        cached_models: _abc.Iterable[_builtins.str] | None = ...,
-        price_per_hour_sar: _builtins.float = ...,
+        id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        label: _struct_pb2.Value | None = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        expires_at: _struct_pb2.Value | None = ...,
+        created_at: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "id", b"id", "is_live", b"is_live", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "status", b"status", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key", b"key", "label", b"label", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AvailableProvider: _TypeAlias = AvailableProvider  # noqa: Y015
+Global___CreateRenterKeyResponse: _TypeAlias = CreateRenterKeyResponse  # noqa: Y015
+
+@_typing.final
+class ListRenterKeysRequest(_message.Message):
+    """Asks for the caller's scoped keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRenterKeysRequest: _TypeAlias = ListRenterKeysRequest  # noqa: Y015
+
+@_typing.final
+class ListRenterKeysResponse(_message.Message):
+    """The caller's scoped keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_renter_pb2.RenterKey]:
+        """The keys, newest first."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_renter_pb2.RenterKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRenterKeysResponse: _TypeAlias = ListRenterKeysResponse  # noqa: Y015
+
+@_typing.final
+class RevokeRenterKeyRequest(_message.Message):
+    """Which key to stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Id of the key."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeRenterKeyRequest: _TypeAlias = RevokeRenterKeyRequest  # noqa: Y015
+
+@_typing.final
+class RevokeRenterKeyResponse(_message.Message):
+    """The key is stopped."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    REVOKED_AT_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    revoked_at: _builtins.str
+    """When it was revoked, ISO-8601 UTC."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        revoked_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revoked_at", b"revoked_at", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeRenterKeyResponse: _TypeAlias = RevokeRenterKeyResponse  # noqa: Y015
+
+@_typing.final
+class ExportRenterRequest(_message.Message):
+    """Asks for everything that is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportRenterRequest: _TypeAlias = ExportRenterRequest  # noqa: Y015
+
+@_typing.final
+class ExportRenterResponse(_message.Message):
+    """Everything that is kept of a renter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPORTED_AT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    JOBS_FIELD_NUMBER: _builtins.int
+    TRANSACTIONS_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    exported_at: _builtins.str
+    """Time of the copy, ISO-8601 UTC."""
+    @_builtins.property
+    def account(self) -> _renter_pb2.Renter:
+        """The account."""
+
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.JobDetail]:
+        """Every job, newest first."""
+
+    @_builtins.property
+    def transactions(self) -> _containers.RepeatedCompositeFieldContainer[_renter_wallet_pb2.WalletEntry]:
+        """Every wallet entry, newest first."""
+
+    @_builtins.property
+    def usage(self) -> _renter_pb2.TokenUsage:
+        """Use of the token-billed routes."""
+
+    def __init__(
+        self,
+        *,
+        exported_at: _builtins.str = ...,
+        account: _renter_pb2.Renter | None = ...,
+        jobs: _abc.Iterable[_job_pb2.JobDetail] | None = ...,
+        transactions: _abc.Iterable[_renter_wallet_pb2.WalletEntry] | None = ...,
+        usage: _renter_pb2.TokenUsage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "exported_at", b"exported_at", "jobs", b"jobs", "transactions", b"transactions", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportRenterResponse: _TypeAlias = ExportRenterResponse  # noqa: Y015
+
+@_typing.final
+class DeleteRenterRequest(_message.Message):
+    """Asks for the end of the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRM_FIELD_NUMBER: _builtins.int
+    confirm: _builtins.str
+    """`DELETE_MY_ACCOUNT`."""
+    def __init__(
+        self,
+        *,
+        confirm: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "confirm", b"confirm"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "confirm", b"confirm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confirm: _TypeAlias = _typing.Literal["confirm"]  # noqa: Y015
+    _WhichOneofArgType__confirm: _TypeAlias = _typing.Literal["_confirm", b"_confirm"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confirm) -> _WhichOneofReturnType__confirm | None: ...
+
+Global___DeleteRenterRequest: _TypeAlias = DeleteRenterRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRenterResponse(_message.Message):
+    """The account is closed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    CANCELLED_JOBS_FIELD_NUMBER: _builtins.int
+    DELETION_SCHEDULED_FOR_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    cancelled_jobs: _builtins.int
+    """How many open jobs were cancelled."""
+    deletion_scheduled_for: _builtins.str
+    """When personal data is erased, ISO-8601 UTC."""
+    message: _builtins.str
+    """A sentence on it."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        cancelled_jobs: _builtins.int = ...,
+        deletion_scheduled_for: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled_jobs", b"cancelled_jobs", "deletion_scheduled_for", b"deletion_scheduled_for", "message", b"message", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRenterResponse: _TypeAlias = DeleteRenterResponse  # noqa: Y015
+
+@_typing.final
+class ListRenterJobsRequest(_message.Message):
+    """Which jobs to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    page: _builtins.int
+    """Page, from 1."""
+    limit: _builtins.int
+    """How many a page, 20 when absent; more than 100 is lowered to 100."""
+    status: _builtins.str
+    """Only jobs of this status; `in_progress` means not terminal."""
+    def __init__(
+        self,
+        *,
+        page: _builtins.int | None = ...,
+        limit: _builtins.int | None = ...,
+        status: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_page", b"_page", "_status", b"_status", "limit", b"limit", "page", b"page", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_page", b"_page", "_status", b"_status", "limit", b"limit", "page", b"page", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+
+Global___ListRenterJobsRequest: _TypeAlias = ListRenterJobsRequest  # noqa: Y015
+
+@_typing.final
+class ListRenterJobsResponse(_message.Message):
+    """A page of jobs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    PAGES_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many match."""
+    page: _builtins.int
+    """The page."""
+    limit: _builtins.int
+    """The limit applied."""
+    pages: _builtins.int
+    """How many pages there are."""
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_renter_pb2.RenterJob]:
+        """The jobs, newest first."""
+
+    def __init__(
+        self,
+        *,
+        jobs: _abc.Iterable[_renter_pb2.RenterJob] | None = ...,
+        total: _builtins.int = ...,
+        page: _builtins.int = ...,
+        limit: _builtins.int = ...,
+        pages: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "limit", b"limit", "page", b"page", "pages", b"pages", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRenterJobsResponse: _TypeAlias = ListRenterJobsResponse  # noqa: Y015
+
+@_typing.final
+class ExportJobsRequest(_message.Message):
+    """Asks for the caller's jobs as a table."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportJobsRequest: _TypeAlias = ExportJobsRequest  # noqa: Y015

@@ -4,6 +4,9 @@ import grpc
 import warnings
 
 from dcp.v1 import renter_service_pb2 as dcp_dot_v1_dot_renter__service__pb2
+from dcp.v1 import renter_wallet_pb2 as dcp_dot_v1_dot_renter__wallet__pb2
+from dcp.v1 import renter_webhook_pb2 as dcp_dot_v1_dot_renter__webhook__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +29,18 @@ if _version_not_supported:
 
 
 class RenterServiceStub:
-    """Renters: accounts, wallets and the providers they can rent.
+    """Renters, for themselves and their programs: the account and its keys, the wallet and what was spent from it, their jobs, and what was
+    sent to their webhook address. `/renters`; jobs are ordered in JobService.
+
+    `PATCH /renters/settings` sets the webhook address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
     """
 
     def __init__(self, channel):
@@ -45,25 +59,101 @@ class RenterServiceStub:
                 request_serializer=dcp_dot_v1_dot_renter__service__pb2.GetRenterRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_renter__service__pb2.GetRenterResponse.FromString,
                 _registered_method=True)
+        self.UpdateRenterSettings = channel.unary_unary(
+                '/dcp.v1.RenterService/UpdateRenterSettings',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.UpdateRenterSettingsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.UpdateRenterSettingsResponse.FromString,
+                _registered_method=True)
+        self.RotateRenterKey = channel.unary_unary(
+                '/dcp.v1.RenterService/RotateRenterKey',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.RotateRenterKeyRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.RotateRenterKeyResponse.FromString,
+                _registered_method=True)
+        self.CreateRenterKey = channel.unary_unary(
+                '/dcp.v1.RenterService/CreateRenterKey',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.CreateRenterKeyRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.CreateRenterKeyResponse.FromString,
+                _registered_method=True)
+        self.ListRenterKeys = channel.unary_unary(
+                '/dcp.v1.RenterService/ListRenterKeys',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokeRenterKey = channel.unary_unary(
+                '/dcp.v1.RenterService/RevokeRenterKey',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.RevokeRenterKeyRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.RevokeRenterKeyResponse.FromString,
+                _registered_method=True)
+        self.ExportRenter = channel.unary_unary(
+                '/dcp.v1.RenterService/ExportRenter',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.ExportRenterRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.ExportRenterResponse.FromString,
+                _registered_method=True)
+        self.DeleteRenter = channel.unary_unary(
+                '/dcp.v1.RenterService/DeleteRenter',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.DeleteRenterRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.DeleteRenterResponse.FromString,
+                _registered_method=True)
         self.GetBalance = channel.unary_unary(
                 '/dcp.v1.RenterService/GetBalance',
-                request_serializer=dcp_dot_v1_dot_renter__service__pb2.GetBalanceRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.GetBalanceResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.GetBalanceRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.GetBalanceResponse.FromString,
                 _registered_method=True)
         self.TopUp = channel.unary_unary(
                 '/dcp.v1.RenterService/TopUp',
-                request_serializer=dcp_dot_v1_dot_renter__service__pb2.TopUpRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.TopUpResponse.FromString,
+                request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.TopUpRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.TopUpResponse.FromString,
                 _registered_method=True)
-        self.ListAvailableProviders = channel.unary_unary(
-                '/dcp.v1.RenterService/ListAvailableProviders',
-                request_serializer=dcp_dot_v1_dot_renter__service__pb2.ListAvailableProvidersRequest.SerializeToString,
-                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.ListAvailableProvidersResponse.FromString,
+        self.ListRenterTransactions = channel.unary_unary(
+                '/dcp.v1.RenterService/ListRenterTransactions',
+                request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.ListRenterTransactionsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.ListRenterTransactionsResponse.FromString,
+                _registered_method=True)
+        self.ListTokenUsage = channel.unary_unary(
+                '/dcp.v1.RenterService/ListTokenUsage',
+                request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageResponse.FromString,
+                _registered_method=True)
+        self.GetSpending = channel.unary_unary(
+                '/dcp.v1.RenterService/GetSpending',
+                request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.GetSpendingRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.GetSpendingResponse.FromString,
+                _registered_method=True)
+        self.GetAnalytics = channel.unary_unary(
+                '/dcp.v1.RenterService/GetAnalytics',
+                request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.GetAnalyticsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.GetAnalyticsResponse.FromString,
+                _registered_method=True)
+        self.ListRenterJobs = channel.unary_unary(
+                '/dcp.v1.RenterService/ListRenterJobs',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterJobsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterJobsResponse.FromString,
+                _registered_method=True)
+        self.ExportJobs = channel.unary_unary(
+                '/dcp.v1.RenterService/ExportJobs',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.ExportJobsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ListWebhookDeliveries = channel.unary_unary(
+                '/dcp.v1.RenterService/ListWebhookDeliveries',
+                request_serializer=dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesResponse.FromString,
                 _registered_method=True)
 
 
 class RenterServiceServicer:
-    """Renters: accounts, wallets and the providers they can rent.
+    """Renters, for themselves and their programs: the account and its keys, the wallet and what was spent from it, their jobs, and what was
+    sent to their webhook address. `/renters`; jobs are ordered in JobService.
+
+    `PATCH /renters/settings` sets the webhook address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
     """
 
     def RegisterRenter(self, request, context):
@@ -76,6 +166,61 @@ class RenterServiceServicer:
 
     def GetRenter(self, request, context):
         """Shows the caller's account, its recent jobs and its use of the token-billed routes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRenterSettings(self, request, context):
+        """Changes the caller's settings; an absent field leaves its setting alone. Setting a webhook address for the first time makes a
+        secret to sign with. Fails with INVALID_ARGUMENT `webhook_url must be a public https URL` for any other address and for one
+        that resolves to a private network.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateRenterKey(self, request, context):
+        """Replaces the caller's master key; the old one stops at once. Scoped keys go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRenterKey(self, request, context):
+        """Makes a scoped key. Fails with ALREADY_EXISTS (409) `Key limit reached` when the account has 20 live keys, and INVALID_ARGUMENT
+        for an unknown scope, which is answered with the list, or for an expiry that has passed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRenterKeys(self, request, context):
+        """Lists the caller's scoped keys, revoked and expired ones included, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeRenterKey(self, request, context):
+        """Stops a scoped key at once; one that is revoked already keeps its time. Fails with NOT_FOUND `Key not found` for a key the
+        caller does not have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportRenter(self, request, context):
+        """Hands the caller everything that is kept of the account: its data, jobs, wallet entries and use of the token-billed routes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRenter(self, request, context):
+        """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, and the balance stays frozen in the
+        ledger. After 30 days personal data is erased: name, addresses, and what was sent with jobs, their results and their logs. Fails
+        with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,8 +241,53 @@ class RenterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListAvailableProviders(self, request, context):
-        """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id.
+    def ListRenterTransactions(self, request, context):
+        """Lists the wallet entries of a renter, newest first. Fails with PERMISSION_DENIED (403) `Forbidden` for an account that is not
+        the caller's, and NOT_FOUND for one that does not exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTokenUsage(self, request, context):
+        """Lists the caller's calls of the token-billed routes, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSpending(self, request, context):
+        """Shows what the caller spent: altogether, in each of the last 12 months and on each of the last 30 days, months and days without
+        a charge included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAnalytics(self, request, context):
+        """Shows the caller's use over a period: what each day cost, how jobs ended, and on which GPUs they ran.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRenterJobs(self, request, context):
+        """Lists the caller's jobs by page, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportJobs(self, request, context):
+        """Sends the caller's newest jobs as a table, at most 1000 rows. A cell that a spreadsheet would take for a formula is quoted with
+        an apostrophe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookDeliveries(self, request, context):
+        """Lists the deliveries to the caller's webhook address, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,20 +306,85 @@ def add_RenterServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_renter__service__pb2.GetRenterRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_renter__service__pb2.GetRenterResponse.SerializeToString,
             ),
+            'UpdateRenterSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRenterSettings,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.UpdateRenterSettingsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.UpdateRenterSettingsResponse.SerializeToString,
+            ),
+            'RotateRenterKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateRenterKey,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.RotateRenterKeyRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.RotateRenterKeyResponse.SerializeToString,
+            ),
+            'CreateRenterKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRenterKey,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.CreateRenterKeyRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.CreateRenterKeyResponse.SerializeToString,
+            ),
+            'ListRenterKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRenterKeys,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysResponse.SerializeToString,
+            ),
+            'RevokeRenterKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeRenterKey,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.RevokeRenterKeyRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.RevokeRenterKeyResponse.SerializeToString,
+            ),
+            'ExportRenter': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportRenter,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.ExportRenterRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.ExportRenterResponse.SerializeToString,
+            ),
+            'DeleteRenter': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRenter,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.DeleteRenterRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.DeleteRenterResponse.SerializeToString,
+            ),
             'GetBalance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBalance,
-                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.GetBalanceRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.GetBalanceResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.GetBalanceRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__wallet__pb2.GetBalanceResponse.SerializeToString,
             ),
             'TopUp': grpc.unary_unary_rpc_method_handler(
                     servicer.TopUp,
-                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.TopUpRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.TopUpResponse.SerializeToString,
+                    request_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.TopUpRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__wallet__pb2.TopUpResponse.SerializeToString,
             ),
-            'ListAvailableProviders': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListAvailableProviders,
-                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.ListAvailableProvidersRequest.FromString,
-                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.ListAvailableProvidersResponse.SerializeToString,
+            'ListRenterTransactions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRenterTransactions,
+                    request_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.ListRenterTransactionsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__wallet__pb2.ListRenterTransactionsResponse.SerializeToString,
+            ),
+            'ListTokenUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTokenUsage,
+                    request_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageResponse.SerializeToString,
+            ),
+            'GetSpending': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSpending,
+                    request_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.GetSpendingRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__wallet__pb2.GetSpendingResponse.SerializeToString,
+            ),
+            'GetAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAnalytics,
+                    request_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.GetAnalyticsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__wallet__pb2.GetAnalyticsResponse.SerializeToString,
+            ),
+            'ListRenterJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRenterJobs,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterJobsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterJobsResponse.SerializeToString,
+            ),
+            'ExportJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportJobs,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.ExportJobsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ListWebhookDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookDeliveries,
+                    request_deserializer=dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -140,7 +395,18 @@ def add_RenterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RenterService:
-    """Renters: accounts, wallets and the providers they can rent.
+    """Renters, for themselves and their programs: the account and its keys, the wallet and what was spent from it, their jobs, and what was
+    sent to their webhook address. `/renters`; jobs are ordered in JobService.
+
+    `PATCH /renters/settings` sets the webhook address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
     """
 
     @staticmethod
@@ -198,6 +464,195 @@ class RenterService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateRenterSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/UpdateRenterSettings',
+            dcp_dot_v1_dot_renter__service__pb2.UpdateRenterSettingsRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__service__pb2.UpdateRenterSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateRenterKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/RotateRenterKey',
+            dcp_dot_v1_dot_renter__service__pb2.RotateRenterKeyRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__service__pb2.RotateRenterKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRenterKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/CreateRenterKey',
+            dcp_dot_v1_dot_renter__service__pb2.CreateRenterKeyRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__service__pb2.CreateRenterKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRenterKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/ListRenterKeys',
+            dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeRenterKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/RevokeRenterKey',
+            dcp_dot_v1_dot_renter__service__pb2.RevokeRenterKeyRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__service__pb2.RevokeRenterKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportRenter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/ExportRenter',
+            dcp_dot_v1_dot_renter__service__pb2.ExportRenterRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__service__pb2.ExportRenterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRenter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/DeleteRenter',
+            dcp_dot_v1_dot_renter__service__pb2.DeleteRenterRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__service__pb2.DeleteRenterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetBalance(request,
             target,
             options=(),
@@ -212,8 +667,8 @@ class RenterService:
             request,
             target,
             '/dcp.v1.RenterService/GetBalance',
-            dcp_dot_v1_dot_renter__service__pb2.GetBalanceRequest.SerializeToString,
-            dcp_dot_v1_dot_renter__service__pb2.GetBalanceResponse.FromString,
+            dcp_dot_v1_dot_renter__wallet__pb2.GetBalanceRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__wallet__pb2.GetBalanceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -239,8 +694,8 @@ class RenterService:
             request,
             target,
             '/dcp.v1.RenterService/TopUp',
-            dcp_dot_v1_dot_renter__service__pb2.TopUpRequest.SerializeToString,
-            dcp_dot_v1_dot_renter__service__pb2.TopUpResponse.FromString,
+            dcp_dot_v1_dot_renter__wallet__pb2.TopUpRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__wallet__pb2.TopUpResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -252,7 +707,7 @@ class RenterService:
             _registered_method=True)
 
     @staticmethod
-    def ListAvailableProviders(request,
+    def ListRenterTransactions(request,
             target,
             options=(),
             channel_credentials=None,
@@ -265,9 +720,171 @@ class RenterService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/dcp.v1.RenterService/ListAvailableProviders',
-            dcp_dot_v1_dot_renter__service__pb2.ListAvailableProvidersRequest.SerializeToString,
-            dcp_dot_v1_dot_renter__service__pb2.ListAvailableProvidersResponse.FromString,
+            '/dcp.v1.RenterService/ListRenterTransactions',
+            dcp_dot_v1_dot_renter__wallet__pb2.ListRenterTransactionsRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__wallet__pb2.ListRenterTransactionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTokenUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/ListTokenUsage',
+            dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSpending(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/GetSpending',
+            dcp_dot_v1_dot_renter__wallet__pb2.GetSpendingRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__wallet__pb2.GetSpendingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/GetAnalytics',
+            dcp_dot_v1_dot_renter__wallet__pb2.GetAnalyticsRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__wallet__pb2.GetAnalyticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRenterJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/ListRenterJobs',
+            dcp_dot_v1_dot_renter__service__pb2.ListRenterJobsRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__service__pb2.ListRenterJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/ExportJobs',
+            dcp_dot_v1_dot_renter__service__pb2.ExportJobsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/ListWebhookDeliveries',
+            dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,9 @@ isort:skip_file
 
 from collections import abc as _abc
 from dcp.v1 import renter_service_pb2 as _renter_service_pb2
+from dcp.v1 import renter_wallet_pb2 as _renter_wallet_pb2
+from dcp.v1 import renter_webhook_pb2 as _renter_webhook_pb2
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -27,7 +30,19 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RenterServiceStub:
-    """Renters: accounts, wallets and the providers they can rent."""
+    """Renters, for themselves and their programs: the account and its keys, the wallet and what was spent from it, their jobs, and what was
+    sent to their webhook address. `/renters`; jobs are ordered in JobService.
+
+    `PATCH /renters/settings` sets the webhook address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -39,18 +54,72 @@ class RenterServiceStub:
     """
     GetRenter: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.GetRenterRequest, _renter_service_pb2.GetRenterResponse]
     """Shows the caller's account, its recent jobs and its use of the token-billed routes."""
-    GetBalance: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.GetBalanceRequest, _renter_service_pb2.GetBalanceResponse]
+    UpdateRenterSettings: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.UpdateRenterSettingsRequest, _renter_service_pb2.UpdateRenterSettingsResponse]
+    """Changes the caller's settings; an absent field leaves its setting alone. Setting a webhook address for the first time makes a
+    secret to sign with. Fails with INVALID_ARGUMENT `webhook_url must be a public https URL` for any other address and for one
+    that resolves to a private network.
+    """
+    RotateRenterKey: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.RotateRenterKeyRequest, _renter_service_pb2.RotateRenterKeyResponse]
+    """Replaces the caller's master key; the old one stops at once. Scoped keys go on."""
+    CreateRenterKey: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.CreateRenterKeyRequest, _renter_service_pb2.CreateRenterKeyResponse]
+    """Makes a scoped key. Fails with ALREADY_EXISTS (409) `Key limit reached` when the account has 20 live keys, and INVALID_ARGUMENT
+    for an unknown scope, which is answered with the list, or for an expiry that has passed.
+    """
+    ListRenterKeys: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.ListRenterKeysRequest, _renter_service_pb2.ListRenterKeysResponse]
+    """Lists the caller's scoped keys, revoked and expired ones included, newest first."""
+    RevokeRenterKey: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.RevokeRenterKeyRequest, _renter_service_pb2.RevokeRenterKeyResponse]
+    """Stops a scoped key at once; one that is revoked already keeps its time. Fails with NOT_FOUND `Key not found` for a key the
+    caller does not have.
+    """
+    ExportRenter: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.ExportRenterRequest, _renter_service_pb2.ExportRenterResponse]
+    """Hands the caller everything that is kept of the account: its data, jobs, wallet entries and use of the token-billed routes."""
+    DeleteRenter: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.DeleteRenterRequest, _renter_service_pb2.DeleteRenterResponse]
+    """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, and the balance stays frozen in the
+    ledger. After 30 days personal data is erased: name, addresses, and what was sent with jobs, their results and their logs. Fails
+    with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+    """
+    GetBalance: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.GetBalanceRequest, _renter_wallet_pb2.GetBalanceResponse]
     """Shows the caller's wallet."""
-    TopUp: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.TopUpRequest, _renter_service_pb2.TopUpResponse]
+    TopUp: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.TopUpRequest, _renter_wallet_pb2.TopUpResponse]
     """Adds money to the caller's wallet without a payment, for sandboxes. Fails with PERMISSION_DENIED (403) `TOPUP_DISABLED` where the
     setting `TOPUP_ENABLED` is off, and INVALID_ARGUMENT when the amount is out of range or the wallet would exceed its limit.
     """
-    ListAvailableProviders: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.ListAvailableProvidersRequest, _renter_service_pb2.ListAvailableProvidersResponse]
-    """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id."""
+    ListRenterTransactions: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.ListRenterTransactionsRequest, _renter_wallet_pb2.ListRenterTransactionsResponse]
+    """Lists the wallet entries of a renter, newest first. Fails with PERMISSION_DENIED (403) `Forbidden` for an account that is not
+    the caller's, and NOT_FOUND for one that does not exist.
+    """
+    ListTokenUsage: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.ListTokenUsageRequest, _renter_wallet_pb2.ListTokenUsageResponse]
+    """Lists the caller's calls of the token-billed routes, newest first."""
+    GetSpending: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.GetSpendingRequest, _renter_wallet_pb2.GetSpendingResponse]
+    """Shows what the caller spent: altogether, in each of the last 12 months and on each of the last 30 days, months and days without
+    a charge included.
+    """
+    GetAnalytics: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.GetAnalyticsRequest, _renter_wallet_pb2.GetAnalyticsResponse]
+    """Shows the caller's use over a period: what each day cost, how jobs ended, and on which GPUs they ran."""
+    ListRenterJobs: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.ListRenterJobsRequest, _renter_service_pb2.ListRenterJobsResponse]
+    """Lists the caller's jobs by page, newest first."""
+    ExportJobs: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.ExportJobsRequest, _httpbody_pb2.HttpBody]
+    """Sends the caller's newest jobs as a table, at most 1000 rows. A cell that a spreadsheet would take for a formula is quoted with
+    an apostrophe.
+    """
+    ListWebhookDeliveries: _grpc.UnaryUnaryMultiCallable[_renter_webhook_pb2.ListWebhookDeliveriesRequest, _renter_webhook_pb2.ListWebhookDeliveriesResponse]
+    """Lists the deliveries to the caller's webhook address, newest first."""
 
 @_typing.type_check_only
 class RenterServiceAsyncStub(RenterServiceStub):
-    """Renters: accounts, wallets and the providers they can rent."""
+    """Renters, for themselves and their programs: the account and its keys, the wallet and what was spent from it, their jobs, and what was
+    sent to their webhook address. `/renters`; jobs are ordered in JobService.
+
+    `PATCH /renters/settings` sets the webhook address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterRenter: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.RegisterRenterRequest, _renter_service_pb2.RegisterRenterResponse]  # type: ignore[assignment]
@@ -59,17 +128,71 @@ class RenterServiceAsyncStub(RenterServiceStub):
     """
     GetRenter: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.GetRenterRequest, _renter_service_pb2.GetRenterResponse]  # type: ignore[assignment]
     """Shows the caller's account, its recent jobs and its use of the token-billed routes."""
-    GetBalance: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.GetBalanceRequest, _renter_service_pb2.GetBalanceResponse]  # type: ignore[assignment]
+    UpdateRenterSettings: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.UpdateRenterSettingsRequest, _renter_service_pb2.UpdateRenterSettingsResponse]  # type: ignore[assignment]
+    """Changes the caller's settings; an absent field leaves its setting alone. Setting a webhook address for the first time makes a
+    secret to sign with. Fails with INVALID_ARGUMENT `webhook_url must be a public https URL` for any other address and for one
+    that resolves to a private network.
+    """
+    RotateRenterKey: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.RotateRenterKeyRequest, _renter_service_pb2.RotateRenterKeyResponse]  # type: ignore[assignment]
+    """Replaces the caller's master key; the old one stops at once. Scoped keys go on."""
+    CreateRenterKey: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.CreateRenterKeyRequest, _renter_service_pb2.CreateRenterKeyResponse]  # type: ignore[assignment]
+    """Makes a scoped key. Fails with ALREADY_EXISTS (409) `Key limit reached` when the account has 20 live keys, and INVALID_ARGUMENT
+    for an unknown scope, which is answered with the list, or for an expiry that has passed.
+    """
+    ListRenterKeys: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.ListRenterKeysRequest, _renter_service_pb2.ListRenterKeysResponse]  # type: ignore[assignment]
+    """Lists the caller's scoped keys, revoked and expired ones included, newest first."""
+    RevokeRenterKey: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.RevokeRenterKeyRequest, _renter_service_pb2.RevokeRenterKeyResponse]  # type: ignore[assignment]
+    """Stops a scoped key at once; one that is revoked already keeps its time. Fails with NOT_FOUND `Key not found` for a key the
+    caller does not have.
+    """
+    ExportRenter: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.ExportRenterRequest, _renter_service_pb2.ExportRenterResponse]  # type: ignore[assignment]
+    """Hands the caller everything that is kept of the account: its data, jobs, wallet entries and use of the token-billed routes."""
+    DeleteRenter: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.DeleteRenterRequest, _renter_service_pb2.DeleteRenterResponse]  # type: ignore[assignment]
+    """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, and the balance stays frozen in the
+    ledger. After 30 days personal data is erased: name, addresses, and what was sent with jobs, their results and their logs. Fails
+    with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+    """
+    GetBalance: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.GetBalanceRequest, _renter_wallet_pb2.GetBalanceResponse]  # type: ignore[assignment]
     """Shows the caller's wallet."""
-    TopUp: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.TopUpRequest, _renter_service_pb2.TopUpResponse]  # type: ignore[assignment]
+    TopUp: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.TopUpRequest, _renter_wallet_pb2.TopUpResponse]  # type: ignore[assignment]
     """Adds money to the caller's wallet without a payment, for sandboxes. Fails with PERMISSION_DENIED (403) `TOPUP_DISABLED` where the
     setting `TOPUP_ENABLED` is off, and INVALID_ARGUMENT when the amount is out of range or the wallet would exceed its limit.
     """
-    ListAvailableProviders: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.ListAvailableProvidersRequest, _renter_service_pb2.ListAvailableProvidersResponse]  # type: ignore[assignment]
-    """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id."""
+    ListRenterTransactions: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.ListRenterTransactionsRequest, _renter_wallet_pb2.ListRenterTransactionsResponse]  # type: ignore[assignment]
+    """Lists the wallet entries of a renter, newest first. Fails with PERMISSION_DENIED (403) `Forbidden` for an account that is not
+    the caller's, and NOT_FOUND for one that does not exist.
+    """
+    ListTokenUsage: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.ListTokenUsageRequest, _renter_wallet_pb2.ListTokenUsageResponse]  # type: ignore[assignment]
+    """Lists the caller's calls of the token-billed routes, newest first."""
+    GetSpending: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.GetSpendingRequest, _renter_wallet_pb2.GetSpendingResponse]  # type: ignore[assignment]
+    """Shows what the caller spent: altogether, in each of the last 12 months and on each of the last 30 days, months and days without
+    a charge included.
+    """
+    GetAnalytics: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.GetAnalyticsRequest, _renter_wallet_pb2.GetAnalyticsResponse]  # type: ignore[assignment]
+    """Shows the caller's use over a period: what each day cost, how jobs ended, and on which GPUs they ran."""
+    ListRenterJobs: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.ListRenterJobsRequest, _renter_service_pb2.ListRenterJobsResponse]  # type: ignore[assignment]
+    """Lists the caller's jobs by page, newest first."""
+    ExportJobs: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.ExportJobsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Sends the caller's newest jobs as a table, at most 1000 rows. A cell that a spreadsheet would take for a formula is quoted with
+    an apostrophe.
+    """
+    ListWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_renter_webhook_pb2.ListWebhookDeliveriesRequest, _renter_webhook_pb2.ListWebhookDeliveriesResponse]  # type: ignore[assignment]
+    """Lists the deliveries to the caller's webhook address, newest first."""
 
 class RenterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Renters: accounts, wallets and the providers they can rent."""
+    """Renters, for themselves and their programs: the account and its keys, the wallet and what was spent from it, their jobs, and what was
+    sent to their webhook address. `/renters`; jobs are ordered in JobService.
+
+    `PATCH /renters/settings` sets the webhook address and shows the secret.
+
+    Events are POSTed as JSON: `{event, delivery_id, timestamp, job, billing}` for `job.started`, `job.completed`, `job.failed` and
+    `job.cancelled`, `{event, delivery_id, timestamp, balance}` for `balance.low`. The headers are `X-DCP-Event`, `X-DCP-Delivery`
+    (the `delivery_id`) and `X-DCP-Signature: sha256=<hex>`, the HMAC-SHA256 of the raw body with the secret.
+
+    An answer of 2xx within 5 s is success; anything else, a redirect included, is followed by further attempts after 1, 2 and 4 s
+    with the same body. Events wait in a durable outbox, so one that was sent when a server stopped may come twice: its
+    `delivery_id` tells. They may overtake each other.
+    """
 
     @_abc_1.abstractmethod
     def RegisterRenter(
@@ -90,29 +213,149 @@ class RenterServiceServicer(metaclass=_abc_1.ABCMeta):
         """Shows the caller's account, its recent jobs and its use of the token-billed routes."""
 
     @_abc_1.abstractmethod
+    def UpdateRenterSettings(
+        self,
+        request: _renter_service_pb2.UpdateRenterSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_service_pb2.UpdateRenterSettingsResponse, _abc.Awaitable[_renter_service_pb2.UpdateRenterSettingsResponse]]:
+        """Changes the caller's settings; an absent field leaves its setting alone. Setting a webhook address for the first time makes a
+        secret to sign with. Fails with INVALID_ARGUMENT `webhook_url must be a public https URL` for any other address and for one
+        that resolves to a private network.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateRenterKey(
+        self,
+        request: _renter_service_pb2.RotateRenterKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_service_pb2.RotateRenterKeyResponse, _abc.Awaitable[_renter_service_pb2.RotateRenterKeyResponse]]:
+        """Replaces the caller's master key; the old one stops at once. Scoped keys go on."""
+
+    @_abc_1.abstractmethod
+    def CreateRenterKey(
+        self,
+        request: _renter_service_pb2.CreateRenterKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_service_pb2.CreateRenterKeyResponse, _abc.Awaitable[_renter_service_pb2.CreateRenterKeyResponse]]:
+        """Makes a scoped key. Fails with ALREADY_EXISTS (409) `Key limit reached` when the account has 20 live keys, and INVALID_ARGUMENT
+        for an unknown scope, which is answered with the list, or for an expiry that has passed.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRenterKeys(
+        self,
+        request: _renter_service_pb2.ListRenterKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_service_pb2.ListRenterKeysResponse, _abc.Awaitable[_renter_service_pb2.ListRenterKeysResponse]]:
+        """Lists the caller's scoped keys, revoked and expired ones included, newest first."""
+
+    @_abc_1.abstractmethod
+    def RevokeRenterKey(
+        self,
+        request: _renter_service_pb2.RevokeRenterKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_service_pb2.RevokeRenterKeyResponse, _abc.Awaitable[_renter_service_pb2.RevokeRenterKeyResponse]]:
+        """Stops a scoped key at once; one that is revoked already keeps its time. Fails with NOT_FOUND `Key not found` for a key the
+        caller does not have.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportRenter(
+        self,
+        request: _renter_service_pb2.ExportRenterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_service_pb2.ExportRenterResponse, _abc.Awaitable[_renter_service_pb2.ExportRenterResponse]]:
+        """Hands the caller everything that is kept of the account: its data, jobs, wallet entries and use of the token-billed routes."""
+
+    @_abc_1.abstractmethod
+    def DeleteRenter(
+        self,
+        request: _renter_service_pb2.DeleteRenterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_service_pb2.DeleteRenterResponse, _abc.Awaitable[_renter_service_pb2.DeleteRenterResponse]]:
+        """Closes the caller's account: open jobs are cancelled by the cancel rule, keys stop at once, and the balance stays frozen in the
+        ledger. After 30 days personal data is erased: name, addresses, and what was sent with jobs, their results and their logs. Fails
+        with INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
+        """
+
+    @_abc_1.abstractmethod
     def GetBalance(
         self,
-        request: _renter_service_pb2.GetBalanceRequest,
+        request: _renter_wallet_pb2.GetBalanceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_renter_service_pb2.GetBalanceResponse, _abc.Awaitable[_renter_service_pb2.GetBalanceResponse]]:
+    ) -> _typing.Union[_renter_wallet_pb2.GetBalanceResponse, _abc.Awaitable[_renter_wallet_pb2.GetBalanceResponse]]:
         """Shows the caller's wallet."""
 
     @_abc_1.abstractmethod
     def TopUp(
         self,
-        request: _renter_service_pb2.TopUpRequest,
+        request: _renter_wallet_pb2.TopUpRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_renter_service_pb2.TopUpResponse, _abc.Awaitable[_renter_service_pb2.TopUpResponse]]:
+    ) -> _typing.Union[_renter_wallet_pb2.TopUpResponse, _abc.Awaitable[_renter_wallet_pb2.TopUpResponse]]:
         """Adds money to the caller's wallet without a payment, for sandboxes. Fails with PERMISSION_DENIED (403) `TOPUP_DISABLED` where the
         setting `TOPUP_ENABLED` is off, and INVALID_ARGUMENT when the amount is out of range or the wallet would exceed its limit.
         """
 
     @_abc_1.abstractmethod
-    def ListAvailableProviders(
+    def ListRenterTransactions(
         self,
-        request: _renter_service_pb2.ListAvailableProvidersRequest,
+        request: _renter_wallet_pb2.ListRenterTransactionsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_renter_service_pb2.ListAvailableProvidersResponse, _abc.Awaitable[_renter_service_pb2.ListAvailableProvidersResponse]]:
-        """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id."""
+    ) -> _typing.Union[_renter_wallet_pb2.ListRenterTransactionsResponse, _abc.Awaitable[_renter_wallet_pb2.ListRenterTransactionsResponse]]:
+        """Lists the wallet entries of a renter, newest first. Fails with PERMISSION_DENIED (403) `Forbidden` for an account that is not
+        the caller's, and NOT_FOUND for one that does not exist.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTokenUsage(
+        self,
+        request: _renter_wallet_pb2.ListTokenUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_wallet_pb2.ListTokenUsageResponse, _abc.Awaitable[_renter_wallet_pb2.ListTokenUsageResponse]]:
+        """Lists the caller's calls of the token-billed routes, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetSpending(
+        self,
+        request: _renter_wallet_pb2.GetSpendingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_wallet_pb2.GetSpendingResponse, _abc.Awaitable[_renter_wallet_pb2.GetSpendingResponse]]:
+        """Shows what the caller spent: altogether, in each of the last 12 months and on each of the last 30 days, months and days without
+        a charge included.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAnalytics(
+        self,
+        request: _renter_wallet_pb2.GetAnalyticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_wallet_pb2.GetAnalyticsResponse, _abc.Awaitable[_renter_wallet_pb2.GetAnalyticsResponse]]:
+        """Shows the caller's use over a period: what each day cost, how jobs ended, and on which GPUs they ran."""
+
+    @_abc_1.abstractmethod
+    def ListRenterJobs(
+        self,
+        request: _renter_service_pb2.ListRenterJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_service_pb2.ListRenterJobsResponse, _abc.Awaitable[_renter_service_pb2.ListRenterJobsResponse]]:
+        """Lists the caller's jobs by page, newest first."""
+
+    @_abc_1.abstractmethod
+    def ExportJobs(
+        self,
+        request: _renter_service_pb2.ExportJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Sends the caller's newest jobs as a table, at most 1000 rows. A cell that a spreadsheet would take for a formula is quoted with
+        an apostrophe.
+        """
+
+    @_abc_1.abstractmethod
+    def ListWebhookDeliveries(
+        self,
+        request: _renter_webhook_pb2.ListWebhookDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_webhook_pb2.ListWebhookDeliveriesResponse, _abc.Awaitable[_renter_webhook_pb2.ListWebhookDeliveriesResponse]]:
+        """Lists the deliveries to the caller's webhook address, newest first."""
 
 def add_RenterServiceServicer_to_server(servicer: RenterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

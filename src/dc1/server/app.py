@@ -14,12 +14,13 @@ from grpc_reflection.v1alpha import reflection
 
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock, SystemClock
-from dc1.server.assembly import Assembly, Foundation
 from dc1.server.audit import Auditor
 from dc1.server.authentication import Authenticator
 from dc1.server.instance_lock import sole_server
 from dc1.server.pipeline import Pipeline
 from dc1.server.rate_limits import RateLimiter
+from dc1.server.registry import Foundation, Registry, build
+from dc1.services.api.idempotency import IdempotentCalls
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database, UnreachableDatabaseError
 
@@ -35,13 +36,13 @@ class ListenError(Exception):
 
 
 class Application:
-    """One server process. `assemble` decides which services it has."""
+    """One server process. What it consists of is built by `build`, once the database is open."""
 
     def __init__(
-        self, settings: Settings, assemble: Callable[[Foundation], Assembly], clock: Clock | None = None
+        self, settings: Settings, build: Callable[[Foundation], Registry] = build, clock: Clock | None = None
     ) -> None:
         self._settings = settings
-        self._assemble = assemble
+        self._build = build
         self._clock = clock or SystemClock()
         self._health = aio_health.HealthServicer()
         self._cleanup = AsyncExitStack()
@@ -58,12 +59,12 @@ class Application:
             stack.enter_context(sole_server(self._settings.resolved_database_url))
             database = await self._reach_database()
             stack.push_async_callback(database.close)
-            foundation = Foundation(self._settings, self._clock, database, Credentials(database, self._clock))
-            self._assembly = self._assemble(foundation)
+            foundation = self._foundation(database)
+            self._registry = self._build(foundation)
             self._pipeline = self._build_pipeline(foundation)
             self._server = self._build_server()
             port = self._listen()
-            for part in self._assembly.background:
+            for part in self._registry.background:
                 await part.start()
                 stack.push_async_callback(part.stop)
             await self._server.start()
@@ -73,7 +74,7 @@ class Application:
 
     async def ended(self) -> None:
         """Wait until a part ends by itself, which none should: the server would answer and nothing behind it move."""
-        await self._assembly.ended()
+        await self._registry.ended()
 
     async def drain(self, grace_seconds: float | None = None) -> None:
         """Stop gracefully: say NOT_SERVING, send streams elsewhere, finish the calls in flight, then stop the parts.
@@ -83,7 +84,7 @@ class Application:
         grace = self._settings.drain_seconds if grace_seconds is None else grace_seconds
         _log.info("draining", grace_seconds=grace)
         await self._health.enter_graceful_shutdown()
-        self._assembly.drain()
+        self._registry.drain()
         if not await self._pipeline.drain(grace):
             _log.warning("calls_cut_off")
             self._pipeline.cut_off()
@@ -108,6 +109,16 @@ class Application:
     def _open_database(self) -> Database:
         return Database.open(self._settings.resolved_database_url, connections=self._settings.database_connections)
 
+    def _foundation(self, database: Database) -> Foundation:
+        settings, clock = self._settings, self._clock
+        return Foundation(
+            settings,
+            clock,
+            database,
+            Credentials(database, clock),
+            IdempotentCalls(database, clock, settings.idempotency_ttl_hours * 3600),
+        )
+
     def _build_pipeline(self, foundation: Foundation) -> Pipeline:
         settings = self._settings
         limiter = RateLimiter(self._clock, enabled=settings.rate_limits_enabled)
@@ -119,12 +130,12 @@ class Application:
             admin_networks=settings.admin_ip_allowlist,
         )
         auditor = Auditor(foundation.database, self._clock)
-        return Pipeline(authenticator, limiter, auditor, self._assembly.hooks, settings.trusted_edges)
+        return Pipeline(authenticator, limiter, auditor, foundation.idempotent, settings.trusted_edges)
 
     def _build_server(self) -> grpc.aio.Server:
         server = grpc.aio.server(interceptors=[self._pipeline], options=_channel_options(self._settings))
         names = [_HEALTH, reflection.SERVICE_NAME]
-        for service in self._assembly.services:
+        for service in self._registry.services:
             service.add(service.servicer, server)
             names.append(service.descriptor.full_name)
         add_HealthServicer_to_server(self._health, server)

@@ -1,16 +1,17 @@
-"""Turns a credential into a principal, or refuses it in the words of the method."""
+"""Finds a call's credential and turns it into a principal, or refuses it in the words of the method."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
 from dc1.control.operations.credentials import Credentials
 from dc1.domain import errors
 from dc1.domain.access import keys
+from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role, require_scope
 from dc1.domain.errors import ApiError
 from dc1.server.addresses import Network, counted_as, is_within
-from dc1.server.credential_sources import Credential, find_credential
 from dc1.server.method_options import CredentialErrors, MethodOptions
 from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, RateLimiter
 from dc1.services.api.call import ANYBODY, Principal
@@ -32,6 +33,21 @@ _BAD = {
     CredentialErrors.OPENAI: errors.authentication_invalid_key,
 }
 _TELL_WRONG_TYPE = (CredentialErrors.GENERAL, CredentialErrors.SUBMIT, CredentialErrors.OPENAI)
+
+_BEARER = "bearer "
+_HEADERS = ((Role.ADMIN, "x-admin-token"), (Role.RENTER, "x-renter-key"), (Role.PROVIDER, "x-provider-key"))
+_QUERY = ((Role.RENTER, "x-query-renter-key"), (Role.PROVIDER, "x-query-provider-key"))
+_ANY_QUERY = "x-query-key"
+
+SECRET_HEADERS = frozenset({"authorization", _ANY_QUERY, *(name for _, name in (*_HEADERS, *_QUERY))})
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A presented secret, and the role that its prefix or its carrier claims."""
+
+    secret: str = field(repr=False)
+    claimed: Role
 
 
 class Authenticator:
@@ -133,3 +149,44 @@ def require_rights(options: MethodOptions, principal: Principal) -> None:
     if options.master_key_only:
         raise errors.scope_missing(_MASTER_KEY)
     require_scope(principal.scopes, options.scopes)
+
+
+def find_credential(options: MethodOptions, metadata: Mapping[str, str], request: Message | None) -> Credential | None:
+    """Return the first credential that is not blank: of role headers, Bearer, the query, the request's field.
+
+    Only carriers of the roles that `options` admits are looked at, in the order admin, renter, provider. `request` is
+    None where the call has no single request message.
+    """
+    for claimed, value in _carriers(options, metadata, request):
+        secret = value.strip()
+        if secret:
+            return Credential(secret, _claimed_by_prefix(secret) or claimed)
+    return None
+
+
+def _carriers(
+    options: MethodOptions, metadata: Mapping[str, str], request: Message | None
+) -> Iterator[tuple[Role, str]]:
+    for role, name in _HEADERS:
+        if role in options.roles:
+            yield role, metadata.get(name, "")
+    authorization = metadata.get("authorization", "")
+    if authorization[: len(_BEARER)].lower() == _BEARER:
+        yield Role.ADMIN, authorization[len(_BEARER) :]
+    if options.roles & {Role.RENTER, Role.PROVIDER}:
+        yield Role.PUBLIC, metadata.get(_ANY_QUERY, "")
+    for role, name in _QUERY:
+        if role in options.roles:
+            yield role, metadata.get(name, "")
+    if options.body_key and request is not None:
+        yield Role.PROVIDER, getattr(request, options.body_key)
+
+
+def _claimed_by_prefix(secret: str) -> Role | None:
+    match keys.claimed_role(secret):
+        case KeyRole.RENTER | KeyRole.SCOPED:
+            return Role.RENTER
+        case KeyRole.PROVIDER:
+            return Role.PROVIDER
+        case _:
+            return None

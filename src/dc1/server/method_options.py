@@ -1,17 +1,24 @@
-"""What a method's options declare, read once from its descriptor."""
+"""What a method's options declare, and what its paths say of a request; read once from its descriptor."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from typing import Any, Final
+from urllib.parse import unquote
 
+from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
 
 from dc1.domain.access.roles import Role
-from dc1.server.paths import path_patterns
 from dcp.v1 import options_pb2
 
+# The stubs know no extensions of other packages.
+_HTTP: Final[Any] = annotations_pb2.http
+_VARIABLE = re.compile(r"\\{(\w+)\\}")
 _ROLES = {
     options_pb2.ROLE_PUBLIC: Role.PUBLIC,
     options_pb2.ROLE_RENTER: Role.RENTER,
@@ -78,6 +85,21 @@ class MethodOptions:
         return self.credential_errors is CredentialErrors.OPENAI
 
 
+def fill_from_path(request: Message, patterns: Sequence[re.Pattern[str]], path: str) -> None:
+    """Set the fields that `path` names, which may end in a query.
+
+    The edge's transcoder lets the query and the body of a request overwrite them, so that a call for one object, in
+    every log, would act on another.
+    """
+    bare = path.partition("?")[0]
+    for pattern in patterns:
+        found = pattern.fullmatch(bare)
+        if found is not None:
+            for name, value in found.groupdict().items():
+                setattr(request, name, unquote(value))
+            return
+
+
 @cache
 def options_of(full_method: str) -> MethodOptions:
     """Return what the method `/package.Service/Method` declares; nothing when no descriptor describes it."""
@@ -102,7 +124,7 @@ def _read(method: MethodDescriptor) -> MethodOptions:
         success_status=options.Extensions[options_pb2.success_status] or 200,
         internal_error_text=options.Extensions[options_pb2.internal_error_text],
         honours_idempotency_key=options.Extensions[options_pb2.idempotency_key],
-        paths=path_patterns(method),
+        paths=_path_patterns(method),
     )
 
 
@@ -110,3 +132,14 @@ def _bucket(limit: options_pb2.RateLimit) -> Bucket | None:
     if not limit.bucket:
         return None
     return Bucket(limit.bucket, limit.limit, limit.window_seconds, CountedBy(limit.key))
+
+
+def _path_patterns(method: MethodDescriptor) -> tuple[re.Pattern[str], ...]:
+    """Return a pattern for each REST path of `method` that has variables; its groups are the fields they fill."""
+    rule: http_pb2.HttpRule = method.GetOptions().Extensions[_HTTP]
+    templates = [
+        getattr(binding, binding.WhichOneof("pattern") or "get") for binding in (rule, *rule.additional_bindings)
+    ]
+    return tuple(
+        re.compile(_VARIABLE.sub(r"(?P<\1>[^/]+)", re.escape(template))) for template in templates if "{" in template
+    )

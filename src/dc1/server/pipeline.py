@@ -1,34 +1,33 @@
 """What happens around every call: one interceptor, driven by the methods' options.
 
-In this order: the fields that the path names, the credential's presence, the shape checks of the service, the look-up,
-the rate limit, the scopes, the normalisers and the preconditions of the service, the field rules; then the servicer;
-then the audit entry, the answer's status and headers, and the log line.
+In this order: the fields that the path names, the credential's presence, the shape check of the method, the look-up,
+the rate limit, the scopes, the normaliser of the method, its Idempotency-Key, the field rules; then the servicer; then
+the audit entry, the answer's status and headers, and the log line.
 """
 
 import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import grpc
 import structlog
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from dc1.domain.errors import ApiError, internal_error, malformed_json, service_unavailable
 from dc1.server.addresses import Network, client_address, counted_as
 from dc1.server.audit import CLIENT_GONE, Auditor
-from dc1.server.authentication import Authenticator, require_rights
-from dc1.server.coding import UNREADABLE, reading, write
-from dc1.server.credential_sources import SECRET_HEADERS
+from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
 from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
-from dc1.server.method_options import CountedBy, MethodOptions, options_of
-from dc1.server.paths import fill_from_path
+from dc1.server.method_options import CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter
-from dc1.services.api.call import ANYBODY, Call, Hooks, Principal, enter
+from dc1.services.api.call import ANYBODY, Call, Principal, enter
+from dc1.services.api.hooks import MethodHooks, hooks_of
+from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.shielding import ShieldedWork
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
@@ -39,6 +38,8 @@ _log = structlog.get_logger(__name__)
 Handler: TypeAlias = Any
 Context: TypeAlias = Any
 
+M = TypeVar("M", bound=Message)
+
 
 class Pipeline(grpc.aio.ServerInterceptor):
     """Wraps the handlers of all services. Standard health and reflection are left alone."""
@@ -48,14 +49,14 @@ class Pipeline(grpc.aio.ServerInterceptor):
         authenticator: Authenticator,
         limiter: RateLimiter,
         auditor: Auditor,
-        hooks: Hooks,
+        idempotent: IdempotentCalls,
         trusted_edges: Sequence[Network] = (),
     ) -> None:
         """Make a pipeline that takes a client's address from peers in `trusted_edges`."""
         self._authenticator = authenticator
         self._limiter = limiter
         self._auditor = auditor
-        self._hooks = hooks
+        self._idempotent = idempotent
         self._trusted_edges = trusted_edges
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
@@ -93,8 +94,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
         options = options_of(method)
         parse = handler.request_deserializer
         coders: dict[str, Any] = {
-            "request_deserializer": parse if handler.request_streaming else reading(parse),
-            "response_serializer": write,
+            "request_deserializer": parse if handler.request_streaming else _reading(parse),
+            "response_serializer": _write,
         }
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
@@ -109,9 +110,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
     def _answered(
         self, method: str, options: MethodOptions, behaviour: Callable[[Any, Context], Coroutine[Any, Any, Any]]
     ) -> Handler:
+        hooks = hooks_of(behaviour)
+
         async def answer(request: Any, context: Context) -> Any:
             async with self._guarded(method, options, context) as call:
-                async with self._admitted(call, options, request):
+                async with self._admitted(call, options, hooks, request):
                     response = await self._work.run(behaviour(request, context))
                 await _send_headers(context, call, options)
             return response
@@ -119,9 +122,14 @@ class Pipeline(grpc.aio.ServerInterceptor):
         return answer
 
     def _streamed(self, method: str, options: MethodOptions, behaviour: Callable[[Any, Context], Any]) -> Handler:
+        hooks = hooks_of(behaviour)
+
         # Writes to the context instead of yielding, so that a caller who leaves ends the servicer's generator at once.
         async def stream(request: Any, context: Context) -> None:
-            async with self._guarded(method, options, context) as call, self._admitted(call, options, request):
+            async with (
+                self._guarded(method, options, context) as call,
+                self._admitted(call, options, hooks, request),
+            ):
                 await _forward(behaviour(request, context), context, call, options)
 
         return stream
@@ -151,15 +159,17 @@ class Pipeline(grpc.aio.ServerInterceptor):
             await context.abort(status_code(refusal), refusal.message, metadata)
 
     @asynccontextmanager
-    async def _admitted(self, call: Call, options: MethodOptions, request: Any) -> AsyncIterator[None]:
+    async def _admitted(
+        self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Any
+    ) -> AsyncIterator[None]:
         """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
-        if request is UNREADABLE:
+        if request is _UNREADABLE:
             raise malformed_json()
         message = request if isinstance(request, Message) else None
         if message is not None and call.is_rest:
             fill_from_path(message, options.paths, call.metadata.get("x-envoy-original-path", ""))
         async with self._auditor.auditing(call, options, message):
-            await self._admit(call, options, message)
+            await self._admit(call, options, hooks, message)
             yield
 
     def _begin(self, method: str, context: Context) -> Call:
@@ -174,27 +184,28 @@ class Pipeline(grpc.aio.ServerInterceptor):
             metadata=metadata,
         )
 
-    async def _admit(self, call: Call, options: MethodOptions, request: Message | None) -> None:
+    async def _admit(self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Message | None) -> None:
         if self._draining:
             raise service_unavailable()
         metadata = call.metadata
         credential = self._authenticator.require_credential(options, metadata, request, call.address)
         call.metadata = {key: value for key, value in metadata.items() if key not in SECRET_HEADERS}
-        _run_hook(self._hooks.shape_checks, call.method, request)
+        if hooks.check_shape is not None:
+            hooks.check_shape(request)
         call.principal = await self._authenticator.verify(options, credential, call.address)
         # Many callers may share an address; those who say who they are share nothing else.
         counted = await self._authenticator.recognise(metadata) if options.is_public else call.principal
         subject = _subject(counted, call.address, options, request)
         self._limiter.spend(options.bucket, subject)
-        if options.streamed_bucket is not None and self._hooks.streamed[call.method](request):
+        if options.streamed_bucket is not None and hooks.asks_for_stream is not None and hooks.asks_for_stream(request):
             self._limiter.spend(options.streamed_bucket, subject)
         require_rights(options, call.principal)
         enter(call)
         if request is not None:
-            _run_hook(self._hooks.normalisers, call.method, request)
-            precondition = self._hooks.preconditions.get(call.method)
-            if precondition is not None:
-                await precondition(request)
+            if hooks.normalise is not None:
+                hooks.normalise(request)
+            if options.honours_idempotency_key:
+                await self._idempotent.check(request)
             self._rules.apply(request)
 
 
@@ -205,12 +216,6 @@ def _first_values(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]
         if isinstance(value, str) and not values.get(name, "").strip():
             values[name] = value
     return values
-
-
-def _run_hook(hooks: Mapping[str, Callable[[Any], None]], method: str, request: Message | None) -> None:
-    hook = hooks.get(method)
-    if hook is not None:
-        hook(request)
 
 
 def _subject(principal: Principal, address: str, options: MethodOptions, request: Message | None) -> str:
@@ -258,3 +263,30 @@ def _log_call(call: Call, status: int, seconds: float) -> None:
         role=str(call.principal.role),
         account_id=call.principal.account_id,
     )
+
+
+class _Unreadable:
+    """Stands for a request that is no message.
+
+    The edge's transcoder makes one of a map whose values have the wrong type.
+    """
+
+
+_UNREADABLE: Final = _Unreadable()
+
+
+def _reading(parse: Callable[[bytes], M]) -> Callable[[bytes], M | _Unreadable]:
+    """Return `parse` with _UNREADABLE in place of a failure, which gRPC would answer as an internal error."""
+
+    def read(data: bytes) -> M | _Unreadable:
+        try:
+            return parse(data)
+        except DecodeError:
+            return _UNREADABLE
+
+    return read
+
+
+def _write(message: Message) -> bytes:
+    """Serialise with map keys in order, so that an answer given twice is the same byte for byte."""
+    return message.SerializeToString(deterministic=True)

@@ -12,8 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import Clock
 from dc1.server.app import Application
-from dc1.server.assemble import assemble
-from dc1.server.assembly import Assembly, Foundation
+from dc1.server.registry import Foundation, Registry, build
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database
 from dc1.testing.waiting import eventually
@@ -67,16 +66,16 @@ class Server:
 
     def __init__(self, loop: LoopThread, settings: Settings, clock: Clock) -> None:
         self._loop = loop
-        self._app = Application(settings, self._assemble, clock)
+        self._app = Application(settings, self._build, clock)
         self._foundation: Foundation | None = None
         self._market: ControlPlane | None = None
         loop.run(self._app.start())
 
-    def _assemble(self, foundation: Foundation) -> Assembly:
-        assembly = assemble(foundation)
+    def _build(self, foundation: Foundation) -> Registry:
+        registry = build(foundation)
         self._foundation = foundation
-        self._market = next(part for part in assembly.background if isinstance(part, ControlPlane))
-        return assembly
+        self._market = next(part for part in registry.background if isinstance(part, ControlPlane))
+        return registry
 
     @property
     def database(self) -> Database:

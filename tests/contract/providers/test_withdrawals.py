@@ -333,5 +333,5 @@ def test_account_numbers_are_in_no_log(
     answered(market.admin.patch(f"/admin/withdrawals/{name}", {"status": "failed", "reason": "no"}))
     answered(market.admin.get("/admin/withdrawals"))
     written = capfd.readouterr()
-    assert "EarningsService/CreateWithdrawal" in written.out
+    assert "ProviderService/CreateWithdrawal" in written.out
     assert IBAN[2:] not in written.out + written.err

@@ -15,7 +15,6 @@ from dc1.cli.output import console, facts
 from dc1.cli.serving.admin_token import with_admin_token
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.server.app import Application, ListenError
-from dc1.server.assemble import assemble
 from dc1.server.logs import configure_logging
 from dc1.server.startup_heap import freeze_startup_objects
 from dc1.settings import Settings, SettingsError
@@ -81,7 +80,7 @@ async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
 
 async def serve_alone(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
     """Run the server alone until `stop`, or fail with a CommandError when it ended by itself."""
-    server = Application(settings, assemble)
+    server = Application(settings)
     port = await _start(server, stop)
     if port is None:
         return
@@ -101,7 +100,7 @@ async def serve_with_edge(settings: Settings, stop: asyncio.Event, made_token: s
     settings.require_servable()
     # Before the server: its start takes seconds, only to learn that the public port is taken.
     check(EdgeConfig.from_settings(settings))
-    server = Application(settings, assemble)
+    server = Application(settings)
     grpc_port = await _start(server, stop)
     if grpc_port is None:
         return

@@ -1,21 +1,17 @@
-"""AuditService: who did what with the admin token."""
+"""Who did what with the admin token."""
 
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
 from dc1.services.api.paging import Pages
+from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import to_value
 from dc1.storage.operations import audit
-from dcp.v1 import audit_service_pb2 as pb
-from dcp.v1.audit_service_pb2_grpc import AuditServiceServicer
+from dcp.v1 import admin_service_pb2 as pb
 
 
-class AuditServicer(AuditServiceServicer):
+class AuditCalls(ServicerPart):
     """The audit trail."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     async def ListAuditEntries(self, request: pb.ListAuditEntriesRequest, context: Any) -> pb.ListAuditEntriesResponse:
         """List admin calls, newest first."""

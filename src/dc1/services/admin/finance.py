@@ -1,31 +1,27 @@
-"""FinanceService: the market's ledger, whether it balances, and payouts to providers."""
+"""The market's ledger, whether it balances, and payouts to providers."""
 
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.services.api.paging import Pages
+from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id, stated_reason, to_value
 from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
 from dc1.storage.money.ledger import AccountKind
 from dc1.storage.money.ledger_audit import TrialBalance
 from dc1.storage.money.ledger_reports import LedgerDay, LedgerEntry
 from dc1.storage.money.withdrawals import WithdrawalRow
-from dcp.v1 import finance_service_pb2 as pb
-from dcp.v1.finance_service_pb2_grpc import FinanceServiceServicer
+from dcp.v1 import admin_finance_service_pb2 as pb
 
 _DAYS_SHOWN, _MOST_DAYS = 30, 90
 _NAMES = {AccountKind.PAYABLE: "provider"}
 
 
-class FinanceServicer(FinanceServiceServicer):
+class FinanceCalls(ServicerPart):
     """The market's money, for its operators."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     async def ListFinanceTransactions(
         self, request: pb.ListFinanceTransactionsRequest, context: Any
@@ -109,6 +105,21 @@ class FinanceServicer(FinanceServiceServicer):
         target, reason = WithdrawalStatus(request.status), request.reason.strip() or None
         row = await self._plane.payouts.move(request.withdrawal_id, target, reason)
         return pb.UpdateWithdrawalResponse(**_withdrawal(row))
+
+    async def GetFinanceSummary(
+        self, request: pb.GetFinanceSummaryRequest, context: Any
+    ) -> pb.GetFinanceSummaryResponse:
+        """Show where the market's money is."""
+        balances = (await self._plane.db.read(ledger_audit.trial_balance)).balances
+        sources = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
+        return pb.GetFinanceSummaryResponse(
+            wallets_halala=balances[AccountKind.WALLET],
+            holds_halala=balances[AccountKind.HOLD],
+            provider_earnings_halala=balances[AccountKind.PAYABLE],
+            platform_halala=balances[AccountKind.PLATFORM],
+            payouts_halala=balances[AccountKind.PAYOUT],
+            external_halala=-sum(balances[kind] for kind in sources),
+        )
 
 
 def _days(request: Any) -> int:

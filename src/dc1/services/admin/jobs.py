@@ -7,21 +7,19 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.control_plane import ControlPlane
-from dc1.control.operations.submission import Submitted
 from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, iso, parse_iso
 from dc1.domain.base.json_types import compact
-from dc1.domain.jobs.states import JOB_TYPES, OPEN, TEST_RENTER_ID, Actor, JobStatus, JobType
-from dc1.domain.jobs.submission import SubmitBody, accept
+from dc1.domain.jobs.states import JOB_TYPES, OPEN, Actor, JobStatus
 from dc1.services.admin.job_rows import COLUMNS, admin_job, plain_job
 from dc1.services.api.call import current_call
 from dc1.services.api.csv_files import csv_file
 from dc1.services.api.paging import Pages
+from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import NULL, message_json, to_value
 from dc1.services.jobs.access import existing, shown
 from dc1.services.jobs.lifecycles import lifecycle_reader
-from dc1.services.jobs.messages import billing, job_detail, job_fields
+from dc1.services.jobs.messages import billing, job_detail
 from dc1.services.providers.admin_messages import admin_provider
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import admin_jobs, jobs
@@ -29,21 +27,13 @@ from dc1.storage.jobs.admin_jobs import JobStats, NamedJob
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import admin_job_service_pb2 as pb
-from dcp.v1.admin_job_service_pb2_grpc import AdminJobServiceServicer
-from dcp.v1.job_pb2 import Job
 
 _IN_PROGRESS = "in_progress"
 _EXPORTED = 10_000
-_TEST_MINUTES = 30
-_MATRIX_SIZE = 4096
-_ITERATIONS = 5
 
 
-class AdminJobServicer(AdminJobServiceServicer):
+class SupervisedJobCalls(ServicerPart):
     """Jobs of all renters."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     async def ListAllJobs(self, request: pb.ListAllJobsRequest, context: Any) -> pb.ListAllJobsResponse:
         """List jobs, newest first, with sums over those that match."""
@@ -113,21 +103,6 @@ class AdminJobServicer(AdminJobServiceServicer):
         detail = job_detail(new.job, new.spec, self._plane.clock.now_ms(), new.position)
         return pb.RequeueJobResponse(success=True, job=detail)
 
-    async def CreateTestJob(self, request: pb.CreateTestJobRequest, context: Any) -> pb.CreateTestJobResponse:
-        """Send a provider a benchmark free of charge."""
-        body = SubmitBody(
-            job_type=JobType.BENCHMARK,
-            duration_minutes=_TEST_MINUTES,
-            provider_id=request.provider_id,
-            params={
-                "matrix_size": request.matrix_size or _MATRIX_SIZE,
-                "iterations": request.iterations or _ITERATIONS,
-            },
-        )
-        order = accept(body, self._plane.catalog.approved_images)
-        new = await self._plane.job_commands.submit(TEST_RENTER_ID, order, actor=Actor.ADMIN)
-        return pb.CreateTestJobResponse(success=True, job=_message(new))
-
     async def ExportAllJobs(self, request: pb.ExportAllJobsRequest, context: Any) -> HttpBody:
         """Send jobs as a file, newest first."""
         named = await self._plane.db.read(lambda conn: admin_jobs.latest(conn, JobFilter(), limit=_EXPORTED))
@@ -152,10 +127,6 @@ def _status_before_cancel(job: JobRow) -> JobStatus:
     if job.started_at_ms is not None:
         return JobStatus.RUNNING
     return JobStatus.QUEUED if job.provider_id is None else JobStatus.PENDING
-
-
-def _message(new: Submitted) -> Job:
-    return Job(**job_fields(new.job, new.spec, new.position))
 
 
 def _json(named: list[NamedJob], exported_at: str) -> bytes:

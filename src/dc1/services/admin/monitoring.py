@@ -1,10 +1,9 @@
-"""MonitoringService: the market's numbers, its revenue and the health of its fleet."""
+"""The market's numbers, its revenue and the health of its fleet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base import versions
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_datetime, week_start_ms
@@ -12,6 +11,7 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.alerts import Alert, Watched, alerts
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.reports import metric_of
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import time_value, to_value
 from dc1.storage.engine.database import Connection
 from dc1.storage.money import counters
@@ -20,8 +20,7 @@ from dc1.storage.operations import monitoring
 from dc1.storage.operations.monitoring import HOUR_MS, Failures
 from dc1.storage.providers import daemon_events
 from dc1.storage.providers.daemon_events import DaemonEventRow
-from dcp.v1 import monitoring_service_pb2 as pb
-from dcp.v1.monitoring_service_pb2_grpc import MonitoringServiceServicer
+from dcp.v1 import monitoring_pb2 as pb
 
 _NO_FAILURES = Failures(0, 0)
 _REVENUE_DAYS = 30
@@ -42,12 +41,12 @@ class _Measured:
     size_bytes: int
 
 
-class MonitoringServicer(MonitoringServiceServicer):
+class MonitoringCalls(ServicerPart):
     """Watching the market."""
 
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
-        self._started_ms = plane.clock.now_ms()
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._started_ms = parts.plane.clock.now_ms()
 
     async def GetOverview(self, request: pb.GetOverviewRequest, context: Any) -> pb.GetOverviewResponse:
         """Show the market in eight numbers."""

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.provider_supervision import ProviderAction
 from dc1.domain import errors
@@ -11,6 +10,7 @@ from dc1.domain.base.clock import DAY_MS, iso
 from dc1.domain.providers.reputation import uptime_percent_of_day
 from dc1.domain.providers.telemetry import MINUTES, Rollup
 from dc1.services.api.call import current_call
+from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id, to_value
 from dc1.services.providers.admin_messages import inspected_provider
 from dc1.services.providers.messages import provider_job
@@ -21,8 +21,8 @@ from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.operations import monitoring
 from dc1.storage.providers import approvals, providers, telemetry
 from dc1.storage.providers.providers import Earnings, ProviderRow
+from dcp.v1 import admin_provider_pb2
 from dcp.v1 import admin_provider_service_pb2 as pb
-from dcp.v1.admin_provider_service_pb2_grpc import AdminProviderServiceServicer
 
 _HEARTBEATS_SHOWN = 20
 _JOBS_SHOWN = 20
@@ -42,11 +42,8 @@ class _Stored:
     heartbeats_of_day: float
 
 
-class AdminProviderServicer(AdminProviderServiceServicer):
+class SupervisedProviderCalls(ServicerPart):
     """Detail, approval queue, suspension, keys and models of providers."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     # Looking
 
@@ -64,7 +61,7 @@ class AdminProviderServicer(AdminProviderServiceServicer):
         newest = sorted(minutes, reverse=True)[:_HEARTBEATS_SHOWN]
         return pb.InspectProviderResponse(
             provider=inspected_provider(provider, stored.row, stored.earned, now_ms, status),
-            uptime=pb.Uptime(hours_24=uptime_percent_of_day(heartbeats), days_7=provider.uptime_pct),
+            uptime=admin_provider_pb2.Uptime(hours_24=uptime_percent_of_day(heartbeats), days_7=provider.uptime_pct),
             heartbeat_log=[_heartbeat(minute_ms, minutes[minute_ms]) for minute_ms in newest],
             jobs=[provider_job(job) for job in stored.jobs],
         )
@@ -90,7 +87,7 @@ class AdminProviderServicer(AdminProviderServiceServicer):
         provider = await self._named(request.provider_id)
         made = await self._plane.db.read(lambda conn: approvals.decisions(conn, provider.id))
         entries = [
-            pb.ApprovalDecision(
+            admin_provider_pb2.ApprovalDecision(
                 at=iso(item.at_ms), actor=item.actor, decision=item.decision, reason=to_value(item.reason)
             )
             for item in made
@@ -174,14 +171,14 @@ def _read(conn: Connection, provider_id: int, now_ms: int) -> _Stored:
     )
 
 
-def _heartbeat(minute_ms: int, rollup: Rollup) -> pb.HeartbeatEntry:
+def _heartbeat(minute_ms: int, rollup: Rollup) -> admin_provider_pb2.HeartbeatEntry:
     means = {metric: to_value(mean) for metric, mean in rollup.means().items()}
-    return pb.HeartbeatEntry(at=iso(minute_ms), **means)
+    return admin_provider_pb2.HeartbeatEntry(at=iso(minute_ms), **means)
 
 
-def _pending(row: ProviderRow, now_ms: int) -> pb.PendingProvider:
+def _pending(row: ProviderRow, now_ms: int) -> admin_provider_pb2.PendingProvider:
     deadline_ms = row.created_at_ms + _SLA_SECONDS * 1000
-    return pb.PendingProvider(
+    return admin_provider_pb2.PendingProvider(
         id=row.id,
         name=row.name,
         email=row.email,

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.control.operations.renter_supervision import BulkUpdate, RenterAction
 from dc1.domain import errors
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.base.clock import iso
 from dc1.domain.money.pricing import halala_to_sar
-from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.paging import Pages
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import row_id, stated_reason, to_value
 from dc1.services.renters.messages import recent_job, wallet_entry
 from dc1.services.renters.wallets import wallet_window
@@ -22,17 +21,16 @@ from dc1.storage.engine.row_mapping import Page
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import admin_renter_service_pb2 as pb
-from dcp.v1.admin_renter_service_pb2_grpc import AdminRenterServiceServicer
 
 _NEWEST = 20
 
 
-class AdminRenterServicer(AdminRenterServiceServicer):
+class SupervisedRenterCalls(ServicerPart):
     """Renter accounts in the hands of admins; deleted ones can be read but not changed."""
 
-    def __init__(self, plane: ControlPlane, idempotent: IdempotentCalls) -> None:
-        self._plane = plane
-        self._idempotent = idempotent
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._idempotent = parts.idempotent
 
     async def ListRenters(self, request: pb.ListRentersRequest, context: Any) -> pb.ListRentersResponse:
         """List renter accounts, newest first."""
@@ -133,6 +131,20 @@ class AdminRenterServicer(AdminRenterServiceServicer):
 
         return await self._idempotent.run(
             pb.BulkUpdateRentersResponse, lambda hook: self._plane.renter_supervision.update_all(update, hook), answer
+        )
+
+    async def AdjustRenterBalance(
+        self, request: pb.AdjustRenterBalanceRequest, context: Any
+    ) -> pb.AdjustRenterBalanceResponse:
+        """Add to or take from a renter's wallet."""
+        renter_id = row_id(request.renter_id, errors.renter_not_found)
+        change = await self._plane.wallets.adjust(renter_id, request.amount_halala, request.reason or None)
+        return pb.AdjustRenterBalanceResponse(
+            success=True,
+            renter_id=renter_id,
+            previous_balance=change.previous_balance,
+            adjustment=request.amount_halala,
+            new_balance=change.new_balance,
         )
 
 

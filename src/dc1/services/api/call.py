@@ -1,19 +1,11 @@
 """What a servicer may know of the call it answers, and what it may say beside the answer itself."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 from dc1.domain.access.roles import Role
 from dc1.storage.accounts.idempotency import KeptAnswer, Key
-
-MessageHook: TypeAlias = Callable[[Any], None]
-"""Takes a request message; changes it in place, or raises `ApiError`."""
-
-
-Precondition: TypeAlias = Callable[[Any], Awaitable[None]]
-"""Takes a request message, whose field rules were not checked yet; raises `ApiError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +75,3 @@ def caller_id() -> int:
 def enter(call: Call) -> None:
     """Make `call` the current one of this task; every call is answered in a task of its own."""
     _current.set(call)
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What services add to the checks of a request, by full method name.
-
-    `normalisers` run before the field rules, `preconditions` between the two, `shape_checks` before the credential is
-    looked up. `streamed` tells whether a request asks for a stream, of methods that limit streams apart.
-    """
-
-    normalisers: Mapping[str, MessageHook] = field(default_factory=dict)
-    shape_checks: Mapping[str, MessageHook] = field(default_factory=dict)
-    preconditions: Mapping[str, Precondition] = field(default_factory=dict)
-    streamed: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)

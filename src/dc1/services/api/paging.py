@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from dcp.v1.admin_service_pb2 import Pagination
+from dcp.v1.pagination_pb2 import Pagination
 
 
 class _PageRequest(Protocol):

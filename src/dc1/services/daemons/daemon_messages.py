@@ -13,7 +13,7 @@ from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Phase
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.values import from_value
-from dc1.services.daemons.report_messages import report_body
+from dc1.services.daemons.heartbeats import report_body
 from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
 from dc1.storage.jobs.job_logs import LogLine
 from dcp.v1 import daemon_stream_pb2 as pb

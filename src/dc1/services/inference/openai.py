@@ -1,15 +1,16 @@
 """OpenAIService: inference for programs that speak the OpenAI chat API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain.inference.chat import ChatCall, read_chat
 from dc1.services.api.call import caller_id
+from dc1.services.api.hooks import streamed_when
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.api.values import from_struct
 from dc1.services.inference.chat_answers import streamed, whole
@@ -21,11 +22,16 @@ from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
 _OWNER = "dc1"
 
 
-class OpenAIServicer(OpenAIServiceServicer):
+def _asks_for_stream(request: pb.CreateChatCompletionRequest) -> bool:
+    fields = request.completion.fields
+    return "stream" in fields and fields["stream"].bool_value
+
+
+class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
     """Models and chat completions."""
 
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
         self._work = ShieldedWork()
 
     async def ListServedModels(self, request: pb.ListServedModelsRequest, context: Any) -> pb.ListServedModelsResponse:
@@ -45,6 +51,7 @@ class OpenAIServicer(OpenAIServiceServicer):
             ],
         )
 
+    @streamed_when(_asks_for_stream)
     async def CreateChatCompletion(
         self, request: pb.CreateChatCompletionRequest, context: Any
     ) -> AsyncIterator[HttpBody]:
@@ -74,11 +81,3 @@ class OpenAIServicer(OpenAIServiceServicer):
         except Exception:  # the call was refused, and its caller told so
             return
         await self._plane.completions.abandon(job.id)
-
-
-def _asks_for_stream(request: pb.CreateChatCompletionRequest) -> bool:
-    fields = request.completion.fields
-    return "stream" in fields and fields["stream"].bool_value
-
-
-STREAMED: Mapping[str, Callable[[Any], bool]] = {"/dcp.v1.OpenAIService/CreateChatCompletion": _asks_for_stream}

@@ -16,7 +16,7 @@ from dc1.storage.jobs import job_events, jobs
 from dc1.storage.jobs.job_events import EventRow
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import AttemptRow
-from dcp.v1.job_progress_service_pb2 import JobStateEvent
+from dcp.v1.job_progress_pb2 import JobStateEvent
 
 _NOT_STATES = frozenset({JobEvent.RETRIED, JobEvent.ENDPOINT_READY})
 """Events that leave the state of their job as it was."""

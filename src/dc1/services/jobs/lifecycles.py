@@ -10,7 +10,7 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_events
 from dc1.storage.jobs.job_records import JobRow
 from dcp.v1.admin_job_service_pb2 import ListJobEventsRequest
-from dcp.v1.job_service_pb2 import ListJobLifecycleRequest
+from dcp.v1.job_progress_pb2 import ListJobLifecycleRequest
 
 _DEFAULT = 200
 _MOST = 1000

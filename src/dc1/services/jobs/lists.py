@@ -9,7 +9,8 @@ from dc1.services.jobs.messages import current_cost, tokens_used
 from dc1.storage.jobs.job_events import EventRow
 from dc1.storage.jobs.job_logs import LogRow
 from dc1.storage.jobs.job_records import JobRow
-from dcp.v1 import job_service_pb2 as pb
+from dcp.v1 import job_lists_pb2
+from dcp.v1 import job_progress_pb2 as pb
 
 SCHEMA_VERSION = "2026-03-20.v1"
 """Of log lines and lifecycle events, as their readers know it."""
@@ -24,11 +25,11 @@ def statuses_of(sent: str) -> frozenset[str]:
     return frozenset({sent} if sent else ())
 
 
-def job_summary(job: JobRow, provider: Provider | None) -> pb.JobSummary:
+def job_summary(job: JobRow, provider: Provider | None) -> job_lists_pb2.JobSummary:
     """Return one line of a job list; `provider` is the one of its current or last attempt."""
     cost = current_cost(job)
     ran = job.started_at_ms is not None and job.completed_at_ms is not None
-    return pb.JobSummary(
+    return job_lists_pb2.JobSummary(
         id=job.id,
         job_id=job.job_id,
         job_type=job.job_type,

@@ -1,17 +1,16 @@
-"""JobOutcomeService: how jobs end, and what is left of them."""
+"""How jobs end, and what is left of them."""
 
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso
-from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.results import image_format
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus
 from dc1.services.api.call import current_call
+from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
 from dc1.services.jobs.messages import billing
@@ -20,35 +19,22 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import AttemptRow
-from dcp.v1 import job_outcome_service_pb2 as pb
-from dcp.v1.job_outcome_service_pb2_grpc import JobOutcomeServiceServicer
+from dcp.v1 import job_outcome_pb2 as pb
+from dcp.v1 import job_progress_pb2
 
 _NOTHING_TO_SEND = 204
 _OUTCOMES = {ErrorCategory.PROVIDER_DISCONNECT: "lost", ErrorCategory.TIMEOUT: "timeout"}
 
 
-class JobOutcomeServicer(JobOutcomeServiceServicer):
+class JobOutcomeCalls(ServicerPart):
     """Ends of jobs."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     async def CompleteJob(self, request: pb.CompleteJobRequest, context: Any) -> pb.CompleteJobResponse:
         """End a running job as completed."""
         found, spec = await readable_with_spec(self._plane, request.job_id)
-        job = await self._plane.job_commands.complete(found.id, _mover(Actor.RENTER))
+        actor = Actor.ADMIN if current_call().principal.role is Role.ADMIN else Actor.RENTER
+        job = await self._plane.job_commands.complete(found.id, actor)
         return pb.CompleteJobResponse(success=True, job=shown(self._plane, job, spec), billing=billing(job))
-
-    async def FailJob(self, request: pb.FailJobRequest, context: Any) -> pb.FailJobResponse:
-        """End a running job as failed."""
-        principal = current_call().principal
-        provider_id = None if principal.role is Role.ADMIN else principal.account_id
-        attempt = request.attempt_number if request.HasField("attempt_number") else None
-        report = AttemptReport.read(
-            completed=False, actor=_mover(Actor.PROVIDER), error=request.error, category=request.error_category
-        )
-        job = (await self._plane.attempts.finish(provider_id, request.job_id, attempt, report)).job
-        return pb.FailJobResponse(success=True, job_id=job.job_id, refunded_halala=job.refunded_halala or 0)
 
     async def ListJobExecutions(
         self, request: pb.ListJobExecutionsRequest, context: Any
@@ -89,7 +75,7 @@ class JobOutcomeServicer(JobOutcomeServiceServicer):
             issued_at=iso(job.completed_at_ms),
         )
 
-    async def GetJobOutputImage(self, request: pb.GetJobOutputImageRequest, context: Any) -> HttpBody:
+    async def GetJobOutputImage(self, request: job_progress_pb2.GetJobOutputImageRequest, context: Any) -> HttpBody:
         """Send the image a job made, in the format it is stored in."""
         found = await readable_output(self._plane, request.job_id)
         wanted = image_format(request.format)
@@ -104,11 +90,6 @@ class JobOutcomeServicer(JobOutcomeServiceServicer):
         if image is None:
             raise errors.output_format_unavailable(request.format)
         return image
-
-
-def _mover(owner: Actor) -> Actor:
-    """Return who ends a job: an admin, or the other party that may."""
-    return Actor.ADMIN if current_call().principal.role is Role.ADMIN else owner
 
 
 def _execution(attempt: AttemptRow) -> pb.JobExecution:

@@ -1,29 +1,27 @@
-"""JobProgressService: how a job comes along, asked for once or followed live."""
+"""How a job comes along, asked for once or followed live."""
 
 from collections.abc import AsyncIterator
-from decimal import Decimal
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain.money.pricing import halala_to_usd
 from dc1.domain.providers.liveness import Liveness
 from dc1.services.api.event_stream import follow, resume_point
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import to_value
 from dc1.services.jobs.access import provider_of, readable_job
 from dc1.services.jobs.lifecycle_streams import LifecycleReader, StateReader
 from dc1.services.jobs.messages import current_cost, elapsed_sec
-from dcp.v1 import job_progress_service_pb2 as pb
-from dcp.v1.job_progress_service_pb2_grpc import JobProgressServiceServicer
+from dcp.v1 import job_progress_pb2 as pb
 
 
-class JobProgressServicer(JobProgressServiceServicer):
+class JobProgressCalls(ServicerPart):
     """Progress of jobs."""
 
-    def __init__(self, plane: ControlPlane, sar_per_usd: Decimal) -> None:
-        self._plane = plane
-        self._sar_per_usd = sar_per_usd
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._sar_per_usd = parts.sar_per_usd
 
     async def GetJobStatus(self, request: pb.GetJobStatusRequest, context: Any) -> pb.GetJobStatusResponse:
         """Show in short how a job stands."""

@@ -1,31 +1,27 @@
-"""JobQueueService: jobs that are open, and what waits where."""
+"""Jobs that are open, and what waits for a provider."""
 
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.placement import queue_key
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.services.api.call import Principal, current_call
+from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id
 from dc1.services.jobs.access import shown
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.jobs import JobFilter
-from dcp.v1 import job_queue_service_pb2 as pb
-from dcp.v1.job_queue_service_pb2_grpc import JobQueueServiceServicer
+from dcp.v1 import job_lists_pb2 as pb
 
 _MOST_JOBS = 500
 _ME = "me"
 
 
-class JobQueueServicer(JobQueueServiceServicer):
+class JobQueueCalls(ServicerPart):
     """Open jobs."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     async def ListActiveJobs(self, request: pb.ListActiveJobsRequest, context: Any) -> pb.ListActiveJobsResponse:
         """List the caller's open jobs."""
@@ -37,24 +33,6 @@ class JobQueueServicer(JobQueueServiceServicer):
 
         found, specs = await self._plane.db.read(work)
         return pb.ListActiveJobsResponse(jobs=[shown(self._plane, job, specs[job.id]) for job in found])
-
-    async def GetQueueStatus(self, request: pb.GetQueueStatusRequest, context: Any) -> pb.GetQueueStatusResponse:
-        """Show how many jobs wait and for how long."""
-        waiting = self._plane.dispatcher.waiting
-        buckets = waiting.buckets(self._plane.clock.now_ms())
-        return pb.GetQueueStatusResponse(
-            queued_total=len(waiting),
-            buckets=[
-                pb.QueueBucket(
-                    pricing_class=bucket.pricing_class,
-                    compute_type=bucket.compute_type,
-                    depth=bucket.depth,
-                    avg_wait_seconds=bucket.avg_wait_seconds,
-                    p95_wait_seconds=bucket.p95_wait_seconds,
-                )
-                for bucket in buckets
-            ],
-        )
 
     async def ListProviderQueue(
         self, request: pb.ListProviderQueueRequest, context: Any

@@ -1,12 +1,9 @@
 """Submissions as the rules read them."""
 
-from collections.abc import Mapping
-
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.jobs.submission import SubmitBody, expand_short_form
-from dc1.services.api.call import MessageHook
 from dc1.services.api.values import from_struct, from_value, to_struct
-from dcp.v1.job_service_pb2 import SubmitJobRequest
+from dcp.v1.job_submission_pb2 import SubmitJobRequest
 
 
 def expand(request: SubmitJobRequest) -> None:
@@ -50,6 +47,3 @@ def submit_body(request: SubmitJobRequest) -> SubmitBody:
         task_spec=from_value(request.task_spec),
         env_vars=dict(request.env_vars),
     )
-
-
-NORMALISERS: Mapping[str, MessageHook] = {"/dcp.v1.JobService/SubmitJob": normalise}

@@ -1,15 +1,15 @@
-"""ProviderAccountService: preferences, hardware profile, key, a copy of everything, and the end of an account."""
+"""Preferences, hardware profile, key, a copy of everything, and the end of an account."""
 
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.services.api.call import caller_id
+from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import from_value
 from dc1.services.providers.earnings import earnings_day, withdrawal_message
 from dc1.services.providers.messages import Income, preferences_message, provider_job, provider_message
@@ -18,19 +18,16 @@ from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.money import withdrawals
 from dc1.storage.providers import providers
-from dcp.v1 import provider_account_service_pb2 as pb
-from dcp.v1.provider_account_service_pb2_grpc import ProviderAccountServiceServicer
+from dcp.v1 import provider_pb2
+from dcp.v1 import provider_service_pb2 as pb
 
 _CONFIRMATION = "DELETE_MY_ACCOUNT"
 _EVERYTHING = 1_000_000_000
 _CREDENTIAL = "key"
 
 
-class ProviderAccountServicer(ProviderAccountServiceServicer):
+class ProviderAccountCalls(ServicerPart):
     """Providers looking after their account."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     async def UpdatePreferences(
         self, request: pb.UpdatePreferencesRequest, context: Any
@@ -51,7 +48,7 @@ class ProviderAccountServicer(ProviderAccountServiceServicer):
             gpu_count=request.gpu_count if request.HasField("gpu_count") else None,
             compute_types=_compute_types(request.supported_compute_types),
         )
-        profile = pb.GpuProfile(
+        profile = provider_pb2.GpuProfile(
             gpu_model=provider.gpu_model,
             vram_mb=provider.facts.vram_mib or 0,
             gpu_count=provider.slots,

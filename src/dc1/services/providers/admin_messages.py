@@ -6,8 +6,7 @@ from dc1.domain.providers.liveness import ProviderStatus
 from dc1.services.api.values import time_value, to_value
 from dc1.services.providers.messages import preferences_message
 from dc1.storage.providers.providers import Earnings, ProviderRow
-from dcp.v1.admin_provider_service_pb2 import InspectedProvider
-from dcp.v1.admin_service_pb2 import AdminProvider
+from dcp.v1.admin_provider_pb2 import AdminProvider, InspectedProvider
 
 
 def admin_provider(provider: Provider, status: ProviderStatus) -> AdminProvider:

@@ -1,14 +1,13 @@
-"""EarningsService: what providers earned, and how they are paid."""
+"""What providers earned, and how they are paid."""
 
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.jobs.states import TERMINAL
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.money.withdrawals import iban_hint
 from dc1.services.api.call import caller_id
-from dc1.services.api.idempotency import IdempotentCalls
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import time_value, to_value
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
@@ -17,8 +16,7 @@ from dc1.storage.money import withdrawals
 from dc1.storage.money.withdrawals import WithdrawalRow
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import EarningsDay
-from dcp.v1 import earnings_service_pb2 as pb
-from dcp.v1.earnings_service_pb2_grpc import EarningsServiceServicer
+from dcp.v1 import provider_earnings_pb2 as pb
 
 _PERIOD_DAYS = {"7d": 7, "30d": 30, "90d": 90}
 _DEFAULT_PERIOD = "30d"
@@ -26,12 +24,12 @@ _JOBS_SHOWN, _MOST_JOBS = 50, 200
 _WITHDRAWALS_SHOWN, _MOST_WITHDRAWALS = 20, 100
 
 
-class EarningsServicer(EarningsServiceServicer):
+class EarningsCalls(ServicerPart):
     """A provider's own money."""
 
-    def __init__(self, plane: ControlPlane, idempotent: IdempotentCalls) -> None:
-        self._plane = plane
-        self._idempotent = idempotent
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._idempotent = parts.idempotent
 
     async def GetEarningsSummary(
         self, request: pb.GetEarningsSummaryRequest, context: Any

@@ -16,8 +16,8 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import Earnings, EarningsDay
-from dcp.v1 import provider_service_pb2 as pb
-from dcp.v1.provider_account_service_pb2 import ProviderPreferences
+from dcp.v1 import provider_pb2 as pb
+from dcp.v1.provider_pb2 import ProviderPreferences
 
 _WEEK_DAYS = 7
 

@@ -1,26 +1,24 @@
-"""ProviderService: accounts and the calls of daemons that speak HTTP; the stream is in `connect`."""
+"""A provider's account, and the two calls that keep it online: the stream and the long heartbeat."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
-from dc1.control.scheduling.leases import Assignment
 from dc1.domain import errors
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonValue, is_oversized
-from dc1.domain.jobs.placement import Admission
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.hardware import canonical_os
 from dc1.domain.providers.reports import read_report
-from dc1.services.api.call import caller_id, current_call
-from dc1.services.api.values import NULL, from_value, message_json, row_id, time_value, to_value
+from dc1.services.api.call import caller_id
+from dc1.services.api.hooks import shape_checked_by
+from dc1.services.api.parts import ServicerPart
+from dc1.services.api.values import NULL, from_value, to_value
 from dc1.services.daemons.daemon_session import connect
-from dc1.services.daemons.report_messages import report_body
-from dc1.services.jobs.messages import polled_assignment
+from dc1.services.daemons.heartbeats import check_heartbeat, report_body
 from dc1.services.providers.access import require_approved
 from dc1.services.providers.messages import Income, provider_job, provider_message
 from dc1.storage.engine.database import Connection
@@ -30,19 +28,15 @@ from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NewProvider
 from dcp.v1 import daemon_stream_pb2 as stream_pb
+from dcp.v1 import provider_earnings_pb2, report_pb2
 from dcp.v1 import provider_service_pb2 as pb
-from dcp.v1 import report_pb2
-from dcp.v1.provider_service_pb2_grpc import ProviderServiceServicer
 
 _RECENT_JOBS = 20
 _MIB_PER_GIB = 1024
 
 
-class ProviderServicer(ProviderServiceServicer):
+class ProviderCalls(ServicerPart):
     """Providers and their daemons."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     async def Connect(
         self, request_iterator: AsyncIterator[stream_pb.ConnectRequest], context: Any
@@ -76,6 +70,7 @@ class ProviderServicer(ProviderServiceServicer):
             approval_status=row.approval_status,
         )
 
+    @shape_checked_by(check_heartbeat)
     async def Heartbeat(self, request: report_pb2.HeartbeatRequest, context: Any) -> pb.HeartbeatResponse:
         """Take the state of a daemon that speaks HTTP only."""
         provider = await self._caller()
@@ -113,19 +108,6 @@ class ProviderServicer(ProviderServiceServicer):
             provider=provider_message(self._plane, provider, income), recent_jobs=[provider_job(job) for job in recent]
         )
 
-    async def GetProviderLiveness(
-        self, request: pb.GetProviderLivenessRequest, context: Any
-    ) -> pb.GetProviderLivenessResponse:
-        """Show whether a provider is alive."""
-        provider = await self._plane.provider(row_id(request.provider_id, errors.provider_not_found))
-        presence = provider.presence
-        return pb.GetProviderLivenessResponse(
-            provider_id=provider.id,
-            liveness_status=self._plane.fleet.presence.liveness(provider),
-            last_heartbeat=time_value(presence.last_heartbeat_ms),
-            heartbeat_age_seconds=to_value(presence.age_seconds(self._plane.clock.now_ms())),
-        )
-
     async def PauseProvider(self, request: pb.PauseProviderRequest, context: Any) -> pb.PauseProviderResponse:
         """Stop new work for the caller."""
         await self._plane.provider_accounts.pause(await self._caller())
@@ -138,29 +120,9 @@ class ProviderServicer(ProviderServiceServicer):
         status = provider.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)
         return pb.ResumeProviderResponse(success=True, status=status)
 
-    async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
-        """Hand the next fitting job to a daemon that polls; that starts the run."""
-        provider = await self._caller()
-        lease, admission = await self._plane.polling.next_for(provider)
-        job = NULL if lease is None else to_value(message_json(self._handed_out(lease.assignment)))
-        return pb.NextJobResponse(
-            job=job,
-            jobs=[] if lease is None else [job],
-            admission=pb.Admission(
-                accepted=lease is not None, reason_code=admission, reason=self._reason(provider, admission)
-            ),
-        )
-
-    def _handed_out(self, assignment: Assignment) -> report_pb2.Assignment:
-        key_hash = current_call().principal.key_hash
-        return polled_assignment(assignment, self._plane.catalog.images_by_type, key_hash)
-
-    def _reason(self, provider: Provider, admission: Admission) -> str:
-        reluctance = self._plane.fleet.view(provider).reluctance
-        hindered = admission in (Admission.PROVIDER_BUSY, Admission.PROVIDER_PAUSED) and not provider.paused
-        return reluctance if hindered and reluctance is not None else _REASONS[admission]
-
-    async def GetEarnings(self, request: pb.GetEarningsRequest, context: Any) -> pb.GetEarningsResponse:
+    async def GetEarnings(
+        self, request: provider_earnings_pb2.GetEarningsRequest, context: Any
+    ) -> provider_earnings_pb2.GetEarningsResponse:
         """Show what the caller has earned."""
         provider = await self._caller()
         earned = await self._plane.db.read(lambda conn: providers.earnings(conn, provider.id))
@@ -168,7 +130,7 @@ class ProviderServicer(ProviderServiceServicer):
         held = [lease.assignment.job.cost_halala for lease in leases if not lease.running]
         locked = [lease.assignment.job.cost_halala for lease in leases if lease.running]
         withdrawn = earned.total_halala - earned.available_halala - earned.pending_withdrawal_halala
-        return pb.GetEarningsResponse(
+        return provider_earnings_pb2.GetEarningsResponse(
             provider_id=provider.id,
             name=provider.name,
             total_earned_sar=halala_to_sar(earned.total_halala),
@@ -179,7 +141,7 @@ class ProviderServicer(ProviderServiceServicer):
             available_sar=halala_to_sar(earned.available_halala),
             available_halala=earned.available_halala,
             total_jobs=provider.completed_jobs,
-            escrow=pb.Escrow(
+            escrow=provider_earnings_pb2.Escrow(
                 held_jobs=len(held), held_halala=sum(held), locked_jobs=len(locked), locked_halala=sum(locked)
             ),
         )
@@ -191,23 +153,6 @@ class ProviderServicer(ProviderServiceServicer):
 def _recent_work(conn: Connection, provider_id: int, now_ms: int) -> tuple[list[JobRow], Income]:
     recent = jobs.latest(conn, JobFilter(provider_id=provider_id), limit=_RECENT_JOBS)
     return recent, Income.read(conn, provider_id, now_ms)
-
-
-_REASONS = {
-    Admission.ADMISSION_OK: "The run has started.",
-    Admission.NO_PENDING_JOBS: "No job waits.",
-    Admission.PROVIDER_BUSY: "Every slot is taken.",
-    Admission.PROVIDER_PAUSED: "The provider is paused.",
-    Admission.PROVIDER_SUSPENDED: "The provider is suspended.",
-    Admission.PROVIDER_NOT_APPROVED: "The provider is not approved.",
-    Admission.PROVIDER_OFFLINE: "No heartbeat came lately.",
-    Admission.INSUFFICIENT_VRAM: "The waiting jobs need more VRAM.",
-    Admission.INSUFFICIENT_GPU_COUNT: "The waiting jobs need more GPUs.",
-    Admission.GPU_TYPE_MISMATCH: "The waiting jobs need another GPU type.",
-    Admission.COMPUTE_TYPE_UNSUPPORTED: "The waiting jobs are of another kind.",
-    Admission.MODEL_UNSUPPORTED_ON_PROVIDER: "The waiting jobs need another model.",
-    Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER: "No waiting job fits this provider.",
-}
 
 
 def _declared_spec(sent: Value) -> JsonValue:

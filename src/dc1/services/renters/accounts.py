@@ -1,18 +1,16 @@
-"""RenterAccountService: settings, keys, a copy of everything, and the end of an account."""
+"""Settings, keys, a copy of everything, and the end of an account."""
 
 import asyncio
 from typing import Any
 
-from dc1.control.background.renter_upkeep import RenterUpkeep
-from dc1.control.background.webhook_targets import NotPublicError, Targets
-from dc1.control.control_plane import ControlPlane
+from dc1.control.background.webhook_targets import NotPublicError
 from dc1.control.operations.renter_accounts import WebhookChange
 from dc1.domain import errors
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import parse_scopes
-from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import iso, parse_iso
 from dc1.services.api.call import caller_id
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import from_value, time_value, to_value
 from dc1.services.jobs.messages import job_detail
 from dc1.services.renters.messages import renter_message, token_usage, wallet_entry
@@ -22,8 +20,8 @@ from dc1.storage.accounts.keys import KeyRow
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
-from dcp.v1 import renter_account_service_pb2 as pb
-from dcp.v1.renter_account_service_pb2_grpc import RenterAccountServiceServicer
+from dcp.v1 import renter_pb2
+from dcp.v1 import renter_service_pb2 as pb
 
 _MAX_LIVE_KEYS = 20
 _CONFIRMATION = "DELETE_MY_ACCOUNT"
@@ -31,14 +29,14 @@ _RESOLVE_SECONDS = 5.0
 _EVERYTHING = 1_000_000_000
 
 
-class RenterAccountServicer(RenterAccountServiceServicer):
+class RenterAccountCalls(ServicerPart):
     """Renters looking after their account."""
 
-    def __init__(self, plane: ControlPlane, upkeep: RenterUpkeep, targets: Targets, vault: SecretBox) -> None:
-        self._plane = plane
-        self._upkeep = upkeep
-        self._targets = targets
-        self._vault = vault
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._upkeep = parts.renter_upkeep
+        self._targets = parts.webhook_targets
+        self._vault = parts.vault
 
     # Settings
 
@@ -51,7 +49,7 @@ class RenterAccountServicer(RenterAccountServiceServicer):
         new_url = await self._checked_url(from_value(request.webhook_url), renter_id) if changes_url else None
         change = WebhookChange(new_url, changes_url, request.rotate_webhook_secret)
         kept = await self._plane.renter_accounts.set_webhook(renter_id, change, self._vault)
-        settings = pb.RenterSettings(webhook_url=to_value(kept.url), webhook_secret=to_value(kept.new_secret))
+        settings = renter_pb2.RenterSettings(webhook_url=to_value(kept.url), webhook_secret=to_value(kept.new_secret))
         return pb.UpdateRenterSettingsResponse(success=True, settings=settings)
 
     async def _checked_url(self, sent: object, renter_id: int) -> str | None:
@@ -157,8 +155,8 @@ def _expiry(sent: str, now_ms: int) -> int:
     return expires_at_ms
 
 
-def _key(row: KeyRow) -> pb.RenterKey:
-    return pb.RenterKey(
+def _key(row: KeyRow) -> renter_pb2.RenterKey:
+    return renter_pb2.RenterKey(
         id=row.key_id,
         key_hint=row.hint,
         label=to_value(row.label),

@@ -6,12 +6,12 @@ from dc1.services.api.values import time_value, to_value
 from dc1.storage.accounts.renters import RenterRow
 from dc1.storage.accounts.wallets import Direction, WalletEntry
 from dc1.storage.jobs.job_records import JobRow
-from dcp.v1 import renter_service_pb2, wallet_service_pb2
+from dcp.v1 import renter_pb2, renter_wallet_pb2
 
 
-def renter_message(row: RenterRow) -> renter_service_pb2.Renter:
+def renter_message(row: RenterRow) -> renter_pb2.Renter:
     """Return an account as its renter sees it."""
-    return renter_service_pb2.Renter(
+    return renter_pb2.Renter(
         id=row.id,
         name=row.name,
         email=row.email,
@@ -26,9 +26,9 @@ def renter_message(row: RenterRow) -> renter_service_pb2.Renter:
     )
 
 
-def token_usage(row: RenterRow) -> renter_service_pb2.TokenUsage:
+def token_usage(row: RenterRow) -> renter_pb2.TokenUsage:
     """Return the sums over an account's token-billed calls."""
-    return renter_service_pb2.TokenUsage(
+    return renter_pb2.TokenUsage(
         total_requests=row.v1_requests,
         prompt_tokens=row.v1_prompt_tokens,
         completion_tokens=row.v1_completion_tokens,
@@ -37,9 +37,9 @@ def token_usage(row: RenterRow) -> renter_service_pb2.TokenUsage:
     )
 
 
-def recent_job(job: JobRow) -> renter_service_pb2.RecentJob:
+def recent_job(job: JobRow) -> renter_pb2.RecentJob:
     """Return one of an account's newest jobs."""
-    return renter_service_pb2.RecentJob(
+    return renter_pb2.RecentJob(
         id=job.id,
         job_id=job.job_id,
         job_type=job.job_type,
@@ -50,10 +50,10 @@ def recent_job(job: JobRow) -> renter_service_pb2.RecentJob:
     )
 
 
-def wallet_entry(entry: WalletEntry) -> wallet_service_pb2.WalletEntry:
+def wallet_entry(entry: WalletEntry) -> renter_wallet_pb2.WalletEntry:
     """Return a movement into or out of a wallet; its amount has no sign."""
     amount = abs(entry.amount_halala)
-    return wallet_service_pb2.WalletEntry(
+    return renter_wallet_pb2.WalletEntry(
         id=entry.id,
         amount_halala=amount,
         amount_sar=halala_to_sar(amount),

@@ -1,13 +1,11 @@
-"""RenterService: accounts, wallets, and the providers that can be rented."""
+"""A renter's account and wallet."""
 
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.money.pricing import halala_from_sar, halala_to_sar
 from dc1.services.api.call import caller_id
-from dc1.services.api.idempotency import IdempotentCalls
-from dc1.services.providers.rows import provider_row
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.renters.messages import recent_job, renter_message, token_usage
 from dc1.storage.accounts import renters, wallets
 from dc1.storage.accounts.renters import NewRenter, RenterRow
@@ -15,21 +13,23 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
-from dcp.v1 import renter_service_pb2 as pb
-from dcp.v1.renter_service_pb2_grpc import RenterServiceServicer
+from dcp.v1 import renter_service_pb2
+from dcp.v1 import renter_wallet_pb2 as pb
 
 _RECENT_JOBS = 20
 _MAX_TOPUP_HALALA = 100_000
 
 
-class RenterServicer(RenterServiceServicer):
+class RenterCalls(ServicerPart):
     """Renters' accounts and wallets."""
 
-    def __init__(self, plane: ControlPlane, idempotent: IdempotentCalls) -> None:
-        self._plane = plane
-        self._idempotent = idempotent
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._idempotent = parts.idempotent
 
-    async def RegisterRenter(self, request: pb.RegisterRenterRequest, context: Any) -> pb.RegisterRenterResponse:
+    async def RegisterRenter(
+        self, request: renter_service_pb2.RegisterRenterRequest, context: Any
+    ) -> renter_service_pb2.RegisterRenterResponse:
         """Open an account with its master key and the starter credit."""
         new = NewRenter(
             name=request.name,
@@ -40,20 +40,22 @@ class RenterServicer(RenterServiceServicer):
         )
 
         opened = await self._plane.renter_accounts.register(new)
-        return pb.RegisterRenterResponse(
+        return renter_service_pb2.RegisterRenterResponse(
             success=True,
             renter_id=opened.renter_id,
             api_key=opened.api_key,
             message=f"Welcome {new.name}! Store this API key now, it is not shown again.",
         )
 
-    async def GetRenter(self, request: pb.GetRenterRequest, context: Any) -> pb.GetRenterResponse:
+    async def GetRenter(
+        self, request: renter_service_pb2.GetRenterRequest, context: Any
+    ) -> renter_service_pb2.GetRenterResponse:
         """Show the caller's account."""
         renter_id = caller_id()
 
         row, recent = await self._plane.db.read(lambda conn: _with_recent_jobs(conn, renter_id))
         recent_jobs = [recent_job(job) for job in recent]
-        return pb.GetRenterResponse(
+        return renter_service_pb2.GetRenterResponse(
             renter=renter_message(row),
             recent_jobs=recent_jobs,
             jobs=recent_jobs,
@@ -97,14 +99,6 @@ class RenterServicer(RenterServiceServicer):
         return await self._idempotent.run(
             pb.TopUpResponse, lambda hook: self._plane.wallets.top_up(renter_id, amount, hook), answer
         )
-
-    async def ListAvailableProviders(
-        self, request: pb.ListAvailableProvidersRequest, context: Any
-    ) -> pb.ListAvailableProvidersResponse:
-        """List the providers that can be given work now."""
-        available = self._plane.fleet.lists.available()
-        found = [pb.AvailableProvider(**provider_row(self._plane, provider)) for provider in available]
-        return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
 
 
 def _with_recent_jobs(conn: Connection, renter_id: int) -> tuple[RenterRow, list[JobRow]]:

@@ -1,15 +1,15 @@
-"""WalletService: what a renter spent and on what."""
+"""What a renter spent and on what."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, next_month_start_ms
 from dc1.domain.jobs.states import JobStatus
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.api.call import caller_id, current_call
+from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id
 from dc1.services.renters.messages import token_usage, wallet_entry
 from dc1.storage.accounts import renters, wallets
@@ -20,8 +20,8 @@ from dc1.storage.jobs import jobs, spending
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.jobs.spending import Spend
-from dcp.v1 import wallet_service_pb2 as pb
-from dcp.v1.wallet_service_pb2_grpc import WalletServiceServicer
+from dcp.v1 import pagination_pb2
+from dcp.v1 import renter_wallet_pb2 as pb
 
 _MONTHS = 12
 _DAYS = 30
@@ -30,11 +30,8 @@ _USUAL_PERIOD = "30d"
 _PERIOD_DAYS = {"7d": 7, "30d": 30, "90d": 90}
 
 
-class WalletServicer(WalletServiceServicer):
+class WalletCalls(ServicerPart):
     """What renters see of their money."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     async def ListRenterTransactions(
         self, request: pb.ListRenterTransactionsRequest, context: Any
@@ -72,7 +69,7 @@ class WalletServicer(WalletServiceServicer):
         return pb.ListTokenUsageResponse(
             usage=[_token_call(job) for job in calls[:limit]],
             totals=token_usage(row),
-            pagination=pb.OffsetPagination(limit=limit, offset=offset, has_more=len(calls) > limit),
+            pagination=pagination_pb2.OffsetPagination(limit=limit, offset=offset, has_more=len(calls) > limit),
         )
 
     async def GetSpending(self, request: pb.GetSpendingRequest, context: Any) -> pb.GetSpendingResponse:

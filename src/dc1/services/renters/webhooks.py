@@ -1,23 +1,19 @@
-"""WebhookService: the log of what was sent to a renter's webhook address."""
+"""The log of what was sent to a renter's webhook address."""
 
 from typing import Any
 
-from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
 from dc1.services.api.call import caller_id
 from dc1.services.api.paging import Pages
+from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import time_value, to_value
 from dc1.storage.accounts import webhooks
 from dc1.storage.accounts.webhooks import DeliveryRow
-from dcp.v1 import webhook_service_pb2 as pb
-from dcp.v1.webhook_service_pb2_grpc import WebhookServiceServicer
+from dcp.v1 import renter_webhook_pb2 as pb
 
 
-class WebhookServicer(WebhookServiceServicer):
+class WebhookCalls(ServicerPart):
     """What renters see of their webhooks."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
 
     async def ListWebhookDeliveries(
         self, request: pb.ListWebhookDeliveriesRequest, context: Any

@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import version
+from typing import Any, Self
 
 import structlog
 from google.api import httpbody_pb2
 
+from dc1.assets import asset
 from dc1.domain.base.clock import Clock, iso
 from dc1.domain.errors import database_unavailable
 from dc1.services.api.call import current_call
+from dc1.services.api.parts import Parts
 from dc1.services.system.documentation import documentation_page
+from dc1.storage.money import counters
 from dcp.v1 import system_service_pb2 as pb
 from dcp.v1.system_service_pb2_grpc import SystemServiceServicer
 
@@ -43,6 +47,17 @@ class SystemServicer(SystemServiceServicer):
         self._read_vitals = read_vitals
         self._openapi = openapi
         self._page: bytes | None = None
+
+    @classmethod
+    def of(cls, parts: Parts) -> Self:
+        """Return the servicer of a whole server, whose counts come from its fleet and its database."""
+        plane = parts.plane
+
+        async def read_vitals() -> Vitals:
+            counts = await plane.db.read(counters.read)
+            return Vitals(len(plane.fleet), plane.fleet.lists.online(), counts.jobs_queued, counts.jobs_running)
+
+        return cls(plane.clock, version("dc1"), read_vitals, asset("gen/openapi.yaml").read_bytes())
 
     async def GetService(self, request: pb.GetServiceRequest, context: Any) -> pb.GetServiceResponse:
         """Name the service."""

@@ -1,0 +1,41 @@
+"""The settings that the layers below the server follow, as they take them."""
+
+from dc1.control.config import ControlConfig
+from dc1.domain.money.pricing import PricingClass
+from dc1.domain.providers.liveness import Thresholds
+from dc1.settings import Settings
+from dc1.storage.jobs.submission import SubmissionLimits
+
+
+def control_config(settings: Settings) -> ControlConfig:
+    """Return what the operator chose, as the layers below the server take it."""
+    return ControlConfig(
+        limits=SubmissionLimits(
+            daily_jobs=settings.quota_daily_jobs,
+            monthly_halala=settings.quota_monthly_halala,
+            queue_deadline_seconds=round(settings.queue_deadline_seconds),
+            max_retries=settings.max_retries,
+            balance_low_halala=settings.balance_low_halala,
+        ),
+        thresholds=Thresholds(
+            online_seconds=settings.online_seconds,
+            offline_seconds=settings.offline_seconds,
+            stream_grace_seconds=settings.stream_grace_seconds,
+        ),
+        class_multipliers={PricingClass(name): factor for name, factor in settings.class_multipliers.items()},
+        fee_bps=settings.platform_fee_bps,
+        starter_credit_halala=settings.starter_credit_halala,
+        topup_enabled=settings.topup_enabled,
+        withdraw_min_halala=settings.withdraw_min_halala,
+        idempotency_ttl_seconds=settings.idempotency_ttl_hours * 3600,
+        offer_timeout_seconds=settings.offer_timeout_seconds,
+        poll_lease_grace_seconds=settings.poll_lease_grace_seconds,
+        key_rotation_grace_seconds=settings.key_rotation_grace_seconds,
+        beat_interval_seconds=settings.beat_interval_seconds,
+        token_price_halala=settings.token_price_halala,
+        token_prices={model.lower(): price for model, price in settings.token_prices.items()},
+        completion_timeout_seconds=settings.completion_timeout_seconds,
+        daemon_latest_version=settings.daemon_latest_version,
+        daemon_min_version=settings.resolved_daemon_min_version,
+        installer_base_url=settings.installer_base_url,
+    )

@@ -1,0 +1,157 @@
+"""Which objects make up the server: the one place where services and control are put together."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any, Protocol, Self
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from dc1.control.background.provider_upkeep import ProviderUpkeep
+from dc1.control.background.renter_upkeep import RenterUpkeep
+from dc1.control.background.telemetry_upkeep import TelemetryUpkeep
+from dc1.control.background.webhook_sender import WebhookSender
+from dc1.control.background.webhook_targets import Targets
+from dc1.control.control_plane import ControlPlane
+from dc1.control.operations.credentials import Credentials
+from dc1.domain.access.secret_box import SecretBox
+from dc1.domain.base.clock import Clock
+from dc1.server.control_config import control_config
+from dc1.server.secret_key import has_secret_key, load_secret_key
+from dc1.services.admin.servicers import (
+    AdminFinanceServicer,
+    AdminJobServicer,
+    AdminProviderServicer,
+    AdminRenterServicer,
+    AdminServicer,
+)
+from dc1.services.api.idempotency import IdempotentCalls
+from dc1.services.api.parts import Parts
+from dc1.services.daemons.servicer import DaemonServicer
+from dc1.services.inference.openai import OpenAIServicer
+from dc1.services.jobs.servicer import JobServicer
+from dc1.services.market.servicer import MarketServicer
+from dc1.services.providers.servicer import ProviderServicer
+from dc1.services.renters.servicer import RenterServicer
+from dc1.services.system.system import SystemServicer
+from dc1.settings import Settings
+from dc1.storage.engine.database import Database
+
+SERVICERS: Sequence[Callable[[Parts], object]] = (
+    JobServicer,
+    ProviderServicer,
+    RenterServicer,
+    DaemonServicer,
+    MarketServicer,
+    OpenAIServicer,
+    AdminServicer,
+    AdminProviderServicer,
+    AdminRenterServicer,
+    AdminJobServicer,
+    AdminFinanceServicer,
+    SystemServicer.of,
+)
+"""Every service of the server. A new one is one more line."""
+
+_GENERATED = "_pb2_grpc"
+
+
+class Background(Protocol):
+    """Something that lives as long as the server."""
+
+    async def start(self) -> None:
+        """Load what it needs and begin; no call is accepted before every start has returned."""
+        ...
+
+    async def stop(self) -> None:
+        """End its tasks and write what is unwritten."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What everything is built on."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    credentials: Credentials
+    idempotent: IdempotentCalls
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A servicer, how the generated code adds it to a server, and the descriptor of its service."""
+
+    descriptor: ServiceDescriptor
+    add: Callable[[Any, Any], None]
+    servicer: object
+
+    @classmethod
+    def of(cls, servicer: object, base: type | None = None) -> Self:
+        """Return the service that `servicer` answers.
+
+        Its generated `base` class says which, and where the rest of it is.
+        """
+        if base is None:
+            base = next(base for base in type(servicer).__mro__ if base.__module__.endswith(_GENERATED))
+        # Generated code imports the files of the messages, not that of the service when it holds none of them; but only
+        # a file that was imported is in the pool, where the options of methods are looked up.
+        described = import_module(base.__module__.removesuffix("_grpc"))
+        descriptor = described.DESCRIPTOR.services_by_name[base.__name__.removesuffix("Servicer")]
+        return cls(descriptor, getattr(sys.modules[base.__module__], f"add_{base.__name__}_to_server"), servicer)
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The parts of a server.
+
+    Background parts start in order and stop in reverse. `drain` tells streams to reconnect, and `ended` waits until a
+    background part ends by itself, which none should.
+    """
+
+    services: Sequence[Service]
+    background: Sequence[Background] = ()
+    drain: Callable[[], None] = lambda: None
+    ended: Callable[[], Awaitable[None]] = _never
+
+
+def build(foundation: Foundation) -> Registry:
+    """Return every part of the server, built on `foundation`."""
+    settings, credentials = foundation.settings, foundation.credentials
+    plane = ControlPlane.build(foundation.database, foundation.clock, control_config(settings), credentials)
+    parts = Parts(
+        plane=plane,
+        idempotent=foundation.idempotent,
+        renter_upkeep=RenterUpkeep(plane.db, plane.clock, credentials),
+        webhook_targets=Targets(allow_private=settings.webhook_allow_private),
+        vault=SecretBox(partial(load_secret_key, settings)),
+        sar_per_usd=settings.sar_per_usd,
+    )
+    return Registry(
+        services=[Service.of(make(parts)) for make in SERVICERS],
+        background=_background(parts, settings),
+        drain=plane.drain,
+        ended=plane.ended,
+    )
+
+
+def _background(parts: Parts, settings: Settings) -> list[Background]:
+    """Return what lives beside the servicers; the control plane is first, as all others read what it loads."""
+    plane = parts.plane
+    background: list[Background] = [plane, parts.renter_upkeep]
+    # Without a key no delivery could be signed.
+    if has_secret_key(settings):
+        background.append(WebhookSender(plane.db, plane.clock, parts.webhook_targets, parts.vault))
+    return [
+        *background,
+        ProviderUpkeep(plane.db, plane.clock, plane.fleet, plane.sessions),
+        TelemetryUpkeep(plane.db, plane.clock, plane.fleet.telemetry),
+    ]

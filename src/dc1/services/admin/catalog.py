@@ -1,0 +1,49 @@
+"""What the market sells and at which price, as admins set it; submissions follow at once."""
+
+from typing import Any
+
+from dc1.domain.base.clock import iso
+from dc1.services.api.parts import ServicerPart
+from dc1.storage.operations import catalog
+from dc1.storage.operations.catalog import PriceRow
+from dcp.v1 import admin_finance_service_pb2 as pb
+from dcp.v1 import admin_service_pb2
+
+
+class PriceCalls(ServicerPart):
+    """Prices."""
+
+    async def ListPrices(self, request: pb.ListPricesRequest, context: Any) -> pb.ListPricesResponse:
+        """List the rates."""
+        rows = await self._plane.db.read(catalog.list_prices)
+        return pb.ListPricesResponse(prices=[pb.Price(**_price(row)) for row in rows])
+
+    async def SetPrice(self, request: pb.SetPriceRequest, context: Any) -> pb.SetPriceResponse:
+        """Set a rate."""
+        row = await self._plane.catalog.set_price(request.job_type, request.rate_halala)
+        return pb.SetPriceResponse(**_price(row))
+
+
+def _price(row: PriceRow) -> dict[str, Any]:
+    return {"job_type": row.job_type, "rate_halala": row.rate_halala, "updated_at": iso(row.updated_at_ms)}
+
+
+class ImageCalls(ServicerPart):
+    """Images that jobs may name."""
+
+    async def ApproveImage(
+        self, request: admin_service_pb2.ApproveImageRequest, context: Any
+    ) -> admin_service_pb2.ApproveImageResponse:
+        """Let jobs name an image."""
+        row = await self._plane.catalog.approve_image(
+            request.image_ref,
+            request.image_type if request.HasField("image_type") else None,
+            request.description if request.HasField("description") else None,
+        )
+        return admin_service_pb2.ApproveImageResponse(
+            id=row.id,
+            image_ref=row.image_ref,
+            image_type=row.image_type,
+            description=row.description,
+            approved_at=iso(row.approved_at_ms),
+        )

@@ -1,0 +1,36 @@
+"""Heartbeats: the shape they must have, and what the rules read of them."""
+
+from google.protobuf.struct_pb2 import Value
+
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.errors import gpu_info_not_object, gpu_status_not_object
+from dc1.services.api.values import from_value
+from dcp.v1.report_pb2 import HeartbeatRequest
+
+_CREDENTIAL = "api_key"
+_ABSENT = (None, "null_value")
+
+
+def report_body(request: HeartbeatRequest) -> JsonObject:
+    """Return the heartbeat's fields that were sent, as the JSON they came from."""
+    sent = {field.name: value for field, value in request.ListFields() if field.name != _CREDENTIAL}
+    return {name: from_value(value) if isinstance(value, Value) else value for name, value in sent.items()}
+
+
+def check_heartbeat(request: HeartbeatRequest) -> None:
+    """Refuse a `gpu_status` that is neither object nor string and a `gpu_info` that is no object.
+
+    Null counts as absent.
+
+    Raises:
+        gpu_status_not_object: The `gpu_status` is neither.
+        gpu_info_not_object: The `gpu_info` is none.
+    """
+    if _kind(request.gpu_status) not in (*_ABSENT, "struct_value", "string_value"):
+        raise gpu_status_not_object()
+    if _kind(request.gpu_info) not in (*_ABSENT, "struct_value"):
+        raise gpu_info_not_object()
+
+
+def _kind(value: Value) -> str | None:
+    return value.WhichOneof("kind")

@@ -1,0 +1,250 @@
+"""What a daemon that speaks HTTP takes and says of the jobs that it runs."""
+
+from typing import Any
+
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.leases import Assignment
+from dc1.domain import errors
+from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.roles import Role
+from dc1.domain.access.task_signatures import is_signature_of_any, task_text
+from dc1.domain.base.clock import iso
+from dc1.domain.base.numeric import plain
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.placement import Admission
+from dc1.domain.jobs.states import Actor, JobStatus, Phase
+from dc1.domain.providers import machine_grading
+from dc1.services.api.call import caller_id, current_call
+from dc1.services.api.parts import ServicerPart
+from dc1.services.api.values import NULL, from_value, message_json, time_value, to_struct, to_value
+from dc1.services.jobs.access import existing, shown
+from dc1.services.jobs.lists import statuses_of
+from dc1.services.jobs.messages import billing, polled_assignment
+from dc1.services.providers.access import own_provider
+from dc1.storage.accounts import keys as key_rows
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_logs import LogLine
+from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.jobs import JobFilter
+from dcp.v1 import daemon_run_pb2 as pb
+from dcp.v1 import report_pb2
+
+_JOBS_SHOWN, _MOST_JOBS = 50, 200
+
+
+class RunCalls(ServicerPart):
+    """Taking work, reporting on it, and ending it."""
+
+    async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
+        """Hand the next fitting job to a daemon that polls; that starts the run."""
+        provider = await self._plane.provider(caller_id())
+        lease, admission = await self._plane.polling.next_for(provider)
+        job = NULL if lease is None else to_value(message_json(self._handed_out(lease.assignment)))
+        return pb.NextJobResponse(
+            job=job,
+            jobs=[] if lease is None else [job],
+            admission=pb.Admission(
+                accepted=lease is not None, reason_code=admission, reason=self._reason(provider, admission)
+            ),
+        )
+
+    def _handed_out(self, assignment: Assignment) -> report_pb2.Assignment:
+        key_hash = current_call().principal.key_hash
+        return polled_assignment(assignment, self._plane.catalog.images_by_type, key_hash)
+
+    def _reason(self, provider: Provider, admission: Admission) -> str:
+        reluctance = self._plane.fleet.view(provider).reluctance
+        hindered = admission in (Admission.PROVIDER_BUSY, Admission.PROVIDER_PAUSED) and not provider.paused
+        return reluctance if hindered and reluctance is not None else _REASONS[admission]
+
+    async def ReportProgress(self, request: pb.ReportProgressRequest, context: Any) -> pb.ReportProgressResponse:
+        """Note the phase of a run."""
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        job = await self._plane.attempts.progress(caller_id(), request.job_id, attempt, Phase(request.phase))
+        return pb.ReportProgressResponse(success=True, phase=request.phase, job_status=job.status)
+
+    async def AppendJobLogs(self, request: pb.AppendJobLogsRequest, context: Any) -> pb.AppendJobLogsResponse:
+        """Store log lines."""
+        now_ms = self._plane.clock.now_ms()
+        lines = [LogLine(line.level or "info", line.message, now_ms) for line in request.lines]
+        if request.HasField("line"):
+            lines.append(LogLine("info", request.line, now_ms))
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        logged = await self._plane.attempts.append_logs(caller_id(), request.job_id, attempt, lines)
+        return pb.AppendJobLogsResponse(
+            success=True, lines_written=len(logged.rows), attempt_number=logged.attempt, job_status=logged.job.status
+        )
+
+    async def ReportEndpointReady(
+        self, request: pb.ReportEndpointReadyRequest, context: Any
+    ) -> pb.ReportEndpointReadyResponse:
+        """Note where a model is served."""
+        url = machine_grading.endpoint_url(request.provider_ip, request.port)
+        if url is None:
+            raise errors.invalid_field("provider_ip", "must be a public address")
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        await self._plane.attempts.endpoint_ready(caller_id(), request.job_id, attempt, url)
+        return pb.ReportEndpointReadyResponse(success=True, endpoint_url=url)
+
+    async def ReportJobResult(self, request: pb.ReportJobResultRequest, context: Any) -> pb.ReportJobResultResponse:
+        """End a run and settle it."""
+        principal = current_call().principal
+        provider_id = None if principal.role is Role.ADMIN else principal.account_id
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        actor = Actor.ADMIN if provider_id is None else Actor.PROVIDER
+        job = await self._plane.db.read(lambda conn: existing(conn, request.job_id))
+        report = _job_report(request, job.max_duration_seconds, actor)
+        received = await self._plane.attempts.finish(
+            provider_id, request.job_id, attempt, report, transient=request.transient
+        )
+        if received.promoted_on is not None:
+            # Who asks next finds the job where the answer says that it is.
+            await self._plane.dispatcher.serve(received.promoted_on)
+        if received.retried:
+            return pb.ReportJobResultResponse(
+                success=False,
+                retry=True,
+                attempt=received.job.retry_count,
+                max_retries=received.job.max_retries,
+                job_id=received.job.job_id,
+                message="The job was put back for another attempt.",
+            )
+        spec = await self._plane.db.read(lambda conn: jobs.spec(conn, received.job.id))
+        return pb.ReportJobResultResponse(
+            success=True,
+            job=shown(self._plane, received.job, spec),
+            billing=billing(received.job),
+            next_job_promoted=received.promoted_on is not None,
+        )
+
+    async def ReportRunResult(self, request: pb.ReportRunResultRequest, context: Any) -> pb.ReportRunResultResponse:
+        """End a run and settle it."""
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        reference = from_value(request.job_id)
+        if isinstance(reference, bool) or not isinstance(reference, str | int):
+            raise errors.invalid_field("job_id", "must be a string or a whole number")
+        ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, _run_report(request))
+        job = ended.job
+        used = plain(job.used_seconds) if job.used_seconds is not None and job.status == JobStatus.COMPLETED else 0
+        return pb.ReportRunResultResponse(
+            success=True,
+            job_id=job.job_id,
+            status=job.status,
+            actual_minutes=round(used / 60, 4),
+            gpu_seconds_used=used,
+            cost_halala=job.actual_cost_halala or 0,
+            provider_earned_halala=job.provider_earned_halala or 0,
+            dc1_fee_halala=job.dc1_fee_halala or 0,
+            refunded_halala=job.refunded_halala or 0,
+            restart_count=max(0, request.restart_count),
+            last_error=to_value(request.last_error if request.HasField("last_error") else None),
+        )
+
+    async def FailJob(self, request: pb.FailJobRequest, context: Any) -> pb.FailJobResponse:
+        """End a running job as failed."""
+        principal = current_call().principal
+        provider_id = None if principal.role is Role.ADMIN else principal.account_id
+        attempt = request.attempt_number if request.HasField("attempt_number") else None
+        report = AttemptReport.read(
+            completed=False,
+            actor=Actor.ADMIN if provider_id is None else Actor.PROVIDER,
+            error=request.error,
+            category=request.error_category,
+        )
+        job = (await self._plane.attempts.finish(provider_id, request.job_id, attempt, report)).job
+        return pb.FailJobResponse(success=True, job_id=job.job_id, refunded_halala=job.refunded_halala or 0)
+
+    async def ListDaemonJobs(self, request: pb.ListDaemonJobsRequest, context: Any) -> pb.ListDaemonJobsResponse:
+        """List a provider's jobs, newest first, and hand out nothing."""
+        provider = await own_provider(self._plane, request.provider_id)
+        wanted = JobFilter(provider_id=provider.id, statuses=statuses_of(request.status))
+        limit = min(request.limit or _JOBS_SHOWN, _MOST_JOBS)
+
+        def work(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec]], int]:
+            page = jobs.page(conn, wanted, limit=limit)
+            documents = jobs.specs(conn, [job.id for job in page.rows])
+            return [(job, documents[job.id]) for job in page.rows], page.total
+
+        found, total = await self._plane.db.read(work)
+        return pb.ListDaemonJobsResponse(jobs=[_daemon_job(job, spec) for job, spec in found], total=total)
+
+    async def VerifyTaskHmac(self, request: pb.VerifyTaskHmacRequest, context: Any) -> pb.VerifyTaskHmacResponse:
+        """Tell whether a code is the one that came with a task of the caller."""
+        provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
+
+        def work(conn: Connection) -> tuple[list[str], list[str]]:
+            found = jobs.find(conn, request.job_id) if request.job_id else None
+            named = [] if found is None or found.provider_id != provider_id else [found]
+            held = named if request.job_id else jobs.open_jobs(conn, provider_id=provider_id)
+            tasks = [task_text(spec.task_spec) for spec in jobs.specs(conn, [job.id for job in held]).values()]
+            live = [key for key in key_rows.list_of(conn, KeyRole.PROVIDER, provider_id) if key.is_live(now_ms)]
+            return [key.key_hash for key in live], [text for text in tasks if text is not None]
+
+        hashes, texts = await self._plane.db.read(work)
+        return pb.VerifyTaskHmacResponse(valid=is_signature_of_any(request.hmac, hashes, texts))
+
+
+def _job_report(request: pb.ReportJobResultRequest, max_duration_seconds: int, actor: Actor) -> AttemptReport:
+    result = from_value(request.result)
+    if result is None and not request.error:
+        raise errors.result_or_error_required()
+    return AttemptReport.read(
+        completed=not request.error,
+        actor=actor,
+        result=result,
+        error=request.error,
+        category=request.error_category,
+        gpu_seconds=request.gpu_seconds if request.HasField("gpu_seconds") else None,
+        duration_seconds=request.duration_seconds if request.HasField("duration_seconds") else None,
+        most_seconds=max_duration_seconds,
+        prompt_tokens=request.prompt_tokens if request.HasField("prompt_tokens") else None,
+        completion_tokens=request.completion_tokens if request.HasField("completion_tokens") else None,
+    )
+
+
+def _run_report(request: pb.ReportRunResultRequest) -> AttemptReport:
+    return AttemptReport.read(
+        completed=request.success,
+        result=from_value(request.result),
+        error=request.error or request.last_error,
+        gpu_seconds=request.gpu_seconds_used if request.HasField("gpu_seconds_used") else None,
+        exit_code=request.exit_code if request.HasField("exit_code") else None,
+    )
+
+
+def _daemon_job(job: JobRow, spec: JobSpec) -> pb.DaemonJob:
+    return pb.DaemonJob(
+        id=job.id,
+        job_id=job.job_id,
+        job_type=job.job_type,
+        model=to_value(job.model),
+        status=job.status,
+        attempt_number=job.attempt_number,
+        duration_minutes=float(job.duration_minutes or 0),
+        max_duration_seconds=job.max_duration_seconds,
+        cost_halala=job.cost_halala,
+        earned_halala=job.provider_earned_halala or 0,
+        container_spec=to_struct(spec.container_spec),
+        params=to_value(spec.params),
+        submitted_at=iso(job.submitted_at_ms),
+        started_at=time_value(job.started_at_ms),
+        completed_at=time_value(job.completed_at_ms),
+    )
+
+
+_REASONS = {
+    Admission.ADMISSION_OK: "The run has started.",
+    Admission.NO_PENDING_JOBS: "No job waits.",
+    Admission.PROVIDER_BUSY: "Every slot is taken.",
+    Admission.PROVIDER_PAUSED: "The provider is paused.",
+    Admission.PROVIDER_SUSPENDED: "The provider is suspended.",
+    Admission.PROVIDER_NOT_APPROVED: "The provider is not approved.",
+    Admission.PROVIDER_OFFLINE: "No heartbeat came lately.",
+    Admission.INSUFFICIENT_VRAM: "The waiting jobs need more VRAM.",
+    Admission.INSUFFICIENT_GPU_COUNT: "The waiting jobs need more GPUs.",
+    Admission.GPU_TYPE_MISMATCH: "The waiting jobs need another GPU type.",
+    Admission.COMPUTE_TYPE_UNSUPPORTED: "The waiting jobs are of another kind.",
+    Admission.MODEL_UNSUPPORTED_ON_PROVIDER: "The waiting jobs need another model.",
+    Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER: "No waiting job fits this provider.",
+}

@@ -1,0 +1,144 @@
+"""What the market offers: models, prices, images, templates, the queue, and the daemon to install."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dc1.domain.base import versions
+from dc1.domain.base.clock import iso
+from dc1.domain.jobs.templates import TEMPLATES, Template
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers.liveness import Approval, ProviderStatus
+from dc1.services.api.parts import ServicerPart
+from dc1.services.api.values import to_struct
+from dc1.services.market.rates import minute_rates
+from dc1.storage.operations import catalog
+from dcp.v1 import market_service_pb2 as pb
+
+
+class OfferedCalls(ServicerPart):
+    """Answers without a credential, on everything but providers."""
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+        """List the models that approved providers have on disk or serve."""
+        offers = sorted(self._offers().values(), key=lambda offer: (-offer.online, offer.model.lower()))
+        return pb.ListModelsResponse(models=[_model(offer) for offer in offers], total=len(offers))
+
+    def _offers(self) -> dict[str, "_Offer"]:
+        now_ms, thresholds = self._plane.clock.now_ms(), self._plane.fleet.thresholds
+        offers: dict[str, _Offer] = {}
+        for provider in self._plane.fleet:
+            if provider.approval is not Approval.APPROVED or provider.suspended:
+                continue
+            online = provider.status(now_ms, thresholds) is ProviderStatus.ONLINE
+            for name, model in {model.lower(): model for model in provider.models}.items():
+                offer = offers.setdefault(name, _Offer(model))
+                offer.total += 1
+                offer.online += online
+        return offers
+
+    async def GetPricing(self, request: pb.GetPricingRequest, context: Any) -> pb.GetPricingResponse:
+        """Show the rates that billing uses."""
+        rates = minute_rates(self._plane)
+        config = self._plane.config
+        return pb.GetPricingResponse(
+            success=True,
+            pricing=[
+                pb.JobRate(job_type=job_type, rate_halala_per_minute=rate, rate_sar_per_hour=halala_to_sar(rate * 60))
+                for job_type, rate in rates.items()
+            ],
+            class_multipliers={name: float(factor) for name, factor in config.class_multipliers.items()},
+            platform_fee_bps=config.fee_bps,
+            count=len(rates),
+            timestamp=iso(self._plane.clock.now_ms()),
+        )
+
+    async def ListContainerImages(
+        self, request: pb.ListContainerImagesRequest, context: Any
+    ) -> pb.ListContainerImagesResponse:
+        """List the container images that jobs may name, by name."""
+        images = sorted(await self._plane.db.read(catalog.list_images), key=lambda image: image.image_ref)
+        return pb.ListContainerImagesResponse(
+            images=[
+                pb.ContainerImage(
+                    id=image.id,
+                    image_ref=image.image_ref,
+                    image_type=image.image_type,
+                    description=image.description,
+                    approved_at=iso(image.approved_at_ms),
+                )
+                for image in images
+            ],
+            total=len(images),
+        )
+
+    async def ListTemplates(self, request: pb.ListTemplatesRequest, context: Any) -> pb.ListTemplatesResponse:
+        """List ready-made jobs to start from."""
+        return pb.ListTemplatesResponse(templates=[_template(item) for item in TEMPLATES], total=len(TEMPLATES))
+
+    async def GetDaemonVersion(self, request: pb.GetDaemonVersionRequest, context: Any) -> pb.GetDaemonVersionResponse:
+        """Name the newest version of the daemon and the oldest that is still good."""
+        config = self._plane.config
+        return pb.GetDaemonVersionResponse(version=config.daemon_latest_version, min_version=config.daemon_min_version)
+
+    async def GetDaemonDownload(
+        self, request: pb.GetDaemonDownloadRequest, context: Any
+    ) -> pb.GetDaemonDownloadResponse:
+        """Say which daemon to install and where it is."""
+        config = self._plane.config
+        return pb.GetDaemonDownloadResponse(
+            version=versions.plain_version(config.daemon_latest_version),
+            min_version=versions.plain_version(config.daemon_min_version),
+            download_url=f"{config.installer_base_url.rstrip('/')}/providers/download/daemon",
+        )
+
+    async def GetQueueStatus(self, request: pb.GetQueueStatusRequest, context: Any) -> pb.GetQueueStatusResponse:
+        """Show how many jobs wait and for how long."""
+        waiting = self._plane.dispatcher.waiting
+        buckets = waiting.buckets(self._plane.clock.now_ms())
+        return pb.GetQueueStatusResponse(
+            queued_total=len(waiting),
+            buckets=[
+                pb.QueueBucket(
+                    pricing_class=bucket.pricing_class,
+                    compute_type=bucket.compute_type,
+                    depth=bucket.depth,
+                    avg_wait_seconds=bucket.avg_wait_seconds,
+                    p95_wait_seconds=bucket.p95_wait_seconds,
+                )
+                for bucket in buckets
+            ],
+        )
+
+
+@dataclass(slots=True)
+class _Offer:
+    """A model as some provider spells it, and how many providers have it."""
+
+    model: str
+    online: int = 0
+    total: int = 0
+
+
+def _model(offer: _Offer) -> pb.OfferedModel:
+    return pb.OfferedModel(
+        model=offer.model,
+        model_id=offer.model,
+        display_name=offer.model.rpartition("/")[2] or offer.model,
+        providers_online=offer.online,
+        providers_total=offer.total,
+        providers_count=offer.total,
+    )
+
+
+def _template(template: Template) -> pb.JobTemplate:
+    return pb.JobTemplate(
+        id=template.id,
+        name=template.name,
+        description=template.description,
+        job_type=template.job_type,
+        image_type=template.image_type,
+        min_vram_gb=template.min_vram_gb,
+        duration_minutes=template.duration_minutes,
+        params=to_struct(template.params),
+        tags=template.tags,
+    )

@@ -1,0 +1,110 @@
+"""Providers as anybody may see them."""
+
+from typing import Any
+
+from google.api import httpbody_pb2
+
+from dc1.control.fleet.provider import Provider
+from dc1.domain import errors
+from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonValue, compact
+from dc1.domain.providers import liveness, reputation
+from dc1.domain.providers.telemetry import PERIODS, Rollup
+from dc1.services.api.call import current_call
+from dc1.services.api.parts import ServicerPart
+from dc1.services.api.values import message_json, row_id, time_value, to_value
+from dc1.services.market.rates import minute_rates
+from dc1.services.providers.rows import provider_row
+from dc1.storage.providers import telemetry
+from dcp.v1 import market_service_pb2
+from dcp.v1 import market_service_pb2 as pb
+
+_DEFAULT_PERIOD = "24h"
+_PUBLIC_CACHING = "public, max-age=30"
+
+
+class ListedProviderCalls(ServicerPart):
+    """Answers without a credential, on providers."""
+
+    async def ListMarketProviders(
+        self, request: pb.ListMarketProvidersRequest, context: Any
+    ) -> pb.ListMarketProvidersResponse:
+        """List the providers that can be given work now, with their record and their prices."""
+        rates = minute_rates(self._plane)
+        rows = [self._market_provider(provider, rates) for provider in self._plane.fleet.lists.available()]
+        online = sum(row.is_live for row in rows)
+        return pb.ListMarketProvidersResponse(
+            providers=rows,
+            total=len(rows),
+            online_count=online,
+            degraded_count=len(rows) - online,
+            timestamp=iso(self._plane.clock.now_ms()),
+        )
+
+    def _market_provider(self, provider: Provider, rates: dict[str, int]) -> pb.MarketProvider:
+        now_ms = self._plane.clock.now_ms()
+        row = provider_row(self._plane, provider)
+        score = row["reliability_score"]
+        done, failed = provider.completed_jobs, provider.failed_jobs
+        since_ms = liveness.degraded_since_ms(provider.presence, now_ms, self._plane.fleet.thresholds)
+        return pb.MarketProvider(
+            **row,
+            heartbeat_age_seconds=provider.presence.age_seconds(now_ms) or 0,
+            degraded_since=time_value(since_ms),
+            run_mode=provider.run_mode,
+            reputation_score=score,
+            reputation_tier=reputation.tier(score, done + failed),
+            uptime_pct=provider.uptime_pct,
+            job_success_rate=round(float(reputation.success_percent(done, failed)), 1),
+            total_jobs_completed=done,
+            cost_rates_halala_per_min=rates,
+        )
+
+    async def ListPublicProviders(self, request: pb.ListPublicProvidersRequest, context: Any) -> httpbody_pb2.HttpBody:
+        """List the providers that can be given work now as a plain array."""
+        available = self._plane.fleet.lists.available()
+        rows: list[JsonValue] = [
+            message_json(market_service_pb2.AvailableProvider(**provider_row(self._plane, item))) for item in available
+        ]
+        current_call().headers["cache-control"] = _PUBLIC_CACHING
+        return httpbody_pb2.HttpBody(content_type="application/json", data=compact(rows).encode())
+
+    async def ListAvailableProviders(
+        self, request: pb.ListAvailableProvidersRequest, context: Any
+    ) -> pb.ListAvailableProvidersResponse:
+        """List the providers that can be given work now."""
+        available = self._plane.fleet.lists.available()
+        found = [pb.AvailableProvider(**provider_row(self._plane, provider)) for provider in available]
+        return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
+
+    async def GetProviderLiveness(
+        self, request: pb.GetProviderLivenessRequest, context: Any
+    ) -> pb.GetProviderLivenessResponse:
+        """Show whether a provider is alive."""
+        provider = await self._plane.provider(row_id(request.provider_id, errors.provider_not_found))
+        presence = provider.presence
+        return pb.GetProviderLivenessResponse(
+            provider_id=provider.id,
+            liveness_status=self._plane.fleet.presence.liveness(provider),
+            last_heartbeat=time_value(presence.last_heartbeat_ms),
+            heartbeat_age_seconds=to_value(presence.age_seconds(self._plane.clock.now_ms())),
+        )
+
+    async def GetProviderMetrics(
+        self, request: pb.GetProviderMetricsRequest, context: Any
+    ) -> pb.GetProviderMetricsResponse:
+        """Show a provider's telemetry, that of the running minute included."""
+        provider = await self._plane.provider(row_id(request.provider_id, errors.provider_not_found))
+        name = request.period or _DEFAULT_PERIOD
+        period, now_ms = PERIODS[name], self._plane.clock.now_ms()
+        spans = await self._plane.db.read(lambda conn: telemetry.read(conn, provider.id, period, now_ms))
+        for at_ms, rollup in self._plane.fleet.telemetry.of(provider.id, period, now_ms).items():
+            spans.setdefault(at_ms, Rollup()).add(rollup)
+        return pb.GetProviderMetricsResponse(
+            provider_id=provider.id, period=name, points=[_point(at_ms, spans[at_ms]) for at_ms in sorted(spans)]
+        )
+
+
+def _point(at_ms: int, rollup: Rollup) -> pb.MetricsPoint:
+    means = {metric: to_value(mean) for metric, mean in rollup.means().items()}
+    return pb.MetricsPoint(at=iso(at_ms), **means)
