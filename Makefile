@@ -1,6 +1,6 @@
 # Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
 .DEFAULT_GOAL := help
-.PHONY: help venv gen gen-check proto lint type unit test demo up bench chaos fuzz soak lock format clean
+.PHONY: help venv gen gen-check proto release-protos lint type unit test demo up bench chaos fuzz soak lock format clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -17,13 +17,14 @@ UNIT := tests/domain tests/control tests/codegen tests/docs tests/house
 # Container images like to switch this on; then each of the hundred processes that tests start would compile all of dc1 again,
 # which takes it a second.
 unit test chaos soak fuzz: export PYTHONDONTWRITEBYTECODE :=
-# What the protos must stay compatible with: the newest release, or main before the first.
-BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || echo main)
+# What the protos must stay compatible with: the newest release, kept here so that a checkout without tags or history can tell.
+BASE ?= $(shell ls proto/released/*.binpb | sort -V | tail -1)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links $(LOCKFLAGS)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "dc1 needs Python 3.11 or newer on PATH (or: make PYTHON=/path/to/python3.12)."; exit 1; }
@@ -49,11 +50,15 @@ gen: $(VENV)/.dev ## write gen/ from proto/
 gen-check: $(VENV)/.dev ## fail when gen/ is not what proto/ says
 	@$(BIN)/python -m dc1.codegen --check gen
 
-proto: $(VENV)/.dev ## lint the protos, refuse changes that break BASE
+proto: $(VENV)/.dev ## lint the protos, refuse changes that break the newest release
 	@$(BIN)/buf lint gen/descriptors.binpb
-	@mkdir -p build; if git show $(BASE):gen/descriptors.binpb > build/base.binpb 2> /dev/null; \
-		then $(BIN)/buf breaking gen/descriptors.binpb --against build/base.binpb; \
-		else echo "Breaking changes not checked: $(BASE) has no gen/descriptors.binpb."; fi
+	@$(BIN)/buf breaking gen/descriptors.binpb --against $(BASE)
+
+# Written once, as clients of a release hold us to it. Without comments, which none of them depends on.
+release-protos: $(VENV)/.dev gen-check ## keep the protos of this version as what later ones must not break
+	@test ! -e proto/released/$(VERSION).binpb || { echo "proto/released/$(VERSION).binpb is there already."; exit 1; }
+	@mkdir -p proto/released
+	@$(BIN)/buf build gen/descriptors.binpb --exclude-source-info -o proto/released/$(VERSION).binpb
 
 lint: $(VENV)/.dev gen-check proto ## ruff, layers, reasons, protos, stale gen/, Envoy's configuration
 	@$(BIN)/ruff check .
