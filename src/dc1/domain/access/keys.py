@@ -16,6 +16,7 @@ from enum import StrEnum
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_LENGTH = 8
 _SECRET_LENGTH = 32
+# Six digits of base 62 hold the 32 bits of a CRC.
 _CHECKSUM_LENGTH = 6
 
 
@@ -62,6 +63,7 @@ def new_key(role: KeyRole) -> NewKey:
 def parse(text: str) -> ParsedKey | None:
     """Return the parts of a well-formed key, or None when its format or its checksum is wrong."""
     match = _KEY.fullmatch(text)
+    # A mistyped key is turned away without asking the database.
     if match is None or match["checksum"] != _checksum(text[:-_CHECKSUM_LENGTH]):
         return None
     return ParsedKey(role=KeyRole(match["role"]), key_id=match["key_id"])

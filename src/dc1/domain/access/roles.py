@@ -46,6 +46,7 @@ def parse_scopes(names: Iterable[str]) -> tuple[Scope, ...]:
     wanted = set(names)
     if not wanted <= set(SCOPES):
         raise invalid_enum("scope", SCOPES)
+    # In documented order, whatever the order they came in.
     return tuple(scope for scope in SCOPES if scope in wanted) or DEFAULT_SCOPES
 
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+# Bytes; the length that GCM is made for.
 _NONCE_LENGTH = 12
 
 
@@ -30,6 +31,7 @@ class SecretBox:
     def seal(self, text: str, what_for: str) -> str:
         """Return `text` encrypted."""
         nonce = os.urandom(_NONCE_LENGTH)
+        # The purpose is authenticated with the text: moved to another place it does not open.
         sealed = self._aes().encrypt(nonce, text.encode(), what_for.encode())
         return base64.urlsafe_b64encode(nonce + sealed).decode("ascii")
 
@@ -47,6 +49,7 @@ class SecretBox:
 
     def _aes(self) -> AESGCM:
         if self._cipher is None:
+            # The key's text may be of any length, AES-256 takes 32 bytes.
             derivation = HKDF(SHA256(), length=32, salt=None, info=b"dc1 sealed secrets")
             self._cipher = AESGCM(derivation.derive(self._load_key().encode()))
         return self._cipher

@@ -64,6 +64,7 @@ def parse_iso(text: str) -> int:
 
 def day_start_ms(now_ms: int) -> int:
     """Return the start of the UTC day that contains `now_ms`."""
+    # The epoch began at midnight, and epoch time knows no leap seconds.
     return now_ms - now_ms % DAY_MS
 
 
@@ -85,4 +86,5 @@ def month_start_ms(now_ms: int) -> int:
 
 def next_month_start_ms(now_ms: int) -> int:
     """Return the start of the UTC month after the one that contains `now_ms`."""
+    # 32 days after its start every month has ended.
     return month_start_ms(month_start_ms(now_ms) + 32 * DAY_MS)

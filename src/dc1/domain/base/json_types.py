@@ -30,6 +30,7 @@ def parse_strictly(text: str) -> JsonValue:
         value: JsonValue = json.loads(
             text, parse_constant=_finite_number, parse_float=_finite_number, parse_int=_integer_or_double
         )
+        # Lone surrogates pass the parser and fail here.
         compact(value).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
@@ -45,6 +46,7 @@ def _finite_number(text: str) -> float:
 
 def _integer_or_double(text: str) -> int | float:
     number = _finite_number(text)
+    # From 2**53 on readers of doubles would see another integer; as a double all see the same.
     return int(text) if abs(number) < MAX_EXACT_INTEGER else number
 
 

@@ -22,6 +22,7 @@ def exact(number: Number | str) -> Decimal:
     """
     if isinstance(number, str) and _JSON_NUMBER.fullmatch(number) is None:
         raise ValueError("not a number")
+    # repr is the shortest decimal that reads back as the same double.
     value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
     # An exponent of a billion would cost gigabytes to turn into an integer.
     if not value.is_finite() or abs(value.adjusted()) > _MAX_EXPONENT or abs(value) > _LARGEST:
@@ -31,6 +32,7 @@ def exact(number: Number | str) -> Decimal:
 
 def as_number(value: JsonValue) -> Decimal | None:
     """Return the finite number that a JSON value holds, as a number or as a string, else None."""
+    # To Python a boolean is an integer; in JSON it is no number.
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

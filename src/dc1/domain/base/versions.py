@@ -28,6 +28,7 @@ def parse_version(text: str | None) -> tuple[int, ...] | None:
     if _DOTTED.fullmatch(core) is None:
         return None
     parts = [int(part) for part in core.split(".")]
+    # 3.3 and 3.3.0 are one version.
     while parts and parts[-1] == 0:
         parts.pop()
     return tuple(parts)

@@ -17,8 +17,8 @@ DEFAULT_TEMPERATURE = 0.7
 _MAX_MODEL = 200
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _LIMITS = ("max_tokens", "max_completion_tokens")
+# Keys that are not passed on: they say how the caller is answered, or are passed on under another name.
 _OURS = frozenset({"model", "stream", "stream_options", "n", "max_completion_tokens"})
-"""Keys that are not passed on: they say how the caller is answered, or are passed on under another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ def read_chat(body: JsonObject) -> ChatCall:
         validation_failed: otherwise, for all keys that are wrong together.
         invalid_field: the whole is too large.
     """
+    # Before anything else: what is not there can be neither right nor wrong.
     missing = [name for name in ("model", "messages") if _is_missing(body.get(name))]
     if missing:
         raise errors.missing_fields(missing)
@@ -100,6 +101,7 @@ def _message_faults(messages: JsonValue) -> Iterator[FieldViolation]:
 def _is_content(message: JsonObject) -> bool:
     content = message.get("content")
     if content is None:
+        # An assistant that calls a tool need not say anything.
         return bool(message.get("tool_calls"))
     if isinstance(content, list):
         return all(isinstance(part, dict) for part in content)

@@ -79,6 +79,7 @@ def _full_name(image: str) -> str:
     host, slash, _ = image.partition("/")
     if not slash:
         return _IMAGE_REGISTRY + image
+    # As Docker tells them apart: a first part without dot and port is a user of its own registry.
     is_host = "." in host or ":" in host or host == "localhost"
     return image if is_host else f"docker.io/{image}"
 
@@ -125,6 +126,7 @@ def effective_container_spec(job_type: JobType, sent: JsonObject | None, pricing
         "gpu_count": 1,
         "compute_type": _COMPUTE_TYPES.get(job_type, ComputeType.INFERENCE).value,
     }
+    # A null stands for the default, and only unknown keys keep it.
     spec.update({key: value for key, value in (sent or {}).items() if value is not None or key not in spec})
     for name in ("vram_required_mb", "gpu_count"):
         spec[name] = plain(as_number(spec[name]) or Decimal(0))
@@ -150,6 +152,7 @@ def handed_out_container_spec(
     image = str(named or default or image_type)
     commands = (spec.get("job_cmd"), spec.get("command"), sent.get("command"))
     return {
+        # A served model has to be reached; nothing else needs a network, so it gets none.
         "network": "bridge" if job_type == JobType.VLLM_SERVE else "none",
         "pids_limit": _PIDS_LIMIT,
         **spec,

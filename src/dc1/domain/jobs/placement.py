@@ -125,6 +125,7 @@ def vram_gb(mib: int) -> int:
 
 def availability_obstacle(view: ProviderView) -> Admission | None:
     """Return why a provider is given no work at all, or None when it has a free slot."""
+    # The first that applies is told: from what only an admin can change to what passes by itself.
     if view.status is ProviderStatus.SUSPENDED:
         return Admission.PROVIDER_SUSPENDED
     if view.approval is not Approval.APPROVED:
@@ -144,6 +145,7 @@ def has_vram(view: ProviderView, requirement: Requirement) -> bool:
     """Tell whether the VRAM is enough; unknown VRAM is."""
     if requirement.min_vram_gb is None or view.vram_mib is None:
         return True
+    # In whole GB, for drivers report somewhat less than is printed on the card.
     return vram_gb(view.vram_mib) >= requirement.min_vram_gb
 
 
@@ -154,6 +156,7 @@ def has_gpu_type(view: ProviderView, requirement: Requirement) -> bool:
 
 def serves_model(view: ProviderView, requirement: Requirement) -> bool:
     """Tell whether the provider offers the model, or may run any."""
+    # Whoever waits for an answer cannot wait for a model to be fetched.
     if requirement.at_once:
         return requirement.model in view.models
     return requirement.model is None or not view.models or requirement.model in view.models
@@ -212,6 +215,7 @@ def choose(
     """
 
     def rank(view: ProviderView) -> tuple[bool, bool, bool, int, int, int]:
+        # Smaller goes first, so each part says what is worse.
         cold = requirement.model not in view.models
         degraded = view.status is not ProviderStatus.ONLINE
         first, second = (cold, degraded) if prewarm else (degraded, cold)

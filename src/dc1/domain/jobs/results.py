@@ -34,6 +34,7 @@ def parse_result(sent: JsonValue) -> JsonValue:
 def _found(sent: JsonValue) -> JsonValue:
     if not isinstance(sent, str):
         return sent
+    # From the end: what the program printed before may hold the marker too.
     for line in reversed(sent.splitlines()):
         if line.startswith(RESULT_MARKER):
             parsed = _parsed_json(line.removeprefix(RESULT_MARKER))

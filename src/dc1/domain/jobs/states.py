@@ -114,6 +114,7 @@ _STATE_NAMES = {
     JobStatus.FAILED: "job_failed",
     JobStatus.CANCELLED: "job_cancelled",
 }
+# Phases in which something comes out of a run; before them it only prepares.
 _PRODUCING = frozenset({Phase.GENERATING, Phase.FORMATTING})
 
 JOB_TIMED_OUT = "Job timed out"
@@ -155,6 +156,7 @@ def state_name(status: JobStatus, phase: str | None) -> str:
 
 def prepaid_seconds(duration_minutes: Decimal) -> int:
     """Return the prepaid time, rounded up to a second and at least 1."""
+    # Exactly: a float a hair above a whole second would cost another one.
     return max(1, math.ceil(Fraction(duration_minutes) * 60))
 
 
@@ -170,6 +172,7 @@ def error_category(reported: str | None, message: str = "") -> ErrorCategory:
     if reported in ERROR_CATEGORIES:
         return ErrorCategory(reported)
     text = message.lower()
+    # Daemons that name no category say it in words.
     if "out of memory" in text:
         return ErrorCategory.OOM
     if "pull" in text:

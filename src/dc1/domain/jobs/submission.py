@@ -115,6 +115,7 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
         validation_failed: free objects hold wrong types or ranges.
         raw_task_spec: the task is a string.
     """
+    # In the contract's order, for clients are told of the first broken rule only.
     violations = find_violations(body)
     if violations:
         raise errors.validation_failed(violations)
@@ -126,6 +127,7 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
     if isinstance(body.task_spec, str):
         raise errors.raw_task_spec()
     check_container_spec(body.container_spec)
+    # Before the approval, which knows images by their full names.
     sent_spec = with_full_names(body.container_spec, approved_images)
     approve_images(sent_spec, body.params, approved_images)
 
@@ -254,6 +256,7 @@ def check_named_provider(view: ProviderView | None, requirement: Requirement, mo
 def _refusal(view: ProviderView | None, requirement: Requirement, model: str | None) -> ApiError | None:
     if view is None:
         return errors.provider_not_found()
+    # A provider that is only busy is no refusal: the job waits for it.
     if not view.bookable:
         return errors.provider_not_online(status_in_error(view.approval, view.status))
     if requirement.min_vram_gb is not None and view.vram_mib is not None and not has_vram(view, requirement):

@@ -54,6 +54,7 @@ def halala_from_sar(sar: Number) -> int:
 
 
 def _round_half_up(value: Fraction) -> int:
+    # Half up and not half to even, as people round amounts.
     return math.floor(value + Fraction(1, 2))
 
 
@@ -83,6 +84,7 @@ class Settlement:
     def split(cls, held_halala: int, charge_halala: int, fee_bps: int) -> Self:
         """Charge at most what is held, give the platform its share rounded down and refund the rest."""
         actual = min(held_halala, charge_halala)
+        # Rounded down, so that what cannot be split goes to the provider.
         platform = actual * fee_bps // 10_000
         return cls(actual=actual, platform=platform, provider=actual - platform, refund=held_halala - actual)
 
@@ -108,6 +110,7 @@ def used_seconds(elapsed: int, gpu_seconds: Number | None = None, duration_secon
     reported = gpu_seconds if gpu_seconds is not None else duration_seconds
     if reported is None:
         return Decimal(elapsed)
+    # A report may lower the bill to nothing and no further, and never raise it.
     return min(max(exact(reported), Decimal(0)), Decimal(elapsed))
 
 
@@ -118,4 +121,5 @@ def token_hold(message_bytes: int, max_tokens: int, price_halala: int) -> int:
 
 def token_charge(total_tokens: int, price_halala: int) -> int:
     """Return the price of `total_tokens` at `price_halala` per million, rounded up."""
+    # Minus twice rounds an integer division up.
     return -(-total_tokens * price_halala // 1_000_000)

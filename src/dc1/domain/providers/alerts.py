@@ -55,6 +55,7 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
     if heard_ms is None:
         return
     present = liveness(provider.presence, now_ms, thresholds)
+    # What it reported last says nothing of a machine that is gone.
     if present is Liveness.OFFLINE:
         yield Alert(AlertReason.PROVIDER_OFFLINE, _lost_ms(provider.presence, heard_ms, thresholds))
         return

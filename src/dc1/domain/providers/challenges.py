@@ -9,6 +9,7 @@ from dc1.domain.providers.verification import Flag
 MATRIX_SIZE = 4096
 ITERATIONS = 5
 
+# How long it may be solved, from which answers are slow, and by how much clocks may differ.
 _LIFETIME_MS = 10 * 60 * 1000
 _SLOW_MS = 2 * 60 * 1000
 _CLOCK_TOLERANCE_MS = 1_000
@@ -38,6 +39,7 @@ def judge(challenge: Challenge | None, result_hash: str, elapsed_ms: float | Non
         return (Flag.EXPIRED_CHALLENGE,)
     if not _SHA256.fullmatch(result_hash):
         return (Flag.MALFORMED_RESULT,)
+    # By the server's clock, from the first look: what the daemon measured is only a claim.
     took_ms = now_ms - challenge.fetched_at_ms
     if elapsed_ms is not None and elapsed_ms > took_ms + _CLOCK_TOLERANCE_MS:
         return (Flag.IMPOSSIBLE_TIME,)

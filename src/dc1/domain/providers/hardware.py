@@ -5,6 +5,7 @@ from dc1.domain.errors import invalid_enum
 GPU_TYPES = ("H200", "H100", "A100", "L40S", "L40", "RTX4090", "RTX4080", "RTX3090", "RTX3080")
 """Canonical names in documented order."""
 
+# L40S contains L40, so the longer names are tried first.
 _LONGEST_FIRST = sorted(GPU_TYPES, key=len, reverse=True)
 
 

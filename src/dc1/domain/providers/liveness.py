@@ -79,6 +79,7 @@ class Presence:
 
 def liveness(presence: Presence, now_ms: int, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> Liveness:
     """Return whether the daemon is there at `now_ms`."""
+    # Its own word goes before any age.
     if presence.signed_off:
         return Liveness.OFFLINE
     if presence.channel is Channel.STREAM:

@@ -7,6 +7,7 @@ from dc1.domain.base.numeric import as_number
 from dc1.domain.providers.reports import metric_of
 
 READY_VRAM_GB = 4
+# Least TFLOPS and GB of VRAM of each.
 _TIERS = (("A", 900, 40), ("B", 200, 20))
 _LOWEST_TIER = "C"
 
@@ -38,6 +39,7 @@ def endpoint_url(address: str, port: int) -> str | None:
         parsed = ip_address(address.strip())
     except ValueError:
         return None
+    # Renters are sent there: nothing inside the operator's network may be named.
     if not parsed.is_global or parsed.is_multicast:
         return None
     host = f"[{parsed}]" if parsed.version == 6 else str(parsed)

@@ -51,6 +51,7 @@ class Preferences:
         first, last = _minute_of_day(start), _minute_of_day(end)
         if first < last:
             return first <= minute < last
+        # Past midnight.
         return minute >= first or minute < last
 
     def reluctance(self, now_ms: int, temp_c: float | None, used_by_others_pct: float | None) -> Reluctance | None:

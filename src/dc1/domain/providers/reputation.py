@@ -28,6 +28,7 @@ def uptime_percent(heartbeats_of_7_days: int) -> Fraction:
 
 def uptime_percent_of_day(heartbeats_of_24_hours: float) -> float:
     """Return the share of a day's heartbeats that were received, 0 to 100 with one decimal."""
+    # 100 % of a seventh of a week's beats.
     return min(100.0, round(heartbeats_of_24_hours * 700 / HEARTBEATS_PER_WEEK, 1))
 
 

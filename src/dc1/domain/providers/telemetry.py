@@ -54,6 +54,7 @@ class Rollup:
     def fold(self, gpu_status: JsonObject) -> None:
         """Add the readings of one report, whose metrics are in range or null."""
         for index, metric in enumerate(METRICS):
+            # Sums and counts, not means: only those can be added up over any span.
             value = gpu_status.get(metric)
             if isinstance(value, int | float):
                 self.sums[index] += value

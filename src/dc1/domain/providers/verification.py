@@ -6,6 +6,7 @@ from enum import StrEnum
 from dc1.domain.providers.hardware import canonical_gpu_type
 from dc1.domain.providers.reports import Facts
 
+# Drivers keep some memory to themselves, and not all of them report it alike.
 _VRAM_TOLERANCE = 0.1
 _VERIFIED_FROM = 80
 _SUSPICIOUS_FROM = 50
@@ -33,6 +34,7 @@ class Flag(StrEnum):
     TOO_SLOW = "too_slow"
 
 
+# Of 100 points; a verdict falls below 80 and again below 50.
 _PENALTIES = {
     Flag.NO_GPU_INFO: 40,
     Flag.NEVER_REPORTED: 30,
@@ -79,4 +81,5 @@ def compare(known: Facts, said: Facts) -> tuple[Flag, ...]:
 
 def _same_gpu(known: str, said: str) -> bool:
     known_type, said_type = canonical_gpu_type(known), canonical_gpu_type(said)
+    # By type where both have one, for the same card is called by several names.
     return known_type == said_type if known_type and said_type else known.casefold() == said.casefold()

@@ -6,8 +6,8 @@ from sqlalchemy import Connection, delete, select, update
 
 from dc1.storage.schema.tables import job_log_batches, job_log_heads, job_logs, job_results, job_specs, jobs
 
+# What stays of a container spec: what was sold, and nothing of what was done with it.
 _OF_THE_SALE = ("image_type", "image", "gpu_count", "vram_required_mb", "compute_type", "pricing_class")
-"""What stays of a container spec: what was sold, and nothing of what was done with it."""
 
 
 def forget_work(conn: Connection, renter_id: int, after_id: int = 0, limit: int = 100) -> int | None:
@@ -15,6 +15,7 @@ def forget_work(conn: Connection, renter_id: int, after_id: int = 0, limit: int 
 
     Returns the row id of the last of them, behind which the next call goes on, or None when there were no more.
     """
+    # Some jobs at a time: a renter may have any number, and on SQLite all other writes wait meanwhile.
     own = select(jobs.c.id).where(jobs.c.renter_id == renter_id, jobs.c.id > after_id).order_by(jobs.c.id).limit(limit)
     ids = [row.id for row in conn.execute(own)]
     for table in (job_results, job_logs, job_log_batches, job_log_heads):

@@ -14,6 +14,7 @@ from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.schema.tables import idempotent_answers
 
+# What a client is told to wait; a call under a key rarely takes as long.
 _COME_BACK_SECONDS = 1
 
 
@@ -42,6 +43,7 @@ _KEY = ("account", "route", "key")
 _FIND = PreparedStatement(
     select(*_shape.columns).where(*[_table.c[name] == bindparam(name, type_=_table.c[name].type) for name in _KEY])
 )
+# Tried and not waited for: a client that repeats itself must not bind a connection with each attempt.
 _OWN = PreparedStatement(select(func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger))))
 
 
@@ -53,6 +55,7 @@ def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAns
     Raises:
         idempotency_in_progress: another transaction works under the key.
     """
+    # Owned before it is looked for, or whoever owned it could commit between the look and the lock.
     owned = _own(conn, key)
     kept = find(conn, key, request_hash, now_ms)
     if kept is None and not owned:
@@ -89,6 +92,7 @@ def _own(conn: Connection, key: Key) -> bool:
     """Take the key for this transaction; SQLite has one writer, so there it is always ours."""
     if conn.dialect.name == "sqlite":
         return True
+    # Locks are numbers: 8 bytes of a hash. Two keys that meet there only make one caller come back.
     digest = hashlib.sha256("\n".join((key.account, key.route, key.key)).encode()).digest()
     number = int.from_bytes(digest[:8], "big", signed=True)
     ((owned,),) = _OWN.rows(conn, {"number": number})

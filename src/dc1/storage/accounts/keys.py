@@ -82,6 +82,7 @@ def rotate_with_grace(
     conn: Connection, role: KeyRole, owner_id: int, key: NewKey, now_ms: int, old_until_ms: int
 ) -> KeyRow:
     """Add a key to the owner's of this role; every older one stops at `old_until_ms`, or when it would have before."""
+    # A key that ends sooner keeps its end: a grace never makes anything last longer.
     lasting = api_keys.c.expires_at_ms.is_(None) | (api_keys.c.expires_at_ms > old_until_ms)
     older = update(api_keys).where(
         api_keys.c.owner_id == owner_id, api_keys.c.role == role, api_keys.c.revoked_at_ms.is_(None), lasting
@@ -126,6 +127,7 @@ def forget_labels(conn: Connection, renter_id: int) -> None:
 def list_of(conn: Connection, role: KeyRole, owner_id: int) -> list[KeyRow]:
     """Return the owner's keys of this role, newest first, stopped ones included."""
     query = select(*_shape.columns).where(api_keys.c.owner_id == owner_id, api_keys.c.role == role)
+    # The id decides between keys of one millisecond, so that the order stays.
     return _shape.all(conn.execute(query.order_by(api_keys.c.created_at_ms.desc(), api_keys.c.key_id)))
 
 
@@ -143,4 +145,5 @@ def count_live(conn: Connection, role: KeyRole, owner_id: int, now_ms: int) -> i
 def touch_many(conn: Connection, used: Mapping[str, int]) -> None:
     """Note when keys were last used: key id to epoch milliseconds, in one statement."""
     if used:
+        # Sorted: replicas that note the uses of the same keys lock them in one order.
         conn.execute(_TOUCH, [{"used": key_id, "at": at} for key_id, at in sorted(used.items())])

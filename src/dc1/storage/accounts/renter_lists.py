@@ -24,6 +24,7 @@ class RenterCounts:
 def counts(conn: Connection) -> RenterCounts:
     """Return the counts of now."""
     kept = counters.read(conn)
+    # Few, and found by the index on status; what there are many of is counted as it happens.
     suspended = select(func.count()).where(renters.c.status == AccountStatus.SUSPENDED)
     return RenterCounts(kept.renters, kept.renters_active, conn.execute(suspended).scalar_one())
 

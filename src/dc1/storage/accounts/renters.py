@@ -68,6 +68,7 @@ ACCOUNTS = (
 )
 _BY_ID = ACCOUNTS.where(renters.c.id == bindparam("wanted"))
 _GET = PreparedStatement(_BY_ID)
+# With both accounts: a balance that is read here must not change before it is debited.
 _LOCK = PreparedStatement(_BY_ID.with_for_update(of=[renters, _wallets, _holds], key_share=True))
 
 
@@ -149,6 +150,7 @@ def set_webhook(conn: Connection, renter_id: int, url: str | None, sealed_secret
     values = {"webhook_url": url, "sealed_webhook_secret": sealed_secret}
     conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
     if url is None:
+        # What waits was meant for the address that is gone.
         webhooks.give_up(conn, renter_id, "Webhooks were switched off")
 
 

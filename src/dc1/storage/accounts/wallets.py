@@ -136,6 +136,7 @@ def _change(
         raise errors.balance_limit_exceeded()
     if before + amount < 0:
         raise errors.balance_below_zero()
+    # The ledger knows no movement of nothing.
     if amount == 0:
         return WalletChange(movement_id=0, previous_balance=before, new_balance=before)
     ends = (system_account, ledger.wallet(renter_id))

@@ -9,6 +9,7 @@ from dc1.domain.access.webhooks import DeliveryStatus, WebhookEvent
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.schema.tables import jobs, renters, webhook_deliveries
 
+# Rows looked at for each claim: one renter with a great deal to send must not hide the others.
 _LOOK_AHEAD = 256
 
 
@@ -80,6 +81,7 @@ def claim(
         .where(*_due(now_ms, busy))
         .order_by(_table.c.next_attempt_at_ms, _table.c.id)
         .limit(_LOOK_AHEAD)
+        # What another sender is just taking is skipped, not waited for.
         .with_for_update(skip_locked=True)
     )
     chosen: list[int] = []
@@ -90,6 +92,7 @@ def claim(
             chosen.append(delivery_id)
     if not chosen:
         return []
+    # The claim is a later time, and needs no lock that a dead sender would hold: it comes due again.
     conn.execute(update(_table).where(_table.c.id.in_(chosen)).values(next_attempt_at_ms=until_ms))
     taken = select(*_claimed_shape.columns).join(renters, renters.c.id == _table.c.renter_id)
     return _claimed_shape.all(conn.execute(taken.where(_table.c.id.in_(chosen)).order_by(_table.c.id)))
@@ -103,6 +106,7 @@ def release(conn: Connection, ids: Collection[int], now_ms: int) -> None:
 
 def record_attempt(conn: Connection, claimed: Claimed, attempt: Attempt) -> None:
     """Note an attempt, unless the delivery was ended or tried by another sender meanwhile."""
+    # `attempts` is the fence: a sender that comes back after its claim ended finds another number.
     guard = (
         _table.c.id == claimed.id,
         _table.c.attempts == claimed.attempts,
@@ -154,6 +158,7 @@ def page(
 
 def purge(conn: Connection, before_ms: int, limit: int = 10_000) -> int:
     """Delete deliveries that ended and are older than `before_ms`, at most `limit`; returns how many."""
+    # Some at a time, for the one writer of SQLite waits meanwhile.
     old = select(_table.c.id).where(_table.c.created_at_ms < before_ms, _table.c.next_attempt_at_ms.is_(None))
     return conn.execute(delete(_table).where(_table.c.id.in_(old.limit(limit)))).rowcount
 

@@ -57,9 +57,11 @@ def since(conn: Connection, start: int) -> Changes:
     changed = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.changed_xid >= start)))
     changed_keys = select(api_keys.c.key_id, api_keys.c.revoked_at_ms).where(api_keys.c.changed_xid >= start)
     return Changes(
+        # Of the same snapshot as the rows: whatever commits later is stamped at or after it.
         horizon=horizon(conn),
         alive=replicas.read(conn).alive(),
         jobs=changed,
+        # Nobody hands out a job that has ended, so its documents stay where they are.
         specs=job_reads.specs(conn, [job.id for job in changed if job.status in OPEN]),
         providers=provider_shape.all(
             conn.execute(select(*provider_shape.columns).where(providers.c.changed_xid >= start))
@@ -108,6 +110,7 @@ class Notifications:
                 async with await self._connect() as connection:
                     await connection.execute(f"LISTEN {_CHANNEL}")
                     pause = 0.05
+                    # Whatever was notified while nobody listened is made good by reading once.
                     heard(())
                     async for notification in connection.notifies():
                         told = json.loads(notification.payload)
@@ -125,6 +128,7 @@ class Notifications:
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
         settings: dict[str, Any] = {**self._patience}
+        # Without a transaction around it, a notification leaves at once.
         return await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, **settings)
 
     async def _close_sender(self) -> None:

@@ -9,6 +9,7 @@ from dc1.domain.providers.liveness import Channel
 from dc1.storage.engine.statements import upsert
 from dc1.storage.schema.tables import providers, replicas
 
+# Long after anybody could still wait for one of its streams.
 _FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
 # The database's clock is the only one that all replicas share.
 _NOW_MS = cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
@@ -60,11 +61,13 @@ class StreamChange:
     lost_ms: int | None
 
 
+# Which stream it was is told by when it opened: one that ended here may be open elsewhere by now.
 _ours = (providers.c.stream_replica == bindparam("replica")) & (providers.c.stream_opened_ms == bindparam("opened"))
 _OPENED = (
     update(providers)
     .where(
         providers.c.id == bindparam("provider"),
+        # A daemon may have connected elsewhere before this is written; the newer stream wins.
         func.coalesce(providers.c.stream_opened_ms, 0) <= bindparam("opened"),
     )
     .values(
@@ -83,6 +86,7 @@ _CLOSED = (
 
 def store_streams(conn: Connection, replica_id: str, changes: Sequence[StreamChange]) -> None:
     """Store where streams are; a newer stream on another replica is left alone. Two statements at most."""
+    # One order everywhere, so that two replicas that store at once cannot deadlock.
     ordered = sorted(changes, key=lambda change: change.provider_id)
     opened = [
         {"provider": item.provider_id, "opened": item.opened_ms, "replica": replica_id}

@@ -76,6 +76,7 @@ class Database:
         after the unit started does not stop it.
         """
         result = await self._backend.write(work)
+        # Once it is durable: whoever is told earlier would look and find nothing new.
         self.on_commit()
         return result
 
@@ -90,6 +91,7 @@ class Database:
 
 def _open(url: URL, connections: int) -> _Backend:
     if url.get_backend_name() == "sqlite":
+        # SQLite makes the file, and no directory.
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         upgrade(url)
         return SqliteBackend(url, readers=min(connections, 4))
@@ -98,6 +100,7 @@ def _open(url: URL, connections: int) -> _Backend:
 
 
 def _may_pass(url: URL, error: Exception) -> bool:
+    # A server that starts lets us in soon; a wrong password or an unknown database stays what it is.
     return url.get_backend_name() == "postgresql" and isinstance(error, DBAPIError) and is_lost(error)
 
 
@@ -113,6 +116,7 @@ def normalised(url: str) -> URL:
         raise UnusableDatabaseError("a database URL looks like sqlite:///path or postgresql://user@host/name") from None
     name = parsed.get_backend_name()
     if name == "sqlite":
+        # Each connection would get an empty database of its own.
         if not parsed.database or parsed.database == ":memory:":
             raise UnusableDatabaseError("a SQLite URL needs a file: sqlite:///path/to/dc1.sqlite3")
         return parsed.set(drivername="sqlite+pysqlite")

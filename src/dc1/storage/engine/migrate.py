@@ -45,6 +45,7 @@ def revisions() -> list[str]:
     return [script.revision for script in scripts][::-1]
 
 
+# The scripts do not change while we run, and every database that is opened is compared with them.
 @cache
 def newest_revision() -> str:
     """Return the revision that this code needs."""
@@ -87,9 +88,13 @@ def _begin_exclusively(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         driver = connection.connection.driver_connection
         assert driver is not None
+        # The driver begins a transaction by itself for INSERT and the like, but not for DDL: a revision that fails
+        # half-way would leave its first half behind.
         driver.isolation_level = None
         connection.exec_driver_sql("PRAGMA busy_timeout=10000")
+        # Before the transaction, inside of which the journal mode cannot change.
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
+        # Held until the commit: the replica that waited then finds the schema there and has nothing to do.
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})

@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
+# Long enough for PostgreSQL to restart, short enough for a caller to be told.
 GIVE_UP_AFTER_SECONDS = 15.0
 
+# A unit that wrote nothing has no id, and nothing that could be lost with the connection.
 _CURRENT_TRANSACTION = PreparedStatement(select(cast(func.pg_current_xact_id_if_assigned(), Text)))
 _TRANSACTION_STATUS = text("SELECT pg_xact_status(CAST(:xid AS xid8))")
 
@@ -27,6 +29,8 @@ class OutcomeUnknownError(RuntimeError):
     """The connection was lost during COMMIT and the server could not say in time what became of the transaction."""
 
 
+# Seconds, and for the last one milliseconds. By TCP's own measure a server that vanished is waited for a quarter of an
+# hour.
 _PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 5,
@@ -34,10 +38,6 @@ _PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""Seconds, and for the last one milliseconds.
-
-By TCP's own measure a server that vanished is waited for a quarter of an hour.
-"""
 
 
 def patience(url: URL) -> dict[str, int]:
@@ -47,6 +47,7 @@ def patience(url: URL) -> dict[str, int]:
 
 def postgres_engine(url: URL, *, pool_size: int) -> Engine:
     """Return an engine whose prepared statements may travel together; whatever else is executed comes after them."""
+    # Parameters are hidden, for errors are logged and parameters name people.
     engine = create_engine(
         url, pool_size=pool_size, max_overflow=0, hide_parameters=True, connect_args=dict(patience(url))
     )
@@ -70,6 +71,7 @@ class PostgresBackend:
 
     def __init__(self, url: URL, *, connections: int) -> None:
         self._engine = postgres_engine(url, pool_size=connections)
+        # One snapshot for a whole read: a page and its total must speak of the same moment.
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
 
@@ -98,6 +100,7 @@ def run_write(engine: Engine, work: Callable[[Connection], Any]) -> Any:
         with engine.connect() as connection:
             transaction = connection.begin()
             result = work(connection)
+            # Asked before the COMMIT, whose answer may get lost; it takes along what was sent and has not left yet.
             ((xid,),) = _CURRENT_TRANSACTION.rows(connection, {})
             try:
                 transaction.commit()
@@ -123,6 +126,7 @@ def _committed(engine: Engine, xid: str) -> bool:
             return connection.scalar(_TRANSACTION_STATUS, {"xid": xid})
 
     give_up_at = time.monotonic() + GIVE_UP_AFTER_SECONDS
+    # In progress for as long as the server has not noticed that its client is gone.
     while (status := _retrying(ask)) == "in progress" and time.monotonic() < give_up_at:
         time.sleep(0.05)
     if status == "in progress":
@@ -153,6 +157,8 @@ def is_lost(error: DBAPIError) -> bool:
     if error.connection_invalidated:
         return True
     state = _sqlstate(error)
+    # No state: the connection failed before the server could name one. Class 08 are connection errors, 57P the
+    # interventions of an operator: shutdown, crash, start-up.
     return isinstance(error, OperationalError) and (state is None or state.startswith(("08", "57P")))
 
 

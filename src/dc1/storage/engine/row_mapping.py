@@ -30,6 +30,7 @@ class Shape(Generic[R]):
 
     def all(self, rows: Iterable[Sequence[Any]]) -> list[R]:
         """Return every row, in the order of the result."""
+        # By position, for columns are selected in the order of the fields; names would cost a dict for each row.
         return [self._row_type(*row) for row in rows]
 
     def values(self, row: R) -> dict[str, Any]:
@@ -59,5 +60,6 @@ def inserted_id(result: CursorResult[Any]) -> int:
 
 def escaped_like(search: str) -> str:
     """Return a LIKE pattern, escaped by a backslash, that finds `search` anywhere, its wildcards taken literally."""
+    # NUL first, as PlainText stores it: PostgreSQL refuses it even in a pattern.
     literal = search.replace("\x00", "\ufffd").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{literal}%"

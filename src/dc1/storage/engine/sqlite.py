@@ -15,14 +15,14 @@ from dc1.storage.engine.statements import driver_of
 
 log = logging.getLogger(__name__)
 
+# For other processes, such as a migration or a backup; our own writer is alone.
 BUSY_TIMEOUT_MS = 10_000
+# Units that share one commit; the first of them waits for the last.
 LARGEST_GROUP = 256
+# The kernel caches the file as well; what a connection keeps beside that is memory, and a reader loses it with every
+# commit.
 WRITER_CACHE_KIB = 8 * 1024
 READER_CACHE_KIB = 2 * 1024
-"""The kernel caches the file as well.
-
-What a connection keeps beside that is memory, and a reader loses it with every commit.
-"""
 
 
 class DatabaseClosedError(RuntimeError):
@@ -62,7 +62,9 @@ def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
         for pragma in (
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             "journal_mode=WAL",
+            # A commit is on disk before anybody hears of it, whatever becomes of the machine.
             "synchronous=FULL",
+            # SQLite checks them only for connections that ask for it.
             "foreign_keys=ON",
             f"cache_size=-{READER_CACHE_KIB if read_only else WRITER_CACHE_KIB}",
             f"query_only={'ON' if read_only else 'OFF'}",
@@ -101,6 +103,7 @@ class GroupCommitWriter:
         loop = asyncio.get_running_loop()
         unit = _Unit(work, loop, loop.create_future())
         with self._lock:
+            # Under the lock, so that no unit comes behind the None that ends the thread, and waits for ever.
             if self._closed:
                 raise DatabaseClosedError("the database is closed")
             self._queue.put(unit)
@@ -130,6 +133,7 @@ class GroupCommitWriter:
                 unit = self._queue.get_nowait()
             except queue.Empty:
                 break
+            # Taken again by the next round: what was accepted before the end is committed first.
             if unit is None:
                 self._queue.put(None)
                 break
@@ -141,6 +145,7 @@ class GroupCommitWriter:
             try:
                 with connection.begin():
                     for unit in group:
+                        # A caller that left before its unit began wants none of its effects.
                         if not unit.future.cancelled():
                             _run_in_savepoint(connection, unit)
                 return
@@ -173,6 +178,7 @@ class _TransactionLostError(Exception):
 
 def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
     driver = driver_of(connection)
+    # Through the driver, as prepared statements: what SQLAlchemy adds would cost more than the savepoint.
     driver.execute("SAVEPOINT unit")
     try:
         unit.result = unit.work(connection)
@@ -192,6 +198,7 @@ def _resolve(group: list[_Unit]) -> None:
     for loop, units in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve_all, units)
+        # A loop that is closed while its units are on their way belongs to a process that ends.
         except RuntimeError:
             log.warning("the loop of %d finished units is gone", len(units))
 
@@ -219,6 +226,7 @@ class SqliteBackend:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
     def _read(self, work: Callable[[Connection], Any]) -> Any:
+        # One transaction is one snapshot: in WAL mode it sees what was committed when it first looked.
         with self._read_engine.begin() as connection:
             return work(connection)
 

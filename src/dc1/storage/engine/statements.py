@@ -25,11 +25,13 @@ _Convert: TypeAlias = Callable[[Any], Any]
 # The two drivers' connections and cursors have no common type; what is used of them is DB-API 2.0.
 _Cursor: TypeAlias = Any
 
+# In the placeholders that each driver takes as they are: `?` of sqlite3, `$1` of a raw cursor of psycopg.
 _DIALECTS: Mapping[str, Dialect] = {
     "sqlite": registry.load("sqlite.pysqlite")(paramstyle="qmark", dbapi=sqlite3),
     "postgresql": registry.load("postgresql.psycopg")(paramstyle="numeric_dollar", dbapi=psycopg),
 }
 
+# What each connection has still to send. Weak, for nobody tells us when a connection object is dropped.
 _sent: WeakKeyDictionary[Connection, list[tuple[str, list[Any]]]] = WeakKeyDictionary()
 
 
@@ -65,6 +67,7 @@ class PreparedStatement:
         self._for(conn).execute_many(conn, rows)
 
     def _for(self, conn: Connection) -> "_Compiled":
+        # Compiled when first used: only the connection says for which engine.
         compiled = self._compiled.get(conn.dialect.name)
         if compiled is None:
             compiled = _Compiled(self._statement, self._columns, conn.dialect.name)
@@ -145,6 +148,7 @@ class _Compiled:
 
     def rows(self, conn: Connection, values: Values) -> list[tuple[Any, ...]]:
         cursor = self.execute(conn, values)
+        # The drivers' types are known once there is a cursor to ask.
         if self._results is None:
             self._results = [
                 self._implemented(of).result_processor(self._dialect, told[1])
@@ -170,6 +174,7 @@ class _Compiled:
 
     def send(self, conn: Connection, values: Values) -> None:
         if self._is_remote:
+            # On an embedded engine there is no round trip to save.
             _sent.setdefault(conn, []).append((self._sql, self._bind(values)))
         else:
             self.execute(conn, values)
@@ -209,6 +214,7 @@ def _round_trip(conn: Connection, driver: psycopg.Connection[Any], sql: str, bou
 
 def send_pending(conn: Connection) -> None:
     """Execute what was sent and has not left yet."""
+    # All but the last go back, and leave with it.
     *earlier, last = _sent.pop(conn, None) or (None,)
     if last is not None:
         _sent[conn] = earlier
@@ -227,8 +233,10 @@ def drop_pending(conn: Connection) -> None:
 def _raise(conn: Connection, driver: Any, error: Any) -> NoReturn:
     dialect = conn.dialect
     lost = dialect.is_disconnect(error, driver, None)
+    # The pool must not hand such a connection out again.
     if lost:
         conn.invalidate(error)
+    # As SQLAlchemy raises for what it executes itself, so that callers know one kind of error.
     raise DBAPIError.instance(
         None,
         None,

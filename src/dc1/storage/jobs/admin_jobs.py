@@ -36,6 +36,7 @@ _NAMED: Select[Any] = (
     select(renters.c.name, providers.c.name, *job_shape.columns)
     .select_from(jobs)
     .join(renters, renters.c.id == jobs.c.renter_id)
+    # A job that waits for the provider it names is listed with it.
     .outerjoin(providers, providers.c.id == func.coalesce(jobs.c.provider_id, jobs.c.named_provider_id))
 )
 _completed = jobs.c.status == JobStatus.COMPLETED
@@ -57,6 +58,7 @@ def latest(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) 
 
 def stats(conn: Connection, wanted: JobFilter) -> JobStats:
     """Return sums over every job that matches; the running counters know those over all jobs."""
+    # Without a filter the sums would be over all jobs there ever were.
     if wanted == JobFilter():
         kept = counters.read(conn)
         return JobStats(

@@ -19,6 +19,7 @@ from dc1.storage.money import counters
 from dc1.storage.money.ledger import SHARDS
 from dc1.storage.schema.tables import job_attempts, jobs, providers
 
+# Whoever counts a provider's free slots holds its row, so two claims cannot both find the last one.
 _LOCK_PROVIDER = PreparedStatement(
     select(providers.c.id)
     .where(
@@ -30,6 +31,7 @@ _LOCK_PROVIDER = PreparedStatement(
     )
     .with_for_update(key_share=True)
 )
+# Counted anew from a partial index of leases: a number that is kept could drift from them.
 _OCCUPIED = PreparedStatement(
     select(func.coalesce(func.sum(jobs.c.gpu_count), 0)).where(jobs.c.provider_id == bindparam("wanted"), LEASED)
 )
@@ -69,6 +71,7 @@ def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[Jo
     # Two batches that meet, or a batch and a flush of reports, lock providers in one order; jobs are never waited for.
     order = sorted(range(len(claims)), key=lambda place: claims[place].provider_id)
     claimed = {place: _claim(conn, claims[place], now_ms) for place in order}
+    # One statement for a shard and not for a job; sorted, for two batches lock their shards in one order.
     by_shard = Counter(job.id % SHARDS for job in claimed.values() if job is not None)
     for shard, moved in sorted(by_shard.items()):
         counters.change(conn, shard, jobs_queued=-moved, jobs_pending=moved)
@@ -76,6 +79,7 @@ def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[Jo
 
 
 def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
+    # Not waited for: the batch may hold providers by now, and who moves this job may be waiting for one of them.
     job = locked_if_free(conn, wanted.job_id)
     if job is None or not allowed(job, JobStatus.PENDING, Actor.SCHEDULER):
         return None
@@ -102,6 +106,7 @@ def unclaim(
     job = locked(conn, job_id)
     if job is None or job.status != JobStatus.PENDING or job.provider_id != provider_id:
         return None
+    # Its caller waits for the answer and not for a place in the queue.
     if job.source == JobSource.V1:
         closure = Closure(
             JobStatus.FAILED,
@@ -137,8 +142,10 @@ def start(
     if job.status == JobStatus.PENDING:
         if job.provider_id != provider_id:
             return None
+    # Straight from the queue, by a poll: nobody reserved a slot for it before.
     elif not _may_run_on(job, provider_id) or not reserve(conn, provider_id, job.gpu_count, slots):
         return None
+    # Counted when a run starts and not when it is offered: an offer that nobody takes up is no attempt.
     attempt = job.attempt_number + 1
     timeout_at_ms = now_ms + job.run_deadline_seconds * 1000
     after = move(

@@ -34,6 +34,7 @@ _INSERT = PreparedStatement(insert(job_events), _shape.names)
 
 def append(conn: Connection, event: EventRow) -> None:
     """Store an event; its number is the job's `event_sequence`, which the same transaction raised."""
+    # No gap and no number twice, because the lock on the job's row is held.
     _INSERT.send(conn, _shape.values(event))
 
 

@@ -44,6 +44,7 @@ def append(
 
     A daemon numbers its batches within an attempt; one that was stored before changes nothing and returns no lines.
     """
+    # Before numbers are taken, or a batch that is sent again would leave a gap.
     if not lines or (batch_seq is not None and not _is_new(conn, job_id, attempt_number, batch_seq)):
         return []
     first = _reserve(conn, job_id, len(lines))
@@ -56,11 +57,13 @@ def append(
 
 
 def _is_new(conn: Connection, job_id: int, attempt_number: int, batch_seq: int) -> bool:
+    # The row is the answer: where it was there before, nothing is returned.
     statement = upsert(conn, job_log_batches, _BATCH, returning=("batch_seq",))
     return bool(statement.rows(conn, dict(zip(_BATCH, (job_id, attempt_number, batch_seq), strict=True))))
 
 
 def _reserve(conn: Connection, job_id: int, count: int) -> int:
+    # One row a job hands out the numbers, so only those who write to the same job wait for each other.
     statement = upsert(conn, job_log_heads, ("job_id",), add=("total_lines",), returning=("total_lines",))
     ((total,),) = statement.rows(conn, {"job_id": job_id, "total_lines": count})
     return int(total) - count + 1

@@ -74,9 +74,11 @@ def write(
     **changes: Any,
 ) -> JobRow:
     """Change a job and append the event that tells of it; counters are left to the caller."""
+    # Every change of a row has its event, so the sequence is the row's version too: replicas tell by it what is newer.
     changes["event_sequence"] = job.event_sequence + 1
     guard = {"guard_id": job.id, "guard_status": job.status, "guard_sequence": job.event_sequence}
     found = _update(tuple(changes)).run(conn, guard | {f"new_{name}": value for name, value in changes.items()})
+    # Whoever holds the lock finds the row as it read it; should a caller ever not hold it, nothing is overwritten.
     assert found == 1, "a locked job was moved by somebody else"
     after = replace(job, **changes)
     job_events.append(conn, event_of(after, event, actor, now_ms, message=message, payload=payload))
@@ -97,6 +99,7 @@ def move(
 ) -> JobRow:
     """Take a job from one open state to another and count it there."""
     after = write(conn, job, event, actor, now_ms, message=message, payload=payload, status=target, **changes)
+    # The counters are called after the states.
     counters.change(conn, job.id, **{f"jobs_{job.status}": -1, f"jobs_{target}": 1})
     return after
 
@@ -130,6 +133,7 @@ def event_of(
     )
 
 
+# A statement for each set of columns that some move writes, which are about a dozen.
 @cache
 def _update(names: tuple[str, ...]) -> PreparedStatement:
     return PreparedStatement(

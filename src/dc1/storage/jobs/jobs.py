@@ -16,6 +16,8 @@ from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.schema.tables import job_attempts, job_results, job_specs, jobs, renters
 
+# As text: PostgreSQL uses a partial index only where the query spells the index's condition, and a parameter could be
+# anything.
 LEASED = text("jobs.status IN ('pending', 'running')")
 QUEUED = text("jobs.status = 'queued'")
 
@@ -105,6 +107,7 @@ def queue_position(conn: Connection, job: JobRow) -> int | None:
     """Return the job's place, from 1, among those that wait for the same provider (or for any); None unless queued."""
     if job.status != JobStatus.QUEUED:
         return None
+    # The order of the scheduler, in the columns of the queue's index.
     place = tuple_(jobs.c.class_rank, jobs.c.priority, jobs.c.submitted_at_ms, jobs.c.id)
     ahead = select(func.count()).where(
         QUEUED,
@@ -178,6 +181,7 @@ def latest(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) 
 
 def open_jobs(conn: Connection, *, renter_id: int | None = None, provider_id: int | None = None) -> list[JobRow]:
     """Return jobs of one renter or provider that are not terminal, newest first."""
+    # A bound and no page: those who ask want all of them, and no list may fill the memory.
     wanted = JobFilter(renter_id=renter_id, provider_id=provider_id, statuses=OPEN)
     return latest(conn, wanted, limit=10_000)
 
@@ -190,13 +194,16 @@ def result(conn: Connection, job_id: int) -> Any:
 def results(conn: Connection, job_ids: Collection[int], *, max_characters: int) -> dict[int, Any]:
     """Return the stored results of several jobs by row id; those whose JSON is longer are left out."""
     query = select(job_results.c.job_id, job_results.c.result).where(
-        job_results.c.job_id.in_(job_ids), func.length(job_results.c.result) <= max_characters
+        # Left out by the database: what is too long to be shown need not be read either.
+        job_results.c.job_id.in_(job_ids),
+        func.length(job_results.c.result) <= max_characters,
     )
     return {row.job_id: row.result for row in conn.execute(query)}
 
 
 def store_result(conn: Connection, job_id: int, value: Any, now_ms: int) -> None:
     """Keep what a job produced; a job that ran before its result was lost keeps the last one."""
+    # The attempt before may have stored its result and then lost the job.
     statement = upsert(conn, job_results, ("job_id",), replace=("result", "stored_at_ms"))
     statement.send(conn, {"job_id": job_id, "result": value, "stored_at_ms": now_ms})
 

@@ -65,6 +65,7 @@ def finish(
     running = _running(conn, job, attempt, provider_id)
     if running is None or not allowed(running, target, report.actor):
         return None
+    # By the server's clock at most: the daemon's only lowers the bill.
     used = _used(running, report, now_ms)
     closure = Closure(
         status=target,
@@ -109,6 +110,7 @@ def lose(
     if running.retry_count >= running.max_retries:
         closure = Closure(JobStatus.FAILED, JobEvent.FAILED, actor, error=error, error_category=category)
         return close(conn, running, closure, Settlement.full_refund(running.cost_halala), now_ms)
+    # Its hold and its place in the queue stay: the order goes by when a job was submitted.
     end_attempt(conn, running, category.value, now_ms)
     deadline_ms = now_ms + queue_deadline_seconds * 1000
     retries = running.retry_count + 1
@@ -123,9 +125,11 @@ def lose(
         payload={"lost_by_provider_id": running.provider_id, "retry_count": retries, "reason": category.value},
         provider_id=None,
         last_provider_id=running.provider_id,
+        # A job that names its provider has nobody else to go to.
         excluded_provider_id=running.provider_id if exclude and running.named_provider_id is None else None,
         retry_count=retries,
         retry_reason=error,
+        # Waiting begins anew, and its deadline with it.
         queue_deadline_at_ms=deadline_ms,
         due_at_ms=deadline_ms,
         started_at_ms=None,
@@ -183,6 +187,7 @@ def cancel(conn: Connection, job_id: int, actor: Actor, now_ms: int) -> Transiti
     job = locked(conn, job_id)
     if job is None or not allowed(job, JobStatus.CANCELLED, actor):
         return None
+    # No report comes of a run that is stopped from here, so the server's clock counts.
     used = _elapsed(job, now_ms) if job.status == JobStatus.RUNNING else None
     bill = Settlement.full_refund(job.cost_halala) if used is None else _bill(job, used)
     closure = Closure(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used)
@@ -222,6 +227,7 @@ def _running(conn: Connection, job: Lockable, attempt: int | None, provider_id: 
     row = locked(conn, job) if isinstance(job, int) else job
     if row is None or row.status != JobStatus.RUNNING:
         return None
+    # Both: a provider that lost a job and got it back holds another attempt.
     if attempt not in (None, row.attempt_number) or provider_id not in (None, row.provider_id):
         return None
     return row
@@ -242,5 +248,6 @@ def _bill(job: JobRow, used: Decimal, report: AttemptReport | None = None) -> Se
     """Return what a run costs: by tokens for an answered /v1 call (others are free), else by the seconds used."""
     if job.token_price_halala is None:
         return settle(job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps, used)
+    # A call that was cut off has told nobody how many tokens it took.
     tokens = 0 if report is None else (report.prompt_tokens or 0) + (report.completion_tokens or 0)
     return Settlement.split(job.cost_halala, token_charge(tokens, job.token_price_halala), job.fee_bps)

@@ -60,6 +60,7 @@ _CLOSE_RENTER = PreparedStatement(
         v1_completion_tokens=_plus(renters_table.c.v1_completion_tokens, "v1_completion"),
         v1_cost_halala=_plus(renters_table.c.v1_cost_halala, "v1_cost"),
     )
+    # Where the webhook goes comes back with the update, which saves another look at the renter.
     .returning(renters_table.c.webhook_url)
 )
 _CLOSE_PROVIDER = PreparedStatement(
@@ -76,6 +77,7 @@ _CLOSE_ATTEMPT = PreparedStatement(
     .where(
         job_attempts.c.job_id == bindparam("job"),
         job_attempts.c.attempt_number == bindparam("attempt"),
+        # An attempt that was ended before keeps its end.
         job_attempts.c.ended_at_ms.is_(None),
     )
     .values(
@@ -89,6 +91,7 @@ _CLOSE_ATTEMPT = PreparedStatement(
 
 def close(conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int) -> Transition:
     """End a job and settle it; its hold is empty afterwards."""
+    # In the order in which rows are locked everywhere: job, renter, provider, accounts, totals.
     after = _close_row(conn, job, closure, settlement, now_ms)
     ran = job.status == JobStatus.RUNNING
     if ran:
@@ -159,6 +162,7 @@ def _close_renter(conn: Connection, job: JobRow, settlement: Settlement, now_ms:
             "v1_cost": settlement.actual if is_v1_answer else 0,
         },
     )
+    # Days count what was paid; a full refund is no spending.
     if settlement.actual > 0:
         spending.count_charge(conn, job.renter_id, settlement.actual, now_ms)
     return cast(str | None, webhook_url)
@@ -208,7 +212,9 @@ def _count(conn: Connection, status_before: JobStatus, job: JobRow, settlement: 
         "charged_provider_halala": settlement.provider,
     }
     left = {f"jobs_{status_before}": -1, "wallets_halala": settlement.refund}
+    # Completed ones are counted below, for their day as well.
     entered = {} if done else {f"jobs_{job.status}": 1}
     counters.change(conn, job.id, **(left | entered | happened))
+    # A day has a row once something happened on it.
     if any(happened.values()):
         counters.change(conn, job.id, now_ms, **happened)

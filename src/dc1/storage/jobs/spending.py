@@ -50,6 +50,7 @@ def count_charge(conn: Connection, renter_id: int, charged_halala: int, now_ms: 
 
 def all_time(conn: Connection, renter_id: int) -> Spend:
     """Return everything the renter ever spent."""
+    # From the days, of which a renter has few; jobs may be many.
     sums = [
         cast(func.coalesce(func.sum(column), 0), BigInteger)
         for column in (renter_days.c.charged_jobs, renter_days.c.charged_halala)
@@ -79,6 +80,7 @@ def use(conn: Connection, renter_id: int, since_ms: int, most_gpus: int) -> Use:
 
 
 def _gpus(renter_id: int, since_ms: int) -> Select[*tuple[Any, ...]]:
+    # What the daemon reported goes before what the owner declared.
     model = func.coalesce(providers.c.gpu_name, providers.c.gpu_model)
     count = func.count()
     return (

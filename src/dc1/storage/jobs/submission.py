@@ -83,6 +83,7 @@ class SubmissionLimits:
 
 
 _GIVEN = [field.name for field in fields(NewJob) if field.name not in ("spec", "slots", "submitted_by")]
+# Whatever a new job does not have yet is None.
 _BLANK: dict[str, Any] = dict.fromkeys(job_shape.names)
 _INSERT_JOB = PreparedInsert(jobs, [name for name in job_shape.names if name != "id"])
 _INSERT_SPEC = PreparedStatement(insert(job_specs), ["job_id", *spec_shape.names])
@@ -99,8 +100,8 @@ _COUNT_SUBMISSION = PreparedStatement(
 )
 
 
+# How much the clocks of replicas may differ.
 _CLOCKS_APART_MS = 600_000
-"""How much the clocks of replicas may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,10 @@ def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int)
     Raises:
         submit_key_invalid: the renter is gone or not active.
     """
+    # It has no wallet to lock, and its jobs cost nothing.
     if new.renter_id == TEST_RENTER_ID:
         return _take_in(conn, new, _Usage(day_start_ms(now_ms), month_start_ms(now_ms)), limits, now_ms)
+    # Held until the commit, so that of two submissions the second sees what the first one spent.
     renter = renters.lock(conn, new.renter_id)
     if renter is None or renter.status != AccountStatus.ACTIVE:
         raise errors.submit_key_invalid()
@@ -155,10 +158,13 @@ def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int)
 
 
 def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: SubmissionLimits, now_ms: int) -> JobRow:
+    # The scheduler's choice may be old by now; a slot that is gone only means that the job waits.
     placed = new.provider_id is not None and reserve(conn, new.provider_id, new.gpu_count, new.slots)
+    # Nobody waits in a queue with a connection open.
     if new.source == JobSource.V1 and not placed:
         raise errors.no_capacity_available(new.model or "")
     job = _insert(conn, _row(new, limits, now_ms, placed=placed), new.spec)
+    # After the row, which its movement refers to.
     _hold(conn, job, now_ms)
     _count(conn, job, new.submitted_by, usage, now_ms)
     if job.retried_from_job_id is not None:
@@ -167,6 +173,7 @@ def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: SubmissionLim
 
 
 def _check_affordable(new: NewJob, renter: RenterRow, usage: _Usage, limits: SubmissionLimits, now_ms: int) -> None:
+    # In the contract's order: whoever has no money hears of that first.
     if renter.balance_halala == 0 and new.cost_halala > 0:
         raise errors.zero_balance(new.cost_halala)
     if new.source == JobSource.API and usage.jobs_today >= limits.daily_jobs:
@@ -190,6 +197,7 @@ def _row(new: NewJob, limits: SubmissionLimits, now_ms: int, *, placed: bool) ->
         "id": 0,
         "status": JobStatus.PENDING if placed else JobStatus.QUEUED,
         "provider_id": new.provider_id if placed else None,
+        # Beside the class, for the queue's index sorts by it.
         "class_rank": CLASS_RANK[new.pricing_class],
         "run_deadline_seconds": run_deadline_seconds(new.max_duration_seconds, new.duration_minutes),
         "submitted_at_ms": now_ms,
@@ -220,6 +228,7 @@ def _hold(conn: Connection, job: JobRow, now_ms: int) -> None:
 
 def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, threshold_halala: int, now_ms: int) -> None:
     left = renter.balance_halala - job.cost_halala
+    # Told once: when the balance passes the threshold, not while it is below.
     if left < threshold_halala <= renter.balance_halala:
         webhook_events.balance_low(conn, renter.webhook_url, renter.id, left, threshold_halala, now_ms)
 
@@ -242,6 +251,8 @@ def _count(conn: Connection, job: JobRow, actor: Actor, usage: _Usage, now_ms: i
 
 def _tell_original(conn: Connection, job: JobRow, actor: Actor, now_ms: int) -> None:
     assert job.retried_from_job_id is not None
+    # Out of the usual order of locks, which is safe: nobody moves a failed job but another retry, and that one waits
+    # for the renter.
     original = job_transitions.locked(conn, job.retried_from_job_id)
     if original is not None:
         payload = {"new_job_id": job.job_id}

@@ -11,6 +11,7 @@ from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.schema.tables import renters, webhook_deliveries
 
+# With the change it tells of, or a crash between the two would lose the event or tell of what never was.
 _INSERT = PreparedStatement(
     insert(webhook_deliveries),
     ["delivery_id", "renter_id", "job_id", "event", "url", "body", "created_at_ms", "next_attempt_at_ms"],

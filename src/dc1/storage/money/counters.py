@@ -12,6 +12,7 @@ from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.money.ledger import SHARDS
 from dc1.storage.schema.tables import totals
 
+# The row of 1 January 1970, on which nothing happened, holds the sums of all time.
 ALL_TIME = 0
 
 
@@ -80,5 +81,6 @@ def read_days(conn: Connection, since_ms: int) -> list[tuple[int, Totals]]:
 def change(conn: Connection, key: int, now_ms: int | None = None, /, **deltas: int) -> None:
     """Change counters of all time or, with `now_ms`, of that UTC day; `key` picks the shard."""
     day = ALL_TIME if now_ms is None else day_start_ms(now_ms)
+    # In shards like the system accounts, or every settlement would wait for one row.
     statement = upsert(conn, totals, ("shard", "day_ms"), add=tuple(deltas))
     statement.send(conn, {"shard": key % SHARDS, "day_ms": day, **deltas})

@@ -121,6 +121,7 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
     for transfer in transfers:
         running[transfer.source] += transfer.amount
         running[transfer.target] -= transfer.amount
+    # One by one, for each returns its id; (kind, ref) refuses what was made before.
     movement_ids = [_insert_movement(conn, transfer, now_ms) for transfer in transfers]
     values: dict[str, Any] = {}
     for index, (movement_id, account, amount) in enumerate(_sides(movement_ids, transfers)):
@@ -148,6 +149,7 @@ def _posting_insert(count: int) -> PreparedStatement:
     rows = [
         {name: bindparam(f"{name}_{index}", type_=postings.c[name].type) for name in _POSTING} for index in range(count)
     ]
+    # Cached by count, of which there are few: a settlement makes at most three movements of two postings each.
     return PreparedStatement(insert(postings).values(rows))
 
 
@@ -164,6 +166,7 @@ def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:
 
 
 def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Account, int]:
+    # Summed by account first: one statement changes a row only once.
     deltas: dict[Account, int] = {}
     for transfer in transfers:
         deltas[transfer.source] = deltas.get(transfer.source, 0) - transfer.amount
@@ -172,6 +175,7 @@ def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Accou
     for index, (account, delta) in enumerate(deltas.items()):
         values |= {f"kind_{index}": account.kind, f"owner_{index}": account.owner_id, f"delta_{index}": delta}
     rows = _balance_update(len(deltas)).rows(conn, values)
+    # An account that nobody opened would swallow money without a trace.
     if len(rows) != len(deltas):
         raise LookupError(f"not every account is open: {sorted(deltas)}")
     return {Account(AccountKind(kind), owner_id): balance for kind, owner_id, balance in rows}

@@ -45,6 +45,7 @@ _CLAIMS = {
         GROUP BY a.kind, a.owner_id, a.balance_halala
         HAVING a.balance_halala <> COALESCE(SUM(p.amount_halala), 0)
     """,
+    # A job's whole price is held until it ends, and nothing afterwards.
     "renter {0} has {1} on hold, the open jobs cost {2}": """
         SELECT a.owner_id, a.balance_halala, COALESCE(SUM(j.cost_halala), 0)
         FROM accounts a
@@ -65,6 +66,7 @@ _CLAIMS = {
         ) AS settled
         WHERE provider <> paid_provider OR platform <> paid_platform OR refund <> paid_back
     """,
+    # Only what belongs to no job may be taken back, hence the NULL.
     "entry {0} does not undo {1}, or not exactly": """
         SELECT r.id, r.ref
         FROM movements r
@@ -76,6 +78,7 @@ _CLAIMS = {
         GROUP BY r.id, r.ref
         HAVING COUNT(q.movement_id) <> 2
     """,
+    # What is asked for waits in an account of its own until it is paid or returned.
     "provider {0} has {1} under way, the open withdrawals come to {2}": """
         SELECT a.owner_id, a.balance_halala, COALESCE(SUM(w.amount_halala), 0)
         FROM accounts a
@@ -106,6 +109,7 @@ def verify(conn: Connection) -> list[str]:
 
     Returns one sentence for each thing that is wrong, so an empty list is a proof. Reads every posting and job.
     """
+    # Within one snapshot: between two of them a settlement would make good books look wrong.
     problems = [claim.format(*row) for claim, query in _CLAIMS.items() for row in conn.execute(text(query))]
     counted, kept = _count(conn), counters.read(conn)
     return problems + [

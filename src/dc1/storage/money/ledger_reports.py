@@ -105,10 +105,12 @@ class LedgerDay:
 def by_day(conn: Connection, since_ms: int) -> dict[int, LedgerDay]:
     """Return the days from `since_ms` on that have any entry, by their first millisecond."""
     at = movements.c.created_at_ms
+    # A movement has two postings; the one that receives stands for it.
     got = postings.c.amount_halala > 0
     from_outside = and_(movements.c.kind.in_(_CREDITS), postings.c.account_kind.in_(_SOURCES))
     query = (
         select(
+            # Integers, for the engines have no common function that cuts a time down to its day.
             (at - at % DAY_MS).label("day_ms"),
             func.count().filter(got),
             _sum(-postings.c.amount_halala, from_outside),

@@ -63,6 +63,7 @@ def create(conn: Connection, provider_id: int, amount_halala: int, iban: str, no
     try:
         row_id = inserted_id(conn.execute(insert(withdrawals), values))
     except IntegrityError as error:
+        # The unique index on open withdrawals says so, whoever was first.
         raise errors.withdrawal_pending() from error
     # Only the owner of the open withdrawal takes earnings out, so the balance cannot fall behind our back any more.
     available = ledger.balance(conn, ledger.payable(provider_id))
@@ -83,6 +84,7 @@ def change_status(
         illegal_withdrawal_transition: it may not go there from where it stands.
     """
     wanted = withdrawals.c.withdrawal_id == withdrawal_id
+    # Of two admins who decide at once the second waits here, and is told what the first decided.
     locked = conn.execute(select(withdrawals.c.id, withdrawals.c.status).where(wanted).with_for_update()).first()
     if locked is None:
         raise errors.withdrawal_not_found()
@@ -91,6 +93,7 @@ def change_status(
     kept = reason if target in RETURNED else None
     changes = {"status": target, "reason": kept, "updated_at_ms": now_ms}
     conn.execute(update(withdrawals).where(wanted).values(**changes))
+    # Read after the change, for what the new status does to the amount.
     row = _known(conn, wanted)
     ledger.post(conn, _transfers(row), now_ms)
     return row

@@ -71,6 +71,7 @@ def approve_image(
 ) -> ImageRow:
     """Approve an image, by default of type `custom`; one that was approved before keeps what is not given."""
     given = {"image_type": image_type, "description": description}
+    # What is not given stays as it is, and has a default only in a new row.
     replace = tuple(name for name, value in given.items() if value is not None)
     statement = upsert(
         conn,

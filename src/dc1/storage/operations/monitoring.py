@@ -9,6 +9,7 @@ from dc1.storage.schema.tables import jobs, provider_days, renters
 
 HOUR_MS = 3_600_000
 _WAITING = text("jobs.status IN ('queued', 'pending')")
+# As text, which is how its partial index spells it.
 _FAILED = text("jobs.status = 'failed'")
 
 
@@ -37,6 +38,7 @@ def failures_by_provider(conn: Connection, since_ms: int) -> dict[int, Failures]
 
 def mean_wait_seconds(conn: Connection, now_ms: int) -> float:
     """Return how long the jobs that wait have waited on the average; 0 when none does."""
+    # The mean of the waits is now less the mean of their beginnings.
     mean_ms = conn.execute(select(func.avg(jobs.c.submitted_at_ms)).where(_WAITING)).scalar()
     return 0.0 if mean_ms is None else max(0.0, (now_ms - float(mean_ms)) / 1000)
 
@@ -65,6 +67,7 @@ def heartbeats_of_24_hours(conn: Connection, provider_id: int, now_ms: int) -> f
 def size_bytes(conn: Connection) -> int:
     """Return how large the database is."""
     if conn.dialect.name == "sqlite":
+        # What the file holds; its write-ahead log comes and goes.
         pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
         return int(pages * conn.exec_driver_sql("PRAGMA page_size").scalar_one())
     return int(conn.execute(text("SELECT pg_database_size(current_database())")).scalar_one())

@@ -54,6 +54,7 @@ def decisions(conn: Connection, provider_id: int) -> list[Decision]:
 
 def waiting(conn: Connection, *, limit: int) -> Page[ProviderRow]:
     """Return the providers that wait for a decision, longest first."""
+    # Ids grow with time, and the index on the status ends with them.
     query = select(*provider_shape.columns).where(*_WAITING).order_by(providers_table.c.id).limit(limit)
     total = conn.execute(select(func.count()).select_from(providers_table).where(*_WAITING)).scalar_one()
     return Page(provider_shape.all(conn.execute(query)), total)

@@ -15,6 +15,7 @@ def give(conn: Connection, provider_id: int, challenge: Challenge, now_ms: int) 
     conn.execute(
         delete(challenges).where(challenges.c.provider_id == provider_id, challenges.c.expires_at_ms <= now_ms)
     )
+    # Only into a free place: a machine cannot shed a challenge by being given another.
     statement = upsert(conn, challenges, ("provider_id",), new=tuple(_shape.names))
     statement.run(conn, {"provider_id": provider_id, **_shape.values(challenge)})
 
@@ -24,6 +25,7 @@ def fetch(conn: Connection, provider_id: int, now_ms: int) -> Challenge | None:
     statement = (
         update(challenges)
         .where(challenges.c.provider_id == provider_id, challenges.c.expires_at_ms > now_ms)
+        # The first look counts, or who asks again would win time.
         .values(fetched_at_ms=func.coalesce(challenges.c.fetched_at_ms, now_ms))
         .returning(*_shape.columns)
     )

@@ -11,6 +11,7 @@ from dc1.storage.schema.tables import offered_models
 def record(conn: Connection, models: Mapping[str, int]) -> None:
     """Note when models were first offered, by name in lower case; what is known already stays."""
     statement = upsert(conn, offered_models, ("name",), new=("first_offered_ms",))
+    # Sorted: two replicas that learn of the same models insert them in one order.
     for name, first_ms in sorted(models.items()):
         statement.run(conn, {"name": name, "first_offered_ms": first_ms})
 

@@ -180,6 +180,7 @@ def set_rejected(conn: Connection, provider_id: int, reason: str, *, only_pendin
 
 
 def _decide(conn: Connection, provider_id: int, values: dict[str, Any], *, only_pending: bool) -> bool:
+    # A deleted account changes no more; its row only stands for what it did.
     statement = update(providers).where(providers.c.id == provider_id, providers.c.deleted_at_ms.is_(None))
     if only_pending:
         statement = statement.where(providers.c.approval_status == Approval.PENDING)
@@ -216,6 +217,7 @@ def mark_deleted(conn: Connection, provider_id: int, now_ms: int, erase_at_ms: i
 
     Its personal data is erased at `erase_at_ms`.
     """
+    # Nobody waits for its daemon any more.
     return _set(conn, provider_id, deleted_at_ms=now_ms, erase_at_ms=erase_at_ms, channel=NO_CHANNEL)
 
 
@@ -226,6 +228,7 @@ def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[ProviderR
     was paid; jobs, withdrawals and the ledger stay.
     """
     due = select(providers.c.id).where(providers.c.erase_at_ms.is_not(None), providers.c.erase_at_ms <= now_ms)
+    # Some at a time: the next round takes the others.
     found = [row.id for row in conn.execute(due.limit(limit))]
     for provider_id in found:
         # Addresses are unique; one that ends like this can belong to nobody.
@@ -252,6 +255,7 @@ def _set(conn: Connection, provider_id: int, **changes: Any) -> bool:
     return changed(conn.execute(statement.values(**changes)))
 
 
+# Everything that a report says of itself is written as it is; only beats add up.
 _FACTS = [field.name for field in fields(StoredReport) if field.name not in ("provider_id", "heartbeats")]
 _FLUSH = PreparedStatement(
     update(providers)

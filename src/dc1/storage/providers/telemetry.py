@@ -38,6 +38,7 @@ def purge(conn: Connection, before_ms: int) -> None:
 def read(conn: Connection, provider_id: int, period: Period, now_ms: int) -> dict[int, Rollup]:
     """Return a provider's rollups over the spans of a period that ends now, by the first millisecond of the span."""
     minute = provider_minutes.c.minute_ms
+    # Integers, for the engines have no common function that cuts a time into spans.
     span = (minute - minute % period.span_ms).label("span_ms")
     query = (
         select(span, *[func.sum(provider_minutes.c[name]) for name in _SUMS + _COUNTS])

@@ -107,5 +107,6 @@ def change_stamp() -> Column[int]:
 
 def stamp_index(table: Table) -> None:
     """Index a table's change stamps."""
+    # Partial, for on SQLite nothing is ever stamped.
     stamped = text("changed_xid IS NOT NULL")
     Index(f"ix_{table.name}_changed_xid", table.c.changed_xid, postgresql_where=stamped, sqlite_where=stamped)

@@ -101,9 +101,11 @@ jobs = Table(
     CheckConstraint("cost_halala >= 0", name="cost"),
     CheckConstraint("gpu_count >= 1", name="gpu_count"),
     CheckConstraint("retry_count BETWEEN 0 AND max_retries", name="retries"),
+    # Between truth values `<=` reads as "implies", on both engines.
     CheckConstraint("(status IN ('pending', 'running')) <= (provider_id IS NOT NULL)", name="leased"),
     CheckConstraint("(status = 'queued') <= (provider_id IS NULL)", name="waiting"),
     CheckConstraint(
+        # The last word on a bill: what was held is charged or given back, and who gets the charge adds up to it.
         "actual_cost_halala IS NULL OR (cost_halala = actual_cost_halala + refunded_halala"
         " AND actual_cost_halala = provider_earned_halala + dc1_fee_halala)",
         name="settlement",
@@ -115,13 +117,16 @@ jobs = Table(
 stamp_index(jobs)
 _OPEN = text("status IN ('pending', 'running')")
 _QUEUED = text("status = 'queued'")
+# For the lists of a renter, with and without a status, and for what became of a period's jobs.
 Index("ix_jobs_renter_id_id", jobs.c.renter_id, jobs.c.id)
 Index("ix_jobs_renter_id_submitted_at_ms", jobs.c.renter_id, jobs.c.submitted_at_ms)
 Index("ix_jobs_renter_id_status_id", jobs.c.renter_id, jobs.c.status, jobs.c.id)
 Index("ix_jobs_provider_id_id", jobs.c.provider_id, jobs.c.id)
 Index("ix_jobs_status_id", jobs.c.status, jobs.c.id)
+# Counts the slots in use from the index alone.
 Index("ix_jobs_leased", jobs.c.provider_id, jobs.c.gpu_count, sqlite_where=_OPEN, postgresql_where=_OPEN)
 Index(
+    # The order of dispatch, of waiting jobs only, so that it stays as small as the queue.
     "ix_jobs_queue",
     jobs.c.class_rank,
     jobs.c.priority,
@@ -131,8 +136,10 @@ Index(
     postgresql_where=_QUEUED,
 )
 _DUE = text("due_at_ms IS NOT NULL")
+# A terminal job has no deadline and leaves the index.
 Index("ix_jobs_due", jobs.c.due_at_ms, sqlite_where=_DUE, postgresql_where=_DUE)
 _FAILED = text("status = 'failed'")
+# For alerts, which look at the failures of a day.
 Index("ix_jobs_failed", jobs.c.completed_at_ms, jobs.c.provider_id, sqlite_where=_FAILED, postgresql_where=_FAILED)
 
 job_specs = Table(

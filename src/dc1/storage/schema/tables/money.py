@@ -28,6 +28,7 @@ accounts = Table(
     Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
     counter("balance_halala"),
     one_of("kind", ("wallet", "hold", "payable", "payout", "platform", "promo", "external", "adjustment"), "kind"),
+    # The last word on money: a mistake in the code can fail here, but overdraw nobody.
     CheckConstraint("balance_halala >= 0 OR kind IN ('promo', 'external', 'adjustment')", name="not_negative"),
     CheckConstraint("kind <> 'wallet' OR balance_halala <= 2000000000", name="wallet_limit"),
 )
@@ -42,6 +43,7 @@ movements = Table(
     Column("job_id", BigInteger, ForeignKey("jobs.id")),
     Column("note", PlainText),
     time_column("created_at_ms"),
+    # What is posted twice is refused instead of paid twice.
     UniqueConstraint("kind", "ref"),
     CheckConstraint("amount_halala > 0", name="amount"),
 )
@@ -59,6 +61,7 @@ postings = Table(
     ForeignKeyConstraint(["account_kind", "owner_id"], ["accounts.kind", "accounts.owner_id"]),
     CheckConstraint("amount_halala <> 0", name="amount"),
 )
+# The history of an account, newest movement last.
 Index("ix_postings_account", postings.c.account_kind, postings.c.owner_id, postings.c.movement_id)
 
 withdrawals = Table(
@@ -79,6 +82,7 @@ withdrawals = Table(
 Index("ix_withdrawals_provider_id_id", withdrawals.c.provider_id, withdrawals.c.id)
 Index("ix_withdrawals_status_id", withdrawals.c.status, withdrawals.c.id)
 _OPEN = text("status IN ('pending', 'processing')")
+# A provider has one open withdrawal at most, whoever asks at the same time.
 Index("uq_withdrawals_open", withdrawals.c.provider_id, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
 totals = Table(

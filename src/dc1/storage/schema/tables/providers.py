@@ -78,6 +78,7 @@ providers = Table(
     one_of("run_mode", RunMode, "run_mode"),
 )
 stamp_index(providers)
+# For the approval queue, the longest waiting first.
 Index("ix_providers_approval_status_id", providers.c.approval_status, providers.c.id)
 _TO_ERASE = text("erase_at_ms IS NOT NULL")
 Index("ix_providers_erase_at_ms", providers.c.erase_at_ms, sqlite_where=_TO_ERASE, postgresql_where=_TO_ERASE)
@@ -151,4 +152,5 @@ provider_minutes = Table(
     Column("free_vram_mib_sum", Float, nullable=False),
     Column("free_vram_mib_count", Integer, nullable=False),
 )
+# For the purge, which goes by time and over all providers.
 Index("ix_provider_minutes_minute_ms", provider_minutes.c.minute_ms)

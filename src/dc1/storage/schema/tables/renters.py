@@ -23,6 +23,7 @@ renters = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("name", PlainText, nullable=False),
+    # In lower case, so that unique means what people take it for.
     Column("email", PlainText, nullable=False, unique=True),
     Column("organization", PlainText),
     Column("phone", PlainText),
@@ -81,6 +82,7 @@ api_keys = Table(
     one_of("role", KeyRole, "role"),
 )
 stamp_index(api_keys)
+# A call finds its key by the primary key; this one is for the owner's lists.
 Index("ix_api_keys_owner_id_role", api_keys.c.owner_id, api_keys.c.role)
 _EXPIRING = text("expires_at_ms IS NOT NULL")
 Index("ix_api_keys_expires_at_ms", api_keys.c.expires_at_ms, sqlite_where=_EXPIRING, postgresql_where=_EXPIRING)
@@ -107,9 +109,11 @@ webhook_deliveries = Table(
     one_of("status", DeliveryStatus, "status"),
 )
 Index("ix_webhook_deliveries_renter_id_id", webhook_deliveries.c.renter_id, webhook_deliveries.c.id)
+# For the purge of what is old.
 Index("ix_webhook_deliveries_created_at_ms", webhook_deliveries.c.created_at_ms)
 _WAITING = text("next_attempt_at_ms IS NOT NULL")
 Index(
+    # What has ended leaves the index, so that the outbox stays as small as what waits.
     "ix_webhook_deliveries_next_attempt_at_ms",
     webhook_deliveries.c.next_attempt_at_ms,
     sqlite_where=_WAITING,
