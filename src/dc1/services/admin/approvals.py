@@ -61,6 +61,7 @@ class ApprovalCalls(ServicerPart):
         return pb.DecideProviderApprovalResponse(
             success=True,
             provider_id=provider.id,
+            # The present time: the account keeps the time of an approval only.
             decided_at=iso(self._plane.clock.now_ms()),
             **_decision(provider),
         )

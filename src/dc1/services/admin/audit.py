@@ -25,6 +25,8 @@ class AuditCalls(ServicerPart):
                 method=row.method,
                 path=row.path,
                 status=row.status,
+                # The trail has one free text beside the fixed columns; the server writes there where the call came
+                # from.
                 address=to_value(row.detail or None),
             )
             for row in found.rows

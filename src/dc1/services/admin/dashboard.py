@@ -17,9 +17,12 @@ class DashboardCalls(ServicerPart):
     async def GetDashboard(self, request: pb.GetDashboardRequest, context: Any) -> pb.GetDashboardResponse:
         """Show the market at a glance."""
         now_ms = self._plane.clock.now_ms()
+        # Every transaction keeps these sums up to date in counters; adding up all jobs would walk the whole table at
+        # each look. Both in one reading, so that no job falls between them.
         always, today = await self._plane.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
         fleet = self._plane.fleet
         return pb.GetDashboardResponse(
+            # Nothing is awaited from here on, so that the numbers of the fleet are of one moment.
             stats=self._stats(always, today, now_ms),
             gpu_breakdown=[pb.GpuCount(gpu_model=to_value(model), count=n) for model, n in fleet.lists.by_gpu_model()],
             recent_signups=[_signup(provider) for provider in fleet.lists.newest()],
@@ -32,6 +35,7 @@ class DashboardCalls(ServicerPart):
         return pb.DashboardStats(
             total_providers=len(fleet),
             online_now=online,
+            # By the dashboard's own measure of five minutes, and not by the liveness that lists show.
             offline=len(fleet) - online,
             total_renters=always.renters,
             active_renters=always.renters_active,
@@ -61,6 +65,7 @@ def _signup(provider: Provider) -> pb.RecentSignup:
 
 
 def _heartbeat(provider: Provider) -> pb.RecentHeartbeat:
+    # The fleet lists by heartbeat only who was heard at all.
     heard_ms = provider.presence.last_heartbeat_ms
     assert heard_ms is not None
     return pb.RecentHeartbeat(

@@ -17,6 +17,7 @@ from dc1.storage.money.withdrawals import WithdrawalRow
 from dcp.v1 import admin_finance_service_pb2 as pb
 
 _DAYS_SHOWN, _MOST_DAYS = 30, 90
+# The ledger's word is the accountant's; the contract says whose money it is.
 _NAMES = {AccountKind.PAYABLE: "provider"}
 
 
@@ -28,6 +29,8 @@ class FinanceCalls(ServicerPart):
     ) -> pb.ListFinanceTransactionsResponse:
         """List ledger entries of the whole market, newest first."""
         pages = Pages.asked(request)
+        # Back from this moment and not by UTC days as in the reconciliation: who looks here looks for what happened
+        # just now.
         since_ms = self._plane.clock.now_ms() - _days(request) * DAY_MS
         found = await self._plane.db.read(
             lambda conn: ledger_reports.entries(conn, since_ms=since_ms, limit=pages.limit, offset=pages.offset)
@@ -40,6 +43,7 @@ class FinanceCalls(ServicerPart):
         self, request: pb.ReverseFinanceTransactionRequest, context: Any
     ) -> pb.ReverseFinanceTransactionResponse:
         """Make good a wrong ledger entry by its opposite."""
+        # The reason is asked for before the entry is looked up: nothing is done to money without one.
         entry_id = row_id(request.entry_id, errors.ledger_entry_not_found)
         reason = stated_reason(request.reason)
         done = await self._plane.wallets.reverse(entry_id, reason)
@@ -64,6 +68,7 @@ class FinanceCalls(ServicerPart):
                 ledger_reports.by_day(conn, first_ms),
             )
         )
+        # A day on which nothing moved has no row and is shown as zero.
         days = range(first_ms, today_ms + DAY_MS, DAY_MS)
         return pb.GetReconciliationResponse(
             balanced=_is_balanced(trial, problems),
@@ -111,6 +116,7 @@ class FinanceCalls(ServicerPart):
     ) -> pb.GetFinanceSummaryResponse:
         """Show where the market's money is."""
         balances = (await self._plane.db.read(ledger_audit.trial_balance)).balances
+        # Money enters through these three, whose balances are below zero by what came in.
         sources = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
         return pb.GetFinanceSummaryResponse(
             wallets_halala=balances[AccountKind.WALLET],
@@ -127,6 +133,7 @@ def _days(request: Any) -> int:
 
 
 def _is_balanced(trial: TrialBalance, problems: list[str]) -> bool:
+    # A ledger can add up to zero and still tell another story than the jobs that caused its entries.
     return trial.difference_halala == 0 and not problems
 
 
@@ -171,6 +178,7 @@ def _withdrawal(row: WithdrawalRow) -> dict[str, Any]:
         "provider_name": row.provider_name,
         "amount_halala": row.amount_halala,
         "amount_sar": halala_to_sar(row.amount_halala),
+        # The whole account, unlike in the provider's own lists: operators pay to it.
         "iban": row.iban,
         "status": row.status,
         "reason": to_value(row.reason),

@@ -12,6 +12,7 @@ from dc1.services.jobs.messages import shown_provider_id
 from dc1.storage.jobs.admin_jobs import NamedJob
 from dcp.v1.admin_job_service_pb2 import AdminJob
 
+# Lists and exports of both formats show the same fields in the same order, whatever the message gains.
 _FIELDS = AdminJob.DESCRIPTOR.fields
 
 COLUMNS = tuple(field.name for field in _FIELDS)

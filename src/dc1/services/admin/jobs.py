@@ -17,7 +17,7 @@ from dc1.services.api.csv_files import csv_file
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import NULL, message_json, to_value
-from dc1.services.jobs.access import existing, shown
+from dc1.services.jobs.access import known_job, shown
 from dc1.services.jobs.lifecycles import lifecycle_reader
 from dc1.services.jobs.messages import billing, job_detail
 from dc1.services.providers.admin_messages import admin_provider
@@ -40,11 +40,11 @@ class SupervisedJobCalls(ServicerPart):
         pages = Pages.asked(request, most=500)
         wanted = _filter(request)
 
-        def work(conn: Connection) -> tuple[JobStats, list[NamedJob]]:
+        def read_matching(conn: Connection) -> tuple[JobStats, list[NamedJob]]:
             page = admin_jobs.latest(conn, wanted, limit=pages.limit, offset=pages.offset)
             return admin_jobs.stats(conn, wanted), page
 
-        stats, page = await self._plane.db.read(work)
+        stats, page = await self._plane.db.read(read_matching)
         return pb.ListAllJobsResponse(
             stats=pb.JobStats(
                 total=stats.total,
@@ -60,6 +60,7 @@ class SupervisedJobCalls(ServicerPart):
     async def InspectJob(self, request: pb.InspectJobRequest, context: Any) -> pb.InspectJobResponse:
         """Show a job with its provider and what it cost."""
         job, spec = await self._job(request.job_id)
+        # Before that there is no bill, and zeros would read like one.
         settled = job.actual_cost_halala is not None
         return pb.InspectJobResponse(
             job=shown(self._plane, job, spec),
@@ -80,12 +81,12 @@ class SupervisedJobCalls(ServicerPart):
     async def ListJobEvents(self, request: pb.ListJobEventsRequest, context: Any) -> pb.ListJobEventsResponse:
         """List lifecycle events."""
         read = lifecycle_reader(request)
-        fields = await self._plane.db.read(lambda conn: read(conn, existing(conn, request.job_id)))
+        fields = await self._plane.db.read(lambda conn: read(conn, known_job(conn, request.job_id)))
         return pb.ListJobEventsResponse(**fields)
 
     async def ForceCancelJob(self, request: pb.ForceCancelJobRequest, context: Any) -> pb.ForceCancelJobResponse:
         """Cancel a job of any renter."""
-        found = await self._plane.db.read(lambda conn: existing(conn, request.job_id))
+        found = await self._plane.db.read(lambda conn: known_job(conn, request.job_id))
         job = await self._plane.job_commands.cancel(found.id, Actor.ADMIN)
         return pb.ForceCancelJobResponse(
             success=True,
@@ -99,6 +100,7 @@ class SupervisedJobCalls(ServicerPart):
     async def RequeueJob(self, request: pb.RequeueJobRequest, context: Any) -> pb.RequeueJobResponse:
         """Submit a failed job anew for its renter."""
         failed, spec = await self._job(request.job_id)
+        # For the renter of the failed job, who pays for it again; only the trail names the admin.
         new = await self._plane.job_commands.retry(failed, spec, actor=Actor.ADMIN)
         detail = job_detail(new.job, new.spec, self._plane.clock.now_ms(), new.position)
         return pb.RequeueJobResponse(success=True, job=detail)
@@ -109,17 +111,18 @@ class SupervisedJobCalls(ServicerPart):
         current_call().headers["content-disposition"] = f'attachment; filename="jobs.{request.format or "csv"}"'
         if request.format == "json":
             exported_at = iso(self._plane.clock.now_ms())
+            # Ten thousand rows take a while to print, and on this loop daemons wait to be answered.
             data = await asyncio.to_thread(_json, named, exported_at)
             return HttpBody(content_type="application/json", data=data)
         rows = ([plain_job(item)[name] for name in COLUMNS] for item in named)
         return HttpBody(content_type="text/csv; charset=utf-8", data=await asyncio.to_thread(csv_file, COLUMNS, rows))
 
     async def _job(self, reference: str) -> tuple[JobRow, JobSpec]:
-        def work(conn: Connection) -> tuple[JobRow, JobSpec]:
-            job = existing(conn, reference)
+        def with_spec(conn: Connection) -> tuple[JobRow, JobSpec]:
+            job = known_job(conn, reference)
             return job, jobs.spec(conn, job.id)
 
-        return await self._plane.db.read(work)
+        return await self._plane.db.read(with_spec)
 
 
 def _status_before_cancel(job: JobRow) -> JobStatus:
@@ -134,7 +137,11 @@ def _json(named: list[NamedJob], exported_at: str) -> bytes:
 
 
 def _filter(request: pb.ListAllJobsRequest) -> JobFilter:
-    """Return what a request asks for; raises the 400 of a status, a type or a date that is none."""
+    """Return what a request asks for; the status and the dates are refused by who reads them.
+
+    Raises:
+        invalid_enum: There is no such type of job.
+    """
     if request.type and request.type not in JOB_TYPES:
         raise errors.invalid_enum("type", JOB_TYPES)
     until_ms = _time("date_to", request.date_to, whole_day=True)
@@ -144,6 +151,7 @@ def _filter(request: pb.ListAllJobsRequest) -> JobFilter:
         statuses=_statuses(request.status),
         job_type=request.type or None,
         submitted_from_ms=_time("date_from", request.date_from),
+        # The contract's end is part of the range, the filter's is not.
         submitted_before_ms=None if until_ms is None else until_ms + 1,
         search=request.search.strip() or None,
     )
@@ -154,11 +162,16 @@ def _statuses(sent: str) -> frozenset[str]:
     allowed = (*JobStatus, _IN_PROGRESS)
     if not named <= set(allowed):
         raise errors.invalid_enum("status", allowed)
+    # A word of clients for every state that is not an end.
     return frozenset((named - {_IN_PROGRESS}) | (OPEN if _IN_PROGRESS in named else frozenset()))
 
 
 def _time(field: str, sent: str, *, whole_day: bool = False) -> int | None:
-    """Return the time that a field names, the last millisecond of a date if `whole_day`; None without one."""
+    """Return the time that a field names, the last millisecond of a date if `whole_day`; None without one.
+
+    Raises:
+        invalid_field: It names none.
+    """
     text = sent.strip()
     if not text:
         return None
@@ -166,6 +179,7 @@ def _time(field: str, sent: str, *, whole_day: bool = False) -> int | None:
         at_ms = parse_iso(text)
     except (ValueError, OverflowError):
         raise errors.invalid_field(field, "must be an ISO-8601 date or time") from None
+    # A bare date as the end of a range means the whole of that day.
     return at_ms + DAY_MS - 1 if whole_day and _is_date(text) else at_ms
 
 

@@ -46,6 +46,7 @@ class MonitoringCalls(ServicerPart):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
+        # Servicers are built when the process starts, before it takes calls.
         self._started_ms = parts.plane.clock.now_ms()
 
     async def GetOverview(self, request: pb.GetOverviewRequest, context: Any) -> pb.GetOverviewResponse:
@@ -94,6 +95,7 @@ class MonitoringCalls(ServicerPart):
     def _provider_metrics(self, now_ms: int) -> pb.ProviderMetrics:
         fleet = self._plane.fleet
         statuses = [(provider, provider.status(now_ms, fleet.thresholds)) for provider in fleet]
+        # The age of who left long ago would drown that of who is there.
         there = (ProviderStatus.ONLINE, ProviderStatus.DEGRADED)
         ages = [provider.presence.age_seconds(now_ms) or 0 for provider, status in statuses if status in there]
         return pb.ProviderMetrics(
@@ -111,10 +113,12 @@ class MonitoringCalls(ServicerPart):
         today_ms = day_start_ms(self._plane.clock.now_ms())
         first_ms = today_ms - (days - 1) * DAY_MS
         known = dict(await self._plane.db.read(lambda conn: counters.read_days(conn, first_ms)))
+        # A day without a charge has no row and counts as zero.
         every = [(day_ms, known.get(day_ms, Totals())) for day_ms in range(first_ms, today_ms + DAY_MS, DAY_MS)]
         return pb.GetRevenueResponse(
             period_days=days,
             totals=pb.RevenueTotals(
+                # Whatever was charged, for cancelled jobs too; the dashboard counts completed jobs only.
                 total_sar=halala_to_sar(sum(day.charged_halala for _, day in every)),
                 platform_fees_sar=halala_to_sar(sum(day.charged_platform_halala for _, day in every)),
                 provider_payouts_sar=halala_to_sar(sum(day.charged_provider_halala for _, day in every)),
@@ -137,6 +141,7 @@ class MonitoringCalls(ServicerPart):
             degraded=statuses.count(ProviderStatus.DEGRADED),
             providers=[
                 self._health(provider, status, failures.get(provider.id, _NO_FAILURES), now_ms)
+                # By id: the fleet's own order is that in which daemons were heard when the server started.
                 for provider, status in sorted(every, key=lambda item: item[0].id)
             ],
             generated_at=iso(now_ms),
@@ -162,6 +167,7 @@ class MonitoringCalls(ServicerPart):
         """List what is wrong in the fleet now, longest first."""
         now_ms = self._plane.clock.now_ms()
         failures = await self._failures(now_ms)
+        # What has been wrong for longest comes first; by id where it began together, so that the order is stable.
         found = sorted(self._alerts(failures, now_ms), key=lambda item: (item[1].since_ms, item[0]))
         return pb.ListFleetAlertsResponse(
             alerts=[
@@ -172,6 +178,7 @@ class MonitoringCalls(ServicerPart):
 
     def _alerts(self, failures: dict[int, Failures], now_ms: int) -> Iterator[tuple[int, Alert]]:
         for provider in self._plane.fleet:
+            # Nobody need act for a machine that may not work anyway.
             if provider.approval is Approval.APPROVED and not provider.suspended:
                 watched = self._watched(provider, failures.get(provider.id, _NO_FAILURES))
                 for alert in alerts(watched, now_ms, self._plane.fleet.thresholds):
@@ -210,6 +217,7 @@ class MonitoringCalls(ServicerPart):
 def _measure(conn: Connection, now_ms: int) -> _Measured:
     return _Measured(
         always=counters.read(conn),
+        # The week may begin in the month before, and the month before the week.
         days=counters.read_days(conn, min(week_start_ms(now_ms), month_start_ms(now_ms))),
         failed_last_hour=monitoring.failed_since(conn, now_ms - HOUR_MS),
         mean_wait_seconds=monitoring.mean_wait_seconds(conn, now_ms),

@@ -54,9 +54,11 @@ class SupervisedProviderCalls(ServicerPart):
         stored = await self._plane.db.read(lambda conn: _read(conn, provider.id, now_ms))
         fleet = self._plane.fleet
         status = provider.status(now_ms, fleet.thresholds)
+        # What was heard since the last flush is in memory only, and an admin who looks now wants just that.
         heartbeats = stored.heartbeats_of_day + provider.beats_to_flush
         minutes = stored.minutes
         for minute_ms, rollup in fleet.telemetry.of(provider.id, MINUTES, now_ms).items():
+            # A minute may be half stored and half in memory.
             minutes.setdefault(minute_ms, Rollup()).add(rollup)
         newest = sorted(minutes, reverse=True)[:_HEARTBEATS_SHOWN]
         return pb.InspectProviderResponse(
@@ -74,6 +76,7 @@ class SupervisedProviderCalls(ServicerPart):
         now_ms = self._plane.clock.now_ms()
         waiting = await self._plane.db.read(lambda conn: approvals.waiting(conn, limit=limit))
         return pb.ListApprovalQueueResponse(
+            # All that wait, not only those shown.
             count=waiting.total,
             generated_at=iso(now_ms),
             sla_target_seconds=_SLA_SECONDS,
@@ -124,6 +127,7 @@ class SupervisedProviderCalls(ServicerPart):
     async def ResetProviderKey(self, request: pb.ResetProviderKeyRequest, context: Any) -> pb.ResetProviderKeyResponse:
         """Replace a provider's key; the old one, and a stream that was opened with it, end at once."""
         provider = await self._named(request.provider_id)
+        # No grace, unlike a rotation by the owner: an admin resets a key that has got into wrong hands.
         api_key = await self._plane.provider_supervision.reset_key(provider)
         return pb.ResetProviderKeyResponse(success=True, provider_id=provider.id, new_api_key=api_key)
 
@@ -177,6 +181,7 @@ def _heartbeat(minute_ms: int, rollup: Rollup) -> admin_provider_pb2.HeartbeatEn
 
 
 def _pending(row: ProviderRow, now_ms: int) -> admin_provider_pb2.PendingProvider:
+    # The promise runs from the registration: a provider is pending from then on until the first decision.
     deadline_ms = row.created_at_ms + _SLA_SECONDS * 1000
     return admin_provider_pb2.PendingProvider(
         id=row.id,

@@ -36,6 +36,7 @@ class SupervisedRenterCalls(ServicerPart):
         """List renter accounts, newest first."""
         pages = Pages.asked(request, usual=50, most=200)
         search, status = request.search.strip(), request.status or None
+        # The counts are over all renters, whatever is searched for; the pages are over what matches.
         counts, found = await self._plane.db.read(
             lambda conn: (
                 renter_lists.counts(conn),
@@ -78,8 +79,10 @@ class SupervisedRenterCalls(ServicerPart):
     async def CreditRenter(self, request: pb.CreditRenterRequest, context: Any) -> pb.CreditRenterResponse:
         """Add money to a renter's wallet."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
+        # Refused without a reason before the key's stored answer is: what is wrong with the request is said each time.
         amount, reason = request.amount_halala, stated_reason(request.reason)
 
+        # Looks at the change only: with an Idempotency-Key it is asked in the transaction.
         def answer(change: wallets.WalletChange) -> pb.CreditRenterResponse:
             return pb.CreditRenterResponse(
                 success=True,
@@ -100,6 +103,7 @@ class SupervisedRenterCalls(ServicerPart):
         renter_id = row_id(request.renter_id, errors.renter_not_found)
         limit, offset, direction = wallet_window(request)
         if request.HasField("page") and not request.HasField("offset"):
+            # Lists of admins have pages, lists of entries an offset; this one takes both, and the offset wins.
             offset = (request.page - 1) * limit
 
         page = await self._plane.db.read(
@@ -112,7 +116,11 @@ class SupervisedRenterCalls(ServicerPart):
     async def BulkUpdateRenters(
         self, request: pb.BulkUpdateRentersRequest, context: Any
     ) -> pb.BulkUpdateRentersResponse:
-        """Do one thing to many renters, in one transaction."""
+        """Do one thing to many renters, in one transaction.
+
+        Raises:
+            missing_fields: It is a credit of nothing.
+        """
         if request.action == "credit":
             if not request.HasField("amount_halala"):
                 raise errors.missing_fields(["amount_halala"])

@@ -19,6 +19,7 @@ from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Reconnect
 
 log = structlog.get_logger(__name__)
 
+# Two beats may be late or lost before a daemon counts as silent.
 _BEATS_UNTIL_SILENT = 3
 
 
@@ -93,6 +94,7 @@ async def connect(
     inbox = DaemonMessages(plane, provider, stream.send)
     plane.open_stream(stream, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
+    # What was begun is followed to its end also when the stream breaks: its transaction commits whoever waits.
     work = ShieldedWork()
     silent_seconds = 0.0
 
@@ -107,16 +109,19 @@ async def connect(
                     return
                 await work.run(inbox.take(message))
         except TimeoutError:
+            # The silence counts towards the grace that a lost stream has.
             silent_seconds = patience
         finally:
             stream.close()
 
+    # A task of its own: what is queued goes out while nothing comes in.
     reader = asyncio.create_task(read(), name=f"stream-{provider.id}")
     try:
         async for message in stream.messages():
             yield message
     finally:
         reader.cancel()
+        # Nobody else awaits the reader, so what it failed of would be lost.
         (failure,) = await asyncio.gather(reader, return_exceptions=True)
         if isinstance(failure, Exception):
             log.error("stream_failed", provider_id=provider.id, exc_info=failure)

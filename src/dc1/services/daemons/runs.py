@@ -17,7 +17,7 @@ from dc1.domain.providers import machine_grading
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import NULL, from_value, message_json, time_value, to_struct, to_value
-from dc1.services.jobs.access import existing, shown
+from dc1.services.jobs.access import known_job, shown
 from dc1.services.jobs.lists import statuses_of
 from dc1.services.jobs.messages import billing, polled_assignment
 from dc1.services.providers.access import own_provider
@@ -43,6 +43,7 @@ class RunCalls(ServicerPart):
         job = NULL if lease is None else to_value(message_json(self._handed_out(lease.assignment)))
         return pb.NextJobResponse(
             job=job,
+            # Under both names: some daemons read the list.
             jobs=[] if lease is None else [job],
             admission=pb.Admission(
                 accepted=lease is not None, reason_code=admission, reason=self._reason(provider, admission)
@@ -55,6 +56,7 @@ class RunCalls(ServicerPart):
 
     def _reason(self, provider: Provider, admission: Admission) -> str:
         reluctance = self._plane.fleet.view(provider).reluctance
+        # The contract's codes have no word for the owner's preferences; the text says what keeps the daemon from work.
         hindered = admission in (Admission.PROVIDER_BUSY, Admission.PROVIDER_PAUSED) and not provider.paused
         return reluctance if hindered and reluctance is not None else _REASONS[admission]
 
@@ -79,7 +81,11 @@ class RunCalls(ServicerPart):
     async def ReportEndpointReady(
         self, request: pb.ReportEndpointReadyRequest, context: Any
     ) -> pb.ReportEndpointReadyResponse:
-        """Note where a model is served."""
+        """Note where a model is served.
+
+        Raises:
+            invalid_field: Renters could not reach the address.
+        """
         url = machine_grading.endpoint_url(request.provider_ip, request.port)
         if url is None:
             raise errors.invalid_field("provider_ip", "must be a public address")
@@ -93,7 +99,8 @@ class RunCalls(ServicerPart):
         provider_id = None if principal.role is Role.ADMIN else principal.account_id
         attempt = request.attempt_number if request.HasField("attempt_number") else None
         actor = Actor.ADMIN if provider_id is None else Actor.PROVIDER
-        job = await self._plane.db.read(lambda conn: existing(conn, request.job_id))
+        # Read apart, for the longest that a report of it may claim; that does not change while a job lives.
+        job = await self._plane.db.read(lambda conn: known_job(conn, request.job_id))
         report = _job_report(request, job.max_duration_seconds, actor)
         received = await self._plane.attempts.finish(
             provider_id, request.job_id, attempt, report, transient=request.transient
@@ -119,13 +126,19 @@ class RunCalls(ServicerPart):
         )
 
     async def ReportRunResult(self, request: pb.ReportRunResultRequest, context: Any) -> pb.ReportRunResultResponse:
-        """End a run and settle it."""
+        """End a run and settle it.
+
+        Raises:
+            invalid_field: The job is named by neither kind of id.
+        """
         attempt = request.attempt_number if request.HasField("attempt_number") else None
         reference = from_value(request.job_id)
+        # A bool is an int to Python, and `true` names no job.
         if isinstance(reference, bool) or not isinstance(reference, str | int):
             raise errors.invalid_field("job_id", "must be a string or a whole number")
         ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, _run_report(request))
         job = ended.job
+        # What a failed run used is not billed and is shown as nothing.
         used = plain(job.used_seconds) if job.used_seconds is not None and job.status == JobStatus.COMPLETED else 0
         return pb.ReportRunResultResponse(
             success=True,
@@ -137,6 +150,7 @@ class RunCalls(ServicerPart):
             provider_earned_halala=job.provider_earned_halala or 0,
             dc1_fee_halala=job.dc1_fee_halala or 0,
             refunded_halala=job.refunded_halala or 0,
+            # Said back and not kept: nothing here depends on it.
             restart_count=max(0, request.restart_count),
             last_error=to_value(request.last_error if request.HasField("last_error") else None),
         )
@@ -161,27 +175,30 @@ class RunCalls(ServicerPart):
         wanted = JobFilter(provider_id=provider.id, statuses=statuses_of(request.status))
         limit = min(request.limit or _JOBS_SHOWN, _MOST_JOBS)
 
-        def work(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec]], int]:
+        def read_page(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec]], int]:
             page = jobs.page(conn, wanted, limit=limit)
             documents = jobs.specs(conn, [job.id for job in page.rows])
             return [(job, documents[job.id]) for job in page.rows], page.total
 
-        found, total = await self._plane.db.read(work)
+        found, total = await self._plane.db.read(read_page)
         return pb.ListDaemonJobsResponse(jobs=[_daemon_job(job, spec) for job, spec in found], total=total)
 
     async def VerifyTaskHmac(self, request: pb.VerifyTaskHmacRequest, context: Any) -> pb.VerifyTaskHmacResponse:
         """Tell whether a code is the one that came with a task of the caller."""
         provider_id, now_ms = caller_id(), self._plane.clock.now_ms()
 
-        def work(conn: Connection) -> tuple[list[str], list[str]]:
+        def read_signed(conn: Connection) -> tuple[list[str], list[str]]:
             found = jobs.find(conn, request.job_id) if request.job_id else None
+            # A job of somebody else is as good as none: this answers yes or no and tells nothing more.
             named = [] if found is None or found.provider_id != provider_id else [found]
             held = named if request.job_id else jobs.open_jobs(conn, provider_id=provider_id)
             tasks = [task_text(spec.task_spec) for spec in jobs.specs(conn, [job.id for job in held]).values()]
+            # A task was signed with the key of the poll that fetched it, which may have been rotated since and be in
+            # its grace.
             live = [key for key in key_rows.list_of(conn, KeyRole.PROVIDER, provider_id) if key.is_live(now_ms)]
             return [key.key_hash for key in live], [text for text in tasks if text is not None]
 
-        hashes, texts = await self._plane.db.read(work)
+        hashes, texts = await self._plane.db.read(read_signed)
         return pb.VerifyTaskHmacResponse(valid=is_signature_of_any(request.hmac, hashes, texts))
 
 

@@ -20,6 +20,7 @@ class VerificationCalls(ServicerPart):
     ) -> pb.VerifyAutomaticallyResponse:
         """Compare what a daemon says of its GPU with what it reported."""
         provider = await self._plane.provider(caller_id())
+        # Read by the rules of a heartbeat, or names and numbers could not be compared with what a heartbeat left.
         said = read_report({"gpu_info": from_value(request.gpu_info)}).facts
         assessment = await self._plane.machine_reports.verify(provider, said)
         return pb.VerifyAutomaticallyResponse(**_fields(assessment))

@@ -13,7 +13,7 @@ from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dcp.v1.job_pb2 import JobDetail
 
 
-def existing(conn: Connection, reference: str) -> JobRow:
+def known_job(conn: Connection, reference: str) -> JobRow:
     """Return a job by its row id or public id; raises `Job not found`."""
     job = jobs.find(conn, reference)
     if job is None:
@@ -23,7 +23,7 @@ def existing(conn: Connection, reference: str) -> JobRow:
 
 def readable(conn: Connection, reference: str, principal: Principal) -> JobRow:
     """Return a job that `principal` may read; raises `Job not found` and `Forbidden`."""
-    job = existing(conn, reference)
+    job = known_job(conn, reference)
     owns = {
         Role.ADMIN: True,
         Role.RENTER: job.renter_id == principal.account_id,
@@ -44,11 +44,11 @@ async def readable_with_spec(plane: ControlPlane, reference: str) -> tuple[JobRo
     """Return a job that the caller may read, with its documents; raises as `readable` does."""
     principal = current_call().principal
 
-    def work(conn: Connection) -> tuple[JobRow, JobSpec]:
+    def with_spec(conn: Connection) -> tuple[JobRow, JobSpec]:
         job = readable(conn, reference, principal)
         return job, jobs.spec(conn, job.id)
 
-    return await plane.db.read(work)
+    return await plane.db.read(with_spec)
 
 
 def shown(plane: ControlPlane, job: JobRow, spec: JobSpec) -> JobDetail:

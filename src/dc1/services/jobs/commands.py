@@ -81,6 +81,7 @@ class JobCommandCalls(ServicerPart):
                 "iterations": request.iterations or _ITERATIONS,
             },
         )
+        # By the rules of every submission: what a test shows must be what a renter would get.
         order = accept(body, self._plane.catalog.approved_images)
         new = await self._plane.job_commands.submit(TEST_RENTER_ID, order, actor=Actor.ADMIN)
         return pb.CreateTestJobResponse(success=True, job=_message(new))

@@ -33,14 +33,14 @@ class JobHistoryCalls(ServicerPart):
         """Show the caller's newest jobs and the wallet."""
         renter_id, limit = caller_id(), min(request.limit or 20, _MOST_JOBS)
 
-        def work(conn: Connection) -> tuple[list[JobRow], dict[int, Any], RenterRow]:
+        def read_newest(conn: Connection) -> tuple[list[JobRow], dict[int, Any], RenterRow]:
             rows = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=limit)
             results = jobs.results(conn, [job.id for job in rows], max_characters=_LARGEST_RESULT)
             renter = renters.get(conn, renter_id)
             assert renter is not None
             return rows, results, renter
 
-        rows, results, renter = await self._plane.db.read(work)
+        rows, results, renter = await self._plane.db.read(read_newest)
         now_ms = self._plane.clock.now_ms()
         return pb.ListJobHistoryResponse(
             jobs=[_history_entry(job, provider_of(self._plane, job), results.get(job.id), now_ms) for job in rows],

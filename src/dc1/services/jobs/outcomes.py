@@ -42,11 +42,11 @@ class JobOutcomeCalls(ServicerPart):
         """List the attempts at a job."""
         principal = current_call().principal
 
-        def work(conn: Connection) -> tuple[JobRow, list[AttemptRow]]:
+        def with_attempts(conn: Connection) -> tuple[JobRow, list[AttemptRow]]:
             job = readable(conn, request.job_id, principal)
             return job, list(jobs.attempts(conn, job.id))
 
-        job, attempts = await self._plane.db.read(work)
+        job, attempts = await self._plane.db.read(with_attempts)
         return pb.ListJobExecutionsResponse(
             job_id=job.job_id,
             status=job.status,
@@ -100,11 +100,11 @@ def _execution(attempt: AttemptRow) -> pb.JobExecution:
         ended_at=time_value(attempt.ended_at_ms),
         exit_code=to_value(attempt.exit_code),
         gpu_seconds_used=to_value(attempt.gpu_seconds_used),
-        outcome=to_value(_outcome(attempt.outcome)),
+        outcome=to_value(_shown_outcome(attempt.outcome)),
     )
 
 
-def _outcome(stored: str | None) -> str | None:
+def _shown_outcome(stored: str | None) -> str | None:
     """Return how an attempt ended; the category of an ordinary failure is the job's to tell."""
     if stored is None or stored in (JobStatus.COMPLETED, JobStatus.CANCELLED):
         return stored

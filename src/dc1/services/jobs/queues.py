@@ -27,11 +27,11 @@ class JobQueueCalls(ServicerPart):
         """List the caller's open jobs."""
         principal = current_call().principal
 
-        def work(conn: Connection) -> tuple[list[JobRow], dict[int, JobSpec]]:
+        def read_open(conn: Connection) -> tuple[list[JobRow], dict[int, JobSpec]]:
             found = _open_jobs(conn, principal)
             return found, jobs.specs(conn, [job.id for job in found])
 
-        found, specs = await self._plane.db.read(work)
+        found, specs = await self._plane.db.read(read_open)
         return pb.ListActiveJobsResponse(jobs=[shown(self._plane, job, specs[job.id]) for job in found])
 
     async def ListProviderQueue(

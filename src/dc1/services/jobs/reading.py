@@ -56,13 +56,13 @@ class JobReadingCalls(ServicerPart):
         attempt = request.attempt if request.HasField("attempt") else None
         principal = current_call().principal
 
-        def work(conn: Connection) -> tuple[JobRow, Any]:
+        def with_lines(conn: Connection) -> tuple[JobRow, Any]:
             job = readable(conn, request.job_id, principal)
             # One more than asked for tells whether there are more.
             page = job_logs.page(conn, job.id, since=request.since, limit=limit + 1, attempt_number=attempt)
             return job, page
 
-        job, page = await self._plane.db.read(work)
+        job, page = await self._plane.db.read(with_lines)
         return pb.ListJobLogsResponse(
             schema_version=SCHEMA_VERSION,
             job_id=job.job_id,

@@ -23,6 +23,7 @@ async def own_provider(plane: ControlPlane, sent: str) -> Provider:
     is_provider = principal.role is Role.PROVIDER and principal.account_id is not None
     if sent == _CALLER and is_provider:
         return await plane.provider(principal.account_id or 0)
+    # 404 before 403, as on every route: that there is such an account is no secret, the public lists show it.
     provider = await plane.provider(row_id(sent, errors.provider_not_found))
     if is_provider and provider.id != principal.account_id:
         raise errors.forbidden()
@@ -30,8 +31,14 @@ async def own_provider(plane: ControlPlane, sent: str) -> Provider:
 
 
 async def require_approved(plane: ControlPlane, provider: Provider) -> None:
-    """Raise `Provider is not approved yet` for a provider that is pending or rejected, never on old news."""
+    """Refuse a provider that is pending or rejected, never on old news.
+
+    Raises:
+        provider_not_approved: An admin has not let the provider in.
+    """
     if provider.approval is not Approval.APPROVED:
+        # Another replica may have approved the provider a moment ago. What was taken away arrives by itself and needs
+        # no look.
         await plane.catch_up()
     if provider.approval is not Approval.APPROVED:
         raise errors.provider_not_approved()

@@ -22,6 +22,7 @@ from dcp.v1 import provider_pb2
 from dcp.v1 import provider_service_pb2 as pb
 
 _CONFIRMATION = "DELETE_MY_ACCOUNT"
+# More than any account has: the readings of pages ask for a limit.
 _EVERYTHING = 1_000_000_000
 _CREDENTIAL = "key"
 
@@ -34,6 +35,8 @@ class ProviderAccountCalls(ServicerPart):
     ) -> pb.UpdatePreferencesResponse:
         """Change when and how far the machine may be used."""
         provider = await self._caller()
+        # Only what was sent: an absent preference stays as it is. A key in the body says who calls and is no
+        # preference.
         changes = {field.name: value for field, value in request.ListFields() if field.name != _CREDENTIAL}
         await self._plane.provider_accounts.set_preferences(provider, changes)
         return pb.UpdatePreferencesResponse(success=True, preferences=preferences_message(provider.preferences))
@@ -67,6 +70,7 @@ class ProviderAccountCalls(ServicerPart):
             success=True,
             message=f"Store this API key now, it is not shown again. The old one works until {until}.",
             api_key=rotated.api_key,
+            # The same key under both names: clients read one or the other.
             new_key=rotated.api_key,
             provider_id=provider_id,
             old_key_expires_at=until,
@@ -78,11 +82,16 @@ class ProviderAccountCalls(ServicerPart):
         now_ms = self._plane.clock.now_ms()
 
         income, answer = await self._plane.db.read(lambda conn: _export(conn, provider.id, now_ms))
+        # The account as memory knows it, which is ahead of the rows: what daemons report is stored in batches.
         answer.account.CopyFrom(provider_message(self._plane, provider, income))
         return answer
 
     async def DeleteProvider(self, request: pb.DeleteProviderRequest, context: Any) -> pb.DeleteProviderResponse:
-        """Close the caller's account."""
+        """Close the caller's account.
+
+        Raises:
+            deletion_not_confirmed: The sentence that confirms it is missing.
+        """
         if request.confirm != _CONFIRMATION:
             raise errors.deletion_not_confirmed()
         provider = await self._caller()
@@ -111,7 +120,12 @@ def _export(conn: Connection, provider_id: int, now_ms: int) -> tuple[Income, pb
 
 
 def _compute_types(sent: Value) -> list[str] | None:
-    """Return the kinds of work that were sent, all for an empty list, None when none were; raises for others."""
+    """Return the kinds of work that were sent, all for an empty list, None when nothing was sent.
+
+    Raises:
+        invalid_field: It is no list.
+        invalid_enum: There is no such kind of work.
+    """
     listed = from_value(sent)
     if listed is None:
         return None

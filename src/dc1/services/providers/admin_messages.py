@@ -22,6 +22,7 @@ def inspected_provider(
     """Return everything that is known of a provider; `row` is its account as it is stored."""
     shown = InspectedProvider(
         os=provider.os,
+        # From the row: the server has no use for it and does not keep it in memory.
         phone=to_value(row.phone),
         location=to_value(provider.location),
         approved_at=time_value(provider.approved_at_ms),

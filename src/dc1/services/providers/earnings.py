@@ -55,6 +55,7 @@ class EarningsCalls(ServicerPart):
         first_ms = today_ms - (_PERIOD_DAYS[period] - 1) * DAY_MS
         rows = await self._plane.db.read(lambda conn: providers.earnings_by_day(conn, provider_id, first_ms))
         known = {row.day_ms: row for row in rows}
+        # A day without earnings has no row and is shown as zero: whoever draws the days must not close the gaps.
         days = range(first_ms, today_ms + DAY_MS, DAY_MS)
         return pb.GetEarningsHistoryResponse(
             period=period, days=[earnings_day(known.get(day_ms) or EarningsDay(day_ms, 0, 0, 0)) for day_ms in days]
@@ -72,6 +73,7 @@ class EarningsCalls(ServicerPart):
     async def CreateWithdrawal(self, request: pb.CreateWithdrawalRequest, context: Any) -> pb.CreateWithdrawalResponse:
         """Ask for a payout of the caller's earnings."""
         provider_id, amount, iban = caller_id(), request.amount_halala, request.iban
+        # Before the key's stored answer: what is wrong with the request itself is said each time.
         self._plane.payouts.check(amount, iban)
         return await self._idempotent.run(
             pb.CreateWithdrawalResponse,

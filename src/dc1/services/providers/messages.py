@@ -32,6 +32,7 @@ class Income:
     @classmethod
     def read(cls, conn: Connection, provider_id: int, now_ms: int) -> "Income":
         """Read it."""
+        # The seven days may begin in the month before, and the month before the seven days.
         since_ms = min(_week_start_ms(now_ms), month_start_ms(now_ms))
         return cls(providers.earnings(conn, provider_id), list(providers.earnings_by_day(conn, provider_id, since_ms)))
 
@@ -68,6 +69,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         month_earnings_halala=income.since(month_start_ms(now_ms)),
         total_jobs=provider.completed_jobs,
         reputation_score=provider.reputation(now_ms),
+        # The same number under both names: older clients read the shorter one.
         uptime_pct=provider.uptime_pct,
         uptime_percent=provider.uptime_pct,
         is_live=plane.fleet.presence.liveness(provider) is Liveness.ONLINE,
@@ -76,6 +78,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         supported_compute_types=provider.listed_compute_types,
         gpu_metrics=_gpu_metrics(provider),
         active_job=_active_job(plane, provider),
+        # The preferences lie flat among the other fields, under the names they have in an answer of their own.
         **{field.name: value for field, value in wishes.ListFields()},
     )
 
@@ -83,6 +86,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
 def _gpu_metrics(provider: Provider) -> pb.GpuMetrics:
     status = provider.gpu_status
     return pb.GpuMetrics(
+        # Zero for what was not reported: clients format these numbers without looking, and null would break them.
         utilization_pct=metric_of(status, "gpu_util_pct") or 0,
         vram_used_mib=vram_used_mib(status, provider.facts.vram_mib),
         temperature_c=metric_of(status, "temp_c") or 0,

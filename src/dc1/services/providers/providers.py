@@ -53,6 +53,7 @@ class ProviderCalls(ServicerPart):
             gpu_model=request.gpu_model,
             os=canonical_os(request.os),
             phone=request.phone or None,
+            # `location_country` is the contract's alias of the field (3.4).
             location=request.location or request.location_country or None,
             vram_mib=round(request.vram_gb * _MIB_PER_GIB) if request.HasField("vram_gb") else None,
             resource_spec=_declared_spec(request.resource_spec),
@@ -64,6 +65,7 @@ class ProviderCalls(ServicerPart):
             success=True,
             provider_id=row.id,
             api_key=opened.api_key,
+            # Never with the key in it: addresses end up in logs and in the histories of browsers and shells.
             installer_url=f"{self._plane.config.installer_base_url.rstrip('/')}/providers/download/daemon",
             message=f"Welcome {row.name}! Store this API key now, it is not shown again.",
             status="registered",
@@ -75,12 +77,16 @@ class ProviderCalls(ServicerPart):
         """Take the state of a daemon that speaks HTTP only."""
         provider = await self._caller()
         await require_approved(self._plane, provider)
+        # After the approval was asked for: of a provider that is not approved nothing is stored.
         report = read_report(report_body(request))
         at_ms = self._plane.fleet.presence.heartbeat(provider, report)
         self._plane.dispatcher.wake(provider.id)
         config = self._plane.config
         check = versions.check_version(
-            report.facts.daemon_version, latest=config.daemon_latest_version, minimum=config.daemon_min_version
+            # The version in this report and not the last one known: a daemon that names none is told to update.
+            report.facts.daemon_version,
+            latest=config.daemon_latest_version,
+            minimum=config.daemon_min_version,
         )
         return pb.HeartbeatResponse(
             success=True,
@@ -127,8 +133,10 @@ class ProviderCalls(ServicerPart):
         provider = await self._caller()
         earned = await self._plane.db.read(lambda conn: providers.earnings(conn, provider.id))
         leases = self._plane.leases.of_provider(provider.id)
+        # Leases are the jobs that are with the provider, offered or running, so memory can tell without a reading.
         held = [lease.assignment.job.cost_halala for lease in leases if not lease.running]
         locked = [lease.assignment.job.cost_halala for lease in leases if lease.running]
+        # The ledger has what was ever earned, what is there and what waits; the rest has been paid.
         withdrawn = earned.total_halala - earned.available_halala - earned.pending_withdrawal_halala
         return provider_earnings_pb2.GetEarningsResponse(
             provider_id=provider.id,
@@ -156,7 +164,11 @@ def _recent_work(conn: Connection, provider_id: int, now_ms: int) -> tuple[list[
 
 
 def _declared_spec(sent: Value) -> JsonValue:
-    """Return what a new provider says of its machine; raises the 400 of what could not be shown again."""
+    """Return what a new provider says of its machine.
+
+    Raises:
+        invalid_field: It could not be kept and shown again as it is.
+    """
     spec = from_value(sent)
     if not (spec is None or isinstance(spec, dict | str)):
         raise errors.invalid_field("resource_spec", "must be an object or a string")

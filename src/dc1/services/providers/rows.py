@@ -8,6 +8,7 @@ from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import ProviderStatus
 
+# Lists have room for one price of a machine. GPU and provider never change a price, so it is that of inference.
 _PRICED_JOB_TYPE = "llm_inference"
 
 

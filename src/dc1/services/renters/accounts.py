@@ -25,7 +25,9 @@ from dcp.v1 import renter_service_pb2 as pb
 
 _MAX_LIVE_KEYS = 20
 _CONFIRMATION = "DELETE_MY_ACCOUNT"
+# A resolver may take far longer to give up a name that nobody answers for; the caller need not.
 _RESOLVE_SECONDS = 5.0
+# More than any account has: the readings of pages ask for a limit.
 _EVERYTHING = 1_000_000_000
 
 
@@ -53,7 +55,12 @@ class RenterAccountCalls(ServicerPart):
         return pb.UpdateRenterSettingsResponse(success=True, settings=settings)
 
     async def _checked_url(self, sent: object, renter_id: int) -> str | None:
-        """Return a webhook address that may be kept, None for one that switches webhooks off."""
+        """Return a webhook address that may be kept, None for one that switches webhooks off.
+
+        Raises:
+            invalid_field: It is no text.
+            webhook_url_not_public: It leads nowhere, or where not everybody may go.
+        """
         if sent is None or sent == "":
             return None
         if not isinstance(sent, str):
@@ -62,6 +69,7 @@ class RenterAccountCalls(ServicerPart):
             async with asyncio.timeout(_RESOLVE_SECONDS):
                 await self._targets.check(sent, renter_id)
         except (NotPublicError, TimeoutError):
+            # One refusal for every reason: which names lead into our network is not for callers to find out.
             raise errors.webhook_url_not_public() from None
         return sent
 
@@ -75,6 +83,7 @@ class RenterAccountCalls(ServicerPart):
             success=True,
             message="Store this API key now, it is not shown again. The old one has stopped working.",
             api_key=api_key,
+            # The same key under both names: clients read one or the other.
             new_key=api_key,
             renter_id=renter_id,
         )
@@ -99,6 +108,7 @@ class RenterAccountCalls(ServicerPart):
     async def ListRenterKeys(self, request: pb.ListRenterKeysRequest, context: Any) -> pb.ListRenterKeysResponse:
         """List the caller's scoped keys, newest first."""
         renter_id = caller_id()
+        # Uses are noted in memory and stored now and then; the list shows those of the last seconds too.
         await self._upkeep.store_key_use()
         rows = await self._plane.db.read(lambda conn: key_rows.list_of(conn, KeyRole.SCOPED, renter_id))
         return pb.ListRenterKeysResponse(keys=[_key(row) for row in rows])
@@ -117,7 +127,11 @@ class RenterAccountCalls(ServicerPart):
         return await self._plane.db.read(lambda conn: _export(conn, renter_id, now_ms))
 
     async def DeleteRenter(self, request: pb.DeleteRenterRequest, context: Any) -> pb.DeleteRenterResponse:
-        """Close the caller's account."""
+        """Close the caller's account.
+
+        Raises:
+            deletion_not_confirmed: The sentence that confirms it is missing.
+        """
         if request.confirm != _CONFIRMATION:
             raise errors.deletion_not_confirmed()
         closed = await self._plane.renter_accounts.close(caller_id())
@@ -144,9 +158,14 @@ def _export(conn: Connection, renter_id: int, now_ms: int) -> pb.ExportRenterRes
 
 
 def _expiry(sent: str, now_ms: int) -> int:
-    """Return when a key expires; raises for what is no time and for a time that has passed."""
+    """Return when a key expires.
+
+    Raises:
+        invalid_field: It is no time, or one that has passed.
+    """
     try:
         expires_at_ms = parse_iso(sent)
+        # Printed once to try it: what can be read may lie beyond the years that can be shown again.
         iso(expires_at_ms)
     except (ValueError, OverflowError):
         raise errors.invalid_field("expires_at", "must be an ISO-8601 time") from None

@@ -52,11 +52,11 @@ class RenterJobCalls(ServicerPart):
         pages = Pages.asked(request, usual=20, most=_MOST_JOBS)
         wanted = JobFilter(renter_id=caller_id(), statuses=statuses_of(request.status))
 
-        def work(conn: Connection) -> tuple[Page[JobRow], dict[int, JobSpec]]:
+        def read_page(conn: Connection) -> tuple[Page[JobRow], dict[int, JobSpec]]:
             page = jobs.page(conn, wanted, limit=pages.limit, offset=pages.offset)
             return page, jobs.specs(conn, [job.id for job in page.rows])
 
-        page, specs = await self._plane.db.read(work)
+        page, specs = await self._plane.db.read(read_page)
         return pb.ListRenterJobsResponse(
             jobs=[_renter_job(job, specs[job.id]) for job in page.rows],
             total=page.total,

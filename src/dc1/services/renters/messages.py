@@ -52,6 +52,7 @@ def recent_job(job: JobRow) -> renter_pb2.RecentJob:
 
 def wallet_entry(entry: WalletEntry) -> renter_wallet_pb2.WalletEntry:
     """Return a movement into or out of a wallet; its amount has no sign."""
+    # The ledger knows signs; the contract gives a direction beside a positive amount.
     amount = abs(entry.amount_halala)
     return renter_wallet_pb2.WalletEntry(
         id=entry.id,

@@ -58,6 +58,7 @@ class RenterCalls(ServicerPart):
         return renter_service_pb2.GetRenterResponse(
             renter=renter_message(row),
             recent_jobs=recent_jobs,
+            # The same jobs under both names: clients read one or the other.
             jobs=recent_jobs,
             v1_usage_summary=token_usage(row),
             balance_halala=row.balance_halala,
@@ -74,6 +75,7 @@ class RenterCalls(ServicerPart):
             balance_sar=halala_to_sar(row.balance_halala),
             held_halala=row.held_halala,
             held_sar=halala_to_sar(row.held_halala),
+            # What is on hold has left the balance already, so all of it can be spent.
             available_halala=row.balance_halala,
             total_spent_halala=row.total_spent_halala,
             total_spent_sar=halala_to_sar(row.total_spent_halala),
@@ -81,12 +83,18 @@ class RenterCalls(ServicerPart):
         )
 
     async def TopUp(self, request: pb.TopUpRequest, context: Any) -> pb.TopUpResponse:
-        """Add money to the caller's wallet."""
+        """Add money to the caller's wallet.
+
+        Raises:
+            top_up_disabled: Money enters this market in other ways.
+        """
+        # Before the amount is looked at: where top-ups are switched off, no amount is the right one.
         if not self._plane.config.topup_enabled:
             raise errors.top_up_disabled()
         renter_id = caller_id()
         amount = _amount(request)
 
+        # Looks at the change only: with an Idempotency-Key it is asked in the transaction.
         def answer(change: wallets.WalletChange) -> pb.TopUpResponse:
             return pb.TopUpResponse(
                 success=True,
@@ -117,7 +125,13 @@ def _optional(request: Any, name: str) -> str | None:
 
 
 def _amount(request: pb.TopUpRequest) -> int:
-    """Return the halala to add; raises when neither amount is given or the one that counts is out of range."""
+    """Return the halala to add.
+
+    Raises:
+        missing_fields: Neither amount is given.
+        invalid_field: The one that counts is out of range.
+    """
+    # Halala win where both are given. The field is a double, so that 10.0 is taken and 10.5 refused by name.
     if request.HasField("amount_halala"):
         sent = request.amount_halala
         if not (sent.is_integer() and 1 <= sent <= _MAX_TOPUP_HALALA):

@@ -47,6 +47,7 @@ class WalletCalls(ServicerPart):
         def read_entries(conn: Connection) -> Page[WalletEntry]:
             if renters.get(conn, renter_id) is None:
                 raise errors.renter_not_found()
+            # 404 before 403, as on every route. An admin owns none and may read all.
             if own_id not in (None, renter_id):
                 raise errors.forbidden()
             return wallets.entries(conn, renter_id, limit=limit, offset=offset, direction=direction)
@@ -59,6 +60,7 @@ class WalletCalls(ServicerPart):
     async def ListTokenUsage(self, request: pb.ListTokenUsageRequest, context: Any) -> pb.ListTokenUsageResponse:
         """List the caller's token-billed calls, newest first."""
         wanted = JobFilter(renter_id=caller_id(), source="v1", statuses={JobStatus.COMPLETED})
+        # One row more than asked for tells whether there are more, without counting every call that was ever made.
         limit, offset = min(request.limit or 50, 200), request.offset
         row, calls = await self._plane.db.read(
             lambda conn: (
@@ -76,6 +78,7 @@ class WalletCalls(ServicerPart):
         """Show what the caller spent: altogether, by month and by day."""
         renter_id = caller_id()
         now_ms = self._plane.clock.now_ms()
+        # Months and days are sums over the same rows by day, so one reading gives both.
         months = _last_months(now_ms)
         all_time, days = await self._plane.db.read(
             lambda conn: (spending.all_time(conn, renter_id), spending.by_day(conn, renter_id, months[0]))
@@ -114,6 +117,7 @@ class WalletCalls(ServicerPart):
 def wallet_window(request: Any) -> tuple[int, int, Direction | None]:
     """Return limit, offset and direction of a request for wallet entries."""
     direction = Direction(request.direction) if request.HasField("direction") else None
+    # Above the maximum is lowered and not refused, on every list.
     return min(request.limit or 20, 100), request.offset, direction
 
 
@@ -132,6 +136,7 @@ def _last_months(now_ms: int) -> list[int]:
     """Return the first milliseconds of this UTC month and of those before it, oldest first."""
     months = [month_start_ms(now_ms)]
     while len(months) < _MONTHS:
+        # The millisecond before a month lies in the month before it, however long that is.
         months.insert(0, month_start_ms(months[0] - 1))
     return months
 
@@ -146,6 +151,7 @@ def _month(month_ms: int, days: Mapping[int, Spend]) -> pb.MonthlySpend:
 
 def _daily(days: Mapping[int, Spend], now_ms: int, count: int) -> list[pb.DailySpend]:
     """Return the last UTC days, oldest first, those without a charge included."""
+    # Also days without a charge: whoever draws them must not have to fill gaps.
     today_ms = day_start_ms(now_ms)
     return [_day(today_ms - back * DAY_MS, days) for back in reversed(range(count))]
 

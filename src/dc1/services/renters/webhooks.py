@@ -27,6 +27,7 @@ class WebhookCalls(ServicerPart):
                 renter_id,
                 limit=pages.limit,
                 offset=pages.offset,
+                # An empty filter is none: both are what a form sends that was left blank.
                 event=request.event or None,
                 status=request.status or None,
             )
