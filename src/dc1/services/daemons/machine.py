@@ -10,8 +10,8 @@ from dc1.domain.base.numeric import as_number, plain
 from dc1.domain.providers.reports import Report, read_report
 from dc1.services.api.call import caller_id
 from dc1.services.api.parts import ServicerPart
+from dc1.services.api.provider_access import own_provider, require_approved
 from dc1.services.api.values import from_struct, from_value, to_struct
-from dc1.services.providers.access import own_provider, require_approved
 from dcp.v1 import daemon_service_pb2 as pb
 
 _LARGEST_EVENT = 128 * 1024

@@ -16,10 +16,10 @@ from dc1.domain.providers.reports import read_report
 from dc1.services.api.call import caller_id
 from dc1.services.api.hooks import shape_checked_by
 from dc1.services.api.parts import ServicerPart
+from dc1.services.api.provider_access import require_approved
 from dc1.services.api.values import NULL, from_value, to_value
 from dc1.services.daemons.daemon_session import connect
 from dc1.services.daemons.heartbeats import check_heartbeat, report_body
-from dc1.services.providers.access import require_approved
 from dc1.services.providers.messages import Income, provider_job, provider_message
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
