@@ -1,4 +1,8 @@
-"""Simulated daemons: each holds its own stream, many share a connection, all run in one process."""
+"""Simulated daemons: each holds its own stream, many share a connection, all run in one process.
+
+What they say is the script of every made-up daemon; what differs is the carrier, a loop that holds thousands of streams
+and notes when what came.
+"""
 
 import asyncio
 import random
@@ -13,6 +17,7 @@ from google.protobuf import json_format
 from grpc import aio
 
 from bench.children import serve_questions
+from dc1.testing.daemon_script import DaemonScript, attempt_of, attempt_offered
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 from dcp.v1.report_pb2 import HeartbeatRequest
@@ -81,8 +86,8 @@ class SimulatedDaemon:
         self._tally = tally
         self._manner = manner
         self._on_start = on_start
-        self._state = daemon_state(slots)
-        self._sequence = 0
+        # Thousands of them share a loop: what they report is made once, and names no lease.
+        self._script = DaemonScript(daemon_state(slots), reports_held=False)
         self._sent_at = 0.0
         self._interval = 10.0
         self._writing = asyncio.Lock()
@@ -99,8 +104,9 @@ class SimulatedDaemon:
         call = stub.Connect(metadata=(("x-provider-key", key),))
         beating: asyncio.Task[None] | None = None
         try:
-            await self._send(call, pb.ConnectRequest(hello=pb.Hello(instance_id=key[-8:], state=self._state)))
+            await self._send(call, self._script.hello())
             while isinstance(message := await call.read(), pb.ConnectResponse):
+                self._script.hear(message)
                 match message.WhichOneof("message"):
                     case "welcome":
                         self._tally.open += 1
@@ -133,9 +139,7 @@ class SimulatedDaemon:
             await call.write(message)
 
     async def _accept(self, call: Call, offer: pb.Offer) -> None:
-        job = offer.assignment
-        lease = pb.LeaseRef(job_id=job.job_id, attempt_number=job.attempt_number)
-        await self._send(call, pb.ConnectRequest(accept=pb.Accept(lease=lease)))
+        await self._send(call, self._script.accept(attempt_offered(offer)))
 
     async def _work(self, call: Call, lease: pb.LeaseRef) -> None:
         self._tally.starts.append(time.perf_counter())
@@ -143,9 +147,7 @@ class SimulatedDaemon:
             self._on_start(lease.job_id)
         if self._manner == "hold":
             return
-        outcome = pb.Outcome(lease=lease)
-        outcome.result.string_value = "done"
-        await self._send(call, pb.ConnectRequest(outcome=outcome))
+        await self._send(call, self._script.complete(attempt_of(lease)))
 
     async def _beat(self, call: Call) -> None:
         if self._manner == "eager":
@@ -157,9 +159,8 @@ class SimulatedDaemon:
             await asyncio.sleep(self._interval)
 
     async def _send_beat(self, call: Call) -> None:
-        self._sequence += 1
         self._sent_at = time.perf_counter()
-        await self._send(call, pb.ConnectRequest(beat=pb.Beat(sequence=self._sequence, state=self._state)))
+        await self._send(call, self._script.beat())
 
 
 def run_fleet(pipe: Connection, target: str, keys: Sequence[str], manner: Manner = "steady", slots: int = 1) -> None:

@@ -7,14 +7,13 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import dataclass
 
 from dc1.daemon.agent import Agent
-from dc1.daemon.config import DAEMON_VERSION, DaemonConfig
+from dc1.daemon.config import DaemonConfig
 from dc1.daemon.runners.base import Availability, Result, Sink, Work
-from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import JobType
 from dc1.server.logs import configure_logging
+from dc1.testing.machine import MadeUpMachine
 
 SLOTS = 2
 
@@ -55,26 +54,14 @@ def _seconds(work: Work) -> float:
     return seconds
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    def to_gpu_status(self) -> JsonObject:
-        return {"gpu_name": "RTX 4090", "gpu_count": SLOTS, "gpu_vram_mib": 24564, "daemon_version": DAEMON_VERSION}
-
-
-class Telemetry:
-    """Of a machine that is made up."""
-
-    def read(self) -> _Reading:
-        return _Reading()
-
-    def close(self) -> None:
-        """Do nothing."""
+def machine() -> MadeUpMachine:
+    return MadeUpMachine(SLOTS, "RTX 4090", gpu_vram_mib=24564)
 
 
 def main() -> None:
     configure_logging("json", "INFO")
     config = DaemonConfig(key=os.environ["DC1_PROVIDER_KEY"], server=sys.argv[1], beat_interval_seconds=0.5)
-    asyncio.run(Agent(config, [Sleeper()], Telemetry()).run())
+    asyncio.run(Agent(config, [Sleeper()], machine()).run())
 
 
 if __name__ == "__main__":

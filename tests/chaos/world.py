@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ import httpx
 from dc1.domain.base.clock import SystemClock
 from dc1.edge import EdgeConfig, Envoy
 from dc1.storage.engine.database import Connection, Database
+from dc1.testing.accounts import Registrar
 from dc1.testing.edge import free_port
 from dc1.testing.people import Admin, Renter, answered
 from dc1.testing.rest import Rest
@@ -124,7 +124,7 @@ class World:
         self._directory = directory
         self._database_url = database_url
         self._cleanup = ExitStack()
-        self._numbers = count(1)
+        self._registrar = Registrar()
         self._loop = LoopThread()
         self._cleanup.callback(self._loop.close)
         chosen = {
@@ -198,23 +198,12 @@ class World:
         return process
 
     def add_renter(self) -> Renter:
-        number = next(self._numbers)
-        body = {"name": f"Renter {number}", "email": f"renter{number}@example.sa"}
-        answer = answered(self.rest.post("/renters/register", body), 201)
-        return Renter(self.rest, answer["renter_id"], answer["api_key"])
+        return self._registrar.renter(self.rest)
 
     def add_daemon(self, *prefix: str) -> DaemonSeat:
         """An approved provider whose daemon was started, by the command `prefix` if one is given."""
-        number = next(self._numbers)
-        body = {
-            "name": f"Provider {number}",
-            "email": f"gpu{number}@example.sa",
-            "gpu_model": "RTX 4090",
-            "os": "linux",
-        }
-        answer = answered(self.rest.post("/providers/register", body), 201)
-        self.admin.approve(answer["provider_id"])
-        seat = DaemonSeat(self, answer["provider_id"], answer["api_key"], prefix)
+        account = self._registrar.approved_provider(self.rest, self.admin)
+        seat = DaemonSeat(self, account.id, account.key, prefix)
         self.daemons.append(seat)
         seat.start()
         return seat

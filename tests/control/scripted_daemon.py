@@ -1,18 +1,17 @@
-"""A daemon without a network or work: what it knows outlives its streams, and the server's own inbox hears it."""
+"""A daemon without a network or work: what it knows outlives its streams, and the server's own inbox hears it.
+
+It differs from `dc1.testing.stream_daemon` in its carrier: no bytes travel and no thread waits, so that a message has
+been followed when the call that says it returns. That is what makes a hundred steps in any order take a second.
+"""
 
 import asyncio
-
-from google.protobuf.struct_pb2 import Value
 
 from dc1.control.control_plane import ControlPlane
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.daemon_session import DaemonSession
-from dc1.services.daemons.stream_messages import lease_ref
+from dc1.testing.daemon_script import Attempt, DaemonScript
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.control.small_market import JOB_TYPES
-
-Ref = tuple[str, int]
-"""One attempt at one job."""
 
 
 class _Stream(DaemonSession):
@@ -33,56 +32,30 @@ class _Stream(DaemonSession):
 
 
 class ScriptedDaemon:
-    """Holds what was committed to it until it ends, is stopped or forgets, and repeats an outcome without a receipt."""
+    """Its script is that of every daemon; it accepts, ends and repeats what a test picks."""
 
     def __init__(self, provider_id: int) -> None:
         self.provider_id = provider_id
-        self.offered: list[Ref] = []
-        self.held: dict[Ref, pb.LeasePhase.ValueType] = {}
-        self.outcomes: list[pb.Outcome] = []
-        self.settled: list[Ref] = []
-        self._unconfirmed: dict[Ref, pb.Outcome] = {}
+        self._script = DaemonScript(pb.DaemonState(job_types=sorted(JOB_TYPES)))
+        self._outcomes: list[pb.Outcome] = []
         self._stream: _Stream | None = None
         # The server takes the messages of one stream in turn.
         self._turn = asyncio.Lock()
+
+    @property
+    def held(self) -> dict[Attempt, pb.LeasePhase.ValueType]:
+        return self._script.held
+
+    @property
+    def settled(self) -> list[Attempt]:
+        return self._script.settled
 
     # What the server says
 
     def hear(self, stream: _Stream, message: pb.ConnectResponse) -> None:
         """Follow a message that came on the present stream."""
-        if stream is not self._stream:
-            return
-        match message.WhichOneof("message"):
-            case "offer":
-                self.offered.append(_offered(message.offer))
-            case "start":
-                self.held[_ref(message.start.lease)] = pb.LEASE_PHASE_RUNNING
-            case "stop":
-                self._stop(_ref(message.stop.lease))
-            case "welcome":
-                self._want(message.welcome.desired)
-            case "desired":
-                self._want(message.desired)
-            case "outcome_receipt":
-                ref = _ref(message.outcome_receipt.lease)
-                self._stop(ref)
-                if message.outcome_receipt.verdict == pb.OUTCOME_VERDICT_SETTLED:
-                    self.settled.append(ref)
-            case _:
-                pass
-
-    def _want(self, desired: pb.Desired) -> None:
-        self.offered = [_offered(offer) for offer in desired.offers]
-        for stop in desired.stops:
-            self._stop(_ref(stop.lease))
-        for start in desired.starts:
-            ref = _ref(start.lease)
-            if self.held.get(ref) == pb.LEASE_PHASE_ACCEPTED:
-                self.held[ref] = pb.LEASE_PHASE_RUNNING
-
-    def _stop(self, ref: Ref) -> None:
-        self.held.pop(ref, None)
-        self._unconfirmed.pop(ref, None)
+        if stream is self._stream:
+            self._script.hear(message)
 
     def forget_stream(self, stream: _Stream) -> None:
         """Know that a stream was ended by the server."""
@@ -100,9 +73,9 @@ class ScriptedDaemon:
         async with self._turn:
             stream = self._stream = _Stream(self, market)
             market.open_stream(stream, stream.provider)
-            await stream.inbox.hello(pb.Hello(state=self._state()))
-            for outcome in list(self._unconfirmed.values()):
-                await stream.inbox.take(pb.ConnectRequest(outcome=outcome))
+            await stream.inbox.hello(self._script.hello().hello)
+            for repetition in self._script.repetitions():
+                await stream.inbox.take(repetition)
 
     async def cut(self, silent_seconds: float) -> None:
         """Lose the stream, which the server noticed after a while."""
@@ -117,60 +90,42 @@ class ScriptedDaemon:
 
     def crash(self) -> None:
         """Lose all memory; the stream goes with it."""
-        self.offered.clear()
-        self.held.clear()
-        self._unconfirmed.clear()
+        self._script.forget()
 
     async def beat(self, *, draining: bool) -> None:
-        await self._say(pb.ConnectRequest(beat=pb.Beat(state=self._state(draining))))
+        await self._say(self._script.beat(draining=draining))
 
     async def accept(self) -> None:
         """Accept every offer that was made, some of which may be long gone."""
-        for ref in list(self.offered):
-            self.held.setdefault(ref, pb.LEASE_PHASE_ACCEPTED)
-            await self._say(pb.ConnectRequest(accept=pb.Accept(lease=lease_ref(*ref))))
+        for attempt in list(self._script.offered):
+            await self._say(self._script.accept(attempt))
 
     async def decline(self) -> None:
-        if self.offered:
-            ref = self.offered.pop()
-            await self._say(pb.ConnectRequest(decline=pb.Decline(lease=lease_ref(*ref), reason="not today")))
+        if self._script.offered:
+            await self._say(self._script.decline(self._script.offered[-1]))
 
     async def end(self, pick: int, failure: pb.Failure | None = None) -> None:
         """End one of the runs: the outcome is told now, or as soon as a stream is open."""
-        running = [ref for ref, phase in self.held.items() if phase == pb.LEASE_PHASE_RUNNING]
+        running = [attempt for attempt, phase in self.held.items() if phase == pb.LEASE_PHASE_RUNNING]
         if not running:
             return
-        ref = running[pick % len(running)]
-        outcome = pb.Outcome(lease=lease_ref(*ref), failure=failure, gpu_seconds=pick if pick % 2 else None)
+        outcome = pb.Outcome(failure=failure, gpu_seconds=pick if pick % 2 else None)
         if failure is None:
-            outcome.result.CopyFrom(Value(string_value="done"))
-        self.held[ref] = pb.LEASE_PHASE_ENDED
-        self._unconfirmed[ref] = outcome
-        self.outcomes.append(outcome)
-        await self._say(pb.ConnectRequest(outcome=outcome))
+            outcome.result.string_value = "done"
+        message = self._script.end(running[pick % len(running)], outcome)
+        self._outcomes.append(message.outcome)
+        await self._say(message)
 
     async def repeat(self, pick: int) -> None:
         """Tell an outcome again, whatever became of the job meanwhile."""
-        if self.outcomes:
-            await self._say(pb.ConnectRequest(outcome=self.outcomes[pick % len(self.outcomes)]))
+        if self._outcomes:
+            await self._say(pb.ConnectRequest(outcome=self._outcomes[pick % len(self._outcomes)]))
 
-    def was_handed(self, ref: Ref) -> None:
+    def was_handed(self, attempt: Attempt) -> None:
         """Hold a run that was fetched by HTTP."""
-        self.held[ref] = pb.LEASE_PHASE_RUNNING
+        self.held[attempt] = pb.LEASE_PHASE_RUNNING
 
     async def _say(self, message: pb.ConnectRequest) -> None:
         async with self._turn:
             if self._stream is not None:
                 await self._stream.inbox.take(message)
-
-    def _state(self, draining: bool = False) -> pb.DaemonState:
-        leases = [pb.HeldLease(lease=lease_ref(*ref), phase=phase) for ref, phase in self.held.items()]
-        return pb.DaemonState(leases=leases, draining=draining, job_types=sorted(JOB_TYPES))
-
-
-def _ref(lease: pb.LeaseRef) -> Ref:
-    return lease.job_id, lease.attempt_number
-
-
-def _offered(offer: pb.Offer) -> Ref:
-    return offer.assignment.job_id, offer.assignment.attempt_number

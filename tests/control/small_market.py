@@ -36,7 +36,11 @@ _numbers = count(1)
 
 
 class Daemon:
-    """A provider's daemon on the stream: remembers what it was told, does what the test says."""
+    """What control knows of a daemon: a session that is offered jobs and told to stop.
+
+    It is below the protocol on purpose, so that a test of control fails for control's reasons alone; one that speaks is
+    `tests.control.scripted_daemon`.
+    """
 
     def __init__(self, market: ControlPlane, provider: Provider) -> None:
         self._market = market

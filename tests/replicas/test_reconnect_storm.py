@@ -17,6 +17,7 @@ from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NewProvider
+from dc1.testing.daemon_script import DaemonScript
 from dc1.testing.poll_daemon import REPORT
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
@@ -46,7 +47,7 @@ def enlist(conn: Connection) -> list[str]:
 async def connected(target: str, fleet: Sequence[str]) -> AsyncIterator[float]:
     """All daemons have a stream while the block runs; gives the seconds until the last one was welcomed."""
     report = json_format.ParseDict(REPORT, report_pb2.HeartbeatRequest())
-    hello = pb.ConnectRequest(hello=pb.Hello(instance_id="x", state=pb.DaemonState(report=report, job_types=JOB_TYPES)))
+    hello = DaemonScript(pb.DaemonState(report=report, job_types=JOB_TYPES)).hello()
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(target, options=options) as channel:
         stub = ProviderServiceStub(channel)

@@ -14,7 +14,7 @@ from dc1.daemon.config import DaemonConfig
 from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from dc1.server.logs import configure_logging
-from tests.chaos.daemon import Telemetry
+from tests.chaos.daemon import machine
 from tests.soak.work import FAILURE, Order
 
 _LIFE_SECONDS = (5.0, 240.0)
@@ -46,7 +46,7 @@ class Runner:
 async def keep_running(config: DaemonConfig) -> None:
     """One daemon after the other with the same key, each ending in order."""
     while True:
-        agent = Agent(config, [Runner()], Telemetry())
+        agent = Agent(config, [Runner()], machine())
         life = asyncio.get_running_loop().call_later(random.uniform(*_LIFE_SECONDS), agent.drain)
         await agent.run()
         life.cancel()

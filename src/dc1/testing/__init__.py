@@ -15,7 +15,9 @@ A market in a process:
 |---|---|
 | `market` | `LocalMarket`: Envoy, server and database, with a clock that is moved by hand |
 | `clock` | `ManualClock`, and `SkewedClock`, which is wrong by some seconds |
-| `stream_daemon` | `StreamDaemon`: a daemon on the stream, for a thread that waits |
+| `daemon_script` | `DaemonScript`: what a daemon on the stream remembers and says, without a wire |
+| `stream_daemon` | `StreamDaemon`: a script with a connection of its own, for a thread that waits |
+| `machine` | `MadeUpMachine`: a machine that is always the same, for the product's own daemon to report |
 | `poll_daemon` | `PollDaemon`: a daemon that speaks HTTP only |
 | `people`, `accounts` | `Renter`, `Admin`, and a `Registrar` that opens accounts |
 | `rest`, `sse` | clients of the REST routes and their event streams |

@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
 from dc1.domain.jobs.states import JOB_TYPES
+from dc1.testing.daemon_script import DaemonScript, attempt_of, attempt_offered, lease
 from dc1.testing.rest import Json
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
@@ -21,11 +22,20 @@ _PATIENCE_SECONDS = 8.0
 
 
 class StreamDaemon:
-    """One gRPC stream. It says what the script says and nothing of its own accord; it can run every kind of job."""
+    """A daemon with one gRPC stream, for a thread that waits. It says what it is told to and nothing of its own accord.
+
+    Args:
+        target: the edge's host and port.
+        key: the provider's.
+        report: the machine, as in a heartbeat; it can run every kind of job.
+
+    Attributes:
+        state: what every hello and beat says of the machine and of the leases it holds, true or not.
+    """
 
     def __init__(self, target: str, key: str, report: Json) -> None:
         self.state = pb.DaemonState(report=_report(report), job_types=JOB_TYPES)
-        self._sequence = 0
+        self._script = DaemonScript(self.state, reports_held=False)
         self._outbox: queue.SimpleQueue[pb.ConnectRequest | None] = queue.SimpleQueue()
         self._inbox: queue.SimpleQueue[pb.ConnectResponse | grpc.RpcError | None] = queue.SimpleQueue()
         self._offers: deque[pb.Offer] = deque()
@@ -49,26 +59,28 @@ class StreamDaemon:
 
     def send(self, **message: Any) -> None:
         """Send one message, named as in the protocol: `send(beat=…)`."""
-        self._outbox.put(pb.ConnectRequest(**message))
+        self._say(pb.ConnectRequest(**message))
+
+    def _say(self, message: pb.ConnectRequest) -> None:
+        self._outbox.put(message)
 
     def hello(self) -> pb.Welcome:
         """Say who is there; return once that is welcomed."""
-        self.send(hello=pb.Hello(instance_id="scripted", state=self.state))
+        self._say(self._script.hello())
         welcome: pb.Welcome = self.expect("welcome")
         return welcome
 
     def beat(self) -> pb.Desired:
         """Send one beat, and return the desired state that answers it."""
-        self._sequence += 1
-        self.send(beat=pb.Beat(sequence=self._sequence, state=self.state))
+        self._say(self._script.beat())
         while True:
             desired: pb.Desired = self.expect("desired")
-            if desired.sequence == self._sequence:
+            if desired.sequence == self._script.sequence:
                 return desired
 
     def accept(self, offer: pb.Offer) -> pb.Start:
         """Take an offer; return once the lease is committed."""
-        self.send(accept=pb.Accept(lease=lease_of(offer)))
+        self._say(self._script.accept(attempt_offered(offer)))
         start: pb.Start = self.expect("start")
         return start
 
@@ -92,7 +104,7 @@ class StreamDaemon:
         return self._outcome(lease, failure=pb.Failure(error=error, transient=transient))
 
     def _outcome(self, lease: pb.LeaseRef, **end: Any) -> pb.OutcomeReceipt:
-        self.send(outcome=pb.Outcome(lease=lease, **end))
+        self._say(self._script.end(attempt_of(lease), pb.Outcome(**end)))
         receipt: pb.OutcomeReceipt = self.expect("outcome_receipt")
         return receipt
 
@@ -104,6 +116,7 @@ class StreamDaemon:
             return self._offers.popleft()
         for message in self._until_deadline(kind):
             assert isinstance(message, pb.ConnectResponse), f"the stream ended before {kind}: {message}"
+            self._script.hear(message)
             came = message.WhichOneof("message")
             if came == kind:
                 return getattr(message, kind)
@@ -140,7 +153,7 @@ class StreamDaemon:
 
 def lease_of(offer: pb.Offer) -> pb.LeaseRef:
     """Return the lease that accepting an offer asks for."""
-    return pb.LeaseRef(job_id=offer.assignment.job_id, attempt_number=offer.assignment.attempt_number)
+    return lease(attempt_offered(offer))
 
 
 def _report(report: Json) -> report_pb2.HeartbeatRequest:

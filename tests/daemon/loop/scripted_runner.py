@@ -1,4 +1,4 @@
-"""A runner that does what the test says, and a machine that is always the same."""
+"""A runner that does what the test says."""
 
 import asyncio
 from collections.abc import Iterable
@@ -86,20 +86,3 @@ class ScriptedImageRunner(ScriptedRunner):
 
     def refusal(self, work: Work) -> str | None:
         return self.refuses
-
-
-class FixedTelemetry:
-    """A machine with so many GPUs."""
-
-    def __init__(self, gpu_count: int = 1) -> None:
-        self.closed = False
-        self.status: JsonObject = {"gpu_name": "NVIDIA H100", "gpu_count": gpu_count, "daemon_version": "3.3.0"}
-
-    def read(self) -> "FixedTelemetry":
-        return self
-
-    def to_gpu_status(self) -> JsonObject:
-        return self.status
-
-    def close(self) -> None:
-        self.closed = True

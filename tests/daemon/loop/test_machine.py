@@ -3,8 +3,9 @@
 import pytest
 
 from dc1.domain.base.json_types import JsonObject
+from dc1.testing.machine import MadeUpMachine
 from tests.daemon.loop.fake_server import FakeServer
-from tests.daemon.loop.scripted_runner import FixedTelemetry, ScriptedImageRunner
+from tests.daemon.loop.scripted_runner import ScriptedImageRunner
 from tests.daemon.loop.whole_daemon import connected
 
 
@@ -14,7 +15,7 @@ def gpus(*uuids: str) -> JsonObject:
 
 async def test_lost_cards_are_said_and_lent_no_more(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
     server.beat_interval_seconds = 0.05
-    runner, telemetry = ScriptedImageRunner(), FixedTelemetry()
+    runner, telemetry = ScriptedImageRunner(), MadeUpMachine()
     telemetry.status = gpus("GPU-1", "GPU-2")
     async with connected(server, runner, telemetry) as (daemon, stream):
         assert runner.gpus == ["GPU-1", "GPU-2"]

@@ -8,9 +8,10 @@ from google.protobuf import json_format
 
 from dc1.daemon.runners.base import Availability, RunFailed
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
+from dc1.testing.machine import MadeUpMachine
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.daemon.loop.fake_server import FakeServer, lease, make_assignment
-from tests.daemon.loop.scripted_runner import FixedTelemetry, ScriptedRunner
+from tests.daemon.loop.scripted_runner import ScriptedRunner
 from tests.daemon.loop.whole_daemon import connected, running_daemon
 
 
@@ -152,7 +153,7 @@ async def test_later_attempt_supersedes_the_one_held(server: FakeServer) -> None
     ],
 )
 async def test_offer_that_does_not_fit_is_declined(server: FakeServer, assignment: Any, reason: str) -> None:
-    async with connected(server, ScriptedRunner("m"), FixedTelemetry(gpu_count=2)) as (daemon, stream):
+    async with connected(server, ScriptedRunner("m"), MadeUpMachine(gpu_count=2)) as (daemon, stream):
         stream.offer(**assignment)
         decline = await stream.next("decline")
         assert (decline.lease, decline.reason) == (lease("job-1", 1), reason)
@@ -167,7 +168,7 @@ async def test_approved_image_is_accepted(server: FakeServer) -> None:
 
 
 async def test_offers_beyond_the_slots_are_declined_until_one_is_free(server: FakeServer) -> None:
-    async with connected(server, telemetry=FixedTelemetry(gpu_count=2)) as (daemon, stream):
+    async with connected(server, telemetry=MadeUpMachine(gpu_count=2)) as (daemon, stream):
         first = await daemon.started(stream, "job-1")
         await daemon.started(stream, "job-2")
         stream.offer("job-3")

@@ -9,8 +9,9 @@ from typing import Any
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.leases.leases import LeaseTable
+from dc1.testing.machine import MadeUpMachine
 from tests.daemon.loop.fake_server import DEADLINE_SECONDS, FakeServer, FakeStream
-from tests.daemon.loop.scripted_runner import FixedTelemetry, Run, ScriptedRunner
+from tests.daemon.loop.scripted_runner import Run, ScriptedRunner
 
 KEY = "dc1-provider-testtesttesttest"
 
@@ -21,7 +22,7 @@ class DaemonUnderTest:
 
     agent: Agent
     runner: ScriptedRunner
-    telemetry: FixedTelemetry
+    telemetry: MadeUpMachine
     config: DaemonConfig
     task: "asyncio.Task[None]"
 
@@ -48,10 +49,10 @@ class DaemonUnderTest:
 async def running_daemon(
     server: FakeServer,
     runner: ScriptedRunner | None = None,
-    telemetry: FixedTelemetry | None = None,
+    telemetry: MadeUpMachine | None = None,
     **settings: Any,
 ) -> AsyncIterator[DaemonUnderTest]:
-    runner, telemetry = runner or ScriptedRunner(), telemetry or FixedTelemetry()
+    runner, telemetry = runner or ScriptedRunner(), telemetry or MadeUpMachine()
     config = DaemonConfig(key=KEY, server=f"127.0.0.1:{server.port}", **settings)
     agent = Agent(config, [runner], telemetry)
     task = asyncio.create_task(agent.run())
@@ -70,7 +71,7 @@ async def running_daemon(
 async def connected(
     server: FakeServer,
     runner: ScriptedRunner | None = None,
-    telemetry: FixedTelemetry | None = None,
+    telemetry: MadeUpMachine | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[DaemonUnderTest, FakeStream]]:
     async with running_daemon(server, runner, telemetry, **settings) as daemon:
