@@ -13,6 +13,7 @@ _CLIENT_ADDRESS = "x-client-address"
 def client_address(peer: str, metadata: Mapping[str, str], trusted_edges: Iterable[Network]) -> str:
     """Return the client's address: what the edge says when the gRPC `peer` is a trusted edge, else the peer's own."""
     own = _peer_address(peer)
+    # Anybody can send the header; only what an edge of ours says in it is its own word.
     if own is None or is_within(str(own), trusted_edges):
         stated = _parse(metadata.get(_CLIENT_ADDRESS, ""))
         if stated is not None:
@@ -37,6 +38,7 @@ def counted_as(address: str) -> str:
 @lru_cache(4096)
 def _peer_address(peer: str) -> IPv4Address | IPv6Address | None:
     """Read `ipv4:127.0.0.1:50051` and `ipv6:[::1]:50051`; None for peers without an address, such as Unix sockets."""
+    # gRPC escapes the brackets of IPv6 addresses.
     kind, _, rest = unquote(peer).partition(":")
     if kind not in ("ipv4", "ipv6"):
         return None
@@ -49,5 +51,6 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(text.strip())
     except ValueError:
         return None
+    # A dual-stack socket has IPv4 clients as ::ffff:192.0.2.1, which no network of IPv4 addresses would contain.
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address

@@ -31,6 +31,7 @@ class Auditor:
     @asynccontextmanager
     async def auditing(self, call: Call, options: MethodOptions, request: Message | None) -> AsyncIterator[None]:
         """Enter how the call in this block ends, if an admin makes it; `request` is None for a stream of requests."""
+        # What an error that nobody foresaw is answered with.
         status = 500
         try:
             yield
@@ -42,9 +43,11 @@ class Auditor:
             status = CLIENT_GONE
             raise
         finally:
+            # Waited for, in every case: no answer leaves of which the trail does not know.
             await self._record(call, request, status)
 
     async def _record(self, call: Call, request: Message | None, status: int) -> None:
+        # Known only now: the block is entered before the credential is looked at.
         if call.principal.role is not Role.ADMIN:
             return
         entry = NewAuditEntry(
@@ -62,9 +65,11 @@ class Auditor:
 def _path(call: Call) -> str:
     """Return the path that was asked for, without its query."""
     original = call.metadata.get("x-envoy-original-path", "") if call.is_rest else ""
+    # A query may hold a key, and says nothing of what was done.
     return original.partition("?")[0] or call.method
 
 
 def _provider(request: Message | None) -> int | None:
     named = str(getattr(request, "provider_id", ""))
+    # As the caller wrote it, who may have written anything.
     return int(named) if named.isascii() and named.isdigit() and len(named) < 10 else None

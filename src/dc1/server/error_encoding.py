@@ -10,6 +10,7 @@ from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import ApiError, FieldViolation, openai_envelope
 from dcp.v1 import error_pb2
 
+# Metadata is limited to 8 KiB by default in gRPC's clients, and other headers need room too.
 _BODY_BYTES = 6 * 1024
 _TEXT_BYTES = 3 * 1024
 _Metadata = tuple[tuple[str, str | bytes], ...]
@@ -24,7 +25,9 @@ def fitted(error: ApiError) -> ApiError:
     """Return the error with its text and list of fields cut to what metadata can carry, about 6 KiB."""
     text, fields = error.message, error.fields
     while _size(text) > _TEXT_BYTES:
+        # By characters, each of which JSON may write as twelve bytes; so the size is measured anew each time.
         text = text[: len(text) * 3 // 4]
+    # One violation stays in any case: a refusal that names no field helps nobody.
     while len(fields) > 1 and _size(_listed(fields)) > _BODY_BYTES - _TEXT_BYTES:
         fields = fields[: len(fields) // 2]
     if text == error.message and len(fields) == len(error.fields):
@@ -45,6 +48,7 @@ def trailers(error: ApiError, *, is_rest: bool, in_openai_envelope: bool = False
     metadata: list[tuple[str, str | bytes]] = [("x-http-status", str(error.status))]
     if error.retry_after_seconds is not None:
         metadata.append(("retry-after", str(error.retry_after_seconds)))
+    # The edge knows no JSON of ours: it takes the whole body from this header.
     if is_rest:
         body = openai_envelope(error) if in_openai_envelope else error.body()
         metadata.append(("x-error-body", json.dumps(body, separators=(",", ":"))))

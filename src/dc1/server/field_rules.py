@@ -71,6 +71,7 @@ class FieldRules:
 
     def _plan(self, request: Message) -> _Plan:
         name = request.DESCRIPTOR.full_name
+        # Reading options costs more than most requests, and a message type's never change.
         plan = self._plans.get(name)
         if plan is None:
             plan = self._plans[name] = _read(request)
@@ -131,6 +132,7 @@ def _is_missing(request: Message, name: str) -> bool:
         return not value
     if field.has_presence and not request.HasField(name):
         return True
+    # A free value is there or not by what it holds: null and blank text say as little as nothing.
     if isinstance(value, Value):
         return value.WhichOneof("kind") in (None, "null_value") or value.string_value.isspace() or value == _BLANK
     return isinstance(value, str) and not value.strip()

@@ -16,12 +16,14 @@ def sole_server(database_url: str) -> Iterator[None]:
         UnusableDatabaseError: another server has the lock, or the file cannot be made.
     """
     url = normalised(database_url)
+    # A database in memory has one process in any case.
     if url.get_backend_name() != "sqlite" or not url.database:
         yield
         return
     path = Path(f"{url.database}.lock")
     with contextlib.ExitStack() as held:
         try:
+            # The file is never deleted: a second server could then lock a new one while the first holds the old.
             path.parent.mkdir(parents=True, exist_ok=True)
             fcntl.flock(held.enter_context(path.open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -25,6 +25,7 @@ def configure_logging(log_format: str, level: str, stream: TextIO | None = None)
         processors=[*_SHARED, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
         logger_factory=structlog.WriteLoggerFactory(target),
+        # A cached logger would keep the stream and the level of an earlier configuration.
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(target)
@@ -35,6 +36,7 @@ def configure_logging(log_format: str, level: str, stream: TextIO | None = None)
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # At INFO these tell of every migration and every request.
     for chatty in ("alembic", "asyncio", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

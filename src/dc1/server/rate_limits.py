@@ -7,6 +7,7 @@ from dc1.domain.errors import rate_limit_exceeded
 from dc1.server.method_options import Bucket, CountedBy
 
 FAILED_AUTHENTICATIONS = Bucket("failed-authentications", 60, 60, CountedBy.ADDRESS)
+# Addresses are for clients to choose, so what is remembered of them must have an end.
 _CAPACITY = 100_000
 
 
@@ -48,6 +49,7 @@ class RateLimiter:
     def _refuse_full(self, bucket: Bucket, window: _Window) -> None:
         if window.used >= bucket.limit:
             left_ms = window.ends_ms - self._clock.now_ms()
+            # Rounded up, and at least a second: who comes back after the wait must not be too early.
             raise rate_limit_exceeded(min(max(1, -(-left_ms // 1000)), bucket.window_seconds))
 
     def _window(self, bucket: Bucket, subject: str) -> _Window:
@@ -55,6 +57,7 @@ class RateLimiter:
         key = (bucket.name, subject)
         window = self._windows.get(key)
         if window is None or now_ms >= window.ends_ms:
+            # Taken out and put in anew, so that the dictionary stays in the order in which windows opened.
             self._windows.pop(key, None)
             if len(self._windows) >= self._capacity:
                 self._make_room(now_ms)
