@@ -10,7 +10,7 @@ import sys
 
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.runners.base import Availability, Result, Sink, Work
+from dc1.daemon.runners.base import Readiness, Result, Sink, Work
 from dc1.domain.jobs.states import JobType
 from dc1.server.logs import configure_logging
 from dc1.testing.machine import MadeUpMachine
@@ -29,8 +29,8 @@ class Sleeper:
 
     kinds = frozenset({JobType.LLM_INFERENCE})
 
-    async def probe(self) -> Availability:
-        return Availability(True, "ready")
+    async def probe(self) -> Readiness:
+        return Readiness(True, "ready")
 
     async def run(self, work: Work, sink: Sink) -> Result:
         tell("work begun", work)

@@ -11,7 +11,7 @@ import sys
 
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work
+from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from dc1.server.logs import configure_logging
 from tests.chaos.daemon import machine
@@ -25,8 +25,8 @@ class Runner:
 
     kinds = frozenset({JobType.LLM_INFERENCE})
 
-    async def probe(self) -> Availability:
-        return Availability(True, "ready")
+    async def probe(self) -> Readiness:
+        return Readiness(True, "ready")
 
     async def run(self, work: Work, sink: Sink) -> Result:
         order = Order.read(work.params)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dc1.daemon.runners.base import Availability, Result, Sink, Work
+from dc1.daemon.runners.base import Readiness, Result, Sink, Work
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import JobType
 
@@ -39,7 +39,7 @@ class ScriptedRunner:
 
     def __init__(self, *models: str, kinds: frozenset[JobType] = frozenset({JobType.LLM_INFERENCE})) -> None:
         self.kinds = kinds
-        self.found = Availability(True, "scripted", models)
+        self.found = Readiness(True, "scripted", models)
         self.closed = False
         self.cleanup: asyncio.Event | None = None
         """When set by a test, what a stopped run waits for before it is gone."""
@@ -53,7 +53,7 @@ class ScriptedRunner:
     def started_another(self) -> bool:
         return not self._runs.empty()
 
-    async def probe(self) -> Availability:
+    async def probe(self) -> Readiness:
         return self.found
 
     async def run(self, work: Work, sink: Sink) -> Result:

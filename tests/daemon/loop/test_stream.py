@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
-from dc1.daemon.runners.base import Availability, RunFailed
+from dc1.daemon.runners.base import Readiness, RunFailed
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from dc1.testing.machine import MadeUpMachine
 from dcp.v1 import daemon_stream_pb2 as pb
@@ -238,17 +238,17 @@ async def test_run_is_stopped_at_its_deadline(server: FakeServer) -> None:
 
 async def test_runner_that_appears_later_is_advertised(server: FakeServer) -> None:
     runner = ScriptedRunner("m")
-    runner.found = Availability(False, "not up yet")
+    runner.found = Readiness(False, "not up yet")
     async with connected(server, runner, probe_interval_seconds=0.05) as (_, stream):
         assert not stream.hello.state.job_types
-        runner.found = Availability(True, "up", ("m",))
+        runner.found = Readiness(True, "up", ("m",))
         await stream.next("beat", lambda beat: list(beat.state.job_types) == ["llm_inference"])
 
 
 async def test_transient_failure_makes_the_daemon_look_at_its_runners(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
         run = await daemon.started(stream)
-        daemon.runner.found = Availability(False, "crashed")
+        daemon.runner.found = Readiness(False, "crashed")
         run.fail(RunFailed(ErrorCategory.EXECUTION, "engine is gone", transient=True))
         await stream.next("beat", lambda beat: not beat.state.job_types)
 

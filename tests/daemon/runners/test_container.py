@@ -10,7 +10,7 @@ from typing import Any
 import docker
 import pytest
 
-from dc1.daemon.runners.base import Availability, Result, RunFailed, Work
+from dc1.daemon.runners.base import Readiness, Result, RunFailed, Work
 from dc1.daemon.runners.container import runner as container_runner
 from dc1.daemon.runners.container.options import LABEL_JOB, ContainerLimits
 from dc1.daemon.runners.container.runner import ContainerRunner
@@ -62,7 +62,7 @@ async def test_probe_says_why_not(container_engine: Engine) -> None:
     assert not (await nowhere.probe()).available
     assert "no container engine" in (await nowhere.probe()).reason
     without_images = ContainerRunner(MARKET, base_url=container_engine.base_url)
-    assert await without_images.probe() == Availability(False, "no image is approved")
+    assert await without_images.probe() == Readiness(False, "no image is approved")
     await without_images.aclose()
 
 
@@ -292,7 +292,7 @@ async def test_nothing_is_removed_before_the_server_has_named_the_provider(
 ) -> None:
     left = await leave_behind(runner, client, container_engine)
     later = ContainerRunner(MARKET, base_url=container_engine.base_url)
-    assert await later.probe() == Availability(False, "no image is approved")
+    assert await later.probe() == Readiness(False, "no image is approved")
     assert [container.id for container in client.containers.list()] == [left]
     later.serve(7, [])
     assert not (await later.probe()).available

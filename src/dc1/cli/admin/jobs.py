@@ -38,7 +38,7 @@ def admin_jobs(
 
 
 @app.command("job")
-def admin_job(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def admin_job_command(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job and, once it is settled, its bill."""
     with RestClient(url, admin_credential(token)) as client:
         emit(client.get(path("admin", "jobs", job_id)), as_json, lambda body: show_job(body["job"]))

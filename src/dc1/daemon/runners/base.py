@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Availability:
+class Readiness:
     """Whether a runner can work on this machine now. `reason` says why not (or what was found); `models` it offers."""
 
     available: bool
@@ -95,7 +95,7 @@ class Runner(Protocol):
         """The job types it serves."""
         ...
 
-    async def probe(self) -> Availability:
+    async def probe(self) -> Readiness:
         """Find out whether it can work now. Never raises."""
         ...
 

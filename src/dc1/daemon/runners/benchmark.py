@@ -1,6 +1,6 @@
 """Benchmark jobs: a measured product of two square matrices, in a child process that frees everything when it ends."""
 
-from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, number, within_deadline
+from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work, number, within_deadline
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
@@ -13,9 +13,9 @@ class BenchmarkRunner:
     kinds = frozenset({JobType.BENCHMARK})
 
     def __init__(self) -> None:
-        self._found: Availability | None = None
+        self._found: Readiness | None = None
 
-    async def probe(self) -> Availability:
+    async def probe(self) -> Readiness:
         """Look, once, for a library to multiply with."""
         # What was found stays; what was missing may have been installed since.
         if self._found is None or not self._found.available:
@@ -52,7 +52,7 @@ class BenchmarkRunner:
     async def aclose(self) -> None:
         """Do nothing: a run leaves nothing behind."""
 
-    async def _look(self) -> Availability:
+    async def _look(self) -> Readiness:
         # Asked in a child: importing torch takes seconds and opens the GPU.
         try:
             child = await ChildProcess.start(_CHILD)
@@ -61,5 +61,5 @@ class BenchmarkRunner:
             finally:
                 await child.kill()
         except (ChildDiedError, OSError) as error:
-            return Availability(False, f"nothing to multiply matrices with: {error}")
-        return Availability(True, f"{ready['library']} on {ready['device']}")
+            return Readiness(False, f"nothing to multiply matrices with: {error}")
+        return Readiness(True, f"{ready['library']} on {ready['device']}")

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import structlog
 
-from dc1.daemon.runners.base import Availability, Runner, Work
+from dc1.daemon.runners.base import Readiness, Runner, Work
 from dc1.domain.jobs.states import JobType
 
 PROBE_SECONDS = 20.0
@@ -37,7 +37,7 @@ class RunnerRegistry:
 
     def __init__(self, runners: Sequence[Runner]) -> None:
         self._runners = tuple(runners)
-        self._found = tuple(Availability(False, "not looked at yet") for _ in self._runners)
+        self._found = tuple(Readiness(False, "not looked at yet") for _ in self._runners)
         self.approved_images: frozenset[str] = frozenset()
         self._stale = asyncio.Event()
         self._image_runners = tuple(runner for runner in self._runners if isinstance(runner, ImageRunner))
@@ -110,9 +110,9 @@ class RunnerRegistry:
         await asyncio.gather(*(runner.aclose() for runner in self._runners))
 
 
-async def _probe(runner: Runner) -> Availability:
+async def _probe(runner: Runner) -> Readiness:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             return await runner.probe()
     except TimeoutError:
-        return Availability(False, f"did not answer within {PROBE_SECONDS:.0f} s")
+        return Readiness(False, f"did not answer within {PROBE_SECONDS:.0f} s")

@@ -13,7 +13,7 @@ from typing import Any
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from dc1.daemon.runners import bridge
-from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
+from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work, within_deadline
 from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, offers_gpus
 from dc1.daemon.runners.container.gpus import GpuPool
 from dc1.daemon.runners.container.options import (
@@ -83,7 +83,7 @@ class ContainerRunner:
         """Return why this machine, as it was last seen, cannot do such work; None when it can."""
         return self._gpus.refusal(work, offered=self._offers_gpus)
 
-    async def probe(self) -> Availability:
+    async def probe(self) -> Readiness:
         """Look for an engine and for something it may run."""
         try:
             client = await asyncio.to_thread(self._connected)
@@ -92,13 +92,13 @@ class ContainerRunner:
             await self._reap(client)
         except (NoEngineError, *ENGINE_ERRORS) as error:
             self._client = None
-            return Availability(False, f"no container engine: {error}")
+            return Readiness(False, f"no container engine: {error}")
         if not self._approved:
-            return Availability(False, "no image is approved")
+            return Readiness(False, "no image is approved")
         found = f"container engine {version.get('Version')}, {len(self._approved)} approved images"
         if self._gpus.present and not self._offers_gpus:
             found += ", no GPUs: it has no NVIDIA container toolkit"
-        return Availability(True, found)
+        return Readiness(True, found)
 
     @within_deadline
     async def run(self, work: Work, sink: Sink) -> Result:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dc1.daemon.runners.base import Availability, Result, RunFailed, Sink, Work, within_deadline
+from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work, within_deadline
 from dc1.daemon.runners.inference.chat import ChatRequest, parse_chat
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
@@ -63,15 +63,15 @@ class EngineRunner:
         self._engine = engine
         self._gpu_count = gpu_count
 
-    async def probe(self) -> Availability:
+    async def probe(self) -> Readiness:
         """Ask the engine for its models."""
         try:
             models = await self._engine.models()
         except EngineUnavailableError as unavailable:
-            return Availability(False, str(unavailable))
+            return Readiness(False, str(unavailable))
         if not models:
-            return Availability(False, "the engine serves no model")
-        return Availability(True, f"serves {', '.join(models)}", models)
+            return Readiness(False, "the engine serves no model")
+        return Readiness(True, f"serves {', '.join(models)}", models)
 
     @within_deadline
     async def run(self, work: Work, sink: Sink) -> Result:
