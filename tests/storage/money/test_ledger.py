@@ -6,12 +6,13 @@ from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
+from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.storage.accounts import idempotency, renters, wallets
 from dc1.storage.accounts.idempotency import KeptAnswer, Key
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
 from dc1.storage.money import ledger, ledger_audit, ledger_reports
-from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.money.ledger import Transfer
 from tests.storage.market import NOW, Market, job_for
 
 

@@ -6,11 +6,11 @@ from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
+from dc1.domain.money.bookkeeping import AccountKind
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import lifecycle
 from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
-from dc1.storage.money.ledger import AccountKind
 from dc1.storage.money.withdrawals import WithdrawalRow
 from dc1.storage.providers import providers
 from tests.storage.market import NOW, Market

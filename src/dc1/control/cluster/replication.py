@@ -28,7 +28,7 @@ from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.cluster import change_feed, replicas
 from dc1.storage.cluster.change_feed import Changes, Notifications, SharedTokens
-from dc1.storage.cluster.replicas import Replicas, StreamChange
+from dc1.storage.cluster.replicas import ReplicaExpiries, StreamChange
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs
 from dc1.storage.providers.providers import ProviderRow
@@ -281,5 +281,5 @@ class Replication:
             log.info("replicas_died", count=len(dead))
             self._fleet.presence.replica_died(dead, self._clock.now_ms())
 
-    def _renewal(self, conn: Connection) -> tuple[Replicas, int]:
+    def _renewal(self, conn: Connection) -> tuple[ReplicaExpiries, int]:
         return replicas.renew(conn, self.replica_id, _TTL_MS), self._clock.now_ms()

@@ -1,1 +1,1 @@
-"""Who may call: keys, roles and scopes; how secrets are kept and messages are signed."""
+"""Keys, roles and scopes say who may call; secrets are kept and messages signed here."""

@@ -1,4 +1,4 @@
-"""In what right a call is made: the roles of the market, and the scopes of `dc1-sk-` keys."""
+"""Roles, accounts and scopes of `dc1-sk-` keys decide in what right a call is made."""
 
 from collections.abc import Collection, Iterable
 from enum import StrEnum

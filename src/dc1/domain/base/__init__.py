@@ -1,1 +1,1 @@
-"""What every rule rests on: time, numbers, JSON and versions."""
+"""Time, numbers, JSON and versions, on which every rule rests."""

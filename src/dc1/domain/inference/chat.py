@@ -1,4 +1,4 @@
-"""What a /v1 call asks for, read strictly out of its body."""
+"""A /v1 call is read strictly out of its body."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is said of the end of an attempt, in whichever dialect it was said."""
+"""One report says how an attempt ended, in whichever dialect a daemon said it."""
 
 from dataclasses import dataclass
 from math import isfinite

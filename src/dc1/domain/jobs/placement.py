@@ -1,4 +1,4 @@
-"""Which provider gets which job, and which job comes first."""
+"""Placement decides which provider gets which job, and which job comes first."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a daemon hands back, and what kind of output it is."""
+"""Results are read out of what a daemon hands back, and sorted by their kind."""
 
 import base64
 import binascii

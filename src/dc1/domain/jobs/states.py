@@ -1,4 +1,4 @@
-"""What a job is and how it may move."""
+"""The states of a job, its kinds, and the table of who may move it where."""
 
 import math
 import secrets

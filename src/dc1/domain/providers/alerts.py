@@ -1,4 +1,4 @@
-"""What is wrong with a provider that should be at work."""
+"""Alerts tell what is wrong with a provider that should be at work."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a doubtful machine has to solve, and what its solution is worth."""
+"""Challenges are given to doubtful machines, and their solutions judged."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""Whether a provider is there, and whether it may be given work."""
+"""Liveness tells whether a provider is there, and whether it may be given work."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""How machines are judged by what their daemons checked and measured."""
+"""Machines are judged by what their daemons checked and measured."""
 
 from ipaddress import ip_address
 

@@ -1,4 +1,4 @@
-"""When and how far owners let their machines be used."""
+"""Preferences say when and how far owners let their machines be used."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""How reliable a provider has been."""
+"""Reputation tells how reliable a provider has been."""
 
 import math
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""How far a machine may be believed: what its daemon says of the GPU against what it reported before."""
+"""Verification holds what a daemon says of its GPU against what it reported before."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -4,13 +4,13 @@ from typing import Any
 
 from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
+from dc1.domain.money.bookkeeping import AccountKind
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id, stated_reason, to_value
 from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
-from dc1.storage.money.ledger import AccountKind
 from dc1.storage.money.ledger_audit import TrialBalance
 from dc1.storage.money.ledger_reports import LedgerDay, LedgerEntry
 from dc1.storage.money.withdrawals import WithdrawalRow

@@ -1,4 +1,4 @@
-"""What a renter asked of jobs and was answered, once nobody may keep it any more."""
+"""Erasure takes what a renter asked of jobs and was answered, once nobody may keep it any more."""
 
 from typing import Any
 

@@ -8,11 +8,12 @@ from sqlalchemy.exc import IntegrityError
 from dc1.domain.access.roles import AccountStatus
 from dc1.domain.errors import renter_email_taken, renter_not_found
 from dc1.domain.jobs.states import TEST_RENTER_ID
+from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.storage.accounts import keys, webhooks
 from dc1.storage.engine.row_mapping import Shape, inserted_id
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.money import counters, ledger
-from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.money.ledger import Transfer
 from dc1.storage.schema.tables import accounts, renters
 
 

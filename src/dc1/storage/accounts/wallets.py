@@ -6,11 +6,12 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, literal, select
 
 from dc1.domain import errors
+from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.domain.money.pricing import MAX_BALANCE_HALALA
 from dc1.storage.accounts import renters
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.money import counters, ledger, reversals
-from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.money.ledger import Transfer
 from dc1.storage.schema.tables import jobs, movements, postings
 
 
@@ -26,7 +27,7 @@ class WalletEntry:
     """One posting on a wallet; `amount_halala` is negative for a debit, `job_id` public."""
 
     id: int
-    kind: str
+    kind: MovementKind
     amount_halala: int
     balance_after_halala: int
     job_id: str | None
@@ -116,7 +117,7 @@ def _reversible(conn: Connection, movement_id: int) -> tuple[int, int, ledger.Ac
     ends = {row.account_kind: row for row in conn.execute(query.where(postings.c.movement_id == movement_id))}
     own = ends.pop(AccountKind.WALLET)
     (other,) = ends.values()
-    return own.owner_id, own.amount_halala, ledger.Account(AccountKind(other.account_kind), other.owner_id)
+    return own.owner_id, own.amount_halala, ledger.Account(other.account_kind, other.owner_id)
 
 
 def _change(

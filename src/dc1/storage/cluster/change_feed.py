@@ -1,4 +1,4 @@
-"""What other replicas changed: a feed that misses nothing, and notifications that make it fast.
+"""A feed of what other replicas changed misses nothing; notifications make it fast.
 
 Rows are stamped with their transaction. A reader remembers the oldest transaction that was still open when it last
 read; everything stamped since is new to it. A notification only says "read now": a lost one costs a moment, never a

@@ -16,7 +16,7 @@ _NOW_MS = cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
 
 
 @dataclass(frozen=True, slots=True)
-class Replicas:
+class ReplicaExpiries:
     """Every replica by id with its expiry, and the time, both by the database's clock."""
 
     now_ms: int
@@ -27,7 +27,7 @@ class Replicas:
         return frozenset(name for name, expiry in self.expires_at_ms.items() if expiry > self.now_ms)
 
 
-def renew(conn: Connection, replica_id: str, ttl_ms: int) -> Replicas:
+def renew(conn: Connection, replica_id: str, ttl_ms: int) -> ReplicaExpiries:
     """Say that a replica lives for another `ttl_ms`, and return them all."""
     expiry = conn.execute(select(_NOW_MS + ttl_ms)).scalar_one()
     renewal = upsert(conn, replicas, ("replica_id",), replace=("expires_at_ms",))
@@ -35,11 +35,11 @@ def renew(conn: Connection, replica_id: str, ttl_ms: int) -> Replicas:
     return read(conn)
 
 
-def read(conn: Connection) -> Replicas:
+def read(conn: Connection) -> ReplicaExpiries:
     """Return every replica."""
     rows = conn.execute(select(replicas.c.replica_id, replicas.c.expires_at_ms))
     expiries = {row.replica_id: row.expires_at_ms for row in rows}
-    return Replicas(conn.execute(select(_NOW_MS)).scalar_one(), expiries)
+    return ReplicaExpiries(conn.execute(select(_NOW_MS)).scalar_one(), expiries)
 
 
 def remove(conn: Connection, replica_id: str) -> None:

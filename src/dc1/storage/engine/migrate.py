@@ -1,4 +1,4 @@
-"""Brings a database to a revision of the schema."""
+"""Migrations bring a database to a revision of the schema."""
 
 from collections.abc import Callable
 from functools import cache

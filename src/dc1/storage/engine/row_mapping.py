@@ -1,4 +1,4 @@
-"""Turns result rows into frozen dataclasses, and spells the few statements that the engines spell differently."""
+"""Result rows as frozen dataclasses, pages of a list, and the small texts that statements share."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""Which calls of a daemon may touch a job: those of the provider that has it, in the attempt that is running.
+"""A fence lets those calls touch a job that come from the provider that has it, in the attempt that is running.
 
 A provider that lost a job may not know yet. Its calls are told apart by the attempt number, never by the clock.
 """

@@ -1,4 +1,4 @@
-"""What jobs print, numbered from 1 within the job across all attempts."""
+"""Log lines are numbered from 1 within the job, across all its attempts."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

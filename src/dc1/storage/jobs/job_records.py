@@ -1,4 +1,4 @@
-"""What a job looks like to the code above storage."""
+"""A job and its documents, as the code above storage sees them."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -28,8 +28,8 @@ class JobRow:
 
     `provider_id` is who holds the lease now or held the last one, None while queued; `named_provider_id` is a
     condition of the renter, `last_provider_id` whoever lost the job and `excluded_provider_id` who must not get it
-    again. `due_at_ms` is the deadline that
-    applies now. Amounts are in halala; the ones of the settlement are None until the job is terminal.
+    again. `due_at_ms` is the deadline that applies now. Amounts are in halala; the ones of the settlement are None
+    until the job is terminal.
     """
 
     id: int

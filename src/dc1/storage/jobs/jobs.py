@@ -1,4 +1,4 @@
-"""Reading jobs: one, the queue, the due ones, lists; their documents, results and attempts.
+"""Jobs are read here: one, the queue, the due ones, lists; their documents, results and attempts.
 
 Jobs are changed in `dc1.storage.jobs.lifecycle` only.
 """

@@ -8,13 +8,14 @@ from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
 from dc1.domain.base.clock import month_start_ms
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
+from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.domain.money.pricing import Settlement
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, write
 from dc1.storage.money import counters, ledger
-from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.money.ledger import Transfer
 from dc1.storage.providers.providers import count_settled
 from dc1.storage.schema.tables import job_attempts, providers
 from dc1.storage.schema.tables import renters as renters_table

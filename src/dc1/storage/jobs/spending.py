@@ -1,4 +1,4 @@
-"""What renters spent: by UTC day, kept as it happens, and what they spent it on."""
+"""Spending of renters is counted by UTC day as it happens, and told by what it went to."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Taking a job in: quotas and balance, the hold, the row and its first event, all or nothing."""
+"""A submission takes a job in: quotas and balance, the hold, the row and its first event, all or nothing."""
 
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
@@ -21,6 +21,7 @@ from dc1.domain.jobs.states import (
     JobType,
     run_deadline_seconds,
 )
+from dc1.domain.money.bookkeeping import MovementKind
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.accounts import renters
 from dc1.storage.accounts.renters import RenterRow
@@ -29,7 +30,7 @@ from dc1.storage.jobs import job_events, job_transitions, webhook_events
 from dc1.storage.jobs.claims import reserve
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.money import counters, ledger
-from dc1.storage.money.ledger import MovementKind, Transfer
+from dc1.storage.money.ledger import Transfer
 from dc1.storage.schema.tables import job_specs, jobs
 from dc1.storage.schema.tables import renters as renters_table
 

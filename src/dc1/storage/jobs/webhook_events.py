@@ -1,4 +1,4 @@
-"""Writes webhook events, in the transaction of their cause, for renters who have a webhook address."""
+"""Webhook events are written in the transaction of their cause, for renters who have a webhook address."""
 
 import json
 from typing import Any

@@ -7,47 +7,17 @@ adjustment) are the only ones that may go below zero; the database refuses it fo
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, case, insert, or_, select, update
 
+from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.storage.engine.statements import PreparedInsert, PreparedStatement
 from dc1.storage.schema.tables import accounts, movements, postings
 
 SHARDS = 8
 """How many rows each system account is split into."""
-
-
-class AccountKind(StrEnum):
-    """What an account is for; the first two belong to renters, the next two to providers, the rest to the market."""
-
-    WALLET = "wallet"
-    HOLD = "hold"
-    PAYABLE = "payable"
-    PAYOUT = "payout"
-    PLATFORM = "platform"
-    PROMO = "promo"
-    EXTERNAL = "external"
-    ADJUSTMENT = "adjustment"
-
-
-class MovementKind(StrEnum):
-    """Why money moves."""
-
-    STARTER_CREDIT = "starter_credit"
-    TOPUP = "topup"
-    ADMIN_CREDIT = "admin_credit"
-    ADMIN_ADJUSTMENT = "admin_adjustment"
-    HOLD = "hold"
-    CHARGE_PROVIDER = "charge_provider"
-    CHARGE_PLATFORM = "charge_platform"
-    REFUND = "refund"
-    WITHDRAWAL = "withdrawal"
-    PAYOUT_PAID = "payout_paid"
-    PAYOUT_RETURNED = "payout_returned"
-    REVERSAL = "reversal"
 
 
 class Account(NamedTuple):
@@ -178,7 +148,7 @@ def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Accou
     # An account that nobody opened would swallow money without a trace.
     if len(rows) != len(deltas):
         raise LookupError(f"not every account is open: {sorted(deltas)}")
-    return {Account(AccountKind(kind), owner_id): balance for kind, owner_id, balance in rows}
+    return {Account(kind, owner_id): balance for kind, owner_id, balance in rows}
 
 
 @cache

@@ -6,9 +6,9 @@ from sqlalchemy import BigInteger, Connection, cast, func, select, text
 
 from dc1.domain.access.roles import AccountStatus
 from dc1.domain.jobs.states import TEST_RENTER_ID, JobStatus
+from dc1.domain.money.bookkeeping import AccountKind
 from dc1.storage.money import counters
 from dc1.storage.money.counters import Totals
-from dc1.storage.money.ledger import AccountKind
 from dc1.storage.schema.tables import accounts, jobs, renters
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, case, cast, func, select, text
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms
+from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.storage.engine.row_mapping import Page
 from dc1.storage.money import reversals
-from dc1.storage.money.ledger import AccountKind, MovementKind
 from dc1.storage.schema.tables import jobs, movements, postings
 
 _SOURCES = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
@@ -26,7 +26,7 @@ class LedgerEntry:
     """
 
     id: int
-    kind: str
+    kind: MovementKind
     source: AccountKind
     target: AccountKind
     renter_id: int | None
@@ -45,12 +45,12 @@ def entries(conn: Connection, *, since_ms: int, limit: int, offset: int = 0) -> 
     total = conn.execute(select(func.count()).select_from(movements).where(recent)).scalar_one()
     newest_first = (movements.c.created_at_ms.desc(), movements.c.id.desc())
     query = _entries().where(recent).order_by(*newest_first).limit(limit).offset(offset)
-    return Page([_entry(*row) for row in conn.execute(query)], total)
+    return Page([LedgerEntry(*row) for row in conn.execute(query)], total)
 
 
 def entry(conn: Connection, entry_id: int) -> LedgerEntry:
     """Return one movement that there is."""
-    return _entry(*conn.execute(_entries().where(movements.c.id == entry_id)).one())
+    return LedgerEntry(*conn.execute(_entries().where(movements.c.id == entry_id)).one())
 
 
 def _entries() -> Select[*tuple[Any, ...]]:
@@ -80,10 +80,6 @@ def _entries() -> Select[*tuple[Any, ...]]:
 def _owner(paid: Any, got: Any, kinds: tuple[AccountKind, ...]) -> ColumnElement[Any]:
     """Return the owner of whichever end is an account of these kinds."""
     return case((paid.c.account_kind.in_(kinds), paid.c.owner_id), (got.c.account_kind.in_(kinds), got.c.owner_id))
-
-
-def _entry(entry_id: int, kind: str, source: str, target: str, *rest: Any) -> LedgerEntry:
-    return LedgerEntry(entry_id, kind, AccountKind(source), AccountKind(target), *rest)
 
 
 @dataclass(frozen=True, slots=True)

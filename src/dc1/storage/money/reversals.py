@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Text, and_, case, cast, func, literal
 
-from dc1.storage.money.ledger import MovementKind
+from dc1.domain.money.bookkeeping import MovementKind
 
 REVERSIBLE = frozenset(
     {

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain import errors
+from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.domain.money.withdrawals import (
     RETURNED,
     UNDER_WAY,
@@ -19,7 +20,7 @@ from dc1.domain.money.withdrawals import (
 )
 from dc1.storage.engine.row_mapping import Page, Shape, inserted_id
 from dc1.storage.money import ledger
-from dc1.storage.money.ledger import AccountKind, MovementKind, Transfer
+from dc1.storage.money.ledger import Transfer
 from dc1.storage.schema.tables import providers, withdrawals
 
 

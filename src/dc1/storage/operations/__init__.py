@@ -1,1 +1,1 @@
-"""What operators set and look at: prices, images, the audit trail and the numbers of the day."""
+"""Prices, images, the audit trail and the numbers of the day, which operators set and look at."""

@@ -1,4 +1,4 @@
-"""Who did what with admin rights."""
+"""The audit trail keeps who did what with admin rights."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the market offers at what price: rates by job type and the images that may run."""
+"""The catalogue keeps the rates by job type and the images that may run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

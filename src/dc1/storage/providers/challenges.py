@@ -1,4 +1,4 @@
-"""Who has which challenge to solve; a provider has one at most."""
+"""A provider has one challenge to solve at most, which is kept here."""
 
 from sqlalchemy import Connection, delete, func, select, update
 

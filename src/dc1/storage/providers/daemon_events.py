@@ -1,4 +1,4 @@
-"""What daemons reported of themselves, kept for a while."""
+"""Events that daemons reported of themselves are kept for a while."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which models approved providers ever offered, and since when."""
+"""Models that approved providers ever offered, and since when."""
 
 from collections.abc import Mapping
 

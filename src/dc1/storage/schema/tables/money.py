@@ -18,16 +18,17 @@ from sqlalchemy import (
     text,
 )
 
+from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.schema.columns import PlainText, RowId, StoredEnum, counter, metadata, one_of, time_column
 
 accounts = Table(
     "accounts",
     metadata,
-    Column("kind", Text, primary_key=True),
+    Column("kind", StoredEnum(AccountKind), primary_key=True),
     Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
     counter("balance_halala"),
-    one_of("kind", ("wallet", "hold", "payable", "payout", "platform", "promo", "external", "adjustment"), "kind"),
+    one_of("kind", AccountKind, "kind"),
     # The last word on money: a mistake in the code can fail here, but overdraw nobody.
     CheckConstraint("balance_halala >= 0 OR kind IN ('promo', 'external', 'adjustment')", name="not_negative"),
     CheckConstraint("kind <> 'wallet' OR balance_halala <= 2000000000", name="wallet_limit"),
@@ -37,7 +38,7 @@ movements = Table(
     "movements",
     metadata,
     Column("id", RowId, primary_key=True),
-    Column("kind", Text, nullable=False),
+    Column("kind", StoredEnum(MovementKind), nullable=False),
     Column("ref", Text, nullable=False),
     Column("amount_halala", BigInteger, nullable=False),
     Column("job_id", BigInteger, ForeignKey("jobs.id")),
@@ -54,7 +55,7 @@ postings = Table(
     "postings",
     metadata,
     Column("movement_id", BigInteger, ForeignKey("movements.id"), primary_key=True, autoincrement=False),
-    Column("account_kind", Text, primary_key=True),
+    Column("account_kind", StoredEnum(AccountKind), primary_key=True),
     Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
     Column("amount_halala", BigInteger, nullable=False),
     Column("balance_after_halala", BigInteger, nullable=False),

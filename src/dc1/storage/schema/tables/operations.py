@@ -1,4 +1,4 @@
-"""What operators set and look at, and the servers that share the database."""
+"""Prices, images and the audit trail of operators, and the servers that share the database."""
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text
 
