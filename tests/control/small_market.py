@@ -206,8 +206,8 @@ class SmallMarket:
         queued = {row.id for row in await self.see(jobs.load_queue)}
         leases = {lease.row_id: lease for lease in self.control.leases}
         assert leases.keys() == active.keys()
-        assert {row_id for row_id in queued | active.keys() if row_id in self.control.dispatcher.waiting} == queued
-        assert len(self.control.dispatcher.waiting) == len(queued)
+        assert {row_id for row_id in queued | active.keys() if row_id in self.control.dispatcher.queue} == queued
+        assert len(self.control.dispatcher.queue) == len(queued)
         for row_id, row in active.items():
             lease = leases[row_id]
             running = row.status == "running"

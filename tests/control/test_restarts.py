@@ -22,7 +22,7 @@ async def test_queue_offers_and_runs_are_known_after_a_restart(market: SmallMark
     again = market.reconnect(daemon)
 
     assert [held.row_id for held in market.control.leases.of_provider(daemon.provider_id)] == [running.id, offered.id]
-    assert queued.id in market.control.dispatcher.waiting
+    assert queued.id in market.control.dispatcher.queue
     assert (await again.finish(lease)).job.attempt_number == 1
     await market.dispatch()
     assert again.offered == [queued.id]

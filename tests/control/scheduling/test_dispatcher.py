@@ -32,7 +32,7 @@ async def test_waiting_jobs_go_by_class_then_priority_then_age(market: SmallMark
     urgent = await market.submit(renter, priority=1)
     dear = await market.submit(renter, pricing_class="priority", priority=3)
 
-    positions = [market.control.dispatcher.waiting.position(job.id) for job in (dear, urgent, second, third, economy)]
+    positions = [market.control.dispatcher.queue.position(job.id) for job in (dear, urgent, second, third, economy)]
     assert positions == [1, 2, 3, 4, 5]
 
     daemon = await market.daemon()
@@ -164,7 +164,7 @@ async def test_a_submission_does_not_take_the_slot_that_a_waiting_job_is_about_t
     await daemon.finish(await daemon.accept())
     await market.dispatch()
     assert daemon.offered[-2:] == [urgent.id, waiting.id]
-    assert market.control.dispatcher.waiting.position(later.id) == 1
+    assert market.control.dispatcher.queue.position(later.id) == 1
 
 
 async def test_a_submission_takes_a_slot_that_nobody_who_waits_can_have(market: SmallMarket, renter: int) -> None:
@@ -185,7 +185,7 @@ async def test_a_claim_that_the_database_refuses_puts_the_job_back(market: Small
     await market.dispatch()
 
     assert daemon.offers == []
-    assert job.id in market.control.dispatcher.waiting
+    assert job.id in market.control.dispatcher.queue
     await market.do(providers.set_paused, daemon.provider_id, False)
     await market.advance(1)
     assert daemon.offered == [job.id]
@@ -199,7 +199,7 @@ async def test_a_job_that_was_cancelled_meanwhile_is_not_put_back(market: SmallM
     await market.dispatch()
 
     assert daemon.offers == []
-    assert job.id not in market.control.dispatcher.waiting
+    assert job.id not in market.control.dispatcher.queue
 
 
 async def test_dispatching_outlives_a_database_that_fails(
@@ -231,7 +231,7 @@ async def test_dispatching_outlives_an_error_of_its_own(
         raise KeyError("nobody thought of that")
 
     with monkeypatch.context() as patch:
-        patch.setattr(market.control.dispatcher.waiting, "first_fitting", fail)
+        patch.setattr(market.control.dispatcher.queue, "first_fitting", fail)
         dispatching = asyncio.create_task(market.control.dispatcher.run())
         daemon = await market.daemon()
         await asyncio.wait_for(failed.wait(), 10)

@@ -7,7 +7,7 @@ from dc1.control.scheduling.job_feed import JobFeed, Lagged, StateChanged, Token
 
 async def test_everybody_who_watches_a_job_gets_its_news_in_order() -> None:
     job_feed = JobFeed()
-    with job_feed.watch(1) as first, job_feed.watch(1) as second, job_feed.watch(2) as other:
+    with job_feed.subscribe(1) as first, job_feed.subscribe(1) as second, job_feed.subscribe(2) as other:
         for number in range(3):
             job_feed.publish(1, TokenChunk(1, str(number), 1))
         told = [TokenChunk(1, str(number), 1) for number in range(3)]
@@ -18,8 +18,8 @@ async def test_everybody_who_watches_a_job_gets_its_news_in_order() -> None:
 
 async def test_a_reader_that_waits_is_woken() -> None:
     job_feed = JobFeed()
-    with job_feed.watch(1) as watcher:
-        reading = asyncio.create_task(watcher.next(10))
+    with job_feed.subscribe(1) as subscription:
+        reading = asyncio.create_task(subscription.next(10))
         await asyncio.sleep(0)
         job_feed.publish(1, StateChanged())
         assert await reading == [StateChanged()]
@@ -27,7 +27,7 @@ async def test_a_reader_that_waits_is_woken() -> None:
 
 async def test_a_slow_reader_is_told_that_it_is_behind_and_costs_no_memory() -> None:
     job_feed = JobFeed()
-    with job_feed.watch(1) as slow, job_feed.watch(1) as fast:
+    with job_feed.subscribe(1) as slow, job_feed.subscribe(1) as fast:
         for number in range(10_000):
             job_feed.publish(1, TokenChunk(1, str(number), 1))
             if number % 100 == 99:

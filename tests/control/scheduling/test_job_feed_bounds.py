@@ -14,20 +14,20 @@ def lines(first: int, count: int, length: int = 10) -> LogLines:
 
 async def test_news_comes_in_order_and_once() -> None:
     job_feed = JobFeed()
-    with job_feed.watch(1) as watcher:
+    with job_feed.subscribe(1) as subscription:
         news: list[JobUpdate] = [lines(1, 2), StateChanged(), TokenChunk(1, "a", 1)]
         for item in news:
             job_feed.publish(1, item)
             job_feed.publish(2, item)
-        assert await watcher.next(1) == news
-        assert await watcher.next(0) == []
-    assert job_feed.watched_rows() == []
+        assert await subscription.next(1) == news
+        assert await subscription.next(0) == []
+    assert job_feed.subscribed_rows() == []
 
 
 @pytest.mark.parametrize("length", [1, 200, 2000])
 async def test_memory_a_reader_is_bounded_however_long_the_log_is(length: int) -> None:
     job_feed = JobFeed()
-    with job_feed.watch(1) as slow, job_feed.watch(1) as quick:
+    with job_feed.subscribe(1) as slow, job_feed.subscribe(1) as quick:
         for batch in range(200):
             job_feed.publish(1, lines(batch * 500 + 1, 50, length))
             assert slow.size <= LIMIT
@@ -40,21 +40,21 @@ async def test_memory_a_reader_is_bounded_however_long_the_log_is(length: int) -
 
 async def test_a_full_batch_of_usual_lines_is_handed_on() -> None:
     job_feed = JobFeed()
-    with job_feed.watch(1) as watcher:
+    with job_feed.subscribe(1) as subscription:
         job_feed.publish(1, lines(1, 500, 200))
-        assert await watcher.next(1) == [lines(1, 500, 200)]
+        assert await subscription.next(1) == [lines(1, 500, 200)]
 
 
 async def test_a_batch_that_is_too_much_by_itself_is_left_to_the_database() -> None:
     job_feed = JobFeed()
-    with job_feed.watch(1) as watcher:
+    with job_feed.subscribe(1) as subscription:
         job_feed.publish(1, lines(1, 500, 2000))
-        assert await watcher.next(1) == [Lagged()]
+        assert await subscription.next(1) == [Lagged()]
 
 
 async def test_readers_get_what_they_want() -> None:
     job_feed = JobFeed()
-    with job_feed.watch(1, ()) as states, job_feed.watch(1, (LogLines,)) as log:
+    with job_feed.subscribe(1, ()) as states, job_feed.subscribe(1, (LogLines,)) as log:
         for item in (lines(1, 1), TokenChunk(1, "a", 1), StateChanged()):
             job_feed.publish(1, item)
         assert await states.next(1) == [StateChanged()]

@@ -106,7 +106,7 @@ async def test_pausing_takes_offers_back_and_lets_runs_go_on(market: SmallMarket
 
     assert (await market.job(running.id)).status == "running"
     assert (await market.job(offered.id)).status == "queued"
-    assert market.control.dispatcher.waiting.position(offered.id) == 1
+    assert market.control.dispatcher.queue.position(offered.id) == 1
 
 
 async def test_an_offer_to_a_provider_that_cannot_take_it_any_more_is_taken_back(

@@ -29,7 +29,7 @@ async def test_a_poll_gets_the_job_that_the_heartbeat_before_it_made_room_for(
     market.heartbeat(provider)
     dispatching = asyncio.create_task(market.dispatch()) if is_on_its_way else None
     await asyncio.sleep(0)
-    assert (job.id in market.control.dispatcher.waiting) is not is_on_its_way
+    assert (job.id in market.control.dispatcher.queue) is not is_on_its_way
 
     lease, admission = await market.control.polling.next_for(provider)
 
@@ -58,6 +58,6 @@ async def test_a_poll_does_not_wait_until_nobody_else_wants_anything(
 
     assert lease is not None
     assert lease.row_id == job.id
-    assert len(market.control.dispatcher.waiting) > 0
+    assert len(market.control.dispatcher.queue) > 0
     await dispatching
-    assert len(market.control.dispatcher.waiting) == 0
+    assert len(market.control.dispatcher.queue) == 0

@@ -188,16 +188,16 @@ class Replication:
 
     async def _read(self) -> None:
         start, decisions = self._horizon, self._fleet.decisions
-        news = await self._db.read(lambda conn: change_feed.since(conn, start))
+        changes = await self._db.read(lambda conn: change_feed.since(conn, start))
         # A replica may have begun to live since the last renewal; who died is for the renewals to judge.
-        self._alive |= news.alive
-        if self._apply(news, decisions):
-            self._horizon = news.horizon
+        self._alive |= changes.alive
+        if self._apply(changes, decisions):
+            self._horizon = changes.horizon
         await self._follow_logs()
 
     async def _follow_logs(self) -> None:
         """Make the readers here of jobs that run elsewhere look for new lines."""
-        elsewhere = [row_id for row_id in self._job_feed.watched_rows() if not self._runs_here(row_id)]
+        elsewhere = [row_id for row_id in self._job_feed.subscribed_rows() if not self._runs_here(row_id)]
         if not elsewhere:
             self._lines.clear()
             return
@@ -211,13 +211,13 @@ class Replication:
         lease = self._leases.of_job(row_id)
         return lease is not None and self._sessions.get(lease.provider_id) is not None
 
-    def _apply(self, news: Changes, decisions: int) -> bool:
-        """Follow the news; False when something has to be read again."""
-        followed = [self._apply_provider(row, decisions) for row in news.providers]
-        for job in news.jobs:
-            self._dispatcher.follow(job, news.specs.get(job.id))
-        self._apply_keys(news.keys)
-        for renter_id in news.renter_ids:
+    def _apply(self, changes: Changes, decisions: int) -> bool:
+        """Follow the changes; False when something has to be read again."""
+        followed = [self._apply_provider(row, decisions) for row in changes.providers]
+        for job in changes.jobs:
+            self._dispatcher.follow(job, changes.specs.get(job.id))
+        self._apply_keys(changes.keys)
+        for renter_id in changes.renter_ids:
             self._credentials.invalidate_account(Role.RENTER, renter_id)
         return all(followed)
 

@@ -78,11 +78,11 @@ class Attempts:
         """
         if not self._leases.is_current(lease):
             return StopReason.WITHDRAWN
-        provider = self._fleet.known(lease.provider_id)
-        now_ms = self._clock.now_ms()
+        # Read here: the fleet belongs to the loop, and the transaction runs on another thread.
+        slots, now_ms = self._fleet.known(lease.provider_id).slots, self._clock.now_ms()
 
         def work(conn: Connection) -> JobRow | None:
-            started = lifecycle.start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, provider.slots, now_ms)
+            started = lifecycle.start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, slots, now_ms)
             return started or (_running_as(conn, lease) if may_run else None)
 
         job = await self._db.write(work)

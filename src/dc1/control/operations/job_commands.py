@@ -70,7 +70,7 @@ class JobCommands:
         # looks at the queue and reserves without a pause in between.
         turn = key_of_new(order.pricing_class, order.priority)
         reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested, before=turn)
-        position = self._dispatcher.waiting.position_of_new(requirement, order.pricing_class, order.priority)
+        position = self._dispatcher.queue.position_of_new(requirement, order.pricing_class, order.priority)
         return await self._submission.submit(new, reserved, self._config.limits, hook, position=position)
 
     async def _check_named(self, requirement: Requirement, model: str | None) -> None:

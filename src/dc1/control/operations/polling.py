@@ -102,7 +102,7 @@ class Polling:
 
     def _why_idle(self, provider: Provider) -> Admission:
         """Say what keeps the waiting jobs from a provider with a free slot."""
-        reasons = self._dispatcher.waiting.obstacles(self._fleet.view(provider))
+        reasons = self._dispatcher.queue.obstacles(self._fleet.view(provider))
         if not reasons:
             return Admission.NO_PENDING_JOBS
         only = reasons.pop()

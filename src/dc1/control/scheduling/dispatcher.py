@@ -38,8 +38,8 @@ class Dispatcher:
         self._sessions = core.sessions
         self._job_feed = core.job_feed
         self._offer_timeout_ms = round(core.config.offer_timeout_seconds * 1000)
-        self.waiting = JobQueue()
-        self._matching = Scheduler(core.clock, core.fleet, self.waiting, self._offer_timeout_ms)
+        self.queue = JobQueue()
+        self._scheduler = Scheduler(core.clock, core.fleet, self.queue, self._offer_timeout_ms)
         self._versions = JobVersions()
         self._dispatching = asyncio.Lock()
 
@@ -58,7 +58,7 @@ class Dispatcher:
                 # too.
                 provider = self._fleet.get(_provider_of(job))
                 if provider is not None and self.learn(job):
-                    self.waiting.remove(job.id)
+                    self.queue.remove(job.id)
                     self._restore(job, specs[job.id])
                     self._fleet.presence.await_return(provider)
 
@@ -94,10 +94,10 @@ class Dispatcher:
             self._follow_queued(job, lease)
         elif job.status in OPEN:
             assert spec is not None
-            self.waiting.remove(job.id)
+            self.queue.remove(job.id)
             self._follow_lease(job, spec, lease)
         else:
-            self.waiting.remove(job.id)
+            self.queue.remove(job.id)
             stop = StopReason.CANCELLED if job.status == JobStatus.CANCELLED else StopReason.SETTLED
             self.end_lease(job.id, stop)
         self._job_feed.publish(job.id, StateChanged())
@@ -133,7 +133,7 @@ class Dispatcher:
         if provider_id is None:
             return None
         provider = self._fleet.known(provider_id)
-        first = None if before is None else self._matching.next_for(provider)
+        first = None if before is None else self._scheduler.next_for(provider)
         if first is not None and before is not None and queue_key(first) < before:
             self.wake(provider_id)
             return None
@@ -175,7 +175,7 @@ class Dispatcher:
 
     def forget(self, job: JobRow) -> None:
         """Take a job out of the queue that ended while it waited."""
-        self.waiting.remove(job.id)
+        self.queue.remove(job.id)
 
     def end_lease(self, row_id: int, stop: StopReason | None = None) -> Lease | None:
         """Drop the lease of a job, give its slots back and, with a reason, make the daemon stop."""
@@ -191,26 +191,26 @@ class Dispatcher:
     def has_work_for(self, provider_id: int | None) -> bool:
         """Tell whether a waiting job will take a free slot of a provider."""
         provider = None if provider_id is None else self._fleet.get(provider_id)
-        return provider is not None and self._matching.next_for(provider) is not None
+        return provider is not None and self._scheduler.next_for(provider) is not None
 
     # Dispatching
 
     def wake(self, provider_id: int) -> None:
         """Look for work for a provider, soon."""
-        self._matching.wake(provider_id)
+        self._scheduler.wake(provider_id)
 
     def wake_fitting(self) -> None:
         """Look for providers for everything that is waited for: heals whatever was missed."""
-        self._matching.wake_fitting()
+        self._scheduler.wake_fitting()
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
         # A round that fails waits for the next wake-up, which the reaper's timers bring at the latest.
-        await whenever(self._matching.wanted, self.dispatch)
+        await whenever(self._scheduler.wanted, self.dispatch)
 
     async def dispatch(self) -> None:
         """Give waiting jobs to the woken providers until there is nothing left to give."""
-        while await self._round(self._matching.take):
+        while await self._round(self._scheduler.take):
             pass
 
     async def serve(self, provider_id: int) -> None:
@@ -219,7 +219,7 @@ class Dispatcher:
         Whoever waits for one provider does not wait until nobody else wants anything.
         """
         self.wake(provider_id)
-        await self._round(partial(self._matching.take_for, provider_id))
+        await self._round(partial(self._scheduler.take_for, provider_id))
 
     async def _round(self, take: Callable[[int], list[Match]]) -> bool:
         """Claim what `take` reserves, once no other claim is under way; tell whether there was anything."""
@@ -234,7 +234,7 @@ class Dispatcher:
                 # What cannot be claimed now is tried again when the next timer wakes a provider for it.
                 log.exception("claims_failed", jobs=len(matches))
                 for match in matches:
-                    self._matching.undo(match)
+                    self._scheduler.undo(match)
                 return False
             return True
 
@@ -256,15 +256,15 @@ class Dispatcher:
                 continue
             self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
             if match.job.id in still_queued and self._leases.of_job(match.job.id) is None:
-                self.waiting.add(match.job)
+                self.queue.add(match.job)
             else:
                 # Somebody else has the job; the slot that was kept for it is free for the next one.
                 self.wake(match.provider_id)
 
     def _enqueue(self, job: JobRow, avoid: frozenset[int] = frozenset(), avoid_until_ms: int = 0) -> None:
         # It may wait here still, if all that happened since happened on another server.
-        self.waiting.remove(job.id)
-        self.waiting.add(
+        self.queue.remove(job.id)
+        self.queue.add(
             WaitingJob(
                 id=job.id,
                 job_id=job.job_id,

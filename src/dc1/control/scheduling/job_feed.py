@@ -1,6 +1,6 @@
-"""Live fan-out of what happens to a job to everybody who watches it.
+"""Live fan-out of what happens to a job to everybody who subscribed to it.
 
-Publishing never waits. A watcher that falls behind loses its buffer and is told so: it reads what it missed from the
+Publishing never waits. A subscriber that falls behind loses its buffer and is told so: it reads what it missed from the
 database, so a slow reader costs neither a job nor another reader anything.
 """
 
@@ -14,9 +14,9 @@ from typing import TypeAlias
 from dc1.storage.jobs.job_logs import LogRow
 
 _BUFFERED_CHARACTERS = 512 * 1024
-_CHARACTERS_OF_NEWS = 1024
+_CHARACTERS_OF_UPDATE = 1024
 _CHARACTERS_OF_LINE = 256
-"""What each piece of news and each line of it counts for beside its text: its object takes room too."""
+"""What each update and each line of it counts for beside its text: its object takes room too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,92 +43,93 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class Lagged:
-    """Events were dropped because the watcher was slow."""
+    """Events were dropped because the subscriber was slow."""
 
 
 JobUpdate: TypeAlias = LogLines | TokenChunk | StateChanged | Lagged
 
 
 class Subscription:
-    """One reader's bounded buffer of a job's news."""
+    """One reader's bounded buffer of a job's updates."""
 
     def __init__(self, wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk)) -> None:
-        """`wanted` is the news that is buffered beside moves and losses."""
+        """`wanted` are the updates that are buffered beside changes of state and losses."""
         self._wanted = (*wanted, StateChanged, Lagged)
-        self._news: deque[JobUpdate] = deque()
-        self._size = 0
-        self._waiting = asyncio.Event()
-
-    @property
-    def size(self) -> int:
+        self._updates: deque[JobUpdate] = deque()
+        self._has_updates = asyncio.Event()
+        self.size = 0
         """How much is buffered, in characters; at most 512 Ki."""
-        return self._size
 
-    def put(self, news: JobUpdate) -> None:
-        """Buffer news, or replace what would be too much by the notice that some was lost."""
-        if not isinstance(news, self._wanted):
+    def put(self, update: JobUpdate) -> None:
+        """Buffer an update, or replace what would be too much by the notice that some was lost."""
+        # Filtered here and not by the reader: tokens that nobody wants would push out the lines that somebody does.
+        if not isinstance(update, self._wanted):
             return
-        size = _size(news)
-        if self._size + size > _BUFFERED_CHARACTERS:
-            self._news.clear()
-            self._size = 0
-            news, size = Lagged(), _CHARACTERS_OF_NEWS
-        self._news.append(news)
-        self._size += size
-        self._waiting.set()
+        size = _size(update)
+        if self.size + size > _BUFFERED_CHARACTERS:
+            # All of it goes, not just the oldest: what is left would begin after a gap, and the reader has to ask the
+            # database for everything since its last line anyway.
+            self._updates.clear()
+            self.size = 0
+            update, size = Lagged(), _CHARACTERS_OF_UPDATE
+        self._updates.append(update)
+        self.size += size
+        self._has_updates.set()
 
     async def next(self, timeout_seconds: float) -> list[JobUpdate]:
         """Return everything that is buffered, waiting for the first; empty after the time-out."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                await self._waiting.wait()
+                await self._has_updates.wait()
         except TimeoutError:
             return []
-        self._waiting.clear()
-        news = list(self._news)
-        self._news.clear()
-        self._size = 0
-        return news
+        self._has_updates.clear()
+        updates = list(self._updates)
+        self._updates.clear()
+        self.size = 0
+        return updates
 
 
-def _size(news: JobUpdate) -> int:
-    if isinstance(news, LogLines):
-        return _CHARACTERS_OF_NEWS + sum(_CHARACTERS_OF_LINE + len(row.message) for row in news.rows)
-    return _CHARACTERS_OF_NEWS + (len(news.text) if isinstance(news, TokenChunk) else 0)
+def _size(update: JobUpdate) -> int:
+    if isinstance(update, LogLines):
+        return _CHARACTERS_OF_UPDATE + sum(_CHARACTERS_OF_LINE + len(row.message) for row in update.rows)
+    return _CHARACTERS_OF_UPDATE + (len(update.text) if isinstance(update, TokenChunk) else 0)
 
 
 class JobFeed:
-    """Who watches which job, by row id."""
+    """Who subscribed to which job, by row id."""
 
     def __init__(self) -> None:
-        self._watchers: defaultdict[int, set[Subscription]] = defaultdict(set)
+        self._subscriptions: defaultdict[int, set[Subscription]] = defaultdict(set)
         self.closing = False
 
     def close(self) -> None:
         """Wake everybody up: who only follows a job can do so from the next server."""
         self.closing = True
-        for row_id in self._watchers:
+        for row_id in self._subscriptions:
             self.publish(row_id, StateChanged())
 
-    def watched_rows(self) -> list[int]:
-        """Return the row ids of the jobs that somebody watches."""
-        return list(self._watchers)
+    def subscribed_rows(self) -> list[int]:
+        """Return the row ids of the jobs that somebody subscribed to."""
+        return list(self._subscriptions)
 
-    def publish(self, row_id: int, news: JobUpdate) -> None:
-        """Hand news of a job to everybody who watches it."""
-        for watcher in self._watchers.get(row_id, ()):
-            watcher.put(news)
+    def publish(self, row_id: int, update: JobUpdate) -> None:
+        """Hand an update of a job to everybody who subscribed to it."""
+        # `get`, as a look-up in a defaultdict would keep an empty set for every job that ever did anything.
+        for subscription in self._subscriptions.get(row_id, ()):
+            subscription.put(update)
 
     @contextmanager
-    def watch(
+    def subscribe(
         self, row_id: int, wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk)
     ) -> Iterator[Subscription]:
-        """Watch a job for the length of the context: its moves, and of its lines and tokens those `wanted`."""
-        watcher = Subscription(wanted)
-        self._watchers[row_id].add(watcher)
+        """Subscribe to a job for the length of the context: to its changes of state, and to those updates `wanted`."""
+        # Whoever subscribes does so before reading what is stored: what happens in between is told twice, never missed.
+        subscription = Subscription(wanted)
+        self._subscriptions[row_id].add(subscription)
         try:
-            yield watcher
+            yield subscription
         finally:
-            self._watchers[row_id].discard(watcher)
-            if not self._watchers[row_id]:
-                del self._watchers[row_id]
+            self._subscriptions[row_id].discard(subscription)
+            if not self._subscriptions[row_id]:
+                del self._subscriptions[row_id]

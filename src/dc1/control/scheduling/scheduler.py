@@ -22,11 +22,11 @@ class Match:
 class Scheduler:
     """Looks for work for the providers that were woken."""
 
-    def __init__(self, clock: Clock, fleet: Fleet, waiting: JobQueue, patience_ms: int) -> None:
+    def __init__(self, clock: Clock, fleet: Fleet, queue: JobQueue, patience_ms: int) -> None:
         """Another server has `patience_ms` to take a job that a provider here should not have again."""
         self._clock = clock
         self._fleet = fleet
-        self._waiting = waiting
+        self._queue = queue
         self._patience_ms = patience_ms
         self._woken: set[int] = set()
         self.wanted = asyncio.Event()
@@ -39,7 +39,7 @@ class Scheduler:
 
     def wake_fitting(self) -> None:
         """Wake a provider for each thing that is waited for and can be had."""
-        for requirement in list(self._waiting.requirements()):
+        for requirement in list(self._queue.requirements()):
             provider_id = self._fleet.availability.local.best(requirement)
             if provider_id is not None:
                 self.wake(provider_id)
@@ -61,7 +61,7 @@ class Scheduler:
                 self._woken.add(provider_id)
                 break
             chosen = self._chosen_for(job, provider)
-            self._waiting.remove(job.id)
+            self._queue.remove(job.id)
             self._fleet.occupy(chosen.id, job.requirement.gpu_count)
             matches.append(Match(job, chosen.id, chosen.slots))
         return matches
@@ -69,11 +69,11 @@ class Scheduler:
     def undo(self, match: Match) -> None:
         """Give the slots back, and let the job wait again."""
         self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
-        self._waiting.add(match.job)
+        self._queue.add(match.job)
 
     def next_for(self, provider: Provider) -> WaitingJob | None:
         """Return the waiting job whose turn it is on a provider, if it has room for one."""
-        return self._waiting.first_fitting(self._fleet.view(provider), partial(self._may_have, provider.id))
+        return self._queue.first_fitting(self._fleet.view(provider), partial(self._may_have, provider.id))
 
     def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
         """Return who of those whose next job it is should run it.

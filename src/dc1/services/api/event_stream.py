@@ -41,7 +41,7 @@ class Reader(ABC):
     """One reader's place in what a job tells. `last_id` is the id of the last frame, after which a client resumes."""
 
     wanted: tuple[type[JobUpdate], ...] = ()
-    """The news it takes beside moves and losses."""
+    """The updates it takes beside changes of state and losses."""
 
     def __init__(self, plane: ControlPlane, row_id: int, last_id: int) -> None:
         self.plane = plane
@@ -80,13 +80,13 @@ def resume_point(sent: int | None) -> int | None:
 async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
     """Yield the frames of a job until it ends, or the server stops: clients come back by themselves and resume."""
     current_call().headers |= HEADERS
-    with reader.plane.job_feed.watch(reader.row_id, reader.wanted) as watcher:
+    with reader.plane.job_feed.subscribe(reader.row_id, reader.wanted) as subscription:
         yield HttpBody(content_type=CONTENT_TYPE, data=RETRY + b"\n")
-        async for data in _frames(reader, watcher):
+        async for data in _frames(reader, subscription):
             yield HttpBody(content_type=CONTENT_TYPE, data=data)
 
 
-async def _frames(reader: Reader, watcher: Subscription) -> AsyncIterator[bytes]:
+async def _frames(reader: Reader, subscription: Subscription) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
     sent_at = clock()
     while not reader.plane.job_feed.closing:
@@ -101,7 +101,7 @@ async def _frames(reader: Reader, watcher: Subscription) -> AsyncIterator[bytes]
             return
         behind = False
         while not behind:
-            data, behind = reader.live(await watcher.next(max(0.0, sent_at + KEEP_ALIVE_SECONDS - clock())))
+            data, behind = reader.live(await subscription.next(max(0.0, sent_at + KEEP_ALIVE_SECONDS - clock())))
             # News need not have frames: it is the silence on the wire that counts.
             if not data and clock() - sent_at >= KEEP_ALIVE_SECONDS:
                 data = KEEP_ALIVE

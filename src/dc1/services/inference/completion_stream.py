@@ -49,16 +49,16 @@ class CompletionStream:
         return self._whole()
 
     async def _live(self) -> AsyncGenerator[str, None]:
-        with self._plane.job_feed.watch(self.job.id, (TokenChunk,)) as watcher:
+        with self._plane.job_feed.subscribe(self.job.id, (TokenChunk,)) as subscription:
             while not await self._has_ended():
                 is_news = False
                 while not is_news:
-                    batch = await watcher.next(KEEP_ALIVE_SECONDS)
+                    batch = await subscription.next(KEEP_ALIVE_SECONDS)
                     text = self._take(batch)
                     if text or not batch:
                         yield text
                     # After a silence look again: a notice that was missed must not hold the caller for ever.
-                    is_news = not batch or any(isinstance(news, StateChanged) for news in batch)
+                    is_news = not batch or any(isinstance(update, StateChanged) for update in batch)
         if self.job.status != JobStatus.COMPLETED:
             raise _refusal(self.job)
 
@@ -73,14 +73,14 @@ class CompletionStream:
     def _take(self, batch: Sequence[JobUpdate]) -> str:
         """Return what is new in a batch; once text is missing, what follows waits for the result."""
         known = len(self._text)
-        for news in batch:
-            if isinstance(news, Lagged):
+        for update in batch:
+            if isinstance(update, Lagged):
                 self._is_behind = True
-            elif isinstance(news, TokenChunk):
-                missing = 0 if news.offset is None else news.offset - len(self._text)
+            elif isinstance(update, TokenChunk):
+                missing = 0 if update.offset is None else update.offset - len(self._text)
                 self._is_behind = self._is_behind or missing > 0
                 if not self._is_behind:
-                    self._text += news.text[-missing:]
+                    self._text += update.text[-missing:]
         return self._text[known:]
 
     def _rest(self) -> str:

@@ -53,7 +53,7 @@ async def readable_with_spec(plane: ControlPlane, reference: str) -> tuple[JobRo
 
 def shown(plane: ControlPlane, job: JobRow, spec: JobSpec) -> JobDetail:
     """Return everything that is known of a job, its place in the queue included."""
-    position = plane.dispatcher.waiting.position(job.id) if job.status == JobStatus.QUEUED else None
+    position = plane.dispatcher.queue.position(job.id) if job.status == JobStatus.QUEUED else None
     return job_detail(job, spec, plane.clock.now_ms(), position)
 
 

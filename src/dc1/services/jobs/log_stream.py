@@ -33,11 +33,11 @@ class LogReader(Reader):
     def live(self, batch: Sequence[JobUpdate]) -> tuple[bytes, bool]:
         """Take lines that follow the last one from the news; only a gap needs the database."""
         data, behind = b"", False
-        for news in batch:
-            if isinstance(news, TokenChunk):
-                data += self._token(news)
-            elif isinstance(news, LogLines) and news.rows[0].line_no <= self.last_id + 1:
-                data += self._lines(news.rows)
+        for update in batch:
+            if isinstance(update, TokenChunk):
+                data += self._token(update)
+            elif isinstance(update, LogLines) and update.rows[0].line_no <= self.last_id + 1:
+                data += self._lines(update.rows)
             else:
                 behind = True
         return data, behind

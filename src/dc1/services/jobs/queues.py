@@ -42,7 +42,7 @@ class JobQueueCalls(ServicerPart):
         leases = [lease for lease in self._plane.leases.of_provider(provider_id) if not lease.running]
         leases.sort(key=lambda lease: queue_key(lease.assignment.job))
         queue = [pb.QueuedJob(job_id=lease.job_id, status=JobStatus.PENDING) for lease in leases]
-        named = self._plane.dispatcher.waiting.naming(provider_id)
+        named = self._plane.dispatcher.queue.naming(provider_id)
         queue += [pb.QueuedJob(job_id=job.job_id, status=JobStatus.QUEUED) for job in named]
         return pb.ListProviderQueueResponse(queue=queue, total=len(queue))
 

@@ -93,7 +93,7 @@ class OfferedCalls(ServicerPart):
 
     async def GetQueueStatus(self, request: pb.GetQueueStatusRequest, context: Any) -> pb.GetQueueStatusResponse:
         """Show how many jobs wait and for how long."""
-        waiting = self._plane.dispatcher.waiting
+        waiting = self._plane.dispatcher.queue
         buckets = waiting.buckets(self._plane.clock.now_ms())
         return pb.GetQueueStatusResponse(
             queued_total=len(waiting),
