@@ -9,7 +9,7 @@ from dc1.domain.access.webhooks import DeliveryStatus
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import renters, webhooks
-from dc1.storage.accounts.webhooks import Attempt, Claimed, DeliveryRow
+from dc1.storage.accounts.webhooks import DeliveryAttempt, DeliveryRow, TakenDelivery
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle, spending
 from dc1.storage.jobs.lifecycle import SubmissionLimits
@@ -37,10 +37,10 @@ async def cancelled(market: Market, renter: int, count: int) -> None:
 
 async def claim(
     market: Market, now_ms: int = NOW, *, limit: int = 64, per_renter: int = 64, busy: int = 0
-) -> list[Claimed]:
+) -> list[TakenDelivery]:
     in_flight = {busy: per_renter} if busy else {}
     return await market.do(
-        webhooks.claim, now_ms, now_ms + 30_000, limit=limit, per_renter=per_renter, in_flight=in_flight
+        webhooks.take_due, now_ms, now_ms + 30_000, limit=limit, per_renter=per_renter, in_flight=in_flight
     )
 
 
@@ -103,7 +103,7 @@ async def test_released_claims_are_due_at_once_unless_they_ended(market: Market)
     renter = await listening(market)
     await cancelled(market, renter, 2)
     first, second = await claim(market)
-    await market.do(webhooks.record_attempt, first, Attempt(DeliveryStatus.DELIVERED, 204, None, NOW, None))
+    await market.do(webhooks.record_attempt, first, DeliveryAttempt(DeliveryStatus.DELIVERED, 204, None, NOW, None))
     await market.do(webhooks.release, [first.id, second.id], NOW)
     assert [item.id for item in await claim(market)] == [second.id]
 
@@ -112,9 +112,11 @@ async def test_an_attempt_is_recorded_once(market: Market) -> None:
     renter = await listening(market)
     await cancelled(market, renter, 1)
     (claimed,) = await claim(market)
-    retry = Attempt(DeliveryStatus.PENDING, 500, "The answer was HTTP 500", NOW + 5, NOW + 1005)
+    retry = DeliveryAttempt(DeliveryStatus.PENDING, 500, "The answer was HTTP 500", NOW + 5, NOW + 1005)
     await market.do(webhooks.record_attempt, claimed, retry)
-    await market.do(webhooks.record_attempt, claimed, Attempt(DeliveryStatus.DELIVERED, 200, None, NOW + 9, None))
+    await market.do(
+        webhooks.record_attempt, claimed, DeliveryAttempt(DeliveryStatus.DELIVERED, 200, None, NOW + 9, None)
+    )
     (row,) = await deliveries(market, renter)
     assert (row.status, row.attempts, row.next_attempt_at_ms, row.delivered_at_ms) == ("pending", 1, NOW + 1005, None)
     (again,) = await claim(market, NOW + 1005)
@@ -136,7 +138,7 @@ async def test_old_deliveries_are_forgotten_and_waiting_ones_are_not(market: Mar
     renter = await listening(market)
     await cancelled(market, renter, 2)
     first, _ = await claim(market)
-    await market.do(webhooks.record_attempt, first, Attempt(DeliveryStatus.FAILED, None, "lost", NOW, None))
+    await market.do(webhooks.record_attempt, first, DeliveryAttempt(DeliveryStatus.FAILED, None, "lost", NOW, None))
     assert await market.do(webhooks.purge, NOW) == 0
     assert await market.do(webhooks.purge, NOW + 1) == 1
     assert [row.status for row in await deliveries(market, renter)] == ["pending"]

@@ -128,7 +128,7 @@ def trade(conn: Connection, renter: int, provider: int) -> None:
     lifecycle.end_overdue(conn, waiting.id, NOW + 1_800_000)
     lifecycle.cancel(conn, lost.id, Actor.RENTER, NOW)
     wallets.top_up(conn, renter, 1, "t", NOW)
-    key = idempotency.Key(f"renter:{renter}", "submit", "k")
+    key = idempotency.IdempotencyKey(f"renter:{renter}", "submit", "k")
     idempotency.begin(conn, key, "hash", NOW)
     idempotency.keep(conn, key, idempotency.KeptAnswer("hash", 200, b"", NOW + 1))
     idempotency.purge(conn, NOW)

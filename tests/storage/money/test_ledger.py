@@ -8,7 +8,7 @@ from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.storage.accounts import idempotency, renters, wallets
-from dc1.storage.accounts.idempotency import KeptAnswer, Key
+from dc1.storage.accounts.idempotency import IdempotencyKey, KeptAnswer
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
 from dc1.storage.money import ledger, ledger_audit, ledger_reports
@@ -219,7 +219,7 @@ async def test_two_submits_for_the_last_money(market: Market) -> None:
     await market.check_books()
 
 
-KEY = Key("renter:1", "POST /jobs/submit", "k1 مفتاح")
+KEY = IdempotencyKey("renter:1", "POST /jobs/submit", "k1 مفتاح")
 
 
 def answered(conn: Connection, renter: int, request_hash: str, now_ms: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Sends webhook events from the outbox. Several servers may do so at once; each delivery is claimed by one of them."""
+"""Sends webhook events from the outbox. Several servers may do so at once; each delivery is taken by one of them."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
 from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, secret_purpose, signature
 from dc1.domain.base.clock import Clock
 from dc1.storage.accounts import webhooks
-from dc1.storage.accounts.webhooks import Attempt, Claimed
+from dc1.storage.accounts.webhooks import DeliveryAttempt, TakenDelivery
 from dc1.storage.engine.database import Database
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class WebhookSender:
         self._answer_seconds = answer_seconds
         self._client: httpx.AsyncClient | None = None
         self._connecting = asyncio.Lock()
-        self._in_flight: dict[asyncio.Task[None], Claimed] = {}
+        self._in_flight: dict[asyncio.Task[None], TakenDelivery] = {}
         self._periodic = Periodic((_POLL_SECONDS, self._take_due))
 
     async def start(self) -> None:
@@ -48,7 +48,7 @@ class WebhookSender:
         """Break off what is being sent and leave it to the next sender; receivers may see it twice."""
         await self._periodic.stop()
         # Noted before they are cancelled, as each that ends leaves the table.
-        unsent = [claimed.id for claimed in self._in_flight.values()]
+        unsent = [delivery.id for delivery in self._in_flight.values()]
         tasks = list(self._in_flight)
         for task in tasks:
             task.cancel()
@@ -68,37 +68,37 @@ class WebhookSender:
     async def _take(self) -> int:
         """Claim what is due and begin to send it; return how many."""
         free = _MAX_IN_FLIGHT - len(self._in_flight)
-        counts = Counter(claimed.renter_id for claimed in self._in_flight.values())
+        counts = Counter(delivery.renter_id for delivery in self._in_flight.values())
         busy = [renter_id for renter_id, count in counts.items() if count >= _MAX_PER_RENTER]
         now_ms = self._clock.now_ms()
         if free == 0 or not await self._db.read(lambda conn: webhooks.has_due(conn, now_ms, busy)):
             return 0
-        claimed = await self._db.write(
-            lambda conn: webhooks.claim(
+        taken = await self._db.write(
+            lambda conn: webhooks.take_due(
                 conn, now_ms, now_ms + _CLAIM_MS, limit=free, per_renter=_MAX_PER_RENTER, in_flight=counts
             )
         )
-        for delivery in claimed:
+        for delivery in taken:
             task = asyncio.create_task(self._deliver(delivery))
             self._in_flight[task] = delivery
             task.add_done_callback(self._in_flight.pop)
-        return len(claimed)
+        return len(taken)
 
-    async def _deliver(self, claimed: Claimed) -> None:
+    async def _deliver(self, delivery: TakenDelivery) -> None:
         try:
-            status, error = await self._attempt(claimed)
-            attempt = _outcome(claimed, status, error, self._clock.now_ms())
-            await self._db.write(lambda conn: webhooks.record_attempt(conn, claimed, attempt))
+            status, error = await self._attempt(delivery)
+            attempt = _outcome(delivery, status, error, self._clock.now_ms())
+            await self._db.write(lambda conn: webhooks.record_attempt(conn, delivery, attempt))
         except Exception:
-            # Its claim ends by itself, and then it is sent once more.
-            log.exception("webhook_not_recorded", delivery_id=claimed.delivery_id)
+            # It comes due again by itself, and then is sent once more.
+            log.exception("webhook_not_recorded", delivery_id=delivery.delivery_id)
 
-    async def _attempt(self, claimed: Claimed) -> tuple[int | None, str | None]:
+    async def _attempt(self, delivery: TakenDelivery) -> tuple[int | None, str | None]:
         """Send once; return the HTTP status, if there was one, and what went wrong."""
         try:
-            secret = self._vault.open(claimed.sealed_webhook_secret or "", secret_purpose(claimed.renter_id))
+            secret = self._vault.open(delivery.sealed_webhook_secret or "", secret_purpose(delivery.renter_id))
             async with asyncio.timeout(self._answer_seconds):
-                status = await self._post(await self._targets.resolve(claimed.url), claimed, secret)
+                status = await self._post(await self._targets.resolve(delivery.url), delivery, secret)
         except TimeoutError:
             return None, f"No answer within {self._answer_seconds:g} s"
         except NotPublicError as refusal:
@@ -109,14 +109,14 @@ class WebhookSender:
             return None, f"The request failed: {type(error).__name__}"
         return status, None if 200 <= status < 300 else f"The answer was HTTP {status}"
 
-    async def _post(self, target: Target, claimed: Claimed, secret: str) -> int:
-        body = claimed.body.encode()
+    async def _post(self, target: Target, delivery: TakenDelivery, secret: str) -> int:
+        body = delivery.body.encode()
         headers = {
             "Host": target.url.netloc.decode("ascii"),
             "Content-Type": "application/json",
             "User-Agent": "dc1-webhooks",
-            "X-DCP-Event": claimed.event,
-            "X-DCP-Delivery": claimed.delivery_id,
+            "X-DCP-Event": delivery.event,
+            "X-DCP-Delivery": delivery.delivery_id,
             "X-DCP-Signature": signature(secret, body),
         }
         client = await self._connected()
@@ -142,10 +142,10 @@ class WebhookSender:
             return self._client
 
 
-def _outcome(claimed: Claimed, response_status: int | None, error: str | None, now_ms: int) -> Attempt:
+def _outcome(delivery: TakenDelivery, response_status: int | None, error: str | None, now_ms: int) -> DeliveryAttempt:
     if error is None:
-        return Attempt(DeliveryStatus.DELIVERED, response_status, None, now_ms, None)
-    if claimed.attempts >= len(RETRY_SECONDS):
-        return Attempt(DeliveryStatus.FAILED, response_status, error, now_ms, None)
-    next_ms = now_ms + RETRY_SECONDS[claimed.attempts] * 1000
-    return Attempt(DeliveryStatus.PENDING, response_status, error, now_ms, next_ms)
+        return DeliveryAttempt(DeliveryStatus.DELIVERED, response_status, None, now_ms, None)
+    if delivery.attempts >= len(RETRY_SECONDS):
+        return DeliveryAttempt(DeliveryStatus.FAILED, response_status, error, now_ms, None)
+    next_ms = now_ms + RETRY_SECONDS[delivery.attempts] * 1000
+    return DeliveryAttempt(DeliveryStatus.PENDING, response_status, error, now_ms, next_ms)

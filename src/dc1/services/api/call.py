@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from dc1.domain.access.roles import Role
-from dc1.storage.accounts.idempotency import KeptAnswer, Key
+from dc1.storage.accounts.idempotency import IdempotencyKey, KeptAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ ANYBODY = Principal(Role.PUBLIC)
 class KeyedCall:
     """The Idempotency-Key of a call with the digest of its request, and the answer that was stored under it before."""
 
-    key: Key
+    key: IdempotencyKey
     request_hash: str
     kept: KeptAnswer | None
 

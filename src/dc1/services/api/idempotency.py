@@ -11,7 +11,7 @@ from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.services.api.call import Call, KeyedCall, current_call
 from dc1.storage.accounts import idempotency
-from dc1.storage.accounts.idempotency import KeptAnswer, Key
+from dc1.storage.accounts.idempotency import IdempotencyKey, KeptAnswer
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook
 
@@ -109,13 +109,13 @@ def _digest(request: Message) -> str:
     return hashlib.sha256(meant.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _key(call: Call) -> Key | None:
+def _key(call: Call) -> IdempotencyKey | None:
     sent = call.metadata.get(_HEADER, "")
     if not sent:
         return None
     if len(sent) > _MAX_KEY_LENGTH:
         raise errors.idempotency_key_too_long()
-    return Key(account=f"{call.principal.role}:{call.principal.account_id}", route=_route(call), key=sent)
+    return IdempotencyKey(account=f"{call.principal.role}:{call.principal.account_id}", route=_route(call), key=sent)
 
 
 def _route(call: Call) -> str:

@@ -19,7 +19,7 @@ _COME_BACK_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class IdempotencyKey:
     """What an answer is kept under: whose call it was, of which route, with which key."""
 
     account: str
@@ -47,7 +47,7 @@ _FIND = PreparedStatement(
 _OWN = PreparedStatement(select(func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger))))
 
 
-def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
+def begin(conn: Connection, key: IdempotencyKey, request_hash: str, now_ms: int) -> KeptAnswer | None:
     """Return the answer to replay, or None when the call is new; a new call owns the key until its transaction ends.
 
     Refuses as `find` does.
@@ -63,7 +63,7 @@ def begin(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAns
     return kept
 
 
-def find(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnswer | None:
+def find(conn: Connection, key: IdempotencyKey, request_hash: str, now_ms: int) -> KeptAnswer | None:
     """Return the answer to replay, or None when there is none yet.
 
     Raises:
@@ -77,7 +77,7 @@ def find(conn: Connection, key: Key, request_hash: str, now_ms: int) -> KeptAnsw
     return kept
 
 
-def keep(conn: Connection, key: Key, answer: KeptAnswer) -> None:
+def keep(conn: Connection, key: IdempotencyKey, answer: KeptAnswer) -> None:
     """Store the answer to a call that `begin` said is new."""
     statement = upsert(conn, _table, _KEY, replace=tuple(_shape.names))
     statement.send(conn, asdict(key) | _shape.values(answer))
@@ -88,7 +88,7 @@ def purge(conn: Connection, now_ms: int) -> int:
     return conn.execute(delete(_table).where(_table.c.expires_at_ms <= now_ms)).rowcount
 
 
-def _own(conn: Connection, key: Key) -> bool:
+def _own(conn: Connection, key: IdempotencyKey) -> bool:
     """Take the key for this transaction; SQLite has one writer, so there it is always ours."""
     if conn.dialect.name == "sqlite":
         return True

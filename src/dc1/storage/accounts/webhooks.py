@@ -9,13 +9,13 @@ from dc1.domain.access.webhooks import DeliveryStatus, WebhookEvent
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.schema.tables import jobs, renters, webhook_deliveries
 
-# Rows looked at for each claim: one renter with a great deal to send must not hide the others.
+# Rows looked at each time: one renter with a great deal to send must not hide the others.
 _LOOK_AHEAD = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A delivery that is ours to send until the claim ends; `attempts` were made before."""
+class TakenDelivery:
+    """A delivery that is ours to send for a while; `attempts` were made before."""
 
     id: int
     delivery_id: str
@@ -28,7 +28,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class DeliveryAttempt:
     """How an attempt went. `next_attempt_at_ms` is None after the last one."""
 
     status: DeliveryStatus
@@ -57,7 +57,7 @@ class DeliveryRow:
 
 
 _table = webhook_deliveries
-_claimed_shape = Shape(Claimed, _table, sealed_webhook_secret=renters.c.sealed_webhook_secret)
+_taken_shape = Shape(TakenDelivery, _table, sealed_webhook_secret=renters.c.sealed_webhook_secret)
 _row_shape = Shape(DeliveryRow, _table, job_id=jobs.c.job_id)
 
 
@@ -67,9 +67,9 @@ def has_due(conn: Connection, now_ms: int, busy: Collection[int] = ()) -> bool:
     return conn.execute(query).first() is not None
 
 
-def claim(
+def take_due(
     conn: Connection, now_ms: int, until_ms: int, *, limit: int, per_renter: int, in_flight: Mapping[int, int]
-) -> list[Claimed]:
+) -> list[TakenDelivery]:
     """Take at most `limit` due deliveries, the longest waiting first; nobody else takes them before `until_ms`.
 
     No renter gets more than `per_renter` together with those `in_flight` by renter id, so that one whose host is
@@ -92,24 +92,24 @@ def claim(
             chosen.append(delivery_id)
     if not chosen:
         return []
-    # The claim is a later time, and needs no lock that a dead sender would hold: it comes due again.
+    # Taken by a later time, which needs no lock that a dead sender would hold: it comes due again.
     conn.execute(update(_table).where(_table.c.id.in_(chosen)).values(next_attempt_at_ms=until_ms))
-    taken = select(*_claimed_shape.columns).join(renters, renters.c.id == _table.c.renter_id)
-    return _claimed_shape.all(conn.execute(taken.where(_table.c.id.in_(chosen)).order_by(_table.c.id)))
+    taken = select(*_taken_shape.columns).join(renters, renters.c.id == _table.c.renter_id)
+    return _taken_shape.all(conn.execute(taken.where(_table.c.id.in_(chosen)).order_by(_table.c.id)))
 
 
 def release(conn: Connection, ids: Collection[int], now_ms: int) -> None:
-    """Give claims back, so that another sender takes them at once."""
+    """Give deliveries back, so that another sender takes them at once."""
     waiting = _table.c.status == DeliveryStatus.PENDING
     conn.execute(update(_table).where(_table.c.id.in_(ids), waiting).values(next_attempt_at_ms=now_ms))
 
 
-def record_attempt(conn: Connection, claimed: Claimed, attempt: Attempt) -> None:
+def record_attempt(conn: Connection, delivery: TakenDelivery, attempt: DeliveryAttempt) -> None:
     """Note an attempt, unless the delivery was ended or tried by another sender meanwhile."""
-    # `attempts` is the fence: a sender that comes back after its claim ended finds another number.
+    # `attempts` is the fence: a sender that comes back too late finds another number.
     guard = (
-        _table.c.id == claimed.id,
-        _table.c.attempts == claimed.attempts,
+        _table.c.id == delivery.id,
+        _table.c.attempts == delivery.attempts,
         _table.c.status == DeliveryStatus.PENDING,
     )
     delivered = attempt.status is DeliveryStatus.DELIVERED
@@ -118,7 +118,7 @@ def record_attempt(conn: Connection, claimed: Claimed, attempt: Attempt) -> None
         .where(*guard)
         .values(
             status=attempt.status,
-            attempts=claimed.attempts + 1,
+            attempts=delivery.attempts + 1,
             response_status=attempt.response_status,
             error=attempt.error,
             last_attempt_at_ms=attempt.at_ms,
