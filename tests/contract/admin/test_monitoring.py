@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dc1.domain.providers.reports import EventSeverity
 from dc1.storage.engine.database import Connection
 from dc1.storage.providers import daemon_events
 from dc1.storage.providers.daemon_events import NewDaemonEvent
@@ -261,9 +262,9 @@ def test_what_daemons_reported(market: LocalMarket, admin: Admin, provider: Poll
     other = market.add_provider()
     now_ms = market.clock.now_ms()
     told = [
-        NewDaemonEvent(1, "crash", "critical", {"code": 137}, now_ms - 25 * 3_600_000),
-        NewDaemonEvent(1, "gpu_lost", "error", "Xid 79", now_ms - 3_600_000),
-        NewDaemonEvent(other.id, "started", "info", None, now_ms),
+        NewDaemonEvent(1, "crash", EventSeverity.CRITICAL, {"code": 137}, now_ms - 25 * 3_600_000),
+        NewDaemonEvent(1, "gpu_lost", EventSeverity.ERROR, "Xid 79", now_ms - 3_600_000),
+        NewDaemonEvent(other.id, "started", EventSeverity.INFO, None, now_ms),
     ]
 
     def work(conn: Connection) -> None:

@@ -3,13 +3,14 @@
 import pytest
 
 from dc1.control.scheduling.job_feed import JobFeed, JobUpdate, Lagged, LogLines, StateChanged, TokenChunk
+from dc1.domain.jobs.states import LogLevel
 from dc1.storage.jobs.job_logs import LogRow
 
 LIMIT = 512 * 1024
 
 
 def lines(first: int, count: int, length: int = 10) -> LogLines:
-    return LogLines([LogRow(1, number, 1, "info", "x" * length, 0) for number in range(first, first + count)])
+    return LogLines([LogRow(1, number, 1, LogLevel.INFO, "x" * length, 0) for number in range(first, first + count)])
 
 
 async def test_news_comes_in_order_and_once() -> None:

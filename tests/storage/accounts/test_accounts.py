@@ -3,6 +3,7 @@ import pytest
 from dc1.domain.access.keys import KeyRole, new_key
 from dc1.domain.base.clock import DAY_MS
 from dc1.domain.errors import ApiError
+from dc1.domain.providers.reports import EventSeverity
 from dc1.storage.accounts import keys, renters
 from dc1.storage.accounts.renters import NewRenter
 from dc1.storage.engine.database import Database
@@ -202,7 +203,7 @@ async def test_limits_need_not_be_whole(market: Market) -> None:
 async def test_events_of_daemons_are_forgotten(market: Market) -> None:
     provider = await market.provider()
     for at_ms in (NOW, NOW + 1):
-        await market.do(daemon_events.record, NewDaemonEvent(provider, "boot", "info", {"a": [1]}, at_ms))
+        await market.do(daemon_events.record, NewDaemonEvent(provider, "boot", EventSeverity.INFO, {"a": [1]}, at_ms))
     await market.do(daemon_events.purge, NOW + 1)
     (event,) = await market.see(daemon_events.latest, 0, 10)
     assert (event.created_at_ms, event.details) == (NOW + 1, {"a": [1]})

@@ -4,6 +4,7 @@ import pytest
 
 from dc1.domain.access.keys import KeyRole, new_key
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.states import LogLevel
 from dc1.storage.accounts import data_erasure, keys, renter_lists, renters
 from dc1.storage.accounts.renters import NewRenter
 from dc1.storage.engine.database import Database
@@ -71,7 +72,7 @@ async def test_what_jobs_were_asked_and_answered_is_erased_with_their_renter(mar
     ended = []
     for renter in (gone, gone, stays):
         job = await market.running(renter, provider, spec=spec)
-        await market.do(job_logs.append, job.id, 1, [LogLine("info", "me", NOW)], 1)
+        await market.do(job_logs.append, job.id, 1, [LogLine(LogLevel.INFO, "me", NOW)], 1)
         await market.do(lifecycle.finish, job.id, AttemptReport(completed=True, result={"response": "me"}), NOW + 1)
         ended.append(job)
 

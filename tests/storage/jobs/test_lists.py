@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.states import Actor, JobEvent, Phase
+from dc1.domain.jobs.states import Actor, JobEvent, LogLevel, Phase
 from dc1.storage.accounts import idempotency, keys, renters, wallets, webhooks
 from dc1.storage.cluster import change_feed
 from dc1.storage.engine.database import Connection, Database
@@ -22,7 +22,7 @@ def market(db: Database) -> Market:
 
 
 def lines(*messages: str) -> list[LogLine]:
-    return [LogLine("info", message, NOW) for message in messages]
+    return [LogLine(LogLevel.INFO, message, NOW) for message in messages]
 
 
 async def test_log_lines_are_numbered_within_the_job(market: Market) -> None:

@@ -7,6 +7,7 @@ import pytest
 from dc1.domain.base.clock import DAY_MS, day_start_ms
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobEvent
+from dc1.domain.providers.reports import EventSeverity
 from dc1.domain.providers.telemetry import MINUTE_MS, Rollup
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Database
@@ -153,10 +154,10 @@ async def test_the_newest_minutes(market: Market) -> None:
 async def test_events_of_daemons(market: Market) -> None:
     one, two = await market.provider(), await market.provider()
     for provider, severity, at_ms in (
-        (one, "info", NOW),
-        (two, "error", NOW),
-        (one, "info", NOW + 1),
-        (one, "error", 0),
+        (one, EventSeverity.INFO, NOW),
+        (two, EventSeverity.ERROR, NOW),
+        (one, EventSeverity.INFO, NOW + 1),
+        (one, EventSeverity.ERROR, 0),
     ):
         event = NewDaemonEvent(provider, "crash\x00", severity, {"نص": [1, None]}, at_ms)
         await market.do(daemon_events.record, event)

@@ -8,7 +8,7 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.providers import machine_grading
 from dc1.domain.providers.challenges import Challenge, judge, new_challenge
-from dc1.domain.providers.reports import Facts
+from dc1.domain.providers.reports import EventSeverity, Facts
 from dc1.domain.providers.verification import Assessment, Verdict, assess, compare
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import challenges, daemon_events
@@ -26,16 +26,16 @@ class MachineReports:
         """Keep a daemon's checks of its machine, and tell whether it is ready by them."""
         ready = machine_grading.is_ready(checks)
         details: JsonObject = {"checks": checks, "daemon_version": daemon_version}
-        await self.event(provider_id, "readiness", "info" if ready else "warning", details)
+        await self.event(provider_id, "readiness", EventSeverity.INFO if ready else EventSeverity.WARNING, details)
         return ready
 
     async def benchmark(self, provider_id: int, tflops: float, vram_gb: float, measured: JsonObject) -> str:
         """Keep what a benchmark measured, and return the grade of the machine by it."""
         tier = machine_grading.benchmark_grade(tflops, vram_gb)
-        await self.event(provider_id, "benchmark", "info", {**measured, "tier": tier})
+        await self.event(provider_id, "benchmark", EventSeverity.INFO, {**measured, "tier": tier})
         return tier
 
-    async def event(self, provider_id: int, event_type: str, severity: str, details: JsonValue) -> None:
+    async def event(self, provider_id: int, event_type: str, severity: EventSeverity, details: JsonValue) -> None:
         """Keep something that happened on a machine."""
         event = NewDaemonEvent(provider_id, event_type, severity, details, self._clock.now_ms())
         await self._db.write(lambda conn: daemon_events.record(conn, event))

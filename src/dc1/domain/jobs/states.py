@@ -60,6 +60,15 @@ class Phase(StrEnum):
     FORMATTING = "formatting"
 
 
+class LogLevel(StrEnum):
+    """How much a log line matters, the least first."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
 class ErrorCategory(StrEnum):
     """Why a job failed."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple
 
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER, JsonObject, JsonValue, is_oversized
@@ -45,6 +46,15 @@ _TEXT_LIMITS = {
     "daemon_version": 32,
     "python_version": 32,
 }
+
+
+class EventSeverity(StrEnum):
+    """How bad an event of a daemon is, the least first."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
 
 
 @dataclass(frozen=True, slots=True)

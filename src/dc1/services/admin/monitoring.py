@@ -208,7 +208,9 @@ class MonitoringCalls(ServicerPart):
                 daemon_events.counts(conn, since_ms, provider_id),
             )
         )
-        return pb.GetDaemonHealthResponse(events=[_event(row) for row in events], counts=counts)
+        return pb.GetDaemonHealthResponse(
+            events=[_event(row) for row in events], counts={severity.value: count for severity, count in counts.items()}
+        )
 
     async def _failures(self, now_ms: int) -> dict[int, Failures]:
         return await self._plane.db.read(lambda conn: monitoring.failures_by_provider(conn, now_ms - DAY_MS))

@@ -10,7 +10,7 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.states import Phase
+from dc1.domain.jobs.states import LogLevel, Phase
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.values import from_value
 from dc1.services.daemons.heartbeats import report_body
@@ -157,7 +157,9 @@ class DaemonMessages:
     async def _logs(self, batch: pb.LogBatch) -> None:
         ref = batch.lease
         now_ms = self._plane.clock.now_ms()
-        lines = [LogLine(LOG_LEVELS.get(line.level, "info"), line.message[:_MAX_LINE], now_ms) for line in batch.lines]
+        lines = [
+            LogLine(LOG_LEVELS.get(line.level, LogLevel.INFO), line.message[:_MAX_LINE], now_ms) for line in batch.lines
+        ]
         try:
             await self._plane.attempts.append_logs(
                 self._provider.id, ref.job_id, ref.attempt_number, lines, batch.sequence

@@ -7,7 +7,7 @@ from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_number, plain
-from dc1.domain.providers.reports import Report, read_report
+from dc1.domain.providers.reports import EventSeverity, Report, read_report
 from dc1.services.api.call import caller_id
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import own_provider, require_approved
@@ -84,7 +84,9 @@ class MachineCalls(ServicerPart):
         _require_event_size(request)
         provider_id = caller_id()
         details = from_value(request.details)
-        await self._plane.machine_reports.event(provider_id, request.event_type, request.severity or "info", details)
+        await self._plane.machine_reports.event(
+            provider_id, request.event_type, EventSeverity(request.severity or EventSeverity.INFO), details
+        )
         return pb.ReportDaemonEventResponse(success=True, event_type=request.event_type, provider_id=provider_id)
 
 

@@ -12,7 +12,7 @@ from dc1.domain.base.clock import iso
 from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import Admission
-from dc1.domain.jobs.states import Actor, JobStatus, Phase
+from dc1.domain.jobs.states import Actor, JobStatus, LogLevel, Phase
 from dc1.domain.providers import machine_grading
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import ServicerPart
@@ -69,9 +69,9 @@ class RunCalls(ServicerPart):
     async def AppendJobLogs(self, request: pb.AppendJobLogsRequest, context: Any) -> pb.AppendJobLogsResponse:
         """Store log lines."""
         now_ms = self._plane.clock.now_ms()
-        lines = [LogLine(line.level or "info", line.message, now_ms) for line in request.lines]
+        lines = [LogLine(LogLevel(line.level or LogLevel.INFO), line.message, now_ms) for line in request.lines]
         if request.HasField("line"):
-            lines.append(LogLine("info", request.line, now_ms))
+            lines.append(LogLine(LogLevel.INFO, request.line, now_ms))
         attempt = request.attempt_number if request.HasField("attempt_number") else None
         logged = await self._plane.attempts.append_logs(caller_id(), request.job_id, attempt, lines)
         return pb.AppendJobLogsResponse(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.sessions import EndReason, StopReason
+from dc1.domain.jobs.states import LogLevel
 from dc1.services.jobs.messages import assignment_message
 from dcp.v1 import daemon_stream_pb2 as pb
 
@@ -19,12 +20,12 @@ END_REASONS: Mapping[EndReason, "pb.ReconnectReason.ValueType"] = {
     EndReason.REPLACED: pb.RECONNECT_REASON_REPLACED,
     EndReason.ACCESS_REVOKED: pb.RECONNECT_REASON_ACCESS_REVOKED,
 }
-LOG_LEVELS: Mapping["pb.LogLevel.ValueType", str] = {
-    pb.LOG_LEVEL_UNSPECIFIED: "info",
-    pb.LOG_LEVEL_DEBUG: "debug",
-    pb.LOG_LEVEL_INFO: "info",
-    pb.LOG_LEVEL_WARN: "warn",
-    pb.LOG_LEVEL_ERROR: "error",
+LOG_LEVELS: Mapping["pb.LogLevel.ValueType", LogLevel] = {
+    pb.LOG_LEVEL_UNSPECIFIED: LogLevel.INFO,
+    pb.LOG_LEVEL_DEBUG: LogLevel.DEBUG,
+    pb.LOG_LEVEL_INFO: LogLevel.INFO,
+    pb.LOG_LEVEL_WARN: LogLevel.WARN,
+    pb.LOG_LEVEL_ERROR: LogLevel.ERROR,
 }
 
 

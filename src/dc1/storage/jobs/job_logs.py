@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select
 
+from dc1.domain.jobs.states import LogLevel
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.schema.tables import job_log_batches, job_log_heads, job_logs
@@ -13,9 +14,9 @@ from dc1.storage.schema.tables import job_log_batches, job_log_heads, job_logs
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line to store; `level` is debug, info, warn or error."""
+    """A line to store."""
 
-    level: str
+    level: LogLevel
     message: str
     logged_at_ms: int
 
@@ -27,7 +28,7 @@ class LogRow:
     job_id: int
     line_no: int
     attempt_number: int
-    level: str
+    level: LogLevel
     message: str
     logged_at_ms: int
 

@@ -5,10 +5,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
+from dc1.domain.providers.reports import EventSeverity
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.schema.tables import daemon_events
-
-SEVERITIES = ("info", "warning", "error", "critical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +16,7 @@ class NewDaemonEvent:
 
     provider_id: int
     event_type: str
-    severity: str
+    severity: EventSeverity
     details: Any
     created_at_ms: int
 
@@ -46,12 +45,12 @@ def latest(conn: Connection, since_ms: int, limit: int, provider_id: int | None 
     return _shape.all(conn.execute(query.order_by(*newest).limit(limit)))
 
 
-def counts(conn: Connection, since_ms: int, provider_id: int | None = None) -> dict[str, int]:
+def counts(conn: Connection, since_ms: int, provider_id: int | None = None) -> dict[EventSeverity, int]:
     """Return how many events there were from then on, by severity; every severity is there."""
     query = select(daemon_events.c.severity, func.count()).where(*_conditions(since_ms, provider_id))
     found = dict(tuple(row) for row in conn.execute(query.group_by(daemon_events.c.severity)))
     # Those that never happened too, for whoever draws them side by side.
-    return {severity: int(found.get(severity, 0)) for severity in SEVERITIES}
+    return {severity: int(found.get(severity, 0)) for severity in EventSeverity}
 
 
 def _conditions(since_ms: int, provider_id: int | None) -> list[ColumnElement[bool]]:

@@ -18,7 +18,17 @@ from sqlalchemy import (
     text,
 )
 
-from dc1.domain.jobs.states import Actor, ComputeType, ErrorCategory, JobEvent, JobSource, JobStatus, JobType, Phase
+from dc1.domain.jobs.states import (
+    Actor,
+    ComputeType,
+    ErrorCategory,
+    JobEvent,
+    JobSource,
+    JobStatus,
+    JobType,
+    LogLevel,
+    Phase,
+)
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.schema.columns import (
     ExactDecimal,
@@ -203,10 +213,10 @@ job_logs = Table(
     Column("job_id", BigInteger, primary_key=True, autoincrement=False),
     Column("line_no", BigInteger, primary_key=True, autoincrement=False),
     Column("attempt_number", Integer, nullable=False),
-    Column("level", Text, nullable=False),
+    Column("level", StoredEnum(LogLevel), nullable=False),
     Column("message", PlainText, nullable=False),
     time_column("logged_at_ms"),
-    one_of("level", ("debug", "info", "warn", "error"), "level"),
+    one_of("level", LogLevel, "level"),
 )
 
 job_results = Table(

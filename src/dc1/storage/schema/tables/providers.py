@@ -4,6 +4,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, In
 
 from dc1.domain.providers.liveness import Approval
 from dc1.domain.providers.preferences import RunMode
+from dc1.domain.providers.reports import EventSeverity
 from dc1.storage.schema.columns import (
     ExactJson,
     PlainText,
@@ -112,10 +113,10 @@ daemon_events = Table(
     Column("id", RowId, primary_key=True),
     Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
     Column("event_type", PlainText, nullable=False),
-    Column("severity", Text, nullable=False),
+    Column("severity", StoredEnum(EventSeverity), nullable=False),
     Column("details", ExactJson),
     time_column("created_at_ms"),
-    one_of("severity", ("info", "warning", "error", "critical"), "severity"),
+    one_of("severity", EventSeverity, "severity"),
 )
 Index("ix_daemon_events_created_at_ms", daemon_events.c.created_at_ms)
 Index("ix_daemon_events_provider_id_created_at_ms", daemon_events.c.provider_id, daemon_events.c.created_at_ms)
