@@ -10,10 +10,18 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parents[2] / "src/dc1"
 
-LEAST = 2.4
+LEAST = 4.0
 """Comment lines per 100 lines of code over all of `src/dc1`."""
 
-LEAST_ON_FLOOR = {"domain": 2.0, "storage": 4.0, "daemon": 4.0, "cli": 4.0, "settings.py": 4.0}
+LEAST_ON_FLOOR = {
+    "domain": 2.0,
+    "control": 4.0,
+    "daemon": 4.0,
+    "cli": 4.0,
+    "server": 4.0,
+    "storage": 4.0,
+    "settings.py": 4.0,
+}
 
 # What speaks to a tool says nothing to a reader.
 _DIRECTIVE = re.compile(r"#\s*(noqa|type:|pragma|ruff:)")

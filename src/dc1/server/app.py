@@ -25,6 +25,7 @@ from dc1.settings import Settings
 from dc1.storage.engine.database import Database, UnreachableDatabaseError
 
 _HEALTH = "grpc.health.v1.Health"
+# For answers that are written and not yet sent, streams' farewells among them.
 _LAST_WORDS_SECONDS = 0.5
 _DATABASE_SECONDS = 30.0
 _DATABASE_PAUSE_SECONDS = 0.5
@@ -83,6 +84,7 @@ class Application:
         """
         grace = self._settings.drain_seconds if grace_seconds is None else grace_seconds
         _log.info("draining", grace_seconds=grace)
+        # First, so that whoever asks before a new call goes elsewhere.
         await self._health.enter_graceful_shutdown()
         self._registry.drain()
         if not await self._pipeline.drain(grace):

@@ -35,6 +35,7 @@ _BAD = {
 _TELL_WRONG_TYPE = (CredentialErrors.GENERAL, CredentialErrors.SUBMIT, CredentialErrors.OPENAI)
 
 _BEARER = "bearer "
+# In the order in which they are looked at: the first that is not blank counts.
 _HEADERS = ((Role.ADMIN, "x-admin-token"), (Role.RENTER, "x-renter-key"), (Role.PROVIDER, "x-provider-key"))
 _QUERY = ((Role.RENTER, "x-query-renter-key"), (Role.PROVIDER, "x-query-provider-key"))
 _ANY_QUERY = "x-query-key"
@@ -78,6 +79,7 @@ class Authenticator:
         Raises:
             forbidden: The method is open to nobody.
         """
+        # Default deny: a method whose options were forgotten is closed, not open.
         if not options.roles:
             raise errors.forbidden()
         if options.is_public:
@@ -99,6 +101,7 @@ class Authenticator:
             raise self._counted(_not_admitted(options, credential), address)
         identity = await self._credentials.identify(credential.secret)
         if identity is None:
+            # Only the OpenAI dialect tells a key that has expired from one that never was.
             if options.has_openai_errors and await self._credentials.has_expired(credential.secret):
                 raise self._counted(errors.authentication_key_expired(), address)
             raise self._counted(_BAD[options.credential_errors](), address)

@@ -115,6 +115,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         async def answer(request: Any, context: Context) -> Any:
             async with self._guarded(method, options, context) as call:
                 async with self._admitted(call, options, hooks, request):
+                    # Shielded: what has begun to be stored is finished and logged, though its caller may have left.
                     response = await self._work.run(behaviour(request, context))
                 await _send_headers(context, call, options)
             return response
@@ -139,6 +140,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         """Turn whatever the block raises into a refusal, and log how the call ended."""
         started = time.perf_counter()
         call = self._begin(method, context)
+        # It stays so when the caller leaves: a cancellation is no Exception, and there is nobody to refuse.
         status = CLIENT_GONE
         refusal: ApiError | None = None
         self._in_flight += 1
@@ -154,6 +156,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             if not self._in_flight:
                 self._idle.set()
             _log_call(call, status, time.perf_counter() - started)
+        # Outside the block: `abort` raises by itself, and its error is none to be turned into a refusal.
         if refusal is not None:
             metadata = trailers(refusal, is_rest=call.is_rest, in_openai_envelope=options.has_openai_errors)
             await context.abort(status_code(refusal), refusal.message, metadata)
@@ -167,6 +170,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             raise malformed_json()
         message = request if isinstance(request, Message) else None
         if message is not None and call.is_rest:
+            # Before the audit trail, which has the provider that a call is about from its fields.
             fill_from_path(message, options.paths, call.metadata.get("x-envoy-original-path", ""))
         async with self._auditor.auditing(call, options, message):
             await self._admit(call, options, hooks, message)
@@ -174,6 +178,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def _begin(self, method: str, context: Context) -> Call:
         metadata = _first_values(context.invocation_metadata() or ())
+        # Anybody's text, and bound for log lines: one of another form is replaced.
         request_id = metadata.get("x-request-id", "")
         return Call(
             method=method,
@@ -189,6 +194,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             raise service_unavailable()
         metadata = call.metadata
         credential = self._authenticator.require_credential(options, metadata, request, call.address)
+        # Servicers and logs have no need of the secrets, so they are not there to leak.
         call.metadata = {key: value for key, value in metadata.items() if key not in SECRET_HEADERS}
         if hooks.check_shape is not None:
             hooks.check_shape(request)
@@ -199,6 +205,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._limiter.spend(options.bucket, subject)
         if options.streamed_bucket is not None and hooks.asks_for_stream is not None and hooks.asks_for_stream(request):
             self._limiter.spend(options.streamed_bucket, subject)
+        # After the limit, so that trying keys for their scopes is not free.
         require_rights(options, call.principal)
         enter(call)
         if request is not None:
@@ -247,6 +254,7 @@ async def _forward(responses: AsyncGenerator[Any, None], context: Context, call:
 async def _send_headers(context: Context, call: Call, options: MethodOptions) -> None:
     headers = list(call.headers.items())
     status = call.http_status or options.success_status
+    # The edge makes 200 of every answer that says nothing else.
     if status != 200:
         headers.append(("x-http-status", str(status)))
     if headers:

@@ -106,6 +106,7 @@ class Service:
 
 
 async def _never() -> None:
+    # For a server without background parts, whose end nobody has to wait for.
     await asyncio.Event().wait()
 
 

@@ -83,6 +83,7 @@ async def connect(
         service_unavailable: The server drains.
     """
     if provider.approval is not Approval.APPROVED:
+        # The approval may have been given on another replica just now.
         await plane.catch_up()
     if provider.approval is not Approval.APPROVED:
         raise errors.provider_not_approved()
