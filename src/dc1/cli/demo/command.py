@@ -53,6 +53,7 @@ def _serve(market: DemoMarket, customer: DemoAccount, owner: DemoAccount) -> Non
         },
         title="\nServing until Ctrl-C; set these to go on by hand",
     )
+    # Ctrl-C is how this is meant to end, so it is no failure.
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             # A server that dies meanwhile ends the demo, with the last lines of its log.

@@ -54,6 +54,7 @@ class OperatorNotices:
                 log.warning("suspended", hint=_SUSPENDED)
             else:
                 log.info("suspension_lifted")
+        # A wish and no order: which models an engine holds is its owner's to decide.
         if desired.preload_model != self._preload:
             self._preload = desired.preload_model
             if self._preload:

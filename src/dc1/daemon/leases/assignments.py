@@ -102,6 +102,7 @@ class Assignments:
 
     def _take(self, assignment: report_pb2.Assignment) -> str | None:
         """Hold a lease on new work, or return the reason why not."""
+        # A server that has not read the last beat yet may go on offering.
         if self.draining:
             return "the daemon is draining"
         try:

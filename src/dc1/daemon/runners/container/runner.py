@@ -58,6 +58,7 @@ class ContainerRunner:
         """
         self._market = market
         self._owner = ""
+        # For whom it was done: the server says who this provider is only when the daemon has connected.
         self._reaped_for = ""
         self._daemon = uuid.uuid4().hex
         self._approved: frozenset[str] = frozenset()

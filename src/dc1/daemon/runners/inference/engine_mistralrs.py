@@ -129,6 +129,8 @@ class MistralRsEngine:
 
     async def _abandon(self, child: ChildProcess, request_id: int) -> None:
         """Stop a generation and keep the loaded model if it stops soon; else end the process."""
+        # A loaded model is worth a second: starting another costs more, and a prompt that is being read in cannot be
+        # called off at all.
         stopped = False
         try:
             async with asyncio.timeout(_CANCEL_PATIENCE_SECONDS):
