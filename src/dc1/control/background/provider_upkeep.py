@@ -40,6 +40,7 @@ class ProviderUpkeep:
             self._keys_checked_ms = now_ms
             return
         expired = await self._db.read(lambda conn: keys.expired_between(conn, KeyRole.PROVIDER, since_ms, now_ms))
+        # Only once it was read: a span whose reading failed is asked for again.
         self._keys_checked_ms = now_ms
         for session in self._sessions:
             if session.key_id in expired:

@@ -17,6 +17,7 @@ from dc1.storage.jobs.job_records import JobRow
 
 log = structlog.get_logger(__name__)
 
+# A lost daemon's renter waits for the grace and for this.
 _PRESENCE_SECONDS = 0.25
 _DEADLINES_SECONDS = 1.0
 _PURGE_SECONDS = 3600.0

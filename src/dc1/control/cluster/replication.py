@@ -187,6 +187,8 @@ class Replication:
         return True
 
     async def _read(self) -> None:
+        # Both are noted before the read. What is decided here while it runs may be newer than what it brings; the fleet
+        # refuses that, and the horizon stays, so that all of it is read again: following it twice changes nothing.
         start, decisions = self._horizon, self._fleet.decisions
         changes = await self._db.read(lambda conn: change_feed.since(conn, start))
         # A replica may have begun to live since the last renewal; who died is for the renewals to judge.
@@ -197,6 +199,8 @@ class Replication:
 
     async def _follow_logs(self) -> None:
         """Make the readers here of jobs that run elsewhere look for new lines."""
+        # Lines are not told: a flood of them would crowd out everything else that is. One query says for all jobs with
+        # readers here how many lines there are.
         elsewhere = [row_id for row_id in self._job_feed.subscribed_rows() if not self._runs_here(row_id)]
         if not elsewhere:
             self._lines.clear()

@@ -24,6 +24,7 @@ async def load_fleet(db: Database, clock: Clock, fleet: Fleet, replicas: Collect
 
 def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collection[str] = ()) -> Provider:
     """Return a stored account as the running server knows it; `replicas` are the other servers that live."""
+    # A replica that does not live holds no stream, whatever it could not store any more when it died.
     elsewhere = row.stream_replica if row.stream_replica in replicas else None
     presence = Presence(
         channel=Channel.STREAM if row.channel == Channel.STREAM else Channel.POST,

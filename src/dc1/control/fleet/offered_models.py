@@ -22,6 +22,7 @@ class OfferedModels:
 
     def note(self, provider_id: int, models: Iterable[str], now_ms: int) -> None:
         """Note what an approved provider offers from now on."""
+        # Daemons spell names as their runtimes do; callers must find a model however they spell it.
         names = frozenset(model.lower() for model in models)
         before = self._models.get(provider_id, frozenset())
         self._models[provider_id] = names

@@ -13,6 +13,8 @@ from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 from dc1.domain.providers.reports import Facts, Report, metric_of
 
 _BEAT_SLOT_MS = 30_000
+# Two owners: what an account says is stored with each decision, what a daemon says by the replica that heard it. Of a
+# provider whose stream is here, only the first is taken over from storage.
 _ACCOUNT_FIELDS = (
     "name",
     "email",

@@ -19,6 +19,8 @@ class Telemetry:
 
     def take(self, before_ms: int) -> telemetry.Minutes:
         """Return the minutes that began before a time; they are taken again until `flushed` is called."""
+        # Kept apart until they are stored: a flush that fails is repeated with all of them, and what is measured
+        # meanwhile is not counted with them.
         for minute_ms in [minute for minute in self._open if minute < before_ms]:
             for provider_id, rollup in self._open.pop(minute_ms).items():
                 _rollup(self._flushing, minute_ms, provider_id).add(rollup)

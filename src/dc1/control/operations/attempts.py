@@ -68,6 +68,7 @@ class Attempts:
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt:
             return StopReason.WITHDRAWN
+        # Held over the write: an acceptance and a withdrawal that meet would both act on what the other is changing.
         async with lease.changing:
             return lease if lease.running else await self.start(lease, may_run=True)
 
@@ -91,6 +92,8 @@ class Attempts:
                 self._dispatcher.end_lease(lease.row_id)
             return StopReason.WITHDRAWN
         self._dispatcher.follow(job, lease.assignment.spec)
+        # The lease in memory has the last word: while this was committed, another replica's move may have been
+        # followed.
         current = self._leases.held(lease.provider_id, lease.job_id)
         if current is None or current.attempt != lease.attempt or not current.running:
             return StopReason.SUPERSEDED
@@ -293,6 +296,7 @@ class Attempts:
 
     def left(self, job: JobRow, provider_id: int | None, stop: StopReason | None = None) -> None:
         """Follow in memory a job that ended, or went back to the queue, after it was with `provider_id`."""
+        # The feed of changes may have told it already, and more: followed late, a job that somebody has would wait.
         if not self._dispatcher.learn(job):
             return
         lease = self._dispatcher.end_lease(job.id, stop)

@@ -55,6 +55,7 @@ class Completions:
         """Return the models that can be called now, as spelled by a daemon, and when each was first offered."""
         found: dict[str, str] = {}
         for provider in self._fleet:
+            # The cheap look first: a view of every provider for every list of models would cost far more.
             new = [model for model in provider.models if model.lower() not in found] if _is_there(provider) else ()
             for model in new:
                 if self._serves(provider, _requirement(model)):

@@ -239,6 +239,8 @@ class Dispatcher:
             return True
 
     async def _claim(self, matches: list[Match]) -> None:
+        # Reserved in memory is not claimed: other replicas and submissions write to the same rows, and what the
+        # database refuses comes back. Many in one transaction, because the commit is what takes time.
         now_ms = self._clock.now_ms()
         claims = [lifecycle.Claim(item.job.id, item.provider_id, item.slots) for item in matches]
 
@@ -254,6 +256,8 @@ class Dispatcher:
             if result is not None and self.learn(result[0]):
                 self._offer(*result)
                 continue
+            # Also when the claim succeeded and the feed told of it first: `follow` has taken slots for the lease by
+            # itself, and those that were reserved for it here are too many.
             self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
             if match.job.id in still_queued and self._leases.of_job(match.job.id) is None:
                 self.queue.add(match.job)

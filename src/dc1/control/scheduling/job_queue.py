@@ -103,6 +103,8 @@ class JobQueue:
         heads = []
         for named_provider_id in (None, view.id):
             for requirement, keys in self._named(named_provider_id).items():
+                # Jobs by the thousand ask for a handful of things: each is matched once, and of its jobs the first
+                # counts.
                 if fits(view, requirement):
                     head = next((key for key in keys if may_have(self._jobs[key[-1]])), None)
                     heads += [] if head is None else [head]

@@ -19,6 +19,8 @@ class JobVersions:
 
     def learn(self, job: JobRow) -> bool:
         """Note a job as it was stored; False when this version, or a later one, is known already."""
+        # Each stored move counts the job's events up by one, so the number alone says which version is newer: replicas'
+        # clocks differ, and the feed may bring an old version after a new one.
         known = self._open.get(job.id) or self._ended.get(job.id, 0)
         if job.event_sequence <= known:
             return False
@@ -28,6 +30,7 @@ class JobVersions:
         self._open.pop(job.id, None)
         self._ended[job.id] = job.event_sequence
         if len(self._ended) > ENDED_REMEMBERED:
-            # Nothing that was under way when it ended is still to come.
+            # Old versions of a job that ended must not bring it back to life; after thousands of others have ended,
+            # none that was under way is still to come, and the memory of a long life stays bounded.
             self._ended.popitem(last=False)
         return True

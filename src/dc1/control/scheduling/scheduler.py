@@ -60,6 +60,7 @@ class Scheduler:
             if len(matches) == at_most:
                 self._woken.add(provider_id)
                 break
+            # Out of the queue and into the slots before anything is written: the next look finds neither again.
             chosen = self._chosen_for(job, provider)
             self._queue.remove(job.id)
             self._fleet.occupy(chosen.id, job.requirement.gpu_count)
@@ -85,6 +86,8 @@ class Scheduler:
         return other if other is not None and self.next_for(other) is job else free
 
     def _may_have(self, provider_id: int, job: WaitingJob) -> bool:
+        # A job that was just lost or declined must not go round in a circle with the same machine: others here come
+        # first, then those of other servers for a while, then it may have it again rather than nobody.
         if provider_id not in job.avoid:
             return True
         other = self._fleet.availability.local.best(job.requirement, avoid=job.avoid)

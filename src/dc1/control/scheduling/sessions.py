@@ -71,6 +71,7 @@ class Sessions:
     def open(self, session: Session) -> None:
         """Register a stream and end the one it replaces."""
         older = self._open.get(session.provider_id)
+        # In its place before the older one is told: when that one closes, it has to find that it was replaced.
         self._open[session.provider_id] = session
         if older is not None:
             older.end(EndReason.REPLACED)
