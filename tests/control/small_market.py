@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from dc1.control.config import ControlConfig
 from dc1.control.control_plane import ControlPlane
-from dc1.control.fleet.loading import provider_of
+from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import ReportReceipt
 from dc1.control.operations.credentials import Credentials
@@ -118,7 +118,7 @@ class SmallMarket:
     async def load(self) -> None:
         """Know what is stored, as a server that starts."""
         fleet = self.control.fleet
-        fleet.add_all([provider_of(row) for row in await self.see(providers.load_all)])
+        fleet.add_all([provider_from_row(row) for row in await self.see(providers.load_all)])
         await self.control.dispatcher.load()
         await self.control.catalog.load()
 
@@ -156,7 +156,7 @@ class SmallMarket:
             assert row is not None
             return row
 
-        provider = provider_of(await self.db.write(work))
+        provider = provider_from_row(await self.db.write(work))
         provider.take_report(read_report({"gpu_status": {"gpu_count": gpus}, **report}))
         self.control.fleet.add(provider)
         return provider

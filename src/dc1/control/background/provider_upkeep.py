@@ -1,7 +1,7 @@
 """What happens to providers' accounts because time passes: rotated keys end, old data is erased."""
 
 from dc1.control.fleet.fleet import Fleet
-from dc1.control.fleet.loading import provider_of
+from dc1.control.fleet.loading import provider_from_row
 from dc1.control.periodic import Periodic
 from dc1.control.scheduling.sessions import EndReason, Sessions
 from dc1.domain.access.keys import KeyRole
@@ -51,5 +51,5 @@ class ProviderUpkeep:
         now_ms = self._clock.now_ms()
         erased = await self._db.write(lambda conn: providers.erase_due(conn, now_ms))
         for row in erased:
-            self._fleet.follow(provider_of(row), here=False, decisions=self._fleet.decisions)
+            self._fleet.follow(provider_from_row(row), here=False, decisions=self._fleet.decisions)
         await self._db.write(lambda conn: daemon_events.purge(conn, now_ms - DAEMON_EVENTS_KEPT_MS))

@@ -15,7 +15,7 @@ from functools import partial
 
 import structlog
 
-from dc1.control.fleet.loading import provider_of
+from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.catalog import Catalog
 from dc1.control.operations.credentials import Credentials
@@ -235,7 +235,7 @@ class Replication:
 
     def _apply_provider(self, row: ProviderRow, decisions: int) -> bool:
         here = self._sessions.get(row.id) is not None
-        if not self._fleet.follow(provider_of(row, replicas=self.others), here=here, decisions=decisions):
+        if not self._fleet.follow(provider_from_row(row, replicas=self.others), here=here, decisions=decisions):
             return False
         if row.deleted_at_ms is not None:
             self._credentials.invalidate_account(Role.PROVIDER, row.id)

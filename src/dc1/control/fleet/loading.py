@@ -19,10 +19,10 @@ async def load_fleet(db: Database, clock: Clock, fleet: Fleet, replicas: Collect
     now_ms = clock.now_ms()
     rows = await db.read(providers.load_all)
     beats = await db.read(lambda conn: providers.load_recent_heartbeats(conn, now_ms))
-    fleet.add_all(provider_of(row, beats.get(row.id, 0), replicas=replicas) for row in rows)
+    fleet.add_all(provider_from_row(row, beats.get(row.id, 0), replicas=replicas) for row in rows)
 
 
-def provider_of(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collection[str] = ()) -> Provider:
+def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Collection[str] = ()) -> Provider:
     """Return a stored account as the running server knows it; `replicas` are the other servers that live."""
     # A replica that does not live holds no stream, whatever it could not store any more when it died.
     elsewhere = row.stream_replica if row.stream_replica in replicas else None

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dc1.control.fleet.loading import provider_of
+from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.credentials import Credentials
@@ -73,7 +73,7 @@ class ProviderAccounts:
         now_ms = self._clock.now_ms()
         # The key in the same transaction: an account without one could be neither used nor registered again.
         account = await self._db.write(lambda conn: _open_account(conn, new, key, now_ms))
-        self._fleet.add(provider_of(account))
+        self._fleet.add(provider_from_row(account))
         return OpenedProvider(account, key.key)
 
     async def set_preferences(self, provider: Provider, changes: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from dc1.services.api.call import current_call
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id, time_value, to_value
-from dc1.services.providers.admin_messages import admin_provider
+from dc1.services.providers.messages import admin_provider
 from dcp.v1 import admin_provider_service_pb2 as pb
 
 

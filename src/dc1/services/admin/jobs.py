@@ -11,16 +11,16 @@ from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, iso, parse_iso
 from dc1.domain.base.json_types import compact
 from dc1.domain.jobs.states import JOB_TYPES, OPEN, Actor, JobStatus
-from dc1.services.admin.job_rows import COLUMNS, admin_job, plain_job
+from dc1.services.admin.messages import COLUMNS, admin_job, plain_job
 from dc1.services.api.call import current_call
 from dc1.services.api.csv_files import csv_file
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import NULL, message_json, to_value
 from dc1.services.jobs.access import known_job, shown
-from dc1.services.jobs.lifecycles import lifecycle_reader
+from dc1.services.jobs.lifecycle import lifecycle_reader
 from dc1.services.jobs.messages import billing, job_detail
-from dc1.services.providers.admin_messages import admin_provider
+from dc1.services.providers.messages import admin_provider
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import admin_jobs, jobs
 from dc1.storage.jobs.admin_jobs import JobStats, NamedJob

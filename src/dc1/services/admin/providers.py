@@ -12,8 +12,7 @@ from dc1.domain.providers.telemetry import MINUTES, Rollup
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id, to_value
-from dc1.services.providers.admin_messages import inspected_provider
-from dc1.services.providers.messages import provider_job
+from dc1.services.providers.messages import inspected_provider, provider_job
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow

@@ -13,8 +13,7 @@ from dc1.services.api.hooks import streamed_when
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.api.values import from_struct
-from dc1.services.inference.chat_answers import streamed, whole
-from dc1.services.inference.completion_stream import CompletionStream
+from dc1.services.inference.completion_stream import CompletionStream, streamed, whole
 from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import openai_service_pb2 as pb
 from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer

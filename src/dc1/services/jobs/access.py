@@ -57,7 +57,7 @@ def shown(plane: ControlPlane, job: JobRow, spec: JobSpec) -> JobDetail:
     return job_detail(job, spec, plane.clock.now_ms(), position)
 
 
-def provider_of(plane: ControlPlane, job: JobRow) -> Provider | None:
+def provider_of_job(plane: ControlPlane, job: JobRow) -> Provider | None:
     """Return the provider of the current or last attempt, or else the one that the job names, or None."""
     provider_id = shown_provider_id(job)
     return None if provider_id is None else plane.fleet.get(provider_id)

@@ -11,7 +11,7 @@ from dc1.domain.jobs.states import JobStatus
 from dc1.domain.money.pricing import sar_text
 from dc1.services.api.call import caller_id
 from dc1.services.api.parts import ServicerPart
-from dc1.services.jobs.access import provider_of
+from dc1.services.jobs.access import provider_of_job
 from dc1.services.jobs.messages import current_cost
 from dc1.services.jobs.output import common_fields, output_billing, type_name
 from dc1.storage.accounts import renters
@@ -43,7 +43,7 @@ class JobHistoryCalls(ServicerPart):
         rows, results, renter = await self._plane.db.read(read_newest)
         now_ms = self._plane.clock.now_ms()
         return pb.ListJobHistoryResponse(
-            jobs=[_history_entry(job, provider_of(self._plane, job), results.get(job.id), now_ms) for job in rows],
+            jobs=[_history_entry(job, provider_of_job(self._plane, job), results.get(job.id), now_ms) for job in rows],
             balance_halala=renter.balance_halala,
             balance_sar=sar_text(renter.balance_halala),
             total_jobs=renter.total_jobs,

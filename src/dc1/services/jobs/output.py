@@ -17,7 +17,7 @@ from dc1.domain.jobs.states import TERMINAL, JobStatus
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.api.call import current_call
 from dc1.services.api.values import time_text
-from dc1.services.jobs.access import provider_of, readable
+from dc1.services.jobs.access import provider_of_job, readable
 from dc1.services.jobs.messages import elapsed_sec, shown_provider_id
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -72,7 +72,7 @@ def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) 
         if image is not None:
             return image
     current_call().http_status = _STATUS_CODES.get(status, _NOT_FINISHED)
-    fields = common_fields(found.job, provider_of(plane, found.job), plane.clock.now_ms())
+    fields = common_fields(found.job, provider_of_job(plane, found.job), plane.clock.now_ms())
     if status is JobStatus.COMPLETED:
         fields |= _completed(found, fields)
     elif status in TERMINAL:

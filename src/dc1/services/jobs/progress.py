@@ -10,8 +10,8 @@ from dc1.domain.providers.liveness import Liveness
 from dc1.services.api.event_stream import follow, resume_point
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import to_value
-from dc1.services.jobs.access import provider_of, readable_job
-from dc1.services.jobs.lifecycle_streams import LifecycleReader, StateReader
+from dc1.services.jobs.access import provider_of_job, readable_job
+from dc1.services.jobs.lifecycle import LifecycleReader, StateReader
 from dc1.services.jobs.messages import current_cost, elapsed_sec
 from dcp.v1 import job_progress_pb2 as pb
 
@@ -26,7 +26,7 @@ class JobProgressCalls(ServicerPart):
     async def GetJobStatus(self, request: pb.GetJobStatusRequest, context: Any) -> pb.GetJobStatusResponse:
         """Show in short how a job stands."""
         job = await readable_job(self._plane, request.job_id)
-        provider = provider_of(self._plane, job)
+        provider = provider_of_job(self._plane, job)
         return pb.GetJobStatusResponse(
             job_id=job.job_id,
             status=job.status,

@@ -8,8 +8,8 @@ from google.api.httpbody_pb2 import HttpBody
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.event_stream import follow, resume_point
 from dc1.services.api.parts import ServicerPart
-from dc1.services.jobs.access import provider_of, readable, readable_job, readable_with_spec, shown
-from dc1.services.jobs.lifecycles import lifecycle_reader
+from dc1.services.jobs.access import provider_of_job, readable, readable_job, readable_with_spec, shown
+from dc1.services.jobs.lifecycle import lifecycle_reader
 from dc1.services.jobs.lists import SCHEMA_VERSION, job_summary, log_line, statuses_of
 from dc1.services.jobs.log_stream import LogReader
 from dc1.services.jobs.messages import container_image
@@ -30,7 +30,7 @@ class JobReadingCalls(ServicerPart):
         limit = min(request.limit or 50, 200)
         wanted = JobFilter(renter_id=caller_id(), statuses=statuses_of(request.status))
         page = await self._plane.db.read(lambda conn: jobs.page(conn, wanted, limit=limit, offset=request.offset))
-        found = [job_summary(job, provider_of(self._plane, job)) for job in page.rows]
+        found = [job_summary(job, provider_of_job(self._plane, job)) for job in page.rows]
         return job_lists_pb2.ListJobsResponse(total=page.total, limit=limit, offset=request.offset, jobs=found)
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:

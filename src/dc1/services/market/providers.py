@@ -14,7 +14,7 @@ from dc1.services.api.call import current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import message_json, row_id, time_value, to_value
 from dc1.services.market.rates import minute_rates
-from dc1.services.providers.rows import provider_row
+from dc1.services.providers.messages import public_fields
 from dc1.storage.providers import telemetry
 from dcp.v1 import market_service_pb2
 from dcp.v1 import market_service_pb2 as pb
@@ -43,7 +43,7 @@ class ListedProviderCalls(ServicerPart):
 
     def _market_provider(self, provider: Provider, rates: dict[str, int]) -> pb.MarketProvider:
         now_ms = self._plane.clock.now_ms()
-        row = provider_row(self._plane, provider)
+        row = public_fields(self._plane, provider)
         score = row["reliability_score"]
         done, failed = provider.completed_jobs, provider.failed_jobs
         since_ms = liveness.degraded_since_ms(provider.presence, now_ms, self._plane.fleet.thresholds)
@@ -64,7 +64,7 @@ class ListedProviderCalls(ServicerPart):
         """List the providers that can be given work now as a plain array."""
         available = self._plane.fleet.lists.available()
         rows: list[JsonValue] = [
-            message_json(market_service_pb2.AvailableProvider(**provider_row(self._plane, item))) for item in available
+            message_json(market_service_pb2.AvailableProvider(**public_fields(self._plane, item))) for item in available
         ]
         current_call().headers["cache-control"] = _PUBLIC_CACHING
         return httpbody_pb2.HttpBody(content_type="application/json", data=compact(rows).encode())
@@ -74,7 +74,7 @@ class ListedProviderCalls(ServicerPart):
     ) -> pb.ListAvailableProvidersResponse:
         """List the providers that can be given work now."""
         available = self._plane.fleet.lists.available()
-        found = [pb.AvailableProvider(**provider_row(self._plane, provider)) for provider in available]
+        found = [pb.AvailableProvider(**public_fields(self._plane, provider)) for provider in available]
         return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
 
     async def GetProviderLiveness(

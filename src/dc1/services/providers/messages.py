@@ -1,13 +1,16 @@
-"""Provider accounts as their owners see them."""
+"""Provider accounts as their owners, admins and anybody see them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
-from dc1.domain.providers.liveness import Liveness
+from dc1.domain.jobs.placement import vram_gb
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers.liveness import Liveness, ProviderStatus
 from dc1.domain.providers.machine_grading import vram_used_mib
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import metric_of
@@ -15,11 +18,13 @@ from dc1.services.api.values import NULL, message_json, time_value, to_value
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.providers import providers
-from dc1.storage.providers.providers import Earnings, EarningsDay
+from dc1.storage.providers.providers import Earnings, EarningsDay, ProviderRow
 from dcp.v1 import provider_pb2 as pb
-from dcp.v1.provider_pb2 import ProviderPreferences
+from dcp.v1.admin_provider_pb2 import AdminProvider, InspectedProvider
 
 _WEEK_DAYS = 7
+# Lists have room for one price of a machine. GPU and provider never change a price, so it is that of inference.
+_PRICED_JOB_TYPE = "llm_inference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +103,9 @@ def _active_job(plane: ControlPlane, provider: Provider) -> Value:
     return to_value(message_json(provider_job(running[-1]))) if running else NULL
 
 
-def preferences_message(preferences: Preferences) -> ProviderPreferences:
+def preferences_message(preferences: Preferences) -> pb.ProviderPreferences:
     """Return when and how far a machine may be used."""
-    return ProviderPreferences(
+    return pb.ProviderPreferences(
         run_mode=preferences.run_mode,
         scheduled_start=to_value(preferences.scheduled_start),
         scheduled_end=to_value(preferences.scheduled_end),
@@ -121,3 +126,77 @@ def provider_job(job: JobRow) -> pb.ProviderJob:
         completed_at=time_value(job.completed_at_ms),
         earned_halala=job.provider_earned_halala or 0,
     )
+
+
+def admin_provider(provider: Provider, status: ProviderStatus) -> AdminProvider:
+    """Return one line of the list of providers."""
+    shown = AdminProvider()
+    _fill(shown, provider, status)
+    return shown
+
+
+def inspected_provider(
+    provider: Provider, row: ProviderRow, earned: Earnings, now_ms: int, status: ProviderStatus
+) -> InspectedProvider:
+    """Return everything that is known of a provider; `row` is its account as it is stored."""
+    shown = InspectedProvider(
+        os=provider.os,
+        # From the row: the server has no use for it and does not keep it in memory.
+        phone=to_value(row.phone),
+        location=to_value(provider.location),
+        approved_at=time_value(provider.approved_at_ms),
+        rejected_reason=to_value(provider.rejected_reason),
+        is_paused=provider.paused,
+        is_suspended=provider.suspended,
+        provider_ip=to_value(provider.provider_ip),
+        provider_hostname=to_value(provider.provider_hostname),
+        cached_models=provider.models,
+        resource_spec=to_value(provider.resource_spec),
+        preload_model=to_value(provider.preload_model),
+        preferences=preferences_message(provider.preferences),
+        reputation_score=provider.reputation(now_ms),
+        total_earnings_halala=earned.total_halala,
+        available_halala=earned.available_halala,
+        total_jobs=provider.completed_jobs,
+    )
+    _fill(shown, provider, status)
+    return shown
+
+
+def _fill(shown: AdminProvider | InspectedProvider, provider: Provider, status: ProviderStatus) -> None:
+    shown.id = provider.id
+    shown.name = provider.name
+    shown.email = provider.email
+    shown.gpu_model.CopyFrom(to_value(provider.gpu_model or None))
+    shown.vram_mib = provider.facts.vram_mib or 0
+    shown.gpu_count = provider.slots
+    shown.status = status
+    shown.approval_status = provider.approval
+    shown.last_heartbeat.CopyFrom(time_value(provider.presence.last_heartbeat_ms))
+    shown.daemon_version.CopyFrom(to_value(provider.facts.daemon_version))
+    shown.slots_used = provider.occupied
+    shown.created_at = iso(provider.created_at_ms)
+
+
+def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
+    """Return the fields that every public list of providers has."""
+    now_ms = plane.clock.now_ms()
+    facts = provider.facts
+    status = provider.status(now_ms, plane.fleet.thresholds)
+    return {
+        "id": provider.id,
+        "name": provider.name,
+        "gpu_model": provider.gpu_model,
+        "vram_gb": vram_gb(facts.vram_mib or 0),
+        "vram_mib": facts.vram_mib or 0,
+        "gpu_count": provider.slots,
+        "driver_version": facts.driver_version or "",
+        "compute_capability": facts.compute_capability or "",
+        "cuda_version": facts.cuda_version or "",
+        "status": status,
+        "is_live": status is ProviderStatus.ONLINE,
+        "location": provider.location or "",
+        "reliability_score": provider.reputation(now_ms),
+        "cached_models": provider.models,
+        "price_per_hour_sar": halala_to_sar(plane.catalog.rate(_PRICED_JOB_TYPE) * 60),
+    }
