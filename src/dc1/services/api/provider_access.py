@@ -5,10 +5,15 @@ from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval
-from dc1.services.api.call import current_call
+from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.values import row_id
 
 _CALLER = "me"
+
+
+async def calling_provider(plane: ControlPlane) -> Provider:
+    """Return the provider whose key the call carries."""
+    return await plane.provider(caller_id())
 
 
 async def own_provider(plane: ControlPlane, sent: str) -> Provider:

@@ -10,8 +10,8 @@ from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain import errors
-from dc1.domain.providers.liveness import Approval
 from dc1.services.api.call import current_call
+from dc1.services.api.provider_access import require_approved
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.stream_messages import END_REASONS, offer_message, stop_message
@@ -73,20 +73,15 @@ async def connect(
 ) -> AsyncIterator[ConnectResponse]:
     """Hold a provider's stream from its Hello to its end.
 
-    A first message that is not a Hello is refused with 400.
+    A provider that is pending or rejected, and a first message that is not a Hello, are refused.
 
     Yields:
         What the daemon is told, until the stream ends.
 
     Raises:
-        provider_not_approved: The provider is pending or rejected.
         service_unavailable: The server drains.
     """
-    if provider.approval is not Approval.APPROVED:
-        # The approval may have been given on another replica just now.
-        await plane.catch_up()
-    if provider.approval is not Approval.APPROVED:
-        raise errors.provider_not_approved()
+    await require_approved(plane, provider)
     if plane.sessions.draining:
         raise errors.service_unavailable()
     patience = plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT

@@ -16,7 +16,7 @@ from dc1.domain.jobs.states import Actor, JobStatus, LogLevel, Phase
 from dc1.domain.providers import machine_grading
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import ServicerPart
-from dc1.services.api.provider_access import own_provider
+from dc1.services.api.provider_access import calling_provider, own_provider
 from dc1.services.api.values import NULL, from_value, message_json, time_value, to_struct, to_value
 from dc1.services.jobs.access import known_job, shown
 from dc1.services.jobs.lists import statuses_of
@@ -38,7 +38,7 @@ class RunCalls(ServicerPart):
 
     async def NextJob(self, request: pb.NextJobRequest, context: Any) -> pb.NextJobResponse:
         """Hand the next fitting job to a daemon that polls; that starts the run."""
-        provider = await self._plane.provider(caller_id())
+        provider = await calling_provider(self._plane)
         lease, admission = await self._plane.polling.next_for(provider)
         job = NULL if lease is None else to_value(message_json(self._handed_out(lease.assignment)))
         return pb.NextJobResponse(

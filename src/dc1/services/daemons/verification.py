@@ -8,6 +8,7 @@ from dc1.domain.providers.reports import read_report
 from dc1.domain.providers.verification import Assessment
 from dc1.services.api.call import caller_id
 from dc1.services.api.parts import ServicerPart
+from dc1.services.api.provider_access import calling_provider
 from dc1.services.api.values import from_value
 from dcp.v1 import daemon_service_pb2 as pb
 
@@ -19,7 +20,7 @@ class VerificationCalls(ServicerPart):
         self, request: pb.VerifyAutomaticallyRequest, context: Any
     ) -> pb.VerifyAutomaticallyResponse:
         """Compare what a daemon says of its GPU with what it reported."""
-        provider = await self._plane.provider(caller_id())
+        provider = await calling_provider(self._plane)
         # Read by the rules of a heartbeat, or names and numbers could not be compared with what a heartbeat left.
         said = read_report({"gpu_info": from_value(request.gpu_info)}).facts
         assessment = await self._plane.machine_reports.verify(provider, said)

@@ -4,12 +4,12 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.services.api.call import caller_id
 from dc1.services.api.parts import ServicerPart
+from dc1.services.api.provider_access import calling_provider
 from dc1.services.api.values import from_value
 from dc1.services.providers.earnings import earnings_day, withdrawal_message
 from dc1.services.providers.messages import Income, preferences_message, provider_job, provider_message
@@ -34,7 +34,7 @@ class ProviderAccountCalls(ServicerPart):
         self, request: pb.UpdatePreferencesRequest, context: Any
     ) -> pb.UpdatePreferencesResponse:
         """Change when and how far the machine may be used."""
-        provider = await self._caller()
+        provider = await calling_provider(self._plane)
         # Only what was sent: an absent preference stays as it is. A key in the body says who calls and is no
         # preference.
         changes = {field.name: value for field, value in request.ListFields() if field.name != _CREDENTIAL}
@@ -43,7 +43,7 @@ class ProviderAccountCalls(ServicerPart):
 
     async def UpdateGpuProfile(self, request: pb.UpdateGpuProfileRequest, context: Any) -> pb.UpdateGpuProfileResponse:
         """Change what the account says of the GPU, as long as no daemon has."""
-        provider = await self._caller()
+        provider = await calling_provider(self._plane)
         await self._plane.provider_accounts.set_gpu_profile(
             provider,
             gpu_model=request.gpu_model if request.HasField("gpu_model") else None,
@@ -78,7 +78,7 @@ class ProviderAccountCalls(ServicerPart):
 
     async def ExportProvider(self, request: pb.ExportProviderRequest, context: Any) -> pb.ExportProviderResponse:
         """Hand the caller everything that is kept of the account."""
-        provider = await self._caller()
+        provider = await calling_provider(self._plane)
         now_ms = self._plane.clock.now_ms()
 
         income, answer = await self._plane.db.read(lambda conn: _export(conn, provider.id, now_ms))
@@ -94,7 +94,7 @@ class ProviderAccountCalls(ServicerPart):
         """
         if request.confirm != _CONFIRMATION:
             raise errors.deletion_not_confirmed()
-        provider = await self._caller()
+        provider = await calling_provider(self._plane)
         closed = await self._plane.provider_accounts.close(provider)
         return pb.DeleteProviderResponse(
             success=True,
@@ -102,9 +102,6 @@ class ProviderAccountCalls(ServicerPart):
             deletion_scheduled_for=iso(closed.erase_at_ms),
             message="The account is closed and its key has stopped working. What was earned stays in the books.",
         )
-
-    async def _caller(self) -> Provider:
-        return await self._plane.provider(caller_id())
 
 
 def _export(conn: Connection, provider_id: int, now_ms: int) -> tuple[Income, pb.ExportProviderResponse]:

@@ -8,6 +8,7 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.money.withdrawals import iban_hint
 from dc1.services.api.call import caller_id
 from dc1.services.api.parts import Parts, ServicerPart
+from dc1.services.api.provider_access import calling_provider
 from dc1.services.api.values import time_value, to_value
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
@@ -30,6 +31,32 @@ class EarningsCalls(ServicerPart):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._idempotent = parts.idempotent
+
+    async def GetEarnings(self, request: pb.GetEarningsRequest, context: Any) -> pb.GetEarningsResponse:
+        """Show what the caller has earned."""
+        provider = await calling_provider(self._plane)
+        earned = await self._plane.db.read(lambda conn: providers.earnings(conn, provider.id))
+        leases = self._plane.leases.of_provider(provider.id)
+        # Leases are the jobs that are with the provider, offered or running, so memory can tell without a reading.
+        held = [lease.assignment.job.cost_halala for lease in leases if not lease.running]
+        locked = [lease.assignment.job.cost_halala for lease in leases if lease.running]
+        # The ledger has what was ever earned, what is there and what waits; the rest has been paid.
+        withdrawn = earned.total_halala - earned.available_halala - earned.pending_withdrawal_halala
+        return pb.GetEarningsResponse(
+            provider_id=provider.id,
+            name=provider.name,
+            total_earned_sar=halala_to_sar(earned.total_halala),
+            total_earned_halala=earned.total_halala,
+            claimable_earnings_halala=earned.available_halala,
+            pending_withdrawal_sar=halala_to_sar(earned.pending_withdrawal_halala),
+            withdrawn_sar=halala_to_sar(withdrawn),
+            available_sar=halala_to_sar(earned.available_halala),
+            available_halala=earned.available_halala,
+            total_jobs=provider.completed_jobs,
+            escrow=pb.Escrow(
+                held_jobs=len(held), held_halala=sum(held), locked_jobs=len(locked), locked_halala=sum(locked)
+            ),
+        )
 
     async def GetEarningsSummary(
         self, request: pb.GetEarningsSummaryRequest, context: Any

@@ -5,18 +5,15 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
-from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonValue, is_oversized
-from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.hardware import canonical_os
 from dc1.domain.providers.reports import read_report
-from dc1.services.api.call import caller_id
 from dc1.services.api.hooks import shape_checked_by
 from dc1.services.api.parts import ServicerPart
-from dc1.services.api.provider_access import require_approved
+from dc1.services.api.provider_access import calling_provider, require_approved
 from dc1.services.api.values import NULL, from_value, to_value
 from dc1.services.daemons.daemon_session import connect
 from dc1.services.daemons.heartbeats import check_heartbeat, report_body
@@ -25,11 +22,10 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
-from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NewProvider
 from dcp.v1 import daemon_stream_pb2 as stream_pb
-from dcp.v1 import provider_earnings_pb2, report_pb2
 from dcp.v1 import provider_service_pb2 as pb
+from dcp.v1 import report_pb2
 
 _RECENT_JOBS = 20
 _MIB_PER_GIB = 1024
@@ -42,7 +38,7 @@ class ProviderCalls(ServicerPart):
         self, request_iterator: AsyncIterator[stream_pb.ConnectRequest], context: Any
     ) -> AsyncIterator[stream_pb.ConnectResponse]:
         """Hold a daemon's stream."""
-        async for message in connect(self._plane, await self._caller(), request_iterator):
+        async for message in connect(self._plane, await calling_provider(self._plane), request_iterator):
             yield message
 
     async def RegisterProvider(self, request: pb.RegisterProviderRequest, context: Any) -> pb.RegisterProviderResponse:
@@ -75,7 +71,7 @@ class ProviderCalls(ServicerPart):
     @shape_checked_by(check_heartbeat)
     async def Heartbeat(self, request: report_pb2.HeartbeatRequest, context: Any) -> pb.HeartbeatResponse:
         """Take the state of a daemon that speaks HTTP only."""
-        provider = await self._caller()
+        provider = await calling_provider(self._plane)
         await require_approved(self._plane, provider)
         # After the approval was asked for: of a provider that is not approved nothing is stored.
         report = read_report(report_body(request))
@@ -106,7 +102,7 @@ class ProviderCalls(ServicerPart):
 
     async def GetProvider(self, request: pb.GetProviderRequest, context: Any) -> pb.GetProviderResponse:
         """Show the caller's account."""
-        provider = await self._caller()
+        provider = await calling_provider(self._plane)
         now_ms = self._plane.clock.now_ms()
 
         recent, income = await self._plane.db.read(lambda conn: _recent_work(conn, provider.id, now_ms))
@@ -116,46 +112,15 @@ class ProviderCalls(ServicerPart):
 
     async def PauseProvider(self, request: pb.PauseProviderRequest, context: Any) -> pb.PauseProviderResponse:
         """Stop new work for the caller."""
-        await self._plane.provider_accounts.pause(await self._caller())
+        await self._plane.provider_accounts.pause(await calling_provider(self._plane))
         return pb.PauseProviderResponse(success=True, status="paused")
 
     async def ResumeProvider(self, request: pb.ResumeProviderRequest, context: Any) -> pb.ResumeProviderResponse:
         """Let the caller be given new work again."""
-        provider = await self._caller()
+        provider = await calling_provider(self._plane)
         await self._plane.provider_accounts.resume(provider)
         status = provider.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)
         return pb.ResumeProviderResponse(success=True, status=status)
-
-    async def GetEarnings(
-        self, request: provider_earnings_pb2.GetEarningsRequest, context: Any
-    ) -> provider_earnings_pb2.GetEarningsResponse:
-        """Show what the caller has earned."""
-        provider = await self._caller()
-        earned = await self._plane.db.read(lambda conn: providers.earnings(conn, provider.id))
-        leases = self._plane.leases.of_provider(provider.id)
-        # Leases are the jobs that are with the provider, offered or running, so memory can tell without a reading.
-        held = [lease.assignment.job.cost_halala for lease in leases if not lease.running]
-        locked = [lease.assignment.job.cost_halala for lease in leases if lease.running]
-        # The ledger has what was ever earned, what is there and what waits; the rest has been paid.
-        withdrawn = earned.total_halala - earned.available_halala - earned.pending_withdrawal_halala
-        return provider_earnings_pb2.GetEarningsResponse(
-            provider_id=provider.id,
-            name=provider.name,
-            total_earned_sar=halala_to_sar(earned.total_halala),
-            total_earned_halala=earned.total_halala,
-            claimable_earnings_halala=earned.available_halala,
-            pending_withdrawal_sar=halala_to_sar(earned.pending_withdrawal_halala),
-            withdrawn_sar=halala_to_sar(withdrawn),
-            available_sar=halala_to_sar(earned.available_halala),
-            available_halala=earned.available_halala,
-            total_jobs=provider.completed_jobs,
-            escrow=provider_earnings_pb2.Escrow(
-                held_jobs=len(held), held_halala=sum(held), locked_jobs=len(locked), locked_halala=sum(locked)
-            ),
-        )
-
-    async def _caller(self) -> Provider:
-        return await self._plane.provider(caller_id())
 
 
 def _recent_work(conn: Connection, provider_id: int, now_ms: int) -> tuple[list[JobRow], Income]:
