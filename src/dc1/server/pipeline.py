@@ -203,8 +203,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
         counted = await self._authenticator.recognise(metadata) if options.is_public else call.principal
         subject = _subject(counted, call.address, options, request)
         self._limiter.spend(options.bucket, subject)
-        if options.streamed_bucket is not None and hooks.asks_for_stream is not None and hooks.asks_for_stream(request):
-            self._limiter.spend(options.streamed_bucket, subject)
+        if options.streamed_bucket is not None:
+            # A limit that nobody can count for is a mistake in the servicer, and must not pass for no limit.
+            assert hooks.asks_for_stream is not None
+            if hooks.asks_for_stream(request):
+                self._limiter.spend(options.streamed_bucket, subject)
         # After the limit, so that trying keys for their scopes is not free.
         require_rights(options, call.principal)
         enter(call)
