@@ -21,7 +21,7 @@ from dc1.testing.clock import ManualClock
 from tests.storage.market import NOW, Market
 from tests.support.receiver import CERTIFICATE, Receiver
 
-VAULT = SecretBox(lambda: "k" * 32)
+SECRET_BOX = SecretBox(lambda: "k" * 32)
 PUBLIC = "1.1.1.1"
 
 
@@ -45,12 +45,12 @@ class Outbox:
 
     def __init__(self, market: Market, targets: Targets, answer_seconds: float = 5.0) -> None:
         self.market = market
-        self.sender = WebhookSender(market.db, ManualClock(NOW), targets, VAULT, answer_seconds=answer_seconds)
+        self.sender = WebhookSender(market.db, ManualClock(NOW), targets, SECRET_BOX, answer_seconds=answer_seconds)
 
     async def cancelled_job(self, url: str, secret: str | None = None) -> int:
         """Something to tell a new renter of."""
         renter = await self.market.renter()
-        sealed = VAULT.seal("whsec_x", secret_purpose(renter)) if secret is None else secret
+        sealed = SECRET_BOX.seal("whsec_x", secret_purpose(renter)) if secret is None else secret
         await self.market.do(renters.set_webhook, renter, url, sealed)
         job = await self.market.submit(renter)
         await self.market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW)

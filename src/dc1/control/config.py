@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from dc1 import defaults
-from dc1.domain.money.pricing import (
-    CLASS_MULTIPLIERS,
-    PricingClass,
-)
+from dc1.domain.money.pricing import CLASS_MULTIPLIERS, PricingClass
 from dc1.domain.providers.liveness import Thresholds
 from dc1.storage.jobs.submission import SubmissionLimits
 
@@ -31,7 +28,6 @@ class ControlConfig:
     starter_credit_halala: int = defaults.STARTER_CREDIT_HALALA
     topup_enabled: bool = defaults.TOPUP_ENABLED
     withdraw_min_halala: int = defaults.WITHDRAW_MIN_HALALA
-    idempotency_ttl_seconds: int = defaults.IDEMPOTENCY_TTL_HOURS * 3600
     offer_timeout_seconds: float = defaults.OFFER_TIMEOUT_SECONDS
     poll_lease_grace_seconds: float = defaults.POLL_LEASE_GRACE_SECONDS
     key_rotation_grace_seconds: float = defaults.KEY_ROTATION_GRACE_SECONDS

@@ -27,7 +27,6 @@ def control_config(settings: Settings) -> ControlConfig:
         starter_credit_halala=settings.starter_credit_halala,
         topup_enabled=settings.topup_enabled,
         withdraw_min_halala=settings.withdraw_min_halala,
-        idempotency_ttl_seconds=settings.idempotency_ttl_hours * 3600,
         offer_timeout_seconds=settings.offer_timeout_seconds,
         poll_lease_grace_seconds=settings.poll_lease_grace_seconds,
         key_rotation_grace_seconds=settings.key_rotation_grace_seconds,

@@ -133,7 +133,7 @@ def build(foundation: Foundation) -> Registry:
         idempotent=foundation.idempotent,
         renter_upkeep=RenterUpkeep(plane.db, plane.clock, credentials),
         webhook_targets=Targets(allow_private=settings.webhook_allow_private),
-        vault=SecretBox(partial(load_secret_key, settings)),
+        secret_box=SecretBox(partial(load_secret_key, settings)),
         sar_per_usd=settings.sar_per_usd,
     )
     return Registry(
@@ -150,7 +150,7 @@ def _background(parts: Parts, settings: Settings) -> list[Background]:
     background: list[Background] = [plane, parts.renter_upkeep]
     # Without a key no delivery could be signed.
     if has_secret_key(settings):
-        background.append(WebhookSender(plane.db, plane.clock, parts.webhook_targets, parts.vault))
+        background.append(WebhookSender(plane.db, plane.clock, parts.webhook_targets, parts.secret_box))
     return [
         *background,
         ProviderUpkeep(plane.db, plane.clock, plane.fleet, plane.sessions),

@@ -56,18 +56,18 @@ def test_secrets_are_long_and_never_the_same() -> None:
     assert len(new_secret()) == len("whsec_") + 64
 
 
-def test_a_vault_gives_back_what_it_sealed_for_the_same_thing_only() -> None:
-    vault = SecretBox(lambda: "k" * 32)
-    sealed = vault.seal("whsec_0123", "renter 1")
+def test_a_secret_box_gives_back_what_it_sealed_for_the_same_thing_only() -> None:
+    box = SecretBox(lambda: "k" * 32)
+    sealed = box.seal("whsec_0123", "renter 1")
     assert "whsec" not in sealed
-    assert vault.seal("whsec_0123", "renter 1") != sealed
+    assert box.seal("whsec_0123", "renter 1") != sealed
     assert SecretBox(lambda: "k" * 32).open(sealed, "renter 1") == "whsec_0123"
     for opener, what_for, text in (
-        (vault, "renter 2", sealed),
+        (box, "renter 2", sealed),
         (SecretBox(lambda: "K" * 32), "renter 1", sealed),
-        (vault, "renter 1", sealed[:-8] + "AAAAAAA="),
-        (vault, "renter 1", ""),
-        (vault, "renter 1", "نعم"),
+        (box, "renter 1", sealed[:-8] + "AAAAAAA="),
+        (box, "renter 1", ""),
+        (box, "renter 1", "نعم"),
     ):
         with pytest.raises(UnreadableSecretError):
             opener.open(text, what_for)

@@ -28,12 +28,12 @@ class WebhookSender:
     """Delivers what the outbox holds: 2xx within `answer_seconds` is success, anything else is tried again."""
 
     def __init__(
-        self, db: Database, clock: Clock, targets: Targets, vault: SecretBox, *, answer_seconds: float = 5.0
+        self, db: Database, clock: Clock, targets: Targets, secret_box: SecretBox, *, answer_seconds: float = 5.0
     ) -> None:
         self._db = db
         self._clock = clock
         self._targets = targets
-        self._vault = vault
+        self._secret_box = secret_box
         self._answer_seconds = answer_seconds
         self._client: httpx.AsyncClient | None = None
         self._connecting = asyncio.Lock()
@@ -96,7 +96,7 @@ class WebhookSender:
     async def _attempt(self, delivery: TakenDelivery) -> tuple[int | None, str | None]:
         """Send once; return the HTTP status, if there was one, and what went wrong."""
         try:
-            secret = self._vault.open(delivery.sealed_webhook_secret or "", secret_purpose(delivery.renter_id))
+            secret = self._secret_box.open(delivery.sealed_webhook_secret or "", secret_purpose(delivery.renter_id))
             async with asyncio.timeout(self._answer_seconds):
                 status = await self._post(await self._targets.resolve(delivery.url), delivery, secret)
         except TimeoutError:

@@ -88,15 +88,15 @@ class RenterAccounts:
         renter_id = await self._db.write(lambda conn: _open_account(conn, new, credit_halala, key, now_ms))
         return OpenedRenter(renter_id, key.key)
 
-    async def set_webhook(self, renter_id: int, change: WebhookChange, vault: SecretBox) -> WebhookSettings:
-        """Change where webhooks go and the secret they are signed with; `vault` keeps the secret.
+    async def set_webhook(self, renter_id: int, change: WebhookChange, secret_box: SecretBox) -> WebhookSettings:
+        """Change where webhooks go and the secret they are signed with; `secret_box` keeps the secret.
 
         A secret that is stored already stays as it is unless it is to be rotated, whatever address comes with it.
         """
         secret = webhooks.new_secret() if change.rotates_secret or change.url is not None else None
         # Sealed before it is known whether it is kept: the box may have to read its key from disk, and the one thread
         # that writes works for everybody.
-        sealed = None if secret is None else vault.seal(secret, webhooks.secret_purpose(renter_id))
+        sealed = None if secret is None else secret_box.seal(secret, webhooks.secret_purpose(renter_id))
         return await self._db.write(lambda conn: _set_webhook(conn, renter_id, change, secret, sealed))
 
     async def rotate_key(self, renter_id: int) -> str:

@@ -5,8 +5,6 @@ import contextlib
 import socket
 from typing import Protocol
 
-import structlog
-
 from dc1.daemon.connection.operator_notices import MachineNotices
 from dc1.daemon.leases import messages
 from dc1.daemon.leases.assignments import Assignments
@@ -20,8 +18,6 @@ from dcp.v1 import report_pb2
 MAX_MODELS = 500
 SAMPLE_SECONDS = 2.0
 """A beat does not wait longer for telemetry; it then repeats the last sample."""
-
-log = structlog.get_logger(__name__)
 
 
 class TelemetrySample(Protocol):

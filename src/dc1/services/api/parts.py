@@ -18,7 +18,7 @@ class Parts:
     idempotent: IdempotentCalls
     renter_upkeep: RenterUpkeep
     webhook_targets: Targets
-    vault: SecretBox
+    secret_box: SecretBox
     sar_per_usd: Decimal
 
 

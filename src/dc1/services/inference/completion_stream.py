@@ -107,40 +107,40 @@ def _refusal(job: JobRow) -> ApiError:
     return errors.provider_unavailable(f"The provider could not answer: {job.error}")
 
 
-async def whole(conversation: CompletionStream) -> AsyncGenerator[HttpBody, None]:
+async def whole(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     """Yield one chat.completion once the run has completed."""
-    text = await conversation.text()
-    calls = _tool_calls(conversation.result)
+    text = await completion.text()
+    calls = _tool_calls(completion.result)
     message: JsonObject = {"role": "assistant", "content": text}
     if calls:
         message |= {"content": text or None, "tool_calls": [*calls]}
-    choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(conversation.result)}
-    body = _head(conversation.job, "chat.completion") | {"choices": [choice], "usage": _usage(conversation.job)}
+    choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(completion.result)}
+    body = _head(completion.job, "chat.completion") | {"choices": [choice], "usage": _usage(completion.job)}
     yield HttpBody(content_type="application/json", data=compact(body).encode())
 
 
-async def streamed(conversation: CompletionStream) -> AsyncGenerator[HttpBody, None]:
+async def streamed(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     """Yield chat.completion.chunk events; what fails before the first one is raised, what fails later is an event."""
     current_call().headers |= HEADERS
     begun = False
     try:
-        async with aclosing(conversation.pieces()) as pieces:
+        async with aclosing(completion.pieces()) as pieces:
             async for text in pieces:
                 if not begun:
                     begun = True
-                    yield _begin(conversation.job)
-                yield _frames(_delta(conversation.job, {"content": text})) if text else _body(KEEP_ALIVE)
+                    yield _begin(completion.job)
+                yield _frames(_delta(completion.job, {"content": text})) if text else _body(KEEP_ALIVE)
     except ApiError as error:
         if not begun:
             raise
         yield _frames(openai_envelope(error))
         return
     if not begun:
-        yield _begin(conversation.job)
-    calls = _tool_calls(conversation.result)
+        yield _begin(completion.job)
+    calls = _tool_calls(completion.result)
     if calls:
-        yield _frames(_delta(conversation.job, {"tool_calls": [call | {"index": at} for at, call in enumerate(calls)]}))
-    last = _delta(conversation.job, {}, _finish_reason(conversation.result)) | {"usage": _usage(conversation.job)}
+        yield _frames(_delta(completion.job, {"tool_calls": [call | {"index": at} for at, call in enumerate(calls)]}))
+    last = _delta(completion.job, {}, _finish_reason(completion.result)) | {"usage": _usage(completion.job)}
     yield _body(_event(last) + _DONE)
 
 

@@ -57,7 +57,7 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         """Answer a conversation, as one JSON object or as events."""
         call = read_chat(from_struct(request.completion))
         answer = streamed if call.stream else whole
-        async with self._held(call) as conversation, aclosing(answer(conversation)) as bodies:
+        async with self._held(call) as completion, aclosing(answer(completion)) as bodies:
             async for body in bodies:
                 yield body
 
@@ -65,13 +65,13 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
     async def _held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
         """Start a call, and end it with the block: nobody else waits for it."""
         starting = asyncio.ensure_future(self._plane.completions.start(caller_id(), call))
-        conversation: CompletionStream | None = None
+        completion: CompletionStream | None = None
         try:
             # A caller may leave while the call is being committed; then it is ended as soon as it is known.
-            conversation = CompletionStream(self._plane, await asyncio.shield(starting))
-            yield conversation
+            completion = CompletionStream(self._plane, await asyncio.shield(starting))
+            yield completion
         finally:
-            if conversation is None or not conversation.job.is_terminal:
+            if completion is None or not completion.job.is_terminal:
                 await self._work.run(self._abandon(starting))
 
     async def _abandon(self, starting: asyncio.Future[JobRow]) -> None:

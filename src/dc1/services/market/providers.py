@@ -16,7 +16,6 @@ from dc1.services.api.values import message_json, row_id, time_value, to_value
 from dc1.services.market.rates import minute_rates
 from dc1.services.providers.messages import public_fields
 from dc1.storage.providers import telemetry
-from dcp.v1 import market_service_pb2
 from dcp.v1 import market_service_pb2 as pb
 
 _DEFAULT_PERIOD = "24h"
@@ -31,24 +30,24 @@ class ListedProviderCalls(ServicerPart):
     ) -> pb.ListMarketProvidersResponse:
         """List the providers that can be given work now, with their record and their prices."""
         rates = minute_rates(self._plane)
-        rows = [self._market_provider(provider, rates) for provider in self._plane.fleet.lists.available()]
-        online = sum(row.is_live for row in rows)
+        listed = [self._market_provider(provider, rates) for provider in self._plane.fleet.lists.available()]
+        online = sum(provider.is_live for provider in listed)
         return pb.ListMarketProvidersResponse(
-            providers=rows,
-            total=len(rows),
+            providers=listed,
+            total=len(listed),
             online_count=online,
-            degraded_count=len(rows) - online,
+            degraded_count=len(listed) - online,
             timestamp=iso(self._plane.clock.now_ms()),
         )
 
     def _market_provider(self, provider: Provider, rates: dict[str, int]) -> pb.MarketProvider:
         now_ms = self._plane.clock.now_ms()
-        row = public_fields(self._plane, provider)
-        score = row["reliability_score"]
+        shared = public_fields(self._plane, provider)
+        score = shared["reliability_score"]
         done, failed = provider.completed_jobs, provider.failed_jobs
         since_ms = liveness.degraded_since_ms(provider.presence, now_ms, self._plane.fleet.thresholds)
         return pb.MarketProvider(
-            **row,
+            **shared,
             heartbeat_age_seconds=provider.presence.age_seconds(now_ms) or 0,
             degraded_since=time_value(since_ms),
             run_mode=provider.run_mode,
@@ -63,11 +62,11 @@ class ListedProviderCalls(ServicerPart):
     async def ListPublicProviders(self, request: pb.ListPublicProvidersRequest, context: Any) -> httpbody_pb2.HttpBody:
         """List the providers that can be given work now as a plain array."""
         available = self._plane.fleet.lists.available()
-        rows: list[JsonValue] = [
-            message_json(market_service_pb2.AvailableProvider(**public_fields(self._plane, item))) for item in available
+        listed: list[JsonValue] = [
+            message_json(pb.AvailableProvider(**public_fields(self._plane, item))) for item in available
         ]
         current_call().headers["cache-control"] = _PUBLIC_CACHING
-        return httpbody_pb2.HttpBody(content_type="application/json", data=compact(rows).encode())
+        return httpbody_pb2.HttpBody(content_type="application/json", data=compact(listed).encode())
 
     async def ListAvailableProviders(
         self, request: pb.ListAvailableProvidersRequest, context: Any

@@ -23,7 +23,6 @@ from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import renter_pb2
 from dcp.v1 import renter_service_pb2 as pb
 
-_MAX_LIVE_KEYS = 20
 _CONFIRMATION = "DELETE_MY_ACCOUNT"
 # A resolver may take far longer to give up a name that nobody answers for; the caller need not.
 _RESOLVE_SECONDS = 5.0
@@ -38,7 +37,7 @@ class RenterAccountCalls(ServicerPart):
         super().__init__(parts)
         self._upkeep = parts.renter_upkeep
         self._targets = parts.webhook_targets
-        self._vault = parts.vault
+        self._secret_box = parts.secret_box
 
     # Settings
 
@@ -50,7 +49,7 @@ class RenterAccountCalls(ServicerPart):
         changes_url = request.HasField("webhook_url")
         new_url = await self._checked_url(from_value(request.webhook_url), renter_id) if changes_url else None
         change = WebhookChange(new_url, changes_url, request.rotate_webhook_secret)
-        kept = await self._plane.renter_accounts.set_webhook(renter_id, change, self._vault)
+        kept = await self._plane.renter_accounts.set_webhook(renter_id, change, self._secret_box)
         settings = renter_pb2.RenterSettings(webhook_url=to_value(kept.url), webhook_secret=to_value(kept.new_secret))
         return pb.UpdateRenterSettingsResponse(success=True, settings=settings)
 

@@ -98,7 +98,7 @@ def leased_by(conn: Connection, provider_id: int) -> list[JobRow]:
 
 
 def due_jobs(conn: Connection, now_ms: int, limit: int) -> list[JobRow]:
-    """Open jobs whose queue or run deadline has come, the most overdue first."""
+    """Return the open jobs whose queue or run deadline has come, the most overdue first."""
     query = _SELECT.where(jobs.c.due_at_ms <= now_ms).order_by(jobs.c.due_at_ms).limit(limit)
     return job_shape.all(conn.execute(query))
 
