@@ -88,7 +88,7 @@ class Child:
         return "\n".join([f"The last lines of `{self.name}`:", *lines[-_SHOWN_LINES:]])
 
 
-def free_port(preferred: int | None = None) -> int:
+def usable_port(preferred: int | None = None) -> int:
     """Return `preferred` if it can be listened on, else a port that can."""
     for port in (preferred, 0):
         if port is None:

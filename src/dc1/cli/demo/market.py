@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dc1.cli.client import RestClient, path
-from dc1.cli.demo.children import Child, free_port
+from dc1.cli.demo.children import Child, usable_port
 from dc1.cli.errors import CommandError
 from dc1.cli.options import admin_credential
 
@@ -57,7 +57,7 @@ def own_market() -> Iterator[DemoMarket]:
     """Start a marketplace; leaving stops everything and removes its data."""
     # Left in reverse: the directory goes when nobody writes into it any more.
     with TemporaryDirectory(prefix="dc1-demo-") as directory, ExitStack() as children:
-        port = free_port(_HTTP_PORT)
+        port = usable_port(_HTTP_PORT)
         token = secrets.token_urlsafe(24)
         up = Child(
             ["up"],
@@ -66,7 +66,7 @@ def own_market() -> Iterator[DemoMarket]:
                 "DC1_HTTP_PORT": str(port),
                 # The server takes a free one and tells Envoy, so nobody has to choose it.
                 "DC1_GRPC_PORT": "0",
-                "DC1_ENVOY_ADMIN_PORT": str(free_port()),
+                "DC1_ENVOY_ADMIN_PORT": str(usable_port()),
                 # Given, as one that `dc1 up` makes itself is only printed.
                 "DC1_ADMIN_TOKEN": token,
             },

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from heapq import nlargest
 
-from dc1.control.fleet.gpu_counts import GpuCounts
 from dc1.control.fleet.presence import PresenceTracker
 from dc1.control.fleet.provider import Provider
+from dc1.control.fleet.reports import GpuCounts
 from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Thresholds, bookable
 

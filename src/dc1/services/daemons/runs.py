@@ -18,8 +18,7 @@ from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import calling_provider, own_provider
 from dc1.services.api.values import NULL, from_value, message_json, time_value, to_struct, to_value
-from dc1.services.jobs.access import known_job, shown
-from dc1.services.jobs.lists import statuses_of
+from dc1.services.jobs.access import known_job, shown, statuses_of
 from dc1.services.jobs.messages import billing, polled_assignment
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection

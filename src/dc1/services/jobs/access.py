@@ -4,13 +4,22 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
-from dc1.domain.jobs.states import JobStatus
+from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.services.api.call import Principal, current_call
 from dc1.services.jobs.messages import job_detail, shown_provider_id
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dcp.v1.job_pb2 import JobDetail
+
+_IN_PROGRESS = "in_progress"
+
+
+def statuses_of(sent: str) -> frozenset[str]:
+    """Return the statuses that a list is narrowed to; empty for all, and `in_progress` means not terminal."""
+    if sent == _IN_PROGRESS:
+        return OPEN
+    return frozenset({sent} if sent else ())
 
 
 def known_job(conn: Connection, reference: str) -> JobRow:

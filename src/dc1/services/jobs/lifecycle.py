@@ -11,8 +11,7 @@ from dc1.domain.jobs.states import TERMINAL, JobEvent, JobStatus, state_name
 from dc1.domain.money.pricing import elapsed_seconds
 from dc1.services.api.event_stream import PAGE, Reader, Stored, frame
 from dc1.services.api.values import message_json, to_value
-from dc1.services.jobs.lists import SCHEMA_VERSION, lifecycle_event
-from dc1.services.jobs.messages import current_cost, elapsed_sec, tokens_used
+from dc1.services.jobs.messages import SCHEMA_VERSION, current_cost, elapsed_sec, lifecycle_event, tokens_used
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_events, jobs
 from dc1.storage.jobs.job_events import EventRow

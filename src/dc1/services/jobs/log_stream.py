@@ -7,7 +7,7 @@ from dc1.control.scheduling.job_feed import JobUpdate, LogLines, TokenChunk
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.services.api.event_stream import PAGE, Reader, Stored, frame
-from dc1.services.jobs.lists import SCHEMA_VERSION
+from dc1.services.jobs.messages import SCHEMA_VERSION
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs, jobs
 from dc1.storage.jobs.job_logs import LogRow

@@ -1,21 +1,27 @@
-"""Jobs as messages."""
+"""Jobs as messages: whole, as a line of a list, as their daemons get them, with their log lines and events."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
 
+from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
 from dc1.domain.access.task_signatures import task_signature, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.container_spec import handed_out_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
-from dc1.domain.money.pricing import elapsed_seconds
+from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar
 from dc1.services.api.values import NULL, time_value, to_struct, to_value
+from dc1.storage.jobs.job_events import EventRow
+from dc1.storage.jobs.job_logs import LogRow
 from dc1.storage.jobs.job_records import JobRow, JobSpec
-from dcp.v1 import report_pb2
+from dcp.v1 import job_lists_pb2, job_progress_pb2, report_pb2
 from dcp.v1.job_pb2 import Billing, JobDetail
+
+SCHEMA_VERSION = "2026-03-20.v1"
+"""Of log lines and lifecycle events, as their readers know it."""
 
 
 def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[str, Any]:
@@ -168,3 +174,52 @@ def _cost_per_second(job: JobRow) -> float:
     if job.token_price_halala is not None:
         return 0
     return round(float(job.rate_halala_per_minute * job.class_multiplier / 60), 6)
+
+
+def job_summary(job: JobRow, provider: Provider | None) -> job_lists_pb2.JobSummary:
+    """Return one line of a job list; `provider` is the one of its current or last attempt."""
+    cost = current_cost(job)
+    ran = job.started_at_ms is not None and job.completed_at_ms is not None
+    return job_lists_pb2.JobSummary(
+        id=job.id,
+        job_id=job.job_id,
+        job_type=job.job_type,
+        gpu_model=to_value(None if provider is None else provider.gpu_model),
+        status=job.status,
+        submitted_at=iso(job.submitted_at_ms),
+        started_at=time_value(job.started_at_ms),
+        ended_at=time_value(job.completed_at_ms),
+        duration_seconds=to_value(elapsed_seconds(job.started_at_ms or 0, job.completed_at_ms or 0) if ran else None),
+        tokens_used=tokens_used(job),
+        cost_halala=cost,
+        cost_sar=halala_to_sar(cost),
+        refunded=bool(job.refunded_halala),
+    )
+
+
+def log_line(row: LogRow) -> job_progress_pb2.LogLine:
+    """Return a stored log line."""
+    return job_progress_pb2.LogLine(
+        line_no=row.line_no,
+        level=row.level,
+        message=row.message,
+        attempt_number=row.attempt_number,
+        logged_at=iso(row.logged_at_ms),
+        logged_at_ms=row.logged_at_ms,
+    )
+
+
+def lifecycle_event(row: EventRow) -> job_progress_pb2.LifecycleEvent:
+    """Return a stored lifecycle event."""
+    return job_progress_pb2.LifecycleEvent(
+        sequence_no=row.sequence_no,
+        event_type=row.event_type,
+        status=row.status,
+        source=row.source,
+        error_category=to_value(row.error_category),
+        error_code=to_value(row.error_code),
+        message=to_value(row.message),
+        payload=to_value(row.payload),
+        occurred_at=iso(row.occurred_at_ms),
+        occurred_at_ms=row.occurred_at_ms,
+    )

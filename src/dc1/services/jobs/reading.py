@@ -8,11 +8,10 @@ from google.api.httpbody_pb2 import HttpBody
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.event_stream import follow, resume_point
 from dc1.services.api.parts import ServicerPart
-from dc1.services.jobs.access import provider_of_job, readable, readable_job, readable_with_spec, shown
+from dc1.services.jobs.access import provider_of_job, readable, readable_job, readable_with_spec, shown, statuses_of
 from dc1.services.jobs.lifecycle import lifecycle_reader
-from dc1.services.jobs.lists import SCHEMA_VERSION, job_summary, log_line, statuses_of
 from dc1.services.jobs.log_stream import LogReader
-from dc1.services.jobs.messages import container_image
+from dc1.services.jobs.messages import SCHEMA_VERSION, container_image, job_summary, log_line
 from dc1.services.jobs.output import output_body, readable_output
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs, jobs

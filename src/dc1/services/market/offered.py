@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from dc1.control.control_plane import ControlPlane
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
+from dc1.domain.jobs.states import JOB_TYPES
 from dc1.domain.jobs.templates import TEMPLATES, Template
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import to_struct
-from dc1.services.market.rates import minute_rates
 from dc1.storage.operations import catalog
 from dcp.v1 import market_service_pb2 as pb
 
@@ -108,6 +109,11 @@ class OfferedCalls(ServicerPart):
                 for bucket in buckets
             ],
         )
+
+
+def minute_rates(plane: ControlPlane) -> dict[str, int]:
+    """Return what a minute of each kind of work costs, in halala."""
+    return {job_type.value: plane.catalog.rate(job_type) for job_type in JOB_TYPES}
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from dc1.domain.providers.telemetry import PERIODS, Rollup
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import message_json, row_id, time_value, to_value
-from dc1.services.market.rates import minute_rates
+from dc1.services.market.offered import minute_rates
 from dc1.services.providers.messages import public_fields
 from dc1.storage.providers import telemetry
 from dcp.v1 import market_service_pb2 as pb

@@ -13,7 +13,7 @@ from dc1.services.api.csv_files import csv_file
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import time_text, time_value, to_value
-from dc1.services.jobs.lists import statuses_of
+from dc1.services.jobs.access import statuses_of
 from dc1.services.jobs.messages import container_image, current_cost, shown_provider_id
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.row_mapping import Page
