@@ -57,11 +57,14 @@ class Call:
     keyed: KeyedCall | None = None
 
 
+# Beside the request and not in it: a servicer's methods have the signature that is generated for them, and gRPC's
+# context knows neither who calls nor what the edge will print. Threads of the database do not see it; units of work are
+# given what they need of it.
 _current: ContextVar[Call] = ContextVar("dc1_call")
 
 
 def current_call() -> Call:
-    """Return the call being answered; raises LookupError outside one."""
+    """Return the call being answered; outside one there is none, which is a LookupError."""
     return _current.get()
 
 
@@ -74,4 +77,5 @@ def caller_id() -> int:
 
 def enter(call: Call) -> None:
     """Make `call` the current one of this task; every call is answered in a task of its own."""
+    # Never reset: it goes with its task.
     _current.set(call)

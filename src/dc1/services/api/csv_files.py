@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from dc1.domain.base.json_types import JsonValue
 
+# A spreadsheet skips a tab or a carriage return before it looks for a formula. Strings are kept as somebody typed them
+# (contract 1.4), and it is often somebody else who opens the file.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -19,10 +19,13 @@ PAGE = 250
 """How many rows a reader takes from the database at once."""
 
 CONTENT_TYPE = "text/event-stream"
+# Contract 6.1. The last one is for an nginx that somebody has in front: it would hold frames back until its buffer is
+# full.
 HEADERS: Mapping[str, str] = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 RETRY = b"retry: 2000\n"
 """The first line of every stream."""
 
+# Contract 6.1; well below the 600 s after which the edge ends a stream on which nothing moves.
 KEEP_ALIVE_SECONDS = 15
 KEEP_ALIVE = b": keep-alive\n\n"
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -67,12 +70,16 @@ class Reader(ABC):
 
 def frame(data: JsonObject, *, event_id: int, event: str | None = None) -> bytes:
     """Return one event."""
+    # The text is one line whatever is in it: JSON escapes line breaks, so that no value can end the frame or begin
+    # another.
     name = "" if event is None else f"event: {event}\n"
     return f"id: {event_id}\n{name}data: {_encode(data)}\n\n".encode()
 
 
 def resume_point(sent: int | None) -> int | None:
     """Return the id after which to go on: the `Last-Event-ID`, else the one `sent` in the query."""
+    # The header wins (contract 6.1): a browser that reconnects repeats the address it began with, and says in the
+    # header how far it came. `isdigit` alone takes `²` too; nine digits are more than any job's, and fit every column.
     header = current_call().metadata.get("last-event-id", "")
     return int(header[:9]) if header.isascii() and header.isdigit() else sent
 
@@ -80,15 +87,19 @@ def resume_point(sent: int | None) -> int | None:
 async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
     """Yield the frames of a job until it ends, or the server stops: clients come back by themselves and resume."""
     current_call().headers |= HEADERS
+    # Subscribed before the database is read: what happens in between is told twice, and readers drop what they sent.
     with reader.plane.job_feed.subscribe(reader.row_id, reader.wanted) as subscription:
+        # At once, though the job may say nothing for minutes: status and headers leave with the first body only.
         yield HttpBody(content_type=CONTENT_TYPE, data=RETRY + b"\n")
         async for data in _frames(reader, subscription):
             yield HttpBody(content_type=CONTENT_TYPE, data=data)
 
 
 async def _frames(reader: Reader, subscription: Subscription) -> AsyncIterator[bytes]:
+    # The loop's time and not the market's clock: a keep-alive is about the wire, which no test moves by hand.
     clock = asyncio.get_running_loop().time
     sent_at = clock()
+    # Without an `end` frame when the server stops: a client that saw one would not come back.
     while not reader.plane.job_feed.closing:
         stored = await reader.stored()
         if stored.frames:
@@ -96,6 +107,7 @@ async def _frames(reader: Reader, subscription: Subscription) -> AsyncIterator[b
             sent_at = clock()
         if stored.more:
             continue
+        # Asked of the snapshot that the frames came from: every line and event that led to the end was sent before it.
         if stored.job.is_terminal:
             yield reader.end(stored.job)
             return

@@ -50,6 +50,8 @@ def hooks_of(method: Callable[..., Any]) -> MethodHooks:
 
 def _adding(**hooks: Any) -> Callable[[M], M]:
     def decorate(method: M) -> M:
+        # On the function itself, where a bound method of whichever servicer finds it; a table by name would be a second
+        # list of methods to keep.
         setattr(method, _ATTRIBUTE, replace(hooks_of(method), **hooks))
         return method
 

@@ -20,6 +20,8 @@ R = TypeVar("R")
 
 _HEADER = "idempotency-key"
 _MAX_KEY_LENGTH = 255
+# Refusals are raised and never kept (contract 6.6). Which 2xx it is REST learns from the method's options, the same for
+# a replay as for the first answer.
 _SUCCESS = 200
 # Paths that the contract counts as routes of their own; every other additional path of a method is an alias.
 _OWN_ROUTES = frozenset({"/jobs"})
@@ -66,14 +68,15 @@ class IdempotentCalls:
     async def check(self, request: Message) -> None:
         """Look the call's key up, before anything is said about the fields of its request, and note it on the call.
 
-        Raises a 400 for a key that is too long, IDEMPOTENCY_MISMATCH for one that came with another request, and
-        IDEMPOTENCY_IN_PROGRESS while the first call runs on another replica.
+        A key that is too long is refused, and one that came with another request before.
         """
         call = current_call()
         key = _key(call)
         if key is None:
             return
         request_hash, now_ms = _digest(request), self._clock.now_ms()
+        # A read: most repetitions come long after the first call, and take no turn of the writer. Whoever commits after
+        # this look is found by `begin`.
         kept = await self._db.read(lambda conn: idempotency.find(conn, key, request_hash, now_ms))
         call.keyed = KeyedCall(key, request_hash, kept)
 
@@ -87,10 +90,13 @@ class IdempotentCalls:
 
         `effect` runs one transaction with the hook it is given. `answer` says the same each time it is asked and looks
         at nothing but the result: for a call with a key, the database's thread asks it first.
+        A call is refused while another transaction works under its key.
         """
         keyed = current_call().keyed
         if keyed is None:
             return answer(await effect(NO_HOOK))
+        # Before the effect and all it asks: a repetition is answered as before, though meanwhile the balance is gone or
+        # the image disapproved.
         if keyed.kept is not None:
             return _replayed(keyed.kept, answer_type)
         try:
@@ -115,10 +121,12 @@ def _key(call: Call) -> IdempotencyKey | None:
         return None
     if len(sent) > _MAX_KEY_LENGTH:
         raise errors.idempotency_key_too_long()
+    # With the role: renters and providers are counted apart, so renter 1 and provider 1 are two accounts.
     return IdempotencyKey(account=f"{call.principal.role}:{call.principal.account_id}", route=_route(call), key=sent)
 
 
 def _route(call: Call) -> str:
+    # A native caller's header of that name is no path; only the edge's is believed.
     path = call.metadata.get("x-envoy-original-path", "").partition("?")[0] if call.is_rest else ""
     return f"{call.method} {path}" if path in _OWN_ROUTES else call.method
 

@@ -24,6 +24,7 @@ class Pages:
     @classmethod
     def asked(cls, request: _PageRequest, *, usual: int = 50, most: int = 200) -> Self:
         """Return what a request asks for; a limit above `most` is lowered to it."""
+        # Lowered and not refused (contract 1.4). A scalar of proto3 that was not sent is 0.
         return cls(request.page or 1, min(request.limit or usual, most))
 
     @property

@@ -13,8 +13,10 @@ from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue, with_integers
 from dc1.domain.errors import ApiError, reason_required
 
+# Ids in messages have 32 bits: what is longer names nothing, and is not worth asking the database about.
 _MAX_ID_DIGITS = 9
 
+# One for all: protobuf copies a message that is put into another. Nobody may change it.
 NULL = Value(null_value=struct_pb2.NULL_VALUE)
 
 
@@ -22,6 +24,7 @@ def to_value(plain: JsonValue) -> Value:
     """Return JSON as a Value; None becomes null, which prints where an unset field would not."""
     if plain is None:
         return NULL
+    # Before the numbers: a bool is an int to Python.
     if isinstance(plain, bool):
         return Value(bool_value=plain)
     if isinstance(plain, int | float):
@@ -77,19 +80,25 @@ def time_value(ms: int | None) -> Value:
 
 def message_json(message: Message) -> JsonObject:
     """Return a message as the JSON that the edge would make of it."""
+    # The printing options of `envoy/envoy.yaml`: a frame of a stream looks like the answer of a route (contract 1.4).
     plain = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     return cast(JsonObject, with_integers(plain))
 
 
 def row_id(sent: str, missing: Callable[[], ApiError]) -> int:
-    """Return the row id that a path names; raises `missing()` for what can be none."""
+    """Return the row id that a path names; what can be none is refused by `missing`."""
+    # A 404 like that of any other id that names nothing, not a 400. `isdigit` alone takes `²`, on which `int` fails.
     if not (sent.isascii() and sent.isdigit() and len(sent) <= _MAX_ID_DIGITS) or int(sent) == 0:
         raise missing()
     return int(sent)
 
 
 def stated_reason(sent: str) -> str:
-    """Return the reason for what is done to somebody's money; raises `reason is required` for a blank one."""
+    """Return the reason for what is done to somebody's money.
+
+    Raises:
+        reason_required: It is blank.
+    """
     if not sent.strip():
         raise reason_required()
     return sent

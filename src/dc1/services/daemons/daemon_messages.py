@@ -18,10 +18,12 @@ from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_me
 from dc1.storage.jobs.job_logs import LogLine
 from dcp.v1 import daemon_stream_pb2 as pb
 
+# Cut, where HTTP refuses with a 400: a stream has no answer by which a daemon could mend its line.
 _MAX_LINE = 2000
 _BEATS_UNTIL_LOST = 2
 """A running lease that this many beats do not list is lost: one beat may have been on its way before the lease."""
 
+# What is in neither table counts as superseded: for a daemon every refusal means to let go of the attempt.
 _STOP_FOR_CODE: Mapping[str, StopReason] = {
     ErrorCode.LEASE_SUPERSEDED: StopReason.SUPERSEDED,
     ErrorCode.JOB_SETTLED: StopReason.SETTLED,
@@ -46,6 +48,8 @@ class DaemonMessages:
         # The database knows leases that another replica gave out and we have not heard of yet.
         await self._plane.catch_up()
         self._plane.dispatcher.await_answers(self._provider.id)
+        # At once: nothing was said on this stream before, so that a run which a Hello does not list is lost. Only a
+        # beat can have been on its way before the lease.
         await self._reconcile(hello.state, lost_after=1)
         welcome = pb.Welcome(
             provider_id=self._provider.id,
@@ -85,6 +89,7 @@ class DaemonMessages:
         self._fold(beat.state)
         await self._reconcile(beat.state, lost_after=_BEATS_UNTIL_LOST)
         self._send(pb.ConnectResponse(desired=self._desired(beat.sequence, beat.state)))
+        # Every beat may have freed a slot or brought a model.
         self._plane.dispatcher.wake(self._provider.id)
 
     def _fold(self, state: pb.DaemonState) -> None:
@@ -116,6 +121,7 @@ class DaemonMessages:
             preload_model=self._provider.preload_model,
             latest_version=config.daemon_latest_version,
             min_version=config.daemon_min_version,
+            # Everything each time and nothing as a change: what was lost on the way heals with the next beat.
             stops=self._stops(state),
             suspended=self._provider.suspended,
         )
@@ -146,6 +152,8 @@ class DaemonMessages:
 
     async def _progress(self, progress: pb.Progress) -> None:
         ref = progress.lease
+        # A phase of a newer daemon is passed over: there is no message that refuses a Progress, and the run goes on
+        # without.
         if progress.phase in set(Phase):
             try:
                 await self._plane.attempts.progress(
@@ -156,6 +164,7 @@ class DaemonMessages:
 
     async def _logs(self, batch: pb.LogBatch) -> None:
         ref = batch.lease
+        # The server's clock, not the daemon's (contract 1.4).
         now_ms = self._plane.clock.now_ms()
         lines = [
             LogLine(LOG_LEVELS.get(line.level, LogLevel.INFO), line.message[:_MAX_LINE], now_ms) for line in batch.lines
@@ -166,6 +175,7 @@ class DaemonMessages:
             )
         except ApiError as refusal:
             self._refused(ref, refusal)
+        # Also after a refusal: a daemon keeps its batches until they are answered, and this one it need not send again.
         self._send(pb.ConnectResponse(log_receipt=pb.LogReceipt(lease=ref, sequence=batch.sequence)))
 
     def _tokens(self, batch: pb.TokenBatch) -> None:
@@ -205,6 +215,7 @@ class DaemonMessages:
 def start_message(lease: Lease, clock: Clock) -> pb.Start:
     """Say that a lease is committed and how long it may run."""
     assert lease.timeout_at_ms is not None
+    # A length and not a time: the daemon's clock may be wrong.
     left = max(0.0, (lease.timeout_at_ms - clock.now_ms()) / 1000)
     return pb.Start(lease=lease_ref(lease.job_id, lease.attempt), seconds_left=left)
 

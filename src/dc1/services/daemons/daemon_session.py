@@ -60,6 +60,7 @@ class DaemonSession:
 
     def close(self) -> None:
         """End the stream after what is queued."""
+        # Behind what is queued, so that the reason of the end goes out before it.
         self._outbox.put_nowait(None)
 
     async def messages(self) -> AsyncIterator[ConnectResponse]:
@@ -82,10 +83,12 @@ async def connect(
         service_unavailable: The server drains.
     """
     await require_approved(plane, provider)
+    # UNAVAILABLE, and no stream that ends at once: the daemon tries again, and the edge finds it a server that stays.
     if plane.sessions.draining:
         raise errors.service_unavailable()
     patience = plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT
     hello = await _first(requests, patience)
+    # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
     stream = DaemonSession(provider.id, current_call().principal.key_id)
     inbox = DaemonMessages(plane, provider, stream.send)
     plane.open_stream(stream, provider)

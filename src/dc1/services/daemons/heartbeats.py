@@ -13,6 +13,8 @@ _ABSENT = (None, "null_value")
 
 def report_body(request: HeartbeatRequest) -> JsonObject:
     """Return the heartbeat's fields that were sent, as the JSON they came from."""
+    # Only what was sent: an absent field leaves what is stored (contract 2.2). A key in the body must not be stored
+    # with it.
     sent = {field.name: value for field, value in request.ListFields() if field.name != _CREDENTIAL}
     return {name: from_value(value) if isinstance(value, Value) else value for name, value in sent.items()}
 

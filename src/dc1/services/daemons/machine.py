@@ -14,6 +14,7 @@ from dc1.services.api.provider_access import own_provider, require_approved
 from dc1.services.api.values import from_struct, from_value, to_struct
 from dcp.v1 import daemon_service_pb2 as pb
 
+# Contract 8; counted in the message, as the text it came in is gone at the edge.
 _LARGEST_EVENT = 128 * 1024
 
 
@@ -29,6 +30,8 @@ class MachineCalls(ServicerPart):
         at_ms = self._heard(provider, read_report({"gpu_status": _short_status(request)}))
         working = as_number(from_value(request.jobs_active))
         running = sum(lease.running for lease in self._plane.leases.of_provider(provider.id))
+        # A count and no names: only when it covers all it was handed is each of them surely taken up. A poll is never
+        # acknowledged otherwise (contract 8).
         if working is not None and 0 < running <= working:
             self._plane.polling.taken_up(provider.id)
         return pb.BeatProviderResponse(**self._presence(provider, at_ms))
@@ -43,12 +46,14 @@ class MachineCalls(ServicerPart):
         """Note that the daemon leaves, and dispatch its jobs anew."""
         provider = await own_provider(self._plane, request.provider_id)
         await require_approved(self._plane, provider)
+        # First, or what is taken from it could be placed on it again.
         self._plane.fleet.presence.sign_off(provider)
         await self._plane.attempts.evict(provider, "The provider went offline")
         return pb.GoOfflineResponse(**self._presence(provider, self._plane.clock.now_ms()))
 
     def _heard(self, provider: Provider, report: Report) -> int:
         at_ms = self._plane.fleet.presence.heartbeat(provider, report)
+        # It may have been away until now, or have a model it had not, and jobs may wait for either.
         self._plane.dispatcher.wake(provider.id)
         return at_ms
 

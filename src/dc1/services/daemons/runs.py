@@ -39,6 +39,7 @@ class RunCalls(ServicerPart):
         """Hand the next fitting job to a daemon that polls; that starts the run."""
         provider = await calling_provider(self._plane)
         lease, admission = await self._plane.polling.next_for(provider)
+        # A Value and no message, because none has to print as null.
         job = NULL if lease is None else to_value(message_json(self._handed_out(lease.assignment)))
         return pb.NextJobResponse(
             job=job,
@@ -135,6 +136,8 @@ class RunCalls(ServicerPart):
         # A bool is an int to Python, and `true` names no job.
         if isinstance(reference, bool) or not isinstance(reference, str | int):
             raise errors.invalid_field("job_id", "must be a string or a whole number")
+        # Without `transient`, which this route does not have (contract 3.4): its daemons take any answer as final
+        # (contract 8).
         ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, _run_report(request))
         job = ended.job
         # What a failed run used is not billed and is shown as nothing.
@@ -171,6 +174,7 @@ class RunCalls(ServicerPart):
     async def ListDaemonJobs(self, request: pb.ListDaemonJobsRequest, context: Any) -> pb.ListDaemonJobsResponse:
         """List a provider's jobs, newest first, and hand out nothing."""
         provider = await own_provider(self._plane, request.provider_id)
+        # From storage and without a lease: with the key in its query this route only shows (contract 8).
         wanted = JobFilter(provider_id=provider.id, statuses=statuses_of(request.status))
         limit = min(request.limit or _JOBS_SHOWN, _MOST_JOBS)
 
@@ -223,6 +227,7 @@ def _run_report(request: pb.ReportRunResultRequest) -> AttemptReport:
     return AttemptReport.read(
         completed=request.success,
         result=from_value(request.result),
+        # A failure that is told in `last_error` alone would otherwise read as if nobody had said why.
         error=request.error or request.last_error,
         gpu_seconds=request.gpu_seconds_used if request.HasField("gpu_seconds_used") else None,
         exit_code=request.exit_code if request.HasField("exit_code") else None,
@@ -237,6 +242,7 @@ def _daemon_job(job: JobRow, spec: JobSpec) -> pb.DaemonJob:
         model=to_value(job.model),
         status=job.status,
         attempt_number=job.attempt_number,
+        # Never null here (contract 8), though it is in the job itself.
         duration_minutes=float(job.duration_minutes or 0),
         max_duration_seconds=job.max_duration_seconds,
         cost_halala=job.cost_halala,
@@ -249,6 +255,7 @@ def _daemon_job(job: JobRow, spec: JobSpec) -> pb.DaemonJob:
     )
 
 
+# For people to read; daemons go by the code.
 _REASONS = {
     Admission.ADMISSION_OK: "The run has started.",
     Admission.NO_PENDING_JOBS: "No job waits.",

@@ -32,6 +32,7 @@ class VerificationCalls(ServicerPart):
         """Show what the caller has to solve."""
         challenge = await self._plane.machine_reports.pending_challenge(caller_id())
         if challenge is None:
+            # 200 and not 404: daemons ask without knowing whether there is one (contract 8).
             return pb.GetPendingChallengeResponse(pending=False)
         return pb.GetPendingChallengeResponse(
             pending=True,

@@ -34,19 +34,21 @@ class CompletionStream:
     async def pieces(self) -> AsyncGenerator[str, None]:
         """Yield text as it comes, an empty one after 15 s of silence, until the run has completed.
 
-        Raises the answer to a call whose run did not complete, or whose text so far is not how the result begins.
+        A call is refused when its run did not complete, or when its text so far is not how the result begins.
         """
         async with aclosing(self._live()) as live:
             async for piece in live:
                 yield piece
         rest = self._rest()
         if rest:
+            # All of it where nothing came live: a daemon need not send tokens, and they are not stored anywhere to be
+            # read again.
             yield rest
 
     async def text(self) -> str:
         """Wait until the run has completed, and return the whole text.
 
-        Raises the answer to a call whose run did not.
+        A call whose run did not is refused.
         """
         async with aclosing(self._live()) as live:
             async for _ in live:
@@ -54,6 +56,7 @@ class CompletionStream:
         return self._whole()
 
     async def _live(self) -> AsyncGenerator[str, None]:
+        # Subscribed before the job is read, or an end in between would be waited for until the time-out.
         with self._plane.job_feed.subscribe(self.job.id, (TokenChunk,)) as subscription:
             while not await self._has_ended():
                 is_news = False
@@ -68,6 +71,7 @@ class CompletionStream:
             raise _refusal(self.job)
 
     async def _has_ended(self) -> bool:
+        # In one snapshot: an end that is seen has its result with it.
         def with_result(conn: Connection) -> tuple[JobRow, JsonValue]:
             job = jobs.known(conn, self.job.id)
             return job, jobs.result(conn, job.id) if job.is_terminal else None
@@ -82,6 +86,7 @@ class CompletionStream:
             if isinstance(update, Lagged):
                 self._is_behind = True
             elif isinstance(update, TokenChunk):
+                # Less than 0 for a repetition: `[-missing:]` then skips what is known, and takes everything at 0.
                 missing = 0 if update.offset is None else update.offset - len(self._text)
                 self._is_behind = self._is_behind or missing > 0
                 if not self._is_behind:
@@ -91,11 +96,13 @@ class CompletionStream:
     def _rest(self) -> str:
         """Return what of the result was not said yet."""
         whole = self._whole()
+        # What was said cannot be taken back, so an answer that goes on otherwise is an error and not a correction.
         if not whole.startswith(self._text):
             raise errors.provider_unavailable("Part of the answer was lost on its way")
         return whole.removeprefix(self._text)
 
     def _whole(self) -> str:
+        # A result without text leaves what was said piece by piece.
         return response_text(self.result) or self._text
 
 
@@ -111,8 +118,11 @@ async def whole(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     """Yield one chat.completion once the run has completed."""
     text = await completion.text()
     calls = _tool_calls(completion.result)
+    # Bytes and not a message, here and below: a method answers with one type, and a chunk of a stream can only be a
+    # body.
     message: JsonObject = {"role": "assistant", "content": text}
     if calls:
+        # As the OpenAI API has it: `content` is null, not empty, in a turn that only calls tools.
         message |= {"content": text or None, "tool_calls": [*calls]}
     choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(completion.result)}
     body = _head(completion.job, "chat.completion") | {"choices": [choice], "usage": _usage(completion.job)}
@@ -131,6 +141,7 @@ async def streamed(completion: CompletionStream) -> AsyncGenerator[HttpBody, Non
                     yield _begin(completion.job)
                 yield _frames(_delta(completion.job, {"content": text})) if text else _body(KEEP_ALIVE)
     except ApiError as error:
+        # Headers have not left, so this is an ordinary error with its own status (contract 6.1).
         if not begun:
             raise
         yield _frames(openai_envelope(error))

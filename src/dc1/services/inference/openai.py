@@ -42,6 +42,7 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
                 pb.ServedModel(
                     id=model,
                     object="model",
+                    # In seconds, as OpenAI counts; everything else here counts milliseconds.
                     created=first_ms // 1000,
                     owned_by=_OWNER,
                     pricing=pb.TokenPricing(halala_per_1m_tokens=price(model)),
@@ -64,6 +65,8 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
     @asynccontextmanager
     async def _held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
         """Start a call, and end it with the block: nobody else waits for it."""
+        # A streamed method is not shielded by the pipeline, so that it ends when its caller leaves; what holds money is
+        # shielded here.
         starting = asyncio.ensure_future(self._plane.completions.start(caller_id(), call))
         completion: CompletionStream | None = None
         try:
@@ -71,6 +74,8 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
             completion = CompletionStream(self._plane, await asyncio.shield(starting))
             yield completion
         finally:
+            # Whether the caller left or the server stops: a daemon that went on would hold a slot for an answer nobody
+            # reads.
             if completion is None or not completion.job.is_terminal:
                 await self._work.run(self._abandon(starting))
 

@@ -12,6 +12,7 @@ from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dcp.v1.job_pb2 import JobDetail
 
+# No status of ours: clients of `/renters/jobs` send it (contract 8).
 _IN_PROGRESS = "in_progress"
 
 
@@ -23,7 +24,11 @@ def statuses_of(sent: str) -> frozenset[str]:
 
 
 def known_job(conn: Connection, reference: str) -> JobRow:
-    """Return a job by its row id or public id; raises `Job not found`."""
+    """Return a job by its row id or public id.
+
+    Raises:
+        job_not_found: There is none.
+    """
     job = jobs.find(conn, reference)
     if job is None:
         raise errors.job_not_found()
@@ -31,11 +36,18 @@ def known_job(conn: Connection, reference: str) -> JobRow:
 
 
 def readable(conn: Connection, reference: str, principal: Principal) -> JobRow:
-    """Return a job that `principal` may read; raises `Job not found` and `Forbidden`."""
+    """Return a job that `principal` may read; what is none is refused as `known_job` does.
+
+    Raises:
+        forbidden: The job is somebody else's.
+    """
     job = known_job(conn, reference)
+    # Found before it is refused: 404 comes before 403 (contract 1.2). The principal is passed in, because this runs on
+    # a thread of the database, where there is no current call.
     owns = {
         Role.ADMIN: True,
         Role.RENTER: job.renter_id == principal.account_id,
+        # Whoever held the last attempt and lost it may still read what became of it (contract 3.3).
         Role.PROVIDER: principal.account_id in (job.provider_id, job.last_provider_id),
     }
     if not owns.get(principal.role, False):
@@ -44,13 +56,13 @@ def readable(conn: Connection, reference: str, principal: Principal) -> JobRow:
 
 
 async def readable_job(plane: ControlPlane, reference: str) -> JobRow:
-    """Return a job that the caller may read; raises as `readable` does."""
+    """Return a job that the caller may read; refuses as `readable` does."""
     principal = current_call().principal
     return await plane.db.read(lambda conn: readable(conn, reference, principal))
 
 
 async def readable_with_spec(plane: ControlPlane, reference: str) -> tuple[JobRow, JobSpec]:
-    """Return a job that the caller may read, with its documents; raises as `readable` does."""
+    """Return a job that the caller may read, with its documents; refuses as `readable` does."""
     principal = current_call().principal
 
     def with_spec(conn: Connection) -> tuple[JobRow, JobSpec]:
@@ -62,6 +74,7 @@ async def readable_with_spec(plane: ControlPlane, reference: str) -> tuple[JobRo
 
 def shown(plane: ControlPlane, job: JobRow, spec: JobSpec) -> JobDetail:
     """Return everything that is known of a job, its place in the queue included."""
+    # From memory, where the order of the queue is kept; None also for a job that was claimed after it was read.
     position = plane.dispatcher.queue.position(job.id) if job.status == JobStatus.QUEUED else None
     return job_detail(job, spec, plane.clock.now_ms(), position)
 

@@ -38,6 +38,7 @@ class JobCommandCalls(ServicerPart):
         renter_id = caller_id()
 
         async def submit(hook: TransactionHook[Submitted]) -> Submitted:
+            # Judged inside the effect: a repeated key is answered before, whatever was approved or disapproved since.
             order = accept(submit_body(request), self._plane.catalog.approved_images)
             return await self._plane.job_commands.submit(renter_id, order, hook)
 
@@ -45,6 +46,8 @@ class JobCommandCalls(ServicerPart):
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.RetryJobResponse:
         """Submit a failed job anew."""
+        # Read once, here: `answer` is asked on a thread of the database and once more on the loop, and has to say the
+        # same.
         now_ms = self._plane.clock.now_ms()
 
         async def retry(hook: TransactionHook[Submitted]) -> Submitted:
@@ -60,12 +63,14 @@ class JobCommandCalls(ServicerPart):
         self, request: job_outcome_pb2.CancelJobRequest, context: Any
     ) -> job_outcome_pb2.CancelJobResponse:
         """Cancel a job that is not terminal."""
+        # Apart from the transaction that cancels: whose job it is never changes. Whether it is open is asked in there.
         found, spec = await readable_with_spec(self._plane, request.job_id)
         actor = Actor.ADMIN if current_call().principal.role is Role.ADMIN else Actor.RENTER
         job = await self._plane.job_commands.cancel(found.id, actor)
         return job_outcome_pb2.CancelJobResponse(
             success=True,
             job=shown(self._plane, job, spec),
+            # 0 where there is none: what clients expect to be a number is never null (contract 8).
             refunded_halala=job.refunded_halala or 0,
             charged_halala=job.actual_cost_halala or 0,
         )
@@ -87,6 +92,7 @@ class JobCommandCalls(ServicerPart):
         return pb.CreateTestJobResponse(success=True, job=_message(new))
 
 
+# Made of nothing but the submission: a thread of the database calls this, and fleet and queue belong to the loop.
 def _submit_answer(submitted: Submitted) -> pb.SubmitJobResponse:
     job = submitted.job
     queued = job.status == JobStatus.QUEUED
@@ -98,9 +104,11 @@ def _submit_answer(submitted: Submitted) -> pb.SubmitJobResponse:
         dispatch=pb.Dispatch(
             assigned=not queued,
             queued=queued,
+            # A job has one hold and the ledger knows it by the job (contract 5.3), so there is no other id to give.
             hold_id=job.job_id,
             provider=NULL if queued else to_value({"id": job.provider_id, "name": submitted.provider_name}),
         ),
+        # Twice: some clients read `job`, others the top level (contract 8).
         job=Job(**shared),
         **shared,
     )

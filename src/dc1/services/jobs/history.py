@@ -23,6 +23,7 @@ from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import job_lists_pb2 as pb
 
 _MOST_JOBS = 100
+# A hundred results of up to 10 MiB each are no list. Larger ones are null here and whole in the job's output.
 _LARGEST_RESULT = 64 * 1024
 
 
@@ -51,6 +52,7 @@ class JobHistoryCalls(ServicerPart):
 
 
 def _history_entry(job: JobRow, provider: Provider | None, result: JsonValue, now_ms: int) -> pb.JobHistoryEntry:
+    # The quote while nothing is settled: a number in every row (contract 8), where the job itself has null.
     cost, refunded = current_cost(job), job.refunded_halala or 0
     shown: JsonObject = common_fields(job, provider, now_ms) | _result_fields(result)
     shown |= {
@@ -62,6 +64,7 @@ def _history_entry(job: JobRow, provider: Provider | None, result: JsonValue, no
     }
     if job.status == JobStatus.COMPLETED:
         shown["billing"] = output_billing(job)
+    # The fields are those of the output, so that both say the same; an entry has some fewer, which fall away.
     return ParseDict(shown, pb.JobHistoryEntry(), ignore_unknown_fields=True)
 
 

@@ -31,7 +31,7 @@ def lifecycle_reader(
 ) -> Callable[[Connection, JobRow], dict[str, Any]]:
     """Return what reads the events of a job that a request asks for, as the fields of its answer.
 
-    Raises `Invalid event_type. Allowed: …`.
+    An unknown `event_type` is refused with those that are allowed.
     """
     limit = min(request.limit or _DEFAULT, _MOST)
     event_type = _event_type(request.event_type) if request.event_type else None
@@ -67,6 +67,7 @@ class LifecycleReader(Reader):
         def next_events(conn: Connection) -> tuple[list[EventRow], JobRow]:
             return job_events.after(conn, self.row_id, self.last_id, limit=PAGE), jobs.known(conn, self.row_id)
 
+        # One snapshot: were the job read after its events, it could have ended by one that is not among them.
         rows, job = await self.plane.db.read(next_events)
         self.last_id = rows[-1].sequence_no if rows else self.last_id
         return Stored(b"".join(_event_frame(row) for row in rows), len(rows) == PAGE, job)
@@ -77,6 +78,7 @@ class StateReader(Reader):
 
     def __init__(self, plane: ControlPlane, row_id: int, since: int | None) -> None:
         super().__init__(plane, row_id, since or 0)
+        # `since_sequence=0` asks for everything from the start, its absence for the present alone (contract 6.1).
         self._resumes = since is not None
 
     async def stored(self) -> Stored:
@@ -98,6 +100,8 @@ class StateReader(Reader):
 
         event, states = await self.plane.db.read(present_state)
         self._resumes = True
+        # The job's, not the shown event's: behind it may be events that are no states, and resuming has to pass those
+        # too.
         self.last_id = states.job.event_sequence
         return Stored(states.present(event, self.plane.clock.now_ms()), more=False, job=states.job)
 
@@ -124,6 +128,7 @@ class _States:
 
     def past(self, event: EventRow) -> bytes:
         """Return the state as an event left it."""
+        # By the times that are stored: a client that resumes gets the frame it would have got then.
         return self._frame(event, self._elapsed_at(event))
 
     def _elapsed_at(self, event: EventRow) -> int | None:
@@ -147,6 +152,8 @@ class _States:
             progress_phase=to_value(phase),
             attempt_number=event.payload["attempt_number"],
             elapsed_sec=to_value(elapsed),
+            # The row is the job of today. Only its end is told by it: whatever was before had used nothing and cost its
+            # quote.
             tokens_used=tokens_used(self.job) if ended else 0,
             cost_halala=current_cost(self.job) if ended else self.job.cost_halala,
             ts=iso(event.occurred_at_ms),

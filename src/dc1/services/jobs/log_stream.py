@@ -36,9 +36,13 @@ class LogReader(Reader):
         for update in batch:
             if isinstance(update, TokenChunk):
                 data += self._token(update)
+            # Overlap is dropped by `_lines`; a first line further on means that others are missing, or still on their
+            # way.
             elif isinstance(update, LogLines) and update.rows[0].line_no <= self.last_id + 1:
                 data += self._lines(update.rows)
             else:
+                # A change of state comes here too: the database is asked for the end, and gives what was logged before
+                # it.
                 behind = True
         return data, behind
 
@@ -53,6 +57,7 @@ class LogReader(Reader):
 
     def _token(self, tokens: TokenChunk) -> bytes:
         """Return the frame of generated text; its id is that of the last line, so that resuming still works."""
+        # Live only: generated text is stored nowhere but in the result, so a client that comes back has no gap filled.
         data: JsonObject = {"type": "token", "text": tokens.text, "attempt_number": tokens.attempt, "ts": self.now()}
         return frame(data, event_id=self.last_id, event="token")
 

@@ -53,11 +53,13 @@ def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[s
 
 def shown_provider_id(job: JobRow) -> int | None:
     """Return the provider of the current or last attempt, or else the one that the job names, or None."""
+    # A named provider is shown while the job waits for it: nobody else can get it (contract 4.3).
     return job.named_provider_id if job.provider_id is None else job.provider_id
 
 
 def duration_value(job: JobRow) -> Value:
     """Return the prepaid minutes, or null."""
+    # Null for a /v1 call, which prepays tokens and no time (contract 6.2). `plain`, as 3 must not print as 3.0.
     return NULL if job.duration_minutes is None else to_value(plain(job.duration_minutes))
 
 
@@ -87,8 +89,10 @@ def container_image(spec: JobSpec) -> str:
 def job_detail(job: JobRow, spec: JobSpec, now_ms: int, queue_position: int | None = None) -> JobDetail:
     """Return everything that is known of a job."""
     detail = JobDetail(**job_fields(job, spec, queue_position))
+    # Copied: a field that is a message cannot be assigned to.
     detail.params.CopyFrom(to_value(spec.params))
     detail.task_spec.CopyFrom(to_value(spec.task_spec))
+    # The row keeps the deadline of the last wait; while a job runs it is none (contract 4.2).
     waiting = job.status in (JobStatus.QUEUED, JobStatus.PENDING)
     detail.queue_deadline_at.CopyFrom(time_value(job.queue_deadline_at_ms if waiting else None))
     detail.progress_updated_at.CopyFrom(time_value(job.progress_updated_at_ms))
@@ -150,9 +154,12 @@ def assignment_message(assignment: Assignment) -> report_pb2.Assignment:
         container_spec=to_struct(spec.container_spec),
         gpu_requirements=to_value(spec.gpu_requirements),
         duration_minutes=duration_value(job),
+        # Not what the renter asked for, which views of the job show: prepaid time limits it (contract 4.2), and a
+        # daemon that ran longer would do so for nothing.
         max_duration_seconds=job.run_deadline_seconds,
         started_at=time_value(job.started_at_ms),
         timeout_at=time_value(job.timeout_at_ms),
+        # On the stream a task comes as it was sent, not as text, and over text alone a code can be told.
         task_spec_hmac=NULL,
         cost_per_gpu_second_halala=_cost_per_second(job),
     )
@@ -164,6 +171,7 @@ def polled_assignment(assignment: Assignment, images: Mapping[str, str], key_has
     job, spec = assignment.job, assignment.spec
     container = handed_out_container_spec(job.job_type, spec.container_spec, spec.params, images)
     shown.container_spec.CopyFrom(to_struct(container))
+    # Text, and signed as that text: a daemon that parsed and printed the JSON again would get other bytes (contract 8).
     text = task_text(spec.task_spec)
     shown.task_spec.CopyFrom(to_value(text))
     shown.task_spec_hmac.CopyFrom(NULL if text is None else to_value(task_signature(key_hash, text)))
@@ -171,6 +179,7 @@ def polled_assignment(assignment: Assignment, images: Mapping[str, str], key_has
 
 
 def _cost_per_second(job: JobRow) -> float:
+    # A /v1 call is paid by the token; a second of it has no price.
     if job.token_price_halala is not None:
         return 0
     return round(float(job.rate_halala_per_minute * job.class_multiplier / 60), 6)

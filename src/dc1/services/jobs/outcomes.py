@@ -22,7 +22,9 @@ from dc1.storage.jobs.jobs import AttemptRow
 from dcp.v1 import job_outcome_pb2 as pb
 from dcp.v1 import job_progress_pb2
 
+# Here alone: there is no image of null. The output as JSON answers 200 with `result` null (contract 8).
 _NOTHING_TO_SEND = 204
+# Of why an attempt failed only these two say how it ended: without the provider's word, or by the clock.
 _OUTCOMES = {ErrorCategory.PROVIDER_DISCONNECT: "lost", ErrorCategory.TIMEOUT: "timeout"}
 
 
@@ -59,6 +61,7 @@ class JobOutcomeCalls(ServicerPart):
     async def GetJobInvoice(self, request: pb.GetJobInvoiceRequest, context: Any) -> pb.GetJobInvoiceResponse:
         """Show how a settled job was billed."""
         job = await readable_job(self._plane, request.job_id)
+        # One condition for both: whatever ends a job settles it in the same transaction (contract 4.1).
         if job.completed_at_ms is None:
             raise errors.job_not_settled()
         return pb.GetJobInvoiceResponse(
@@ -81,6 +84,7 @@ class JobOutcomeCalls(ServicerPart):
         wanted = image_format(request.format)
         if wanted is None:
             raise errors.output_format_unavailable(request.format)
+        # After the format: a name that is none is the caller's mistake, whatever state the job is in.
         if found.job.status != JobStatus.COMPLETED:
             return output_body(self._plane, found)
         if found.result is None:

@@ -24,8 +24,11 @@ from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 
 _JSON = "application/json"
+# An answer with a status and not a refusal: these bodies carry the job, which an error has no fields for (contract
+# 3.3). 410 tells clients that wait for a 200 to stop.
 _STATUS_CODES = {JobStatus.COMPLETED: 200, JobStatus.FAILED: 410, JobStatus.CANCELLED: 410}
 _NOT_FINISHED = 202
+# What clients format or calculate with. A daemon's program writes the result, and may put anything under these names.
 _PART_TYPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("type", "response", "output", "model"), str),
     "tokens_generated": int,
@@ -51,7 +54,7 @@ class JobWithOutput:
 
 
 async def readable_output(plane: ControlPlane, reference: str) -> JobWithOutput:
-    """Return a job that the caller may read, with its output; raises `Job not found` and `Forbidden`."""
+    """Return a job that the caller may read, with its output; refuses as `readable` does."""
     principal = current_call().principal
 
     def with_output(conn: Connection) -> JobWithOutput:
@@ -67,6 +70,7 @@ def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) 
     The answer's status becomes 202 while the job is not finished, and 410 when it failed or was cancelled.
     """
     status = found.job.status
+    # The contract's way round (3.3): `*/*` and no header at all get the bytes.
     if status is JobStatus.COMPLETED and _JSON not in accept:
         image = stored_image(found.result)
         if image is not None:
@@ -78,6 +82,7 @@ def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) 
     elif status in TERMINAL:
         refunded = found.job.refunded_halala or 0
         fields |= {"refunded": refunded > 0, "refunded_halala": refunded}
+    # Written here and not by the transcoder: the parts of a result have names that no message can list.
     return HttpBody(content_type=_JSON, data=json.dumps(fields, ensure_ascii=False).encode())
 
 
@@ -93,6 +98,7 @@ def stored_image(result: JsonValue, wanted: str | None = None) -> HttpBody | Non
 def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonObject:
     """Return what the output of every job begins with, whatever its status."""
     status = job.status
+    # A 410 has an `error` that is text (contract 8), and nobody gives one for a cancelled job.
     error = job.error or (_MESSAGES[status] if status is JobStatus.CANCELLED else None)
     return {
         "job_id": job.job_id,
@@ -105,6 +111,7 @@ def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonOb
         "submitted_at": iso(job.submitted_at_ms),
         "started_at": time_text(job.started_at_ms),
         "completed_at": time_text(job.completed_at_ms),
+        # A number before the start too: clients format it (contract 8).
         "execution_time_sec": elapsed_sec(job, now_ms) or 0,
         "progress_phase": job.progress_phase,
         "progress_updated_at": time_text(job.progress_updated_at_ms),
@@ -125,6 +132,8 @@ def _completed(found: JobWithOutput, common: JsonObject) -> JsonObject:
     kind = result_type(result)
     fields["result_type"] = type_name(kind)
     if isinstance(result, dict):
+        # A result may name its own `status` or `cost_halala`. The last two are not in this answer, and must not be let
+        # in by a daemon.
         reserved = {*common, *fields, "refunded", "refunded_halala"}
         fields |= {name: value for name, value in _readable(result).items() if name not in reserved}
     if kind is ResultType.TEXT:
@@ -146,6 +155,7 @@ def _readable(result: JsonObject) -> JsonObject:
     return {
         name: value
         for name, value in result.items()
+        # Without bools, which are ints to Python.
         if name not in _PART_TYPES or (isinstance(value, _PART_TYPES[name]) and not isinstance(value, bool))
     }
 

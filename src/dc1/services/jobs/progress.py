@@ -31,6 +31,7 @@ class JobProgressCalls(ServicerPart):
             job_id=job.job_id,
             status=job.status,
             progress_phase=to_value(job.progress_phase),
+            # Known with the result: tokens that come live are counted nowhere.
             tokens_generated=job.completion_tokens or 0,
             elapsed_seconds=elapsed_sec(job, self._plane.clock.now_ms()) or 0,
             estimated_cost_usd=halala_to_usd(current_cost(job), self._sar_per_usd),
@@ -39,6 +40,7 @@ class JobProgressCalls(ServicerPart):
 
     async def StreamJob(self, request: pb.StreamJobRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Stream the states of a job."""
+        # Before the first frame, so that 404 and 403 are ordinary answers (contract 6.1).
         job = await readable_job(self._plane, request.job_id)
         since = resume_point(request.since_sequence if request.HasField("since_sequence") else None)
         async for body in follow(StateReader(self._plane, job.id, since)):

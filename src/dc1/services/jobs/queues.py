@@ -16,6 +16,7 @@ from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import job_lists_pb2 as pb
 
+# An admin asks for the open jobs of everybody, and the route has no pages (contract 3.3).
 _MOST_JOBS = 500
 _ME = "me"
 
@@ -39,6 +40,7 @@ class JobQueueCalls(ServicerPart):
     ) -> pb.ListProviderQueueResponse:
         """List the jobs that wait for a provider: those it holds a slot for, then those that name it."""
         provider_id = await self._provider_id(request.provider_id)
+        # From memory: these are the tables that polls and placement go by.
         leases = [lease for lease in self._plane.leases.of_provider(provider_id) if not lease.running]
         leases.sort(key=lambda lease: queue_key(lease.assignment.job))
         queue = [pb.QueuedJob(job_id=lease.job_id, status=JobStatus.PENDING) for lease in leases]
@@ -61,6 +63,7 @@ def _open_jobs(conn: Connection, principal: Principal) -> list[JobRow]:
     """Return the caller's open jobs, newest first."""
     if principal.role is Role.PROVIDER:
         assert principal.account_id is not None
+        # Those it holds; what names it and still waits is in its queue, `/jobs/queue/me`.
         return jobs.leased_by(conn, principal.account_id)[::-1]
     renter_id = principal.account_id if principal.role is Role.RENTER else None
     return jobs.latest(conn, JobFilter(renter_id=renter_id, statuses=OPEN), limit=_MOST_JOBS)

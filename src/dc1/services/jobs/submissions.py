@@ -9,6 +9,7 @@ from dcp.v1.job_submission_pb2 import SubmitJobRequest
 def expand(request: SubmitJobRequest) -> None:
     """Fill in what a body with `container_image` and `command` but no `job_type` stands for."""
     command = from_value(request.command)
+    # Old clients send this short form (contract 8). A `job_type` says that it is none, whatever else is there.
     if request.job_type or not request.container_image or command is None:
         return
     seconds = request.max_duration_seconds if request.HasField("max_duration_seconds") else None
@@ -23,6 +24,7 @@ def expand(request: SubmitJobRequest) -> None:
 
 def normalise(request: SubmitJobRequest) -> None:
     """Bring what may be said in several ways into one form, so that equal submissions are equal messages."""
+    # Clients send `"1"` as well as 1 (contract 8). What is no number stays, for the rules to name it.
     priority = as_integer(from_value(request.priority)) if request.HasField("priority") else None
     if priority is not None:
         request.priority.number_value = priority

@@ -28,9 +28,13 @@ class OfferedCalls(ServicerPart):
         now_ms, thresholds = self._plane.clock.now_ms(), self._plane.fleet.thresholds
         offers: dict[str, _Offer] = {}
         for provider in self._plane.fleet:
+            # Paused and offline ones count as well: this says what the market has, `providers_online` what can be had
+            # now.
             if provider.approval is not Approval.APPROVED or provider.suspended:
                 continue
             online = provider.status(now_ms, thresholds) is ProviderStatus.ONLINE
+            # By the lower-cased name, as placement compares (contract 4.3), so one provider with two spellings counts
+            # once.
             for name, model in {model.lower(): model for model in provider.models}.items():
                 offer = offers.setdefault(name, _Offer(model))
                 offer.total += 1
@@ -57,6 +61,7 @@ class OfferedCalls(ServicerPart):
         self, request: pb.ListContainerImagesRequest, context: Any
     ) -> pb.ListContainerImagesResponse:
         """List the container images that jobs may name, by name."""
+        # From the table, as ids, descriptions and dates are not kept in memory.
         images = sorted(await self._plane.db.read(catalog.list_images), key=lambda image: image.image_ref)
         return pb.ListContainerImagesResponse(
             images=[
@@ -87,6 +92,7 @@ class OfferedCalls(ServicerPart):
         """Say which daemon to install and where it is."""
         config = self._plane.config
         return pb.GetDaemonDownloadResponse(
+            # Dotted numbers only, as contract 8 wants it here; `/daemon/latest-version` shows the setting as it is.
             version=versions.plain_version(config.daemon_latest_version),
             min_version=versions.plain_version(config.daemon_min_version),
             download_url=f"{config.installer_base_url.rstrip('/')}/providers/download/daemon",
@@ -94,6 +100,7 @@ class OfferedCalls(ServicerPart):
 
     async def GetQueueStatus(self, request: pb.GetQueueStatusRequest, context: Any) -> pb.GetQueueStatusResponse:
         """Show how many jobs wait and for how long."""
+        # Memory, not the table: anybody may ask (contract 8), so it costs no query.
         waiting = self._plane.dispatcher.queue
         buckets = waiting.buckets(self._plane.clock.now_ms())
         return pb.GetQueueStatusResponse(
@@ -128,6 +135,7 @@ class _Offer:
 def _model(offer: _Offer) -> pb.OfferedModel:
     return pb.OfferedModel(
         model=offer.model,
+        # Twice, under the names of contract 3.1 and those that older clients read (contract 8).
         model_id=offer.model,
         display_name=offer.model.rpartition("/")[2] or offer.model,
         providers_online=offer.online,

@@ -19,6 +19,7 @@ from dc1.storage.providers import telemetry
 from dcp.v1 import market_service_pb2 as pb
 
 _DEFAULT_PERIOD = "24h"
+# Contract 8; as long as the pause between two heartbeats by POST, within which little changes.
 _PUBLIC_CACHING = "public, max-age=30"
 
 
@@ -36,6 +37,7 @@ class ListedProviderCalls(ServicerPart):
             providers=listed,
             total=len(listed),
             online_count=online,
+            # Bookable is online or degraded and nothing else (contract 4.4).
             degraded_count=len(listed) - online,
             timestamp=iso(self._plane.clock.now_ms()),
         )
@@ -48,6 +50,7 @@ class ListedProviderCalls(ServicerPart):
         since_ms = liveness.degraded_since_ms(provider.presence, now_ms, self._plane.fleet.thresholds)
         return pb.MarketProvider(
             **shared,
+            # 0 and not null: whoever is in this list has been heard (contract 4.4).
             heartbeat_age_seconds=provider.presence.age_seconds(now_ms) or 0,
             degraded_since=time_value(since_ms),
             run_mode=provider.run_mode,
@@ -62,6 +65,7 @@ class ListedProviderCalls(ServicerPart):
     async def ListPublicProviders(self, request: pb.ListPublicProvidersRequest, context: Any) -> httpbody_pb2.HttpBody:
         """List the providers that can be given work now as a plain array."""
         available = self._plane.fleet.lists.available()
+        # Bytes, because a message is always an object in JSON and this route has a bare array (contract 8).
         listed: list[JsonValue] = [
             message_json(pb.AvailableProvider(**public_fields(self._plane, item))) for item in available
         ]

@@ -21,6 +21,7 @@ from dcp.v1.system_service_pb2_grpc import SystemServiceServicer
 
 _NAME = "dc1"
 _DOCS = "/docs/openapi.yaml"
+# Not the 60 s that the edge gives a call: to a probe a database that slow is as good as none.
 _PATIENCE_SECONDS = 3.0
 _NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
 _log = structlog.get_logger(__name__)
@@ -69,6 +70,8 @@ class SystemServicer(SystemServiceServicer):
         """Count through the database; whatever goes wrong there is a degraded service."""
         try:
             vitals = await asyncio.wait_for(self._read_vitals(), _PATIENCE_SECONDS)
+        # Anything: a probe is told 503 and `degraded` (contract 3.1) and never a 500, and the reason goes to the log
+        # only.
         except Exception as error:
             _log.warning("database_not_answering", exc_info=error)
             raise database_unavailable() from None
@@ -89,5 +92,6 @@ class SystemServicer(SystemServiceServicer):
         if self._page is None:
             # Half a second's work, which whoever asks first waits for, and nobody else.
             self._page = await asyncio.to_thread(documentation_page, self._openapi)
+        # The page needs no script, so none may run, should a text ever be put into it unescaped.
         current_call().headers["content-security-policy"] = _NOTHING_FROM_OUTSIDE
         return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=self._page)

@@ -12,6 +12,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 def text(plain: str) -> Html:
     """Return text, with what stands in backticks as code."""
+    # Escaped before the backticks are looked for: the other way round the `<code>` would be escaped with the rest.
     return Html(_CODE.sub(r"<code>\1</code>", escape(plain)))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from dc1.services.system.documentation.markup import Html, code, join, link, paragraphs, table, text
 from dc1.services.system.documentation.schemas import Schema, fields, kind, meaning
 
+# By the schemes of the document, which are one a role and header; other carriers of a key add no role.
 _ROLES = {"renterKey": "Renter", "providerKey": "Provider", "adminToken": "Admin"}
 PUBLIC = "Public"
 ROLES = (PUBLIC, *_ROLES.values())
@@ -37,6 +38,7 @@ class Route:
     def roles(self) -> list[str]:
         """Who may call it."""
         schemes = {name for way in self.operation.get("security", ()) for name in way}
+        # A route of several roles lists each as a way of its own, any of which will do.
         return [role for scheme, role in _ROLES.items() if scheme in schemes] or [PUBLIC]
 
     @property
@@ -124,6 +126,8 @@ def _contents(answer: dict[str, Any]) -> Html:
 
 def _examples(title: str, content: dict[str, Any]) -> Iterator[Html]:
     for example in content.get("examples", {}).values():
+        # In an element's text quotes need no escape, and JSON is full of them. `dir="auto"`, as examples may be in
+        # Arabic.
         shown = escape(json.dumps(example["value"], ensure_ascii=False, indent=2), quote=False)
         name = escape(f"{title}: {example.get('summary', '')}".removesuffix(": "))
         yield Html(f'<details><summary>{name}</summary><pre dir="auto">{shown}</pre></details>')

@@ -19,6 +19,7 @@ _RULES = {
     "pattern": "matches {}",
     "format": "{}",
 }
+# What the generator writes for every unsigned integer, as JSON Schema has no other way to say it.
 _UNSIGNED = {"minimum": 0}
 
 
@@ -59,6 +60,8 @@ def rules(schema: Schema) -> Html:
 
 
 def _told(bound: Any) -> Any:
+    # The bounds of a double are doubles in the document (`1000.0`), those of an integer integers; both shall read
+    # alike.
     return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
 
 
