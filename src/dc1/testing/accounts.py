@@ -12,6 +12,8 @@ class Registrar:
     """Opens accounts, each with a number, a name and an address of its own."""
 
     def __init__(self) -> None:
+        # Numbers of its own and not the accounts' ids: an address is needed before there is an id, and each may
+        # register once (contract 2.1).
         self._numbers = count(1)
 
     def renter(self, rest: Rest, **changes: Any) -> Renter:

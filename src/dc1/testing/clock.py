@@ -19,6 +19,7 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward by `seconds`."""
+        # One thread moves it while others read it: a whole number is replaced at once, so there is no lock.
         self._now_ms += round(seconds * 1000)
 
 

@@ -48,6 +48,7 @@ class DaemonScript:
 
     def accept(self, attempt: Attempt) -> pb.ConnectRequest:
         """Take an offer, which may be long gone; a lease that is held already keeps its phase."""
+        # Before its Start, as a real daemon does: a beat in between that did not list it would count against the lease.
         self.held.setdefault(attempt, pb.LEASE_PHASE_ACCEPTED)
         return pb.ConnectRequest(accept=pb.Accept(lease=lease(attempt)))
 
@@ -59,6 +60,7 @@ class DaemonScript:
     def end(self, attempt: Attempt, outcome: pb.Outcome) -> pb.ConnectRequest:
         """End a run. Its outcome is repeated on every new stream until the server has confirmed it."""
         outcome.lease.CopyFrom(lease(attempt))
+        # Held on until the receipt: a lease that is not listed counts as lost, and the job would be run again.
         self.held[attempt] = pb.LEASE_PHASE_ENDED
         self._unconfirmed[attempt] = outcome
         return pb.ConnectRequest(outcome=outcome)
@@ -76,6 +78,7 @@ class DaemonScript:
             return self.state
         leases = [pb.HeldLease(lease=lease(attempt), phase=phase) for attempt, phase in self.held.items()]
         report = pb.DaemonState(leases=leases, draining=draining)
+        # A merge appends to lists: leases that `state` lists are reported beside those that are held.
         report.MergeFrom(self.state)
         return report
 
@@ -100,6 +103,7 @@ class DaemonScript:
                 pass
 
     def _want(self, desired: pb.Desired) -> None:
+        # Replaced and not added to: Desired has every offer that stands, so one that was withdrawn vanishes here.
         self.offered = [attempt_offered(offer) for offer in desired.offers]
         for stop in desired.stops:
             self._drop(attempt_of(stop.lease))
@@ -112,6 +116,7 @@ class DaemonScript:
     def _confirm(self, receipt: pb.OutcomeReceipt) -> None:
         attempt = attempt_of(receipt.lease)
         self._drop(attempt)
+        # Whatever the verdict, the daemon forgets the lease; only this one means that its outcome counts.
         if receipt.verdict == pb.OUTCOME_VERDICT_SETTLED:
             self.settled.append(attempt)
 

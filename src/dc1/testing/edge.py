@@ -13,6 +13,8 @@ CORS_ORIGIN = "https://app.example.sa"
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
+        # Free now, and not kept: somebody else may take it before it is used. Where a server can say its port itself, 0
+        # is better.
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
@@ -30,6 +32,7 @@ class Edge:
 
     def __init__(self, directory: Path) -> None:
         self.loop = LoopThread()
+        # Chosen here, since it is written into Envoy's configuration before there is a server to ask.
         self.grpc_port = free_port()
         self.template = make_template(directory / "template.sqlite3")
         self.config = EdgeConfig(
@@ -37,6 +40,7 @@ class Edge:
             http_port=0,
             grpc_port=self.grpc_port,
             admin_port=0,
+            # Every worker keeps connections of its own to the server; one is enough for a test.
             concurrency=1,
             cors_origins=(CORS_ORIGIN,),
         )

@@ -100,6 +100,7 @@ class LocalMarket:
         """Stop everything; the books must balance, whatever was done."""
         for stream in self._streams:
             stream.close()
+        # Before the server stops, which closes its database.
         wrong = [] if self._server is None else self.edge.loop.run(self._server.database.read(ledger_audit.verify))
         self.stop_server()
         self.rest.close()
@@ -114,6 +115,7 @@ class LocalMarket:
     def advance(self, seconds: float, silent: Collection[PollDaemon] = ()) -> None:
         """Let time pass, during which every daemon that was ever heard goes on reporting, the silent ones excepted."""
         left = float(seconds)
+        # In steps: one leap would find every daemon silent for its whole length, and take their jobs from them.
         while left > 0:
             step = min(left, _HEARTBEAT_SECONDS)
             self.clock.advance(step)
@@ -154,11 +156,15 @@ class LocalMarket:
 
     def cut(self, stream: StreamDaemon) -> None:
         """Break a stream off and wait until the server has noticed."""
+        # Waited for, because a cut is noticed on another thread: time that is moved before that would not count as
+        # silence.
         before = self.server.open_streams
         stream.cut()
         eventually(lambda: self.server.open_streams < before, "the server noticing the cut")
 
     def next_job(self, daemon: PollDaemon) -> Json:
         """Return the job that a daemon is handed once one has come to it."""
+        # More than once: a job that is taken from somebody comes back to the queue in its own time, on the server's
+        # loop.
         job: Json = eventually(lambda: daemon.ask()["job"], "a job for the daemon")
         return job

@@ -12,6 +12,7 @@ J3: Json = {"job_type": "llm_inference", "duration_minutes": 3}
 
 def answered(response: httpx.Response, status: int = 200) -> Json:
     """Return the JSON object of an answer that must have this status."""
+    # An assertion and no exception of httpx: where a test fails, the contract's text of the refusal is what tells why.
     assert response.status_code == status, f"{response.request.method} {response.request.url}: {response.text}"
     body = response.json()
     assert isinstance(body, dict)

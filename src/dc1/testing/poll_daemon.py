@@ -10,6 +10,7 @@ from dc1.testing.rest import Json, Rest
 
 MODEL = "TinyLlama/TinyLlama-1.1B-Chat-v1.0"
 
+# The heartbeat of contract 2.2, from which its test vectors start (section 7).
 REPORT: Json = {
     "gpu_status": {
         "gpu_name": "NVIDIA GeForce RTX 4090",
@@ -53,6 +54,8 @@ class PollDaemon:
 
     def heartbeat(self, report: Json = REPORT) -> Json:
         """Say how the machine is; from now on a market that lets time pass repeats it."""
+        # Set after the answer: a provider that is refused (403 before its approval) was not heard, and time must not
+        # repeat it.
         answer = answered(self.post("/providers/heartbeat", report))
         self.heard = True
         return answer

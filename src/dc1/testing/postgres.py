@@ -57,19 +57,24 @@ class PostgresServer:
         """Make a database, migrated unless another template is given, and return its URL."""
         name = name or f"t{uuid4().hex}"
         with self._admin.connect() as connection:
+            # Files are copied: the usual strategy writes every page of them to the log as well.
             connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         return str(self._server.get_uri(name))
 
     def drop(self, name: str) -> None:
         """Remove a database, whoever is connected to it."""
         with self._admin.connect() as connection:
+            # By force: a server under test that was killed may have left its connections.
             connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def crash(self) -> None:
         """End it at once, without a word to its clients and without a checkpoint."""
+        # Its pooled connections would be found dead by whoever asks after the next start.
         self._admin.dispose()
         process = self._server.get_postmaster_info().process
         assert process is not None
+        # SIGQUIT is what PostgreSQL calls an immediate shutdown: it recovers from its log at the next start, as after a
+        # crash.
         os.kill(process.pid, signal.SIGQUIT)
         process.wait(20)
 

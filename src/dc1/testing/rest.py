@@ -13,6 +13,7 @@ _HEADERS = {"dc1-renter-": "x-renter-key", "dc1-sk-": "x-renter-key", "dc1-provi
 def credential(key: str) -> dict[str, str]:
     """Return the role header that carries `key`; what has no prefix of ours is an admin token."""
     for prefix, header in _HEADERS.items():
+        # By its prefix, as the server tells a Bearer value apart (contract 1.2); an admin's token is free text.
         if key.startswith(prefix):
             return {header: key}
     return {"x-admin-token": key}
@@ -31,6 +32,7 @@ class Rest:
     ) -> httpx.Response:
         """Call with `key` in its role header; `json=`, `content=` and `params=` are httpx's."""
         response = self._client.request(method, path, headers=_headers(key, headers), **body)
+        # On every answer of every test, so that no refusal anywhere can leak or lose its shape unseen.
         check_refusal(response)
         return response
 

@@ -30,6 +30,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        # A daemon thread: a test that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._loop.run_forever, name="market-loop", daemon=True)
         self._thread.start()
 
@@ -39,6 +40,7 @@ class LoopThread:
 
     def close(self) -> None:
         """Stop the loop and wait for its thread."""
+        # Before the loop stops, which could not wait for them any more: threads of `to_thread` would outlive it.
         self.run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_CALL_SECONDS)
@@ -58,6 +60,7 @@ class HermeticSettings(Settings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read what the constructor is given and nothing else."""
+        # Nothing of the machine: a `DC1_` variable of whoever runs the tests must not decide how they end.
         return (init_settings,)
 
 
@@ -72,6 +75,7 @@ class Server:
         loop.run(self._app.start())
 
     def _build(self, foundation: Foundation) -> Registry:
+        # The real wiring, listened in on: what is tested is put together as it is in production.
         registry = build(foundation)
         self._foundation = foundation
         self._market = next(part for part in registry.background if isinstance(part, ControlPlane))
@@ -115,9 +119,11 @@ class Frontier(Protocol):
 
 def serve_behind(edge: Frontier, loop: LoopThread, clock: Clock, **settings: Any) -> Server:
     """Start a server that testers can use without limits, and wait until the edge passes calls on to it."""
+    # Limits off, as a test makes in a second the calls of an hour; those that are about limits switch them on.
     chosen = {"grpc_port": edge.grpc_port, "admin_token": ADMIN_TOKEN, "rate_limits_enabled": False, **settings}
     server = Server(loop, HermeticSettings(**chosen), clock)
     with httpx.Client(base_url=edge.url, verify=False, trust_env=False) as client:
+        # Asked through the edge: Envoy passes nothing on before its own health check has seen the server.
         eventually(lambda: client.get("/").status_code == 200, "the edge finding the server")
     return server
 

@@ -39,6 +39,7 @@ class Events:
         frame: dict[str, str] = {}
         for line in self.response.iter_lines():
             name, _, value = line.partition(": ")
+            # A comment, which keeps the connection alive (contract 6.1) and belongs to no frame.
             if line.startswith(":"):
                 continue
             if name == "retry":
@@ -55,6 +56,7 @@ def events(rest: Rest, path: str, **call: Any) -> Iterator[Events]:
     """Open a stream of events, whose answer must be one."""
     with rest.stream(path, **call) as response:
         if response.status_code != 200:
+            # Read first: the body of a stream is not there yet, and its text is the reason.
             response.read()
         assert response.status_code == 200, response.text
         assert response.headers["content-type"] == "text/event-stream"

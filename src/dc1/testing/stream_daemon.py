@@ -36,13 +36,17 @@ class StreamDaemon:
     def __init__(self, target: str, key: str, report: Json) -> None:
         self.state = pb.DaemonState(report=_report(report), job_types=JOB_TYPES)
         self._script = DaemonScript(self.state, reports_held=False)
+        # None ends the stream from our side, as the iterator that gRPC reads stops there.
         self._outbox: queue.SimpleQueue[pb.ConnectRequest | None] = queue.SimpleQueue()
         self._inbox: queue.SimpleQueue[pb.ConnectResponse | grpc.RpcError | None] = queue.SimpleQueue()
         self._offers: deque[pb.Offer] = deque()
+        # A connection of its own: gRPC shares one among channels to the same target, and what one daemon does to it all
+        # would feel.
         self._channel = grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])
         self._call = ProviderServiceStub(self._channel).Connect(
             iter(self._outbox.get, None), metadata=(("x-provider-key", key),)
         )
+        # Taken off the wire also while the test waits for nothing, as a real daemon does.
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -75,6 +79,7 @@ class StreamDaemon:
         self._say(self._script.beat())
         while True:
             desired: pb.Desired = self.expect("desired")
+            # Older ones may still be on their way, and tell of the state before this beat.
             if desired.sequence == self._script.sequence:
                 return desired
 
@@ -120,6 +125,7 @@ class StreamDaemon:
             came = message.WhichOneof("message")
             if came == kind:
                 return getattr(message, kind)
+            # Offers come when a job does, and not when the test asks: kept, or one that arrived early would be missed.
             if came == "offer":
                 self._offers.append(message.offer)
         raise AssertionError

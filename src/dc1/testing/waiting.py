@@ -12,6 +12,7 @@ _PAUSE_SECONDS = 0.01
 
 def eventually(probe: Callable[[], T], what: str = "the condition", seconds: float = 8.0) -> T:
     """Return the first true value of `probe`, which is asked again and again until the deadline."""
+    # The machine's time, not the market's: this is about threads and processes, which a hand-moved clock does not move.
     deadline = time.monotonic() + seconds
     while True:
         value = probe()
@@ -24,4 +25,5 @@ def eventually(probe: Callable[[], T], what: str = "the condition", seconds: flo
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
     """Make all calls at the same time."""
     with ThreadPoolExecutor(len(calls)) as pool:
+        # All are under way before the first result is asked for, which raises what its call raised.
         return [future.result() for future in [pool.submit(call) for call in calls]]
