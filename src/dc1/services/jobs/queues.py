@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.placement import queue_key
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.services.api.call import Principal, current_call
 from dc1.services.api.parts import ServicerPart
-from dc1.services.api.values import row_id
+from dc1.services.api.provider_access import own_provider
 from dc1.services.jobs.access import shown
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -18,7 +17,6 @@ from dcp.v1 import job_lists_pb2 as pb
 
 # An admin asks for the open jobs of everybody, and the route has no pages (contract 3.3).
 _MOST_JOBS = 500
-_ME = "me"
 
 
 class JobQueueCalls(ServicerPart):
@@ -39,7 +37,7 @@ class JobQueueCalls(ServicerPart):
         self, request: pb.ListProviderQueueRequest, context: Any
     ) -> pb.ListProviderQueueResponse:
         """List the jobs that wait for a provider: those it holds a slot for, then those that name it."""
-        provider_id = await self._provider_id(request.provider_id)
+        provider_id = (await own_provider(self._plane, request.provider_id)).id
         # From memory: these are the tables that polls and placement go by.
         leases = [lease for lease in self._plane.leases.of_provider(provider_id) if not lease.running]
         leases.sort(key=lambda lease: queue_key(lease.assignment.job))
@@ -47,16 +45,6 @@ class JobQueueCalls(ServicerPart):
         named = self._plane.dispatcher.queue.naming(provider_id)
         queue += [pb.QueuedJob(job_id=job.job_id, status=JobStatus.QUEUED) for job in named]
         return pb.ListProviderQueueResponse(queue=queue, total=len(queue))
-
-    async def _provider_id(self, sent: str) -> int:
-        principal = current_call().principal
-        own_id = principal.account_id
-        if sent == _ME and own_id is not None:
-            return own_id
-        provider = await self._plane.provider(row_id(sent, errors.provider_not_found))
-        if principal.role is not Role.ADMIN and provider.id != own_id:
-            raise errors.forbidden()
-        return provider.id
 
 
 def _open_jobs(conn: Connection, principal: Principal) -> list[JobRow]:
