@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         description="`sqlite:///path` or `postgresql://user@host/name`; a SQLite file in `data_dir` when unset.",
     )
     database_connections: PositiveInt = Field(
-        default=8, description="Most connections to PostgreSQL, or most readers of SQLite."
+        default=8, description="Most connections to PostgreSQL, or most readers of SQLite, up to four."
     )
     log_format: Literal["console", "json"] = Field(default="console", description="How log lines look.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
