@@ -70,7 +70,7 @@ lint: $(VENV)/.dev gen-check proto ## ruff, layers, reasons, protos, stale gen/,
 type: $(VENV)/.dev ## mypy --strict
 	@$(BIN)/mypy
 
-unit: $(VENV)/.dev ## what needs no server, daemon or Envoy, in seconds
+unit: $(VENV)/.dev ## what needs no server, daemon or Envoy, in under a minute
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(UNIT) $(ARGS)
 
 test: $(VENV)/.dev ## every test; make test ARGS="-k heartbeat"
