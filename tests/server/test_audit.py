@@ -6,7 +6,7 @@ import grpc
 
 from dc1.domain import errors
 from dc1.domain.access import keys
-from dc1.storage.operations import audit
+from dc1.storage.admin import audit
 from dcp.v1.admin_provider_service_pb2 import ApproveProviderRequest
 from dcp.v1.admin_service_pb2 import GetDashboardRequest, GetDashboardResponse
 from dcp.v1.job_progress_pb2 import GetJobRequest

@@ -11,9 +11,9 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
 from dc1.server.method_options import MethodOptions
 from dc1.services.api.call import Call
+from dc1.storage.admin import audit
+from dc1.storage.admin.audit import NewAuditEntry
 from dc1.storage.engine.database import Database
-from dc1.storage.operations import audit
-from dc1.storage.operations.audit import NewAuditEntry
 
 CLIENT_GONE = 499
 """Status of a call whose caller left before the answer."""

@@ -6,8 +6,8 @@ from dc1.domain.errors import ApiError
 from dc1.domain.providers.reports import EventSeverity
 from dc1.storage.accounts import keys, renters
 from dc1.storage.accounts.renters import NewRenter
+from dc1.storage.admin import audit, catalog
 from dc1.storage.engine.database import Database
-from dc1.storage.operations import audit, catalog
 from dc1.storage.providers import challenges, daemon_events, providers
 from dc1.storage.providers.daemon_events import NewDaemonEvent
 from dc1.storage.providers.providers import NewProvider, StoredReport

@@ -7,10 +7,10 @@ from sqlalchemy import Engine, create_engine, inspect, text
 
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import JOB_TYPES
+from dc1.storage.admin import catalog
 from dc1.storage.engine.database import Database, normalised
 from dc1.storage.engine.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
 from dc1.storage.jobs import lifecycle
-from dc1.storage.operations import catalog
 from dc1.storage.schema.tables import metadata
 from tests.storage.market import NOW, Market
 

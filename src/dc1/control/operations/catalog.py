@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from dc1.domain.base.clock import Clock
 from dc1.domain.money.pricing import DEFAULT_RATE_HALALA
+from dc1.storage.admin import catalog
+from dc1.storage.admin.catalog import ImageRow, PriceRow
 from dc1.storage.engine.database import Database
-from dc1.storage.operations import catalog
-from dc1.storage.operations.catalog import ImageRow, PriceRow
 
 
 class Catalog:

@@ -6,7 +6,7 @@ from dc1.domain.base.clock import iso
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import to_value
-from dc1.storage.operations import audit
+from dc1.storage.admin import audit
 from dcp.v1 import admin_service_pb2 as pb
 
 

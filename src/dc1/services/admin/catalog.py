@@ -4,8 +4,8 @@ from typing import Any
 
 from dc1.domain.base.clock import iso
 from dc1.services.api.parts import ServicerPart
-from dc1.storage.operations import catalog
-from dc1.storage.operations.catalog import PriceRow
+from dc1.storage.admin import catalog
+from dc1.storage.admin.catalog import PriceRow
 from dcp.v1 import admin_finance_service_pb2 as pb
 from dcp.v1 import admin_service_pb2
 

@@ -13,11 +13,11 @@ from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.reports import metric_of
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import time_value, to_value
+from dc1.storage.admin import monitoring
+from dc1.storage.admin.monitoring import HOUR_MS, Failures
 from dc1.storage.engine.database import Connection
 from dc1.storage.money import counters
 from dc1.storage.money.counters import Totals
-from dc1.storage.operations import monitoring
-from dc1.storage.operations.monitoring import HOUR_MS, Failures
 from dc1.storage.providers import daemon_events
 from dc1.storage.providers.daemon_events import DaemonEventRow
 from dcp.v1 import monitoring_pb2 as pb

@@ -13,11 +13,11 @@ from dc1.services.api.call import current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id, to_value
 from dc1.services.providers.messages import inspected_provider, provider_job
+from dc1.storage.admin import monitoring
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
-from dc1.storage.operations import monitoring
 from dc1.storage.providers import approvals, providers, telemetry
 from dc1.storage.providers.providers import Earnings, ProviderRow
 from dcp.v1 import admin_provider_pb2

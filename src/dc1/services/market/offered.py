@@ -12,7 +12,7 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import to_struct
-from dc1.storage.operations import catalog
+from dc1.storage.admin import catalog
 from dcp.v1 import market_service_pb2 as pb
 
 

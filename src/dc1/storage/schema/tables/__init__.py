@@ -1,6 +1,7 @@
 """Every table of the schema; the migrations build the same thing, and a test compares the two."""
 
 from dc1.storage.schema.columns import metadata
+from dc1.storage.schema.tables.admin import audit_entries, container_images, prices, replicas
 from dc1.storage.schema.tables.jobs import (
     job_attempts,
     job_events,
@@ -12,7 +13,6 @@ from dc1.storage.schema.tables.jobs import (
     jobs,
 )
 from dc1.storage.schema.tables.money import accounts, movements, postings, totals, withdrawals
-from dc1.storage.schema.tables.operations import audit_entries, container_images, prices, replicas
 from dc1.storage.schema.tables.providers import (
     approval_decisions,
     challenges,

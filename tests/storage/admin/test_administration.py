@@ -10,14 +10,14 @@ from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobEvent
 from dc1.domain.providers.reports import EventSeverity
 from dc1.domain.providers.telemetry import MINUTE_MS, Rollup
 from dc1.storage.accounts import renters
+from dc1.storage.admin import monitoring
+from dc1.storage.admin.monitoring import HOUR_MS, Failures
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import admin_jobs, job_events, lifecycle
 from dc1.storage.jobs.admin_jobs import JobStats
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.jobs.lifecycle import JobRow
 from dc1.storage.money import counters
-from dc1.storage.operations import monitoring
-from dc1.storage.operations.monitoring import HOUR_MS, Failures
 from dc1.storage.providers import approvals, daemon_events, providers, telemetry
 from dc1.storage.providers.daemon_events import NewDaemonEvent
 from tests.storage.market import LIMITS, NOW, Market, job_for

@@ -1,1 +1,0 @@
-"""Prices, images, the audit trail and the numbers of the day, which operators set and look at."""
