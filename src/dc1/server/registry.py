@@ -21,21 +21,21 @@ from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import Clock
 from dc1.server.control_config import control_config
 from dc1.server.secret_key import has_secret_key, load_secret_key
-from dc1.services.admin.servicers import (
+from dc1.services.api.idempotency import IdempotentCalls
+from dc1.services.api.parts import Parts
+from dc1.services.inference.openai import OpenAIServicer
+from dc1.services.servicers import (
     AdminFinanceServicer,
     AdminJobServicer,
     AdminProviderServicer,
     AdminRenterServicer,
     AdminServicer,
+    DaemonServicer,
+    JobServicer,
+    MarketServicer,
+    ProviderServicer,
+    RenterServicer,
 )
-from dc1.services.api.idempotency import IdempotentCalls
-from dc1.services.api.parts import Parts
-from dc1.services.daemons.servicer import DaemonServicer
-from dc1.services.inference.openai import OpenAIServicer
-from dc1.services.jobs.servicer import JobServicer
-from dc1.services.market.servicer import MarketServicer
-from dc1.services.providers.servicer import ProviderServicer
-from dc1.services.renters.servicer import RenterServicer
 from dc1.services.system.system import SystemServicer
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database
