@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from dc1.codegen.descriptors import load
-from dc1.codegen.openapi import build
+from dc1.codegen.descriptors import load_catalogue
+from dc1.codegen.openapi import openapi_document
 
 Document = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def document(library_descriptors: bytes) -> Document:
-    return build(load(library_descriptors), "1.2.3")
+    return openapi_document(load_catalogue(library_descriptors), "1.2.3")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from dc1.codegen.descriptors import Node, load
+from dc1.codegen.descriptors import Node, load_catalogue
 from tests.codegen.conftest import REPOSITORY
 from tests.support.openapi import document
 
@@ -25,7 +25,7 @@ CORE = [
 
 
 def our_methods() -> Iterator[Node]:
-    catalogue = load((REPOSITORY / "gen/descriptors.binpb").read_bytes())
+    catalogue = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes())
     for service in catalogue.services.values():
         yield from service.children
 
@@ -90,7 +90,7 @@ def test_a_declared_body_may_be_an_array() -> None:
 
 
 def test_the_edge_transcodes_every_service_with_routes() -> None:
-    catalogue = load((REPOSITORY / "gen/descriptors.binpb").read_bytes())
+    catalogue = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes())
     routed = {
         name
         for name, service in catalogue.services.items()

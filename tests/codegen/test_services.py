@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dc1.codegen.descriptors import Node, load
+from dc1.codegen.descriptors import Node, load_catalogue
 from tests.codegen.conftest import REPOSITORY
 
-_CATALOGUE = load((REPOSITORY / "gen/descriptors.binpb").read_bytes())
+_CATALOGUE = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes())
 _SYSTEM = re.compile(r"/(health|docs.*)?")
 # `bulk` and `export` say what is done with the noun that follows.
 _ADMIN_NOUN = re.compile(r"/admin/(?:(?:bulk|export)/)?(\w+)")

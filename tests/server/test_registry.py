@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
 from dc1.assets import asset
-from dc1.codegen.descriptors import load
+from dc1.codegen.descriptors import load_catalogue
 from dc1.server.registry import SERVICERS, Service
 from dc1.services.api.parts import ServicerPart
 
@@ -28,7 +28,7 @@ def described(cls: type) -> ServiceDescriptor:
 
 
 def test_every_service_of_the_protocol_has_a_servicer() -> None:
-    catalogue = load(asset("gen/descriptors.binpb").read_bytes())
+    catalogue = load_catalogue(asset("gen/descriptors.binpb").read_bytes())
     assert sorted(described(cls).full_name for cls in CLASSES) == sorted(catalogue.services)
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import yaml
 
 from dc1.codegen.compile import CompileError, compile_protos
-from dc1.codegen.descriptors import Catalogue, load
+from dc1.codegen.descriptors import Catalogue, load_catalogue
 from dc1.codegen.edge import lua_module, with_services
-from dc1.codegen.openapi import build
+from dc1.codegen.openapi import openapi_document
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _BOOTSTRAP = "envoy/envoy.yaml"
@@ -26,9 +26,9 @@ def generate(protos: Path, out: Path) -> Catalogue:
     """Write everything that is generated into an empty directory and return what the protos describe."""
     descriptors = compile_protos(protos, out)
     (out / "descriptors.binpb").write_bytes(descriptors)
-    catalogue = load(descriptors)
+    catalogue = load_catalogue(descriptors)
     (out / "edge.lua").write_text(lua_module(catalogue), encoding="utf-8")
-    document = build(catalogue, _version())
+    document = openapi_document(catalogue, _version())
     text = yaml.dump(document, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
     (out / "openapi.yaml").write_text(text, encoding="utf-8")
     return catalogue

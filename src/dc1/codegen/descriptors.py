@@ -53,7 +53,7 @@ class Catalogue:
         return next((found for file in self.files.values() if (found := file.option(name)) is not None), default)
 
 
-def load(data: bytes) -> Catalogue:
+def load_catalogue(data: bytes) -> Catalogue:
     """Return what a serialized FileDescriptorSet describes, which has to hold its imports."""
     # A pool of its own: the default one may hold the modules that were generated last, and these are to be replaced.
     pool = descriptor_pool.DescriptorPool()

@@ -33,7 +33,7 @@ _IDEMPOTENCY_KEY: Schema = {
 }
 
 
-def build(catalogue: Catalogue, version: str) -> Schema:
+def openapi_document(catalogue: Catalogue, version: str) -> Schema:
     """Return the document of every method that has an HTTP route, for this version of the package.
 
     A route that is declared twice and an example that is no JSON raise ValueError, a name that nothing has LookupError.

@@ -71,7 +71,7 @@ _COUNTS = {
 _FORMATS = {"email": "email", "uri": "uri", "uuid": "uuid", "hostname": "hostname", "ipv4": "ipv4", "ipv6": "ipv6"}
 
 
-def rules(field: Node) -> Schema:
+def _rules(field: Node) -> Schema:
     """Return the field's protovalidate rules as JSON; empty without any."""
     found: Schema = field.option("buf.validate.field", {})
     return found
@@ -79,7 +79,7 @@ def rules(field: Node) -> Schema:
 
 def is_required(field: Node) -> bool:
     """Return whether a request without the field is refused, by its rules or by the service."""
-    return bool(rules(field).get("required") or field.option("dcp.v1.json", {}).get("required"))
+    return bool(_rules(field).get("required") or field.option("dcp.v1.json", {}).get("required"))
 
 
 class Schemas:
@@ -139,7 +139,7 @@ class Schemas:
             schema = self._single(field)
         # What the service checks itself comes last: it may narrow what the rules say.
         further = field.option("dcp.v1.json", {}).get("schema", "{}")
-        return _described({**_ruled(schema, rules(field)), **json.loads(further)}, field)
+        return _described({**_ruled(schema, _rules(field)), **json.loads(further)}, field)
 
     def _name(self, full_name: str) -> str:
         return full_name.removeprefix("dcp.v1.")
@@ -271,6 +271,6 @@ def _ruled(schema: Schema, found: Schema) -> Schema:
 
 def _described(schema: Schema, field: Node) -> Schema:
     """Return the schema with the field's comment and the messages of its CEL rules, which no keyword can say."""
-    sentences = [field.comment, *(rule["message"] for rule in rules(field).get("cel", ()) if "message" in rule)]
+    sentences = [field.comment, *(rule["message"] for rule in _rules(field).get("cel", ()) if "message" in rule)]
     description = " ".join(sentence for sentence in sentences if sentence)
     return {**schema, "description": description} if description else schema

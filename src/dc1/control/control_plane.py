@@ -123,7 +123,7 @@ class ControlPlane:
         self._running = asyncio.create_task(self._run(), name="control-plane")
 
     async def _run(self) -> None:
-        # One that ends takes all with it: a server that dispatched but kept no time would look alive and lose jobs.
+        # One that fails takes all with it: a server that dispatched but kept no time would look alive and lose jobs.
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.dispatcher.run())

@@ -86,7 +86,7 @@ class Authenticator:
             return None
         if options.credential_errors is CredentialErrors.ADMIN:
             self._require_admin_door(address)
-        credential = find_credential(options, metadata, request)
+        credential = _find_credential(options, metadata, request)
         if credential is None:
             raise self._counted(_MISSING[options.credential_errors](), address)
         return credential
@@ -114,7 +114,7 @@ class Authenticator:
 
     async def recognise(self, metadata: Mapping[str, str]) -> Principal:
         """Return whose good key a call of a public method carries; it is counted for them, and opens nothing more."""
-        credential = find_credential(_ANY_ACCOUNT, metadata, None)
+        credential = _find_credential(_ANY_ACCOUNT, metadata, None)
         identity = None if credential is None else await self._credentials.identify(credential.secret)
         return ANYBODY if identity is None else Principal(identity.role, identity.account_id)
 
@@ -154,7 +154,7 @@ def require_rights(options: MethodOptions, principal: Principal) -> None:
     require_scope(principal.scopes, options.scopes)
 
 
-def find_credential(options: MethodOptions, metadata: Mapping[str, str], request: Message | None) -> Credential | None:
+def _find_credential(options: MethodOptions, metadata: Mapping[str, str], request: Message | None) -> Credential | None:
     """Return the first credential that is not blank: of role headers, Bearer, the query, the request's field.
 
     Only carriers of the roles that `options` admits are looked at, in the order admin, renter, provider. `request` is

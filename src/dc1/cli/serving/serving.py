@@ -52,7 +52,7 @@ def run_edge() -> None:
         settings = Settings.load()
         settings.require_whole_tls()
         _prepare(settings)
-        asyncio.run(_until_stopped(lambda stop: edge_alone(settings, stop)))
+        asyncio.run(_until_stopped(lambda stop: _edge_alone(settings, stop)))
     except (SettingsError, EdgeError) as error:
         raise CommandError(str(error)) from None
 
@@ -67,7 +67,7 @@ def _prepare(settings: Settings) -> None:
             _log.warning("unknown_setting", variable=name)
 
 
-async def edge_alone(settings: Settings, stop: asyncio.Event) -> None:
+async def _edge_alone(settings: Settings, stop: asyncio.Event) -> None:
     """Run Envoy alone until `stop`, spread over the replicas of the settings."""
     async with Envoy(EdgeConfig.from_settings(settings)) as edge:
         upstreams = settings.upstreams or (f"{settings.grpc_host}:{settings.grpc_port}",)

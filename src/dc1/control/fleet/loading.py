@@ -47,7 +47,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
         suspended=row.is_suspended or row.deleted_at_ms is not None,
         paused=row.is_paused,
         deleted=row.deleted_at_ms is not None,
-        preferences=preferences_of(row),
+        preferences=_preferences(row),
         preload_model=row.preload_model,
         compute_types=frozenset(row.supported_compute_types or COMPUTE_TYPES),
         facts=Facts(
@@ -76,7 +76,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
     )
 
 
-def preferences_of(row: ProviderRow) -> Preferences:
+def _preferences(row: ProviderRow) -> Preferences:
     """Return when and how far the owner lets the machine be used."""
     return Preferences(
         run_mode=row.run_mode,

@@ -54,29 +54,29 @@ def value_name(enum: EnumDescriptor, number: int) -> str:
     return known.name.removeprefix(prefix).lower() if known is not None else str(number)
 
 
-def lease_ref(job_id: str, attempt: int) -> pb.LeaseRef:
+def _lease_ref(job_id: str, attempt: int) -> pb.LeaseRef:
     """Name an attempt."""
     return pb.LeaseRef(job_id=job_id, attempt_number=attempt)
 
 
 def held_leases(leases: Iterable[HeldLease]) -> list[pb.HeldLease]:
     """List leases as a beat does."""
-    return [pb.HeldLease(lease=lease_ref(lease.job_id, lease.attempt), phase=_PHASES[lease.state]) for lease in leases]
+    return [pb.HeldLease(lease=_lease_ref(lease.job_id, lease.attempt), phase=_PHASES[lease.state]) for lease in leases]
 
 
 def accept_message(job_id: str, attempt: int) -> pb.ConnectRequest:
     """Take an offer."""
-    return pb.ConnectRequest(accept=pb.Accept(lease=lease_ref(job_id, attempt)))
+    return pb.ConnectRequest(accept=pb.Accept(lease=_lease_ref(job_id, attempt)))
 
 
 def decline_message(job_id: str, attempt: int, reason: str) -> pb.ConnectRequest:
     """Refuse an offer."""
-    return pb.ConnectRequest(decline=pb.Decline(lease=lease_ref(job_id, attempt), reason=_text(reason)))
+    return pb.ConnectRequest(decline=pb.Decline(lease=_lease_ref(job_id, attempt), reason=_text(reason)))
 
 
 def output_message(lease: HeldLease, output: LeaseOutput) -> pb.ConnectRequest:
     """Write what a run has to tell."""
-    of = lease_ref(lease.job_id, lease.attempt)
+    of = _lease_ref(lease.job_id, lease.attempt)
     match output:
         case PhaseEntered(phase):
             return pb.ConnectRequest(progress=pb.Progress(lease=of, phase=phase))

@@ -70,14 +70,14 @@ class MachineTelemetry:
 
     def read(self) -> TelemetryReading:
         """Measure now. Never raises for missing or failing GPUs: they are left out, and the reading says so."""
-        return TelemetryReading(self._daemon_version, read_machine(), self._nvml.read())
+        return TelemetryReading(self._daemon_version, _read_machine(), self._nvml.read())
 
     def close(self) -> None:
         """Release the GPU driver."""
         self._nvml.close()
 
 
-def read_machine() -> MachineReading:
+def _read_machine() -> MachineReading:
     """Ask the operating system."""
     return MachineReading(
         os_info=f"{_distribution()}{platform.system()} {platform.release()} {platform.machine()}"[:200],

@@ -19,7 +19,7 @@ def plain_version(text: str) -> str:
     return re.split(r"[-+]", text.strip(), maxsplit=1)[0].removeprefix("v")
 
 
-def parse_version(text: str | None) -> tuple[int, ...] | None:
+def _parse(text: str | None) -> tuple[int, ...] | None:
     """Return the parts of a dotted version without trailing zeros, or None when it is absent or unreadable.
 
     A leading `v` and anything from the first `-` or `+` is dropped.
@@ -36,8 +36,8 @@ def parse_version(text: str | None) -> tuple[int, ...] | None:
 
 def is_older(version: str | None, reference: str) -> bool:
     """Tell whether `version` is older than `reference`; an absent or unreadable one is older than all."""
-    parsed = parse_version(version)
-    return parsed is None or parsed < (parse_version(reference) or ())
+    parsed = _parse(version)
+    return parsed is None or parsed < (_parse(reference) or ())
 
 
 def check_version(version: str | None, *, latest: str, minimum: str) -> VersionCheck:

@@ -116,7 +116,7 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
         raw_task_spec: the task is a string.
     """
     # In the contract's order, for clients are told of the first broken rule only.
-    violations = find_violations(body)
+    violations = _violations(body)
     if violations:
         raise errors.validation_failed(violations)
     job_type = _job_type(body.job_type)
@@ -152,7 +152,7 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
     )
 
 
-def find_violations(body: SubmitBody) -> list[FieldViolation]:
+def _violations(body: SubmitBody) -> list[FieldViolation]:
     """Return the wrong types and ranges inside the free objects of a submission."""
     free = {
         "params": body.params,

@@ -209,10 +209,10 @@ class DaemonMessages:
         self._send(pb.ConnectResponse(stop=stop_message(ref.job_id, ref.attempt_number, reason)))
 
     def _start(self, lease: Lease) -> pb.Start:
-        return start_message(lease, self._plane.clock)
+        return _start_message(lease, self._plane.clock)
 
 
-def start_message(lease: Lease, clock: Clock) -> pb.Start:
+def _start_message(lease: Lease, clock: Clock) -> pb.Start:
     """Say that a lease is committed and how long it may run."""
     assert lease.timeout_at_ms is not None
     # A length and not a time: the daemon's clock may be wrong.

@@ -89,9 +89,9 @@ async def connect(
     patience = plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT
     hello = await _first(requests, patience)
     # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
-    stream = DaemonSession(provider.id, current_call().principal.key_id)
-    inbox = DaemonMessages(plane, provider, stream.send)
-    plane.open_stream(stream, provider)
+    session = DaemonSession(provider.id, current_call().principal.key_id)
+    messages = DaemonMessages(plane, provider, session.send)
+    plane.open_stream(session, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
     # What was begun is followed to its end also when the stream breaks: its transaction commits whoever waits.
     work = ShieldedWork()
@@ -100,23 +100,23 @@ async def connect(
     async def read() -> None:
         nonlocal silent_seconds
         try:
-            await work.run(inbox.hello(hello.hello))
+            await work.run(messages.hello(hello.hello))
             while True:
                 async with asyncio.timeout(patience):
                     message = await anext(requests, None)
                 if message is None:
                     return
-                await work.run(inbox.take(message))
+                await work.run(messages.take(message))
         except TimeoutError:
             # The silence counts towards the grace that a lost stream has.
             silent_seconds = patience
         finally:
-            stream.close()
+            session.close()
 
     # A task of its own: what is queued goes out while nothing comes in.
     reader = asyncio.create_task(read(), name=f"stream-{provider.id}")
     try:
-        async for message in stream.messages():
+        async for message in session.messages():
             yield message
     finally:
         reader.cancel()
@@ -124,7 +124,7 @@ async def connect(
         (failure,) = await asyncio.gather(reader, return_exceptions=True)
         if isinstance(failure, Exception):
             log.error("stream_failed", provider_id=provider.id, exc_info=failure)
-        plane.close_stream(stream, provider, silent_seconds)
+        plane.close_stream(session, provider, silent_seconds)
         log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
 
 

@@ -37,7 +37,7 @@ def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[s
         "submitted_at": iso(job.submitted_at_ms),
         "started_at": time_value(job.started_at_ms),
         "timeout_at": time_value(job.timeout_at_ms),
-        "duration_minutes": duration_value(job),
+        "duration_minutes": _duration_value(job),
         "cost_halala": job.cost_halala,
         "max_duration_seconds": job.max_duration_seconds,
         "gpu_requirements": to_value(spec.gpu_requirements),
@@ -57,7 +57,7 @@ def shown_provider_id(job: JobRow) -> int | None:
     return job.named_provider_id if job.provider_id is None else job.provider_id
 
 
-def duration_value(job: JobRow) -> Value:
+def _duration_value(job: JobRow) -> Value:
     """Return the prepaid minutes, or null."""
     # Null for a /v1 call, which prepays tokens and no time (contract 6.2). `plain`, as 3 must not print as 3.0.
     return NULL if job.duration_minutes is None else to_value(plain(job.duration_minutes))
@@ -153,7 +153,7 @@ def assignment_message(assignment: Assignment) -> report_pb2.Assignment:
         env_vars=spec.env_vars or {},
         container_spec=to_struct(spec.container_spec),
         gpu_requirements=to_value(spec.gpu_requirements),
-        duration_minutes=duration_value(job),
+        duration_minutes=_duration_value(job),
         # Not what the renter asked for, which views of the job show: prepaid time limits it (contract 4.2), and a
         # daemon that ran longer would do so for nothing.
         max_duration_seconds=job.run_deadline_seconds,

@@ -6,7 +6,7 @@ from dc1.services.api.values import from_struct, from_value, to_struct
 from dcp.v1.job_submission_pb2 import SubmitJobRequest
 
 
-def expand(request: SubmitJobRequest) -> None:
+def _expand(request: SubmitJobRequest) -> None:
     """Fill in what a body with `container_image` and `command` but no `job_type` stands for."""
     command = from_value(request.command)
     # Old clients send this short form (contract 8). A `job_type` says that it is none, whatever else is there.
@@ -28,7 +28,7 @@ def normalise(request: SubmitJobRequest) -> None:
     priority = as_integer(from_value(request.priority)) if request.HasField("priority") else None
     if priority is not None:
         request.priority.number_value = priority
-    expand(request)
+    _expand(request)
 
 
 def submit_body(request: SubmitJobRequest) -> SubmitBody:

