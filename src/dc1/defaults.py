@@ -1,7 +1,7 @@
 """The documented values of a deployment that chose nothing.
 
-A leaf beside `settings`, for two readers that must not know each other: settings offer these to the operator, and the
-rules below, which are given plain values, start from them where nobody gives any. Amounts are integer halala.
+A leaf beside `settings`, for readers that must not know each other: settings offer these to the operator, and the rules
+below and the daemon, which are given plain values, start from them where nobody gives any. Amounts are integer halala.
 """
 
 from collections.abc import Mapping
@@ -41,6 +41,9 @@ BEAT_INTERVAL_SECONDS = 10
 
 KEY_ROTATION_GRACE_SECONDS = 600
 IDEMPOTENCY_TTL_HOURS = 24
+
+# What either side of a stream takes, so that whatever one sends the other can read. Bytes.
+MAX_MESSAGE_BYTES = 12 * 1024 * 1024
 
 DAEMON_LATEST_VERSION = "3.3.0"
 INSTALLER_BASE_URL = "http://localhost:8083"

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from dc1 import defaults
 from dc1.daemon.errors import DaemonError
 
-DAEMON_VERSION = "3.3.0"
+DAEMON_VERSION = defaults.DAEMON_LATEST_VERSION
 """The version that this daemon reports; the server compares it with the oldest it still likes."""
 
 
@@ -50,7 +51,7 @@ class DaemonConfig:
     container_network: bool = False
     """Whether a job that asks for a network gets one."""
 
-    beat_interval_seconds: float = 10.0
+    beat_interval_seconds: float = defaults.BEAT_INTERVAL_SECONDS
     """Seconds between beats until the server names its own interval."""
 
     approval_poll_seconds: float = 3.0

@@ -8,15 +8,14 @@ from pathlib import Path
 import grpc
 from grpc import aio
 
+from dc1 import defaults
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
 
-# As the server's default of `max_message_bytes`: one desired state may bring several offers with all their input.
-MAX_MESSAGE_BYTES = 12 * 1024 * 1024
-
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # More than gRPC's 4 MiB: one desired state may bring several offers with all their input.
+    ("grpc.max_receive_message_length", defaults.MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", defaults.MAX_MESSAGE_BYTES),
     # Waiting between attempts is Backoff's; grpc would share its own, slower one between channels.
     ("grpc.use_local_subchannel_pool", 1),
 )

@@ -10,14 +10,14 @@ from google.protobuf.struct_pb2 import Value
 from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, iso, parse_iso
 from dc1.domain.base.json_types import compact
-from dc1.domain.jobs.states import JOB_TYPES, OPEN, Actor, JobStatus
+from dc1.domain.jobs.states import JOB_TYPES, Actor, JobStatus
 from dc1.services.admin.messages import COLUMNS, admin_job, plain_job
 from dc1.services.api.call import current_call
 from dc1.services.api.csv_files import csv_file
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import NULL, message_json, to_value
-from dc1.services.jobs.access import known_job, shown
+from dc1.services.jobs.access import IN_PROGRESS, known_job, shown, statuses_of
 from dc1.services.jobs.lifecycle import lifecycle_reader
 from dc1.services.jobs.messages import billing, job_detail
 from dc1.services.providers.messages import admin_provider
@@ -28,7 +28,6 @@ from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import admin_job_service_pb2 as pb
 
-_IN_PROGRESS = "in_progress"
 _EXPORTED = 10_000
 
 
@@ -159,11 +158,10 @@ def _filter(request: pb.ListAllJobsRequest) -> JobFilter:
 
 def _statuses(sent: str) -> frozenset[str]:
     named = {name.strip() for name in sent.split(",")} - {""}
-    allowed = (*JobStatus, _IN_PROGRESS)
+    allowed = (*JobStatus, IN_PROGRESS)
     if not named <= set(allowed):
         raise errors.invalid_enum("status", allowed)
-    # A word of clients for every state that is not an end.
-    return frozenset((named - {_IN_PROGRESS}) | (OPEN if _IN_PROGRESS in named else frozenset()))
+    return frozenset().union(*map(statuses_of, named))
 
 
 def _time(field: str, sent: str, *, whole_day: bool = False) -> int | None:

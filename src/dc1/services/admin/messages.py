@@ -7,7 +7,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import plain
-from dc1.services.api.values import to_value
+from dc1.services.api.values import time_text, to_value
 from dc1.services.jobs.messages import shown_provider_id
 from dc1.storage.jobs.admin_jobs import NamedJob
 from dcp.v1.admin_job_service_pb2 import AdminJob
@@ -33,8 +33,8 @@ def plain_job(named: NamedJob) -> JsonObject:
         "model": job.model,
         "status": job.status,
         "submitted_at": iso(job.submitted_at_ms),
-        "started_at": _iso(job.started_at_ms),
-        "completed_at": _iso(job.completed_at_ms),
+        "started_at": time_text(job.started_at_ms),
+        "completed_at": time_text(job.completed_at_ms),
         "duration_minutes": None if job.duration_minutes is None else plain(job.duration_minutes),
         "cost_halala": job.cost_halala,
         "actual_cost_halala": job.actual_cost_halala,
@@ -56,7 +56,3 @@ def admin_job(named: NamedJob) -> AdminJob:
         for field in _FIELDS
     }
     return AdminJob(**fields)
-
-
-def _iso(at_ms: int | None) -> str | None:
-    return None if at_ms is None else iso(at_ms)

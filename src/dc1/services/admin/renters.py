@@ -34,7 +34,7 @@ class SupervisedRenterCalls(ServicerPart):
 
     async def ListRenters(self, request: pb.ListRentersRequest, context: Any) -> pb.ListRentersResponse:
         """List renter accounts, newest first."""
-        pages = Pages.asked(request, usual=50, most=200)
+        pages = Pages.asked(request)
         search, status = request.search.strip(), request.status or None
         # The counts are over all renters, whatever is searched for; the pages are over what matches.
         counts, found = await self._plane.db.read(

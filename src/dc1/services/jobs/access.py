@@ -13,12 +13,13 @@ from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dcp.v1.job_pb2 import JobDetail
 
 # No status of ours: clients of `/renters/jobs` send it (contract 8).
-_IN_PROGRESS = "in_progress"
+IN_PROGRESS = "in_progress"
+"""A word of clients for every state that is not an end."""
 
 
 def statuses_of(sent: str) -> frozenset[str]:
     """Return the statuses that a list is narrowed to; empty for all, and `in_progress` means not terminal."""
-    if sent == _IN_PROGRESS:
+    if sent == IN_PROGRESS:
         return OPEN
     return frozenset({sent} if sent else ())
 

@@ -9,6 +9,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
 from dc1.domain.jobs.placement import vram_gb
+from dc1.domain.jobs.states import JobType
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import Liveness, ProviderStatus
 from dc1.domain.providers.machine_grading import vram_used_mib
@@ -24,7 +25,7 @@ from dcp.v1.admin_provider_pb2 import AdminProvider, InspectedProvider
 
 _WEEK_DAYS = 7
 # Lists have room for one price of a machine. GPU and provider never change a price, so it is that of inference.
-_PRICED_JOB_TYPE = "llm_inference"
+_PRICED_JOB_TYPE = JobType.LLM_INFERENCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from dc1.domain.jobs.states import (
     JobType,
     run_deadline_seconds,
 )
+from dc1.domain.jobs.submission import DEFAULT_PRIORITY
 from dc1.domain.money.bookkeeping import MovementKind
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.accounts import renters
@@ -63,7 +64,7 @@ class NewJob:
     min_vram_gb: float | None = None
     gpu_type: str | None = None
     pricing_class: PricingClass = PricingClass.STANDARD
-    priority: int = 2
+    priority: int = DEFAULT_PRIORITY
     prewarm_requested: bool = False
     checkpoint_enabled: bool = False
     token_price_halala: int | None = None
