@@ -102,3 +102,21 @@ def _is_running(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize("line", ["not JSON", "[1]", "7", "{}", '{"event": 5}', "[" * 100_000, "x" * 5_000_000])
+async def test_a_line_that_is_no_event_ends_its_child_alone(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tmp_path / "said"
+    said.write_text(line + "\n")
+    (tmp_path / "odd_child.py").write_text(
+        f"import sys\nprint(open({str(said)!r}).read(), flush=True)\nsys.stdin.read()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    child = await ChildProcess.start("odd_child")
+    with pytest.raises(ChildDiedError, match="no event") as death:
+        await child.receive()
+    # Killed by us, so its status says nothing of memory.
+    assert not death.value.ran_out_of_memory
+    assert not child.alive

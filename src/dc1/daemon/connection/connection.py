@@ -93,7 +93,7 @@ class Connection:
             opened_at = time.monotonic()
             # A channel for each stream: one that failed waits for its own backoff before it tries again.
             async with open_channel(self._config.server, credentials) as channel:
-                end = await stream.run(provider_service.ProviderServiceStub(channel), self._config.key)
+                end = await self._held(stream, provider_service.ProviderServiceStub(channel))
             self._stream = None
             if stream.welcomed:
                 self._last_end = None
@@ -102,6 +102,14 @@ class Connection:
                     self._backoff.reset()
             if not self._closing.is_set():
                 await self._pause(self._seconds_after(end))
+
+    async def _held(self, stream: Stream, stub: "provider_service.ProviderServiceAsyncStub") -> StreamEnd:
+        """Hold a stream until it ends. A fault in it ends no other, and no lease."""
+        try:
+            return await stream.run(stub, self._config.key)
+        except Exception as fault:
+            log.exception("stream_failed", server=self._config.server)
+            return StreamEnd(f"the stream failed: {type(fault).__name__}")
 
     def beat_now(self) -> None:
         """Tell the server the present state at once, if a stream is open."""

@@ -5,6 +5,8 @@ import contextlib
 import socket
 from typing import Protocol
 
+import structlog
+
 from dc1.daemon.connection.operator_notices import MachineNotices
 from dc1.daemon.leases import messages
 from dc1.daemon.leases.assignments import Assignments
@@ -18,6 +20,11 @@ from dcp.v1 import report_pb2
 MAX_MODELS = 500
 SAMPLE_SECONDS = 2.0
 """A beat does not wait longer for telemetry; it then repeats the last sample."""
+
+CLOSE_SECONDS = 0.5
+"""How long a daemon that ends waits for a measurement under way."""
+
+log = structlog.get_logger(__name__)
 
 
 class TelemetrySample(Protocol):
@@ -49,6 +56,7 @@ class Reporter:
         self._assignments = assignments
         self._notices = MachineNotices()
         self._gpu_status: JsonObject = {}
+        self._unreadable = False
         self._sampling: asyncio.Task[JsonObject] | None = None
 
     async def refresh(self) -> None:
@@ -59,8 +67,16 @@ class Reporter:
         # next beat would add another.
         await asyncio.wait({self._sampling}, timeout=SAMPLE_SECONDS)
         if self._sampling.done():
-            self._adopt(self._sampling.result())
-            self._sampling = None
+            sampling, self._sampling = self._sampling, None
+            try:
+                self._adopt(sampling.result())
+                self._unreadable = False
+            except Exception as error:
+                # The last sample stands: a driver that talks nonsense for a moment takes no work from its machine.
+                # Said once, as it may go on with every beat.
+                if not self._unreadable:
+                    log.warning("telemetry_unreadable", error=f"{type(error).__name__}: {error}"[:500])
+                self._unreadable = True
 
     @property
     def daemon_version(self) -> str | None:
@@ -84,8 +100,11 @@ class Reporter:
 
     async def aclose(self) -> None:
         """Stop measuring."""
-        # A driver that hangs in a measurement is not closed beneath it.
+        # A measurement that is only under way, as when a stream ends in its midst, is done in a moment.
         if self._sampling is not None:
+            await asyncio.wait({self._sampling}, timeout=CLOSE_SECONDS)
+        # A driver that hangs in a measurement is not closed beneath it.
+        if self._sampling is not None and not self._sampling.done():
             self._sampling.cancel()
             await asyncio.wait({self._sampling})
         else:
@@ -94,6 +113,8 @@ class Reporter:
     def _adopt(self, status: JsonObject) -> None:
         # A count that is left out would stay what it was when the last card is lost.
         count = status.setdefault("gpu_count", 1)
+        # Tried before it is kept: a beat that cannot be written would be the end of every stream from now on.
+        messages.to_value(status)
         self._gpu_status = status
         self._assignments.slots = max(1, count) if isinstance(count, int) else 1
         gpus = [gpu for gpu in _list(status, "all_gpus") if isinstance(gpu, dict)]

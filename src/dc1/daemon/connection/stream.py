@@ -15,7 +15,10 @@ from dc1.daemon.connection.operator_notices import OperatorNotices
 from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.leases import messages
 from dc1.daemon.leases.assignments import Assignments
+from dc1.daemon.leases.leases import HeldLease, LeaseOutput
+from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.runner_registry import RunnerRegistry
+from dc1.domain.jobs.states import ErrorCategory
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 
@@ -24,6 +27,10 @@ WELCOME_SECONDS = 10.0
 
 FAREWELL_SECONDS = 2.0
 """How long the server may take to end a stream that both sides are done with."""
+
+SHORTEST_BEAT_SECONDS = 0.01
+LONGEST_BEAT_SECONDS = 3600.0
+"""An interval beyond these is none that a server means."""
 
 MISSED_ANSWERS = 3
 """So many beats without an answer end a stream."""
@@ -106,7 +113,7 @@ class Stream:
         try:
             async with asyncio.timeout(FAREWELL_SECONDS if self._finishing else WELCOME_SECONDS) as self._patience:
                 while isinstance(message := await call.read(), pb.ConnectResponse):
-                    self._handle(message)
+                    self._survive(message)
             return StreamEnd("the server ended the stream", await call.code(), self._reconnect)
         except TimeoutError:
             return StreamEnd("the server does not answer", None, self._reconnect)
@@ -143,7 +150,17 @@ class Stream:
             self._beats += 1
             return pb.ConnectRequest(beat=pb.Beat(sequence=self._beats, state=self._reporter.state()))
         taken = self._assignments.leases.take(time.monotonic())
-        return messages.output_message(*taken) if taken is not None else None
+        return self._written(*taken) if taken is not None else None
+
+    def _written(self, lease: HeldLease, output: LeaseOutput) -> pb.ConnectRequest | None:
+        """Return the message of an output; a lease whose output no message can hold fails, and it alone."""
+        try:
+            return messages.output_message(lease, output)
+        except Exception:
+            log.exception("output_unsendable", job_id=lease.job_id, attempt=lease.attempt)
+            lease.spoil(RunFailed(ErrorCategory.EXECUTION, "the output of the run cannot be sent"), time.monotonic())
+            self._assignments.changed.set()
+            return None
 
     async def _something_due(self) -> None:
         due = self._assignments.leases.due_at() if self.welcomed else None
@@ -166,6 +183,14 @@ class Stream:
             # A flag and no queue: a beat that could not be written in time is outdated by the next one.
             self._beat_due = True
             self._assignments.changed.set()
+
+    def _survive(self, response: pb.ConnectResponse) -> None:
+        """Follow a message; one that cannot be followed is skipped, as other leases live on this stream."""
+        try:
+            self._handle(response)
+        except Exception:
+            # The state is told whole with every beat and answered whole, so what was skipped heals or comes again.
+            log.exception("message_not_followed", message=response.WhichOneof("message"))
 
     def _handle(self, response: pb.ConnectResponse) -> None:
         match response.WhichOneof("message"):
@@ -198,8 +223,10 @@ class Stream:
         self._assignments.changed.set()
 
     def _desire(self, desired: pb.Desired) -> None:
-        if desired.beat_interval_seconds not in (0.0, self._interval):
-            self._interval = desired.beat_interval_seconds
+        interval = desired.beat_interval_seconds
+        # Said this way round, for NaN is within nothing: a beat without pause, or none ever, is no interval.
+        if interval != self._interval and SHORTEST_BEAT_SECONDS <= interval <= LONGEST_BEAT_SECONDS:
+            self._interval = interval
             _reschedule(self._until_beat, self._interval)
         if not self._finishing:
             # Every beat is answered by a desired state: without one the server, or the way to it, is gone.
@@ -215,7 +242,12 @@ class Stream:
 
     def _offer(self, offer: pb.Offer) -> None:
         job_id, attempt = offer.assignment.job_id, offer.assignment.attempt_number
-        reason = self._assignments.offer(offer.assignment)
+        try:
+            reason = self._assignments.offer(offer.assignment)
+        except Exception:
+            # Declined and not skipped: the job is given to another provider at once.
+            log.exception("offer_not_judged", job_id=job_id, attempt=attempt)
+            reason = "this daemon cannot read the job"
         answer = (
             messages.accept_message(job_id, attempt)
             if reason is None

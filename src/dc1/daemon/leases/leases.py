@@ -142,6 +142,13 @@ class HeldLease:
         # With the end nothing more comes, so nothing is worth waiting for.
         self.logs.close()
 
+    def spoil(self, failure: RunFailed, now: float) -> None:
+        """End as a failure, without its output: something in it cannot be told."""
+        seconds = self._ended.seconds if self._ended is not None else 0.0
+        self._phase = self._phase_at = self._ended_sent_at = None
+        self.tokens, self.logs = TokenBuffer(), LogBuffer()
+        self.finish(AttemptEnd(failure, seconds), now)
+
     def due_at(self) -> float | None:
         """Return when something may be told; None while there is nothing to tell."""
         if self._ended is not None:

@@ -1,20 +1,23 @@
 """Protocol messages from and to the daemon's own terms."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 
 from google.protobuf import json_format, struct_pb2
 from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.message import Error as ProtobufError
 
 from dc1.daemon.leases.leases import AttemptEnd, HeldLease, LeaseOutput, LeaseState, PhaseEntered, TokenBatch
 from dc1.daemon.leases.log_buffer import LogBatch
-from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, Result, RunFailed, Work
+from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, Result, RunFailed, Work, token_count
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, with_integers
 from dc1.domain.jobs.states import ErrorCategory, JobType
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
 MAX_ERROR_CHARS = 4_000
+_EXIT_CODES = range(-(2**31), 2**31)
 
 _PHASES: Mapping[LeaseState, pb.LeasePhase.ValueType] = {
     LeaseState.ACCEPTED: pb.LEASE_PHASE_ACCEPTED,
@@ -30,7 +33,7 @@ _LEVELS: Mapping[Level, pb.LogLevel.ValueType] = {
 
 
 def work_of(assignment: report_pb2.Assignment) -> Work:
-    """Return the work of an assignment; a ValueError says that this version does not know its kind."""
+    """Return the work of an assignment; a ValueError says that this version cannot read it."""
     model = _plain(assignment.model)
     return Work(
         job_id=assignment.job_id,
@@ -111,8 +114,10 @@ def sendable(result: Result) -> Result:
     # Found out while the run can still end as a failure; when the outcome is sent there would be nobody to tell.
     try:
         size = len(compact(result.payload).encode())
-        to_value(result.payload)
-    except (TypeError, ValueError, RecursionError) as error:
+        outcome = pb.ConnectRequest(outcome=_outcome(_lease_ref("", 0), AttemptEnd(result, 0.0)))
+        # Read as the server reads it, which goes only so deep: what it cannot read would cut every stream.
+        pb.ConnectRequest.FromString(outcome.SerializeToString())
+    except (TypeError, ValueError, RecursionError, ProtobufError) as error:
         raise RunFailed(ErrorCategory.EXECUTION, f"the result is not JSON: {error}") from error
     if size > MAX_RESULT_BYTES:
         raise RunFailed(ErrorCategory.EXECUTION, f"the result is larger than {MAX_RESULT_BYTES} bytes")
@@ -121,7 +126,10 @@ def sendable(result: Result) -> Result:
 
 def _outcome(of: pb.LeaseRef, ended: AttemptEnd) -> pb.Outcome:
     end = ended.end
-    outcome = pb.Outcome(lease=of, gpu_seconds=ended.seconds, exit_code=end.exit_code)
+    # Whatever an engine or a container said of numbers, the end itself can be told: what is odd was not said.
+    seconds = ended.seconds if math.isfinite(ended.seconds) else None
+    exit_code = end.exit_code if type(end.exit_code) is int and end.exit_code in _EXIT_CODES else None
+    outcome = pb.Outcome(lease=of, gpu_seconds=seconds, exit_code=exit_code)
     if isinstance(end, RunFailed):
         outcome.failure.error = _text(end.message[:MAX_ERROR_CHARS])
         outcome.failure.category = end.category
@@ -129,16 +137,23 @@ def _outcome(of: pb.LeaseRef, ended: AttemptEnd) -> pb.Outcome:
         return outcome
     outcome.result.CopyFrom(to_value(end.payload))
     for name, count in (("prompt_tokens", end.prompt_tokens), ("completion_tokens", end.completion_tokens)):
-        if count is not None:
-            setattr(outcome, name, count)
+        if (known := token_count(count)) is not None:
+            setattr(outcome, name, known)
     return outcome
 
 
 def _plain(sent: struct_pb2.Value) -> JsonValue:
-    """Return the JSON of a value; null for one that was not set."""
+    """Return the JSON of a value; null for one that was not set.
+
+    Raises:
+        ValueError: it holds an infinite number, which protobuf can carry and JSON cannot.
+    """
     if sent.WhichOneof("kind") is None:
         return None
-    parsed: JsonValue = json_format.MessageToDict(sent)
+    try:
+        parsed: JsonValue = json_format.MessageToDict(sent)
+    except json_format.Error as error:
+        raise ValueError(f"the assignment holds what is no JSON: {error}") from error
     return with_integers(parsed)
 
 

@@ -94,6 +94,10 @@ class RunningJobs:
             end: Result | RunFailed = sendable(await self._work(lease, runner, deadline))
         except RunFailed as failure:
             end = failure
+        except Exception:
+            # Nobody awaits this task: without an end the lease would be held, and the renter wait, for ever.
+            log.exception("run_failed", job_id=lease.job_id, attempt=lease.attempt)
+            end = RunFailed(ErrorCategory.EXECUTION, "the run failed on the provider's side", transient=True)
         ended = AttemptEnd(end, seconds=round(time.monotonic() - started, 3))
         lease.finish(ended, time.monotonic())
         failed = {"category": end.category.value, "error": end.message} if isinstance(end, RunFailed) else {}

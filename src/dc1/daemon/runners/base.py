@@ -15,6 +15,9 @@ Level = Literal["info", "warn", "error", "debug"]
 MAX_RESULT_BYTES = 2 * 1024 * 1024
 """The largest result the control plane accepts, as UTF-8."""
 
+MAX_TOKENS = 2**31 - 1
+"""No answer has more tokens; what counts more was not counted."""
+
 T = TypeVar("T")
 
 
@@ -127,6 +130,12 @@ def within_deadline(run: RunMethod[T]) -> RunMethod[T]:
             raise RunFailed(ErrorCategory.TIMEOUT, f"stopped at its deadline after {work.deadline:.0f} s") from None
 
     return bounded
+
+
+def token_count(said: object) -> int | None:
+    """Return a number of tokens as an engine says it; None for what can be no such number."""
+    # By the exact type: a boolean is an int to Python, and the protocol takes no fractions.
+    return said if type(said) is int and 0 <= said <= MAX_TOKENS else None
 
 
 def number(params: Mapping[str, JsonValue], key: str, default: float, low: float, high: float) -> float:

@@ -32,11 +32,11 @@ class BenchmarkRunner:
         child = await ChildProcess.start(_CHILD)
         try:
             ready = await child.receive()
-            await sink.log("info", f"measuring with {ready['library']} on {ready['device']}")
+            await sink.log("info", f"measuring with {ready.get('library')} on {ready.get('device')}")
             await sink.phase(Phase.GENERATING)
             await child.send({**request})
             while (event := await child.receive())["event"] != "done":
-                await sink.log("info", str(event["message"]))
+                await sink.log("info", str(event.get("message")))
         except ChildDiedError as death:
             category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.EXECUTION
             raise RunFailed(category, f"the benchmark stopped: {death}") from death
@@ -44,9 +44,10 @@ class BenchmarkRunner:
             # Also after success: only the end of the process gives the GPU's memory back.
             await child.kill()
         del event["event"]
-        seconds = event["seconds"]
-        assert isinstance(seconds, int | float)
-        on_gpu = ready["library"] == "torch"
+        seconds = event.get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise RunFailed(ErrorCategory.EXECUTION, "the benchmark did not say how long it took")
+        on_gpu = ready.get("library") == "torch"
         return Result(payload={"type": "benchmark", **event}, gpu_seconds=seconds if on_gpu else 0.0)
 
     async def aclose(self) -> None:
@@ -62,4 +63,4 @@ class BenchmarkRunner:
                 await child.kill()
         except (ChildDiedError, OSError) as error:
             return Readiness(False, f"nothing to multiply matrices with: {error}")
-        return Readiness(True, f"{ready['library']} on {ready['device']}")
+        return Readiness(True, f"{ready.get('library')} on {ready.get('device')}")

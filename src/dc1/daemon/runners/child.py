@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Self
 
-from dc1.domain.base.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject, JsonValue
 
 log = logging.getLogger(__name__)
 
@@ -97,10 +97,17 @@ class ChildProcess:
     async def receive(self) -> JsonObject:
         """Wait for the next event; a ChildDiedError says that there will be none."""
         assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        if not line.endswith(b"\n"):
-            raise await self._death()
-        event: JsonObject = json.loads(line)
+        event: JsonValue = None
+        # A line over the limit is a ValueError too.
+        with contextlib.suppress(ValueError, RecursionError):
+            line = await self._process.stdout.readline()
+            if not line.endswith(b"\n"):
+                raise await self._death()
+            event = json.loads(line)
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+            # Nobody could tell what the lines behind it answer, so the process has to go.
+            await self.kill()
+            raise ChildDiedError(None, "it wrote a line that is no event")
         return event
 
     async def kill(self) -> None:

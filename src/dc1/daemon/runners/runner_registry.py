@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import structlog
@@ -11,6 +12,9 @@ from dc1.domain.jobs.states import JobType
 
 PROBE_SECONDS = 20.0
 """A probe that takes longer counts as unavailable."""
+
+MAX_MODEL_CHARS = 200
+"""The longest name of a model in the protocol."""
 
 log = structlog.get_logger(__name__)
 
@@ -107,12 +111,25 @@ class RunnerRegistry:
 
     async def aclose(self) -> None:
         """Close every runner."""
-        await asyncio.gather(*(runner.aclose() for runner in self._runners))
+        ends = await asyncio.gather(*(runner.aclose() for runner in self._runners), return_exceptions=True)
+        for runner, end in zip(self._runners, ends, strict=True):
+            if isinstance(end, Exception):
+                log.error("runner_not_closed", runner=type(runner).__name__, exc_info=end)
 
 
 async def _probe(runner: Runner) -> Readiness:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            return await runner.probe()
+            found = await runner.probe()
+            return replace(found, models=tuple(name for name in found.models if _is_model_name(name)))
     except TimeoutError:
         return Readiness(False, f"did not answer within {PROBE_SECONDS:.0f} s")
+    except Exception as error:
+        # What is behind a runner may say anything; whatever it is, it takes no other runner with it.
+        log.exception("probe_failed", runner=type(runner).__name__)
+        return Readiness(False, f"the look at it failed: {type(error).__name__}")
+
+
+def _is_model_name(name: object) -> bool:
+    """Return whether the protocol can carry such a name of a model."""
+    return isinstance(name, str) and 0 < len(name) <= MAX_MODEL_CHARS and name.isprintable()

@@ -42,6 +42,10 @@ class NvmlReading:
     problems: tuple[str, ...] = ()
 
 
+class NoInstanceError(Exception):
+    """The card is to be cut into MIG instances, and is cut into none."""
+
+
 class NvmlReader:
     """Keeps the library open between readings and opens it anew after trouble, as a driver may come, go or recover."""
 
@@ -57,6 +61,9 @@ class NvmlReader:
             reading = _read_system()
         except pynvml.NVMLError as error:
             reading = NvmlReading(problems=(f"no NVIDIA driver in use: {error}",))
+        except Exception as error:
+            # A name that is no UTF-8, an error number that the binding does not know: a driver may answer anything.
+            reading = NvmlReading(problems=(f"the NVIDIA driver cannot be understood: {type(error).__name__}",))
         # The next reading begins anew: by then the driver may be replaced or the card have recovered.
         if reading.problems:
             self.close()
@@ -66,7 +73,7 @@ class NvmlReader:
         """Close the library."""
         if self._open:
             self._open = False
-            with contextlib.suppress(pynvml.NVMLError):
+            with contextlib.suppress(Exception):
                 pynvml.nvmlShutdown()
 
 
@@ -78,8 +85,11 @@ def _read_system() -> NvmlReading:
             gpus += _read_card(index)
         except pynvml.NVMLError as error:
             problems.append(f"GPU {index} is left out: {error}")
-        except LookupError as error:
-            problems.append(f"GPU {index} is left out: {error.args[0]}")
+        except NoInstanceError:
+            problems.append(f"GPU {index} is left out: MIG is enabled and no instance is set up")
+        except Exception as error:
+            # One card that talks nonsense does not take the others away.
+            problems.append(f"GPU {index} is left out: its driver cannot be understood ({type(error).__name__})")
     cuda = _optional(pynvml.nvmlSystemGetCudaDriverVersion_v2)
     return NvmlReading(
         gpus=tuple(gpus),
@@ -94,7 +104,7 @@ def _read_card(index: int) -> list[GpuReading]:
     """Return the card, or the instances it is cut into.
 
     Raises:
-        LookupError: the card is to be cut and is cut into none, so no work can be given to it.
+        NoInstanceError: the card is to be cut and is cut into none, so no work can be given to it.
     """
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     card = _read_device(index, handle)
@@ -112,7 +122,7 @@ def _read_card(index: int) -> list[GpuReading]:
         for instance in _mig_instances(handle)
     ]
     if not instances:
-        raise LookupError("MIG is enabled and no instance is set up")
+        raise NoInstanceError
     return instances
 
 

@@ -9,7 +9,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.base import RunFailed, token_count
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
 from dc1.daemon.runners.inference.chat import ChatRequest
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, TokenCallback
@@ -112,19 +112,17 @@ class MistralRsEngine:
     async def _collect(self, child: ChildProcess, on_token: TokenCallback) -> Completion:
         pieces: list[str] = []
         while (event := await child.receive())["event"] == "token":
-            text = str(event["text"])
+            text = str(event.get("text", ""))
             pieces.append(text)
             await on_token(text)
         if event["event"] == "error":
-            raise RunFailed(ErrorCategory.EXECUTION, str(event["message"]))
-        prompt_tokens, completion_tokens = event["prompt_tokens"], event["completion_tokens"]
-        assert isinstance(completion_tokens, int)
+            raise RunFailed(ErrorCategory.EXECUTION, str(event.get("message")))
         return Completion(
             text="".join(pieces),
-            prompt_tokens=prompt_tokens if isinstance(prompt_tokens, int) else None,
-            completion_tokens=completion_tokens,
+            prompt_tokens=token_count(event.get("prompt_tokens")),
+            completion_tokens=token_count(event.get("completion_tokens")) or len(pieces),
             device="cpu",
-            finish_reason=str(event["finish_reason"]),
+            finish_reason=str(event.get("finish_reason", "stop")),
         )
 
     async def _abandon(self, child: ChildProcess, request_id: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.base import RunFailed, token_count
 from dc1.daemon.runners.inference.chat import ChatRequest, ToolCalls
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, TokenCallback
 from dc1.domain.jobs.states import ErrorCategory
@@ -42,7 +42,7 @@ class OpenAIEngine:
             raise EngineUnavailableError(f"{self._client.base_url} answers {refused.response.status_code}") from refused
         except httpx.HTTPError as error:
             raise EngineUnavailableError(f"{self._client.base_url} cannot be reached: {error}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise EngineUnavailableError(f"{self._client.base_url} does not speak the OpenAI API") from error
 
     async def prepare(self) -> None:
@@ -70,7 +70,8 @@ class OpenAIEngine:
                     raise _refusal(answer.status_code, await answer.aread())
                 async for chunk in _chunks(answer):
                     # The last chunk has the usage and no choice; earlier ones may say null.
-                    usage = chunk.get("usage") or usage
+                    reported = chunk.get("usage")
+                    usage = reported if isinstance(reported, dict) else usage
                     choice = (chunk.get("choices") or [{}])[0]
                     finish_reason = choice.get("finish_reason") or finish_reason
                     delta = choice.get("delta") or {}
@@ -85,9 +86,9 @@ class OpenAIEngine:
             ) from error
         return Completion(
             text="".join(pieces),
-            prompt_tokens=usage.get("prompt_tokens"),
-            # A server that reports no usage sends a token a piece.
-            completion_tokens=usage.get("completion_tokens") or len(pieces),
+            prompt_tokens=token_count(usage.get("prompt_tokens")),
+            # A server that reports no usage, or none that can be, sends a token a piece.
+            completion_tokens=token_count(usage.get("completion_tokens")) or len(pieces),
             device=self._device,
             finish_reason=str(finish_reason),
             tool_calls=tool_calls.whole(),
@@ -108,7 +109,7 @@ async def _chunks(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
             return
         try:
             chunk = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RunFailed(ErrorCategory.EXECUTION, "the engine sent a frame that is not JSON") from None
         if not isinstance(chunk, dict) or "error" in chunk:
             raise RunFailed(ErrorCategory.EXECUTION, f"the engine failed: {_error_text(chunk)}", transient=True)
@@ -119,7 +120,7 @@ async def _chunks(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
 def _refusal(status: int, body: bytes) -> RunFailed:
     try:
         text = _error_text(json.loads(body))
-    except ValueError:
+    except (ValueError, RecursionError):
         text = body.decode(errors="replace")[:500]
     memory = "out of memory" in text.casefold()
     return RunFailed(

@@ -1,0 +1,85 @@
+"""A container engine may answer anything: it is then unavailable, or the job fails, and the daemon goes on."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dc1.daemon.leases.leases import HeldLease, LeaseState
+from dc1.daemon.leases.running_jobs import RunningJobs
+from dc1.daemon.runners.base import RunFailed, Work
+from dc1.daemon.runners.container.runner import ContainerRunner
+from dc1.daemon.runners.runner_registry import RunnerRegistry
+from dc1.domain.jobs.states import JobType
+
+ODD_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@contextmanager
+def odd_engine(answer: Any, version: Any) -> Iterator[str]:
+    """Answer every call of the Docker API alike, but for its version."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer_all(self) -> None:
+            body = json.dumps(version if self.path.endswith("/version") else answer).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def __getattr__(self, name: str) -> Any:
+            """Answer every verb alike."""
+            if name.startswith("do_"):
+                return self.answer_all
+            raise AttributeError(name)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"tcp://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def outcome_of(url: str) -> RunFailed:
+    """Look at the engine and run a job on it, as the daemon does."""
+    runner = ContainerRunner("market", base_url=url)
+    registry = RunnerRegistry([runner])
+    registry.serve(7, ["dc1/trainer:1"])
+    await registry.probe()
+    work = Work("job-1", 1, JobType.TRAINING, deadline=10.0, container_spec={"image": "dc1/trainer:1"})
+    lease = HeldLease(work)
+    lease.state = LeaseState.RUNNING
+    ended = asyncio.Event()
+    jobs = RunningJobs(changed=lambda: ended.set() if lease.state is LeaseState.ENDED else None, doubted=lambda: None)
+    jobs.start(lease, runner, 10.0)
+    await asyncio.wait_for(ended.wait(), 20)
+    await registry.aclose()
+    assert lease._ended is not None
+    assert isinstance(lease._ended.end, RunFailed)
+    return lease._ended.end
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ODD_JSON, st.just({"ApiVersion": "1.41", "Version": "1"}) | ODD_JSON)
+def test_whatever_it_answers_is_the_end_of_one_job(answer: Any, version: Any) -> None:
+    with odd_engine(answer, version) as url:
+        asyncio.run(outcome_of(url))
