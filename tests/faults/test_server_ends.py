@@ -12,6 +12,7 @@ from dc1.storage.jobs.jobs import JobFilter
 from dc1.testing.people import Renter
 from dc1.testing.rest import Json
 from dc1.testing.waiting import eventually
+from tests.faults.engine import MODEL
 from tests.faults.market import Provider, RealMarket, await_status, submit
 
 
@@ -118,3 +119,24 @@ def test_a_queue_of_jobs_survives_the_server_s_death_at_any_moment(market: RealM
         assert await_status(renter, job, "completed")["attempt_number"] == 1
     assert len(provider.engine.requests) == len(queued)
     assert renter.wallet()["held_halala"] == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_under_v1_is_answered_while_the_server_stops(market: RealMarket, renter: Renter, stream: bool) -> None:
+    """A daemon keeps its stream for as long as somebody waits for its answer."""
+    provider = market.add_provider()
+    chat: Json = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    with ThreadPoolExecutor(1) as clients:
+        call = clients.submit(renter.post, "/v1/chat/completions", chat)
+        run = provider.engine.next_request()
+        market.server.terminate()
+        market.server.expect("draining")
+        run.answer("the tide comes in.")
+        answer = call.result()
+    assert answer.status_code == 200
+    assert "finish_reason" in answer.text
+    assert market.server.exit_status() == 0
+    market.start_server()
+    assert renter.wallet()["held_halala"] == 0
+    assert renter.balance() < 1000
+    assert provider.earned > 0

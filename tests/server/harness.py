@@ -177,7 +177,7 @@ class Harness:
     behaviours: dict[str, Callable[..., Any]] = field(default_factory=dict)
     normalisers: dict[str, Callable[[Any], None]] = field(default_factory=dict)
     background: list[Background] = field(default_factory=list)
-    drain: Callable[[], None] = lambda: None
+    release: Callable[[], None] = lambda: None
     extra_services: list[Service] = field(default_factory=list)
 
     async def start(self, **chosen: Any) -> Running:
@@ -200,7 +200,7 @@ class Harness:
             return Registry(
                 services=[*self._services(calls), *self.extra_services],
                 background=self.background,
-                drain=self.drain,
+                release=self.release,
             )
 
         app = Application(settings, build, self.clock)

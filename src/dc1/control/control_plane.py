@@ -139,9 +139,13 @@ class ControlPlane:
         await asyncio.wait({self._running})
 
     def drain(self) -> None:
-        """Send daemons and the readers of jobs to the next server."""
-        self.sessions.drain()
+        """Take no more daemons, and send the readers of jobs to the next server; calls in flight go on."""
+        self.sessions.draining = True
         self.job_feed.close()
+
+    def release(self) -> None:
+        """Send the daemons to the next server; nobody here waits for an answer of theirs any more."""
+        self.sessions.drain()
 
     async def stop(self) -> None:
         """End every task and flush what daemons reported."""

@@ -27,6 +27,8 @@ from dc1.storage.engine.database import Database, UnreachableDatabaseError
 _HEALTH = "grpc.health.v1.Health"
 # For answers that are written and not yet sent, streams' farewells among them.
 _LAST_WORDS_SECONDS = 0.5
+_FAREWELL_SECONDS = 2.0
+"""How long daemons' streams may take to end once they are told to."""
 _DATABASE_SECONDS = 30.0
 _DATABASE_PAUSE_SECONDS = 0.5
 _log = structlog.get_logger(__name__)
@@ -78,7 +80,7 @@ class Application:
         await self._registry.ended()
 
     async def drain(self, grace_seconds: float | None = None) -> None:
-        """Stop gracefully: say NOT_SERVING, send streams elsewhere, finish the calls in flight, then stop the parts.
+        """Stop gracefully: say NOT_SERVING, finish the calls in flight, send daemons elsewhere, then stop the parts.
 
         Calls that take longer than `grace_seconds`, by default the setting `drain_seconds`, are cut off.
         """
@@ -87,7 +89,11 @@ class Application:
         # First, so that whoever asks before a new call goes elsewhere.
         await self._health.enter_graceful_shutdown()
         self._registry.drain()
-        if not await self._pipeline.drain(grace):
+        calls_ended = await self._pipeline.drain(grace)
+        # Only now: a call under /v1 is answered by a daemon on its stream, and would be lost with it.
+        self._registry.release()
+        streams_ended = await self._pipeline.streams_ended(_FAREWELL_SECONDS)
+        if not (calls_ended and streams_ended):
             _log.warning("calls_cut_off")
             self._pipeline.cut_off()
         await self._server.stop(_LAST_WORDS_SECONDS)

@@ -5,12 +5,11 @@ the rate limit, the scopes, the normaliser of the method, its Idempotency-Key, t
 the audit entry, the answer's status and headers, and the log line.
 """
 
-import asyncio
 import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
 import grpc
@@ -23,6 +22,7 @@ from dc1.server.audit import CLIENT_GONE, Auditor
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
 from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
+from dc1.server.in_flight import InFlight
 from dc1.server.method_options import CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter
 from dc1.services.api.call import ANYBODY, Call, Principal, enter
@@ -61,18 +61,22 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
         self._work = ShieldedWork()
-        self._in_flight = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._calls = InFlight()
+        # Counted apart: a daemon's stream has no end of its own, and outlasts the calls that are answered on it.
+        self._streams = InFlight()
         self._draining = False
 
     async def drain(self, grace_seconds: float) -> bool:
-        """Refuse new calls with 503 from now on; return whether those in flight ended within `grace_seconds`."""
+        """Refuse new calls with 503 from now on; return whether those in flight ended within `grace_seconds`.
+
+        Streams in both directions, which daemons hold, are not waited for.
+        """
         self._draining = True
-        if self._in_flight:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), grace_seconds)
-        return not self._in_flight
+        return await self._calls.ended(grace_seconds)
+
+    async def streams_ended(self, grace_seconds: float) -> bool:
+        """Return whether the streams of daemons ended within `grace_seconds`."""
+        return await self._streams.ended(grace_seconds)
 
     def cut_off(self) -> None:
         """Cancel the calls that are still in flight."""
@@ -99,10 +103,12 @@ class Pipeline(grpc.aio.ServerInterceptor):
         }
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
-                self._streamed(method, options, handler.stream_stream), **coders
+                self._streamed(method, options, handler.stream_stream, self._streams), **coders
             )
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._streamed(method, options, handler.unary_stream), **coders)
+            return grpc.unary_stream_rpc_method_handler(
+                self._streamed(method, options, handler.unary_stream, self._calls), **coders
+            )
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(self._answered(method, options, handler.stream_unary), **coders)
         return grpc.unary_unary_rpc_method_handler(self._answered(method, options, handler.unary_unary), **coders)
@@ -113,7 +119,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         hooks = hooks_of(behaviour)
 
         async def answer(request: Any, context: Context) -> Any:
-            async with self._guarded(method, options, context) as call:
+            async with self._guarded(method, options, context, self._calls) as call:
                 async with self._admitted(call, options, hooks, request):
                     # Shielded: what has begun to be stored is finished and logged, though its caller may have left.
                     response = await self._work.run(behaviour(request, context))
@@ -122,13 +128,15 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         return answer
 
-    def _streamed(self, method: str, options: MethodOptions, behaviour: Callable[[Any, Context], Any]) -> Handler:
+    def _streamed(
+        self, method: str, options: MethodOptions, behaviour: Callable[[Any, Context], Any], among: InFlight
+    ) -> Handler:
         hooks = hooks_of(behaviour)
 
         # Writes to the context instead of yielding, so that a caller who leaves ends the servicer's generator at once.
         async def stream(request: Any, context: Context) -> None:
             async with (
-                self._guarded(method, options, context) as call,
+                self._guarded(method, options, context, among) as call,
                 self._admitted(call, options, hooks, request),
             ):
                 await _forward(behaviour(request, context), context, call, options)
@@ -136,15 +144,16 @@ class Pipeline(grpc.aio.ServerInterceptor):
         return stream
 
     @asynccontextmanager
-    async def _guarded(self, method: str, options: MethodOptions, context: Context) -> AsyncIterator[Call]:
+    async def _guarded(
+        self, method: str, options: MethodOptions, context: Context, among: InFlight
+    ) -> AsyncIterator[Call]:
         """Turn whatever the block raises into a refusal, and log how the call ended."""
         started = time.perf_counter()
         call = self._begin(method, context)
         # It stays so when the caller leaves: a cancellation is no Exception, and there is nobody to refuse.
         status = CLIENT_GONE
         refusal: ApiError | None = None
-        self._in_flight += 1
-        self._idle.clear()
+        among.begin()
         try:
             yield call
             status = call.http_status or options.success_status
@@ -152,9 +161,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             refusal = _as_refusal(error, call, options)
             status = refusal.status
         finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
+            among.end()
             _log_call(call, status, time.perf_counter() - started)
         # Outside the block: `abort` raises by itself, and its error is none to be turned into a refusal.
         if refusal is not None:

@@ -114,13 +114,15 @@ async def _never() -> None:
 class Registry:
     """The parts of a server.
 
-    Background parts start in order and stop in reverse. `drain` tells streams to reconnect, and `ended` waits until a
-    background part ends by itself, which none should.
+    Background parts start in order and stop in reverse. `drain` sends readers elsewhere when a stop begins, `release`
+    the daemons once calls in flight have ended. `ended` waits until a background part ends by itself, which none
+    should.
     """
 
     services: Sequence[Service]
     background: Sequence[Background] = ()
     drain: Callable[[], None] = lambda: None
+    release: Callable[[], None] = lambda: None
     ended: Callable[[], Awaitable[None]] = _never
 
 
@@ -140,6 +142,7 @@ def build(foundation: Foundation) -> Registry:
         services=[Service.of(make(parts)) for make in SERVICERS],
         background=_background(parts, settings),
         drain=plane.drain,
+        release=plane.release,
         ended=plane.ended,
     )
 
