@@ -5,27 +5,33 @@ been followed when the call that says it returns. That is what makes a hundred s
 """
 
 import asyncio
+from collections.abc import Callable
 
 from dc1.control.control_plane import ControlPlane
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.daemon_session import DaemonSession
+from dc1.services.daemons.outbox import Outbox
 from dc1.testing.daemon_script import Attempt, DaemonScript
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.control.small_market import JOB_TYPES
 
 
-class _Stream(DaemonSession):
+class _Stream(Outbox):
     """The server's end of a stream; what it sends arrives at once."""
 
     def __init__(self, daemon: "ScriptedDaemon", market: ControlPlane) -> None:
-        super().__init__(daemon.provider_id, None)
+        super().__init__()
         self.market = market
         self.provider = market.fleet.known(daemon.provider_id)
-        self.inbox = DaemonMessages(market, self.provider, self.send)
+        self.session = DaemonSession(daemon.provider_id, None, self)
+        self.inbox = DaemonMessages(market, self.provider, self)
         self._daemon = daemon
 
     def send(self, message: pb.ConnectResponse) -> None:
         self._daemon.hear(self, message)
+
+    def send_desired(self, make: Callable[[], pb.Desired]) -> None:
+        self.send(pb.ConnectResponse(desired=make()))
 
     def close(self) -> None:
         self._daemon.forget_stream(self)
@@ -72,7 +78,7 @@ class ScriptedDaemon:
         """Open a stream in place of an older one, say what is held and repeat what was not confirmed."""
         async with self._turn:
             stream = self._stream = _Stream(self, market)
-            market.open_stream(stream, stream.provider)
+            market.open_stream(stream.session, stream.provider)
             await stream.inbox.hello(self._script.hello().hello)
             for repetition in self._script.repetitions():
                 await stream.inbox.take(repetition)
@@ -82,7 +88,7 @@ class ScriptedDaemon:
         async with self._turn:
             stream, self._stream = self._stream, None
             if stream is not None:
-                stream.market.close_stream(stream, stream.provider, silent_seconds)
+                stream.market.close_stream(stream.session, stream.provider, silent_seconds)
 
     def server_died(self) -> None:
         """Lose the stream with its server."""

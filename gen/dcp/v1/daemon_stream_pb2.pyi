@@ -6,6 +6,10 @@ The messages of ProviderService.Connect.
 The stream is level-triggered. Each Beat carries the daemon's whole present state and each Desired the state the server wants, so
 that a lost message heals with the next pair. Offers, cancellations, logs, tokens and results travel at once, between beats.
 
+Both sides hold only so much of what the other does not read: of several Desired that wait the newest is sent, the server reads on when its
+answers were read, and ends a stream whose answers, 256 of them or 1 MiB, waited unread through three beats. A daemon that says more than a
+thousand messages or 4 MiB a second is read that fast and no faster.
+
 The life of an assignment: Offer (server) → Accept or Decline (daemon) → Start (server; the lease is committed, work may begin) → Progress, Logs,
 Tokens (daemon) → Outcome (daemon) → OutcomeReceipt (server; the daemon forgets the job). An Offer that is not accepted in time goes to
 somebody else. Every message about a job carries its attempt number; one of a superseded attempt is answered with Stop.
@@ -385,6 +389,7 @@ class DaemonState(_message.Message):
     LEASES_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     JOB_TYPES_FIELD_NUMBER: _builtins.int
+    UNKNOWN_OFFERS_FIELD_NUMBER: _builtins.int
     draining: _builtins.bool
     """Whether the daemon finishes its work and takes no more."""
     @_builtins.property
@@ -399,6 +404,10 @@ class DaemonState(_message.Message):
     def job_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Kinds of work whose runner is available now. A job of another kind is not placed here."""
 
+    @_builtins.property
+    def unknown_offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeaseRef]:
+        """Offers that the last Desired only named and that the daemon does not know; the next one has them in full."""
+
     def __init__(
         self,
         *,
@@ -406,10 +415,11 @@ class DaemonState(_message.Message):
         leases: _abc.Iterable[Global___HeldLease] | None = ...,
         draining: _builtins.bool = ...,
         job_types: _abc.Iterable[_builtins.str] | None = ...,
+        unknown_offers: _abc.Iterable[Global___LeaseRef] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "job_types", b"job_types", "leases", b"leases", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "job_types", b"job_types", "leases", b"leases", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -806,6 +816,7 @@ class Desired(_message.Message):
     STARTS_FIELD_NUMBER: _builtins.int
     STOPS_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
+    OFFERED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the beat this answers; 0 in a Welcome."""
     beat_interval_seconds: _builtins.float
@@ -822,7 +833,7 @@ class Desired(_message.Message):
     """Whether an admin has suspended the provider: its leases were given to others, and it is offered none until that is lifted."""
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
-        """Offers that wait for an answer; one already accepted is repeated until its Start was seen."""
+        """Offers that wait for an answer and were not sent on this stream yet, or that the beat calls unknown."""
 
     @_builtins.property
     def starts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Start]:
@@ -831,6 +842,10 @@ class Desired(_message.Message):
     @_builtins.property
     def stops(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stop]:
         """Leases to stop, of those in the beat."""
+
+    @_builtins.property
+    def offered(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeaseRef]:
+        """Offers that wait for an answer and were sent on this stream before; one already accepted is named until its Start was seen."""
 
     def __init__(
         self,
@@ -845,10 +860,11 @@ class Desired(_message.Message):
         starts: _abc.Iterable[Global___Start] | None = ...,
         stops: _abc.Iterable[Global___Stop] | None = ...,
         suspended: _builtins.bool = ...,
+        offered: _abc.Iterable[Global___LeaseRef] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "preload_model", b"preload_model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "beat_interval_seconds", b"beat_interval_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "sequence", b"sequence", "starts", b"starts", "stops", b"stops", "suspended", b"suspended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "beat_interval_seconds", b"beat_interval_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offered", b"offered", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "sequence", b"sequence", "starts", b"starts", "stops", b"stops", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preload_model: _TypeAlias = _typing.Literal["preload_model"]  # noqa: Y015
     _WhichOneofArgType__preload_model: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model"]  # noqa: Y015

@@ -105,6 +105,7 @@ class DaemonScript:
     def _want(self, desired: pb.Desired) -> None:
         # Replaced and not added to: Desired has every offer that stands, so one that was withdrawn vanishes here.
         self.offered = [attempt_offered(offer) for offer in desired.offers]
+        self.offered += [attempt_of(named) for named in desired.offered]
         for stop in desired.stops:
             self._drop(attempt_of(stop.lease))
         for start in desired.starts:

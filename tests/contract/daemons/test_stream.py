@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import REPORT, PollDaemon
-from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.stream_daemon import StreamDaemon, lease_of
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, refused, show
 
@@ -106,6 +106,29 @@ def test_an_offer_that_is_not_answered_goes_back(market: LocalMarket, renter: Re
     market.advance(16, silent=market.daemons)
     assert other.expect("offer").assignment.job_id == offer.assignment.job_id
     assert renter.job(1)["retry_count"] == 0
+
+
+def test_an_offer_that_was_sent_is_named_until_it_is_called_unknown(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
+    daemon = market.connect(provider)
+    renter.submit()
+    offer = daemon.expect("offer")
+    named = lease_of(offer)
+    desired = daemon.beat()
+    assert (list(desired.offered), list(desired.offers)) == ([named], [])
+    daemon.state.unknown_offers.append(named)
+    desired = daemon.beat()
+    assert [again.assignment for again in desired.offers] == [offer.assignment]
+    assert not desired.offered
+    del daemon.state.unknown_offers[:]
+    assert list(daemon.beat().offered) == [named]
+    # A stream knows nothing of what another was sent.
+    again = StreamDaemon(market.edge.target, provider.key, REPORT)
+    assert [lease_of(repeated) for repeated in again.hello().desired.offers] == [named]
+    again.accept(offer)
+    assert not again.beat().offered
+    again.close()
 
 
 def test_a_newer_stream_replaces_the_older(market: LocalMarket, provider: PollDaemon) -> None:

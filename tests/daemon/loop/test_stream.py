@@ -112,6 +112,20 @@ async def test_desired_state_alone_is_enough(server: FakeServer) -> None:
         assert (await daemon.runner.next_run()).work.job_id == "job-2"
 
 
+async def test_a_named_offer_is_accepted_again_or_called_unknown(server: FakeServer) -> None:
+    async with connected(server) as (daemon, stream):
+        stream.offer("job-1")
+        await stream.next("accept")
+        named = [lease("job-1", 1), lease("job-2", 1)]
+        stream.send(desired=pb.Desired(offered=named, beat_interval_seconds=0.1))
+        assert (await stream.next("accept")).lease == named[0]
+        beat = await stream.next("beat", lambda beat: beat.state.unknown_offers)
+        assert list(beat.state.unknown_offers) == named[1:]
+        stream.send(desired=pb.Desired(offers=[pb.Offer(assignment=make_assignment("job-2"))]))
+        assert (await stream.next("decline")).lease == named[1]
+        assert not daemon.runner.started_another
+
+
 async def test_start_of_a_lease_that_is_not_held_starts_nothing(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
         stream.start("job-unknown")

@@ -77,6 +77,7 @@ class Stream:
         self._beat_wanted = asyncio.Event()
         self._beat_due = False
         self._beats = 0
+        self._unknown: list[pb.LeaseRef] = []
         self._finishing = False
         self._reconnect: pb.ReconnectReason.ValueType | None = None
         self._patience: asyncio.Timeout | None = None
@@ -148,7 +149,9 @@ class Stream:
         if self._beat_due:
             self._beat_due = False
             self._beats += 1
-            return pb.ConnectRequest(beat=pb.Beat(sequence=self._beats, state=self._reporter.state()))
+            state = self._reporter.state()
+            state.unknown_offers.extend(self._unknown)
+            return pb.ConnectRequest(beat=pb.Beat(sequence=self._beats, state=state))
         taken = self._assignments.leases.take(time.monotonic())
         return self._written(*taken) if taken is not None else None
 
@@ -238,6 +241,11 @@ class Stream:
             self._assignments.start(start)
         for offer in desired.offers:
             self._offer(offer)
+        self._unknown = [ref for ref in desired.offered if not self._assignments.holds(ref)]
+        for ref in desired.offered:
+            # An acceptance that was lost on the server's side is told again, as with an offer that comes again.
+            if ref not in self._unknown:
+                self._reply(messages.accept_message(ref.job_id, ref.attempt_number))
         self._notices.show(desired, self._reporter.daemon_version)
 
     def _offer(self, offer: pb.Offer) -> None:
@@ -253,6 +261,9 @@ class Stream:
             if reason is None
             else messages.decline_message(job_id, attempt, reason)
         )
+        self._reply(answer)
+
+    def _reply(self, answer: pb.ConnectRequest) -> None:
         self._replies.append(answer)
         self._assignments.changed.set()
 

@@ -52,6 +52,10 @@ class Assignments:
         log.info("offer_judged", job_id=job_id, attempt=attempt, job_type=assignment.job_type, declined=refusal)
         return refusal
 
+    def holds(self, ref: pb.LeaseRef) -> bool:
+        """Tell whether an attempt is held here."""
+        return self._find(ref) is not None
+
     def start(self, start: pb.Start) -> None:
         """Begin an accepted lease's work."""
         lease = self._find(start.lease)

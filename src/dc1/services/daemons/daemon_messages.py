@@ -1,6 +1,6 @@
 """What the server does with each message of a daemon."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
@@ -14,6 +14,7 @@ from dc1.domain.jobs.states import LogLevel, Phase
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.values import from_value
 from dc1.services.daemons.heartbeats import report_body
+from dc1.services.daemons.outbox import Outbox, attempt_of
 from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
 from dc1.storage.jobs.job_logs import LogLine
 from dcp.v1 import daemon_stream_pb2 as pb
@@ -37,10 +38,10 @@ _VERDICT_FOR_CODE: Mapping[str, pb.OutcomeVerdict.ValueType] = {
 class DaemonMessages:
     """Follows one daemon's messages. A refusal is answered with Stop or a receipt and never ends the stream."""
 
-    def __init__(self, plane: ControlPlane, provider: Provider, send: Callable[[pb.ConnectResponse], None]) -> None:
+    def __init__(self, plane: ControlPlane, provider: Provider, outbox: Outbox) -> None:
         self._plane = plane
         self._provider = provider
-        self._send = send
+        self._outbox = outbox
 
     async def hello(self, hello: pb.Hello) -> None:
         """Take the daemon's state, take from it what it lost, and welcome it."""
@@ -57,7 +58,7 @@ class DaemonMessages:
             approved_images=sorted(self._plane.catalog.approved_images),
             desired=self._desired(0, hello.state),
         )
-        self._send(pb.ConnectResponse(welcome=welcome))
+        self._outbox.send(pb.ConnectResponse(welcome=welcome))
         self._plane.dispatcher.wake(self._provider.id)
 
     async def take(self, message: pb.ConnectRequest) -> None:
@@ -88,7 +89,7 @@ class DaemonMessages:
     async def _beat(self, beat: pb.Beat) -> None:
         self._fold(beat.state)
         await self._reconcile(beat.state, lost_after=_BEATS_UNTIL_LOST)
-        self._send(pb.ConnectResponse(desired=self._desired(beat.sequence, beat.state)))
+        self._outbox.send_desired(lambda: self._desired(beat.sequence, beat.state))
         # Every beat may have freed a slot or brought a model.
         self._plane.dispatcher.wake(self._provider.id)
 
@@ -125,9 +126,14 @@ class DaemonMessages:
             stops=self._stops(state),
             suspended=self._provider.suspended,
         )
+        unknown = {attempt_of(ref) for ref in state.unknown_offers}
         for lease in self._plane.leases.of_provider(self._provider.id):
+            attempt = lease.job_id, lease.attempt
             if lease.running:
                 desired.starts.append(self._start(lease))
+            elif self._outbox.was_offered(attempt) and attempt not in unknown:
+                # An assignment may be 100 KB, and a beat comes every few seconds.
+                desired.offered.append(lease_ref(*attempt))
             else:
                 left = self._plane.dispatcher.seconds_to_answer(lease)
                 desired.offers.append(offer_message(lease.assignment, left))
@@ -148,7 +154,7 @@ class DaemonMessages:
         if isinstance(lease, StopReason):
             self._stop(ref, lease)
         else:
-            self._send(pb.ConnectResponse(start=self._start(lease)))
+            self._outbox.send(pb.ConnectResponse(start=self._start(lease)))
 
     async def _progress(self, progress: pb.Progress) -> None:
         ref = progress.lease
@@ -176,7 +182,7 @@ class DaemonMessages:
         except ApiError as refusal:
             self._refused(ref, refusal)
         # Also after a refusal: a daemon keeps its batches until they are answered, and this one it need not send again.
-        self._send(pb.ConnectResponse(log_receipt=pb.LogReceipt(lease=ref, sequence=batch.sequence)))
+        self._outbox.send(pb.ConnectResponse(log_receipt=pb.LogReceipt(lease=ref, sequence=batch.sequence)))
 
     def _tokens(self, batch: pb.TokenBatch) -> None:
         ref = batch.lease
@@ -200,13 +206,13 @@ class DaemonMessages:
             verdict = pb.OUTCOME_VERDICT_RETRIED if received.retried else pb.OUTCOME_VERDICT_SETTLED
             earned = received.job.provider_earned_halala or 0
             receipt = pb.OutcomeReceipt(lease=ref, verdict=verdict, provider_earned_halala=earned)
-        self._send(pb.ConnectResponse(outcome_receipt=receipt))
+        self._outbox.send(pb.ConnectResponse(outcome_receipt=receipt))
 
     def _refused(self, ref: pb.LeaseRef, refusal: ApiError) -> None:
         self._stop(ref, _STOP_FOR_CODE.get(refusal.code or "", StopReason.SUPERSEDED))
 
     def _stop(self, ref: pb.LeaseRef, reason: StopReason) -> None:
-        self._send(pb.ConnectResponse(stop=stop_message(ref.job_id, ref.attempt_number, reason)))
+        self._outbox.send(pb.ConnectResponse(stop=stop_message(ref.job_id, ref.attempt_number, reason)))
 
     def _start(self, lease: Lease) -> pb.Start:
         return _start_message(lease, self._plane.clock)

@@ -14,6 +14,8 @@ from dc1.services.api.call import current_call
 from dc1.services.api.provider_access import require_approved
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.daemons.daemon_messages import DaemonMessages
+from dc1.services.daemons.message_budget import MessageBudget
+from dc1.services.daemons.outbox import Outbox
 from dc1.services.daemons.stream_messages import END_REASONS, offer_message, stop_message
 from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Reconnect
 
@@ -21,15 +23,17 @@ log = structlog.get_logger(__name__)
 
 # Two beats may be late or lost before a daemon counts as silent.
 _BEATS_UNTIL_SILENT = 3
+_FAREWELL_SECONDS = 5.0
+"""How long a daemon may take to read what was queued before its stream was ended."""
 
 
 class DaemonSession:
     """One open stream, as `control` sees it: whatever is sent is only queued."""
 
-    def __init__(self, provider_id: int, key_id: str | None) -> None:
+    def __init__(self, provider_id: int, key_id: str | None, outbox: Outbox) -> None:
         self._provider_id = provider_id
         self._key_id = key_id
-        self._outbox: asyncio.Queue[ConnectResponse | None] = asyncio.Queue()
+        self._outbox = outbox
 
     @property
     def provider_id(self) -> int:
@@ -41,32 +45,18 @@ class DaemonSession:
         """The key it was opened with."""
         return self._key_id
 
-    def send(self, message: ConnectResponse) -> None:
-        """Queue a message."""
-        self._outbox.put_nowait(message)
-
     def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
         """Offer a job for the daemon to accept."""
-        self.send(ConnectResponse(offer=offer_message(assignment, expires_in_seconds)))
+        self._outbox.send(ConnectResponse(offer=offer_message(assignment, expires_in_seconds)))
 
     def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
         """Make the daemon stop a lease."""
-        self.send(ConnectResponse(stop=stop_message(job_id, attempt, reason)))
+        self._outbox.send(ConnectResponse(stop=stop_message(job_id, attempt, reason)))
 
     def end(self, reason: EndReason) -> None:
         """Tell the daemon why, then end the stream."""
-        self.send(ConnectResponse(reconnect=Reconnect(reason=END_REASONS[reason])))
-        self.close()
-
-    def close(self) -> None:
-        """End the stream after what is queued."""
-        # Behind what is queued, so that the reason of the end goes out before it.
-        self._outbox.put_nowait(None)
-
-    async def messages(self) -> AsyncIterator[ConnectResponse]:
-        """Yield what is queued until the stream ends."""
-        while (message := await self._outbox.get()) is not None:
-            yield message
+        self._outbox.send(ConnectResponse(reconnect=Reconnect(reason=END_REASONS[reason])))
+        self._outbox.close()
 
 
 async def connect(
@@ -88,9 +78,10 @@ async def connect(
         raise errors.service_unavailable()
     patience = plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT
     hello = await _first(requests, patience)
+    outbox, budget = Outbox(), MessageBudget()
     # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
-    session = DaemonSession(provider.id, current_call().principal.key_id)
-    messages = DaemonMessages(plane, provider, session.send)
+    session = DaemonSession(provider.id, current_call().principal.key_id, outbox)
+    messages = DaemonMessages(plane, provider, outbox)
     plane.open_stream(session, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
     # What was begun is followed to its end also when the stream breaks: its transaction commits whoever waits.
@@ -103,22 +94,37 @@ async def connect(
             await work.run(messages.hello(hello.hello))
             while True:
                 async with asyncio.timeout(patience):
+                    # Nothing is taken from a daemon that reads no answers: they would pile up here.
+                    await outbox.room()
                     message = await anext(requests, None)
                 if message is None:
                     return
                 await work.run(messages.take(message))
+                # What is not read meanwhile waits in the daemon, whose writing HTTP/2 holds up.
+                await asyncio.sleep(budget.spend(message.ByteSize()))
         except TimeoutError:
             # The silence counts towards the grace that a lost stream has.
             silent_seconds = patience
         finally:
-            session.close()
+            outbox.close()
+
+    owner = asyncio.current_task()
+
+    async def cut_off() -> None:
+        # Who does not read takes no farewell either, and the writing of it would wait for ever.
+        await outbox.closed()
+        await asyncio.sleep(_FAREWELL_SECONDS)
+        assert owner is not None
+        owner.cancel()
 
     # A task of its own: what is queued goes out while nothing comes in.
     reader = asyncio.create_task(read(), name=f"stream-{provider.id}")
+    cutter = asyncio.create_task(cut_off(), name=f"stream-{provider.id}-end")
     try:
-        async for message in session.messages():
+        async for message in outbox.messages():
             yield message
     finally:
+        cutter.cancel()
         reader.cancel()
         # Nobody else awaits the reader, so what it failed of would be lost.
         (failure,) = await asyncio.gather(reader, return_exceptions=True)

@@ -1,0 +1,116 @@
+"""What waits to be sent on a daemon's stream, bounded also when the daemon reads nothing."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+from dcp.v1.daemon_stream_pb2 import ConnectResponse, Desired, LeaseRef, Offer
+
+# A daemon that reads has a handful waiting; a cancel or an offer is pushed whatever waits, and few of those come
+# before a daemon that reads nothing is given up.
+_MOST_MESSAGES = 256
+_MOST_BYTES = 1024 * 1024
+
+Attempt = tuple[str, int]
+"""A job's public id and the number of the attempt."""
+
+
+class Outbox:
+    """Messages in order, among them one desired state at the most, and what the daemon was offered in full."""
+
+    def __init__(self) -> None:
+        # None stands where the desired state goes: it is made when its turn comes, so it is the newest there is.
+        self._waiting: deque[ConnectResponse | None] = deque()
+        self._desired: Callable[[], Desired] | None = None
+        self._bytes = 0
+        self._named: set[Attempt] = set()
+        self._arrived = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._closed = asyncio.Event()
+
+    def send(self, message: ConnectResponse) -> None:
+        """Queue a message; nothing follows the end of the stream."""
+        if not self._closed.is_set():
+            self._bytes += message.ByteSize()
+            self._queue(message)
+
+    def send_desired(self, make: Callable[[], Desired]) -> None:
+        """Queue the desired state in place of one that was not sent yet."""
+        is_first = self._desired is None
+        self._desired = make
+        if is_first and not self._closed.is_set():
+            self._queue(None)
+
+    def close(self) -> None:
+        """End the stream after what is queued."""
+        self._closed.set()
+        self._arrived.set()
+
+    def was_offered(self, attempt: Attempt) -> bool:
+        """Tell whether an offer was sent in full on this stream and is still open as far as the daemon was told."""
+        return attempt in self._named
+
+    async def room(self) -> None:
+        """Wait until as much was read that there may be more."""
+        await self._has_room.wait()
+
+    async def closed(self) -> None:
+        """Wait until the stream is to end."""
+        await self._closed.wait()
+
+    async def messages(self) -> AsyncIterator[ConnectResponse]:
+        """Yield what is queued until the stream ends."""
+        while True:
+            while self._waiting:
+                yield self._next()
+            if self._closed.is_set():
+                return
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def _queue(self, message: ConnectResponse | None) -> None:
+        self._waiting.append(message)
+        self._arrived.set()
+        self._look_for_room()
+
+    def _next(self) -> ConnectResponse:
+        message = self._waiting.popleft()
+        if message is None:
+            assert self._desired is not None
+            message = ConnectResponse(desired=self._desired())
+            self._desired = None
+        else:
+            self._bytes -= message.ByteSize()
+        self._look_for_room()
+        self._note_offers(message)
+        return message
+
+    def _look_for_room(self) -> None:
+        if len(self._waiting) < _MOST_MESSAGES and self._bytes < _MOST_BYTES:
+            self._has_room.set()
+        else:
+            self._has_room.clear()
+
+    def _note_offers(self, message: ConnectResponse) -> None:
+        # Noted when its turn has come and not before: a desired state that goes first has to say it in full.
+        match message.WhichOneof("message"):
+            case "offer":
+                self._named.add(_offered(message.offer))
+            case "welcome":
+                self._named = {_offered(offer) for offer in message.welcome.desired.offers}
+            case "desired":
+                # It names every offer that is open, so what it leaves out is forgotten here.
+                self._named = {_offered(offer) for offer in message.desired.offers}
+                self._named |= {attempt_of(ref) for ref in message.desired.offered}
+            case _:
+                pass
+
+
+def attempt_of(ref: LeaseRef) -> Attempt:
+    """Return the attempt that a message names."""
+    return ref.job_id, ref.attempt_number
+
+
+def _offered(offer: Offer) -> Attempt:
+    return offer.assignment.job_id, offer.assignment.attempt_number

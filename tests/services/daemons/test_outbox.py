@@ -1,0 +1,87 @@
+"""What waits on a daemon's stream, and how fast a daemon is listened to."""
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from dc1.services.daemons.message_budget import MessageBudget
+from dc1.services.daemons.outbox import Outbox
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1 import report_pb2
+
+OFFER = pb.Offer(assignment=report_pb2.Assignment(job_id="job-a", attempt_number=1))
+STOP = pb.ConnectResponse(stop=pb.Stop(lease=pb.LeaseRef(job_id="job-b", attempt_number=1)))
+
+
+async def sent(outbox: Outbox) -> list[pb.ConnectResponse]:
+    outbox.close()
+    return [message async for message in outbox.messages()]
+
+
+async def test_of_many_desired_states_the_newest_is_sent_in_the_place_of_the_first() -> None:
+    outbox = Outbox()
+    for sequence in range(1, 1_000):
+        outbox.send_desired(partial(pb.Desired, sequence=sequence))
+        if sequence == 1:
+            outbox.send(STOP)
+    desired, stop = await sent(outbox)
+    assert (desired.desired.sequence, stop) == (999, STOP)
+
+
+async def test_a_desired_state_is_made_when_its_turn_comes() -> None:
+    outbox = Outbox()
+    outbox.send(pb.ConnectResponse(offer=OFFER))
+    outbox.send_desired(lambda: pb.Desired(paused=outbox.was_offered(("job-a", 1))))
+    assert not outbox.was_offered(("job-a", 1))
+    assert (await sent(outbox))[-1].desired.paused
+
+
+async def test_an_offer_is_known_as_long_as_desired_states_have_it() -> None:
+    outbox = Outbox()
+    outbox.send(pb.ConnectResponse(welcome=pb.Welcome(desired=pb.Desired(offers=[OFFER]))))
+    outbox.send_desired(lambda: pb.Desired(offered=[pb.LeaseRef(job_id="job-a", attempt_number=1)]))
+    messages = outbox.messages()
+    await anext(messages)
+    assert outbox.was_offered(("job-a", 1))
+    await anext(messages)
+    assert outbox.was_offered(("job-a", 1))
+    outbox.send_desired(pb.Desired)
+    await anext(messages)
+    assert not outbox.was_offered(("job-a", 1))
+
+
+LARGE = pb.ConnectResponse(welcome=pb.Welcome(provider_name="x" * 1024 * 1024))
+
+
+@pytest.mark.parametrize(("message", "most"), [(STOP, 256), (LARGE, 1)])
+async def test_a_full_outbox_has_room_again_once_it_is_read(message: pb.ConnectResponse, most: int) -> None:
+    outbox = Outbox()
+    for _ in range(most):
+        outbox.send(message)
+    waiting = asyncio.create_task(outbox.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    messages = outbox.messages()
+    for _ in range(most):
+        await anext(messages)
+    await waiting
+
+
+async def test_nothing_follows_the_end() -> None:
+    outbox = Outbox()
+    outbox.close()
+    outbox.send(STOP)
+    outbox.send_desired(pb.Desired)
+    assert await sent(outbox) == []
+
+
+def test_a_daemon_may_say_much_at_once_and_a_thousand_messages_a_second_after_that() -> None:
+    now = 100.0
+    budget = MessageBudget(lambda: now)
+    assert sum(budget.spend(0) for _ in range(4_000)) == 0
+    assert budget.spend(0) == pytest.approx(0.001)
+    assert budget.spend(4 * 4_096) == pytest.approx(0.006)
+    now += 10
+    assert budget.spend(8 * 1024 * 1024) == 0
+    assert budget.spend(8 * 1024 * 1024) == pytest.approx(0.098)
