@@ -167,7 +167,7 @@ class DaemonServiceServicer:
 
     def ReportReadiness(self, request, context):
         """Takes the daemon's checks of its machine, which is ready with CUDA, PyTorch and at least 4 GiB of VRAM. The approval does not
-        change.
+        change. Like events and benchmarks it is stored for operators when the provider is approved, a thousand and 4 MiB of them a day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,7 +182,8 @@ class DaemonServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportDaemonEvent(self, request, context):
-        """Takes an event of the daemon for the operators to see, at most 128 KiB.
+        """Takes an event of the daemon for the operators to see, at most 128 KiB. It is stored when the provider is approved, and while the
+        thousand events and 4 MiB of a day last; one event says that more came.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

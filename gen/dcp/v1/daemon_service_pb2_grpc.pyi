@@ -54,14 +54,16 @@ class DaemonServiceStub:
     """
     ReportReadiness: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportReadinessRequest, _daemon_service_pb2.ReportReadinessResponse]
     """Takes the daemon's checks of its machine, which is ready with CUDA, PyTorch and at least 4 GiB of VRAM. The approval does not
-    change.
+    change. Like events and benchmarks it is stored for operators when the provider is approved, a thousand and 4 MiB of them a day.
     """
     ReportBenchmark: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportBenchmarkRequest, _daemon_service_pb2.ReportBenchmarkResponse]
     """Takes a benchmark of the machine and grades it: A from 900 TFLOPS and 40 GiB, B from 200 TFLOPS and 20 GiB, else C. The
     approval does not change.
     """
     ReportDaemonEvent: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportDaemonEventRequest, _daemon_service_pb2.ReportDaemonEventResponse]
-    """Takes an event of the daemon for the operators to see, at most 128 KiB."""
+    """Takes an event of the daemon for the operators to see, at most 128 KiB. It is stored when the provider is approved, and while the
+    thousand events and 4 MiB of a day last; one event says that more came.
+    """
     VerifyAutomatically: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.VerifyAutomaticallyRequest, _daemon_service_pb2.VerifyAutomaticallyResponse]
     """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
     challenge, to be fetched at `GET /verification/pending`.
@@ -133,14 +135,16 @@ class DaemonServiceAsyncStub(DaemonServiceStub):
     """
     ReportReadiness: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportReadinessRequest, _daemon_service_pb2.ReportReadinessResponse]  # type: ignore[assignment]
     """Takes the daemon's checks of its machine, which is ready with CUDA, PyTorch and at least 4 GiB of VRAM. The approval does not
-    change.
+    change. Like events and benchmarks it is stored for operators when the provider is approved, a thousand and 4 MiB of them a day.
     """
     ReportBenchmark: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportBenchmarkRequest, _daemon_service_pb2.ReportBenchmarkResponse]  # type: ignore[assignment]
     """Takes a benchmark of the machine and grades it: A from 900 TFLOPS and 40 GiB, B from 200 TFLOPS and 20 GiB, else C. The
     approval does not change.
     """
     ReportDaemonEvent: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.ReportDaemonEventRequest, _daemon_service_pb2.ReportDaemonEventResponse]  # type: ignore[assignment]
-    """Takes an event of the daemon for the operators to see, at most 128 KiB."""
+    """Takes an event of the daemon for the operators to see, at most 128 KiB. It is stored when the provider is approved, and while the
+    thousand events and 4 MiB of a day last; one event says that more came.
+    """
     VerifyAutomatically: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.VerifyAutomaticallyRequest, _daemon_service_pb2.VerifyAutomaticallyResponse]  # type: ignore[assignment]
     """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
     challenge, to be fetched at `GET /verification/pending`.
@@ -233,7 +237,7 @@ class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_daemon_service_pb2.ReportReadinessResponse, _abc.Awaitable[_daemon_service_pb2.ReportReadinessResponse]]:
         """Takes the daemon's checks of its machine, which is ready with CUDA, PyTorch and at least 4 GiB of VRAM. The approval does not
-        change.
+        change. Like events and benchmarks it is stored for operators when the provider is approved, a thousand and 4 MiB of them a day.
         """
 
     @_abc_1.abstractmethod
@@ -252,7 +256,9 @@ class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _daemon_service_pb2.ReportDaemonEventRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_daemon_service_pb2.ReportDaemonEventResponse, _abc.Awaitable[_daemon_service_pb2.ReportDaemonEventResponse]]:
-        """Takes an event of the daemon for the operators to see, at most 128 KiB."""
+        """Takes an event of the daemon for the operators to see, at most 128 KiB. It is stored when the provider is approved, and while the
+        thousand events and 4 MiB of a day last; one event says that more came.
+        """
 
     @_abc_1.abstractmethod
     def VerifyAutomatically(

@@ -185,6 +185,26 @@ def test_events_of_up_to_128_kib_are_taken(provider: PollDaemon) -> None:
     refused(provider.post("/providers/daemon-event", body), 413, "Request body too large")
 
 
+def test_nothing_is_stored_for_a_provider_that_is_not_approved(market: LocalMarket, admin: Admin) -> None:
+    pending = market.register_provider()
+    answered(pending.post("/providers/daemon-event", {"event_type": "boot", "details": "x" * 1024}))
+    answered(pending.post("/providers/readiness", READY))
+    answered(pending.post(f"/providers/{pending.id}/benchmark", BENCHMARK))
+    assert answered(admin.get("/admin/daemon-health"))["events"] == []
+
+
+def test_what_is_stored_of_a_machine_has_a_budget(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
+    body = {"event_type": "dump", "details": "x" * (127 * 1024)}
+    for _ in range(36):
+        answered(provider.post("/providers/daemon-event", body))
+    answered(provider.post("/providers/daemon-event", {"event_type": "late"}))
+    kinds = [event["event_type"] for event in answered(admin.get("/admin/daemon-health"))["events"]]
+    assert kinds == ["events_cut"] + 32 * ["dump"]
+    market.advance(24 * 3600, silent=market.daemons)
+    answered(provider.post("/providers/daemon-event", {"event_type": "late"}))
+    assert answered(admin.get("/admin/daemon-health"))["events"][0]["event_type"] == "late"
+
+
 # Results
 
 

@@ -8,9 +8,8 @@ from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_number, plain
 from dc1.domain.providers.reports import EventSeverity, Report, read_report
-from dc1.services.api.call import caller_id
 from dc1.services.api.parts import ServicerPart
-from dc1.services.api.provider_access import own_provider, require_approved
+from dc1.services.api.provider_access import calling_provider, own_provider, require_approved
 from dc1.services.api.values import from_struct, from_value, to_struct
 from dcp.v1 import daemon_service_pb2 as pb
 
@@ -68,7 +67,8 @@ class MachineCalls(ServicerPart):
         _require_event_size(request)
         checks = from_struct(request.checks)
         version = request.daemon_version if request.HasField("daemon_version") else None
-        ready = await self._plane.machine_reports.readiness(caller_id(), checks, version)
+        provider = await calling_provider(self._plane)
+        ready = await self._plane.machine_reports.readiness(provider, checks, version)
         return pb.ReportReadinessResponse(
             success=True, readiness_status="ready" if ready else "failed", checks=to_struct(checks)
         )
@@ -79,7 +79,7 @@ class MachineCalls(ServicerPart):
         measured: JsonObject = {
             field.name: value for field, value in request.ListFields() if field.name != "provider_id"
         }
-        tier = await self._plane.machine_reports.benchmark(provider.id, request.tflops, request.vram_gb, measured)
+        tier = await self._plane.machine_reports.benchmark(provider, request.tflops, request.vram_gb, measured)
         return pb.ReportBenchmarkResponse(success=True, tier=tier)
 
     async def ReportDaemonEvent(
@@ -87,12 +87,12 @@ class MachineCalls(ServicerPart):
     ) -> pb.ReportDaemonEventResponse:
         """Store an event for the operators to see."""
         _require_event_size(request)
-        provider_id = caller_id()
+        provider = await calling_provider(self._plane)
         details = from_value(request.details)
         await self._plane.machine_reports.event(
-            provider_id, request.event_type, EventSeverity(request.severity or EventSeverity.INFO), details
+            provider, request.event_type, EventSeverity(request.severity or EventSeverity.INFO), details
         )
-        return pb.ReportDaemonEventResponse(success=True, event_type=request.event_type, provider_id=provider_id)
+        return pb.ReportDaemonEventResponse(success=True, event_type=request.event_type, provider_id=provider.id)
 
 
 def _require_event_size(request: pb.ReportReadinessRequest | pb.ReportDaemonEventRequest) -> None:
