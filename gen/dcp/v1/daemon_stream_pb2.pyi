@@ -589,7 +589,9 @@ Global___LogRecord: _TypeAlias = LogRecord  # noqa: Y015
 
 @_typing.final
 class LogBatch(_message.Message):
-    """Log lines of a run, in order."""
+    """Log lines of a run, in order. They are stored until a minute after the job's end; of a job 200,000 lines and 32 MiB are kept, and one line says
+    where its log is cut.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -604,7 +606,7 @@ class LogBatch(_message.Message):
 
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRecord]:
-        """The lines, at most 500."""
+        """The lines; a batch of more than 500 is answered and not stored."""
 
     def __init__(
         self,

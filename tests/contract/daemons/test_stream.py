@@ -131,6 +131,17 @@ def test_an_offer_that_was_sent_is_named_until_it_is_called_unknown(
     again.close()
 
 
+def test_a_batch_beyond_500_lines_is_answered_and_not_stored(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
+    daemon = market.connect(provider)
+    renter.submit()
+    lease = daemon.accept(daemon.expect("offer")).lease
+    assert daemon.send_logs(lease, 1, *("x" * 501)).sequence == 1
+    assert daemon.send_logs(lease, 2, *("x" * 500)).sequence == 2
+    assert answered(renter.get("/jobs/1/logs"))["total_lines"] == 500
+
+
 def test_a_newer_stream_replaces_the_older(market: LocalMarket, provider: PollDaemon) -> None:
     older = market.connect(provider)
     market.connect(provider)

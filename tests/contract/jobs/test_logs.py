@@ -202,3 +202,16 @@ def test_lines_may_follow_the_end(finished_job: Callable[[], int], provider: Pol
         "attempt_number": 1,
         "job_status": "completed",
     }
+
+
+def test_a_log_ends_a_minute_after_its_job(
+    market: LocalMarket, finished_job: Callable[[], int], provider: PollDaemon, renter: Renter
+) -> None:
+    row_id = finished_job()
+    market.advance(60)
+    assert provider.logs(row_id, ["in time"])["lines_written"] == 1
+    market.advance(1)
+    body = {"lines": [{"message": "late"}]}
+    for verb, path in (("POST", f"/jobs/{row_id}/logs"), ("PATCH", f"/providers/jobs/{row_id}/logs")):
+        refused(market.rest.rest(verb, path, json=body, key=provider.key), 409, code="JOB_SETTLED")
+    assert answered(renter.get(f"/jobs/{row_id}/logs"))["logs"][-1]["message"] == "in time"

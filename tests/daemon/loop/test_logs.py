@@ -147,3 +147,9 @@ def test_bounds_hold_and_order_is_kept_whatever_comes(
     assert indices == sorted(indices)
     dropped = int(notices[0].split(" ")[0]) if notices else 0
     assert dropped + len(kept) == len(lines)
+
+
+def test_a_burst_below_the_budget_of_a_job_is_kept_whole() -> None:
+    buffer = filled(100_000)
+    buffer.close()
+    assert messages(take_all(buffer, now=1.0)) == [str(number) for number in range(100_000)]

@@ -330,10 +330,8 @@ async def test_server_that_does_not_read_holds_up_no_run(server: FakeServer) -> 
         stream.reading.set()
         await stream.next("outcome")
         lines = [line for kind, batch in stream.received if kind == "logs" for line in batch.lines]
-        dropped = sum(int(line.message.split()[0]) for line in lines if "were dropped" in line.message)
-        notices = sum("were dropped" in line.message for line in lines)
-        assert dropped > 10_000
-        assert len(lines) - notices + dropped == 20_001
+        # None is lost: together they are less than what a job's log may be.
+        assert [line.message.split()[0] for line in lines[:-1]] == [str(number) for number in range(20_000)]
         assert lines[-1].message == "the last words"
 
 

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.log_budget import CUT_NOTICE
 from dc1.domain.jobs.states import Actor, JobEvent, LogLevel, Phase
 from dc1.storage.accounts import idempotency, keys, renters, wallets, webhooks
 from dc1.storage.cluster import change_feed
@@ -45,6 +46,20 @@ async def test_a_repeated_batch_is_a_no_op(market: Market) -> None:
     assert len(await market.do(job_logs.append, job.id, 2, lines("a"), 7)) == 1, "another attempt counts afresh"
     assert await market.do(job_logs.append, job.id, 1, []) == []
     assert (await market.see(job_logs.page, job.id)).total == 3
+
+
+@pytest.mark.parametrize(("line", "most"), [("a", 200_000), ("ب" * 2_000, 32 * 1024 * 1024 // 4_000)])
+async def test_a_log_is_kept_up_to_its_budget_and_says_that_it_is_cut(market: Market, line: str, most: int) -> None:
+    job = await market.submit(await market.renter())
+    kept = 0
+    while kept < most - 10_000:
+        kept += len(await market.do(job_logs.append, job.id, 1, lines(*[line] * 5_000)))
+    while len(stored := await market.do(job_logs.append, job.id, 1, lines(*[line] * 5_000))) == 5_000:
+        kept += 5_000
+    assert kept + len(stored) == most + 1
+    assert (stored[-1].level, stored[-1].message) == (LogLevel.WARN, CUT_NOTICE)
+    assert await market.do(job_logs.append, job.id, 2, lines("b")) == []
+    assert (await market.see(job_logs.page, job.id)).total == most + 1
 
 
 async def test_batches_that_meet_keep_their_lines_together(market: Market) -> None:

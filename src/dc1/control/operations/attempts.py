@@ -171,10 +171,11 @@ class Attempts:
         lines: Sequence[LogLine],
         batch: int | None = None,
     ) -> Logged:
-        """Store log lines of a run, also after its end; a batch that was stored before changes nothing."""
+        """Store log lines of a run, for a minute also after its end; a batch that was stored before changes nothing."""
+        now_ms = self._clock.now_ms()
 
         def work(conn: Connection) -> Logged:
-            job = held_to_the_end(conn, reference, provider_id, attempt)
+            job = held_to_the_end(conn, reference, provider_id, attempt, now_ms)
             rows = job_logs.append(conn, job.id, job.attempt_number, lines, batch)
             return Logged(job, job.attempt_number, rows)
 

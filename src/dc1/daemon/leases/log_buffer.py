@@ -4,10 +4,11 @@ from collections import deque
 from dataclasses import dataclass
 
 from dc1.daemon.runners.base import Level
+from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES, MOST_BYTES, MOST_LINES
 
 MAX_MESSAGE_CHARS = 2_000
 # The most lines of one message in the protocol; so many characters are 0.8 MB of UTF-8 at the most.
-MAX_BATCH_LINES = 500
+MAX_BATCH_LINES = LARGEST_BATCH_LINES
 MAX_BATCH_CHARS = 200_000
 EARLY_LINES = 100
 """So many lines are sent without waiting for more."""
@@ -45,7 +46,8 @@ class LogBuffer:
     of any monotonic clock.
     """
 
-    def __init__(self, max_lines: int = 5_000, max_chars: int = 2_000_000) -> None:
+    def __init__(self, max_lines: int = MOST_LINES, max_chars: int = MOST_BYTES) -> None:
+        """Make an empty buffer that by default has room for all that the server keeps of a job."""
         self._max_lines, self._max_chars = max_lines, max_chars
         self._open: deque[OutputLine] = deque()
         self._open_chars = 0

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+import structlog
+
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Lease
@@ -10,6 +12,7 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
 from dc1.domain.jobs.states import LogLevel, Phase
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.values import from_value
@@ -18,6 +21,8 @@ from dc1.services.daemons.outbox import Outbox, attempt_of
 from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
 from dc1.storage.jobs.job_logs import LogLine
 from dcp.v1 import daemon_stream_pb2 as pb
+
+log = structlog.get_logger(__name__)
 
 # Cut, where HTTP refuses with a 400: a stream has no answer by which a daemon could mend its line.
 _MAX_LINE = 2000
@@ -170,6 +175,11 @@ class DaemonMessages:
 
     async def _logs(self, batch: pb.LogBatch) -> None:
         ref = batch.lease
+        if len(batch.lines) > LARGEST_BATCH_LINES:
+            # Answered, for a daemon that breaks this rule would only send the batch again.
+            log.warning("log_batch_refused", provider_id=self._provider.id, lines=len(batch.lines))
+            self._receipt(batch)
+            return
         # The server's clock, not the daemon's (contract 1.4).
         now_ms = self._plane.clock.now_ms()
         lines = [
@@ -182,7 +192,11 @@ class DaemonMessages:
         except ApiError as refusal:
             self._refused(ref, refusal)
         # Also after a refusal: a daemon keeps its batches until they are answered, and this one it need not send again.
-        self._outbox.send(pb.ConnectResponse(log_receipt=pb.LogReceipt(lease=ref, sequence=batch.sequence)))
+        self._receipt(batch)
+
+    def _receipt(self, batch: pb.LogBatch) -> None:
+        receipt = pb.LogReceipt(lease=batch.lease, sequence=batch.sequence)
+        self._outbox.send(pb.ConnectResponse(log_receipt=receipt))
 
     def _tokens(self, batch: pb.TokenBatch) -> None:
         ref = batch.lease

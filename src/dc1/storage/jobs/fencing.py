@@ -8,6 +8,7 @@ from typing import NoReturn
 from sqlalchemy import Connection
 
 from dc1.domain import errors
+from dc1.domain.jobs.log_budget import GRACE_AFTER_END_MS
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob, locked_by_reference
@@ -30,8 +31,8 @@ def locked_in_force(conn: Connection, reference: str, provider_id: int | None, a
     return job
 
 
-def held_to_the_end(conn: Connection, reference: str, provider_id: int, attempt: int | None) -> JobRow:
-    """Return the job of the attempt that runs or that ended it: its last log lines may come after its report.
+def held_to_the_end(conn: Connection, reference: str, provider_id: int, attempt: int | None, now_ms: int) -> JobRow:
+    """Return the job of the attempt that runs or ended it within a minute: its last lines may come after its report.
 
     It is not locked, for log lines change nothing of the job and come often. Refuses as `locked_in_force` does.
 
@@ -41,7 +42,8 @@ def held_to_the_end(conn: Connection, reference: str, provider_id: int, attempt:
     job = jobs.find(conn, reference)
     if job is None:
         raise errors.job_not_found()
-    if not _holds(job, provider_id, attempt):
+    is_over = job.completed_at_ms is not None and now_ms > job.completed_at_ms + GRACE_AFTER_END_MS
+    if is_over or not _holds(job, provider_id, attempt):
         _refuse(conn, job, provider_id)
     return job
 

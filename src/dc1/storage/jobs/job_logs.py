@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select
 
+from dc1.domain.jobs.log_budget import CUT_NOTICE, MOST_BYTES, fitting
 from dc1.domain.jobs.states import LogLevel
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.engine.statements import PreparedStatement, upsert
@@ -44,14 +45,18 @@ def append(
     """Store lines and return them with their numbers.
 
     A daemon numbers its batches within an attempt; one that was stored before changes nothing and returns no lines.
+    What is over the job's budget is not stored; where it begins, one line says so.
     """
     # Before numbers are taken, or a batch that is sent again would leave a gap.
     if not lines or (batch_seq is not None and not _is_new(conn, job_id, attempt_number, batch_seq)):
         return []
-    first = _reserve(conn, job_id, len(lines))
+    stored = _within_budget(conn, job_id, lines)
+    if stored is None:
+        return []
+    first, kept = stored
     rows = [
         LogRow(job_id, first + index, attempt_number, line.level, line.message, line.logged_at_ms)
-        for index, line in enumerate(lines)
+        for index, line in enumerate(kept)
     ]
     _INSERT.run_many(conn, [_shape.values(row) for row in rows])
     return rows
@@ -63,11 +68,28 @@ def _is_new(conn: Connection, job_id: int, attempt_number: int, batch_seq: int) 
     return bool(statement.rows(conn, dict(zip(_BATCH, (job_id, attempt_number, batch_seq), strict=True))))
 
 
-def _reserve(conn: Connection, job_id: int, count: int) -> int:
+def _within_budget(conn: Connection, job_id: int, lines: Sequence[LogLine]) -> tuple[int, Sequence[LogLine]] | None:
+    """Return the number of the first line to store and the lines; None when the log was cut before."""
+    # Adds nothing and holds the row until the commit, so that two batches of a job cannot both take what is left.
+    total_lines, total_bytes = _add(conn, job_id, 0, 0)
+    if total_bytes > MOST_BYTES:
+        return None
+    fit, size = fitting([line.message for line in lines], total_lines, total_bytes)
+    kept = list(lines[:fit])
+    if fit < len(lines):
+        kept.append(LogLine(LogLevel.WARN, CUT_NOTICE, lines[fit].logged_at_ms))
+        # Beyond the budget in bytes whatever it was that ran out: that is how a log is known to be cut.
+        size = MOST_BYTES + 1 - total_bytes
+    _add(conn, job_id, len(kept), size)
+    return total_lines + 1, kept
+
+
+def _add(conn: Connection, job_id: int, lines: int, size: int) -> tuple[int, int]:
     # One row a job hands out the numbers, so only those who write to the same job wait for each other.
-    statement = upsert(conn, job_log_heads, ("job_id",), add=("total_lines",), returning=("total_lines",))
-    ((total,),) = statement.rows(conn, {"job_id": job_id, "total_lines": count})
-    return int(total) - count + 1
+    columns = ("total_lines", "total_bytes")
+    statement = upsert(conn, job_log_heads, ("job_id",), add=columns, returning=columns)
+    ((total_lines, total_bytes),) = statement.rows(conn, {"job_id": job_id, "total_lines": lines, "total_bytes": size})
+    return int(total_lines), int(total_bytes)
 
 
 def page(

@@ -197,6 +197,7 @@ job_log_heads = Table(
     metadata,
     Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
     counter("total_lines"),
+    counter("total_bytes"),
 )
 
 job_log_batches = Table(
