@@ -7,7 +7,7 @@ from dc1.server.method_options import Bucket
 from dc1.server.rate_limits import RateLimiter
 from dc1.testing.clock import ManualClock
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
-from dcp.v1.job_submission_pb2 import SubmitJobRequest
+from dcp.v1.job_submission_pb2 import RetryJobRequest, SubmitJobRequest
 from dcp.v1.market_service_pb2 import ListAvailableProvidersRequest
 from dcp.v1.renter_service_pb2 import RegisterRenterRequest
 from dcp.v1.renter_wallet_pb2 import GetBalanceRequest
@@ -89,6 +89,27 @@ async def test_an_address_may_fail_sixty_times_a_minute(server: Running, clock: 
     clock.advance(60)
     admin = await server.call("AdminService/GetDashboard", GetDashboardRequest(), x_admin_token=ADMIN_TOKEN)
     assert admin.status == 200
+
+
+async def test_made_up_jobs_are_counted_like_everything_else(server: Running) -> None:
+    key = server.accounts.renter
+
+    async def retry(job_id: str) -> int:
+        return (await server.call("JobService/RetryJob", RetryJobRequest(job_id=job_id), x_renter_key=key)).status
+
+    assert 429 not in {await retry(f"job-made-up-{number}") for number in range(300)}
+    assert await retry("job-made-up-300") == 429
+    assert (await server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=key)).status == 429
+
+
+async def test_a_job_is_retried_three_times_a_minute(server: Running) -> None:
+    async def retry(job_id: str) -> int:
+        request = RetryJobRequest(job_id=job_id)
+        return (await server.call("JobService/RetryJob", request, x_renter_key=server.accounts.renter)).status
+
+    assert 429 not in [await retry("1") for _ in range(3)]
+    assert await retry("1") == 429
+    assert await retry("2") != 429
 
 
 def test_subjects_and_buckets_are_counted_apart(clock: ManualClock) -> None:
