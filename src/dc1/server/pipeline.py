@@ -16,7 +16,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from dc1.domain.errors import ApiError, internal_error, malformed_json, service_unavailable
+from dc1.domain.errors import ApiError, database_unwritable, internal_error, malformed_json, service_unavailable
 from dc1.server.addresses import Network, client_address, counted_as
 from dc1.server.audit import CLIENT_GONE, Auditor
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
@@ -29,6 +29,7 @@ from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.shielding import ShieldedWork
+from dc1.storage.engine.unwritable import is_unwritable
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _LONGEST_JOB_ID = 64
@@ -256,6 +257,11 @@ def _account_of(principal: Principal) -> str:
 def _as_refusal(error: Exception, call: Call, options: MethodOptions) -> ApiError:
     if isinstance(error, ApiError):
         return fitted(error)
+    if is_unwritable(error):
+        # Without a traceback, which costs more than the call: while the disk is full there is one for every write.
+        reason = str(getattr(error, "orig", error))
+        _log.warning("database_unwritable", method=call.method, request_id=call.request_id, error=reason)
+        return fitted(database_unwritable())
     _log.error("call_failed", method=call.method, request_id=call.request_id, exc_info=error)
     return internal_error(options.internal_error_text) if options.internal_error_text else internal_error()
 

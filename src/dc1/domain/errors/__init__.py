@@ -41,6 +41,7 @@ from dc1.domain.errors.base import (
 )
 from dc1.domain.errors.general import (
     database_unavailable,
+    database_unwritable,
     idempotency_in_progress,
     idempotency_key_too_long,
     idempotency_mismatch,
@@ -132,6 +133,7 @@ __all__ = [
     "container_spec_invalid",
     "daily_quota_exceeded",
     "database_unavailable",
+    "database_unwritable",
     "deletion_not_confirmed",
     "endpoint_not_serving",
     "forbidden",

@@ -56,6 +56,11 @@ def database_unavailable() -> ApiError:
     return ApiError(503, "Database does not answer", context={"status": "degraded"})
 
 
+def database_unwritable() -> ApiError:
+    """Say that the database takes no writes now, because its disk is full or somebody locks it; nothing was stored."""
+    return ApiError(503, "Database cannot be written", context={"status": "degraded"}, retry_after_seconds=10)
+
+
 def idempotency_key_too_long() -> ApiError:
     """Say that the Idempotency-Key has more than 255 characters."""
     return ApiError(400, "Idempotency-Key must be at most 255 characters")

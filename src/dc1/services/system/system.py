@@ -11,7 +11,7 @@ from google.api import httpbody_pb2
 
 from dc1.assets import asset
 from dc1.domain.base.clock import Clock, iso
-from dc1.domain.errors import database_unavailable
+from dc1.domain.errors import database_unavailable, database_unwritable
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import Parts
 from dc1.services.system.documentation import documentation_page
@@ -35,6 +35,7 @@ class Vitals:
     providers_online: int
     jobs_queued: int
     jobs_running: int
+    takes_writes: bool = True
 
 
 class SystemServicer(SystemServiceServicer):
@@ -56,7 +57,13 @@ class SystemServicer(SystemServiceServicer):
 
         async def read_vitals() -> Vitals:
             counts = await plane.db.read(counters.read)
-            return Vitals(len(plane.fleet), plane.fleet.lists.online(), counts.jobs_queued, counts.jobs_running)
+            return Vitals(
+                len(plane.fleet),
+                plane.fleet.lists.online(),
+                counts.jobs_queued,
+                counts.jobs_running,
+                plane.db.takes_writes,
+            )
 
         return cls(plane.clock, version("dc1"), read_vitals, asset("gen/openapi.yaml").read_bytes())
 
@@ -75,6 +82,8 @@ class SystemServicer(SystemServiceServicer):
         except Exception as error:
             _log.warning("database_not_answering", exc_info=error)
             raise database_unavailable() from None
+        if not vitals.takes_writes:
+            raise database_unwritable()
         return pb.GetHealthResponse(
             status="ok",
             timestamp=iso(self._clock.now_ms()),

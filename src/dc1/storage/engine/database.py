@@ -1,6 +1,7 @@
 """The one door to durable state: open a URL, then run units of work in it."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -12,10 +13,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from dc1.storage.engine.migrate import upgrade
 from dc1.storage.engine.postgres import PostgresBackend, is_lost
 from dc1.storage.engine.sqlite import SqliteBackend
+from dc1.storage.engine.unwritable import is_unwritable
 
 __all__ = ["Connection", "Database", "UnreachableDatabaseError", "UnusableDatabaseError", "normalised"]
 
 T = TypeVar("T")
+
+# Small writes may fit into what a full disk has left, so that one success does not tell that it has room again.
+_DOUBT_SECONDS = 10.0
 
 
 class UnusableDatabaseError(ValueError):
@@ -40,6 +45,7 @@ class Database:
         self.on_commit: Callable[[], None] = lambda: None
         """Called after each write that other replicas may have to follow."""
         self._backend = backend
+        self._refused_at = float("-inf")
 
     @classmethod
     def open(cls, url: str, *, connections: int = 8) -> Self:
@@ -68,6 +74,11 @@ class Database:
         """`sqlite` or `postgresql`."""
         return self.url.get_backend_name()
 
+    @property
+    def takes_writes(self) -> bool:
+        """Whether no write failed of the disk or of a lock within ten seconds."""
+        return time.monotonic() - self._refused_at > _DOUBT_SECONDS
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction and return its result once that is durable.
 
@@ -75,7 +86,12 @@ class Database:
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
         after the unit started does not stop it.
         """
-        result = await self._backend.write(work)
+        try:
+            result = await self._backend.write(work)
+        except Exception as error:
+            if is_unwritable(error):
+                self._refused_at = time.monotonic()
+            raise
         # Once it is durable: whoever is told earlier would look and find nothing new.
         self.on_commit()
         return result
