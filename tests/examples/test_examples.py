@@ -62,7 +62,7 @@ def test_openai_chat_streams_an_answer_and_counts_its_tokens(market: LocalMarket
         pool.submit(serve, daemon, "It scatters ", "blue light.")
         output = run("openai_chat.py", market, DC1_RENTER_KEY=renter.key)
 
-    assert output.split() == ["It", "scatters", "blue", "light.", renter.job(1)["job_id"], "500", "tokens"]
+    assert output.split() == ["It", "scatters", "blue", "light.", renter.job(1)["job_id"], "13", "tokens"]
 
 
 def test_follow_job_shows_the_text_as_it_comes_and_the_bill(market: LocalMarket) -> None:

@@ -1,4 +1,4 @@
-"""/v1 calls on real daemons: nothing of a call is left, and nobody pays for it, when one of its ends is killed."""
+"""/v1 calls on real daemons whose ends are killed: nothing of a call is left, and what was said is paid at most."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +27,11 @@ def provider(market: RealMarket) -> Provider:
     return market.add_provider()
 
 
-def assert_free(renter: Renter) -> None:
-    assert show(renter.wallet(), "balance_halala", "held_halala") == {"balance_halala": 1000, "held_halala": 0}
+def assert_paid(renter: Renter, charged: int) -> None:
+    assert show(renter.wallet(), "balance_halala", "held_halala") == {
+        "balance_halala": 1000 - charged,
+        "held_halala": 0,
+    }
 
 
 def test_a_real_daemon_answers(provider: Provider, renter: Renter, caller: Caller) -> None:
@@ -46,7 +49,8 @@ def test_a_caller_who_leaves_frees_the_engine(market: RealMarket, provider: Prov
         run = provider.engine.next_request()
     assert run.abandoned.wait(20)
     await_status(renter, JOB, "cancelled")
-    assert_free(renter)
+    # The first word was said.
+    assert_paid(renter, 1)
 
 
 def test_a_daemon_that_is_killed(provider: Provider, renter: Renter, caller: Caller) -> None:
@@ -55,7 +59,9 @@ def test_a_daemon_that_is_killed(provider: Provider, renter: Renter, caller: Cal
     provider.daemon.kill()
     envelope(call.result(), 503, "provider_unavailable")
     await_status(renter, JOB, "failed")
-    assert_free(renter)
+    # Whether the first word still came through, before the daemon was killed, is a matter of luck.
+    job = renter.job(1)
+    assert_paid(renter, int(job["completion_tokens"] is not None))
 
 
 def test_a_server_that_is_killed(market: RealMarket, provider: Provider, renter: Renter, caller: Caller) -> None:
@@ -67,7 +73,7 @@ def test_a_server_that_is_killed(market: RealMarket, provider: Provider, renter:
     # The daemon comes back with its run, and is told to stop it.
     assert run.abandoned.wait(20)
     assert renter.job(1)["error"] == "The server stopped while the call ran"
-    assert_free(renter)
+    assert_paid(renter, 0)
     again = caller.ask(**ASKED)
     eventually(lambda: len(provider.engine.requests) == 2, "the daemon being given the next call")
     provider.engine.next_request().answer("the ebb.")

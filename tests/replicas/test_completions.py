@@ -57,7 +57,21 @@ def test_a_caller_who_leaves_stops_it(
         chunks.say("One")
     stop = daemon.expect("stop")
     assert (stop.lease, stop.reason) == (beginning.result(), pb.STOP_REASON_CANCELLED)
-    assert renter.wallet()["balance_halala"] == 1000
+    # The word that was said at B is paid at A.
+    eventually(lambda: renter.job(1)["status"] == "cancelled", "the end of the call")
+    assert renter.wallet()["balance_halala"] == 999
+
+
+@pytest.mark.parametrize("replica", ["a", "b"])
+def test_it_is_paid_at_whichever_replica_it_is_cancelled(
+    pair: Pair, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor, replica: str
+) -> None:
+    beginning = pool.submit(begin, daemon, "One")
+    with streaming(pair.a.rest, renter.key) as chunks:
+        chunks.say("One")
+        beginning.result()
+        canceller = renter if replica == "a" else pair.b.renter(renter)
+        assert answered(canceller.cancel(1))["charged_halala"] == 1
 
 
 def test_two_replicas_never_give_one_slot_twice(

@@ -636,7 +636,7 @@ class TokenBatch(_message.Message):
     text: _builtins.str
     """The text."""
     count: _builtins.int
-    """How many tokens the text is."""
+    """How many tokens the text is: what a /v1 call is charged by when it is cut off."""
     offset: _builtins.int
     """How many characters the run generated before this text; readers that follow an answer word by word learn from it that a batch is
     missing. Absent means that the text follows the last batch.
@@ -679,9 +679,9 @@ class Outcome(_message.Message):
     gpu_seconds: _builtins.float
     """Seconds of work by the daemon's clock. The server's clock bounds what is billed."""
     prompt_tokens: _builtins.int
-    """Tokens of the prompt."""
+    """Tokens of the prompt; of a /v1 call as many are believed as its messages have bytes."""
     completion_tokens: _builtins.int
-    """Tokens generated."""
+    """Tokens generated; of a /v1 call as many are believed as the answer has bytes, and no more than `max_tokens`."""
     exit_code: _builtins.int
     """Exit code of the run's process."""
     @_builtins.property

@@ -294,11 +294,11 @@ class JobDetail(_message.Message):
 
     @_builtins.property
     def prompt_tokens(self) -> _struct_pb2.Value:
-        """Tokens of the prompt as reported; null when unknown."""
+        """Tokens of the prompt, as far as the report can be true; null when unknown."""
 
     @_builtins.property
     def completion_tokens(self) -> _struct_pb2.Value:
-        """Tokens generated as reported; null when unknown."""
+        """Tokens generated, as far as the report can be true; null when unknown."""
 
     @_builtins.property
     def endpoint_url(self) -> _struct_pb2.Value:

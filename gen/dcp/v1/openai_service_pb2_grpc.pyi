@@ -43,8 +43,10 @@ class OpenAIServiceStub:
     CreateChatCompletion: _grpc.UnaryStreamMultiCallable[_openai_service_pb2.CreateChatCompletionRequest, _httpbody_pb2.HttpBody]
     """Answers a conversation. The call goes at once to a daemon on the stream that offers the model and has a slot free; it never waits in a
     queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is ceil((UTF-8 bytes of the messages + max_tokens) *
-    price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold, and a call that
-    fails or whose caller leaves costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no
+    price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold. A token is a
+    byte at least, of answer or messages, and more than that or than `max_tokens` is not believed. A call that the caller leaves, cancels or
+    completes by hand, or whose provider is lost, is charged for the text that was relayed; one that fails otherwise, or before its first
+    token, costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no
     approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
     (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
     without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
@@ -64,8 +66,10 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     CreateChatCompletion: _aio.UnaryStreamMultiCallable[_openai_service_pb2.CreateChatCompletionRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers a conversation. The call goes at once to a daemon on the stream that offers the model and has a slot free; it never waits in a
     queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is ceil((UTF-8 bytes of the messages + max_tokens) *
-    price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold, and a call that
-    fails or whose caller leaves costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no
+    price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold. A token is a
+    byte at least, of answer or messages, and more than that or than `max_tokens` is not believed. A call that the caller leaves, cancels or
+    completes by hand, or whose provider is lost, is charged for the text that was relayed; one that fails otherwise, or before its first
+    token, costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no
     approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
     (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
     without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
@@ -94,8 +98,10 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Answers a conversation. The call goes at once to a daemon on the stream that offers the model and has a slot free; it never waits in a
         queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is ceil((UTF-8 bytes of the messages + max_tokens) *
-        price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold, and a call that
-        fails or whose caller leaves costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no
+        price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold. A token is a
+        byte at least, of answer or messages, and more than that or than `max_tokens` is not believed. A call that the caller leaves, cancels or
+        completes by hand, or whose provider is lost, is charged for the text that was relayed; one that fails otherwise, or before its first
+        token, costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no
         approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
         (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
         without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.

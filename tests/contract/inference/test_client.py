@@ -42,7 +42,7 @@ def test_an_answer(client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPool
     assert answer.choices[0].message.content == "Hello بحر"
     assert answer.choices[0].finish_reason == "length"
     assert answer.usage is not None
-    assert answer.usage.total_tokens == 500
+    assert answer.usage.total_tokens == 13
 
 
 def test_a_stream(client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPoolExecutor) -> None:
@@ -54,7 +54,7 @@ def test_a_stream(client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPoolE
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello بحر"
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-1].usage is not None
-    assert chunks[-1].usage.completion_tokens == 380
+    assert chunks[-1].usage.completion_tokens == 11
 
 
 def test_refusals(market: LocalMarket, client: openai.OpenAI) -> None:

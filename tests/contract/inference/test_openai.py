@@ -15,7 +15,7 @@ from dc1.testing.stream_daemon import StreamDaemon
 from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, refused, show
-from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, detail, envelope, finish, serve, streaming
+from tests.contract.inference.chat import ANSWER, CHAT, HELLO, Caller, begin, detail, envelope, finish, serve, streaming
 
 MADE = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 TOOLS_WANTED = {"type": "text", "response": "", "finish_reason": "tool_calls", "tool_calls": [MADE]}
@@ -45,9 +45,9 @@ def test_a_completion_needs_a_key_and_a_model_and_pays_by_the_token(
     """Contract 7, vector 61."""
     envelope(market.rest.post(CHAT, HELLO), 401, "authentication_required")
     envelope(renter.post(CHAT, {**HELLO, "model": "none/none"}), 404, "model_not_found")
-    call = caller.ask()
-    serve(daemon)
-    answered(call.result())
+    call = caller.ask(messages=[{"role": "user", "content": "x" * 120}])
+    daemon.finish(begin(daemon), {**ANSWER, "response": "y" * 380}, prompt_tokens=120, completion_tokens=380)
+    assert answered(call.result())["usage"] == {"prompt_tokens": 120, "completion_tokens": 380, "total_tokens": 500}
     assert show(renter.job(1), "actual_cost_halala", "dc1_fee_halala", "provider_earned_halala") == {
         "actual_cost_halala": 1,
         "dc1_fee_halala": 0,
@@ -68,7 +68,7 @@ def test_an_answer(market: LocalMarket, renter: Renter, daemon: StreamDaemon, ca
         "created": market.clock.now_ms() // 1000,
         "model": MODEL,
         "choices": [{"index": 0, "message": message, "finish_reason": "length"}],
-        "usage": {"prompt_tokens": 120, "completion_tokens": 380, "total_tokens": 500},
+        "usage": {"prompt_tokens": 2, "completion_tokens": 11, "total_tokens": 13},
     }
     expected = {
         "source": "v1",
@@ -76,8 +76,8 @@ def test_an_answer(market: LocalMarket, renter: Renter, daemon: StreamDaemon, ca
         "pricing_class": "standard",
         "duration_minutes": None,
         "status": "completed",
-        "prompt_tokens": 120,
-        "completion_tokens": 380,
+        "prompt_tokens": 2,
+        "completion_tokens": 11,
         "max_retries": 0,
     }
     assert show(job, *expected) == expected
@@ -135,7 +135,7 @@ def test_a_streamed_answer(market: LocalMarket, renter: Renter, daemon: StreamDa
     assert "".join(choice["delta"].get("content", "") for choice in choices) == "Hello بحر"
     assert [choice["finish_reason"] for choice in choices] == [None] * (len(choices) - 1) + ["length"]
     assert all("usage" not in chunk for chunk in read[:-1])
-    assert read[-1]["usage"] == {"prompt_tokens": 120, "completion_tokens": 380, "total_tokens": 500}
+    assert read[-1]["usage"] == {"prompt_tokens": 2, "completion_tokens": 11, "total_tokens": 13}
 
 
 def test_text_comes_while_the_run_goes_on(
@@ -227,7 +227,7 @@ def test_a_failure_after_the_first_word_is_an_event(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_who_hangs_up_stops_the_run_and_pays_nothing(
+def test_who_hangs_up_stops_the_run_and_pays_what_was_said(
     market: LocalMarket, renter: Renter, daemon: StreamDaemon, stream: bool
 ) -> None:
     body = json.dumps({**HELLO, "stream": stream})
@@ -240,8 +240,9 @@ def test_who_hangs_up_stops_the_run_and_pays_nothing(
             assert b"200 OK" in connection.recv(4096)
     stop = daemon.expect("stop")
     assert (stop.lease, stop.reason) == (lease, pb.STOP_REASON_CANCELLED)
-    assert show(renter.job(1), "status", "actual_cost_halala") == {"status": "cancelled", "actual_cost_halala": 0}
-    assert renter.balance() == 1000
+    charged = int(stream)
+    assert show(renter.job(1), "status", "actual_cost_halala") == {"status": "cancelled", "actual_cost_halala": charged}
+    assert renter.balance() == 1000 - charged
 
 
 def test_a_call_that_takes_too_long(market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
@@ -251,7 +252,8 @@ def test_a_call_that_takes_too_long(market: LocalMarket, renter: Renter, daemon:
     envelope(call.result(), 504, "upstream_timeout")
     stop = daemon.expect("stop")
     assert (stop.lease, stop.reason) == (lease, pb.STOP_REASON_TIMED_OUT)
-    assert renter.wallet()["balance_halala"] == 1000
+    # A word had been said.
+    assert renter.wallet()["balance_halala"] == 999
 
 
 def test_a_provider_that_is_lost_fails_the_call(
@@ -321,7 +323,7 @@ def test_a_models_own_price(renter: Renter, daemon: StreamDaemon, caller: Caller
     call = caller.ask(messages=[{"role": "user", "content": "سلام!!"}], max_tokens=490)
     lease = begin(daemon)
     assert show(renter.wallet(), "balance_halala", "held_halala") == {"balance_halala": 900, "held_halala": 100}
-    finish(daemon, lease)
+    daemon.finish(lease, {**ANSWER, "response": "x" * 490}, prompt_tokens=10, completion_tokens=490)
     answered(call.result())
     assert show(renter.job(1), "actual_cost_halala", "dc1_fee_halala", "refunded_halala") == {
         "actual_cost_halala": 100,

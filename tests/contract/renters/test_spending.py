@@ -185,7 +185,10 @@ def token_call(market: LocalMarket, renter_id: int, provider_id: int, number: in
         job_id=f"job-{now_ms}-call{number:02}",
         renter_id=renter_id,
         job_type=JobType.LLM_INFERENCE,
-        spec=JobSpec(container_spec={"image_type": "llm", "gpu_count": 1}),
+        spec=JobSpec(
+            container_spec={"image_type": "llm", "gpu_count": 1},
+            params={"messages": [{"role": "user", "content": "x" * 120}], "max_tokens": 512},
+        ),
         duration_minutes=None,
         max_duration_seconds=300,
         rate_halala_per_minute=15,
@@ -203,7 +206,7 @@ def token_call(market: LocalMarket, renter_id: int, provider_id: int, number: in
     def work(conn: Connection) -> None:
         job = lifecycle.submit(conn, call, SubmissionLimits(), now_ms)
         lifecycle.start(conn, job.id, provider_id, 0, 64, now_ms)
-        answer = AttemptReport(completed=True, prompt_tokens=120, completion_tokens=380)
+        answer = AttemptReport(completed=True, result="y" * 380, prompt_tokens=120, completion_tokens=380)
         assert lifecycle.finish(conn, job.id, answer, now_ms) is not None
 
     market.edge.loop.run(market.server.database.write(work))

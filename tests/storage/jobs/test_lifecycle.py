@@ -9,7 +9,7 @@ from dc1.domain.money.pricing import Settlement
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import job_events, job_transitions, jobs, lifecycle
-from dc1.storage.jobs.lifecycle import JobRow, SubmissionLimits, Transition
+from dc1.storage.jobs.lifecycle import JobRow, JobSpec, SubmissionLimits, Transition
 from dc1.storage.money import counters, ledger
 from dc1.storage.providers import providers
 from tests.storage.market import NOW, Market, claim
@@ -172,10 +172,11 @@ async def test_a_provider_claims_less_than_the_server_saw_never_more(
 
 async def test_a_v1_call_is_priced_by_its_tokens(market: Market) -> None:
     renter, provider = await market.renter(), await market.provider()
+    asked = JobSpec(container_spec={}, params={"messages": [{"role": "user", "content": "x" * 120}], "max_tokens": 512})
     job = await market.running(
-        renter, provider, source="v1", duration_minutes=None, token_price_halala=19, cost_halala=1
+        renter, provider, source="v1", duration_minutes=None, token_price_halala=19, cost_halala=1, spec=asked
     )
-    outcome = AttemptReport(completed=True, prompt_tokens=120, completion_tokens=380)
+    outcome = AttemptReport(completed=True, result="y" * 380, prompt_tokens=120, completion_tokens=380)
     moved = await market.do(lifecycle.finish, job.id, outcome, NOW + 1000)
     assert moved is not None
     assert moved.settlement == Settlement(actual=1, platform=0, provider=1, refund=0)

@@ -169,6 +169,10 @@ class Replication:
 
     def _hear(self, tokens: Sequence[SharedTokens]) -> None:
         for item in tokens:
+            # Whoever hangs up here, or ends the call by hand, pays what was said at the daemon's replica.
+            lease = self._leases.of_job(item.row_id)
+            if lease is not None and lease.attempt == item.attempt:
+                lease.relay(item.text, item.count, item.offset)
             self._job_feed.publish(item.row_id, TokenChunk(item.attempt, item.text, item.count, item.offset))
         self._heard.set()
 

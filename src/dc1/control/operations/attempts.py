@@ -14,6 +14,7 @@ from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
+from dc1.domain.inference.usage import NOTHING_RELAYED
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, JobSource, JobStatus, JobType, Phase
 from dc1.domain.providers.liveness import Liveness
@@ -191,6 +192,7 @@ class Attempts:
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt or not lease.running:
             return False
+        lease.relay(text, count, offset)
         tokens = TokenChunk(attempt, text, count, offset)
         self._job_feed.publish(lease.row_id, tokens)
         self._replicas.share_tokens(lease.row_id, tokens)
@@ -212,6 +214,10 @@ class Attempts:
         `provider_id` is None for an admin, who needs no lease.
         """
         now_ms = self._clock.now_ms()
+        # Read here, as the leases belong to the loop. A daemon names the job as it was offered; nobody else comes here
+        # with tokens to be judged.
+        lease = None if provider_id is None else self._leases.held(provider_id, reference)
+        relayed = NOTHING_RELAYED if lease is None else lease.relayed
 
         def work(conn: Connection) -> tuple[JobRow, JobRow]:
             # Locked once: what is fenced here is what is settled below.
@@ -228,7 +234,7 @@ class Attempts:
                     actor=Actor.PROVIDER,
                 )
             else:
-                moved = lifecycle.finish(conn, job, report, now_ms)
+                moved = lifecycle.finish(conn, job, report, now_ms, relayed=relayed)
             if moved is None:
                 raise errors.job_not_running(job.status)
             return job, moved.job
@@ -273,6 +279,7 @@ class Attempts:
             queue_deadline_seconds=self._queue_deadline_seconds,
             error=reason,
             exclude=exclude,
+            relayed=lease.relayed,
         )
 
     async def bookability_changed(self, provider: Provider) -> None:
@@ -291,7 +298,8 @@ class Attempts:
     async def enforce_deadline(self, row_id: int) -> None:
         """End a job whose run or queue deadline has passed."""
         now_ms = self._clock.now_ms()
-        moved = await self._db.write(lambda conn: lifecycle.end_overdue(conn, row_id, now_ms))
+        relayed = self._leases.relayed(row_id)
+        moved = await self._db.write(lambda conn: lifecycle.end_overdue(conn, row_id, now_ms, relayed=relayed))
         if moved is not None:
             self.left(moved.job, moved.job.provider_id, StopReason.TIMED_OUT)
 

@@ -80,7 +80,7 @@ class Completions:
         return (await self._submission.submit(new, reserved, self._limits)).job
 
     async def abandon(self, row_id: int) -> None:
-        """End a call whose caller left, unless it has ended; it costs nothing."""
+        """End a call whose caller left, unless it has ended; what was relayed is paid."""
         with suppress(errors.ApiError):
             await self._job_commands.cancel(row_id, Actor.RENTER)
 

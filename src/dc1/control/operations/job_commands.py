@@ -14,6 +14,7 @@ from dc1.control.scheduling.job_queue import key_of_new
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
+from dc1.domain.inference.usage import NOTHING_RELAYED
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import ProviderView, Requirement
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, new_job_id
@@ -42,6 +43,7 @@ class JobCommands:
         self._db = core.db
         self._clock = core.clock
         self._fleet = core.fleet
+        self._leases = core.leases
         self._config = core.config
         self._dispatcher = dispatcher
         self._attempts = attempts
@@ -123,13 +125,17 @@ class JobCommands:
 
     async def cancel(self, row_id: int, actor: Actor) -> JobRow:
         """Cancel an open job; raises `Cannot cancel job with status: …` once it is terminal."""
-        end = partial(lifecycle.cancel, job_id=row_id, actor=actor, now_ms=self._clock.now_ms())
+        relayed = self._leases.relayed(row_id)
+        end = partial(lifecycle.cancel, job_id=row_id, actor=actor, now_ms=self._clock.now_ms(), relayed=relayed)
         return await self._end(row_id, end, errors.cannot_cancel, StopReason.CANCELLED)
 
     async def complete(self, row_id: int, actor: Actor) -> JobRow:
-        """End a running job as completed, billed by the server's clock; raises the 400 `Job is not running`."""
-        report = AttemptReport(completed=True, actor=actor)
-        end = partial(lifecycle.finish, job=row_id, report=report, now_ms=self._clock.now_ms())
+        """End a running job as completed; raises the 400 `Job is not running`.
+
+        It is billed by the server's clock, a /v1 call by the text that the server relayed.
+        """
+        report, relayed = AttemptReport(completed=True, actor=actor), self._leases.relayed(row_id)
+        end = partial(lifecycle.finish, job=row_id, report=report, now_ms=self._clock.now_ms(), relayed=relayed)
         return await self._end(row_id, end, errors.cannot_complete, StopReason.SETTLED)
 
     async def _end(
@@ -155,10 +161,15 @@ class JobCommands:
         `close` shares the transaction and ends submissions.
         """
         now_ms = self._clock.now_ms()
+        # Taken on the loop, for the transaction runs on another thread.
+        relayed = {lease.row_id: lease.relayed for lease in self._leases if lease.assignment.job.renter_id == renter_id}
 
         def cancel_open(conn: Connection) -> list[JobRow]:
             found = jobs.open_jobs(conn, renter_id=renter_id)
-            moved = [lifecycle.cancel(conn, job.id, Actor.RENTER, now_ms) for job in found]
+            moved = [
+                lifecycle.cancel(conn, job.id, Actor.RENTER, now_ms, relayed=relayed.get(job.id, NOTHING_RELAYED))
+                for job in found
+            ]
             return [each.job for each in moved if each is not None]
 
         def work(conn: Connection) -> list[JobRow]:

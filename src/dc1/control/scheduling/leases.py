@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 
 
@@ -27,7 +28,8 @@ class Lease:
     `attempt` is the number the run has or will have. `found_ms` is when this server found it in the database, None when
     it gave the job out itself. `answer_by_ms` is when an unanswered offer on a stream goes elsewhere, None for daemons
     that poll. `timeout_at_ms` is set once it runs, and `taken_up` once the daemon is known to work on it. Whoever
-    starts it or takes it back holds `changing` until that is stored and known here.
+    starts it or takes it back holds `changing` until that is stored and known here. `relayed` is how much its run said
+    through this server, in tokens, and `relayed_characters` where that text ends.
     """
 
     assignment: Assignment
@@ -40,6 +42,16 @@ class Lease:
     beats_unseen: int = 0
     taken_up: bool = False
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    relayed: RelayedText = NOTHING_RELAYED
+    relayed_characters: int = 0
+
+    def relay(self, text: str, count: int, offset: int | None) -> None:
+        """Count text that passes on its way to the caller; what came before, by its offset, is not counted twice."""
+        known = 0 if offset is None else max(0, self.relayed_characters - offset)
+        new = text[known:]
+        if new:
+            self.relayed = self.relayed.plus(new, count)
+            self.relayed_characters = (self.relayed_characters if offset is None else offset + known) + len(new)
 
     @property
     def row_id(self) -> int:
@@ -89,6 +101,11 @@ class Leases:
     def of_job(self, row_id: int) -> Lease | None:
         """Return the lease of a job, or None."""
         return self._by_row.get(row_id)
+
+    def relayed(self, row_id: int) -> RelayedText:
+        """Return how much a run said through this server so far; nothing of a job without a lease."""
+        lease = self._by_row.get(row_id)
+        return NOTHING_RELAYED if lease is None else lease.relayed
 
     def held(self, provider_id: int, job_id: str) -> Lease | None:
         """Return the provider's lease of a job, or None."""

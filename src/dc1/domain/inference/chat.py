@@ -62,7 +62,7 @@ def read_chat(body: JsonObject) -> ChatCall:
     return ChatCall(
         model=model,
         params=params,
-        message_bytes=sum(_size(message) for message in messages),
+        message_bytes=message_bytes(messages),
         max_tokens=max_tokens,
         stream=body.get("stream") is True,
     )
@@ -120,8 +120,12 @@ def _first(body: JsonObject, *names: str, default: JsonValue) -> JsonValue:
     return next((body[name] for name in names if body.get(name) is not None), default)
 
 
-def _size(message: JsonValue) -> int:
-    """Return the bytes of a message's text, or of the JSON where it is more than text."""
-    assert isinstance(message, dict)
+def message_bytes(messages: JsonValue) -> int:
+    """Return the bytes of UTF-8 of what messages say, or of the JSON where that is more than text."""
+    found = messages if isinstance(messages, list) else []
+    return sum(_size(message) for message in found if isinstance(message, dict))
+
+
+def _size(message: JsonObject) -> int:
     said = [value for name, value in message.items() if name != "role"]
     return sum(len((value if isinstance(value, str) else compact(value)).encode()) for value in said)

@@ -59,7 +59,7 @@ class WalletCalls(ServicerPart):
 
     async def ListTokenUsage(self, request: pb.ListTokenUsageRequest, context: Any) -> pb.ListTokenUsageResponse:
         """List the caller's token-billed calls, newest first."""
-        wanted = JobFilter(renter_id=caller_id(), source="v1", statuses={JobStatus.COMPLETED})
+        wanted = JobFilter(renter_id=caller_id(), source="v1", answered=True)
         # One row more than asked for tells whether there are more, without counting every call that was ever made.
         limit, offset = min(request.limit or 50, 200), request.offset
         row, calls = await self._plane.db.read(

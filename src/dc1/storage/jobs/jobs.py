@@ -122,6 +122,7 @@ class JobFilter:
     """What a list of jobs is narrowed to; None and empty mean no condition.
 
     `provider_id` is who has the job, or had it last; `shown_provider_id` also whom a job without a provider names.
+    `answered` are completed ones, and those charged for what was said before they were cut off.
     """
 
     renter_id: int | None = None
@@ -130,6 +131,7 @@ class JobFilter:
     statuses: Collection[str] = ()
     job_type: str | None = None
     source: str | None = None
+    answered: bool = False
     submitted_from_ms: int | None = None
     submitted_before_ms: int | None = None
     search: str | None = None
@@ -149,6 +151,8 @@ class JobFilter:
             found.append((jobs.c.provider_id == self.shown_provider_id) | names)
         if self.statuses:
             found.append(jobs.c.status.in_(sorted(self.statuses)))
+        if self.answered:
+            found.append((jobs.c.status == JobStatus.COMPLETED) | (jobs.c.actual_cost_halala > 0))
         if self.submitted_from_ms is not None:
             found.append(jobs.c.submitted_at_ms >= self.submitted_from_ms)
         if self.submitted_before_ms is not None:

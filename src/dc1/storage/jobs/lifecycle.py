@@ -6,15 +6,17 @@ meet cannot deadlock. `submit` comes from `dc1.storage.jobs.submission`, `claim_
 `dc1.storage.jobs.claims`.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TypeAlias
 
 from sqlalchemy import Connection
 
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, Actor, ErrorCategory, JobEvent, JobStatus, Phase
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, token_charge, used_seconds
-from dc1.storage.jobs import jobs
+from dc1.storage.jobs import jobs, token_usage
 from dc1.storage.jobs.claims import Claim, claim_all, occupied_slots, start, unclaim
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, allowed, locked, move, write
@@ -55,11 +57,13 @@ def finish(
     *,
     attempt: int | None = None,
     provider_id: int | None = None,
+    relayed: RelayedText = NOTHING_RELAYED,
 ) -> Transition | None:
     """End a run as completed or failed and settle it.
 
-    `attempt` and `provider_id` fence a daemon's call; None means that the caller needs no lease (renter, admin)
-    or is taken for the current attempt. None is returned when the job is not running, or not in that lease.
+    `relayed` is how much of a /v1 answer the server saw. `attempt` and `provider_id` fence a daemon's call; None means
+    that the caller needs no lease (renter, admin) or is taken for the current attempt. None is returned when the job
+    is not running, or not in that lease.
     """
     target = JobStatus.COMPLETED if report.completed else JobStatus.FAILED
     running = _running(conn, job, attempt, provider_id)
@@ -67,6 +71,7 @@ def finish(
         return None
     # By the server's clock at most: the daemon's only lowers the bill.
     used = _used(running, report, now_ms)
+    usage, cut = token_usage.of_report(conn, running, report, relayed)
     closure = Closure(
         status=target,
         event=JobEvent.COMPLETED if report.completed else JobEvent.FAILED,
@@ -76,10 +81,11 @@ def finish(
         used_seconds=used,
         gpu_seconds=report.gpu_seconds,
         exit_code=report.exit_code,
-        prompt_tokens=report.prompt_tokens,
-        completion_tokens=report.completion_tokens,
+        prompt_tokens=None if usage is None else usage.prompt,
+        completion_tokens=None if usage is None else usage.completion,
+        note=cut,
     )
-    bill = _bill(running, used, report) if report.completed else Settlement.full_refund(running.cost_halala)
+    bill = _bill(running, used, usage) if report.completed else Settlement.full_refund(running.cost_halala)
     moved = close(conn, running, closure, bill, now_ms)
     if report.result is not None:
         jobs.store_result(conn, running.id, report.result, now_ms)
@@ -97,19 +103,20 @@ def lose(
     error: str = "The provider disconnected",
     actor: Actor = Actor.SERVER,
     exclude: bool = False,
+    relayed: RelayedText = NOTHING_RELAYED,
 ) -> Transition | None:
     """Take a running job from a provider that lost it, or that reports a transient error.
 
-    It goes back to its place in the queue with its hold, or fails with a full refund once its retries are used up.
-    With `exclude` the provider does not get it again, unless the job names it. None when the job does not run in
-    this attempt.
+    It goes back to its place in the queue with its hold, or fails with a full refund once its retries are used up; of
+    a /v1 answer what was `relayed` is paid then, for the caller has it. With `exclude` the provider does not get the
+    job again, unless the job names it. None when the job does not run in this attempt.
     """
     running = _running(conn, job, attempt, None)
     if running is None or not allowed(running, JobStatus.QUEUED, actor):
         return None
     if running.retry_count >= running.max_retries:
         closure = Closure(JobStatus.FAILED, JobEvent.FAILED, actor, error=error, error_category=category)
-        return close(conn, running, closure, Settlement.full_refund(running.cost_halala), now_ms)
+        return _cut_off(conn, running, closure, relayed, now_ms)
     # Its hold and its place in the queue stay: the order goes by when a job was submitted.
     end_attempt(conn, running, category.value, now_ms)
     deadline_ms = now_ms + queue_deadline_seconds * 1000
@@ -141,20 +148,23 @@ def lose(
     return Transition(after)
 
 
-def end_overdue(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
+def end_overdue(
+    conn: Connection, job_id: int, now_ms: int, *, relayed: RelayedText = NOTHING_RELAYED
+) -> Transition | None:
     """Fail a job whose deadline has come: a run is charged the time it used, one that waits is refunded in full.
 
-    None when the deadline that applies now has not come, or the job is terminal.
+    A /v1 call is charged what was `relayed`. None when the deadline that applies now has not come, or the job is
+    terminal.
     """
     job = locked(conn, job_id)
     if job is None:
         return None
     if job.status == JobStatus.RUNNING:
-        return _time_out(conn, job, now_ms)
+        return _time_out(conn, job, now_ms, relayed)
     return _expire(conn, job, now_ms) if job.status in (JobStatus.QUEUED, JobStatus.PENDING) else None
 
 
-def _time_out(conn: Connection, job: LockedJob, now_ms: int) -> Transition | None:
+def _time_out(conn: Connection, job: LockedJob, now_ms: int, relayed: RelayedText) -> Transition | None:
     if job.timeout_at_ms is None or now_ms < job.timeout_at_ms:
         return None
     used = _elapsed(job, now_ms)
@@ -166,7 +176,7 @@ def _time_out(conn: Connection, job: LockedJob, now_ms: int) -> Transition | Non
         error_category=ErrorCategory.TIMEOUT,
         used_seconds=used,
     )
-    return close(conn, job, closure, _bill(job, used), now_ms)
+    return _cut_off(conn, job, closure, relayed, now_ms)
 
 
 def _expire(conn: Connection, job: LockedJob, now_ms: int) -> Transition | None:
@@ -182,16 +192,20 @@ def _expire(conn: Connection, job: LockedJob, now_ms: int) -> Transition | None:
     return close(conn, job, closure, Settlement.full_refund(job.cost_halala), now_ms)
 
 
-def cancel(conn: Connection, job_id: int, actor: Actor, now_ms: int) -> Transition | None:
-    """Cancel an open job: a run is charged the time it used, anything else is refunded in full. None when terminal."""
+def cancel(
+    conn: Connection, job_id: int, actor: Actor, now_ms: int, *, relayed: RelayedText = NOTHING_RELAYED
+) -> Transition | None:
+    """Cancel an open job: a run is charged the time it used, anything else is refunded in full. None when terminal.
+
+    A /v1 call is charged what was `relayed`.
+    """
     job = locked(conn, job_id)
     if job is None or not allowed(job, JobStatus.CANCELLED, actor):
         return None
     # No report comes of a run that is stopped from here, so the server's clock counts.
     used = _elapsed(job, now_ms) if job.status == JobStatus.RUNNING else None
-    bill = Settlement.full_refund(job.cost_halala) if used is None else _bill(job, used)
     closure = Closure(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used)
-    return close(conn, job, closure, bill, now_ms)
+    return _cut_off(conn, job, closure, relayed, now_ms)
 
 
 def set_phase(
@@ -244,10 +258,21 @@ def _used(job: JobRow, report: AttemptReport, now_ms: int) -> Decimal:
     return used_seconds(elapsed, report.gpu_seconds, report.duration_seconds)
 
 
-def _bill(job: JobRow, used: Decimal, report: AttemptReport | None = None) -> Settlement:
-    """Return what a run costs: by tokens for an answered /v1 call (others are free), else by the seconds used."""
+def _cut_off(conn: Connection, job: LockedJob, closure: Closure, relayed: RelayedText, now_ms: int) -> Transition:
+    """End a job of which nobody reported what it took; a call by what was relayed, another by `used_seconds` if any."""
+    if job.token_price_halala is not None:
+        usage = token_usage.of_relayed(conn, job, relayed)
+        if usage.total:
+            closure = replace(closure, prompt_tokens=usage.prompt, completion_tokens=usage.completion)
+        return close(conn, job, closure, _bill(job, Decimal(0), usage), now_ms)
+    used = closure.used_seconds
+    bill = Settlement.full_refund(job.cost_halala) if used is None else _bill(job, used)
+    return close(conn, job, closure, bill, now_ms)
+
+
+def _bill(job: JobRow, used: Decimal, usage: TokenUsage | None = None) -> Settlement:
+    """Return what a run costs: a /v1 call by its tokens, another by the seconds used."""
     if job.token_price_halala is None:
         return settle(job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps, used)
-    # A call that was cut off has told nobody how many tokens it took.
-    tokens = 0 if report is None else (report.prompt_tokens or 0) + (report.completion_tokens or 0)
+    tokens = 0 if usage is None else usage.total
     return Settlement.split(job.cost_halala, token_charge(tokens, job.token_price_halala), job.fee_bps)

@@ -23,7 +23,7 @@ from dc1.storage.schema.tables import renters as renters_table
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The last state of a job, why and by whom, apart from the money."""
+    """The last state of a job, why and by whom, apart from the money. `note` is told where there is no error."""
 
     status: JobStatus
     event: JobEvent
@@ -35,6 +35,7 @@ class Closure:
     exit_code: int | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    note: str | None = None
 
     @property
     def outcome(self) -> str:
@@ -127,7 +128,7 @@ def _close_row(conn: Connection, job: LockedJob, closure: Closure, settlement: S
         closure.event,
         closure.actor,
         now_ms,
-        message=closure.error,
+        message=closure.error or closure.note,
         payload={"actual_cost_halala": settlement.actual, "refunded_halala": settlement.refund},
         status=closure.status,
         completed_at_ms=now_ms,
@@ -147,7 +148,8 @@ def _close_row(conn: Connection, job: LockedJob, closure: Closure, settlement: S
 
 def _close_renter(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> str | None:
     """Change the renter's counters; return where the renter's webhooks go."""
-    is_v1_answer = job.source == JobSource.V1 and job.status == JobStatus.COMPLETED
+    # An answer that was cut off and paid for counts as one too.
+    is_v1_answer = job.source == JobSource.V1 and (job.status == JobStatus.COMPLETED or settlement.actual > 0)
     ((webhook_url,),) = _CLOSE_RENTER.rows(
         conn,
         {

@@ -1,0 +1,85 @@
+"""What a /v1 call is charged for: reported tokens within what is possible, else what was relayed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from dc1.domain.base.json_types import JsonValue, compact
+from dc1.domain.base.numeric import as_integer
+from dc1.domain.inference.chat import DEFAULT_MAX_TOKENS, message_bytes
+from dc1.domain.jobs.results import response_text
+
+# What nobody counted is taken to be as long as tokens of running text usually are.
+_BYTES_PER_PROMPT_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of a call."""
+
+    prompt: int = 0
+    completion: int = 0
+
+    @property
+    def total(self) -> int:
+        """What the price is reckoned by."""
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class RelayedText:
+    """How much of an answer passed through the server while the run went on: bytes of UTF-8, and tokens."""
+
+    size_bytes: int = 0
+    tokens: int = 0
+
+    def plus(self, text: str, count: int) -> Self:
+        """Return what it is with another piece, of which the daemon says that it is `count` tokens."""
+        size = len(text.encode())
+        # A daemon that does not count sends a token a piece; one that counts too much is held to the bytes.
+        return type(self)(self.size_bytes + size, self.tokens + min(max(count, 1), size))
+
+
+NOTHING_RELAYED = RelayedText()
+
+
+@dataclass(frozen=True, slots=True)
+class CallBounds:
+    """What bounds the tokens of a call: a token is at least one byte of UTF-8."""
+
+    message_bytes: int
+    max_tokens: int
+
+    @classmethod
+    def of(cls, params: Mapping[str, JsonValue]) -> Self:
+        """Return the bounds of a call by the params that the daemon was given."""
+        max_tokens = as_integer(params.get("max_tokens"))
+        return cls(message_bytes(params.get("messages")), DEFAULT_MAX_TOKENS if max_tokens is None else max_tokens)
+
+    def believed(self, said: TokenUsage, relayed_bytes: int) -> TokenUsage:
+        """Return as much of what a daemon says of an answer of `relayed_bytes` as can be."""
+        return TokenUsage(
+            prompt=min(max(said.prompt, 0), self.message_bytes),
+            completion=min(max(said.completion, 0), self.max_tokens, relayed_bytes),
+        )
+
+    def counted(self, relayed: RelayedText) -> TokenUsage:
+        """Return what a call took that was cut off, so that nobody reported it; nothing before its first token."""
+        if not relayed.tokens:
+            return TokenUsage()
+        # Before the first token the whole prompt was read.
+        prompt = -(-self.message_bytes // _BYTES_PER_PROMPT_TOKEN)
+        return TokenUsage(prompt, min(relayed.tokens, self.max_tokens))
+
+
+def result_bytes(result: JsonValue) -> int:
+    """Return the bytes of what a result says: text, reasoning and calls of tools."""
+    size = len(response_text(result).encode())
+    if isinstance(result, dict):
+        parts = (result.get(name) for name in ("reasoning", "reasoning_content", "tool_calls"))
+        size += sum(len(_said(part).encode()) for part in parts if part)
+    return size
+
+
+def _said(part: JsonValue) -> str:
+    return part if isinstance(part, str) else compact(part)

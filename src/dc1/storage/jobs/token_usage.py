@@ -1,0 +1,48 @@
+"""The tokens that a /v1 call is charged for, judged by the conversation that was stored with it."""
+
+from sqlalchemy import Connection
+
+from dc1.domain.inference.usage import CallBounds, RelayedText, TokenUsage, result_bytes
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.states import Actor
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+
+
+def of_report(
+    conn: Connection, job: JobRow, report: AttemptReport, relayed: RelayedText
+) -> tuple[TokenUsage | None, str | None]:
+    """Return the tokens of a run that was reported to have ended, and what was cut from the report, in words.
+
+    Jobs that are paid by time keep what was reported; None where nothing was.
+    """
+    has_said = report.prompt_tokens is not None or report.completion_tokens is not None
+    said = TokenUsage(report.prompt_tokens or 0, report.completion_tokens or 0)
+    if job.token_price_halala is None:
+        return (said if has_said else None), None
+    if report.actor is not Actor.PROVIDER:
+        # Whoever completes a call by hand knows nothing of tokens.
+        return of_relayed(conn, job, relayed), None
+    # The caller has the text of the result, and may have had more of it before.
+    size = max(result_bytes(report.result), relayed.size_bytes)
+    believed = _bounds(conn, job).believed(said, size)
+    return (believed if has_said else None), _cut(said, believed)
+
+
+def of_relayed(conn: Connection, job: JobRow, relayed: RelayedText) -> TokenUsage:
+    """Return the tokens of a call that nobody reported on."""
+    return _bounds(conn, job).counted(relayed) if relayed.tokens else TokenUsage()
+
+
+def _bounds(conn: Connection, job: JobRow) -> CallBounds:
+    params = jobs.spec(conn, job.id).params
+    return CallBounds.of(params if isinstance(params, dict) else {})
+
+
+def _cut(said: TokenUsage, believed: TokenUsage) -> str | None:
+    if said == believed:
+        return None
+    return (
+        f"The provider reported {said.prompt} + {said.completion} tokens; "
+        f"{believed.prompt} + {believed.completion} are possible and charged"
+    )

@@ -1,0 +1,154 @@
+"""What a /v1 call costs: reported tokens within what is possible, and what was relayed where nobody reported."""
+
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import MODEL, PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.waiting import eventually
+from dcp.v1 import daemon_stream_pb2 as pb
+from tests.contract.expect import answered, show
+from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, envelope, streaming
+
+# A halala a token, so that every token shows in the bill.
+pytestmark = pytest.mark.settings(token_prices={MODEL: 1_000_000})
+
+ASKED = "How deep is the sea here"
+"""24 bytes: at most 24 tokens, and 6 where nobody counted."""
+
+
+@pytest.fixture
+def daemon(market: LocalMarket, provider: PollDaemon) -> StreamDaemon:
+    return market.connect(provider)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+@pytest.fixture
+def caller(renter: Renter, pool: ThreadPoolExecutor) -> Caller:
+    return Caller(renter, pool)
+
+
+def messages() -> list[Json]:
+    return [{"role": "user", "content": ASKED}]
+
+
+def bill(renter: Renter, job: int = 1) -> tuple[int, int, int]:
+    """Prompt tokens, completion tokens and what was charged."""
+    shown = show(renter.job(job), "prompt_tokens", "completion_tokens", "actual_cost_halala")
+    return shown["prompt_tokens"] or 0, shown["completion_tokens"] or 0, shown["actual_cost_halala"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "charged"),
+    [
+        pytest.param("", (2**32 - 1, 2**32 - 1), (24, 0, 24), id="nothing was answered"),
+        pytest.param("Deep", (24, 2**32 - 1), (24, 4, 28), id="a token is a byte at least"),
+        pytest.param("بحر", (20, 6), (20, 6, 26), id="bytes of UTF-8 count, not characters"),
+        pytest.param("x" * 90, (3, 90), (3, 50, 53), id="more than max_tokens"),
+        pytest.param("Deep", (6, 2), (6, 2, 8), id="what is possible is believed"),
+    ],
+)
+def test_reported_tokens_are_believed_within_what_is_possible(
+    renter: Renter, daemon: StreamDaemon, caller: Caller, answer: str, said: tuple[int, int], charged: tuple[int, int]
+) -> None:
+    """Market 4."""
+    call = caller.ask(messages=messages(), max_tokens=50)
+    prompt, completion = said
+    daemon.finish(begin(daemon), {"response": answer}, prompt_tokens=prompt, completion_tokens=completion)
+    usage = answered(call.result())["usage"]
+    assert bill(renter) == charged
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == charged[:2]
+    assert renter.balance() == 1000 - charged[2]
+
+
+def test_a_cut_is_said_on_the_job(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(messages=messages(), max_tokens=50)
+    daemon.finish(begin(daemon), {"response": "Deep"}, prompt_tokens=30, completion_tokens=7)
+    call.result()
+    events = answered(renter.get("/jobs/1/lifecycle"))["events"]
+    (said,) = [event["message"] for event in events if event["event_type"] == "job.completed"]
+    assert said == "The provider reported 30 + 7 tokens; 24 + 4 are possible and charged"
+
+
+def test_calls_of_tools_are_bytes_too(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    made = {"id": "c1", "type": "function", "function": {"name": "depth", "arguments": "{}"}}
+    call = caller.ask(messages=messages(), max_tokens=50)
+    daemon.finish(begin(daemon), {"response": "", "tool_calls": [made]}, prompt_tokens=9, completion_tokens=20)
+    call.result()
+    assert bill(renter) == (9, 20, 29)
+
+
+def test_who_hangs_up_pays_what_was_relayed(market: LocalMarket, renter: Renter, daemon: StreamDaemon) -> None:
+    body = json.dumps({**HELLO, "messages": messages(), "stream": True, "max_tokens": 50})
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-renter-key: {renter.key}\r\ncontent-length: {len(body)}\r\n\r\n"
+    host, port = market.edge.target.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall((head + body).encode())
+        begin(daemon, "Very", " deep", " here")
+        assert b"200 OK" in connection.recv(4096)
+        eventually(lambda: b"here" in connection.recv(4096))
+    assert daemon.expect("stop").reason == pb.STOP_REASON_CANCELLED
+    assert bill(renter) == (6, 3, 9)
+    assert renter.balance() == 991
+    assert renter.job(1)["provider_earned_halala"] == 7
+
+
+@pytest.mark.parametrize("end", ["cancel", "complete"])
+def test_who_ends_a_call_by_hand_after_reading_pays_what_was_relayed(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor, end: str
+) -> None:
+    beginning = pool.submit(begin, daemon, "Very", " deep")
+    with streaming(market.rest, renter.key, messages=messages(), max_tokens=50) as chunks:
+        chunks.say("Very deep")
+        beginning.result()
+        answered(renter.cancel(1) if end == "cancel" else renter.post("/jobs/1/complete"))
+    assert bill(renter) == (6, 2, 8)
+    assert answered(renter.get("/renters/me/usage"))["totals"]["total_cost_halala"] == 8
+
+
+def test_text_that_is_sent_twice_is_paid_once(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    beginning = pool.submit(begin, daemon)
+    with streaming(market.rest, renter.key, messages=messages(), max_tokens=50) as chunks:
+        lease = beginning.result()
+        for _ in range(5):
+            daemon.send_tokens(lease, "Very", offset=0)
+        daemon.send_tokens(lease, "Very deep", offset=0)
+        chunks.say("Very deep")
+        answered(renter.cancel(1))
+    assert bill(renter) == (6, 2, 8)
+
+
+def test_a_provider_lost_after_the_first_token_is_paid_for_it(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    beginning = pool.submit(begin, daemon, "Very")
+    with streaming(market.rest, renter.key, messages=messages(), max_tokens=50) as chunks:
+        chunks.say("Very")
+        beginning.result()
+        market.cut(daemon)
+        market.advance(11, silent=market.daemons)
+        eventually(lambda: renter.job(1)["status"] == "failed")
+    assert bill(renter) == (6, 1, 7)
+
+
+def test_before_the_first_token_nothing_is_charged(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(messages=messages(), max_tokens=50)
+    begin(daemon)
+    answered(renter.cancel(1))
+    envelope(call.result(), 503, "provider_unavailable")
+    assert bill(renter) == (0, 0, 0)
+    assert renter.balance() == 1000
