@@ -6,11 +6,11 @@ values.
 
 import json
 from decimal import Decimal
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias, get_args
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dc1 import defaults
@@ -22,6 +22,12 @@ Multiplier: TypeAlias = Annotated[Decimal, Field(gt=0, le=100)]
 # Not decoded: pydantic would want JSON in the variable, and people write lists with commas.
 Texts: TypeAlias = Annotated[tuple[str, ...], NoDecode]
 Networks: TypeAlias = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
+
+_ADMIN_TOKEN_CHARACTERS = 32
+"""What nobody guesses: 128 bits of randomness, even in hexadecimal digits."""
+
+# What a production market gives away only if its operator says so: each is real money to whoever may withdraw it.
+_GIFTS_IN_PRODUCTION = {"starter_credit_halala": 0, "topup_enabled": False}
 
 # What is trusted by default: an edge beside the server, as `dc1 up` starts it.
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
@@ -40,7 +46,8 @@ class Settings(BaseSettings):
     )
 
     environment: Literal["development", "production"] = Field(
-        default="development", description="`production` refuses to serve without an admin token."
+        default="development",
+        description="`production` refuses to serve without a long admin token, and gives no money away.",
     )
     data_dir: Path = Field(
         default=Path(".dc1"), description="Directory of what the embedded defaults keep: database, Envoy's files."
@@ -97,13 +104,18 @@ class Settings(BaseSettings):
     )
 
     admin_token: SecretStr | None = Field(
-        default=None, description="Token of the operators; without it admin calls are refused."
+        default=None,
+        description="Token of the operators; without it admin calls are refused. At least 32 characters in production, or where others "
+        "reach the server.",
     )
     admin_ip_allowlist: Networks = Field(default=(), description="Networks admin calls may come from; all when empty.")
     rate_limits_enabled: bool = Field(default=True, description="Whether calls are limited. Quotas hold in any case.")
 
     starter_credit_halala: int = Field(
-        default=defaults.STARTER_CREDIT_HALALA, ge=0, le=2_000_000_000, description="Wallet of a new renter, in halala."
+        default=defaults.STARTER_CREDIT_HALALA,
+        ge=0,
+        le=2_000_000_000,
+        description="Wallet of a new renter, in halala; 0 in production when unset.",
     )
     platform_fee_bps: int = Field(
         default=defaults.PLATFORM_FEE_BPS, ge=0, le=10_000, description="The platform's share of a charge, in 1/10000."
@@ -132,7 +144,8 @@ class Settings(BaseSettings):
         default=defaults.QUOTA_MONTHLY_HALALA, description="Spend of one renter in a UTC month, in halala."
     )
     topup_enabled: bool = Field(
-        default=defaults.TOPUP_ENABLED, description="Whether renters may top up without a payment."
+        default=defaults.TOPUP_ENABLED,
+        description="Whether renters may top up without a payment; not in production when unset.",
     )
     withdraw_min_halala: PositiveInt = Field(
         default=defaults.WITHDRAW_MIN_HALALA, description="Smallest withdrawal, in halala."
@@ -196,6 +209,13 @@ class Settings(BaseSettings):
         default=None, description="Oldest version that is still good; the newest when unset."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _production_gives_nothing_away(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("environment") == "production":
+            return _GIFTS_IN_PRODUCTION | values
+        return values
+
     @field_validator("cors_origins", "upstreams", "admin_ip_allowlist", "trusted_edges", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -240,12 +260,24 @@ class Settings(BaseSettings):
         """Refuse settings with which a server must not start.
 
         Raises:
-            SettingsError: there is no admin token in production, or half of what TLS needs.
+            SettingsError: there is no admin token in production, or half of what TLS needs, or the admin token can be
+                guessed where others reach the server.
         """
         self.require_whole_tls()
         # Nobody could approve a provider; in development a token is made instead.
         if self.environment == "production" and self.admin_token is None:
             raise SettingsError("DC1_ADMIN_TOKEN is not set, and a production server does not start without it.")
+        length = _ADMIN_TOKEN_CHARACTERS if self.admin_token is None else len(self.admin_token.get_secret_value())
+        if length < _ADMIN_TOKEN_CHARACTERS and self._is_exposed:
+            raise SettingsError(
+                f"DC1_ADMIN_TOKEN has {length} characters; in production, and on addresses that others reach, it needs at "
+                f"least {_ADMIN_TOKEN_CHARACTERS}: `openssl rand -hex 32` makes one. In development on 127.0.0.1 any will do."
+            )
+
+    @property
+    def _is_exposed(self) -> bool:
+        """Whether anybody but this machine's own users may find the server."""
+        return self.environment == "production" or not all(map(_is_loopback, (self.http_host, self.grpc_host)))
 
     def require_whole_tls(self) -> None:
         """Refuse half of what TLS needs, with which an edge would speak without it.
@@ -271,6 +303,16 @@ class Settings(BaseSettings):
     def resolved_daemon_min_version(self) -> str:
         """`daemon_min_version`, or the newest version."""
         return self.daemon_min_version or self.daemon_latest_version
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        # A name may stand for any address.
+        return False
 
 
 def _sentence(place: tuple[int | str, ...], fault: str) -> str:

@@ -192,6 +192,7 @@ def test_two_servers_on_one_sqlite_file(start: Start, tmp_path: Path) -> None:
     ("settings", "sentence"),
     [
         ({"DC1_ENVIRONMENT": "production"}, "DC1_ADMIN_TOKEN is not set"),
+        ({"DC1_ENVIRONMENT": "production", "DC1_ADMIN_TOKEN": "a"}, "DC1_ADMIN_TOKEN has 1 characters"),
         ({"DC1_TLS_KEY": "/etc/dc1/tls.key"}, "DC1_TLS_CERTIFICATE and DC1_TLS_KEY belong together"),
         ({"DC1_DATA_DIR": "/proc/nowhere"}, "DC1_DATA_DIR"),
     ],

@@ -95,10 +95,46 @@ def test_production_needs_an_admin_token(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("DC1_ENVIRONMENT", "production")
     with pytest.raises(SettingsError, match="DC1_ADMIN_TOKEN is not set"):
         Settings.load().require_servable()
-    monkeypatch.setenv("DC1_ADMIN_TOKEN", "long and random")
+    monkeypatch.setenv("DC1_ADMIN_TOKEN", "0123456789abcdef" * 2)
     settings = Settings.load()
     settings.require_servable()
-    assert "long and random" not in repr(settings)
+    assert "0123456789abcdef" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "exposed",
+    [{"ENVIRONMENT": "production"}, {"HTTP_HOST": "0.0.0.0"}, {"HTTP_HOST": "::"}, {"GRPC_HOST": "market.example"}],
+)
+def test_an_admin_token_that_can_be_guessed_is_refused_where_others_reach_the_server(
+    monkeypatch: pytest.MonkeyPatch, exposed: dict[str, str]
+) -> None:
+    for token in ("a", "x" * 31):
+        monkeypatch.setenv("DC1_ADMIN_TOKEN", token)
+        Settings.load().require_servable()
+        with monkeypatch.context() as patch:
+            for name, value in exposed.items():
+                patch.setenv(f"DC1_{name}", value)
+            with pytest.raises(SettingsError, match=f"DC1_ADMIN_TOKEN has {len(token)} characters") as caught:
+                Settings.load().require_servable()
+        assert "openssl rand" in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_any_admin_token_will_do_in_development_on_loopback(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DC1_ADMIN_TOKEN", "a")
+    monkeypatch.setenv("DC1_HTTP_HOST", host)
+    Settings.load().require_servable()
+
+
+def test_production_gives_no_money_away_unless_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract 1.5."""
+    monkeypatch.setenv("DC1_ENVIRONMENT", "production")
+    settings = Settings.load()
+    assert (settings.starter_credit_halala, settings.topup_enabled) == (0, False)
+    monkeypatch.setenv("DC1_STARTER_CREDIT_HALALA", "500")
+    monkeypatch.setenv("DC1_TOPUP_ENABLED", "true")
+    settings = Settings.load()
+    assert (settings.starter_credit_halala, settings.topup_enabled) == (500, True)
 
 
 def test_the_secret_key_is_long_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ from dc1.testing.waiting import eventually
 
 T = TypeVar("T")
 
-ADMIN_TOKEN = "a-token-for-tests"
+# As long as production wants it, for tests of production.
+ADMIN_TOKEN = "a-token-for-tests-that-is-long-enough"
 
 _CALL_SECONDS = 30.0
 _DRAIN_SECONDS = 2.0

@@ -8,6 +8,7 @@ from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.rest import Json, Rest
+from dc1.testing.server import ADMIN_TOKEN
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits
@@ -31,7 +32,7 @@ def test_other_roles_and_strangers_are_refused(
     refused(rest.rest(verb, path, **body), 401, "API key required")
     refused(rest.rest(verb, path, headers={"x-provider-key": "nope"}, **body), 401, "Invalid API key")
     refused(rest.rest(verb, path, headers={"x-provider-key": renter.key}, **body), 401, code="WRONG_KEY_TYPE")
-    refused(rest.rest(verb, path, headers={"x-admin-token": "a-token-for-tests"}, **body), 401)
+    refused(rest.rest(verb, path, headers={"x-admin-token": ADMIN_TOKEN}, **body), 401)
     assert provider.account()["run_mode"] == "always-on"
 
 
