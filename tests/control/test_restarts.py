@@ -7,6 +7,7 @@ import pytest
 
 from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.states import Phase
 from tests.control.small_market import DONE, SmallMarket
 
 
@@ -79,7 +80,8 @@ async def test_a_run_that_ended_while_the_server_was_away_is_settled_by_its_resu
 async def test_a_deadline_is_not_held_up_for_long(market: SmallMarket, renter: int, returns: bool) -> None:
     daemon = await market.daemon()
     job = await market.submit(renter)
-    await daemon.accept()
+    lease = await daemon.accept()
+    await market.control.attempts.progress(daemon.provider_id, lease.job_id, lease.attempt, Phase.GENERATING)
     await market.advance(175)
     daemon.cut()
     await market.restart()

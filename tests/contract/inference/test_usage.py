@@ -61,7 +61,12 @@ def bill(renter: Renter, job: int = 1) -> tuple[int, int, int]:
     ],
 )
 def test_reported_tokens_are_believed_within_what_is_possible(
-    renter: Renter, daemon: StreamDaemon, caller: Caller, answer: str, said: tuple[int, int], charged: tuple[int, int]
+    renter: Renter,
+    daemon: StreamDaemon,
+    caller: Caller,
+    answer: str,
+    said: tuple[int, int],
+    charged: tuple[int, int, int],
 ) -> None:
     """Market 4."""
     call = caller.ask(messages=messages(), max_tokens=50)

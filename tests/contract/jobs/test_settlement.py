@@ -1,5 +1,7 @@
 """What is charged, and who gets it, when runs end well, late, twice or never (contract 7, vectors 52 to 57)."""
 
+import pytest
+
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
@@ -134,12 +136,55 @@ def test_a_run_past_its_deadline_is_charged_for_its_time(
     """Contract 7, vector 57."""
     renter.submit()
     provider.next()
+    provider.progress(1, "generating")
     market.advance(186)
     job = eventually(lambda: _if(renter.job(1), "failed"), "the run deadline")
     assert show(job, "error", "error_category") == {"error": "Job timed out", "error_category": "timeout"}
     assert show(job, *bill(45, 34, 11, 0)) == bill(45, 34, 11, 0)
     assert renter.balance() == 955
     assert provider.earnings()["available_halala"] == 34
+
+
+@pytest.mark.parametrize("loading", [False, True])
+def test_a_daemon_that_shows_no_work_is_not_paid_for_it(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, loading: bool
+) -> None:
+    """Contract 7, vector 57: it goes to another provider, and is refunded in full when nobody works on it."""
+    renter.submit()
+    provider.next()
+    if loading:
+        answered(provider.progress(1, "pulling"))
+        answered(provider.progress(1, "loading_model"))
+    market.advance(186)
+    job = eventually(lambda: _if(renter.job(1), "queued"), "the run deadline")
+    assert show(job, "retry_count", "retry_reason") == {
+        "retry_count": 1,
+        "retry_reason": "The provider showed no work until the deadline",
+    }
+    assert provider.ask()["job"] is None
+    other = market.add_provider()
+    assert other.next()["id"] == 1
+    market.advance(186)
+    # Not to the one that idled last, and nobody else is there.
+    assert eventually(lambda: provider.ask()["job"], "the run deadline")["id"] == 1
+    market.advance(186)
+    job = eventually(lambda: _if(renter.job(1), "failed"), "the last run deadline")
+    assert show(job, "error", "error_category") == {
+        "error": "The provider showed no work until the deadline",
+        "error_category": "timeout",
+    }
+    assert show(job, *bill(0, 0, 0, 45)) == bill(0, 0, 0, 45)
+    assert renter.balance() == 1000
+    assert provider.earnings()["available_halala"] == 0
+
+
+def test_a_log_line_is_a_sign_of_work(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    renter.submit()
+    provider.next()
+    provider.logs(1, ["epoch 1"])
+    market.advance(186)
+    job = eventually(lambda: _if(renter.job(1), "failed"), "the run deadline")
+    assert show(job, *bill(45, 34, 11, 0)) == bill(45, 34, 11, 0)
 
 
 def test_a_polling_daemon_that_never_asks_keeps_nobody_waiting_for_ever(

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -33,10 +34,10 @@ async def test_a_job_that_cannot_be_ended_keeps_no_other_from_its_end(
     bad, *good = [(await TENTH(market, renter)).id for _ in range(3)]
     expire = lifecycle.end_overdue
 
-    def fail_for_one(conn: Connection, job_id: int, now_ms: int) -> Transition | None:
+    def fail_for_one(conn: Connection, job_id: int, now_ms: int, **more: Any) -> Transition | None:
         if job_id == bad:
             raise OSError("the disk is full")
-        return expire(conn, job_id, now_ms)
+        return expire(conn, job_id, now_ms, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(lifecycle, "end_overdue", fail_for_one)

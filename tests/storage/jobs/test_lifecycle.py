@@ -301,6 +301,7 @@ async def test_cancelling_a_waiting_job_refunds_it(market: Market, placed: bool)
 async def test_deadlines_come_due_in_order_and_not_before(market: Market) -> None:
     renter, provider = await market.renter(), await market.provider()
     running = await market.running(renter, provider)
+    await market.do(lifecycle.set_phase, running.id, provider, 1, Phase.GENERATING, NOW)
     queued = await market.submit(renter)
     assert await market.see(jobs.due_jobs, NOW + 179_999, limit=9) == []
     assert await market.do(lifecycle.end_overdue, running.id, NOW + 179_999) is None

@@ -5,6 +5,7 @@ Every write is fenced by the attempt number in the database. Memory follows afte
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.core import Core
@@ -296,12 +297,21 @@ class Attempts:
         return sum([await self.lose(lease, reason) for lease in self._leases.of_provider(provider.id)])
 
     async def enforce_deadline(self, row_id: int) -> None:
-        """End a job whose run or queue deadline has passed."""
+        """End a job whose run or queue deadline has passed; a run that showed no work goes to another provider."""
         now_ms = self._clock.now_ms()
-        relayed = self._leases.relayed(row_id)
-        moved = await self._db.write(lambda conn: lifecycle.end_overdue(conn, row_id, now_ms, relayed=relayed))
+        lease = self._leases.of_job(row_id)
+        end = partial(
+            lifecycle.end_overdue,
+            job_id=row_id,
+            now_ms=now_ms,
+            relayed=self._leases.relayed(row_id),
+            queue_deadline_seconds=self._queue_deadline_seconds,
+        )
+        moved = await self._db.write(end)
         if moved is not None:
-            self.left(moved.job, moved.job.provider_id, StopReason.TIMED_OUT)
+            # A job that goes back to the queue has no provider any more; its lease still names the one it had.
+            provider_id = moved.job.provider_id if lease is None else lease.provider_id
+            self.left(moved.job, provider_id, StopReason.TIMED_OUT)
 
     def left(self, job: JobRow, provider_id: int | None, stop: StopReason | None = None) -> None:
         """Follow in memory a job that ended, or went back to the queue, after it was with `provider_id`."""

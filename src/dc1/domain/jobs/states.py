@@ -127,6 +127,7 @@ _STATE_NAMES = {
 _PRODUCING = frozenset({Phase.GENERATING, Phase.FORMATTING})
 
 JOB_TIMED_OUT = "Job timed out"
+NO_WORK_SHOWN = "The provider showed no work until the deadline"
 NO_PROVIDER_IN_TIME = "No provider became available in time"
 
 _OWNERS = frozenset({Actor.RENTER, Actor.ADMIN})
@@ -158,9 +159,14 @@ def can_move(current: JobStatus | None, target: JobStatus, actor: Actor) -> bool
     return actor in ALLOWED.get((current, target), frozenset())
 
 
+def is_producing(phase: str | None) -> bool:
+    """Tell whether something comes out of a run in this phase; before, it only prepares."""
+    return phase in _PRODUCING
+
+
 def state_name(status: JobStatus, phase: str | None) -> str:
     """Return what a job's event stream calls a state; a run is starting until it generates something."""
-    return "job_running" if status is JobStatus.RUNNING and phase in _PRODUCING else _STATE_NAMES[status]
+    return "job_running" if status is JobStatus.RUNNING and is_producing(phase) else _STATE_NAMES[status]
 
 
 def _prepaid_seconds(duration_minutes: Decimal) -> int:

@@ -12,11 +12,22 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
+from dc1 import defaults
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, Actor, ErrorCategory, JobEvent, JobStatus, Phase
+from dc1.domain.jobs.states import (
+    JOB_TIMED_OUT,
+    NO_PROVIDER_IN_TIME,
+    NO_WORK_SHOWN,
+    Actor,
+    ErrorCategory,
+    JobEvent,
+    JobStatus,
+    Phase,
+    is_producing,
+)
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, token_charge, used_seconds
-from dc1.storage.jobs import jobs, token_usage
+from dc1.storage.jobs import job_logs, jobs, token_usage
 from dc1.storage.jobs.claims import Claim, claim_all, occupied_slots, start, unclaim
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, allowed, locked, move, write
@@ -98,7 +109,7 @@ def lose(
     attempt: int,
     now_ms: int,
     *,
-    queue_deadline_seconds: int,
+    queue_deadline_seconds: float,
     category: ErrorCategory = ErrorCategory.PROVIDER_DISCONNECT,
     error: str = "The provider disconnected",
     actor: Actor = Actor.SERVER,
@@ -149,24 +160,33 @@ def lose(
 
 
 def end_overdue(
-    conn: Connection, job_id: int, now_ms: int, *, relayed: RelayedText = NOTHING_RELAYED
+    conn: Connection,
+    job_id: int,
+    now_ms: int,
+    *,
+    relayed: RelayedText = NOTHING_RELAYED,
+    queue_deadline_seconds: float = defaults.QUEUE_DEADLINE_SECONDS,
 ) -> Transition | None:
     """Fail a job whose deadline has come: a run is charged the time it used, one that waits is refunded in full.
 
-    A /v1 call is charged what was `relayed`. None when the deadline that applies now has not come, or the job is
-    terminal.
+    A /v1 call is charged what was `relayed`. A run that showed no work is lost instead, by its provider's fault. None
+    when the deadline that applies now has not come, or the job is terminal.
     """
     job = locked(conn, job_id)
     if job is None:
         return None
     if job.status == JobStatus.RUNNING:
-        return _time_out(conn, job, now_ms, relayed)
+        if job.timeout_at_ms is None or now_ms < job.timeout_at_ms:
+            return None
+        return (
+            _time_out(conn, job, now_ms, relayed)
+            if _has_worked(conn, job, relayed)
+            else _idled(conn, job, now_ms, queue_deadline_seconds)
+        )
     return _expire(conn, job, now_ms) if job.status in (JobStatus.QUEUED, JobStatus.PENDING) else None
 
 
-def _time_out(conn: Connection, job: LockedJob, now_ms: int, relayed: RelayedText) -> Transition | None:
-    if job.timeout_at_ms is None or now_ms < job.timeout_at_ms:
-        return None
+def _time_out(conn: Connection, job: LockedJob, now_ms: int, relayed: RelayedText) -> Transition:
     used = _elapsed(job, now_ms)
     closure = Closure(
         JobStatus.FAILED,
@@ -177,6 +197,30 @@ def _time_out(conn: Connection, job: LockedJob, now_ms: int, relayed: RelayedTex
         used_seconds=used,
     )
     return _cut_off(conn, job, closure, relayed, now_ms)
+
+
+def _has_worked(conn: Connection, job: JobRow, relayed: RelayedText) -> bool:
+    """Tell whether the server saw anything come of a run: a phase beyond loading, a token, a service, a log line."""
+    # The line last, as it costs a query.
+    return (
+        is_producing(job.progress_phase)
+        or relayed.tokens > 0
+        or job.endpoint_url is not None
+        or job_logs.last_attempt(conn, job.id) == job.attempt_number
+    )
+
+
+def _idled(conn: Connection, job: LockedJob, now_ms: int, queue_deadline_seconds: float) -> Transition | None:
+    return lose(
+        conn,
+        job,
+        job.attempt_number,
+        now_ms,
+        queue_deadline_seconds=queue_deadline_seconds,
+        category=ErrorCategory.TIMEOUT,
+        error=NO_WORK_SHOWN,
+        exclude=True,
+    )
 
 
 def _expire(conn: Connection, job: LockedJob, now_ms: int) -> Transition | None:
