@@ -4,7 +4,7 @@ import pytest
 
 from dc1.domain.errors import ApiError
 from dc1.server.method_options import Bucket
-from dc1.server.rate_limits import RateLimiter
+from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.testing.clock import ManualClock
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
 from dcp.v1.job_submission_pb2 import RetryJobRequest, SubmitJobRequest
@@ -25,7 +25,7 @@ async def server(serve: Serve) -> Running:
 
 def wait_of(limiter: RateLimiter, bucket: Bucket, subject: str) -> int | None:
     try:
-        limiter.spend(bucket, subject)
+        limiter.spend(bucket, Subject(subject))
     except ApiError as error:
         return error.retry_after_seconds
     return None
@@ -122,7 +122,7 @@ def test_subjects_and_buckets_are_counted_apart(clock: ManualClock) -> None:
 def test_the_wait_is_whole_seconds_within_the_window(clock: ManualClock) -> None:
     limiter = RateLimiter(clock, enabled=True)
     for _ in range(2):
-        limiter.spend(TWICE, "a")
+        limiter.spend(TWICE, Subject("a"))
     clock.advance(59.999)
     assert wait_of(limiter, TWICE, "a") == 1
     clock.advance(0.001)
@@ -134,16 +134,53 @@ def test_switched_off_it_counts_nothing(clock: ManualClock) -> None:
     assert [wait_of(limiter, TWICE, "a") for _ in range(9)] == [None] * 9
 
 
-def test_memory_is_bounded_and_ended_windows_go_first(clock: ManualClock) -> None:
+def test_ended_windows_make_room(clock: ManualClock) -> None:
     limiter = RateLimiter(clock, enabled=True, capacity=100)
     for number in range(100):
-        limiter.spend(TWICE, f"early {number}")
+        limiter.spend(TWICE, Subject(f"early {number}"))
     clock.advance(60)
+    assert [wait_of(limiter, TWICE, f"late {number}") for number in range(100) for _ in range(2)] == [None] * 200
+    assert len(limiter) == 100
+
+
+def test_a_full_table_resets_no_window_and_gives_none_for_nothing(clock: ManualClock) -> None:
+    limiter = RateLimiter(clock, enabled=True, capacity=100)
     for _ in range(2):
-        limiter.spend(TWICE, "late")
-    for number in range(99):
-        limiter.spend(TWICE, f"flood {number}")
-    assert wait_of(limiter, TWICE, "late") == 60
-    for number in range(1000):
-        limiter.spend(TWICE, f"more {number}")
-    assert len(limiter) <= 100
+        limiter.spend(TWICE, Subject("one"))
+    passed = sum(wait_of(limiter, TWICE, f"flood {number}") is None for number in range(10_000))
+    assert wait_of(limiter, TWICE, "one") == 60
+    # The 99 that had room, and two for each of the windows that all others share.
+    assert passed <= 99 + 2 * 1024
+    assert len(limiter) <= 100 + 1024
+
+
+def test_no_flood_of_addresses_reaches_an_account(clock: ManualClock) -> None:
+    limiter = RateLimiter(clock, enabled=True, capacity=100)
+    for number in range(10_000):
+        wait_of(limiter, TWICE, f"flood {number}")
+    for account in range(100):
+        limiter.spend(TWICE, Subject.of_account(f"renter:{account}"))
+    limiter.spend(TWICE, Subject.of_account("renter:1"))
+    with pytest.raises(ApiError):
+        limiter.spend(TWICE, Subject.of_account("renter:1"))
+
+
+def test_one_owner_fills_only_windows_of_its_own(clock: ManualClock) -> None:
+    limiter = RateLimiter(clock, enabled=True, capacity=100, windows_per_owner=10)
+
+    def passes(subject: Subject) -> bool:
+        try:
+            limiter.spend(TWICE, subject)
+        except ApiError:
+            return False
+        return True
+
+    assert sum(passes(Subject.of_account("renter:1", f"job-{number}")) for number in range(1000)) == 10 + 2
+    assert sum(passes(Subject.of_address(f"2001:db8:1:{number:x}::1")) for number in range(1000)) == 10 + 2
+    assert passes(Subject.of_account("renter:2", "job-1"))
+    assert passes(Subject.of_address("2001:db8:2::1"))
+    assert len(limiter) == 2 * 11 + 2
+    clock.advance(60)
+    assert passes(Subject.of_account("renter:1", "job-999"))
+    assert passes(Subject.of_address("2001:db8:1::1"))
+    assert len(limiter) == 2

@@ -35,6 +35,12 @@ def counted_as(address: str) -> str:
     return address
 
 
+def site_of(address: str) -> str:
+    """Return the /48 of an IPv6 address, the most that one customer is given; nothing for an IPv4 address."""
+    parsed = _parse(address)
+    return str(ip_network((parsed, 48), strict=False)) if isinstance(parsed, IPv6Address) else ""
+
+
 @lru_cache(4096)
 def _peer_address(peer: str) -> IPv4Address | IPv6Address | None:
     """Read `ipv4:127.0.0.1:50051` and `ipv6:[::1]:50051`; None for peers without an address, such as Unix sockets."""

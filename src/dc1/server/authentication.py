@@ -11,9 +11,9 @@ from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role, require_scope
 from dc1.domain.errors import ApiError
-from dc1.server.addresses import Network, counted_as, is_within
+from dc1.server.addresses import Network, is_within
 from dc1.server.method_options import CredentialErrors, MethodOptions
-from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, RateLimiter
+from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, RateLimiter, Subject
 from dc1.services.api.call import ANYBODY, Principal
 
 _MASTER_KEY = "master key"
@@ -120,7 +120,7 @@ class Authenticator:
 
     def _verify_admin(self, options: MethodOptions, credential: Credential, address: str) -> Principal:
         # A token chosen by a person may be guessed, so an address that failed too often is not even compared.
-        self._limiter.check(FAILED_AUTHENTICATIONS, counted_as(address))
+        self._limiter.check(FAILED_AUTHENTICATIONS, Subject.of_address(address))
         if self._admin_token is None or not keys.same_secret(credential.secret, self._admin_token):
             raise self._counted(_BAD[options.credential_errors](), address)
         self._require_admin_door(address)
@@ -133,7 +133,7 @@ class Authenticator:
             raise errors.admin_ip_not_allowed()
 
     def _counted(self, refusal: ApiError, address: str) -> ApiError:
-        self._limiter.spend(FAILED_AUTHENTICATIONS, counted_as(address))
+        self._limiter.spend(FAILED_AUTHENTICATIONS, Subject.of_address(address))
         return refusal
 
 

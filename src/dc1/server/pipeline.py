@@ -17,14 +17,14 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from dc1.domain.errors import ApiError, database_unwritable, internal_error, malformed_json, service_unavailable
-from dc1.server.addresses import Network, client_address, counted_as
+from dc1.server.addresses import Network, client_address
 from dc1.server.audit import CLIENT_GONE, Auditor
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
 from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
 from dc1.server.in_flight import InFlight
-from dc1.server.method_options import GENERAL_BUCKET, CountedBy, MethodOptions, fill_from_path, options_of
-from dc1.server.rate_limits import RateLimiter
+from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
+from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
@@ -32,7 +32,6 @@ from dc1.services.api.shielding import ShieldedWork
 from dc1.storage.engine.unwritable import is_unwritable
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
-_LONGEST_JOB_ID = 64
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger(__name__)
 
@@ -210,10 +209,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
         call.principal = await self._authenticator.verify(options, credential, call.address)
         # Many callers may share an address; those who say who they are share nothing else.
         counted = await self._authenticator.recognise(metadata) if options.is_public else call.principal
-        subject = _subject(counted, call.address, options, request)
+        subject = _subject(counted, call.address, options.bucket, request)
         if options.bucket.counted_by is CountedBy.JOB:
             # Ids are for callers to make up, and each has a window of its own: so many of them an account may open.
-            self._limiter.spend(GENERAL_BUCKET, _account_of(counted) or subject)
+            self._limiter.spend(GENERAL_BUCKET, _subject(counted, call.address, GENERAL_BUCKET, request))
         self._limiter.spend(options.bucket, subject)
         if options.streamed_bucket is not None:
             # A limit that nobody can count for is a mistake in the servicer, and must not pass for no limit.
@@ -240,18 +239,16 @@ def _first_values(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]
     return values
 
 
-def _subject(principal: Principal, address: str, options: MethodOptions, request: Message | None) -> str:
+def _subject(principal: Principal, address: str, bucket: Bucket, request: Message | None) -> Subject:
     """Return whom or what a call is counted for."""
-    counted_by = options.bucket.counted_by
-    if counted_by is CountedBy.ADDRESS or principal.account_id is None:
-        return principal.fingerprint or counted_as(address)
-    account = _account_of(principal)
-    # Cut, because the field rules have not seen it yet and it is kept for as long as the window.
-    return f"{account}:{getattr(request, 'job_id', '')[:_LONGEST_JOB_ID]}" if counted_by is CountedBy.JOB else account
-
-
-def _account_of(principal: Principal) -> str:
-    return "" if principal.account_id is None else f"{principal.role}:{principal.account_id}"
+    if bucket.counted_by is CountedBy.ADDRESS or principal.account_id is None:
+        if principal.fingerprint:
+            return Subject.of_account(principal.fingerprint)
+        return Subject.of_address(address)
+    account = f"{principal.role}:{principal.account_id}"
+    if bucket.counted_by is CountedBy.JOB:
+        return Subject.of_account(account, getattr(request, "job_id", ""))
+    return Subject.of_account(account)
 
 
 def _as_refusal(error: Exception, call: Call, options: MethodOptions) -> ApiError:
