@@ -108,7 +108,9 @@ class SubmitJobRequest(_message.Message):
 
     @_builtins.property
     def env_vars(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Environment variables for the daemon to set."""
+        """Environment variables for the daemon to set. Those that steer software of the machine outside the container (`NVIDIA_*`, `LD_*`,
+        `*_VISIBLE_DEVICES` and their kind) are refused.
+        """
 
     @_builtins.property
     def command(self) -> _struct_pb2.Value:

@@ -198,6 +198,8 @@ def test_minutes_of_a_wrong_type(renter: Renter, value: object) -> None:
         {"task_spec": [1]},
         {"env_vars": ["A=1"]},
         {"env_vars": {"A": {"b": 1}}},
+        {"env_vars": {"NVIDIA_VISIBLE_DEVICES": "all"}},
+        {"env_vars": {"LD_PRELOAD": "/tmp/mine.so"}},
         {"params": {"prompt": "x" * 300_000}},
         {"task_spec": {"code": "x" * 300_000}},
     ],

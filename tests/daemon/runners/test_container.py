@@ -108,6 +108,19 @@ async def test_job_reads_its_input_from_the_environment(
     assert json.loads(variables["DC1_TASK_SPEC"]) == {"lr": 0.1}
 
 
+async def test_without_a_gpu_an_image_that_asks_for_every_card_gets_none(
+    runner: ContainerRunner, client: Any, container_engine: Engine
+) -> None:
+    container = client.containers.create(container_engine.image, ["true"])
+    greedy = container.commit("localhost/dc1-test/greedy", "latest", changes="ENV NVIDIA_VISIBLE_DEVICES=all")
+    container.remove()
+    runner.serve(7, ["localhost/dc1-test/greedy:latest"])
+    work = container_job(container_engine, "echo $NVIDIA_VISIBLE_DEVICES", image="localhost/dc1-test/greedy:latest")
+    result, _ = await run(runner, work)
+    assert result.payload == "void"
+    client.images.remove(greedy.id, force=True)
+
+
 async def test_container_is_locked_in(runner: ContainerRunner, client: Any, container_engine: Engine) -> None:
     script = """
     id -u

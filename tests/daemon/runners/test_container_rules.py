@@ -19,7 +19,9 @@ def job(params: JsonObject | None = None, env: dict[str, str] | None = None, **s
 
 
 def options(work: Work, image_user: str = "", gpus: tuple[str, ...] = ()) -> dict[str, object]:
-    return create_options(work, owner="p", daemon="d", limits=LIMITS, image_user=image_user, gpus=gpus, network=False)
+    return create_options(
+        work, owner="p", daemon="d", limits=LIMITS, image_user=image_user, gpus=gpus, network=False, seccomp="{}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,23 @@ def test_the_daemons_own_variables_win() -> None:
     assert isinstance(environment, dict)
     assert environment["DC1_JOB_ID"] == "job-1"
     assert environment["HOME"] == "/data"
+
+
+@pytest.mark.parametrize("name", ["NVIDIA_VISIBLE_DEVICES", "LD_PRELOAD", "CUDA_VISIBLE_DEVICES", "ld_audit"])
+def test_what_steers_the_machines_software_is_refused_here_too(name: str) -> None:
+    with pytest.raises(RunFailed, match="must not be set"):
+        options(job(env={name: "all"}))
+
+
+def test_a_container_sees_the_gpus_that_were_lent_whatever_its_image_says() -> None:
+    assert "'NVIDIA_VISIBLE_DEVICES': 'void'" in str(options(job())["environment"])
+    assert "'NVIDIA_VISIBLE_DEVICES': 'GPU-1,GPU-2'" in str(options(job(), gpus=("GPU-1", "GPU-2"))["environment"])
+
+
+def test_namespaces_are_the_containers_own_and_nothing_runs_beside_the_job() -> None:
+    made = options(job())
+    assert (made["ipc_mode"], made["cgroupns"], made["healthcheck"]) == ("private", "private", {"test": ["NONE"]})
+    assert made["security_opt"] == ["no-new-privileges", "seccomp={}"]
 
 
 def test_image_override_wins_over_the_image() -> None:

@@ -15,6 +15,7 @@ from dc1.domain.jobs.container_spec import (
     effective_container_spec,
     with_full_names,
 )
+from dc1.domain.jobs.environment import refused_variables
 from dc1.domain.jobs.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
 from dc1.domain.jobs.states import JOB_TYPES, JobType
 from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
@@ -26,6 +27,8 @@ DEFAULT_PRIORITY = 2
 PRIORITIES = (1, 2, 3)
 
 _MODEL = re.compile(r"[A-Za-z0-9_.\-/:@]{1,256}")
+_NAME_SHOWN = 64
+_VARIABLES_SHOWN = 10
 _WEAK_TOKENS = frozenset({"dc1jupyter", "jupyter", "password", "token"})
 
 
@@ -166,6 +169,11 @@ def _violations(body: SubmitBody) -> list[FieldViolation]:
         found.append(FieldViolation("params.model", "must be 1 to 256 letters, digits or _ . - / : @"))
     if not isinstance(body.task_spec, dict | str | None):
         found.append(FieldViolation("task_spec", "must be an object"))
+    # A few are enough to see what is meant; a name may be as long as the whole body.
+    found += [
+        FieldViolation(f"env_vars.{name[:_NAME_SHOWN]}", "must not be set by a job")
+        for name in refused_variables(body.env_vars)[:_VARIABLES_SHOWN]
+    ]
     return found + _gpu_requirement_violations(body.gpu_requirements or {})
 
 

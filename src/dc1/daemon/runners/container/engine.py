@@ -4,11 +4,15 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
 from docker.errors import DockerException
+
+SECCOMP_PROFILE = Path(__file__).resolve().with_name("seccomp.json")
+"""What containers of jobs may ask of the kernel."""
 
 _REQUEST_SECONDS = 60
 # The SDK raises its own errors for refusals and requests' (which are OSErrors) for a connection that fails.
@@ -39,9 +43,36 @@ def connect_engine(base_url: str | None = None) -> Any:
     raise NoEngineError("; ".join(tried) or "no Docker or Podman socket on this machine")
 
 
-def offers_gpus(client: Any) -> bool:
-    """Whether the engine can hand NVIDIA GPUs to containers (NVIDIA's container toolkit is set up)."""
-    return "nvidia" in (client.info().get("Runtimes") or {})
+@dataclass(frozen=True, slots=True)
+class EngineTraits:
+    """What an engine is and can do."""
+
+    version: str
+
+    gpus: bool
+    """Whether it can hand NVIDIA GPUs to containers (NVIDIA's container toolkit is set up)."""
+
+    seccomp: str
+    """The profile of system calls for containers of jobs, in the form this engine takes."""
+
+
+def traits(client: Any) -> EngineTraits:
+    """Ask an engine what it can do. Blocks until it has answered.
+
+    Raises:
+        NoEngineError: it cannot hold containers to a profile of system calls.
+    """
+    version, info = client.version(), client.info()
+    if not any("name=seccomp" in str(option) for option in info.get("SecurityOptions") or ()):
+        raise NoEngineError("the engine does not know seccomp, without which no container is locked in")
+    components = version.get("Components") or ()
+    # Docker takes the profile itself and nothing else, Podman the path of a file and nothing else.
+    is_podman = any("podman" in str(component.get("Name")).casefold() for component in components)
+    return EngineTraits(
+        version=str(version.get("Version")),
+        gpus="nvidia" in (info.get("Runtimes") or {}),
+        seccomp=str(SECCOMP_PROFILE) if is_podman else SECCOMP_PROFILE.read_text(encoding="utf-8"),
+    )
 
 
 def _knock(url: str) -> None:

@@ -9,6 +9,7 @@ from docker.types import DeviceRequest, LogConfig, Ulimit
 
 from dc1.daemon.runners.base import RunFailed, Work
 from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.jobs.environment import refused_variables
 from dc1.domain.jobs.states import ErrorCategory
 
 LABEL_OWNER = "dc1.owner"
@@ -100,16 +101,18 @@ def create_options(
     image_user: str,
     gpus: tuple[str, ...],
     network: bool,
+    seccomp: str,
 ) -> dict[str, Any]:
     """Return the arguments of the SDK's `containers.create`, image and command aside.
 
     `owner` and `daemon` say whose container it will be, the second for as long as this process lives. `image_user` is
-    the user the image names: any but root is kept. `gpus` are the device ids to hand in.
+    the user the image names: any but root is kept. `gpus` are the device ids to hand in. `seccomp` is the profile of
+    system calls in the form that the engine takes.
     """
     narrowed = limits.narrowed(work.container_spec)
     return {
         "command": command(work),
-        "environment": _environment(work),
+        "environment": _environment(work, gpus),
         "labels": {
             LABEL_OWNER: owner,
             LABEL_DAEMON: daemon,
@@ -118,8 +121,14 @@ def create_options(
         },
         "network_mode": "bridge" if network else "none",
         "cap_drop": ["ALL"],
-        # A setuid program in the image would give back what was dropped.
-        "security_opt": ["no-new-privileges"],
+        # A setuid program in the image would give back what was dropped, and so would a user namespace, which the
+        # profile of system calls keeps shut: inside one, a process has every capability.
+        "security_opt": ["no-new-privileges", f"seccomp={seccomp}"],
+        # The machine's defaults may say otherwise; those of processes and host name have no other value than private.
+        "ipc_mode": "private",
+        "cgroupns": "private",
+        # It would be run by the engine over and over, beside the job.
+        "healthcheck": {"test": ["NONE"]},
         "user": _NOBODY if _is_root(image_user) else image_user,
         "read_only": True,
         "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={narrowed.tmp_mib}m"},  # noqa: S108 -- inside the container
@@ -146,10 +155,15 @@ def _is_root(image_user: str) -> bool:
     return name == "root" or not name.strip("0")
 
 
-def _environment(work: Work) -> dict[str, str]:
+def _environment(work: Work, gpus: tuple[str, ...]) -> dict[str, str]:
+    # Of a job the server knows better than to hand out; another market's server may not.
+    if refused := refused_variables(work.env):
+        raise RunFailed(ErrorCategory.EXECUTION, f"environment variable {refused[0][:64]!r} must not be set by a job")
     environment = {
         "HOME": "/tmp",  # noqa: S108 -- the one writable place inside the container
         **work.env,
+        # Over the image's own: an image may ask NVIDIA's hook for every card, and gets those that were lent.
+        "NVIDIA_VISIBLE_DEVICES": ",".join(gpus) or "void",
         # Behind the renter's own, which cannot replace them.
         "DC1_JOB_ID": work.job_id,
         "DC1_ATTEMPT": str(work.attempt),

@@ -14,7 +14,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from dc1.daemon.runners import bridge
 from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work, within_deadline
-from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, offers_gpus
+from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, traits
 from dc1.daemon.runners.container.gpus import GpuPool
 from dc1.daemon.runners.container.options import (
     LABEL_DAEMON,
@@ -88,18 +88,18 @@ class ContainerRunner:
         """Look for an engine and for something it may run."""
         try:
             client = await asyncio.to_thread(self._connected)
-            version = await asyncio.to_thread(client.version)
-            self._offers_gpus = await asyncio.to_thread(offers_gpus, client)
+            found = await asyncio.to_thread(traits, client)
+            self._offers_gpus = found.gpus
             await self._reap(client)
         except (NoEngineError, *ENGINE_ERRORS) as error:
             self._client = None
             return Readiness(False, f"no container engine: {error}")
         if not self._approved:
             return Readiness(False, "no image is approved")
-        found = f"container engine {version.get('Version')}, {len(self._approved)} approved images"
-        if self._gpus.present and not self._offers_gpus:
-            found += ", no GPUs: it has no NVIDIA container toolkit"
-        return Readiness(True, found)
+        said = f"container engine {found.version}, {len(self._approved)} approved images"
+        if self._gpus.present and not found.gpus:
+            said += ", no GPUs: it has no NVIDIA container toolkit"
+        return Readiness(True, said)
 
     @within_deadline
     async def run(self, work: Work, sink: Sink) -> Result:
@@ -109,8 +109,10 @@ class ContainerRunner:
             raise RunFailed(ErrorCategory.EXECUTION, f"image '{image}' is not approved")
         try:
             client = await asyncio.to_thread(self._connected)
-            with self._gpus.lend(work, offered=await asyncio.to_thread(offers_gpus, client)) as gpus:
-                return await self._run_image(client, await self._fetched(client, image, sink), work, sink, gpus)
+            engine = await asyncio.to_thread(traits, client)
+            with self._gpus.lend(work, offered=engine.gpus) as gpus:
+                fetched = await self._fetched(client, image, sink)
+                return await self._run_image(client, fetched, work, sink, gpus=gpus, seccomp=engine.seccomp)
         except NoEngineError as error:
             raise RunFailed(ErrorCategory.EXECUTION, f"no container engine: {error}", transient=True) from error
         except APIError as refusal:
@@ -169,7 +171,9 @@ class ContainerRunner:
         except ENGINE_ERRORS as error:
             raise RunFailed(ErrorCategory.IMAGE_PULL, f"pulling {reference} failed: {error}", transient=True) from error
 
-    async def _run_image(self, client: Any, image: Any, work: Work, sink: Sink, gpus: tuple[str, ...]) -> Result:
+    async def _run_image(
+        self, client: Any, image: Any, work: Work, sink: Sink, *, gpus: tuple[str, ...], seccomp: str
+    ) -> Result:
         options = create_options(
             work,
             owner=self._owner,
@@ -178,6 +182,7 @@ class ContainerRunner:
             image_user=str((image.attrs.get("Config") or {}).get("User") or ""),
             gpus=gpus,
             network=await self._network(work, sink),
+            seccomp=seccomp,
         )
         # By its id: the tag may have moved since the image was looked at.
         creating = asyncio.create_task(asyncio.to_thread(self._create, client, image.id, options))
