@@ -1,21 +1,33 @@
-"""How often who may call."""
+"""How often who may call, and what a call may cost before it is known who makes it."""
 
+import resource
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
 import pytest
+from google.protobuf.struct_pb2 import Value
 
 from dc1.domain.errors import ApiError
 from dc1.server.method_options import Bucket
 from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.testing.clock import ManualClock
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
+from dcp.v1.daemon_run_pb2 import ReportRunResultRequest
+from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse
 from dcp.v1.job_submission_pb2 import RetryJobRequest, SubmitJobRequest
 from dcp.v1.market_service_pb2 import ListAvailableProvidersRequest
+from dcp.v1.provider_service_pb2 import RegisterProviderRequest
 from dcp.v1.renter_service_pb2 import RegisterRenterRequest
 from dcp.v1.renter_wallet_pb2 import GetBalanceRequest
 from tests.server.conftest import Serve
-from tests.server.harness import ADMIN_TOKEN, Running
+from tests.server.harness import ADMIN_TOKEN, Answer, Harness, Running, refusal
 
 J3 = SubmitJobRequest(job_type="llm_inference", duration_minutes=3)
 TWICE = Bucket("twice", 2, 60)
+# A parser refuses it: the field of tag 15 is cut short. Whatever is answered by another refusal was not parsed.
+UNREADABLE = b"\x7a\x7f"
+MEBIBYTE = 1024 * 1024
 
 
 @pytest.fixture
@@ -184,3 +196,109 @@ def test_one_owner_fills_only_windows_of_its_own(clock: ManualClock) -> None:
     assert passes(Subject.of_account("renter:1", "job-999"))
     assert passes(Subject.of_address("2001:db8:1::1"))
     assert len(limiter) == 2
+
+
+async def send(server: Running, method: str, data: bytes, **headers: str) -> Answer:
+    """Call a method with these bytes as its request."""
+    metadata = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    stub: Any = server.channel.unary_unary(f"/dcp.v1.{method}")
+    try:
+        await stub(data, metadata=metadata)
+    except grpc.aio.AioRpcError as error:
+        return refusal(error)
+    return Answer(200, {}, {})
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+async def test_no_compressed_message_is_unpacked(server: Running) -> None:
+    """A stranger's 12 KB were 12 MB on arrival, and 150 MiB once parsed."""
+    spec = Value()
+    spec.list_value.extend([True] * 300_000)
+    options = [("grpc.max_send_message_length", 64 * MEBIBYTE)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel:
+        call: Any = channel.unary_unary("/dcp.v1.ProviderService/RegisterProvider")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(
+                RegisterProviderRequest(resource_spec=spec).SerializeToString(), compression=grpc.Compression.Gzip
+            )
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [
+        ("JobService/SubmitJob", 401),
+        ("AdminService/GetDashboard", 401),
+        ("ProviderService/Heartbeat", 400),
+        ("DaemonService/ReportRunResult", 401),
+    ],
+)
+async def test_nothing_is_parsed_without_a_credential(server: Running, method: str, status: int) -> None:
+    answer = await send(server, method, UNREADABLE)
+    assert (answer.status, "JSON" in answer.text) == (status, False), answer
+
+
+async def test_nothing_is_parsed_for_a_bad_key_nor_over_a_limit(serve: Serve) -> None:
+    server = await serve(rate_limits_enabled=True)
+    bad = await send(server, "JobService/SubmitJob", UNREADABLE, x_renter_key="dc1-renter-bad")
+    assert (bad.status, bad.code) == (403, grpc.StatusCode.PERMISSION_DENIED)
+    answers = [await send(server, "ProviderService/RegisterProvider", UNREADABLE) for _ in range(6)]
+    assert [answer.status for answer in answers] == [400] * 5 + [429]
+    good = await send(server, "JobService/SubmitJob", UNREADABLE, x_renter_key=server.accounts.renter)
+    assert (good.status, good.text) == (400, "Malformed JSON body")
+
+
+async def test_a_message_larger_than_its_method_takes_is_not_parsed(server: Running) -> None:
+    """Zeros in an unknown field cost as much as any other."""
+    padding = b"\xfa\x3f" + b"\xff\xff\xff\x03" + b"\0" * (8 * MEBIBYTE - 1)
+    for method, data in (
+        ("ProviderService/RegisterProvider", padding),
+        ("ProviderService/RegisterProvider", b"\0" * (128 * 1024 + 1)),
+        ("RenterService/RegisterRenter", b"\0" * (128 * 1024 + 1)),
+        ("JobService/SubmitJob", b"\0" * (2 * MEBIBYTE + 1)),
+        ("DaemonService/ReportRunResult", b"\0" * (10 * MEBIBYTE + 1)),
+    ):
+        answer = await send(server, method, data)
+        assert (answer.status, answer.code) == (413, grpc.StatusCode.RESOURCE_EXHAUSTED), method
+
+
+async def test_strangers_large_requests_leave_no_memory_behind(server: Running) -> None:
+    spec = Value()
+    spec.list_value.extend([True] * 500_000)
+    data = RegisterProviderRequest(resource_spec=spec).SerializeToString()
+    del spec
+    await send(server, "ProviderService/RegisterProvider", data)
+    before = peak_mib()
+    for _ in range(20):
+        await send(server, "ProviderService/RegisterProvider", data)
+    assert peak_mib() - before < 20
+
+
+async def test_a_key_in_the_body_is_found_wherever_it_stands(server: Running) -> None:
+    result = Value(string_value="x" * 9 * MEBIBYTE)
+    large = ReportRunResultRequest(job_id=Value(string_value="1"), result=result, success=True).SerializeToString()
+    key = ReportRunResultRequest(api_key=server.accounts.provider).SerializeToString()
+    for data in (key + large, large + key, large + b"\xfd\x3f1234" + key):
+        assert (await send(server, "DaemonService/ReportRunResult", data)).status == 200
+    assert (await send(server, "DaemonService/ReportRunResult", large)).status == 401
+    cut = (large + key)[: len(large) + 2]
+    assert (await send(server, "DaemonService/ReportRunResult", cut)).status == 401
+
+
+async def test_a_stream_ends_with_a_message_that_cannot_be_taken(server: Running, harness: Harness) -> None:
+    async def echo(requests: AsyncIterator[ConnectRequest]) -> AsyncIterator[ConnectResponse]:
+        async for _ in requests:
+            yield ConnectResponse()
+
+    harness.behaviours["Connect"] = echo
+    key = server.accounts.provider
+    options = [("grpc.max_send_message_length", 64 * MEBIBYTE)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel:
+        for data, status in ((UNREADABLE, 400), (b"\0" * (11 * MEBIBYTE + 1), 413)):
+            stub: Any = channel.stream_stream("/dcp.v1.ProviderService/Connect")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                [message async for message in stub(iter([b"", data]), metadata=[("x-provider-key", key)])]
+            assert refusal(caught.value).status == status

@@ -473,6 +473,7 @@ ERROR_STATUSES_FIELD_NUMBER: _builtins.int
 STREAMED_RATE_LIMIT_FIELD_NUMBER: _builtins.int
 MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
 KEY_IN_PATH_FIELD_NUMBER: _builtins.int
+MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
 REFUSAL_FIELD_NUMBER: _builtins.int
 CARRIERS_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
@@ -505,6 +506,10 @@ max_body_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.Method
 """Largest body of the method over REST, in bytes; absent means that of the API."""
 key_in_path: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___KeyInPath]
 """A key that older clients put into the path, where the edge takes it out before anything logs it."""
+max_message_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
+"""Largest gRPC message of the method, in bytes, as a native caller sends it or as the edge makes it of a body; absent means the
+largest body for native callers, and what a body of that size can become for REST. It is looked at before anything is parsed.
+"""
 refusal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Refusal]
 """How a refusal of that name reads."""
 carriers: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Carriers]

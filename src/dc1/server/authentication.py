@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from google.protobuf.message import Message
-
 from dc1.control.operations.credentials import Credentials
 from dc1.domain import errors
 from dc1.domain.access import keys
@@ -14,6 +12,7 @@ from dc1.domain.errors import ApiError
 from dc1.server.addresses import Network, is_within
 from dc1.server.method_options import CredentialErrors, MethodOptions
 from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, RateLimiter, Subject
+from dc1.server.requests import Request
 from dc1.services.api.call import ANYBODY, Principal
 
 _MASTER_KEY = "master key"
@@ -69,7 +68,7 @@ class Authenticator:
         self._admin_networks = admin_networks
 
     def require_credential(
-        self, options: MethodOptions, metadata: Mapping[str, str], request: Message | None, address: str
+        self, options: MethodOptions, metadata: Mapping[str, str], request: Request | None, address: str
     ) -> Credential | None:
         """Return the credential to verify, or None for a public method.
 
@@ -154,7 +153,7 @@ def require_rights(options: MethodOptions, principal: Principal) -> None:
     require_scope(principal.scopes, options.scopes)
 
 
-def _find_credential(options: MethodOptions, metadata: Mapping[str, str], request: Message | None) -> Credential | None:
+def _find_credential(options: MethodOptions, metadata: Mapping[str, str], request: Request | None) -> Credential | None:
     """Return the first credential that is not blank: of role headers, Bearer, the query, the request's field.
 
     Only carriers of the roles that `options` admits are looked at, in the order admin, renter, provider. `request` is
@@ -168,7 +167,7 @@ def _find_credential(options: MethodOptions, metadata: Mapping[str, str], reques
 
 
 def _carriers(
-    options: MethodOptions, metadata: Mapping[str, str], request: Message | None
+    options: MethodOptions, metadata: Mapping[str, str], request: Request | None
 ) -> Iterator[tuple[Role, str]]:
     for role, name in _HEADERS:
         if role in options.roles:
@@ -182,7 +181,7 @@ def _carriers(
         if role in options.roles:
             yield role, metadata.get(name, "")
     if options.body_key and request is not None:
-        yield Role.PROVIDER, getattr(request, options.body_key)
+        yield Role.PROVIDER, request.body_key(options)
 
 
 def _claimed_by_prefix(secret: str) -> Role | None:

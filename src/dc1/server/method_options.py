@@ -14,10 +14,15 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from dc1.domain.access.roles import Role
-from dcp.v1 import options_pb2
+from dcp.v1 import edge_pb2, options_pb2
 
 # The stubs know no extensions of other packages.
 _HTTP: Final[Any] = annotations_pb2.http
+_REST: Final = edge_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.rest]
+_MAX_BODY_BYTES: Final = _REST.max_body_bytes
+# A list of digits takes two bytes each in JSON and eleven in google.protobuf.Value. What the edge let through as a
+# body is not refused for what the transcoder made of it.
+_GROWTH_OF_JSON = 6
 _VARIABLE = re.compile(r"\\{(\w+)\\}")
 _ROLES = {
     options_pb2.ROLE_PUBLIC: Role.PUBLIC,
@@ -65,6 +70,7 @@ class MethodOptions:
     roles: frozenset[Role] = frozenset()
     scopes: tuple[str, ...] = ()
     body_key: str = ""
+    body_key_number: int = 0
     credential_errors: CredentialErrors = CredentialErrors.GENERAL
     master_key_only: bool = False
     bucket: Bucket = GENERAL_BUCKET
@@ -73,6 +79,8 @@ class MethodOptions:
     internal_error_text: str = ""
     honours_idempotency_key: bool = False
     paths: tuple[re.Pattern[str], ...] = ()
+    max_message_bytes: int = 0
+    max_rest_message_bytes: int = 0
 
     @property
     def is_public(self) -> bool:
@@ -91,13 +99,17 @@ def fill_from_path(request: Message, patterns: Sequence[re.Pattern[str]], path: 
     The edge's transcoder lets the query and the body of a request overwrite them, so that a call for one object, in
     every log, would act on another.
     """
-    bare = path.partition("?")[0]
+    for name, value in named_in_path(patterns, path.partition("?")[0]).items():
+        setattr(request, name, value)
+
+
+def named_in_path(patterns: Sequence[re.Pattern[str]], path: str) -> dict[str, str]:
+    """Return the fields that a path without a query names; none when it is no path of the method."""
     for pattern in patterns:
-        found = pattern.fullmatch(bare)
+        found = pattern.fullmatch(path)
         if found is not None:
-            for name, value in found.groupdict().items():
-                setattr(request, name, unquote(value))
-            return
+            return {name: unquote(value) for name, value in found.groupdict().items()}
+    return {}
 
 
 @cache
@@ -112,11 +124,14 @@ def options_of(full_method: str) -> MethodOptions:
 
 def _read(method: MethodDescriptor) -> MethodOptions:
     options = method.GetOptions()
+    max_body_bytes = options.Extensions[options_pb2.max_body_bytes] or _MAX_BODY_BYTES
+    max_message_bytes = options.Extensions[options_pb2.max_message_bytes]
     access = options.Extensions[options_pb2.access]
     return MethodOptions(
         roles=frozenset(_ROLES[role] for role in access.roles if role in _ROLES),
         scopes=tuple(access.scopes),
         body_key=access.body_key,
+        body_key_number=method.input_type.fields_by_name[access.body_key].number if access.body_key else 0,
         credential_errors=CredentialErrors(access.credential_errors),
         master_key_only=access.master_key_only,
         bucket=_bucket(options.Extensions[options_pb2.rate_limit]) or GENERAL_BUCKET,
@@ -125,6 +140,8 @@ def _read(method: MethodDescriptor) -> MethodOptions:
         internal_error_text=options.Extensions[options_pb2.internal_error_text],
         honours_idempotency_key=options.Extensions[options_pb2.idempotency_key],
         paths=_path_patterns(method),
+        max_message_bytes=max_message_bytes or max_body_bytes,
+        max_rest_message_bytes=max_message_bytes or max_body_bytes * _GROWTH_OF_JSON,
     )
 
 

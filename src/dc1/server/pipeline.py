@@ -1,8 +1,9 @@
 """What happens around every call: one interceptor, driven by the methods' options.
 
-In this order: the fields that the path names, the credential's presence, the shape check of the method, the look-up,
-the rate limit, the scopes, the normaliser of the method, its Idempotency-Key, the field rules; then the servicer; then
-the audit entry, the answer's status and headers, and the log line.
+In this order: the size, the credential's presence, the shape check of the method, the look-up, the rate limit; only
+then the request is parsed, where no check before had to read it, with the fields that the path names; the scopes, the
+normaliser of the method, its Idempotency-Key, the field rules; then the servicer; then the audit entry, the answer's
+status and headers, and the log line.
 """
 
 import re
@@ -10,13 +11,13 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
-from dc1.domain.errors import ApiError, database_unwritable, internal_error, malformed_json, service_unavailable
+from dc1.domain.errors import ApiError, database_unwritable, internal_error, service_unavailable
 from dc1.server.addresses import Network, client_address
 from dc1.server.audit import CLIENT_GONE, Auditor
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
@@ -25,6 +26,7 @@ from dc1.server.field_rules import FieldRules
 from dc1.server.in_flight import InFlight
 from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
+from dc1.server.requests import Request, RequestStream
 from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
@@ -38,8 +40,7 @@ _log = structlog.get_logger(__name__)
 # grpc's stubs have no common type for the handlers of the four kinds of methods.
 Handler: TypeAlias = Any
 Context: TypeAlias = Any
-
-M = TypeVar("M", bound=Message)
+Parser: TypeAlias = Callable[[bytes], Message]
 
 
 class Pipeline(grpc.aio.ServerInterceptor):
@@ -98,49 +99,69 @@ class Pipeline(grpc.aio.ServerInterceptor):
     def _wrap(self, method: str, handler: Handler) -> Handler:
         options = options_of(method)
         parse = handler.request_deserializer
-        coders: dict[str, Any] = {
-            "request_deserializer": parse if handler.request_streaming else _reading(parse),
-            "response_serializer": _write,
-        }
+        # Without a deserializer the handlers are given bytes: gRPC would parse before anything is asked.
+        coders: dict[str, Any] = {"request_deserializer": None, "response_serializer": _write}
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
-                self._streamed(method, options, handler.stream_stream, self._streams), **coders
+                self._connected(method, options, parse, handler.stream_stream), **coders
             )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._streamed(method, options, handler.unary_stream, self._calls), **coders
+                self._streamed(method, options, parse, handler.unary_stream), **coders
             )
-        if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(self._answered(method, options, handler.stream_unary), **coders)
-        return grpc.unary_unary_rpc_method_handler(self._answered(method, options, handler.unary_unary), **coders)
+        assert not handler.request_streaming, f"{method} takes a stream for one answer, which nothing here reads"
+        return grpc.unary_unary_rpc_method_handler(
+            self._answered(method, options, parse, handler.unary_unary), **coders
+        )
 
     def _answered(
-        self, method: str, options: MethodOptions, behaviour: Callable[[Any, Context], Coroutine[Any, Any, Any]]
+        self,
+        method: str,
+        options: MethodOptions,
+        parse: Parser,
+        behaviour: Callable[[Any, Context], Coroutine[Any, Any, Any]],
     ) -> Handler:
         hooks = hooks_of(behaviour)
 
-        async def answer(request: Any, context: Context) -> Any:
+        async def answer(data: bytes, context: Context) -> Any:
             async with self._guarded(method, options, context, self._calls) as call:
+                request = Request(data, parse)
                 async with self._admitted(call, options, hooks, request):
                     # Shielded: what has begun to be stored is finished and logged, though its caller may have left.
-                    response = await self._work.run(behaviour(request, context))
+                    response = await self._work.run(behaviour(request.message, context))
                 await _send_headers(context, call, options)
             return response
 
         return answer
 
     def _streamed(
-        self, method: str, options: MethodOptions, behaviour: Callable[[Any, Context], Any], among: InFlight
+        self, method: str, options: MethodOptions, parse: Parser, behaviour: Callable[[Any, Context], Any]
     ) -> Handler:
         hooks = hooks_of(behaviour)
 
         # Writes to the context instead of yielding, so that a caller who leaves ends the servicer's generator at once.
-        async def stream(request: Any, context: Context) -> None:
+        async def stream(data: bytes, context: Context) -> None:
+            request = Request(data, parse)
             async with (
-                self._guarded(method, options, context, among) as call,
+                self._guarded(method, options, context, self._calls) as call,
                 self._admitted(call, options, hooks, request),
             ):
-                await _forward(behaviour(request, context), context, call, options)
+                await _forward(behaviour(request.message, context), context, call, options)
+
+        return stream
+
+    def _connected(
+        self, method: str, options: MethodOptions, parse: Parser, behaviour: Callable[[Any, Context], Any]
+    ) -> Handler:
+        hooks = hooks_of(behaviour)
+
+        async def stream(data: AsyncIterator[bytes], context: Context) -> None:
+            async with (
+                self._guarded(method, options, context, self._streams) as call,
+                self._admitted(call, options, hooks, None),
+            ):
+                requests = RequestStream(data, parse, options)
+                await _forward(behaviour(requests, context), context, call, options)
 
         return stream
 
@@ -171,17 +192,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _admitted(
-        self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Any
+        self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Request | None
     ) -> AsyncIterator[None]:
         """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
-        if request is _UNREADABLE:
-            raise malformed_json()
-        message = request if isinstance(request, Message) else None
-        if message is not None and call.is_rest:
-            # Before the audit trail, which has the provider that a call is about from its fields.
-            fill_from_path(message, options.paths, call.metadata.get("x-envoy-original-path", ""))
-        async with self._auditor.auditing(call, options, message):
-            await self._admit(call, options, hooks, message)
+        async with self._auditor.auditing(call, options, request):
+            await self._admit(call, options, hooks, request)
             yield
 
     def _begin(self, method: str, context: Context) -> Call:
@@ -197,37 +212,58 @@ class Pipeline(grpc.aio.ServerInterceptor):
             metadata=metadata,
         )
 
-    async def _admit(self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Message | None) -> None:
+    async def _admit(self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Request | None) -> None:
         if self._draining:
             raise service_unavailable()
+        if request is not None:
+            request.require_size(options, is_rest=call.is_rest)
         metadata = call.metadata
         credential = self._authenticator.require_credential(options, metadata, request, call.address)
         # Servicers and logs have no need of the secrets, so they are not there to leak.
         call.metadata = {key: value for key, value in metadata.items() if key not in SECRET_HEADERS}
-        if hooks.check_shape is not None:
-            hooks.check_shape(request)
+        if request is not None and hooks.check_shape is not None:
+            hooks.check_shape(_read(request, call, options))
         call.principal = await self._authenticator.verify(options, credential, call.address)
         # Many callers may share an address; those who say who they are share nothing else.
         counted = await self._authenticator.recognise(metadata) if options.is_public else call.principal
-        subject = _subject(counted, call.address, options.bucket, request)
-        if options.bucket.counted_by is CountedBy.JOB:
+        by_job = options.bucket.counted_by is CountedBy.JOB
+        if by_job:
             # Ids are for callers to make up, and each has a window of its own: so many of them an account may open.
-            self._limiter.spend(GENERAL_BUCKET, _subject(counted, call.address, GENERAL_BUCKET, request))
+            self._limiter.spend(GENERAL_BUCKET, _subject(counted, call.address, GENERAL_BUCKET, None))
+        # Only a caller who was let in is counted by what is in the request.
+        names_job = by_job and counted.account_id is not None
+        message = _read(request, call, options) if request is not None and names_job else None
+        subject = _subject(counted, call.address, options.bucket, message)
         self._limiter.spend(options.bucket, subject)
+        if request is not None:
+            message = _read(request, call, options)
         if options.streamed_bucket is not None:
             # A limit that nobody can count for is a mistake in the servicer, and must not pass for no limit.
             assert hooks.asks_for_stream is not None
-            if hooks.asks_for_stream(request):
+            if hooks.asks_for_stream(message):
                 self._limiter.spend(options.streamed_bucket, subject)
         # After the limit, so that trying keys for their scopes is not free.
         require_rights(options, call.principal)
         enter(call)
-        if request is not None:
-            if hooks.normalise is not None:
-                hooks.normalise(request)
-            if options.honours_idempotency_key:
-                await self._idempotent.check(request)
-            self._rules.apply(request)
+        if message is not None:
+            await self._check_fields(message, options, hooks)
+
+    async def _check_fields(self, message: Message, options: MethodOptions, hooks: MethodHooks) -> None:
+        if hooks.normalise is not None:
+            hooks.normalise(message)
+        if options.honours_idempotency_key:
+            await self._idempotent.check(message)
+        self._rules.apply(message)
+
+
+def _read(request: Request, call: Call, options: MethodOptions) -> Message:
+    """Return the request's message, with the fields that the path of a REST call names."""
+    if request.message is None:
+        message = request.read()
+        if call.is_rest:
+            fill_from_path(message, options.paths, call.metadata.get("x-envoy-original-path", ""))
+        return message
+    return request.message
 
 
 def _first_values(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
@@ -293,28 +329,6 @@ def _log_call(call: Call, status: int, seconds: float) -> None:
         role=str(call.principal.role),
         account_id=call.principal.account_id,
     )
-
-
-class _Unreadable:
-    """Stands for a request that is no message.
-
-    The edge's transcoder makes one of a map whose values have the wrong type.
-    """
-
-
-_UNREADABLE: Final = _Unreadable()
-
-
-def _reading(parse: Callable[[bytes], M]) -> Callable[[bytes], M | _Unreadable]:
-    """Return `parse` with _UNREADABLE in place of a failure, which gRPC would answer as an internal error."""
-
-    def read(data: bytes) -> M | _Unreadable:
-        try:
-            return parse(data)
-        except DecodeError:
-            return _UNREADABLE
-
-    return read
 
 
 def _write(message: Message) -> bytes:
