@@ -8,10 +8,6 @@
 local API = require("gen.edge")
 local REFUSALS = API.refusals
 
--- The service believes these; a client's own copy must not reach it.
-local EDGE_HEADERS = { "x-rest", "x-client-address", "x-http-status", "x-error-body" }
-for _, header in pairs(API.query_keys) do EDGE_HEADERS[#EDGE_HEADERS + 1] = header end
-
 -- Left over from the gRPC answer that a REST answer was made of.
 local GRPC_HEADERS = {
   "x-http-status", "x-error-body", "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-encoding",
@@ -48,6 +44,16 @@ end
 
 local function remove_all(headers, names)
   for _, name in ipairs(names) do headers:remove(name) end
+end
+
+-- The service believes what the edge says, and Envoy obeys headers of its own: a client's copy of either is taken out.
+local function remove_forged(headers)
+  remove_all(headers, API.edge_headers)
+  local found = {}
+  for name in pairs(headers) do
+    if name:find("^x%-envoy%-") then found[#found + 1] = name end
+  end
+  remove_all(headers, found)
 end
 
 -- As metadata these would end the call instead of reaching the service, which reads no header of such a name.
@@ -193,13 +199,13 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  remove_all(headers, EDGE_HEADERS)
+  remove_forged(headers)
 
   local method = headers:get(":method")
   local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
   local metadata = handle:streamInfo():dynamicMetadata()
   if is_grpc(headers:get("content-type")) then
-    return metadata:set("dc1", "request", { native = true, path = loggable(path) })
+    return metadata:set("dc1", "request", { native = true, method = method, path = loggable(path) })
   end
 
   path = without_base_path((path:gsub("^//+", "/")))
@@ -207,6 +213,7 @@ function envoy_on_request(handle)
   query, in_query = take_query_keys(query, headers)
   path, in_path = take_path_key(path, headers)
   local request = {
+    method = method,
     path = loggable(path),
     v1 = path:find("^/v1/") ~= nil,
     reads = method == "GET",
@@ -220,7 +227,10 @@ function envoy_on_request(handle)
   -- The transcoder would read fields of a body from the query, too.
   if TAKES_BODY[method] then query = "" end
   remove_unsendable(headers)
+  -- What the service logs and judges by: the transcoder writes over the method and the path of the request itself.
   headers:replace("x-rest", "1")
+  headers:replace("x-rest-method", method)
+  headers:replace("x-rest-path", path)
   headers:replace(":path", query == "" and path or path .. "?" .. query)
   if not decodable then return refuse(handle, request, REFUSALS.MALFORMED_URL) end
   if method == "OPTIONS" then return answer_options(handle, headers:get("origin"), request.origin) end

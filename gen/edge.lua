@@ -7,6 +7,7 @@ return {
   },
   base_paths = { "^/api/dc1(/.+)$", "^/api(/.+)$" },
   root_only = { "^/v1/", "^/docs/" },
+  edge_headers = { "x-rest", "x-rest-method", "x-rest-path", "x-client-address", "x-http-status", "x-error-body", "x-query-key", "x-query-provider-key", "x-query-renter-key" },
   query_keys = { key = "x-query-key", renter_key = "x-query-renter-key", provider_key = "x-query-provider-key" },
   keys_in_path = {
     { path = "^/providers/([^/]+)/jobs$", header = "x-query-provider-key", plain_path = "/providers/me/jobs", bearer_path = "/providers/jobs/next" },

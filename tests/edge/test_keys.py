@@ -1,13 +1,19 @@
 """Credentials on their way through the edge: they arrive as headers and are never written down."""
 
+from collections.abc import Callable
+
+import grpc
 import httpx
 import pytest
 
+from dcp.v1 import edge_pb2, job_service_pb2_grpc, options_pb2
+from dcp.v1.job_outcome_pb2 import CancelJobRequest
 from tests.edge.conftest import Edge
 from tests.edge.upstream import Upstream
 
 SECRET = "Zk41secretsecretsecretsecretsecret"
 EDGE_HEADERS = ("x-query-key", "x-query-renter-key", "x-query-provider-key")
+OWN_HEADERS = (*edge_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.rest].edge_headers, *EDGE_HEADERS)
 
 
 @pytest.mark.parametrize(
@@ -52,14 +58,30 @@ def test_other_answers_are_not(rest: httpx.Client) -> None:
     assert not {"deprecation", "sunset", "link"} & set(rest.get("/jobs?limit=1").headers)
 
 
-def test_the_edges_own_headers_cannot_be_forged(rest: httpx.Client, upstream: Upstream) -> None:
-    forged = dict.fromkeys([*EDGE_HEADERS, "x-rest", "x-client-address", "x-http-status", "x-error-body"], "forged")
-    answer = rest.get("/renters/balance", headers={**forged, "x-forwarded-for": "203.0.113.9"})
+@pytest.mark.parametrize("spelled", [str.lower, str.upper, str.title])
+def test_the_edges_own_headers_cannot_be_forged(
+    rest: httpx.Client, upstream: Upstream, channel: grpc.Channel, edge: Edge, spelled: Callable[[str], str]
+) -> None:
+    """What decides how a request is treated is said by the edge, whatever a client says in a header of that name."""
+    assert {"x-rest", "x-rest-method", "x-rest-path", "x-client-address"} <= set(OWN_HEADERS)
+    envoys = ("original-method", "original-path", "upstream-rq-timeout-ms", "external-address", "retry-on", "internal")
+    names = [*OWN_HEADERS, *(f"x-envoy-{name}" for name in envoys)]
+    forged = [(spelled(name), f"forged-{number}") for number, name in enumerate(names)]
+    answer = rest.post("/jobs/7/cancel", headers=[*forged, *forged, ("x-forwarded-for", "203.0.113.9")])
     assert answer.status_code == 200
     metadata = upstream.last.metadata
     assert "forged" not in str(metadata)
-    assert metadata["x-rest"] == "1"
+    assert (metadata["x-rest"], metadata["x-rest-method"], metadata["x-rest-path"]) == ("1", "POST", "/jobs/7/cancel")
     assert metadata["x-client-address"] == "127.0.0.1"
+    entry = edge.logged(answer.headers["x-request-id"])
+    assert (entry["method"], entry["path"]) == ("POST", "/jobs/7/cancel")
+
+    job_service_pb2_grpc.JobServiceStub(channel).CancelJob(
+        CancelJobRequest(job_id="7"), metadata=tuple((name.lower(), value) for name, value in forged)
+    )
+    metadata = upstream.last.metadata
+    assert "forged" not in str(metadata)
+    assert not {"x-rest", "x-rest-method", "x-rest-path"} & set(metadata)
 
 
 @pytest.mark.parametrize("segment", [f"dc1-provider-{SECRET}", SECRET, f"%64c1-provider-{SECRET}"])

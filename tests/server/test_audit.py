@@ -27,8 +27,10 @@ async def test_an_entry_says_who_asked_what_from_where_with_what_result(server: 
         GetDashboardRequest(),
         x_admin_token=ADMIN_TOKEN,
         x_client_address="203.0.113.7",
-        x_envoy_original_path="/admin/dashboard?key=x",
-        x_envoy_original_method="GET",
+        x_rest_path="/admin/dashboard",
+        x_rest_method="GET",
+        x_envoy_original_path="/forged",
+        x_envoy_original_method="DELETE",
     )
     (entry,) = await entries(server)
     assert (entry.at_ms, entry.actor) == (START_MS, keys.fingerprint(ADMIN_TOKEN))

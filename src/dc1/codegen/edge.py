@@ -34,6 +34,7 @@ def lua_module(catalogue: Catalogue) -> str:
         "larger_bodies": list(_larger_bodies(catalogue)),
         "base_paths": [f"^{_escaped(path)}(/.+)$" for path in base_paths],
         "root_only": [f"^{_escaped(path)}" for path in rest.get("root_only", ())],
+        "edge_headers": [*rest.get("edge_headers", ()), *sorted(set(dict(_query_keys(catalogue)).values()))],
         "query_keys": dict(_query_keys(catalogue)),
         "keys_in_path": list(_keys_in_path(catalogue)),
         "refusals": refusals,

@@ -50,24 +50,17 @@ class Auditor:
         # Known only now: the block is entered before the credential is looked at.
         if call.principal.role is not Role.ADMIN:
             return
-        path = _path(call)
+        path = call.rest_path or call.method
         entry = NewAuditEntry(
             at_ms=self._clock.now_ms(),
             actor=call.principal.fingerprint,
-            method=call.metadata.get("x-envoy-original-method", "") if call.is_rest else _NATIVE,
+            method=call.rest_method if call.is_rest else _NATIVE,
             path=path,
             status=status,
             provider_id=_provider(request, options, path),
             detail=call.address,
         )
         await self._database.write(lambda conn: audit.record(conn, entry))
-
-
-def _path(call: Call) -> str:
-    """Return the path that was asked for, without its query."""
-    original = call.metadata.get("x-envoy-original-path", "") if call.is_rest else ""
-    # A query may hold a key, and says nothing of what was done.
-    return original.partition("?")[0] or call.method
 
 
 def _provider(request: Request | None, options: MethodOptions, path: str) -> int | None:

@@ -94,17 +94,17 @@ class MethodOptions:
 
 
 def fill_from_path(request: Message, patterns: Sequence[re.Pattern[str]], path: str) -> None:
-    """Set the fields that `path` names, which may end in a query.
+    """Set the fields that `path` names.
 
     The edge's transcoder lets the query and the body of a request overwrite them, so that a call for one object, in
     every log, would act on another.
     """
-    for name, value in named_in_path(patterns, path.partition("?")[0]).items():
+    for name, value in named_in_path(patterns, path).items():
         setattr(request, name, value)
 
 
 def named_in_path(patterns: Sequence[re.Pattern[str]], path: str) -> dict[str, str]:
-    """Return the fields that a path without a query names; none when it is no path of the method."""
+    """Return the fields that a path names; none when it is no path of the method."""
     for pattern in patterns:
         found = pattern.fullmatch(path)
         if found is not None:

@@ -203,13 +203,16 @@ class Pipeline(grpc.aio.ServerInterceptor):
         metadata = _first_values(context.invocation_metadata() or ())
         # Anybody's text, and bound for log lines: one of another form is replaced.
         request_id = metadata.get("x-request-id", "")
+        is_rest = metadata.get("x-rest") == "1"
         return Call(
             method=method,
             principal=ANYBODY,
             request_id=request_id if _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex,
             address=client_address(context.peer(), metadata, self._trusted_edges),
-            is_rest=metadata.get("x-rest") == "1",
+            is_rest=is_rest,
             metadata=metadata,
+            rest_method=metadata.get("x-rest-method", "") if is_rest else "",
+            rest_path=metadata.get("x-rest-path", "") if is_rest else "",
         )
 
     async def _admit(self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Request | None) -> None:
@@ -261,7 +264,7 @@ def _read(request: Request, call: Call, options: MethodOptions) -> Message:
     if request.message is None:
         message = request.read()
         if call.is_rest:
-            fill_from_path(message, options.paths, call.metadata.get("x-envoy-original-path", ""))
+            fill_from_path(message, options.paths, call.rest_path)
         return message
     return request.message
 

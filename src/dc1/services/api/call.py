@@ -42,7 +42,8 @@ class Call:
     """One call. A servicer may set `http_status` and `headers` before it returns or yields first.
 
     `method` is the full name, for example `/dcp.v1.JobService/SubmitJob`; `address` the client's, as far as the edge is
-    trusted; `metadata` holds the call's headers by lower-case name, without credentials. `keyed` is None for a call
+    trusted; `metadata` holds the call's headers by lower-case name, without credentials. `rest_method` and
+    `rest_path`, without its query, are what the edge was asked, and empty for a native call. `keyed` is None for a call
     without an Idempotency-Key, and for a method that honours none.
     """
 
@@ -53,6 +54,8 @@ class Call:
     is_rest: bool
     metadata: Mapping[str, str]
     http_status: int | None = None
+    rest_method: str = ""
+    rest_path: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     keyed: KeyedCall | None = None
 

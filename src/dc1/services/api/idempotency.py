@@ -127,8 +127,7 @@ def _key(call: Call) -> IdempotencyKey | None:
 
 def _route(call: Call) -> str:
     # A native caller's header of that name is no path; only the edge's is believed.
-    path = call.metadata.get("x-envoy-original-path", "").partition("?")[0] if call.is_rest else ""
-    return f"{call.method} {path}" if path in _OWN_ROUTES else call.method
+    return f"{call.method} {call.rest_path}" if call.rest_path in _OWN_ROUTES else call.method
 
 
 def _replayed(kept: KeptAnswer, answer_type: type[M]) -> M:
