@@ -97,7 +97,9 @@ async def bench_market(
         "quota_monthly_halala": 1_000_000_000,
     }
     with Child(run_server, settings, place.directory / "server.log", counting) as server:
-        config = EdgeConfig(place.directory / "envoy", http_port=0, grpc_port=server.answer(), admin_port=0)
+        config = EdgeConfig(
+            place.directory / "envoy", http_port=0, grpc_port=server.answer(), admin_port=0, limits_enabled=False
+        )
         async with Envoy(config) as envoy:
             await _ready(envoy.http_port)
             yield BenchMarket(server, envoy), seeded

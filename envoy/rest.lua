@@ -8,6 +8,9 @@
 local API = require("gen.edge")
 local REFUSALS = API.refusals
 
+-- What a refusal of the edge's own limits says to this script only.
+local OWN_HEADERS = { "x-http-status", "x-error-body" }
+
 -- Left over from the gRPC answer that a REST answer was made of.
 local GRPC_HEADERS = {
   "x-http-status", "x-error-body", "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-encoding",
@@ -103,7 +106,8 @@ end
 
 -- The path as it may be logged: a key that was put into it is masked.
 local function loggable(path)
-  return (percent_decode(path):gsub("(dc1%-%a+%-)[%w_-]+", "%1***"))
+  -- Cut after masking, so that no half of a key is left: a path may have 60 KB, and a line twice that.
+  return percent_decode(path):gsub("(dc1%-%a+%-)[%w_-]+", "%1***"):sub(1, 512)
 end
 
 local function starts_with_any(path, patterns)
@@ -236,6 +240,10 @@ function envoy_on_request(handle)
   if method == "OPTIONS" then return answer_options(handle, headers:get("origin"), request.origin) end
   -- The transcoder would take a path with a trailing slash for the one without.
   if path:find("./$") then return refuse(handle, request, REFUSALS.NOT_FOUND) end
+  -- Before any of it is held. Of HTTP/2 many clients would see the stream end and not the answer, while they still send; their
+  -- bodies, and those of no stated length, are stopped by Envoy's count.
+  local length = handle:streamInfo():protocol() ~= "HTTP/2" and tonumber(headers:get("content-length") or "")
+  if length and length > body_limit(path) then return refuse(handle, request, REFUSALS.BODY_TOO_LARGE) end
   local body = handle:body()
   if not body then return end
   if body:length() > body_limit(path) then return refuse(handle, request, REFUSALS.BODY_TOO_LARGE) end
@@ -260,6 +268,8 @@ function envoy_on_response(handle)
   if request.native then return end
 
   local headers = handle:headers()
+  -- Refused before the request was looked at here: that it was native says the answer alone.
+  if not seen and is_grpc(headers:get("content-type")) then return remove_all(headers, OWN_HEADERS) end
   local chosen, answer = headers:get("x-http-status"), headers:get("x-error-body")
   local status = tonumber(chosen or headers:get(":status"))
   -- CANCELLED: the service gave up a call that it could not come to. 499 says that the client did, which still waits.

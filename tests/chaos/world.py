@@ -151,6 +151,7 @@ class World:
             upstreams=upstreams,
             admin_port=0,
             concurrency=1,
+            limits_enabled=False,
         )
         self.envoy = EnvoySeat(self._loop, config)
         self.target = f"{http_host}:{config.http_port}"

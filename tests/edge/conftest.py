@@ -65,6 +65,7 @@ def edge(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
         grpc_port=_upstream.port,
         cors_origins=(LISTED_ORIGIN,),
         rest_timeout_seconds=3.0,
+        limits_enabled=False,
     )
     with asyncio.Runner() as runner:
         envoy = Envoy(config)

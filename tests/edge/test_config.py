@@ -32,7 +32,8 @@ def test_envoy_accepts_what_is_rendered(tmp_path: Path) -> None:
 
 
 def test_every_service_is_transcoded(manager: dict[str, Any]) -> None:
-    transcoder = manager["http_filters"][1]["typed_config"]
+    filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
+    transcoder = filters["envoy.filters.http.grpc_json_transcoder"]
     assert set(transcoder["services"]) == {service.full_name for service in SERVICES}
 
 

@@ -27,7 +27,8 @@ STREAMS = 1_200
 
 @pytest.fixture
 def config(tmp_path: Path) -> EdgeConfig:
-    return EdgeConfig(directory=tmp_path / "edge", http_port=0, admin_port=0, grpc_port=1, concurrency=1)
+    directory = tmp_path / "edge"
+    return EdgeConfig(directory, http_port=0, admin_port=0, grpc_port=1, concurrency=1, limits_enabled=False)
 
 
 async def test_it_serves_until_it_is_stopped(config: EdgeConfig) -> None:

@@ -11,6 +11,7 @@ from dc1.edge.errors import EdgeError
 from dc1.settings import Settings
 
 _LAST_PORT = 65535
+_ADDRESS_LIMITS = "envoy.filters.http.local_ratelimit"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
 
 
@@ -32,6 +33,7 @@ class EdgeConfig:
         cors_origins: origins that browsers may call from; `*` stands for all.
         concurrency: worker threads.
         rest_timeout_seconds: how long a REST call may take before it is 504; streams are not limited.
+        limits_enabled: whether calls are limited by their address before a server sees them.
         access_log: file of the access log; `access.log` in `directory` when None.
     """
 
@@ -48,6 +50,7 @@ class EdgeConfig:
     cors_origins: tuple[str, ...] = ()
     concurrency: int = 2
     rest_timeout_seconds: float = 60.0
+    limits_enabled: bool = True
     access_log: Path | None = None
 
     @classmethod
@@ -69,6 +72,7 @@ class EdgeConfig:
             admin_port=settings.envoy_admin_port,
             cors_origins=settings.cors_origins,
             concurrency=settings.envoy_concurrency,
+            limits_enabled=settings.rate_limits_enabled,
         )
 
 
@@ -96,6 +100,9 @@ def render(config: EdgeConfig) -> Path:
     filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
     filters["envoy.filters.http.lua"]["default_source_code"] = {"inline_string": _script()}
     filters["envoy.filters.http.grpc_json_transcoder"]["proto_descriptor"] = str(asset("gen/descriptors.binpb"))
+
+    if not config.limits_enabled:
+        manager["http_filters"] = [entry for entry in manager["http_filters"] if entry["name"] != _ADDRESS_LIMITS]
 
     for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
         # The only route that looks at a header is that of REST calls (x-rest); a native caller brings its own deadline.

@@ -42,6 +42,7 @@ class Edge:
             admin_port=0,
             # Every worker keeps connections of its own to the server; one is enough for a test.
             concurrency=1,
+            limits_enabled=False,
             cors_origins=(CORS_ORIGIN,),
         )
         self._envoy = Envoy(self.config)

@@ -1,0 +1,147 @@
+"""What one address may ask of the edge: a flood ends there, and nobody else feels it."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dc1.edge import EdgeConfig, Envoy
+from dc1.testing.waiting import eventually
+from dcp.v1 import job_progress_pb2, job_service_pb2_grpc
+from tests.edge.upstream import MEBIBYTE, Upstream
+
+LIMITED = {"error": "Rate limit exceeded", "retryAfterSeconds": 1, "retryAfterMs": 1000}
+STRANGERS = {"x-forwarded-for": "203.0.113.7"}
+NEIGHBOURS = {"x-forwarded-for": "203.0.113.8"}
+
+
+@pytest.fixture
+def behind(_upstream: Upstream) -> Upstream:
+    _upstream.reset()
+    return _upstream
+
+
+@pytest.fixture
+def limited(behind: Upstream, tmp_path: Path) -> Iterator[Envoy]:
+    """An edge with its limits on, behind a proxy that says who calls."""
+    config = EdgeConfig(tmp_path, http_port=0, admin_port=0, grpc_port=behind.port, trusted_proxies=1)
+    with asyncio.Runner() as runner:
+        envoy = Envoy(config)
+        runner.run(envoy.start())
+        eventually(lambda: httpx.get(f"{url(envoy)}/health", headers=NEIGHBOURS).is_success, "a healthy upstream")
+        yield envoy
+        runner.run(envoy.stop())
+
+
+def url(envoy: Envoy) -> str:
+    return f"http://127.0.0.1:{envoy.http_port}"
+
+
+def statuses(envoy: Envoy, path: str, calls: int, headers: dict[str, str], content: bytes | None = None) -> list[int]:
+    """Call as one client after the other does on four connections."""
+    method = "GET" if content is None else "POST"
+
+    def some(_: int) -> list[int]:
+        with httpx.Client(base_url=url(envoy), timeout=20) as client:
+            return [
+                client.request(method, path, headers=headers, content=content).status_code for _ in range(calls // 4)
+            ]
+
+    with ThreadPoolExecutor(4) as pool:
+        return [status for part in pool.map(some, range(4)) for status in part]
+
+
+def resident_mib(envoy: Envoy) -> float:
+    pages = int(Path(f"/proc/{envoy.pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
+
+
+def refused_one(envoy: Envoy) -> httpx.Response:
+    """Call as fast as one client can until one is refused."""
+    with httpx.Client(base_url=url(envoy)) as client:
+        answers = (client.get("/renters/balance", headers=STRANGERS) for _ in range(5_000))
+        return next(answer for answer in answers if answer.status_code == 429)
+
+
+def test_a_flood_of_one_address_ends_at_the_edge(limited: Envoy, behind: Upstream) -> None:
+    started = time.monotonic()
+    answers = statuses(limited, "/renters/balance", 2_000, STRANGERS)
+    most = 400 + 100 * (time.monotonic() - started + 1)
+    assert set(answers) == {200, 429}
+    assert len(behind.calls) <= most
+    refused = refused_one(limited)
+    assert (refused.status_code, refused.json(), refused.headers["retry-after"]) == (429, LIMITED, "1")
+    assert not [name for name in refused.headers if name.startswith(("x-http", "x-error"))]
+    assert httpx.get(f"{url(limited)}/health", headers=NEIGHBOURS).status_code == 200
+
+
+def test_streams_of_standard_health_have_a_limit(limited: Envoy) -> None:
+    metadata = (("x-forwarded-for", "203.0.113.7"),)
+    with grpc.insecure_channel(f"127.0.0.1:{limited.http_port}") as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest()
+        streams = [stub.Watch(request, metadata=metadata) for _ in range(200)]
+        codes = []
+        for stream in streams:
+            try:
+                next(stream)
+                codes.append(grpc.StatusCode.OK)
+            except grpc.RpcError as error:
+                codes.append(error.code())
+        assert codes.count(grpc.StatusCode.OK) < 80
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+        job = job_progress_pb2.GetJobRequest(job_id="7")
+        job_service_pb2_grpc.JobServiceStub(channel).GetJob(job, metadata=metadata)
+
+
+def test_large_bodies_of_one_address_have_a_limit(limited: Envoy) -> None:
+    body = b'{"result":"' + b"x" * (2 * MEBIBYTE) + b'"}'
+    answers = statuses(limited, "/providers/job-result", 60, STRANGERS, body)
+    assert answers.count(200) < 35
+    assert httpx.get(f"{url(limited)}/health", headers=STRANGERS).status_code == 200
+
+
+def test_unfinished_bodies_are_few_and_end(limited: Envoy) -> None:
+    """40 of them held 437 MiB, for as long as their sender liked."""
+    before = resident_mib(limited)
+    opened = []
+    for _ in range(60):
+        connection = socket.create_connection(("127.0.0.1", limited.http_port))
+        connection.sendall(
+            b"POST /renters/register HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 203.0.113.7\r\ncontent-length: 11000000\r\n\r\n"
+        )
+        connection.settimeout(0.5)
+        with contextlib.suppress(OSError):
+            connection.sendall(b" " * 10_900_000)
+        opened.append(connection)
+    try:
+        assert resident_mib(limited) - before < 100
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def test_a_long_path_is_a_short_line(limited: Envoy, tmp_path: Path) -> None:
+    answer = httpx.get(f"{url(limited)}/x/{'y' * 50_000}", headers=STRANGERS)
+    line = eventually(
+        lambda: next(
+            (
+                line
+                for line in (tmp_path / "access.log").read_text().splitlines()
+                if answer.headers["x-request-id"] in line
+            ),
+            "",
+        ),
+        "the log entry",
+    )
+    assert len(line) < 2_000
