@@ -247,6 +247,8 @@ async def test_nothing_is_parsed_for_a_bad_key_nor_over_a_limit(serve: Serve) ->
     assert (bad.status, bad.code) == (403, grpc.StatusCode.PERMISSION_DENIED)
     answers = [await send(server, "ProviderService/RegisterProvider", UNREADABLE) for _ in range(6)]
     assert [answer.status for answer in answers] == [400] * 5 + [429]
+    large = await send(server, "ProviderService/Heartbeat", UNREADABLE + b"\0" * 65_536, x_provider_key="bad")
+    assert (large.status, large.text) == (401, "Invalid API key")
     good = await send(server, "JobService/SubmitJob", UNREADABLE, x_renter_key=server.accounts.renter)
     assert (good.status, good.text) == (400, "Malformed JSON body")
 
@@ -256,7 +258,7 @@ async def test_a_message_larger_than_its_method_takes_is_not_parsed(server: Runn
     padding = b"\xfa\x3f" + b"\xff\xff\xff\x03" + b"\0" * (8 * MEBIBYTE - 1)
     for method, data in (
         ("ProviderService/RegisterProvider", padding),
-        ("ProviderService/RegisterProvider", b"\0" * (128 * 1024 + 1)),
+        ("ProviderService/RegisterProvider", b"\0" * (3 * MEBIBYTE // 2 + 1)),
         ("RenterService/RegisterRenter", b"\0" * (128 * 1024 + 1)),
         ("JobService/SubmitJob", b"\0" * (2 * MEBIBYTE + 1)),
         ("DaemonService/ReportRunResult", b"\0" * (10 * MEBIBYTE + 1)),

@@ -224,9 +224,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
         credential = self._authenticator.require_credential(options, metadata, request, call.address)
         # Servicers and logs have no need of the secrets, so they are not there to leak.
         call.metadata = {key: value for key, value in metadata.items() if key not in SECRET_HEADERS}
-        if request is not None and hooks.check_shape is not None:
+        if request is not None and hooks.check_shape is not None and request.is_small:
             hooks.check_shape(_read(request, call, options))
         call.principal = await self._authenticator.verify(options, credential, call.address)
+        if request is not None and hooks.check_shape is not None and request.message is None:
+            hooks.check_shape(_read(request, call, options))
         # Many callers may share an address; those who say who they are share nothing else.
         counted = await self._authenticator.recognise(metadata) if options.is_public else call.principal
         by_job = options.bucket.counted_by is CountedBy.JOB

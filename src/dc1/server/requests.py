@@ -16,6 +16,7 @@ M = TypeVar("M", bound=Message)
 # Of all fields of a request: lines of a log are many, and a flood of empty fields must not be walked to its end.
 _FIELDS_LOOKED_AT = 10_000
 _BYTES = 2
+_SMALL_BYTES = 64 * 1024
 
 
 class Request:
@@ -31,6 +32,11 @@ class Request:
     def require_size(self, options: MethodOptions, *, is_rest: bool) -> None:
         """Refuse a message that is larger than its method takes, with 413."""
         require_size(self._data, options, is_rest=is_rest)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it may be parsed for a caller whose credential was not looked up yet."""
+        return len(self._data) <= _SMALL_BYTES
 
     def body_key(self, options: MethodOptions) -> str:
         """Return the credential that stands in a field of the request, without parsing the rest; empty for none."""
