@@ -10,7 +10,7 @@ from bench.children import serve_questions
 from bench.statements import count_statements, counted
 from dc1.server.app import Application
 from dc1.server.logs import configure_logging
-from dc1.server.startup_heap import freeze_startup_objects
+from dc1.server.process.startup_heap import freeze_startup_objects
 from dc1.settings import Settings
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dc1.domain.errors import ApiError
-from dc1.server.secret_key import load_secret_key
+from dc1.server.process.secret_key import load_secret_key
 from dc1.settings import Settings, SettingsError
 
 

@@ -16,8 +16,8 @@ from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock, SystemClock
 from dc1.server.audit import Auditor
 from dc1.server.authentication import Authenticator
-from dc1.server.instance_lock import sole_server
 from dc1.server.pipeline import Pipeline
+from dc1.server.process.instance_lock import sole_server
 from dc1.server.rate_limits import RateLimiter
 from dc1.server.registry import Foundation, Registry, build
 from dc1.services.api.idempotency import IdempotentCalls

@@ -20,7 +20,7 @@ from dc1.control.operations.credentials import Credentials
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import Clock
 from dc1.server.control_config import control_config
-from dc1.server.secret_key import has_secret_key, load_secret_key
+from dc1.server.process.secret_key import has_secret_key, load_secret_key
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.parts import Parts
 from dc1.services.inference.openai import OpenAIServicer

@@ -16,7 +16,7 @@ from dc1.cli.serving.admin_token import with_admin_token
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.server.app import Application, ListenError
 from dc1.server.logs import configure_logging
-from dc1.server.startup_heap import freeze_startup_objects
+from dc1.server.process.startup_heap import freeze_startup_objects
 from dc1.settings import Settings, SettingsError
 from dc1.storage.engine.database import UnusableDatabaseError
 
