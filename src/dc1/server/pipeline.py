@@ -31,7 +31,7 @@ from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.shielding import ShieldedWork
-from dc1.storage.engine.unwritable import is_unwritable
+from dc1.storage.engine.unwritable import unwritable_reason
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -295,11 +295,10 @@ def _subject(principal: Principal, address: str, bucket: Bucket, request: Messag
 def _as_refusal(error: Exception, call: Call, options: MethodOptions) -> ApiError:
     if isinstance(error, ApiError):
         return fitted(error)
-    if is_unwritable(error):
+    if (reason := unwritable_reason(error)) is not None:
         # Without a traceback, which costs more than the call: while the disk is full there is one for every write.
-        reason = str(getattr(error, "orig", error))
-        _log.warning("database_unwritable", method=call.method, request_id=call.request_id, error=reason)
-        return fitted(database_unwritable())
+        _log.warning("database_unwritable", method=call.method, request_id=call.request_id, reason=reason)
+        return fitted(database_unwritable(reason))
     _log.error("call_failed", method=call.method, request_id=call.request_id, exc_info=error)
     return internal_error(options.internal_error_text) if options.internal_error_text else internal_error()
 

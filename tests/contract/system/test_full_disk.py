@@ -1,8 +1,8 @@
-"""A database that has no room left."""
+"""A database that takes no writes: no room is left, or somebody else holds it."""
 
-import pytest
+import sqlite3
+import time
 
-from dc1.storage.engine import database
 from dc1.storage.engine.database import Connection
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
@@ -10,25 +10,52 @@ from dc1.testing.rest import Rest
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused
 
+LARGE = {"params": {"prompt": "x" * 200_000}}
+
 
 def most_pages(conn: Connection, pages: int) -> None:
     # In the writer's own connection, which the limit is for; it is never below what there is.
     conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
 
-def test_a_full_disk_is_said_and_recovered_from(
-    market: LocalMarket, rest: Rest, renter: Renter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "_DOUBT_SECONDS", 1.0)
-    loop, db = market.edge.loop, market.server.database
-    loop.run(db.write(lambda conn: most_pages(conn, 1)))
-    body = {"params": {"prompt": "x" * 200_000}}
-    error = refused(renter.try_submit(**body), 503)
-    assert error["error"] == "Database cannot be written"
+def limit_pages(market: LocalMarket, pages: int) -> None:
+    # Past the door, as an operator would make room: while writes are refused it lets nothing through.
+    market.edge.loop.run(market.server.database._backend.write(lambda conn: most_pages(conn, pages)))
+
+
+def test_a_full_disk_is_said_refused_early_and_recovered_from(market: LocalMarket, rest: Rest, renter: Renter) -> None:
+    limit_pages(market, 1)
+    refused(renter.try_submit(**LARGE), 503)
+    eventually(lambda: rest.get("/health").status_code == 503, "the health saying so")
+    said = rest.get("/health").json()
+    assert (said["error"], said["status"], said["reason"]) == ("Database cannot be written", "degraded", "disk_full")
+    error = refused(renter.try_submit(), 503)
+    assert (error["error"], error["reason"]) == ("Database cannot be written", "disk_full")
     assert error["retryAfterSeconds"] == 10
-    assert refused(rest.get("/health"), 503)["error"] == "Database cannot be written"
     assert renter.balance() == 1000
-    loop.run(db.write(lambda conn: most_pages(conn, 1_000_000)))
-    renter.submit(**body)
-    eventually(lambda: rest.get("/health").status_code == 200, "the service being healthy again")
+    limit_pages(market, 1_000_000)
+    # Nothing is asked meanwhile: it has to find out by itself.
+    time.sleep(1.5)
+    renter.submit(**LARGE)
     assert answered(rest.get("/health"))["db"] == "ok"
+
+
+def test_a_locked_file_is_said_before_anybody_writes(market: LocalMarket, rest: Rest, renter: Renter) -> None:
+    other = sqlite3.connect(str(market.server.database.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        # What was found at the start counts for a second.
+        time.sleep(1)
+        begun = time.monotonic()
+        said = refused(rest.get("/health"), 503)
+        assert time.monotonic() - begun < 3
+        assert said["reason"] == "no_answer"
+        eventually(lambda: rest.get("/health").json().get("reason") == "locked", "the lock being named", 20)
+        begun = time.monotonic()
+        assert refused(renter.try_submit(), 503)["reason"] == "locked"
+        assert time.monotonic() - begun < 1
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    eventually(lambda: rest.get("/health").status_code == 200, "the service being healthy again", 15)
+    renter.submit()

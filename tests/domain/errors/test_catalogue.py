@@ -39,7 +39,7 @@ CASES: list[tuple[ApiError, int, str, str | None, str]] = [
     (errors.internal_error(), 500, "Internal error", None, "INTERNAL"),
     (errors.internal_error("Heartbeat failed"), 500, "Heartbeat failed", None, "INTERNAL"),
     (errors.service_unavailable(), 503, "Service unavailable", "UPSTREAM_UNAVAILABLE", "UNAVAILABLE"),
-    (errors.database_unwritable(), 503, "Database cannot be written", None, "UNAVAILABLE"),
+    (errors.database_unwritable("disk_full"), 503, "Database cannot be written", None, "UNAVAILABLE"),
     (
         errors.idempotency_key_too_long(),
         400,

@@ -56,9 +56,10 @@ def database_unavailable() -> ApiError:
     return ApiError(503, "Database does not answer", context={"status": "degraded"})
 
 
-def database_unwritable() -> ApiError:
-    """Say that the database takes no writes now, because its disk is full or somebody locks it; nothing was stored."""
-    return ApiError(503, "Database cannot be written", context={"status": "degraded"}, retry_after_seconds=10)
+def database_unwritable(reason: str) -> ApiError:
+    """Say that the database takes no writes now and why; nothing was stored."""
+    context = {"status": "degraded", "reason": reason}
+    return ApiError(503, "Database cannot be written", context=context, retry_after_seconds=10)
 
 
 def idempotency_key_too_long() -> ApiError:

@@ -11,7 +11,7 @@ from google.api import httpbody_pb2
 
 from dc1.assets import asset
 from dc1.domain.base.clock import Clock, iso
-from dc1.domain.errors import database_unavailable, database_unwritable
+from dc1.domain.errors import ApiError, database_unavailable, database_unwritable
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import Parts
 from dc1.services.system.documentation import documentation_page
@@ -23,6 +23,8 @@ _NAME = "dc1"
 _DOCS = "/docs/openapi.yaml"
 # Not the 60 s that the edge gives a call: to a probe a database that slow is as good as none.
 _PATIENCE_SECONDS = 3.0
+# Less, so that a write that hangs is called that and not a database that does not answer.
+_WRITE_PATIENCE_SECONDS = 2.0
 _NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
 _log = structlog.get_logger(__name__)
 
@@ -35,11 +37,10 @@ class Vitals:
     providers_online: int
     jobs_queued: int
     jobs_running: int
-    takes_writes: bool = True
 
 
 class SystemServicer(SystemServiceServicer):
-    """Answers without a credential. `read_vitals` asks the database, and raises when that does not answer."""
+    """Answers without a credential. `read_vitals` asks the database, and raises when that fails or takes no writes."""
 
     def __init__(
         self, clock: Clock, version: str, read_vitals: Callable[[], Awaitable[Vitals]], openapi: bytes
@@ -56,13 +57,15 @@ class SystemServicer(SystemServiceServicer):
         plane = parts.plane
 
         async def read_vitals() -> Vitals:
+            # First: where nothing can be written the counts matter to nobody, and may take long.
+            if (reason := await plane.db.why_unwritable(_WRITE_PATIENCE_SECONDS)) is not None:
+                raise database_unwritable(reason)
             counts = await plane.db.read(counters.read)
             return Vitals(
                 len(plane.fleet),
                 plane.fleet.lists.online(),
                 counts.jobs_queued,
                 counts.jobs_running,
-                plane.db.takes_writes,
             )
 
         return cls(plane.clock, version("dc1"), read_vitals, asset("gen/openapi.yaml").read_bytes())
@@ -77,13 +80,13 @@ class SystemServicer(SystemServiceServicer):
         """Count through the database; whatever goes wrong there is a degraded service."""
         try:
             vitals = await asyncio.wait_for(self._read_vitals(), _PATIENCE_SECONDS)
+        except ApiError:
+            raise
         # Anything: a probe is told 503 and `degraded` (contract 3.1) and never a 500, and the reason goes to the log
         # only.
         except Exception as error:
             _log.warning("database_not_answering", exc_info=error)
             raise database_unavailable() from None
-        if not vitals.takes_writes:
-            raise database_unwritable()
         return pb.GetHealthResponse(
             status="ok",
             timestamp=iso(self._clock.now_ms()),

@@ -1,7 +1,6 @@
 """The one door to durable state: open a URL, then run units of work in it."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -13,14 +12,19 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from dc1.storage.engine.migrate import upgrade
 from dc1.storage.engine.postgres import PostgresBackend, is_lost
 from dc1.storage.engine.sqlite import SqliteBackend
-from dc1.storage.engine.unwritable import is_unwritable
+from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
+from dc1.storage.engine.write_probe import WriteProbe
 
-__all__ = ["Connection", "Database", "UnreachableDatabaseError", "UnusableDatabaseError", "normalised"]
+__all__ = [
+    "Connection",
+    "Database",
+    "UnreachableDatabaseError",
+    "UnusableDatabaseError",
+    "UnwritableReason",
+    "normalised",
+]
 
 T = TypeVar("T")
-
-# Small writes may fit into what a full disk has left, so that one success does not tell that it has room again.
-_DOUBT_SECONDS = 10.0
 
 
 class UnusableDatabaseError(ValueError):
@@ -45,7 +49,7 @@ class Database:
         self.on_commit: Callable[[], None] = lambda: None
         """Called after each write that other replicas may have to follow."""
         self._backend = backend
-        self._refused_at = float("-inf")
+        self._probe = WriteProbe(backend.write)
 
     @classmethod
     def open(cls, url: str, *, connections: int = 8) -> Self:
@@ -74,10 +78,9 @@ class Database:
         """`sqlite` or `postgresql`."""
         return self.url.get_backend_name()
 
-    @property
-    def takes_writes(self) -> bool:
-        """Whether no write failed of the disk or of a lock within ten seconds."""
-        return time.monotonic() - self._refused_at > _DOUBT_SECONDS
+    async def why_unwritable(self, patience_seconds: float) -> UnwritableReason | None:
+        """Return why nothing can be written now, None when something can: from a write of at most a second ago."""
+        return await self._probe.check(patience_seconds)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction and return its result once that is durable.
@@ -85,12 +88,17 @@ class Database:
         Whatever `work` raises undoes its own effects and no other unit's, and is raised here. `work` may run
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
         after the unit started does not stop it.
+
+        Raises:
+            UnwritableError: the last probe found that nothing can be written, so `work` was not tried.
         """
+        if self._probe.reason is not None:
+            raise UnwritableError(self._probe.reason)
         try:
             result = await self._backend.write(work)
         except Exception as error:
-            if is_unwritable(error):
-                self._refused_at = time.monotonic()
+            if unwritable_reason(error) is not None:
+                self._probe.doubt()
             raise
         # Once it is durable: whoever is told earlier would look and find nothing new.
         self.on_commit()
@@ -102,6 +110,7 @@ class Database:
 
     async def close(self) -> None:
         """Finish the accepted work and release every connection."""
+        self._probe.close()
         await asyncio.to_thread(self._backend.close)
 
 

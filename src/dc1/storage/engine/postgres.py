@@ -127,8 +127,12 @@ def _committed(engine: Engine, xid: str) -> bool:
 
     give_up_at = time.monotonic() + GIVE_UP_AFTER_SECONDS
     # In progress for as long as the server has not noticed that its client is gone.
-    while (status := _retrying(ask)) == "in progress" and time.monotonic() < give_up_at:
-        time.sleep(0.05)
+    try:
+        while (status := _retrying(ask)) == "in progress" and time.monotonic() < give_up_at:
+            time.sleep(0.05)
+    except DBAPIError as error:
+        # Not the error itself, which says that nothing was stored.
+        raise OutcomeUnknownError(f"nobody could be asked about transaction {xid}") from error
     if status == "in progress":
         raise OutcomeUnknownError(f"transaction {xid} neither committed nor aborted in time")
     return bool(status == "committed")

@@ -1,29 +1,65 @@
-"""What an engine raises when it takes no writes for a while, whatever is written."""
+"""What an engine raises when it takes no writes for a while, whatever is written, and what each means."""
 
 import sqlite3
+from enum import StrEnum
 
+import psycopg
 from sqlalchemy.exc import DBAPIError
 
-_SQLITE_CODES = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
-# 53: out of disk, memory or connections; 25006: a standby, which reads only.
-_SQLSTATES = ("53", "25006")
+from dc1.storage.engine.postgres import is_lost
 
 
-def is_unwritable(error: BaseException) -> bool:
-    """Tell whether a write failed of the disk or of a lock, so that it may succeed later as it is."""
+class UnwritableReason(StrEnum):
+    """Why nothing can be written now."""
+
+    DISK_FULL = "disk_full"
+    LOCKED = "locked"
+    READ_ONLY = "read_only"
+    UNREACHABLE = "unreachable"
+    IO_ERROR = "io_error"
+    NO_ANSWER = "no_answer"
+
+
+class UnwritableError(RuntimeError):
+    """A write was refused without being tried, because none can succeed now."""
+
+    def __init__(self, reason: UnwritableReason) -> None:
+        super().__init__(f"the database takes no writes: {reason}")
+        self.reason = reason
+
+
+_OF_SQLITE = {
+    sqlite3.SQLITE_BUSY: UnwritableReason.LOCKED,
+    sqlite3.SQLITE_LOCKED: UnwritableReason.LOCKED,
+    sqlite3.SQLITE_READONLY: UnwritableReason.READ_ONLY,
+    sqlite3.SQLITE_IOERR: UnwritableReason.IO_ERROR,
+    sqlite3.SQLITE_FULL: UnwritableReason.DISK_FULL,
+    sqlite3.SQLITE_CANTOPEN: UnwritableReason.IO_ERROR,
+}
+# The first beginning that fits. 53: out of disk, memory or connections; 25006: a standby, which reads only; 55P03: a
+# lock was not had in time; 58: the system under PostgreSQL failed.
+_OF_POSTGRESQL = {
+    "53100": UnwritableReason.DISK_FULL,
+    "53": UnwritableReason.UNREACHABLE,
+    "25006": UnwritableReason.READ_ONLY,
+    "55P03": UnwritableReason.LOCKED,
+    "58": UnwritableReason.IO_ERROR,
+}
+
+
+def unwritable_reason(error: BaseException) -> UnwritableReason | None:
+    """Return why a write failed that may succeed later as it is; None when it is the write that is wrong."""
+    if isinstance(error, UnwritableError):
+        return error.reason
     cause = error.orig if isinstance(error, DBAPIError) else error
     # The low byte is the kind; what is above it tells, for one, which I/O failed.
     code = getattr(cause, "sqlite_errorcode", None)
     if isinstance(code, int):
-        return code & 0xFF in _SQLITE_CODES
-    state = getattr(cause, "sqlstate", None)
-    return isinstance(state, str) and state.startswith(_SQLSTATES)
+        return _OF_SQLITE.get(code & 0xFF)
+    if not isinstance(cause, psycopg.Error):
+        return None
+    state = cause.sqlstate or ""
+    for beginning, reason in _OF_POSTGRESQL.items():
+        if state.startswith(beginning):
+            return reason
+    return UnwritableReason.UNREACHABLE if isinstance(error, DBAPIError) and is_lost(error) else None

@@ -1,6 +1,6 @@
 """Prices, images and the audit trail of operators, and the servers that share the database."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text
 
 from dc1.storage.schema.columns import PlainText, RowId, metadata, time_column
 
@@ -42,4 +42,12 @@ replicas = Table(
     metadata,
     Column("replica_id", Text, primary_key=True),
     time_column("expires_at_ms"),
+)
+
+write_probes = Table(
+    "write_probes",
+    metadata,
+    # One row, always written anew: it shows whether anything can be written.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("filler", LargeBinary, nullable=False),
 )

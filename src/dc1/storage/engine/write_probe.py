@@ -1,0 +1,100 @@
+"""Finds out whether the database takes writes, by writing."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy import Connection, text
+
+from dc1.storage.engine.unwritable import UnwritableReason, unwritable_reason
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 1.0
+"""For so long one answer is as good as another: probes are asked for by anybody."""
+
+_PAUSE_SECONDS = 1.0
+_SMALL_BYTES = 64
+# Small writes may fit into what a full disk has left, so that after a failure one of them would prove nothing.
+_LARGE_BYTES = 64 * 1024
+_PUT = text(
+    "INSERT INTO write_probes (id, filler) VALUES (1, :filler) ON CONFLICT (id) DO UPDATE SET filler = excluded.filler"
+)
+
+
+class WriteProbe:
+    """Knows why nothing can be written, and tries again by itself until something can.
+
+    One probe runs at a time, whoever asks. A failed write alone refuses nobody: it may have been too large for what
+    is left, and the probe that it starts decides.
+    """
+
+    def __init__(self, write: Callable[[Callable[[Connection], object]], Awaitable[object]]) -> None:
+        self._write = write
+        self._reason: UnwritableReason | None = None
+        self._begun_at = self._ended_at = float("-inf")
+        self._doubted = False
+        self._running: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def reason(self) -> UnwritableReason | None:
+        """Why the last probe failed; None when it did not."""
+        return self._reason
+
+    async def check(self, patience_seconds: float) -> UnwritableReason | None:
+        """Return why nothing can be written, from a probe that is at most a second old."""
+        if self._reason is None and time.monotonic() - self._ended_at >= FRESH_SECONDS:
+            running = self._start()
+            # Counted from its beginning: who comes later need not wait as long to learn that it hangs.
+            left = max(0.0, self._begun_at + patience_seconds - time.monotonic())
+            # Not `wait_for`, which would cancel what is everybody's.
+            done, _ = await asyncio.wait({running}, timeout=left)
+            if not done:
+                return UnwritableReason.NO_ANSWER
+        return self._reason
+
+    def doubt(self) -> None:
+        """Look whether it was only this one write that failed."""
+        self._doubted = True
+        if self._reason is None:
+            self._start()
+
+    def close(self) -> None:
+        """Ask no more."""
+        for task in (self._running, self._watching):
+            if task is not None:
+                task.cancel()
+
+    def _start(self) -> asyncio.Task[None]:
+        if self._running is None or self._running.done():
+            self._begun_at = time.monotonic()
+            self._running = asyncio.create_task(self._probe(), name="write-probe")
+        return self._running
+
+    async def _probe(self) -> None:
+        size = _LARGE_BYTES if self._doubted or self._reason is not None else _SMALL_BYTES
+        self._doubted = False
+        # Of random bytes, which PostgreSQL cannot compress to nothing.
+        filler = os.urandom(size)
+        before = self._reason
+        try:
+            await self._write(lambda conn: conn.execute(_PUT, {"filler": filler}))
+            self._reason = None
+        except Exception as error:
+            self._reason = unwritable_reason(error) or UnwritableReason.IO_ERROR
+            if before is None:
+                log.error("the database takes no writes (%s): %s", self._reason, getattr(error, "orig", error))
+        self._ended_at = time.monotonic()
+        if before is not None and self._reason is None:
+            log.warning("the database takes writes again (was %s)", before)
+        if self._reason is not None and (self._watching is None or self._watching.done()):
+            # Nobody else tries while writes are refused, so recovery would go unnoticed.
+            self._watching = asyncio.create_task(self._watch(), name="write-probe-watch")
+
+    async def _watch(self) -> None:
+        while self._reason is not None:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            await self._probe()
