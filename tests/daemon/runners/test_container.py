@@ -22,6 +22,7 @@ from tests.daemon.runners.sinks import RecordingSink
 pytestmark = pytest.mark.container
 
 MARKET = "market.example.sa:443"
+WRITABLE = ("/tmp", "/var/tmp", "/run", "/data", "/dev/shm")
 LIMITS = ContainerLimits(memory_mib=64, cpus=0.5, pids=32, tmp_mib=16, open_files=256)
 
 
@@ -111,14 +112,52 @@ async def test_job_reads_its_input_from_the_environment(
 async def test_without_a_gpu_an_image_that_asks_for_every_card_gets_none(
     runner: ContainerRunner, client: Any, container_engine: Engine
 ) -> None:
-    container = client.containers.create(container_engine.image, ["true"])
-    greedy = container.commit("localhost/dc1-test/greedy", "latest", changes="ENV NVIDIA_VISIBLE_DEVICES=all")
-    container.remove()
-    runner.serve(7, ["localhost/dc1-test/greedy:latest"])
-    work = container_job(container_engine, "echo $NVIDIA_VISIBLE_DEVICES", image="localhost/dc1-test/greedy:latest")
-    result, _ = await run(runner, work)
+    greedy = variant(client, container_engine, "greedy", "ENV NVIDIA_VISIBLE_DEVICES=all")
+    runner.serve(7, [greedy])
+    result, _ = await run(runner, container_job(container_engine, "echo $NVIDIA_VISIBLE_DEVICES", image=greedy))
     assert result.payload == "void"
-    client.images.remove(greedy.id, force=True)
+    client.images.remove(greedy)
+
+
+async def test_what_a_container_writes_stays_off_the_owners_disk(
+    runner: ContainerRunner, client: Any, container_engine: Engine
+) -> None:
+    keeps_data = variant(client, container_engine, "volume", "VOLUME /data")
+    runner.serve(7, [keeps_data])
+    # Message queues have bounds of the kernel's own, by their number and length.
+    script = f"""
+    for place in {" ".join(WRITABLE)}; do
+      dd if=/dev/zero of=$place/big bs=1M count=40 2>/dev/null && echo $place is unbounded
+      ls -l $place/big > /dev/null || echo $place cannot be written to
+      rm $place/big
+    done
+    while read device place kind options rest; do
+      case "$kind $options" in mqueue*|*" rw,"*size=*) ;; *" rw"*) touch $place/file 2>/dev/null && echo $place has no size;; esac
+    done < /proc/mounts
+    """
+    sink = RecordingSink()
+    running = asyncio.create_task(
+        runner.run(container_job(container_engine, f"{script}\necho done; sleep 60", image=keeps_data), sink)
+    )
+    await sink.wait_for_line("done")
+    try:
+        assert sink.lines == ["done"]
+        assert client.volumes.list() == []
+        (made,) = client.containers.list()
+        assert made.attrs["HostConfig"]["LogConfig"]["Type"] == "none"
+    finally:
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    client.images.remove(keeps_data)
+
+
+def variant(client: Any, engine: Engine, name: str, change: str) -> str:
+    """The reference of an image like the engine's with a line of a Containerfile more."""
+    container = client.containers.create(engine.image, ["true"])
+    container.commit(f"localhost/dc1-test/{name}", "latest", changes=change)
+    container.remove()
+    return f"localhost/dc1-test/{name}:latest"
 
 
 async def test_container_is_locked_in(runner: ContainerRunner, client: Any, container_engine: Engine) -> None:

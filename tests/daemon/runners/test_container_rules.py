@@ -18,9 +18,19 @@ def job(params: JsonObject | None = None, env: dict[str, str] | None = None, **s
     return Work("job-1", 1, JobType.CUSTOM_CONTAINER, 60, params=params or {}, env=env or {}, container_spec=spec)
 
 
-def options(work: Work, image_user: str = "", gpus: tuple[str, ...] = ()) -> dict[str, object]:
+def options(
+    work: Work, image_user: str = "", gpus: tuple[str, ...] = (), volumes: tuple[str, ...] = ()
+) -> dict[str, object]:
     return create_options(
-        work, owner="p", daemon="d", limits=LIMITS, image_user=image_user, gpus=gpus, network=False, seccomp="{}"
+        work,
+        owner="p",
+        daemon="d",
+        limits=LIMITS,
+        image_user=image_user,
+        image_volumes=volumes,
+        gpus=gpus,
+        network=False,
+        seccomp="{}",
     )
 
 
@@ -96,6 +106,27 @@ def test_namespaces_are_the_containers_own_and_nothing_runs_beside_the_job() -> 
     made = options(job())
     assert (made["ipc_mode"], made["cgroupns"], made["healthcheck"]) == ("private", "private", {"test": ["NONE"]})
     assert made["security_opt"] == ["no-new-privileges", "seccomp={}"]
+
+
+def test_all_that_can_be_written_to_is_memory_of_a_bounded_size() -> None:
+    made = options(job(), volumes=("/data", "/var/lib/x/", "/tmp"))
+    sized = "rw,nosuid,nodev,mode=1777,size=1024m"
+    assert made["tmpfs"] == dict.fromkeys(("/tmp", "/var/tmp", "/run", "/data", "/var/lib/x"), sized)
+    assert made["shm_size"] == 1024 * 1024 * 1024
+    assert made["read_only"]
+
+
+@pytest.mark.parametrize(
+    "place", ["/", "data", "", "/proc/sys", "/dev", "/a/../sys", "//proc", "/x:exec,size=1t", "/x,dev", "/x\n"]
+)
+def test_volumes_where_none_can_be_are_refused(place: str) -> None:
+    with pytest.raises(RunFailed, match="declares a volume"):
+        options(job(), volumes=(place,))
+
+
+def test_volumes_are_counted() -> None:
+    with pytest.raises(RunFailed, match="more than 16 volumes"):
+        options(job(), volumes=tuple(f"/v{number}" for number in range(17)))
 
 
 def test_image_override_wins_over_the_image() -> None:

@@ -2,6 +2,9 @@
 
 import json
 import os
+import posixpath
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,13 +25,22 @@ _NOBODY = "65534:65534"
 # of its cgroup.
 _NPROC = 4096
 _MIB = 1024 * 1024
+# What a program expects to write to beside its own volumes. Podman puts memory there without a bound by itself.
+_SCRATCH = ("/tmp", "/var/tmp", "/run")  # noqa: S108 -- inside the container
+_MOST_VOLUMES = 16
+# A colon or comma would end the path and begin options of the mount.
+_VOLUME = re.compile(r"/[^:,\x00-\x1f]+")
+_KERNELS_OWN = ("/proc", "/sys", "/dev")
 # Linux refuses a longer "NAME=value" (MAX_ARG_STRLEN).
 _ENV_STRING_LIMIT = 128 * 1024 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerLimits:
-    """The most one container may have: memory (no swap beside it) and /tmp in MiB, CPUs, processes, open files."""
+    """The most one container may have: memory (no swap beside it), CPUs, processes, open files.
+
+    `tmp_mib` bounds each place that can be written to, in MiB; all of them lie in the container's memory.
+    """
 
     memory_mib: int
     cpus: float
@@ -99,6 +111,7 @@ def create_options(
     daemon: str,
     limits: ContainerLimits,
     image_user: str,
+    image_volumes: Iterable[str],
     gpus: tuple[str, ...],
     network: bool,
     seccomp: str,
@@ -106,7 +119,8 @@ def create_options(
     """Return the arguments of the SDK's `containers.create`, image and command aside.
 
     `owner` and `daemon` say whose container it will be, the second for as long as this process lives. `image_user` is
-    the user the image names: any but root is kept. `gpus` are the device ids to hand in. `seccomp` is the profile of
+    the user the image names: any but root is kept. `image_volumes` are the places that it
+    declares as volumes. `gpus` are the device ids to hand in. `seccomp` is the profile of
     system calls in the form that the engine takes.
     """
     narrowed = limits.narrowed(work.container_spec)
@@ -131,7 +145,10 @@ def create_options(
         "healthcheck": {"test": ["NONE"]},
         "user": _NOBODY if _is_root(image_user) else image_user,
         "read_only": True,
-        "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={narrowed.tmp_mib}m"},  # noqa: S108 -- inside the container
+        "tmpfs": dict.fromkeys(
+            (*_SCRATCH, *_volumes(image_volumes)), f"rw,nosuid,nodev,mode=1777,size={narrowed.tmp_mib}m"
+        ),
+        "shm_size": narrowed.tmp_mib * _MIB,
         "mem_limit": narrowed.memory_mib * _MIB,
         # Memory and swap together: equal to the memory, so that there is no swap.
         "memswap_limit": narrowed.memory_mib * _MIB,
@@ -147,6 +164,22 @@ def create_options(
         "log_config": LogConfig(type="none"),
         "device_requests": [DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])] if gpus else None,
     }
+
+
+def _volumes(declared: Iterable[str]) -> list[str]:
+    """Return where an image wants volumes: an engine would lay them on the owner's disk, without a bound.
+
+    Raises:
+        RunFailed: they are too many, or lie where nothing can be put.
+    """
+    found = [posixpath.normpath(place) for place in declared]
+    for place in found:
+        is_kernels = any(place == root or place.startswith(f"{root}/") for root in _KERNELS_OWN)
+        if is_kernels or place.startswith("//") or not _VOLUME.fullmatch(place):
+            raise RunFailed(ErrorCategory.EXECUTION, f"the image declares a volume at {place[:100]!r}")
+    if len(found) > _MOST_VOLUMES:
+        raise RunFailed(ErrorCategory.EXECUTION, f"the image declares more than {_MOST_VOLUMES} volumes")
+    return found
 
 
 def _is_root(image_user: str) -> bool:

@@ -174,12 +174,14 @@ class ContainerRunner:
     async def _run_image(
         self, client: Any, image: Any, work: Work, sink: Sink, *, gpus: tuple[str, ...], seccomp: str
     ) -> Result:
+        config = image.attrs.get("Config") or {}
         options = create_options(
             work,
             owner=self._owner,
             daemon=self._daemon,
             limits=self._limits.share(gpu_count(work), max(1, len(self._gpus.present))),
-            image_user=str((image.attrs.get("Config") or {}).get("User") or ""),
+            image_user=str(config.get("User") or ""),
+            image_volumes=[str(place) for place in config.get("Volumes") or ()],
             gpus=gpus,
             network=await self._network(work, sink),
             seccomp=seccomp,
