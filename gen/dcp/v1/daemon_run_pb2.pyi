@@ -394,7 +394,9 @@ class ReportJobResultRequest(_message.Message):
     api_key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
     error: _builtins.str
-    """Why the run failed, instead of a result."""
+    """Why the run failed, instead of a result. The words are kept for the provider's owner and admins; the renter is told a sentence of the
+    catalogue, by the words where it knows them, else by the category.
+    """
     error_category: _builtins.str
     """One of timeout, oom, image_pull, execution."""
     duration_seconds: _builtins.float
@@ -581,7 +583,9 @@ class ReportRunResultRequest(_message.Message):
     success: _builtins.bool
     """Whether the run succeeded."""
     error: _builtins.str
-    """Why the run failed."""
+    """Why the run failed. The words are kept for the provider's owner and admins; the renter is told a sentence of the catalogue, by the words
+    where it knows them, else by the category and the exit code.
+    """
     gpu_seconds_used: _builtins.float
     """Seconds of GPU time by the daemon's clock. The server's clock bounds what is billed."""
     exit_code: _builtins.int
@@ -733,7 +737,9 @@ class FailJobRequest(_message.Message):
     api_key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
     error: _builtins.str
-    """Why; a general sentence when absent."""
+    """Why; a general sentence when absent. A provider's words are kept for its owner and admins, and the renter is told a sentence of the
+    catalogue; an admin's words are the renter's to read.
+    """
     error_category: _builtins.str
     """One of timeout, oom, image_pull, execution; told from `error` when absent."""
     attempt_number: _builtins.int

@@ -514,7 +514,7 @@ class Decline(_message.Message):
     LEASE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Why, in words."""
+    """Why, in words. The renter is told those that the catalogue knows, else that the provider declined the offer."""
     @_builtins.property
     def lease(self) -> Global___LeaseRef:
         """The offered attempt."""
@@ -744,7 +744,9 @@ class Failure(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     TRANSIENT_FIELD_NUMBER: _builtins.int
     error: _builtins.str
-    """What happened, in words."""
+    """What happened, in words. They are kept for the provider's owner and admins; the renter is told a sentence of the
+    catalogue, by the words where it knows them, else by the category and the exit code.
+    """
     category: _builtins.str
     """One of timeout, oom, image_pull, execution."""
     transient: _builtins.bool

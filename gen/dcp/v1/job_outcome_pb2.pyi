@@ -215,6 +215,7 @@ class JobExecution(_message.Message):
     EXIT_CODE_FIELD_NUMBER: _builtins.int
     GPU_SECONDS_USED_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    ERROR_DETAIL_FIELD_NUMBER: _builtins.int
     attempt_number: _builtins.int
     """Number of the attempt, from 1."""
     provider_id: _builtins.int
@@ -237,6 +238,12 @@ class JobExecution(_message.Message):
     def outcome(self) -> _struct_pb2.Value:
         """How it ended: completed, failed, cancelled, timeout or lost; null while it runs."""
 
+    @_builtins.property
+    def error_detail(self) -> _struct_pb2.Value:
+        """Why it failed, in the daemon's own words, cut to 2,000 characters; null for everybody but the attempt's provider and
+        admins. Renters are told by the job's error.
+        """
+
     def __init__(
         self,
         *,
@@ -247,10 +254,11 @@ class JobExecution(_message.Message):
         exit_code: _struct_pb2.Value | None = ...,
         gpu_seconds_used: _struct_pb2.Value | None = ...,
         outcome: _struct_pb2.Value | None = ...,
+        error_detail: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "ended_at", b"ended_at", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome", "provider_id", b"provider_id", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome", "provider_id", b"provider_id", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

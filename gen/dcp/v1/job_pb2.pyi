@@ -326,7 +326,7 @@ class JobDetail(_message.Message):
 
     @_builtins.property
     def error(self) -> _struct_pb2.Value:
-        """Why the job failed; null otherwise."""
+        """Why the job failed, in a sentence of the market's; null otherwise. What a program itself said is in its log."""
 
     @_builtins.property
     def error_category(self) -> _struct_pb2.Value:

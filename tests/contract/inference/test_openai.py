@@ -205,7 +205,7 @@ def test_a_failure_before_the_first_word_has_its_status(renter: Renter, daemon: 
     call = caller.ask(stream=True)
     daemon.fail(begin(daemon), "no such template")
     error = envelope(call.result(), 503, "provider_unavailable")
-    assert error["message"] == "The provider could not answer: no such template"
+    assert error["message"] == "The provider could not answer: The run failed"
     assert renter.balance() == 1000
 
 

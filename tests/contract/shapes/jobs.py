@@ -197,6 +197,7 @@ EXECUTIONS: Json = {
             "exit_code": or_null(integer),
             "gpu_seconds_used": or_null(number),
             "outcome": or_null(text),
+            "error_detail": or_null(text),
         }
     ],
 }

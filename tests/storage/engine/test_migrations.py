@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -6,11 +7,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.states import JOB_TYPES
+from dc1.domain.jobs.states import JOB_TYPES, Actor
 from dc1.storage.admin import catalog
-from dc1.storage.engine.database import Database, normalised
+from dc1.storage.engine.database import Connection, Database, normalised
 from dc1.storage.engine.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
-from dc1.storage.jobs import lifecycle
+from dc1.storage.jobs import job_events, jobs, lifecycle
 from dc1.storage.schema.tables import metadata
 from tests.storage.market import NOW, Market
 
@@ -100,6 +101,34 @@ async def test_a_market_survives_the_way_down_and_up_again(url: str, revision: s
     assert await market.wallet(renter) == (1000 - 24 - 90, 90)
     await market.do(lifecycle.finish, (await market.running(renter, provider)).id, DONE, NOW + 95_000)
     await market.check_books()
+    await market.db.close()
+
+
+async def test_what_older_servers_kept_of_a_daemon_s_words_is_moved_to_where_renters_do_not_read(url: str) -> None:
+    """As those servers wrote them, a daemon's own words are the error of the job, and the message of its event."""
+    words = "cannot reach http://10.1.2.3:8000"
+    market = Market(Database.open(url))
+    renter, provider = await market.renter(), await market.provider()
+    failed = await market.running(renter, provider)
+    await market.do(lifecycle.finish, failed.id, AttemptReport(completed=False, error=words), NOW + 5)
+    retried = await market.running(renter, provider)
+    lost: dict[str, Any] = {"queue_deadline_seconds": 60, "actor": Actor.PROVIDER, "error": words}
+    await market.db.write(lambda conn: lifecycle.lose(conn, retried.id, 1, NOW + 5, **lost))
+    await market.db.close()
+
+    downgrade(market.db.url, "0011")
+    upgrade(market.db.url)
+
+    market = Market(Database.open(url))
+
+    def told(conn: Connection) -> list[str]:
+        shown = [jobs.known(conn, failed.id).error, jobs.known(conn, retried.id).retry_reason]
+        events = [event.message for job in (failed, retried) for event in job_events.page(conn, job.id).rows]
+        return [text for text in (*shown, *events) if text is not None]
+
+    assert set(await market.db.read(told)) == {"The run failed"}
+    for job in (failed, retried):
+        assert [attempt.error_detail for attempt in await market.see(jobs.attempts, job.id)] == [words]
     await market.db.close()
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
+
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
@@ -17,6 +19,7 @@ from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.inference.usage import NOTHING_RELAYED
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.failure_texts import OFFER_DECLINED, cleaned, known_sentence
 from dc1.domain.jobs.states import Actor, JobSource, JobStatus, JobType, Phase
 from dc1.domain.providers.liveness import Liveness
 from dc1.storage.engine.database import Connection
@@ -24,6 +27,8 @@ from dc1.storage.jobs import job_logs, jobs, lifecycle
 from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force
 from dc1.storage.jobs.job_logs import LogLine, LogRow
 from dc1.storage.jobs.job_records import JobRow
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,9 @@ class Attempts:
         """Give an offered job to somebody else, because the daemon will not run it."""
         lease = self._leases.held(provider_id, job_id)
         if lease is not None and lease.attempt == attempt and not lease.running:
-            job = await self._take_back(lease, reason or "The provider declined the offer")
+            # A daemon's own words may hold addresses of its house: the renter gets those that the catalogue knows.
+            _log.info("offer_declined", provider_id=provider_id, job_id=job_id, reason=cleaned(reason))
+            job = await self._take_back(lease, known_sentence(reason) or OFFER_DECLINED)
             if job is not None:
                 self._dispatcher.declined(job, provider_id)
 
@@ -232,6 +239,7 @@ class Attempts:
                     queue_deadline_seconds=self._queue_deadline_seconds,
                     category=report.error_category,
                     error=report.error,
+                    error_detail=report.error_detail,
                     actor=Actor.PROVIDER,
                 )
             else:

@@ -6,17 +6,17 @@ from typing import Self
 
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.errors import invalid_reported_duration
+from dc1.domain.jobs.failure_texts import RUN_FAILED, cleaned, failure_text
 from dc1.domain.jobs.results import parse_result
 from dc1.domain.jobs.states import Actor, ErrorCategory, error_category
-
-RUN_FAILED = "The run failed"
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
     """How an attempt ended, as told by `actor`.
 
-    `result` is the object or string to keep; `error` and `error_category` speak of a failure only. The reported seconds
+    `result` is the object or string to keep; `error` and `error_category` speak of a failure only: `error` to the
+    renter, `error_detail` in the daemon's own words to the provider's owner and admins. The reported seconds
     only ever lower the bill, GPU seconds before duration; a failed run costs nothing. Tokens price a /v1 call.
     """
 
@@ -25,6 +25,7 @@ class AttemptReport:
     result: JsonValue = None
     error: str = RUN_FAILED
     error_category: ErrorCategory = ErrorCategory.EXECUTION
+    error_detail: str | None = None
     gpu_seconds: float | None = None
     duration_seconds: float | None = None
     prompt_tokens: int | None = None
@@ -59,12 +60,16 @@ class AttemptReport:
         if duration_seconds is not None and not 0 <= duration_seconds <= most_seconds:
             raise invalid_reported_duration(most_seconds)
         said = error or ""
+        why = error_category(category or None, said)
+        told = failure_text(why, said, exit_code)
         return cls(
             completed=completed,
             actor=actor,
             result=parse_result(result) if completed else None,
-            error=said or RUN_FAILED,
-            error_category=error_category(category or None, said),
+            # An admin's words are meant for the renter; a daemon's are not.
+            error=(cleaned(said) or told) if actor is Actor.ADMIN else told,
+            error_category=why,
+            error_detail=cleaned(said) or None,
             gpu_seconds=_seconds(gpu_seconds),
             duration_seconds=duration_seconds,
             prompt_tokens=_count(prompt_tokens),

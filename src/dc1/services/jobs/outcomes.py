@@ -9,7 +9,7 @@ from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.results import image_format
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus
-from dc1.services.api.call import current_call
+from dc1.services.api.call import Principal, current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
@@ -55,7 +55,7 @@ class JobOutcomeCalls(ServicerPart):
             cost_halala=job.cost_halala,
             actual_cost_halala=to_value(job.actual_cost_halala),
             retry_count=job.retry_count,
-            executions=[_execution(attempt) for attempt in attempts],
+            executions=[_execution(attempt, principal) for attempt in attempts],
         )
 
     async def GetJobInvoice(self, request: pb.GetJobInvoiceRequest, context: Any) -> pb.GetJobInvoiceResponse:
@@ -96,7 +96,10 @@ class JobOutcomeCalls(ServicerPart):
         return image
 
 
-def _execution(attempt: AttemptRow) -> pb.JobExecution:
+def _execution(attempt: AttemptRow, reader: Principal) -> pb.JobExecution:
+    # A provider's own words may hold what is in its house: they are for who lives there and for admins.
+    is_own = reader.role is Role.PROVIDER and reader.account_id == attempt.provider_id
+    detail = attempt.error_detail if is_own or reader.role is Role.ADMIN else None
     return pb.JobExecution(
         attempt_number=attempt.attempt_number,
         provider_id=attempt.provider_id,
@@ -105,6 +108,7 @@ def _execution(attempt: AttemptRow) -> pb.JobExecution:
         exit_code=to_value(attempt.exit_code),
         gpu_seconds_used=to_value(attempt.gpu_seconds_used),
         outcome=to_value(_shown_outcome(attempt.outcome)),
+        error_detail=to_value(detail),
     )
 
 

@@ -224,6 +224,7 @@ class AttemptRow:
     outcome: str | None
     exit_code: int | None
     gpu_seconds_used: float | None
+    error_detail: str | None
 
 
 _attempt_shape = Shape(AttemptRow, job_attempts)

@@ -89,6 +89,7 @@ def finish(
         actor=report.actor,
         error=None if report.completed else report.error,
         error_category=None if report.completed else report.error_category,
+        error_detail=None if report.completed else report.error_detail,
         used_seconds=used,
         gpu_seconds=report.gpu_seconds,
         exit_code=report.exit_code,
@@ -112,6 +113,7 @@ def lose(
     queue_deadline_seconds: float,
     category: ErrorCategory = ErrorCategory.PROVIDER_DISCONNECT,
     error: str = "The provider disconnected",
+    error_detail: str | None = None,
     actor: Actor = Actor.SERVER,
     exclude: bool = False,
     relayed: RelayedText = NOTHING_RELAYED,
@@ -126,10 +128,12 @@ def lose(
     if running is None or not allowed(running, JobStatus.QUEUED, actor):
         return None
     if running.retry_count >= running.max_retries:
-        closure = Closure(JobStatus.FAILED, JobEvent.FAILED, actor, error=error, error_category=category)
+        closure = Closure(
+            JobStatus.FAILED, JobEvent.FAILED, actor, error=error, error_category=category, error_detail=error_detail
+        )
         return _cut_off(conn, running, closure, relayed, now_ms)
     # Its hold and its place in the queue stay: the order goes by when a job was submitted.
-    end_attempt(conn, running, category.value, now_ms)
+    end_attempt(conn, running, category.value, now_ms, error_detail=error_detail)
     deadline_ms = now_ms + queue_deadline_seconds * 1000
     retries = running.retry_count + 1
     after = move(

@@ -30,6 +30,7 @@ class Closure:
     actor: Actor
     error: str | None = None
     error_category: ErrorCategory | None = None
+    error_detail: str | None = None
     used_seconds: Decimal | None = None
     gpu_seconds: float | None = None
     exit_code: int | None = None
@@ -87,6 +88,7 @@ _CLOSE_ATTEMPT = PreparedStatement(
         outcome=bindparam("how"),
         exit_code=bindparam("code"),
         gpu_seconds_used=bindparam("seconds"),
+        error_detail=bindparam("detail"),
     )
 )
 
@@ -97,7 +99,15 @@ def close(conn: Connection, job: LockedJob, closure: Closure, settlement: Settle
     after = _close_row(conn, job, closure, settlement, now_ms)
     ran = job.status == JobStatus.RUNNING
     if ran:
-        end_attempt(conn, job, closure.outcome, now_ms, exit_code=closure.exit_code, gpu_seconds=closure.gpu_seconds)
+        end_attempt(
+            conn,
+            job,
+            closure.outcome,
+            now_ms,
+            exit_code=closure.exit_code,
+            gpu_seconds=closure.gpu_seconds,
+            error_detail=closure.error_detail,
+        )
     webhook_url = _close_renter(conn, after, settlement, now_ms)
     if ran:
         _close_provider(conn, after, settlement, now_ms)
@@ -115,10 +125,11 @@ def end_attempt(
     *,
     exit_code: int | None = None,
     gpu_seconds: float | None = None,
+    error_detail: str | None = None,
 ) -> None:
     """Close the record of the attempt that is running."""
     values = {"job": job.id, "attempt": job.attempt_number, "at": now_ms, "how": outcome}
-    _CLOSE_ATTEMPT.send(conn, values | {"code": exit_code, "seconds": gpu_seconds})
+    _CLOSE_ATTEMPT.send(conn, values | {"code": exit_code, "seconds": gpu_seconds, "detail": error_detail})
 
 
 def _close_row(conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int) -> JobRow:

@@ -174,6 +174,8 @@ job_attempts = Table(
     Column("outcome", Text),
     Column("exit_code", Integer),
     Column("gpu_seconds_used", Float),
+    # In the daemon's own words, which its owner and admins may read; what renters are told is the job's error.
+    Column("error_detail", PlainText),
 )
 Index("ix_job_attempts_provider_id_started_at_ms", job_attempts.c.provider_id, job_attempts.c.started_at_ms)
 
