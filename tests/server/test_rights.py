@@ -1,12 +1,14 @@
 """What scoped keys may do, and that an undeclared method may be called by nobody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.resources import files
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, empty_pb2
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from dc1.server.method_options import options_of
 from dc1.server.registry import Service
@@ -52,6 +54,40 @@ async def test_a_scoped_key_stops_when_it_expires(server: Running, clock: Manual
     assert (await server.call("JobService/SubmitJob", J3, x_renter_key=key)).status == 201
     clock.advance(1)
     assert (await server.call("JobService/SubmitJob", J3, x_renter_key=key)).status == 403
+
+
+def declared_methods() -> Iterator[MethodDescriptor]:
+    for name in sorted(file.name for file in files("dcp.v1").iterdir() if file.name.endswith("_service_pb2.py")):
+        module = import_module(f"dcp.v1.{name.removesuffix('.py')}")
+        for service in module.DESCRIPTOR.services_by_name.values():
+            yield from service.methods
+
+
+def test_a_replaced_key_is_good_for_running_work_only() -> None:
+    """Contract 1.2.5 lists them."""
+    admitted = {
+        method.name
+        for method in declared_methods()
+        if options_of(f"/{method.containing_service.full_name}/{method.name}").admits_replaced_key
+    }
+    reads = {"GetProvider", "GetJob", "GetJobStatus", "ListDaemonJobs", "VerifyTaskHmac"}
+    says = {"Connect", "Heartbeat", "BeatProvider", "GoOnline", "ReportDaemonEvent", "NextJob"}
+    runs = {
+        "ReportProgress",
+        "AppendJobLogs",
+        "ReportEndpointReady",
+        "ReportJobResult",
+        "ReportRunResult",
+        "FailJob",
+    }
+    assert admitted == reads | says | runs
+
+
+def test_no_answer_that_is_kept_for_a_repeat_has_a_secret() -> None:
+    """An Idempotency-Key has the first answer stored in the clear."""
+    for method in declared_methods():
+        if options_of(f"/{method.containing_service.full_name}/{method.name}").honours_idempotency_key:
+            assert not {"api_key", "new_key", "key", "webhook_secret"} & set(method.output_type.fields_by_name)
 
 
 def undeclared_service() -> ServiceDescriptor:

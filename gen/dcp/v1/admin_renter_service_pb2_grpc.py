@@ -116,7 +116,8 @@ class AdminRenterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResetRenterKey(self, request, context):
-        """Replaces a renter's master key; the old one stops at once. Fails with NOT_FOUND for an unknown renter.
+        """Replaces a renter's master key; the old one stops at once, and so do the scoped keys unless they are asked to be kept. Fails with
+        NOT_FOUND for an unknown renter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,9 @@ class AdminRenterServiceStub:
     UnsuspendRenter: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.UnsuspendRenterRequest, _admin_renter_service_pb2.UnsuspendRenterResponse]
     """Ends a suspension. Fails with NOT_FOUND for an unknown renter."""
     ResetRenterKey: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.ResetRenterKeyRequest, _admin_renter_service_pb2.ResetRenterKeyResponse]
-    """Replaces a renter's master key; the old one stops at once. Fails with NOT_FOUND for an unknown renter."""
+    """Replaces a renter's master key; the old one stops at once, and so do the scoped keys unless they are asked to be kept. Fails with
+    NOT_FOUND for an unknown renter.
+    """
     AdjustRenterBalance: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.AdjustRenterBalanceRequest, _admin_renter_service_pb2.AdjustRenterBalanceResponse]
     """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
     go below 0`.
@@ -74,7 +76,9 @@ class AdminRenterServiceAsyncStub(AdminRenterServiceStub):
     UnsuspendRenter: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.UnsuspendRenterRequest, _admin_renter_service_pb2.UnsuspendRenterResponse]  # type: ignore[assignment]
     """Ends a suspension. Fails with NOT_FOUND for an unknown renter."""
     ResetRenterKey: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.ResetRenterKeyRequest, _admin_renter_service_pb2.ResetRenterKeyResponse]  # type: ignore[assignment]
-    """Replaces a renter's master key; the old one stops at once. Fails with NOT_FOUND for an unknown renter."""
+    """Replaces a renter's master key; the old one stops at once, and so do the scoped keys unless they are asked to be kept. Fails with
+    NOT_FOUND for an unknown renter.
+    """
     AdjustRenterBalance: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.AdjustRenterBalanceRequest, _admin_renter_service_pb2.AdjustRenterBalanceResponse]  # type: ignore[assignment]
     """Adds to or takes from a renter's wallet as one ledger entry. Fails with NOT_FOUND for an unknown renter and INVALID_ARGUMENT `Balance cannot
     go below 0`.
@@ -131,7 +135,9 @@ class AdminRenterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_renter_service_pb2.ResetRenterKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_renter_service_pb2.ResetRenterKeyResponse, _abc.Awaitable[_admin_renter_service_pb2.ResetRenterKeyResponse]]:
-        """Replaces a renter's master key; the old one stops at once. Fails with NOT_FOUND for an unknown renter."""
+        """Replaces a renter's master key; the old one stops at once, and so do the scoped keys unless they are asked to be kept. Fails with
+        NOT_FOUND for an unknown renter.
+        """
 
     @_abc_1.abstractmethod
     def AdjustRenterBalance(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64\x63p/v1/options.proto\x12\x06\x64\x63p.v1\x1a google/protobuf/descriptor.proto\"\x95\x01\n\x06\x41\x63\x63\x65ss\x12\x1b\n\x05roles\x18\x01 \x03(\x0e\x32\x0c.dcp.v1.Role\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x10\n\x08\x62ody_key\x18\x03 \x01(\t\x12\x33\n\x11\x63redential_errors\x18\x04 \x01(\x0e\x32\x18.dcp.v1.CredentialErrors\x12\x17\n\x0fmaster_key_only\x18\x05 \x01(\x08\"e\n\tRateLimit\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x16\n\x0ewindow_seconds\x18\x03 \x01(\r\x12!\n\x03key\x18\x04 \x01(\x0e\x32\x14.dcp.v1.RateLimitKey\"e\n\x0bHttpContent\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0c\n\x04list\x18\x05 \x01(\x08\":\n\x07\x45xample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\x12\x10\n\x08response\x18\x03 \x01(\t\"_\n\tJsonShape\x12\r\n\x05types\x18\x01 \x03(\t\x12\x10\n\x08nullable\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06schema\x18\x04 \x01(\t\x12\x10\n\x08required\x18\x05 \x01(\x08\"Q\n\x07Refusal\x12\x13\n\x0bhttp_status\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bopenai_code\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"4\n\x08\x43\x61rriers\x12\x0e\n\x06header\x18\x01 \x01(\t\x12\x18\n\x10query_parameters\x18\x02 \x03(\t\"K\n\tKeyInPath\x12\x10\n\x08variable\x18\x01 \x01(\t\x12\x17\n\x0fquery_parameter\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x65\x61rer_path\x18\x03 \x01(\t\"m\n\x04Rest\x12$\n\nbase_paths\x18\x01 \x03(\x0b\x32\x10.dcp.v1.BasePath\x12\x11\n\troot_only\x18\x02 \x03(\t\x12\x16\n\x0emax_body_bytes\x18\x03 \x01(\r\x12\x14\n\x0c\x65\x64ge_headers\x18\x04 \x03(\t\"-\n\x08\x42\x61sePath\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t*\xc4\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_PUBLIC\x10\x01\x12\x34\n\x0bROLE_RENTER\x10\x02\x1a#\xf2\xc7\x18\x1f\n\x0cx-renter-key\x12\x03key\x12\nrenter_key\x12:\n\rROLE_PROVIDER\x10\x03\x1a\'\xf2\xc7\x18#\n\x0ex-provider-key\x12\x03key\x12\x0cprovider_key\x12#\n\nROLE_ADMIN\x10\x04\x1a\x13\xf2\xc7\x18\x0f\n\rx-admin-token*\xaf\x01\n\x10\x43redentialErrors\x12!\n\x1d\x43REDENTIAL_ERRORS_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43REDENTIAL_ERRORS_HEARTBEAT\x10\x01\x12\x1c\n\x18\x43REDENTIAL_ERRORS_SUBMIT\x10\x02\x12\x1b\n\x17\x43REDENTIAL_ERRORS_ADMIN\x10\x03\x12\x1c\n\x18\x43REDENTIAL_ERRORS_OPENAI\x10\x04*b\n\x0cRateLimitKey\x12\x1e\n\x1aRATE_LIMIT_KEY_UNSPECIFIED\x10\x00\x12\x1a\n\x16RATE_LIMIT_KEY_ADDRESS\x10\x01\x12\x16\n\x12RATE_LIMIT_KEY_JOB\x10\x02::\n\x04rest\x12\x1c.google.protobuf.FileOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x0c.dcp.v1.Rest:@\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x0e.dcp.v1.Access:8\n\x0esuccess_status\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\r:G\n\nrate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimit:=\n\x13internal_error_text\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\t:9\n\x0fidempotency_key\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\x08:K\n\x0chttp_content\x12\x1e.google.protobuf.MethodOptions\x18\xba\x87\x03 \x03(\x0b\x32\x13.dcp.v1.HttpContent:C\n\x08\x65xamples\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x87\x03 \x03(\x0b\x32\x0f.dcp.v1.Example:8\n\x0e\x65rror_statuses\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x87\x03 \x03(\r:P\n\x13streamed_rate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimit:8\n\x0emax_body_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x87\x03 \x01(\r:H\n\x0bkey_in_path\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x87\x03 \x01(\x0b\x32\x11.dcp.v1.KeyInPath:;\n\x11max_message_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xc0\x87\x03 \x01(\r:E\n\x07refusal\x12!.google.protobuf.EnumValueOptions\x18\xfd\x88\x03 \x01(\x0b\x32\x0f.dcp.v1.Refusal:G\n\x08\x63\x61rriers\x12!.google.protobuf.EnumValueOptions\x18\xfe\x88\x03 \x01(\x0b\x32\x10.dcp.v1.Carriers:@\n\x04json\x12\x1d.google.protobuf.FieldOptions\x18\x99\x88\x03 \x01(\x0b\x32\x11.dcp.v1.JsonShape:-\n\x04trim\x12\x1d.google.protobuf.FieldOptions\x18\x9a\x88\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64\x63p/v1/options.proto\x12\x06\x64\x63p.v1\x1a google/protobuf/descriptor.proto\"\xab\x01\n\x06\x41\x63\x63\x65ss\x12\x1b\n\x05roles\x18\x01 \x03(\x0e\x32\x0c.dcp.v1.Role\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x10\n\x08\x62ody_key\x18\x03 \x01(\t\x12\x33\n\x11\x63redential_errors\x18\x04 \x01(\x0e\x32\x18.dcp.v1.CredentialErrors\x12\x17\n\x0fmaster_key_only\x18\x05 \x01(\x08\x12\x14\n\x0creplaced_key\x18\x06 \x01(\x08\"e\n\tRateLimit\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x16\n\x0ewindow_seconds\x18\x03 \x01(\r\x12!\n\x03key\x18\x04 \x01(\x0e\x32\x14.dcp.v1.RateLimitKey\"e\n\x0bHttpContent\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0c\n\x04list\x18\x05 \x01(\x08\":\n\x07\x45xample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\x12\x10\n\x08response\x18\x03 \x01(\t\"_\n\tJsonShape\x12\r\n\x05types\x18\x01 \x03(\t\x12\x10\n\x08nullable\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06schema\x18\x04 \x01(\t\x12\x10\n\x08required\x18\x05 \x01(\x08\"Q\n\x07Refusal\x12\x13\n\x0bhttp_status\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bopenai_code\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"4\n\x08\x43\x61rriers\x12\x0e\n\x06header\x18\x01 \x01(\t\x12\x18\n\x10query_parameters\x18\x02 \x03(\t\"K\n\tKeyInPath\x12\x10\n\x08variable\x18\x01 \x01(\t\x12\x17\n\x0fquery_parameter\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x65\x61rer_path\x18\x03 \x01(\t\"m\n\x04Rest\x12$\n\nbase_paths\x18\x01 \x03(\x0b\x32\x10.dcp.v1.BasePath\x12\x11\n\troot_only\x18\x02 \x03(\t\x12\x16\n\x0emax_body_bytes\x18\x03 \x01(\r\x12\x14\n\x0c\x65\x64ge_headers\x18\x04 \x03(\t\"-\n\x08\x42\x61sePath\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t*\xc4\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_PUBLIC\x10\x01\x12\x34\n\x0bROLE_RENTER\x10\x02\x1a#\xf2\xc7\x18\x1f\n\x0cx-renter-key\x12\x03key\x12\nrenter_key\x12:\n\rROLE_PROVIDER\x10\x03\x1a\'\xf2\xc7\x18#\n\x0ex-provider-key\x12\x03key\x12\x0cprovider_key\x12#\n\nROLE_ADMIN\x10\x04\x1a\x13\xf2\xc7\x18\x0f\n\rx-admin-token*\xaf\x01\n\x10\x43redentialErrors\x12!\n\x1d\x43REDENTIAL_ERRORS_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43REDENTIAL_ERRORS_HEARTBEAT\x10\x01\x12\x1c\n\x18\x43REDENTIAL_ERRORS_SUBMIT\x10\x02\x12\x1b\n\x17\x43REDENTIAL_ERRORS_ADMIN\x10\x03\x12\x1c\n\x18\x43REDENTIAL_ERRORS_OPENAI\x10\x04*b\n\x0cRateLimitKey\x12\x1e\n\x1aRATE_LIMIT_KEY_UNSPECIFIED\x10\x00\x12\x1a\n\x16RATE_LIMIT_KEY_ADDRESS\x10\x01\x12\x16\n\x12RATE_LIMIT_KEY_JOB\x10\x02::\n\x04rest\x12\x1c.google.protobuf.FileOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x0c.dcp.v1.Rest:@\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x0e.dcp.v1.Access:8\n\x0esuccess_status\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\r:G\n\nrate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimit:=\n\x13internal_error_text\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\t:9\n\x0fidempotency_key\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\x08:K\n\x0chttp_content\x12\x1e.google.protobuf.MethodOptions\x18\xba\x87\x03 \x03(\x0b\x32\x13.dcp.v1.HttpContent:C\n\x08\x65xamples\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x87\x03 \x03(\x0b\x32\x0f.dcp.v1.Example:8\n\x0e\x65rror_statuses\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x87\x03 \x03(\r:P\n\x13streamed_rate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimit:8\n\x0emax_body_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x87\x03 \x01(\r:H\n\x0bkey_in_path\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x87\x03 \x01(\x0b\x32\x11.dcp.v1.KeyInPath:;\n\x11max_message_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xc0\x87\x03 \x01(\r:E\n\x07refusal\x12!.google.protobuf.EnumValueOptions\x18\xfd\x88\x03 \x01(\x0b\x32\x0f.dcp.v1.Refusal:G\n\x08\x63\x61rriers\x12!.google.protobuf.EnumValueOptions\x18\xfe\x88\x03 \x01(\x0b\x32\x10.dcp.v1.Carriers:@\n\x04json\x12\x1d.google.protobuf.FieldOptions\x18\x99\x88\x03 \x01(\x0b\x32\x11.dcp.v1.JsonShape:-\n\x04trim\x12\x1d.google.protobuf.FieldOptions\x18\x9a\x88\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,30 +38,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLE'].values_by_name["ROLE_PROVIDER"]._serialized_options = b'\362\307\030#\n\016x-provider-key\022\003key\022\014provider_key'
   _globals['_ROLE'].values_by_name["ROLE_ADMIN"]._loaded_options = None
   _globals['_ROLE'].values_by_name["ROLE_ADMIN"]._serialized_options = b'\362\307\030\017\n\rx-admin-token'
-  _globals['_ROLE']._serialized_start=954
-  _globals['_ROLE']._serialized_end=1150
-  _globals['_CREDENTIALERRORS']._serialized_start=1153
-  _globals['_CREDENTIALERRORS']._serialized_end=1328
-  _globals['_RATELIMITKEY']._serialized_start=1330
-  _globals['_RATELIMITKEY']._serialized_end=1428
+  _globals['_ROLE']._serialized_start=976
+  _globals['_ROLE']._serialized_end=1172
+  _globals['_CREDENTIALERRORS']._serialized_start=1175
+  _globals['_CREDENTIALERRORS']._serialized_end=1350
+  _globals['_RATELIMITKEY']._serialized_start=1352
+  _globals['_RATELIMITKEY']._serialized_end=1450
   _globals['_ACCESS']._serialized_start=67
-  _globals['_ACCESS']._serialized_end=216
-  _globals['_RATELIMIT']._serialized_start=218
-  _globals['_RATELIMIT']._serialized_end=319
-  _globals['_HTTPCONTENT']._serialized_start=321
-  _globals['_HTTPCONTENT']._serialized_end=422
-  _globals['_EXAMPLE']._serialized_start=424
-  _globals['_EXAMPLE']._serialized_end=482
-  _globals['_JSONSHAPE']._serialized_start=484
-  _globals['_JSONSHAPE']._serialized_end=579
-  _globals['_REFUSAL']._serialized_start=581
-  _globals['_REFUSAL']._serialized_end=662
-  _globals['_CARRIERS']._serialized_start=664
-  _globals['_CARRIERS']._serialized_end=716
-  _globals['_KEYINPATH']._serialized_start=718
-  _globals['_KEYINPATH']._serialized_end=793
-  _globals['_REST']._serialized_start=795
-  _globals['_REST']._serialized_end=904
-  _globals['_BASEPATH']._serialized_start=906
-  _globals['_BASEPATH']._serialized_end=951
+  _globals['_ACCESS']._serialized_end=238
+  _globals['_RATELIMIT']._serialized_start=240
+  _globals['_RATELIMIT']._serialized_end=341
+  _globals['_HTTPCONTENT']._serialized_start=343
+  _globals['_HTTPCONTENT']._serialized_end=444
+  _globals['_EXAMPLE']._serialized_start=446
+  _globals['_EXAMPLE']._serialized_end=504
+  _globals['_JSONSHAPE']._serialized_start=506
+  _globals['_JSONSHAPE']._serialized_end=601
+  _globals['_REFUSAL']._serialized_start=603
+  _globals['_REFUSAL']._serialized_end=684
+  _globals['_CARRIERS']._serialized_start=686
+  _globals['_CARRIERS']._serialized_end=738
+  _globals['_KEYINPATH']._serialized_start=740
+  _globals['_KEYINPATH']._serialized_end=815
+  _globals['_REST']._serialized_start=817
+  _globals['_REST']._serialized_end=926
+  _globals['_BASEPATH']._serialized_start=928
+  _globals['_BASEPATH']._serialized_end=973
 # @@protoc_insertion_point(module_scope)

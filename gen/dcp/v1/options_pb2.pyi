@@ -134,12 +134,17 @@ class Access(_message.Message):
     BODY_KEY_FIELD_NUMBER: _builtins.int
     CREDENTIAL_ERRORS_FIELD_NUMBER: _builtins.int
     MASTER_KEY_ONLY_FIELD_NUMBER: _builtins.int
+    REPLACED_KEY_FIELD_NUMBER: _builtins.int
     body_key: _builtins.str
     """Name of a request field that may carry the credential when no header and no query parameter does."""
     credential_errors: Global___CredentialErrors.ValueType
     """How missing and bad credentials are answered."""
     master_key_only: _builtins.bool
     """True when only a renter's master key is good enough."""
+    replaced_key: _builtins.bool
+    """True when a provider's key that was replaced is good enough until its grace ends. That is for what a daemon needs to go on with its
+    work; anywhere else such a key is a bad credential, so that whoever has it can neither replace the new one nor be paid.
+    """
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]:
         """Roles that may call; a caller needs one of them."""
@@ -156,10 +161,11 @@ class Access(_message.Message):
         body_key: _builtins.str = ...,
         credential_errors: Global___CredentialErrors.ValueType = ...,
         master_key_only: _builtins.bool = ...,
+        replaced_key: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_key", b"body_key", "credential_errors", b"credential_errors", "master_key_only", b"master_key_only", "roles", b"roles", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_key", b"body_key", "credential_errors", b"credential_errors", "master_key_only", b"master_key_only", "replaced_key", b"replaced_key", "roles", b"roles", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

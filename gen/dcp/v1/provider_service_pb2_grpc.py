@@ -199,7 +199,8 @@ class ProviderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateProviderKey(self, request, context):
-        """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one.
+        """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one; it is then
+        good for what a daemon needs for that, and for nothing else.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -70,7 +70,9 @@ class ProviderServiceStub:
     has reported the GPU, whose word counts then.
     """
     RotateProviderKey: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.RotateProviderKeyRequest, _provider_service_pb2.RotateProviderKeyResponse]
-    """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one."""
+    """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one; it is then
+    good for what a daemon needs for that, and for nothing else.
+    """
     ExportProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ExportProviderRequest, _provider_service_pb2.ExportProviderResponse]
     """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals."""
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]
@@ -133,7 +135,9 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     has reported the GPU, whose word counts then.
     """
     RotateProviderKey: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.RotateProviderKeyRequest, _provider_service_pb2.RotateProviderKeyResponse]  # type: ignore[assignment]
-    """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one."""
+    """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one; it is then
+    good for what a daemon needs for that, and for nothing else.
+    """
     ExportProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ExportProviderRequest, _provider_service_pb2.ExportProviderResponse]  # type: ignore[assignment]
     """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals."""
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
@@ -247,7 +251,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.RotateProviderKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.RotateProviderKeyResponse, _abc.Awaitable[_provider_service_pb2.RotateProviderKeyResponse]]:
-        """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one."""
+        """Replaces the caller's key. The old one stays good for a short grace, so that a daemon at work can be given the new one; it is then
+        good for what a daemon needs for that, and for nothing else.
+        """
 
     @_abc_1.abstractmethod
     def ExportProvider(

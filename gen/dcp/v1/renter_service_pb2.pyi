@@ -256,14 +256,21 @@ class RotateRenterKeyRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    KEEP_SCOPED_KEYS_FIELD_NUMBER: _builtins.int
+    keep_scoped_keys: _builtins.bool
+    """True when scoped keys go on. Without it they stop with the old master key."""
     def __init__(
         self,
+        *,
+        keep_scoped_keys: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_keep_scoped_keys", b"_keep_scoped_keys", "keep_scoped_keys", b"keep_scoped_keys"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_keep_scoped_keys", b"_keep_scoped_keys", "keep_scoped_keys", b"keep_scoped_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__keep_scoped_keys: _TypeAlias = _typing.Literal["keep_scoped_keys"]  # noqa: Y015
+    _WhichOneofArgType__keep_scoped_keys: _TypeAlias = _typing.Literal["_keep_scoped_keys", b"_keep_scoped_keys"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__keep_scoped_keys) -> _WhichOneofReturnType__keep_scoped_keys | None: ...
 
 Global___RotateRenterKeyRequest: _TypeAlias = RotateRenterKeyRequest  # noqa: Y015
 

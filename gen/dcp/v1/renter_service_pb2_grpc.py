@@ -181,7 +181,8 @@ class RenterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateRenterKey(self, request, context):
-        """Replaces the caller's master key; the old one stops at once. Scoped keys go on.
+        """Replaces the caller's master key; the old one stops at once, and so do the scoped keys unless they are asked to be kept: whoever had
+        the old key may have made some.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

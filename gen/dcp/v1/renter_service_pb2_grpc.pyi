@@ -60,7 +60,9 @@ class RenterServiceStub:
     that resolves to a private network.
     """
     RotateRenterKey: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.RotateRenterKeyRequest, _renter_service_pb2.RotateRenterKeyResponse]
-    """Replaces the caller's master key; the old one stops at once. Scoped keys go on."""
+    """Replaces the caller's master key; the old one stops at once, and so do the scoped keys unless they are asked to be kept: whoever had
+    the old key may have made some.
+    """
     CreateRenterKey: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.CreateRenterKeyRequest, _renter_service_pb2.CreateRenterKeyResponse]
     """Makes a scoped key. Fails with ALREADY_EXISTS (409) `Key limit reached` when the account has 20 live keys, and INVALID_ARGUMENT
     for an unknown scope, which is answered with the list, or for an expiry that has passed.
@@ -134,7 +136,9 @@ class RenterServiceAsyncStub(RenterServiceStub):
     that resolves to a private network.
     """
     RotateRenterKey: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.RotateRenterKeyRequest, _renter_service_pb2.RotateRenterKeyResponse]  # type: ignore[assignment]
-    """Replaces the caller's master key; the old one stops at once. Scoped keys go on."""
+    """Replaces the caller's master key; the old one stops at once, and so do the scoped keys unless they are asked to be kept: whoever had
+    the old key may have made some.
+    """
     CreateRenterKey: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.CreateRenterKeyRequest, _renter_service_pb2.CreateRenterKeyResponse]  # type: ignore[assignment]
     """Makes a scoped key. Fails with ALREADY_EXISTS (409) `Key limit reached` when the account has 20 live keys, and INVALID_ARGUMENT
     for an unknown scope, which is answered with the list, or for an expiry that has passed.
@@ -229,7 +233,9 @@ class RenterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _renter_service_pb2.RotateRenterKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_renter_service_pb2.RotateRenterKeyResponse, _abc.Awaitable[_renter_service_pb2.RotateRenterKeyResponse]]:
-        """Replaces the caller's master key; the old one stops at once. Scoped keys go on."""
+        """Replaces the caller's master key; the old one stops at once, and so do the scoped keys unless they are asked to be kept: whoever had
+        the old key may have made some.
+        """
 
     @_abc_1.abstractmethod
     def CreateRenterKey(

@@ -56,6 +56,8 @@ def credentials_note(access: Schema) -> str:
     elif access.get("scopes"):
         scopes = " or ".join(f"`{scope}`" for scope in access["scopes"])
         sentences.append(f"A scoped renter key needs the scope {scopes}.")
+    if access.get("replaced_key"):
+        sentences.append("A provider's key that was replaced is accepted until its grace ends.")
     if access.get("body_key"):
         sentences.append(f"The key may also be given as the body field `{access['body_key']}`.")
     return " ".join(sentences)

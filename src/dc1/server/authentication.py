@@ -1,9 +1,11 @@
 """Finds a call's credential and turns it into a principal, or refuses it in the words of the method."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.credentials import Credentials, Identity
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
@@ -32,6 +34,9 @@ _BAD = {
     CredentialErrors.OPENAI: errors.authentication_invalid_key,
 }
 _TELL_WRONG_TYPE = (CredentialErrors.GENERAL, CredentialErrors.SUBMIT, CredentialErrors.OPENAI)
+
+# How late a stream may end after the time of its key has run out, of which nobody is told.
+_LOOKED_AT_SECONDS = 5.0
 
 _BEARER = "bearer "
 # In the order in which they are looked at: the first that is not blank counts.
@@ -99,17 +104,45 @@ class Authenticator:
         if credential.claimed not in options.roles:
             raise self._counted(_not_admitted(options, credential), address)
         identity = await self._credentials.identify(credential.secret)
-        if identity is None:
-            # Only the OpenAI dialect tells a key that has expired from one that never was.
-            if options.has_openai_errors and await self._credentials.has_expired(credential.secret):
-                raise self._counted(errors.authentication_key_expired(), address)
-            raise self._counted(_BAD[options.credential_errors](), address)
+        if identity is None or not _is_admitted(options, identity):
+            raise self._counted(await self._bad(options, credential), address)
         if identity.suspended:
             submitting = options.credential_errors is CredentialErrors.SUBMIT
             raise errors.submit_key_invalid() if submitting else errors.account_suspended()
-        return Principal(
-            identity.role, identity.account_id, identity.scopes, identity.key_id, key_hash=identity.key_hash
-        )
+        return _principal(identity)
+
+    async def _bad(self, options: MethodOptions, credential: Credential) -> ApiError:
+        # Only the OpenAI dialect tells a key that has expired from one that never was.
+        if options.has_openai_errors and await self._credentials.has_expired(credential.secret):
+            return errors.authentication_key_expired()
+        return _BAD[options.credential_errors]()
+
+    async def while_good(self, options: MethodOptions, principal: Principal, stream: Coroutine[Any, Any, None]) -> None:
+        """Run the answer of a stream until it ends, or until the key that opened it is good for it no more.
+
+        Whatever stops a key, here or on another replica, an account's suspension or the end of its time, ends what it
+        opened: who stole a key must not go on reading with it.
+        """
+        key_id = principal.key_id
+        if key_id is None:
+            return await stream
+        with self._credentials.watched(key_id) as changed:
+            # At once: the key may have been stopped since the call was let in.
+            changed.set()
+            answering = asyncio.create_task(stream)
+            try:
+                while not await _either(answering, changed):
+                    if not await self._is_good(options, key_id):
+                        return None
+                return await answering
+            finally:
+                # Also when the caller left: the servicer's generator has to end with the call.
+                answering.cancel()
+                await asyncio.wait([answering])
+
+    async def _is_good(self, options: MethodOptions, key_id: str) -> bool:
+        identity = await self._credentials.current(key_id)
+        return identity is not None and not identity.suspended and _is_admitted(options, identity)
 
     async def recognise(self, metadata: Mapping[str, str]) -> Principal:
         """Return whose good key a call of a public method carries; it is counted for them, and opens nothing more."""
@@ -134,6 +167,34 @@ class Authenticator:
     def _counted(self, refusal: ApiError, address: str) -> ApiError:
         self._limiter.spend(FAILED_AUTHENTICATIONS, Subject.of_address(address))
         return refusal
+
+
+def _principal(identity: Identity) -> Principal:
+    return Principal(
+        identity.role,
+        identity.account_id,
+        identity.scopes,
+        identity.key_id,
+        key_hash=identity.key_hash,
+        key_is_replaced=identity.is_replaced,
+    )
+
+
+def _is_admitted(options: MethodOptions, identity: Identity) -> bool:
+    """Tell whether a key that is good at all is so for this method; one that was replaced is so for few."""
+    return options.admits_replaced_key or not identity.is_replaced
+
+
+async def _either(answering: asyncio.Task[None], changed: asyncio.Event) -> bool:
+    """Return whether a stream has ended, once it has, or its key may have changed, or was not looked at for long."""
+    waiting = asyncio.create_task(changed.wait())
+    try:
+        await asyncio.wait([answering, waiting], timeout=_LOOKED_AT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    # Before the key is looked at: what changes while it is has to be seen the next time.
+    changed.clear()
+    return answering.done()
 
 
 def _not_admitted(options: MethodOptions, credential: Credential) -> ApiError:

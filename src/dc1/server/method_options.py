@@ -73,6 +73,7 @@ class MethodOptions:
     body_key_number: int = 0
     credential_errors: CredentialErrors = CredentialErrors.GENERAL
     master_key_only: bool = False
+    admits_replaced_key: bool = False
     bucket: Bucket = GENERAL_BUCKET
     streamed_bucket: Bucket | None = None
     success_status: int = 200
@@ -134,6 +135,7 @@ def _read(method: MethodDescriptor) -> MethodOptions:
         body_key_number=method.input_type.fields_by_name[access.body_key].number if access.body_key else 0,
         credential_errors=CredentialErrors(access.credential_errors),
         master_key_only=access.master_key_only,
+        admits_replaced_key=access.replaced_key,
         bucket=_bucket(options.Extensions[options_pb2.rate_limit]) or GENERAL_BUCKET,
         streamed_bucket=_bucket(options.Extensions[options_pb2.streamed_rate_limit]),
         success_status=options.Extensions[options_pb2.success_status] or 200,

@@ -146,7 +146,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 self._guarded(method, options, context, self._calls) as call,
                 self._admitted(call, options, hooks, request),
             ):
-                await _forward(behaviour(request.message, context), context, call, options)
+                forwarded = _forward(behaviour(request.message, context), context, call, options)
+                await self._authenticator.while_good(options, call.principal, forwarded)
 
         return stream
 

@@ -128,6 +128,51 @@ def test_a_stream_ends_with_the_key_that_opened_it(market: LocalMarket, provider
     market.connect(provider)
 
 
+def test_an_old_key_is_good_for_running_work_and_for_nothing_else(
+    market: LocalMarket, rest: Rest, renter: Renter, provider: PollDaemon
+) -> None:
+    """Contract 1.2: who stole the key cannot put the owner's new one out of force, nor be paid."""
+    renter.submit()
+    provider.next()
+    new = answered(provider.post("/providers/me/rotate-key"))["api_key"]
+    iban = {"amount_halala": 1000, "iban": "SA0380000000608010167519"}
+    for verb, path, body in (
+        ("POST", "/providers/me/rotate-key", {}),
+        ("POST", "/providers/me/withdraw", iban),
+        ("POST", "/providers/withdraw", iban),
+        ("GET", "/providers/me/withdrawals", None),
+        ("GET", "/providers/earnings", None),
+        ("GET", "/providers/me/export", None),
+        ("DELETE", "/providers/me", CONFIRMED),
+        ("POST", "/providers/preferences", {"run_mode": "manual"}),
+        ("PATCH", "/providers/me/gpu-profile", {"gpu_model": "H200"}),
+        ("POST", "/providers/pause", {}),
+        ("POST", f"/providers/{provider.id}/offline", {}),
+        ("GET", "/jobs/1/output", None),
+    ):
+        call: dict[str, Any] = {} if body is None else {"json": body}
+        refused(rest.rest(verb, path, key=provider.key, **call), 401, "Invalid API key")
+    # In the body too, where some of these take it.
+    refused(rest.post("/providers/withdraw", {**iban, "api_key": provider.key}), 401, "Invalid API key")
+    provider.heartbeat()
+    assert provider.progress(1, "loading_model").status_code == 200
+    market.advance(60)
+    provider.result(1)
+    answered(rest.get("/providers/earnings", key=new))
+
+
+def test_an_old_key_ends_when_the_daemon_comes_with_the_new_one(
+    market: LocalMarket, rest: Rest, provider: PollDaemon
+) -> None:
+    """It could take the place of the owner's stream otherwise."""
+    old = provider.key
+    running = market.connect(provider)
+    provider.key = answered(provider.post("/providers/me/rotate-key"))["api_key"]
+    running.beat()
+    market.connect(provider).beat()
+    refused(rest.get("/providers/me", key=old), 401, "Invalid API key")
+
+
 @pytest.mark.settings(key_rotation_grace_seconds=0)
 def test_without_a_grace_the_old_key_stops_at_once(rest: Rest, provider: PollDaemon) -> None:
     new = answered(provider.post("/providers/me/rotate-key"))["api_key"]
@@ -138,7 +183,7 @@ def test_without_a_grace_the_old_key_stops_at_once(rest: Rest, provider: PollDae
 @pytest.mark.settings(rate_limits_enabled=True)
 def test_keys_are_replaced_three_times_a_day(provider: PollDaemon) -> None:
     for _ in range(3):
-        answered(provider.post("/providers/me/rotate-key"))
+        provider.key = answered(provider.post("/providers/me/rotate-key"))["api_key"]
     refused(provider.post("/providers/me/rotate-key"), 429, "Rate limit exceeded")
     answered(provider.get("/providers/me/export"))
     refused(provider.get("/providers/me/export"), 429, "Rate limit exceeded")

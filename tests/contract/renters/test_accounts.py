@@ -253,16 +253,31 @@ def test_a_revoked_key_keeps_its_time_and_others_cannot_revoke_it(
     renter.balance()
 
 
-def test_the_master_key_is_replaced_at_once_and_scoped_keys_go_on(
+def test_the_master_key_is_replaced_at_once_and_scoped_keys_with_it(
     market: LocalMarket, renter: Renter, scoped: Keys
 ) -> None:
-    holder = scoped.holder(scopes=["balance.read"])
+    """Contract 3.2: whoever had the master key may have made scoped ones, and the owner would not know of them."""
+    holder = scoped.holder(scopes=["admin"])
     renter.balance()
     answer = answered(renter.post("/renters/me/rotate-key"))
     assert fits(answer, {"success": flag, "message": text, "api_key": text, "new_key": text, "renter_id": integer})
     assert answer["api_key"] == answer["new_key"] != renter.key
     refused(renter.get("/renters/balance"), 401, "Invalid API key")
-    assert Renter(market.rest, renter.id, answer["api_key"]).balance() == holder.balance() == 1000
+    refused(holder.get("/renters/balance"), 401, "Invalid API key")
+    assert Renter(market.rest, renter.id, answer["api_key"]).balance() == 1000
+
+
+def test_scoped_keys_go_on_where_their_owner_says_so(
+    market: LocalMarket, renter: Renter, scoped: Keys, admin: Admin
+) -> None:
+    holder = scoped.holder(scopes=["balance.read"])
+    key = answered(renter.post("/renters/me/rotate-key", {"keep_scoped_keys": True}))["api_key"]
+    assert Renter(market.rest, renter.id, key).balance() == holder.balance() == 1000
+    reset = f"/admin/renters/{renter.id}/rotate-key"
+    answered(admin.post(reset, {"keep_scoped_keys": True}))
+    assert holder.balance() == 1000
+    answered(admin.post(reset))
+    refused(holder.get("/renters/balance"), 401, "Invalid API key")
 
 
 @pytest.mark.settings(rate_limits_enabled=True)

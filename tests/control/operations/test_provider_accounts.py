@@ -1,8 +1,12 @@
 """What owners and admins do with a provider's account: memory follows what was stored, and only that."""
 
+import asyncio
+
 import pytest
 
+from dc1.control.operations.provider_accounts import RotatedKey
 from dc1.control.scheduling.sessions import EndReason
+from dc1.domain.access.keys import parse
 from dc1.domain.errors import ApiError
 from dc1.storage.engine.transaction_hook import NO_HOOK
 from dc1.storage.providers import providers
@@ -10,6 +14,12 @@ from dc1.storage.providers.providers import NewProvider
 from tests.control.small_market import SmallMarket
 
 IBAN = "SA0380000000608010167519"
+
+
+def _key_id(key: str) -> str:
+    parsed = parse(key)
+    assert parsed is not None
+    return parsed.key_id
 
 
 async def test_a_new_account_is_known_with_its_key_at_once(market: SmallMarket) -> None:
@@ -52,7 +62,7 @@ async def test_a_reset_key_stops_at_once_and_a_rotated_one_after_its_grace(marke
     accounts, identify = market.control.provider_accounts, market.control.credentials.identify
     opened = await accounts.register(NewProvider("Najd", "najd@example.sa", "L4", "linux"))
     assert await identify(opened.api_key) is not None
-    rotated = await accounts.rotate_key(opened.account.id)
+    rotated = await accounts.rotate_key(opened.account.id, _key_id(opened.api_key))
     assert await identify(opened.api_key) is not None
     market.clock.advance((rotated.old_until_ms - market.clock.now_ms()) / 1000)
     assert await identify(opened.api_key) is None
@@ -61,6 +71,18 @@ async def test_a_reset_key_stops_at_once_and_a_rotated_one_after_its_grace(marke
     reset = await market.control.provider_supervision.reset_key(provider)
     assert await identify(rotated.api_key) is None
     assert await identify(reset) is not None
+
+
+async def test_of_two_rotations_with_one_key_only_the_first_is_done(market: SmallMarket) -> None:
+    accounts, identify = market.control.provider_accounts, market.control.credentials.identify
+    opened = await accounts.register(NewProvider("Najd", "najd@example.sa", "L4", "linux"))
+    calls = (accounts.rotate_key(opened.account.id, _key_id(opened.api_key)) for _ in range(2))
+    first, second = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(first, RotatedKey)
+    assert isinstance(second, ApiError)
+    assert second.status == 401
+    market.clock.advance(601)
+    assert await identify(first.api_key) is not None
 
 
 async def test_preferences_change_one_by_one_in_memory_and_in_the_database(market: SmallMarket) -> None:

@@ -101,10 +101,15 @@ def renter_revoke_key(
 
 
 @app.command("rotate-key")
-def renter_rotate_key(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Replace the account's key and print the new one, this once. The old one stops at once."""
+def renter_rotate_key(
+    keep_scoped: Annotated[bool, typer.Option("--keep-scoped-keys", help="Let the scoped keys go on.")] = False,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Replace the account's key and print the new one, this once. The old one and the scoped keys stop at once."""
     with RestClient(url, renter_credential(key)) as client:
-        answer = client.post("/renters/me/rotate-key")
+        answer = client.post("/renters/me/rotate-key", {"keep_scoped_keys": True} if keep_scoped else None)
     emit(answer, as_json, lambda body: facts({"renter": body["renter_id"], "key": body["api_key"]}))
 
 

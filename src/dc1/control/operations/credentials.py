@@ -1,14 +1,19 @@
 """Whose key it is, answered from memory once the key was seen."""
 
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.base.clock import Clock
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
-from dc1.storage.engine.database import Database
+from dc1.storage.engine.database import Connection, Database
 from dc1.storage.providers import providers
 
 _KNOWN_MS = 300_000
@@ -35,6 +40,11 @@ class Identity:
         """In what right the key's holder calls."""
         return Role.PROVIDER if self.key_role is KeyRole.PROVIDER else Role.RENTER
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether a newer key took its place, and it has a grace."""
+        return key_rows.in_grace(self.key_role, self.expires_at_ms)
+
     def has_expired(self, now_ms: int) -> bool:
         """Tell whether the key's time has run out."""
         return self.expires_at_ms is not None and now_ms >= self.expires_at_ms
@@ -58,6 +68,8 @@ class Credentials:
         self._entries: dict[str, _Entry] = {}
         self._generation = 0
         self._used: dict[str, int] = {}
+        # By key, because there may be many streams of one; an account's are found by who holds the key.
+        self._watched: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     async def identify(self, key: str) -> Identity | None:
         """Return the account behind `key`, or None when it is no key, unknown, revoked, expired or its account gone."""
@@ -76,20 +88,40 @@ class Credentials:
         identity = await self._holder(key)
         return identity is not None and identity.has_expired(self._clock.now_ms())
 
+    async def current(self, key_id: str) -> Identity | None:
+        """Return the account behind a key that was good when a call began, or None when it is so no more."""
+        identity = await self._known(key_id)
+        return None if identity is None or identity.has_expired(self._clock.now_ms()) else identity
+
+    @contextmanager
+    def watched(self, key_id: str) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever a key, or the account behind one, may have changed."""
+        changed = asyncio.Event()
+        self._watched[key_id].add(changed)
+        try:
+            yield changed
+        finally:
+            self._watched[key_id].discard(changed)
+            if not self._watched[key_id]:
+                del self._watched[key_id]
+
     async def _holder(self, key: str) -> Identity | None:
         """Return the account behind a key that may have expired."""
         parsed = keys.parse(key)
         if parsed is None:
             return None
-        now_ms = self._clock.now_ms()
-        entry = self._entries.get(parsed.key_id)
-        if entry is None or now_ms >= entry.until_ms:
-            entry = await self._load(parsed.key_id, now_ms)
-        identity = entry.identity
+        identity = await self._known(parsed.key_id)
         # What is remembered is found by the id, which is public; the secret is compared on every call.
         if identity is None or identity.key_role is not parsed.role or not keys.matches(key, identity.key_hash):
             return None
         return identity
+
+    async def _known(self, key_id: str) -> Identity | None:
+        now_ms = self._clock.now_ms()
+        entry = self._entries.get(key_id)
+        if entry is None or now_ms >= entry.until_ms:
+            entry = await self._load(key_id, now_ms)
+        return entry.identity
 
     def take_used(self) -> dict[str, int]:
         """Return when scoped keys were used since the last call of this, in epoch milliseconds by key id."""
@@ -100,10 +132,17 @@ class Credentials:
         """Forget a key, so that the next call with it sees what is stored."""
         self._generation += 1
         self._entries.pop(key_id, None)
+        for changed in self._watched.get(key_id, ()):
+            changed.set()
 
     def invalidate_account(self, role: Role, account_id: int) -> None:
         """Forget every key of an account."""
         self._generation += 1
+        # Whoever watches looks again, which costs a look-up of the keys of this account and nothing for others'. Not
+        # only those remembered: a key may have been dropped from memory while a stream that it opened goes on.
+        for events in self._watched.values():
+            for changed in events:
+                changed.set()
         for key_id, entry in list(self._entries.items()):
             if entry.identity and entry.identity.role is role and entry.identity.account_id == account_id:
                 del self._entries[key_id]
@@ -139,3 +178,17 @@ class Credentials:
             return None if provider is None or provider.deleted_at_ms is not None else AccountStatus.ACTIVE
         renter = await self._database.read(lambda conn: renters.get(conn, account_id))
         return None if renter is None or renter.status is AccountStatus.DELETED else renter.status
+
+
+def require_current(conn: Connection, key_id: str | None) -> None:
+    """Hold the key that a call came with until the transaction ends, which makes or replaces keys by its right.
+
+    The call was let in a moment ago: of two that replace one key at once, the second would otherwise put out of force
+    what the first was given.
+
+    Raises:
+        invalid_api_key: The key was stopped or replaced meanwhile.
+    """
+    row = None if key_id is None else key_rows.lock(conn, key_id)
+    if row is None or row.is_replaced:
+        raise errors.invalid_api_key()

@@ -12,7 +12,7 @@ from typing import Any
 from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
-from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.credentials import Credentials, require_current
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.sessions import EndReason
@@ -137,18 +137,34 @@ class ProviderAccounts:
         self._fleet.set_paused(provider, paused)
         await self._attempts.bookability_changed(provider)
 
-    async def rotate_key(self, provider_id: int) -> RotatedKey:
-        """Replace the key; the old one has a grace, because the owner has yet to carry the new one to the machine."""
+    async def rotate_key(self, provider_id: int, key_id: str | None) -> RotatedKey:
+        """Replace the key; the old one has a grace, because the owner has yet to carry the new one to the machine.
+
+        `key_id` is the key that the call came with; raises `Invalid API key` when it was replaced meanwhile.
+        """
         key = keys.new_key(KeyRole.PROVIDER)
         now_ms = self._clock.now_ms()
         until_ms = now_ms + round(self._config.key_rotation_grace_seconds * 1000)
-        await self._db.write(
-            lambda conn: key_rows.rotate_with_grace(conn, KeyRole.PROVIDER, provider_id, key, now_ms, until_ms)
-        )
+
+        def replace_key(conn: Connection) -> None:
+            require_current(conn, key_id)
+            key_rows.rotate_with_grace(conn, KeyRole.PROVIDER, provider_id, key, now_ms, until_ms)
+
+        await self._db.write(replace_key)
         # The remembered old key knows nothing of its new end and would outlive it. Its stream stays open until then:
         # ProviderUpkeep ends the streams of keys whose grace has passed.
         self._credentials.invalidate_account(Role.PROVIDER, provider_id)
         return RotatedKey(key.key, until_ms)
+
+    async def end_grace(self, provider_id: int) -> None:
+        """Stop the keys that were replaced: the daemon has the new one, which is what they had a grace for."""
+        now_ms = self._clock.now_ms()
+        held = await self._db.read(lambda conn: key_rows.list_of(conn, KeyRole.PROVIDER, provider_id))
+        # Looked at first: every daemon that connects comes by here, and hardly any has changed its key.
+        if not any(row.is_live(now_ms) and row.is_replaced for row in held):
+            return
+        await self._db.write(lambda conn: key_rows.revoke_in_grace(conn, KeyRole.PROVIDER, provider_id, now_ms))
+        self._credentials.invalidate_account(Role.PROVIDER, provider_id)
 
     async def close(self, provider: Provider) -> ClosedProvider:
         """Close the account and give its jobs to others; raises `A withdrawal is already pending` while one is."""

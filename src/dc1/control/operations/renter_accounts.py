@@ -6,7 +6,7 @@ between the two would have the key read again while it was still good, and remem
 
 from dataclasses import dataclass, field
 
-from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.credentials import Credentials, require_current
 from dc1.control.operations.job_commands import JobCommands
 from dc1.control.scheduling.core import Core
 from dc1.domain import errors
@@ -99,24 +99,37 @@ class RenterAccounts:
         sealed = None if secret is None else secret_box.seal(secret, webhooks.secret_purpose(renter_id))
         return await self._db.write(lambda conn: _set_webhook(conn, renter_id, change, secret, sealed))
 
-    async def rotate_key(self, renter_id: int) -> str:
-        """Replace the master key and return the new one; the old one stops at once, scoped keys go on."""
+    async def rotate_key(self, renter_id: int, key_id: str | None, *, keeps_scoped_keys: bool) -> str:
+        """Replace the master key and return the new one; the old one stops at once, and scoped keys unless kept.
+
+        `key_id` is the key that the call came with; raises `Invalid API key` when it was replaced meanwhile.
+        """
         key = keys.new_key(KeyRole.RENTER)
         now_ms = self._clock.now_ms()
-        await self._db.write(lambda conn: key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms))
+
+        def replace_key(conn: Connection) -> None:
+            require_current(conn, key_id)
+            replace_master_key(conn, renter_id, key, now_ms, keeps_scoped_keys=keeps_scoped_keys)
+
+        await self._db.write(replace_key)
         self._credentials.invalidate_account(Role.RENTER, renter_id)
         return key.key
 
     async def create_key(
-        self, renter_id: int, scopes: list[str], label: str | None, expires_at_ms: int | None
+        self, renter_id: int, key_id: str | None, scopes: list[str], label: str | None, expires_at_ms: int | None
     ) -> ScopedKey:
-        """Make a scoped key; refused above 20 live ones."""
+        """Make a scoped key; refused above 20 live ones.
+
+        `key_id` is the master key that the call came with; raises `Invalid API key` when it was replaced meanwhile.
+        """
         key = keys.new_key(KeyRole.SCOPED)
         now_ms = self._clock.now_ms()
 
         def add_key(conn: Connection) -> None:
             # The account's lock, so that two calls that count at once cannot both find room.
             renters.lock_known(conn, renter_id)
+            # Not in the moment after the owner replaced the master key: it would outlive what it was made with.
+            require_current(conn, key_id)
             if key_rows.count_live(conn, KeyRole.SCOPED, renter_id, now_ms) >= _MAX_LIVE_KEYS:
                 raise errors.key_limit_reached()
             key_rows.add(
@@ -143,6 +156,14 @@ class RenterAccounts:
         )
         self._credentials.invalidate_account(Role.RENTER, renter_id)
         return ClosedRenter(cancelled, erase_at_ms)
+
+
+def replace_master_key(conn: Connection, renter_id: int, key: NewKey, now_ms: int, *, keeps_scoped_keys: bool) -> None:
+    """Replace a renter's master key at once, and stop the scoped keys unless they are to be kept."""
+    key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms)
+    # A master key is replaced because it leaked, as a rule, and who had it could make keys that nobody else knows of.
+    if not keeps_scoped_keys:
+        key_rows.revoke_all(conn, KeyRole.SCOPED, renter_id, now_ms)
 
 
 def _open_account(conn: Connection, new: NewRenter, credit_halala: int, key: NewKey, now_ms: int) -> int:

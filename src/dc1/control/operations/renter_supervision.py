@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.renter_accounts import replace_master_key
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
-from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters, wallets
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.engine.transaction_hook import TransactionHook, hooked
@@ -61,15 +61,15 @@ class RenterSupervision:
         await self._db.write(lambda conn: _change_status(conn, renter_id, status))
         self._credentials.invalidate_account(Role.RENTER, renter_id)
 
-    async def reset_key(self, renter_id: int) -> str:
-        """Replace a renter's master key and return the new one; the old one stops at once, scoped keys go on."""
+    async def reset_key(self, renter_id: int, *, keeps_scoped_keys: bool) -> str:
+        """Replace a renter's master key and return the new one; what stops is as in the renter's own call."""
         key = keys.new_key(KeyRole.RENTER)
         now_ms = self._clock.now_ms()
 
         def replace_key(conn: Connection) -> None:
             # Unlike a renter's own call, an admin's was not let in by a key of an open account.
             renters.lock_known(conn, renter_id)
-            key_rows.rotate(conn, KeyRole.RENTER, renter_id, key, now_ms)
+            replace_master_key(conn, renter_id, key, now_ms, keeps_scoped_keys=keeps_scoped_keys)
 
         await self._db.write(replace_key)
         self._credentials.invalidate_account(Role.RENTER, renter_id)

@@ -73,7 +73,7 @@ class SupervisedRenterCalls(ServicerPart):
     async def ResetRenterKey(self, request: pb.ResetRenterKeyRequest, context: Any) -> pb.ResetRenterKeyResponse:
         """Replace a renter's master key."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
-        api_key = await self._plane.renter_supervision.reset_key(renter_id)
+        api_key = await self._plane.renter_supervision.reset_key(renter_id, keeps_scoped_keys=request.keep_scoped_keys)
         return pb.ResetRenterKeyResponse(success=True, renter_id=renter_id, new_api_key=api_key)
 
     async def CreditRenter(self, request: pb.CreditRenterRequest, context: Any) -> pb.CreditRenterResponse:

@@ -14,7 +14,7 @@ class Principal:
 
     `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody
     else. `fingerprint` names an admin's token without revealing it and is empty for everybody else. `key_hash` is that
-    of a renter's or provider's key.
+    of a renter's or provider's key, `key_is_replaced` whether it is a provider's old one in its grace.
     """
 
     role: Role
@@ -23,6 +23,7 @@ class Principal:
     key_id: str | None = None
     fingerprint: str = ""
     key_hash: str = field(default="", repr=False)
+    key_is_replaced: bool = False
 
 
 ANYBODY = Principal(Role.PUBLIC)

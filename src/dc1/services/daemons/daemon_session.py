@@ -79,6 +79,9 @@ async def connect(
     patience = plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT
     hello = await _first(requests, patience)
     outbox, budget = Outbox(), MessageBudget()
+    # Here the new key has arrived: who has the old one shall not take this stream's place with it.
+    if not current_call().principal.key_is_replaced:
+        await plane.provider_accounts.end_grace(provider.id)
     # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
     session = DaemonSession(provider.id, current_call().principal.key_id, outbox)
     messages = DaemonMessages(plane, provider, outbox)

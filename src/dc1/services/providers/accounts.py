@@ -7,7 +7,7 @@ from google.protobuf.struct_pb2 import Value
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.states import COMPUTE_TYPES
-from dc1.services.api.call import caller_id
+from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import calling_provider
 from dc1.services.api.values import from_value
@@ -64,7 +64,7 @@ class ProviderAccountCalls(ServicerPart):
     ) -> pb.RotateProviderKeyResponse:
         """Replace the caller's key; the old one has a grace."""
         provider_id = caller_id()
-        rotated = await self._plane.provider_accounts.rotate_key(provider_id)
+        rotated = await self._plane.provider_accounts.rotate_key(provider_id, current_call().principal.key_id)
         until = iso(rotated.old_until_ms)
         return pb.RotateProviderKeyResponse(
             success=True,

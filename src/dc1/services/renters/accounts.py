@@ -9,7 +9,7 @@ from dc1.domain import errors
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import parse_scopes
 from dc1.domain.base.clock import iso, parse_iso
-from dc1.services.api.call import caller_id
+from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import from_value, time_value, to_value
 from dc1.services.jobs.messages import job_detail
@@ -77,10 +77,16 @@ class RenterAccountCalls(ServicerPart):
     async def RotateRenterKey(self, request: pb.RotateRenterKeyRequest, context: Any) -> pb.RotateRenterKeyResponse:
         """Replace the caller's master key."""
         renter_id = caller_id()
-        api_key = await self._plane.renter_accounts.rotate_key(renter_id)
+        kept = request.keep_scoped_keys
+        api_key = await self._plane.renter_accounts.rotate_key(
+            renter_id, current_call().principal.key_id, keeps_scoped_keys=kept
+        )
+        stopped = (
+            "The old one has stopped working." if kept else "The old one and all scoped keys have stopped working."
+        )
         return pb.RotateRenterKeyResponse(
             success=True,
-            message="Store this API key now, it is not shown again. The old one has stopped working.",
+            message=f"Store this API key now, it is not shown again. {stopped}",
             api_key=api_key,
             # The same key under both names: clients read one or the other.
             new_key=api_key,
@@ -94,7 +100,9 @@ class RenterAccountCalls(ServicerPart):
         expires_at_ms = (
             _expiry(request.expires_at, self._plane.clock.now_ms()) if request.HasField("expires_at") else None
         )
-        made = await self._plane.renter_accounts.create_key(caller_id(), scopes, label, expires_at_ms)
+        made = await self._plane.renter_accounts.create_key(
+            caller_id(), current_call().principal.key_id, scopes, label, expires_at_ms
+        )
         return pb.CreateRenterKeyResponse(
             id=made.key_id,
             key=made.key,

@@ -32,6 +32,17 @@ class KeyRow:
         """Tell whether the key is neither revoked nor expired."""
         return self.revoked_at_ms is None and (self.expires_at_ms is None or now_ms < self.expires_at_ms)
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether a newer key took its place: it is over, or in its grace."""
+        return self.revoked_at_ms is not None or in_grace(self.role, self.expires_at_ms)
+
+
+def in_grace(role: KeyRole, expires_at_ms: int | None) -> bool:
+    """Tell whether a key that is still good was replaced and has a grace."""
+    # Nothing but a rotation gives a provider's key an end; a scoped key may be made with one.
+    return role is KeyRole.PROVIDER and expires_at_ms is not None
+
 
 _shape = Shape(KeyRow, api_keys)
 _FIND = PreparedStatement(select(*_shape.columns).where(api_keys.c.key_id == bindparam("wanted")))
@@ -70,6 +81,23 @@ def add(
 def find(conn: Connection, key_id: str) -> KeyRow | None:
     """Return the key with this public id, live or not."""
     return _shape.first(_FIND.rows(conn, {"wanted": key_id}))
+
+
+def lock(conn: Connection, key_id: str) -> KeyRow | None:
+    """Return a key and let nobody else change it before the transaction ends."""
+    # Read by this statement and not before: it waits for who holds the lock, and sees what they made of the key.
+    return _shape.first(conn.execute(select(*_shape.columns).where(api_keys.c.key_id == key_id).with_for_update()))
+
+
+def revoke_in_grace(conn: Connection, role: KeyRole, owner_id: int, now_ms: int) -> int:
+    """Stop the owner's keys that were replaced and have a grace; return how many there were."""
+    statement = update(api_keys).where(
+        api_keys.c.owner_id == owner_id,
+        api_keys.c.role == role,
+        api_keys.c.revoked_at_ms.is_(None),
+        api_keys.c.expires_at_ms > now_ms,
+    )
+    return conn.execute(statement.values(revoked_at_ms=now_ms)).rowcount
 
 
 def rotate(conn: Connection, role: KeyRole, owner_id: int, key: NewKey, now_ms: int) -> KeyRow:
