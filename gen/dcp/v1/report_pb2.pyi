@@ -211,7 +211,7 @@ class Assignment(_message.Message):
 
     @_builtins.property
     def container_spec(self) -> _struct_pb2.Struct:
-        """Container to run, with defaults filled in."""
+        """Container to run, with defaults filled in: documented keys only, whatever else the renter sent."""
 
     @_builtins.property
     def gpu_requirements(self) -> _struct_pb2.Value:

@@ -1,6 +1,6 @@
 """Container specs: checks of what was sent, approval of the images it names, and the defaults."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 
 from dc1.domain.base.json_types import JsonObject, JsonValue
@@ -136,6 +136,18 @@ def effective_container_spec(job_type: JobType, sent: JsonObject | None, pricing
 _DEFAULT_IMAGES = {"llm": "vllm-serve"}
 _DEFAULT_IMAGE_TYPE = "pytorch"
 _PIDS_LIMIT = 512
+_MOST_MEMORY_MB = 1_048_576
+_MOST_CPUS = 1024
+_BRIDGE, _NO_NETWORK = "bridge", "none"
+
+
+def daemon_container_spec(spec: JsonObject) -> JsonObject:
+    """Return what a daemon may know of a job's container: documented keys, with values that their rules allow.
+
+    Everything else that a renter sent stays in the job for the renter to read. A daemon may hand whatever it is given
+    to its engine, and there `privileged`, `network_mode` or `binds` would be the owner's machine.
+    """
+    return {name: value for name, rule in _HANDED_OUT.items() if (value := rule(spec.get(name))) is not None}
 
 
 def handed_out_container_spec(
@@ -143,19 +155,72 @@ def handed_out_container_spec(
 ) -> JsonObject:
     """Return the spec as daemons that poll read it, with the image to run, its command, its network and a limit named.
 
-    `images` has an approved image for each image type. What the job says itself is kept.
+    `images` has an approved image for each image type. What a daemon may know of the job's own spec is kept.
     """
-    sent = params or {}
+    sent, documented = params or {}, daemon_container_spec(spec)
     image_type = str(spec["image_type"])
-    named = sent.get("image_override") or spec.get("image_override") or spec.get("image")
+    named = sent.get("image_override") or documented.pop("image_override", None) or documented.get("image")
+    # Never the type itself, which is a free text of the renter's: only what is named was checked for its approval.
     default = images.get(_DEFAULT_IMAGES.get(image_type, image_type)) or images.get(_DEFAULT_IMAGE_TYPE)
-    image = str(named or default or image_type)
-    commands = (spec.get("job_cmd"), spec.get("command"), sent.get("command"))
+    image = str(named or default or "")
+    commands = (documented.get("job_cmd"), documented.pop("command", None), _command(sent.get("command")))
     return {
-        # A served model has to be reached; nothing else needs a network, so it gets none.
-        "network": "bridge" if job_type == JobType.VLLM_SERVE else "none",
         "pids_limit": _PIDS_LIMIT,
-        **spec,
-        "image": image if "/" in image else _IMAGE_REGISTRY + image,
+        **documented,
+        # A served model has to be reached; nothing else needs a network, so it gets none. Whatever the renter asks for:
+        # these daemons have no switch by which their owner could say no.
+        "network": _BRIDGE if job_type == JobType.VLLM_SERVE else _NO_NETWORK,
+        "image": image if "/" in image or not image else _IMAGE_REGISTRY + image,
         "job_cmd": next((command for command in commands if command), ""),
     }
+
+
+def _text(value: JsonValue) -> JsonValue:
+    return value if isinstance(value, str) else None
+
+
+def _network(value: JsonValue) -> JsonValue:
+    return value if value in (_BRIDGE, _NO_NETWORK) else None
+
+
+def _flag(value: JsonValue) -> JsonValue:
+    return value if isinstance(value, bool) else None
+
+
+def _amount(value: JsonValue) -> JsonValue:
+    number = as_number(value)
+    return None if number is None else plain(number)
+
+
+def _command(value: JsonValue) -> JsonValue:
+    words = value if isinstance(value, list) else [value]
+    return value if words and all(isinstance(word, str) for word in words) else None
+
+
+def _at_most(most: int, *, whole: bool = False) -> Callable[[JsonValue], JsonValue]:
+    """Return a rule for a bound that a job sets itself: positive, and lowered to `most`."""
+
+    def bound(value: JsonValue) -> JsonValue:
+        number = as_integer(value) if whole else as_number(value)
+        return plain(min(Decimal(number), Decimal(most))) if number is not None and number > 0 else None
+
+    return bound
+
+
+# A rule returns the value as daemons get it, or None for one that is not for them.
+_HANDED_OUT: Mapping[str, Callable[[JsonValue], JsonValue]] = {
+    "image_type": _text,
+    "vram_required_mb": _amount,
+    "gpu_count": _amount,
+    "compute_type": _text,
+    "enable_checkpoint": _flag,
+    "pricing_class": _text,
+    "image": _text,
+    "image_override": _text,
+    "job_cmd": _command,
+    "command": _command,
+    "memory_mb": _at_most(_MOST_MEMORY_MB),
+    "cpus": _at_most(_MOST_CPUS),
+    "network": _network,
+    "pids_limit": _at_most(_PIDS_LIMIT, whole=True),
+}

@@ -11,6 +11,7 @@ from dc1.domain.access.task_signatures import is_signature_of_any, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.container_spec import daemon_container_spec
 from dc1.domain.jobs.placement import Admission
 from dc1.domain.jobs.states import Actor, JobStatus, LogLevel, Phase
 from dc1.domain.providers import machine_grading
@@ -247,7 +248,7 @@ def _daemon_job(job: JobRow, spec: JobSpec) -> pb.DaemonJob:
         max_duration_seconds=job.max_duration_seconds,
         cost_halala=job.cost_halala,
         earned_halala=job.provider_earned_halala or 0,
-        container_spec=to_struct(spec.container_spec),
+        container_spec=to_struct(daemon_container_spec(spec.container_spec)),
         params=to_value(spec.params),
         submitted_at=iso(job.submitted_at_ms),
         started_at=time_value(job.started_at_ms),

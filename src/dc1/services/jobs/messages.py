@@ -10,7 +10,7 @@ from dc1.control.scheduling.leases import Assignment
 from dc1.domain.access.task_signatures import task_signature, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.numeric import plain
-from dc1.domain.jobs.container_spec import handed_out_container_spec
+from dc1.domain.jobs.container_spec import daemon_container_spec, handed_out_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
 from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar
 from dc1.services.api.values import NULL, time_value, to_struct, to_value
@@ -151,7 +151,7 @@ def assignment_message(assignment: Assignment) -> report_pb2.Assignment:
         params=to_value(spec.params),
         task_spec=to_value(spec.task_spec),
         env_vars=spec.env_vars or {},
-        container_spec=to_struct(spec.container_spec),
+        container_spec=to_struct(daemon_container_spec(spec.container_spec)),
         gpu_requirements=to_value(spec.gpu_requirements),
         duration_minutes=_duration_value(job),
         # Not what the renter asked for, which views of the job show: prepaid time limits it (contract 4.2), and a
