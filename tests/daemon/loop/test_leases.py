@@ -1,4 +1,9 @@
+import time
+
+import pytest
+
 from dc1.daemon.leases.leases import (
+    DRAIN_SECONDS,
     TOKEN_SPACING_SECONDS,
     AttemptEnd,
     HeldLease,
@@ -9,7 +14,8 @@ from dc1.daemon.leases.leases import (
     TokenBatch,
     TokenBuffer,
 )
-from dc1.daemon.leases.log_buffer import LogBatch
+from dc1.daemon.leases.log_buffer import MAX_BATCH_LINES, MAX_UNRECEIPTED, LogBatch, LogBuffer
+from dc1.daemon.leases.running_jobs import LeaseSink
 from dc1.daemon.runners.base import Result, Work
 from dc1.domain.jobs.states import JobType, Phase
 
@@ -102,6 +108,69 @@ def test_end_is_resent_only_when_it_was_sent_long_ago() -> None:
     assert lease.due_at() is None
     lease.resend(before=1.1)
     assert outputs(lease, 2.0) == [ENDED]
+
+
+def flooded(deadline: float = float("inf")) -> HeldLease:
+    """One that has ended with more lines than may be under way at once, which are sent."""
+    lease = make_lease()
+    for number in range(MAX_UNRECEIPTED * MAX_BATCH_LINES + 3):
+        lease.log("info", str(number), 1.0)
+    lease.finish(ENDED, 1.0, deadline)
+    assert len(outputs(lease, 1.0)) == MAX_UNRECEIPTED
+    return lease
+
+
+def test_the_end_waits_until_the_log_was_taken() -> None:
+    lease = flooded()
+    assert lease.due_at() == 1.0 + DRAIN_SECONDS
+    lease.logs.receipt(1, 2.0)
+    rest, end = outputs(lease, 2.0)
+    assert isinstance(rest, LogBatch)
+    assert len(rest.lines) == 3
+    assert end == ENDED
+
+
+@pytest.mark.parametrize(
+    ("deadline", "most"), [(1_000.0, DRAIN_SECONDS), (11.0, 8.0), (4.0, 1.0), (0.5, DRAIN_SECONDS)]
+)
+def test_the_end_waits_for_the_log_so_long_and_not_beyond_the_deadline(deadline: float, most: float) -> None:
+    lease = flooded(deadline)
+    # Where the deadline is past, the job is settled and the log may take its time.
+    assert lease.due_at() == 1.0 + most
+    notice, end = outputs(lease, 1.0 + most)
+    assert isinstance(notice, LogBatch)
+    assert [line.message for line in notice.lines] == ["3 log lines were lost on the provider's side"]
+    assert end == ENDED
+    assert lease.due_at() is None
+
+
+def test_time_without_a_connection_is_no_time_to_drain() -> None:
+    lease = flooded()
+    lease.reattach(1_000.0)
+    again = outputs(lease, 1_000.0)
+    assert len(again) == MAX_UNRECEIPTED
+    assert lease.due_at() == 1_000.0 + DRAIN_SECONDS
+
+
+def test_the_end_of_the_daemon_hastens_the_end() -> None:
+    lease = flooded()
+    lease.hasten(3.0)
+    assert outputs(lease, 4.9) == []
+    assert outputs(lease, 5.0)[-1] == ENDED
+
+
+async def test_what_is_beyond_the_budget_is_thrown_away_at_a_modest_pace() -> None:
+    lease = make_lease()
+    lease.logs = LogBuffer(max_lines=10)
+    sink = LeaseSink(lease, changed=lambda: None)
+    used, begun = time.process_time(), time.monotonic()
+    for _ in range(10_000):
+        await sink.log("info", "y")
+    assert time.monotonic() - begun >= 0.4
+    assert time.process_time() - used < 0.2
+    batch = lease.take(time.monotonic() + 1)
+    assert isinstance(batch, LogBatch)
+    assert len(batch.lines) == 11
 
 
 def test_ended_lease_takes_no_more_output() -> None:

@@ -58,7 +58,10 @@ async def test_a_log_is_kept_up_to_its_budget_and_says_that_it_is_cut(market: Ma
         kept += 5_000
     assert kept + len(stored) == most + 1
     assert (stored[-1].level, stored[-1].message) == (LogLevel.WARN, CUT_NOTICE)
-    assert await market.do(job_logs.append, job.id, 2, lines("b")) == []
+    for number in range(1, 4):
+        assert await market.do(job_logs.append, job.id, 2, lines("b"), number) == []
+    # Nor is there a row for each batch of which nothing was kept.
+    assert await market.see(lambda conn: conn.scalar(text("SELECT count(*) FROM job_log_batches"))) == 0
     assert (await market.see(job_logs.page, job.id)).total == most + 1
 
 

@@ -98,11 +98,14 @@ class Assignments:
                 self._running.stop(lease)
                 failure = RunFailed(ErrorCategory.EXECUTION, "the provider's daemon was stopped", transient=True)
                 lease.finish(AttemptEnd(failure, seconds=0.0), time.monotonic())
+            lease.hasten(time.monotonic())
         self.changed.set()
 
     async def aclose(self) -> None:
         """Stop all work at once."""
         await self._running.aclose()
+        for lease in self.leases:
+            lease.release()
 
     def _take(self, assignment: report_pb2.Assignment) -> str | None:
         """Hold a lease on new work, or return the reason why not."""
@@ -137,6 +140,7 @@ class Assignments:
         self._running.stop(lease)
         self._runners.pop(lease, None)
         self.leases.forget(lease)
+        lease.release()
         if not self.leases:
             self.idle.set()
         log.info("lease_ended", job_id=lease.job_id, attempt=lease.attempt, why=why, **facts)

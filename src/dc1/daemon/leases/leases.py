@@ -16,6 +16,13 @@ MAX_TOKEN_CHARS = 200_000
 """Generated text kept for a server that cannot be reached; the oldest goes first, for the result has it all."""
 
 
+DRAIN_SECONDS = 20.0
+"""How long a run's end waits for its log, at the most: the renter waits for the result meanwhile."""
+
+_SPARE_SECONDS = 2.0
+"""The end is to be with the server so long before the job's deadline, which settles it as a failure."""
+
+
 class LeaseState(StrEnum):
     """How far the daemon is with a lease."""
 
@@ -106,7 +113,8 @@ class HeldLease:
         self._phase: Phase | None = None
         self._phase_at: float | None = None
         self._ended: AttemptEnd | None = None
-        self._ended_at = 0.0
+        self._ended_at = self._drain_until = 0.0
+        self._deadline = float("inf")
         self._ended_sent_at: float | None = None
 
     @property
@@ -135,16 +143,21 @@ class HeldLease:
         if self.state is LeaseState.RUNNING and phase is not self._phase:
             self._phase, self._phase_at = phase, now
 
-    def finish(self, ended: AttemptEnd, now: float) -> None:
-        """Note the run's end. It is told after all else, again and again until its receipt."""
+    def finish(self, ended: AttemptEnd, now: float, deadline: float = float("inf")) -> None:
+        """Note the run's end. It is told after all else, again and again until its receipt.
+
+        It waits for the log for 20 s at the most, and not so long that it would come after the job's `deadline`.
+        """
         self.state = LeaseState.ENDED
-        self._ended, self._ended_at = ended, now
+        self._ended, self._ended_at, self._deadline = ended, now, deadline
+        self._drain_until = now + self._drain_seconds(now)
         # With the end nothing more comes, so nothing is worth waiting for.
         self.logs.close()
 
     def spoil(self, failure: RunFailed, now: float) -> None:
         """End as a failure, without its output: something in it cannot be told."""
         seconds = self._ended.seconds if self._ended is not None else 0.0
+        self.logs.release()
         self._phase = self._phase_at = self._ended_sent_at = None
         self.tokens, self.logs = TokenBuffer(), LogBuffer()
         self.finish(AttemptEnd(failure, seconds), now)
@@ -152,7 +165,9 @@ class HeldLease:
     def due_at(self) -> float | None:
         """Return when something may be told; None while there is nothing to tell."""
         if self._ended is not None:
-            return self._ended_at if self._unsent else None
+            if not self._unsent:
+                return None
+            return self._drain_until if self._waits_for_receipts else self._ended_at
         times = (self._phase_at, self.logs.due_at(), self.tokens.due_at())
         return min((time for time in times if time is not None), default=None)
 
@@ -166,7 +181,12 @@ class HeldLease:
             return self.logs.take(now)
         if (due := self.tokens.due_at()) is not None and (ended or due <= now):
             return self.tokens.take(now)
-        # Last: the end settles the job, and the server takes no output for a settled one.
+        if self._waits_for_receipts:
+            if now < self._drain_until:
+                return None
+            self.logs.cut_short()
+            return self.logs.take(now)
+        # Last: it settles the job, and with the receipt of it the log is forgotten.
         if self._ended is not None and self._ended_sent_at is None:
             self._ended_sent_at = now
             return self._ended
@@ -182,8 +202,34 @@ class HeldLease:
     def reattach(self, now: float) -> None:
         """Make due again all that a lost connection may have swallowed."""
         self.resend()
+        # While there was no connection the log could not drain.
+        self._drain_until = now + self._drain_seconds(now)
         if self._phase is not None:
             self._phase_at = now
+
+    def hasten(self, now: float) -> None:
+        """Let the end wait for the log no longer than two seconds: the daemon ends soon after."""
+        self._drain_until = min(self._drain_until, now + _SPARE_SECONDS)
+
+    def release(self) -> None:
+        """Give back what the lease holds on the disk; nothing is told of it any more."""
+        self.logs.release()
+
+    def _drain_seconds(self, now: float) -> float:
+        left = self._deadline - now
+        # After the deadline the job is settled whatever comes, so the log may take its time.
+        return DRAIN_SECONDS if left <= 0 else max(0.0, min(DRAIN_SECONDS, left - _SPARE_SECONDS))
+
+    @property
+    def _waits_for_receipts(self) -> bool:
+        # Of log lines only: what else there is goes out at once.
+        return (
+            self._ended is not None
+            and self._phase_at is None
+            and not self.tokens
+            and self.logs.unsent
+            and self.logs.due_at() is None
+        )
 
     @property
     def _unsent(self) -> bool:

@@ -1,10 +1,12 @@
 """The log lines of one lease, from the runner until the server has stored them."""
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from dc1.daemon.leases.log_spool import LogSpool, OutputLine
 from dc1.daemon.runners.base import Level
-from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES, MOST_BYTES, MOST_LINES
+from dc1.domain.jobs.log_budget import CUT_NOTICE, LARGEST_BATCH_LINES, MOST_BYTES, MOST_LINES
 
 MAX_MESSAGE_CHARS = 2_000
 # The most lines of one message in the protocol; so many characters are 0.8 MB of UTF-8 at the most.
@@ -13,21 +15,14 @@ MAX_BATCH_CHARS = 200_000
 EARLY_LINES = 100
 """So many lines are sent without waiting for more."""
 
+_LOST_A_TRY = 1_000
+"""After so many lines that found no room the disk is tried again."""
+
 SPACING_SECONDS = 0.1
 """Least time between two batches with fewer lines."""
 
 MAX_UNRECEIPTED = 8
-"""Batches under way at once while the run goes on."""
-
-_DROPPABLE: frozenset[Level] = frozenset({"debug", "info"})
-
-
-@dataclass(frozen=True, slots=True)
-class OutputLine:
-    """One line."""
-
-    level: Level
-    message: str
+"""Batches under way at once; what comes after them waits in the spool, and not in the memory of both sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +34,81 @@ class LogBatch:
 
 
 class LogBuffer:
-    """Keeps lines in order and within bounds, and forgets a batch only by its receipt.
+    """Keeps every line in order up to the budget of a job, and forgets a batch only by its receipt.
 
-    Lines are numbered into batches when they are first sent, so what was not sent may still be dropped when it becomes
-    too much: the oldest debug and info lines first. A warning in their place says how many were lost. Times are seconds
-    of any monotonic clock.
+    What is beyond the budget the server would not keep either: one line says so in its place, and the rest is thrown
+    away here. Times are seconds of any monotonic clock.
     """
 
-    def __init__(self, max_lines: int = MOST_LINES, max_chars: int = MOST_BYTES) -> None:
+    def __init__(self, max_lines: int = MOST_LINES, max_bytes: int = MOST_BYTES, spool: LogSpool | None = None) -> None:
         """Make an empty buffer that by default has room for all that the server keeps of a job."""
-        self._max_lines, self._max_chars = max_lines, max_chars
-        self._open: deque[OutputLine] = deque()
-        self._open_chars = 0
+        self._max_lines, self._max_bytes = max_lines, max_bytes
+        self._spool = LogSpool() if spool is None else spool
+        self._lines_left, self._bytes_left = max_lines, max_bytes
+        self._is_cut = False
+        self._lost = 0
         self._opened_at = 0.0
-        self._dropped = 0
         self._batches: deque[LogBatch] = deque()
         self._sent = 0
         self._sequence = 0
         self._taken_at = float("-inf")
         self._receipted_at = 0.0
         self._closed = False
+        self._is_last = False
+        self.has_room = asyncio.Event()
+        """Cleared while a line that came would be lost: the disk is full, and the server has not taken enough."""
+        self.has_room.set()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the budget is spent, so that nothing more is kept."""
+        return self._is_cut
 
     def append(self, level: Level, message: str, now: float) -> None:
         """Add a line; what is longer than 2000 characters is cut."""
-        if not self._open:
+        if self._is_cut or self._closed:
+            return
+        if not self._waiting:
             self._opened_at = now
-        line = OutputLine(level, message[:MAX_MESSAGE_CHARS])
-        self._open.append(line)
-        self._open_chars += len(line.message)
-        if self._over(self._max_lines, self._max_chars):
-            self._shrink()
+        if self._spool.is_full:
+            if self._lost % _LOST_A_TRY == 0:
+                self._spool.make_room()
+            self._lost += 1
+            self._look_for_room()
+            return
+        if self._lost:
+            self._spool.append(self._loss())
+        message = message[:MAX_MESSAGE_CHARS]
+        # As the server counts it.
+        size = len(message.encode("utf-8", "replace"))
+        if self._lines_left == 0 or size > self._bytes_left:
+            self._is_cut = True
+            self._spool.append(OutputLine("warn", CUT_NOTICE))
+            return
+        self._lines_left -= 1
+        self._bytes_left -= size
+        self._spool.append(OutputLine(level, message))
+        self._look_for_room()
 
     def close(self) -> None:
-        """Say that no more lines come: what is left is due at once, however much is under way."""
+        """Say that no more lines come: what is left is due at once."""
         self._closed = True
+
+    def cut_short(self) -> None:
+        """Give up what was not sent yet; one line says how much it was, and is due at once."""
+        self._lost += len(self._spool)
+        self._spool.clear()
+        self._is_last = True
+        self._look_for_room()
+
+    def release(self) -> None:
+        """Forget everything, with what is on the disk."""
+        self._closed = True
+        self._lost = 0
+        self._spool.clear()
+        self._batches.clear()
+        self._sent = 0
+        self._look_for_room()
 
     @property
     def unsent(self) -> bool:
@@ -84,9 +120,9 @@ class LogBuffer:
         if self._sent < len(self._batches):
             # A sealed batch that is due again has waited already.
             return float("-inf")
-        if not self._waiting or (len(self._batches) >= MAX_UNRECEIPTED and not self._closed):
+        if not self._waiting or (len(self._batches) >= MAX_UNRECEIPTED and not self._is_last):
             return None
-        if self._closed or len(self._open) >= EARLY_LINES:
+        if self._closed or len(self._spool) >= EARLY_LINES:
             return self._opened_at
         return max(self._opened_at, self._taken_at + SPACING_SECONDS)
 
@@ -114,44 +150,30 @@ class LogBuffer:
 
     @property
     def _waiting(self) -> bool:
-        return bool(self._open) or self._dropped > 0
-
-    def _over(self, lines: float, chars: float) -> bool:
-        return len(self._open) > lines or self._open_chars > chars
-
-    def _shrink(self) -> None:
-        # To nine tenths, so that a flood is not sifted anew for every line.
-        lines, chars = self._max_lines * 0.9, self._max_chars * 0.9
-        kept: deque[OutputLine] = deque()
-        while self._open and self._over(lines - len(kept), chars):
-            line = self._open.popleft()
-            if line.level in _DROPPABLE:
-                self._drop(line)
-            else:
-                kept.append(line)
-        # `extendleft` turns the order round, hence the reversal.
-        self._open.extendleft(reversed(kept))
-        while self._over(lines, chars):
-            self._drop(self._open.popleft())
-
-    def _drop(self, line: OutputLine) -> None:
-        self._dropped += 1
-        self._open_chars -= len(line.message)
+        return len(self._spool) > 0 or self._lost > 0
 
     def _seal(self, now: float) -> LogBatch:
         lines: list[OutputLine] = []
-        # In front, where the oldest lines were.
-        if self._dropped:
-            lines.append(
-                OutputLine("warn", f"{self._dropped} log lines were dropped: they came faster than they could be sent")
-            )
-            self._dropped = 0
         chars = 0
-        while self._open and len(lines) < MAX_BATCH_LINES and chars < MAX_BATCH_CHARS:
-            line = self._open.popleft()
+        while len(lines) < MAX_BATCH_LINES and chars < MAX_BATCH_CHARS and (line := self._spool.popleft()):
             chars += len(line.message)
             lines.append(line)
-        self._open_chars -= chars
+        self._lost += self._spool.lost
+        self._spool.lost = 0
+        # Behind all that was kept before them.
+        if self._lost and not self._spool and len(lines) < MAX_BATCH_LINES:
+            lines.append(self._loss())
+        self._look_for_room()
         self._opened_at = now
         self._sequence += 1
         return LogBatch(self._sequence, tuple(lines))
+
+    def _look_for_room(self) -> None:
+        if self._spool.is_full:
+            self.has_room.clear()
+        else:
+            self.has_room.set()
+
+    def _loss(self) -> OutputLine:
+        lost, self._lost = self._lost, 0
+        return OutputLine("warn", f"{lost} log lines were lost on the provider's side")

@@ -47,15 +47,17 @@ def append(
     A daemon numbers its batches within an attempt; one that was stored before changes nothing and returns no lines.
     What is over the job's budget is not stored; where it begins, one line says so.
     """
-    # Before numbers are taken, or a batch that is sent again would leave a gap.
-    if not lines or (batch_seq is not None and not _is_new(conn, job_id, attempt_number, batch_seq)):
+    if not lines:
         return []
-    stored = _within_budget(conn, job_id, lines)
-    if stored is None:
+    # Adds nothing and holds the row until the commit, so that two batches of a job cannot both take what is left.
+    total_lines, total_bytes = _add(conn, job_id, 0, 0)
+    # A log that was cut before takes not even the number of a batch: a daemon may have any number of them.
+    if total_bytes > MOST_BYTES or (batch_seq is not None and not _is_new(conn, job_id, attempt_number, batch_seq)):
         return []
-    first, kept = stored
+    kept, size = _within_budget(lines, total_lines, total_bytes)
+    _add(conn, job_id, len(kept), size)
     rows = [
-        LogRow(job_id, first + index, attempt_number, line.level, line.message, line.logged_at_ms)
+        LogRow(job_id, total_lines + 1 + index, attempt_number, line.level, line.message, line.logged_at_ms)
         for index, line in enumerate(kept)
     ]
     _INSERT.run_many(conn, [_shape.values(row) for row in rows])
@@ -68,20 +70,14 @@ def _is_new(conn: Connection, job_id: int, attempt_number: int, batch_seq: int) 
     return bool(statement.rows(conn, dict(zip(_BATCH, (job_id, attempt_number, batch_seq), strict=True))))
 
 
-def _within_budget(conn: Connection, job_id: int, lines: Sequence[LogLine]) -> tuple[int, Sequence[LogLine]] | None:
-    """Return the number of the first line to store and the lines; None when the log was cut before."""
-    # Adds nothing and holds the row until the commit, so that two batches of a job cannot both take what is left.
-    total_lines, total_bytes = _add(conn, job_id, 0, 0)
-    if total_bytes > MOST_BYTES:
-        return None
+def _within_budget(lines: Sequence[LogLine], total_lines: int, total_bytes: int) -> tuple[Sequence[LogLine], int]:
+    """Return the lines to store, the last of which may say that the log is cut, and the bytes to count for them."""
     fit, size = fitting([line.message for line in lines], total_lines, total_bytes)
-    kept = list(lines[:fit])
-    if fit < len(lines):
-        kept.append(LogLine(LogLevel.WARN, CUT_NOTICE, lines[fit].logged_at_ms))
-        # Beyond the budget in bytes whatever it was that ran out: that is how a log is known to be cut.
-        size = MOST_BYTES + 1 - total_bytes
-    _add(conn, job_id, len(kept), size)
-    return total_lines + 1, kept
+    if fit == len(lines):
+        return lines, size
+    notice = LogLine(LogLevel.WARN, CUT_NOTICE, lines[fit].logged_at_ms)
+    # Beyond the budget in bytes whatever it was that ran out: that is how a log is known to be cut.
+    return [*lines[:fit], notice], MOST_BYTES + 1 - total_bytes
 
 
 def _add(conn: Connection, job_id: int, lines: int, size: int) -> tuple[int, int]:
