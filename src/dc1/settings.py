@@ -5,16 +5,19 @@ values.
 """
 
 import json
+import os
 from decimal import Decimal
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dc1 import defaults
 from dc1.defaults import PricingClassName
+from dc1.loopback import is_loopback
+from dc1.secret_files import SecretFileError, read_secret
 
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
 TokenPrice: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -251,7 +254,7 @@ class Settings(BaseSettings):
             SettingsError: a variable has a value that cannot be used; the text names each one.
         """
         try:
-            return cls()
+            return cls(**_secrets_in_files())
         except ValidationError as error:
             # All of them, so that nobody starts five times to learn of five mistakes.
             raise SettingsError(" ".join(_sentence(fault["loc"], fault["msg"]) for fault in error.errors())) from None
@@ -277,7 +280,7 @@ class Settings(BaseSettings):
     @property
     def _is_exposed(self) -> bool:
         """Whether anybody but this machine's own users may find the server."""
-        return self.environment == "production" or not all(map(_is_loopback, (self.http_host, self.grpc_host)))
+        return self.environment == "production" or not all(map(is_loopback, (self.http_host, self.grpc_host)))
 
     def require_whole_tls(self) -> None:
         """Refuse half of what TLS needs, with which an edge would speak without it.
@@ -305,14 +308,28 @@ class Settings(BaseSettings):
         return self.daemon_min_version or self.daemon_latest_version
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        # A name may stand for any address.
-        return False
+_IN_FILES = ("secret_key", "database_url")
+"""Settings that may be read from a file; so may the admin token, by the command."""
+
+FILE_VARIABLES = frozenset(f"DC1_{name.upper()}_FILE" for name in _IN_FILES)
+"""The variables that name these files."""
+
+
+def _secrets_in_files() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in _IN_FILES:
+        variable = f"DC1_{name.upper()}"
+        file = os.environ.get(f"{variable}_FILE")
+        if not file:
+            continue
+        # Neither is silently the other's better: the one that is forgotten would be the old secret.
+        if os.environ.get(variable):
+            raise SettingsError(f"{variable} and {variable}_FILE are both set.")
+        try:
+            found[name] = read_secret(Path(file))
+        except SecretFileError as error:
+            raise SettingsError(f"{variable}_FILE: {error}") from None
+    return found
 
 
 def _sentence(place: tuple[int | str, ...], fault: str) -> str:

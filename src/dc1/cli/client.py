@@ -11,8 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from dc1.cli.errors import CommandError, RefusedError
-
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+from dc1.loopback import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class RestClient:
             # Reading the trusted certificates takes longer than a call; http has no use for them.
             verify=httpx.create_ssl_context() if parsed.scheme == "https" else False,
             # A proxy of the environment cannot reach this machine's loopback.
-            trust_env=parsed.host not in _LOOPBACK,
+            trust_env=not is_loopback(parsed.host),
         )
 
     def __enter__(self) -> Self:

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from dc1.cli.commands import Commands, Insecure, host_of, require_private
 from dc1.cli.errors import CommandError
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command("daemon")
@@ -19,10 +20,8 @@ def daemon_command(
     key: Annotated[
         str | None, typer.Option(envvar="DC1_PROVIDER_KEY", help="The provider's key.", show_default=False)
     ] = None,
-    key_file: Annotated[
-        Path | None, typer.Option(help="A file that holds the key, in place of --key.", show_default=False)
-    ] = None,
     tls: Annotated[bool, typer.Option("--tls", envvar="DC1_TLS", help="Encrypt the connection.")] = False,
+    insecure: Insecure = False,
     ca_file: Annotated[
         Path | None,
         typer.Option(envvar="DC1_CA_FILE", help="Certificates to trust in place of the system's.", show_default=False),
@@ -71,9 +70,14 @@ def daemon_command(
     from dc1.server.logs import configure_logging
 
     configure_logging(log_format, "INFO")
+    if not key:
+        raise CommandError("A provider key is needed: give --key-file or --key, or set DC1_PROVIDER_KEY.")
+    require_private(host_of(server), tls, insecure)
+    if engine_url and engine_api_key:
+        require_private(host_of(engine_url), not engine_url.lower().startswith("http:"), insecure)
     try:
         config = DaemonConfig(
-            key=_key(key, key_file),
+            key=key,
             server=server,
             tls=tls,
             ca_file=ca_file,
@@ -89,18 +93,6 @@ def daemon_command(
         asyncio.run(build_agent(config).run())
     except DaemonError as error:
         raise CommandError(str(error)) from None
-
-
-def _key(key: str | None, key_file: Path | None) -> str:
-    # A file is the better place for a key: options are seen in the list of processes.
-    if key_file is not None:
-        try:
-            key = key_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{key_file} cannot be read: {error}.") from None
-    if not key:
-        raise CommandError("A provider key is needed: give --key or --key-file, or set DC1_PROVIDER_KEY.")
-    return key
 
 
 def _socket_url(socket: str | None) -> str | None:

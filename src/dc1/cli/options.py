@@ -15,7 +15,8 @@ COMMAND_VARIABLES = frozenset(
     for name in (
         *("URL", "RENTER_KEY", "PROVIDER_KEY", "ADMIN_TOKEN"),
         *("SERVER", "TLS", "CA_FILE", "ENGINE_URL", "ENGINE_API_KEY", "CONTAINER_SOCKET", "DAEMON_DRAIN_SECONDS"),
-        "LOG_FORMAT",
+        *("INSECURE", "LOG_FORMAT"),
+        *("RENTER_KEY_FILE", "PROVIDER_KEY_FILE", "ADMIN_TOKEN_FILE", "ENGINE_API_KEY_FILE"),
     )
 )
 """The variables that take the place of options."""
@@ -49,7 +50,7 @@ def renter_credential(key: str | None) -> Mapping[str, str]:
     """Return the renter's credential, or raise CommandError when there is none."""
     if not key:
         raise CommandError(
-            "A renter key is needed: give --key or set DC1_RENTER_KEY (`dc1 renter register` makes one)."
+            "A renter key is needed: give --key-file or --key, or set DC1_RENTER_KEY (`dc1 renter register` makes one)."
         )
     return {"x-renter-key": key}
 
@@ -58,7 +59,7 @@ def provider_credential(key: str | None) -> Mapping[str, str]:
     """Return the provider's credential, or raise CommandError when there is none."""
     if not key:
         raise CommandError(
-            "A provider key is needed: give --key or set DC1_PROVIDER_KEY (`dc1 provider register` makes one)."
+            "A provider key is needed: give --key-file or --key, or set DC1_PROVIDER_KEY (`dc1 provider register` makes one)."
         )
     return {"x-provider-key": key}
 
@@ -67,6 +68,6 @@ def admin_credential(token: str | None) -> Mapping[str, str]:
     """Return the admin's credential, or raise CommandError when there is none."""
     if not token:
         raise CommandError(
-            "An admin token is needed: give --token or set DC1_ADMIN_TOKEN (`dc1 up` prints the one it made)."
+            "An admin token is needed: give --token-file or --token, or set DC1_ADMIN_TOKEN (`dc1 up` prints the one it made)."
         )
     return {"x-admin-token": token}

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dc1.cli.client import RestClient, path
+from dc1.cli.commands import Commands
 from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, IdempotencyKey, Page, Url, admin_credential
 from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
 
-app = typer.Typer()
+app = Commands()
 
 # A choice, so that a typing error is answered here with what there is and calls no route of another name.
 Role = Annotated[Literal["provider", "renter"], typer.Argument(help="Whose account.")]

@@ -6,10 +6,11 @@ import typer
 
 from dc1.cli.bill import show_job
 from dc1.cli.client import RestClient, path
+from dc1.cli.commands import Commands
 from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_credential
 from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
 
-app = typer.Typer()
+app = Commands()
 
 # A text for both: the number of the row, or the public id that renters and daemons know.
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job, by either of its ids.")]

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.client import RestClient
+from dc1.cli.commands import Commands
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, Limit, ProviderKey, Url, provider_credential
 from dc1.cli.output import emit, facts, listing, moment, money, part_of, sar
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command("jobs")

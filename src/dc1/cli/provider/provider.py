@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.client import RestClient
+from dc1.cli.commands import Commands
 from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider_credential
 from dc1.cli.output import emit, facts, listing, moment, money, sar
 from dc1.cli.provider import payouts
 
-app = typer.Typer(help="Offer GPUs: an account, its state, its earnings.", no_args_is_help=True)
+app = Commands(help="Offer GPUs: an account, its state, its earnings.", no_args_is_help=True)
 app.add_typer(payouts.app)
 
 

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.client import RestClient, path
+from dc1.cli.commands import Commands
 from dc1.cli.errors import CommandError
 from dc1.cli.options import DEFAULT_URL, AsJson, Limit, Offset, Page, RenterKey, Url, renter_credential
 from dc1.cli.output import emit, facts, listing, moment, page_of, part_of, sar
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command("transactions")

@@ -11,13 +11,14 @@ import typer
 
 from dc1.cli.bill import show_job
 from dc1.cli.client import Answer, RestClient, path
+from dc1.cli.commands import Commands
 from dc1.cli.errors import CommandError, RefusedError
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
 from dc1.cli.output import cell, console, emit, facts, listing, moment, money, notes, part_of, printable, sar
 from dc1.cli.renter.job_request import job_request
 from dc1.cli.streaming import StreamedEvent, follow_job_events
 
-app = typer.Typer()
+app = Commands()
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job, by either of its ids.")]
 

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.client import RestClient
+from dc1.cli.commands import Commands
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
 from dc1.cli.output import cell, emit, facts, listing, moment, money, sar
 from dc1.cli.renter import accounts, jobs
 
-app = typer.Typer(help="Rent GPUs: an account, a wallet, jobs.", no_args_is_help=True)
+app = Commands(help="Rent GPUs: an account, a wallet, jobs.", no_args_is_help=True)
 # Without names, so that `dc1 renter submit` is said without a word between.
 app.add_typer(jobs.app)
 app.add_typer(accounts.app)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from dc1.cli.errors import CommandError
+from dc1.secret_files import SecretFileError, read_secret
 from dc1.settings import Settings
 
 _TOKEN_BYTES = 24
@@ -39,16 +40,13 @@ def with_admin_token(settings: Settings, file: Path | None) -> tuple[Settings, s
 
 
 def _read(file: Path) -> str | None:
-    try:
-        token = file.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    if not file.exists():
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file} cannot be read: {error}.") from None
-    # Most likely a file that was made and never written; an empty token would be one that anybody can guess.
-    if not token:
-        raise CommandError(f"{file} is empty; delete it to have a token made.")
-    return token
+    try:
+        return read_secret(file)
+    except SecretFileError as error:
+        # An empty one was most likely made and never written; its token would be one that anybody can guess.
+        raise CommandError(f"{error} Without the file a token is made.") from None
 
 
 def _write(file: Path, token: str) -> None:

@@ -17,7 +17,7 @@ from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.server.app import Application, ListenError
 from dc1.server.logs import configure_logging
 from dc1.server.process.startup_heap import freeze_startup_objects
-from dc1.settings import Settings, SettingsError
+from dc1.settings import FILE_VARIABLES, Settings, SettingsError
 from dc1.storage.engine.database import UnusableDatabaseError
 
 _log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ def _prepare(settings: Settings) -> None:
     configure_logging(settings.log_format, settings.log_level)
     # The database, its write-ahead log and the access log tell of people and their money; only Envoy shares them.
     os.umask(0o077)
-    known = COMMAND_VARIABLES | {f"DC1_{name.upper()}" for name in Settings.model_fields}
+    known = COMMAND_VARIABLES | FILE_VARIABLES | {f"DC1_{name.upper()}" for name in Settings.model_fields}
     for name in sorted(os.environ):
         if name.startswith("DC1_") and name not in known:
             _log.warning("unknown_setting", variable=name)

@@ -11,6 +11,7 @@ TokenFile = Annotated[
     Path | None,
     typer.Option(
         "--admin-token-file",
+        envvar="DC1_ADMIN_TOKEN_FILE",
         help="Where the admin token is read from; made there in development when there is none.",
         show_default=False,
     ),

@@ -1,14 +1,12 @@
 """The gRPC channel to the server: its credentials, and what a failure to connect means to the daemon's owner."""
 
-import contextlib
-import ipaddress
 import ssl
 from pathlib import Path
 
 import grpc
 from grpc import aio
 
-from dc1 import defaults
+from dc1 import defaults, loopback
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
 
@@ -62,10 +60,7 @@ def open_channel(server: str, credentials: grpc.ChannelCredentials | None) -> ai
 
 def is_loopback(server: str) -> bool:
     """Return whether `host:port` is on this machine, where an unencrypted key travels no network."""
-    host = server.rpartition(":")[0].strip("[]")
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
+    return loopback.is_loopback(server.rpartition(":")[0])
 
 
 def explain_failure(details: str, *, tls: bool) -> str:

@@ -1,0 +1,144 @@
+"""Commands of a marketplace's users: every one takes its secret from a file, and none says it to strangers in clear."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+from urllib.parse import urlsplit
+
+import typer
+from typer.models import OptionInfo
+
+from dc1.cli.errors import CommandError
+from dc1.cli.output import notes
+from dc1.loopback import is_loopback
+from dc1.secret_files import SecretFileError, read_secret
+
+_FLAGS = {
+    "DC1_RENTER_KEY": "--key",
+    "DC1_PROVIDER_KEY": "--key",
+    "DC1_ADMIN_TOKEN": "--token",
+    "DC1_ENGINE_API_KEY": "--engine-api-key",
+}
+"""The options whose values are secrets, by their variables; each has one beside it that names a file, `DC1_…_FILE`."""
+
+Insecure = Annotated[
+    bool, typer.Option("--insecure", envvar="DC1_INSECURE", help="Speak to another machine in clear, keys included.")
+]
+
+
+class Commands(typer.Typer):
+    """A group of commands.
+
+    One with a secret has an option for the file that holds it, and one with an address has `--insecure`. Added here and
+    not in each command, so that none can be without.
+    """
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
+        """Return what registers a function as a command."""
+        register = super().command(name, **settings)
+
+        def add(function: Any) -> Any:
+            register(_guarded(function))
+            return function
+
+        return add
+
+
+def _guarded(function: Any) -> Any:
+    """Return a command that fills in what files hold and looks at where it is to go, before it runs."""
+    signature, hints = inspect.signature(function), get_type_hints(function, include_extras=True)
+    secrets = {name: option for name, hint in hints.items() if (option := _secret_option(hint)) is not None}
+    added = {"context": typer.Context, **{f"{name}_file": _file_hint(option) for name, option in secrets.items()}}
+    has_url = "url" in hints
+    if has_url:
+        added["insecure"] = Insecure
+    defaults = {"context": Parameter.empty, "insecure": False}
+
+    @wraps(function)
+    def run(context: typer.Context, **given: Any) -> Any:
+        for name, option in secrets.items():
+            given[name] = _secret(context, name, option, given[name], given.pop(f"{name}_file"))
+        typed = [_FLAGS[str(option.envvar)] for name, option in secrets.items() if _on_command_line(context, name)]
+        if not has_url:
+            _warn(typed)
+            return function(**given)
+        # What is no address of a marketplace at all is refused by the client, which says why.
+        require_private(host_of(given["url"]), not given["url"].lower().startswith("http:"), given.pop("insecure"))
+        answer = function(**given)
+        # Behind what was asked for; a refusal stays one sentence.
+        _warn(typed)
+        return answer
+
+    # What the command line is made of; without the way back to the function, whose own signature it would be.
+    del run.__dict__["__wrapped__"]
+    run.__annotations__ = {**hints, **added}
+    own = [parameter.replace(annotation=hints[name]) for name, parameter in signature.parameters.items()]
+    more = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=hint)
+        for name, hint in added.items()
+    ]
+    keyword_only = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
+    run.__dict__["__signature__"] = signature.replace(parameters=[*keyword_only, *more])
+    return run
+
+
+def require_private(host: str, encrypted: bool, insecure: bool) -> None:
+    """Refuse to send a key to another machine in clear, where everybody on the way reads it.
+
+    Raises:
+        CommandError: it would be, and `insecure` does not say that this is meant.
+    """
+    if host and not encrypted and not insecure and not is_loopback(host):
+        raise CommandError(
+            f"{host} would be spoken to in clear, and everybody on the way could read the key: use https:// or --tls, or say "
+            "--insecure if the way is private."
+        )
+
+
+def _warn(typed: list[str]) -> None:
+    for flag in typed:
+        notes.print(f"{flag} is seen in the list of processes; {flag}-file keeps it out of that.", style="yellow")
+
+
+def host_of(address: str) -> str:
+    """Return the host of a URL or of `host:port`, empty where there is none."""
+    try:
+        return urlsplit(address if "://" in address else f"//{address}").hostname or ""
+    except ValueError:
+        # Whoever uses the address says better what is wrong with it.
+        return ""
+
+
+def _secret_option(hint: Any) -> OptionInfo | None:
+    """Return the option of a parameter that is a secret."""
+    options = [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, OptionInfo)]
+    return next((option for option in options if option.envvar in _FLAGS), None)
+
+
+def _file_hint(option: OptionInfo) -> Any:
+    name = str(option.envvar)
+    flag = _FLAGS[name]
+    text = f"A file that holds it, in place of {flag}."
+    return Annotated[Path | None, typer.Option(f"{flag}-file", envvar=f"{name}_FILE", help=text, show_default=False)]
+
+
+def _secret(context: typer.Context, name: str, option: OptionInfo, value: str | None, file: Path | None) -> str | None:
+    flag = _FLAGS[str(option.envvar)]
+    is_typed, names_file = (_on_command_line(context, each) for each in (name, f"{name}_file"))
+    if is_typed and names_file:
+        raise CommandError(f"{flag} and {flag}-file are both given.")
+    # What is typed comes before what the environment says, and there the value before the file.
+    if file is None or (value and not names_file):
+        return value
+    try:
+        return read_secret(file)
+    except SecretFileError as error:
+        raise CommandError(str(error)) from None
+
+
+def _on_command_line(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

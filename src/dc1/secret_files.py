@@ -1,0 +1,34 @@
+"""Secrets in files: options are seen in the list of processes, and variables by whoever may look at the process."""
+
+import stat
+from pathlib import Path
+
+
+class SecretFileError(Exception):
+    """A file holds no secret, or not only its owner may know it; the text says so in a sentence for a person."""
+
+
+def read_secret(file: Path) -> str:
+    """Return what a file holds, without the white space around it.
+
+    Raises:
+        SecretFileError: it cannot be read, is empty, or everybody on this machine can read it.
+    """
+    try:
+        if _is_open_to_all(file):
+            raise SecretFileError(f"{file} can be read by everybody on this machine; `chmod o= {file}` mends that.")
+        secret = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretFileError(f"{file} cannot be read: {error}.") from None
+    if not secret:
+        raise SecretFileError(f"{file} is empty.")
+    return secret
+
+
+def _is_open_to_all(file: Path) -> bool:
+    """Tell whether users that are neither the owner's nor in the group can read a file."""
+    found = file.resolve(strict=True)
+    # The group is left alone: a unit's user is often made able to read by it, and systemd's credentials show the rights
+    # of an access list there. Nobody reads what lies in a directory that they cannot enter.
+    reachable = all(folder.stat().st_mode & stat.S_IXOTH for folder in found.parents)
+    return reachable and bool(found.stat().st_mode & stat.S_IROTH)

@@ -1,0 +1,148 @@
+"""Secrets come from files, and go to no stranger in clear."""
+
+from pathlib import Path
+
+import pytest
+
+from dc1.loopback import is_loopback
+from dc1.secret_files import SecretFileError, read_secret
+from dc1.settings import Settings, SettingsError
+from tests.cli.answers import BALANCE
+from tests.cli.conftest import Run
+from tests.cli.scripted_server import Reply, ScriptedServer
+
+ROLES = [
+    (["renter", "balance"], "GET /renters/balance", "--key", "DC1_RENTER_KEY", "x-renter-key"),
+    (["provider", "earnings"], "GET /providers/earnings", "--key", "DC1_PROVIDER_KEY", "x-provider-key"),
+    (["admin", "dashboard"], "GET /admin/dashboard", "--token", "DC1_ADMIN_TOKEN", "x-admin-token"),
+]
+
+
+@pytest.mark.parametrize(("command", "call", "flag", "variable", "header"), ROLES)
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_each_role_takes_its_secret_from_a_file(
+    server: ScriptedServer,
+    run: Run,
+    tmp_path: Path,
+    command: list[str],
+    call: str,
+    flag: str,
+    variable: str,
+    header: str,
+    how: str,
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("dc1-of-the-file\n")
+    server.on(call, Reply({}))
+    if how == "option":
+        result = run(*command, "--json", f"{flag}-file", str(file))
+    else:
+        result = run(*command, "--json", **{variable: None, f"{variable}_FILE": str(file)})
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert server.requests[0].headers[header] == "dc1-of-the-file"
+
+
+def test_a_key_on_the_command_line_is_warned_of(server: ScriptedServer, run: Run, tmp_path: Path) -> None:
+    server.on("GET /renters/balance", Reply(BALANCE))
+    result = run("renter", "balance", "--key", "dc1-renter-other")
+    assert result.exit_code == 0
+    assert "--key is seen in the list of processes" in result.stderr
+    assert "dc1-renter-other" not in result.stderr
+    both = run("renter", "balance", "--key", "dc1-renter-other", "--key-file", str(tmp_path / "none"))
+    assert (both.exit_code, both.stderr) == (1, "--key and --key-file are both given.\n")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://market.example.sa",
+        "http://192.0.2.7:8083",
+        "http://[2001:db8::7]:8083",
+        "http://0.0.0.0:8083",
+        "http://localhost.example.sa",
+        "http://127.0.0.1.example.sa",
+        "http://2130706433",
+        "HTTP://market.example.sa",
+    ],
+)
+@pytest.mark.parametrize("command", [["renter", "balance"], ["provider", "me"], ["admin", "dashboard"]])
+def test_no_stranger_is_spoken_to_in_clear(server: ScriptedServer, run: Run, command: list[str], url: str) -> None:
+    result = run(*command, "--url", url)
+    assert result.exit_code == 1
+    assert "in clear" in result.stderr
+    assert "--insecure" in result.stderr
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("more", [["--tls"], ["--insecure"], []])
+def test_a_daemon_gives_its_key_to_no_stranger_in_clear(run: Run, more: list[str]) -> None:
+    # A CA file that is none ends the daemons that would connect.
+    result = run("daemon", "--server", "market.example.sa:443", "--ca-file", "/dev/null", *more)
+    assert result.exit_code == 1
+    assert ("in clear" in result.stderr) == (more == [])
+
+
+def test_an_engine_elsewhere_is_given_no_key_in_clear(run: Run) -> None:
+    result = run("daemon", "--engine-url", "http://192.0.2.7:8000", DC1_ENGINE_API_KEY="secret-of-the-engine")
+    assert result.exit_code == 1
+    assert "192.0.2.7 would be spoken to in clear" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "is_local"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost", "LocalHost", "localhost.")),
+        ("::ffff:127.0.0.1", True),
+        *((host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.example.sa", "127.1", "x.localhost", "")),
+        ("::ffff:192.0.2.7", False),
+    ],
+)
+def test_what_is_this_machine_is_judged_by_what_is_typed(host: str, is_local: bool) -> None:
+    assert is_loopback(host) == is_local
+
+
+def test_a_file_that_everybody_reads_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    file = folder / "key"
+    file.write_text("dc1-provider-x\n")
+    file.chmod(0o644)
+    # Nobody else can enter the directories of a test, so here nobody else reads it.
+    assert read_secret(file) == "dc1-provider-x"
+    closed = [parent for parent in folder.parents if not parent.stat().st_mode & 0o001]
+    modes = {parent: parent.stat().st_mode & 0o777 for parent in closed}
+    try:
+        for parent in closed:
+            parent.chmod(modes[parent] | 0o001)
+        folder.chmod(0o711)
+        with pytest.raises(SecretFileError, match="can be read by everybody"):
+            read_secret(file)
+        file.chmod(0o640)
+        assert read_secret(file) == "dc1-provider-x"
+        folder.chmod(0o700)
+        file.chmod(0o644)
+        assert read_secret(file) == "dc1-provider-x"
+    finally:
+        for parent, mode in modes.items():
+            parent.chmod(mode)
+
+
+@pytest.mark.parametrize(
+    ("variable", "field"), [("DC1_SECRET_KEY", "secret_key"), ("DC1_DATABASE_URL", "database_url")]
+)
+def test_a_servers_secrets_come_from_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, field: str
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("sqlite:////var/lib/dc1/with-a-long-enough-text\n")
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(f"{variable}_FILE", str(file))
+    loaded = getattr(Settings.load(), field)
+    assert "with-a-long-enough-text" in (loaded.get_secret_value() if hasattr(loaded, "get_secret_value") else loaded)
+    monkeypatch.setenv(variable, "sqlite:///other")
+    with pytest.raises(SettingsError, match="both set"):
+        Settings.load()
+    monkeypatch.delenv(variable)
+    file.unlink()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Settings.load()
