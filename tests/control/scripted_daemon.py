@@ -11,7 +11,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.daemon_session import DaemonSession
 from dc1.services.daemons.outbox import Outbox
-from dc1.testing.daemon_script import Attempt, DaemonScript
+from dc1.testing.daemon_script import Attempt, DaemonScript, lease
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.control.small_market import JOB_TYPES
 
@@ -110,12 +110,19 @@ class ScriptedDaemon:
         if self._script.offered:
             await self._say(self._script.decline(self._script.offered[-1]))
 
-    async def end(self, pick: int, failure: pb.Failure | None = None) -> None:
+    async def show_work(self, pick: int) -> None:
+        """Say that one of the runs generates something."""
+        running = [attempt for attempt, phase in self.held.items() if phase == pb.LEASE_PHASE_RUNNING]
+        if running:
+            of = lease(running[pick % len(running)])
+            await self._say(pb.ConnectRequest(progress=pb.Progress(lease=of, phase="generating")))
+
+    async def end(self, pick: int, failure: pb.Failure | None = None, exit_code: int | None = None) -> None:
         """End one of the runs: the outcome is told now, or as soon as a stream is open."""
         running = [attempt for attempt, phase in self.held.items() if phase == pb.LEASE_PHASE_RUNNING]
         if not running:
             return
-        outcome = pb.Outcome(failure=failure, gpu_seconds=pick if pick % 2 else None)
+        outcome = pb.Outcome(failure=failure, gpu_seconds=pick if pick % 2 else None, exit_code=exit_code)
         if failure is None:
             outcome.result.string_value = "done"
         message = self._script.end(running[pick % len(running)], outcome)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
+from math import isclose
 from typing import Any, TypeVar
 
 from dc1.control.config import ControlConfig
@@ -200,6 +201,15 @@ class SmallMarket:
         await self.control.reaper.deadlines()
         await self.dispatch()
 
+    async def _check_counts(self, provider: Provider) -> None:
+        stored = await self.see(providers.get, provider.id)
+        assert stored is not None
+        assert (provider.completed_jobs, provider.failed_jobs) == (stored.completed_jobs, stored.failed_jobs)
+        # Sums that were added up in another order.
+        assert isclose(provider.record.completed, stored.recent_completed, rel_tol=1e-9)
+        assert isclose(provider.record.failed, stored.recent_failed, rel_tol=1e-9)
+        assert provider.record.runs == stored.weighed_runs
+
     async def check(self) -> None:
         """Memory agrees with the database, no provider has more than its slots, and the books balance."""
         active = {row.id: row for row in await self.see(jobs.load_active)}
@@ -216,4 +226,5 @@ class SmallMarket:
         for provider in self.control.fleet:
             used = sum(row.gpu_count for row in active.values() if row.provider_id == provider.id)
             assert provider.occupied == used <= provider.slots
+            await self._check_counts(provider)
         assert await self.see(ledger_audit.verify) == []

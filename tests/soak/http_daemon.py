@@ -46,7 +46,8 @@ class HttpDaemon:
             lines = [{"level": "info", "message": f"line {number}"}]
             if not await self._tell(job, "PATCH", f"/providers/jobs/{job['id']}/logs", lines=lines):
                 return
-        end = {"error": FAILURE} if order.fails else {"result": {"type": "text", "response": job["job_id"]}}
+        failure = {"error": FAILURE, "exit_code": 1}
+        end = failure if order.fails else {"result": {"type": "text", "response": job["job_id"]}}
         await self._tell(job, "POST", f"/jobs/{job['id']}/result", **end)
 
     async def _tell(self, job: Json, method: str, path: str, **body: object) -> bool:

@@ -36,7 +36,7 @@ class Runner:
             await sink.log("info", f"line {number}")
             await sink.token("بحر ")
         if order.fails:
-            raise RunFailed(ErrorCategory.EXECUTION, FAILURE)
+            raise RunFailed(ErrorCategory.EXECUTION, FAILURE, exit_code=1)
         return Result({"type": "text", "response": work.job_id}, completion_tokens=order.lines)
 
     async def aclose(self) -> None:

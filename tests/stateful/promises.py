@@ -3,11 +3,15 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from math import fsum, isclose
 
 from sqlalchemy import Connection, select
 
+from dc1.domain.base.clock import DAY_MS
+from dc1.domain.jobs.faults import Fault
+from dc1.domain.providers.reputation import weight_at
 from dc1.storage.jobs.job_records import JobRow, job_shape
-from dc1.storage.schema.tables import accounts, job_attempts, movements, postings
+from dc1.storage.schema.tables import accounts, job_attempts, job_logs, jobs, movements, postings, providers
 
 SOURCES = ("promo", "external", "adjustment")
 SETTLING = ("charge_provider", "charge_platform", "refund")
@@ -24,6 +28,8 @@ class Promises:
         rows = job_shape.all(conn.execute(select(*job_shape.columns)))
         self._postings_sum_to_zero_and_balances_are_what_they_come_to(conn)
         self._each_job_is_settled_once_and_in_full(conn, rows)
+        self._faults_decide_about_money(conn, rows)
+        self._scores_count_a_renter_once_a_day(conn)
         self._leases_fit(conn, rows, slots)
         for row in rows:
             if row.is_terminal:
@@ -63,6 +69,37 @@ class Promises:
                 assert row.cost_halala == row.actual_cost_halala + refund
             else:
                 assert not any(settled), "a job was settled before its end"
+
+    def _faults_decide_about_money(self, conn: Connection, rows: list[JobRow]) -> None:
+        worked = set(conn.scalars(select(job_logs.c.job_id)))
+        for row in rows:
+            assert (row.fault is not None) == (row.status in ("failed", "cancelled")), (
+                "an end has a fault, success none"
+            )
+            if row.fault in (Fault.PROVIDER, Fault.MARKET) and row.token_price_halala is None:
+                assert row.actual_cost_halala == 0, "somebody else's fault was charged"
+                assert row.refunded_halala == row.cost_halala
+            if row.status == "failed" and row.actual_cost_halala:
+                shown = row.working_since_ms is not None or row.id in worked
+                assert shown, "a failure was charged of a run that showed no work"
+            if row.started_at_ms is None:
+                assert not row.actual_cost_halala, "what never ran was charged"
+
+    def _scores_count_a_renter_once_a_day(self, conn: Connection) -> None:
+        failed: defaultdict[int, list[float]] = defaultdict(list)
+        ends = (
+            select(job_attempts.c.provider_id, jobs.c.renter_id, job_attempts.c.ended_at_ms)
+            .join(jobs, jobs.c.id == job_attempts.c.job_id)
+            .where(job_attempts.c.fault == Fault.PROVIDER)
+        )
+        days: dict[tuple[int, int, int], int] = {}
+        for provider, renter, ended_ms in conn.execute(ends):
+            key = (provider, renter, ended_ms // DAY_MS)
+            days[key] = min(ended_ms, days.get(key, ended_ms))
+        for (provider, _, _), ended_ms in days.items():
+            failed[provider].append(weight_at(ended_ms))
+        for row in conn.execute(select(providers.c.id, providers.c.recent_failed)):
+            assert isclose(row.recent_failed, fsum(failed[row.id]), rel_tol=1e-9), "a score is not its failures"
 
     def _leases_fit(self, conn: Connection, rows: list[JobRow], slots: Mapping[int, int]) -> None:
         live = Counter(conn.scalars(select(job_attempts.c.job_id).where(job_attempts.c.ended_at_ms.is_(None))))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs.states import Actor
+from dc1.domain.jobs.states import Actor, ErrorCategory
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Connection, Database
@@ -213,7 +213,12 @@ class AnyOrder(RuleBasedStateMachine):
         await daemon.end(pick)
 
     async def fail(self, daemon: ScriptedDaemon, pick: int) -> None:
-        await daemon.end(pick, pb.Failure(error="CUDA out of memory", transient=pick % 2 == 0))
+        category = tuple(ErrorCategory)[pick % len(ErrorCategory)]
+        failure = pb.Failure(error="CUDA out of memory", category=category, transient=pick % 2 == 0)
+        await daemon.end(pick, failure, exit_code=pick % 3)
+
+    async def show_work(self, daemon: ScriptedDaemon, pick: int) -> None:
+        await daemon.show_work(pick)
 
     async def complete_again(self, daemon: ScriptedDaemon, pick: int) -> None:
         await daemon.repeat(pick)
@@ -241,13 +246,14 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(
         calls=together(
-            connect, cut, cut, crash, beat, accept, decline, poll, post_heartbeat, complete, fail, complete_again
+            *(connect, cut, cut, crash, beat, accept, decline, poll, post_heartbeat, show_work),
+            *(complete, fail, complete_again),
         )
     )
     def machines(self, calls: list[Call]) -> None:
         self.at_once(calls)
 
-    @rule(calls=together(submit, serve, serve, serve, serve, fail, complete_again, complete_by_http))
+    @rule(calls=together(submit, serve, serve, serve, serve, show_work, fail, complete_again, complete_by_http))
     def work(self, calls: list[Call]) -> None:
         self.at_once(calls)
 

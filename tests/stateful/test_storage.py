@@ -19,11 +19,13 @@ from hypothesis.stateful import (
 
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.states import Actor, Phase
+from dc1.domain.jobs.faults import Fault
+from dc1.domain.jobs.states import Actor, ErrorCategory, LogLevel, Phase
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Connection, Database
-from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs import job_logs, jobs, lifecycle
+from dc1.storage.jobs.job_logs import LogLine
 from dc1.storage.money import ledger_audit, withdrawals
 from dc1.testing.postgres import PostgresServer
 from tests.stateful.profiles import run_machine
@@ -161,16 +163,43 @@ class AnyMarket(RuleBasedStateMachine):
         provider=st.none() | providers,
         completed=st.booleans(),
         seconds=st.none() | st.floats(0, 10_000, allow_nan=False),
+        said=st.tuples(
+            st.sampled_from(ErrorCategory),
+            st.none() | st.integers(-1, 2),
+            st.sampled_from([Actor.PROVIDER, Actor.ADMIN]),
+        ),
     )
     def finish(
-        self, job: int, attempt: int | None, provider: int | None, completed: bool, seconds: float | None
+        self,
+        job: int,
+        attempt: int | None,
+        provider: int | None,
+        completed: bool,
+        seconds: float | None,
+        said: tuple[ErrorCategory, int | None, Actor],
     ) -> None:
-        outcome = AttemptReport(completed, result={"n": 1}, duration_seconds=seconds)
+        category, exit_code, actor = said
+        outcome = AttemptReport(
+            completed,
+            actor=actor,
+            result={"n": 1},
+            error_category=category,
+            exit_code=exit_code,
+            duration_seconds=seconds,
+        )
         self.do(lifecycle.finish, job, outcome, self.market.now, attempt=attempt, provider_id=provider)
 
-    @rule(job=job_ids, attempt=st.integers(1, 3))
-    def lose(self, job: int, attempt: int) -> None:
-        self.do(lifecycle.lose, job, attempt, self.market.now, queue_deadline_seconds=1800)
+    @rule(job=job_ids, attempt=st.integers(1, 3), fault=st.sampled_from([Fault.PROVIDER, Fault.MARKET]))
+    def lose(self, job: int, attempt: int, fault: Fault) -> None:
+        self.do(lifecycle.lose, job, attempt, self.market.now, queue_deadline_seconds=1800, fault=fault)
+
+    @rule(job=job_ids)
+    def log(self, job: int) -> None:
+        """The run in force, or the last one, prints a line."""
+        row = self.runner.run(self.market.see(jobs.get, job))
+        assert row is not None
+        if row.attempt_number:
+            self.do(job_logs.append, job, row.attempt_number, [LogLine(LogLevel.INFO, "a line", self.market.now)])
 
     @rule(job=job_ids, actor=st.sampled_from([Actor.RENTER, Actor.ADMIN, Actor.PROVIDER]))
     def cancel(self, job: int, actor: Actor) -> None:

@@ -213,6 +213,7 @@ class AdminJob(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     ERROR_CATEGORY_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id."""
     job_id: _builtins.str
@@ -279,6 +280,10 @@ class AdminJob(_message.Message):
     def error_category(self) -> _struct_pb2.Value:
         """Category of the failure; null otherwise."""
 
+    @_builtins.property
+    def fault(self) -> _struct_pb2.Value:
+        """Whose fault the failure or cancellation was: renter, provider or market; null otherwise."""
+
     def __init__(
         self,
         *,
@@ -304,10 +309,11 @@ class AdminJob(_message.Message):
         error: _struct_pb2.Value | None = ...,
         error_category: _struct_pb2.Value | None = ...,
         source: _builtins.str = ...,
+        fault: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "dc1_fee_halala", b"dc1_fee_halala", "duration_minutes", b"duration_minutes", "error", b"error", "error_category", b"error_category", "model", b"model", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded_halala", b"refunded_halala", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "dc1_fee_halala", b"dc1_fee_halala", "duration_minutes", b"duration_minutes", "error", b"error", "error_category", b"error_category", "fault", b"fault", "model", b"model", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded_halala", b"refunded_halala", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "attempt_number", b"attempt_number", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "dc1_fee_halala", b"dc1_fee_halala", "duration_minutes", b"duration_minutes", "error", b"error", "error_category", b"error_category", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "model", b"model", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "renter_name", b"renter_name", "retry_count", b"retry_count", "source", b"source", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "attempt_number", b"attempt_number", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "dc1_fee_halala", b"dc1_fee_halala", "duration_minutes", b"duration_minutes", "error", b"error", "error_category", b"error_category", "fault", b"fault", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "model", b"model", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "renter_name", b"renter_name", "retry_count", b"retry_count", "source", b"source", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -389,6 +389,7 @@ class ReportJobResultRequest(_message.Message):
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     ATTEMPT_NUMBER_FIELD_NUMBER: _builtins.int
+    EXIT_CODE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Row id or public id."""
     api_key: _builtins.str
@@ -398,7 +399,10 @@ class ReportJobResultRequest(_message.Message):
     catalogue, by the words where it knows them, else by the category.
     """
     error_category: _builtins.str
-    """One of timeout, oom, image_pull, execution."""
+    """One of timeout, oom, execution, invalid_params, invalid_result (the renter's program or order) and image_pull, create, engine, driver,
+    disk, gpu_lost, provider_disconnect (the provider's machine); told from `error` when
+    absent. The server holds it against what it saw of the run.
+    """
     duration_seconds: _builtins.float
     """Seconds the run took by the daemon's clock, 0 to the job's `max_duration_seconds`. The server's clock bounds what is billed."""
     gpu_seconds: _builtins.float
@@ -411,6 +415,8 @@ class ReportJobResultRequest(_message.Message):
     """Tokens generated."""
     attempt_number: _builtins.int
     """The attempt that ends; absent: the current one, if the caller holds it."""
+    exit_code: _builtins.int
+    """Exit code of the run's program; told from `error` when absent."""
     @_builtins.property
     def result(self) -> _struct_pb2.Value:
         """The result, an object or a string. In a string, the rest of a line that starts with `DC1_RESULT_JSON:` is the JSON result."""
@@ -429,10 +435,11 @@ class ReportJobResultRequest(_message.Message):
         prompt_tokens: _builtins.int | None = ...,
         completion_tokens: _builtins.int | None = ...,
         attempt_number: _builtins.int | None = ...,
+        exit_code: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_completion_tokens", b"_completion_tokens", "_duration_seconds", b"_duration_seconds", "_error", b"_error", "_error_category", b"_error_category", "_gpu_seconds", b"_gpu_seconds", "_prompt_tokens", b"_prompt_tokens", "_transient", b"_transient", "api_key", b"api_key", "attempt_number", b"attempt_number", "completion_tokens", b"completion_tokens", "duration_seconds", b"duration_seconds", "error", b"error", "error_category", b"error_category", "gpu_seconds", b"gpu_seconds", "prompt_tokens", b"prompt_tokens", "result", b"result", "transient", b"transient"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_completion_tokens", b"_completion_tokens", "_duration_seconds", b"_duration_seconds", "_error", b"_error", "_error_category", b"_error_category", "_exit_code", b"_exit_code", "_gpu_seconds", b"_gpu_seconds", "_prompt_tokens", b"_prompt_tokens", "_transient", b"_transient", "api_key", b"api_key", "attempt_number", b"attempt_number", "completion_tokens", b"completion_tokens", "duration_seconds", b"duration_seconds", "error", b"error", "error_category", b"error_category", "exit_code", b"exit_code", "gpu_seconds", b"gpu_seconds", "prompt_tokens", b"prompt_tokens", "result", b"result", "transient", b"transient"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_completion_tokens", b"_completion_tokens", "_duration_seconds", b"_duration_seconds", "_error", b"_error", "_error_category", b"_error_category", "_gpu_seconds", b"_gpu_seconds", "_prompt_tokens", b"_prompt_tokens", "_transient", b"_transient", "api_key", b"api_key", "attempt_number", b"attempt_number", "completion_tokens", b"completion_tokens", "duration_seconds", b"duration_seconds", "error", b"error", "error_category", b"error_category", "gpu_seconds", b"gpu_seconds", "job_id", b"job_id", "prompt_tokens", b"prompt_tokens", "result", b"result", "transient", b"transient"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_completion_tokens", b"_completion_tokens", "_duration_seconds", b"_duration_seconds", "_error", b"_error", "_error_category", b"_error_category", "_exit_code", b"_exit_code", "_gpu_seconds", b"_gpu_seconds", "_prompt_tokens", b"_prompt_tokens", "_transient", b"_transient", "api_key", b"api_key", "attempt_number", b"attempt_number", "completion_tokens", b"completion_tokens", "duration_seconds", b"duration_seconds", "error", b"error", "error_category", b"error_category", "exit_code", b"exit_code", "gpu_seconds", b"gpu_seconds", "job_id", b"job_id", "prompt_tokens", b"prompt_tokens", "result", b"result", "transient", b"transient"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -446,6 +453,8 @@ class ReportJobResultRequest(_message.Message):
     _WhichOneofArgType__error: _TypeAlias = _typing.Literal["_error", b"_error"]  # noqa: Y015
     _WhichOneofReturnType__error_category: _TypeAlias = _typing.Literal["error_category"]  # noqa: Y015
     _WhichOneofArgType__error_category: _TypeAlias = _typing.Literal["_error_category", b"_error_category"]  # noqa: Y015
+    _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
+    _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
     _WhichOneofReturnType__gpu_seconds: _TypeAlias = _typing.Literal["gpu_seconds"]  # noqa: Y015
     _WhichOneofArgType__gpu_seconds: _TypeAlias = _typing.Literal["_gpu_seconds", b"_gpu_seconds"]  # noqa: Y015
     _WhichOneofReturnType__prompt_tokens: _TypeAlias = _typing.Literal["prompt_tokens"]  # noqa: Y015
@@ -464,6 +473,8 @@ class ReportJobResultRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error) -> _WhichOneofReturnType__error | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error_category) -> _WhichOneofReturnType__error_category | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exit_code) -> _WhichOneofReturnType__exit_code | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_seconds) -> _WhichOneofReturnType__gpu_seconds | None: ...
     @_typing.overload
@@ -578,6 +589,7 @@ class ReportRunResultRequest(_message.Message):
     RESTART_COUNT_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     ATTEMPT_NUMBER_FIELD_NUMBER: _builtins.int
+    ERROR_CATEGORY_FIELD_NUMBER: _builtins.int
     api_key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
     success: _builtins.bool
@@ -589,13 +601,18 @@ class ReportRunResultRequest(_message.Message):
     gpu_seconds_used: _builtins.float
     """Seconds of GPU time by the daemon's clock. The server's clock bounds what is billed."""
     exit_code: _builtins.int
-    """Exit code of the container."""
+    """Exit code of the container; told from `error` when absent."""
     restart_count: _builtins.int
     """How often the daemon restarted the container."""
     last_error: _builtins.str
     """The last error before the end."""
     attempt_number: _builtins.int
     """The attempt that ends; absent: the current one, if the caller holds it."""
+    error_category: _builtins.str
+    """One of timeout, oom, execution, invalid_params, invalid_result (the renter's program or order) and image_pull, create, engine, driver,
+    disk, gpu_lost, provider_disconnect (the provider's machine); told from the code
+    and the words when absent. The server holds it against what it saw of the run.
+    """
     @_builtins.property
     def job_id(self) -> _struct_pb2.Value:
         """Row id or public id."""
@@ -617,10 +634,11 @@ class ReportRunResultRequest(_message.Message):
         restart_count: _builtins.int | None = ...,
         last_error: _builtins.str | None = ...,
         attempt_number: _builtins.int | None = ...,
+        error_category: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_exit_code", b"_exit_code", "_gpu_seconds_used", b"_gpu_seconds_used", "_last_error", b"_last_error", "_restart_count", b"_restart_count", "_success", b"_success", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "job_id", b"job_id", "last_error", b"last_error", "restart_count", b"restart_count", "result", b"result", "success", b"success"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_error_category", b"_error_category", "_exit_code", b"_exit_code", "_gpu_seconds_used", b"_gpu_seconds_used", "_last_error", b"_last_error", "_restart_count", b"_restart_count", "_success", b"_success", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "error_category", b"error_category", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "job_id", b"job_id", "last_error", b"last_error", "restart_count", b"restart_count", "result", b"result", "success", b"success"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_exit_code", b"_exit_code", "_gpu_seconds_used", b"_gpu_seconds_used", "_last_error", b"_last_error", "_restart_count", b"_restart_count", "_success", b"_success", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "job_id", b"job_id", "last_error", b"last_error", "restart_count", b"restart_count", "result", b"result", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_error_category", b"_error_category", "_exit_code", b"_exit_code", "_gpu_seconds_used", b"_gpu_seconds_used", "_last_error", b"_last_error", "_restart_count", b"_restart_count", "_success", b"_success", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "error_category", b"error_category", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "job_id", b"job_id", "last_error", b"last_error", "restart_count", b"restart_count", "result", b"result", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -628,6 +646,8 @@ class ReportRunResultRequest(_message.Message):
     _WhichOneofArgType__attempt_number: _TypeAlias = _typing.Literal["_attempt_number", b"_attempt_number"]  # noqa: Y015
     _WhichOneofReturnType__error: _TypeAlias = _typing.Literal["error"]  # noqa: Y015
     _WhichOneofArgType__error: _TypeAlias = _typing.Literal["_error", b"_error"]  # noqa: Y015
+    _WhichOneofReturnType__error_category: _TypeAlias = _typing.Literal["error_category"]  # noqa: Y015
+    _WhichOneofArgType__error_category: _TypeAlias = _typing.Literal["_error_category", b"_error_category"]  # noqa: Y015
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
     _WhichOneofReturnType__gpu_seconds_used: _TypeAlias = _typing.Literal["gpu_seconds_used"]  # noqa: Y015
@@ -644,6 +664,8 @@ class ReportRunResultRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__attempt_number) -> _WhichOneofReturnType__attempt_number | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error) -> _WhichOneofReturnType__error | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__error_category) -> _WhichOneofReturnType__error_category | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__exit_code) -> _WhichOneofReturnType__exit_code | None: ...
     @_typing.overload
@@ -679,7 +701,7 @@ class ReportRunResultResponse(_message.Message):
     job_id: _builtins.str
     """Public id."""
     status: _builtins.str
-    """Status of the job: completed or failed."""
+    """Status of the job: completed, failed, or queued or pending when another provider is to try."""
     actual_minutes: _builtins.float
     """Minutes that were billed."""
     gpu_seconds_used: _builtins.float
@@ -732,6 +754,7 @@ class FailJobRequest(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     ERROR_CATEGORY_FIELD_NUMBER: _builtins.int
     ATTEMPT_NUMBER_FIELD_NUMBER: _builtins.int
+    EXIT_CODE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Row id or public id."""
     api_key: _builtins.str
@@ -741,9 +764,14 @@ class FailJobRequest(_message.Message):
     catalogue; an admin's words are the renter's to read.
     """
     error_category: _builtins.str
-    """One of timeout, oom, image_pull, execution; told from `error` when absent."""
+    """One of timeout, oom, execution, invalid_params, invalid_result (the renter's program or order) and image_pull, create, engine, driver,
+    disk, gpu_lost, provider_disconnect (the provider's machine); told from `error` when
+    absent. The server holds it against what it saw of the run.
+    """
     attempt_number: _builtins.int
     """The attempt that failed; absent: the current one, if the caller holds it."""
+    exit_code: _builtins.int
+    """Exit code of the run's program; told from `error` when absent."""
     def __init__(
         self,
         *,
@@ -752,10 +780,11 @@ class FailJobRequest(_message.Message):
         error: _builtins.str | None = ...,
         error_category: _builtins.str | None = ...,
         attempt_number: _builtins.int | None = ...,
+        exit_code: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_error_category", b"_error_category", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "error_category", b"error_category"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_error_category", b"_error_category", "_exit_code", b"_exit_code", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "error_category", b"error_category", "exit_code", b"exit_code"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_error_category", b"_error_category", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "error_category", b"error_category", "job_id", b"job_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_attempt_number", b"_attempt_number", "_error", b"_error", "_error_category", b"_error_category", "_exit_code", b"_exit_code", "api_key", b"api_key", "attempt_number", b"attempt_number", "error", b"error", "error_category", b"error_category", "exit_code", b"exit_code", "job_id", b"job_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -765,6 +794,8 @@ class FailJobRequest(_message.Message):
     _WhichOneofArgType__error: _TypeAlias = _typing.Literal["_error", b"_error"]  # noqa: Y015
     _WhichOneofReturnType__error_category: _TypeAlias = _typing.Literal["error_category"]  # noqa: Y015
     _WhichOneofArgType__error_category: _TypeAlias = _typing.Literal["_error_category", b"_error_category"]  # noqa: Y015
+    _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
+    _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__api_key) -> _WhichOneofReturnType__api_key | None: ...
     @_typing.overload
@@ -773,6 +804,8 @@ class FailJobRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error) -> _WhichOneofReturnType__error | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error_category) -> _WhichOneofReturnType__error_category | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exit_code) -> _WhichOneofReturnType__exit_code | None: ...
 
 Global___FailJobRequest: _TypeAlias = FailJobRequest  # noqa: Y015
 
@@ -785,22 +818,26 @@ class FailJobResponse(_message.Message):
     SUCCESS_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
     REFUNDED_HALALA_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
     job_id: _builtins.str
     """Public id."""
     refunded_halala: _builtins.int
     """What went back to the wallet, in halala."""
+    status: _builtins.str
+    """Status of the job: failed, or queued or pending when another provider is to try."""
     def __init__(
         self,
         *,
         success: _builtins.bool = ...,
         job_id: _builtins.str = ...,
         refunded_halala: _builtins.int = ...,
+        status: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "refunded_halala", b"refunded_halala", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "refunded_halala", b"refunded_halala", "status", b"status", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

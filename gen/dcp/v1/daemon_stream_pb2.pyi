@@ -683,7 +683,7 @@ class Outcome(_message.Message):
     completion_tokens: _builtins.int
     """Tokens generated; of a /v1 call as many are believed as the answer has bytes, and no more than `max_tokens`."""
     exit_code: _builtins.int
-    """Exit code of the run's process."""
+    """Exit code of the run's process; a failure of the program is believed with it."""
     @_builtins.property
     def lease(self) -> Global___LeaseRef:
         """The attempt."""
@@ -748,7 +748,10 @@ class Failure(_message.Message):
     catalogue, by the words where it knows them, else by the category and the exit code.
     """
     category: _builtins.str
-    """One of timeout, oom, image_pull, execution."""
+    """One of timeout, oom, execution, invalid_params, invalid_result (the renter's program or order) and image_pull, create, engine, driver,
+    disk, gpu_lost, provider_disconnect (the provider's machine). The server holds it against
+    what it saw of the run: one that was never seen working, or has no exit code other than 0, is not the renter's fault.
+    """
     transient: _builtins.bool
     """Whether another attempt may succeed."""
     def __init__(

@@ -27,7 +27,7 @@ from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64\x63p/v1/job_outcome.proto\x12\x06\x64\x63p.v1\x1a\x10\x64\x63p/v1/job.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"u\n\x11\x43\x61ncelJobResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x1e\n\x03job\x18\x02 \x01(\x0b\x32\x11.dcp.v1.JobDetail\x12\x17\n\x0frefunded_halala\x18\x03 \x01(\r\x12\x16\n\x0e\x63harged_halala\x18\x04 \x01(\r\"$\n\x12\x43ompleteJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"h\n\x13\x43ompleteJobResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x1e\n\x03job\x18\x02 \x01(\x0b\x32\x11.dcp.v1.JobDetail\x12 \n\x07\x62illing\x18\x03 \x01(\x0b\x32\x0f.dcp.v1.Billing\"*\n\x18ListJobExecutionsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\xd4\x01\n\x19ListJobExecutionsResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x13\n\x0b\x63ost_halala\x18\x03 \x01(\r\x12\x43\n\x12\x61\x63tual_cost_halala\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12\x13\n\x0bretry_count\x18\x05 \x01(\r\x12(\n\nexecutions\x18\x06 \x03(\x0b\x32\x14.dcp.v1.JobExecution\"\xfe\x02\n\x0cJobExecution\x12\x16\n\x0e\x61ttempt_number\x18\x01 \x01(\r\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x12\n\nstarted_at\x18\x03 \x01(\t\x12\x38\n\x08\x65nded_at\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\texit_code\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12@\n\x10gpu_seconds_used\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x37\n\x07outcome\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12<\n\x0c\x65rror_detail\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"&\n\x14GetJobInvoiceRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x8b\x02\n\x15GetJobInvoiceResponse\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x11\n\trenter_id\x18\x03 \x01(\r\x12\x10\n\x08job_type\x18\x04 \x01(\t\x12\x15\n\rpricing_class\x18\x05 \x01(\t\x12\x1e\n\x16rate_halala_per_minute\x18\x06 \x01(\r\x12\x14\n\x0cquote_halala\x18\x07 \x01(\r\x12\x14\n\x0cused_seconds\x18\x08 \x01(\x01\x12\x1a\n\x12\x61\x63tual_cost_halala\x18\t \x01(\r\x12\x17\n\x0frefunded_halala\x18\n \x01(\r\x12\x11\n\tissued_at\x18\x0b \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x64\x63p/v1/job_outcome.proto\x12\x06\x64\x63p.v1\x1a\x10\x64\x63p/v1/job.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"u\n\x11\x43\x61ncelJobResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x1e\n\x03job\x18\x02 \x01(\x0b\x32\x11.dcp.v1.JobDetail\x12\x17\n\x0frefunded_halala\x18\x03 \x01(\r\x12\x16\n\x0e\x63harged_halala\x18\x04 \x01(\r\"$\n\x12\x43ompleteJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"h\n\x13\x43ompleteJobResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x1e\n\x03job\x18\x02 \x01(\x0b\x32\x11.dcp.v1.JobDetail\x12 \n\x07\x62illing\x18\x03 \x01(\x0b\x32\x0f.dcp.v1.Billing\"*\n\x18ListJobExecutionsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\xd4\x01\n\x19ListJobExecutionsResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x13\n\x0b\x63ost_halala\x18\x03 \x01(\r\x12\x43\n\x12\x61\x63tual_cost_halala\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12\x13\n\x0bretry_count\x18\x05 \x01(\r\x12(\n\nexecutions\x18\x06 \x03(\x0b\x32\x14.dcp.v1.JobExecution\"\xb5\x03\n\x0cJobExecution\x12\x16\n\x0e\x61ttempt_number\x18\x01 \x01(\r\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x12\n\nstarted_at\x18\x03 \x01(\t\x12\x38\n\x08\x65nded_at\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\texit_code\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12@\n\x10gpu_seconds_used\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x37\n\x07outcome\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12<\n\x0c\x65rror_detail\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x35\n\x05\x66\x61ult\x18\t \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"&\n\x14GetJobInvoiceRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\xa6\x03\n\x15GetJobInvoiceResponse\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x11\n\trenter_id\x18\x03 \x01(\r\x12\x10\n\x08job_type\x18\x04 \x01(\t\x12\x15\n\rpricing_class\x18\x05 \x01(\t\x12\x1e\n\x16rate_halala_per_minute\x18\x06 \x01(\r\x12\x14\n\x0cquote_halala\x18\x07 \x01(\r\x12\x14\n\x0cused_seconds\x18\x08 \x01(\x01\x12\x1a\n\x12\x61\x63tual_cost_halala\x18\t \x01(\r\x12\x17\n\x0frefunded_halala\x18\n \x01(\r\x12\x11\n\tissued_at\x18\x0b \x01(\t\x12\x35\n\x05\x66\x61ult\x18\x0c \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0e\x65rror_category\x18\r \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\"\n\x05lines\x18\x0e \x03(\x0b\x32\x13.dcp.v1.InvoiceLine\"\xb9\x01\n\x0bInvoiceLine\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x37\n\x07seconds\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x37\n\x06tokens\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12\x15\n\ramount_halala\x18\x05 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +46,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBEXECUTION'].fields_by_name['outcome']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_JOBEXECUTION'].fields_by_name['error_detail']._loaded_options = None
   _globals['_JOBEXECUTION'].fields_by_name['error_detail']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_JOBEXECUTION'].fields_by_name['fault']._loaded_options = None
+  _globals['_JOBEXECUTION'].fields_by_name['fault']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_GETJOBINVOICERESPONSE'].fields_by_name['fault']._loaded_options = None
+  _globals['_GETJOBINVOICERESPONSE'].fields_by_name['fault']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_GETJOBINVOICERESPONSE'].fields_by_name['error_category']._loaded_options = None
+  _globals['_GETJOBINVOICERESPONSE'].fields_by_name['error_category']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_INVOICELINE'].fields_by_name['seconds']._loaded_options = None
+  _globals['_INVOICELINE'].fields_by_name['seconds']._serialized_options = b'\312\301\030\n\n\006number\020\001'
+  _globals['_INVOICELINE'].fields_by_name['tokens']._loaded_options = None
+  _globals['_INVOICELINE'].fields_by_name['tokens']._serialized_options = b'\312\301\030\013\n\007integer\020\001'
   _globals['_CANCELJOBREQUEST']._serialized_start=106
   _globals['_CANCELJOBREQUEST']._serialized_end=140
   _globals['_CANCELJOBRESPONSE']._serialized_start=142
@@ -59,9 +69,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTJOBEXECUTIONSRESPONSE']._serialized_start=450
   _globals['_LISTJOBEXECUTIONSRESPONSE']._serialized_end=662
   _globals['_JOBEXECUTION']._serialized_start=665
-  _globals['_JOBEXECUTION']._serialized_end=1047
-  _globals['_GETJOBINVOICEREQUEST']._serialized_start=1049
-  _globals['_GETJOBINVOICEREQUEST']._serialized_end=1087
-  _globals['_GETJOBINVOICERESPONSE']._serialized_start=1090
-  _globals['_GETJOBINVOICERESPONSE']._serialized_end=1357
+  _globals['_JOBEXECUTION']._serialized_end=1102
+  _globals['_GETJOBINVOICEREQUEST']._serialized_start=1104
+  _globals['_GETJOBINVOICEREQUEST']._serialized_end=1142
+  _globals['_GETJOBINVOICERESPONSE']._serialized_start=1145
+  _globals['_GETJOBINVOICERESPONSE']._serialized_end=1567
+  _globals['_INVOICELINE']._serialized_start=1570
+  _globals['_INVOICELINE']._serialized_end=1755
 # @@protoc_insertion_point(module_scope)

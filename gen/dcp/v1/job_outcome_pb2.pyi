@@ -216,6 +216,7 @@ class JobExecution(_message.Message):
     GPU_SECONDS_USED_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     ERROR_DETAIL_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
     attempt_number: _builtins.int
     """Number of the attempt, from 1."""
     provider_id: _builtins.int
@@ -244,6 +245,10 @@ class JobExecution(_message.Message):
         admins. Renters are told by the job's error.
         """
 
+    @_builtins.property
+    def fault(self) -> _struct_pb2.Value:
+        """Whose fault it was that it came to nothing: renter, provider or market; null otherwise."""
+
     def __init__(
         self,
         *,
@@ -255,10 +260,11 @@ class JobExecution(_message.Message):
         gpu_seconds_used: _struct_pb2.Value | None = ...,
         outcome: _struct_pb2.Value | None = ...,
         error_detail: _struct_pb2.Value | None = ...,
+        fault: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "fault", b"fault", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome", "provider_id", b"provider_id", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "fault", b"fault", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome", "provider_id", b"provider_id", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -303,6 +309,9 @@ class GetJobInvoiceResponse(_message.Message):
     ACTUAL_COST_HALALA_FIELD_NUMBER: _builtins.int
     REFUNDED_HALALA_FIELD_NUMBER: _builtins.int
     ISSUED_AT_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    ERROR_CATEGORY_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """Id of the invoice, made from the job's."""
     job_id: _builtins.str
@@ -325,6 +334,18 @@ class GetJobInvoiceResponse(_message.Message):
     """What went back, in halala."""
     issued_at: _builtins.str
     """When the job was settled, ISO-8601 UTC."""
+    @_builtins.property
+    def fault(self) -> _struct_pb2.Value:
+        """Whose fault it was that the job failed or was cancelled: renter, provider or market; null otherwise."""
+
+    @_builtins.property
+    def error_category(self) -> _struct_pb2.Value:
+        """Category of the failure; null otherwise."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceLine]:
+        """What the amount is made of, in order; the amounts add up to what the renter paid."""
+
     def __init__(
         self,
         *,
@@ -339,11 +360,58 @@ class GetJobInvoiceResponse(_message.Message):
         actual_cost_halala: _builtins.int = ...,
         refunded_halala: _builtins.int = ...,
         issued_at: _builtins.str = ...,
+        fault: _struct_pb2.Value | None = ...,
+        error_category: _struct_pb2.Value | None = ...,
+        lines: _abc.Iterable[Global___InvoiceLine] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error_category", b"error_category", "fault", b"fault"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "invoice_id", b"invoice_id", "issued_at", b"issued_at", "job_id", b"job_id", "job_type", b"job_type", "pricing_class", b"pricing_class", "quote_halala", b"quote_halala", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "used_seconds", b"used_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "error_category", b"error_category", "fault", b"fault", "invoice_id", b"invoice_id", "issued_at", b"issued_at", "job_id", b"job_id", "job_type", b"job_type", "lines", b"lines", "pricing_class", b"pricing_class", "quote_halala", b"quote_halala", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "used_seconds", b"used_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetJobInvoiceResponse: _TypeAlias = GetJobInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class InvoiceLine(_message.Message):
+    """One line of a bill."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    AMOUNT_HALALA_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """preparing (pulling and loading, free), running, tokens, or fault (says why something was charged, or nothing was, at no amount of
+    its own).
+    """
+    description: _builtins.str
+    """The line in words."""
+    amount_halala: _builtins.int
+    """What it cost, in halala."""
+    @_builtins.property
+    def seconds(self) -> _struct_pb2.Value:
+        """How long it took; null where time plays no part."""
+
+    @_builtins.property
+    def tokens(self) -> _struct_pb2.Value:
+        """How many tokens; null where they play no part."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        description: _builtins.str = ...,
+        seconds: _struct_pb2.Value | None = ...,
+        tokens: _struct_pb2.Value | None = ...,
+        amount_halala: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seconds", b"seconds", "tokens", b"tokens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "description", b"description", "kind", b"kind", "seconds", b"seconds", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceLine: _TypeAlias = InvoiceLine  # noqa: Y015

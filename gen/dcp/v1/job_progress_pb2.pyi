@@ -878,6 +878,7 @@ class LifecycleEvent(_message.Message):
     PAYLOAD_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_MS_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
     sequence_no: _builtins.int
     """Number of the event within the job, from 1."""
     event_type: _builtins.str
@@ -908,6 +909,10 @@ class LifecycleEvent(_message.Message):
     def payload(self) -> _struct_pb2.Value:
         """Further facts; null without any."""
 
+    @_builtins.property
+    def fault(self) -> _struct_pb2.Value:
+        """Whose fault the end of a run, or of the job, was: renter, provider or market; null otherwise."""
+
     def __init__(
         self,
         *,
@@ -921,10 +926,11 @@ class LifecycleEvent(_message.Message):
         payload: _struct_pb2.Value | None = ...,
         occurred_at: _builtins.str = ...,
         occurred_at_ms: _builtins.float = ...,
+        fault: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error_category", b"error_category", "error_code", b"error_code", "message", b"message", "payload", b"payload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error_category", b"error_category", "error_code", b"error_code", "fault", b"fault", "message", b"message", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_category", b"error_category", "error_code", b"error_code", "event_type", b"event_type", "message", b"message", "occurred_at", b"occurred_at", "occurred_at_ms", b"occurred_at_ms", "payload", b"payload", "sequence_no", b"sequence_no", "source", b"source", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_category", b"error_category", "error_code", b"error_code", "event_type", b"event_type", "fault", b"fault", "message", b"message", "occurred_at", b"occurred_at", "occurred_at_ms", b"occurred_at_ms", "payload", b"payload", "sequence_no", b"sequence_no", "source", b"source", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -532,7 +532,7 @@ class ProviderHealth(_message.Message):
     jobs_running: _builtins.int
     """Jobs at work."""
     jobs_failed_24h: _builtins.int
-    """Jobs that failed in the last 24 hours."""
+    """Jobs that failed by the provider's fault in the last 24 hours."""
     container_restart_count: _builtins.int
     """How often the daemon's container was restarted; 0 when not reported."""
     model_cache_disk_mb: _builtins.float

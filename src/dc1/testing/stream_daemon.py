@@ -104,9 +104,11 @@ class StreamDaemon:
         """End a run with a result; return once that is settled."""
         return self._outcome(lease, result=json_format.ParseDict(result, Value()), **more)
 
-    def fail(self, lease: pb.LeaseRef, error: str, *, transient: bool = False) -> pb.OutcomeReceipt:
+    def fail(
+        self, lease: pb.LeaseRef, error: str, *, transient: bool = False, category: str = "", **more: Any
+    ) -> pb.OutcomeReceipt:
         """End a run with an error; return once that is settled."""
-        return self._outcome(lease, failure=pb.Failure(error=error, transient=transient))
+        return self._outcome(lease, failure=pb.Failure(error=error, transient=transient, category=category), **more)
 
     def _outcome(self, lease: pb.LeaseRef, **end: Any) -> pb.OutcomeReceipt:
         self._say(self._script.end(attempt_of(lease), pb.Outcome(**end)))

@@ -229,7 +229,7 @@ def test_the_third_loss_by_suspension_fails_the_job(
         answered(admin.post("/admin/providers/1/unsuspend"))
     assert show(renter.job(1), "status", "error_category", "refunded_halala") == {
         "status": "failed",
-        "error_category": "provider_disconnect",
+        "error_category": "operator",
         "refunded_halala": 45,
     }
 

@@ -62,7 +62,7 @@ def test_the_states_of_a_job_as_they_come(market: LocalMarket, renter: Renter) -
         "status": "completed",
         "elapsed_sec": 95,
         "tokens_used": 8,
-        "cost_halala": 24,
+        "cost_halala": 23,
     }
     assert (end.name, show(end.data, "status", "ts")) == ("end", {"status": "completed", "ts": market.now()})
 

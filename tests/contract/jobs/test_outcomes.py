@@ -73,6 +73,7 @@ def test_a_run_fails_with_a_full_refund(
         "success": True,
         "job_id": job["job_id"],
         "refunded_halala": 45,
+        "status": "failed",
     }
     assert show(renter.job(1), "status", "error", "error_category") == {
         "status": "failed",
@@ -151,6 +152,11 @@ def test_an_invoice_of_a_settled_job(market: LocalMarket, renter: Renter, provid
         "actual_cost_halala": 24,
         "refunded_halala": 21,
         "issued_at": market.now(),
+        "fault": None,
+        "error_category": None,
+        "lines": [
+            {"kind": "running", "description": "Running", "seconds": 95, "tokens": None, "amount_halala": 24},
+        ],
     }
     assert answered(market.admin.get("/jobs/1/invoice")) == invoice
     refused(provider.get("/jobs/1/invoice"), 401)

@@ -151,7 +151,7 @@ async def test_a_result_too_deep_for_the_server_fails_its_job_alone(server: Fake
         deep = {"in": deep}
     async with connected(server) as (daemon, stream):
         (await daemon.started(stream)).finish(deep)
-        assert (await stream.next("outcome")).failure.category == "execution"
+        assert (await stream.next("outcome")).failure.category == "invalid_result"
         stream.receipt_outcome()
         await neighbour_lives(daemon, stream)
 

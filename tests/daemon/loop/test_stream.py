@@ -197,8 +197,8 @@ async def test_offers_beyond_the_slots_are_declined_until_one_is_free(server: Fa
     ("failure", "category", "transient", "error"),
     [
         (RunFailed(ErrorCategory.OOM, "out of memory", transient=True, exit_code=137), "oom", True, "out of memory"),
-        (KeyError("x"), "execution", False, "the runner failed: KeyError: 'x'"),
-        (asyncio.CancelledError(), "execution", True, "the run was abandoned"),
+        (KeyError("x"), "engine", False, "the runner failed: KeyError: 'x'"),
+        (asyncio.CancelledError(), "engine", True, "the run was abandoned"),
     ],
 )
 async def test_failed_run_tells_why(
@@ -218,7 +218,7 @@ async def test_result_that_is_no_json_is_a_failure(server: FakeServer, payload: 
     async with connected(server) as (daemon, stream):
         (await daemon.started(stream)).finish(payload)
         failure = (await stream.next("outcome")).failure
-        assert failure.category == "execution"
+        assert failure.category == "invalid_result"
         assert failure.error.startswith("the result is not JSON")
 
 

@@ -43,7 +43,7 @@ async def test_measures_what_was_asked() -> None:
 async def test_out_of_range_params_fail(params: JsonObject) -> None:
     with pytest.raises(RunFailed, match=r"params\.\w+ must be a number from") as failure:
         await BenchmarkRunner().run(benchmark(params), RecordingSink())
-    assert failure.value.category == ErrorCategory.EXECUTION
+    assert failure.value.category == ErrorCategory.INVALID_PARAMS
 
 
 async def test_cancelling_ends_a_product_under_way() -> None:

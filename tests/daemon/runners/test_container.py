@@ -232,12 +232,12 @@ async def test_failing_program_is_an_execution_failure(
     assert failure.value.exit_code == 7
 
 
-async def test_missing_program_is_an_execution_failure(
+async def test_a_missing_program_is_the_orders_mistake(
     runner: ContainerRunner, client: Any, container_engine: Engine
 ) -> None:
     with pytest.raises(RunFailed) as failure:
         await run(runner, container_job(container_engine, ["/bin/nothing"]))
-    assert failure.value.category == ErrorCategory.EXECUTION
+    assert (failure.value.category, failure.value.exit_code) == (ErrorCategory.INVALID_PARAMS, 127)
 
 
 async def test_deadline_kills_the_container(runner: ContainerRunner, client: Any, container_engine: Engine) -> None:

@@ -150,16 +150,16 @@ async def test_calls_of_tools_are_put_together() -> None:
     [
         (
             OpenAIServer(refusal=(400, json.dumps({"error": {"message": "bad top_p"}}))),
-            "execution",
+            "invalid_params",
             False,
             "400: bad top_p",
         ),
-        (OpenAIServer(refusal=(404, '{"error": "no such model"}')), "execution", False, "no such model"),
-        (OpenAIServer(refusal=(429, "slow down")), "execution", True, "slow down"),
-        (OpenAIServer(refusal=(503, '{"message": "loading"}')), "execution", True, "loading"),
+        (OpenAIServer(refusal=(404, '{"error": "no such model"}')), "engine", False, "no such model"),
+        (OpenAIServer(refusal=(429, "slow down")), "engine", True, "slow down"),
+        (OpenAIServer(refusal=(503, '{"message": "loading"}')), "engine", True, "loading"),
         (OpenAIServer(refusal=(500, "CUDA out of memory")), "oom", True, "CUDA out of memory"),
-        (OpenAIServer(breaks_off=True), "execution", True, "broke off"),
-        (OpenAIServer(error_frame="engine died"), "execution", True, "engine died"),
+        (OpenAIServer(breaks_off=True), "engine", True, "broke off"),
+        (OpenAIServer(error_frame="engine died"), "engine", True, "engine died"),
     ],
 )
 async def test_failures_keep_their_text(server: OpenAIServer, category: str, transient: bool, text: str) -> None:

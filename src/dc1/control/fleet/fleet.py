@@ -16,6 +16,7 @@ from dc1.domain.jobs.placement import ProviderView
 from dc1.domain.providers.liveness import Approval, Presence, Thresholds
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import Facts
+from dc1.storage.providers.standings import NO_CHANGE, Standing
 
 
 class Fleet:
@@ -161,12 +162,13 @@ class Fleet:
             provider.occupied = max(0, provider.occupied - gpu_count)
             self._index(provider)
 
-    def count_ended(self, provider_id: int, *, completed: bool) -> None:
-        """Count a run towards the provider's reputation."""
+    def count_run(self, provider_id: int, standing: Standing) -> None:
+        """Follow what an ended run did to the provider's counts and reputation."""
         provider = self._all.get(provider_id)
-        if provider is not None:
-            provider.completed_jobs += completed
-            provider.failed_jobs += not completed
+        if provider is not None and standing is not NO_CHANGE:
+            provider.completed_jobs += standing.completed_jobs
+            provider.failed_jobs += standing.failed_jobs
+            provider.record = provider.record.plus(standing.record)
             self._index(provider)
 
     def _index(self, provider: Provider) -> None:

@@ -9,6 +9,7 @@ from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers.liveness import Channel, Presence
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import Facts
+from dc1.domain.providers.reputation import RunRecord
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NO_CHANNEL, ProviderRow
@@ -72,6 +73,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
         stream_replica=elsewhere,
         completed_jobs=row.completed_jobs,
         failed_jobs=row.failed_jobs,
+        record=RunRecord(row.recent_completed, row.recent_failed, row.weighed_runs),
         beats_of_week=beats_of_week,
     )
 

@@ -11,6 +11,7 @@ from dc1.domain.providers.hardware import canonical_gpu_type
 from dc1.domain.providers.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 from dc1.domain.providers.reports import Facts, Report, metric_of
+from dc1.domain.providers.reputation import NO_RUNS, RunRecord
 
 _BEAT_SLOT_MS = 30_000
 # Two owners: what an account says is stored with each decision, what a daemon says by the replica that heard it. Of a
@@ -31,6 +32,7 @@ _ACCOUNT_FIELDS = (
     "compute_types",
     "completed_jobs",
     "failed_jobs",
+    "record",
 )
 _REPORT_FIELDS = (
     "facts",
@@ -84,6 +86,7 @@ class Provider:
     used_by_others_pct: float | None = None
     completed_jobs: int = 0
     failed_jobs: int = 0
+    record: RunRecord = NO_RUNS
     beats_of_week: int = 0
     beats_to_flush: int = 0
     last_beat_slot: int = 0
@@ -142,7 +145,7 @@ class Provider:
     def reputation(self, now_ms: int) -> int:
         """Return the score that placement and lists use, 0 to 100."""
         days = max(0, now_ms - self.created_at_ms) // DAY_MS
-        return reputation.reputation(self.completed_jobs, self.failed_jobs, self.beats_of_week, days)
+        return reputation.reputation(self.record, self.beats_of_week, days, now_ms)
 
     def view(self, now_ms: int, thresholds: Thresholds) -> ProviderView:
         """Return what placement needs to know.

@@ -4,8 +4,9 @@ Every write is fenced by the attempt number in the database. Memory follows afte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 
 import structlog
 
@@ -20,13 +21,18 @@ from dc1.domain import errors
 from dc1.domain.inference.usage import NOTHING_RELAYED
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.failure_texts import OFFER_DECLINED, cleaned, known_sentence
-from dc1.domain.jobs.states import Actor, JobSource, JobStatus, JobType, Phase
+from dc1.domain.jobs.faults import Fault
+from dc1.domain.jobs.placement import capability_obstacle
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobSource, JobStatus, JobType, Phase
 from dc1.domain.providers.liveness import Liveness
 from dc1.storage.engine.database import Connection
-from dc1.storage.jobs import job_logs, jobs, lifecycle
+from dc1.storage.jobs import charges, job_logs, jobs, lifecycle
 from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force
 from dc1.storage.jobs.job_logs import LogLine, LogRow
 from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.job_transitions import LockedJob
+
+_MOST_ASKED = 1000
 
 _log = structlog.get_logger(__name__)
 
@@ -227,32 +233,64 @@ class Attempts:
         lease = None if provider_id is None else self._leases.held(provider_id, reference)
         relayed = NOTHING_RELAYED if lease is None else lease.relayed
 
-        def work(conn: Connection) -> tuple[JobRow, JobRow]:
+        # For the same reason: who else could run it is known here only.
+        others = (not report.completed or report.hands_nothing_back) and self._others_fit(provider_id, reference)
+
+        def work(conn: Connection) -> tuple[JobRow, lifecycle.Transition]:
             # Locked once: what is fenced here is what is settled below.
             job = locked_in_force(conn, reference, provider_id, attempt)
-            if transient and not report.completed:
-                moved = lifecycle.lose(
-                    conn,
-                    job,
-                    job.attempt_number,
-                    now_ms,
-                    queue_deadline_seconds=self._queue_deadline_seconds,
-                    category=report.error_category,
-                    error=report.error,
-                    error_detail=report.error_detail,
-                    actor=Actor.PROVIDER,
-                )
-            else:
-                moved = lifecycle.finish(conn, job, report, now_ms, relayed=relayed)
+            taken = charges.examined(conn, job, report, relayed)
+            is_lost = not taken.completed and (
+                transient or (others and charges.judged(conn, job, taken, now_ms, relayed) is Fault.PROVIDER)
+            )
+            moved = (
+                self._failed_here(conn, job, taken, now_ms, transient=transient)
+                if is_lost
+                else lifecycle.finish(conn, job, taken, now_ms, relayed=relayed)
+            )
             if moved is None:
                 raise errors.job_not_running(job.status)
-            return job, moved.job
+            return job, moved
 
-        before, job = await self._db.write(work)
-        self.left(job, before.provider_id, StopReason.SETTLED if provider_id is None else None)
+        before, moved = await self._db.write(work)
+        job = moved.job
+        self.left(moved, before.provider_id, StopReason.SETTLED if provider_id is None else None)
         has_next = self._dispatcher.has_work_for(before.provider_id)
         promoted_on = before.provider_id if has_next else None
         return ReportReceipt(job, retried=job.status == JobStatus.QUEUED, promoted_on=promoted_on)
+
+    def _failed_here(
+        self, conn: Connection, job: LockedJob, report: AttemptReport, now_ms: int, *, transient: bool
+    ) -> lifecycle.Transition | None:
+        """Put a job back that its provider failed; one that would fail it again does not get it again."""
+        return lifecycle.lose(
+            conn,
+            job,
+            job.attempt_number,
+            now_ms,
+            queue_deadline_seconds=self._queue_deadline_seconds,
+            category=report.error_category,
+            error=report.error,
+            error_detail=report.error_detail,
+            actor=Actor.PROVIDER,
+            exclude=not transient,
+            exit_code=report.exit_code,
+        )
+
+    def _others_fit(self, provider_id: int | None, reference: str) -> bool:
+        """Tell whether a job that its provider fails for good could run on another one, now or once that is free."""
+        lease = None if provider_id is None else self._leases.named(provider_id, reference)
+        if lease is None or lease.assignment.job.source is JobSource.V1:
+            return False
+        job = lease.assignment.job
+        if job.named_provider_id is not None:
+            return False
+        wanted = replace(job.requirement, excluded_provider_id=provider_id)
+        tried = {provider_id, *(job.lost_by or ())}
+        # A walk, as it happens once for a failed job and ends with the first that fits; so many are enough to believe
+        # that one will, for a job that waits in vain is refunded too.
+        views = islice((self._fleet.view(other) for other in self._fleet if other.id not in tried), _MOST_ASKED)
+        return any(view.takes_new_work and capability_obstacle(view, wanted) is None for view in views)
 
     async def provider_lost(self, provider: Provider) -> None:
         """Take everything from a provider that went offline, unless there is a reason to wait for it."""
@@ -260,24 +298,31 @@ class Attempts:
         if self._fleet.presence.liveness(provider) is Liveness.OFFLINE:
             await self.evict(provider, "The provider disconnected")
 
-    async def lose(self, lease: Lease, reason: str) -> bool:
+    async def lose(self, lease: Lease, reason: str, *, by_operator: bool = False) -> bool:
         """Take a job from a provider that is gone or lost it: a run counts a retry, an offer does not.
 
-        True when that put the job back into the queue.
+        `by_operator` says that nobody is to blame. True when that put the job back into the queue.
         """
         if await self.withdraw(lease, reason):
             return lease.assignment.job.source != JobSource.V1
         if not lease.running:
             return False
         now_ms = self._clock.now_ms()
-        moved = await self._db.write(lambda conn: self.lose_in(conn, lease, now_ms, reason))
+        moved = await self._db.write(lambda conn: self.lose_in(conn, lease, now_ms, reason, by_operator=by_operator))
         if moved is None:
             return False
-        self.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
+        self.left(moved, lease.provider_id, StopReason.SUPERSEDED)
         return moved.job.status == JobStatus.QUEUED
 
     def lose_in(
-        self, conn: Connection, lease: Lease, now_ms: int, reason: str, *, exclude: bool = False
+        self,
+        conn: Connection,
+        lease: Lease,
+        now_ms: int,
+        reason: str,
+        *,
+        exclude: bool = False,
+        by_operator: bool = False,
     ) -> lifecycle.Transition | None:
         """As `lose`, in the caller's transaction and for a run only; `left` follows once that is durable."""
         return lifecycle.lose(
@@ -286,9 +331,11 @@ class Attempts:
             lease.attempt,
             now_ms,
             queue_deadline_seconds=self._queue_deadline_seconds,
+            category=ErrorCategory.OPERATOR if by_operator else ErrorCategory.PROVIDER_DISCONNECT,
             error=reason,
             exclude=exclude,
             relayed=lease.relayed,
+            fault=Fault.MARKET if by_operator else Fault.PROVIDER,
         )
 
     async def bookability_changed(self, provider: Provider) -> None:
@@ -300,9 +347,10 @@ class Attempts:
             if not lease.running:
                 await self.withdraw(lease, "The provider takes no new work")
 
-    async def evict(self, provider: Provider, reason: str) -> int:
+    async def evict(self, provider: Provider, reason: str, *, by_operator: bool = False) -> int:
         """Take everything from a provider that may no longer run jobs; return how many jobs went back to the queue."""
-        return sum([await self.lose(lease, reason) for lease in self._leases.of_provider(provider.id)])
+        held = self._leases.of_provider(provider.id)
+        return sum([await self.lose(lease, reason, by_operator=by_operator) for lease in held])
 
     async def enforce_deadline(self, row_id: int) -> None:
         """End a job whose run or queue deadline has passed; a run that showed no work goes to another provider."""
@@ -319,20 +367,22 @@ class Attempts:
         if moved is not None:
             # A job that goes back to the queue has no provider any more; its lease still names the one it had.
             provider_id = moved.job.provider_id if lease is None else lease.provider_id
-            self.left(moved.job, provider_id, StopReason.TIMED_OUT)
+            self.left(moved, provider_id, StopReason.TIMED_OUT)
 
-    def left(self, job: JobRow, provider_id: int | None, stop: StopReason | None = None) -> None:
+    def left(self, moved: lifecycle.Transition, provider_id: int | None, stop: StopReason | None = None) -> None:
         """Follow in memory a job that ended, or went back to the queue, after it was with `provider_id`."""
+        job = moved.job
         # The feed of changes may have told it already, and more: followed late, a job that somebody has would wait.
         if not self._dispatcher.learn(job):
             return
-        lease = self._dispatcher.end_lease(job.id, stop)
+        # Before the job is placed anew, which goes by it.
+        if provider_id is not None:
+            self._fleet.count_run(provider_id, moved.standing)
+        self._dispatcher.end_lease(job.id, stop)
         if job.status == JobStatus.QUEUED:
             self._dispatcher.requeued(job, avoid=() if provider_id is None else (provider_id,))
             return
         self._dispatcher.forget(job)
-        if lease is not None and lease.running and job.status != JobStatus.CANCELLED:
-            self._fleet.count_ended(lease.provider_id, completed=job.status == JobStatus.COMPLETED)
         self._job_feed.publish(job.id, StateChanged())
 
 

@@ -14,8 +14,9 @@ from dc1.control.scheduling.replicas import Replicas
 from dc1.domain import errors
 from dc1.domain.inference.chat import ChatCall
 from dc1.domain.jobs.container_spec import effective_container_spec
+from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement, capability_obstacle
-from dc1.domain.jobs.states import Actor, ComputeType, JobSource, JobType, new_job_id
+from dc1.domain.jobs.states import Actor, ComputeType, ErrorCategory, JobSource, JobType, new_job_id
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.database import Connection
@@ -95,7 +96,14 @@ class Completions:
                     ended = lifecycle.unclaim(conn, job.id, job.provider_id, now_ms, reason=_SERVER_STOPPED)
                     if ended is None:
                         lifecycle.lose(
-                            conn, job.id, job.attempt_number, now_ms, queue_deadline_seconds=0, error=_SERVER_STOPPED
+                            conn,
+                            job.id,
+                            job.attempt_number,
+                            now_ms,
+                            queue_deadline_seconds=0,
+                            category=ErrorCategory.SERVER_STOP,
+                            error=_SERVER_STOPPED,
+                            fault=Fault.MARKET,
                         )
 
         await self._db.write(work)

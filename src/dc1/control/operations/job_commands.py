@@ -145,15 +145,15 @@ class JobCommands:
         refusal: Callable[[str], errors.ApiError],
         stop: StopReason,
     ) -> JobRow:
-        def work(conn: Connection) -> JobRow:
+        def work(conn: Connection) -> Transition:
             moved = end(conn)
             if moved is not None:
-                return moved.job
+                return moved
             raise refusal(jobs.known(conn, row_id).status)
 
-        job = await self._db.write(work)
-        self._attempts.left(job, job.provider_id, stop)
-        return job
+        moved = await self._db.write(work)
+        self._attempts.left(moved, moved.job.provider_id, stop)
+        return moved.job
 
     async def cancel_all(self, renter_id: int, close: Callable[[Connection], None]) -> int:
         """Cancel every open job of a renter and return how many.
@@ -164,15 +164,15 @@ class JobCommands:
         # Taken on the loop, for the transaction runs on another thread.
         relayed = {lease.row_id: lease.relayed for lease in self._leases if lease.assignment.job.renter_id == renter_id}
 
-        def cancel_open(conn: Connection) -> list[JobRow]:
+        def cancel_open(conn: Connection) -> list[Transition]:
             found = jobs.open_jobs(conn, renter_id=renter_id)
             moved = [
                 lifecycle.cancel(conn, job.id, Actor.RENTER, now_ms, relayed=relayed.get(job.id, NOTHING_RELAYED))
                 for job in found
             ]
-            return [each.job for each in moved if each is not None]
+            return [each for each in moved if each is not None]
 
-        def work(conn: Connection) -> list[JobRow]:
+        def work(conn: Connection) -> list[Transition]:
             ended = cancel_open(conn)
             close(conn)
             # A submission locks the renter's row, as `close` does: one that was ahead of it is committed and seen only
@@ -180,8 +180,8 @@ class JobCommands:
             return ended + cancel_open(conn)
 
         ended = await self._db.write(work)
-        for job in ended:
-            self._attempts.left(job, job.provider_id, StopReason.CANCELLED)
+        for moved in ended:
+            self._attempts.left(moved, moved.job.provider_id, StopReason.CANCELLED)
         return len(ended)
 
     async def retry(

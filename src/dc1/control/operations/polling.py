@@ -98,7 +98,7 @@ class Polling:
         if moved is None:
             lease.taken_up = True
         else:
-            self._attempts.left(moved.job, lease.provider_id, StopReason.SUPERSEDED)
+            self._attempts.left(moved, lease.provider_id, StopReason.SUPERSEDED)
 
     def _why_idle(self, provider: Provider) -> Admission:
         """Say what keeps the waiting jobs from a provider with a free slot."""

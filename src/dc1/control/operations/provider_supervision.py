@@ -75,12 +75,12 @@ class ProviderSupervision:
         # The key stays good, so that its owner can read why and be paid. What the daemon says is refused by the
         # approval.
         self._sessions.end(provider.id, EndReason.ACCESS_REVOKED)
-        await self._attempts.evict(provider, "The provider was rejected")
+        await self._attempts.evict(provider, "The provider was rejected", by_operator=True)
 
     async def suspend(self, provider: Provider) -> None:
         """Give a provider no work, and put back what it runs; its daemon may still report and read."""
         await self._store_suspension(provider, suspended=True)
-        await self._attempts.evict(provider, "The provider was suspended")
+        await self._attempts.evict(provider, "The provider was suspended", by_operator=True)
 
     async def unsuspend(self, provider: Provider) -> None:
         """Let a provider have work again."""

@@ -49,7 +49,7 @@ class Dispatcher:
         active = await self._db.read(jobs.load_active)
         for job in queued:
             self.learn(job)
-            self._enqueue(job, _loser_of(job))
+            self._enqueue(job, _losers_of(job))
         for start in range(0, len(active), _CLAIMS_PER_TRANSACTION):
             part = active[start : start + _CLAIMS_PER_TRANSACTION]
             specs = await self._db.read(partial(jobs.specs, job_ids=[job.id for job in part]))
@@ -105,7 +105,7 @@ class Dispatcher:
     def _follow_queued(self, job: JobRow, lease: Lease | None) -> None:
         if lease is not None:
             self.end_lease(job.id, StopReason.SUPERSEDED)
-        self.requeued(job, _loser_of(job))
+        self.requeued(job, _losers_of(job))
 
     def _follow_lease(self, job: JobRow, spec: JobSpec, lease: Lease | None) -> None:
         running = job.status == JobStatus.RUNNING
@@ -163,9 +163,10 @@ class Dispatcher:
         if job.status != JobStatus.QUEUED:
             self._job_feed.publish(job.id, StateChanged())
             return
-        self._enqueue(job, frozenset(avoid), avoid_until_ms)
+        avoided = _losers_of(job).union(avoid)
+        self._enqueue(job, avoided, avoid_until_ms)
         self._job_feed.publish(job.id, StateChanged())
-        fitting = self._fleet.availability.local.best(job.requirement, avoid=avoid)
+        fitting = self._fleet.availability.local.best(job.requirement, avoid=avoided)
         if fitting is not None:
             self.wake(fitting)
 
@@ -313,9 +314,9 @@ class Dispatcher:
         return max(0.0, (lease.answer_by_ms - self._clock.now_ms()) / 1000)
 
 
-def _loser_of(job: JobRow) -> frozenset[int]:
-    """Who lost the job last, and gets it again only when no other fits."""
-    return frozenset() if job.last_provider_id is None else frozenset({job.last_provider_id})
+def _losers_of(job: JobRow) -> frozenset[int]:
+    """Who lost the job, and gets it again only when no other fits."""
+    return frozenset(job.lost_by or ())
 
 
 def _provider_of(job: JobRow) -> int:

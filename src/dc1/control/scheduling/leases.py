@@ -111,6 +111,13 @@ class Leases:
         """Return the provider's lease of a job, or None."""
         return self._by_provider.get(provider_id, {}).get(job_id)
 
+    def named(self, provider_id: int, reference: str) -> Lease | None:
+        """Return the provider's lease of the job that a call names by either kind of id, or None."""
+        lease = self.held(provider_id, reference)
+        if lease is None and reference.isascii() and reference.isdecimal():
+            lease = self._by_row.get(int(reference))
+        return lease if lease is not None and lease.provider_id == provider_id else None
+
     def of_provider(self, provider_id: int) -> list[Lease]:
         """Return everything a provider holds."""
         return list(self._by_provider.get(provider_id, {}).values())

@@ -161,7 +161,9 @@ class Stream:
             return messages.output_message(lease, output)
         except Exception:
             log.exception("output_unsendable", job_id=lease.job_id, attempt=lease.attempt)
-            lease.spoil(RunFailed(ErrorCategory.EXECUTION, "the output of the run cannot be sent"), time.monotonic())
+            lease.spoil(
+                RunFailed(ErrorCategory.INVALID_RESULT, "the output of the run cannot be sent"), time.monotonic()
+            )
             self._assignments.changed.set()
             return None
 

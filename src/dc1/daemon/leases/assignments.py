@@ -96,7 +96,9 @@ class Assignments:
             elif lease.state is LeaseState.RUNNING:
                 # A cancelled run notes no end of its own, so this one is what the server hears.
                 self._running.stop(lease)
-                failure = RunFailed(ErrorCategory.EXECUTION, "the provider's daemon was stopped", transient=True)
+                failure = RunFailed(
+                    ErrorCategory.PROVIDER_DISCONNECT, "the provider's daemon was stopped", transient=True
+                )
                 lease.finish(AttemptEnd(failure, seconds=0.0), time.monotonic())
             lease.hasten(time.monotonic())
         self.changed.set()

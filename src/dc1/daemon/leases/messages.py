@@ -118,9 +118,9 @@ def sendable(result: Result) -> Result:
         # Read as the server reads it, which goes only so deep: what it cannot read would cut every stream.
         pb.ConnectRequest.FromString(outcome.SerializeToString())
     except (TypeError, ValueError, RecursionError, ProtobufError) as error:
-        raise RunFailed(ErrorCategory.EXECUTION, f"the result is not JSON: {error}") from error
+        raise RunFailed(ErrorCategory.INVALID_RESULT, f"the result is not JSON: {error}") from error
     if size > MAX_RESULT_BYTES:
-        raise RunFailed(ErrorCategory.EXECUTION, f"the result is larger than {MAX_RESULT_BYTES} bytes")
+        raise RunFailed(ErrorCategory.INVALID_RESULT, f"the result is larger than {MAX_RESULT_BYTES} bytes")
     return result
 
 

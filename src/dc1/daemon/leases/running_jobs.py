@@ -119,7 +119,7 @@ class RunningJobs:
         except Exception:
             # Nobody awaits this task: without an end the lease would be held, and the renter wait, for ever.
             log.exception("run_failed", job_id=lease.job_id, attempt=lease.attempt)
-            end = RunFailed(ErrorCategory.EXECUTION, "the run failed on the provider's side", transient=True)
+            end = RunFailed(ErrorCategory.ENGINE, "the run failed on the provider's side", transient=True)
         ended = AttemptEnd(end, seconds=round(time.monotonic() - started, 3))
         lease.finish(ended, time.monotonic(), deadline)
         failed = {"category": end.category.value, "error": end.message} if isinstance(end, RunFailed) else {}
@@ -168,7 +168,7 @@ async def _guarded(runner: Runner, work: Work, sink: LeaseSink) -> Result:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        raise RunFailed(ErrorCategory.EXECUTION, "the run was abandoned", transient=True) from None
+        raise RunFailed(ErrorCategory.ENGINE, "the run was abandoned", transient=True) from None
     except Exception as error:
         log.exception("runner_failed", job_id=work.job_id, attempt=work.attempt)
-        raise RunFailed(ErrorCategory.EXECUTION, f"the runner failed: {type(error).__name__}: {error}") from error
+        raise RunFailed(ErrorCategory.ENGINE, f"the runner failed: {type(error).__name__}: {error}") from error

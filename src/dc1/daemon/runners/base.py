@@ -153,5 +153,5 @@ def number(params: Mapping[str, JsonValue], key: str, default: float, low: float
     except ValueError:
         parsed = math.nan
     if not low <= parsed <= high:
-        raise RunFailed(ErrorCategory.EXECUTION, f"params.{key} must be a number from {low:g} to {high:g}")
+        raise RunFailed(ErrorCategory.INVALID_PARAMS, f"params.{key} must be a number from {low:g} to {high:g}")
     return parsed

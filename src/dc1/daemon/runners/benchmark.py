@@ -38,7 +38,7 @@ class BenchmarkRunner:
             while (event := await child.receive())["event"] != "done":
                 await sink.log("info", str(event.get("message")))
         except ChildDiedError as death:
-            category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.EXECUTION
+            category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.ENGINE
             raise RunFailed(category, f"the benchmark stopped: {death}") from death
         finally:
             # Also after success: only the end of the process gives the GPU's memory back.
@@ -46,7 +46,7 @@ class BenchmarkRunner:
         del event["event"]
         seconds = event.get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise RunFailed(ErrorCategory.EXECUTION, "the benchmark did not say how long it took")
+            raise RunFailed(ErrorCategory.ENGINE, "the benchmark did not say how long it took")
         on_gpu = ready.get("library") == "torch"
         return Result(payload={"type": "benchmark", **event}, gpu_seconds=seconds if on_gpu else 0.0)
 

@@ -1,14 +1,14 @@
 """One report says how an attempt ended, in whichever dialect a daemon said it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Self
 
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.errors import invalid_reported_duration
 from dc1.domain.jobs.failure_texts import RUN_FAILED, cleaned, failure_text
-from dc1.domain.jobs.results import parse_result
-from dc1.domain.jobs.states import Actor, ErrorCategory, error_category
+from dc1.domain.jobs.results import is_nothing, parse_result
+from dc1.domain.jobs.states import NOTHING_HANDED_BACK, Actor, ErrorCategory, error_category, exit_code_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class AttemptReport:
 
     `result` is the object or string to keep; `error` and `error_category` speak of a failure only: `error` to the
     renter, `error_detail` in the daemon's own words to the provider's owner and admins. The reported seconds
-    only ever lower the bill, GPU seconds before duration; a failed run costs nothing. Tokens price a /v1 call.
+    only ever lower the bill, GPU seconds before duration. Tokens price a /v1 call.
     """
 
     completed: bool
@@ -60,8 +60,10 @@ class AttemptReport:
         if duration_seconds is not None and not 0 <= duration_seconds <= most_seconds:
             raise invalid_reported_duration(most_seconds)
         said = error or ""
-        why = error_category(category or None, said)
-        told = failure_text(why, said, exit_code)
+        # The words are the daemon's own only up to what it quotes of the program; a code of its own goes first.
+        code = exit_code if exit_code is not None or completed else exit_code_in(said)
+        why = error_category(category or None, said, code)
+        told = failure_text(why, said, code)
         return cls(
             completed=completed,
             actor=actor,
@@ -74,7 +76,18 @@ class AttemptReport:
             duration_seconds=duration_seconds,
             prompt_tokens=_count(prompt_tokens),
             completion_tokens=_count(completion_tokens),
-            exit_code=exit_code,
+            exit_code=code,
+        )
+
+    @property
+    def hands_nothing_back(self) -> bool:
+        """Whether a daemon calls a run completed and has nothing to show for it."""
+        return self.completed and self.actor is Actor.PROVIDER and is_nothing(self.result)
+
+    def as_nothing(self) -> Self:
+        """Return what a report comes to that hands nothing back where something was ordered."""
+        return replace(
+            self, completed=False, result=None, error=NOTHING_HANDED_BACK, error_category=ErrorCategory.NO_RESULT
         )
 
 

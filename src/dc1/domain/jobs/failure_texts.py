@@ -7,7 +7,7 @@ sentence and its numbers pass; of any other, the sentence of its category. The p
 import re
 from collections.abc import Mapping
 
-from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, ErrorCategory
+from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, NOTHING_HANDED_BACK, ErrorCategory
 
 RUN_FAILED = "The run failed"
 OFFER_DECLINED = "The provider declined the offer"
@@ -22,6 +22,16 @@ _OF_CATEGORY: Mapping[ErrorCategory, str] = {
     ErrorCategory.IMAGE_PULL: "The image could not be pulled",
     ErrorCategory.PROVIDER_DISCONNECT: "The provider disconnected",
     ErrorCategory.EXECUTION: RUN_FAILED,
+    ErrorCategory.INVALID_PARAMS: "The parameters of the job were refused",
+    ErrorCategory.INVALID_RESULT: "The result cannot be read",
+    ErrorCategory.CREATE: "The container could not be created",
+    ErrorCategory.ENGINE: "The provider's engine failed",
+    ErrorCategory.DRIVER: "The provider's driver failed",
+    ErrorCategory.DISK: "The provider's disk failed",
+    ErrorCategory.GPU_LOST: "The provider lost its GPU",
+    ErrorCategory.NO_RESULT: NOTHING_HANDED_BACK,
+    ErrorCategory.SERVER_STOP: "The server stopped while the job ran",
+    ErrorCategory.OPERATOR: "An operator ended the job",
 }
 
 # What is looked for anywhere in a text, and the sentence it gives, with no part of the text but digits and names that
@@ -55,6 +65,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^environment variable .* is not valid$", "The name or value of an environment variable is not valid"),
         (r" is too large to pass to a container", "An environment variable is too large to pass to a container"),
         (r"^the job needs (\d{1,4}) GPUs and (\d{1,4}) are free$", "The job needs {0} GPUs and {1} are free"),
+        (r"^the command cannot be run", "The command cannot be run in the image"),
         (r"^the job needs a GPU and none can be given", "The job needs a GPU and the provider can give it none"),
         (r"^(\d{1,4}) of (\d{1,4}) slots are taken$", "{0} of the provider's {1} slots are taken"),
         (r"^model '.*' is not served here$", "The model is not served by the provider"),

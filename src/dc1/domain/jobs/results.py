@@ -17,6 +17,7 @@ class ResultType(StrEnum):
     OTHER = "other"
 
 
+_TEXT_KEYS = ("response", "output", "text")
 _IMAGE_FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 
 
@@ -66,11 +67,22 @@ def response_text(result: JsonValue) -> str:
     if isinstance(result, str):
         return result
     if isinstance(result, dict):
-        for key in ("response", "output", "text"):
+        for key in _TEXT_KEYS:
             value = result.get(key)
             if isinstance(value, str):
                 return value
     return ""
+
+
+def is_nothing(result: JsonValue) -> bool:
+    """Tell whether a result holds nothing at all: no text where it has a place for one, nor anything else."""
+    if isinstance(result, dict):
+        # What a generation may consist of instead of text.
+        if any(result.get(key) for key in ("image_base64", "tool_calls", "reasoning", "reasoning_content")):
+            return False
+        has_text = result.get("type") == "text" or any(key in result for key in _TEXT_KEYS)
+        return not response_text(result).strip() if has_text else not result
+    return result is None or not str(result).strip()
 
 
 def image_format(name: str) -> str | None:

@@ -1,6 +1,7 @@
 """The states of a job, its kinds, and the table of who may move it where."""
 
 import math
+import re
 import secrets
 import string
 from collections.abc import Mapping
@@ -78,6 +79,16 @@ class ErrorCategory(StrEnum):
     IMAGE_PULL = "image_pull"
     PROVIDER_DISCONNECT = "provider_disconnect"
     EXECUTION = "execution"
+    INVALID_PARAMS = "invalid_params"
+    INVALID_RESULT = "invalid_result"
+    CREATE = "create"
+    ENGINE = "engine"
+    DRIVER = "driver"
+    DISK = "disk"
+    GPU_LOST = "gpu_lost"
+    NO_RESULT = "no_result"
+    SERVER_STOP = "server_stop"
+    OPERATOR = "operator"
 
 
 class JobEvent(StrEnum):
@@ -106,7 +117,18 @@ class Actor(StrEnum):
 
 
 JOB_TYPES = tuple(JobType)
+GENERATING_TYPES = frozenset(
+    {JobType.IMAGE_GENERATION, JobType.LLM_INFERENCE_DASHED, JobType.LLM_INFERENCE, JobType.RAG_PIPELINE}
+)
+"""Kinds of work whose result is what was ordered; of others it may lie elsewhere, or in the log."""
+
 ERROR_CATEGORIES = tuple(ErrorCategory)
+# What no daemon can know: a report that says so is read by its words.
+_SERVER_ONLY = frozenset({ErrorCategory.QUEUE_TIMEOUT, ErrorCategory.SERVER_STOP, ErrorCategory.OPERATOR})
+# At most what an exit status can be, so that a number that merely follows is no overlong integer.
+_EXIT_IN_WORDS = re.compile(
+    r"\bexit(?:ed|s)?(?:[ _-]+(?:with|code|status|non-zero))*\s*[:=]?\s*(-?\d{1,9})\b", re.IGNORECASE
+)
 COMPUTE_TYPES = tuple(ComputeType)
 
 OPEN = frozenset({JobStatus.QUEUED, JobStatus.PENDING, JobStatus.RUNNING})
@@ -128,6 +150,7 @@ _PRODUCING = frozenset({Phase.GENERATING, Phase.FORMATTING})
 
 JOB_TIMED_OUT = "Job timed out"
 NO_WORK_SHOWN = "The provider showed no work until the deadline"
+NOTHING_HANDED_BACK = "The provider handed nothing back"
 NO_PROVIDER_IN_TIME = "No provider became available in time"
 
 _OWNERS = frozenset({Actor.RENTER, Actor.ADMIN})
@@ -182,15 +205,22 @@ def run_deadline_seconds(max_duration_seconds: int, duration_minutes: Decimal | 
     return min(max_duration_seconds, _prepaid_seconds(duration_minutes))
 
 
-def error_category(reported: str | None, message: str = "") -> ErrorCategory:
+def exit_code_in(message: str) -> int | None:
+    """Return the exit code that a message tells in words, such as `exited with code 1`; None when it tells none."""
+    found = _EXIT_IN_WORDS.search(message)
+    return None if found is None else int(found[1])
+
+
+def error_category(reported: str | None, message: str = "", exit_code: int | None = None) -> ErrorCategory:
     """Return the category of a failed run: the reported one, else the one its message suggests."""
-    if reported in ERROR_CATEGORIES:
+    if reported in ERROR_CATEGORIES and reported not in _SERVER_ONLY:
         return ErrorCategory(reported)
     text = message.lower()
     # Daemons that name no category say it in words.
     if "out of memory" in text:
         return ErrorCategory.OOM
-    if "pull" in text:
+    # A program that ran and ended cannot have failed to be pulled, whatever it printed last.
+    if "pull" in text and exit_code in (None, 0):
         return ErrorCategory.IMAGE_PULL
     return ErrorCategory.EXECUTION
 

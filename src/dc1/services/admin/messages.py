@@ -44,6 +44,7 @@ def plain_job(named: NamedJob) -> JsonObject:
         "retry_count": job.retry_count,
         "error": job.error,
         "error_category": job.error_category,
+        "fault": job.fault,
         "source": job.source,
     }
 

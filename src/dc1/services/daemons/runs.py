@@ -12,6 +12,7 @@ from dc1.domain.base.clock import iso
 from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.container_spec import daemon_container_spec
+from dc1.domain.jobs.faults import CONSEQUENCES
 from dc1.domain.jobs.placement import Admission
 from dc1.domain.jobs.states import Actor, JobStatus, LogLevel, Phase
 from dc1.domain.providers import machine_grading
@@ -141,8 +142,8 @@ class RunCalls(ServicerPart):
         # (contract 8).
         ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, _run_report(request))
         job = ended.job
-        # What a failed run used is not billed and is shown as nothing.
-        used = plain(job.used_seconds) if job.used_seconds is not None and job.status == JobStatus.COMPLETED else 0
+        # What is not billed is shown as nothing.
+        used = plain(job.used_seconds) if job.used_seconds is not None and _is_billed(job) else 0
         return pb.ReportRunResultResponse(
             success=True,
             job_id=job.job_id,
@@ -168,9 +169,12 @@ class RunCalls(ServicerPart):
             actor=Actor.ADMIN if provider_id is None else Actor.PROVIDER,
             error=request.error,
             category=request.error_category,
+            exit_code=request.exit_code if request.HasField("exit_code") else None,
         )
         job = (await self._plane.attempts.finish(provider_id, request.job_id, attempt, report)).job
-        return pb.FailJobResponse(success=True, job_id=job.job_id, refunded_halala=job.refunded_halala or 0)
+        return pb.FailJobResponse(
+            success=True, job_id=job.job_id, refunded_halala=job.refunded_halala or 0, status=job.status
+        )
 
     async def ListDaemonJobs(self, request: pb.ListDaemonJobsRequest, context: Any) -> pb.ListDaemonJobsResponse:
         """List a provider's jobs, newest first, and hand out nothing."""
@@ -221,6 +225,7 @@ def _job_report(request: pb.ReportJobResultRequest, max_duration_seconds: int, a
         most_seconds=max_duration_seconds,
         prompt_tokens=request.prompt_tokens if request.HasField("prompt_tokens") else None,
         completion_tokens=request.completion_tokens if request.HasField("completion_tokens") else None,
+        exit_code=request.exit_code if request.HasField("exit_code") else None,
     )
 
 
@@ -230,9 +235,14 @@ def _run_report(request: pb.ReportRunResultRequest) -> AttemptReport:
         result=from_value(request.result),
         # A failure that is told in `last_error` alone would otherwise read as if nobody had said why.
         error=request.error or request.last_error,
+        category=request.error_category,
         gpu_seconds=request.gpu_seconds_used if request.HasField("gpu_seconds_used") else None,
         exit_code=request.exit_code if request.HasField("exit_code") else None,
     )
+
+
+def _is_billed(job: JobRow) -> bool:
+    return job.status == JobStatus.COMPLETED or (job.fault is not None and CONSEQUENCES[job.fault].charged)
 
 
 def _daemon_job(job: JobRow, spec: JobSpec) -> pb.DaemonJob:

@@ -123,6 +123,7 @@ _COPIED = (
     "refunded_halala",
     "error",
     "error_category",
+    "fault",
 )
 
 
@@ -229,6 +230,7 @@ def lifecycle_event(row: EventRow) -> job_progress_pb2.LifecycleEvent:
         error_code=to_value(row.error_code),
         message=to_value(row.message),
         payload=to_value(row.payload),
+        fault=to_value(row.payload.get("fault")),
         occurred_at=iso(row.occurred_at_ms),
         occurred_at_ms=row.occurred_at_ms,
     )

@@ -13,6 +13,7 @@ from dc1.services.api.call import Principal, current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
+from dc1.services.jobs.invoices import invoice_lines
 from dc1.services.jobs.messages import billing
 from dc1.services.jobs.output import output_body, readable_output, stored_image
 from dc1.storage.engine.database import Connection
@@ -76,6 +77,9 @@ class JobOutcomeCalls(ServicerPart):
             actual_cost_halala=job.actual_cost_halala or 0,
             refunded_halala=job.refunded_halala or 0,
             issued_at=iso(job.completed_at_ms),
+            fault=to_value(job.fault),
+            error_category=to_value(job.error_category),
+            lines=invoice_lines(job),
         )
 
     async def GetJobOutputImage(self, request: job_progress_pb2.GetJobOutputImageRequest, context: Any) -> HttpBody:
@@ -109,6 +113,7 @@ def _execution(attempt: AttemptRow, reader: Principal) -> pb.JobExecution:
         gpu_seconds_used=to_value(attempt.gpu_seconds_used),
         outcome=to_value(_shown_outcome(attempt.outcome)),
         error_detail=to_value(detail),
+        fault=to_value(attempt.fault),
     )
 
 

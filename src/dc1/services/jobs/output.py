@@ -81,7 +81,12 @@ def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) 
         fields |= _completed(found, fields)
     elif status in TERMINAL:
         refunded = found.job.refunded_halala or 0
-        fields |= {"refunded": refunded > 0, "refunded_halala": refunded}
+        fields |= {
+            "refunded": refunded > 0,
+            "refunded_halala": refunded,
+            "error_category": found.job.error_category,
+            "fault": found.job.fault,
+        }
     # Written here and not by the transcoder: the parts of a result have names that no message can list.
     return HttpBody(content_type=_JSON, data=json.dumps(fields, ensure_ascii=False).encode())
 
@@ -132,9 +137,9 @@ def _completed(found: JobWithOutput, common: JsonObject) -> JsonObject:
     kind = result_type(result)
     fields["result_type"] = type_name(kind)
     if isinstance(result, dict):
-        # A result may name its own `status` or `cost_halala`. The last two are not in this answer, and must not be let
+        # A result may name its own `status` or `cost_halala`. The last four are not in this answer, and must not be let
         # in by a daemon.
-        reserved = {*common, *fields, "refunded", "refunded_halala"}
+        reserved = {*common, *fields, "refunded", "refunded_halala", "error_category", "fault"}
         fields |= {name: value for name, value in _readable(result).items() if name not in reserved}
     if kind is ResultType.TEXT:
         fields |= _text(found, result)

@@ -57,7 +57,7 @@ class ListedProviderCalls(ServicerPart):
             reputation_score=score,
             reputation_tier=reputation.tier(score, done + failed),
             uptime_pct=provider.uptime_pct,
-            job_success_rate=round(float(reputation.success_percent(done, failed)), 1),
+            job_success_rate=round(provider.record.success_percent, 1),
             total_jobs_completed=done,
             cost_rates_halala_per_min=rates,
         )

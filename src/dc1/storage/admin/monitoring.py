@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, distinct, func, select, text
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms
+from dc1.domain.jobs.faults import Fault
 from dc1.storage.schema.tables import jobs, provider_days, renters
 
 HOUR_MS = 3_600_000
@@ -15,7 +16,7 @@ _FAILED = text("jobs.status = 'failed'")
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Jobs of one provider that failed lately: how many, and when the first of them did."""
+    """Jobs that one provider failed lately: how many, and when the first of them did."""
 
     count: int
     first_ms: int
@@ -27,10 +28,16 @@ def failed_since(conn: Connection, since_ms: int) -> int:
 
 
 def failures_by_provider(conn: Connection, since_ms: int) -> dict[int, Failures]:
-    """Return the jobs that have failed since then on a provider, by its id."""
+    """Return the jobs that have failed since then by a provider's fault, by its id."""
     query = (
         select(jobs.c.provider_id, func.count(), func.min(jobs.c.completed_at_ms))
-        .where(_FAILED, jobs.c.completed_at_ms >= since_ms, jobs.c.provider_id.is_not(None))
+        # What failed by itself is no news of whoever ran it.
+        .where(
+            _FAILED,
+            jobs.c.completed_at_ms >= since_ms,
+            jobs.c.provider_id.is_not(None),
+            jobs.c.fault == Fault.PROVIDER,
+        )
         .group_by(jobs.c.provider_id)
     )
     return {provider_id: Failures(count, first_ms) for provider_id, count, first_ms in conn.execute(query)}

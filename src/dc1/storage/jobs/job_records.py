@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement
 from dc1.domain.jobs.states import TERMINAL, ComputeType, ErrorCategory, JobSource, JobStatus, JobType, Phase
 from dc1.domain.money.pricing import PricingClass
@@ -27,9 +28,10 @@ class JobRow:
     """A job without its documents.
 
     `provider_id` is who holds the lease now or held the last one, None while queued; `named_provider_id` is a
-    condition of the renter, `last_provider_id` whoever lost the job and `excluded_provider_id` who must not get it
-    again. `due_at_ms` is the deadline that applies now. Amounts are in halala; the ones of the settlement are None
-    until the job is terminal.
+    condition of the renter, `last_provider_id` whoever lost the job last, `lost_by` everybody who lost it (None for
+    nobody) and `excluded_provider_id` who must not get it again. `due_at_ms` is the deadline that applies now, and
+    `working_since_ms` when the run was first seen past loading. Amounts are in halala; the ones of the settlement are
+    None until the job is terminal.
     """
 
     id: int
@@ -44,6 +46,7 @@ class JobRow:
     provider_id: int | None
     last_provider_id: int | None
     excluded_provider_id: int | None
+    lost_by: list[int] | None
     gpu_count: int
     min_vram_gb: float | None
     gpu_type: str | None
@@ -69,6 +72,7 @@ class JobRow:
     completed_at_ms: int | None
     progress_phase: Phase | None
     progress_updated_at_ms: int | None
+    working_since_ms: int | None
     attempt_number: int
     retry_count: int
     max_retries: int
@@ -85,6 +89,7 @@ class JobRow:
     refunded_at_ms: int | None
     error: str | None
     error_category: ErrorCategory | None
+    fault: Fault | None
 
     @property
     def is_terminal(self) -> bool:

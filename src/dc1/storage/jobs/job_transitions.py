@@ -12,6 +12,7 @@ from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import job_events, jobs
 from dc1.storage.jobs.job_records import JobRow, job_shape
 from dc1.storage.money import counters
+from dc1.storage.providers.standings import NO_CHANGE, Standing
 from dc1.storage.schema.tables import jobs as jobs_table
 
 LockedJob = NewType("LockedJob", JobRow)
@@ -28,10 +29,11 @@ _LOCK_IF_FREE = PreparedStatement(_BY_ID.with_for_update(key_share=True, skip_lo
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A job after a move, and where its hold went if the move was its last."""
+    """A job after a move, where its hold went if the move was its last, and what it says of whoever ran it."""
 
     job: JobRow
     settlement: Settlement | None = None
+    standing: Standing = NO_CHANGE
 
 
 def locked(conn: Connection, job_id: int) -> LockedJob | None:

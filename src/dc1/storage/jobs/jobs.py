@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, select, text, tuple_
 
 from dc1.domain.errors import job_not_found
+from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.storage.engine.row_mapping import Page, Shape, escaped_like
 from dc1.storage.engine.statements import PreparedStatement, upsert
@@ -225,6 +226,7 @@ class AttemptRow:
     exit_code: int | None
     gpu_seconds_used: float | None
     error_detail: str | None
+    fault: Fault | None
 
 
 _attempt_shape = Shape(AttemptRow, job_attempts)

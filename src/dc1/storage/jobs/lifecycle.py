@@ -13,8 +13,9 @@ from typing import TypeAlias
 from sqlalchemy import Connection
 
 from dc1 import defaults
-from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.faults import CONSEQUENCES, Fault, fault_of_cancel
 from dc1.domain.jobs.states import (
     JOB_TIMED_OUT,
     NO_PROVIDER_IN_TIME,
@@ -26,13 +27,15 @@ from dc1.domain.jobs.states import (
     Phase,
     is_producing,
 )
-from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, token_charge, used_seconds
-from dc1.storage.jobs import job_logs, jobs, token_usage
+from dc1.domain.money.pricing import Settlement
+from dc1.storage.jobs import charges, jobs, token_usage
 from dc1.storage.jobs.claims import Claim, claim_all, occupied_slots, start, unclaim
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, allowed, locked, move, write
 from dc1.storage.jobs.settlement import Closure, close, end_attempt
 from dc1.storage.jobs.submission import NewJob, SubmissionLimits, submit
+from dc1.storage.providers import standings
+from dc1.storage.providers.standings import NO_CHANGE
 
 __all__ = [
     "Claim",
@@ -70,7 +73,7 @@ def finish(
     provider_id: int | None = None,
     relayed: RelayedText = NOTHING_RELAYED,
 ) -> Transition | None:
-    """End a run as completed or failed and settle it.
+    """End a run as completed or failed and settle it; a failure is charged if it is the renter's fault.
 
     `relayed` is how much of a /v1 answer the server saw. `attempt` and `provider_id` fence a daemon's call; None means
     that the caller needs no lease (renter, admin) or is taken for the current attempt. None is returned when the job
@@ -81,7 +84,8 @@ def finish(
     if running is None or not allowed(running, target, report.actor):
         return None
     # By the server's clock at most: the daemon's only lowers the bill.
-    used = _used(running, report, now_ms)
+    used = charges.used(conn, running, report, now_ms)
+    fault = None if report.completed else charges.judged(conn, running, report, now_ms, relayed)
     usage, cut = token_usage.of_report(conn, running, report, relayed)
     closure = Closure(
         status=target,
@@ -96,8 +100,13 @@ def finish(
         prompt_tokens=None if usage is None else usage.prompt,
         completion_tokens=None if usage is None else usage.completion,
         note=cut,
+        fault=fault,
     )
-    bill = _bill(running, used, usage) if report.completed else Settlement.full_refund(running.cost_halala)
+    if fault is not None and running.token_price_halala is not None and CONSEQUENCES[fault].charged:
+        # Nobody believes the count of a call that failed: what was relayed is what there is to pay for.
+        return _cut_off(conn, running, closure, relayed, now_ms)
+    is_charged = fault is None or CONSEQUENCES[fault].charged
+    bill = charges.bill(running, used, usage) if is_charged else Settlement.full_refund(running.cost_halala)
     moved = close(conn, running, closure, bill, now_ms)
     if report.result is not None:
         jobs.store_result(conn, running.id, report.result, now_ms)
@@ -117,8 +126,10 @@ def lose(
     actor: Actor = Actor.SERVER,
     exclude: bool = False,
     relayed: RelayedText = NOTHING_RELAYED,
+    fault: Fault = Fault.PROVIDER,
+    exit_code: int | None = None,
 ) -> Transition | None:
-    """Take a running job from a provider that lost it, or that reports a transient error.
+    """Take a running job from a provider that lost it or failed it, or whom the market takes it from.
 
     It goes back to its place in the queue with its hold, or fails with a full refund once its retries are used up; of
     a /v1 answer what was `relayed` is paid then, for the caller has it. With `exclude` the provider does not get the
@@ -129,11 +140,20 @@ def lose(
         return None
     if running.retry_count >= running.max_retries:
         closure = Closure(
-            JobStatus.FAILED, JobEvent.FAILED, actor, error=error, error_category=category, error_detail=error_detail
+            JobStatus.FAILED,
+            JobEvent.FAILED,
+            actor,
+            error=error,
+            error_category=category,
+            error_detail=error_detail,
+            exit_code=exit_code,
+            fault=fault,
         )
         return _cut_off(conn, running, closure, relayed, now_ms)
     # Its hold and its place in the queue stay: the order goes by when a job was submitted.
-    end_attempt(conn, running, category.value, now_ms, error_detail=error_detail)
+    end_attempt(conn, running, category.value, now_ms, exit_code=exit_code, error_detail=error_detail, fault=fault)
+    assert running.provider_id is not None
+    lost_by = sorted({*(running.lost_by or ()), running.provider_id})
     deadline_ms = now_ms + queue_deadline_seconds * 1000
     retries = running.retry_count + 1
     after = move(
@@ -144,9 +164,15 @@ def lose(
         actor,
         now_ms,
         message=error,
-        payload={"lost_by_provider_id": running.provider_id, "retry_count": retries, "reason": category.value},
+        payload={
+            "lost_by_provider_id": running.provider_id,
+            "retry_count": retries,
+            "reason": category.value,
+            "fault": fault,
+        },
         provider_id=None,
         last_provider_id=running.provider_id,
+        lost_by=lost_by,
         # A job that names its provider has nobody else to go to.
         excluded_provider_id=running.provider_id if exclude and running.named_provider_id is None else None,
         retry_count=retries,
@@ -158,9 +184,14 @@ def lose(
         timeout_at_ms=None,
         progress_phase=None,
         progress_updated_at_ms=None,
+        working_since_ms=None,
         endpoint_url=None,
     )
-    return Transition(after)
+    standing = NO_CHANGE
+    if CONSEQUENCES[fault].counts:
+        # After the job's row and before any other: rows are locked in one order.
+        standing = standings.count_failed(conn, running.provider_id, running.renter_id, 0, now_ms)
+    return Transition(after, standing=standing)
 
 
 def end_overdue(
@@ -184,34 +215,23 @@ def end_overdue(
             return None
         return (
             _time_out(conn, job, now_ms, relayed)
-            if _has_worked(conn, job, relayed)
+            if charges.has_worked(conn, job, relayed)
             else _idled(conn, job, now_ms, queue_deadline_seconds)
         )
     return _expire(conn, job, now_ms) if job.status in (JobStatus.QUEUED, JobStatus.PENDING) else None
 
 
 def _time_out(conn: Connection, job: LockedJob, now_ms: int, relayed: RelayedText) -> Transition:
-    used = _elapsed(job, now_ms)
     closure = Closure(
         JobStatus.FAILED,
         JobEvent.TIMED_OUT,
         Actor.SERVER,
         error=JOB_TIMED_OUT,
         error_category=ErrorCategory.TIMEOUT,
-        used_seconds=used,
+        used_seconds=charges.worked_seconds(conn, job, now_ms),
+        fault=Fault.RENTER,
     )
     return _cut_off(conn, job, closure, relayed, now_ms)
-
-
-def _has_worked(conn: Connection, job: JobRow, relayed: RelayedText) -> bool:
-    """Tell whether the server saw anything come of a run: a phase beyond loading, a token, a service, a log line."""
-    # The line last, as it costs a query.
-    return (
-        is_producing(job.progress_phase)
-        or relayed.tokens > 0
-        or job.endpoint_url is not None
-        or job_logs.last_attempt(conn, job.id) == job.attempt_number
-    )
 
 
 def _idled(conn: Connection, job: LockedJob, now_ms: int, queue_deadline_seconds: float) -> Transition | None:
@@ -236,6 +256,7 @@ def _expire(conn: Connection, job: LockedJob, now_ms: int) -> Transition | None:
         Actor.SERVER,
         error=NO_PROVIDER_IN_TIME,
         error_category=ErrorCategory.QUEUE_TIMEOUT,
+        fault=Fault.MARKET,
     )
     return close(conn, job, closure, Settlement.full_refund(job.cost_halala), now_ms)
 
@@ -243,16 +264,20 @@ def _expire(conn: Connection, job: LockedJob, now_ms: int) -> Transition | None:
 def cancel(
     conn: Connection, job_id: int, actor: Actor, now_ms: int, *, relayed: RelayedText = NOTHING_RELAYED
 ) -> Transition | None:
-    """Cancel an open job: a run is charged the time it used, anything else is refunded in full. None when terminal.
+    """Cancel an open job; None when it is terminal.
 
-    A /v1 call is charged what was `relayed`.
+    The renter is charged the time that a run used, and of a /v1 call what was `relayed`. What waits, and what an
+    operator cancels, is refunded in full.
     """
     job = locked(conn, job_id)
     if job is None or not allowed(job, JobStatus.CANCELLED, actor):
         return None
     # No report comes of a run that is stopped from here, so the server's clock counts.
-    used = _elapsed(job, now_ms) if job.status == JobStatus.RUNNING else None
-    closure = Closure(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used)
+    used = charges.worked_seconds(conn, job, now_ms) if job.status == JobStatus.RUNNING else None
+    fault = fault_of_cancel(actor)
+    closure = Closure(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used, fault=fault)
+    if not CONSEQUENCES[fault].charged:
+        return close(conn, job, closure, Settlement.full_refund(job.cost_halala), now_ms)
     return _cut_off(conn, job, closure, relayed, now_ms)
 
 
@@ -271,6 +296,7 @@ def set_phase(
         now_ms,
         progress_phase=phase,
         progress_updated_at_ms=now_ms,
+        working_since_ms=_working_since(running, now_ms) if is_producing(phase) else running.working_since_ms,
     )
 
 
@@ -281,7 +307,20 @@ def endpoint_ready(
     running = _running(conn, job, attempt, provider_id)
     if running is None:
         return None
-    return write(conn, running, JobEvent.ENDPOINT_READY, Actor.PROVIDER, now_ms, endpoint_url=url)
+    since_ms = _working_since(running, now_ms)
+    return write(
+        conn,
+        running,
+        JobEvent.ENDPOINT_READY,
+        Actor.PROVIDER,
+        now_ms,
+        endpoint_url=url,
+        working_since_ms=since_ms,
+    )
+
+
+def _working_since(job: JobRow, now_ms: int) -> int:
+    return now_ms if job.working_since_ms is None else job.working_since_ms
 
 
 def _running(conn: Connection, job: Lockable, attempt: int | None, provider_id: int | None) -> LockedJob | None:
@@ -295,32 +334,13 @@ def _running(conn: Connection, job: Lockable, attempt: int | None, provider_id: 
     return row
 
 
-def _elapsed(job: JobRow, now_ms: int) -> Decimal:
-    assert job.started_at_ms is not None
-    return Decimal(elapsed_seconds(job.started_at_ms, now_ms))
-
-
-def _used(job: JobRow, report: AttemptReport, now_ms: int) -> Decimal:
-    assert job.started_at_ms is not None
-    elapsed = elapsed_seconds(job.started_at_ms, now_ms)
-    return used_seconds(elapsed, report.gpu_seconds, report.duration_seconds)
-
-
 def _cut_off(conn: Connection, job: LockedJob, closure: Closure, relayed: RelayedText, now_ms: int) -> Transition:
     """End a job of which nobody reported what it took; a call by what was relayed, another by `used_seconds` if any."""
     if job.token_price_halala is not None:
         usage = token_usage.of_relayed(conn, job, relayed)
         if usage.total:
             closure = replace(closure, prompt_tokens=usage.prompt, completion_tokens=usage.completion)
-        return close(conn, job, closure, _bill(job, Decimal(0), usage), now_ms)
+        return close(conn, job, closure, charges.bill(job, Decimal(0), usage), now_ms)
     used = closure.used_seconds
-    bill = Settlement.full_refund(job.cost_halala) if used is None else _bill(job, used)
+    bill = Settlement.full_refund(job.cost_halala) if used is None else charges.bill(job, used)
     return close(conn, job, closure, bill, now_ms)
-
-
-def _bill(job: JobRow, used: Decimal, usage: TokenUsage | None = None) -> Settlement:
-    """Return what a run costs: a /v1 call by its tokens, another by the seconds used."""
-    if job.token_price_halala is None:
-        return settle(job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps, used)
-    tokens = 0 if usage is None else usage.total
-    return Settlement.split(job.cost_halala, token_charge(tokens, job.token_price_halala), job.fee_bps)

@@ -7,6 +7,7 @@ from typing import Any, cast
 from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
 from dc1.domain.base.clock import month_start_ms
+from dc1.domain.jobs.faults import CONSEQUENCES, Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.domain.money.pricing import Settlement
@@ -16,14 +17,19 @@ from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, write
 from dc1.storage.money import counters, ledger
 from dc1.storage.money.ledger import Transfer
+from dc1.storage.providers import standings
 from dc1.storage.providers.providers import count_settled
-from dc1.storage.schema.tables import job_attempts, providers
+from dc1.storage.providers.standings import NO_CHANGE, Standing
+from dc1.storage.schema.tables import job_attempts
 from dc1.storage.schema.tables import renters as renters_table
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The last state of a job, why and by whom, apart from the money. `note` is told where there is no error."""
+    """The last state of a job, why, by whom and by whose fault, apart from the money.
+
+    `note` is told where there is no error.
+    """
 
     status: JobStatus
     event: JobEvent
@@ -37,6 +43,7 @@ class Closure:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     note: str | None = None
+    fault: Fault | None = None
 
     @property
     def outcome(self) -> str:
@@ -66,15 +73,6 @@ _CLOSE_RENTER = PreparedStatement(
     # Where the webhook goes comes back with the update, which saves another look at the renter.
     .returning(renters_table.c.webhook_url)
 )
-_CLOSE_PROVIDER = PreparedStatement(
-    update(providers)
-    .where(providers.c.id == bindparam("provider"))
-    .values(
-        completed_jobs=_plus(providers.c.completed_jobs, "completed"),
-        failed_jobs=_plus(providers.c.failed_jobs, "failed"),
-        total_earned_halala=_plus(providers.c.total_earned_halala, "earned"),
-    )
-)
 _CLOSE_ATTEMPT = PreparedStatement(
     update(job_attempts)
     .where(
@@ -89,6 +87,7 @@ _CLOSE_ATTEMPT = PreparedStatement(
         exit_code=bindparam("code"),
         gpu_seconds_used=bindparam("seconds"),
         error_detail=bindparam("detail"),
+        fault=bindparam("whose"),
     )
 )
 
@@ -107,14 +106,14 @@ def close(conn: Connection, job: LockedJob, closure: Closure, settlement: Settle
             exit_code=closure.exit_code,
             gpu_seconds=closure.gpu_seconds,
             error_detail=closure.error_detail,
+            fault=closure.fault,
         )
     webhook_url = _close_renter(conn, after, settlement, now_ms)
-    if ran:
-        _close_provider(conn, after, settlement, now_ms)
+    standing = _close_provider(conn, after, settlement, now_ms) if ran else NO_CHANGE
     ledger.post(conn, _transfers(job, settlement), now_ms)
     _count(conn, job.status, after, settlement, now_ms)
     webhook_events.job_ended(conn, webhook_url, after, now_ms)
-    return Transition(after, settlement)
+    return Transition(after, settlement, standing)
 
 
 def end_attempt(
@@ -126,9 +125,10 @@ def end_attempt(
     exit_code: int | None = None,
     gpu_seconds: float | None = None,
     error_detail: str | None = None,
+    fault: Fault | None = None,
 ) -> None:
     """Close the record of the attempt that is running."""
-    values = {"job": job.id, "attempt": job.attempt_number, "at": now_ms, "how": outcome}
+    values = {"job": job.id, "attempt": job.attempt_number, "at": now_ms, "how": outcome, "whose": fault}
     _CLOSE_ATTEMPT.send(conn, values | {"code": exit_code, "seconds": gpu_seconds, "detail": error_detail})
 
 
@@ -140,12 +140,17 @@ def _close_row(conn: Connection, job: LockedJob, closure: Closure, settlement: S
         closure.actor,
         now_ms,
         message=closure.error or closure.note,
-        payload={"actual_cost_halala": settlement.actual, "refunded_halala": settlement.refund},
+        payload={
+            "actual_cost_halala": settlement.actual,
+            "refunded_halala": settlement.refund,
+            "fault": closure.fault,
+        },
         status=closure.status,
         completed_at_ms=now_ms,
         due_at_ms=None,
         error=closure.error,
         error_category=closure.error_category,
+        fault=closure.fault,
         used_seconds=closure.used_seconds,
         prompt_tokens=closure.prompt_tokens,
         completion_tokens=closure.completion_tokens,
@@ -182,19 +187,19 @@ def _close_renter(conn: Connection, job: JobRow, settlement: Settlement, now_ms:
     return cast(str | None, webhook_url)
 
 
-def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> None:
+def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> Standing:
+    """Count a run for or against its provider, or neither way, and what it earned."""
     assert job.provider_id is not None
-    _CLOSE_PROVIDER.send(
-        conn,
-        {
-            "provider": job.provider_id,
-            "completed": int(job.status == JobStatus.COMPLETED),
-            "failed": int(job.status == JobStatus.FAILED),
-            "earned": settlement.provider,
-        },
-    )
+    standing = NO_CHANGE
+    if job.status == JobStatus.COMPLETED:
+        standing = standings.count_completed(conn, job.provider_id, settlement.provider, now_ms)
+    elif job.fault is not None and CONSEQUENCES[job.fault].counts:
+        standing = standings.count_failed(conn, job.provider_id, job.renter_id, settlement.provider, now_ms)
+    else:
+        standings.count_earned(conn, job.provider_id, settlement.provider)
     if settlement.actual > 0:
         count_settled(conn, job.provider_id, settlement.provider, now_ms)
+    return standing
 
 
 def _transfers(job: JobRow, settlement: Settlement) -> list[Transfer]:

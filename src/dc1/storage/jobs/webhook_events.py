@@ -54,6 +54,8 @@ def _tell_of_job(conn: Connection, url: str, event: WebhookEvent, job: JobRow, n
             "started_at": _iso(job.started_at_ms),
             "completed_at": _iso(job.completed_at_ms),
             "error": job.error,
+            "error_category": job.error_category,
+            "fault": job.fault,
         },
         "billing": {
             "quote_halala": job.cost_halala,

@@ -119,6 +119,9 @@ class ProviderRow:
     heartbeats_received: int
     completed_jobs: int
     failed_jobs: int
+    recent_completed: float
+    recent_failed: float
+    weighed_runs: int
     total_earned_halala: int
 
 

@@ -29,12 +29,12 @@ class GpuPool:
             RunFailed: there are too few, which may be otherwise elsewhere or later.
         """
         if refusal := self.refusal(work, offered=offered):
-            raise RunFailed(ErrorCategory.EXECUTION, refusal, transient=True)
+            raise RunFailed(ErrorCategory.DRIVER, refusal, transient=True)
         wanted = gpu_count(work) if offered and self.present else 0
         free = [uuid for uuid in self.present if uuid not in self._lent]
         if len(free) < wanted:
             text = f"the job needs {wanted} GPUs and {len(free)} are free"
-            raise RunFailed(ErrorCategory.EXECUTION, text, transient=True)
+            raise RunFailed(ErrorCategory.DRIVER, text, transient=True)
         # Nothing is awaited between the look and the taking, so two jobs of one event loop cannot get the same card.
         lent = tuple(free[:wanted])
         self._lent.update(lent)

@@ -81,7 +81,7 @@ def requested_image(work: Work) -> str:
     ):
         if isinstance(candidate, str) and candidate:
             return candidate
-    raise RunFailed(ErrorCategory.EXECUTION, "container_spec.image is required for this kind of job")
+    raise RunFailed(ErrorCategory.INVALID_PARAMS, "container_spec.image is required for this kind of job")
 
 
 def command(work: Work) -> list[str] | None:
@@ -205,9 +205,9 @@ def _environment(work: Work, gpus: tuple[str, ...]) -> dict[str, str]:
     }
     for name, value in environment.items():
         if not name or "=" in name or "\0" in name + value:
-            raise RunFailed(ErrorCategory.EXECUTION, f"environment variable {name!r} is not valid")
+            raise RunFailed(ErrorCategory.INVALID_PARAMS, f"environment variable {name!r} is not valid")
         if len(f"{name}={value}".encode()) > _ENV_STRING_LIMIT:
-            raise RunFailed(ErrorCategory.EXECUTION, f"{name} is too large to pass to a container (128 KiB)")
+            raise RunFailed(ErrorCategory.INVALID_PARAMS, f"{name} is too large to pass to a container (128 KiB)")
     return environment
 
 

@@ -43,13 +43,13 @@ class ContainerOutput:
         if self._result_json is None:
             return "\n".join(self._tail)
         if len(self._result_json.encode()) > MAX_RESULT_BYTES:
-            raise RunFailed(ErrorCategory.EXECUTION, f"the result is larger than {MAX_RESULT_BYTES} bytes")
+            raise RunFailed(ErrorCategory.INVALID_RESULT, f"the result is larger than {MAX_RESULT_BYTES} bytes")
         try:
             parsed = json.loads(self._result_json)
         except ValueError:
-            raise RunFailed(ErrorCategory.EXECUTION, f"what follows {RESULT_MARKER} is not JSON") from None
+            raise RunFailed(ErrorCategory.INVALID_RESULT, f"what follows {RESULT_MARKER} is not JSON") from None
         if not isinstance(parsed, dict):
-            raise RunFailed(ErrorCategory.EXECUTION, f"what follows {RESULT_MARKER} is not a JSON object")
+            raise RunFailed(ErrorCategory.INVALID_RESULT, f"what follows {RESULT_MARKER} is not a JSON object")
         return parsed
 
     def _take(self, level: Level, chunk: bytes, *, at_end: bool = False) -> list[tuple[Level, str]]:

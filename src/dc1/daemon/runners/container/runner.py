@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import re
 import time
 import uuid
 from collections.abc import Iterable
@@ -31,6 +32,12 @@ from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 log = logging.getLogger(__name__)
 
 _SIGKILL_STATUS = 137
+# What a shell ends with when there is no such command.
+_NOT_FOUND_STATUS = 127
+_NO_SUCH_COMMAND = re.compile(
+    r"\bexec:? (?!.*\bhook).*(not found in \$PATH|no such file or directory|permission denied)|executable file .* not found",
+    re.IGNORECASE,
+)
 
 
 class ContainerRunner:
@@ -106,7 +113,7 @@ class ContainerRunner:
         """Run the job's image to its end."""
         image = requested_image(work)
         if image not in self._approved:
-            raise RunFailed(ErrorCategory.EXECUTION, f"image '{image}' is not approved")
+            raise RunFailed(ErrorCategory.CREATE, f"image '{image}' is not approved")
         try:
             client = await asyncio.to_thread(self._connected)
             engine = await asyncio.to_thread(traits, client)
@@ -114,16 +121,12 @@ class ContainerRunner:
                 fetched = await self._fetched(client, image, sink)
                 return await self._run_image(client, fetched, work, sink, gpus=gpus, seccomp=engine.seccomp)
         except NoEngineError as error:
-            raise RunFailed(ErrorCategory.EXECUTION, f"no container engine: {error}", transient=True) from error
+            raise RunFailed(ErrorCategory.ENGINE, f"no container engine: {error}", transient=True) from error
         except APIError as refusal:
-            raise RunFailed(
-                ErrorCategory.EXECUTION,
-                f"the container engine refused: {refusal.explanation}",
-                transient=refusal.is_server_error(),
-            ) from refusal
+            raise _refusal(refusal) from refusal
         except ENGINE_ERRORS as error:
             self._client = None
-            raise RunFailed(ErrorCategory.EXECUTION, f"the container engine failed: {error}", transient=True) from error
+            raise RunFailed(ErrorCategory.ENGINE, f"the container engine failed: {error}", transient=True) from error
 
     async def aclose(self) -> None:
         """Wait for removals under way and close the connection."""
@@ -157,8 +160,8 @@ class ContainerRunner:
         """Return the image, pulled if the engine lacks it."""
         with contextlib.suppress(ImageNotFound):
             return await asyncio.to_thread(client.images.get, reference)
+        # The phase alone, which is free: a log line would be taken for work.
         await sink.phase(Phase.PULLING)
-        await sink.log("info", f"pulling {reference}")
         try:
             pull = functools.partial(client.api.pull, reference, stream=True, decode=True)
             async with contextlib.aclosing(bridge.iterate(pull)) as progress:
@@ -264,6 +267,16 @@ def _remove(container: Any) -> None:
         with contextlib.suppress(APIError):
             container.kill()
         container.remove(force=True, v=True)
+
+
+def _refusal(refusal: APIError) -> RunFailed:
+    """Return what a refusal of the engine comes to; a command that the image has not is the order's mistake."""
+    # Engines have no code for that, and say it in the words of the runtime beneath: at the start, or at once.
+    if _NO_SUCH_COMMAND.search(str(refusal.explanation)) is not None:
+        text = f"the command cannot be run: {refusal.explanation}"
+        return RunFailed(ErrorCategory.INVALID_PARAMS, text, exit_code=_NOT_FOUND_STATUS)
+    text = f"the container engine refused: {refusal.explanation}"
+    return RunFailed(ErrorCategory.CREATE, text, transient=refusal.is_server_error())
 
 
 def _failure(status: int, state: dict[str, Any], output: ContainerOutput) -> RunFailed:

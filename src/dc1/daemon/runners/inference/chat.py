@@ -57,10 +57,10 @@ def _messages(params: Mapping[str, JsonValue]) -> tuple[JsonObject, ...]:
     messages, prompt, system = params.get("messages"), params.get("prompt"), params.get("system")
     if isinstance(messages, list) and messages:
         if len(messages) > MAX_MESSAGES:
-            raise RunFailed(ErrorCategory.EXECUTION, f"params.messages has more than {MAX_MESSAGES} entries")
+            raise RunFailed(ErrorCategory.INVALID_PARAMS, f"params.messages has more than {MAX_MESSAGES} entries")
         return tuple(_message(message) for message in messages)
     if not isinstance(prompt, str) or not prompt:
-        raise RunFailed(ErrorCategory.EXECUTION, "params.prompt or params.messages is required")
+        raise RunFailed(ErrorCategory.INVALID_PARAMS, "params.prompt or params.messages is required")
     lead: tuple[JsonObject, ...] = (
         ({"role": "system", "content": system},) if isinstance(system, str) and system else ()
     )
@@ -69,24 +69,24 @@ def _messages(params: Mapping[str, JsonValue]) -> tuple[JsonObject, ...]:
 
 def _message(message: JsonValue) -> JsonObject:
     if not isinstance(message, dict):
-        raise RunFailed(ErrorCategory.EXECUTION, "params.messages must hold objects")
+        raise RunFailed(ErrorCategory.INVALID_PARAMS, "params.messages must hold objects")
     role, content = message.get("role"), message.get("content")
     if role not in _ROLES:
-        raise RunFailed(ErrorCategory.EXECUTION, f"params.messages: role must be one of {', '.join(_ROLES)}")
+        raise RunFailed(ErrorCategory.INVALID_PARAMS, f"params.messages: role must be one of {', '.join(_ROLES)}")
     if isinstance(content, list):
         content = "".join(_part(part) for part in content)
     # A turn of the assistant that only calls tools has no content, and templates of models want a text.
     if content is None and message.get("tool_calls"):
         content = ""
     if not isinstance(content, str):
-        raise RunFailed(ErrorCategory.EXECUTION, "params.messages: content must be text")
+        raise RunFailed(ErrorCategory.INVALID_PARAMS, "params.messages: content must be text")
     return {**message, "content": content}
 
 
 def _part(part: JsonValue) -> str:
     text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
     if not isinstance(text, str):
-        raise RunFailed(ErrorCategory.EXECUTION, "params.messages: only text content is supported")
+        raise RunFailed(ErrorCategory.INVALID_PARAMS, "params.messages: only text content is supported")
     return text
 
 

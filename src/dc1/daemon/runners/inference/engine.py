@@ -84,7 +84,7 @@ class EngineRunner:
             await sink.phase(Phase.LOADING_MODEL)
             await self._engine.prepare()
         except EngineUnavailableError as unavailable:
-            raise RunFailed(ErrorCategory.EXECUTION, str(unavailable), transient=True) from unavailable
+            raise RunFailed(ErrorCategory.ENGINE, str(unavailable), transient=True) from unavailable
         await sink.phase(Phase.GENERATING)
         generating = time.monotonic()
         completion = await self._engine.chat(model, request, sink.token)
@@ -122,4 +122,4 @@ def _choose_model(wanted: str | None, served: tuple[str, ...]) -> str:
     for name in served:
         if wanted is not None and name.casefold() == wanted.casefold():
             return name
-    raise RunFailed(ErrorCategory.EXECUTION, f"model '{wanted}' is not served here")
+    raise RunFailed(ErrorCategory.ENGINE, f"model '{wanted}' is not served here")

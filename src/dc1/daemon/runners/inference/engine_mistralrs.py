@@ -77,7 +77,7 @@ class MistralRsEngine:
                 await child.send(_wire(request_id, request))
                 return await self._collect(child, on_token)
             except ChildDiedError as death:
-                category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.EXECUTION
+                category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.ENGINE
                 raise RunFailed(category, f"the engine stopped: {death}", transient=True) from death
             # The child ended this generation itself; whatever else breaks off leaves one that still runs.
             except RunFailed:
@@ -116,7 +116,7 @@ class MistralRsEngine:
             pieces.append(text)
             await on_token(text)
         if event["event"] == "error":
-            raise RunFailed(ErrorCategory.EXECUTION, str(event.get("message")))
+            raise RunFailed(ErrorCategory.ENGINE, str(event.get("message")))
         return Completion(
             text="".join(pieces),
             prompt_tokens=token_count(event.get("prompt_tokens")),

@@ -14,6 +14,8 @@ from dc1.domain.jobs.states import ErrorCategory
 _CONNECT_SECONDS = 5.0
 _MODELS_SECONDS = 5.0
 # Overload and restarts pass; what is wrong with the request does not.
+# What an engine says to an order that it cannot carry out: too long, or with values that it does not take.
+_REFUSED = frozenset({400, 413, 422})
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 
@@ -82,7 +84,7 @@ class OpenAIEngine:
                         await on_token(text)
         except httpx.HTTPError as error:
             raise RunFailed(
-                ErrorCategory.EXECUTION, f"the engine's connection failed: {error!r}", transient=True
+                ErrorCategory.ENGINE, f"the engine's connection failed: {error!r}", transient=True
             ) from error
         return Completion(
             text="".join(pieces),
@@ -110,11 +112,11 @@ async def _chunks(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
         try:
             chunk = json.loads(data)
         except (ValueError, RecursionError):
-            raise RunFailed(ErrorCategory.EXECUTION, "the engine sent a frame that is not JSON") from None
+            raise RunFailed(ErrorCategory.ENGINE, "the engine sent a frame that is not JSON") from None
         if not isinstance(chunk, dict) or "error" in chunk:
-            raise RunFailed(ErrorCategory.EXECUTION, f"the engine failed: {_error_text(chunk)}", transient=True)
+            raise RunFailed(ErrorCategory.ENGINE, f"the engine failed: {_error_text(chunk)}", transient=True)
         yield chunk
-    raise RunFailed(ErrorCategory.EXECUTION, "the engine's answer broke off", transient=True)
+    raise RunFailed(ErrorCategory.ENGINE, "the engine's answer broke off", transient=True)
 
 
 def _refusal(status: int, body: bytes) -> RunFailed:
@@ -124,7 +126,7 @@ def _refusal(status: int, body: bytes) -> RunFailed:
         text = body.decode(errors="replace")[:500]
     memory = "out of memory" in text.casefold()
     return RunFailed(
-        ErrorCategory.OOM if memory else ErrorCategory.EXECUTION,
+        ErrorCategory.OOM if memory else ErrorCategory.INVALID_PARAMS if status in _REFUSED else ErrorCategory.ENGINE,
         f"the engine answered {status}: {text}",
         transient=status in _RETRYABLE,
     )

@@ -19,6 +19,7 @@ from dc1.storage.schema.tables.providers import (
     daemon_events,
     offered_models,
     provider_days,
+    provider_faults,
     provider_minutes,
     providers,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "postings",
     "prices",
     "provider_days",
+    "provider_faults",
     "provider_minutes",
     "providers",
     "renter_days",

@@ -18,6 +18,7 @@ from sqlalchemy import (
     text,
 )
 
+from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import (
     Actor,
     ComputeType,
@@ -61,6 +62,8 @@ jobs = Table(
     Column("last_provider_id", BigInteger, ForeignKey("providers.id")),
     # Who was handed it and never took it up, so that it goes to anybody else.
     Column("excluded_provider_id", BigInteger),
+    # Everybody who lost it, so that it goes back to none of them while another fits.
+    Column("lost_by", ExactJson),
     Column("gpu_count", Integer, nullable=False),
     Column("min_vram_gb", Float),
     Column("gpu_type", Text),
@@ -89,6 +92,8 @@ jobs = Table(
     time_column("completed_at_ms", nullable=True),
     Column("progress_phase", StoredEnum(Phase)),
     time_column("progress_updated_at_ms", nullable=True),
+    # Since when the run is past pulling and loading, which are free.
+    time_column("working_since_ms", nullable=True),
     Column("attempt_number", Integer, nullable=False, server_default="0"),
     Column("retry_count", Integer, nullable=False, server_default="0"),
     Column("max_retries", Integer, nullable=False),
@@ -105,6 +110,7 @@ jobs = Table(
     time_column("refunded_at_ms", nullable=True),
     Column("error", PlainText),
     Column("error_category", StoredEnum(ErrorCategory)),
+    Column("fault", StoredEnum(Fault)),
     change_stamp(),
     one_of("status", JobStatus, "status"),
     one_of("source", JobSource, "source"),
@@ -176,6 +182,7 @@ job_attempts = Table(
     Column("gpu_seconds_used", Float),
     # In the daemon's own words, which its owner and admins may read; what renters are told is the job's error.
     Column("error_detail", PlainText),
+    Column("fault", StoredEnum(Fault)),
 )
 Index("ix_job_attempts_provider_id_started_at_ms", job_attempts.c.provider_id, job_attempts.c.started_at_ms)
 

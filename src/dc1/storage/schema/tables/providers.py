@@ -72,6 +72,10 @@ providers = Table(
     counter("heartbeats_received"),
     counter("completed_jobs"),
     counter("failed_jobs"),
+    # Ended runs weighed by when they ended; see `dc1.domain.providers.reputation`.
+    Column("recent_completed", Float, nullable=False, server_default="0"),
+    Column("recent_failed", Float, nullable=False, server_default="0"),
+    counter("weighed_runs"),
     counter("total_earned_halala"),
     change_stamp(),
     one_of("approval_status", Approval, "approval_status"),
@@ -92,6 +96,15 @@ provider_days = Table(
     counter("heartbeats"),
     counter("settled_jobs"),
     counter("earned_halala"),
+)
+
+provider_faults = Table(
+    # Which renters' runs a provider failed on which day: one renter counts once a day.
+    "provider_faults",
+    metadata,
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), primary_key=True, autoincrement=False),
+    Column("renter_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day_ms", BigInteger, primary_key=True, autoincrement=False),
 )
 
 approval_decisions = Table(

@@ -1,0 +1,82 @@
+"""What a run is charged for: what was seen of it decides, and what its daemon says can only lower it."""
+
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
+from dc1.domain.jobs.states import GENERATING_TYPES, Actor, ErrorCategory, is_producing
+from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, token_charge, used_seconds
+from dc1.storage.jobs import job_logs
+from dc1.storage.jobs.job_records import JobRow
+
+
+def has_worked(conn: Connection, job: JobRow, relayed: RelayedText = NOTHING_RELAYED) -> bool:
+    """Tell whether the server saw anything come of a run: a phase beyond loading, a token, a service, a log line."""
+    # The line last, as it costs a query.
+    return (
+        job.working_since_ms is not None
+        or is_producing(job.progress_phase)
+        or relayed.tokens > 0
+        or job.endpoint_url is not None
+        or job_logs.last_attempt(conn, job.id) == job.attempt_number
+    )
+
+
+def judged(
+    conn: Connection, job: JobRow, report: AttemptReport, now_ms: int, relayed: RelayedText = NOTHING_RELAYED
+) -> Fault:
+    """Return whose fault a reported failure is, by what was reported and by what the server saw of the run."""
+    assert job.timeout_at_ms is not None
+    seen = Seen(has_worked(conn, job, relayed), now_ms >= job.timeout_at_ms - DEADLINE_SLACK_MS)
+    return fault_of_failure(report.error_category, report.exit_code, report.actor, seen)
+
+
+def examined(
+    conn: Connection, job: JobRow, report: AttemptReport, relayed: RelayedText = NOTHING_RELAYED
+) -> AttemptReport:
+    """Return a report as it is taken: a success with nothing to show for it is none, and by its provider's fault.
+
+    Nothing is what a generation hands back without text or image, and any other run that was never seen working either.
+    A /v1 call is paid by what was made.
+    """
+    if not report.hands_nothing_back or job.token_price_halala is not None:
+        return report
+    is_expected = job.job_type not in GENERATING_TYPES and has_worked(conn, job, relayed)
+    return report if is_expected or relayed.tokens else report.as_nothing()
+
+
+def used(conn: Connection, job: JobRow, report: AttemptReport, now_ms: int) -> Decimal:
+    """Return the seconds that a run used: by the daemon's report, and by the server's clock at most."""
+    is_refusal = not report.completed and report.error_category is ErrorCategory.INVALID_PARAMS
+    if is_refusal and not has_worked(conn, job):
+        # Refused before it began, which nobody can see from outside: so it is worth nothing.
+        return Decimal(0)
+    if report.actor is not Actor.PROVIDER:
+        return worked_seconds(conn, job, now_ms)
+    return used_seconds(_seconds_since_work(job, now_ms), report.gpu_seconds, report.duration_seconds)
+
+
+def worked_seconds(conn: Connection, job: JobRow, now_ms: int) -> Decimal:
+    """Return the seconds that a run has worked by the server's clock; pulling and loading are free."""
+    is_preparing = job.progress_phase is not None and job.working_since_ms is None
+    # A daemon that told of loading and of nothing else may work all the same, as its log shows.
+    if is_preparing and not has_worked(conn, job):
+        return Decimal(0)
+    return Decimal(_seconds_since_work(job, now_ms))
+
+
+def _seconds_since_work(job: JobRow, now_ms: int) -> int:
+    since_ms = job.started_at_ms if job.working_since_ms is None else job.working_since_ms
+    assert since_ms is not None
+    return elapsed_seconds(since_ms, now_ms)
+
+
+def bill(job: JobRow, seconds: Decimal, usage: TokenUsage | None = None) -> Settlement:
+    """Return what a run costs: a /v1 call by its tokens, another by the seconds used."""
+    if job.token_price_halala is None:
+        return settle(job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps, seconds)
+    tokens = 0 if usage is None else usage.total
+    return Settlement.split(job.cost_halala, token_charge(tokens, job.token_price_halala), job.fee_bps)
