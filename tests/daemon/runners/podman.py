@@ -8,7 +8,6 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from dc1.daemon.runners.container.engine import NoEngineError, connect_engine
+from dc1.daemon.runners.container.guard_image import interpreter, python_archive
 from dc1.domain.base.json_types import JsonValue
 
 IMAGE = "localhost/dc1-test/busybox:latest"
@@ -138,33 +138,12 @@ def _import_busybox(base_url: str) -> None:
 
 def import_python(base_url: str) -> None:
     """Make the image `PYTHON_IMAGE`: the interpreter with the modules that programs of these tests import, no more."""
-    loaded = (
-        "import ctypes, errno, json, os, socket, sys\n"
-        "mapped = {line.split()[-1] for line in open('/proc/self/maps') if ' r-xp ' in line and '/' in line}\n"
-        "modules = {module.__file__ for module in list(sys.modules.values()) if getattr(module, '__file__', None)}\n"
-        "print(os.path.realpath(sys.executable), sys.base_prefix, *sorted(mapped | modules), sep='\\n')"
-    )
-    said = subprocess.run([sys.executable, "-I", "-S", "-c", loaded], capture_output=True, text=True, check=True).stdout
-    python, prefix, *files = said.splitlines()
-    wanted = {path: Path(path) for path in {python, *files} if Path(path).is_file()}
-    # Programs name the loader by a path that is a link on most systems, and libraries by their short names.
-    wanted |= {str(link): link for place in ("/lib64", "/lib") for link in Path(place).glob("ld-linux*")}
-    for path in [path for path in wanted.values() if ".so." in path.name and not path.is_relative_to(prefix)]:
-        stem, _, version = path.name.partition(".so.")
-        wanted[str(path.with_name(f"{stem}.so.{version.split('.')[0]}"))] = path
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
-        for name, path in sorted(wanted.items()):
-            tar.add(path, name)
-        for name, mode in (("tmp", 0o1777), ("proc", 0o755), ("dev", 0o755), ("sys", 0o755), ("etc", 0o755)):
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.mode = tarfile.DIRTYPE, mode
-            tar.addfile(entry)
+    archive = python_archive("ctypes, errno, json, socket", {})
     with contextlib.closing(connect_engine(base_url)) as client:
-        client.api.import_image_from_data(archive.getvalue(), repository=PYTHON_IMAGE.rpartition(":")[0])
+        client.api.import_image_from_data(archive, repository=PYTHON_IMAGE.rpartition(":")[0])
         client.images.get(PYTHON_IMAGE)
 
 
 def python_command(program: str) -> list[JsonValue]:
     """A command that runs a program with the interpreter of `PYTHON_IMAGE`."""
-    return [os.path.realpath(sys.executable), "-I", "-S", "-c", program]
+    return [*interpreter(), "-c", program]

@@ -29,7 +29,6 @@ def options(
         image_user=image_user,
         image_volumes=volumes,
         gpus=gpus,
-        network=False,
         seccomp="{}",
     )
 

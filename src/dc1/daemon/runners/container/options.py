@@ -113,7 +113,6 @@ def create_options(
     image_user: str,
     image_volumes: Iterable[str],
     gpus: tuple[str, ...],
-    network: bool,
     seccomp: str,
 ) -> dict[str, Any]:
     """Return the arguments of the SDK's `containers.create`, image and command aside.
@@ -133,7 +132,8 @@ def create_options(
             LABEL_JOB: work.job_id,
             LABEL_ATTEMPT: str(work.attempt),
         },
-        "network_mode": "bridge" if network else "none",
+        # A job that may have one gets that of a guard in its place.
+        "network_mode": "none",
         "cap_drop": ["ALL"],
         # A setuid program in the image would give back what was dropped, and so would a user namespace, which the
         # profile of system calls keeps shut: inside one, a process has every capability.

@@ -17,6 +17,7 @@ from dc1.daemon.runners import bridge
 from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work, within_deadline
 from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, traits
 from dc1.daemon.runners.container.gpus import GpuPool
+from dc1.daemon.runners.container.guard import LABEL_GUARD, UnguardedError, network_obstacle, start_guard
 from dc1.daemon.runners.container.options import (
     LABEL_DAEMON,
     LABEL_JOB,
@@ -74,6 +75,8 @@ class ContainerRunner:
         self._gpus = GpuPool(gpus)
         self._offers_gpus = False
         self._allow_network = allow_network
+        # Why containers can have no network; empty once it was proved that they can.
+        self._network_obstacle: str | None = None
         self._client: Any = None
         self._removals: set[asyncio.Task[None]] = set()
 
@@ -89,6 +92,8 @@ class ContainerRunner:
 
     def refusal(self, work: Work) -> str | None:
         """Return why this machine, as it was last seen, cannot do such work; None when it can."""
+        if self._allow_network and _wants_network(work) and self._network_obstacle != "":
+            return "the job asks for a network, and none can be fenced in here"
         return self._gpus.refusal(work, offered=self._offers_gpus)
 
     async def probe(self) -> Readiness:
@@ -98,6 +103,7 @@ class ContainerRunner:
             found = await asyncio.to_thread(traits, client)
             self._offers_gpus = found.gpus
             await self._reap(client)
+            await self._look_at_network(client, found.seccomp)
         except (NoEngineError, *ENGINE_ERRORS) as error:
             self._client = None
             return Readiness(False, f"no container engine: {error}")
@@ -120,6 +126,9 @@ class ContainerRunner:
             with self._gpus.lend(work, offered=engine.gpus) as gpus:
                 fetched = await self._fetched(client, image, sink)
                 return await self._run_image(client, fetched, work, sink, gpus=gpus, seccomp=engine.seccomp)
+        except UnguardedError as error:
+            text = f"the network could not be fenced in: {error}"
+            raise RunFailed(ErrorCategory.EXECUTION, text, transient=True) from error
         except NoEngineError as error:
             raise RunFailed(ErrorCategory.ENGINE, f"no container engine: {error}", transient=True) from error
         except APIError as refusal:
@@ -147,6 +156,8 @@ class ContainerRunner:
         if leftovers:
             jobs = ", ".join(sorted(container.labels.get(LABEL_JOB, "?") for container in leftovers))
             log.warning("an earlier daemon left containers, which are removed: %s", jobs)
+        # An engine does not remove a guard before the containers that share its network.
+        leftovers.sort(key=lambda container: LABEL_GUARD in container.labels)
         # One that resists keeps nobody from working, and is tried again with the next look.
         if all([await _try_to_remove(container) for container in leftovers]):
             self._reaped_for = owner
@@ -154,6 +165,8 @@ class ContainerRunner:
     def _connected(self) -> Any:
         if self._client is None:
             self._client = connect_engine(self._base_url)
+            # Another engine, or the same with other settings.
+            self._network_obstacle = None
         return self._client
 
     async def _fetched(self, client: Any, reference: str, sink: Sink) -> Any:
@@ -186,11 +199,13 @@ class ContainerRunner:
             image_user=str(config.get("User") or ""),
             image_volumes=[str(place) for place in config.get("Volumes") or ()],
             gpus=gpus,
-            network=await self._network(work, sink),
             seccomp=seccomp,
         )
+        guarded = await self._is_to_have_network(work, sink)
         # By its id: the tag may have moved since the image was looked at.
-        creating = asyncio.create_task(asyncio.to_thread(self._create, client, image.id, options))
+        creating = asyncio.create_task(
+            asyncio.to_thread(_create, client, image.id, options, seccomp if guarded else None)
+        )
         try:
             return await self._follow(await asyncio.shield(creating), sink, gpus)
         finally:
@@ -200,19 +215,21 @@ class ContainerRunner:
             removal.add_done_callback(self._removals.discard)
             await asyncio.shield(removal)
 
-    async def _network(self, work: Work, sink: Sink) -> bool:
-        wanted = work.container_spec.get("network") == "bridge"
+    async def _is_to_have_network(self, work: Work, sink: Sink) -> bool:
+        wanted = _wants_network(work)
         if wanted and not self._allow_network:
             await sink.log("warn", "this provider gives containers no network")
         return wanted and self._allow_network
 
-    def _create(self, client: Any, image_id: str, options: dict[str, Any]) -> "_Created":
-        container = client.containers.create(image_id, **options)
-        try:
-            return _Created(container, container.attach(stream=True, demux=True))
-        except BaseException:
-            _remove(container)
-            raise
+    async def _look_at_network(self, client: Any, seccomp: str) -> None:
+        """Find out once for each connection whether networks can be fenced in; every job proves it for itself too."""
+        if not self._allow_network or self._network_obstacle == "":
+            return
+        labels = {LABEL_OWNER: self._owner, LABEL_DAEMON: self._daemon}
+        # A look that is cancelled leaves the thread to its end, where it removes what it has started.
+        self._network_obstacle = await asyncio.to_thread(network_obstacle, client, labels, seccomp)
+        if self._network_obstacle:
+            log.warning("jobs that ask for a network are not taken: %s", self._network_obstacle)
 
     async def _follow(self, created: "_Created", sink: Sink, gpus: tuple[str, ...]) -> Result:
         container, output, started = created.container, ContainerOutput(), time.monotonic()
@@ -240,6 +257,8 @@ class ContainerRunner:
         except Exception:  # the run fails of it too, and tells
             return
         await _try_to_remove(created.container)
+        if created.guard is not None:
+            await _try_to_remove(created.guard)
         # The stream's own close() gives up, its socket left open, when the engine was first to end the connection.
         await asyncio.to_thread(created.stream._response.close)
 
@@ -250,6 +269,27 @@ class _Created:
 
     container: Any
     stream: Any
+    guard: Any = None
+    """The container whose network it shares, if it has one."""
+
+
+def _create(client: Any, image_id: str, options: dict[str, Any], guard_seccomp: str | None) -> _Created:
+    """Create a container, with a network if the guard of it is given a profile of system calls. Blocks."""
+    guard = start_guard(client, options["labels"], guard_seccomp) if guard_seccomp is not None else None
+    container = None
+    try:
+        network = {"network_mode": f"container:{guard.id}"} if guard is not None else {}
+        container = client.containers.create(image_id, **{**options, **network})
+        return _Created(container, container.attach(stream=True, demux=True), guard)
+    except BaseException:
+        for made in (container, guard):
+            if made is not None:
+                _remove(made)
+        raise
+
+
+def _wants_network(work: Work) -> bool:
+    return work.container_spec.get("network") == "bridge"
 
 
 async def _try_to_remove(container: Any) -> bool:
