@@ -1,6 +1,7 @@
--- Gives REST the shape of the contract; native gRPC passes untouched.
+-- Gives REST the shape of the contract; native gRPC passes as it is.
 --
--- Request: keys leave the URL before anything logs it, the three base paths become one, and oversized bodies are refused.
+-- Request: keys leave the URL before anything logs it, the three base paths become one, and bodies that nobody may send are refused
+-- before any of them is held.
 -- Response: the status and the error body that the service chose replace what the transcoder made of the gRPC status, and the
 -- gateway's own errors get the texts of the contract.
 
@@ -40,6 +41,19 @@ local EXPOSED = "retry-after, idempotent-replayed, ratelimit-policy, ratelimit-l
 
 -- What these methods take is in their bodies.
 local TAKES_BODY = { POST = true, PUT = true, PATCH = true }
+
+-- gRPC's codes.
+local UNAVAILABLE, RESOURCE_EXHAUSTED = "14", "8"
+local NATIVE_TOO_LARGE = {
+  [":status"] = "200", ["content-type"] = "application/grpc", ["x-http-status"] = "413",
+  ["grpc-status"] = RESOURCE_EXHAUSTED, ["grpc-message"] = REFUSALS.BODY_TOO_LARGE.text,
+}
+
+-- A body of so many bytes is read as fast as the service answers whether it wants it.
+local UNASKED_BYTES = 16384
+local ADMISSION_MS = 5000
+-- Who says that more will come is not listened to.
+local HEARD_OUT_BYTES = 67108864
 
 local function is_grpc(content_type)
   return content_type == "application/grpc" or (content_type or ""):find("^application/grpc[+;]") ~= nil
@@ -88,20 +102,6 @@ end
 -- An undecodable URL would reach the service as a message that it cannot parse.
 local function is_decodable(url)
   return not url:gsub("%%%x%x", ""):find("%", 1, true) and is_utf8(percent_decode(url))
-end
-
--- The transcoder's reader takes more than JSON: single quotes, bare keys, commas before a closing bracket, line breaks in strings,
--- made-up escapes. Outside the strings only numbers, literals and punctuation may stand; the reader itself checks their order. All
--- of it in few passes over the whole: a loop over the strings takes seconds where a body is nothing else.
-local function is_strict(json)
-  local text = json:gsub('\\["\\/bfnrtu]', "")
-  if text:find("\\", 1, true) then return false end
-  local bare, strings = text:gsub('"[^"%z\1-\31]*"', '"')
-  local _, quotes = bare:gsub('"', "")
-  if quotes ~= strings or bare:find(",[ \t\r\n]*[}%]]") then return false end
-  if bare:find("%.%D") or bare:find("%D%.") or bare:find("[%[:, \t\r\n]%-?0%d") then return false end
-  bare = bare:gsub("true", ""):gsub("false", ""):gsub("null", ""):gsub("%d[eE][+-]?%d", "")
-  return not bare:find('[^ \t\r\n"%d%+%-%.:,{}%[%]]')
 end
 
 -- The path as it may be logged: a key that was put into it is masked.
@@ -159,11 +159,18 @@ local function take_path_key(path, headers)
   return path, false
 end
 
-local function body_limit(path)
-  for _, method in ipairs(API.larger_bodies) do
-    if path:find(method.path) then return method.max_bytes end
+-- What is called, and by which name; nil where no method has the path.
+local function method_of(verb, path)
+  for _, route in ipairs(API.routes[verb] or {}) do
+    if path:find(route.path) then return API.methods[route.method], route.method end
   end
-  return API.max_body_bytes
+end
+
+local function carries_key(headers)
+  for _, name in ipairs(API.credentials) do
+    if (headers:get(name) or ""):find("%S") then return true end
+  end
+  return false
 end
 
 -- Without a refusal: what there is to say of the status alone. One that is not listed reads like 500 or, below it, like 400.
@@ -196,9 +203,81 @@ local function answer_options(handle, origin, is_listed)
 end
 
 -- The answer passes envoy_on_response, which makes the body of it.
+local function refusal_of(request, refusal)
+  return { [":status"] = tostring(refusal.status), ["x-error-body"] = error_body(refusal.status, request, refusal) }
+end
+
 local function refuse(handle, request, refusal)
-  local body = error_body(refusal.status, request, refusal)
-  handle:respond({ [":status"] = tostring(refusal.status), ["x-error-body"] = body }, "")
+  handle:respond(refusal_of(request, refusal), "")
+end
+
+-- Asks the service whether it would take this call, of which it is told the headers only. Returns its refusal as the headers of an
+-- answer, nil where the caller may go on.
+local function ask(handle, headers, name, is_rest)
+  local asked = {
+    [":method"] = "POST", [":path"] = name, [":authority"] = "dc1", ["content-type"] = "application/grpc", ["te"] = "trailers",
+    ["x-admission"] = "1",
+    ["x-client-address"] = handle:streamInfo():downstreamRemoteAddress():gsub(":%d+$", ""):gsub("[%[%]]", ""),
+    ["x-request-id"] = headers:get("x-request-id"),
+  }
+  for _, credential in ipairs(API.credentials) do asked[credential] = headers:get(credential) end
+  if is_rest then asked["x-rest"] = "1" end
+  local answer = handle:httpCall("control_plane", asked, "\0\0\0\0\0", ADMISSION_MS)
+  if answer[":status"] == "200" and (answer["grpc-status"] or "0") == "0" then return nil end
+  -- The service says this of each of its refusals; what does not is none of its words.
+  local status = answer["x-http-status"]
+  local refusal = { ["retry-after"] = answer["retry-after"], ["x-http-status"] = status }
+  if is_rest then
+    refusal[":status"], refusal["x-error-body"] = status or "503", answer["x-error-body"]
+  else
+    refusal[":status"], refusal["content-type"] = "200", "application/grpc"
+    refusal["grpc-status"] = status and answer["grpc-status"] or UNAVAILABLE
+    refusal["grpc-message"] = status and answer["grpc-message"] or REFUSALS.UNAVAILABLE.text
+    refusal["grpc-status-details-bin"] = answer["grpc-status-details-bin"]
+  end
+  return refusal
+end
+
+-- What whole_bodies.lua, which comes next, waits for the body for: nothing here may, once it has asked.
+local function wait_for_body(handle, what) handle:streamInfo():dynamicMetadata():set("dc1", "body", what) end
+
+-- Answers in place of the service. Over HTTP/1.1 Envoy goes on reading for a while; of HTTP/2 many clients would see the stream end
+-- and not the answer while they still send, so it waits for their end, and bodies.lua drops what comes.
+local function answer(handle, headers, length)
+  if handle:streamInfo():protocol() ~= "HTTP/2" or (length or 0) > HEARD_OUT_BYTES then return handle:respond(headers, "") end
+  wait_for_body(handle, { refusal = headers })
+end
+
+-- A native call: its one message is waited for, so that one which never ends is no burden of the service's. A stream of them is the
+-- service's own to take or leave.
+local function admit_native(handle, headers, path)
+  local method = API.methods[path]
+  -- Reflection is a conversation, and health says next to nothing.
+  if not method then return not path:find("^/grpc%.reflection%.") and wait_for_body(handle, { too_large = NATIVE_TOO_LARGE }) end
+  local keyed = carries_key(headers)
+  local asked = method.key_in == "headers" and not keyed
+  -- Believing a key costs no more than what everybody may send.
+  if keyed and method.key_in and not method.streams then asked = method.max_message_bytes > API.max_body_bytes end
+  local refusal = asked and ask(handle, headers, path, false)
+  if refusal then return handle:respond(refusal, "") end
+  if not method.streams then wait_for_body(handle, { too_large = NATIVE_TOO_LARGE }) end
+end
+
+-- Before any of a body is held: refuses one that nobody may send.
+local function admit(handle, headers, request, path)
+  local length = tonumber(headers:get("content-length") or "")
+  -- What says nothing of its length may be chunked, which nothing here can see.
+  if length == 0 then return end
+  local method, name = method_of(request.method, path)
+  if not method then return answer(handle, refusal_of(request, REFUSALS.NOT_FOUND), length) end
+  local too_large = refusal_of(request, REFUSALS.BODY_TOO_LARGE)
+  if length and length > method.max_bytes then return answer(handle, too_large, length) end
+  -- Who brings a key is believed for what little costs no more than asking.
+  local asked = method.key_in == "headers"
+  if carries_key(headers) then asked = method.key_in and (not length or length > UNASKED_BYTES) end
+  local refusal = asked and ask(handle, headers, name, true)
+  if refusal then return answer(handle, refusal, length) end
+  wait_for_body(handle, { too_large = too_large, malformed = refusal_of(request, REFUSALS.MALFORMED_JSON) })
 end
 
 function envoy_on_request(handle)
@@ -209,7 +288,8 @@ function envoy_on_request(handle)
   local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
   local metadata = handle:streamInfo():dynamicMetadata()
   if is_grpc(headers:get("content-type")) then
-    return metadata:set("dc1", "request", { native = true, method = method, path = loggable(path) })
+    metadata:set("dc1", "request", { native = true, method = method, path = loggable(path) })
+    return admit_native(handle, headers, path)
   end
 
   path = without_base_path((path:gsub("^//+", "/")))
@@ -240,14 +320,8 @@ function envoy_on_request(handle)
   if method == "OPTIONS" then return answer_options(handle, headers:get("origin"), request.origin) end
   -- The transcoder would take a path with a trailing slash for the one without.
   if path:find("./$") then return refuse(handle, request, REFUSALS.NOT_FOUND) end
-  -- Before any of it is held. Of HTTP/2 many clients would see the stream end and not the answer, while they still send; their
-  -- bodies, and those of no stated length, are stopped by Envoy's count.
-  local length = handle:streamInfo():protocol() ~= "HTTP/2" and tonumber(headers:get("content-length") or "")
-  if length and length > body_limit(path) then return refuse(handle, request, REFUSALS.BODY_TOO_LARGE) end
-  local body = handle:body()
-  if not body then return end
-  if body:length() > body_limit(path) then return refuse(handle, request, REFUSALS.BODY_TOO_LARGE) end
-  if not is_strict(body:getBytes(0, body:length())) then return refuse(handle, request, REFUSALS.MALFORMED_JSON) end
+  -- What others are asked for is in their paths.
+  if TAKES_BODY[method] then admit(handle, headers, request, path) end
 end
 
 -- The transcoder names the field whose value does not fit its type; everything else it refuses is no JSON object, or a query that

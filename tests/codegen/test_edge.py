@@ -41,7 +41,19 @@ def catalogue(method: dict[str, Any] | None = None, *refusals: dict[str, Any], p
 
 def test_a_methods_own_limit_is_told_by_the_pattern_of_its_paths() -> None:
     text = lua_module(catalogue({"max_body_bytes": 7}, path="/b-c/{id}/d"))
-    assert '{ path = "^/b%-c/[^/]+/d$", max_bytes = 7 }' in text
+    assert '{ path = "/b%-c/[^/]+/d$", max_bytes = 7 }' in text
+
+
+def test_a_route_names_its_method_and_that_says_whether_it_needs_a_key() -> None:
+    access = {"roles": ["ROLE_RENTER"], "body_key": "key"}
+    text = lua_module(catalogue({"access": access, "max_body_bytes": 9, "max_message_bytes": 8}))
+    assert 'GET = {\n      { path = "^/b/[^/]+$", method = "/dcp.v1.Books/Get" },' in text
+    assert '["/dcp.v1.Books/Get"] = { max_bytes = 9, max_message_bytes = 8, key_in = "body" }' in text
+    assert '["/dcp.v1.Books/Get"] = { max_bytes = 0, max_message_bytes = 0, key_in = "headers" }' in lua_module(
+        catalogue()
+    )
+    public = lua_module(catalogue({"access": {"roles": ["ROLE_PUBLIC"]}}))
+    assert '["/dcp.v1.Books/Get"] = { max_bytes = 0, max_message_bytes = 0 }' in public
 
 
 def test_a_key_in_the_path_is_taken_out() -> None:

@@ -23,7 +23,8 @@ class Names:
         self.classes: defaultdict[str, set[str]] = defaultdict(set)
         for path in SOURCE.rglob("*.py"):
             self._read(path)
-        self.modules["rest"] |= set(_LUA_FUNCTION.findall((ROOT / "envoy" / "rest.lua").read_text(encoding="utf-8")))
+        for path in (ROOT / "envoy").glob("*.lua"):
+            self.modules[path.stem] |= set(_LUA_FUNCTION.findall(path.read_text(encoding="utf-8")))
 
     @property
     def functions(self) -> set[str]:

@@ -17,7 +17,7 @@ def test_every_base_path_reaches_the_same_method(rest: httpx.Client, upstream: U
     answer = rest.get(f"{rest.base_url}".rstrip("/") + f"{prefix}/renters/balance")
     assert answer.status_code == 200
     assert upstream.last.method == "GetBalance"
-    assert upstream.last.metadata["x-envoy-original-path"] == "/renters/balance"
+    assert upstream.last.metadata["x-rest-path"] == "/renters/balance"
 
 
 @pytest.mark.parametrize("path", ["/", "/docs/openapi.yaml"])

@@ -158,7 +158,7 @@ def test_native_answers_keep_status_and_trailers(channel: grpc.Channel, upstream
 
 def test_native_calls_may_be_large(channel: grpc.Channel, upstream: Upstream) -> None:
     request = daemon_run_pb2.ReportJobResultRequest(job_id="7")
-    request.result.string_value = "a" * (10 * MEBIBYTE)
+    request.result.string_value = "a" * (10 * MEBIBYTE - 100)
     daemon_service_pb2_grpc.DaemonServiceStub(channel).ReportJobResult(request)
     assert upstream.last.request == request
 

@@ -253,6 +253,27 @@ async def test_nothing_is_parsed_for_a_bad_key_nor_over_a_limit(serve: Serve) ->
     assert (good.status, good.text) == (400, "Malformed JSON body")
 
 
+@pytest.mark.parametrize("is_rest", ["0", "1"])
+async def test_the_edge_hears_beforehand_who_is_refused(serve: Serve, harness: Harness, is_rest: str) -> None:
+    """Asked with headers alone, a method says what it would say, and does nothing."""
+    server = await serve(rate_limits_enabled=True)
+
+    async def asked(method: str, **headers: str) -> Answer:
+        return await send(server, method, b"", x_admission="1", x_rest=is_rest, **headers)
+
+    key = server.accounts.renter
+    none, bad = await asked("JobService/SubmitJob"), await asked("JobService/SubmitJob", x_renter_key="bad")
+    assert (none.status, bad.status) == (401, 403)
+    assert none.text == (await send(server, "JobService/SubmitJob", b"")).text
+    assert bool(none.body) == (is_rest == "1")
+    assert (await asked("AdminService/GetDashboard", authorization=f"Bearer {key}")).status == 401
+    assert (await asked("JobService/StreamJob", x_renter_key="bad")).status == 401
+    assert {(await asked("JobService/SubmitJob", x_renter_key=key)).status for _ in range(40)} == {200}
+    for _ in range(20):
+        assert (await server.call("JobService/SubmitJob", J3, x_renter_key=key)).status == 201
+    assert (await asked("JobService/SubmitJob", x_renter_key=key)).status == 429
+
+
 async def test_a_message_larger_than_its_method_takes_is_not_parsed(server: Running) -> None:
     """Zeros in an unknown field cost as much as any other."""
     padding = b"\xfa\x3f" + b"\xff\xff\xff\x03" + b"\0" * (8 * MEBIBYTE - 1)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from dc1.codegen.access import is_public
 from dc1.codegen.descriptors import Catalogue, Node
 from dc1.codegen.responses import reason_name
 
@@ -32,9 +33,12 @@ def lua_module(catalogue: Catalogue) -> str:
     table = {
         "max_body_bytes": rest.get("max_body_bytes", 0),
         "larger_bodies": list(_larger_bodies(catalogue)),
+        "methods": dict(_admission(catalogue)),
+        "routes": _routes(catalogue),
         "base_paths": [f"^{_escaped(path)}(/.+)$" for path in base_paths],
         "root_only": [f"^{_escaped(path)}" for path in rest.get("root_only", ())],
         "edge_headers": [*rest.get("edge_headers", ()), *sorted(set(dict(_query_keys(catalogue)).values()))],
+        "credentials": ["authorization", *_carriers(catalogue)],
         "query_keys": dict(_query_keys(catalogue)),
         "keys_in_path": list(_keys_in_path(catalogue)),
         "refusals": refusals,
@@ -74,9 +78,51 @@ def _methods(catalogue: Catalogue) -> Iterator[tuple[Node, list[str]]]:
 
 
 def _larger_bodies(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    """Yield the ends of paths whose bodies may be larger than others, which stand behind any base path."""
     for method, paths in _methods(catalogue):
         if limit := method.option("dcp.v1.max_body_bytes"):
-            yield from ({"path": _pattern(path), "max_bytes": limit} for path in paths)
+            yield from ({"path": _pattern(path)[1:], "max_bytes": limit} for path in paths)
+
+
+def _admission(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what decides, by the method's full name, whether the body of a request is waited for."""
+    default = catalogue.file_option("dcp.v1.rest", {}).get("max_body_bytes", 0)
+    for method, _ in _methods(catalogue):
+        access = method.option("dcp.v1.access", {})
+        max_bytes = method.option("dcp.v1.max_body_bytes", default)
+        admission: dict[str, Any] = {
+            "max_bytes": max_bytes,
+            "max_message_bytes": method.option("dcp.v1.max_message_bytes", max_bytes),
+        }
+        if not is_public(access):
+            admission["key_in"] = "body" if "body_key" in access else "headers"
+        if method.raw.get("client_streaming"):
+            admission["streams"] = True
+        yield _full_name(method), admission
+
+
+def _routes(catalogue: Catalogue) -> dict[str, list[dict[str, str]]]:
+    """Return the patterns of all paths with their methods, by verb."""
+    routes: dict[str, list[dict[str, str]]] = {}
+    for service in catalogue.services.values():
+        for method in service.children:
+            for bound in _bindings(method):
+                verb = next(verb for verb in _VERBS if verb in bound)
+                route = {"path": _pattern(bound[verb]), "method": _full_name(method)}
+                routes.setdefault(verb.upper(), []).append(route)
+    return routes
+
+
+def _full_name(method: Node) -> str:
+    service, _, name = method.name.rpartition(".")
+    return f"/{service}/{name}"
+
+
+def _carriers(catalogue: Catalogue) -> list[str]:
+    """Return the headers in which a credential may reach the server."""
+    declared = [role.option("dcp.v1.carriers", {}) for role in catalogue.enums[_ROLES].children]
+    own = [carriers["header"] for carriers in declared if "header" in carriers]
+    return [*own, *sorted(set(dict(_query_keys(catalogue)).values()))]
 
 
 def _query_keys(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
@@ -183,4 +229,4 @@ def _lua(value: Any, indent: str = "") -> str:
 
 
 def _lua_key(key: object) -> str:
-    return key if isinstance(key, str) else f"[{key}]"
+    return key if isinstance(key, str) and key.isidentifier() else f"[{json.dumps(key)}]"

@@ -11,6 +11,11 @@ from dc1.edge.errors import EdgeError
 from dc1.settings import Settings
 
 _LAST_PORT = 65535
+_SCRIPTS = {
+    "dc1.bodies": "envoy/bodies.lua",
+    "envoy.filters.http.lua": "envoy/rest.lua",
+    "dc1.whole_bodies": "envoy/whole_bodies.lua",
+}
 _ADDRESS_LIMITS = "envoy.filters.http.local_ratelimit"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
 
@@ -98,15 +103,16 @@ def render(config: EdgeConfig) -> Path:
     manager["access_log"][0]["typed_config"]["path"] = str(config.access_log or directory / "access.log")
     # By name, as their order is that in which a request passes them and may change.
     filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
-    filters["envoy.filters.http.lua"]["default_source_code"] = {"inline_string": _script()}
+    for filter_name, script in _SCRIPTS.items():
+        filters[filter_name]["default_source_code"] = {"inline_string": _script(script)}
     filters["envoy.filters.http.grpc_json_transcoder"]["proto_descriptor"] = str(asset("gen/descriptors.binpb"))
 
     if not config.limits_enabled:
         manager["http_filters"] = [entry for entry in manager["http_filters"] if entry["name"] != _ADDRESS_LIMITS]
 
     for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
-        # The only route that looks at a header is that of REST calls (x-rest); a native caller brings its own deadline.
-        if "headers" in route["match"]:
+        # A native caller brings its own deadline.
+        if any(header["name"] == "x-rest" for header in route["match"].get("headers", ())):
             route["route"]["timeout"] = f"{config.rest_timeout_seconds}s"
         if "metadata" in route:
             route["metadata"]["filter_metadata"]["envoy.filters.http.lua"]["cors_origins"] = list(config.cors_origins)
@@ -117,13 +123,13 @@ def render(config: EdgeConfig) -> Path:
     return path
 
 
-def _script() -> str:
-    """Return rest.lua with the module that it requires in front of it.
+def _script(path: str) -> str:
+    """Return a script with the module that it requires in front of it.
 
     Lua would look for `gen.edge` in the directory that Envoy runs in, which is the repository only for who starts it by
     hand.
     """
-    module, script = (asset(name).read_text(encoding="utf-8") for name in ("gen/edge.lua", "envoy/rest.lua"))
+    module, script = (asset(name).read_text(encoding="utf-8") for name in ("gen/edge.lua", path))
     return f'package.preload["gen.edge"] = function()\n{module}end\n{script}'
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import grpc
 import structlog
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from dc1.domain.errors import ApiError, database_unwritable, internal_error, service_unavailable
@@ -34,6 +35,8 @@ from dc1.services.api.shielding import ShieldedWork
 from dc1.storage.engine.unwritable import unwritable_reason
 
 _UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
+# With it the edge asks whether a call would be let in, before it waits for the body.
+_ADMISSION = "x-admission"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger(__name__)
 
@@ -125,6 +128,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         async def answer(data: bytes, context: Context) -> Any:
             async with self._guarded(method, options, context, self._calls) as call:
+                if _ADMISSION in call.metadata:
+                    await self._judge(call, options)
+                    return Empty()
                 request = Request(data, parse)
                 async with self._admitted(call, options, hooks, request):
                     # Shielded: what has begun to be stored is finished and logged, though its caller may have left.
@@ -141,13 +147,14 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         # Writes to the context instead of yielding, so that a caller who leaves ends the servicer's generator at once.
         async def stream(data: bytes, context: Context) -> None:
-            request = Request(data, parse)
-            async with (
-                self._guarded(method, options, context, self._calls) as call,
-                self._admitted(call, options, hooks, request),
-            ):
-                forwarded = _forward(behaviour(request.message, context), context, call, options)
-                await self._authenticator.while_good(options, call.principal, forwarded)
+            async with self._guarded(method, options, context, self._calls) as call:
+                if _ADMISSION in call.metadata:
+                    await self._judge(call, options)
+                    return
+                request = Request(data, parse)
+                async with self._admitted(call, options, hooks, request):
+                    forwarded = _forward(behaviour(request.message, context), context, call, options)
+                    await self._authenticator.while_good(options, call.principal, forwarded)
 
         return stream
 
@@ -185,7 +192,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
             status = refusal.status
         finally:
             among.end()
-            _log_call(call, status, time.perf_counter() - started)
+            # The call that was asked for has a line of its own, unless it was refused.
+            if _ADMISSION not in call.metadata or status >= 400:
+                _log_call(call, status, time.perf_counter() - started)
         # Outside the block: `abort` raises by itself, and its error is none to be turned into a refusal.
         if refusal is not None:
             metadata = trailers(refusal, is_rest=call.is_rest, in_openai_envelope=options.has_openai_errors)
@@ -215,6 +224,15 @@ class Pipeline(grpc.aio.ServerInterceptor):
             rest_method=metadata.get("x-rest-method", "") if is_rest else "",
             rest_path=metadata.get("x-rest-path", "") if is_rest else "",
         )
+
+    async def _judge(self, call: Call, options: MethodOptions) -> None:
+        """Refuse a call for what its headers say, as `_admit` would; nothing is counted, as the call itself will be."""
+        if self._draining:
+            raise service_unavailable()
+        credential = self._authenticator.require_credential(options, call.metadata, None, call.address)
+        call.principal = await self._authenticator.verify(options, credential, call.address)
+        self._limiter.check(options.bucket, _subject(call.principal, call.address, options.bucket, None))
+        require_rights(options, call.principal)
 
     async def _admit(self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Request | None) -> None:
         if self._draining:
