@@ -10,7 +10,7 @@ from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.rest import Json
 from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
-from tests.contract.expect import answered, show
+from tests.contract.expect import answered, refused, show
 
 EXIT_1: Json = {"success": False, "exit_code": 1, "error": "exited with status 1"}
 MONEY = ("actual_cost_halala", "provider_earned_halala", "dc1_fee_halala", "refunded_halala")
@@ -256,3 +256,77 @@ def test_a_timeout_that_has_not_come_is_the_providers(
 def _ended(renter: Renter, job_id: int) -> Json:
     job = renter.job(job_id)
     return job if job["status"] == "failed" else {}
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [{}, {"result": ""}, {"result": {}}, {"result": " \n"}, {"result": {"type": "text", "response": ""}}],
+)
+def test_a_success_with_nothing_to_show_for_it_is_paid_nothing(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, nothing: Json
+) -> None:
+    before = score(market, provider)
+    job_id = start(renter, provider)
+    market.advance(95)
+    end(provider, job_id, success=True, gpu_seconds_used=95, **nothing)
+    assert show(renter.job(job_id), "status", "fault", "error_category", "refunded_halala") == {
+        "status": "failed",
+        "fault": "provider",
+        "error_category": "no_result",
+        "refunded_halala": 45,
+    }
+    assert provider.earnings()["total_earned_halala"] == 0
+    assert score(market, provider) < before
+
+
+def test_a_container_may_leave_its_result_elsewhere_if_it_was_seen_working(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
+    for logs, status in ((["epoch 1"], "completed"), ([], "failed")):
+        job_id = start(renter, provider, None, job_type="training")
+        if logs:
+            provider.logs(job_id, logs)
+        end(provider, job_id, success=True)
+        assert renter.job(job_id)["status"] == status
+
+
+@pytest.mark.parametrize("seconds", [-5, 0, 1e300])
+def test_odd_seconds_charge_no_more_than_what_was_seen(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, seconds: float
+) -> None:
+    job_id = start(renter, provider)
+    market.advance(60)
+    end(provider, job_id, **EXIT_1, gpu_seconds_used=seconds)
+    job = renter.job(job_id)
+    assert job["actual_cost_halala"] == (15 if seconds > 60 else 0)
+    assert job["actual_cost_halala"] + job["refunded_halala"] == 45
+
+
+def test_what_comes_after_the_end_moves_nothing(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    job_id = start(renter, provider)
+    market.advance(60)
+    answered(renter.cancel(job_id))
+    for outcome in ({"success": True, "result": "late"}, EXIT_1):
+        late = provider.post("/providers/job-result", {"job_id": job_id, **outcome})
+        refused(late, 409, "Job already settled", code="JOB_SETTLED")
+    assert (renter.balance(), provider.earnings()["total_earned_halala"]) == (985, 12)
+    refused(renter.post(f"/jobs/{job_id}/complete"), 400)
+
+
+def test_a_renter_who_completes_by_hand_pays_for_what_was_seen(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
+    for phase, charged in (("loading_model", 0), ("generating", 15), (None, 15)):
+        job_id = start(renter, provider, phase)
+        market.advance(60)
+        assert answered(renter.post(f"/jobs/{job_id}/complete"))["billing"]["actual_cost_halala"] == charged
+
+
+def test_who_takes_a_job_and_leaves_is_paid_nothing(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
+    before = score(market, provider)
+    job_id = start(renter, provider)
+    market.advance(606, silent=[provider])
+    eventually(lambda: renter.job(job_id)["status"] == "queued", "the loss being noticed")
+    provider.heartbeat()
+    assert provider.earnings()["total_earned_halala"] == 0
+    assert score(market, provider) < before
