@@ -1,6 +1,7 @@
 """A daemon on the stream: the same market as over HTTP, by push."""
 
 import math
+import time
 
 import grpc
 import pytest
@@ -140,6 +141,34 @@ def test_a_batch_beyond_500_lines_is_answered_and_not_stored(
     assert daemon.send_logs(lease, 1, *("x" * 501)).sequence == 1
     assert daemon.send_logs(lease, 2, *("x" * 500)).sequence == 2
     assert answered(renter.get("/jobs/1/logs"))["total_lines"] == 500
+
+
+def test_daemons_that_decline_whatever_comes_are_each_asked_once_a_while(market: LocalMarket, renter: Renter) -> None:
+    daemons = [market.connect(market.add_provider()) for _ in range(3)]
+    job = renter.submit()
+    asked = 0
+    # In whatever order they are asked; nobody is asked again while the clock stands still.
+    while (offered := eventually_offered(daemons)) is not None:
+        daemon, lease = offered
+        asked += 1
+        assert asked <= len(daemons)
+        daemon.send(decline=pb.Decline(lease=lease, reason="no"))
+    assert asked == len(daemons)
+    market.clock.advance(15)
+    assert eventually_offered(daemons) is not None
+    assert renter.job(job["id"])["status"] == "pending"
+
+
+def eventually_offered(daemons: list[StreamDaemon]) -> tuple[StreamDaemon, pb.LeaseRef] | None:
+    """Who of them has an offer, within a second."""
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        for daemon in daemons:
+            desired = daemon.beat()
+            for lease in (*map(lease_of, desired.offers), *desired.offered):
+                return daemon, lease
+        time.sleep(0.02)
+    return None
 
 
 def test_a_newer_stream_replaces_the_older(market: LocalMarket, provider: PollDaemon) -> None:

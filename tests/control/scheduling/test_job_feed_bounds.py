@@ -1,8 +1,19 @@
 """What a reader's buffer holds, and what happens when it is full."""
 
+from contextlib import ExitStack
+
 import pytest
 
-from dc1.control.scheduling.job_feed import JobFeed, JobUpdate, Lagged, LogLines, StateChanged, TokenChunk
+from dc1.control.scheduling.job_feed import (
+    MOST_OF_OWNER,
+    JobFeed,
+    JobUpdate,
+    Lagged,
+    LogLines,
+    StateChanged,
+    TokenChunk,
+)
+from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import LogLevel
 from dc1.storage.jobs.job_logs import LogRow
 
@@ -60,3 +71,17 @@ async def test_readers_get_what_they_want() -> None:
             job_feed.publish(1, item)
         assert await states.next(1) == [StateChanged()]
         assert await log.next(1) == [lines(1, 1), StateChanged()]
+
+
+def test_an_account_has_a_hundred_readers_at_once_and_others_are_not_kept_out() -> None:
+    job_feed = JobFeed()
+    with ExitStack() as readers:
+        for _ in range(MOST_OF_OWNER):
+            readers.enter_context(job_feed.reading("renter:1"))
+        with pytest.raises(ApiError) as refused, job_feed.reading("renter:1"):
+            pass
+        assert (refused.value.status, refused.value.retry_after_seconds) == (429, 5)
+        with job_feed.reading("renter:2"):
+            pass
+    with job_feed.reading("renter:1"):
+        pass

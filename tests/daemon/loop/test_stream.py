@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
+from dc1.daemon.connection.stream import MOST_REPLIES
 from dc1.daemon.runners.base import Readiness, RunFailed
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from dc1.testing.machine import MadeUpMachine
@@ -324,7 +325,7 @@ async def test_server_that_does_not_read_holds_up_no_run(server: FakeServer) -> 
         stream.reading.clear()
         async with asyncio.timeout(15):
             for number in range(20_000):
-                await run.sink.log("info", f"{number} {'x' * 500}")
+                await run.sink.log("info", f"{number} {'x' * 4_000}")
             await run.sink.log("error", "the last words")
         run.finish()
         stream.reading.set()
@@ -337,6 +338,20 @@ async def test_server_that_does_not_read_holds_up_no_run(server: FakeServer) -> 
         # None is lost: together they are less than what a job's log may be.
         assert [line.message.split()[0] for line in lines[:-1]] == [str(number) for number in range(20_000)]
         assert lines[-1].message == "the last words"
+
+
+async def test_answers_that_the_server_does_not_read_are_bounded(server: FakeServer) -> None:
+    async with connected(server) as (daemon, stream):
+        await daemon.started(stream)
+        stream.reading.clear()
+        for number in range(5 * MOST_REPLIES):
+            stream.offer(f"job-{number}-{'x' * 4_000}")
+        # The last of them is followed once all are.
+        stream.stop()
+        await daemon.no_leases()
+        waiting = daemon.agent._connection._stream
+        assert waiting is not None
+        assert len(waiting._replies) <= MOST_REPLIES
 
 
 async def test_notices_of_the_server_are_said_once(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:

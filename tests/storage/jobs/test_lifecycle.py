@@ -330,6 +330,24 @@ async def test_phases_are_told_once_each(market: Market) -> None:
     assert served.endpoint_url == "http://203.0.113.7:9000"
 
 
+async def test_a_job_has_so_many_events_of_its_progress_and_no_more(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "MOST_PROGRESS_EVENTS", 20)
+    job = await market.running(await market.renter(), provider := await market.provider())
+    for number in range(30):
+        phase = Phase.PULLING if number % 2 else Phase.GENERATING
+        assert await market.do(lifecycle.set_phase, job.id, provider, 1, phase, NOW) is not None
+        served = await market.do(lifecycle.endpoint_ready, job.id, provider, None, f"http://203.0.113.7:{number}", NOW)
+        assert served is not None
+        again = await market.do(lifecycle.endpoint_ready, job.id, provider, None, served.endpoint_url, NOW)
+        assert again is not None
+        assert again.event_sequence == served.event_sequence
+    assert len(await event_types(market, job)) == 20
+    # The end of a job is no progress.
+    assert await market.do(lifecycle.end_overdue, job.id, NOW + 9_000_000) is not None
+
+
 async def test_the_queue_is_ordered_by_class_priority_time_and_id(market: Market) -> None:
     renter = await market.renter()
     economy = await market.submit(renter, pricing_class="economy", priority=1)

@@ -8,13 +8,13 @@ cannot both succeed; this module brings memory up to date afterwards.
 import asyncio
 import secrets
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
 
+from dc1.control.cluster.waiting_texts import WaitingTexts
 from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.catalog import Catalog
@@ -39,11 +39,6 @@ _TTL_MS = 5_000
 _RENEW_SECONDS = 1.0
 _STREAM_FLUSH_SECONDS = 0.1
 _ROUND_SECONDS = 1.0
-# PostgreSQL limits a notification to 8000 bytes; escaped as JSON, a character takes up to twelve.
-_LARGEST_PAYLOAD = 7_000
-_ESCAPED_LENGTH = 12
-_ENVELOPE_LENGTH = 64
-_LARGEST_TEXT = (_LARGEST_PAYLOAD - _ENVELOPE_LENGTH) // _ESCAPED_LENGTH
 _SETTLE_SECONDS = 0.002
 """How long changes gather before they are told or read: a burst costs one round."""
 
@@ -76,7 +71,7 @@ class Replication:
         self._judge_from = 0.0
         self._ahead_ms = 0
         self._lines: dict[int, int] = {}
-        self._tokens: deque[SharedTokens] = deque()
+        self._texts = WaitingTexts()
 
     @property
     def others(self) -> frozenset[str]:
@@ -144,28 +139,15 @@ class Replication:
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Show generated text to readers on other replicas too."""
         if self.others:
-            for start in range(0, len(tokens.text), _LARGEST_TEXT):
-                piece = tokens.text[start : start + _LARGEST_TEXT]
-                offset = None if tokens.offset is None else tokens.offset + start
-                count = tokens.count if start == 0 else 0
-                self._tokens.append(SharedTokens(row_id, tokens.attempt, piece, count, offset))
+            self._texts.add(row_id, tokens)
             self._committed.set()
 
     async def _send(self) -> None:
         if self.others:
-            await self._notifications.send(self._take_tokens())
-
-    def _take_tokens(self) -> list[SharedTokens]:
-        """Take as many tokens as one notification carries; what is left goes with the next one."""
-        taken: list[SharedTokens] = []
-        size = 0
-        while self._tokens:
-            size += len(self._tokens[0].text) * _ESCAPED_LENGTH + _ENVELOPE_LENGTH
-            if taken and size > _LARGEST_PAYLOAD:
+            await self._notifications.send(self._texts.take())
+            # What one notification does not carry goes with the next one.
+            if self._texts:
                 self._committed.set()
-                break
-            taken.append(self._tokens.popleft())
-        return taken
 
     def _hear(self, tokens: Sequence[SharedTokens]) -> None:
         for item in tokens:

@@ -1,10 +1,13 @@
 """Which models providers offer, and which were ever offered."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 _MOST_MODELS = 100_000
 """How many names are kept for ever: a daemon that makes names up must not fill the memory."""
+
+MOST_OF_PROVIDER = 1_000
+"""How many of them one provider may bring, so that none keeps the others from naming theirs."""
 
 
 class OfferedModels:
@@ -15,6 +18,7 @@ class OfferedModels:
         self._unsaved: dict[str, int] = {}
         self._models: dict[int, frozenset[str]] = {}
         self._providers: defaultdict[str, set[int]] = defaultdict(set)
+        self._brought: Counter[int] = Counter()
 
     def load(self, stored: Mapping[str, int]) -> None:
         """Take over what is stored, by name in lower case."""
@@ -32,8 +36,12 @@ class OfferedModels:
                 del self._providers[name]
         for name in names - before:
             self._providers[name].add(provider_id)
-            if name not in self._first_ms and len(self._first_ms) < _MOST_MODELS:
+            if name not in self._first_ms and self._has_room_for(provider_id):
+                self._brought[provider_id] += 1
                 self._first_ms[name] = self._unsaved[name] = now_ms
+
+    def _has_room_for(self, provider_id: int) -> bool:
+        return len(self._first_ms) < _MOST_MODELS and self._brought[provider_id] < MOST_OF_PROVIDER
 
     def providers_of(self, model: str) -> Collection[int]:
         """Return the ids of the providers whose last report lists a model, whether or not they are there."""

@@ -25,12 +25,18 @@ class GpuCounts:
             return
         if before is not None:
             self._providers[before] -= 1
+            # Not kept at 0: anybody may register, and name another model with every beat.
+            if not self._providers[before]:
+                del self._providers[before]
         self._providers[now] += 1
         self._model_of[provider.id] = now
 
+    def __len__(self) -> int:
+        return len(self._providers)
+
     def most_common(self) -> list[tuple[str, int]]:
         """Return the models and their providers' number, most first."""
-        return [(model, count) for model, count in self._providers.most_common() if count > 0]
+        return self._providers.most_common()
 
 
 class Reports:
@@ -54,7 +60,8 @@ class Reports:
         # Most beats list no models; going through those of the last one again would cost more than all the rest.
         if report.cached_models is not None or report.vllm_models is not None:
             self.note_models(provider)
-        if report.gpu_status is not None:
+        # A row for each minute, which nobody looks at before the machine is approved.
+        if report.gpu_status is not None and provider.approval is Approval.APPROVED:
             self.telemetry.fold(provider.id, report.gpu_status, now_ms)
         self.gpu_counts.update(provider)
         self.note_unstored(provider)

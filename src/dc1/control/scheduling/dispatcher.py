@@ -41,6 +41,7 @@ class Dispatcher:
         self.queue = JobQueue()
         self._scheduler = Scheduler(core.clock, core.fleet, self.queue, self._offer_timeout_ms)
         self._versions = JobVersions()
+        self._declined: dict[int, dict[int, int]] = {}
         self._dispatching = asyncio.Lock()
 
     async def load(self) -> None:
@@ -172,7 +173,23 @@ class Dispatcher:
 
     def declined(self, job: JobRow, provider_id: int) -> None:
         """Let a job wait that its provider will not run; asked again at once, it would say the same."""
-        self.requeued(job, (provider_id,), self._clock.now_ms() + self._offer_timeout_ms)
+        now_ms = self._clock.now_ms()
+        until_ms = now_ms + self._offer_timeout_ms
+        # With those who declined it before: two that decline whatever comes would pass it to and fro without a pause,
+        # and each time is a row in the job's lifecycle.
+        before = self._declined.pop(job.id, {})
+        still = {other: until for other, until in before.items() if until > now_ms} | {provider_id: until_ms}
+        self._declined[job.id] = still
+        self._forget_declined(now_ms)
+        self.requeued(job, still, until_ms)
+
+    def _forget_declined(self, now_ms: int) -> None:
+        # In the order of the last refusal, so whatever is over is in front.
+        while self._declined:
+            oldest = next(iter(self._declined))
+            if max(self._declined[oldest].values()) > now_ms:
+                return
+            del self._declined[oldest]
 
     def forget(self, job: JobRow) -> None:
         """Take a job out of the queue that ended while it waited."""

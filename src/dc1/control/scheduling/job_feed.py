@@ -5,15 +5,20 @@ database, so a slow reader costs neither a job nor another reader anything.
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from dc1.domain.errors import rate_limit_exceeded
 from dc1.storage.jobs.job_logs import LogRow
 
 _BUFFERED_CHARACTERS = 512 * 1024
+MOST_OF_OWNER = 100
+"""Subscriptions of one account at once, each of which may have a full buffer."""
+
+_COME_BACK_SECONDS = 5
 _CHARACTERS_OF_UPDATE = 1024
 _CHARACTERS_OF_LINE = 256
 """What each update and each line of it counts for beside its text: its object takes room too."""
@@ -101,6 +106,7 @@ class JobFeed:
 
     def __init__(self) -> None:
         self._subscriptions: defaultdict[int, set[Subscription]] = defaultdict(set)
+        self._of_owner: Counter[str] = Counter()
         self.closing = False
 
     def close(self) -> None:
@@ -118,6 +124,23 @@ class JobFeed:
         # `get`, as a look-up in a defaultdict would keep an empty set for every job that ever did anything.
         for subscription in self._subscriptions.get(row_id, ()):
             subscription.put(update)
+
+    @contextmanager
+    def reading(self, owner: str) -> Iterator[None]:
+        """Count a reader of an account for the length of the context.
+
+        Raises:
+            rate_limit_exceeded: The account has a hundred of them open here.
+        """
+        if self._of_owner[owner] >= MOST_OF_OWNER:
+            raise rate_limit_exceeded(_COME_BACK_SECONDS)
+        self._of_owner[owner] += 1
+        try:
+            yield
+        finally:
+            self._of_owner[owner] -= 1
+            if not self._of_owner[owner]:
+                del self._of_owner[owner]
 
     @contextmanager
     def subscribe(

@@ -35,6 +35,9 @@ LONGEST_BEAT_SECONDS = 3600.0
 MISSED_ANSWERS = 3
 """So many beats without an answer end a stream."""
 
+MOST_REPLIES = 1_000
+"""Answers to offers that wait for a server that reads nothing; the oldest go, for offers that are open come again."""
+
 Call: TypeAlias = "aio.StreamStreamCall[pb.ConnectRequest, pb.ConnectResponse]"
 
 log = structlog.get_logger(__name__)
@@ -73,7 +76,7 @@ class Stream:
         self._registry = registry
         self._notices = notices
         self._interval = beat_interval_seconds
-        self._replies: deque[pb.ConnectRequest] = deque()
+        self._replies: deque[pb.ConnectRequest] = deque(maxlen=MOST_REPLIES)
         self._beat_wanted = asyncio.Event()
         self._beat_due = False
         self._beats = 0

@@ -47,6 +47,7 @@ class DaemonMessages:
         self._plane = plane
         self._provider = provider
         self._outbox = outbox
+        self._told_of_batch = False
 
     async def hello(self, hello: pb.Hello) -> None:
         """Take the daemon's state, take from it what it lost, and welcome it."""
@@ -177,7 +178,10 @@ class DaemonMessages:
         ref = batch.lease
         if len(batch.lines) > LARGEST_BATCH_LINES:
             # Answered, for a daemon that breaks this rule would only send the batch again.
-            log.warning("log_batch_refused", provider_id=self._provider.id, lines=len(batch.lines))
+            # Once a stream, or it would fill our own log instead.
+            if not self._told_of_batch:
+                log.warning("log_batch_refused", provider_id=self._provider.id, lines=len(batch.lines))
+            self._told_of_batch = True
             self._receipt(batch)
             return
         # The server's clock, not the daemon's (contract 1.4).

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from dc1.storage.engine.statements import driver_of
+from dc1.storage.engine.unwritable import unwritable_reason
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +156,9 @@ class GroupCommitWriter:
                 for unit in group:
                     unit.error = None
             except Exception as error:
-                log.exception("a group of %d units could not be committed", len(group))
+                # Of a full disk the probe tells once, and not each try of it.
+                if unwritable_reason(error) is None:
+                    log.exception("a group of %d units could not be committed", len(group))
                 # A COMMIT that SQLite refuses leaves its transaction open, and the next BEGIN would fail on it.
                 driver = driver_of(connection)
                 if driver.in_transaction:

@@ -58,6 +58,9 @@ __all__ = [
     "unclaim",
 ]
 
+MOST_PROGRESS_EVENTS = 1_000
+"""A job with so many events takes no more phases and endpoints: each is a row, and a daemon may say any number."""
+
 
 Lockable: TypeAlias = int | LockedJob
 """A job by its row id or, where the caller has locked it to decide by it, its row: one settlement locks once."""
@@ -288,6 +291,10 @@ def set_phase(
     running = _running(conn, job, attempt, provider_id)
     if running is None or running.progress_phase == phase:
         return running
+    # What first shows work is noted always: money hangs on it.
+    shows_work = is_producing(phase) and running.working_since_ms is None
+    if running.event_sequence >= MOST_PROGRESS_EVENTS and not shows_work:
+        return running
     return write(
         conn,
         running,
@@ -303,10 +310,13 @@ def set_phase(
 def endpoint_ready(
     conn: Connection, job: Lockable, provider_id: int, attempt: int | None, url: str, now_ms: int
 ) -> JobRow | None:
-    """Note where a serving run can be reached. None when the caller does not hold the lease."""
+    """Note where a serving run can be reached, again if that is new. None when the caller does not hold the lease."""
     running = _running(conn, job, attempt, provider_id)
     if running is None:
         return None
+    says_no_more = running.endpoint_url == url or running.event_sequence >= MOST_PROGRESS_EVENTS
+    if says_no_more and running.working_since_ms is not None:
+        return running
     since_ms = _working_since(running, now_ms)
     return write(
         conn,
