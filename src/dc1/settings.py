@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         description="Public address of the deployment, where the daemon's installer is fetched.",
     )
     max_message_bytes: PositiveInt = Field(
-        default=defaults.MAX_MESSAGE_BYTES, description="Largest gRPC message, sent or received."
+        default=defaults.MAX_MESSAGE_BYTES, description="Largest gRPC message that is taken."
     )
     drain_seconds: PositiveFloat = Field(
         default=10.0, description="How long calls in flight may take to finish on a stop."

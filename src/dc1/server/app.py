@@ -164,7 +164,9 @@ class Application:
 def _channel_options(settings: Settings) -> list[tuple[str, Any]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # No limit: what is sent was taken within the limits of its own, and stands several times in one answer; a
+        # refusal on the way out is one that no repetition mends.
+        ("grpc.max_send_message_length", -1),
         # The identity alone, which is the first bit: 12 KB of a stranger's gzip are 12 MB before anybody asked for a
         # key.
         ("grpc.compression_enabled_algorithms_bitset", 1),

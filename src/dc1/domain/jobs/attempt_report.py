@@ -51,7 +51,7 @@ class AttemptReport:
         """Return the report that a message makes; None stands for what it does not say.
 
         The run is over, so an odd number is no reason to lose its result: what is not finite was not said, and what is
-        negative is 0. Only `duration_seconds` has a documented refusal.
+        negative is 0. Refused are `duration_seconds` as documented and, by `parse_result`, a result nobody could read.
 
         Raises:
             invalid_reported_duration: `duration_seconds` is not within 0 and `most_seconds`.

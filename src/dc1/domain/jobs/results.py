@@ -5,8 +5,15 @@ import binascii
 from enum import StrEnum
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, parse_strictly
+from dc1.domain.errors import request_body_too_large
 
 RESULT_MARKER = "DC1_RESULT_JSON:"
+
+MAX_RESULT_BYTES = 10 * 1024 * 1024
+"""Largest result, as the JSON that its readers get; what is larger is refused before anything is paid for it."""
+
+# A program's JSON text may be nested more deeply than whoever reads the answer around it can follow.
+_MAX_DEPTH = 100
 
 
 class ResultType(StrEnum):
@@ -27,9 +34,16 @@ def parse_result(sent: JsonValue) -> JsonValue:
     In a string, the rest of the last line that starts with `DC1_RESULT_JSON:` is the result, and a string that is a
     JSON object is that object. Any other string is the result itself. A list, a number or a boolean is kept as text:
     whoever reads a result expects no such thing, and the run is over.
+
+    Raises:
+        request_body_too_large: As JSON it is over 10 MiB.
     """
     result = _found(sent)
-    return result if result is None or isinstance(result, dict | str) else compact(result)
+    # Not as it came: a control character is one byte of a native message and six of JSON, 1e15 four bytes and sixteen.
+    written = "" if result is None else compact(result)
+    if len(written) > MAX_RESULT_BYTES or len(written.encode()) > MAX_RESULT_BYTES:
+        raise request_body_too_large()
+    return result if result is None or isinstance(result, dict | str) else written
 
 
 def _found(sent: JsonValue) -> JsonValue:
@@ -46,9 +60,23 @@ def _found(sent: JsonValue) -> JsonValue:
 
 def _parsed_json(text: str) -> JsonValue:
     try:
-        return parse_strictly(text)
+        parsed = parse_strictly(text)
     except ValueError:
         return None
+    return None if _is_deep(parsed) else parsed
+
+
+def _is_deep(value: JsonValue) -> bool:
+    # Level by level, for a function that calls itself would end where the parser did.
+    level: list[JsonValue] = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            item
+            for each in level
+            if isinstance(each, dict | list)
+            for item in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(level)
 
 
 def result_type(result: JsonValue) -> ResultType:

@@ -13,7 +13,8 @@ from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
-from dc1.domain.jobs.states import LogLevel, Phase
+from dc1.domain.jobs.results import MAX_RESULT_BYTES
+from dc1.domain.jobs.states import ErrorCategory, LogLevel, Phase
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.values import from_value
 from dc1.services.daemons.heartbeats import report_body
@@ -245,6 +246,18 @@ def _start_message(lease: Lease, clock: Clock) -> pb.Start:
 
 
 def _attempt_report(message: pb.Outcome) -> AttemptReport:
+    try:
+        return _as_said(message)
+    except ApiError:
+        # There is no answer on a stream by which a daemon could send less, and it would repeat this one for ever.
+        return AttemptReport.read(
+            completed=False,
+            error=f"the result is larger than {MAX_RESULT_BYTES} bytes",
+            category=ErrorCategory.INVALID_RESULT,
+        )
+
+
+def _as_said(message: pb.Outcome) -> AttemptReport:
     return AttemptReport.read(
         completed=message.WhichOneof("end") == "result",
         result=from_value(message.result),

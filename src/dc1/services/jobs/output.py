@@ -1,6 +1,5 @@
 """A job's output: as JSON, or as the bytes of an image."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from google.api.httpbody_pb2 import HttpBody
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import iso
-from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.results import ResultType, image_bytes, response_text, result_type, stored_image_format
 from dc1.domain.jobs.states import TERMINAL, JobStatus
@@ -88,7 +87,7 @@ def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) 
             "fault": found.job.fault,
         }
     # Written here and not by the transcoder: the parts of a result have names that no message can list.
-    return HttpBody(content_type=_JSON, data=json.dumps(fields, ensure_ascii=False).encode())
+    return HttpBody(content_type=_JSON, data=compact(fields).encode())
 
 
 def stored_image(result: JsonValue, wanted: str | None = None) -> HttpBody | None:
