@@ -36,3 +36,27 @@ async def test_a_slow_reader_is_told_that_it_is_behind_and_costs_no_memory() -> 
     assert news[0] == Lagged()
     assert len(news) < 10_000
     assert news[-1] == TokenChunk(1, "9999", 1)
+
+
+async def test_text_that_came_before_its_first_reader_is_read_by_who_asks_for_it() -> None:
+    """A daemon of another server may speak before the server that took the call has followed its own commit."""
+    feed = JobFeed()
+    feed.publish(1, TokenChunk(1, "One", 1, 0))
+    feed.publish(2, TokenChunk(1, "other", 1, 0))
+    feed.publish(1, StateChanged())
+    with feed.subscribe(1, (TokenChunk,)) as late:
+        assert await late.next(0) == []
+    with feed.subscribe(1, (TokenChunk,), from_start=True) as caller:
+        feed.publish(1, TokenChunk(1, " two", 1, 3))
+        assert await caller.next(1) == [TokenChunk(1, "One", 1, 0), TokenChunk(1, " two", 1, 3)]
+
+
+async def test_text_that_nobody_reads_is_kept_within_bounds() -> None:
+    feed = JobFeed()
+    for number in range(3_000):
+        feed.publish(number, TokenChunk(1, "x" * 1_000, 1, 0))
+    assert len(feed._unheard) < 300
+    with feed.subscribe(0, (TokenChunk,), from_start=True) as oldest:
+        assert await oldest.next(0) == []
+    with feed.subscribe(2_999, (TokenChunk,), from_start=True) as newest:
+        assert len(await newest.next(1)) == 1

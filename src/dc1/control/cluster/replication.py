@@ -80,8 +80,12 @@ class Replication:
 
     async def start(self) -> None:
         """Join the replicas; called before anything is loaded, so that nothing is missed after it."""
+        # Before the others know of us, who from then on tell us what they read out: it is told once.
+        await self._notifications.subscribe()
         self._horizon = await self._db.read(change_feed.horizon)
         await self._renew_once()
+        # At once, and not with their next round, for until they know of us they tell us nothing.
+        await self._notifications.send()
         await self._db.write(replicas.purge)
         self._db.on_commit = self._committed.set
 

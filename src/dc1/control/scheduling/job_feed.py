@@ -107,6 +107,9 @@ class JobFeed:
     def __init__(self) -> None:
         self._subscriptions: defaultdict[int, set[Subscription]] = defaultdict(set)
         self._of_owner: Counter[str] = Counter()
+        # Text that nobody heard, of all jobs in the order in which it came.
+        self._unheard: deque[tuple[int, TokenChunk]] = deque()
+        self._unheard_size = 0
         self.closing = False
 
     def close(self) -> None:
@@ -122,8 +125,17 @@ class JobFeed:
     def publish(self, row_id: int, update: JobUpdate) -> None:
         """Hand an update of a job to everybody who subscribed to it."""
         # `get`, as a look-up in a defaultdict would keep an empty set for every job that ever did anything.
-        for subscription in self._subscriptions.get(row_id, ()):
+        subscriptions = self._subscriptions.get(row_id, ())
+        for subscription in subscriptions:
             subscription.put(update)
+        if not subscriptions and isinstance(update, TokenChunk):
+            self._keep(row_id, update)
+
+    def _keep(self, row_id: int, update: TokenChunk) -> None:
+        self._unheard.append((row_id, update))
+        self._unheard_size += _size(update)
+        while self._unheard_size > _BUFFERED_CHARACTERS:
+            self._unheard_size -= _size(self._unheard.popleft()[1])
 
     @contextmanager
     def reading(self, owner: str) -> Iterator[None]:
@@ -144,11 +156,23 @@ class JobFeed:
 
     @contextmanager
     def subscribe(
-        self, row_id: int, wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk)
+        self, row_id: int, wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk), *, from_start: bool = False
     ) -> Iterator[Subscription]:
-        """Subscribe to a job for the length of the context: to its changes of state, and to those updates `wanted`."""
+        """Subscribe to a job for the length of the context: to its changes of state, and to those updates `wanted`.
+
+        With `from_start`, for the first reader of a job that has only begun, also to the text that came before.
+
+        Yields:
+            The subscription.
+        """
         # Whoever subscribes does so before reading what is stored: what happens in between is told twice, never missed.
         subscription = Subscription(wanted)
+        if from_start:
+            # Another server may have offered the job, and its daemon begun to speak, before this one has followed the
+            # commit of its own: text is stored nowhere, so it has waited here.
+            for kept_id, update in self._unheard:
+                if kept_id == row_id:
+                    subscription.put(update)
         self._subscriptions[row_id].add(subscription)
         try:
             yield subscription

@@ -57,7 +57,7 @@ class CompletionStream:
 
     async def _live(self) -> AsyncGenerator[str, None]:
         # Subscribed before the job is read, or an end in between would be waited for until the time-out.
-        with self._plane.job_feed.subscribe(self.job.id, (TokenChunk,)) as subscription:
+        with self._plane.job_feed.subscribe(self.job.id, (TokenChunk,), from_start=True) as subscription:
             while not await self._has_ended():
                 is_news = False
                 while not is_news:

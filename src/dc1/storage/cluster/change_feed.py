@@ -10,7 +10,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import psycopg
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 _CHANNEL = "dc1_changes"
 _LONGEST_PAUSE_SECONDS = 2.0
+_TRIES = 2
+_MOST = 2**53
+"""No row id, attempt, count or offset is beyond it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,29 @@ class SharedTokens:
     offset: int | None = None
 
 
+def read_payload(payload: str) -> tuple[str, list[SharedTokens]]:
+    """Return who sent a notification and what text it shares; of what cannot be read nothing.
+
+    Anybody who may use the database may notify. An odd notification is a call to read anew, as every other; were it
+    the end of the listening, it would take the text of all others with it.
+    """
+    try:
+        told = json.loads(payload)
+    except (ValueError, RecursionError):
+        return "", []
+    if not isinstance(told, dict) or not isinstance(told.get("tokens"), list):
+        return "", []
+    return str(told.get("from")), [SharedTokens(*item) for item in told["tokens"] if _is_tokens(item)]
+
+
+def _is_tokens(item: object) -> bool:
+    if not isinstance(item, list) or len(item) != len(fields(SharedTokens)):
+        return False
+    row_id, attempt, text, count, offset = item
+    numbers = (row_id, attempt, count, 0 if offset is None else offset)
+    return isinstance(text, str) and all(type(number) is int and 0 <= number < _MOST for number in numbers)
+
+
 class Notifications:
     """Tells the other replicas that something changed, and what text runs generate, and hears it from them."""
 
@@ -90,41 +116,59 @@ class Notifications:
         self._patience = patience(url)
         self._replica_id = replica_id
         self._sender: psycopg.AsyncConnection[tuple[object, ...]] | None = None
+        self._ear: psycopg.AsyncConnection[tuple[object, ...]] | None = None
 
     async def send(self, tokens: Sequence[SharedTokens] = ()) -> None:
         """Notify the others; a failure is left to the followers' own rounds to heal, and tokens are shown or lost."""
         payload = json.dumps({"from": self._replica_id, "tokens": [astuple(item) for item in tokens]})
+        # Twice, for a connection that was ended while nothing was said is found out by the first thing that is.
+        for _ in range(_TRIES):
+            try:
+                if self._sender is None or self._sender.closed:
+                    self._sender = await self._connect()
+                await self._sender.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, payload))
+                return
+            except psycopg.Error as error:
+                log.warning("a notification was not sent: %s", type(error).__name__)
+                await self._close_sender()
+
+    async def subscribe(self) -> None:
+        """Begin to hear, as far as the database lets us: what is notified from now on waits for `listen` to read it."""
         try:
-            if self._sender is None or self._sender.closed:
-                self._sender = await self._connect()
-            await self._sender.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, payload))
+            self._ear = await self._listening()
         except psycopg.Error as error:
-            log.warning("a notification was not sent: %s", type(error).__name__)
-            await self._close_sender()
+            log.warning("not listening yet: %s", type(error).__name__)
 
     async def listen(self, heard: Callable[[Sequence[SharedTokens]], None]) -> None:
         """Call `heard` for each notification of another replica, and after each reconnection, until cancelled."""
         pause = 0.05
         while True:
             try:
-                async with await self._connect() as connection:
-                    await connection.execute(f"LISTEN {_CHANNEL}")
+                ear, self._ear = self._ear, None
+                async with ear or await self._listening() as connection:
                     pause = 0.05
                     # Whatever was notified while nobody listened is made good by reading once.
                     heard(())
                     async for notification in connection.notifies():
-                        told = json.loads(notification.payload)
-                        if told["from"] != self._replica_id:
-                            heard([SharedTokens(*item) for item in told["tokens"]])
+                        sender, tokens = read_payload(notification.payload)
+                        if sender != self._replica_id:
+                            heard(tokens)
             except Exception as error:
-                # Anybody who may use the database may notify, so what is heard may be anything.
                 log.warning("listening again after %s", type(error).__name__)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def close(self) -> None:
-        """Release the connection that sends."""
+        """Release the connections."""
         await self._close_sender()
+        ear, self._ear = self._ear, None
+        if ear is not None:
+            await ear.close()
+
+    async def _listening(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        connection = await self._connect()
+        await connection.execute(f"LISTEN {_CHANNEL}")
+        return connection
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
         settings: dict[str, Any] = {**self._patience}
