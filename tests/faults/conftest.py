@@ -9,9 +9,10 @@ from tests.faults.market import RealMarket
 
 
 @pytest.fixture
-def market(edge: Edge, tmp_path: Path) -> Iterator[RealMarket]:
-    """A server process behind Envoy; no daemon yet."""
-    market = RealMarket(edge, tmp_path)
+def market(edge: Edge, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RealMarket]:
+    """A server process behind Envoy, with the settings that a test is marked with; no daemon yet."""
+    settings = request.node.get_closest_marker("settings")
+    market = RealMarket(edge, tmp_path, **(settings.kwargs if settings else {}))
     try:
         market.start_server()
         yield market

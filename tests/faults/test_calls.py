@@ -1,10 +1,12 @@
 """/v1 calls on real daemons whose ends are killed: nothing of a call is left, and what was said is paid at most."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dc1.storage.providers import providers
 from dc1.testing.people import Renter
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, show
@@ -13,6 +15,8 @@ from tests.faults.engine import MODEL
 from tests.faults.market import Provider, RealMarket, await_status
 
 JOB = {"id": 1}
+STOPPED = "The server stopped while the call ran"
+NOBODY_S_FAULT = {"status": "failed", "error": STOPPED, "error_category": "server_stop", "fault": "market"}
 ASKED = {"model": MODEL}
 
 
@@ -25,6 +29,13 @@ def caller(renter: Renter) -> Iterator[Caller]:
 @pytest.fixture
 def provider(market: RealMarket) -> Provider:
     return market.add_provider()
+
+
+def failures(market: RealMarket, provider: Provider) -> int:
+    """How many failed jobs the provider is blamed for."""
+    row = market.stored(lambda conn: providers.get(conn, provider.account.id))
+    assert row is not None
+    return row.failed_jobs
 
 
 def assert_paid(renter: Renter, charged: int) -> None:
@@ -72,9 +83,52 @@ def test_a_server_that_is_killed(market: RealMarket, provider: Provider, renter:
     market.start_server()
     # The daemon comes back with its run, and is told to stop it.
     assert run.abandoned.wait(20)
-    assert renter.job(1)["error"] == "The server stopped while the call ran"
+    assert show(renter.job(1), *NOBODY_S_FAULT) == NOBODY_S_FAULT
+    assert failures(market, provider) == 0
     assert_paid(renter, 0)
     again = caller.ask(**ASKED)
     eventually(lambda: len(provider.engine.requests) == 2, "the daemon being given the next call")
     provider.engine.next_request().answer("the ebb.")
     answered(again.result())
+
+
+@pytest.mark.settings(drain_seconds=1)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_that_stops_before_the_answer_is_whole(
+    market: RealMarket, provider: Provider, renter: Renter, caller: Caller, *, stream: bool
+) -> None:
+    """A stop is nobody's fault but the market's: the caller is told so, and pays for what came of a stream."""
+    if stream:
+        with streaming(market.rest, renter.key, **ASKED) as chunks:
+            chunks.say("So: ")
+            run = provider.engine.next_request()
+            market.server.terminate()
+            (last,) = chunks
+        error = json.loads(last)["error"]
+    else:
+        call = caller.ask(**ASKED)
+        run = provider.engine.next_request()
+        market.server.terminate()
+        error = envelope(call.result(), 503, "provider_unavailable")
+    assert error["message"] == STOPPED
+    assert run.abandoned.wait(20)
+    assert market.server.exit_status() == 0
+    market.start_server()
+    assert show(renter.job(1), *NOBODY_S_FAULT) == NOBODY_S_FAULT
+    assert_paid(renter, int(stream))
+    assert failures(market, provider) == 0
+
+
+@pytest.mark.parametrize("ends", ["kill", "stop"])
+def test_a_job_outlives_the_server_that_gave_it_out(
+    market: RealMarket, provider: Provider, renter: Renter, ends: str
+) -> None:
+    job = renter.submit(model=MODEL, params={"prompt": "Hi"})
+    run = provider.engine.next_request()
+    market.server.kill() if ends == "kill" else market.server.terminate()
+    if ends == "stop":
+        assert market.server.exit_status() == 0
+    market.start_server()
+    run.answer("the tide.")
+    assert await_status(renter, job, "completed")["attempt_number"] == 1
+    assert failures(market, provider) == 0

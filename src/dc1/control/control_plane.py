@@ -92,7 +92,7 @@ class ControlPlane:
             attempts=attempts,
             polling=Polling(core, dispatcher, attempts, replicas),
             job_commands=job_commands,
-            completions=Completions(core, dispatcher, submission, job_commands, replicas),
+            completions=Completions(core, dispatcher, submission, job_commands, attempts, replicas),
             reaper=Reaper(core, dispatcher, attempts),
             report_flusher=ReportFlusher(core),
             replicas=replicas,
@@ -142,6 +142,10 @@ class ControlPlane:
         """Take no more daemons, and send the readers of jobs to the next server; calls in flight go on."""
         self.sessions.draining = True
         self.job_feed.close()
+
+    async def stop_calls(self) -> None:
+        """End the calls that are still answered here, and tell their callers."""
+        await self.completions.stop()
 
     def release(self) -> None:
         """Send the daemons to the next server; nobody here waits for an answer of theirs any more."""

@@ -89,7 +89,7 @@ class Application:
         # First, so that whoever asks before a new call goes elsewhere.
         await self._health.enter_graceful_shutdown()
         self._registry.drain()
-        calls_ended = await self._pipeline.drain(grace)
+        calls_ended = await self._end_calls(grace)
         # Only now: a call under /v1 is answered by a daemon on its stream, and would be lost with it.
         self._registry.release()
         streams_ended = await self._pipeline.streams_ended(_FAREWELL_SECONDS)
@@ -99,6 +99,17 @@ class Application:
         await self._server.stop(_LAST_WORDS_SECONDS)
         await self._cleanup.aclose()
         _log.info("stopped")
+
+    async def _end_calls(self, grace: float) -> bool:
+        """Let calls in flight end, and end those that daemons answer still; tell whether none is left."""
+        if await self._pipeline.drain(grace):
+            return True
+        try:
+            await self._registry.stop_calls()
+        except Exception:
+            # A stop goes on without a database too; the next server ends what is left.
+            _log.exception("calls_not_ended")
+        return await self._pipeline.drain(_LAST_WORDS_SECONDS)
 
     async def _reach_database(self) -> Database:
         """Open the database; one with a server of its own may be started after us, or be restarted just now."""

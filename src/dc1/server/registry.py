@@ -110,18 +110,23 @@ async def _never() -> None:
     await asyncio.Event().wait()
 
 
+async def _nothing() -> None:
+    """Do nothing, for a server without calls that daemons answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """The parts of a server.
 
-    Background parts start in order and stop in reverse. `drain` sends readers elsewhere when a stop begins, `release`
-    the daemons once calls in flight have ended. `ended` waits until a background part ends by itself, which none
-    should.
+    Background parts start in order and stop in reverse. `drain` sends readers elsewhere when a stop begins,
+    `stop_calls` ends what daemons still answer after the grace, and `release` sends the daemons elsewhere. `ended`
+    waits until a background part ends by itself, which none should.
     """
 
     services: Sequence[Service]
     background: Sequence[Background] = ()
     drain: Callable[[], None] = lambda: None
+    stop_calls: Callable[[], Awaitable[None]] = _nothing
     release: Callable[[], None] = lambda: None
     ended: Callable[[], Awaitable[None]] = _never
 
@@ -142,6 +147,7 @@ def build(foundation: Foundation) -> Registry:
         services=[Service.of(make(parts)) for make in SERVICERS],
         background=_background(parts, settings),
         drain=plane.drain,
+        stop_calls=plane.stop_calls,
         release=plane.release,
         ended=plane.ended,
     )

@@ -6,13 +6,16 @@ from dataclasses import replace
 from decimal import Decimal
 
 from dc1.control.fleet.provider import Provider
+from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.job_commands import JobCommands
 from dc1.control.operations.submission import Submission
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.replicas import Replicas
+from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.inference.chat import ChatCall
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.container_spec import effective_container_spec
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement, capability_obstacle
@@ -37,6 +40,7 @@ class Completions:
         dispatcher: Dispatcher,
         submission: Submission,
         job_commands: JobCommands,
+        attempts: Attempts,
         replicas: Replicas,
     ) -> None:
         self._db = core.db
@@ -47,6 +51,10 @@ class Completions:
         self._submission = submission
         self._job_commands = job_commands
         self._replicas = replicas
+        self._leases = core.leases
+        self._attempts = attempts
+        # Calls somebody waits for, by row id, and whether their text goes out as it comes.
+        self._answered: dict[int, bool] = {}
         # The caller waits with an open connection: a second attempt would give a text that starts anew in the middle.
         self._limits = replace(
             core.config.limits, max_retries=0, queue_deadline_seconds=core.config.completion_timeout_seconds
@@ -78,12 +86,39 @@ class Completions:
             reserved = self._place(requirement)
         if reserved is None:
             raise await self._refusal(call.model, requirement)
-        return (await self._submission.submit(new, reserved, self._limits)).job
+        job = (await self._submission.submit(new, reserved, self._limits)).job
+        self._answered[job.id] = call.stream
+        return job
+
+    def answered(self, row_id: int) -> None:
+        """Note that nobody waits for a call any more."""
+        self._answered.pop(row_id, None)
 
     async def abandon(self, row_id: int) -> None:
         """End a call whose caller left, unless it has ended; what was relayed is paid."""
+        self.answered(row_id)
         with suppress(errors.ApiError):
             await self._job_commands.cancel(row_id, Actor.RENTER)
+
+    async def stop(self) -> None:
+        """End the calls that are still answered, for the server stops: by nobody's fault; their callers are told so.
+
+        What of a stream its caller has is paid; a caller who waits for the whole has nothing.
+        """
+        now_ms = self._clock.now_ms()
+        # Read here, as the leases belong to the loop.
+        calls = {
+            row_id: self._leases.relayed(row_id) if streams else NOTHING_RELAYED
+            for row_id, streams in self._answered.items()
+        }
+
+        def work(conn: Connection) -> list[tuple[lifecycle.Transition, int | None]]:
+            found = [(jobs.known(conn, row_id), relayed) for row_id, relayed in calls.items()]
+            ended = [(_stopped(conn, job, now_ms, relayed), job.provider_id) for job, relayed in found]
+            return [(moved, provider_id) for moved, provider_id in ended if moved is not None]
+
+        for moved, provider_id in await self._db.write(work):
+            self._attempts.left(moved, provider_id, StopReason.CANCELLED)
 
     async def end_orphans(self) -> None:
         """Fail the calls that an earlier server left: nobody waits for them. Called before anything is loaded."""
@@ -92,19 +127,7 @@ class Completions:
         def work(conn: Connection) -> None:
             for job in jobs.load_active(conn):
                 if job.source == JobSource.V1:
-                    assert job.provider_id is not None
-                    ended = lifecycle.unclaim(conn, job.id, job.provider_id, now_ms, reason=_SERVER_STOPPED)
-                    if ended is None:
-                        lifecycle.lose(
-                            conn,
-                            job.id,
-                            job.attempt_number,
-                            now_ms,
-                            queue_deadline_seconds=0,
-                            category=ErrorCategory.SERVER_STOP,
-                            error=_SERVER_STOPPED,
-                            fault=Fault.MARKET,
-                        )
+                    _stopped(conn, job, now_ms, NOTHING_RELAYED)
 
         await self._db.write(work)
 
@@ -158,6 +181,29 @@ class Completions:
             token_price_halala=price,
             source=JobSource.V1,
         )
+
+
+def _stopped(conn: Connection, job: JobRow, now_ms: int, relayed: RelayedText) -> lifecycle.Transition | None:
+    """End a call for which the server that answered it is gone; None when it has ended."""
+    why = ErrorCategory.SERVER_STOP
+    if job.provider_id is None:
+        return None
+    offered = lifecycle.unclaim(
+        conn, job.id, job.provider_id, now_ms, reason=_SERVER_STOPPED, category=why, fault=Fault.MARKET
+    )
+    if offered is not None:
+        return lifecycle.Transition(offered)
+    return lifecycle.lose(
+        conn,
+        job.id,
+        job.attempt_number,
+        now_ms,
+        queue_deadline_seconds=0,
+        category=why,
+        error=_SERVER_STOPPED,
+        relayed=relayed,
+        fault=Fault.MARKET,
+    )
 
 
 def _is_there(provider: Provider) -> bool:

@@ -109,6 +109,9 @@ class CompletionStream:
 def _refusal(job: JobRow) -> ApiError:
     if job.error_category == ErrorCategory.TIMEOUT:
         return errors.completion_timeout()
+    if job.error_category == ErrorCategory.SERVER_STOP:
+        # Not of the provider: the sentence that says who stopped is all there is to say.
+        return errors.provider_unavailable(job.error or "The server stopped while the call ran")
     if job.status == JobStatus.CANCELLED:
         return errors.provider_unavailable("The call was cancelled")
     return errors.provider_unavailable(f"The provider could not answer: {job.error}")

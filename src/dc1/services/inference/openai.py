@@ -78,6 +78,8 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
             # reads.
             if completion is None or not completion.job.is_terminal:
                 await self._work.run(self._abandon(starting))
+            else:
+                self._plane.completions.answered(completion.job.id)
 
     async def _abandon(self, starting: asyncio.Future[JobRow]) -> None:
         try:

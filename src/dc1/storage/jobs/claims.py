@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
+from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.liveness import Approval
@@ -97,11 +98,18 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
 
 
 def unclaim(
-    conn: Connection, job_id: int, provider_id: int, now_ms: int, *, reason: str | None = None
+    conn: Connection,
+    job_id: int,
+    provider_id: int,
+    now_ms: int,
+    *,
+    reason: str | None = None,
+    category: ErrorCategory = ErrorCategory.PROVIDER_DISCONNECT,
+    fault: Fault | None = None,
 ) -> JobRow | None:
     """Take back a pending job from a provider that is not bookable or did not answer; no retry is counted.
 
-    It waits again, but for a /v1 call, which fails with a full refund.
+    It waits again, but for a /v1 call, which fails with a full refund, of this `category` and by this `fault`.
     """
     job = locked(conn, job_id)
     if job is None or job.status != JobStatus.PENDING or job.provider_id != provider_id:
@@ -113,7 +121,8 @@ def unclaim(
             JobEvent.FAILED,
             Actor.SERVER,
             error=reason,
-            error_category=ErrorCategory.PROVIDER_DISCONNECT,
+            error_category=category,
+            fault=fault,
         )
         return close(conn, job, closure, Settlement.full_refund(job.cost_halala), now_ms).job
     return move(
