@@ -52,6 +52,14 @@ def daemon_command(
     container_network: Annotated[
         bool, typer.Option("--container-network", help="Give a network to jobs that ask for one.")
     ] = False,
+    container_disk_gib: Annotated[
+        int,
+        typer.Option(
+            envvar="DC1_CONTAINER_DISK_GIB",
+            help="How much disk images pulled for jobs may take; the ones not used for longest are removed.",
+            min=1,
+        ),
+    ] = 100,
     drain_seconds: Annotated[
         float,
         typer.Option(
@@ -88,6 +96,7 @@ def daemon_command(
             containers=containers,
             container_url=_socket_url(container_socket),
             container_network=container_network,
+            container_disk_gib=container_disk_gib,
             drain_grace_seconds=drain_seconds,
         )
         asyncio.run(build_agent(config).run())

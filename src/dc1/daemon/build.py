@@ -38,6 +38,7 @@ def build_runners(config: DaemonConfig, gpus: Sequence[str] = ()) -> list[Runner
                 base_url=config.container_url,
                 gpus=gpus,
                 allow_network=config.container_network,
+                image_disk_mib=config.container_disk_gib * 1024,
             )
         )
     runners.append(BenchmarkRunner())

@@ -51,6 +51,9 @@ class DaemonConfig:
     container_network: bool = False
     """Whether a job that asks for a network gets one."""
 
+    container_disk_gib: int = 100
+    """How much disk the images that are pulled for jobs may take, in GiB."""
+
     beat_interval_seconds: float = defaults.BEAT_INTERVAL_SECONDS
     """Seconds between beats until the server names its own interval."""
 

@@ -18,6 +18,7 @@ from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work, wi
 from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, traits
 from dc1.daemon.runners.container.gpus import GpuPool
 from dc1.daemon.runners.container.guard import LABEL_GUARD, UnguardedError, network_obstacle, start_guard
+from dc1.daemon.runners.container.image_store import ImageStore, disk_of
 from dc1.daemon.runners.container.options import (
     LABEL_DAEMON,
     LABEL_JOB,
@@ -54,6 +55,7 @@ class ContainerRunner:
         limits: ContainerLimits | None = None,
         gpus: Iterable[str] = (),
         allow_network: bool = False,
+        image_disk_mib: int = 100 * 1024,
     ) -> None:
         """Make a runner.
 
@@ -63,6 +65,7 @@ class ContainerRunner:
             limits: The most a container may have; three quarters of the machine when None.
             gpus: UUIDs of the GPUs that containers may be given.
             allow_network: Whether a job that asks for `network: bridge` gets it.
+            image_disk_mib: How much disk the images that are pulled for jobs may take.
         """
         self._market = market
         self._owner = ""
@@ -75,6 +78,7 @@ class ContainerRunner:
         self._gpus = GpuPool(gpus)
         self._offers_gpus = False
         self._allow_network = allow_network
+        self._images = ImageStore(image_disk_mib)
         # Why containers can have no network; empty once it was proved that they can.
         self._network_obstacle: str | None = None
         self._client: Any = None
@@ -125,10 +129,11 @@ class ContainerRunner:
             engine = await asyncio.to_thread(traits, client)
             with self._gpus.lend(work, offered=engine.gpus) as gpus:
                 fetched = await self._fetched(client, image, sink)
-                return await self._run_image(client, fetched, work, sink, gpus=gpus, seccomp=engine.seccomp)
+                with self._images.holding(fetched):
+                    return await self._run_image(client, fetched, work, sink, gpus=gpus, seccomp=engine.seccomp)
         except UnguardedError as error:
             text = f"the network could not be fenced in: {error}"
-            raise RunFailed(ErrorCategory.EXECUTION, text, transient=True) from error
+            raise RunFailed(ErrorCategory.ENGINE, text, transient=True) from error
         except NoEngineError as error:
             raise RunFailed(ErrorCategory.ENGINE, f"no container engine: {error}", transient=True) from error
         except APIError as refusal:
@@ -172,16 +177,24 @@ class ContainerRunner:
     async def _fetched(self, client: Any, reference: str, sink: Sink) -> Any:
         """Return the image, pulled if the engine lacks it."""
         with contextlib.suppress(ImageNotFound):
-            return await asyncio.to_thread(client.images.get, reference)
+            found = await asyncio.to_thread(client.images.get, reference)
+            await asyncio.to_thread(self._images.used, client, found)
+            return found
         # The phase alone, which is free: a log line would be taken for work.
         await sink.phase(Phase.PULLING)
         try:
+            await asyncio.to_thread(self._images.make_room, client)
+            directory = await asyncio.to_thread(disk_of, client)
+            layers: dict[str, int] = {}
             pull = functools.partial(client.api.pull, reference, stream=True, decode=True)
             async with contextlib.aclosing(bridge.iterate(pull)) as progress:
                 async for step in progress:
                     if "error" in step:
                         raise RunFailed(ErrorCategory.IMAGE_PULL, f"pulling {reference} failed: {step['error']}")
-            return await asyncio.to_thread(client.images.get, reference)
+                    self._images.check_progress(reference, layers, step, directory)
+            found = await asyncio.to_thread(client.images.get, reference)
+            await asyncio.to_thread(self._images.pulled, client, found, reference)
+            return found
         except NotFound as error:
             raise RunFailed(ErrorCategory.IMAGE_PULL, f"pulling {reference} failed: {error.explanation}") from error
         except ENGINE_ERRORS as error:
