@@ -4,7 +4,8 @@ import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Admin, Renter
-from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.expect import answered, refused, show
 
 DENIED = "Admin access denied"
@@ -57,7 +58,52 @@ def test_an_approved_image_may_run_at_once(market: LocalMarket, admin: Admin, re
     assert again == {**row, "image_type": "tool"}
 
 
-@pytest.mark.parametrize("image", [None, "", "  ", "-x", "a b", "x" * 300, "a\nb"])
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def test_an_image_is_pinned_by_its_digest(
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
+) -> None:
+    """Contract 3.5: who can move a tag in a registry does not decide what runs."""
+    approve = "/admin/containers/approve-image"
+    first = answered(admin.post(approve, {"image_ref": IMAGE}), 201)
+    pinned = answered(admin.post(approve, {"image_ref": f"{IMAGE}@{DIGEST}"}), 201)
+    assert pinned == {**first, "image_ref": f"{IMAGE}@{DIGEST}"}
+    shown = [image["image_ref"] for image in answered(market.rest.get("/containers/registry"))["images"]]
+    assert f"{IMAGE}@{DIGEST}" in shown
+    assert IMAGE not in shown
+    job = renter.submit(job_type="custom_container", container_spec={"image_type": "custom", "image": IMAGE})
+    assert job["container_spec"]["image"] == f"{IMAGE}@{DIGEST}"
+    pulled = f"registry.example.sa/team/tool@{DIGEST}"
+    assert provider.next()["container_spec"]["image"] == pulled
+    daemon = StreamDaemon(market.edge.target, provider.key, REPORT)
+    assert {pulled, f"{IMAGE}@{DIGEST}"} <= {*daemon.hello().approved_images}
+    daemon.close()
+    other = {"image_type": "custom", "image": f"{IMAGE}@sha256:{'f' * 64}"}
+    refused(renter.try_submit(job_type="custom_container", container_spec=other), 400, code="IMAGE_NOT_APPROVED")
+    assert answered(admin.post(approve, {"image_ref": IMAGE}), 201)["image_ref"] == f"{IMAGE}@{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    "spelling", ["python:3.11-slim", "library/python:3.11-slim", "index.docker.io/library/python:3.11-slim"]
+)
+@pytest.mark.parametrize("place", ["container_spec", "params"])
+def test_an_image_is_known_in_every_spelling(
+    admin: Admin, renter: Renter, provider: PollDaemon, spelling: str, place: str
+) -> None:
+    full = "docker.io/library/python:3.11-slim"
+    if place == "params":
+        renter.submit(job_type="custom_container", params={"image_override": spelling})
+    else:
+        renter.submit(job_type="custom_container", container_spec={"image_type": "custom", "image": spelling})
+    assert provider.next()["container_spec"]["image"] == full
+    again = answered(admin.post("/admin/containers/approve-image", {"image_ref": spelling}), 201)
+    assert again["image_ref"] == full
+
+
+@pytest.mark.parametrize(
+    "image", [None, "", "  ", "-x", "a b", "x" * 300, "a\nb", "a/../b", "Tool:1", "a:b:c", "a@sha256:1"]
+)
 def test_names_that_are_no_images(admin: Admin, image: str | None) -> None:
     refused(admin.post("/admin/containers/approve-image", {"image_ref": image}), 400)
 

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 
+from dc1.domain import errors
 from dc1.domain.base.clock import Clock
+from dc1.domain.jobs import images
 from dc1.domain.money.pricing import DEFAULT_RATE_HALALA
 from dc1.storage.admin import catalog
 from dc1.storage.admin.catalog import ImageRow, PriceRow
@@ -28,10 +30,10 @@ class Catalog:
         """Read the prices and the image registry, with everything that was committed before this call."""
         # One after the other, so that an earlier reading cannot come last.
         async with self._loading:
-            self._rates, images = await self._db.read(lambda conn: (catalog.rates(conn), catalog.list_images(conn)))
-            self.approved_images = frozenset(image.image_ref for image in images)
+            self._rates, rows = await self._db.read(lambda conn: (catalog.rates(conn), catalog.list_images(conn)))
+            self.approved_images = frozenset(image.image_ref for image in rows)
             # Of several images of a type, the one that was approved first.
-            self.images_by_type = {image.image_type: image.image_ref for image in reversed(images)}
+            self.images_by_type = {image.image_type: image.image_ref for image in reversed(rows)}
 
     def rate(self, job_type: str) -> int:
         """Return what a minute of a job type costs in the standard class, in halala."""
@@ -46,7 +48,13 @@ class Catalog:
         return row
 
     async def approve_image(self, image_ref: str, image_type: str | None, description: str | None) -> ImageRow:
-        """Let jobs name an image; one that was approved before keeps what is not given."""
+        """Let jobs name an image; one that was approved before keeps what is not given.
+
+        Raises:
+            invalid_field: the reference is no image's name.
+        """
+        if images.parse(image_ref) is None:
+            raise errors.invalid_field("image_ref", "must be the name of an image, with its tag or digest")
         now_ms = self._clock.now_ms()
         row = await self._db.write(
             lambda conn: catalog.approve_image(conn, image_ref, now_ms, image_type=image_type, description=description)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import structlog
 
@@ -12,7 +13,7 @@ from dc1.daemon.runners.base import RunFailed, Runner
 from dc1.daemon.runners.container.options import gpu_count
 from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dc1.domain.errors import ApiError
-from dc1.domain.jobs.container_spec import approve_images
+from dc1.domain.jobs.container_spec import approve_images, pinned_images
 from dc1.domain.jobs.states import ErrorCategory
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
@@ -128,6 +129,8 @@ class Assignments:
             approve_images(work.container_spec, work.params, self._registry.approved_images)
         except ApiError as refusal:
             return refusal.message
+        spec, params = pinned_images(work.container_spec, work.params, self._registry.approved_images)
+        work = replace(work, container_spec=spec, params=params)
         lease = HeldLease(work, gpu_count(work))
         self.leases.hold(lease)
         # Kept for the start: by then another runner might be the first that is available.

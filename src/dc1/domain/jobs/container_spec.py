@@ -6,12 +6,14 @@ from decimal import Decimal
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import container_spec_invalid, image_not_approved, image_type_required
+from dc1.domain.jobs.images import approved_as, pull_name
 from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType, JobType
 
 MAX_IMAGE_TYPE = 120
 MAX_GPU_COUNT = 64
 MAX_VRAM_MB = 1_048_576
 _IMAGE_KEYS = ("image", "image_override")
+_OVERRIDE_KEYS = ("image_override",)
 _IMAGE_REGISTRY = "docker.io/library/"
 
 
@@ -66,39 +68,52 @@ def _is_text(value: JsonValue) -> bool:
     return isinstance(value, str)
 
 
-def with_full_names(spec: JsonObject | None, approved: Collection[str]) -> JsonObject | None:
-    """Return a spec whose short image names are written out where the registry knows the full name only."""
-    if spec is None:
+def with_approved_images(spec: JsonObject | None, approved: Collection[str]) -> JsonObject | None:
+    """Return a spec whose images are named as they were approved, with their digests, however they were sent."""
+    return None if spec is None else {**spec, **_approved_names(spec, _IMAGE_KEYS, approved)}
+
+
+def with_approved_override(params: JsonObject | None, approved: Collection[str]) -> JsonObject | None:
+    """Return params whose image is named as it was approved and is pulled; daemons take it before the spec's."""
+    if params is None:
         return None
-    full = {name: _full_name(image) for name in _IMAGE_KEYS if isinstance(image := spec.get(name), str) and image}
-    return {**spec, **{name: image for name, image in full.items() if spec[name] not in approved and image in approved}}
+    names = _approved_names(params, _OVERRIDE_KEYS, approved)
+    return {**params, **{name: pull_name(image) for name, image in names.items()}}
 
 
-def _full_name(image: str) -> str:
-    """Return what Docker takes a name for: `busybox:1.36` is `docker.io/library/busybox:1.36`."""
-    host, slash, _ = image.partition("/")
-    if not slash:
-        return _IMAGE_REGISTRY + image
-    # As Docker tells them apart: a first part without dot and port is a user of its own registry.
-    is_host = "." in host or ":" in host or host == "localhost"
-    return image if is_host else f"docker.io/{image}"
+def pinned_images(spec: JsonObject, params: JsonObject, approved: Collection[str]) -> tuple[JsonObject, JsonObject]:
+    """Return spec and params with the names by which approved images are pulled.
+
+    A job that was submitted before its image was pinned names the tag still, and what that is by now nobody approved.
+    """
+    named = ((spec, _IMAGE_KEYS), (params, _OVERRIDE_KEYS))
+    pinned_spec, pinned_params = (
+        {**source, **{name: pull_name(image) for name, image in _approved_names(source, keys, approved).items()}}
+        for source, keys in named
+    )
+    return pinned_spec, pinned_params
+
+
+def _approved_names(source: JsonObject, names: Collection[str], approved: Collection[str]) -> dict[str, str]:
+    sent = {name: image for name in names if isinstance(image := source.get(name), str) and image}
+    return {name: known for name, image in sent.items() if (known := approved_as(image, approved)) is not None}
 
 
 def approve_images(spec: JsonObject | None, params: JsonObject | None, approved: Collection[str]) -> None:
-    """Check that every image that is named is `approved`.
+    """Check that every image that is named is `approved`, in whatever spelling.
 
     Raises:
         image_not_approved: the first that is not.
     """
     for prefix, source, names in (
         ("container_spec", spec or {}, _IMAGE_KEYS),
-        ("params", params or {}, ("image_override",)),
+        ("params", params or {}, _OVERRIDE_KEYS),
     ):
         for name in names:
             image = source.get(name)
             if image in (None, ""):
                 continue
-            if not isinstance(image, str) or image not in approved:
+            if not isinstance(image, str) or approved_as(image, approved) is None:
                 raise image_not_approved(f"{prefix}.{name}")
 
 
@@ -162,7 +177,7 @@ def handed_out_container_spec(
     named = sent.get("image_override") or documented.pop("image_override", None) or documented.get("image")
     # Never the type itself, which is a free text of the renter's: only what is named was checked for its approval.
     default = images.get(_DEFAULT_IMAGES.get(image_type, image_type)) or images.get(_DEFAULT_IMAGE_TYPE)
-    image = str(named or default or "")
+    image = pull_name(str(named or default or ""))
     commands = (documented.get("job_cmd"), documented.pop("command", None), _command(sent.get("command")))
     return {
         "pids_limit": _PIDS_LIMIT,
@@ -181,6 +196,10 @@ def _text(value: JsonValue) -> JsonValue:
 
 def _network(value: JsonValue) -> JsonValue:
     return value if value in (_BRIDGE, _NO_NETWORK) else None
+
+
+def _image(value: JsonValue) -> JsonValue:
+    return pull_name(value) if isinstance(value, str) else None
 
 
 def _flag(value: JsonValue) -> JsonValue:
@@ -215,8 +234,8 @@ _HANDED_OUT: Mapping[str, Callable[[JsonValue], JsonValue]] = {
     "compute_type": _text,
     "enable_checkpoint": _flag,
     "pricing_class": _text,
-    "image": _text,
-    "image_override": _text,
+    "image": _image,
+    "image_override": _image,
     "job_cmd": _command,
     "command": _command,
     "memory_mb": _at_most(_MOST_MEMORY_MB),

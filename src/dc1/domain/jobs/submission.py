@@ -13,7 +13,8 @@ from dc1.domain.jobs.container_spec import (
     approve_images,
     check_container_spec,
     effective_container_spec,
-    with_full_names,
+    with_approved_images,
+    with_approved_override,
 )
 from dc1.domain.jobs.environment import refused_variables
 from dc1.domain.jobs.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
@@ -130,9 +131,8 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
     if isinstance(body.task_spec, str):
         raise errors.raw_task_spec()
     check_container_spec(body.container_spec)
-    # Before the approval, which knows images by their full names.
-    sent_spec = with_full_names(body.container_spec, approved_images)
-    approve_images(sent_spec, body.params, approved_images)
+    approve_images(body.container_spec, body.params, approved_images)
+    sent_spec = with_approved_images(body.container_spec, approved_images)
 
     model = _model(body)
     container_spec = effective_container_spec(job_type, sent_spec, pricing_class)
@@ -141,7 +141,7 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
         job_type=job_type,
         duration_minutes=exact(body.duration_minutes),
         max_duration_seconds=body.max_duration_seconds or DEFAULT_MAX_DURATION_SECONDS,
-        params=body.params,
+        params=with_approved_override(body.params, approved_images),
         model=model,
         container_spec=container_spec,
         gpu_requirements=gpu_requirements,

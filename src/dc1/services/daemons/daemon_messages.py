@@ -1,6 +1,6 @@
 """What the server does with each message of a daemon."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import structlog
 
@@ -12,6 +12,7 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.images import pull_name
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
 from dc1.domain.jobs.results import MAX_RESULT_BYTES
 from dc1.domain.jobs.states import ErrorCategory, LogLevel, Phase
@@ -62,7 +63,7 @@ class DaemonMessages:
         welcome = pb.Welcome(
             provider_id=self._provider.id,
             provider_name=self._provider.name,
-            approved_images=sorted(self._plane.catalog.approved_images),
+            approved_images=_names(self._plane.catalog.approved_images),
             desired=self._desired(0, hello.state),
         )
         self._outbox.send(pb.ConnectResponse(welcome=welcome))
@@ -268,3 +269,8 @@ def _as_said(message: pb.Outcome) -> AttemptReport:
         completion_tokens=message.completion_tokens if message.HasField("completion_tokens") else None,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
     )
+
+
+def _names(images: Collection[str]) -> list[str]:
+    # Those by which jobs name them too: daemons of before compare letter by letter.
+    return sorted({*images, *map(pull_name, images)})

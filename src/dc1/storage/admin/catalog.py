@@ -1,11 +1,12 @@
 """The catalogue keeps the rates by job type and the images that may run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select, update
 
 from dc1.domain.errors import price_not_found
+from dc1.domain.jobs import images
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import upsert
 from dc1.storage.schema.tables import container_images, prices
@@ -69,16 +70,21 @@ def list_images(conn: Connection) -> list[ImageRow]:
 def approve_image(
     conn: Connection, image_ref: str, now_ms: int, *, image_type: str | None = None, description: str | None = None
 ) -> ImageRow:
-    """Approve an image, by default of type `custom`; one that was approved before keeps what is not given."""
+    """Approve an image, by default of type `custom`; one that was approved before keeps what is not given.
+
+    An image is approved once, however it is spelled. With another digest its tag stands for that from now on; without
+    one it keeps that which it has, so that nobody lets a tag move by mistake.
+    """
+    image_ref = _same_image(conn, image_ref)
     given = {"image_type": image_type, "description": description}
     # What is not given stays as it is, and has a default only in a new row.
-    replace = tuple(name for name, value in given.items() if value is not None)
+    replaced = tuple(name for name, value in given.items() if value is not None)
     statement = upsert(
         conn,
         container_images,
         ("image_ref",),
-        new=("approved_at_ms", *(name for name in given if name not in replace)),
-        replace=replace,
+        new=("approved_at_ms", *(name for name in given if name not in replaced)),
+        replace=replaced,
     )
     values = {"image_ref": image_ref, "approved_at_ms": now_ms}
     statement.run(conn, values | {"image_type": image_type or "custom", "description": description or ""})
@@ -86,3 +92,17 @@ def approve_image(
     row = _image_shape.first(conn.execute(query))
     assert row is not None
     return row
+
+
+def _same_image(conn: Connection, image_ref: str) -> str:
+    """Return the reference of the row that has an image already, renamed where its digest changes, or that of a new."""
+    sent = images.parse(image_ref)
+    for row in list_images(conn):
+        name = images.parse(row.image_ref)
+        if sent is None or name is None or replace(name, digest=sent.digest) != sent or sent.tag is None:
+            continue
+        if sent.digest in (None, name.digest):
+            return row.image_ref
+        conn.execute(update(container_images).where(container_images.c.id == row.id).values(image_ref=image_ref))
+        return image_ref
+    return image_ref
