@@ -107,6 +107,10 @@ class WebhookSender:
             return None, "The signing secret cannot be read"
         except (httpx.HTTPError, OSError) as error:
             return None, f"The request failed: {type(error).__name__}"
+        except Exception:
+            # A receiver may answer anything, and libraries raise anything of it. Unrecorded it would be sent for ever.
+            log.exception("webhook_failed", delivery_id=delivery.delivery_id)
+            return None, "The request failed"
         return status, None if 200 <= status < 300 else f"The answer was HTTP {status}"
 
     async def _post(self, target: Target, delivery: TakenDelivery, secret: str) -> int:

@@ -10,6 +10,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain import errors
+from dc1.domain.errors import ApiError
 from dc1.services.api.call import current_call
 from dc1.services.api.provider_access import require_approved
 from dc1.services.api.shielding import ShieldedWork
@@ -131,10 +132,16 @@ async def connect(
         reader.cancel()
         # Nobody else awaits the reader, so what it failed of would be lost.
         (failure,) = await asyncio.gather(reader, return_exceptions=True)
-        if isinstance(failure, Exception):
+        if isinstance(failure, ApiError):
+            # Without a traceback: what a daemon sends badly would write a hundred lines for each of its bytes.
+            log.warning("stream_refused", provider_id=provider.id, reason=failure.message)
+        elif isinstance(failure, Exception):
             log.error("stream_failed", provider_id=provider.id, exc_info=failure)
         plane.close_stream(session, provider, silent_seconds)
         log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
+    if isinstance(failure, ApiError):
+        # The end says why; an end with OK would send the daemon into the same again.
+        raise failure
 
 
 async def _first(requests: AsyncIterator[ConnectRequest], patience: float) -> ConnectRequest:

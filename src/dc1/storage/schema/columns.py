@@ -65,8 +65,27 @@ class ExactDecimal(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
+class _Members(dict[str | None, StrEnum | None]):
+    """The members of an enum by their texts; a text that has none becomes a member that no table lists."""
+
+    def __init__(self, members: type[StrEnum]) -> None:
+        known: dict[str | None, StrEnum | None] = {None: None}
+        super().__init__(known | {member.value: member for member in members})
+        self._kind = members
+
+    def __missing__(self, text: str) -> StrEnum:
+        # Written by a newer server on the same database, or by hand: were it an error, one row would be the end of
+        # every list, feed and start that comes across it.
+        unknown = str.__new__(self._kind, text)
+        unknown._name_ = unknown._value_ = text
+        return unknown
+
+
 class StoredEnum(TypeDecorator[StrEnum]):
-    """One of the texts of an enum, read back as its member, so that no row carries a bare string."""
+    """One of the texts of an enum, read back as its member, so that no row carries a bare string.
+
+    A text that this version does not know is read as it stands, and equals none of the members.
+    """
 
     impl = Text
     cache_ok = True
@@ -81,8 +100,7 @@ class StoredEnum(TypeDecorator[StrEnum]):
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[str | None], StrEnum | None]:
         """Read the member. A look-up in a dict, for the queue is read row by row at every start."""
-        by_text: dict[str | None, StrEnum | None] = {None: None, **{member.value: member for member in self.members}}
-        return by_text.__getitem__
+        return _Members(self.members).__getitem__
 
 
 def time_column(name: str, *, nullable: bool = False) -> Column[int]:
