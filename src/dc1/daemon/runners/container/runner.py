@@ -19,6 +19,7 @@ from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, co
 from dc1.daemon.runners.container.gpus import GpuPool
 from dc1.daemon.runners.container.guard import LABEL_GUARD, UnguardedError, network_obstacle, start_guard
 from dc1.daemon.runners.container.image_store import ImageStore, disk_of
+from dc1.daemon.runners.container.image_user import check_user
 from dc1.daemon.runners.container.options import (
     LABEL_DAEMON,
     LABEL_JOB,
@@ -293,6 +294,7 @@ def _create(client: Any, image_id: str, options: dict[str, Any], guard_seccomp: 
     try:
         network = {"network_mode": f"container:{guard.id}"} if guard is not None else {}
         container = client.containers.create(image_id, **{**options, **network})
+        check_user(container, options["user"])
         return _Created(container, container.attach(stream=True, demux=True), guard)
     except BaseException:
         for made in (container, guard):
