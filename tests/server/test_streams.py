@@ -1,4 +1,4 @@
-"""Streaming methods pass the same gate, and end when their caller leaves."""
+"""Streaming methods pass the same gate, and end when their caller leaves; standard ones have limits of their own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,12 +7,16 @@ from typing import Any
 import grpc
 import pytest
 from google.api.httpbody_pb2 import HttpBody
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
+from dc1.server.standard_calls import MAX_STREAMS_OF_AN_ADDRESS, StandardCalls
 from dc1.services.api.call import current_call
 from dcp.v1.daemon_stream_pb2 import Beat, ConnectRequest, ConnectResponse, Desired
 from dcp.v1.job_progress_pb2 import StreamJobLogsRequest
+from tests.server.conftest import Serve
 from tests.server.harness import Harness, Running, refusal
 
 LOGS = "JobService/StreamJobLogs"
@@ -97,3 +101,71 @@ async def test_a_servicer_s_stream_ends_when_its_caller_leaves(server: Running, 
     assert (await stream.read()).data == b"x"
     stream.cancel()
     await asyncio.wait_for(ended.wait(), 5)
+
+
+async def code_of_first_answer(stream: Any) -> grpc.StatusCode:
+    try:
+        await stream.read()
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+def watch(server: Running, address: str) -> Any:
+    stub: Any = health_pb2_grpc.HealthStub(server.channel)
+    return stub.Watch(health_pb2.HealthCheckRequest(), metadata=[("x-client-address", address)])
+
+
+async def test_few_streams_of_an_address_stay(serve: Serve) -> None:
+    server = await serve()
+    streams = [watch(server, "203.0.113.7") for _ in range(MAX_STREAMS_OF_AN_ADDRESS)]
+    assert {await code_of_first_answer(stream) for stream in streams} == {grpc.StatusCode.OK}
+    assert await code_of_first_answer(watch(server, "203.0.113.7")) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(server.channel)  # type: ignore[arg-type]
+    reflected = stub.ServerReflectionInfo(
+        iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=[("x-client-address", "203.0.113.7")]
+    )
+    assert await code_of_first_answer(reflected) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert await code_of_first_answer(watch(server, "203.0.113.8")) is grpc.StatusCode.OK
+    for stream in streams:
+        stream.cancel()
+
+    # The server hears of it a moment later.
+    codes = []
+    for _ in range(100):
+        codes.append(await code_of_first_answer(watch(server, "203.0.113.7")))
+        if codes[-1] is grpc.StatusCode.OK:
+            break
+        await asyncio.sleep(0.05)
+    assert codes[-1] is grpc.StatusCode.OK
+
+
+class Talk:
+    """A context that remembers what is said in it."""
+
+    def __init__(self) -> None:
+        self.written: list[Any] = []
+        self.aborted: grpc.StatusCode | None = None
+
+    async def write(self, message: Any) -> None:
+        self.written.append(message)
+
+    async def abort(self, code: grpc.StatusCode, text: str) -> None:
+        self.aborted = code
+
+
+async def test_no_stream_stays_for_ever() -> None:
+    async def talk(requests: Any, context: Any) -> AsyncIterator[str]:
+        yield "first"
+        async for _ in requests:
+            yield "next"
+
+    async def silence() -> AsyncIterator[str]:
+        await asyncio.sleep(30)
+        yield ""
+
+    calls = StandardCalls(lambda _: "203.0.113.7", longest_seconds=0.1)
+    context = Talk()
+    handler = calls.wrap("/grpc.x/Y", grpc.stream_stream_rpc_method_handler(talk))
+    await handler.stream_stream(silence(), context)
+    assert (context.written, context.aborted) == (["first"], grpc.StatusCode.DEADLINE_EXCEEDED)

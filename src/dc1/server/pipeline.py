@@ -28,13 +28,14 @@ from dc1.server.in_flight import InFlight
 from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.server.requests import Request, RequestStream
+from dc1.server.standard_calls import StandardCalls
 from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.shielding import ShieldedWork
 from dc1.storage.engine.unwritable import unwritable_reason
 
-_UNGUARDED = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
+_STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 # With it the edge asks whether a call would be let in, before it waits for the body.
 _ADMISSION = "x-admission"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -47,7 +48,7 @@ Parser: TypeAlias = Callable[[bytes], Message]
 
 
 class Pipeline(grpc.aio.ServerInterceptor):
-    """Wraps the handlers of all services. Standard health and reflection are left alone."""
+    """Wraps the handlers of all services. Standard health and reflection have limits of their own."""
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._trusted_edges = trusted_edges
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
+        self._standard = StandardCalls(self._address_of)
         self._work = ShieldedWork()
         self._calls = InFlight()
         # Counted apart: a daemon's stream has no end of its own, and outlasts the calls that are answered on it.
@@ -92,11 +94,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
     ) -> Handler:
         """Return the wrapped handler of a method, None for an unknown one."""
         method = details.method
-        if method.startswith(_UNGUARDED):
-            return await continuation(details)
         wrapped = self._wrapped.get(method)
         if wrapped is None and (handler := await continuation(details)) is not None:
-            wrapped = self._wrapped[method] = self._wrap(method, handler)
+            wrap = self._standard.wrap if method.startswith(_STANDARD) else self._wrap
+            wrapped = self._wrapped[method] = wrap(method, handler)
         return wrapped
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
@@ -208,6 +209,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
         async with self._auditor.auditing(call, options, request):
             await self._admit(call, options, hooks, request)
             yield
+
+    def _address_of(self, context: Context) -> str:
+        return client_address(context.peer(), _first_values(context.invocation_metadata() or ()), self._trusted_edges)
 
     def _begin(self, method: str, context: Context) -> Call:
         metadata = _first_values(context.invocation_metadata() or ())

@@ -1,0 +1,83 @@
+"""Standard health and reflection: everybody may call them, so few streams of an address stay, and none for ever."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeAlias
+
+import grpc
+import structlog
+
+from dc1.server.addresses import counted_as
+
+# grpc's stubs have no common type for the handlers of the four kinds of methods.
+Handler: TypeAlias = Any
+Context: TypeAlias = Any
+
+MAX_STREAMS = 500
+MAX_STREAMS_OF_AN_ADDRESS = 20
+_LONGEST_SECONDS = 600.0
+"""How long a stream may stay; whoever watches longer opens another."""
+_log = structlog.get_logger(__name__)
+
+
+class StandardCalls:
+    """Streams of standard services, counted in total and by address. One message for one answer costs too little."""
+
+    def __init__(self, address_of: Callable[[Context], str], *, longest_seconds: float = _LONGEST_SECONDS) -> None:
+        self._address_of = address_of
+        self._longest_seconds = longest_seconds
+        self._open: Counter[str] = Counter()
+
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Return the handler with limits around it, where it answers with a stream."""
+        if not handler.response_streaming:
+            return handler
+        coders: dict[str, Any] = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(self._limited(method, handler.stream_stream), **coders)
+        return grpc.unary_stream_rpc_method_handler(self._limited(method, handler.unary_stream), **coders)
+
+    def _limited(self, method: str, behaviour: Callable[[Any, Context], Any]) -> Handler:
+        async def stream(requests: Any, context: Context) -> None:
+            address = counted_as(self._address_of(context))
+            if self._open[address] >= MAX_STREAMS_OF_AN_ADDRESS or self._open.total() >= MAX_STREAMS:
+                _log.info("standard_call", method=method, status="refused", address=address)
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Rate limit exceeded")
+            with self._counted(method, address):
+                timeout = asyncio.timeout(self._longest_seconds)
+                with suppress(TimeoutError):
+                    async with timeout:
+                        await _answer(behaviour(requests, context), context)
+            if timeout.expired():
+                await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Streams end after a while")
+
+        return stream
+
+    @contextmanager
+    def _counted(self, method: str, address: str) -> Iterator[None]:
+        self._open[address] += 1
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._open[address] -= 1
+            # Kept for who has streams alone: addresses are for callers to choose.
+            if not self._open[address]:
+                del self._open[address]
+            seconds = round(time.perf_counter() - started, 1)
+            _log.info("standard_call", method=method, status="ended", address=address, seconds=seconds)
+
+
+async def _answer(answers: AsyncGenerator[Any, None] | Awaitable[None], context: Context) -> None:
+    # Reflection yields, and health writes by itself.
+    if isinstance(answers, AsyncGenerator):
+        async for answer in answers:
+            await context.write(answer)
+    else:
+        await answers
