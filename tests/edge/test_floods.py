@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,6 +130,59 @@ def test_unfinished_bodies_are_few_and_end(limited: Envoy) -> None:
     finally:
         for connection in opened:
             connection.close()
+
+
+@pytest.mark.parametrize("framing", [b"content-length: 10485760", b"transfer-encoding: chunked"])
+@pytest.mark.parametrize(
+    "path", ["/renters/register", "/providers/job-result", "/api/jobs/7/result", "/jobs/submit", "/v1/chat/completions"]
+)
+def test_no_path_holds_much_of_strangers(limited: Envoy, path: str, framing: bytes) -> None:
+    """40 connections held 437 MiB in unfinished bodies, whatever the path allows."""
+    before = resident_mib(limited)
+
+    def begin(_: int) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", limited.http_port), timeout=2)
+        head = f"POST {path} HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 203.0.113.7\r\n".encode()
+        # As the beginning of a chunk, it says that more comes than does.
+        with contextlib.suppress(OSError):
+            connection.sendall(head + framing + b"\r\n\r\n" + b"a00000\r\n" + b" " * (9 * MEBIBYTE))
+        return connection
+
+    with ThreadPoolExecutor(40) as pool:
+        opened = list(pool.map(begin, range(40)))
+    try:
+        assert resident_mib(limited) - before < 100
+        assert httpx.get(f"{url(limited)}/health", headers=NEIGHBOURS, timeout=20).is_success
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def test_native_messages_that_never_end_reach_no_server(limited: Envoy, behind: Upstream) -> None:
+    """30 of them held 326 MiB in the server."""
+    before = resident_mib(limited)
+    over = threading.Event()
+
+    def begin(number: int) -> None:
+        def message() -> Iterator[bytes]:
+            yield b"\0" + (10 * MEBIBYTE).to_bytes(4, "big")
+            for _ in range(9):
+                yield b" " * MEBIBYTE
+            over.wait(20)
+
+        headers = {"content-type": "application/grpc", "te": "trailers", **STRANGERS}
+        method = "DaemonService/ReportRunResult" if number % 2 else "RenterService/RegisterRenter"
+        with httpx.Client(http1=False, http2=True, timeout=10) as client, contextlib.suppress(httpx.HTTPError):
+            client.post(f"{url(limited)}/dcp.v1.{method}", content=message(), headers=headers)
+
+    with ThreadPoolExecutor(30) as pool:
+        for number in range(30):
+            pool.submit(begin, number)
+        time.sleep(5)
+        grown = resident_mib(limited) - before
+        over.set()
+    assert grown < 100
+    assert {seen.method for seen in behind.calls} <= {"GetHealth"}
 
 
 def test_a_long_path_is_a_short_line(limited: Envoy, tmp_path: Path) -> None:
