@@ -8,7 +8,7 @@ local STANDARD_BYTES = 65536
 -- What gRPC puts before a message.
 local PREFIX_BYTES = 5
 
-local TAKES_BODY = { POST = true, PUT = true, PATCH = true }
+local TAKES_BODY = { POST = true, PUT = true, PATCH = true, DELETE = true }
 
 local function limit_of(headers)
   local path = headers:get(":path"):match("^[^?]*")

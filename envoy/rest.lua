@@ -39,7 +39,7 @@ local PREFLIGHT = {
 local EXPOSED = "retry-after, idempotent-replayed, ratelimit-policy, ratelimit-limit, ratelimit-remaining, ratelimit-reset, "
   .. "x-request-id, deprecation, sunset, link"
 
--- What these methods take is in their bodies.
+-- What these methods take is in their bodies, and may be in that of a DELETE.
 local TAKES_BODY = { POST = true, PUT = true, PATCH = true }
 
 -- gRPC's codes.
@@ -321,7 +321,7 @@ function envoy_on_request(handle)
   -- The transcoder would take a path with a trailing slash for the one without.
   if path:find("./$") then return refuse(handle, request, REFUSALS.NOT_FOUND) end
   -- What others are asked for is in their paths.
-  if TAKES_BODY[method] then admit(handle, headers, request, path) end
+  if TAKES_BODY[method] or method == "DELETE" then admit(handle, headers, request, path) end
 end
 
 -- The transcoder names the field whose value does not fit its type; everything else it refuses is no JSON object, or a query that

@@ -61,6 +61,11 @@ def test_a_body_that_a_path_has_no_use_for_is_dropped(rest: httpx.Client, upstre
     assert upstream.last.method == "GetBalance"
 
 
+def test_a_delete_may_have_a_body(rest: httpx.Client, upstream: Upstream) -> None:
+    assert rest.request("DELETE", "/renters/me", json={"confirm": "yes"}, headers=KEY).status_code == 200
+    assert upstream.last.request.confirm == "yes"
+
+
 def test_a_small_body_with_a_key_asks_nobody(rest: httpx.Client, upstream: Upstream) -> None:
     assert rest.post("/jobs/submit", json={"job_type": "x"}, headers=KEY).status_code == 200
     assert rest.post("/jobs/submit", json={"job_type": "x" * 20_000}, headers=KEY).status_code == 200
