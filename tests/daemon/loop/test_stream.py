@@ -325,7 +325,7 @@ async def test_server_that_does_not_read_holds_up_no_run(server: FakeServer) -> 
         stream.reading.clear()
         async with asyncio.timeout(15):
             for number in range(20_000):
-                await run.sink.log("info", f"{number} {'x' * 4_000}")
+                await run.sink.log("info", f"{number} {'x' * 500}")
             await run.sink.log("error", "the last words")
         run.finish()
         stream.reading.set()
