@@ -73,7 +73,7 @@ class Load:
         job = {
             "job_type": "llm_inference",
             "duration_minutes": 30 if endless else 1,
-            "params": {"seconds": [_ENDLESS_SECONDS, seconds] if endless else seconds},
+            "params": {"prompt": "work", "seconds": [_ENDLESS_SECONDS, seconds] if endless else seconds},
         }
         answer = self._insist("/jobs/submit", job, {"idempotency-key": key}, (201,))
         return None if answer is None else answer["job"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import J3, Renter
-from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
 from dc1.testing.rest import Json, credential
 from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.expect import answered
@@ -18,7 +18,7 @@ from tests.contract.inference.chat import HELLO, serve
 NOBODY = ""
 IBAN = "SA0380000000608010167519"
 IMAGE: Json = {"type": "image", "format": "png", "image_base64": base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()}
-SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 60}
+SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 60, "params": {"model": MODEL}}
 
 _numbers = count(1)
 

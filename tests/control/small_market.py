@@ -183,7 +183,7 @@ class SmallMarket:
 
     async def submit(self, renter_id: int, **changes: Any) -> JobRow:
         """Three minutes of inference."""
-        body = replace(SubmitBody("llm_inference", Decimal(3)), **changes)
+        body = replace(SubmitBody("llm_inference", Decimal(3), params={"prompt": "two lines about the sea"}), **changes)
         return (await self.control.job_commands.submit(renter_id, accept(body, frozenset()))).job
 
     async def job(self, row_id: int) -> JobRow:

@@ -102,7 +102,7 @@ def test_a_daemon_cut_off_without_a_word_is_lost_and_can_settle_nothing_when_it_
     renter = world.add_renter()
     first = world.add_daemon(*network.command)
     eventually(lambda: world.is_online(first), "the first daemon being there", 30)
-    job = renter.submit(duration_minutes=5, params={"seconds": seconds})
+    job = renter.submit(duration_minutes=5, params={"prompt": "x", "seconds": seconds})
     old, new = (job["job_id"], 1), (job["job_id"], 2)
     first.present.expect('"work begun"')
     second = world.add_daemon()

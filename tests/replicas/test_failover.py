@@ -46,7 +46,7 @@ def world(tmp_path: Path, postgres_server: PostgresServer, request: pytest.Fixtu
 
 def run_everywhere(world: World, renter: Renter) -> list[Json]:
     """A job in every slot, all of them running."""
-    submitted = [renter.submit(duration_minutes=1, params={"seconds": RUN_SECONDS}) for _ in range(JOBS)]
+    submitted = [renter.submit(duration_minutes=1, params={"prompt": "x", "seconds": RUN_SECONDS}) for _ in range(JOBS)]
     eventually(lambda: begun(world) == JOBS, "every job running", 30)
     return submitted
 

@@ -39,13 +39,13 @@ def test_of_two_submissions_with_money_for_one_one_is_accepted_200_times_over(pa
 def test_an_answer_is_replayed_byte_for_byte_by_the_other_replica(pair: Pair, renter: Renter) -> None:
     there = pair.b.renter(renter)
     key = {"idempotency-key": "first"}
-    first = renter.try_submit(params={"z": 1, "a": {"y": 2, "b": 3}}, headers=key)
-    again = there.try_submit(params={"z": 1, "a": {"y": 2, "b": 3}}, headers=key)
+    first = renter.try_submit(params={"prompt": "x", "z": 1, "a": {"y": 2, "b": 3}}, headers=key)
+    again = there.try_submit(params={"prompt": "x", "z": 1, "a": {"y": 2, "b": 3}}, headers=key)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.content == first.content
     assert (first.headers.get("idempotent-replayed"), again.headers["idempotent-replayed"]) == (None, "true")
 
-    other = there.try_submit(params={"z": 2}, headers=key)
+    other = there.try_submit(params={"prompt": "x", "z": 2}, headers=key)
     assert (other.status_code, other.json()["code"]) == (409, "IDEMPOTENCY_MISMATCH")
     assert renter.wallet()["held_halala"] == PRICE
 

@@ -63,7 +63,10 @@ class SubmitJobRequest(_message.Message):
     CONTAINER_IMAGE_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
     job_type: _builtins.str
-    """Kind of work. Required, except that a body with `container_image` and `command` and no `job_type` is a `custom_container` job."""
+    """Kind of work. What each needs is checked here, and missing it is `Missing required fields`: llm_inference, llm-inference and rag-pipeline
+    `params.prompt` or `params.messages`; image_generation `params.prompt`, or an image in `container_spec`; vllm_serve `params.model` or
+    `model`; the others nothing. Required, except that a body with `container_image` and `command` and no `job_type` is a `custom_container` job.
+    """
     duration_minutes: _builtins.float
     """Minutes to prepay, 0.1 to 1440; the quote is made from it. Required, except as said at `job_type`."""
     provider_id: _builtins.int

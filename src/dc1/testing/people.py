@@ -6,7 +6,7 @@ import httpx
 
 from dc1.testing.rest import Json, Rest
 
-J3: Json = {"job_type": "llm_inference", "duration_minutes": 3}
+J3: Json = {"job_type": "llm_inference", "duration_minutes": 3, "params": {"prompt": "اكتب بيتين عن البحر"}}
 """The job that the contract's examples submit: three minutes of inference, 45 halala."""
 
 

@@ -44,11 +44,13 @@ def test_the_first_answer_is_given_again(renter: Renter) -> None:
 
 
 def test_equality_is_of_the_request_as_parsed(renter: Renter) -> None:
-    first = renter.try_submit({"job_type": "llm_inference", "duration_minutes": 3, "model": None}, headers=K1)
+    params: Json = {"prompt": "اكتب بيتين عن البحر"}
+    order: Json = {"job_type": "llm_inference", "duration_minutes": 3, "model": None, "params": params}
+    first = renter.try_submit(order, headers=K1)
     for same in (
-        {"duration_minutes": 3, "job_type": "llm_inference"},
-        {"duration_minutes": "3", "job_type": "llm_inference"},
-        {"duration_minutes": 3.0, "job_type": "llm_inference", "bogus": 1},
+        {"params": params, "duration_minutes": 3, "job_type": "llm_inference"},
+        {"duration_minutes": "3", "job_type": "llm_inference", "params": params},
+        {"duration_minutes": 3.0, "job_type": "llm_inference", "params": params, "bogus": 1},
     ):
         again = renter.try_submit(same, headers=K1)
         assert again.content == first.content
@@ -60,13 +62,13 @@ def test_equality_is_of_the_request_as_parsed(renter: Renter) -> None:
     [
         ({"priority": 1}, {"priority": "1"}),
         ({"priority": "3"}, {"priority": 3.0}),
-        ({}, {"priority": None, "task_spec": None, "params": None, "provider_id": None}),
+        ({}, {"priority": None, "task_spec": None, "env_vars": None, "provider_id": None}),
         ({"provider_id": 1}, {"provider_id": "1"}),
         ({"max_duration_seconds": 60}, {"max_duration_seconds": "60"}),
     ],
 )
 def test_what_is_said_in_another_way_is_the_same_request(renter: Renter, once: Json, again: Json) -> None:
-    order = {"job_type": "llm_inference", "duration_minutes": 3}
+    order = J3
     first = renter.try_submit(order | once, headers=K1)
     answered(first, 201)
     assert renter.try_submit(order | again, headers=K1).content == first.content

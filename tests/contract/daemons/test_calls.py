@@ -7,14 +7,14 @@ import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Admin, Renter
-from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.poll_daemon import MODEL, PollDaemon
 from dc1.testing.rest import Json, Rest
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.fitting import fits
 from tests.contract.shapes.daemons import RUN_RESULT
 
 MIB = 1024 * 1024
-SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 10}
+SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 10, "params": {"model": MODEL}}
 BENCHMARK: Json = {"gpu_model": "NVIDIA H100", "vram_gb": 80, "tflops": 989.5}
 READY: Json = {"checks": {"cuda": True, "pytorch": True, "vram_gb": 24}}
 

@@ -10,7 +10,7 @@ import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
-from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.poll_daemon import MODEL, PollDaemon
 from dc1.testing.rest import Json, Rest
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
@@ -30,13 +30,13 @@ def test_every_form_of_the_poll_hands_out(rest: Rest, renter: Renter, provider: 
     empty = poll(rest, path.format(provider.key), provider.key)
     assert show(empty, "job", "jobs") == {"job": None, "jobs": []}
     assert empty["admission"]["reason_code"] == "NO_PENDING_JOBS"
-    job = renter.submit(task_spec=TASK, params={"a": 1}, env_vars={"A": "b"}, metadata={"x": 1})
+    job = renter.submit(task_spec=TASK, params={"prompt": "x", "a": 1}, env_vars={"A": "b"}, metadata={"x": 1})
     answer = poll(rest, path.format(provider.key), provider.key)
     fits(answer, POLL)
     assert answer["jobs"] == [answer["job"]]
     assert show(answer["job"], "job_id", "params", "env_vars", "max_duration_seconds") == {
         "job_id": job["job_id"],
-        "params": {"a": 1},
+        "params": {"prompt": "x", "a": 1},
         "env_vars": {"A": "b"},
         "max_duration_seconds": 180,
     }
@@ -44,7 +44,7 @@ def test_every_form_of_the_poll_hands_out(rest: Rest, renter: Renter, provider: 
 
 
 def test_the_list_hands_out_nothing(rest: Rest, renter: Renter, provider: PollDaemon) -> None:
-    job = renter.submit(params={"a": 1})
+    job = renter.submit(params={"prompt": "x", "a": 1})
     path = f"/providers/{provider.key}/jobs"
     for call in ({"params": {"key": provider.key}, "key": provider.key}, {}, {"params": {"status": "pending"}}):
         listed = answered(rest.get(path, **call))
@@ -99,7 +99,7 @@ def test_a_job_without_a_task_has_no_code(renter: Renter, provider: PollDaemon) 
     ("order", "image", "command", "network"),
     [
         ({}, "docker.io/vllm/vllm-openai:v0.8.5", "", "none"),
-        ({"job_type": "vllm_serve"}, "docker.io/vllm/vllm-openai:v0.8.5", "", "bridge"),
+        ({"job_type": "vllm_serve", "params": {"model": MODEL}}, "docker.io/vllm/vllm-openai:v0.8.5", "", "bridge"),
         ({"job_type": "training"}, "docker.io/pytorch/pytorch:2.5.1-cuda12.4-cudnn9-runtime", "", "none"),
         (
             {"container_spec": {"image_type": "custom", "image": "docker.io/library/busybox:1.36", "command": "ls"}},

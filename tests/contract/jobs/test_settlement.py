@@ -3,13 +3,13 @@
 import pytest
 
 from dc1.testing.market import LocalMarket
-from dc1.testing.people import Renter
+from dc1.testing.people import J3, Renter
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.rest import Json
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
 
-LONG: Json = {"job_type": "llm_inference", "duration_minutes": 20}
+LONG: Json = {**J3, "duration_minutes": 20}
 LOST_SECONDS = 606
 
 

@@ -7,14 +7,19 @@ import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
-from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.poll_daemon import MODEL, PollDaemon
 from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
 
 Step: TypeAlias = Callable[[LocalMarket, Renter, PollDaemon], None]
 
 TRAINING: Json = {"job_type": "training", "duration_minutes": 5}
-SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 60, "max_duration_seconds": 3600}
+SERVING: Json = {
+    "job_type": "vllm_serve",
+    "duration_minutes": 60,
+    "max_duration_seconds": 3600,
+    "params": {"model": MODEL},
+}
 SETTLED: Json = {
     "actual_cost_halala": 24,
     "provider_earned_halala": 18,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dc1.testing.market import LocalMarket
-from dc1.testing.people import Renter
+from dc1.testing.people import J3, Renter
 from dc1.testing.poll_daemon import MODEL, PollDaemon
 from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
@@ -51,7 +51,7 @@ def open_jobs_are_cancelled(renter: Renter, provider: PollDaemon) -> Iterator[No
 )
 def test_the_price_list(renter: Renter, job_type: str, minutes: float, costs: tuple[int, ...]) -> None:
     jobs = [
-        renter.submit(job_type=job_type, duration_minutes=minutes, pricing_class=name)
+        renter.submit(job_type=job_type, duration_minutes=minutes, pricing_class=name, model=MODEL)
         for name in ("standard", "priority", "economy")
     ]
     assert tuple(job["cost_halala"] for job in jobs) == costs
@@ -77,7 +77,7 @@ def test_the_price_list(renter: Renter, job_type: str, minutes: float, costs: tu
         ({"prewarm_requested": True}, {"prewarm_requested": True}),
         ({"container_spec": {"image_type": "llm", "enable_checkpoint": True}}, {"checkpoint_enabled": True}),
         ({"model": MODEL}, {"model": MODEL}),
-        ({"model": "other/Model", "params": {"model": MODEL.upper()}}, {"model": MODEL.upper()}),
+        ({"model": "other/Model", "params": {**J3["params"], "model": MODEL.upper()}}, {"model": MODEL.upper()}),
         ({"min_vram_gb": 8}, {"gpu_requirements": {"min_vram_gb": 8}}),
         (
             {"min_vram_gb": 8, "gpu_requirements": {"min_vram_gb": 16, "gpu_type": "rtx 4090", "note": "x"}},
@@ -110,7 +110,7 @@ def test_what_may_be_written_in_several_ways(renter: Renter, change: Json, store
 def test_the_container_spec_that_was_not_sent(
     renter: Renter, job_type: str, image_type: str, compute_type: str
 ) -> None:
-    spec = renter.submit(job_type=job_type)["container_spec"]
+    spec = renter.submit(job_type=job_type, model=MODEL)["container_spec"]
     assert show(spec, "image_type", "compute_type", "gpu_count", "vram_required_mb") == {
         "image_type": image_type,
         "compute_type": compute_type,
@@ -130,7 +130,10 @@ FREE: list[Any] = [
 @pytest.mark.parametrize("free", FREE)
 def test_free_json_comes_back_and_reaches_the_daemon_as_sent(renter: Renter, provider: PollDaemon, free: Json) -> None:
     spec = {"image_type": "llm", "extra": free}
-    job = renter.submit(params=free, task_spec=free, container_spec=spec, env_vars={"نص": "<قيمة>"})
+    # Of a type that needs nothing in particular.
+    job = renter.submit(
+        job_type="training", params=free, task_spec=free, container_spec=spec, env_vars={"نص": "<قيمة>"}
+    )
     shown = renter.job(job["id"])
     assert shown["params"] == free
     assert shown["task_spec"] == free
@@ -155,3 +158,8 @@ def test_the_short_form_orders_a_container_job(renter: Renter, provider: PollDae
     spec = provider.next()["container_spec"]
     assert show(spec, "image", "job_cmd") == {"image": image, "job_cmd": "echo 'hi' <&>"}
     refused(renter.try_submit(container_spec={"image_type": "custom", "image": f"{image}x"}), 400)
+
+
+def test_a_conversation_will_do_for_a_prompt(renter: Renter) -> None:
+    """Contract 7, vector 24."""
+    assert renter.submit(params={"messages": [{"role": "user", "content": "hi"}]})["cost_halala"] == 45

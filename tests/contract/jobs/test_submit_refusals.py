@@ -57,6 +57,11 @@ def test_missing_fields_are_named_in_documented_order(renter: Renter) -> None:
     refused(renter.post("/jobs/submit", {}), 400, text, code="MISSING_FIELDS")
     text = "Missing required fields: duration_minutes"
     refused(renter.post("/jobs/submit", {"job_type": "training"}), 400, text)
+    text = "Missing required fields: params.prompt"
+    for params in (None, {"prompt": " "}):
+        refused(renter.try_submit(params=params), 400, text, code="MISSING_FIELDS")
+    text = "Missing required fields: params.model"
+    refused(renter.try_submit(job_type="vllm_serve"), 400, text, code="MISSING_FIELDS")
 
 
 def test_a_job_type_is_one_of_nine(renter: Renter) -> None:
@@ -120,7 +125,7 @@ def test_a_gpu_type_that_the_named_provider_has_not(renter: Renter) -> None:
 @pytest.mark.parametrize("token", [None, "", "jupyter", "password", "token", "dc1jupyter"])
 def test_a_notebook_needs_a_token_of_its_own(renter: Renter, token: str | None) -> None:
     env = {} if token is None else {"NOTEBOOK_TOKEN": token}
-    response = renter.try_submit(params={"script_type": "jupyter"}, env_vars=env)
+    response = renter.try_submit(params={**J3["params"], "script_type": "jupyter"}, env_vars=env)
     text = "NOTEBOOK_TOKEN must be a unique, non-default value"
     refused(response, 400, text, code="WEAK_NOTEBOOK_TOKEN")
 

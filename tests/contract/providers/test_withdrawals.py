@@ -7,7 +7,7 @@ import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Admin, Renter
-from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.poll_daemon import MODEL, PollDaemon
 from dc1.testing.rest import Json
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
@@ -15,7 +15,12 @@ from tests.contract.fitting import fits, flag, integer, number, or_null, text, t
 IBAN = "SA0380000000608010167519"
 HINT = "SA******************7519"
 PATH = "/providers/me/withdraw"
-SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 60, "max_duration_seconds": 3600}
+SERVING: Json = {
+    "job_type": "vllm_serve",
+    "duration_minutes": 60,
+    "max_duration_seconds": 3600,
+    "params": {"model": MODEL},
+}
 PENDING = "A withdrawal is already pending"
 
 WITHDRAWAL: Json = {

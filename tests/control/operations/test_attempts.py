@@ -50,7 +50,7 @@ async def test_a_lost_attempt_locks_and_reads_its_job_once(market: SmallMarket, 
 
 async def test_progress_and_a_served_endpoint_lock_and_read_their_job_once(market: SmallMarket, renter: int) -> None:
     provider = await market.provider()
-    job = await market.submit(renter, job_type=JobType.VLLM_SERVE)
+    job = await market.submit(renter, job_type=JobType.VLLM_SERVE, model="acme/chat-7b")
     running = await market.do(lifecycle.start, job.id, provider.id, 0, 1, market.clock.now_ms())
     assert running is not None
     market.control.dispatcher.follow(running, await market.see(jobs.spec, job.id))

@@ -20,7 +20,8 @@ from dc1.domain.jobs.submission import (
 )
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 
-J3 = SubmitBody(job_type="llm_inference", duration_minutes=3.0)
+PROMPT: JsonObject = {"prompt": "اكتب بيتين عن البحر"}
+J3 = SubmitBody(job_type="llm_inference", duration_minutes=3.0, params=PROMPT)
 APPROVED = frozenset({"docker.io/library/busybox"})
 ONLINE = ProviderView(
     id=1,
@@ -50,7 +51,7 @@ def test_defaults() -> None:
         job_type=JobType.LLM_INFERENCE,
         duration_minutes=Decimal(3),
         max_duration_seconds=1800,
-        params=None,
+        params=PROMPT,
         model=None,
         container_spec={
             "image_type": "llm",
@@ -104,7 +105,7 @@ def test_the_documented_example() -> None:
     ],
 )
 def test_default_container_specs(job_type: str, image_type: str, compute_type: str) -> None:
-    spec = order(job_type=job_type).container_spec
+    spec = order(job_type=job_type, model="a/b").container_spec
     assert (spec["image_type"], spec["compute_type"]) == (image_type, compute_type)
 
 
@@ -175,8 +176,8 @@ def test_a_requested_gpu_type_is_made_canonical() -> None:
 
 
 def test_params_model_wins() -> None:
-    assert order(model="a/b", params={"model": "c/d"}).model == "c/d"
-    assert order(model="a/b", params={"model": None}).model == "a/b"
+    assert order(model="a/b", params={**PROMPT, "model": "c/d"}).model == "c/d"
+    assert order(model="a/b", params={**PROMPT, "model": None}).model == "a/b"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def test_notebook_tokens(params: JsonObject, env_vars: dict[str, str], weak: boo
     if weak:
         assert refusal(params=params, env_vars=env_vars).code == "WEAK_NOTEBOOK_TOKEN"
     else:
-        assert order(params=params, env_vars=env_vars).params == params
+        assert order(params={**PROMPT, **params}, env_vars=env_vars).params == {**PROMPT, **params}
 
 
 def test_refusals_come_in_the_documented_order() -> None:

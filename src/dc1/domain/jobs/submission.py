@@ -30,6 +30,7 @@ PRIORITIES = (1, 2, 3)
 _MODEL = re.compile(r"[A-Za-z0-9_.\-/:@]{1,256}")
 _NAME_SHOWN = 64
 _VARIABLES_SHOWN = 10
+_ANSWERING = frozenset({JobType.LLM_INFERENCE, JobType.LLM_INFERENCE_DASHED, JobType.RAG_PIPELINE})
 _WEAK_TOKENS = frozenset({"dc1jupyter", "jupyter", "password", "token"})
 
 
@@ -132,6 +133,7 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
         raise errors.raw_task_spec()
     check_container_spec(body.container_spec)
     approve_images(body.container_spec, body.params, approved_images)
+    _check_needs(job_type, body)
     sent_spec = with_approved_images(body.container_spec, approved_images)
 
     model = _model(body)
@@ -196,6 +198,28 @@ def _job_type(name: str) -> JobType:
     if name not in JOB_TYPES:
         raise errors.invalid_enum("job_type", JOB_TYPES)
     return JobType(name)
+
+
+def _check_needs(job_type: JobType, body: SubmitBody) -> None:
+    """Refuse an order that says too little to be run: no provider could do it, and none is to be blamed for it."""
+    params = body.params or {}
+    has_prompt = not _is_blank(params.get("prompt"))
+    if job_type in _ANSWERING and not has_prompt and not params.get("messages"):
+        raise errors.missing_fields(["params.prompt"])
+    # An image of the renter's own may know by itself what to draw.
+    if job_type is JobType.IMAGE_GENERATION and not has_prompt and not _has_image(body):
+        raise errors.missing_fields(["params.prompt"])
+    if job_type is JobType.VLLM_SERVE and _model(body) is None:
+        raise errors.missing_fields(["params.model"])
+
+
+def _has_image(body: SubmitBody) -> bool:
+    named = (
+        (body.container_spec or {}).get("image"),
+        (body.container_spec or {}).get("image_override"),
+        (body.params or {}).get("image_override"),
+    )
+    return not all(_is_blank(name) for name in named)
 
 
 def _pricing_class(body: SubmitBody) -> PricingClass:
