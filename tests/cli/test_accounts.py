@@ -267,6 +267,20 @@ def test_a_list(
             "15.00 SAR (1,500 halala)",
         ),
         (
+            ["admin", "credit", "3", "500", "--reason", "bank transfer", "--payment"],
+            "POST /admin/renters/3/credit",
+            {"amount_halala": 500, "reason": "bank transfer", "is_payment": True},
+            {"ledger_id": 24, "new_balance_halala": 2000},
+            "20.00 SAR (2,000 halala)",
+        ),
+        (
+            ["admin", "release-promo", "4", "--reason", "known to us", "--renter", "3"],
+            "POST /admin/providers/4/release-promo",
+            {"reason": "known to us", "renter_id": 3},
+            {"released_halala": 750, "promo_earnings_halala": 0, "available_halala": 1500},
+            "7.50 SAR (750 halala)",
+        ),
+        (
             ["admin", "suspend", "provider", "4"],
             "POST /admin/providers/4/suspend",
             {},

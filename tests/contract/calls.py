@@ -120,6 +120,7 @@ CALLS: Mapping[str, Call] = {
     "GetDaemonHealth": Call(query={"hours": 24}),
     "GetReconciliation": Call(query={"days": 7}),
     "GetRevenue": Call(query={"days": 7}),
+    "ReleasePromoEarnings": Call({"reason": "known to us"}),
     "PreloadModel": Call({"model_name": "a/model"}),
     "RejectProvider": Call({"reason": "no"}),
     "ReverseFinanceTransaction": Call({"reason": "booked twice"}),

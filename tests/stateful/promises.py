@@ -11,10 +11,10 @@ from dc1.domain.base.clock import DAY_MS
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.providers.reputation import weight_at
 from dc1.storage.jobs.job_records import JobRow, job_shape
-from dc1.storage.schema.tables import accounts, job_attempts, job_logs, jobs, movements, postings, providers
+from dc1.storage.schema.tables import accounts, job_attempts, job_logs, jobs, movements, postings, providers, renters
 
 SOURCES = ("promo", "external", "adjustment")
-SETTLING = ("charge_provider", "charge_platform", "refund")
+SETTLING = ("charge_provider", "charge_provider_promo", "charge_platform", "refund")
 
 
 class Promises:
@@ -30,6 +30,7 @@ class Promises:
         self._each_job_is_settled_once_and_in_full(conn, rows)
         self._faults_decide_about_money(conn, rows)
         self._scores_count_a_renter_once_a_day(conn)
+        self._starter_credit_is_no_money(conn)
         self._leases_fit(conn, rows, slots)
         for row in rows:
             if row.is_terminal:
@@ -63,8 +64,13 @@ class Promises:
             assert entries["hold"] == row.cost_halala
             settled = [entries[kind] for kind in SETTLING]
             if row.is_terminal:
-                assert settled == [row.provider_earned_halala, row.dc1_fee_halala, row.refunded_halala]
-                provider, platform, refund = settled
+                money, promo, platform, refund = settled
+                provider = money + promo
+                assert [provider, platform, refund] == [
+                    row.provider_earned_halala,
+                    row.dc1_fee_halala,
+                    row.refunded_halala,
+                ]
                 assert row.actual_cost_halala == provider + platform
                 assert row.cost_halala == row.actual_cost_halala + refund
             else:
@@ -100,6 +106,21 @@ class Promises:
             failed[provider].append(weight_at(ended_ms))
         for row in conn.execute(select(providers.c.id, providers.c.recent_failed)):
             assert isclose(row.recent_failed, fsum(failed[row.id]), rel_tol=1e-9), "a score is not its failures"
+
+    def _starter_credit_is_no_money(self, conn: Connection) -> None:
+        """Fail where a provider is paid from starter credit of a renter who never paid, or money is kept from it."""
+        paid: Counter[int] = Counter()
+        for move in conn.execute(select(movements).order_by(movements.c.id)):
+            ends = conn.execute(select(postings).where(postings.c.movement_id == move.id)).all()
+            to = next(end for end in ends if end.amount_halala > 0)
+            if move.kind in ("topup", "admin_payment"):
+                paid[to.owner_id] += move.amount_halala
+            if move.kind == "charge_provider" and move.promo_halala:
+                source = next(end for end in ends if end.amount_halala < 0)
+                assert paid[source.owner_id] > 0, "starter credit of a renter who never paid became money"
+            if to.account_kind == "promo_earnings":
+                assert move.promo_halala == move.amount_halala, "money was kept apart"
+        assert all(promo >= 0 for promo in conn.scalars(select(renters.c.promo_halala)))
 
     def _leases_fit(self, conn: Connection, rows: list[JobRow], slots: Mapping[int, int]) -> None:
         live = Counter(conn.scalars(select(job_attempts.c.job_id).where(job_attempts.c.ended_at_ms.is_(None))))

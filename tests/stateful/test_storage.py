@@ -26,7 +26,7 @@ from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import job_logs, jobs, lifecycle
 from dc1.storage.jobs.job_logs import LogLine
-from dc1.storage.money import ledger_audit, withdrawals
+from dc1.storage.money import ledger_audit, promo_earnings, withdrawals
 from dc1.testing.postgres import PostgresServer
 from tests.stateful.profiles import run_machine
 from tests.stateful.promises import Promises
@@ -96,6 +96,15 @@ class AnyMarket(RuleBasedStateMachine):
     def top_up(self, renter: int, amount: int) -> None:
         self.refs += 1
         self.do(wallets.top_up, renter, amount, f"t{self.refs}", self.market.now)
+
+    @rule(renter=renters, amount=st.integers(1, 500), is_payment=st.booleans())
+    def credit(self, renter: int, amount: int, is_payment: bool) -> None:
+        self.refs += 1
+        self.do(wallets.credit, renter, amount, f"c{self.refs}", "by hand", self.market.now, is_payment=is_payment)
+
+    @rule(provider=providers, renter=st.none() | renters)
+    def release(self, provider: int, renter: int | None) -> None:
+        self.do(promo_earnings.release_of_provider, provider, "by hand", self.market.now, renter_id=renter)
 
     @rule(renter=renters, amount=st.integers(-500, 500))
     def adjust(self, renter: int, amount: int) -> None:

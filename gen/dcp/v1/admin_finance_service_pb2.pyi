@@ -49,18 +49,21 @@ class GetFinanceSummaryResponse(_message.Message):
     PLATFORM_HALALA_FIELD_NUMBER: _builtins.int
     PAYOUTS_HALALA_FIELD_NUMBER: _builtins.int
     EXTERNAL_HALALA_FIELD_NUMBER: _builtins.int
+    PROMO_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
     wallets_halala: _builtins.float
     """In renters' wallets."""
     holds_halala: _builtins.float
     """Held for open jobs."""
     provider_earnings_halala: _builtins.float
-    """Earned by providers and not withdrawn."""
+    """Earned by providers and not withdrawn, from starter credit or not."""
     platform_halala: _builtins.float
     """Earned by the platform."""
     payouts_halala: _builtins.float
     """Withdrawals under way."""
     external_halala: _builtins.float
     """What came in from outside less what was paid out: the sum of all the others."""
+    promo_earnings_halala: _builtins.float
+    """What providers earned from starter credit and cannot withdraw yet; a part of provider_earnings_halala."""
     def __init__(
         self,
         *,
@@ -70,10 +73,11 @@ class GetFinanceSummaryResponse(_message.Message):
         platform_halala: _builtins.float = ...,
         payouts_halala: _builtins.float = ...,
         external_halala: _builtins.float = ...,
+        promo_earnings_halala: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_halala", b"external_halala", "holds_halala", b"holds_halala", "payouts_halala", b"payouts_halala", "platform_halala", b"platform_halala", "provider_earnings_halala", b"provider_earnings_halala", "wallets_halala", b"wallets_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_halala", b"external_halala", "holds_halala", b"holds_halala", "payouts_halala", b"payouts_halala", "platform_halala", b"platform_halala", "promo_earnings_halala", b"promo_earnings_halala", "provider_earnings_halala", b"provider_earnings_halala", "wallets_halala", b"wallets_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -172,11 +176,11 @@ class FinanceEntry(_message.Message):
     id: _builtins.int
     """Id of the entry."""
     kind: _builtins.str
-    """One of starter_credit, topup, admin_credit, admin_adjustment, hold, charge_provider, charge_platform, refund, withdrawal,
-    payout_paid, payout_returned, reversal.
+    """One of starter_credit, topup, admin_credit, admin_payment, admin_adjustment, hold, charge_provider, charge_provider_promo,
+    charge_platform, refund, promo_release, withdrawal, payout_paid, payout_returned, reversal.
     """
     from_account: _builtins.str
-    """Kind of account that gave: promo, external, adjustment, wallet, hold, provider, platform or payout."""
+    """Kind of account that gave: promo, external, adjustment, wallet, hold, provider, promo_earnings, platform or payout."""
     to_account: _builtins.str
     """Kind of account that got."""
     amount_halala: _builtins.int
@@ -469,7 +473,7 @@ class AccountBalance(_message.Message):
     BALANCE_HALALA_FIELD_NUMBER: _builtins.int
     BALANCE_SAR_FIELD_NUMBER: _builtins.int
     account: _builtins.str
-    """wallet, hold, provider, payout, platform, promo, external or adjustment."""
+    """wallet, hold, provider, promo_earnings, payout, platform, promo, external or adjustment."""
     balance_halala: _builtins.float
     """The sum, in halala; negative where money came from."""
     balance_sar: _builtins.float

@@ -797,6 +797,81 @@ class PreloadModelResponse(_message.Message):
 Global___PreloadModelResponse: _TypeAlias = PreloadModelResponse  # noqa: Y015
 
 @_typing.final
+class ReleasePromoEarningsRequest(_message.Message):
+    """Whose earnings to release, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RENTER_ID_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """Account id."""
+    reason: _builtins.str
+    """Why; kept with the ledger entries. Required."""
+    renter_id: _builtins.int
+    """Only what was earned from this renter's starter credit."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+        reason: _builtins.str | None = ...,
+        renter_id: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_renter_id", b"_renter_id", "reason", b"reason", "renter_id", b"renter_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_renter_id", b"_renter_id", "provider_id", b"provider_id", "reason", b"reason", "renter_id", b"renter_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    _WhichOneofReturnType__renter_id: _TypeAlias = _typing.Literal["renter_id"]  # noqa: Y015
+    _WhichOneofArgType__renter_id: _TypeAlias = _typing.Literal["_renter_id", b"_renter_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__renter_id) -> _WhichOneofReturnType__renter_id | None: ...
+
+Global___ReleasePromoEarningsRequest: _TypeAlias = ReleasePromoEarningsRequest  # noqa: Y015
+
+@_typing.final
+class ReleasePromoEarningsResponse(_message.Message):
+    """The earnings after the release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    RELEASED_HALALA_FIELD_NUMBER: _builtins.int
+    PROMO_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
+    AVAILABLE_HALALA_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    provider_id: _builtins.int
+    """Account id."""
+    released_halala: _builtins.float
+    """What was released, in halala; 0 when nothing was kept apart."""
+    promo_earnings_halala: _builtins.float
+    """What is still kept apart, in halala."""
+    available_halala: _builtins.float
+    """What can be withdrawn now, in halala."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        provider_id: _builtins.int = ...,
+        released_halala: _builtins.float = ...,
+        promo_earnings_halala: _builtins.float = ...,
+        available_halala: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_halala", b"available_halala", "promo_earnings_halala", b"promo_earnings_halala", "provider_id", b"provider_id", "released_halala", b"released_halala", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleasePromoEarningsResponse: _TypeAlias = ReleasePromoEarningsResponse  # noqa: Y015
+
+@_typing.final
 class BulkUpdateProvidersRequest(_message.Message):
     """What to do to whom."""
 

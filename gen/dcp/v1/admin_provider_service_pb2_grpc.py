@@ -96,6 +96,11 @@ class AdminProviderServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelResponse.FromString,
                 _registered_method=True)
+        self.ReleasePromoEarnings = channel.unary_unary(
+                '/dcp.v1.AdminProviderService/ReleasePromoEarnings',
+                request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsResponse.FromString,
+                _registered_method=True)
         self.BulkUpdateProviders = channel.unary_unary(
                 '/dcp.v1.AdminProviderService/BulkUpdateProviders',
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.BulkUpdateProvidersRequest.SerializeToString,
@@ -196,6 +201,14 @@ class AdminProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleasePromoEarnings(self, request, context):
+        """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
+        provider and INVALID_ARGUMENT `reason is required` without one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BulkUpdateProviders(self, request, context):
         """Does one thing to many providers; those that are unknown are counted as failed and the others go on.
         """
@@ -265,6 +278,11 @@ def add_AdminProviderServiceServicer_to_server(servicer, server):
                     servicer.PreloadModel,
                     request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelResponse.SerializeToString,
+            ),
+            'ReleasePromoEarnings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleasePromoEarnings,
+                    request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsResponse.SerializeToString,
             ),
             'BulkUpdateProviders': grpc.unary_unary_rpc_method_handler(
                     servicer.BulkUpdateProviders,
@@ -598,6 +616,33 @@ class AdminProviderService:
             '/dcp.v1.AdminProviderService/PreloadModel',
             dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelRequest.SerializeToString,
             dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleasePromoEarnings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/ReleasePromoEarnings',
+            dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,6 +67,10 @@ class AdminProviderServiceStub:
     """Asks a provider's daemon to fetch a model. The wish stands until the daemon reports the model. Fails with NOT_FOUND for an
     unknown provider.
     """
+    ReleasePromoEarnings: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ReleasePromoEarningsRequest, _admin_provider_service_pb2.ReleasePromoEarningsResponse]
+    """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
+    provider and INVALID_ARGUMENT `reason is required` without one.
+    """
     BulkUpdateProviders: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.BulkUpdateProvidersRequest, _admin_provider_service_pb2.BulkUpdateProvidersResponse]
     """Does one thing to many providers; those that are unknown are counted as failed and the others go on."""
 
@@ -108,6 +112,10 @@ class AdminProviderServiceAsyncStub(AdminProviderServiceStub):
     PreloadModel: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.PreloadModelRequest, _admin_provider_service_pb2.PreloadModelResponse]  # type: ignore[assignment]
     """Asks a provider's daemon to fetch a model. The wish stands until the daemon reports the model. Fails with NOT_FOUND for an
     unknown provider.
+    """
+    ReleasePromoEarnings: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ReleasePromoEarningsRequest, _admin_provider_service_pb2.ReleasePromoEarningsResponse]  # type: ignore[assignment]
+    """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
+    provider and INVALID_ARGUMENT `reason is required` without one.
     """
     BulkUpdateProviders: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.BulkUpdateProvidersRequest, _admin_provider_service_pb2.BulkUpdateProvidersResponse]  # type: ignore[assignment]
     """Does one thing to many providers; those that are unknown are counted as failed and the others go on."""
@@ -219,6 +227,16 @@ class AdminProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_provider_service_pb2.PreloadModelResponse, _abc.Awaitable[_admin_provider_service_pb2.PreloadModelResponse]]:
         """Asks a provider's daemon to fetch a model. The wish stands until the daemon reports the model. Fails with NOT_FOUND for an
         unknown provider.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleasePromoEarnings(
+        self,
+        request: _admin_provider_service_pb2.ReleasePromoEarningsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_provider_service_pb2.ReleasePromoEarningsResponse, _abc.Awaitable[_admin_provider_service_pb2.ReleasePromoEarningsResponse]]:
+        """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
+        provider and INVALID_ARGUMENT `reason is required` without one.
         """
 
     @_abc_1.abstractmethod

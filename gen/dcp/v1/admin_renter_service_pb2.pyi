@@ -571,29 +571,39 @@ class CreditRenterRequest(_message.Message):
     RENTER_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_HALALA_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    IS_PAYMENT_FIELD_NUMBER: _builtins.int
     renter_id: _builtins.str
     """Account id."""
     amount_halala: _builtins.int
     """Whole halala, 1 to 100000000."""
     reason: _builtins.str
     """Why; kept with the ledger entry. Required."""
+    is_payment: _builtins.bool
+    """Whether the renter has paid this amount, outside of this system: providers may then withdraw what they earned from the renter's
+    starter credit. False when absent: a gift.
+    """
     def __init__(
         self,
         *,
         renter_id: _builtins.str = ...,
         amount_halala: _builtins.int | None = ...,
         reason: _builtins.str | None = ...,
+        is_payment: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_reason", b"_reason", "amount_halala", b"amount_halala", "reason", b"reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_is_payment", b"_is_payment", "_reason", b"_reason", "amount_halala", b"amount_halala", "is_payment", b"is_payment", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_reason", b"_reason", "amount_halala", b"amount_halala", "reason", b"reason", "renter_id", b"renter_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala", "_is_payment", b"_is_payment", "_reason", b"_reason", "amount_halala", b"amount_halala", "is_payment", b"is_payment", "reason", b"reason", "renter_id", b"renter_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__amount_halala: _TypeAlias = _typing.Literal["amount_halala"]  # noqa: Y015
     _WhichOneofArgType__amount_halala: _TypeAlias = _typing.Literal["_amount_halala", b"_amount_halala"]  # noqa: Y015
+    _WhichOneofReturnType__is_payment: _TypeAlias = _typing.Literal["is_payment"]  # noqa: Y015
+    _WhichOneofArgType__is_payment: _TypeAlias = _typing.Literal["_is_payment", b"_is_payment"]  # noqa: Y015
     _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
     _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_halala) -> _WhichOneofReturnType__amount_halala | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_payment) -> _WhichOneofReturnType__is_payment | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
 

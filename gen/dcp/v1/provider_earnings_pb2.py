@@ -27,7 +27,7 @@ from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x63p/v1/provider_earnings.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x14\n\x12GetEarningsRequest\"\xae\x02\n\x13GetEarningsResponse\x12\x13\n\x0bprovider_id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x10total_earned_sar\x18\x03 \x01(\x01\x12\x1b\n\x13total_earned_halala\x18\x04 \x01(\x01\x12!\n\x19\x63laimable_earnings_halala\x18\x05 \x01(\x01\x12\x1e\n\x16pending_withdrawal_sar\x18\x06 \x01(\x01\x12\x15\n\rwithdrawn_sar\x18\x07 \x01(\x01\x12\x15\n\ravailable_sar\x18\x08 \x01(\x01\x12\x18\n\x10\x61vailable_halala\x18\t \x01(\x01\x12\x12\n\ntotal_jobs\x18\n \x01(\r\x12\x1e\n\x06\x65scrow\x18\x0b \x01(\x0b\x32\x0e.dcp.v1.Escrow\"\\\n\x06\x45scrow\x12\x11\n\theld_jobs\x18\x01 \x01(\r\x12\x13\n\x0bheld_halala\x18\x02 \x01(\x01\x12\x13\n\x0blocked_jobs\x18\x03 \x01(\r\x12\x15\n\rlocked_halala\x18\x04 \x01(\x01\"\x1b\n\x19GetEarningsSummaryRequest\"\x80\x01\n\x1aGetEarningsSummaryResponse\x12\x14\n\x0ctotal_earned\x18\x01 \x01(\x01\x12\x0f\n\x07pending\x18\x02 \x01(\x01\x12;\n\x0blast_payout\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"P\n\x19GetEarningsHistoryRequest\x12(\n\x06period\x18\x01 \x01(\tB\x13\xbaH\x10r\x0eR\x02\x37\x64R\x03\x33\x30\x64R\x03\x39\x30\x64H\x00\x88\x01\x01\x42\t\n\x07_period\"O\n\x1aGetEarningsHistoryResponse\x12\x0e\n\x06period\x18\x01 \x01(\t\x12!\n\x04\x64\x61ys\x18\x02 \x03(\x0b\x32\x13.dcp.v1.EarningsDay\"T\n\x0b\x45\x61rningsDay\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x0c\n\x04jobs\x18\x02 \x01(\r\x12\x15\n\rearned_halala\x18\x03 \x01(\x01\x12\x12\n\nearned_sar\x18\x04 \x01(\x01\"F\n\x1dListProviderJobHistoryRequest\x12\x1b\n\x05limit\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"P\n\x1eListProviderJobHistoryResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.dcp.v1.EarnedJob\x12\r\n\x05total\x18\x02 \x01(\r\"\x94\x01\n\tEarnedJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08job_type\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x14\n\x0c\x63ompleted_at\x18\x04 \x01(\t\x12\x14\n\x0cused_seconds\x18\x05 \x01(\x01\x12\x15\n\rearned_halala\x18\x06 \x01(\r\x12\x12\n\nearned_sar\x18\x07 \x01(\x01\"\xb7\x01\n\x17\x43reateWithdrawalRequest\x12\x14\n\x07\x61pi_key\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\"\n\ramount_halala\x18\x02 \x01(\x05\x42\x06\xbaH\x03\xc8\x01\x01H\x01\x88\x01\x01\x12;\n\x04iban\x18\x03 \x01(\tB(\xbaH\x03\xc8\x01\x01\xca\xc1\x18\x1e\"\x1c{\"pattern\": \"^SA[0-9]{22}$\"}H\x02\x88\x01\x01\x42\n\n\x08_api_keyB\x10\n\x0e_amount_halalaB\x07\n\x05_iban\"\x93\x01\n\x18\x43reateWithdrawalResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x15\n\rwithdrawal_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12.\n\x12withdrawal_request\x18\x05 \x01(\x0b\x32\x12.dcp.v1.Withdrawal\"\xc6\x01\n\nWithdrawal\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\ramount_halala\x18\x02 \x01(\r\x12\x12\n\namount_sar\x18\x03 \x01(\x01\x12\x11\n\tiban_hint\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x36\n\x06reason\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\x07 \x01(\t\x12\x12\n\nupdated_at\x18\x08 \x01(\t\"?\n\x16ListWithdrawalsRequest\x12\x1b\n\x05limit\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"Q\n\x17ListWithdrawalsResponse\x12\'\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x12.dcp.v1.Withdrawal\x12\r\n\x05total\x18\x02 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x63p/v1/provider_earnings.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x14\n\x12GetEarningsRequest\"\xcd\x02\n\x13GetEarningsResponse\x12\x13\n\x0bprovider_id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x10total_earned_sar\x18\x03 \x01(\x01\x12\x1b\n\x13total_earned_halala\x18\x04 \x01(\x01\x12!\n\x19\x63laimable_earnings_halala\x18\x05 \x01(\x01\x12\x1e\n\x16pending_withdrawal_sar\x18\x06 \x01(\x01\x12\x15\n\rwithdrawn_sar\x18\x07 \x01(\x01\x12\x15\n\ravailable_sar\x18\x08 \x01(\x01\x12\x18\n\x10\x61vailable_halala\x18\t \x01(\x01\x12\x12\n\ntotal_jobs\x18\n \x01(\r\x12\x1e\n\x06\x65scrow\x18\x0b \x01(\x0b\x32\x0e.dcp.v1.Escrow\x12\x1d\n\x15promo_earnings_halala\x18\x0c \x01(\x01\"\\\n\x06\x45scrow\x12\x11\n\theld_jobs\x18\x01 \x01(\r\x12\x13\n\x0bheld_halala\x18\x02 \x01(\x01\x12\x13\n\x0blocked_jobs\x18\x03 \x01(\r\x12\x15\n\rlocked_halala\x18\x04 \x01(\x01\"\x1b\n\x19GetEarningsSummaryRequest\"\x80\x01\n\x1aGetEarningsSummaryResponse\x12\x14\n\x0ctotal_earned\x18\x01 \x01(\x01\x12\x0f\n\x07pending\x18\x02 \x01(\x01\x12;\n\x0blast_payout\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"P\n\x19GetEarningsHistoryRequest\x12(\n\x06period\x18\x01 \x01(\tB\x13\xbaH\x10r\x0eR\x02\x37\x64R\x03\x33\x30\x64R\x03\x39\x30\x64H\x00\x88\x01\x01\x42\t\n\x07_period\"O\n\x1aGetEarningsHistoryResponse\x12\x0e\n\x06period\x18\x01 \x01(\t\x12!\n\x04\x64\x61ys\x18\x02 \x03(\x0b\x32\x13.dcp.v1.EarningsDay\"T\n\x0b\x45\x61rningsDay\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x0c\n\x04jobs\x18\x02 \x01(\r\x12\x15\n\rearned_halala\x18\x03 \x01(\x01\x12\x12\n\nearned_sar\x18\x04 \x01(\x01\"F\n\x1dListProviderJobHistoryRequest\x12\x1b\n\x05limit\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"P\n\x1eListProviderJobHistoryResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.dcp.v1.EarnedJob\x12\r\n\x05total\x18\x02 \x01(\r\"\x94\x01\n\tEarnedJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08job_type\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x14\n\x0c\x63ompleted_at\x18\x04 \x01(\t\x12\x14\n\x0cused_seconds\x18\x05 \x01(\x01\x12\x15\n\rearned_halala\x18\x06 \x01(\r\x12\x12\n\nearned_sar\x18\x07 \x01(\x01\"\xb7\x01\n\x17\x43reateWithdrawalRequest\x12\x14\n\x07\x61pi_key\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\"\n\ramount_halala\x18\x02 \x01(\x05\x42\x06\xbaH\x03\xc8\x01\x01H\x01\x88\x01\x01\x12;\n\x04iban\x18\x03 \x01(\tB(\xbaH\x03\xc8\x01\x01\xca\xc1\x18\x1e\"\x1c{\"pattern\": \"^SA[0-9]{22}$\"}H\x02\x88\x01\x01\x42\n\n\x08_api_keyB\x10\n\x0e_amount_halalaB\x07\n\x05_iban\"\x93\x01\n\x18\x43reateWithdrawalResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x15\n\rwithdrawal_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12.\n\x12withdrawal_request\x18\x05 \x01(\x0b\x32\x12.dcp.v1.Withdrawal\"\xc6\x01\n\nWithdrawal\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\ramount_halala\x18\x02 \x01(\r\x12\x12\n\namount_sar\x18\x03 \x01(\x01\x12\x11\n\tiban_hint\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x36\n\x06reason\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\x07 \x01(\t\x12\x12\n\nupdated_at\x18\x08 \x01(\t\"?\n\x16ListWithdrawalsRequest\x12\x1b\n\x05limit\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"Q\n\x17ListWithdrawalsResponse\x12\'\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x12.dcp.v1.Withdrawal\x12\r\n\x05total\x18\x02 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,33 +51,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETEARNINGSREQUEST']._serialized_start=123
   _globals['_GETEARNINGSREQUEST']._serialized_end=143
   _globals['_GETEARNINGSRESPONSE']._serialized_start=146
-  _globals['_GETEARNINGSRESPONSE']._serialized_end=448
-  _globals['_ESCROW']._serialized_start=450
-  _globals['_ESCROW']._serialized_end=542
-  _globals['_GETEARNINGSSUMMARYREQUEST']._serialized_start=544
-  _globals['_GETEARNINGSSUMMARYREQUEST']._serialized_end=571
-  _globals['_GETEARNINGSSUMMARYRESPONSE']._serialized_start=574
-  _globals['_GETEARNINGSSUMMARYRESPONSE']._serialized_end=702
-  _globals['_GETEARNINGSHISTORYREQUEST']._serialized_start=704
-  _globals['_GETEARNINGSHISTORYREQUEST']._serialized_end=784
-  _globals['_GETEARNINGSHISTORYRESPONSE']._serialized_start=786
-  _globals['_GETEARNINGSHISTORYRESPONSE']._serialized_end=865
-  _globals['_EARNINGSDAY']._serialized_start=867
-  _globals['_EARNINGSDAY']._serialized_end=951
-  _globals['_LISTPROVIDERJOBHISTORYREQUEST']._serialized_start=953
-  _globals['_LISTPROVIDERJOBHISTORYREQUEST']._serialized_end=1023
-  _globals['_LISTPROVIDERJOBHISTORYRESPONSE']._serialized_start=1025
-  _globals['_LISTPROVIDERJOBHISTORYRESPONSE']._serialized_end=1105
-  _globals['_EARNEDJOB']._serialized_start=1108
-  _globals['_EARNEDJOB']._serialized_end=1256
-  _globals['_CREATEWITHDRAWALREQUEST']._serialized_start=1259
-  _globals['_CREATEWITHDRAWALREQUEST']._serialized_end=1442
-  _globals['_CREATEWITHDRAWALRESPONSE']._serialized_start=1445
-  _globals['_CREATEWITHDRAWALRESPONSE']._serialized_end=1592
-  _globals['_WITHDRAWAL']._serialized_start=1595
-  _globals['_WITHDRAWAL']._serialized_end=1793
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=1795
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=1858
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=1860
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=1941
+  _globals['_GETEARNINGSRESPONSE']._serialized_end=479
+  _globals['_ESCROW']._serialized_start=481
+  _globals['_ESCROW']._serialized_end=573
+  _globals['_GETEARNINGSSUMMARYREQUEST']._serialized_start=575
+  _globals['_GETEARNINGSSUMMARYREQUEST']._serialized_end=602
+  _globals['_GETEARNINGSSUMMARYRESPONSE']._serialized_start=605
+  _globals['_GETEARNINGSSUMMARYRESPONSE']._serialized_end=733
+  _globals['_GETEARNINGSHISTORYREQUEST']._serialized_start=735
+  _globals['_GETEARNINGSHISTORYREQUEST']._serialized_end=815
+  _globals['_GETEARNINGSHISTORYRESPONSE']._serialized_start=817
+  _globals['_GETEARNINGSHISTORYRESPONSE']._serialized_end=896
+  _globals['_EARNINGSDAY']._serialized_start=898
+  _globals['_EARNINGSDAY']._serialized_end=982
+  _globals['_LISTPROVIDERJOBHISTORYREQUEST']._serialized_start=984
+  _globals['_LISTPROVIDERJOBHISTORYREQUEST']._serialized_end=1054
+  _globals['_LISTPROVIDERJOBHISTORYRESPONSE']._serialized_start=1056
+  _globals['_LISTPROVIDERJOBHISTORYRESPONSE']._serialized_end=1136
+  _globals['_EARNEDJOB']._serialized_start=1139
+  _globals['_EARNEDJOB']._serialized_end=1287
+  _globals['_CREATEWITHDRAWALREQUEST']._serialized_start=1290
+  _globals['_CREATEWITHDRAWALREQUEST']._serialized_end=1473
+  _globals['_CREATEWITHDRAWALRESPONSE']._serialized_start=1476
+  _globals['_CREATEWITHDRAWALRESPONSE']._serialized_end=1623
+  _globals['_WITHDRAWAL']._serialized_start=1626
+  _globals['_WITHDRAWAL']._serialized_end=1824
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=1826
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=1889
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=1891
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=1972
 # @@protoc_insertion_point(module_scope)

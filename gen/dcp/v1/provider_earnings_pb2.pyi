@@ -53,6 +53,7 @@ class GetEarningsResponse(_message.Message):
     AVAILABLE_HALALA_FIELD_NUMBER: _builtins.int
     TOTAL_JOBS_FIELD_NUMBER: _builtins.int
     ESCROW_FIELD_NUMBER: _builtins.int
+    PROMO_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
     provider_id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -73,6 +74,8 @@ class GetEarningsResponse(_message.Message):
     """The same in halala."""
     total_jobs: _builtins.int
     """Jobs completed."""
+    promo_earnings_halala: _builtins.float
+    """Earned from renters' starter credit, in halala; it can be withdrawn once the renter has paid, or an admin releases it."""
     @_builtins.property
     def escrow(self) -> Global___Escrow:
         """Money held for the provider's open jobs."""
@@ -91,10 +94,11 @@ class GetEarningsResponse(_message.Message):
         available_halala: _builtins.float = ...,
         total_jobs: _builtins.int = ...,
         escrow: Global___Escrow | None = ...,
+        promo_earnings_halala: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["escrow", b"escrow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_halala", b"available_halala", "available_sar", b"available_sar", "claimable_earnings_halala", b"claimable_earnings_halala", "escrow", b"escrow", "name", b"name", "pending_withdrawal_sar", b"pending_withdrawal_sar", "provider_id", b"provider_id", "total_earned_halala", b"total_earned_halala", "total_earned_sar", b"total_earned_sar", "total_jobs", b"total_jobs", "withdrawn_sar", b"withdrawn_sar"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_halala", b"available_halala", "available_sar", b"available_sar", "claimable_earnings_halala", b"claimable_earnings_halala", "escrow", b"escrow", "name", b"name", "pending_withdrawal_sar", b"pending_withdrawal_sar", "promo_earnings_halala", b"promo_earnings_halala", "provider_id", b"provider_id", "total_earned_halala", b"total_earned_halala", "total_earned_sar", b"total_earned_sar", "total_jobs", b"total_jobs", "withdrawn_sar", b"withdrawn_sar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -81,7 +81,7 @@ def build(market: LocalMarket, channel: grpc.Channel) -> World:
     provider = market.register_provider(email=f"{MARK}-gpu@example.sa", phone=MARK)
     market.admin.approve(provider.id)
     provider.heartbeat({**REPORT, "provider_hostname": MARK, "provider_ip": "203.0.113.77"})
-    market.admin.adjust(renter.id, 5000)
+    renter.top_up(5000)
     run_jobs(market, renter, provider)
     account = {"amount_halala": 1000, "iban": IBAN}
     withdrawal = answered(provider.post("/providers/me/withdraw", account), 201)["withdrawal_id"]

@@ -82,18 +82,19 @@ class TestTransactions:
             ("withdrawal", "provider", "payout", None, 1, None, 10),
             ("admin_adjustment", "wallet", "adjustment", 1, None, None, 100),
             ("topup", "external", "wallet", 1, None, None, 500),
+            ("promo_release", "promo_earnings", "provider", None, 1, None, 18),
             ("refund", "hold", "wallet", 1, None, traded, 21),
             ("charge_platform", "hold", "platform", 1, None, traded, 6),
-            ("charge_provider", "hold", "provider", 1, 1, traded, 18),
+            ("charge_provider_promo", "hold", "promo_earnings", 1, 1, traded, 18),
             ("hold", "wallet", "hold", 1, None, traded, 45),
             ("starter_credit", "promo", "wallet", 1, None, None, 1000),
         ]
-        assert body["pagination"] == {"page": 1, "limit": 50, "total": 9, "pages": 1}
+        assert body["pagination"] == {"page": 1, "limit": 50, "total": 10, "pages": 1}
 
     def test_pages(self, admin: Admin, traded: str) -> None:
         second = answered(admin.get("/admin/finance/transactions", params={"page": 2, "limit": 4}))
-        assert [entry["id"] for entry in second["entries"]] == [5, 4, 3, 2]
-        assert second["pagination"] == {"page": 2, "limit": 4, "total": 9, "pages": 3}
+        assert [entry["id"] for entry in second["entries"]] == [6, 5, 4, 3]
+        assert second["pagination"] == {"page": 2, "limit": 4, "total": 10, "pages": 3}
 
     def test_only_the_last_days(self, market: LocalMarket, renter: Renter) -> None:
         market.clock.advance(86_401)
@@ -165,7 +166,7 @@ class TestReconciliation:
                 {"date": "2026-03-21", "entries": 0, "credited_halala": 0, **nothing},
                 {
                     "date": "2026-03-22",
-                    "entries": 9,
+                    "entries": 10,
                     "credited_halala": 1000 + 500 - 100,
                     "charged_halala": 24,
                     "refunded_halala": 21,
@@ -193,6 +194,7 @@ class TestReconciliation:
             "wallet": 1376,
             "hold": 0,
             "provider": 8,
+            "promo_earnings": 0,
             "payout": 0,
             "platform": 6,
             "promo": -1000,

@@ -75,6 +75,7 @@ EARNINGS: Json = {
     "withdrawn_sar": number,
     "available_sar": number,
     "available_halala": integer,
+    "promo_earnings_halala": integer,
     "total_jobs": integer,
     "escrow": dict.fromkeys(("held_jobs", "held_halala", "locked_jobs", "locked_halala"), integer),
 }

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import JobType, Phase
+from dc1.storage.accounts import wallets
 from dc1.storage.engine.statements import driver_of
 from dc1.storage.jobs import jobs, lifecycle
 from tests.control.small_market import SmallMarket
@@ -34,6 +35,21 @@ async def test_a_settlement_locks_and_reads_its_job_once(market: SmallMarket, re
         await daemon.finish(lease)
 
     assert looks_at_jobs(seen) == 1
+    # One of them for the starter credit that was spent.
+    assert len(seen) == 16
+
+
+async def test_a_settlement_of_money_says_nothing_of_starter_credit(market: SmallMarket, renter: int) -> None:
+    daemon = await market.daemon()
+    now_ms = market.clock.now_ms()
+    await market.do(wallets.adjust, renter, -1000, "a1", None, now_ms)
+    await market.do(wallets.top_up, renter, 1000, "t1", now_ms)
+    await market.submit(renter)
+    lease = await daemon.accept()
+
+    async with statements(market) as seen:
+        await daemon.finish(lease)
+
     assert len(seen) == 15
 
 

@@ -8,6 +8,7 @@ from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
 from dc1.domain.money.bookkeeping import AccountKind
 from dc1.domain.money.withdrawals import WithdrawalStatus
+from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import lifecycle
 from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
@@ -29,7 +30,10 @@ def market(db: Database) -> Market:
 async def provider(market: Market) -> int:
     """A provider that has earned 34 halala."""
     provider_id = await market.provider()
-    job = await market.running(await market.renter(), provider_id)
+    renter = await market.renter()
+    # What starter credit earns could not be withdrawn.
+    await market.do(wallets.top_up, renter, 1, "t1", NOW)
+    job = await market.running(renter, provider_id)
     await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW + 180_000)
     return provider_id
 
@@ -53,7 +57,7 @@ async def test_the_amount_waits_until_it_is_paid(market: Market, provider: int) 
     assert (await move(market, row, "paid", "ignored")).reason is None
     earned = await market.see(providers.earnings, provider)
     assert (earned.available_halala, earned.pending_withdrawal_halala) == (24, 0)
-    assert (await market.see(ledger_audit.trial_balance)).balances[AccountKind.EXTERNAL] == 10
+    assert (await market.see(ledger_audit.trial_balance)).balances[AccountKind.EXTERNAL] == 10 - 1
     assert await market.see(withdrawals.last_paid_ms, provider) == LATER + 1
     await market.check_books()
 
@@ -126,6 +130,7 @@ async def test_the_database_itself_allows_one(market: Market, provider: int) -> 
 
 async def test_money_is_asked_for_while_more_is_earned(market: Market, provider: int) -> None:
     renter = await market.renter()
+    await market.do(wallets.top_up, renter, 1, "t2", NOW)
     jobs = [await market.running(renter, provider) for _ in range(5)]
     ends = [market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW + 180_000) for job in jobs]
     results = await asyncio.gather(*ends, ask(market, provider, EARNED), return_exceptions=True)

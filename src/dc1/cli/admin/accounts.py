@@ -41,21 +41,18 @@ def admin_credit(
     renter: Annotated[int, typer.Argument(metavar="RENTER", help="The renter's id.", min=1)],
     halala: Annotated[int, typer.Argument(help="How much, in halala.", min=1)],
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger, where the renter can read it.")],
+    payment: Annotated[bool, typer.Option("--payment", help="The renter has paid it elsewhere.")] = False,
     idempotency_key: IdempotencyKey = None,
     token: AdminToken = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Add to a renter's wallet what was paid for elsewhere. It is one ledger entry."""
+    """Add to a renter's wallet. It is one ledger entry."""
     # With a key, the command may be repeated after a broken connection without paying twice.
-    body = {"amount_halala": halala, "reason": reason}
+    body = {"amount_halala": halala, "reason": reason} | ({"is_payment": True} if payment else {})
     with RestClient(url, admin_credential(token)) as client:
         answer = client.post(path("admin", "renters", renter, "credit"), body, idempotency_key=idempotency_key)
-    emit(
-        answer,
-        as_json,
-        lambda body: facts({"entry": body["ledger_id"], "balance": money(body["new_balance_halala"])}),
-    )
+    emit(answer, as_json, _show_credit)
 
 
 @app.command("suspend")
@@ -87,6 +84,10 @@ def admin_audit(
     """List the calls of operators, newest first."""
     with RestClient(url, admin_credential(token)) as client:
         emit(client.get("/admin/audit", page=page, limit=limit), as_json, _show_audit)
+
+
+def _show_credit(body: dict[str, Any]) -> None:
+    facts({"entry": body["ledger_id"], "balance": money(body["new_balance_halala"])})
 
 
 def _show_renters(body: dict[str, Any]) -> None:

@@ -209,6 +209,7 @@ def _show_finance(body: dict[str, Any]) -> None:
             "in wallets": money(body["wallets_halala"]),
             "held for open jobs": money(body["holds_halala"]),
             "owed to providers": money(body["provider_earnings_halala"]),
+            "of it from starter credit": money(body["promo_earnings_halala"]),
             "the platform's": money(body["platform_halala"]),
             "withdrawals under way": money(body["payouts_halala"]),
             "came in from outside": money(body["external_halala"]),

@@ -1,4 +1,4 @@
-"""`dc1 admin withdrawals`, `settle-withdrawal`, `prices` and `set-price`."""
+"""`dc1 admin withdrawals`, `settle-withdrawal`, `release-promo`, `prices` and `set-price`."""
 
 from typing import Annotated, Any, Literal
 
@@ -55,6 +55,23 @@ def admin_settle_withdrawal(
     )
 
 
+@app.command("release-promo")
+def admin_release_promo(
+    provider: Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)],
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
+    renter: Annotated[
+        int | None, typer.Option(help="Only what was earned from this renter.", min=1, show_default=False)
+    ] = None,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Let a provider withdraw what it earned from starter credit."""
+    body = {"reason": reason, "renter_id": renter}
+    with RestClient(url, admin_credential(token)) as client:
+        emit(client.post(path("admin", "providers", provider, "release-promo"), body), as_json, _show_release)
+
+
 @app.command("prices")
 def admin_prices(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List what a minute of each kind of work costs."""
@@ -74,6 +91,16 @@ def admin_set_price(
     with RestClient(url, admin_credential(token)) as client:
         answer = client.patch(path("admin", "pricing", job_type), {"rate_halala": halala})
     emit(answer, as_json, lambda body: facts({body["job_type"]: f"{money(body['rate_halala'])} a minute"}))
+
+
+def _show_release(body: dict[str, Any]) -> None:
+    facts(
+        {
+            "released": money(body["released_halala"]),
+            "still kept apart": money(body["promo_earnings_halala"]),
+            "available": money(body["available_halala"]),
+        }
+    )
 
 
 def _show_withdrawals(body: dict[str, Any]) -> None:

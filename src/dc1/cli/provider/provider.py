@@ -77,6 +77,7 @@ def show_earnings(body: dict[str, Any]) -> None:
             "provider": f"{body['name']} ({body['provider_id']})",
             "earned": money(body["total_earned_halala"]),
             "available": money(body["available_halala"]),
+            "from starter credit": money(body["promo_earnings_halala"]),
             "jobs completed": body["total_jobs"],
             "held for open jobs": money(escrow["held_halala"] + escrow["locked_halala"]),
         }

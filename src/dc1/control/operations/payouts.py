@@ -3,10 +3,12 @@
 from dc1.domain import errors
 from dc1.domain.base.clock import Clock
 from dc1.domain.money.withdrawals import WithdrawalStatus, is_iban
-from dc1.storage.engine.database import Database
+from dc1.storage.engine.database import Connection, Database
 from dc1.storage.engine.transaction_hook import TransactionHook, hooked
-from dc1.storage.money import withdrawals
+from dc1.storage.money import promo_earnings, withdrawals
 from dc1.storage.money.withdrawals import WithdrawalRow
+from dc1.storage.providers import providers
+from dc1.storage.providers.providers import Earnings
 
 
 class Payouts:
@@ -52,3 +54,16 @@ class Payouts:
         """
         now_ms = self._clock.now_ms()
         return await self._db.write(lambda conn: withdrawals.change_status(conn, withdrawal_id, target, reason, now_ms))
+
+    async def release_promo(self, provider_id: int, reason: str, renter_id: int | None) -> tuple[int, Earnings]:
+        """Let a provider withdraw what it earned from starter credit, of one renter or of all.
+
+        Returns what was released, and the earnings after it.
+        """
+        now_ms = self._clock.now_ms()
+
+        def release(conn: Connection) -> tuple[int, Earnings]:
+            released = promo_earnings.release_of_provider(conn, provider_id, reason, now_ms, renter_id=renter_id)
+            return released, providers.earnings(conn, provider_id)
+
+        return await self._db.write(release)

@@ -39,14 +39,23 @@ class Wallets:
         )
 
     async def credit(
-        self, renter_id: int, amount_halala: int, reason: str, hook: TransactionHook[WalletChange]
+        self,
+        renter_id: int,
+        amount_halala: int,
+        reason: str,
+        hook: TransactionHook[WalletChange],
+        *,
+        is_payment: bool,
     ) -> WalletChange:
-        """Give money by an admin; raises as `top_up` does."""
+        """Give money by an admin, which the renter has paid with `is_payment`; raises as `top_up` does."""
         # Of a kind apart from adjustments, which have no reason and may be negative: renters see the kind in their
         # list.
         ref, now_ms = _ref("credit"), self._clock.now_ms()
         return await self._db.write(
-            hooked(hook, lambda conn: wallets.credit(conn, renter_id, amount_halala, ref, reason, now_ms))
+            hooked(
+                hook,
+                lambda conn: wallets.credit(conn, renter_id, amount_halala, ref, reason, now_ms, is_payment=is_payment),
+            )
         )
 
     async def adjust(self, renter_id: int, amount_halala: int, reason: str | None) -> WalletChange:

@@ -4,11 +4,12 @@ from enum import StrEnum
 
 
 class AccountKind(StrEnum):
-    """What an account is for; the first two belong to renters, the next two to providers, the rest to the market."""
+    """What an account is for; the first two belong to renters, the next three to providers, the rest to the market."""
 
     WALLET = "wallet"
     HOLD = "hold"
     PAYABLE = "payable"
+    PROMO_EARNINGS = "promo_earnings"
     PAYOUT = "payout"
     PLATFORM = "platform"
     PROMO = "promo"
@@ -22,12 +23,19 @@ class MovementKind(StrEnum):
     STARTER_CREDIT = "starter_credit"
     TOPUP = "topup"
     ADMIN_CREDIT = "admin_credit"
+    ADMIN_PAYMENT = "admin_payment"
     ADMIN_ADJUSTMENT = "admin_adjustment"
     HOLD = "hold"
     CHARGE_PROVIDER = "charge_provider"
+    CHARGE_PROVIDER_PROMO = "charge_provider_promo"
     CHARGE_PLATFORM = "charge_platform"
     REFUND = "refund"
+    PROMO_RELEASE = "promo_release"
     WITHDRAWAL = "withdrawal"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_RETURNED = "payout_returned"
     REVERSAL = "reversal"
+
+
+PAYMENTS = frozenset({MovementKind.TOPUP, MovementKind.ADMIN_PAYMENT})
+"""What a renter has paid for with real money; the rest of what comes into a wallet was given."""

@@ -121,7 +121,8 @@ class FinanceCalls(ServicerPart):
         return pb.GetFinanceSummaryResponse(
             wallets_halala=balances[AccountKind.WALLET],
             holds_halala=balances[AccountKind.HOLD],
-            provider_earnings_halala=balances[AccountKind.PAYABLE],
+            provider_earnings_halala=balances[AccountKind.PAYABLE] + balances[AccountKind.PROMO_EARNINGS],
+            promo_earnings_halala=balances[AccountKind.PROMO_EARNINGS],
             platform_halala=balances[AccountKind.PLATFORM],
             payouts_halala=balances[AccountKind.PAYOUT],
             external_halala=-sum(balances[kind] for kind in sources),

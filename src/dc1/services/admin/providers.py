@@ -11,7 +11,7 @@ from dc1.domain.providers.reputation import uptime_percent_of_day
 from dc1.domain.providers.telemetry import MINUTES, Rollup
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import ServicerPart
-from dc1.services.api.values import row_id, to_value
+from dc1.services.api.values import row_id, stated_reason, to_value
 from dc1.services.providers.messages import inspected_provider, provider_job
 from dc1.storage.admin import monitoring
 from dc1.storage.engine.database import Connection
@@ -140,6 +140,20 @@ class SupervisedProviderCalls(ServicerPart):
             model_name=request.model_name,
             model_preload_status="downloading",
             requested_at=iso(requested_ms),
+        )
+
+    async def ReleasePromoEarnings(
+        self, request: pb.ReleasePromoEarningsRequest, context: Any
+    ) -> pb.ReleasePromoEarningsResponse:
+        """Let a provider withdraw what it earned from starter credit."""
+        provider, reason = await self._named(request.provider_id), stated_reason(request.reason)
+        released, earned = await self._plane.payouts.release_promo(provider.id, reason, request.renter_id or None)
+        return pb.ReleasePromoEarningsResponse(
+            success=True,
+            provider_id=provider.id,
+            released_halala=released,
+            promo_earnings_halala=earned.promo_halala,
+            available_halala=earned.available_halala,
         )
 
     async def BulkUpdateProviders(

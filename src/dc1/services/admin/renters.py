@@ -80,7 +80,7 @@ class SupervisedRenterCalls(ServicerPart):
         """Add money to a renter's wallet."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
         # Refused without a reason before the key's stored answer is: what is wrong with the request is said each time.
-        amount, reason = request.amount_halala, stated_reason(request.reason)
+        amount, reason, is_payment = request.amount_halala, stated_reason(request.reason), request.is_payment
 
         # Looks at the change only: with an Idempotency-Key it is asked in the transaction.
         def answer(change: wallets.WalletChange) -> pb.CreditRenterResponse:
@@ -94,7 +94,7 @@ class SupervisedRenterCalls(ServicerPart):
 
         return await self._idempotent.run(
             pb.CreditRenterResponse,
-            lambda hook: self._plane.wallets.credit(renter_id, amount, reason, hook),
+            lambda hook: self._plane.wallets.credit(renter_id, amount, reason, hook, is_payment=is_payment),
             answer,
         )
 

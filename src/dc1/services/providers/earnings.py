@@ -41,7 +41,8 @@ class EarningsCalls(ServicerPart):
         held = [lease.assignment.job.cost_halala for lease in leases if not lease.running]
         locked = [lease.assignment.job.cost_halala for lease in leases if lease.running]
         # The ledger has what was ever earned, what is there and what waits; the rest has been paid.
-        withdrawn = earned.total_halala - earned.available_halala - earned.pending_withdrawal_halala
+        there = earned.available_halala + earned.promo_halala + earned.pending_withdrawal_halala
+        withdrawn = earned.total_halala - there
         return pb.GetEarningsResponse(
             provider_id=provider.id,
             name=provider.name,
@@ -52,6 +53,7 @@ class EarningsCalls(ServicerPart):
             withdrawn_sar=halala_to_sar(withdrawn),
             available_sar=halala_to_sar(earned.available_halala),
             available_halala=earned.available_halala,
+            promo_earnings_halala=earned.promo_halala,
             total_jobs=provider.completed_jobs,
             escrow=pb.Escrow(
                 held_jobs=len(held), held_halala=sum(held), locked_jobs=len(locked), locked_halala=sum(locked)

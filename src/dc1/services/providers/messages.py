@@ -158,6 +158,7 @@ def inspected_provider(
         reputation_score=provider.reputation(now_ms),
         total_earnings_halala=earned.total_halala,
         available_halala=earned.available_halala,
+        promo_earnings_halala=earned.promo_halala,
         total_jobs=provider.completed_jobs,
     )
     _fill(shown, provider, status)

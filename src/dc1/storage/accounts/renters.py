@@ -47,6 +47,8 @@ class RenterRow:
     completed_jobs: int
     failed_jobs: int
     total_spent_halala: int
+    promo_halala: int
+    paid_halala: int
     quota_day_ms: int
     quota_day_jobs: int
     quota_month_ms: int
@@ -85,6 +87,7 @@ def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_m
         "organization": new.organization,
         "phone": new.phone,
         "use_case": new.use_case,
+        "promo_halala": starter_credit_halala,
         "created_at_ms": now_ms,
     }
     if conn.scalar(select(renters.c.id).where(renters.c.email == new.email)) is not None:
@@ -99,7 +102,8 @@ def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_m
     if starter_credit_halala > 0:
         promo = ledger.system(AccountKind.PROMO, renter_id)
         ref = f"renter:{renter_id}"
-        credit = Transfer(MovementKind.STARTER_CREDIT, ref, starter_credit_halala, promo, wallet)
+        amount = starter_credit_halala
+        credit = Transfer(MovementKind.STARTER_CREDIT, ref, amount, promo, wallet, promo=amount)
         ledger.post(conn, [credit], now_ms)
     counters.change(conn, renter_id, renters=1, renters_active=1, wallets_halala=starter_credit_halala)
     return renter_id
@@ -128,6 +132,16 @@ def set_status(conn: Connection, renter_id: int, status: AccountStatus) -> bool:
         conn, renter_id, renters_active=(status == AccountStatus.ACTIVE) - (row.status == AccountStatus.ACTIVE)
     )
     return True
+
+
+def count_credit(conn: Connection, renter_id: int, promo_halala: int, paid_halala: int) -> None:
+    """Change what a renter, whose lock the caller holds, has of starter credit and has paid with real money."""
+    if promo_halala or paid_halala:
+        values = {
+            "promo_halala": renters.c.promo_halala + promo_halala,
+            "paid_halala": renters.c.paid_halala + paid_halala,
+        }
+        conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
 
 
 def known(conn: Connection, renter_id: int) -> RenterRow:

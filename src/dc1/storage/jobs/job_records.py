@@ -64,6 +64,8 @@ class JobRow:
     token_price_halala: int | None
     fee_bps: int
     cost_halala: int
+    promo_held_halala: int
+    promo_earned_halala: int | None
     submitted_at_ms: int
     queue_deadline_at_ms: int | None
     started_at_ms: int | None

@@ -11,11 +11,12 @@ from dc1.domain.jobs.faults import CONSEQUENCES, Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.domain.money.pricing import Settlement
+from dc1.domain.money.starter_credit import StarterShare
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, write
-from dc1.storage.money import counters, ledger
+from dc1.storage.money import counters, ledger, promo_earnings
 from dc1.storage.money.ledger import Transfer
 from dc1.storage.providers import standings
 from dc1.storage.providers.providers import count_settled
@@ -62,6 +63,8 @@ _CLOSE_RENTER = PreparedStatement(
         completed_jobs=_plus(renters_table.c.completed_jobs, "completed"),
         failed_jobs=_plus(renters_table.c.failed_jobs, "failed"),
         total_spent_halala=_plus(renters_table.c.total_spent_halala, "spent"),
+        # Starter credit that was not charged is starter credit again.
+        promo_halala=_plus(renters_table.c.promo_halala, "promo"),
         # A settled job counts with its actual cost in the month it was submitted in, if that is still the running one.
         quota_month_halala=renters_table.c.quota_month_halala
         - case((renters_table.c.quota_month_ms == bindparam("month"), bindparam("refund", type_=BigInteger)), else_=0),
@@ -70,8 +73,8 @@ _CLOSE_RENTER = PreparedStatement(
         v1_completion_tokens=_plus(renters_table.c.v1_completion_tokens, "v1_completion"),
         v1_cost_halala=_plus(renters_table.c.v1_cost_halala, "v1_cost"),
     )
-    # Where the webhook goes comes back with the update, which saves another look at the renter.
-    .returning(renters_table.c.webhook_url)
+    # Where the webhook goes and what was ever paid come back with the update, which saves another look at the renter.
+    .returning(renters_table.c.webhook_url, renters_table.c.paid_halala)
 )
 _CLOSE_ATTEMPT = PreparedStatement(
     update(job_attempts)
@@ -95,7 +98,8 @@ _CLOSE_ATTEMPT = PreparedStatement(
 def close(conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int) -> Transition:
     """End a job and settle it; its hold is empty afterwards."""
     # In the order in which rows are locked everywhere: job, renter, provider, accounts, totals.
-    after = _close_row(conn, job, closure, settlement, now_ms)
+    promo = StarterShare.of(job.promo_held_halala, settlement)
+    after = _close_row(conn, job, closure, settlement, promo, now_ms)
     ran = job.status == JobStatus.RUNNING
     if ran:
         end_attempt(
@@ -108,9 +112,13 @@ def close(conn: Connection, job: LockedJob, closure: Closure, settlement: Settle
             error_detail=closure.error_detail,
             fault=closure.fault,
         )
-    webhook_url = _close_renter(conn, after, settlement, now_ms)
+    # Under the renter's lock from here on: whoever pays at this moment finds what this run earned, or waits for it.
+    webhook_url, has_paid = _close_renter(conn, after, settlement, promo, now_ms)
     standing = _close_provider(conn, after, settlement, now_ms) if ran else NO_CHANGE
-    ledger.post(conn, _transfers(job, settlement), now_ms)
+    if promo.provider:
+        assert after.provider_id is not None
+        promo_earnings.add(conn, after.provider_id, after.renter_id, promo.provider, released=has_paid)
+    ledger.post(conn, _transfers(job, settlement, promo, has_paid=has_paid), now_ms)
     _count(conn, job.status, after, settlement, now_ms)
     webhook_events.job_ended(conn, webhook_url, after, now_ms)
     return Transition(after, settlement, standing)
@@ -132,7 +140,9 @@ def end_attempt(
     _CLOSE_ATTEMPT.send(conn, values | {"code": exit_code, "seconds": gpu_seconds, "detail": error_detail})
 
 
-def _close_row(conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int) -> JobRow:
+def _close_row(
+    conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, promo: StarterShare, now_ms: int
+) -> JobRow:
     return write(
         conn,
         job,
@@ -157,22 +167,26 @@ def _close_row(conn: Connection, job: LockedJob, closure: Closure, settlement: S
         actual_cost_halala=settlement.actual,
         provider_earned_halala=settlement.provider,
         dc1_fee_halala=settlement.platform,
+        promo_earned_halala=promo.provider,
         refunded_halala=settlement.refund,
         refunded_at_ms=now_ms if settlement.refund else None,
     )
 
 
-def _close_renter(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> str | None:
-    """Change the renter's counters; return where the renter's webhooks go."""
+def _close_renter(
+    conn: Connection, job: JobRow, settlement: Settlement, promo: StarterShare, now_ms: int
+) -> tuple[str | None, bool]:
+    """Change the renter's counters; return where the renter's webhooks go, and whether the renter has paid money."""
     # An answer that was cut off and paid for counts as one too.
     is_v1_answer = job.source == JobSource.V1 and (job.status == JobStatus.COMPLETED or settlement.actual > 0)
-    ((webhook_url,),) = _CLOSE_RENTER.rows(
+    ((webhook_url, paid_halala),) = _CLOSE_RENTER.rows(
         conn,
         {
             "renter": job.renter_id,
             "completed": int(job.status == JobStatus.COMPLETED),
             "failed": int(job.status == JobStatus.FAILED),
             "spent": settlement.actual,
+            "promo": promo.refund,
             "month": month_start_ms(job.submitted_at_ms),
             "refund": settlement.refund,
             "v1": int(is_v1_answer),
@@ -184,7 +198,7 @@ def _close_renter(conn: Connection, job: JobRow, settlement: Settlement, now_ms:
     # Days count what was paid; a full refund is no spending.
     if settlement.actual > 0:
         spending.count_charge(conn, job.renter_id, settlement.actual, now_ms)
-    return cast(str | None, webhook_url)
+    return cast(str | None, webhook_url), paid_halala > 0
 
 
 def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> Standing:
@@ -202,20 +216,26 @@ def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_m
     return standing
 
 
-def _transfers(job: JobRow, settlement: Settlement) -> list[Transfer]:
+def _transfers(job: JobRow, settlement: Settlement, promo: StarterShare, *, has_paid: bool) -> list[Transfer]:
     """Return what leaves the hold; nothing goes to a provider unless one ran the job."""
     hold, ref = ledger.hold(job.renter_id), f"job:{job.id}"
+    # Of a renter who has paid, starter credit is as good as money to whoever earns it.
+    kept = 0 if has_paid else promo.provider
+    charges = [
+        (MovementKind.CHARGE_PROVIDER, settlement.provider - kept, promo.provider - kept, ledger.payable),
+        (MovementKind.CHARGE_PROVIDER_PROMO, kept, kept, ledger.promo_earnings),
+    ]
     found: list[Transfer] = []
-    if settlement.provider:
-        assert job.provider_id is not None
-        payable = ledger.payable(job.provider_id)
-        found.append(Transfer(MovementKind.CHARGE_PROVIDER, ref, settlement.provider, hold, payable, job.id))
+    for kind, amount, part, account in charges:
+        if amount:
+            assert job.provider_id is not None
+            found.append(Transfer(kind, ref, amount, hold, account(job.provider_id), job.id, promo=part))
     if settlement.platform:
-        platform = ledger.system(AccountKind.PLATFORM, job.id)
-        found.append(Transfer(MovementKind.CHARGE_PLATFORM, ref, settlement.platform, hold, platform, job.id))
+        platform, fee = ledger.system(AccountKind.PLATFORM, job.id), settlement.platform
+        found.append(Transfer(MovementKind.CHARGE_PLATFORM, ref, fee, hold, platform, job.id, promo=promo.platform))
     if settlement.refund:
         wallet = ledger.wallet(job.renter_id)
-        found.append(Transfer(MovementKind.REFUND, ref, settlement.refund, hold, wallet, job.id))
+        found.append(Transfer(MovementKind.REFUND, ref, settlement.refund, hold, wallet, job.id, promo=promo.refund))
     return found
 
 

@@ -22,6 +22,7 @@ from dc1.domain.jobs.states import (
     run_deadline_seconds,
 )
 from dc1.domain.jobs.submission import DEFAULT_PRIORITY
+from dc1.domain.money import starter_credit
 from dc1.domain.money.bookkeeping import MovementKind
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.accounts import renters
@@ -98,6 +99,7 @@ _COUNT_SUBMISSION = PreparedStatement(
         quota_day_jobs=bindparam("day_jobs"),
         quota_month_ms=bindparam("month"),
         quota_month_halala=bindparam("month_halala"),
+        promo_halala=renters_table.c.promo_halala - bindparam("promo"),
     )
 )
 
@@ -108,12 +110,16 @@ _CLOCKS_APART_MS = 600_000
 
 @dataclass(frozen=True, slots=True)
 class _Usage:
-    """What a renter has used of the running day and month, each known by its first millisecond."""
+    """What a renter has used of the running day and month, each known by its first millisecond.
+
+    `promo_halala` is the starter credit in the wallet.
+    """
 
     day_ms: int
     month_ms: int
     jobs_today: int = 0
     halala_this_month: int = 0
+    promo_halala: int = 0
 
     @classmethod
     def of(cls, renter: RenterRow, now_ms: int) -> Self:
@@ -124,6 +130,7 @@ class _Usage:
             month_ms,
             jobs_today=renter.quota_day_jobs if renter.quota_day_ms == day_ms else 0,
             halala_this_month=renter.quota_month_halala if renter.quota_month_ms == month_ms else 0,
+            promo_halala=renter.promo_halala,
         )
 
 
@@ -165,7 +172,8 @@ def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: SubmissionLim
     # Nobody waits in a queue with a connection open.
     if new.source == JobSource.V1 and not placed:
         raise errors.no_capacity_available(new.model or "")
-    job = _insert(conn, _row(new, limits, now_ms, placed=placed), new.spec)
+    promo = starter_credit.part_of_hold(new.cost_halala, usage.promo_halala)
+    job = _insert(conn, _row(new, limits, promo, now_ms, placed=placed), new.spec)
     # After the row, which its movement refers to.
     _hold(conn, job, now_ms)
     _count(conn, job, new.submitted_by, usage, now_ms)
@@ -192,7 +200,7 @@ def _seconds_until(then_ms: int, now_ms: int) -> int:
     return -((now_ms - then_ms) // 1000)
 
 
-def _row(new: NewJob, limits: SubmissionLimits, now_ms: int, *, placed: bool) -> JobRow:
+def _row(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, *, placed: bool) -> JobRow:
     given = {name: getattr(new, name) for name in _GIVEN}
     deadline_ms = now_ms + limits.queue_deadline_seconds * 1000
     derived: dict[str, Any] = {
@@ -202,6 +210,7 @@ def _row(new: NewJob, limits: SubmissionLimits, now_ms: int, *, placed: bool) ->
         # Beside the class, for the queue's index sorts by it.
         "class_rank": CLASS_RANK[new.pricing_class],
         "run_deadline_seconds": run_deadline_seconds(new.max_duration_seconds, new.duration_minutes),
+        "promo_held_halala": promo_halala,
         "submitted_at_ms": now_ms,
         "queue_deadline_at_ms": deadline_ms,
         "due_at_ms": deadline_ms,
@@ -224,7 +233,15 @@ def _insert(conn: Connection, row: JobRow, spec: JobSpec) -> JobRow:
 def _hold(conn: Connection, job: JobRow, now_ms: int) -> None:
     if job.cost_halala > 0:
         source, target = ledger.wallet(job.renter_id), ledger.hold(job.renter_id)
-        transfer = Transfer(MovementKind.HOLD, f"job:{job.id}", job.cost_halala, source, target, job_id=job.id)
+        transfer = Transfer(
+            MovementKind.HOLD,
+            f"job:{job.id}",
+            job.cost_halala,
+            source,
+            target,
+            job_id=job.id,
+            promo=job.promo_held_halala,
+        )
         ledger.post(conn, [transfer], now_ms)
 
 
@@ -246,6 +263,7 @@ def _count(conn: Connection, job: JobRow, actor: Actor, usage: _Usage, now_ms: i
             "day_jobs": usage.jobs_today + (job.source == JobSource.API),
             "month": usage.month_ms,
             "month_halala": usage.halala_this_month + job.cost_halala,
+            "promo": job.promo_held_halala,
         },
     )
     counters.change(conn, job.id, **{f"jobs_{job.status}": 1, "wallets_halala": -job.cost_halala})

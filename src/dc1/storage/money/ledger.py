@@ -29,7 +29,10 @@ class Account(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One movement to make: `amount` (> 0) from `source` to `target`; (kind, ref) happens once in all time."""
+    """One movement to make: `amount` (> 0) from `source` to `target`; (kind, ref) happens once in all time.
+
+    `promo` is how much of the amount is starter credit.
+    """
 
     kind: MovementKind
     ref: str
@@ -38,6 +41,7 @@ class Transfer:
     target: Account
     job_id: int | None = None
     note: str | None = None
+    promo: int = 0
 
 
 def wallet(renter_id: int) -> Account:
@@ -53,6 +57,11 @@ def hold(renter_id: int) -> Account:
 def payable(provider_id: int) -> Account:
     """Return what a provider has earned and not yet asked for."""
     return Account(AccountKind.PAYABLE, provider_id)
+
+
+def promo_earnings(provider_id: int) -> Account:
+    """Return what a provider has earned from starter credit and may not ask for yet."""
+    return Account(AccountKind.PROMO_EARNINGS, provider_id)
 
 
 def payout(provider_id: int) -> Account:
@@ -102,7 +111,9 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
     return movement_ids
 
 
-_INSERT_MOVEMENT = PreparedInsert(movements, ["kind", "ref", "amount_halala", "job_id", "note", "created_at_ms"])
+_INSERT_MOVEMENT = PreparedInsert(
+    movements, ["kind", "ref", "amount_halala", "promo_halala", "job_id", "note", "created_at_ms"]
+)
 _POSTING = ("movement_id", "account_kind", "owner_id", "amount_halala", "balance_after_halala")
 
 
@@ -119,7 +130,7 @@ def _posting_insert(count: int) -> PreparedStatement:
     rows = [
         {name: bindparam(f"{name}_{index}", type_=postings.c[name].type) for name in _POSTING} for index in range(count)
     ]
-    # Cached by count, of which there are few: a settlement makes at most three movements of two postings each.
+    # Cached by count, of which there are few: a settlement makes at most four movements of two postings each.
     return PreparedStatement(insert(postings).values(rows))
 
 
@@ -128,6 +139,7 @@ def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:
         "kind": transfer.kind,
         "ref": transfer.ref,
         "amount_halala": transfer.amount,
+        "promo_halala": transfer.promo,
         "job_id": transfer.job_id,
         "note": transfer.note,
         "created_at_ms": now_ms,

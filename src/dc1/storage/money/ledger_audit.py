@@ -58,13 +58,74 @@ _CLAIMS = {
         SELECT * FROM (
             SELECT j.id, j.status, COALESCE(j.provider_earned_halala, 0) AS provider,
                 COALESCE(j.dc1_fee_halala, 0) AS platform, COALESCE(j.refunded_halala, 0) AS refund,
-                COALESCE(SUM(CASE WHEN m.kind = 'charge_provider' THEN m.amount_halala END), 0) AS paid_provider,
+                COALESCE(SUM(CASE WHEN m.kind IN ('charge_provider', 'charge_provider_promo')
+                    THEN m.amount_halala END), 0) AS paid_provider,
                 COALESCE(SUM(CASE WHEN m.kind = 'charge_platform' THEN m.amount_halala END), 0) AS paid_platform,
                 COALESCE(SUM(CASE WHEN m.kind = 'refund' THEN m.amount_halala END), 0) AS paid_back
             FROM jobs j LEFT JOIN movements m ON m.job_id = j.id
             GROUP BY j.id, j.status, j.provider_earned_halala, j.dc1_fee_halala, j.refunded_halala
         ) AS settled
         WHERE provider <> paid_provider OR platform <> paid_platform OR refund <> paid_back
+    """,
+    "renter {0} has {1} starter credit in a wallet of {2}, its entries come to {3}": """
+        SELECT * FROM (
+            SELECT r.id, r.promo_halala AS promo, a.balance_halala AS balance,
+                COALESCE(SUM(CASE WHEN p.amount_halala > 0 THEN m.promo_halala ELSE -m.promo_halala END), 0) AS moved
+            FROM renters r
+            JOIN accounts a ON a.kind = 'wallet' AND a.owner_id = r.id
+            LEFT JOIN postings p ON p.account_kind = a.kind AND p.owner_id = a.owner_id
+            LEFT JOIN movements m ON m.id = p.movement_id
+            GROUP BY r.id, r.promo_halala, a.balance_halala
+        ) AS wallets
+        WHERE promo <> moved OR promo < 0 OR promo > balance
+    """,
+    "renter {0} has paid {1}, the entries come to {2}": """
+        SELECT * FROM (
+            SELECT r.id, r.paid_halala AS paid, COALESCE((
+                SELECT SUM(p.amount_halala)
+                FROM postings p JOIN movements m ON m.id = p.movement_id
+                LEFT JOIN movements o ON m.kind = 'reversal' AND m.ref = 'entry:' || o.id
+                WHERE p.account_kind = 'wallet' AND p.owner_id = r.id
+                    AND COALESCE(o.kind, m.kind) IN ('topup', 'admin_payment')
+            ), 0) AS entered
+            FROM renters r
+        ) AS payments
+        WHERE paid <> entered
+    """,
+    # A hold's starter credit goes where the hold goes, and nowhere else.
+    "job {0} took {1} of starter credit, of which the provider earned {2}; the ledger says {3}, {4} of {5}": """
+        SELECT * FROM (
+            SELECT j.id, j.promo_held_halala AS held, COALESCE(j.promo_earned_halala, 0) AS earned,
+                COALESCE(SUM(CASE WHEN m.kind = 'hold' THEN m.promo_halala END), 0) AS took,
+                COALESCE(SUM(CASE WHEN m.kind IN ('charge_provider', 'charge_provider_promo')
+                    THEN m.promo_halala END), 0) AS gave,
+                COALESCE(SUM(CASE WHEN m.kind <> 'hold' THEN m.promo_halala END), 0) AS settled,
+                CASE WHEN j.status IN ('queued', 'pending', 'running') THEN 0 ELSE j.promo_held_halala END AS ended,
+                MAX(CASE WHEN m.promo_halala > m.amount_halala OR m.promo_halala < 0 THEN 1 ELSE 0 END) AS beyond
+            FROM jobs j LEFT JOIN movements m ON m.job_id = j.id
+            GROUP BY j.id, j.promo_held_halala, j.promo_earned_halala, j.status
+        ) AS shares
+        WHERE held <> took OR earned <> gave OR settled <> ended OR beyond <> 0
+    """,
+    "provider {0} earned of renter {1} {2} from starter credit, the jobs come to {3}": """
+        SELECT * FROM (
+            SELECT provider_id, renter_id, SUM(kept) AS kept, SUM(earned) AS earned
+            FROM (
+                SELECT provider_id, renter_id, earned_halala AS kept, 0 AS earned FROM promo_earnings
+                UNION ALL
+                SELECT provider_id, renter_id, 0, promo_earned_halala FROM jobs WHERE promo_earned_halala > 0
+            ) AS both_sides
+            GROUP BY provider_id, renter_id
+        ) AS pairs
+        WHERE kept <> earned
+    """,
+    "provider {0} has {1} kept apart, the renters come to {2}": """
+        SELECT a.owner_id, a.balance_halala, COALESCE(SUM(e.earned_halala - e.released_halala), 0)
+        FROM accounts a
+        LEFT JOIN promo_earnings e ON e.provider_id = a.owner_id
+        WHERE a.kind = 'promo_earnings'
+        GROUP BY a.owner_id, a.balance_halala
+        HAVING a.balance_halala <> COALESCE(SUM(e.earned_halala - e.released_halala), 0)
     """,
     # Only what belongs to no job may be taken back, hence the NULL.
     "entry {0} does not undo {1}, or not exactly": """

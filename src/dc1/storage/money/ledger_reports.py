@@ -13,9 +13,9 @@ from dc1.storage.schema.tables import jobs, movements, postings
 
 _SOURCES = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
 _CREDITS = (*reversals.REVERSIBLE, MovementKind.REVERSAL)
-_CHARGES = (MovementKind.CHARGE_PROVIDER, MovementKind.CHARGE_PLATFORM)
+_CHARGES = (MovementKind.CHARGE_PROVIDER, MovementKind.CHARGE_PROVIDER_PROMO, MovementKind.CHARGE_PLATFORM)
 _RENTERS = (AccountKind.WALLET, AccountKind.HOLD)
-_PROVIDERS = (AccountKind.PAYABLE, AccountKind.PAYOUT)
+_PROVIDERS = (AccountKind.PAYABLE, AccountKind.PROMO_EARNINGS, AccountKind.PAYOUT)
 
 
 @dataclass(frozen=True, slots=True)

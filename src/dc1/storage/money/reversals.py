@@ -9,6 +9,7 @@ REVERSIBLE = frozenset(
         MovementKind.STARTER_CREDIT,
         MovementKind.TOPUP,
         MovementKind.ADMIN_CREDIT,
+        MovementKind.ADMIN_PAYMENT,
         MovementKind.ADMIN_ADJUSTMENT,
     }
 )

@@ -142,7 +142,8 @@ def register(conn: Connection, new: NewProvider, now_ms: int) -> int:
     except IntegrityError as error:
         # Another replica registered the address since we looked.
         raise provider_email_taken() from error
-    ledger.open_accounts(conn, ledger.payable(provider_id), ledger.payout(provider_id))
+    own = (ledger.payable(provider_id), ledger.promo_earnings(provider_id), ledger.payout(provider_id))
+    ledger.open_accounts(conn, *own)
     return provider_id
 
 
@@ -318,10 +319,14 @@ def earnings_by_day(conn: Connection, provider_id: int, since_ms: int) -> list[E
 
 @dataclass(frozen=True, slots=True)
 class Earnings:
-    """A provider's money in halala: earned in all time, free to withdraw now, asked for but not yet paid."""
+    """A provider's money in halala: earned in all time, free to withdraw now, asked for but not yet paid.
+
+    `promo_halala` was earned from starter credit and may not be asked for yet.
+    """
 
     total_halala: int
     available_halala: int
+    promo_halala: int
     pending_withdrawal_halala: int
 
 
@@ -331,5 +336,6 @@ def earnings(conn: Connection, provider_id: int) -> Earnings:
     return Earnings(
         total_halala=total,
         available_halala=ledger.balance(conn, ledger.payable(provider_id)),
+        promo_halala=ledger.balance(conn, ledger.promo_earnings(provider_id)),
         pending_withdrawal_halala=ledger.balance(conn, ledger.payout(provider_id)),
     )

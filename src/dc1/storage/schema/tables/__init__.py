@@ -12,7 +12,7 @@ from dc1.storage.schema.tables.jobs import (
     job_specs,
     jobs,
 )
-from dc1.storage.schema.tables.money import accounts, movements, postings, totals, withdrawals
+from dc1.storage.schema.tables.money import accounts, movements, postings, promo_earnings, totals, withdrawals
 from dc1.storage.schema.tables.providers import (
     approval_decisions,
     challenges,
@@ -47,6 +47,7 @@ __all__ = [
     "offered_models",
     "postings",
     "prices",
+    "promo_earnings",
     "provider_days",
     "provider_faults",
     "provider_minutes",

@@ -83,6 +83,9 @@ jobs = Table(
     Column("token_price_halala", Integer),
     Column("fee_bps", Integer, nullable=False),
     Column("cost_halala", BigInteger, nullable=False),
+    # How much of the cost was taken from starter credit, and how much of that the provider earned.
+    counter("promo_held_halala"),
+    Column("promo_earned_halala", BigInteger),
     time_column("submitted_at_ms"),
     time_column("queue_deadline_at_ms", nullable=True),
     time_column("started_at_ms", nullable=True),

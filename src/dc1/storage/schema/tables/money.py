@@ -42,6 +42,8 @@ movements = Table(
     Column("ref", Text, nullable=False),
     Column("amount_halala", BigInteger, nullable=False),
     Column("job_id", BigInteger, ForeignKey("jobs.id")),
+    # How much of the amount is starter credit.
+    counter("promo_halala"),
     Column("note", PlainText),
     time_column("created_at_ms"),
     # What is posted twice is refused instead of paid twice.
@@ -64,6 +66,18 @@ postings = Table(
 )
 # The history of an account, newest movement last.
 Index("ix_postings_account", postings.c.account_kind, postings.c.owner_id, postings.c.movement_id)
+
+# What a provider earned from each renter's starter credit, and how much of it may be withdrawn.
+promo_earnings = Table(
+    "promo_earnings",
+    metadata,
+    Column("provider_id", BigInteger, ForeignKey("providers.id"), primary_key=True, autoincrement=False),
+    Column("renter_id", BigInteger, ForeignKey("renters.id"), primary_key=True, autoincrement=False),
+    counter("earned_halala"),
+    counter("released_halala"),
+    CheckConstraint("released_halala BETWEEN 0 AND earned_halala", name="released"),
+)
+Index("ix_promo_earnings_renter_id", promo_earnings.c.renter_id)
 
 withdrawals = Table(
     "withdrawals",

@@ -38,6 +38,9 @@ renters = Table(
     counter("completed_jobs"),
     counter("failed_jobs"),
     counter("total_spent_halala"),
+    # How much of the wallet is starter credit, and what was paid for with real money less what of it was reversed.
+    counter("promo_halala"),
+    counter("paid_halala"),
     # The UTC day and month (their first millisecond) that the two quota counters speak of.
     counter("quota_day_ms"),
     counter("quota_day_jobs"),
