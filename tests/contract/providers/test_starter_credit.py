@@ -9,7 +9,12 @@ from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
 
 IBAN = "SA0380000000608010167519"
-SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 50, "max_duration_seconds": 3000}
+SERVING: Json = {
+    "job_type": "vllm_serve",
+    "duration_minutes": 50,
+    "max_duration_seconds": 3000,
+    "params": {"model": "a/model"},
+}
 """Costs 1000 halala, of which the provider has 750."""
 
 
