@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from dc1.domain.jobs.placement import (
-    CLASS_RANK,
     Admission,
     ProviderView,
     Requirement,
+    class_rank,
     fits,
     placement_obstacle,
     queue_key,
 )
-from dc1.domain.money.pricing import PricingClass
 
 _Key: TypeAlias = tuple[int, ...]
 K = TypeVar("K")
@@ -136,13 +135,13 @@ class JobQueue:
 
     def buckets(self, now_ms: int) -> list[QueueBucket]:
         """Return how much of what waits and for how long, the classes in the order."""
-        names = sorted(self._since_ms, key=lambda name: (CLASS_RANK[PricingClass(name[0])], name[1]))
+        names = sorted(self._since_ms, key=lambda name: (class_rank(name[0]), name[1]))
         return [_waits(*name, self._since_ms[name], now_ms) for name in names]
 
 
 def key_of_new(pricing_class: str, priority: int) -> _Key:
     """Return where in the order a job comes that is submitted now; compare by `queue_key`."""
-    return (CLASS_RANK[PricingClass(pricing_class)], priority + 1)
+    return (class_rank(pricing_class), priority + 1)
 
 
 def _bucket(job: WaitingJob) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType
-from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
+from dc1.domain.money.pricing import PRICING_CLASSES
 from dc1.domain.providers.hardware import requested_gpu_type
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.liveness import bookable as is_bookable
@@ -250,8 +250,15 @@ class Waiting(Protocol):
 
 
 CLASS_RANK = {name: rank for rank, name in enumerate(PRICING_CLASSES)}
+_RANK_OF_TEXT = {str(name): rank for name, rank in CLASS_RANK.items()}
+
+
+def class_rank(name: str) -> int:
+    """Return the rank of a class among all; one that only a newer server knows comes last."""
+    # By the plain text: a member of an enum is found by its name, and a text of a newer server is none.
+    return _RANK_OF_TEXT.get(str(name), len(_RANK_OF_TEXT))
 
 
 def queue_key(job: Waiting) -> tuple[int, int, int, int]:
     """Return the job's place in the one order that positions, scheduler and polls share; smaller goes first."""
-    return (CLASS_RANK[PricingClass(job.pricing_class)], job.priority, job.submitted_at_ms, job.id)
+    return (class_rank(job.pricing_class), job.priority, job.submitted_at_ms, job.id)

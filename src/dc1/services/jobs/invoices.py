@@ -32,7 +32,9 @@ def invoice_lines(job: JobRow) -> Iterator[pb.InvoiceLine]:
     if job.fault is not None:
         # Not by the fault: an answer that broke off is charged as far as it came, whoever was to blame.
         what = "nothing" if not charged else "the time used" if job.token_price_halala is None else "what was answered"
-        yield _line("fault", f"{_FAULTS[job.status, job.fault]}: {what} is charged")
+        # One of a newer server has no words here.
+        why = _FAULTS.get((job.status, job.fault), "The job did not complete")
+        yield _line("fault", f"{why}: {what} is charged")
 
 
 def _line(

@@ -121,4 +121,5 @@ def _shown_outcome(stored: str | None) -> str | None:
     """Return how an attempt ended; the category of an ordinary failure is the job's to tell."""
     if stored is None or stored in (JobStatus.COMPLETED, JobStatus.CANCELLED):
         return stored
-    return _OUTCOMES.get(ErrorCategory(stored), JobStatus.FAILED)
+    # By its text, for that of a newer server is no category here.
+    return next((shown for category, shown in _OUTCOMES.items() if category == stored), JobStatus.FAILED)
