@@ -273,11 +273,16 @@ local function admit(handle, headers, request, path)
   local too_large = refusal_of(request, REFUSALS.BODY_TOO_LARGE)
   if length and length > method.max_bytes then return answer(handle, too_large, length) end
   -- Who brings a key is believed for what little costs no more than asking.
+  local keyed = carries_key(headers)
   local asked = method.key_in == "headers"
-  if carries_key(headers) then asked = method.key_in and (not length or length > UNASKED_BYTES) end
+  if keyed then asked = method.key_in and (not length or length > UNASKED_BYTES) end
   local refusal = asked and ask(handle, headers, name, true)
   if refusal then return answer(handle, refusal, length) end
-  wait_for_body(handle, { too_large = too_large, malformed = refusal_of(request, REFUSALS.MALFORMED_JSON) })
+  wait_for_body(handle, {
+    too_large = too_large,
+    malformed = refusal_of(request, REFUSALS.MALFORMED_JSON),
+    body_key = (not length or length > UNASKED_BYTES) and not keyed and method.body_key or nil,
+  })
 end
 
 function envoy_on_request(handle)

@@ -48,7 +48,7 @@ def test_a_route_names_its_method_and_that_says_whether_it_needs_a_key() -> None
     access = {"roles": ["ROLE_RENTER"], "body_key": "key"}
     text = lua_module(catalogue({"access": access, "max_body_bytes": 9, "max_message_bytes": 8}))
     assert 'GET = {\n      { path = "^/b/[^/]+$", method = "/dcp.v1.Books/Get" },' in text
-    assert '["/dcp.v1.Books/Get"] = { max_bytes = 9, max_message_bytes = 8, key_in = "body" }' in text
+    assert '["/dcp.v1.Books/Get"] = { max_bytes = 9, max_message_bytes = 8, key_in = "body", body_key = "key" }' in text
     assert '["/dcp.v1.Books/Get"] = { max_bytes = 0, max_message_bytes = 0, key_in = "headers" }' in lua_module(
         catalogue()
     )

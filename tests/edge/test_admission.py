@@ -61,6 +61,13 @@ def test_a_body_that_a_path_has_no_use_for_is_dropped(rest: httpx.Client, upstre
     assert upstream.last.method == "GetBalance"
 
 
+def test_a_large_body_without_its_key_is_not_read(rest: httpx.Client, upstream: Upstream) -> None:
+    answer = rest.post("/providers/job-result", json={"success": True, "result": "x" * 20_000})
+    assert (answer.status_code, upstream.last.request.success) == (200, False)
+    rest.post("/providers/job-result", json={"api_key": "k", "success": True, "result": "x" * 20_000})
+    assert (upstream.last.request.api_key, upstream.last.request.success) == ("k", True)
+
+
 def test_a_delete_may_have_a_body(rest: httpx.Client, upstream: Upstream) -> None:
     assert rest.request("DELETE", "/renters/me", json={"confirm": "yes"}, headers=KEY).status_code == 200
     assert upstream.last.request.confirm == "yes"

@@ -96,6 +96,8 @@ def _admission(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
         }
         if not is_public(access):
             admission["key_in"] = "body" if "body_key" in access else "headers"
+        if "body_key" in access:
+            admission["body_key"] = access["body_key"]
         if method.raw.get("client_streaming"):
             admission["streams"] = True
         yield _full_name(method), admission

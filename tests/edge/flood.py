@@ -1,0 +1,94 @@
+"""A stranger who floods an edge, in a process of its own: `python -m tests.edge.flood KIND PORT SECONDS`."""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import httpx
+from google.protobuf.struct_pb2 import Value
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dcp.v1 import provider_service_pb2
+
+MEBIBYTE = 1024 * 1024
+STRANGER = "203.0.113.7"
+METADATA = (("x-forwarded-for", STRANGER),)
+
+
+def calls(port: int, ends: float) -> None:
+    """Ask for a balance without a key, again and again."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=dict(METADATA), timeout=20) as client:
+        while time.monotonic() < ends:
+            client.get("/renters/balance")
+
+
+def unfinished(port: int, ends: float) -> None:
+    """Begin bodies and end none."""
+    opened: list[socket.socket] = []
+    paths = ("/renters/register", "/jobs/submit", "/providers/job-result", "/nothing")
+    while time.monotonic() < ends and len(opened) < 10:
+        connection = socket.create_connection(("127.0.0.1", port), timeout=2)
+        head = f"POST {paths[len(opened) % 4]} HTTP/1.1\r\nhost: a\r\nx-forwarded-for: {STRANGER}\r\n"
+        with contextlib.suppress(OSError):
+            connection.sendall(head.encode() + b"transfer-encoding: chunked\r\n\r\na00000\r\n" + b" " * (9 * MEBIBYTE))
+        opened.append(connection)
+    time.sleep(max(0.0, ends - time.monotonic()))
+
+
+def results(port: int, ends: float) -> None:
+    """Send results of 10 MB without a key."""
+    body = b'{"success":true,"result":"' + b"\\n" * (5 * MEBIBYTE - 100) + b'"}'
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=dict(METADATA), timeout=20) as client:
+        while time.monotonic() < ends:
+            client.post("/providers/job-result", content=body)
+
+
+def inflated(port: int, ends: float) -> None:
+    """Send messages that are small until somebody unpacks them."""
+    spec = Value()
+    spec.list_value.extend([True] * 1_000_000)
+    data = provider_service_pb2.RegisterProviderRequest(resource_spec=spec).SerializeToString()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call: Any = channel.unary_unary("/dcp.v1.ProviderService/RegisterProvider")
+        while time.monotonic() < ends:
+            with contextlib.suppress(grpc.RpcError):
+                call(data, metadata=METADATA, compression=grpc.Compression.Gzip)
+
+
+def watchers(port: int, ends: float) -> None:
+    """Watch its health on 500 streams of a connection."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        streams = [stub.Watch(health_pb2.HealthCheckRequest(), metadata=METADATA) for _ in range(125)]
+        time.sleep(max(0.0, ends - time.monotonic()))
+        for stream in streams:
+            stream.cancel()
+
+
+KINDS: dict[str, Callable[[int, float], None]] = {
+    kind.__name__: kind for kind in (calls, unfinished, results, inflated, watchers)
+}
+
+
+def main(kind: str, port: int, seconds: float) -> None:
+    """Flood on four connections."""
+    # The machine is that of the market as well, and a stranger's would be another.
+    os.nice(10)
+    ends = time.monotonic() + seconds
+    # Whatever hangs ends with the process.
+    threading.Timer(seconds + 15, os._exit, (1,)).start()
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(KINDS[kind], port, ends)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

@@ -1,0 +1,87 @@
+"""A market whose limits are on, flooded by a stranger for 20 s: its neighbours notice nothing."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dc1.testing.edge import free_port
+from dc1.testing.waiting import eventually
+from tests.edge.flood import KINDS
+from tests.edge.upstream import MEBIBYTE
+from tests.faults.processes import DC1, Process
+
+SECONDS = 20.0
+NEIGHBOUR = {"x-forwarded-for": "203.0.113.8"}
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, int]]:
+    directory = tmp_path_factory.mktemp("flooded")
+    port = free_port()
+    settings = {
+        "DC1_DATA_DIR": str(directory / "data"),
+        "DC1_HTTP_PORT": str(port),
+        "DC1_GRPC_PORT": str(free_port()),
+        "DC1_ENVOY_ADMIN_PORT": str(free_port()),
+        # So that the stranger and the neighbour may have addresses of their own.
+        "DC1_TRUSTED_PROXIES": "1",
+    }
+    process = Process("up", (*DC1, "up"), settings, directory)
+    try:
+        eventually(lambda: _health(port) is not None, "the market", 60)
+        yield process, port
+    finally:
+        process.clean_up()
+
+
+def _health(port: int) -> float | None:
+    """Return how many seconds `/health` took, None where it was not answered."""
+    started = time.perf_counter()
+    try:
+        answered = httpx.get(f"http://127.0.0.1:{port}/health", headers=NEIGHBOUR, timeout=20).is_success
+    except httpx.HTTPError:
+        return None
+    return time.perf_counter() - started if answered else None
+
+
+def _resident_mib(process: Process) -> list[float]:
+    """Return the memory of the server and of its Envoy."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+    pages = [int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) for pid in (process.pid, *children)]
+    return [count * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE for count in pages]
+
+
+def _slowest_but_one_in_a_hundred(port: int, seconds: float) -> float:
+    ends = time.monotonic() + seconds
+    taken: list[float] = []
+    while time.monotonic() < ends:
+        answered = _health(port)
+        assert answered is not None, "no answer for a neighbour"
+        taken.append(answered)
+        time.sleep(0.05)
+    return sorted(taken)[int(len(taken) * 0.99)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_strangers_flood_is_felt_by_nobody_else(market: tuple[Process, int], kind: str) -> None:
+    process, port = market
+    quiet = _slowest_but_one_in_a_hundred(port, 3)
+    before = _resident_mib(process)
+    flood = subprocess.Popen((sys.executable, "-m", "tests.edge.flood", kind, str(port), str(SECONDS)))
+    try:
+        flooded = _slowest_but_one_in_a_hundred(port, SECONDS - 1)
+        after = _resident_mib(process)
+    finally:
+        flood.kill()
+        flood.wait()
+    grown = [round(now - then) for then, now in zip(before, after, strict=True)]
+    print(f"{kind}: /health p99 {quiet * 1000:.0f} ms before, {flooded * 1000:.0f} ms flooded; MiB more {grown}")
+    assert max(grown) < 100, grown
+    # Of the other things that this machine does, what was before is the measure.
+    assert flooded < max(0.1, 5 * quiet)
