@@ -131,7 +131,8 @@ def test_more_is_refused(rest: httpx.Client, upstream: Upstream, size: int, chun
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("path", RESULT_PATHS)
 def test_results_may_have_ten_mebibytes(rest: httpx.Client, upstream: Upstream, path: str, chunked: bool) -> None:
-    assert rest.post(path, content=_body("result", 10 * MEBIBYTE, chunked)).status_code == 200
+    content, headers = _body("result", 10 * MEBIBYTE, chunked), {"x-provider-key": "k"}
+    assert rest.post(path, content=content, headers=headers).status_code == 200
     assert len(upstream.last.request.result.string_value) > 10_000_000
 
 
