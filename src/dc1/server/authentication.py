@@ -11,7 +11,7 @@ from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role, require_scope
 from dc1.domain.errors import ApiError
-from dc1.server.addresses import Network, is_within
+from dc1.server.listening.addresses import Network, is_within
 from dc1.server.method_options import CredentialErrors, MethodOptions
 from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, RateLimiter, Subject
 from dc1.server.requests import Request

@@ -19,7 +19,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from dc1.domain.errors import ApiError, database_unwritable, internal_error, service_unavailable
-from dc1.server.addresses import Network, client_address
+from dc1.server.listening.addresses import Network, client_address
 from dc1.server.audit import CLIENT_GONE, Auditor
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
 from dc1.server.error_encoding import fitted, status_code, trailers

@@ -6,7 +6,7 @@ from typing import Self
 
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import rate_limit_exceeded
-from dc1.server.addresses import counted_as, site_of
+from dc1.server.listening.addresses import counted_as, site_of
 from dc1.server.method_options import Bucket, CountedBy
 
 FAILED_AUTHENTICATIONS = Bucket("failed-authentications", 60, 60, CountedBy.ADDRESS)
