@@ -90,16 +90,13 @@ async def bench_market(
     settings = {
         "data_dir": place.directory,
         "database_url": url,
-        "grpc_port": 0,
         "admin_token": ADMIN_TOKEN,
         "rate_limits_enabled": False,
         "quota_daily_jobs": 1_000_000_000,
         "quota_monthly_halala": 1_000_000_000,
     }
     with Child(run_server, settings, place.directory / "server.log", counting) as server:
-        config = EdgeConfig(
-            place.directory / "envoy", http_port=0, grpc_port=server.answer(), admin_port=0, limits_enabled=False
-        )
+        config = EdgeConfig(place.directory / "envoy", http_port=0, upstreams=(server.answer(),), limits_enabled=False)
         async with Envoy(config) as envoy:
             await _ready(envoy.http_port)
             yield BenchMarket(server, envoy), seeded

@@ -15,7 +15,7 @@ from dc1.settings import Settings
 
 
 def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: bool) -> None:
-    """Serve until the bench closes the pipe; the first thing said is the port. Counting statements takes time too."""
+    """Serve until the bench closes the pipe; the first thing said is where. Counting statements takes time too."""
     # Every call writes its log line, as in production.
     sys.stdout = sys.stderr = log.open("w", buffering=1)
     configure_logging("json", "INFO")
@@ -26,9 +26,9 @@ def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: 
 
 async def _serve(pipe: Connection, settings: Settings) -> None:
     server = Application(settings)
-    port = await server.start()
+    place = await server.start()
     freeze_startup_objects()
-    pipe.send(port)
+    pipe.send(place)
     asked, gone = asyncio.Event(), False
     asyncio.get_running_loop().add_reader(pipe.fileno(), asked.set)
     while not gone:

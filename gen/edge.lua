@@ -303,7 +303,7 @@ return {
   },
   base_paths = { "^/api/dc1(/.+)$", "^/api(/.+)$" },
   root_only = { "^/v1/", "^/docs/" },
-  edge_headers = { "x-rest", "x-rest-method", "x-rest-path", "x-client-address", "x-admission", "x-http-status", "x-error-body", "x-query-key", "x-query-provider-key", "x-query-renter-key" },
+  edge_headers = { "x-rest", "x-rest-method", "x-rest-path", "x-client-address", "x-admission", "x-http-status", "x-error-body", "x-edge-proof", "x-query-key", "x-query-provider-key", "x-query-renter-key" },
   credentials = { "authorization", "x-renter-key", "x-provider-key", "x-admin-token", "x-query-key", "x-query-provider-key", "x-query-renter-key" },
   query_keys = { key = "x-query-key", renter_key = "x-query-renter-key", provider_key = "x-query-provider-key" },
   keys_in_path = {

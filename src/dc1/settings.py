@@ -6,6 +6,7 @@ values.
 
 import json
 import os
+import sys
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -32,7 +33,13 @@ _ADMIN_TOKEN_CHARACTERS = 32
 # What a production market gives away only if its operator says so: each is real money to whoever may withdraw it.
 _GIFTS_IN_PRODUCTION = {"starter_credit_halala": 0, "topup_enabled": False}
 
-# What is trusted by default: an edge beside the server, as `dc1 up` starts it.
+LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
+"""Bytes that the kernel takes of the path of a Unix socket."""
+
+_GRPC_HOST = "127.0.0.1"
+_GRPC_PORT = 50051
+
+# Where an edge that proves itself may be by default: on the server's own machine.
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
@@ -75,18 +82,34 @@ class Settings(BaseSettings):
         default=None, description="Certificate chain of the public listener, PEM; it then speaks TLS only."
     )
     tls_key: Path | None = Field(default=None, description="Private key of that certificate, PEM.")
-    grpc_host: str = Field(default="127.0.0.1", description="Address of the server behind Envoy.")
-    grpc_port: Port = Field(default=50051, description="Port of the server behind Envoy; 0 takes a free one.")
+    grpc_socket: Path | None = Field(
+        default=None,
+        description="Unix socket of the server behind Envoy, which its owner alone can open; in `run` of `data_dir` when unset.",
+    )
+    grpc_socket_group: str | None = Field(
+        default=None, description="Group that may open the socket too, for an edge that runs as another user."
+    )
+    grpc_host: str | None = Field(
+        default=None,
+        description="Address of the server where edges on other machines reach it, by TCP and not by the socket; loopback when only the "
+        "port is set.",
+    )
+    grpc_port: Port | None = Field(
+        default=None, description="Its port: 50051 when only the address is set; 0 takes a free one."
+    )
     upstreams: Texts = Field(
         default=(),
-        description="Servers that `dc1 edge` spreads calls over, each `host:port`; the one above when empty.",
-    )
-    envoy_admin_port: Port = Field(
-        default=9901, description="Port of Envoy's administration interface, on loopback only."
+        description="Servers that `dc1 edge` spreads calls over, each `host:port` or `unix:/path`; the one above when empty.",
     )
     envoy_concurrency: PositiveInt = Field(default=2, description="Worker threads of Envoy.")
+    edge_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Random text by which edges prove to servers on TCP that they are edges, the same for all of a marketplace. A server "
+        "without it makes one in `data_dir`.",
+    )
     trusted_edges: Networks = Field(
-        default=LOOPBACK, description="Networks of the edges whose word on a client's address is taken."
+        default=LOOPBACK, description="Networks of the edges that may prove themselves by it."
     )
     trusted_proxies: int = Field(
         default=0,
@@ -246,6 +269,14 @@ class Settings(BaseSettings):
             raise ValueError(f"must name every class; missing: {', '.join(missing)}")
         return value
 
+    @field_validator("edge_secret")
+    @classmethod
+    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        # It travels as a header, where blanks at either end would be lost and control characters end the call.
+        if value is not None and not all("!" <= letter <= "~" for letter in value.get_secret_value()):
+            raise ValueError("must be of letters, digits and punctuation of ASCII")
+        return value
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment.
@@ -280,7 +311,8 @@ class Settings(BaseSettings):
     @property
     def _is_exposed(self) -> bool:
         """Whether anybody but this machine's own users may find the server."""
-        return self.environment == "production" or not all(map(is_loopback, (self.http_host, self.grpc_host)))
+        hosts = [self.http_host, *([] if self.grpc_address is None else [self.grpc_address[0]])]
+        return self.environment == "production" or not all(map(is_loopback, hosts))
 
     def require_whole_tls(self) -> None:
         """Refuse half of what TLS needs, with which an edge would speak without it.
@@ -296,6 +328,20 @@ class Settings(BaseSettings):
         """The absolute path of `data_dir`, as seen from where the process runs now."""
         # Absolute, as Envoy and the server are processes of their own; `~` comes unexpanded from unit files.
         return self.data_dir.expanduser().resolve()
+
+    @property
+    def resolved_grpc_socket(self) -> Path:
+        """The absolute path of the server's Unix socket."""
+        if self.grpc_socket is not None:
+            return self.grpc_socket.expanduser().absolute()
+        return self.resolved_data_dir / "run" / "grpc.sock"
+
+    @property
+    def grpc_address(self) -> tuple[str, int] | None:
+        """Host and port of the server where a TCP address was asked for, None where it has its Unix socket."""
+        if self.grpc_host is None and self.grpc_port is None:
+            return None
+        return self.grpc_host or _GRPC_HOST, _GRPC_PORT if self.grpc_port is None else self.grpc_port
 
     @property
     def resolved_database_url(self) -> str:

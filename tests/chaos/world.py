@@ -25,6 +25,7 @@ SLEEPING_DAEMON = (sys.executable, "-m", "tests.chaos.daemon")
 
 BEAT_SECONDS = 0.5
 GRACE_SECONDS = 2
+EDGE_SECRET = "by-which-the-edge-of-this-world-proves-itself"
 _LAST_WORDS = 2000
 
 
@@ -61,8 +62,9 @@ class ServerSeat:
     def __init__(self, world: "World", number: int, settings: dict[str, str]) -> None:
         self._world = world
         self._number = number
+        # Some by the socket and some by TCP would be two kinds of upstreams; replicas are apart where they are real.
         self.grpc_port = free_port()
-        self._settings = {**settings, "DC1_GRPC_PORT": str(self.grpc_port)}
+        self._settings = {**settings, "DC1_GRPC_PORT": str(self.grpc_port), "DC1_EDGE_SECRET": EDGE_SECRET}
         self.present: Process | None = None
 
     def start(self) -> None:
@@ -149,7 +151,7 @@ class World:
             http_host=http_host,
             http_port=free_port(),
             upstreams=upstreams,
-            admin_port=0,
+            edge_secret=EDGE_SECRET,
             concurrency=1,
             limits_enabled=False,
         )

@@ -21,7 +21,7 @@ async def test_a_server_whose_market_ended_ends_too_and_says_so(
         raise RuntimeError("a fault nobody thought of")
 
     monkeypatch.setattr(Dispatcher, "run", broken)
-    settings = Settings(data_dir=tmp_path, grpc_port=0, admin_token="letmein")  # type: ignore[arg-type]
+    settings = Settings(data_dir=tmp_path, admin_token="letmein")  # type: ignore[arg-type]
     with capture_logs() as logged, pytest.raises(CommandError, match="own tasks ended by an error"):
         await asyncio.wait_for(serve_alone(settings, asyncio.Event(), None), 30)
     events = [line["event"] for line in logged]
@@ -31,6 +31,6 @@ async def test_a_server_whose_market_ended_ends_too_and_says_so(
 async def test_a_server_waits_for_its_database_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "_DATABASE_SECONDS", 0.0)
     url = f"postgresql://nobody@/none?host={tmp_path}"
-    settings = Settings(data_dir=tmp_path, database_url=url, grpc_port=0, admin_token="letmein")  # type: ignore[arg-type]
+    settings = Settings(data_dir=tmp_path, database_url=url, admin_token="letmein")  # type: ignore[arg-type]
     with pytest.raises(UnreachableDatabaseError, match="No such file or directory"):
         await asyncio.wait_for(serve_alone(settings, asyncio.Event(), None), 30)

@@ -16,7 +16,7 @@ CERTIFICATE, KEY = TLS / "localhost.pem", TLS / "localhost.key"
 
 @pytest.fixture
 def config(tmp_path: Path) -> EdgeConfig:
-    return EdgeConfig(directory=tmp_path, http_port=0, admin_port=0)
+    return EdgeConfig(directory=tmp_path, http_port=0)
 
 
 def test_a_certificate_and_its_key_are_good(config: EdgeConfig) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from dc1.assets import asset
+from dc1.edge import EdgeError
 from dc1.edge.config import EdgeConfig, render
 from dc1.settings import Settings
 from tests.edge.upstream import METHODS, SERVICES
@@ -60,7 +61,6 @@ def test_a_deployments_values_are_in_the_rendered_file(tmp_path: Path) -> None:
         http_port=1,
         grpc_host="0.0.0.0",
         grpc_port=2,
-        admin_port=3,
         cors_origins=("https://a.example", "https://b.example"),
         rest_timeout_seconds=2.5,
         access_log=tmp_path / "elsewhere.log",
@@ -68,7 +68,7 @@ def test_a_deployments_values_are_in_the_rendered_file(tmp_path: Path) -> None:
     bootstrap = yaml.safe_load(render(config).read_text(encoding="utf-8"))
     manager = _manager(bootstrap)
     text = str(bootstrap)
-    assert bootstrap["admin"]["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 3}
+    assert bootstrap["admin"]["address"] == {"pipe": {"path": f"{tmp_path}/admin.sock", "mode": 0o600}}
     listener = bootstrap["static_resources"]["listeners"][0]
     assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 1}
     assert str({"address": "127.0.0.1", "port_value": 2}) in text
@@ -80,12 +80,36 @@ def test_a_deployments_values_are_in_the_rendered_file(tmp_path: Path) -> None:
 def test_settings_become_the_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DC1_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DC1_HTTP_PORT", "1")
-    monkeypatch.setenv("DC1_GRPC_PORT", "0")
     monkeypatch.setenv("DC1_CORS_ORIGINS", "https://a.example")
-    config = EdgeConfig.from_settings(Settings.load(), grpc_port=2)
-    assert (config.http_port, config.grpc_port, config.admin_port) == (1, 2, 9901)
+    config = EdgeConfig.from_settings(Settings.load(), ("unix:/run/dc1/grpc.sock",))
+    assert (config.http_port, config.upstreams) == (1, ("unix:/run/dc1/grpc.sock",))
     assert config.cors_origins == ("https://a.example",)
     assert config.directory == tmp_path / "envoy"
+
+
+def test_an_edge_proves_itself_by_a_header_that_it_writes_over_a_clients(tmp_path: Path) -> None:
+    secret = "a-secret-of-%-and-32-characters-%%"
+    path = render(EdgeConfig(tmp_path, upstreams=("0.0.0.0:7", "[::]:8"), edge_secret=secret))
+    bootstrap = yaml.safe_load(path.read_text(encoding="utf-8"))
+    (*_, proof) = _manager(bootstrap)["route_config"]["virtual_hosts"][0]["request_headers_to_add"]
+    assert proof["header"] == {"key": "x-edge-proof", "value": secret.replace("%", "%%")}
+    assert proof["append_action"] == "OVERWRITE_IF_EXISTS_OR_ADD"
+    assert secret not in repr(EdgeConfig(tmp_path, edge_secret=secret))
+    text = str(bootstrap)
+    for address in ({"address": "127.0.0.1", "port_value": 7}, {"address": "::1", "port_value": 8}):
+        assert str(address) in text
+    _validate(path)
+
+
+def test_servers_with_sockets(tmp_path: Path) -> None:
+    path = render(EdgeConfig(tmp_path, upstreams=("unix:/run/a.sock", "unix:/run/b.sock")))
+    bootstrap = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert "x-edge-proof" not in str(_manager(bootstrap)["route_config"])
+    endpoints = bootstrap["static_resources"]["clusters"][0]["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    assert [entry["endpoint"]["address"]["pipe"]["path"] for entry in endpoints] == ["/run/a.sock", "/run/b.sock"]
+    _validate(path)
+    with pytest.raises(EdgeError, match="all servers have to be Unix sockets, or none"):
+        render(EdgeConfig(tmp_path, upstreams=("unix:/run/a.sock", "host:1")))
 
 
 def _manager(bootstrap: dict[str, Any]) -> dict[str, Any]:

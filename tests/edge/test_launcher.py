@@ -21,14 +21,14 @@ from dc1.edge import EdgeConfig, EdgeError, Envoy
 from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2, provider_service_pb2_grpc
 from tests.edge.upstream import Upstream
+from tests.support.ports import listening_ports
 
 STREAMS = 1_200
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> EdgeConfig:
-    directory = tmp_path / "edge"
-    return EdgeConfig(directory, http_port=0, admin_port=0, grpc_port=1, concurrency=1, limits_enabled=False)
+    return EdgeConfig(tmp_path / "edge", http_port=0, grpc_port=1, concurrency=1, limits_enabled=False)
 
 
 async def test_it_serves_until_it_is_stopped(config: EdgeConfig) -> None:
@@ -36,7 +36,8 @@ async def test_it_serves_until_it_is_stopped(config: EdgeConfig) -> None:
         assert edge.pid is not None
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{edge.http_port}") as client:
             assert (await client.get("/renters/balance")).status_code == 503
-            assert (await client.get(f"{edge.admin_url}/ready")).text.strip() == "LIVE"
+        async with _admin(config) as admin:
+            assert (await admin.get("/ready")).text.strip() == "LIVE"
         port = edge.http_port
     assert edge.pid is None
     assert await edge.wait() == 0
@@ -45,10 +46,50 @@ async def test_it_serves_until_it_is_stopped(config: EdgeConfig) -> None:
 
 
 async def test_the_admin_interface_does_only_what_is_needed(config: EdgeConfig) -> None:
-    async with Envoy(config) as edge, httpx.AsyncClient(base_url=edge.admin_url) as admin:
+    async with Envoy(config), _admin(config) as admin:
         assert (await admin.post("/quitquitquit")).status_code == 403
         assert (await admin.get("/config_dump")).status_code == 403
         assert (await admin.get("/clusters")).status_code == 200
+
+
+async def test_nobody_else_can_open_the_admin_interface_or_read_what_envoy_writes(config: EdgeConfig) -> None:
+    before = os.umask(0)
+    try:
+        async with Envoy(replace(config, edge_secret="by-which-this-edge-proves-itself")) as edge:
+            assert edge.pid is not None
+            assert listening_ports(edge.pid) == {edge.http_port}
+            files = [config.directory, *config.directory.iterdir()]
+            assert {path.name for path in files} >= {"envoy.yaml", "envoy.log", "access.log", "admin.sock"}
+            assert not [path for path in files if path.stat().st_mode & 0o077]
+    finally:
+        os.umask(before)
+
+
+async def test_a_second_edge_in_the_same_directory_is_refused(config: EdgeConfig) -> None:
+    async with Envoy(config), _admin(config) as admin:
+        with pytest.raises(EdgeError, match=r"Another edge keeps its files in .*; give this one a DC1_DATA_DIR"):
+            await Envoy(config).start()
+        assert (await admin.get("/ready")).status_code == 200
+
+
+async def test_a_directory_too_deep_for_a_socket_is_named(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 110)
+    with pytest.raises(EdgeError, match=r"admin\.sock has a path of \d+ bytes.*set DC1_DATA_DIR to a shorter one"):
+        await Envoy(EdgeConfig(deep, http_port=0)).start()
+
+
+async def test_an_edge_before_a_socket_finds_the_server_that_comes_back(config: EdgeConfig, tmp_path: Path) -> None:
+    place = f"unix:{tmp_path}/grpc.sock"
+    async with (
+        Envoy(replace(config, upstreams=(place,))) as edge,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{edge.http_port}") as client,
+    ):
+        assert not await _answers(client)
+        for _ in range(2):
+            server = await _beating_server(place)
+            await _until(lambda: _answers(client))
+            await server.stop(None)
+            await _until(lambda: _is_unanswered(client))
 
 
 async def test_a_trusted_proxy_names_the_client(config: EdgeConfig, upstream: Upstream) -> None:
@@ -64,23 +105,21 @@ async def test_a_trusted_proxy_names_the_client(config: EdgeConfig, upstream: Up
 
 
 async def test_two_edges_on_one_machine(config: EdgeConfig, tmp_path: Path) -> None:
-    other = EdgeConfig(directory=tmp_path / "other", http_port=0, admin_port=0, concurrency=1)
+    other = EdgeConfig(directory=tmp_path / "other", http_port=0, concurrency=1)
     async with Envoy(config) as first, Envoy(other) as second:
         assert first.http_port != second.http_port
 
 
-@pytest.mark.parametrize(("field", "setting"), [("http_port", "DC1_HTTP_PORT"), ("admin_port", "DC1_ENVOY_ADMIN_PORT")])
-async def test_a_taken_port_is_named(config: EdgeConfig, field: str, setting: str) -> None:
+async def test_a_taken_port_is_named(config: EdgeConfig) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        taken = replace(config, **{field: port})
-        with pytest.raises(EdgeError, match=rf"Port {port} on 127\.0\.0\.1 is taken by another program.*{setting}"):
-            await Envoy(taken).start()
+        with pytest.raises(EdgeError, match=rf"Port {port} on 127\.0\.0\.1 is taken by another program.*DC1_HTTP_PORT"):
+            await Envoy(replace(config, http_port=port)).start()
 
 
 async def test_a_second_edge_on_the_same_port_is_refused(config: EdgeConfig, tmp_path: Path) -> None:
     async with Envoy(config) as first:
-        second = EdgeConfig(directory=tmp_path / "second", http_port=first.http_port, admin_port=0)
+        second = EdgeConfig(directory=tmp_path / "second", http_port=first.http_port)
         with pytest.raises(EdgeError, match=f"Port {first.http_port}"):
             await Envoy(second).start()
 
@@ -129,7 +168,7 @@ async def test_it_does_not_outlive_its_parent(config: EdgeConfig) -> None:
         "import asyncio, pathlib, sys\n"
         "from dc1.edge import EdgeConfig, Envoy\n"
         "async def main():\n"
-        "    async with Envoy(EdgeConfig(pathlib.Path(sys.argv[1]), http_port=0, admin_port=0)) as edge:\n"
+        "    async with Envoy(EdgeConfig(pathlib.Path(sys.argv[1]), http_port=0)) as edge:\n"
         "        print(edge.pid, flush=True)\n"
         "        await edge.wait()\n"
         "asyncio.run(main())\n"
@@ -168,19 +207,29 @@ class _Beating(grpc.GenericRpcHandler):
 @asynccontextmanager
 async def _serving(config: EdgeConfig) -> AsyncIterator[Envoy]:
     """An edge that is started, but not stopped, before a server that answers every beat of a daemon."""
-    server = grpc.aio.server(options=[("grpc.server.max_pending_requests", 2 * STREAMS)])
-    health = aio_health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    server.add_generic_rpc_handlers((_Beating(),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    edge = Envoy(replace(config, grpc_port=port))
+    place = f"unix:{config.directory.parent}/grpc.sock"
+    server = await _beating_server(place)
+    edge = Envoy(replace(config, upstreams=(place,)))
     await edge.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{edge.http_port}") as client:
         await _until(lambda: _answers(client))
     yield edge
     await edge.stop()
     await server.stop(None)
+
+
+async def _beating_server(place: str) -> grpc.aio.Server:
+    server = grpc.aio.server(options=[("grpc.server.max_pending_requests", 2 * STREAMS)])
+    health = aio_health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    server.add_generic_rpc_handlers((_Beating(),))
+    server.add_insecure_port(place)
+    await server.start()
+    return server
+
+
+def _admin(config: EdgeConfig) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(config.admin_socket)), base_url="http://envoy")
 
 
 @asynccontextmanager
@@ -196,6 +245,10 @@ async def _beat(call: Any) -> bool:
 
 async def _answers(client: httpx.AsyncClient) -> bool:
     return (await client.get("/renters/balance")).status_code != 503
+
+
+async def _is_unanswered(client: httpx.AsyncClient) -> bool:
+    return not await _answers(client)
 
 
 async def _refuses_connections(edge: Envoy) -> bool:

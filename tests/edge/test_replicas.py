@@ -25,7 +25,7 @@ def servers() -> Iterator[list[Upstream]]:
 @pytest.fixture
 async def url(servers: list[Upstream], tmp_path: Path) -> AsyncIterator[str]:
     upstreams = tuple(f"localhost:{server.port}" for server in servers)
-    config = EdgeConfig(directory=tmp_path, http_port=0, admin_port=0, upstreams=upstreams, concurrency=1)
+    config = EdgeConfig(directory=tmp_path, http_port=0, upstreams=upstreams, concurrency=1)
     async with Envoy(config) as envoy:
         yield f"http://127.0.0.1:{envoy.http_port}"
 

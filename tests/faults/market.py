@@ -78,7 +78,7 @@ class RealMarket:
         """Start `dc1 serve`; it is ready later."""
         settings = {
             "DC1_DATA_DIR": str(self._directory),
-            "DC1_GRPC_PORT": str(self._edge.grpc_port),
+            "DC1_GRPC_SOCKET": str(self._edge.grpc_socket),
             "DC1_ADMIN_TOKEN": ADMIN_TOKEN,
             "DC1_RATE_LIMITS_ENABLED": "false",
             "DC1_BEAT_INTERVAL_SECONDS": str(BEAT_SECONDS),

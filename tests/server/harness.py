@@ -104,7 +104,7 @@ class Running:
     """A server, and a client connected to it."""
 
     app: Application
-    port: int
+    place: str
     channel: grpc.aio.Channel
     database: Database
     credentials: Credentials
@@ -188,7 +188,6 @@ class Harness:
         defaults = {
             "admin_token": ADMIN_TOKEN,
             "rate_limits_enabled": False,
-            "grpc_port": 0,
             "data_dir": self.directory,
         }
         settings = Settings(**{**defaults, **chosen})
@@ -204,12 +203,12 @@ class Harness:
             )
 
         app = Application(settings, build, self.clock)
-        port = await app.start()
+        place = await app.start()
         database = foundations[0].database
         accounts = await database.write(_accounts)
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+        channel = grpc.aio.insecure_channel(place)
         credentials = foundations[0].credentials
-        return Running(app, port, channel, database, credentials, accounts, calls, self.behaviours)
+        return Running(app, place, channel, database, credentials, accounts, calls, self.behaviours)
 
     def _services(self, calls: list[Any]) -> Iterable[Service]:
         for described in _SERVICES:

@@ -11,7 +11,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from structlog.testing import capture_logs
 
-from dc1.server.app import Application, ListenError
+from dc1.server.app import Application
+from dc1.server.listening.places import ListenError
 from dc1.server.registry import Registry
 from dc1.services.api.call import current_call
 from dc1.settings import Settings, SettingsError
@@ -124,11 +125,12 @@ async def test_a_drain_cuts_off_what_outlasts_its_grace(harness: Harness) -> Non
     await server.channel.close()
 
 
-async def test_a_second_server_says_that_the_port_is_taken(server: Running, tmp_path: Any) -> None:
+async def test_a_second_server_says_that_the_port_is_taken(serve: Serve, tmp_path: Any) -> None:
+    port = int((await serve(grpc_port=0)).place.rpartition(":")[2])
     diary: list[str] = []
-    settings = Settings(grpc_port=server.port, data_dir=tmp_path / "second")
+    settings = Settings(grpc_port=port, data_dir=tmp_path / "second")
     second = Application(settings, lambda foundation: Registry([], background=[Part("only", diary)]))
-    with pytest.raises(ListenError, match=f"127.0.0.1:{server.port}: the port is taken"):
+    with pytest.raises(ListenError, match=f"127.0.0.1:{port}: the port is taken"):
         await second.start()
     assert not diary
 

@@ -183,14 +183,6 @@ async def test_admins_come_from_listed_networks_only(serve: Serve) -> None:
     assert on_job.status == 403
 
 
-async def test_a_stated_address_is_believed_of_trusted_edges_only(serve: Serve) -> None:
-    server = await serve(trusted_edges="192.0.2.0/24")
-    await server.call(
-        "MarketService/ListAvailableProviders", ListAvailableProvidersRequest(), x_client_address="10.1.2.3"
-    )
-    assert server.last.address == "127.0.0.1"
-
-
 async def test_a_revoked_key_stops_at_once(server: Running) -> None:
     key = server.accounts.renter
     assert (await server.call(BALANCE, GetBalanceRequest(), x_renter_key=key)).status == 200

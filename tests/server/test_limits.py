@@ -218,7 +218,7 @@ async def test_no_compressed_message_is_unpacked(server: Running) -> None:
     spec = Value()
     spec.list_value.extend([True] * 300_000)
     options = [("grpc.max_send_message_length", 64 * MEBIBYTE)]
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel:
+    async with grpc.aio.insecure_channel(server.place, options=options) as channel:
         call: Any = channel.unary_unary("/dcp.v1.ProviderService/RegisterProvider")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(
@@ -319,7 +319,7 @@ async def test_a_stream_ends_with_a_message_that_cannot_be_taken(server: Running
     harness.behaviours["Connect"] = echo
     key = server.accounts.provider
     options = [("grpc.max_send_message_length", 64 * MEBIBYTE)]
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel:
+    async with grpc.aio.insecure_channel(server.place, options=options) as channel:
         for data, status in ((UNREADABLE, 400), (b"\0" * (11 * MEBIBYTE + 1), 413)):
             stub: Any = channel.stream_stream("/dcp.v1.ProviderService/Connect")
             with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -39,7 +39,7 @@ def test_the_environment_wins_and_empty_variables_count_as_unset(
     monkeypatch.setenv("DC1_ADMIN_IP_ALLOWLIST", "10.0.0.0/8,192.0.2.1")
     monkeypatch.setenv("DC1_DATA_DIR", str(tmp_path))
     settings = Settings.load()
-    assert (settings.http_port, settings.grpc_port) == (18083, 50051)
+    assert (settings.http_port, settings.grpc_port) == (18083, None)
     assert settings.cors_origins == ("https://a.example", "https://b.example")
     assert [str(network) for network in settings.admin_ip_allowlist] == ["10.0.0.0/8", "192.0.2.1/32"]
     assert settings.resolved_database_url == f"sqlite:///{tmp_path}/dc1.sqlite3"

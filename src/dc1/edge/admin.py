@@ -1,6 +1,7 @@
 """Envoy's administration interface, as far as starting and stopping need it."""
 
 import asyncio
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -11,11 +12,12 @@ POLL_SECONDS = 0.02
 
 
 class EnvoyAdmin:
-    """Calls to the administration interface at a URL such as `http://127.0.0.1:9901`."""
+    """Calls to the administration interface at a Unix socket."""
 
-    def __init__(self, url: str) -> None:
-        # Nothing from the environment: a proxy that is set there does not reach our loopback.
-        self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=5.0)
+    def __init__(self, socket: Path) -> None:
+        # The host is a name only: nothing is looked up, and nothing taken from the environment, such as a proxy.
+        transport = httpx.AsyncHTTPTransport(uds=str(socket))
+        self._client = httpx.AsyncClient(base_url="http://envoy", transport=transport, trust_env=False, timeout=5.0)
 
     async def is_ready(self) -> bool:
         """Return whether Envoy accepts connections; False too while the interface itself is not up yet."""

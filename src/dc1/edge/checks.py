@@ -1,12 +1,14 @@
 """Checks of what Envoy will need, made before it starts: its own complaints are for those who know Envoy."""
 
 import errno
+import os
 import socket
 import ssl
 from pathlib import Path
 
 from dc1.edge.config import EdgeConfig
 from dc1.edge.errors import EdgeError
+from dc1.settings import LONGEST_SOCKET_PATH
 
 _OBSTACLES = {
     errno.EADDRINUSE: "is taken by another program, perhaps by another `dc1 up`; stop it or set {setting} to a free port",
@@ -16,9 +18,12 @@ _OBSTACLES = {
 
 
 def check(config: EdgeConfig) -> None:
-    """Refuse a configuration whose ports cannot be opened or whose certificate cannot be used, with EdgeError."""
+    """Refuse a configuration that Envoy could not use, with EdgeError: ports, sockets, the certificate."""
     _check_port(config.http_host, config.http_port, "DC1_HTTP_PORT")
-    _check_port("127.0.0.1", config.admin_port, "DC1_ENVOY_ADMIN_PORT")
+    _check_socket(config.admin_socket, "DC1_DATA_DIR")
+    for upstream in config.upstreams:
+        if upstream.startswith("unix:"):
+            _check_length(Path(upstream.removeprefix("unix:")), "DC1_GRPC_SOCKET or DC1_UPSTREAMS")
     if config.tls_certificate and config.tls_key:
         _check_certificate(config.tls_certificate, config.tls_key)
 
@@ -40,6 +45,33 @@ def _check_port(host: str, port: int, setting: str) -> None:
     except OSError as error:
         obstacle = _OBSTACLES.get(error.errno or 0, f"cannot be opened: {error.strerror}")
         raise EdgeError(f"Port {port} on {host} {obstacle.format(setting=setting)}.") from None
+
+
+def _check_socket(path: Path, setting: str) -> None:
+    """Look whether another edge answers at the path, which a second one would take from it in silence.
+
+    Raises:
+        EdgeError: one does, or the path is too long.
+    """
+    _check_length(path, setting)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # What a killed Envoy left behind refuses, and is replaced.
+        if probe.connect_ex(str(path)) == 0:
+            raise EdgeError(f"Another edge keeps its files in {path.parent}; give this one a {setting} of its own.")
+
+
+def _check_length(path: Path, setting: str) -> None:
+    """Look at the length of a socket's path before Envoy does.
+
+    Raises:
+        EdgeError: it is longer than the kernel takes.
+    """
+    length = len(os.fsencode(path))
+    if length > LONGEST_SOCKET_PATH:
+        raise EdgeError(
+            f"The socket {path} has a path of {length} bytes, and a socket may have {LONGEST_SOCKET_PATH}: "
+            f"set {setting} to a shorter one."
+        )
 
 
 def _check_certificate(certificate: Path, key: Path) -> None:

@@ -1,6 +1,7 @@
 """The configuration of one edge: what a deployment changes in envoy/envoy.yaml, and the file that Envoy then reads."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +17,10 @@ _SCRIPTS = {
     "envoy.filters.http.lua": "envoy/rest.lua",
     "dc1.whole_bodies": "envoy/whole_bodies.lua",
 }
+_UNIX = "unix:"
 _ADDRESS_LIMITS = "envoy.filters.http.local_ratelimit"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
+_PROOF = "x-edge-proof"
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,10 @@ class EdgeConfig:
         tls_key: private key of that certificate, PEM.
         grpc_host: address of the control plane.
         grpc_port: port of the control plane.
-        upstreams: the control plane's replicas as `host:port`; they take the place of `grpc_host` and `grpc_port`.
+        upstreams: the control plane's replicas as `host:port` or `unix:/path`; they take the place of `grpc_host` and
+            `grpc_port`.
+        edge_secret: what this edge proves itself by to servers on TCP.
         trusted_proxies: how many proxies before the edge are believed what they add to `X-Forwarded-For`.
-        admin_port: port of the administration interface on loopback; 0 takes a free one.
         cors_origins: origins that browsers may call from; `*` stands for all.
         concurrency: worker threads.
         rest_timeout_seconds: how long a REST call may take before it is 504; streams are not limited.
@@ -50,31 +54,31 @@ class EdgeConfig:
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 50051
     upstreams: tuple[str, ...] = ()
+    edge_secret: str | None = field(default=None, repr=False)
     trusted_proxies: int = 0
-    admin_port: int = 9901
     cors_origins: tuple[str, ...] = ()
     concurrency: int = 2
     rest_timeout_seconds: float = 60.0
     limits_enabled: bool = True
     access_log: Path | None = None
 
-    @classmethod
-    def from_settings(cls, settings: Settings, grpc_port: int | None = None) -> Self:
-        """Return the edge's part of the settings.
+    @property
+    def admin_socket(self) -> Path:
+        """The Unix socket of Envoy's administration interface, which only the owner of `directory` can open."""
+        return self.directory.resolve() / "admin.sock"
 
-        `grpc_port` is that of a server in this process, which then is the only one.
-        """
+    @classmethod
+    def from_settings(cls, settings: Settings, upstreams: tuple[str, ...], edge_secret: str | None = None) -> Self:
+        """Return the edge's part of the settings, before the servers that `upstreams` names."""
         return cls(
             directory=settings.data_dir / "envoy",
             http_host=settings.http_host,
             http_port=settings.http_port,
             tls_certificate=settings.tls_certificate,
             tls_key=settings.tls_key,
-            grpc_host=settings.grpc_host,
-            grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
-            upstreams=settings.upstreams if grpc_port is None else (),
+            upstreams=upstreams,
+            edge_secret=edge_secret,
             trusted_proxies=settings.trusted_proxies,
-            admin_port=settings.envoy_admin_port,
             cors_origins=settings.cors_origins,
             concurrency=settings.envoy_concurrency,
             limits_enabled=settings.rate_limits_enabled,
@@ -89,9 +93,9 @@ def render(config: EdgeConfig) -> Path:
     """
     # Absolute, as are all paths in it: Envoy may run in another directory than this process.
     directory = config.directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True)
+    make_private(directory)
     bootstrap: dict[str, Any] = parse_yaml(asset("envoy/envoy.yaml").read_bytes())
-    _set_address(bootstrap["admin"], "127.0.0.1", config.admin_port)
+    bootstrap["admin"]["address"]["pipe"]["path"] = str(config.admin_socket)
 
     resources = bootstrap["static_resources"]
     listener = resources["listeners"][0]
@@ -110,7 +114,10 @@ def render(config: EdgeConfig) -> Path:
     if not config.limits_enabled:
         manager["http_filters"] = [entry for entry in manager["http_filters"] if entry["name"] != _ADDRESS_LIMITS]
 
-    for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
+    host = manager["route_config"]["virtual_hosts"][0]
+    if config.edge_secret is not None:
+        host["request_headers_to_add"].append(_proof(config.edge_secret))
+    for route in host["routes"]:
         # A native caller brings its own deadline.
         if any(header["name"] == "x-rest" for header in route["match"].get("headers", ())):
             route["route"]["timeout"] = f"{config.rest_timeout_seconds}s"
@@ -119,8 +126,27 @@ def render(config: EdgeConfig) -> Path:
 
     _set_replicas(resources["clusters"][0], config)
     path = directory / "envoy.yaml"
-    path.write_text(yaml.safe_dump(bootstrap, sort_keys=False), encoding="utf-8")
+    _write_unseen(path, yaml.safe_dump(bootstrap, sort_keys=False))
     return path
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory that only its owner can look into, or take the others' rights to one that is there."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
+
+
+def _write_unseen(path: Path, text: str) -> None:
+    """Write a file that only its owner can read at any moment: it may hold what the edge proves itself by."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _proof(secret: str) -> dict[str, Any]:
+    # Envoy would take a per cent sign for the beginning of a command.
+    header = {"key": _PROOF, "value": secret.replace("%", "%%")}
+    return {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _script(path: str) -> str:
@@ -134,16 +160,28 @@ def _script(path: str) -> str:
 
 
 def _set_replicas(cluster: dict[str, Any], config: EdgeConfig) -> None:
-    """Point the cluster at the server, or spread it over the replicas."""
+    """Point the cluster at the server, or spread it over the replicas.
+
+    Raises:
+        EdgeError: some have Unix sockets and others addresses, which Envoy looks for in different ways.
+    """
     if not config.upstreams:
-        replicas = [(WILDCARDS.get(config.grpc_host, config.grpc_host), config.grpc_port)]
+        addresses = [_tcp(WILDCARDS.get(config.grpc_host, config.grpc_host), config.grpc_port)]
+    elif all(upstream.startswith(_UNIX) for upstream in config.upstreams):
+        addresses = [{"pipe": {"path": upstream.removeprefix(_UNIX)}} for upstream in config.upstreams]
+    elif any(upstream.startswith(_UNIX) for upstream in config.upstreams):
+        raise EdgeError("DC1_UPSTREAMS: all servers have to be Unix sockets, or none of them.")
     else:
         # Names are looked up again and again: a replica that moves to another address is found without a restart.
         cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
-        replicas = [_host_and_port(upstream) for upstream in config.upstreams]
+        addresses = [_tcp(*_host_and_port(upstream)) for upstream in config.upstreams]
     cluster["load_assignment"]["endpoints"][0]["lb_endpoints"] = [
-        {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}} for host, port in replicas
+        {"endpoint": {"address": address}} for address in addresses
     ]
+
+
+def _tcp(host: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
 def _host_and_port(upstream: str) -> tuple[str, int]:
@@ -154,8 +192,9 @@ def _host_and_port(upstream: str) -> tuple[str, int]:
     """
     host, _, port = upstream.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
-        raise EdgeError(f"DC1_UPSTREAMS: {upstream!r} is not host:port.")
-    return host.strip("[]"), int(port)
+        raise EdgeError(f"DC1_UPSTREAMS: {upstream!r} is not host:port, nor unix:/path.")
+    host = host.strip("[]")
+    return WILDCARDS.get(host, host), int(port)
 
 
 def _tls(certificate: Path, key: Path) -> dict[str, Any]:
@@ -179,4 +218,4 @@ def _tls(certificate: Path, key: Path) -> dict[str, Any]:
 
 
 def _set_address(holder: dict[str, Any], host: str, port: int) -> None:
-    holder["address"]["socket_address"] = {"address": host, "port_value": port}
+    holder["address"] = _tcp(host, port)

@@ -27,12 +27,11 @@ KILL_SECONDS = 5.0
 class Envoy:
     """Envoy with one configuration, started and stopped by this process and, on Linux, never outliving it.
 
-    `async with Envoy(config) as edge:` serves while the block runs. Ports given as 0 are known after the start.
+    `async with Envoy(config) as edge:` serves while the block runs. A port given as 0 is known after the start.
     """
 
     def __init__(self, config: EdgeConfig) -> None:
         self.http_port = config.http_port
-        self.admin_url = ""
         self._config = config
         self._process: asyncio.subprocess.Process | None = None
 
@@ -53,20 +52,20 @@ class Envoy:
             bootstrap = render(self._config)
         except OSError as error:
             raise EdgeError(f"Envoy's files cannot be written (DC1_DATA_DIR): {error}.") from None
-        # Envoy writes the address of its administration interface there once it listens; that of an earlier run is not
-        # ours.
-        address_file = bootstrap.with_name("admin.address")
-        address_file.unlink(missing_ok=True)
+        # One that a killed Envoy left behind would be taken for ours until ours has replaced it.
+        self._config.admin_socket.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
             # -I and -S: the program between us and Envoy needs the standard library only, and starts in no time without
             # the rest.
             *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(_binary())),
-            *("--config-path", str(bootstrap), "--admin-address-path", str(address_file)),
+            *("--config-path", str(bootstrap)),
             # Hot restart claims a piece of shared memory by a fixed number: two edges on one machine would meet there.
             *("--disable-hot-restart", "--concurrency", str(self._config.concurrency)),
             *("--log-level", "warning", "--log-path", str(bootstrap.with_name("envoy.log"))),
             # The access log is written in pieces, and a look at it a second later shows the call.
             *("--file-flush-interval-msec", "1000"),
+            # Its logs name people and what they do; its socket is told by nobody to whom it belongs.
+            umask=0o077,
             # Our settings hold secrets, and Envoy reads none of them.
             env={name: value for name, value in os.environ.items() if not name.startswith("DC1_")},
             stdin=asyncio.subprocess.DEVNULL,
@@ -76,7 +75,7 @@ class Envoy:
             process_group=0,
         )
         try:
-            await asyncio.wait_for(self._become_ready(self._process, address_file), START_SECONDS)
+            await asyncio.wait_for(self._become_ready(self._process), START_SECONDS)
         # Whatever ends the wait, a cancellation too: nobody else knows of this process.
         except BaseException as error:
             self.kill()
@@ -92,7 +91,7 @@ class Envoy:
         if drain_seconds > 0:
             # An edge that does not answer any more is ended all the same.
             with contextlib.suppress(httpx.HTTPError, TimeoutError):
-                async with EnvoyAdmin(self.admin_url) as admin:
+                async with EnvoyAdmin(self._config.admin_socket) as admin:
                     await asyncio.wait_for(admin.drain(), drain_seconds)
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
@@ -127,11 +126,8 @@ class Envoy:
     ) -> None:
         await self.stop()
 
-    async def _become_ready(self, process: asyncio.subprocess.Process, address_file: Path) -> None:
-        while not (address := _read(address_file)):
-            await self._check_alive(process)
-        self.admin_url = f"http://{address}"
-        async with EnvoyAdmin(self.admin_url) as admin:
+    async def _become_ready(self, process: asyncio.subprocess.Process) -> None:
+        async with EnvoyAdmin(self._config.admin_socket) as admin:
             while not await admin.is_ready():
                 await self._check_alive(process)
             self.http_port = await admin.listener_port("public")

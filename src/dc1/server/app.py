@@ -16,8 +16,11 @@ from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock, SystemClock
 from dc1.server.audit import Auditor
 from dc1.server.authentication import Authenticator
+from dc1.server.listening.edges import Edges
+from dc1.server.listening.places import listen_on_port, sole_socket
 from dc1.server.pipeline import Pipeline
 from dc1.server.process.instance_lock import sole_server
+from dc1.server.process.secret_key import load_edge_secret
 from dc1.server.rate_limits import RateLimiter
 from dc1.server.registry import Foundation, Registry, build
 from dc1.services.api.idempotency import IdempotentCalls
@@ -34,10 +37,6 @@ _DATABASE_PAUSE_SECONDS = 0.5
 _log = structlog.get_logger(__name__)
 
 
-class ListenError(Exception):
-    """The server's address cannot be listened on; the text says which and why it may be."""
-
-
 class Application:
     """One server process. What it consists of is built by `build`, once the database is open."""
 
@@ -50,12 +49,12 @@ class Application:
         self._health = aio_health.HealthServicer()
         self._cleanup = AsyncExitStack()
 
-    async def start(self) -> int:
-        """Open the database, start the parts and serve; return the port.
+    async def start(self) -> str:
+        """Open the database, start the parts and serve; return where, as `unix:/path` or `host:port`.
 
         Fails with a SettingsError when the settings do not allow serving; with an UnusableDatabaseError when the
         database cannot be used or another server works on it, to which PostgreSQL may take 30 s; with a ListenError
-        when the port is taken or not allowed.
+        when the socket or the port is taken or not allowed.
         """
         self._settings.require_servable()
         async with AsyncExitStack() as stack:
@@ -66,14 +65,14 @@ class Application:
             self._registry = self._build(foundation)
             self._pipeline = self._build_pipeline(foundation)
             self._server = self._build_server()
-            port = self._listen()
+            place = self._listen(stack)
             for part in self._registry.background:
                 await part.start()
                 stack.push_async_callback(part.stop)
             await self._server.start()
             self._cleanup = stack.pop_all()
-        _log.info("serving", address=f"{self._settings.grpc_host}:{port}", database=database.engine_name)
-        return port
+        _log.info("serving", address=place, database=database.engine_name)
+        return place
 
     async def ended(self) -> None:
         """Wait until a part ends by itself, which none should: the server would answer and nothing behind it move."""
@@ -149,7 +148,9 @@ class Application:
             admin_networks=settings.admin_ip_allowlist,
         )
         auditor = Auditor(foundation.database, self._clock)
-        return Pipeline(authenticator, limiter, auditor, foundation.idempotent, settings.trusted_edges)
+        # Nobody has to prove himself who comes through the socket.
+        secret = None if settings.grpc_address is None else load_edge_secret(settings)
+        return Pipeline(authenticator, limiter, auditor, foundation.idempotent, Edges(settings.trusted_edges, secret))
 
     def _build_server(self) -> grpc.aio.Server:
         server = grpc.aio.server(interceptors=[self._pipeline], options=_channel_options(self._settings))
@@ -161,15 +162,14 @@ class Application:
         reflection.enable_server_reflection(names, server)
         return server
 
-    def _listen(self) -> int:
-        address = f"{self._settings.grpc_host}:{self._settings.grpc_port}"
-        try:
-            return self._server.add_insecure_port(address)
-        except RuntimeError:
-            raise ListenError(
-                f"Cannot listen on {address}: the port is taken or not allowed to this user, or the address is none of this "
-                "machine's (DC1_GRPC_HOST, DC1_GRPC_PORT)."
-            ) from None
+    def _listen(self, held: AsyncExitStack) -> str:
+        """Listen on the socket, which is given back with `held`, or on the port."""
+        bind = self._server.add_insecure_port
+        if (address := self._settings.grpc_address) is not None:
+            return listen_on_port(*address, bind)
+        return held.enter_context(
+            sole_socket(self._settings.resolved_grpc_socket, self._settings.grpc_socket_group, bind)
+        )
 
 
 def _channel_options(settings: Settings) -> list[tuple[str, Any]]:

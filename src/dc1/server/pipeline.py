@@ -9,7 +9,7 @@ status and headers, and the log line.
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -19,12 +19,13 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from dc1.domain.errors import ApiError, database_unwritable, internal_error, service_unavailable
-from dc1.server.listening.addresses import Network, client_address
 from dc1.server.audit import CLIENT_GONE, Auditor
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
 from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
 from dc1.server.in_flight import InFlight
+from dc1.server.listening.addresses import client_address
+from dc1.server.listening.edges import Edges
 from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.server.requests import Request, RequestStream
@@ -56,14 +57,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
         limiter: RateLimiter,
         auditor: Auditor,
         idempotent: IdempotentCalls,
-        trusted_edges: Sequence[Network] = (),
+        edges: Edges,
     ) -> None:
-        """Make a pipeline that takes a client's address from peers in `trusted_edges`."""
         self._authenticator = authenticator
         self._limiter = limiter
         self._auditor = auditor
         self._idempotent = idempotent
-        self._trusted_edges = trusted_edges
+        self._edges = edges
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
         self._standard = StandardCalls(self._address_of)
@@ -211,10 +211,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
             yield
 
     def _address_of(self, context: Context) -> str:
-        return client_address(context.peer(), _first_values(context.invocation_metadata() or ()), self._trusted_edges)
+        return client_address(context.peer(), self._heard(context))
+
+    def _heard(self, context: Context) -> dict[str, str]:
+        return self._edges.heard(context.peer(), _first_values(context.invocation_metadata() or ()))
 
     def _begin(self, method: str, context: Context) -> Call:
-        metadata = _first_values(context.invocation_metadata() or ())
+        metadata = self._heard(context)
         # Anybody's text, and bound for log lines: one of another form is replaced.
         request_id = metadata.get("x-request-id", "")
         is_rest = metadata.get("x-rest") == "1"
@@ -222,7 +225,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             method=method,
             principal=ANYBODY,
             request_id=request_id if _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex,
-            address=client_address(context.peer(), metadata, self._trusted_edges),
+            address=client_address(context.peer(), metadata),
             is_rest=is_rest,
             metadata=metadata,
             rest_method=metadata.get("x-rest-method", "") if is_rest else "",

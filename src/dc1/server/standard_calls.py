@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import grpc
 import structlog
 
-from dc1.server.addresses import counted_as
+from dc1.server.listening.addresses import counted_as
 
 # grpc's stubs have no common type for the handlers of the four kinds of methods.
 Handler: TypeAlias = Any

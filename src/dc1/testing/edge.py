@@ -24,7 +24,7 @@ class Edge:
     """An Envoy and the loop that its servers run on.
 
     An Envoy takes most of a second to start, so one is shared by all markets of a process that follow one another: it
-    expects their servers on `grpc_port`.
+    expects their servers on `grpc_socket`.
 
     Args:
         directory: where Envoy's files and an empty, migrated database to copy from are kept.
@@ -33,13 +33,12 @@ class Edge:
     def __init__(self, directory: Path) -> None:
         self.loop = LoopThread()
         # Chosen here, since it is written into Envoy's configuration before there is a server to ask.
-        self.grpc_port = free_port()
+        self.grpc_socket = directory / "run" / "grpc.sock"
         self.template = make_template(directory / "template.sqlite3")
         self.config = EdgeConfig(
             directory=directory / "envoy",
             http_port=0,
-            grpc_port=self.grpc_port,
-            admin_port=0,
+            upstreams=(f"unix:{self.grpc_socket}",),
             # Every worker keeps connections of its own to the server; one is enough for a test.
             concurrency=1,
             limits_enabled=False,

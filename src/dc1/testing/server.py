@@ -113,7 +113,7 @@ class Frontier(Protocol):
         ...
 
     @property
-    def grpc_port(self) -> int:
+    def grpc_socket(self) -> Path:
         """Where the server is expected."""
         ...
 
@@ -121,7 +121,7 @@ class Frontier(Protocol):
 def serve_behind(edge: Frontier, loop: LoopThread, clock: Clock, **settings: Any) -> Server:
     """Start a server that testers can use without limits, and wait until the edge passes calls on to it."""
     # Limits off, as a test makes in a second the calls of an hour; those that are about limits switch them on.
-    chosen = {"grpc_port": edge.grpc_port, "admin_token": ADMIN_TOKEN, "rate_limits_enabled": False, **settings}
+    chosen = {"grpc_socket": edge.grpc_socket, "admin_token": ADMIN_TOKEN, "rate_limits_enabled": False, **settings}
     server = Server(loop, HermeticSettings(**chosen), clock)
     with httpx.Client(base_url=edge.url, verify=False, trust_env=False) as client:
         # Asked through the edge: Envoy passes nothing on before its own health check has seen the server.

@@ -64,9 +64,6 @@ def own_market() -> Iterator[DemoMarket]:
             {
                 "DC1_DATA_DIR": directory,
                 "DC1_HTTP_PORT": str(port),
-                # The server takes a free one and tells Envoy, so nobody has to choose it.
-                "DC1_GRPC_PORT": "0",
-                "DC1_ENVOY_ADMIN_PORT": str(usable_port()),
                 # Given, as one that `dc1 up` makes itself is only printed.
                 "DC1_ADMIN_TOKEN": token,
             },

@@ -14,8 +14,10 @@ from dc1.cli.options import COMMAND_VARIABLES
 from dc1.cli.output import console, facts
 from dc1.cli.serving.admin_token import with_admin_token
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
-from dc1.server.app import Application, ListenError
+from dc1.server.app import Application
+from dc1.server.listening.places import ListenError
 from dc1.server.logs import configure_logging
+from dc1.server.process.secret_key import load_edge_secret
 from dc1.server.process.startup_heap import freeze_startup_objects
 from dc1.settings import FILE_VARIABLES, Settings, SettingsError
 from dc1.storage.engine.database import UnusableDatabaseError
@@ -52,7 +54,8 @@ def run_edge() -> None:
         settings = Settings.load()
         settings.require_whole_tls()
         _prepare(settings)
-        asyncio.run(_until_stopped(lambda stop: _edge_alone(settings, stop)))
+        edge = _before_servers(settings)
+        asyncio.run(_until_stopped(lambda stop: _edge_alone(settings, edge, stop)))
     except (SettingsError, EdgeError) as error:
         raise CommandError(str(error)) from None
 
@@ -67,12 +70,22 @@ def _prepare(settings: Settings) -> None:
             _log.warning("unknown_setting", variable=name)
 
 
-async def _edge_alone(settings: Settings, stop: asyncio.Event) -> None:
-    """Run Envoy alone until `stop`, spread over the replicas of the settings."""
-    async with Envoy(EdgeConfig.from_settings(settings)) as edge:
-        upstreams = settings.upstreams or (f"{settings.grpc_host}:{settings.grpc_port}",)
+def _before_servers(settings: Settings) -> EdgeConfig:
+    """Return the configuration of an edge before the servers of the settings, by default that of this machine."""
+    if not (upstreams := settings.upstreams):
+        upstreams = (f"unix:{settings.resolved_grpc_socket}",)
+        if (address := settings.grpc_address) is not None:
+            upstreams = (":".join(map(str, address)),)
+    if all(upstream.startswith("unix:") for upstream in upstreams):
+        return EdgeConfig.from_settings(settings, upstreams)
+    return EdgeConfig.from_settings(settings, upstreams, load_edge_secret(settings, may_make=False))
+
+
+async def _edge_alone(settings: Settings, config: EdgeConfig, stop: asyncio.Event) -> None:
+    """Run Envoy alone until `stop`, spread over the servers of `config`."""
+    async with Envoy(config) as edge:
         facts(
-            {"REST and gRPC": _url(settings, edge), "servers": ", ".join(upstreams)},
+            {"REST and gRPC": _url(settings, edge), "servers": ", ".join(config.upstreams)},
             title="The edge passes calls on until Ctrl-C",
         )
         await _until_stop_or_death(stop, _death_of_edge(edge))
@@ -81,11 +94,11 @@ async def _edge_alone(settings: Settings, stop: asyncio.Event) -> None:
 async def serve_alone(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
     """Run the server alone until `stop`, or fail with a CommandError when it ended by itself."""
     server = Application(settings)
-    port = await _start(server, stop)
-    if port is None:
+    place = await _start(server, stop)
+    if place is None:
         return
     _show_token(made_token)
-    facts({"gRPC": f"{settings.grpc_host}:{port}", **_data(settings)}, title="The server runs until Ctrl-C")
+    facts({"gRPC": place, **_data(settings)}, title="The server runs until Ctrl-C")
     try:
         await _until_stop_or_death(stop, _death_of_server(server))
     finally:
@@ -99,15 +112,16 @@ async def serve_with_edge(settings: Settings, stop: asyncio.Event, made_token: s
     """
     settings.require_servable()
     # Before the server: its start takes seconds, only to learn that the public port is taken.
-    check(EdgeConfig.from_settings(settings))
+    check(EdgeConfig.from_settings(settings, ()))
     server = Application(settings)
-    grpc_port = await _start(server, stop)
-    if grpc_port is None:
+    place = await _start(server, stop)
+    if place is None:
         return
+    secret = None if place.startswith("unix:") else load_edge_secret(settings)
     try:
-        async with Envoy(EdgeConfig.from_settings(settings, grpc_port)) as edge:
+        async with Envoy(EdgeConfig.from_settings(settings, (place,), secret)) as edge:
             _show_token(made_token)
-            _show(settings, edge, grpc_port)
+            _show(settings, edge, place)
             await _until_stop_or_death(stop, _death_of_edge(edge), _death_of_server(server))
             # While Envoy still passes on the answers of calls in flight.
             await server.drain()
@@ -117,16 +131,19 @@ async def serve_with_edge(settings: Settings, stop: asyncio.Event, made_token: s
         raise
 
 
-async def _start(server: Application, stop: asyncio.Event) -> int | None:
-    """Start the server and return its port, or None when `stop` is set before: it may be waiting for the database."""
+async def _start(server: Application, stop: asyncio.Event) -> str | None:
+    """Start the server and return where it listens, or None when `stop` is set before.
+
+    It may wait long for its database.
+    """
     starting, stopped = asyncio.create_task(server.start()), asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if starting.done():
-        port = starting.result()
+        place = starting.result()
         # Not before: the loaded fleet is the larger part of what stays.
         freeze_startup_objects()
-        return port
+        return place
     # Waited for, so that a half-open database is closed.
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
@@ -168,14 +185,13 @@ def _show_token(made: str | None) -> None:
         console.print(f"DC1_ADMIN_TOKEN is not set; until this stops it is {made}", soft_wrap=True)
 
 
-def _show(settings: Settings, edge: Envoy, grpc_port: int) -> None:
+def _show(settings: Settings, edge: Envoy, place: str) -> None:
     url = _url(settings, edge)
     facts(
         {
             "REST and gRPC": url,
             "API description": f"{url}/docs",
-            "server": f"{settings.grpc_host}:{grpc_port}, behind Envoy",
-            "Envoy's administration": edge.admin_url,
+            "server": f"{place}, behind Envoy",
             **_data(settings),
         },
         title="The marketplace serves until Ctrl-C",

@@ -10,15 +10,13 @@ Network: TypeAlias = IPv4Network | IPv6Network
 _CLIENT_ADDRESS = "x-client-address"
 
 
-def client_address(peer: str, metadata: Mapping[str, str], trusted_edges: Iterable[Network]) -> str:
-    """Return the client's address: what the edge says when the gRPC `peer` is a trusted edge, else the peer's own."""
-    own = _peer_address(peer)
-    # Anybody can send the header; only what an edge of ours says in it is its own word.
-    if own is None or is_within(str(own), trusted_edges):
-        stated = _parse(metadata.get(_CLIENT_ADDRESS, ""))
-        if stated is not None:
-            return str(stated)
-    return "local" if own is None else str(own)
+def client_address(peer: str, heard: Mapping[str, str]) -> str:
+    """Return the client's address: what an edge says of it in what is `heard` of the gRPC `peer`, else the peer's own.
+
+    `local` stands for whoever speaks through the Unix socket for himself.
+    """
+    own = peer_address(peer)
+    return str(_parse(heard.get(_CLIENT_ADDRESS, "")) or own or "local")
 
 
 def is_within(address: str, networks: Iterable[Network]) -> bool:
@@ -42,7 +40,7 @@ def site_of(address: str) -> str:
 
 
 @lru_cache(4096)
-def _peer_address(peer: str) -> IPv4Address | IPv6Address | None:
+def peer_address(peer: str) -> IPv4Address | IPv6Address | None:
     """Read `ipv4:127.0.0.1:50051` and `ipv6:[::1]:50051`; None for peers without an address, such as Unix sockets."""
     # gRPC escapes the brackets of IPv6 addresses.
     kind, _, rest = unquote(peer).partition(":")

@@ -1,4 +1,4 @@
-"""The key that secrets in the database are encrypted with."""
+"""Secrets of one installation: the key of what is encrypted in the database, and by what edges prove themselves."""
 
 import os
 import secrets
@@ -6,9 +6,10 @@ import tempfile
 from pathlib import Path
 
 from dc1.domain import errors
-from dc1.settings import Settings
+from dc1.settings import Settings, SettingsError
 
-_FILE_NAME = "secret.key"
+_KEY_FILE = "secret.key"
+_EDGE_FILE = "edge.key"
 
 
 def has_secret_key(settings: Settings) -> bool:
@@ -26,7 +27,27 @@ def load_secret_key(settings: Settings) -> str:
         return settings.secret_key.get_secret_value()
     if not has_secret_key(settings):
         raise errors.webhooks_not_configured()
-    path = settings.resolved_data_dir / _FILE_NAME
+    return _kept(settings.resolved_data_dir / _KEY_FILE)
+
+
+def load_edge_secret(settings: Settings, *, may_make: bool = True) -> str:
+    """Return the setting, or what this data directory keeps in its place, made when it is first asked for.
+
+    Raises:
+        SettingsError: There is none, and `may_make` is False: it would be known to no server.
+    """
+    if settings.edge_secret is not None:
+        return settings.edge_secret.get_secret_value()
+    path = settings.resolved_data_dir / _EDGE_FILE
+    if not may_make and not path.exists():
+        raise SettingsError(
+            "DC1_EDGE_SECRET is not set: servers on TCP believe only an edge that brings theirs. It is the variable of the same name, "
+            f"or what {_EDGE_FILE} in their DC1_DATA_DIR holds."
+        )
+    return _kept(path)
+
+
+def _kept(path: Path) -> str:
     if not path.exists():
         _make(path)
     return path.read_text(encoding="ascii")

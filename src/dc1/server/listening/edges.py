@@ -1,0 +1,64 @@
+"""Which peers are edges of ours, whose word on a client is taken."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from dc1.domain.access import keys
+from dc1.server.listening.addresses import Network, is_within, peer_address
+from dcp.v1 import edge_pb2, options_pb2
+
+PROOF = "x-edge-proof"
+"""Carries the secret by which an edge proves itself on TCP."""
+
+# What only an edge says, or a server for the edge to read; the edge has the same list. Of others it is not looked at.
+_OF_EDGES = frozenset(edge_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.rest].edge_headers)
+_PREFIXES_OF_EDGES = ("x-envoy-", "x-query-")
+_STATED = ("x-client-address", "x-rest")
+_HINT_SECONDS = 60.0
+_log = structlog.get_logger(__name__)
+
+
+class Edges:
+    """The edges of this server.
+
+    Who speaks through the Unix socket is one: its rights let nobody else. A peer on TCP is one when it comes from one
+    of the networks and brings the secret; without a secret none is.
+    """
+
+    def __init__(self, networks: Sequence[Network], secret: str | None) -> None:
+        self._networks = networks
+        self._secret = secret
+        self._hinted_at = -_HINT_SECONDS
+
+    def heard(self, peer: str, metadata: Mapping[str, str]) -> dict[str, str]:
+        """Return the metadata of a call as far as its gRPC `peer` is believed; the proof itself is in none."""
+        if self._is_edge(peer, metadata):
+            return {name: value for name, value in metadata.items() if name != PROOF}
+        if any(name in metadata for name in _STATED):
+            self._hint(peer)
+        return {name: value for name, value in metadata.items() if not _is_of_edges(name)}
+
+    def _is_edge(self, peer: str, metadata: Mapping[str, str]) -> bool:
+        if peer.startswith("unix:"):
+            return True
+        address = peer_address(peer)
+        if self._secret is None or address is None or not is_within(str(address), self._networks):
+            return False
+        return keys.same_secret(metadata.get(PROOF, ""), self._secret)
+
+    def _hint(self, peer: str) -> None:
+        # Anybody who reaches the port can cause it, so not more than one a minute.
+        now = time.monotonic()
+        if now - self._hinted_at >= _HINT_SECONDS:
+            self._hinted_at = now
+            _log.warning(
+                "edge_not_believed",
+                peer=peer,
+                hint="It speaks as an edge and is none: it is not in DC1_TRUSTED_EDGES, or its DC1_EDGE_SECRET is another.",
+            )
+
+
+def _is_of_edges(name: str) -> bool:
+    return name in _OF_EDGES or name.startswith(_PREFIXES_OF_EDGES)

@@ -1,0 +1,117 @@
+"""The Unix socket behind Envoy, which only its owner and the group of an edge can open, or a port in its place."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dc1.settings import LONGEST_SOCKET_PATH
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OWNER_ONLY = 0o600
+_OWNER_AND_GROUP = 0o660
+
+
+class ListenError(Exception):
+    """The server's address cannot be listened on; the text says which and why it may be."""
+
+
+def listen_on_port(host: str, port: int, bind: Callable[[str], int]) -> str:
+    """Bind a TCP port, 0 for a free one, and return its address.
+
+    Raises:
+        ListenError: It cannot be had.
+    """
+    name = f"[{host}]" if ":" in host else host
+    try:
+        return f"{name}:{bind(f'{name}:{port}')}"
+    except RuntimeError:
+        raise ListenError(
+            f"Cannot listen on {name}:{port}: the port is taken or not allowed to this user, or the address is none of this "
+            "machine's (DC1_GRPC_HOST, DC1_GRPC_PORT)."
+        ) from None
+
+
+@contextlib.contextmanager
+def sole_socket(path: Path, group: str | None, bind: Callable[[str], int]) -> Iterator[str]:
+    """Hold a socket at `path` while the block runs.
+
+    Only the owner may open it, or the members of `group` too. One that a killed server left behind is replaced.
+
+    Yields:
+        gRPC's name of it, with which `bind` was called.
+
+    Raises:
+        ListenError: The path is too long, belongs to another server, or lies where other users may put files.
+    """
+    _require_short(path)
+    name = f"unix:{path}"
+    with contextlib.ExitStack() as held:
+        try:
+            _make_directory(path.parent)
+            _lock(path, held)
+            _bind_unseen(name, bind)
+            if group is not None:
+                shutil.chown(path, group=group)
+            path.chmod(_OWNER_ONLY if group is None else _OWNER_AND_GROUP)
+        except (OSError, LookupError, RuntimeError) as error:
+            raise ListenError(f"Cannot listen on {path} (DC1_GRPC_SOCKET, DC1_GRPC_SOCKET_GROUP): {error}.") from None
+        yield name
+
+
+def _require_short(path: Path) -> None:
+    """Look at the length before gRPC does, which would not say what is wrong.
+
+    Raises:
+        ListenError: It is longer than the kernel takes.
+    """
+    length = len(os.fsencode(path))
+    if length > LONGEST_SOCKET_PATH:
+        raise ListenError(
+            f"The socket {path} has a path of {length} bytes, and a socket may have {LONGEST_SOCKET_PATH}: "
+            "set DC1_GRPC_SOCKET to a shorter one."
+        )
+
+
+def _make_directory(directory: Path) -> None:
+    """Make the directory for its owner alone, or look at the one that is there.
+
+    Raises:
+        ListenError: Somebody else may put a socket of his own into it, and be told every key.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.stat()
+    if found.st_uid not in (os.geteuid(), 0) or found.st_mode & _OTHERS_WRITE:
+        raise ListenError(
+            f"The directory {directory} is not this user's alone to write into: whoever puts a socket there is told every key. "
+            "Set DC1_GRPC_SOCKET to one that is."
+        )
+
+
+def _lock(path: Path, held: contextlib.ExitStack) -> None:
+    """Take the path for this process; the kernel frees it when the process dies.
+
+    Raises:
+        ListenError: Another server has it. gRPC would take its socket away in silence.
+    """
+    try:
+        # Never deleted: a second server could then lock a new file while the first holds the old.
+        lock = held.enter_context(path.with_name(f"{path.name}.lock").open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ListenError(
+            f"Another server listens on {path}; give this one a DC1_GRPC_SOCKET or a DC1_GRPC_PORT of its own."
+        ) from None
+
+
+def _bind_unseen(name: str, bind: Callable[[str], int]) -> None:
+    """Bind with no rights for others, which they would have until the file's mode is set."""
+    # Of the whole process, so for as short a time as can be; what other threads make meanwhile is the more private.
+    before = os.umask(0o177)
+    try:
+        bind(name)
+    finally:
+        os.umask(before)
