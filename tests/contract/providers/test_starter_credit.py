@@ -4,7 +4,7 @@ import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Admin, Renter
-from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.poll_daemon import MODEL, PollDaemon
 from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
 
@@ -13,7 +13,7 @@ SERVING: Json = {
     "job_type": "vllm_serve",
     "duration_minutes": 50,
     "max_duration_seconds": 3000,
-    "params": {"model": "a/model"},
+    "params": {"model": MODEL},
 }
 """Costs 1000 halala, of which the provider has 750."""
 
