@@ -13,10 +13,10 @@ IDLE, WORKED, WORKED_TO_THE_END = Seen(False), Seen(True), Seen(True, reached_de
 
 def test_every_category_has_a_fault_and_every_fault_its_consequences() -> None:
     assert set(FAULTS) == set(ErrorCategory)
-    assert {fault: (found.charged, found.counts, found.elsewhere) for fault, found in CONSEQUENCES.items()} == {
-        Fault.RENTER: (True, False, False),
-        Fault.PROVIDER: (False, True, True),
-        Fault.MARKET: (False, False, False),
+    assert {fault: (found.charged, found.counts) for fault, found in CONSEQUENCES.items()} == {
+        Fault.RENTER: (True, False),
+        Fault.PROVIDER: (False, True),
+        Fault.MARKET: (False, False),
     }
 
 

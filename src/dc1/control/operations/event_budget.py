@@ -3,10 +3,9 @@
 import json
 from dataclasses import dataclass
 
-from dc1.domain.base.clock import Clock
+from dc1.domain.base.clock import DAY_MS, Clock
 from dc1.domain.base.json_types import JsonValue
 
-_DAY_MS = 24 * 3600 * 1000
 _MOST_EVENTS = 1_000
 _MOST_BYTES = 4 * 1024 * 1024
 
@@ -48,5 +47,5 @@ class EventBudget:
         now_ms = self._clock.now_ms()
         day = self._days.get(provider_id)
         if day is None or now_ms >= day.ends_ms:
-            day = self._days[provider_id] = _Day(now_ms + _DAY_MS)
+            day = self._days[provider_id] = _Day(now_ms + DAY_MS)
         return day

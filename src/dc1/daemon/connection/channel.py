@@ -6,9 +6,10 @@ from pathlib import Path
 import grpc
 from grpc import aio
 
-from dc1 import defaults, loopback
+from dc1 import defaults
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
+from dc1.loopback import is_loopback
 
 _OPTIONS = (
     # More than gRPC's 4 MiB: one desired state may bring several offers with all their input.
@@ -58,9 +59,9 @@ def open_channel(server: str, credentials: grpc.ChannelCredentials | None) -> ai
     return aio.secure_channel(server, credentials, options=_OPTIONS)
 
 
-def is_loopback(server: str) -> bool:
+def stays_here(server: str) -> bool:
     """Return whether `host:port` is on this machine, where an unencrypted key travels no network."""
-    return loopback.is_loopback(server.rpartition(":")[0])
+    return is_loopback(server.rpartition(":")[0])
 
 
 def explain_failure(details: str, *, tls: bool) -> str:

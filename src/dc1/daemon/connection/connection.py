@@ -10,7 +10,7 @@ import grpc
 import structlog
 
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.connection.channel import explain_failure, is_loopback, open_channel, read_credentials
+from dc1.daemon.connection.channel import explain_failure, open_channel, read_credentials, stays_here
 from dc1.daemon.connection.operator_notices import OperatorNotices
 from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.connection.stream import Stream, StreamEnd
@@ -77,7 +77,7 @@ class Connection:
     async def run(self) -> None:
         """Connect, and connect again, until `close`; a DaemonError says that the server wants this daemon no more."""
         credentials = read_credentials(self._config)
-        if credentials is None and not is_loopback(self._config.server):
+        if credentials is None and not stays_here(self._config.server):
             log.warning("connection_not_encrypted", hint="the key can be read on its way", server=self._config.server)
         while not self._closing.is_set():
             stream = Stream(

@@ -23,18 +23,17 @@ class Consequence:
     """What follows from a fault.
 
     `charged` means the time used, at most the quote; without it everything goes back. `counts` is for the provider's
-    reputation, and `elsewhere` whether another provider is to try.
+    reputation.
     """
 
     charged: bool
     counts: bool
-    elsewhere: bool
 
 
 CONSEQUENCES: Mapping[Fault, Consequence] = {
-    Fault.RENTER: Consequence(charged=True, counts=False, elsewhere=False),
-    Fault.PROVIDER: Consequence(charged=False, counts=True, elsewhere=True),
-    Fault.MARKET: Consequence(charged=False, counts=False, elsewhere=False),
+    Fault.RENTER: Consequence(charged=True, counts=False),
+    Fault.PROVIDER: Consequence(charged=False, counts=True),
+    Fault.MARKET: Consequence(charged=False, counts=False),
 }
 
 FAULTS: Mapping[ErrorCategory, Fault] = {

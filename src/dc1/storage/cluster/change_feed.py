@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
 
+from dc1.domain.base.json_types import MAX_EXACT_INTEGER
 from dc1.domain.jobs.states import OPEN
 from dc1.storage.cluster import replicas
 from dc1.storage.engine.postgres import patience
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 _CHANNEL = "dc1_changes"
 _LONGEST_PAUSE_SECONDS = 2.0
 _TRIES = 2
-_MOST = 2**53
-"""No row id, attempt, count or offset is beyond it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +103,9 @@ def _is_tokens(item: object) -> bool:
     if not isinstance(item, list) or len(item) != len(fields(SharedTokens)):
         return False
     row_id, attempt, text, count, offset = item
+    # No row id, attempt, count or offset is beyond what JSON holds exactly.
     numbers = (row_id, attempt, count, 0 if offset is None else offset)
-    return isinstance(text, str) and all(type(number) is int and 0 <= number < _MOST for number in numbers)
+    return isinstance(text, str) and all(type(number) is int and 0 <= number < MAX_EXACT_INTEGER for number in numbers)
 
 
 class Notifications:
