@@ -8,6 +8,7 @@ from dc1.control.operations.provider_accounts import RotatedKey
 from dc1.control.scheduling.sessions import EndReason
 from dc1.domain.access.keys import parse
 from dc1.domain.errors import ApiError
+from dc1.storage.accounts import wallets
 from dc1.storage.engine.transaction_hook import NO_HOOK
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import NewProvider
@@ -33,6 +34,8 @@ async def test_a_new_account_is_known_with_its_key_at_once(market: SmallMarket) 
 
 async def test_a_refused_end_leaves_the_account_as_it_was(market: SmallMarket, renter: int) -> None:
     daemon = await market.daemon()
+    # What is earned of a renter who has paid nothing cannot be asked for.
+    await market.do(wallets.top_up, renter, 100, "paid", market.clock.now_ms())
     await market.submit(renter)
     await market.dispatch()
     lease = await daemon.accept()

@@ -8,10 +8,8 @@ from dc1.control.scheduling import dispatcher
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
-from dc1.domain.providers.reputation import RunRecord, weight_at
 from dc1.storage.jobs import jobs, lifecycle
-from dc1.storage.providers import providers
-from dc1.storage.providers.standings import Standing
+from dc1.storage.providers import providers, standings
 from tests.control.small_market import SmallMarket
 from tests.storage.market import claim
 
@@ -140,9 +138,8 @@ async def test_a_job_goes_to_no_provider_that_another_one_waits_for(market: Smal
     second = await market.submit(renter)
     other = await market.provider(cached_models=["acme/paint-1b"])
     better = await market.provider(cached_models=[model])
-    market.control.fleet.count_run(
-        other.id, Standing(failed_jobs=1, record=RunRecord(failed=weight_at(market.clock.now_ms()), runs=1))
-    )
+    failed = await market.do(standings.count_failed, other.id, renter, 0, market.clock.now_ms())
+    market.control.fleet.count_run(other.id, failed)
     market.heartbeat(other)
     market.heartbeat(better)
 

@@ -7,7 +7,6 @@ from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.providers.liveness import Channel, Presence
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
-from dc1.storage.jobs.job_records import JobRow
 from tests.control.small_market import SmallMarket
 from tests.storage.market import claim
 
@@ -42,14 +41,16 @@ async def test_a_job_that_was_lost_on_another_server_while_it_waited_here_avoids
     job = await market.submit(renter)
     loser, other = await market.provider(), await market.provider()
 
-    def run_and_lose(conn: Connection) -> JobRow:
+    def run_and_lose(conn: Connection) -> lifecycle.Transition:
         now_ms = market.clock.now_ms()
         assert lifecycle.start(conn, job.id, loser.id, 0, 1, now_ms) is not None
         lost = lifecycle.lose(conn, job.id, 1, now_ms, queue_deadline_seconds=1800)
         assert lost is not None
-        return lost.job
+        return lost
 
-    market.control.dispatcher.follow(await market.do(run_and_lose), None)
+    lost = await market.do(run_and_lose)
+    market.control.fleet.count_run(loser.id, lost.standing)
+    market.control.dispatcher.follow(lost.job, None)
     market.heartbeat(loser)
     market.heartbeat(other)
     await market.dispatch()
