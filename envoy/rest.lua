@@ -9,6 +9,9 @@
 local API = require("gen.edge")
 local REFUSALS = API.refusals
 
+-- What this edge proves itself by to servers on TCP; nil before a Unix socket. src/dc1/edge/config.py puts it in front.
+local EDGE_PROOF = dc1_edge_proof
+
 -- What a refusal of the edge's own limits says to this script only.
 local OWN_HEADERS = { "x-http-status", "x-error-body" }
 
@@ -220,6 +223,8 @@ local function ask(handle, headers, name, is_rest)
     ["x-client-address"] = handle:streamInfo():downstreamRemoteAddress():gsub(":%d+$", ""):gsub("[%[%]]", ""),
     ["x-request-id"] = headers:get("x-request-id"),
   }
+  -- The route would add it, which these calls do not take.
+  asked["x-edge-proof"] = EDGE_PROOF
   for _, credential in ipairs(API.credentials) do asked[credential] = headers:get(credential) end
   if is_rest then asked["x-rest"] = "1" end
   local answer = handle:httpCall("control_plane", asked, "\0\0\0\0\0", ADMISSION_MS)

@@ -354,7 +354,7 @@ class Settings(BaseSettings):
         return self.daemon_min_version or self.daemon_latest_version
 
 
-_IN_FILES = ("secret_key", "database_url")
+_IN_FILES = ("secret_key", "edge_secret", "database_url")
 """Settings that may be read from a file; so may the admin token, by the command."""
 
 FILE_VARIABLES = frozenset(f"DC1_{name.upper()}_FILE" for name in _IN_FILES)

@@ -27,8 +27,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, 
     settings = {
         "DC1_DATA_DIR": str(directory / "data"),
         "DC1_HTTP_PORT": str(port),
-        "DC1_GRPC_PORT": str(free_port()),
-        "DC1_ENVOY_ADMIN_PORT": str(free_port()),
         # So that the stranger and the neighbour may have addresses of their own.
         "DC1_TRUSTED_PROXIES": "1",
     }

@@ -104,6 +104,22 @@ async def test_a_trusted_proxy_names_the_client(config: EdgeConfig, upstream: Up
     assert upstream.last.metadata["x-client-address"] == "198.51.100.7"
 
 
+async def test_an_edge_proves_itself_in_every_call_and_every_question(config: EdgeConfig, upstream: Upstream) -> None:
+    secret = "of-every-kind:\"\\%{}$`'and-32-characters"
+    proving = replace(config, grpc_port=upstream.port, edge_secret=secret)
+    headers = {"x-edge-proof": "forged", "x-renter-key": "dc1-renter-1"}
+    body = {"job_type": "llm_inference", "params": {"prompt": "y" * 300_000}}
+    async with (
+        Envoy(proving) as edge,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{edge.http_port}", headers=headers) as client,
+    ):
+        await _until(lambda: _answers(client))
+        assert (await client.post("/jobs/submit", json=body)).is_success
+    assert upstream.last.method == "SubmitJob"
+    assert {call.metadata["x-edge-proof"] for call in (*upstream.calls, *upstream.asked)} == {secret}
+    assert [asked.method for asked in upstream.asked] == ["SubmitJob"]
+
+
 async def test_two_edges_on_one_machine(config: EdgeConfig, tmp_path: Path) -> None:
     other = EdgeConfig(directory=tmp_path / "other", http_port=0, concurrency=1)
     async with Envoy(config) as first, Envoy(other) as second:

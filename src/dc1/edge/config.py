@@ -1,5 +1,6 @@
 """The configuration of one edge: what a deployment changes in envoy/envoy.yaml, and the file that Envoy then reads."""
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,12 @@ from dc1.edge.errors import EdgeError
 from dc1.settings import Settings
 
 _LAST_PORT = 65535
+_UNIX = "unix:"
 _SCRIPTS = {
     "dc1.bodies": "envoy/bodies.lua",
     "envoy.filters.http.lua": "envoy/rest.lua",
     "dc1.whole_bodies": "envoy/whole_bodies.lua",
 }
-_UNIX = "unix:"
 _ADDRESS_LIMITS = "envoy.filters.http.local_ratelimit"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
 _PROOF = "x-edge-proof"
@@ -108,7 +109,7 @@ def render(config: EdgeConfig) -> Path:
     # By name, as their order is that in which a request passes them and may change.
     filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
     for filter_name, script in _SCRIPTS.items():
-        filters[filter_name]["default_source_code"] = {"inline_string": _script(script)}
+        filters[filter_name]["default_source_code"] = {"inline_string": _script(script, config.edge_secret)}
     filters["envoy.filters.http.grpc_json_transcoder"]["proto_descriptor"] = str(asset("gen/descriptors.binpb"))
 
     if not config.limits_enabled:
@@ -149,14 +150,16 @@ def _proof(secret: str) -> dict[str, Any]:
     return {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def _script(path: str) -> str:
-    """Return a script with the module that it requires in front of it.
+def _script(path: str, edge_secret: str | None) -> str:
+    """Return a script with the module that it requires, and what the edge proves itself by, in front of it.
 
     Lua would look for `gen.edge` in the directory that Envoy runs in, which is the repository only for who starts it by
     hand.
     """
     module, script = (asset(name).read_text(encoding="utf-8") for name in ("gen/edge.lua", path))
-    return f'package.preload["gen.edge"] = function()\n{module}end\n{script}'
+    # Printable ASCII, whose escapes are the same in JSON and in Lua.
+    proof = "" if edge_secret is None else f"dc1_edge_proof = {json.dumps(edge_secret)}\n"
+    return f'{proof}package.preload["gen.edge"] = function()\n{module}end\n{script}'
 
 
 def _set_replicas(cluster: dict[str, Any], config: EdgeConfig) -> None:

@@ -25,7 +25,7 @@ from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
 from dc1.server.in_flight import InFlight
 from dc1.server.listening.addresses import client_address
-from dc1.server.listening.edges import Edges
+from dc1.server.listening.edges import ADMISSION, UNPROVEN, Edges
 from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.server.requests import Request, RequestStream
@@ -37,8 +37,6 @@ from dc1.services.api.shielding import ShieldedWork
 from dc1.storage.engine.unwritable import unwritable_reason
 
 _STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
-# With it the edge asks whether a call would be let in, before it waits for the body.
-_ADMISSION = "x-admission"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger(__name__)
 
@@ -129,7 +127,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         async def answer(data: bytes, context: Context) -> Any:
             async with self._guarded(method, options, context, self._calls) as call:
-                if _ADMISSION in call.metadata:
+                if ADMISSION in call.metadata:
                     await self._judge(call, options)
                     return Empty()
                 request = Request(data, parse)
@@ -149,7 +147,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         # Writes to the context instead of yielding, so that a caller who leaves ends the servicer's generator at once.
         async def stream(data: bytes, context: Context) -> None:
             async with self._guarded(method, options, context, self._calls) as call:
-                if _ADMISSION in call.metadata:
+                if ADMISSION in call.metadata:
                     await self._judge(call, options)
                     return
                 request = Request(data, parse)
@@ -194,7 +192,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         finally:
             among.end()
             # The call that was asked for has a line of its own, unless it was refused.
-            if _ADMISSION not in call.metadata or status >= 400:
+            if ADMISSION not in call.metadata or status >= 400:
                 _log_call(call, status, time.perf_counter() - started)
         # Outside the block: `abort` raises by itself, and its error is none to be turned into a refusal.
         if refusal is not None:
@@ -234,7 +232,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     async def _judge(self, call: Call, options: MethodOptions) -> None:
         """Refuse a call for what its headers say, as `_admit` would; nothing is counted, as the call itself will be."""
-        if self._draining:
+        if self._draining or call.metadata[ADMISSION] == UNPROVEN:
             raise service_unavailable()
         credential = self._authenticator.require_credential(options, call.metadata, None, call.address)
         call.principal = await self._authenticator.verify(options, credential, call.address)

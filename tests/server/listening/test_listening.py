@@ -20,7 +20,7 @@ from dcp.v1.admin_service_pb2 import GetDashboardRequest
 from dcp.v1.market_service_pb2 import ListAvailableProvidersRequest
 from dcp.v1.renter_wallet_pb2 import GetBalanceRequest
 from tests.server.conftest import Serve
-from tests.server.harness import Running
+from tests.server.harness import ADMIN_TOKEN, Running
 from tests.support.ports import listening_ports
 
 DASHBOARD = "AdminService/GetDashboard"
@@ -151,6 +151,20 @@ async def test_a_key_in_the_query_is_the_edges_to_tell(serve: Serve) -> None:
             "RenterService/GetBalance", GetBalanceRequest(), **{header: server.accounts.renter}
         )
         assert answer.code is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_call_that_only_edges_may_ask_about_is_neither_judged_nor_made_for_others(serve: Serve) -> None:
+    server = await serve(grpc_port=0, edge_secret=SECRET, rate_limits_enabled=True)
+    for token in (ADMIN_TOKEN, "guess"):
+        answer = await server.call(
+            DASHBOARD, GetDashboardRequest(), x_admission="1", x_edge_proof="guess", x_admin_token=token
+        )
+        assert answer.code is grpc.StatusCode.UNAVAILABLE
+    assert not server.calls
+    proven = {"x_admission": "1", "x_edge_proof": SECRET}
+    assert await dashboard(server, x_admin_token="guess", **proven) is grpc.StatusCode.UNAUTHENTICATED
+    assert await dashboard(server, x_admin_token=ADMIN_TOKEN, **proven) is grpc.StatusCode.OK
+    assert not server.calls
 
 
 async def test_an_edge_that_proves_itself_is_believed_and_its_proof_goes_no_further(serve: Serve) -> None:

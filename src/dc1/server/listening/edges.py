@@ -16,6 +16,10 @@ PROOF = "x-edge-proof"
 _OF_EDGES = frozenset(edge_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.rest].edge_headers)
 _PREFIXES_OF_EDGES = ("x-envoy-", "x-query-")
 _STATED = ("x-client-address", "x-rest")
+ADMISSION = "x-admission"
+"""Of a call that an edge asks about before it waits for the body: it is judged by its headers, and not made."""
+UNPROVEN = "unproven"
+"""What stands in `ADMISSION` for who is no edge: he is not answered, and what he asks about is not done."""
 _HINT_SECONDS = 60.0
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +42,8 @@ class Edges:
             return {name: value for name, value in metadata.items() if name != PROOF}
         if any(name in metadata for name in _STATED):
             self._hint(peer)
-        return {name: value for name, value in metadata.items() if not _is_of_edges(name)}
+        heard = {name: value for name, value in metadata.items() if not _is_of_edges(name)}
+        return heard | {ADMISSION: UNPROVEN} if ADMISSION in metadata else heard
 
     def _is_edge(self, peer: str, metadata: Mapping[str, str]) -> bool:
         if peer.startswith("unix:"):
