@@ -6,7 +6,7 @@ import pytest
 
 from dc1.loopback import is_loopback
 from dc1.secret_files import SecretFileError, read_secret
-from dc1.settings import Settings, SettingsError
+from dc1.settings import FILE_VARIABLES, Settings, SettingsError
 from tests.cli.answers import BALANCE
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
@@ -127,8 +127,16 @@ def test_a_file_that_everybody_reads_is_refused(tmp_path: Path) -> None:
             parent.chmod(mode)
 
 
+def test_every_secret_of_a_server_may_be_in_a_file() -> None:
+    """The admin token's file is the command's; an address may have a password in it."""
+    secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    named = {f"DC1_{name.upper()}_FILE" for name in {*secret, "database_url"} - {"admin_token"}}
+    assert named == FILE_VARIABLES
+
+
 @pytest.mark.parametrize(
-    ("variable", "field"), [("DC1_SECRET_KEY", "secret_key"), ("DC1_DATABASE_URL", "database_url")]
+    ("variable", "field"),
+    [("DC1_SECRET_KEY", "secret_key"), ("DC1_EDGE_SECRET", "edge_secret"), ("DC1_DATABASE_URL", "database_url")],
 )
 def test_a_servers_secrets_come_from_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, field: str

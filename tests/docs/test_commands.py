@@ -10,7 +10,7 @@ import typer.main
 
 from dc1.cli.app import app
 from dc1.cli.options import COMMAND_VARIABLES
-from dc1.settings import Settings
+from dc1.settings import FILE_VARIABLES, Settings
 from tests.docs.pages import ROOT, Page, pages
 
 _VARIABLE = re.compile(r"\bDC1_[A-Z][A-Z0-9_]*\b")
@@ -58,7 +58,12 @@ def test_targets_and_the_tests_they_name_exist(line: str) -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=str)
 def test_variables_are_read_by_somebody(page: Page) -> None:
-    known = COMMAND_VARIABLES | {f"DC1_{name.upper()}" for name in Settings.model_fields} | set(_NOT_VARIABLES)
+    known = (
+        COMMAND_VARIABLES
+        | FILE_VARIABLES
+        | {f"DC1_{name.upper()}" for name in Settings.model_fields}
+        | set(_NOT_VARIABLES)
+    )
 
     # DC1_… and DC1_ alone stand for all of them.
     assert set(_VARIABLE.findall(page.text)) <= known
