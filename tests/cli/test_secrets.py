@@ -1,9 +1,12 @@
 """Secrets come from files, and go to no stranger in clear."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from dc1.cli.errors import CommandError
+from dc1.cli.serving.admin_token import with_admin_token
 from dc1.loopback import is_loopback
 from dc1.secret_files import SecretFileError, read_secret
 from dc1.settings import FILE_VARIABLES, Settings, SettingsError
@@ -154,3 +157,15 @@ def test_a_servers_secrets_come_from_files(
     file.unlink()
     with pytest.raises(SettingsError, match="cannot be read"):
         Settings.load()
+
+
+@pytest.mark.parametrize(("environment", "is_told"), [("development", True), ("production", False)])
+def test_a_token_file_that_cannot_be_used_is_told_of_what_holds(
+    tmp_path: Path, environment: Literal["development", "production"], is_told: bool
+) -> None:
+    """In production no token is made, with the file or without it."""
+    file = tmp_path / "admin-token"
+    file.touch(0o600)
+    with pytest.raises(CommandError, match="is empty") as refusal:
+        with_admin_token(Settings(environment=environment), file)
+    assert ("a token is made" in str(refusal.value)) == is_told

@@ -26,8 +26,9 @@ def with_admin_token(settings: Settings, file: Path | None) -> tuple[Settings, s
     if settings.admin_token is not None:
         return settings, None
     shown = None
-    token = _read(file) if file is not None else None
-    if token is None and settings.environment == "development":
+    makes_one = settings.environment == "development"
+    token = _read(file, makes_one=makes_one) if file is not None else None
+    if token is None and makes_one:
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         if file is not None:
             _write(file, token)
@@ -39,14 +40,14 @@ def with_admin_token(settings: Settings, file: Path | None) -> tuple[Settings, s
     return settings.model_copy(update={"admin_token": secret}), shown
 
 
-def _read(file: Path) -> str | None:
+def _read(file: Path, *, makes_one: bool) -> str | None:
     if not file.exists():
         return None
     try:
         return read_secret(file)
     except SecretFileError as error:
         # An empty one was most likely made and never written; its token would be one that anybody can guess.
-        raise CommandError(f"{error} Without the file a token is made.") from None
+        raise CommandError(f"{error} Without the file a token is made." if makes_one else str(error)) from None
 
 
 def _write(file: Path, token: str) -> None:
