@@ -9,6 +9,7 @@ import pytest
 
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.container.runner import ContainerRunner
+from dc1.domain.jobs.states import ErrorCategory
 from tests.daemon.runners.podman import Engine
 from tests.daemon.runners.sinks import RecordingSink
 from tests.daemon.runners.test_container import LIMITS, MARKET, container_job
@@ -36,8 +37,9 @@ async def test_a_user_by_name_is_not_root(container_engine: Engine, number: str,
         if runs:
             assert (await runner.run(work, RecordingSink())).payload == number
         else:
-            with pytest.raises(RunFailed, match="the image's user 'app' is root"):
+            with pytest.raises(RunFailed, match="the image's user 'app' is root") as failure:
                 await runner.run(work, RecordingSink())
+            assert failure.value.category is ErrorCategory.INVALID_PARAMS
         assert client.containers.list(all=True) == []
         client.images.remove(NAMED)
     await runner.aclose()

@@ -33,6 +33,16 @@ SECRET = "http://10.1.2.3:8000/v1 /home/omar/models"  # nothing of this may be t
         (f"pulling {SECRET}/img failed: denied", "The image could not be pulled"),
         (f"model '{SECRET}' is not served here", "The model is not served by the provider"),
         ("params.temperature must be a number from 0 to 2", "params.temperature must be a number from 0 to 2"),
+        (
+            f"environment variable 'LD_{SECRET}' must not be set by a job",
+            "An environment variable must not be set by a job",
+        ),
+        (f"the image declares a volume at '{SECRET}'", "The image declares volumes that no container is given"),
+        ("the image declares more than 16 volumes", "The image declares volumes that no container is given"),
+        (
+            f"the image's user '{SECRET}' is root or nobody that it knows",
+            "The image's user is root, or none that it has",
+        ),
         (f"params.{SECRET} must be a number from 0 to 2", "The run failed"),
     ],
 )

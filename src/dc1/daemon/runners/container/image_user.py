@@ -28,7 +28,8 @@ def check_user(container: Any, user: str) -> None:
     }
     # What the engine makes of a name that is there twice, or written oddly, is not worth knowing.
     if not numbers or not all(number.isdecimal() and int(number) > 0 for number in numbers):
-        raise RunFailed(ErrorCategory.CREATE, f"the image's user {name[:64]!r} is root or nobody that it knows")
+        # Of the order and not of this machine: every other one would fail it too.
+        raise RunFailed(ErrorCategory.INVALID_PARAMS, f"the image's user {name[:64]!r} is root or nobody that it knows")
 
 
 def _users(container: Any) -> str:

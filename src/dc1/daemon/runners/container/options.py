@@ -176,9 +176,9 @@ def _volumes(declared: Iterable[str]) -> list[str]:
     for place in found:
         is_kernels = any(place == root or place.startswith(f"{root}/") for root in _KERNELS_OWN)
         if is_kernels or place.startswith("//") or not _VOLUME.fullmatch(place):
-            raise RunFailed(ErrorCategory.EXECUTION, f"the image declares a volume at {place[:100]!r}")
+            raise RunFailed(ErrorCategory.INVALID_PARAMS, f"the image declares a volume at {place[:100]!r}")
     if len(found) > _MOST_VOLUMES:
-        raise RunFailed(ErrorCategory.EXECUTION, f"the image declares more than {_MOST_VOLUMES} volumes")
+        raise RunFailed(ErrorCategory.INVALID_PARAMS, f"the image declares more than {_MOST_VOLUMES} volumes")
     return found
 
 
@@ -191,7 +191,9 @@ def _is_root(image_user: str) -> bool:
 def _environment(work: Work, gpus: tuple[str, ...]) -> dict[str, str]:
     # Of a job the server knows better than to hand out; another market's server may not.
     if refused := refused_variables(work.env):
-        raise RunFailed(ErrorCategory.EXECUTION, f"environment variable {refused[0][:64]!r} must not be set by a job")
+        raise RunFailed(
+            ErrorCategory.INVALID_PARAMS, f"environment variable {refused[0][:64]!r} must not be set by a job"
+        )
     environment = {
         "HOME": "/tmp",  # noqa: S108 -- the one writable place inside the container
         **work.env,
