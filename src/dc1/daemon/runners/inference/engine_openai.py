@@ -13,9 +13,9 @@ from dc1.domain.jobs.states import ErrorCategory
 
 _CONNECT_SECONDS = 5.0
 _MODELS_SECONDS = 5.0
-# Overload and restarts pass; what is wrong with the request does not.
 # What an engine says to an order that it cannot carry out: too long, or with values that it does not take.
 _REFUSED = frozenset({400, 413, 422})
+# Overload and restarts pass; what is wrong with the request does not.
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 
