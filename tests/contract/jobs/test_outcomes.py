@@ -38,7 +38,7 @@ def test_a_run_is_completed_by_hand(market: LocalMarket, renter: Renter, provide
         "used_seconds": 95,
     }
     assert renter.balance() == 976
-    assert provider.earnings()["available_halala"] == 18
+    assert provider.earnings()["promo_earnings_halala"] == 18
     refused(renter.post("/jobs/1/complete"), 400, "Job is not running", current_status="completed")
     refused(provider.try_result(1, result="late"), 409, code="JOB_SETTLED")
 

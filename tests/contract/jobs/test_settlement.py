@@ -142,7 +142,7 @@ def test_a_run_past_its_deadline_is_charged_for_its_time(
     assert show(job, "error", "error_category") == {"error": "Job timed out", "error_category": "timeout"}
     assert show(job, *bill(45, 34, 11, 0)) == bill(45, 34, 11, 0)
     assert renter.balance() == 955
-    assert provider.earnings()["available_halala"] == 34
+    assert provider.earnings()["promo_earnings_halala"] == 34
 
 
 @pytest.mark.parametrize("loading", [False, True])

@@ -194,6 +194,7 @@ def the_books_add_up(market: LocalMarket, renter: Renter, provider: PollDaemon) 
         "wallets_halala": 599,
         "holds_halala": 0,
         "provider_earnings_halala": 469,
+        "promo_earnings_halala": 0,
         "platform_halala": 156,
         "payouts_halala": 0,
         "external_halala": 1000 + 224,
