@@ -1,7 +1,9 @@
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from dc1.cli.app import app
@@ -19,7 +21,18 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def run(server: ScriptedServer) -> Run:
+def own_logging() -> Iterator[None]:
+    """Takes back how a command logs, whose stream is closed when it has ended."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def run(server: ScriptedServer, own_logging: None) -> Run:
     """Runs `dc1 …` against the scripted server, with a key of each role in the environment."""
     environment = {
         "DC1_URL": server.url,

@@ -66,7 +66,7 @@ def admin_release_promo(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Let a provider withdraw what it earned from starter credit."""
+    """Release what a provider earned from starter credit."""
     body = {"reason": reason, "renter_id": renter}
     with RestClient(url, admin_credential(token)) as client:
         emit(client.post(path("admin", "providers", provider, "release-promo"), body), as_json, _show_release)
