@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MODEL = "acme/Chat-7B"
+MOST_SENT = 256 * 1024 * 1024
+"""What counts as endless: a reader that has not left by then never would."""
 
 
 @dataclass
@@ -22,6 +24,8 @@ class OpenAIServer:
     finish_reason: str = "stop"
     tool_call_pieces: list[dict[str, Any]] = field(default_factory=list)
     hangs: bool = False
+    endless: tuple[str, bytes] | None = None
+    sent: int = 0
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
@@ -44,7 +48,14 @@ class OpenAIServer:
             }
             self.authorizations.append(headers.get("authorization"))
             body = await reader.readexactly(int(headers.get("content-length", 0)))
-            if (method, path) == ("GET", "/v1/models"):
+            if self.endless is not None and path.endswith(self.endless[0].rpartition(" ")[2]):
+                # A status and what is sent for as long as somebody reads.
+                writer.write(f"HTTP/1.1 {self.endless[0].partition(' ')[0]} X\r\nconnection: close\r\n\r\n".encode())
+                while self.sent < MOST_SENT:
+                    writer.write(self.endless[1])
+                    self.sent += len(self.endless[1])
+                    await writer.drain()
+            elif (method, path) == ("GET", "/v1/models"):
                 self._send(writer, 200, json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}))
             elif (method, path) == ("POST", "/v1/chat/completions"):
                 self.requests.append(json.loads(body))
@@ -52,6 +63,8 @@ class OpenAIServer:
             else:
                 self._send(writer, 404, "not here")
             await writer.drain()
+        except ConnectionError:
+            pass  # the client has left
         finally:
             writer.close()
 

@@ -1,6 +1,7 @@
 """What a container may have, decided before any engine is asked; and what is read out of its output."""
 
 import json
+import time
 
 import pytest
 
@@ -224,12 +225,31 @@ def test_a_result_of_megabytes_is_kept_whole_and_a_larger_one_refused() -> None:
         too_large.result()
 
 
-@pytest.mark.parametrize("marked", ["[1]", "5", "null", "{oops"])
+# The last is too deep for the parser, which says so in an error of its own.
+@pytest.mark.parametrize("marked", ["[1]", "5", "null", "{oops", "[" * 100_000], ids=range(5))
 def test_a_marked_result_must_be_an_object(marked: str) -> None:
     output = ContainerOutput()
     output.feed(f"{RESULT_MARKER}{marked}\n".encode(), None)
-    with pytest.raises(RunFailed):
+    with pytest.raises(RunFailed) as failure:
         output.result()
+    assert failure.value.category is ErrorCategory.INVALID_RESULT
+
+
+def test_empty_lines_are_no_more_of_the_result_than_others() -> None:
+    output = ContainerOutput()
+    output.feed(b"\n" * 500_000, None)
+    assert len(output.result()) <= 64 * 1024
+
+
+def test_a_line_that_comes_byte_by_byte_is_not_looked_through_for_each() -> None:
+    output = ContainerOutput()
+    output.feed(b"x" * 1_900_000, None)
+    started = time.process_time()
+    for _ in range(2_000):
+        assert output.feed(b"x", None) == []
+    # A look at the whole line for each byte took seconds.
+    assert time.process_time() - started < 0.5
+    assert sum(len(text) for _, text in output.finish()) == 1_902_000
 
 
 def test_text_result_is_the_end_of_the_output() -> None:

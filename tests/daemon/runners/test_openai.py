@@ -11,7 +11,7 @@ from dc1.daemon.runners.inference.engine import EngineRunner
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.states import ErrorCategory, JobType
-from tests.daemon.runners.openai_server import MODEL, OpenAIServer
+from tests.daemon.runners.openai_server import MODEL, MOST_SENT, OpenAIServer
 from tests.daemon.runners.sinks import RecordingSink
 
 
@@ -169,6 +169,27 @@ async def test_failures_keep_their_text(server: OpenAIServer, category: str, tra
             await runner.run(inference({"prompt": "Hi"}), RecordingSink())
     assert failure.value.category == ErrorCategory(category)
     assert failure.value.transient is transient
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        ("200 chat/completions", b"x" * 65536),
+        ("200 chat/completions", b'data: {"x": "' + b"y" * 60_000 + b'"}\n'),
+        ("500 chat/completions", b"x" * 65536),
+        ("200 models", b"x" * 65536),
+        ("500 models", b"x" * 65536),
+    ],
+    ids=["line", "answer", "refusal", "models", "models-refused"],
+)
+async def test_an_answer_without_an_end_is_the_end_of_one_run(endless: tuple[str, bytes]) -> None:
+    server = OpenAIServer(endless=endless)
+    async with AsyncExitStack() as market:
+        runner = await start(market, server)
+        with pytest.raises(RunFailed) as failure:
+            await runner.run(inference({"prompt": "Hi"}), RecordingSink())
+    assert failure.value.category is ErrorCategory.ENGINE
+    assert server.sent < MOST_SENT / 2
 
 
 async def test_cancelling_hangs_up_on_the_server() -> None:

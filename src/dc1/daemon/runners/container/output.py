@@ -46,7 +46,8 @@ class ContainerOutput:
             raise RunFailed(ErrorCategory.INVALID_RESULT, f"the result is larger than {MAX_RESULT_BYTES} bytes")
         try:
             parsed = json.loads(self._result_json)
-        except ValueError:
+        # Too deep for the parser is the program's doing as well: as the daemon's own failure it would be free.
+        except (ValueError, RecursionError):
             raise RunFailed(ErrorCategory.INVALID_RESULT, f"what follows {RESULT_MARKER} is not JSON") from None
         if not isinstance(parsed, dict):
             raise RunFailed(ErrorCategory.INVALID_RESULT, f"what follows {RESULT_MARKER} is not a JSON object")
@@ -55,6 +56,9 @@ class ContainerOutput:
     def _take(self, level: Level, chunk: bytes, *, at_end: bool = False) -> list[tuple[Level, str]]:
         buffer = self._unfinished[level]
         buffer += chunk
+        # A program may write byte by byte: to look through the whole line for each would take a core for minutes.
+        if not at_end and b"\n" not in chunk and len(buffer) <= _LONGEST_LINE:
+            return []
         *lines, rest = bytes(buffer).split(b"\n")
         if rest and (at_end or len(rest) > _LONGEST_LINE):
             lines, rest = [*lines, rest], b""
@@ -74,7 +78,8 @@ class ContainerOutput:
         return [(level, line[start : start + MESSAGE_LIMIT]) for start in range(0, max(len(line), 1), MESSAGE_LIMIT)]
 
     def _remember(self, line: str) -> None:
-        self._tail.append(line[-_TAIL_CHARACTERS:])
-        self._tail_size += len(self._tail[-1])
+        # With its line break, or empty lines would be kept without a bound.
+        self._tail.append(line[1 - _TAIL_CHARACTERS :])
+        self._tail_size += len(self._tail[-1]) + 1
         while self._tail_size > _TAIL_CHARACTERS:
-            self._tail_size -= len(self._tail.popleft())
+            self._tail_size -= len(self._tail.popleft()) + 1

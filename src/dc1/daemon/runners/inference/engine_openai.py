@@ -1,5 +1,6 @@
 """Any server with the OpenAI chat API: vLLM, llama.cpp, Ollama, SGLang and their kind."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,10 @@ from dc1.domain.jobs.states import ErrorCategory
 
 _CONNECT_SECONDS = 5.0
 _MODELS_SECONDS = 5.0
+# An engine may send without an end, and its daemon holds the jobs of others too.
+_MOST_BODY_BYTES = 1024 * 1024
+_MOST_LINE_BYTES = 1024 * 1024
+_MOST_ANSWER_BYTES = 64 * 1024 * 1024
 # What an engine says to an order that it cannot carry out: too long, or with values that it does not take.
 _REFUSED = frozenset({400, 413, 422})
 # Overload and restarts pass; what is wrong with the request does not.
@@ -28,7 +33,8 @@ class OpenAIEngine:
         self._device = device
         self._client = httpx.AsyncClient(
             base_url=f"{root}/v1/",
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            # Never compressed: a few bytes of it could stand for any number.
+            headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {api_key}"} if api_key else {})},
             # How long an answer may take is the job's deadline, not the transport's.
             timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
             trust_env=False,
@@ -37,13 +43,18 @@ class OpenAIEngine:
     async def models(self) -> tuple[str, ...]:
         """Ask the server what it serves."""
         try:
-            answer = await self._client.get("models", timeout=_MODELS_SECONDS)
-            answer.raise_for_status()
-            return tuple(str(entry["id"]) for entry in answer.json()["data"])
+            async with (
+                asyncio.timeout(_MODELS_SECONDS),
+                self._client.stream("GET", "models", timeout=_MODELS_SECONDS) as answer,
+            ):
+                answer.raise_for_status()
+                return tuple(str(entry["id"]) for entry in json.loads(await _body(answer))["data"])
         except httpx.HTTPStatusError as refused:
             raise EngineUnavailableError(f"{self._client.base_url} answers {refused.response.status_code}") from refused
         except httpx.HTTPError as error:
             raise EngineUnavailableError(f"{self._client.base_url} cannot be reached: {error}") from error
+        except TimeoutError as error:
+            raise EngineUnavailableError(f"{self._client.base_url} takes too long to answer") from error
         except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise EngineUnavailableError(f"{self._client.base_url} does not speak the OpenAI API") from error
 
@@ -69,7 +80,7 @@ class OpenAIEngine:
             # Leaving the block closes the connection, which is how these servers learn to stop.
             async with self._client.stream("POST", "chat/completions", json=body) as answer:
                 if answer.status_code >= 400:
-                    raise _refusal(answer.status_code, await answer.aread())
+                    raise _refusal(answer.status_code, await _body(answer))
                 async for chunk in _chunks(answer):
                     # The last chunk has the usage and no choice; earlier ones may say null.
                     reported = chunk.get("usage")
@@ -103,7 +114,7 @@ class OpenAIEngine:
 
 async def _chunks(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
     """Yield the objects of the event stream; a stream that ends before `[DONE]` is a failure."""
-    async for line in answer.aiter_lines():
+    async for line in _lines(answer):
         name, _, data = line.partition(":")
         if name != "data":
             continue
@@ -117,6 +128,31 @@ async def _chunks(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
             raise RunFailed(ErrorCategory.ENGINE, f"the engine failed: {_error_text(chunk)}", transient=True)
         yield chunk
     raise RunFailed(ErrorCategory.ENGINE, "the engine's answer broke off", transient=True)
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[str]:
+    """Yield the lines of an answer; one that is too long, or the whole, is a failure."""
+    unfinished, size = bytearray(), 0
+    async for chunk in answer.aiter_raw():
+        size += len(chunk)
+        unfinished += chunk
+        if b"\n" in chunk:
+            *lines, rest = bytes(unfinished).split(b"\n")
+            unfinished[:] = rest
+            for line in lines:
+                yield line.decode(errors="replace").removesuffix("\r")
+        if len(unfinished) > _MOST_LINE_BYTES or size > _MOST_ANSWER_BYTES:
+            raise RunFailed(ErrorCategory.ENGINE, "the engine sent more than an answer can be")
+
+
+async def _body(answer: httpx.Response) -> bytes:
+    """Return a body as far as it is worth reading."""
+    body = bytearray()
+    async for chunk in answer.aiter_raw():
+        body += chunk
+        if len(body) > _MOST_BODY_BYTES:
+            break
+    return bytes(body[:_MOST_BODY_BYTES])
 
 
 def _refusal(status: int, body: bytes) -> RunFailed:
