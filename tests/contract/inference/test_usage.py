@@ -95,6 +95,53 @@ def test_calls_of_tools_are_bytes_too(renter: Renter, daemon: StreamDaemon, call
     assert bill(renter) == (9, 20, 29)
 
 
+@pytest.mark.parametrize("key", ["reasoning", "reasoning_content"])
+def test_reasoning_that_is_paid_for_is_in_the_answer(
+    renter: Renter, daemon: StreamDaemon, caller: Caller, key: str
+) -> None:
+    call = caller.ask(messages=messages(), max_tokens=50)
+    daemon.finish(begin(daemon), {"response": "Deep", key: "Hm."}, prompt_tokens=9, completion_tokens=50)
+    assert answered(call.result())["choices"][0]["message"]["reasoning_content"] == "Hm."
+    assert bill(renter) == (9, 7, 16)
+
+
+def test_streamed_reasoning_that_is_paid_for_is_in_the_answer(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    ending = pool.submit(
+        lambda: daemon.finish(begin(daemon), {"response": "Deep", "reasoning": "Hm."}, completion_tokens=50)
+    )
+    with streaming(market.rest, renter.key, messages=messages(), max_tokens=50) as chunks:
+        assert any('"reasoning_content":"Hm."' in event for event in chunks)
+    ending.result()
+    assert bill(renter) == (0, 7, 7)
+
+
+@pytest.mark.parametrize(
+    "hidden", [{"reasoning": ["x" * 90]}, {"tool_calls": ["x" * 90]}, {"reasoning": {"a": "x" * 90}}]
+)
+def test_what_the_caller_is_not_given_is_not_paid_for(
+    renter: Renter, daemon: StreamDaemon, caller: Caller, hidden: Json
+) -> None:
+    call = caller.ask(messages=messages(), max_tokens=50)
+    daemon.finish(begin(daemon), {"response": "Deep", **hidden}, prompt_tokens=0, completion_tokens=50)
+    assert "x" * 90 not in call.result().text
+    assert bill(renter) == (0, 4, 4)
+
+
+def test_text_behind_a_gap_is_not_relayed_and_not_paid_for(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    beginning = pool.submit(begin, daemon)
+    with streaming(market.rest, renter.key, messages=messages(), max_tokens=50) as chunks:
+        lease = beginning.result()
+        daemon.send_tokens(lease, "Very", offset=0)
+        daemon.send_tokens(lease, "x" * 40, offset=5)
+        chunks.say("Very")
+        answered(renter.cancel(1))
+    assert bill(renter) == (6, 1, 7)
+
+
 def test_who_hangs_up_pays_what_was_relayed(market: LocalMarket, renter: Renter, daemon: StreamDaemon) -> None:
     body = json.dumps({**HELLO, "messages": messages(), "stream": True, "max_tokens": 50})
     head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-renter-key: {renter.key}\r\ncontent-length: {len(body)}\r\n\r\n"

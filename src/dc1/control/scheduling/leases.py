@@ -46,12 +46,13 @@ class Lease:
     relayed_characters: int = 0
 
     def relay(self, text: str, count: int, offset: int | None) -> None:
-        """Count text that passes on its way to the caller; what came before, by its offset, is not counted twice."""
-        known = 0 if offset is None else max(0, self.relayed_characters - offset)
-        new = text[known:]
+        """Count text that passes on its way to the caller, by its offset none twice and nothing behind a gap."""
+        known = 0 if offset is None else self.relayed_characters - offset
+        # Behind a gap no caller is shown anything more, so there is nothing to pay for.
+        new = text[known:] if known >= 0 else ""
         if new:
             self.relayed = self.relayed.plus(new, count)
-            self.relayed_characters = (self.relayed_characters if offset is None else offset + known) + len(new)
+            self.relayed_characters += len(new)
 
     @property
     def row_id(self) -> int:

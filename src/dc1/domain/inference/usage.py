@@ -7,7 +7,7 @@ from typing import Self
 from dc1.domain.base.json_types import JsonValue, compact
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.inference.chat import DEFAULT_MAX_TOKENS, message_bytes
-from dc1.domain.jobs.results import response_text
+from dc1.domain.jobs.results import reasoning_text, response_text, tool_calls
 
 # What nobody counted is taken to be as long as tokens of running text usually are.
 _BYTES_PER_PROMPT_TOKEN = 4
@@ -73,13 +73,7 @@ class CallBounds:
 
 
 def result_bytes(result: JsonValue) -> int:
-    """Return the bytes of what a result says: text, reasoning and calls of tools."""
-    size = len(response_text(result).encode())
-    if isinstance(result, dict):
-        parts = (result.get(name) for name in ("reasoning", "reasoning_content", "tool_calls"))
-        size += sum(len(_said(part).encode()) for part in parts if part)
-    return size
-
-
-def _said(part: JsonValue) -> str:
-    return part if isinstance(part, str) else compact(part)
+    """Return the bytes of what a call's answer has of a result: text, reasoning and calls of tools."""
+    # Nothing that the caller is not given: whatever else a daemon puts there, it would be paid for.
+    size = len(response_text(result).encode()) + len(reasoning_text(result).encode())
+    return size + sum(len(compact(call).encode()) for call in tool_calls(result))

@@ -25,6 +25,7 @@ class ResultType(StrEnum):
 
 
 _TEXT_KEYS = ("response", "output", "text")
+_REASONING_KEYS = ("reasoning_content", "reasoning")
 _IMAGE_FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 
 
@@ -102,11 +103,23 @@ def response_text(result: JsonValue) -> str:
     return ""
 
 
+def reasoning_text(result: JsonValue) -> str:
+    """Return what a model thought before its answer, empty when the result has none."""
+    found = (result.get(key) for key in _REASONING_KEYS) if isinstance(result, dict) else ()
+    return next((text for text in found if isinstance(text, str)), "")
+
+
+def tool_calls(result: JsonValue) -> list[JsonObject]:
+    """Return the calls of tools in a result."""
+    calls = result.get("tool_calls") if isinstance(result, dict) else None
+    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+
+
 def is_nothing(result: JsonValue) -> bool:
     """Tell whether a result holds nothing at all: no text where it has a place for one, nor anything else."""
     if isinstance(result, dict):
         # What a generation may consist of instead of text.
-        if any(result.get(key) for key in ("image_base64", "tool_calls", "reasoning", "reasoning_content")):
+        if any(result.get(key) for key in ("image_base64", "tool_calls", *_REASONING_KEYS)):
             return False
         has_text = result.get("type") == "text" or any(key in result for key in _TEXT_KEYS)
         return not response_text(result).strip() if has_text else not result

@@ -10,7 +10,7 @@ from dc1.control.scheduling.job_feed import JobUpdate, Lagged, StateChanged, Tok
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors import ApiError, openai_envelope
-from dc1.domain.jobs.results import response_text
+from dc1.domain.jobs.results import reasoning_text, response_text, tool_calls
 from dc1.domain.jobs.states import ErrorCategory, JobStatus
 from dc1.services.api.call import current_call
 from dc1.services.api.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, KEEP_ALIVE_SECONDS, RETRY
@@ -120,13 +120,15 @@ def _refusal(job: JobRow) -> ApiError:
 async def whole(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     """Yield one chat.completion once the run has completed."""
     text = await completion.text()
-    calls = _tool_calls(completion.result)
+    calls = tool_calls(completion.result)
     # Bytes and not a message, here and below: a method answers with one type, and a chunk of a stream can only be a
     # body.
     message: JsonObject = {"role": "assistant", "content": text}
     if calls:
         # As the OpenAI API has it: `content` is null, not empty, in a turn that only calls tools.
         message |= {"content": text or None, "tool_calls": [*calls]}
+    if reasoning := reasoning_text(completion.result):
+        message["reasoning_content"] = reasoning
     choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(completion.result)}
     body = _head(completion.job, "chat.completion") | {"choices": [choice], "usage": _usage(completion.job)}
     yield HttpBody(content_type="application/json", data=compact(body).encode())
@@ -151,7 +153,9 @@ async def streamed(completion: CompletionStream) -> AsyncGenerator[HttpBody, Non
         return
     if not begun:
         yield _begin(completion.job)
-    calls = _tool_calls(completion.result)
+    if reasoning := reasoning_text(completion.result):
+        yield _frames(_delta(completion.job, {"reasoning_content": reasoning}))
+    calls = tool_calls(completion.result)
     if calls:
         yield _frames(_delta(completion.job, {"tool_calls": [call | {"index": at} for at, call in enumerate(calls)]}))
     last = _delta(completion.job, {}, _finish_reason(completion.result)) | {"usage": _usage(completion.job)}
@@ -187,11 +191,6 @@ def _head(job: JobRow, kind: str) -> JsonObject:
 def _usage(job: JobRow) -> JsonObject:
     prompt, completion = job.prompt_tokens or 0, job.completion_tokens or 0
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-def _tool_calls(result: JsonValue) -> list[JsonObject]:
-    calls = result.get("tool_calls") if isinstance(result, dict) else None
-    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
 
 def _finish_reason(result: JsonValue) -> str:
