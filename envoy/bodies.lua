@@ -12,7 +12,9 @@ local TAKES_BODY = { POST = true, PUT = true, PATCH = true, DELETE = true }
 
 local function limit_of(headers)
   local path = headers:get(":path"):match("^[^?]*")
-  if (headers:get("content-type") or ""):find("^application/grpc") then
+  local content_type = headers:get("content-type") or ""
+  -- As rest.lua and the transcoder tell it.
+  if content_type == "application/grpc" or content_type:find("^application/grpc%+") then
     local method = API.methods[path]
     if not method then return STANDARD_BYTES end
     -- Messages of a stream have no end together; the service counts each.

@@ -87,7 +87,19 @@ def test_a_value_that_does_not_fit_names_its_field(
     assert upstream.calls == []
 
 
-@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "application/json",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        # The transcoder takes these for REST, so nothing before it may take them for gRPC.
+        "application/grpc;x",
+        "application/grpc; charset=utf-8",
+        "application/grpc-web",
+    ],
+)
 def test_an_object_is_read_whatever_its_content_type(
     rest: httpx.Client, upstream: Upstream, content_type: str | None
 ) -> None:
@@ -96,6 +108,7 @@ def test_an_object_is_read_whatever_its_content_type(
     assert rest.post(REGISTER, content=json.dumps(body), headers=headers).status_code == 200
     assert upstream.last.request.name == body["name"]
     assert not upstream.last.request.HasField("phone")
+    assert upstream.last.metadata["x-rest-path"] == REGISTER
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}"])

@@ -156,3 +156,9 @@ def _raw(edge: Edge, request: str) -> tuple[int, str]:
         answer = HTTPResponse(connection)
         answer.begin()
         return answer.status, answer.read().decode()
+
+
+def test_a_verb_is_logged_in_few_characters(edge: Edge, upstream: Upstream) -> None:
+    with httpx.Client(base_url=edge.url, http1=False, http2=True) as client:
+        assert client.request("A" * 20_000, "/health").status_code == 404
+    assert edge.logged("A" * 16)["method"] == "A" * 16
