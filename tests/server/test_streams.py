@@ -1,6 +1,7 @@
 """Streaming methods pass the same gate, and end when their caller leaves; standard ones have limits of their own."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
-from dc1.server.standard_calls import MAX_STREAMS_OF_AN_ADDRESS, StandardCalls
+from dc1.server.standard_calls import MAX_STREAMS_OF_AN_ADDRESS, MESSAGE_SECONDS, MESSAGES_AT_ONCE, StandardCalls
 from dc1.services.api.call import current_call
 from dcp.v1.daemon_stream_pb2 import Beat, ConnectRequest, ConnectResponse, Desired
 from dcp.v1.job_progress_pb2 import StreamJobLogsRequest
@@ -169,3 +170,12 @@ async def test_no_stream_stays_for_ever() -> None:
     handler = calls.wrap("/grpc.x/Y", grpc.stream_stream_rpc_method_handler(talk))
     await handler.stream_stream(silence(), context)
     assert (context.written, context.aborted) == (["first"], grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+async def test_a_conversation_of_reflection_is_paced(server: Running) -> None:
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(server.channel)  # type: ignore[arg-type]
+    many = [reflection_pb2.ServerReflectionRequest(list_services="")] * (MESSAGES_AT_ONCE + 5)
+    started = time.monotonic()
+    answers = [answer async for answer in stub.ServerReflectionInfo(iter(many))]
+    assert len(answers) == len(many)
+    assert time.monotonic() - started >= MESSAGE_SECONDS * 5
