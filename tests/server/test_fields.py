@@ -1,19 +1,25 @@
 """What is made of a request's fields, and in which order faults are told."""
 
 import math
+import re
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from protovalidate import Validator
 
+from buf.validate import validate_pb2
+from dc1.domain.jobs import images
 from dc1.server.field_rules import FieldRules
+from dcp.v1.admin_service_pb2 import ApproveImageRequest
 from dcp.v1.daemon_run_pb2 import AppendJobLogsRequest, LogInput, ReportProgressRequest
 from dcp.v1.job_submission_pb2 import SubmitJobRequest
 from dcp.v1.provider_service_pb2 import RegisterProviderRequest
 from dcp.v1.renter_service_pb2 import RegisterRenterRequest
 from dcp.v1.renter_wallet_pb2 import TopUpRequest
-from tests.server.harness import Answer, Harness, Running
+from tests.server.harness import ADMIN_TOKEN, Answer, Harness, Running
 
 JOB_TYPES = "image_generation, llm-inference, llm_inference, rendering, training, benchmark, custom_container, vllm_serve, rag-pipeline"
 
@@ -136,3 +142,45 @@ def test_the_validator_is_not_shown_free_json(monkeypatch: pytest.MonkeyPatch) -
     assert shown.HasField("params")
     assert shown.ByteSize() < 100
     assert request.SerializeToString() == sent
+
+
+PARTS = (
+    "a",
+    "B",
+    "1",
+    ".",
+    "_",
+    "__",
+    "-",
+    ":",
+    "/",
+    "@",
+    "[",
+    "]",
+    " ",
+    "::1",
+    ":5",
+    "localhost",
+    "team/",
+    "docker.io/",
+    "index.docker.io/",
+)
+
+
+@given(st.lists(st.sampled_from((*PARTS, "@sha256:" + "0" * 64)), min_size=1, max_size=6).map("".join))
+@example("team/tool:1")
+@example("localhost:5000/tool:1")
+@example("[2001:DB8::1]:5000/a:1@sha256:" + "f" * 64)
+@example("N0wy9amaq")
+@example("a.b_c/d")
+@settings(max_examples=500)
+def test_the_declared_grammar_of_an_image_is_the_one_that_is_read(text: str) -> None:
+    options = ApproveImageRequest.DESCRIPTOR.fields_by_name["image_ref"].GetOptions()
+    declared = options.Extensions[validate_pb2.field].string.pattern
+    assert (re.fullmatch(declared, text) is not None) == (images.parse(text) is not None)
+
+
+async def test_what_breaks_a_long_grammar_is_told_in_words(server: Running) -> None:
+    request = ApproveImageRequest(image_ref="N0wy9amaq")
+    answer = await server.call("AdminService/ApproveImage", request, x_admin_token=ADMIN_TOKEN)
+    assert answer.body["fields"] == [{"field": "image_ref", "message": "does not have the documented form"}]

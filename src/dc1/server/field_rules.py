@@ -15,6 +15,7 @@ from dc1.domain.errors import FieldViolation, invalid_enum, missing_fields, vali
 from dcp.v1 import options_pb2
 
 _ENUM_RULE = "string.in"
+_LONGEST_MESSAGE = 160
 _BLANK = Value(string_value="")
 # Their content has no rules that a field could declare.
 _FREE_JSON = frozenset({"google.protobuf.Value", "google.protobuf.Struct", "google.protobuf.ListValue"})
@@ -63,7 +64,7 @@ class FieldRules:
         broken = dict.fromkeys(_not_finite(request, plan), "must be a finite number")
         for violation in violations:
             if violation.proto.rule_id != _ENUM_RULE:
-                broken.setdefault(_dotted(violation, plan), violation.proto.message)
+                broken.setdefault(_dotted(violation, plan), _message(violation))
         if broken:
             raise validation_failed(FieldViolation(name, message) for name, message in broken.items())
         if unlisted:
@@ -141,6 +142,12 @@ def _is_missing(request: Message, name: str) -> bool:
 def _not_finite(request: Message, plan: _Plan) -> Iterator[str]:
     # JSON has no NaN, but the transcoder reads the strings "NaN" and "Infinity" as numbers.
     return (name for name in plan.floats if not math.isfinite(getattr(request, name)))
+
+
+def _message(violation: Violation) -> str:
+    message = violation.proto.message
+    # A grammar of hundreds of characters tells nobody what to write instead; the documentation has it beside examples.
+    return message if len(message) <= _LONGEST_MESSAGE else "does not have the documented form"
 
 
 def _dotted(violation: Violation, plan: _Plan) -> str:

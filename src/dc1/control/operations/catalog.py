@@ -3,9 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from dc1.domain import errors
 from dc1.domain.base.clock import Clock
-from dc1.domain.jobs import images
 from dc1.domain.money.pricing import DEFAULT_RATE_HALALA
 from dc1.storage.admin import catalog
 from dc1.storage.admin.catalog import ImageRow, PriceRow
@@ -48,13 +46,7 @@ class Catalog:
         return row
 
     async def approve_image(self, image_ref: str, image_type: str | None, description: str | None) -> ImageRow:
-        """Let jobs name an image; one that was approved before keeps what is not given.
-
-        Raises:
-            invalid_field: the reference is no image's name.
-        """
-        if images.parse(image_ref) is None:
-            raise errors.invalid_field("image_ref", "must be the name of an image, with its tag or digest")
+        """Let jobs name an image; one that was approved before keeps what is not given."""
         now_ms = self._clock.now_ms()
         row = await self._db.write(
             lambda conn: catalog.approve_image(conn, image_ref, now_ms, image_type=image_type, description=description)
