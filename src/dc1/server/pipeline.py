@@ -310,10 +310,9 @@ def _subject(principal: Principal, address: str, bucket: Bucket, request: Messag
         if principal.fingerprint:
             return Subject.of_account(principal.fingerprint)
         return Subject.of_address(address)
-    account = f"{principal.role}:{principal.account_id}"
     if bucket.counted_by is CountedBy.JOB:
-        return Subject.of_account(account, getattr(request, "job_id", ""))
-    return Subject.of_account(account)
+        return Subject.of_account(principal.account, getattr(request, "job_id", ""))
+    return Subject.of_account(principal.account)
 
 
 def _as_refusal(error: Exception, call: Call, options: MethodOptions) -> ApiError:

@@ -25,6 +25,11 @@ class Principal:
     key_hash: str = field(default="", repr=False)
     key_is_replaced: bool = False
 
+    @property
+    def account(self) -> str:
+        """What tells an account from all others; ids are counted by role."""
+        return f"{self.role}:{self.account_id}"
+
 
 ANYBODY = Principal(Role.PUBLIC)
 

@@ -88,10 +88,9 @@ async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
     """Yield the frames of a job until it ends, or the server stops: clients come back by themselves and resume."""
     call = current_call()
     call.headers |= HEADERS
-    owner = f"{call.principal.role}:{call.principal.account_id}"
     # Subscribed before the database is read: what happens in between is told twice, and readers drop what they sent.
     feed = reader.plane.job_feed
-    with feed.reading(owner), feed.subscribe(reader.row_id, reader.wanted) as subscription:
+    with feed.reading(call.principal.account), feed.subscribe(reader.row_id, reader.wanted) as subscription:
         # At once, though the job may say nothing for minutes: status and headers leave with the first body only.
         yield HttpBody(content_type=CONTENT_TYPE, data=RETRY + b"\n")
         async for data in _frames(reader, subscription):

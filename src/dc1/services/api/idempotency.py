@@ -122,11 +122,10 @@ def _key(call: Call) -> IdempotencyKey | None:
     if len(sent) > _MAX_KEY_LENGTH:
         raise errors.idempotency_key_too_long()
     # With the role: renters and providers are counted apart, so renter 1 and provider 1 are two accounts.
-    return IdempotencyKey(account=f"{call.principal.role}:{call.principal.account_id}", route=_route(call), key=sent)
+    return IdempotencyKey(account=call.principal.account, route=_route(call), key=sent)
 
 
 def _route(call: Call) -> str:
-    # A native caller's header of that name is no path; only the edge's is believed.
     return f"{call.method} {call.rest_path}" if call.rest_path in _OWN_ROUTES else call.method
 
 
