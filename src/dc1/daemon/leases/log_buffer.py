@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dc1.daemon.leases.log_spool import LogSpool, OutputLine
 from dc1.daemon.runners.base import Level
-from dc1.domain.jobs.log_budget import CUT_NOTICE, LARGEST_BATCH_LINES, MOST_BYTES, MOST_LINES
+from dc1.domain.jobs.log_budget import CUT_NOTICE, LARGEST_BATCH_LINES, MOST_BYTES, MOST_LINES, size_of
 
 MAX_MESSAGE_CHARS = 2_000
 # The most lines of one message in the protocol; so many characters are 0.8 MB of UTF-8 at the most.
@@ -79,8 +79,7 @@ class LogBuffer:
         if self._lost:
             self._spool.append(self._loss())
         message = message[:MAX_MESSAGE_CHARS]
-        # As the server counts it.
-        size = len(message.encode("utf-8", "replace"))
+        size = size_of(message)
         if self._lines_left == 0 or size > self._bytes_left:
             self._is_cut = True
             self._spool.append(OutputLine("warn", CUT_NOTICE))
