@@ -6,7 +6,6 @@ values.
 
 import json
 import os
-import sys
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -32,9 +31,6 @@ _ADMIN_TOKEN_CHARACTERS = 32
 
 # What a production market gives away only if its operator says so: each is real money to whoever may withdraw it.
 _GIFTS_IN_PRODUCTION = {"starter_credit_halala": 0, "topup_enabled": False}
-
-LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
-"""Bytes that the kernel takes of the path of a Unix socket."""
 
 _GRPC_HOST = "127.0.0.1"
 _GRPC_PORT = 50051

@@ -1,14 +1,13 @@
 """Checks of what Envoy will need, made before it starts: its own complaints are for those who know Envoy."""
 
 import errno
-import os
 import socket
 import ssl
 from pathlib import Path
 
 from dc1.edge.config import EdgeConfig
 from dc1.edge.errors import EdgeError
-from dc1.settings import LONGEST_SOCKET_PATH
+from dc1.socket_paths import length_obstacle
 
 _OBSTACLES = {
     errno.EADDRINUSE: "is taken by another program, perhaps by another `dc1 up`; stop it or set {setting} to a free port",
@@ -61,17 +60,13 @@ def _check_socket(path: Path, setting: str) -> None:
 
 
 def _check_length(path: Path, setting: str) -> None:
-    """Look at the length of a socket's path before Envoy does.
+    """Look at the length of a socket's path.
 
     Raises:
         EdgeError: it is longer than the kernel takes.
     """
-    length = len(os.fsencode(path))
-    if length > LONGEST_SOCKET_PATH:
-        raise EdgeError(
-            f"The socket {path} has a path of {length} bytes, and a socket may have {LONGEST_SOCKET_PATH}: "
-            f"set {setting} to a shorter one."
-        )
+    if obstacle := length_obstacle(path, setting):
+        raise EdgeError(obstacle)
 
 
 def _check_certificate(certificate: Path, key: Path) -> None:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dc1.settings import LONGEST_SOCKET_PATH
+from dc1.socket_paths import length_obstacle
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OWNER_ONLY = 0o600
@@ -47,7 +47,8 @@ def sole_socket(path: Path, group: str | None, bind: Callable[[str], int]) -> It
     Raises:
         ListenError: The path is too long, belongs to another server, or lies where other users may put files.
     """
-    _require_short(path)
+    if obstacle := length_obstacle(path, "DC1_GRPC_SOCKET"):
+        raise ListenError(obstacle)
     name = f"unix:{path}"
     with contextlib.ExitStack() as held:
         try:
@@ -60,20 +61,6 @@ def sole_socket(path: Path, group: str | None, bind: Callable[[str], int]) -> It
         except (OSError, LookupError, RuntimeError) as error:
             raise ListenError(f"Cannot listen on {path} (DC1_GRPC_SOCKET, DC1_GRPC_SOCKET_GROUP): {error}.") from None
         yield name
-
-
-def _require_short(path: Path) -> None:
-    """Look at the length before gRPC does, which would not say what is wrong.
-
-    Raises:
-        ListenError: It is longer than the kernel takes.
-    """
-    length = len(os.fsencode(path))
-    if length > LONGEST_SOCKET_PATH:
-        raise ListenError(
-            f"The socket {path} has a path of {length} bytes, and a socket may have {LONGEST_SOCKET_PATH}: "
-            "set DC1_GRPC_SOCKET to a shorter one."
-        )
 
 
 def _make_directory(directory: Path) -> None:
