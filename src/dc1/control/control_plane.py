@@ -140,7 +140,7 @@ class ControlPlane:
 
     def drain(self) -> None:
         """Take no more daemons, and send the readers of jobs to the next server; calls in flight go on."""
-        self.sessions.draining = True
+        self.sessions.take_no_more()
         self.job_feed.close()
 
     async def stop_calls(self) -> None:
@@ -149,7 +149,7 @@ class ControlPlane:
 
     def release(self) -> None:
         """Send the daemons to the next server; nobody here waits for an answer of theirs any more."""
-        self.sessions.drain()
+        self.sessions.send_away()
 
     async def stop(self) -> None:
         """End every task and flush what daemons reported."""

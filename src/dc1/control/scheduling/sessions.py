@@ -89,8 +89,11 @@ class Sessions:
         if session is not None:
             session.end(reason)
 
-    def drain(self) -> None:
-        """Tell every daemon to open a new stream elsewhere, and take no new ones."""
+    def take_no_more(self) -> None:
+        """Open no more streams; those that are open go on."""
         self.draining = True
+
+    def send_away(self) -> None:
+        """Tell every daemon to open a new stream elsewhere."""
         for session in self:
             session.end(EndReason.DRAINING)
