@@ -18,8 +18,10 @@ from dcp.v1 import edge_pb2, options_pb2
 
 # The stubs know no extensions of other packages.
 _HTTP: Final[Any] = annotations_pb2.http
-_REST: Final = edge_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.rest]
-_MAX_BODY_BYTES: Final = _REST.max_body_bytes
+REST: Final = edge_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.rest]
+"""What holds for all REST calls, of which the edge has the same."""
+
+_MAX_BODY_BYTES: Final = REST.max_body_bytes
 # A list of digits takes two bytes each in JSON and eleven in google.protobuf.Value. What the edge let through as a
 # body is not refused for what the transcoder made of it.
 _GROWTH_OF_JSON = 6

@@ -18,7 +18,7 @@ from dc1.domain.jobs.container_spec import (
 )
 from dc1.domain.jobs.environment import refused_variables
 from dc1.domain.jobs.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
-from dc1.domain.jobs.states import JOB_TYPES, JobType
+from dc1.domain.jobs.states import GENERATING_TYPES, JOB_TYPES, JobType
 from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
 from dc1.domain.providers.hardware import GPU_TYPES, requested_gpu_type
 from dc1.domain.providers.liveness import status_in_error
@@ -30,7 +30,7 @@ PRIORITIES = (1, 2, 3)
 _MODEL = re.compile(r"[A-Za-z0-9_.\-/:@]{1,256}")
 _NAME_SHOWN = 64
 _VARIABLES_SHOWN = 10
-_ANSWERING = frozenset({JobType.LLM_INFERENCE, JobType.LLM_INFERENCE_DASHED, JobType.RAG_PIPELINE})
+_ANSWERING = GENERATING_TYPES - {JobType.IMAGE_GENERATION}
 _WEAK_TOKENS = frozenset({"dc1jupyter", "jupyter", "password", "token"})
 
 

@@ -7,13 +7,13 @@ import structlog
 
 from dc1.domain.access import keys
 from dc1.server.listening.addresses import Network, is_within, peer_address
-from dcp.v1 import edge_pb2, options_pb2
+from dc1.server.method_options import REST
 
 PROOF = "x-edge-proof"
 """Carries the secret by which an edge proves itself on TCP."""
 
 # What only an edge says, or a server for the edge to read; the edge has the same list. Of others it is not looked at.
-_OF_EDGES = frozenset(edge_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.rest].edge_headers)
+_OF_EDGES = frozenset(REST.edge_headers)
 _PREFIXES_OF_EDGES = ("x-envoy-", "x-query-")
 _STATED = ("x-client-address", "x-rest")
 ADMISSION = "x-admission"
