@@ -14,7 +14,6 @@ from grpc_reflection.v1alpha import reflection
 
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock, SystemClock
-from dc1.server.audit import Auditor
 from dc1.server.authentication import Authenticator
 from dc1.server.listening.edges import Edges
 from dc1.server.listening.places import listen_on_port, sole_socket
@@ -23,6 +22,7 @@ from dc1.server.process.instance_lock import sole_server
 from dc1.server.process.secret_key import load_edge_secret
 from dc1.server.rate_limits import RateLimiter
 from dc1.server.registry import Foundation, Registry, build
+from dc1.server.watching.audit import Auditor
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database, UnreachableDatabaseError

@@ -19,7 +19,6 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from dc1.domain.errors import ApiError, database_unwritable, internal_error, service_unavailable
-from dc1.server.audit import CLIENT_GONE, Auditor
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
 from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
@@ -30,6 +29,7 @@ from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodO
 from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.server.requests import Request, RequestStream
 from dc1.server.standard_calls import StandardCalls
+from dc1.server.watching.audit import CLIENT_GONE, Auditor
 from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
