@@ -229,7 +229,8 @@ local function ask(handle, headers, name, is_rest)
   -- The route would add it, which these calls do not take.
   asked["x-edge-proof"] = EDGE_PROOF
   for _, credential in ipairs(API.credentials) do asked[credential] = headers:get(credential) end
-  if is_rest then asked["x-rest"] = "1" end
+  -- The path is what a refusal is entered by, where the service keeps who was refused.
+  for _, header in ipairs(is_rest and { "x-rest", "x-rest-method", "x-rest-path" } or {}) do asked[header] = headers:get(header) end
   local answer = handle:httpCall("control_plane", asked, "\0\0\0\0\0", ADMISSION_MS)
   if answer[":status"] == "200" and (answer["grpc-status"] or "0") == "0" then return nil end
   -- The service says this of each of its refusals; what does not is none of its words.

@@ -18,6 +18,7 @@ from dc1.server.app import Application
 from dc1.server.registry import Background, Foundation, Registry, Service
 from dc1.services.api.call import Call, current_call
 from dc1.services.api.hooks import normalised_by, shape_checked_by
+from dc1.services.api.refusals import RefusalCounts
 from dc1.services.daemons.heartbeats import check_heartbeat
 from dc1.settings import Settings
 from dc1.storage.accounts import keys as key_rows
@@ -111,6 +112,7 @@ class Running:
     accounts: Accounts
     calls: list[tuple[Call, Any]]
     behaviours: dict[str, Callable[..., Any]]
+    refusals: RefusalCounts
 
     async def call(self, method: str, request: Message, **headers: str) -> Answer:
         """Call `Service/Method` as the edge does; underscores in the names of `headers` stand for hyphens."""
@@ -208,7 +210,8 @@ class Harness:
         accounts = await database.write(_accounts)
         channel = grpc.aio.insecure_channel(place)
         credentials = foundations[0].credentials
-        return Running(app, place, channel, database, credentials, accounts, calls, self.behaviours)
+        refusals = foundations[0].refusals
+        return Running(app, place, channel, database, credentials, accounts, calls, self.behaviours, refusals)
 
     def _services(self, calls: list[Any]) -> Iterable[Service]:
         for described in _SERVICES:

@@ -165,7 +165,7 @@ async def test_no_stream_stays_for_ever() -> None:
         await asyncio.sleep(30)
         yield ""
 
-    calls = StandardCalls(lambda _: "203.0.113.7", longest_seconds=0.1)
+    calls = StandardCalls(lambda _: "203.0.113.7", lambda *_: None, longest_seconds=0.1)
     context = Talk()
     handler = calls.wrap("/grpc.x/Y", grpc.stream_stream_rpc_method_handler(talk))
     await handler.stream_stream(silence(), context)

@@ -356,7 +356,7 @@ Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa
 
 @_typing.final
 class AuditEntry(_message.Message):
-    """One admin call."""
+    """One admin call, or calls as an admin that were not let in."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -367,21 +367,29 @@ class AuditEntry(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id."""
     at: _builtins.str
     """When, ISO-8601 UTC."""
     actor: _builtins.str
-    """Fingerprint of the token."""
+    """Fingerprint of the token; `none` without one, `several` where calls that were not let in had different ones."""
     method: _builtins.str
     """HTTP method, or `gRPC`."""
     path: _builtins.str
     """Path that was asked for, without its query."""
     status: _builtins.int
     """HTTP status of the answer."""
+    calls: _builtins.float
+    """How many calls it stands for."""
     @_builtins.property
     def address(self) -> _struct_pb2.Value:
         """Where the call came from; null when unknown."""
+
+    @_builtins.property
+    def reason(self) -> _struct_pb2.Value:
+        """Why calls were not let in, as in the metrics: this entry stands for those of one address and minute. Null for a call that was."""
 
     def __init__(
         self,
@@ -393,10 +401,12 @@ class AuditEntry(_message.Message):
         path: _builtins.str = ...,
         status: _builtins.int = ...,
         address: _struct_pb2.Value | None = ...,
+        reason: _struct_pb2.Value | None = ...,
+        calls: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "address", b"address", "at", b"at", "id", b"id", "method", b"method", "path", b"path", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "address", b"address", "at", b"at", "calls", b"calls", "id", b"id", "method", b"method", "path", b"path", "reason", b"reason", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -139,7 +139,8 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEntries(self, request, context):
-        """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended.
+        """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
+        not let in have one entry for all of an address, a reason and a minute, with their number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,9 @@ class AdminServiceStub:
     GetDaemonHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]
     """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]
-    """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended."""
+    """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
+    not let in have one entry for all of an address, a reason and a minute, with their number.
+    """
     ApproveImage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveImageRequest, _admin_service_pb2.ApproveImageResponse]
     """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
 
@@ -77,7 +79,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
     GetDaemonHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]  # type: ignore[assignment]
     """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
-    """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended."""
+    """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
+    not let in have one entry for all of an address, a reason and a minute, with their number.
+    """
     ApproveImage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveImageRequest, _admin_service_pb2.ApproveImageResponse]  # type: ignore[assignment]
     """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
 
@@ -148,7 +152,9 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListAuditEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_admin_service_pb2.ListAuditEntriesResponse]]:
-        """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended."""
+        """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
+        not let in have one entry for all of an address, a reason and a minute, with their number.
+        """
 
     @_abc_1.abstractmethod
     def ApproveImage(

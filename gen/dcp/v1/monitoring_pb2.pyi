@@ -114,6 +114,7 @@ class GetMetricsResponse(_message.Message):
     RENTERS_FIELD_NUMBER: _builtins.int
     REVENUE_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue(self) -> Global___QueueMetrics:
         """The jobs."""
@@ -134,6 +135,10 @@ class GetMetricsResponse(_message.Message):
     def system(self) -> Global___SystemMetrics:
         """The service itself."""
 
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusalCount]:
+        """What this server refused since it started, by method and reason. What the edge refused is in Envoy's own figures."""
+
     def __init__(
         self,
         *,
@@ -142,14 +147,47 @@ class GetMetricsResponse(_message.Message):
         renters: Global___RenterMetrics | None = ...,
         revenue: Global___RevenueMetrics | None = ...,
         system: Global___SystemMetrics | None = ...,
+        refusals: _abc.Iterable[Global___RefusalCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["providers", b"providers", "queue", b"queue", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["providers", b"providers", "queue", b"queue", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["providers", b"providers", "queue", b"queue", "refusals", b"refusals", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetMetricsResponse: _TypeAlias = GetMetricsResponse  # noqa: Y015
+
+@_typing.final
+class RefusalCount(_message.Message):
+    """Refused calls of one method."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """The method, `Service/Method`; `unknown` for those that there are not."""
+    reason: _builtins.str
+    """Why: invalid, unauthenticated, unpaid, forbidden, not_found, conflict, too_large, rate_limited, client_gone, failed, unavailable or
+    timed_out.
+    """
+    count: _builtins.float
+    """How many."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        count: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "method", b"method", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefusalCount: _TypeAlias = RefusalCount  # noqa: Y015
 
 @_typing.final
 class QueueMetrics(_message.Message):

@@ -23,7 +23,9 @@ from dc1.server.process.secret_key import load_edge_secret
 from dc1.server.rate_limits import RateLimiter
 from dc1.server.registry import Foundation, Registry, build
 from dc1.server.watching.audit import Auditor
+from dc1.server.watching.call_log import CallLog
 from dc1.services.api.idempotency import IdempotentCalls
+from dc1.services.api.refusals import RefusalCounts
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database, UnreachableDatabaseError
 
@@ -48,6 +50,7 @@ class Application:
         self._clock = clock or SystemClock()
         self._health = aio_health.HealthServicer()
         self._cleanup = AsyncExitStack()
+        self.auditor: Auditor
 
     async def start(self) -> str:
         """Open the database, start the parts and serve; return where, as `unix:/path` or `host:port`.
@@ -66,7 +69,7 @@ class Application:
             self._pipeline = self._build_pipeline(foundation)
             self._server = self._build_server()
             place = self._listen(stack)
-            for part in self._registry.background:
+            for part in (self.auditor, *self._registry.background):
                 await part.start()
                 stack.push_async_callback(part.stop)
             await self._server.start()
@@ -97,6 +100,7 @@ class Application:
             self._pipeline.cut_off()
         await self._server.stop(_LAST_WORDS_SECONDS)
         await self._cleanup.aclose()
+        self._call_log.close()
         _log.info("stopped")
 
     async def _end_calls(self, grace: float) -> bool:
@@ -135,6 +139,7 @@ class Application:
             database,
             Credentials(database, clock),
             IdempotentCalls(database, clock, settings.idempotency_ttl_hours * 3600),
+            RefusalCounts(),
         )
 
     def _build_pipeline(self, foundation: Foundation) -> Pipeline:
@@ -147,10 +152,12 @@ class Application:
             admin_token=token.get_secret_value() if token else None,
             admin_networks=settings.admin_ip_allowlist,
         )
-        auditor = Auditor(foundation.database, self._clock)
+        self.auditor = Auditor(foundation.database, self._clock)
+        self._call_log = CallLog(foundation.refusals)
         # Nobody has to prove himself who comes through the socket.
         secret = None if settings.grpc_address is None else load_edge_secret(settings)
-        return Pipeline(authenticator, limiter, auditor, foundation.idempotent, Edges(settings.trusted_edges, secret))
+        edges = Edges(settings.trusted_edges, secret)
+        return Pipeline(authenticator, limiter, self.auditor, foundation.idempotent, edges, self._call_log)
 
     def _build_server(self) -> grpc.aio.Server:
         server = grpc.aio.server(interceptors=[self._pipeline], options=_channel_options(self._settings))

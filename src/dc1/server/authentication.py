@@ -95,6 +95,18 @@ class Authenticator:
             raise self._counted(_MISSING[options.credential_errors](), address)
         return credential
 
+    def admin_claim(self, options: MethodOptions, metadata: Mapping[str, str]) -> str | None:
+        """Return the fingerprint of what a call brings that is made as an admin's, good or not, empty for nothing.
+
+        None for every other call: one that others may make, with their key or without any.
+        """
+        if Role.ADMIN not in options.roles:
+            return None
+        credential = _find_credential(options, metadata, None)
+        if (credential is not None and credential.claimed is Role.ADMIN) or options.roles == {Role.ADMIN}:
+            return "" if credential is None else keys.fingerprint(credential.secret)
+        return None
+
     async def verify(self, options: MethodOptions, credential: Credential | None, address: str) -> Principal:
         """Return whose credential it is; refuse a bad one, one of another role, and that of a suspended renter."""
         if credential is None:

@@ -30,6 +30,7 @@ from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.server.requests import Request, RequestStream
 from dc1.server.standard_calls import StandardCalls
 from dc1.server.watching.audit import CLIENT_GONE, Auditor
+from dc1.server.watching.call_log import CallLog
 from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
@@ -56,15 +57,17 @@ class Pipeline(grpc.aio.ServerInterceptor):
         auditor: Auditor,
         idempotent: IdempotentCalls,
         edges: Edges,
+        call_log: CallLog,
     ) -> None:
         self._authenticator = authenticator
         self._limiter = limiter
         self._auditor = auditor
         self._idempotent = idempotent
         self._edges = edges
+        self._call_log = call_log
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
-        self._standard = StandardCalls(self._address_of)
+        self._standard = StandardCalls(self._address_of, call_log.standard_refused)
         self._work = ShieldedWork()
         self._calls = InFlight()
         # Counted apart: a daemon's stream has no end of its own, and outlasts the calls that are answered on it.
@@ -93,7 +96,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
         """Return the wrapped handler of a method, None for an unknown one."""
         method = details.method
         wrapped = self._wrapped.get(method)
-        if wrapped is None and (handler := await continuation(details)) is not None:
+        if wrapped is None:
+            if (handler := await continuation(details)) is None:
+                self._call_log.unknown()
+                return None
             wrap = self._standard.wrap if method.startswith(_STANDARD) else self._wrap
             wrapped = self._wrapped[method] = wrap(method, handler)
         return wrapped
@@ -192,8 +198,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
         finally:
             among.end()
             # The call that was asked for has a line of its own, unless it was refused.
-            if ADMISSION not in call.metadata or status >= 400:
-                _log_call(call, status, time.perf_counter() - started)
+            if status >= 400:
+                self._call_log.refused(call, status, time.perf_counter() - started)
+            elif ADMISSION not in call.metadata:
+                self._call_log.served(call, status, time.perf_counter() - started)
         # Outside the block: `abort` raises by itself, and its error is none to be turned into a refusal.
         if refusal is not None:
             metadata = trailers(refusal, is_rest=call.is_rest, in_openai_envelope=options.has_openai_errors)
@@ -234,14 +242,21 @@ class Pipeline(grpc.aio.ServerInterceptor):
         """Refuse a call for what its headers say, as `_admit` would; nothing is counted, as the call itself will be."""
         if self._draining or call.metadata[ADMISSION] == UNPROVEN:
             raise service_unavailable()
-        credential = self._authenticator.require_credential(options, call.metadata, None, call.address)
-        call.principal = await self._authenticator.verify(options, credential, call.address)
-        self._limiter.check(options.bucket, _subject(call.principal, call.address, options.bucket, None))
-        require_rights(options, call.principal)
+        call.admin_claim = self._authenticator.admin_claim(options, call.metadata)
+        try:
+            credential = self._authenticator.require_credential(options, call.metadata, None, call.address)
+            call.principal = await self._authenticator.verify(options, credential, call.address)
+            self._limiter.check(options.bucket, _subject(call.principal, call.address, options.bucket, None))
+            require_rights(options, call.principal)
+        except ApiError as error:
+            # The edge refuses by this, and nothing else of the call comes here.
+            await self._auditor.refused(call, options, error.status)
+            raise
 
     async def _admit(self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Request | None) -> None:
         if self._draining:
             raise service_unavailable()
+        call.admin_claim = self._authenticator.admin_claim(options, call.metadata)
         if request is not None:
             request.require_size(options, is_rest=call.is_rest)
         metadata = call.metadata
@@ -344,18 +359,6 @@ async def _send_headers(context: Context, call: Call, options: MethodOptions) ->
         headers.append(("x-http-status", str(status)))
     if headers:
         await context.send_initial_metadata(tuple(headers))
-
-
-def _log_call(call: Call, status: int, seconds: float) -> None:
-    _log.info(
-        "call",
-        method=call.method,
-        status=status,
-        duration_ms=round(seconds * 1000, 1),
-        request_id=call.request_id,
-        role=str(call.principal.role),
-        account_id=call.principal.account_id,
-    )
 
 
 def _write(message: Message) -> bytes:

@@ -23,6 +23,7 @@ from dc1.server.control_config import control_config
 from dc1.server.process.secret_key import has_secret_key, load_secret_key
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.parts import Parts
+from dc1.services.api.refusals import RefusalCounts
 from dc1.services.inference.openai import OpenAIServicer
 from dc1.services.servicers import (
     AdminFinanceServicer,
@@ -80,6 +81,7 @@ class Foundation:
     database: Database
     credentials: Credentials
     idempotent: IdempotentCalls
+    refusals: RefusalCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ def build(foundation: Foundation) -> Registry:
         webhook_targets=Targets(allow_private=settings.webhook_allow_private),
         secret_box=SecretBox(partial(load_secret_key, settings)),
         sar_per_usd=settings.sar_per_usd,
+        refusals=foundation.refusals,
     )
     return Registry(
         services=[Service.of(make(parts)) for make in SERVICERS],

@@ -29,8 +29,16 @@ _log = structlog.get_logger(__name__)
 class StandardCalls:
     """Streams of standard services, counted in total and by address. One message for one answer costs too little."""
 
-    def __init__(self, address_of: Callable[[Context], str], *, longest_seconds: float = _LONGEST_SECONDS) -> None:
+    def __init__(
+        self,
+        address_of: Callable[[Context], str],
+        on_refused: Callable[[str, str], None],
+        *,
+        longest_seconds: float = _LONGEST_SECONDS,
+    ) -> None:
+        """`on_refused` is told the method and the address of each stream that is one too many."""
         self._address_of = address_of
+        self._on_refused = on_refused
         self._longest_seconds = longest_seconds
         self._open: Counter[str] = Counter()
 
@@ -52,7 +60,7 @@ class StandardCalls:
         async def stream(requests: Any, context: Context) -> None:
             address = counted_as(self._address_of(context))
             if self._open[address] >= MAX_STREAMS_OF_AN_ADDRESS or self._open.total() >= MAX_STREAMS:
-                _log.info("standard_call", method=method, status="refused", address=address)
+                self._on_refused(method, address)
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Rate limit exceeded")
             with self._counted(method, address):
                 timeout = asyncio.timeout(self._longest_seconds)

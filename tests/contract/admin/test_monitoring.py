@@ -14,7 +14,7 @@ from dc1.testing.poll_daemon import REPORT, PollDaemon
 from dc1.testing.rest import Json
 from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.expect import answered, refused, show
-from tests.contract.fitting import fits, free_object, integer, number, or_null, text, time
+from tests.contract.fitting import fits, free_object, integer, nothing, number, or_null, text, time
 
 OVERVIEW: Json = {
     **dict.fromkeys(("providersRegistered", "providersOnline", "jobsQueued", "jobsRunning", "jobsCompleted"), integer),
@@ -33,6 +33,7 @@ METRICS: Json = {
     "renters": dict.fromkeys(("total_registered", "active_last_24h", "total_balance_halala"), integer),
     "revenue": dict.fromkeys(("today_halala", "this_week_halala", "this_month_halala"), integer),
     "system": {"uptime_seconds": number, "db_size_bytes": integer},
+    "refusals": [{"method": text, "reason": text, "count": integer}],
 }
 _SUMS = dict.fromkeys(("total_sar", "platform_fees_sar", "provider_payouts_sar"), number)
 REVENUE: Json = {
@@ -297,6 +298,8 @@ def test_the_audit_trail_tells_who_what_and_how_it_ended(market: LocalMarket, ad
         "path": text,
         "status": integer,
         "address": text,
+        "reason": nothing,
+        "calls": integer,
     }
     fits(shown, {"entries": [entry], "total": integer, "pagination": free_object})
     assert [(item["method"], item["path"], item["status"]) for item in shown["entries"]] == [
@@ -313,6 +316,27 @@ def test_the_audit_trail_tells_who_what_and_how_it_ended(market: LocalMarket, ad
     assert second["pagination"] == {"page": 2, "limit": 3, "total": 4, "pages": 2}
     for bad in ({"page": 0}, {"limit": 0}, {"page": "x"}):
         refused(admin.get("/admin/audit", params=bad), 400)
+
+
+def test_refusals_are_as_visible_as_acts(market: LocalMarket, admin: Admin) -> None:
+    for _ in range(3):
+        refused(
+            market.rest.post("/admin/renters/1/credit", {"amount_halala": 5}, headers={"x-admin-token": "guess"}), 401
+        )
+    refused(market.rest.get("/renters/balance"), 401)
+    refused(market.rest.post("/admin/renters/1/credit", {"amount_halala": 5}), 401)
+    shown = metrics(admin)["refusals"]
+    assert shown == [
+        {"method": "AdminRenterService/CreditRenter", "reason": "unauthenticated", "count": 4},
+        {"method": "RenterService/GetBalance", "reason": "unauthenticated", "count": 1},
+    ]
+    _, entry = answered(admin.get("/admin/audit"))["entries"]
+    assert show(entry, "method", "path", "status", "reason") == {
+        "method": "POST",
+        "path": "/admin/renters/1/credit",
+        "status": 401,
+        "reason": "unauthenticated",
+    }
 
 
 @pytest.mark.settings(rate_limits_enabled=True)

@@ -117,7 +117,7 @@ def _show_status(body: dict[str, Any]) -> None:
 
 def _show_audit(body: dict[str, Any]) -> None:
     listing(
-        ["entry", "at", "token", "from", "call", "path", "status"],
+        ["entry", "at", "token", "from", "call", "path", "status", "calls"],
         (
             [
                 entry["id"],
@@ -127,6 +127,8 @@ def _show_audit(body: dict[str, Any]) -> None:
                 entry["method"],
                 entry["path"],
                 entry["status"],
+                # One entry may stand for many that were not let in; of a server before 0.2 each stands for itself.
+                entry.get("calls", 1),
             ]
             for entry in body["entries"]
         ),

@@ -28,6 +28,8 @@ class AuditCalls(ServicerPart):
                 # The trail has one free text beside the fixed columns; the server writes there where the call came
                 # from.
                 address=to_value(row.detail or None),
+                reason=to_value(row.reason),
+                calls=row.calls,
             )
             for row in found.rows
         ]

@@ -46,6 +46,7 @@ class MonitoringCalls(ServicerPart):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
+        self._refusals = parts.refusals
         # Servicers are built when the process starts, before it takes calls.
         self._started_ms = parts.plane.clock.now_ms()
 
@@ -90,6 +91,9 @@ class MonitoringCalls(ServicerPart):
             system=pb.SystemMetrics(
                 uptime_seconds=(now_ms - self._started_ms) / 1000, db_size_bytes=measured.size_bytes
             ),
+            refusals=[
+                pb.RefusalCount(method=each.method, reason=each.reason, count=each.count) for each in self._refusals
+            ],
         )
 
     def _provider_metrics(self, now_ms: int) -> pb.ProviderMetrics:

@@ -50,7 +50,8 @@ class Call:
     `method` is the full name, for example `/dcp.v1.JobService/SubmitJob`; `address` the client's, as far as the edge is
     trusted; `metadata` holds the call's headers by lower-case name, without credentials. `rest_method` and
     `rest_path`, without its query, are what the edge was asked, and empty for a native call. `keyed` is None for a call
-    without an Idempotency-Key, and for a method that honours none.
+    without an Idempotency-Key, and for a method that honours none. `admin_claim` is the fingerprint of the token that a
+    call as an admin brings, good or not, empty without one, and None for any other call.
     """
 
     method: str
@@ -62,6 +63,7 @@ class Call:
     http_status: int | None = None
     rest_method: str = ""
     rest_path: str = ""
+    admin_claim: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     keyed: KeyedCall | None = None
 

@@ -8,6 +8,7 @@ from dc1.control.background.webhook_targets import Targets
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.access.secret_box import SecretBox
 from dc1.services.api.idempotency import IdempotentCalls
+from dc1.services.api.refusals import RefusalCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Parts:
     webhook_targets: Targets
     secret_box: SecretBox
     sar_per_usd: Decimal
+    refusals: RefusalCounts
 
 
 class ServicerPart:

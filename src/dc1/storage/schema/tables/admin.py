@@ -34,7 +34,11 @@ audit_entries = Table(
     Column("status", Integer, nullable=False),
     Column("provider_id", BigInteger),
     Column("detail", PlainText),
+    # Of calls that were not let in, of which one row stands for many.
+    Column("reason", Text),
+    Column("calls", BigInteger, nullable=False, server_default="1"),
 )
+Index("ix_audit_entries_at_ms", audit_entries.c.at_ms)
 Index("ix_audit_entries_provider_id_id", audit_entries.c.provider_id, audit_entries.c.id)
 
 replicas = Table(
