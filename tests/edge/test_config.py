@@ -73,7 +73,7 @@ def test_a_deployments_values_are_in_the_rendered_file(tmp_path: Path) -> None:
     assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 1}
     assert str({"address": "127.0.0.1", "port_value": 2}) in text
     assert "'cors_origins': ['https://a.example', 'https://b.example']" in text
-    assert manager["access_log"][0]["typed_config"]["path"] == str(tmp_path / "elsewhere.log")
+    assert manager["access_log"][1]["typed_config"]["path"] == str(tmp_path / "elsewhere.log")
     assert text.count("'2.5s'") == 1
 
 

@@ -185,6 +185,39 @@ def test_native_messages_that_never_end_reach_no_server(limited: Envoy, behind: 
     assert {seen.method for seen in behind.calls} <= {"GetHealth"}
 
 
+def figures(envoy_directory: Path, name: str) -> dict[str, float]:
+    """Return Envoy's own figures with this name, by their labels."""
+    transport = httpx.HTTPTransport(uds=str(envoy_directory / "admin.sock"))
+    with httpx.Client(transport=transport, base_url="http://envoy") as client:
+        lines = client.get("/stats/prometheus").text.splitlines()
+    found = (line.rpartition(" ") for line in lines if line.startswith(f"{name}{{"))
+    return {labels.removeprefix(name): float(value) for labels, _, value in found}
+
+
+def test_what_is_refused_is_counted_and_a_flood_of_it_has_few_lines(
+    limited: Envoy, behind: Upstream, tmp_path: Path
+) -> None:
+    answers = statuses(limited, "/renters/balance", 2_400, STRANGERS)
+    assert answers.count(429) > 700
+    assert httpx.post(f"{url(limited)}/nowhere", json={}, headers=NEIGHBOURS).status_code == 404
+    with grpc.insecure_channel(f"127.0.0.1:{limited.http_port}") as channel:
+        unknown: Any = channel.unary_unary("/dcp.v1.JobService/Nope")
+        with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
+            unknown(b"", metadata=(("x-forwarded-for", "203.0.113.8"), ("x-rest", "1")))
+    counted = eventually(lambda: figures(tmp_path, "envoy_edge_refused"), "the figures")
+    assert counted['{status="429",grpc_status="",by=""}'] == answers.count(429)
+    assert counted['{status="404",grpc_status="",by=""}'] == 1
+    (native,) = [labels for labels in counted if 'status="200",grpc_status="12"' in labels]
+    assert 'by=""' not in native
+    # Served ones all have a line, refused ones as many as can be read, and the rest is a number.
+    left_out = figures(tmp_path, "envoy_access_log_process_ratelimit_denied")["{}"]
+    assert left_out > 0
+    log = tmp_path / "access.log"
+    eventually(lambda: log.read_text().count('"status":200') >= answers.count(200), "the lines of what was served")
+    refused = answers.count(429) + 1
+    eventually(lambda: log.read_text().count('"status":4') + left_out == refused, "the lines of what was refused")
+
+
 def test_a_long_path_is_a_short_line(limited: Envoy, tmp_path: Path) -> None:
     answer = httpx.get(f"{url(limited)}/x/{'y' * 50_000}", headers=STRANGERS)
     line = eventually(

@@ -105,7 +105,7 @@ def render(config: EdgeConfig) -> Path:
         listener["filter_chains"][0]["transport_socket"] = _tls(config.tls_certificate, config.tls_key)
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     manager["xff_num_trusted_hops"] = config.trusted_proxies
-    manager["access_log"][0]["typed_config"]["path"] = str(config.access_log or directory / "access.log")
+    _set_access_log(manager, config.access_log or directory / "access.log")
     # By name, as their order is that in which a request passes them and may change.
     filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
     for filter_name, script in _SCRIPTS.items():
@@ -129,6 +129,16 @@ def render(config: EdgeConfig) -> Path:
     path = directory / "envoy.yaml"
     _write_unseen(path, yaml.safe_dump(bootstrap, sort_keys=False))
     return path
+
+
+def _set_access_log(manager: dict[str, Any], path: Path) -> None:
+    log = next(entry for entry in manager["access_log"] if entry["name"] == "envoy.access_loggers.file")
+    log["typed_config"]["path"] = str(path)
+    limit = next(
+        each["extension_filter"] for each in log["filter"]["or_filter"]["filters"] if "extension_filter" in each
+    )
+    source = limit["typed_config"]["dynamic_config"]["config_source"]
+    source["path_config_source"]["path"] = str(asset("envoy/refused_lines.yaml"))
 
 
 def make_private(directory: Path) -> None:
