@@ -257,16 +257,29 @@ local function answer(handle, headers, length)
   wait_for_body(handle, { refusal = headers })
 end
 
+-- Whether an answer to a call of this method says that the key is good.
+local function proves(method) return method ~= nil and method.key_in ~= nil end
+
+-- What a server made of the caller's key, for callers.lua.
+local function pass_judgement(metadata, headers, request)
+  local chosen = headers:get("x-http-status")
+  if chosen == "401" or chosen == "429" then return metadata:set("dc1.caller", "verdict", "refused") end
+  local is_served = headers:get(":status") == "200" and (headers:get("grpc-status") or "0") == "0"
+  if request.proves and is_served then metadata:set("dc1.caller", "verdict", "taken") end
+end
+
 -- A native call: its one message is waited for, so that one which never ends is no burden of the service's. A stream of them is the
 -- service's own to take or leave.
-local function admit_native(handle, headers, path)
+local function admit_native(handle, headers, path, caller)
   local method = API.methods[path]
   -- Reflection is a conversation, and health says next to nothing.
   if not method then return not path:find("^/grpc%.reflection%.") and wait_for_body(handle, { too_large = NATIVE_TOO_LARGE }) end
   local keyed = carries_key(headers)
   local asked = method.key_in == "headers" and not keyed
-  -- Believing a key costs no more than what everybody may send.
-  if keyed and method.key_in and not method.streams then asked = method.max_message_bytes > API.max_body_bytes end
+  -- Believing a key that is known costs no more than what everybody may send.
+  if keyed and method.key_in and not method.streams then
+    asked = caller.brings == "unproven" or method.max_message_bytes > API.max_body_bytes
+  end
   local refusal = asked and ask(handle, headers, path, false)
   if refusal then return handle:respond(refusal, "") end
   if not method.streams then wait_for_body(handle, { too_large = NATIVE_TOO_LARGE }) end
@@ -301,9 +314,13 @@ function envoy_on_request(handle)
   local method = headers:get(":method")
   local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
   local metadata = handle:streamInfo():dynamicMetadata()
+  -- Of callers.lua, which is not asked where nothing is limited.
+  local caller = metadata:get("dc1.caller") or {}
   if is_grpc(headers:get("content-type")) then
-    metadata:set("dc1", "request", { native = true, method = method:sub(1, VERB_CHARACTERS), path = loggable(path) })
-    return admit_native(handle, headers, path)
+    metadata:set("dc1", "request", {
+      native = true, method = method:sub(1, VERB_CHARACTERS), path = loggable(path), proves = proves(API.methods[path]),
+    })
+    return admit_native(handle, headers, path, caller)
   end
 
   path = without_base_path((path:gsub("^//+", "/")))
@@ -319,6 +336,8 @@ function envoy_on_request(handle)
     deprecated = in_query or in_path,
   }
   request.origin, request.by_origin = listed_origin(handle, headers:get("origin"))
+  -- Looked up for few: of a key that is known nobody needs to know.
+  if caller.asks then request.proves = proves((method_of(method, path))) end
   metadata:set("dc1", "request", request)
 
   local decodable = is_decodable(path .. query)
@@ -351,11 +370,12 @@ local function unreadable(request, reply)
 end
 
 function envoy_on_response(handle)
-  local seen = handle:streamInfo():dynamicMetadata():get("dc1")
-  local request = seen and seen.request or {}
+  local metadata = handle:streamInfo():dynamicMetadata()
+  local seen = metadata:get("dc1")
+  local request, headers = seen and seen.request or {}, handle:headers()
+  if seen then pass_judgement(metadata, headers, request) end
   if request.native then return end
 
-  local headers = handle:headers()
   -- Refused before the request was looked at here: that it was native says the answer alone.
   if not seen and is_grpc(headers:get("content-type")) then return remove_all(headers, OWN_HEADERS) end
   local chosen, answer = headers:get("x-http-status"), headers:get("x-error-body")

@@ -14,12 +14,15 @@ from dc1.settings import Settings
 
 _LAST_PORT = 65535
 _UNIX = "unix:"
+_CALLERS = "dc1.callers"
 _SCRIPTS = {
+    _CALLERS: "envoy/callers.lua",
     "dc1.bodies": "envoy/bodies.lua",
     "envoy.filters.http.lua": "envoy/rest.lua",
     "dc1.whole_bodies": "envoy/whole_bodies.lua",
 }
-_ADDRESS_LIMITS = "envoy.filters.http.local_ratelimit"
+# The second counts by what the first tells it.
+_LIMITS = (_CALLERS, "envoy.filters.http.local_ratelimit")
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
 _PROOF = "x-edge-proof"
 
@@ -113,7 +116,7 @@ def render(config: EdgeConfig) -> Path:
     filters["envoy.filters.http.grpc_json_transcoder"]["proto_descriptor"] = str(asset("gen/descriptors.binpb"))
 
     if not config.limits_enabled:
-        manager["http_filters"] = [entry for entry in manager["http_filters"] if entry["name"] != _ADDRESS_LIMITS]
+        manager["http_filters"] = [entry for entry in manager["http_filters"] if entry["name"] not in _LIMITS]
 
     host = manager["route_config"]["virtual_hosts"][0]
     if config.edge_secret is not None:

@@ -13,7 +13,7 @@ from dc1.domain.access.roles import Role, require_scope
 from dc1.domain.errors import ApiError
 from dc1.server.listening.addresses import Network, is_within
 from dc1.server.method_options import CredentialErrors, MethodOptions
-from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, RateLimiter, Subject
+from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, LATE_LOOK_UPS, RateLimiter, Subject
 from dc1.server.requests import Request
 from dc1.services.api.call import ANYBODY, Principal
 
@@ -115,6 +115,7 @@ class Authenticator:
             return self._verify_admin(options, credential, address)
         if credential.claimed not in options.roles:
             raise self._counted(_not_admitted(options, credential), address)
+        self._spend_look_up(credential, address)
         identity = await self._credentials.identify(credential.secret)
         if identity is None or not _is_admitted(options, identity):
             raise self._counted(await self._bad(options, credential), address)
@@ -156,11 +157,31 @@ class Authenticator:
         identity = await self._credentials.current(key_id)
         return identity is not None and not identity.suspended and _is_admitted(options, identity)
 
-    async def recognise(self, metadata: Mapping[str, str]) -> Principal:
-        """Return whose good key a call of a public method carries; it is counted for them, and opens nothing more."""
+    async def recognise(self, metadata: Mapping[str, str], address: str) -> Principal:
+        """Return whose good key a call of a public method carries; it is counted for them, and opens nothing more.
+
+        A bad one is no refusal, and counts against its address as anywhere.
+        """
         credential = _find_credential(_ANY_ACCOUNT, metadata, None)
-        identity = None if credential is None else await self._credentials.identify(credential.secret)
-        return ANYBODY if identity is None else Principal(identity.role, identity.account_id)
+        if credential is None:
+            return ANYBODY
+        try:
+            self._spend_look_up(credential, address)
+        except ApiError:
+            return ANYBODY
+        identity = await self._credentials.identify(credential.secret)
+        if identity is not None:
+            return Principal(identity.role, identity.account_id)
+        self._limiter.note(FAILED_AUTHENTICATIONS, Subject.of_address(address))
+        return ANYBODY
+
+    def _spend_look_up(self, credential: Credential, address: str) -> None:
+        # The look-up is most of what a made-up key costs, and anybody can make up as many as he likes.
+        subject = Subject.of_address(address)
+        if self._limiter.has_room(FAILED_AUTHENTICATIONS, subject):
+            return
+        if self._credentials.costs_look_up(credential.secret):
+            self._limiter.spend(LATE_LOOK_UPS, subject)
 
     def _verify_admin(self, options: MethodOptions, credential: Credential, address: str) -> Principal:
         # A token chosen by a person may be guessed, so an address that failed too often is not even compared.

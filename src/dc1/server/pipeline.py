@@ -269,7 +269,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
         if request is not None and hooks.check_shape is not None and request.message is None:
             hooks.check_shape(_read(request, call, options))
         # Many callers may share an address; those who say who they are share nothing else.
-        counted = await self._authenticator.recognise(metadata) if options.is_public else call.principal
+        recognise = self._authenticator.recognise
+        counted = await recognise(metadata, call.address) if options.is_public else call.principal
         by_job = options.bucket.counted_by is CountedBy.JOB
         if by_job:
             # Ids are for callers to make up, and each has a window of its own: so many of them an account may open.

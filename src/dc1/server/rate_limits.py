@@ -10,6 +10,8 @@ from dc1.server.listening.addresses import counted_as, site_of
 from dc1.server.method_options import Bucket, CountedBy
 
 FAILED_AUTHENTICATIONS = Bucket("failed-authentications", 60, 60, CountedBy.ADDRESS)
+LATE_LOOK_UPS = Bucket("late-look-ups", 5, 1, CountedBy.ADDRESS)
+"""Keys that are looked up for an address whose failures are too many: few, so that a good one may be among them."""
 _CAPACITY = 100_000
 """Windows kept of addresses, and as many of accounts: some 30 MB each when all are open."""
 
@@ -133,6 +135,15 @@ class RateLimiter:
         """Raise as `spend` does when the window is full, without counting."""
         if self._enabled:
             self._refuse_full(bucket, self._window(bucket, subject))
+
+    def has_room(self, bucket: Bucket, subject: Subject) -> bool:
+        """Tell whether a call of `subject` would be let in, without counting."""
+        return not self._enabled or self._window(bucket, subject).used < bucket.limit
+
+    def note(self, bucket: Bucket, subject: Subject) -> None:
+        """Count a call of `subject` that is not refused for it."""
+        if self._enabled:
+            self._window(bucket, subject).used += 1
 
     def _refuse_full(self, bucket: Bucket, window: _Window) -> None:
         if window.used >= bucket.limit:

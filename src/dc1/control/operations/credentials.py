@@ -83,6 +83,11 @@ class Credentials:
             self._used[identity.key_id] = now_ms
         return identity
 
+    def costs_look_up(self, key: str) -> bool:
+        """Tell whether to identify `key` takes the database: it has the form of one, and was not seen lately."""
+        parsed = keys.parse(key)
+        return parsed is not None and self._remembered(parsed.key_id, self._clock.now_ms()) is None
+
     async def has_expired(self, key: str) -> bool:
         """Tell whether `key` would be good had its time not run out."""
         identity = await self._holder(key)
@@ -118,10 +123,12 @@ class Credentials:
 
     async def _known(self, key_id: str) -> Identity | None:
         now_ms = self._clock.now_ms()
-        entry = self._entries.get(key_id)
-        if entry is None or now_ms >= entry.until_ms:
-            entry = await self._load(key_id, now_ms)
+        entry = self._remembered(key_id, now_ms) or await self._load(key_id, now_ms)
         return entry.identity
+
+    def _remembered(self, key_id: str, now_ms: int) -> _Entry | None:
+        entry = self._entries.get(key_id)
+        return None if entry is None or now_ms >= entry.until_ms else entry
 
     def take_used(self) -> dict[str, int]:
         """Return when scoped keys were used since the last call of this, in epoch milliseconds by key id."""

@@ -13,7 +13,7 @@ import pytest
 
 from dc1.testing.edge import free_port
 from dc1.testing.waiting import eventually
-from tests.edge.flood import KINDS
+from tests.edge.floods.flood import KINDS
 from tests.edge.upstream import MEBIBYTE
 from tests.faults.processes import DC1, Process
 
@@ -75,7 +75,7 @@ def test_a_strangers_flood_is_felt_by_nobody_else(market: tuple[Process, int], k
     process, port = market
     quiet = _slowest_but_one_in_a_hundred(port, 3)
     before = _resident_mib(process)
-    flood = subprocess.Popen((sys.executable, "-m", "tests.edge.flood", kind, str(port), str(SECONDS)))
+    flood = subprocess.Popen((sys.executable, "-m", "tests.edge.floods.flood", kind, str(port), str(SECONDS)))
     try:
         flooded = _slowest_but_one_in_a_hundred(port, SECONDS - 1)
         after = _resident_mib(process)

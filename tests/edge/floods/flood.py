@@ -1,4 +1,4 @@
-"""A stranger who floods an edge, in a process of its own: `python -m tests.edge.flood KIND PORT SECONDS`."""
+"""A stranger who floods an edge, in a process of its own: `python -m tests.edge.floods.flood KIND PORT SECONDS`."""
 
 import contextlib
 import os

@@ -1,0 +1,57 @@
+-- Tells callers whose keys a server has taken from strangers, before anything is counted. A key that somebody made up opens nothing, not
+-- even the limits of those who have one.
+
+-- Where a key may stand before rest.lua looks into paths and queries; what stands there is a stranger's in any case.
+local CARRIERS = { "authorization", "x-renter-key", "x-provider-key", "x-admin-token" }
+-- No key is longer; what is would only fill the memory.
+local KEY_CHARACTERS = 512
+-- Of each half, which one worker keeps to itself.
+local KEYS = 20000
+local KEPT_SECONDS = 300
+
+-- Keys that a server takes again move from the older half to the newer; the others are forgotten when the halves change.
+local newer, older, count, begun = {}, {}, 0, os.time()
+
+local function learn(key)
+  if newer[key] then return end
+  if count >= KEYS or os.time() - begun >= KEPT_SECONDS then newer, older, count, begun = {}, newer, 0, os.time() end
+  newer[key], count = true, count + 1
+end
+
+local function forget(key)
+  if newer[key] then count = count - 1 end
+  newer[key], older[key] = nil, nil
+end
+
+-- All that a call brings, as a server takes the first that it has a use for.
+local function key_of(headers)
+  local parts, found = {}, false
+  for index, name in ipairs(CARRIERS) do
+    parts[index] = headers:get(name) or ""
+    found = found or parts[index]:find("%S") ~= nil
+  end
+  return found and table.concat(parts, "\n") or nil
+end
+
+function envoy_on_request(handle)
+  local key = key_of(handle:headers())
+  local metadata = handle:streamInfo():dynamicMetadata()
+  -- In no log: the access log names what it writes.
+  if key and #key <= KEY_CHARACTERS then metadata:set("dc1.caller", "key", key) end
+  if key and newer[key] then return end
+  -- To be seen again before it is forgotten: who stopped being good must not stay known by calls that end nowhere.
+  metadata:set("dc1.caller", "asks", key ~= nil)
+  if key and older[key] then return end
+  -- The limits of envoy.yaml go by these two.
+  metadata:set("dc1.caller", "calls", "anonymous")
+  metadata:set("dc1.caller", "brings", key and "unproven" or "nothing")
+end
+
+function envoy_on_response(handle)
+  local caller = handle:streamInfo():dynamicMetadata():get("dc1.caller")
+  if not caller or not caller.key then return end
+  -- As rest.lua, which comes before this one on the way back, has read the server's answer.
+  if caller.verdict == "taken" then learn(caller.key) end
+  -- Refused as too frequent, too: until it is served again a call with it costs what a stranger's may.
+  if caller.verdict == "refused" then forget(caller.key) end
+end
