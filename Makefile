@@ -8,9 +8,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
-# How many processes run tests side by side, each with an Envoy and a PostgreSQL of its own: one a core, as tests have deadlines;
-# four at the most, for the sake of the machine's memory.
-WORKERS ?= $(shell cores=$$(nproc); echo $$(( cores < 4 ? cores : 4 )))
+# How many processes run tests side by side, each with an Envoy and a PostgreSQL of its own: three for two cores, as most of them
+# wait for a process or a clock more than they compute; six at the most, for the sake of the machine's memory.
+WORKERS ?= $(shell cores=$$(nproc); workers=$$(( cores + (cores + 1) / 2 )); echo $$(( workers < 6 ? workers : 6 )))
 # Those that are quick since they start no process and wait for no clock but their own. tests/stateful needs none either, but takes
 # as long as all of them together.
 UNIT := tests/domain tests/control tests/codegen tests/docs tests/house
