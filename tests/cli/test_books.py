@@ -14,6 +14,7 @@ BOOKS: dict[str, Any] = {
     ],
     "problems": [],
     "timestamp": "2026-03-22T19:00:10.000Z",
+    "carried": {"call_prices_micro_halala": 990_500, "platform_fees_micro_halala": 250_000},
 }
 WRONG = {**BOOKS, "balanced": False, "difference_halala": 1, "problems": ["movement 7 has 1 postings\x1b[2J"]}
 
@@ -25,6 +26,8 @@ def test_books_that_balance(server: ScriptedServer, run: Run) -> None:
     assert "wallet" in result.stdout
     assert "-13.76" in result.stdout
     assert "0.00 SAR (0 halala)" in result.stdout
+    assert "990,500 millionths" in result.stdout
+    assert "250,000 millionths" in result.stdout
     assert result.stderr == ""
     assert server.requests[0].headers["x-admin-token"] == "secret"
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 from dc1.domain.errors import ApiError
+from dc1.domain.inference.usage import RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, LogLevel, Phase
@@ -132,6 +133,7 @@ class AnyMarket(RuleBasedStateMachine):
         named=st.booleans(),
         gpus=st.integers(1, SLOTS),
         cost=st.sampled_from([0, 1, 45, 90]),
+        token_price=st.sampled_from([None, 19, 300_000]),
         pricing_class=st.sampled_from(["priority", "standard", "economy"]),
     )
     def submit(self, renter: int, provider: int | None, named: bool, **terms: Any) -> Any:
@@ -141,6 +143,7 @@ class AnyMarket(RuleBasedStateMachine):
             "slots": SLOTS,
             "gpu_count": terms["gpus"],
             "cost_halala": terms["cost"],
+            "token_price_halala": terms["token_price"],
             "pricing_class": terms["pricing_class"],
         }
         job = self.do(lifecycle.submit, job_for(renter, **changes), LIMITS, self.market.now)
@@ -172,6 +175,7 @@ class AnyMarket(RuleBasedStateMachine):
         provider=st.none() | providers,
         completed=st.booleans(),
         seconds=st.none() | st.floats(0, 10_000, allow_nan=False),
+        relayed=st.integers(0, 100),
         said=st.tuples(
             st.sampled_from(ErrorCategory),
             st.none() | st.integers(-1, 2),
@@ -185,6 +189,7 @@ class AnyMarket(RuleBasedStateMachine):
         provider: int | None,
         completed: bool,
         seconds: float | None,
+        relayed: int,
         said: tuple[ErrorCategory, int | None, Actor],
     ) -> None:
         category, exit_code, actor = said
@@ -195,8 +200,11 @@ class AnyMarket(RuleBasedStateMachine):
             error_category=category,
             exit_code=exit_code,
             duration_seconds=seconds,
+            completion_tokens=relayed,
         )
-        self.do(lifecycle.finish, job, outcome, self.market.now, attempt=attempt, provider_id=provider)
+        fence: Any = {"attempt": attempt, "provider_id": provider}
+        text = RelayedText(relayed, relayed)
+        self.do(lifecycle.finish, job, outcome, self.market.now, **fence, relayed=text)
 
     @rule(job=job_ids, attempt=st.integers(1, 3), fault=st.sampled_from([Fault.PROVIDER, Fault.MARKET]))
     def lose(self, job: int, attempt: int, fault: Fault) -> None:
@@ -210,9 +218,9 @@ class AnyMarket(RuleBasedStateMachine):
         if row.attempt_number:
             self.do(job_logs.append, job, row.attempt_number, [LogLine(LogLevel.INFO, "a line", self.market.now)])
 
-    @rule(job=job_ids, actor=st.sampled_from([Actor.RENTER, Actor.ADMIN, Actor.PROVIDER]))
-    def cancel(self, job: int, actor: Actor) -> None:
-        self.do(lifecycle.cancel, job, actor, self.market.now)
+    @rule(job=job_ids, actor=st.sampled_from([Actor.RENTER, Actor.ADMIN, Actor.PROVIDER]), relayed=st.integers(0, 100))
+    def cancel(self, job: int, actor: Actor, relayed: int) -> None:
+        self.do(lifecycle.cancel, job, actor, self.market.now, relayed=RelayedText(relayed, relayed))
 
     @rule(job=job_ids, provider=providers, phase=st.sampled_from(Phase))
     def report(self, job: int, provider: int, phase: Phase) -> None:

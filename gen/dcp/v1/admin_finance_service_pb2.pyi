@@ -432,6 +432,7 @@ class GetTrialBalanceResponse(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
     TIMESTAMP_FIELD_NUMBER: _builtins.int
+    CARRIED_FIELD_NUMBER: _builtins.int
     balanced: _builtins.bool
     """Whether nothing is wrong."""
     difference_halala: _builtins.float
@@ -446,6 +447,10 @@ class GetTrialBalanceResponse(_message.Message):
     def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """A sentence for each thing that is wrong."""
 
+    @_builtins.property
+    def carried(self) -> Global___CarriedAmounts:
+        """What settlements left below one halala."""
+
     def __init__(
         self,
         *,
@@ -454,14 +459,43 @@ class GetTrialBalanceResponse(_message.Message):
         accounts: _abc.Iterable[Global___AccountBalance] | None = ...,
         problems: _abc.Iterable[_builtins.str] | None = ...,
         timestamp: _builtins.str = ...,
+        carried: Global___CarriedAmounts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["carried", b"carried"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "balanced", b"balanced", "difference_halala", b"difference_halala", "problems", b"problems", "timestamp", b"timestamp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "balanced", b"balanced", "carried", b"carried", "difference_halala", b"difference_halala", "problems", b"problems", "timestamp", b"timestamp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetTrialBalanceResponse: _TypeAlias = GetTrialBalanceResponse  # noqa: Y015
+
+@_typing.final
+class CarriedAmounts(_message.Message):
+    """What is below one halala and carried to the next settlements, in millionths of a halala. It is in the balances already, of whoever
+    has it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_PRICES_MICRO_HALALA_FIELD_NUMBER: _builtins.int
+    PLATFORM_FEES_MICRO_HALALA_FIELD_NUMBER: _builtins.int
+    call_prices_micro_halala: _builtins.float
+    """What renters have paid ahead of the exact prices of their /v1 calls."""
+    platform_fees_micro_halala: _builtins.float
+    """What providers have of the platform's exact share."""
+    def __init__(
+        self,
+        *,
+        call_prices_micro_halala: _builtins.float = ...,
+        platform_fees_micro_halala: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_prices_micro_halala", b"call_prices_micro_halala", "platform_fees_micro_halala", b"platform_fees_micro_halala"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CarriedAmounts: _TypeAlias = CarriedAmounts  # noqa: Y015
 
 @_typing.final
 class AccountBalance(_message.Message):

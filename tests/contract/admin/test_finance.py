@@ -51,6 +51,7 @@ BOOKS: Json = {
     "accounts": [{"account": text, "balance_halala": number, "balance_sar": number}],
     "problems": [text],
     "timestamp": time,
+    "carried": {"call_prices_micro_halala": number, "platform_fees_micro_halala": number},
 }
 IBAN = "SA0380000000608010167519"
 

@@ -8,6 +8,7 @@ from dc1.control.scheduling import dispatcher
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
+from dc1.domain.money.pricing import Settlement
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.providers import providers, standings
 from tests.control.small_market import SmallMarket
@@ -138,7 +139,8 @@ async def test_a_job_goes_to_no_provider_that_another_one_waits_for(market: Smal
     second = await market.submit(renter)
     other = await market.provider(cached_models=["acme/paint-1b"])
     better = await market.provider(cached_models=[model])
-    failed = await market.do(standings.count_failed, other.id, renter, 0, market.clock.now_ms())
+    failed = await market.do(standings.failed, other.id, renter, market.clock.now_ms())
+    await market.do(standings.count, other.id, failed, Settlement.full_refund(0))
     market.control.fleet.count_run(other.id, failed)
     market.heartbeat(other)
     market.heartbeat(better)

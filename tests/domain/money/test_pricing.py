@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dc1.defaults import PLATFORM_FEE_BPS
 from dc1.domain.money.pricing import (
     CLASS_MULTIPLIERS,
+    MICRO_PER_HALALA,
     PricingClass,
     Settlement,
     elapsed_seconds,
@@ -170,3 +171,48 @@ def test_sar_is_rounded_half_up_to_the_halala() -> None:
 def test_sar_round_trips(halala: int) -> None:
     assert halala_from_sar(halala_to_sar(halala)) == halala
     assert halala_from_sar(Decimal(sar_text(halala))) == halala
+
+
+def carry(carried: int, added: int) -> int:
+    """What an account carries after another remainder, as the database adds it up."""
+    return (carried + added) % MICRO_PER_HALALA
+
+
+@given(st.lists(st.integers(0, 500), min_size=1, max_size=50), fees)
+def test_carried_remainders_make_the_platforms_share_exact_over_many_settlements(charges: list[int], fee: int) -> None:
+    carried, settled = 0, []
+    for charge in charges:
+        alone = Settlement.split(charge, charge, fee)
+        carried = carry(carried, alone.fee_micro)
+        settled.append(alone.with_fee_carried(carried))
+    assert settled[0] == Settlement.split(charges[0], charges[0], fee)
+    assert all(one.platform + one.provider == one.actual and one.provider >= 0 for one in settled)
+    assert sum(one.platform for one in settled) == sum(charges) * fee // 10_000
+    assert carried == sum(one.fee_micro for one in settled) == sum(charges) * fee % 10_000 * 100
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 200_000)), min_size=1, max_size=50),
+    st.integers(1, 2_000_000),
+    fees,
+)
+def test_carried_remainders_make_the_price_of_calls_exact_over_many(
+    calls: list[tuple[int, int]], price: int, fee: int
+) -> None:
+    carried, settled = 0, []
+    for tokens, more in calls:
+        held = token_hold(tokens + more, 1, price)
+        alone = Settlement.of_tokens(held, tokens, price, fee)
+        carried = carry(carried, alone.price_micro)
+        settled.append(alone.with_price_carried(carried, fee))
+        assert settled[-1].actual + settled[-1].refund == held
+        assert settled[-1].platform + settled[-1].provider == settled[-1].actual >= 0
+    assert settled[0].actual == token_charge(calls[0][0], price)
+    assert sum(one.actual for one in settled) == token_charge(sum(tokens for tokens, _ in calls), price)
+    assert carried == sum(one.price_micro for one in settled)
+
+
+def test_a_call_is_charged_what_is_held_and_carries_nothing_beyond() -> None:
+    settled = Settlement.of_tokens(1, 10**6, 19, 2500)
+    assert settled == Settlement(actual=1, platform=0, provider=1, refund=0)
+    assert (settled.price_micro, settled.fee_micro) == (0, 250_000)

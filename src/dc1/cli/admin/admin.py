@@ -227,7 +227,15 @@ def _show_books(body: dict[str, Any]) -> None:
         title=f"Trial balance at {body['timestamp']}",
         empty="No account yet.",
     )
-    facts({"difference": money(body["difference_halala"]), "balanced": body["balanced"]})
+    carried = body["carried"]
+    facts(
+        {
+            "paid ahead for calls": f"{carried['call_prices_micro_halala']:,.0f} millionths of a halala",
+            "of the platform's share with providers": f"{carried['platform_fees_micro_halala']:,.0f} millionths",
+            "difference": money(body["difference_halala"]),
+            "balanced": body["balanced"],
+        }
+    )
     # On stderr, with all else that is wrong: the table on stdout stays a table.
     for problem in body["problems"]:
         notes.print(printable(problem))

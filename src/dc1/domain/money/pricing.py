@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -12,6 +12,9 @@ from dc1 import defaults
 from dc1.domain.base.numeric import Number, exact
 
 HALALA_PER_SAR = 100
+MICRO_PER_HALALA = 1_000_000
+"""What is below one halala is carried in millionths, never dropped."""
+
 MAX_BALANCE_HALALA = 2_000_000_000
 DEFAULT_RATE_HALALA = 10
 """Halala per minute of a job type that has no price, in a market without a default one."""
@@ -73,25 +76,77 @@ def _price(rate_halala: int, quantity: Decimal, multiplier: Decimal, per: int = 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Where a job's hold goes: `actual` = `platform` + `provider`, and `actual` + `refund` = the hold."""
+    """Where a job's hold goes: `actual` = `platform` + `provider`, and `actual` + `refund` = the hold.
+
+    In millionths of a halala, below one: `price_micro` is what the renter pays beyond an exact price, and `fee_micro`
+    what the provider gets of the platform's exact share. Both are carried with their accounts.
+    """
 
     actual: int
     platform: int
     provider: int
     refund: int
+    # No part of the four amounts, which are what two settlements are compared by.
+    price_micro: int = field(default=0, compare=False)
+    fee_micro: int = field(default=0, compare=False)
 
     @classmethod
     def split(cls, held_halala: int, charge_halala: int, fee_bps: int) -> Self:
         """Charge at most what is held, give the platform its share rounded down and refund the rest."""
         actual = min(held_halala, charge_halala)
-        # Rounded down, so that what cannot be split goes to the provider.
-        platform = actual * fee_bps // 10_000
-        return cls(actual=actual, platform=platform, provider=actual - platform, refund=held_halala - actual)
+        # Rounded down, so that what cannot be split goes to the provider, for whom it is kept in mind.
+        platform, below = divmod(actual * fee_bps, 10_000)
+        return cls(
+            actual=actual,
+            platform=platform,
+            provider=actual - platform,
+            refund=held_halala - actual,
+            fee_micro=below * (MICRO_PER_HALALA // 10_000),
+        )
+
+    @classmethod
+    def of_tokens(cls, held_halala: int, total_tokens: int, price_halala: int, fee_bps: int) -> Self:
+        """Charge tokens by their exact price, rounded up; what that is too much counts towards later calls."""
+        exact_micro = min(total_tokens * price_halala, held_halala * MICRO_PER_HALALA)
+        charge = -(-exact_micro // MICRO_PER_HALALA)
+        settlement = cls.split(held_halala, charge, fee_bps)
+        return replace(settlement, price_micro=charge * MICRO_PER_HALALA - exact_micro)
+
+    def with_price_carried(self, left_micro: int, fee_bps: int) -> Self:
+        """Return the settlement for a renter who has `left_micro` paid ahead after it.
+
+        What was paid ahead before and now makes a halala is one that this settlement need not charge.
+        """
+        if not _is_whole(left_micro, self.price_micro):
+            return self
+        cheaper = type(self).split(self.actual + self.refund, self.actual - 1, fee_bps)
+        return replace(cheaper, price_micro=self.price_micro - MICRO_PER_HALALA)
+
+    def with_fee_carried(self, left_micro: int) -> Self:
+        """Return the settlement for a provider who has `left_micro` of the platform's share after it.
+
+        What makes a halala with that of earlier settlements is the platform's.
+        """
+        if not _is_whole(left_micro, self.fee_micro):
+            return self
+        # Never below zero: where the share leaves a remainder, the provider has the halala that it is a part of.
+        return replace(
+            self,
+            platform=self.platform + 1,
+            provider=self.provider - 1,
+            fee_micro=self.fee_micro - MICRO_PER_HALALA,
+        )
 
     @classmethod
     def full_refund(cls, held_halala: int) -> Self:
         """Charge nothing."""
         return cls(actual=0, platform=0, provider=0, refund=held_halala)
+
+
+def _is_whole(left_micro: int, added_micro: int) -> bool:
+    """Tell whether an addition of less than a halala made one, by what was left after it."""
+    # Both terms are below one halala, so that without a carry the sum is no less than what was added.
+    return left_micro < added_micro
 
 
 def settle(quote_halala: int, rate_halala: int, multiplier: Decimal, fee_bps: int, used_seconds: Number) -> Settlement:
@@ -122,4 +177,4 @@ def token_hold(message_bytes: int, max_tokens: int, price_halala: int) -> int:
 def token_charge(total_tokens: int, price_halala: int) -> int:
     """Return the price of `total_tokens` at `price_halala` per million, rounded up."""
     # Minus twice rounds an integer division up.
-    return -(-total_tokens * price_halala // 1_000_000)
+    return -(-total_tokens * price_halala // MICRO_PER_HALALA)

@@ -88,6 +88,9 @@ class FinanceCalls(ServicerPart):
                 pb.AccountBalance(account=_name(kind), balance_halala=halala, balance_sar=halala_to_sar(halala))
                 for kind, halala in trial.balances.items()
             ],
+            carried=pb.CarriedAmounts(
+                call_prices_micro_halala=trial.carried_prices, platform_fees_micro_halala=trial.carried_fees
+            ),
             problems=problems,
             timestamp=iso(self._plane.clock.now_ms()),
         )

@@ -8,7 +8,7 @@ from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
 from dc1.domain.jobs.states import GENERATING_TYPES, Actor, ErrorCategory, is_producing
-from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, token_charge, used_seconds
+from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, used_seconds
 from dc1.storage.jobs import job_logs
 from dc1.storage.jobs.job_records import JobRow
 
@@ -79,4 +79,4 @@ def bill(job: JobRow, seconds: Decimal, usage: TokenUsage | None = None) -> Sett
     if job.token_price_halala is None:
         return settle(job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps, seconds)
     tokens = 0 if usage is None else usage.total
-    return Settlement.split(job.cost_halala, token_charge(tokens, job.token_price_halala), job.fee_bps)
+    return Settlement.of_tokens(job.cost_halala, tokens, job.token_price_halala, job.fee_bps)

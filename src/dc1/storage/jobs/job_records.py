@@ -31,7 +31,7 @@ class JobRow:
     condition of the renter, `last_provider_id` whoever lost the job last, `lost_by` everybody who lost it (None for
     nobody) and `excluded_provider_id` who must not get it again. `due_at_ms` is the deadline that applies now, and
     `working_since_ms` when the run was first seen past loading. Amounts are in halala; the ones of the settlement are
-    None until the job is terminal.
+    None until the job is terminal. `carried_*` are what it added to the remainders of its renter and provider.
     """
 
     id: int
@@ -89,6 +89,8 @@ class JobRow:
     dc1_fee_halala: int | None
     refunded_halala: int | None
     refunded_at_ms: int | None
+    carried_price_micro_halala: int | None
+    carried_fee_micro_halala: int | None
     error: str | None
     error_category: ErrorCategory | None
     fault: Fault | None

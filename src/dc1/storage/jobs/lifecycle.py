@@ -193,7 +193,8 @@ def lose(
     standing = NO_CHANGE
     if CONSEQUENCES[fault].counts:
         # After the job's row and before any other: rows are locked in one order.
-        standing = standings.count_failed(conn, running.provider_id, running.renter_id, 0, now_ms)
+        standing = standings.failed(conn, running.provider_id, running.renter_id, now_ms)
+        standings.count(conn, running.provider_id, standing, Settlement.full_refund(running.cost_halala))
     return Transition(after, standing=standing)
 
 
@@ -276,10 +277,12 @@ def cancel(
     if job is None or not allowed(job, JobStatus.CANCELLED, actor):
         return None
     # No report comes of a run that is stopped from here, so the server's clock counts.
-    used = charges.worked_seconds(conn, job, now_ms) if job.status == JobStatus.RUNNING else None
+    ran = job.status == JobStatus.RUNNING
+    used = charges.worked_seconds(conn, job, now_ms) if ran else None
     fault = fault_of_cancel(actor)
     closure = Closure(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used, fault=fault)
-    if not CONSEQUENCES[fault].charged:
+    # Of what waits nothing can have been relayed, whatever memory says: it has no provider to be paid.
+    if not ran or not CONSEQUENCES[fault].charged:
         return close(conn, job, closure, Settlement.full_refund(job.cost_halala), now_ms)
     return _cut_off(conn, job, closure, relayed, now_ms)
 

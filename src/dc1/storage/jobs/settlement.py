@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
@@ -10,7 +10,7 @@ from dc1.domain.base.clock import month_start_ms
 from dc1.domain.jobs.faults import CONSEQUENCES, Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
-from dc1.domain.money.pricing import Settlement
+from dc1.domain.money.pricing import MICRO_PER_HALALA, Settlement
 from dc1.domain.money.starter_credit import StarterShare
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
@@ -56,25 +56,36 @@ def _plus(column: Any, name: str) -> Any:
     return column + bindparam(name, type_=BigInteger)
 
 
+_price = bindparam("price", type_=BigInteger)
+# The renter has paid a whole halala ahead, so that this settlement charges one less.
+_is_paid_ahead = renters_table.c.carried_price_micro_halala + _price >= MICRO_PER_HALALA
+_spent = bindparam("spent", type_=BigInteger) - case((_is_paid_ahead, 1), else_=0)
+_refund = bindparam("refund", type_=BigInteger) + case((_is_paid_ahead, 1), else_=0)
+_held_promo = bindparam("held_promo", type_=BigInteger)
 _CLOSE_RENTER = PreparedStatement(
     update(renters_table)
     .where(renters_table.c.id == bindparam("renter"))
     .values(
         completed_jobs=_plus(renters_table.c.completed_jobs, "completed"),
         failed_jobs=_plus(renters_table.c.failed_jobs, "failed"),
-        total_spent_halala=_plus(renters_table.c.total_spent_halala, "spent"),
+        total_spent_halala=renters_table.c.total_spent_halala + _spent,
         # Starter credit that was not charged is starter credit again.
-        promo_halala=_plus(renters_table.c.promo_halala, "promo"),
+        promo_halala=renters_table.c.promo_halala + case((_held_promo > _spent, _held_promo - _spent), else_=0),
         # A settled job counts with its actual cost in the month it was submitted in, if that is still the running one.
         quota_month_halala=renters_table.c.quota_month_halala
-        - case((renters_table.c.quota_month_ms == bindparam("month"), bindparam("refund", type_=BigInteger)), else_=0),
+        - case((renters_table.c.quota_month_ms == bindparam("month"), _refund), else_=0),
+        carried_price_micro_halala=renters_table.c.carried_price_micro_halala
+        + _price
+        - case((_is_paid_ahead, MICRO_PER_HALALA), else_=0),
         v1_requests=_plus(renters_table.c.v1_requests, "v1"),
         v1_prompt_tokens=_plus(renters_table.c.v1_prompt_tokens, "v1_prompt"),
         v1_completion_tokens=_plus(renters_table.c.v1_completion_tokens, "v1_completion"),
-        v1_cost_halala=_plus(renters_table.c.v1_cost_halala, "v1_cost"),
+        # Of what is no answer nothing is charged.
+        v1_cost_halala=renters_table.c.v1_cost_halala + case((bindparam("v1", type_=BigInteger) > 0, _spent), else_=0),
     )
-    # Where the webhook goes and what was ever paid come back with the update, which saves another look at the renter.
-    .returning(renters_table.c.webhook_url, renters_table.c.paid_halala)
+    # Where the webhook goes, what was ever paid and what is carried come back with the update: no other look at the
+    # renter is needed, and of two settlements at once neither reads what the other changes.
+    .returning(renters_table.c.webhook_url, renters_table.c.paid_halala, renters_table.c.carried_price_micro_halala)
 )
 _CLOSE_ATTEMPT = PreparedStatement(
     update(job_attempts)
@@ -95,11 +106,10 @@ _CLOSE_ATTEMPT = PreparedStatement(
 )
 
 
-def close(conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int) -> Transition:
-    """End a job and settle it; its hold is empty afterwards."""
-    # In the order in which rows are locked everywhere: job, renter, provider, accounts, totals.
-    promo = StarterShare.of(job.promo_held_halala, settlement)
-    after = _close_row(conn, job, closure, settlement, promo, now_ms)
+def close(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, now_ms: int) -> Transition:
+    """End a job and settle it by its bill and by what its renter and provider carry; its hold is empty afterwards."""
+    # In the order in which rows are locked everywhere: job, renter, provider, accounts, totals. The job's own row is
+    # ours already and written after the two, for only they tell what the bill comes to.
     ran = job.status == JobStatus.RUNNING
     if ran:
         end_attempt(
@@ -113,14 +123,18 @@ def close(conn: Connection, job: LockedJob, closure: Closure, settlement: Settle
             fault=closure.fault,
         )
     # Under the renter's lock from here on: whoever pays at this moment finds what this run earned, or waits for it.
-    webhook_url, has_paid = _close_renter(conn, after, settlement, promo, now_ms)
-    standing = _close_provider(conn, after, settlement, now_ms) if ran else NO_CHANGE
+    settlement, renter = _close_renter(conn, job, closure, bill, now_ms)
+    standing = NO_CHANGE
+    if ran:
+        settlement, standing = _close_provider(conn, job, closure, settlement, now_ms)
+    promo = StarterShare.of(job.promo_held_halala, settlement)
+    after = _close_row(conn, job, closure, settlement, promo, now_ms)
     if promo.provider:
         assert after.provider_id is not None
-        promo_earnings.add(conn, after.provider_id, after.renter_id, promo.provider, released=has_paid)
-    ledger.post(conn, _transfers(job, settlement, promo, has_paid=has_paid), now_ms)
+        promo_earnings.add(conn, after.provider_id, after.renter_id, promo.provider, released=renter.has_paid)
+    ledger.post(conn, _transfers(job, settlement, promo, has_paid=renter.has_paid), now_ms)
     _count(conn, job.status, after, settlement, now_ms)
-    webhook_events.job_ended(conn, webhook_url, after, now_ms)
+    webhook_events.job_ended(conn, renter.webhook_url, after, now_ms)
     return Transition(after, settlement, standing)
 
 
@@ -170,50 +184,63 @@ def _close_row(
         promo_earned_halala=promo.provider,
         refunded_halala=settlement.refund,
         refunded_at_ms=now_ms if settlement.refund else None,
+        carried_price_micro_halala=settlement.price_micro,
+        carried_fee_micro_halala=settlement.fee_micro,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _ClosedRenter:
+    """What the settlement of a job has to know of its renter."""
+
+    webhook_url: str | None
+    has_paid: bool
 
 
 def _close_renter(
-    conn: Connection, job: JobRow, settlement: Settlement, promo: StarterShare, now_ms: int
-) -> tuple[str | None, bool]:
-    """Change the renter's counters; return where the renter's webhooks go, and whether the renter has paid money."""
+    conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, now_ms: int
+) -> tuple[Settlement, _ClosedRenter]:
+    """Change the renter's counters; return the settlement with the renter's remainder carried."""
     # An answer that was cut off and paid for counts as one too.
-    is_v1_answer = job.source == JobSource.V1 and (job.status == JobStatus.COMPLETED or settlement.actual > 0)
-    ((webhook_url, paid_halala),) = _CLOSE_RENTER.rows(
+    is_answer = closure.status == JobStatus.COMPLETED or bill.actual > 0
+    is_v1_answer = job.source == JobSource.V1 and is_answer
+    ((webhook_url, paid_halala, left_micro),) = _CLOSE_RENTER.rows(
         conn,
         {
             "renter": job.renter_id,
-            "completed": int(job.status == JobStatus.COMPLETED),
-            "failed": int(job.status == JobStatus.FAILED),
-            "spent": settlement.actual,
-            "promo": promo.refund,
+            "completed": int(closure.status == JobStatus.COMPLETED),
+            "failed": int(closure.status == JobStatus.FAILED),
+            "spent": bill.actual,
+            "held_promo": job.promo_held_halala,
             "month": month_start_ms(job.submitted_at_ms),
-            "refund": settlement.refund,
+            "refund": bill.refund,
+            "price": bill.price_micro,
             "v1": int(is_v1_answer),
-            "v1_prompt": (job.prompt_tokens or 0) if is_v1_answer else 0,
-            "v1_completion": (job.completion_tokens or 0) if is_v1_answer else 0,
-            "v1_cost": settlement.actual if is_v1_answer else 0,
+            "v1_prompt": (closure.prompt_tokens or 0) if is_v1_answer else 0,
+            "v1_completion": (closure.completion_tokens or 0) if is_v1_answer else 0,
         },
     )
+    settlement = bill.with_price_carried(left_micro, job.fee_bps)
     # Days count what was paid; a full refund is no spending.
     if settlement.actual > 0:
         spending.count_charge(conn, job.renter_id, settlement.actual, now_ms)
-    return cast(str | None, webhook_url), paid_halala > 0
+    return settlement, _ClosedRenter(webhook_url, paid_halala > 0)
 
 
-def _close_provider(conn: Connection, job: JobRow, settlement: Settlement, now_ms: int) -> Standing:
-    """Count a run for or against its provider, or neither way, and what it earned."""
+def _close_provider(
+    conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int
+) -> tuple[Settlement, Standing]:
+    """Count a run for or against its provider, or neither way; return the settlement with its remainder carried."""
     assert job.provider_id is not None
     standing = NO_CHANGE
-    if job.status == JobStatus.COMPLETED:
-        standing = standings.count_completed(conn, job.provider_id, settlement.provider, now_ms)
-    elif job.fault is not None and CONSEQUENCES[job.fault].counts:
-        standing = standings.count_failed(conn, job.provider_id, job.renter_id, settlement.provider, now_ms)
-    else:
-        standings.count_earned(conn, job.provider_id, settlement.provider)
-    if settlement.actual > 0:
-        count_settled(conn, job.provider_id, settlement.provider, now_ms)
-    return standing
+    if closure.status == JobStatus.COMPLETED:
+        standing = standings.completed(now_ms)
+    elif closure.fault is not None and CONSEQUENCES[closure.fault].counts:
+        standing = standings.failed(conn, job.provider_id, job.renter_id, now_ms)
+    final = standings.count(conn, job.provider_id, standing, settlement)
+    if final.actual > 0:
+        count_settled(conn, job.provider_id, final.provider, now_ms)
+    return final, standing
 
 
 def _transfers(job: JobRow, settlement: Settlement, promo: StarterShare, *, has_paid: bool) -> list[Transfer]:

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, update
+from sqlalchemy import BigInteger, Connection, Float, bindparam, case, delete, update
 
 from dc1.domain.base.clock import day_start_ms
+from dc1.domain.money.pricing import MICRO_PER_HALALA, Settlement
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord, weight_at
 from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.schema.tables import provider_faults, providers
 
 _KEY = ("provider_id", "renter_id", "day_ms")
-_COUNT = PreparedStatement(
+_fee = bindparam("fee", type_=BigInteger)
+_is_whole = providers.c.carried_fee_micro_halala + _fee >= MICRO_PER_HALALA
+_count = (
     update(providers)
     .where(providers.c.id == bindparam("provider"))
     .values(
@@ -19,9 +22,18 @@ _COUNT = PreparedStatement(
         recent_completed=providers.c.recent_completed + bindparam("completed_weight", type_=Float),
         recent_failed=providers.c.recent_failed + bindparam("failed_weight", type_=Float),
         weighed_runs=providers.c.weighed_runs + bindparam("weighed", type_=BigInteger),
-        total_earned_halala=providers.c.total_earned_halala + bindparam("earned", type_=BigInteger),
+        # What the remainders of the platform's share make whole is taken from what this run earned.
+        total_earned_halala=providers.c.total_earned_halala
+        + bindparam("earned", type_=BigInteger)
+        - case((_is_whole, 1), else_=0),
+        carried_fee_micro_halala=providers.c.carried_fee_micro_halala
+        + _fee
+        - case((_is_whole, MICRO_PER_HALALA), else_=0),
     )
 )
+_COUNT = PreparedStatement(_count)
+# Added up by the update itself and told by it: of two settlements at once neither reads what the other changes.
+_COUNT_AND_TELL = PreparedStatement(_count.returning(providers.c.carried_fee_micro_halala))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +48,37 @@ class Standing:
 NO_CHANGE = Standing()
 
 
-def count_completed(conn: Connection, provider_id: int, earned_halala: int, now_ms: int) -> Standing:
-    """Count a completed run and its earnings."""
-    return _count(conn, provider_id, Standing(1, 0, RunRecord(completed=weight_at(now_ms), runs=1)), earned_halala)
+def completed(now_ms: int) -> Standing:
+    """Return what a completed run adds."""
+    return Standing(1, 0, RunRecord(completed=weight_at(now_ms), runs=1))
 
 
-def count_failed(conn: Connection, provider_id: int, renter_id: int, earned_halala: int, now_ms: int) -> Standing:
-    """Count a run that failed by the provider's fault; for the score, one of a renter counts once a day."""
+def failed(conn: Connection, provider_id: int, renter_id: int, now_ms: int) -> Standing:
+    """Note a run that failed by the provider's fault, and return what it adds; of a renter one counts once a day."""
     is_weighed = _is_first_of_day(conn, provider_id, renter_id, day_start_ms(now_ms))
-    record = RunRecord(failed=weight_at(now_ms), runs=1) if is_weighed else NO_RUNS
-    return _count(conn, provider_id, Standing(0, 1, record), earned_halala)
+    return Standing(0, 1, RunRecord(failed=weight_at(now_ms), runs=1) if is_weighed else NO_RUNS)
 
 
-def count_earned(conn: Connection, provider_id: int, earned_halala: int) -> None:
-    """Count what was earned by a run that says nothing of its provider."""
-    if earned_halala:
-        _count(conn, provider_id, NO_CHANGE, earned_halala)
-
-
-def _count(conn: Connection, provider_id: int, standing: Standing, earned_halala: int) -> Standing:
-    _COUNT.send(
-        conn,
-        {
-            "provider": provider_id,
-            "completed": standing.completed_jobs,
-            "failed": standing.failed_jobs,
-            "completed_weight": standing.record.completed,
-            "failed_weight": standing.record.failed,
-            "weighed": standing.record.runs,
-            "earned": earned_halala,
-        },
-    )
-    return standing
+def count(conn: Connection, provider_id: int, standing: Standing, settlement: Settlement) -> Settlement:
+    """Count an ended run and its earnings; return the settlement with the provider's remainder carried."""
+    if standing == NO_CHANGE and not settlement.actual:
+        return settlement
+    values = {
+        "provider": provider_id,
+        "completed": standing.completed_jobs,
+        "failed": standing.failed_jobs,
+        "completed_weight": standing.record.completed,
+        "failed_weight": standing.record.failed,
+        "weighed": standing.record.runs,
+        "earned": settlement.provider,
+        "fee": settlement.fee_micro,
+    }
+    if not settlement.fee_micro:
+        # Nothing can become whole, so there is no answer to wait for.
+        _COUNT.send(conn, values)
+        return settlement
+    ((left_micro,),) = _COUNT_AND_TELL.rows(conn, values)
+    return settlement.with_fee_carried(left_micro)
 
 
 def _is_first_of_day(conn: Connection, provider_id: int, renter_id: int, day_ms: int) -> bool:

@@ -111,6 +111,9 @@ jobs = Table(
     Column("dc1_fee_halala", BigInteger),
     Column("refunded_halala", BigInteger),
     time_column("refunded_at_ms", nullable=True),
+    # What the settlement added to the remainders that the renter and the provider carry, or took from them.
+    Column("carried_price_micro_halala", BigInteger),
+    Column("carried_fee_micro_halala", BigInteger),
     Column("error", PlainText),
     Column("error_category", StoredEnum(ErrorCategory)),
     Column("fault", StoredEnum(Fault)),

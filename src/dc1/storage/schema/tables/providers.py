@@ -77,6 +77,8 @@ providers = Table(
     Column("recent_failed", Float, nullable=False, server_default="0"),
     counter("weighed_runs"),
     counter("total_earned_halala"),
+    # What rounding down left of the platform's share: with the next ones it makes a halala.
+    counter("carried_fee_micro_halala"),
     change_stamp(),
     one_of("approval_status", Approval, "approval_status"),
     one_of("channel", ("none", "post", "stream"), "channel"),

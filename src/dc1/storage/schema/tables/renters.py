@@ -41,6 +41,8 @@ renters = Table(
     # How much of the wallet is starter credit, and what was paid for with real money less what of it was reversed.
     counter("promo_halala"),
     counter("paid_halala"),
+    # What rounding up charged beyond the exact prices of calls: it counts towards the next ones.
+    counter("carried_price_micro_halala"),
     # The UTC day and month (their first millisecond) that the two quota counters speak of.
     counter("quota_day_ms"),
     counter("quota_day_jobs"),
