@@ -176,6 +176,9 @@ class Settings(BaseSettings):
     idempotency_ttl_hours: PositiveInt = Field(
         default=defaults.IDEMPOTENCY_TTL_HOURS, description="How long the answer to an Idempotency-Key is kept."
     )
+    audit_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        default=defaults.AUDIT_DAYS, description="How long what admins did is kept in the audit trail, in days."
+    )
     webhook_allow_private: bool = Field(
         default=False, description="Whether webhooks may go to addresses that are not public."
     )

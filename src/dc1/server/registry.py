@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 from google.protobuf.descriptor import ServiceDescriptor
 
 from dc1.control.background.provider_upkeep import ProviderUpkeep
+from dc1.control.background.records_upkeep import RecordsUpkeep
 from dc1.control.background.renter_upkeep import RenterUpkeep
 from dc1.control.background.telemetry_upkeep import TelemetryUpkeep
 from dc1.control.background.webhook_sender import WebhookSender
@@ -167,4 +168,5 @@ def _background(parts: Parts, settings: Settings) -> list[Background]:
         *background,
         ProviderUpkeep(plane.db, plane.clock, plane.fleet, plane.sessions),
         TelemetryUpkeep(plane.db, plane.clock, plane.fleet.telemetry),
+        RecordsUpkeep(plane.db, plane.clock, settings.audit_days),
     ]

@@ -4,9 +4,13 @@ from functools import partial
 
 import pytest
 
+from dc1.control.background.records_upkeep import RecordsUpkeep
 from dc1.control.background.renter_upkeep import RenterUpkeep
 from dc1.control.operations.credentials import Credentials
-from dc1.storage.accounts import data_erasure, renters
+from dc1.domain.access.keys import KeyRole, new_key
+from dc1.domain.base.clock import DAY_MS
+from dc1.storage.accounts import data_erasure, keys, renters
+from dc1.storage.admin import audit
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from tests.control.small_market import SmallMarket
@@ -40,3 +44,17 @@ async def test_all_of_an_account_is_erased_before_the_account(
     await upkeep.erase()
     assert await prompts() == [None, None, None]
     assert await market.see(renters.due_for_erasure, market.clock.now_ms()) == []
+
+
+async def test_old_records_are_forgotten_by_the_days_that_the_operator_chose(market: SmallMarket, renter: int) -> None:
+    now_ms = market.clock.now_ms()
+    for days in (31, 29):
+        await market.do(audit.record, audit.NewAuditEntry(now_ms - days * DAY_MS, "abc", "GET", f"/{days}", 200))
+    refused = audit.NewAuditEntry(now_ms - 31 * DAY_MS, "none", "GET", "/guess", 401, reason="unauthenticated")
+    await market.do(audit.record, refused)
+    key = new_key(KeyRole.SCOPED)
+    await market.do(keys.add, KeyRole.SCOPED, renter, key, now_ms, scopes=["billing"])
+    await market.do(keys.revoke, KeyRole.SCOPED, renter, key.key_id, now_ms - 91 * DAY_MS)
+    await RecordsUpkeep(market.db, market.clock, audit_days=30).forget()
+    assert [row.path for row in (await market.see(audit.page, limit=9)).rows] == ["/29"]
+    assert await market.see(keys.list_of, KeyRole.SCOPED, renter) == []

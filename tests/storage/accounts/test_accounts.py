@@ -116,6 +116,26 @@ async def test_keys_are_found_by_id_and_kept_as_hashes(market: Market) -> None:
     assert not rotated.is_live(NOW + 1)
 
 
+async def test_keys_that_ended_long_ago_are_forgotten_and_others_never(market: Market) -> None:
+    live, stopped, expired, later = (new_key(KeyRole.SCOPED) for _ in range(4))
+    for key, expires in ((live, None), (stopped, None), (expired, NOW - 10), (later, NOW + 10)):
+        await market.do(keys.add, KeyRole.SCOPED, 7, key, NOW - 20, scopes=["billing"], expires_at_ms=expires)
+    await market.do(keys.revoke, KeyRole.SCOPED, 7, stopped.key_id, NOW - 10)
+    assert await market.do(keys.purge, NOW - 10, 100) == 0
+    assert await market.do(keys.purge, NOW - 9, 100) == 2
+    left = await market.see(keys.list_of, KeyRole.SCOPED, 7)
+    assert {row.key_id for row in left} == {live.key_id, later.key_id}
+
+
+async def test_the_audit_trail_forgets_acts_and_refusals_each_in_its_time(market: Market) -> None:
+    for days, reason in ((500, None), (399, None), (399, "unauthenticated"), (89, "unauthenticated")):
+        at_ms = NOW - days * DAY_MS
+        await market.do(audit.record, audit.NewAuditEntry(at_ms, "abc", "GET", f"/{days}", 200, reason=reason))
+    assert await market.do(audit.purge, NOW - 400 * DAY_MS, NOW - 90 * DAY_MS, 100) == 2
+    left = (await market.see(audit.page, limit=9)).rows
+    assert [(row.path, row.reason) for row in left] == [("/89", "unauthenticated"), ("/399", None)]
+
+
 async def test_scoped_keys_are_listed_counted_and_revoked(market: Market) -> None:
     made = [new_key(KeyRole.SCOPED) for _ in range(3)]
     for number, key in enumerate(made):

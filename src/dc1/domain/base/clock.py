@@ -15,6 +15,12 @@ ERASED_AFTER_MS = 30 * DAY_MS
 DELIVERIES_KEPT_MS = 30 * DAY_MS
 """How long a renter can see what was sent to their webhook address."""
 
+REFUSED_ACTS_KEPT_MS = 90 * DAY_MS
+"""How long an admin can see who came as one and was not let in; anybody can, so that it is not for the setting."""
+
+ENDED_KEYS_KEPT_MS = 90 * DAY_MS
+"""How long an owner can see a key that was stopped or ran out."""
+
 DAEMON_EVENTS_KEPT_MS = 30 * DAY_MS
 """How long an admin can see what daemons told of themselves."""
 

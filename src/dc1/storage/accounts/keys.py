@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.keys import hint as key_hint
@@ -168,6 +168,18 @@ def count_live(conn: Connection, role: KeyRole, owner_id: int, now_ms: int) -> i
         api_keys.c.expires_at_ms.is_(None) | (api_keys.c.expires_at_ms > now_ms),
     )
     return conn.execute(query).scalar_one()
+
+
+def purge(conn: Connection, before_ms: int, limit: int) -> int:
+    """Forget keys that were stopped or expired before then, `limit` of each at most; return how many were forgotten.
+
+    Nothing else names a key: jobs, movements and the audit trail name accounts.
+    """
+    forgotten = 0
+    for ended_at_ms in (api_keys.c.revoked_at_ms, api_keys.c.expires_at_ms):
+        ended = select(api_keys.c.key_id).where(ended_at_ms < before_ms).limit(limit)
+        forgotten += conn.execute(delete(api_keys).where(api_keys.c.key_id.in_(ended))).rowcount
+    return forgotten
 
 
 def touch_many(conn: Connection, used: Mapping[str, int]) -> None:

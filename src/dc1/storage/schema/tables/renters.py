@@ -91,6 +91,9 @@ stamp_index(api_keys)
 Index("ix_api_keys_owner_id_role", api_keys.c.owner_id, api_keys.c.role)
 _EXPIRING = text("expires_at_ms IS NOT NULL")
 Index("ix_api_keys_expires_at_ms", api_keys.c.expires_at_ms, sqlite_where=_EXPIRING, postgresql_where=_EXPIRING)
+# For the purge of what was stopped long ago.
+_REVOKED = text("revoked_at_ms IS NOT NULL")
+Index("ix_api_keys_revoked_at_ms", api_keys.c.revoked_at_ms, sqlite_where=_REVOKED, postgresql_where=_REVOKED)
 
 webhook_deliveries = Table(
     "webhook_deliveries",

@@ -1,0 +1,41 @@
+"""What is kept of the past for a time only: the audit trail, and keys that have ended."""
+
+from dc1.control.periodic import Periodic
+from dc1.domain.base.clock import DAY_MS, ENDED_KEYS_KEPT_MS, REFUSED_ACTS_KEPT_MS, Clock
+from dc1.storage.accounts import keys
+from dc1.storage.admin import audit
+from dc1.storage.engine.database import Connection, Database
+
+_SECONDS = 60.0
+# Some at a time, for the one writer of SQLite waits meanwhile; more than can come in a minute.
+_AT_ONCE = 5_000
+
+
+class RecordsUpkeep:
+    """Forgets records once they are as old as anybody may want to look back."""
+
+    def __init__(self, db: Database, clock: Clock, audit_days: int) -> None:
+        self._db = db
+        self._clock = clock
+        self._audit_ms = audit_days * DAY_MS
+        self._periodic = Periodic((_SECONDS, self.forget))
+
+    async def start(self) -> None:
+        """Begin."""
+        self._periodic.start()
+
+    async def stop(self) -> None:
+        """End."""
+        await self._periodic.stop()
+
+    async def forget(self) -> None:
+        """Delete what is too old, some of it."""
+        now_ms = self._clock.now_ms()
+
+        def work(conn: Connection) -> None:
+            # A refusal is never kept for longer than the acts among which it stands.
+            refused_ms = min(self._audit_ms, REFUSED_ACTS_KEPT_MS)
+            audit.purge(conn, now_ms - self._audit_ms, now_ms - refused_ms, _AT_ONCE)
+            keys.purge(conn, now_ms - ENDED_KEYS_KEPT_MS, _AT_ONCE)
+
+        await self._db.write(work)
