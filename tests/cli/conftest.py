@@ -50,13 +50,16 @@ def run(server: ScriptedServer, own_logging: None) -> Run:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts `dc1 …` in a process, with settings as `DC1_…` variables; kills what still runs at the end of the test."""
+    """Starts `dc1 …` in a process, with settings as `DC1_…` variables; kills what still runs at the end of the test.
+
+    `under` is a program that becomes it, such as `nohup`.
+    """
     started: list[Command] = []
 
-    def start(*arguments: str, **settings: str) -> Command:
+    def start(*arguments: str, under: tuple[str, ...] = (), **settings: str) -> Command:
         directory = tmp_path / str(len(started))
         directory.mkdir()
-        started.append(Command(directory, arguments, settings))
+        started.append(Command(directory, arguments, settings, under))
         return started[-1]
 
     yield start

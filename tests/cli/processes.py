@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dc1.testing.waiting import eventually
+from tests.support.signals import heeded_signals
 
 START_SECONDS = 60.0
 
@@ -14,16 +15,15 @@ START_SECONDS = 60.0
 class Command:
     """A running `dc1` command."""
 
-    def __init__(self, directory: Path, arguments: tuple[str, ...], settings: dict[str, str]) -> None:
+    def __init__(
+        self, directory: Path, arguments: tuple[str, ...], settings: dict[str, str], under: tuple[str, ...] = ()
+    ) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DC1_")}
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # Tests that a shell runs in the background ignore it, and so would the command.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         self.data_dir = directory
         self._out, self._err = directory / "stdout", directory / "stderr"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
+        with self._out.open("wb") as out, self._err.open("wb") as err, heeded_signals():
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dc1.cli", *arguments],
+                [*under, sys.executable, "-m", "dc1.cli", *arguments],
                 env={**inherited, "DC1_DATA_DIR": str(directory), "COLUMNS": "200", **settings},
                 stdout=out,
                 stderr=err,

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ def test_the_demo_shows_the_main_job(start: Start) -> None:
     assert summary["answer"] in demo.stderr
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGQUIT, 131), (signal.SIGKILL, -9)]
+)
 def test_an_interrupted_demo_leaves_nothing_behind(start: Start, number: signal.Signals, status: int) -> None:
     demo = start("demo")
     demo.says("Envoy and the server answer")
@@ -40,6 +43,21 @@ def test_an_interrupted_demo_leaves_nothing_behind(start: Start, number: signal.
 
     assert children
     eventually(lambda: not any(is_running(pid) for pid in children), "the demo's processes ending", 30.0)
+
+
+def test_a_closed_terminal_ends_the_demo_in_order_however_often_it_says_so(start: Start) -> None:
+    demo = start("demo")
+    demo.says("Envoy and the server answer")
+    children = demo.children()
+
+    # The kernel tells it, and so does the shell, while the clean-up runs.
+    for _ in range(5):
+        demo.process.send_signal(signal.SIGHUP)
+        time.sleep(0.1)
+
+    assert demo.end(signal.SIGHUP) == 129
+    assert children
+    assert not any(is_running(pid) for pid in children)
 
 
 def test_a_part_that_ends_early_is_named_with_its_last_words(tmp_path: Path) -> None:

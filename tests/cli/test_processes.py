@@ -215,11 +215,53 @@ def test_a_daemon_with_a_key_nobody_knows_says_so(market: LocalMarket, start: St
     assert "dc1-provider-nobody" not in daemon.stderr
 
 
-def test_a_daemon_drains_at_sigterm(market: LocalMarket, start: Start) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_daemon_drains_when_it_is_asked_to_end(market: LocalMarket, start: Start, number: signal.Signals) -> None:
     provider = market.register_provider()
     market.admin.approve(provider.id)
     daemon = start("daemon", "--server", market.edge.target, "--no-containers", DC1_PROVIDER_KEY=provider.key)
     eventually(lambda: provider.account()["is_live"], "the daemon connecting", START_SECONDS)
 
-    assert daemon.end(signal.SIGTERM) == 0
+    assert daemon.end(number) == 0
+    assert "draining" in daemon.stderr
     assert provider.key not in daemon.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "serve"])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_a_server_drains_when_its_terminal_closes(
+    start: Start, ports: dict[str, str], command: str, number: signal.Signals
+) -> None:
+    serving = start(command, **ports)
+    serving.says("until Ctrl-C")
+    children = serving.children()
+
+    assert serving.end(number) == 0
+    assert [word in serving.stderr for word in ("draining", "stopped")] == [True, True]
+    assert not any(is_running(pid) for pid in children)
+
+
+def test_an_edge_ends_in_order_when_its_terminal_closes(start: Start, ports: dict[str, str]) -> None:
+    edge = start("edge", **ports)
+    edge.says("until Ctrl-C")
+    children = edge.children()
+
+    assert edge.end(signal.SIGHUP) == 0
+    assert not any(is_running(pid) for pid in children)
+
+
+@pytest.mark.parametrize("command", ["serve", "daemon", "demo"])
+def test_what_nohup_started_lives_on_when_its_terminal_closes(market: LocalMarket, start: Start, command: str) -> None:
+    provider = market.register_provider()
+    market.admin.approve(provider.id)
+    arguments = (command, "--server", market.edge.target, "--no-containers") if command == "daemon" else (command,)
+    process = start(*arguments, under=("nohup",), DC1_PROVIDER_KEY=provider.key)
+    if command == "daemon":
+        eventually(lambda: provider.account()["is_live"], "the daemon connecting", START_SECONDS)
+    else:
+        process.says({"serve": "until Ctrl-C", "demo": "Envoy and the server answer"}[command])
+
+    process.process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.process.wait(2)
+    assert process.end(signal.SIGTERM) == (143 if command == "demo" else 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dc1.edge import parent_death
 from dc1.testing.waiting import eventually
+from tests.support.signals import heeded_signals
 
 DC1 = (sys.executable, "-m", "dc1.cli")
 
@@ -24,7 +25,7 @@ class Process:
     def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], directory: Path) -> None:
         self.name = name
         self._log = directory / f"{name}.log"
-        with self._log.open("ab") as output:
+        with self._log.open("ab") as output, heeded_signals():
             self._child = subprocess.Popen(
                 (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *command),
                 cwd=directory,
@@ -70,6 +71,10 @@ class Process:
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
         self._child.terminate()
+
+    def hang_up(self) -> None:
+        """Tell it that its terminal closed (SIGHUP)."""
+        self._child.send_signal(signal.SIGHUP)
 
     def exit_status(self, seconds: float = 20) -> int:
         """The status it ends with."""

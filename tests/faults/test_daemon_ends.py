@@ -1,5 +1,7 @@
 """A provider's daemon is killed, cut off or stopped while it runs a job."""
 
+import time
+
 import pytest
 
 from dc1.domain.jobs.states import JobEvent
@@ -86,3 +88,21 @@ def test_a_daemon_that_is_told_to_end_finishes_its_job_and_takes_no_other(market
     assert await_status(renter, job, "completed")["attempt_number"] == 1
     assert renter.job(waiting["id"])["status"] == "queued"
     assert len(provider.engine.requests) == 1
+
+
+def test_a_daemon_whose_terminal_closed_finishes_its_job(market: RealMarket, renter: Renter) -> None:
+    provider = market.add_provider()
+    job = submit(renter)
+    run = provider.engine.next_request()
+    await_status(renter, job, "running")
+
+    provider.daemon.hang_up()
+    provider.daemon.expect("draining")
+    # The kernel's, and the shell's for the same terminal: no wish to end at once.
+    provider.daemon.hang_up()
+    time.sleep(1.0)
+    assert provider.daemon.is_alive
+    run.answer("the tide turns.")
+    assert provider.daemon.exit_status() == 0
+
+    assert await_status(renter, job, "completed")["attempt_number"] == 1

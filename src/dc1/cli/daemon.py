@@ -70,7 +70,7 @@ def daemon_command(
         Literal["console", "json"], typer.Option(envvar="DC1_LOG_FORMAT", help="How log lines look.")
     ] = "console",
 ) -> None:
-    """Offer this machine to a marketplace. It takes one outbound connection and runs until Ctrl-C or SIGTERM."""
+    """Offer this machine to a marketplace. One outbound connection is enough; it runs until Ctrl-C or SIGTERM."""
     # Here and not above: gRPC, the container engine's SDK and NVML take a second that other commands do without.
     from dc1.daemon.build import build_agent
     from dc1.daemon.config import DaemonConfig

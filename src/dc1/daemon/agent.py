@@ -14,6 +14,7 @@ from dc1.daemon.connection.reporter import Reporter, TelemetrySource
 from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.runners.base import Runner
 from dc1.daemon.runners.runner_registry import RunnerRegistry
+from dc1.stop_signals import hurries, stop_signals
 
 RECEIPT_SECONDS = 5.0
 """How long a daemon that ends waits for the receipts of its last outcomes."""
@@ -49,8 +50,12 @@ class Agent:
             self._stop_wanted.set()
         self._drain_wanted.set()
 
+    def _asked_to_end(self, number: signal.Signals) -> None:
+        if hurries(number) or not self._drain_wanted.is_set():
+            self.drain()
+
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT, which drain, or until the server wants this daemon no more (a DaemonError)."""
+        """Work until a signal asks to end, which drains, or the server wants this daemon no more (a DaemonError)."""
         with self._signals():
             try:
                 await self._serve()
@@ -109,11 +114,11 @@ class Agent:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        caught = (signal.SIGTERM, signal.SIGINT)
+        caught = stop_signals()
         # Windows has no signal handlers on its event loop; Ctrl-C ends the daemon there without draining.
         with contextlib.suppress(NotImplementedError):
             for number in caught:
-                loop.add_signal_handler(number, self.drain)
+                loop.add_signal_handler(number, self._asked_to_end, number)
         try:
             yield
         finally:

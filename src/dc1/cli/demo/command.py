@@ -13,6 +13,7 @@ import typer
 from dc1.cli.demo.market import DemoMarket, own_market
 from dc1.cli.demo.walk import DemoAccount, summary, walk
 from dc1.cli.output import console, facts
+from dc1.stop_signals import stop_signals
 
 app = typer.Typer()
 
@@ -26,9 +27,10 @@ def demo_command(
 ) -> None:
     """Run the whole marketplace here, once through. Edge, server, daemon and language model are real."""
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, _end)
-    # A closed terminal must leave no marketplace behind either.
-    signal.signal(signal.SIGHUP, _end)
+    for number in stop_signals():
+        # Ctrl-C is Python's own exception, which a demo that is kept waits for.
+        if number is not signal.SIGINT:
+            signal.signal(number, _end)
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         console.print("Starting a marketplace of its own in a temporary directory …")
         with own_market() as market:
@@ -62,5 +64,8 @@ def _serve(market: DemoMarket, customer: DemoAccount, owner: DemoAccount) -> Non
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
+    # A closed terminal sends several: the next one would end the clean-up half-way.
+    for each in stop_signals():
+        signal.signal(each, signal.SIG_IGN)
     # As an exception, so that every process the demo started is stopped on the way out.
     sys.exit(128 + number)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from dc1.server.logs import configure_logging
 from dc1.server.process.secret_key import load_edge_secret
 from dc1.server.process.startup_heap import freeze_startup_objects
 from dc1.settings import FILE_VARIABLES, Settings, SettingsError
+from dc1.stop_signals import stop_signals
 from dc1.storage.engine.database import UnusableDatabaseError
 
 _log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ Serving = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
 
 
 def run(serving: Serving, token_file: Path | None) -> None:
-    """Load the settings and run `serving` until SIGINT or SIGTERM.
+    """Load the settings and run `serving` until a signal asks for the end.
 
     Raises:
         CommandError: the settings do not allow serving, a port is taken, or a part ended by itself.
@@ -45,7 +45,7 @@ def run(serving: Serving, token_file: Path | None) -> None:
 
 
 def run_edge() -> None:
-    """Load the settings and run Envoy alone until SIGINT or SIGTERM; it needs no admin token.
+    """Load the settings and run Envoy alone until a signal asks for the end; it needs no admin token.
 
     Raises:
         CommandError: the settings cannot be used, the public port is taken, or Envoy ended by itself.
@@ -175,7 +175,7 @@ async def _death_of_server(server: Application) -> str:
 async def _until_stopped(serving: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         loop.add_signal_handler(number, stop.set)
     await serving(stop)
 

@@ -1,0 +1,22 @@
+"""Signals as a program finds them that a person starts, however the tests were started."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def heeded_signals() -> Iterator[None]:
+    """Ignore nothing while a program is started, which would inherit what `nohup` or a shell's `&` made ignored."""
+    ignored = [
+        number
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+        if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
