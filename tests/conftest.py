@@ -62,3 +62,11 @@ def market(edge: Edge, tmp_path: Path, request: pytest.FixtureRequest) -> Iterat
     market = LocalMarket(edge, tmp_path, **(marker.kwargs if marker else {}))
     yield market
     market.close()
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgets the proxies that this machine's environment names."""
+    for kind in ("grpc", "https", "http", "all", "no", "no_grpc"):
+        for name in (f"{kind}_proxy", f"{kind}_proxy".upper()):
+            monkeypatch.delenv(name, raising=False)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from dc1.cli.errors import CommandError, RefusedError
-from dc1.loopback import is_loopback
+from dc1.proxies import http_proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,9 @@ class RestClient:
             timeout=timeout_seconds,
             # Reading the trusted certificates takes longer than a call; http has no use for them.
             verify=httpx.create_ssl_context() if parsed.scheme == "https" else False,
-            # A proxy of the environment cannot reach this machine's loopback.
-            trust_env=not is_loopback(parsed.host),
+            proxy=http_proxy(parsed.scheme, parsed.host, parsed.port),
+            # Else the library would read the variables in its own way, and take a password out of ~/.netrc.
+            trust_env=False,
         )
 
     def __enter__(self) -> Self:

@@ -42,7 +42,9 @@ class StreamDaemon:
         self._offers: deque[pb.Offer] = deque()
         # A connection of its own: gRPC shares one among channels to the same target, and what one daemon does to it all
         # would feel.
-        self._channel = grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])
+        self._channel = grpc.insecure_channel(
+            target, options=[("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+        )
         self._call = ProviderServiceStub(self._channel).Connect(
             iter(self._outbox.get, None), metadata=(("x-provider-key", key),)
         )

@@ -50,10 +50,11 @@ async def running_daemon(
     server: FakeServer,
     runner: ScriptedRunner | None = None,
     telemetry: MadeUpMachine | None = None,
+    host: str = "127.0.0.1",
     **settings: Any,
 ) -> AsyncIterator[DaemonUnderTest]:
     runner, telemetry = runner or ScriptedRunner(), telemetry or MadeUpMachine()
-    config = DaemonConfig(key=KEY, server=f"127.0.0.1:{server.port}", **settings)
+    config = DaemonConfig(key=KEY, server=f"{host}:{server.port}", **settings)
     agent = Agent(config, [runner], telemetry)
     task = asyncio.create_task(agent.run())
     try:

@@ -13,6 +13,7 @@ from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.states import ErrorCategory, JobType
 from tests.daemon.runners.openai_server import MODEL, MOST_SENT, OpenAIServer
 from tests.daemon.runners.sinks import RecordingSink
+from tests.support.connect_proxy import ConnectProxy
 
 
 def inference(params: JsonObject, *, model: str | None = None, deadline: float = 30) -> Work:
@@ -234,3 +235,18 @@ async def test_unusable_params_fail_with_a_reason(params: JsonObject, text: str)
         with pytest.raises(RunFailed, match=text) as failure:
             await runner.run(inference(params), RecordingSink())
     assert not failure.value.transient
+
+
+async def test_an_engine_out_there_is_reached_through_the_proxy_and_one_here_without(
+    no_proxies: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ConnectProxy().serving() as proxy, OpenAIServer().serving() as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        port = server.url.rpartition(":")[2]
+        here, there = OpenAIEngine(server.url), OpenAIEngine(f"http://engine.example.test:{port}")
+        assert await here.models() == (MODEL,)
+        assert proxy.asked == []
+        assert await there.models() == (MODEL,)
+        assert proxy.asked == [f"GET http://engine.example.test:{port}/v1/models"]
+        await here.aclose()
+        await there.aclose()

@@ -10,6 +10,7 @@ from dc1 import defaults
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
 from dc1.loopback import is_loopback
+from dc1.proxies import grpc_proxy
 
 _OPTIONS = (
     # More than gRPC's 4 MiB: one desired state may bring several offers with all their input.
@@ -53,10 +54,14 @@ def read_credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:
 
 
 def open_channel(server: str, credentials: grpc.ChannelCredentials | None) -> aio.Channel:
-    """Return a channel to `host:port`; it connects with the first call."""
+    """Return a channel to `host:port`; it connects with the first call, through the environment's proxy if need be."""
+    proxy = grpc_proxy(server)
+    # Said in any case: by itself gRPC would take loopback to the proxy, and leave out variables in capital letters.
+    way = ("grpc.enable_http_proxy", 0) if proxy is None else ("grpc.http_proxy", proxy)
+    options = (*_OPTIONS, way)
     if credentials is None:
-        return aio.insecure_channel(server, options=_OPTIONS)
-    return aio.secure_channel(server, credentials, options=_OPTIONS)
+        return aio.insecure_channel(server, options=options)
+    return aio.secure_channel(server, credentials, options=options)
 
 
 def stays_here(server: str) -> bool:

@@ -11,6 +11,7 @@ from dc1.daemon.runners.base import RunFailed, token_count
 from dc1.daemon.runners.inference.chat import ChatRequest, ToolCalls
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, TokenCallback
 from dc1.domain.jobs.states import ErrorCategory
+from dc1.proxies import http_proxy
 
 _CONNECT_SECONDS = 5.0
 _MODELS_SECONDS = 5.0
@@ -30,6 +31,7 @@ class OpenAIEngine:
     def __init__(self, url: str, api_key: str | None = None, device: str = "gpu") -> None:
         """`api_key` is sent as a Bearer token where the server wants one; `device` is what results report."""
         root = url.rstrip("/").removesuffix("/v1")
+        address = httpx.URL(root)
         self._device = device
         self._client = httpx.AsyncClient(
             base_url=f"{root}/v1/",
@@ -37,6 +39,8 @@ class OpenAIEngine:
             headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {api_key}"} if api_key else {})},
             # How long an answer may take is the job's deadline, not the transport's.
             timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+            # Engines stand beside their daemon as a rule, and some are somebody's service out there.
+            proxy=http_proxy(address.scheme, address.host, address.port),
             trust_env=False,
         )
 
