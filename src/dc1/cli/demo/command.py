@@ -27,10 +27,7 @@ def demo_command(
 ) -> None:
     """Run the whole marketplace here, once through. Edge, server, daemon and language model are real."""
     started = time.monotonic()
-    for number in stop_signals():
-        # Ctrl-C is Python's own exception, which a demo that is kept waits for.
-        if number is not signal.SIGINT:
-            signal.signal(number, _end)
+    _end_in_order()
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         console.print("Starting a marketplace of its own in a temporary directory …")
         with own_market() as market:
@@ -61,6 +58,13 @@ def _serve(market: DemoMarket, customer: DemoAccount, owner: DemoAccount) -> Non
             # A server that dies meanwhile ends the demo, with the last lines of its log.
             market.up.check()
             time.sleep(0.5)
+
+
+def _end_in_order() -> None:
+    for number in stop_signals():
+        # Ctrl-C is Python's own exception, which a demo that is kept waits for.
+        if number is not signal.SIGINT:
+            signal.signal(number, _end)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
