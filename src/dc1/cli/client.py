@@ -43,12 +43,7 @@ class RestClient:
 
     def __init__(self, url: str, credential: Mapping[str, str] | None = None, *, timeout_seconds: float = 30.0) -> None:
         self._url = url.rstrip("/")
-        try:
-            parsed = httpx.URL(self._url)
-        except httpx.InvalidURL:
-            raise CommandError(_no_address(url)) from None
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise CommandError(_no_address(url))
+        parsed = _parsed(self._url)
         # Headers are ASCII, and what the HTTP library says of others does not help a person.
         if not all(value.isascii() and value.isprintable() for value in (credential or {}).values()):
             raise CommandError("The key or token has characters in it that none has; was it copied as a whole?")
@@ -162,5 +157,11 @@ class UnreachableError(ConnectionBrokenError):
     """No connection came about; the call had no effect."""
 
 
-def _no_address(url: str) -> str:
-    return f"{url!r} is not an address like http://127.0.0.1:8083."
+def _parsed(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise CommandError(f"{url!r} is not an address like http://127.0.0.1:8083.")
+    return parsed
