@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,34 @@ def test_calls_of_tools_are_bytes_too(renter: Renter, daemon: StreamDaemon, call
     daemon.finish(begin(daemon), {"response": "", "tool_calls": [made]}, prompt_tokens=9, completion_tokens=20)
     call.result()
     assert bill(renter) == (9, 20, 29)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "size"),
+    [
+        ("tools", [{"type": "function", "function": {"name": "depth", "description": "x" * 300}}], 366),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "x" * 300}}, 348),
+        ("chat_template", "x" * 300, 300),
+        ("user", "x" * 300, 0),
+        ("seed", 7, 0),
+    ],
+)
+def test_whatever_the_model_reads_is_prompt(
+    renter: Renter, daemon: StreamDaemon, caller: Caller, key: str, value: Any, size: int
+) -> None:
+    call = caller.ask(messages=messages(), max_tokens=50, **{key: value})
+    lease = begin(daemon)
+    assert renter.job(1)["cost_halala"] == 24 + size + 50
+    daemon.finish(lease, {"response": "Deep"}, prompt_tokens=900, completion_tokens=1)
+    call.result()
+    assert bill(renter) == (24 + size, 1, 25 + size)
+
+
+def test_names_that_are_none_of_the_api_are_read_too(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(messages=[{**messages()[0], "x" * 300: 1}], max_tokens=50)
+    daemon.finish(begin(daemon), {"response": "Deep"}, prompt_tokens=900, completion_tokens=1)
+    call.result()
+    assert bill(renter) == (325, 1, 326)
 
 
 @pytest.mark.parametrize("key", ["reasoning", "reasoning_content"])

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.states import JobType, Phase
+from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from dc1.storage.accounts import wallets
 from dc1.storage.engine.statements import driver_of
 from dc1.storage.jobs import jobs, lifecycle
@@ -77,3 +77,16 @@ async def test_progress_and_a_served_endpoint_lock_and_read_their_job_once(marke
         await attempts.endpoint_ready(provider.id, job.job_id, 1, "http://203.0.113.7:9000")
 
     assert looks_at_jobs(seen) == 2
+
+
+async def test_a_failed_run_is_looked_for_in_its_log_once(market: SmallMarket, renter: int) -> None:
+    """Whose fault it was, what is charged and who gets it next all hang on whether the run was seen working."""
+    daemon = await market.daemon()
+    await market.submit(renter)
+    lease = await daemon.accept()
+    failed = AttemptReport(completed=False, error="refused", error_category=ErrorCategory.INVALID_PARAMS)
+
+    async with statements(market) as seen:
+        await daemon.finish(lease, failed)
+
+    assert sum("job_logs" in sql for sql in seen) == 1

@@ -23,6 +23,7 @@ from dc1.control.periodic import every, whenever
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import Lagged, TokenChunk
+from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.sessions import EndReason
 from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval
@@ -157,10 +158,17 @@ class Replication:
         for item in tokens:
             # Whoever hangs up here, or ends the call by hand, pays what was said at the daemon's replica.
             lease = self._leases.of_job(item.row_id)
-            if lease is not None and lease.attempt == item.attempt:
-                lease.relay(item.text, item.count, item.offset)
-            self._job_feed.publish(item.row_id, TokenChunk(item.attempt, item.text, item.count, item.offset))
+            show = partial(self._show, lease, item)
+            if lease is None:
+                show()
+            elif not lease.pass_on(show):
+                self._job_feed.publish(item.row_id, Lagged())
         self._heard.set()
+
+    def _show(self, lease: Lease | None, item: SharedTokens) -> None:
+        if lease is not None and lease.attempt == item.attempt:
+            lease.relay(item.text, item.count, item.offset)
+        self._job_feed.publish(item.row_id, TokenChunk(item.attempt, item.text, item.count, item.offset))
 
     # Following
 

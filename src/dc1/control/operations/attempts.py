@@ -13,12 +13,12 @@ import structlog
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.job_feed import LogLines, StateChanged, TokenChunk
+from dc1.control.scheduling.job_feed import Lagged, LogLines, StateChanged, TokenChunk
 from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
-from dc1.domain.inference.usage import NOTHING_RELAYED
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.failure_texts import OFFER_DECLINED, cleaned, known_sentence
 from dc1.domain.jobs.faults import Fault
@@ -26,8 +26,9 @@ from dc1.domain.jobs.placement import capability_obstacle
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobSource, JobStatus, JobType, Phase
 from dc1.domain.providers.liveness import Liveness
 from dc1.storage.engine.database import Connection
-from dc1.storage.jobs import charges, job_logs, jobs, lifecycle
-from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force
+from dc1.storage.jobs import charges, job_logs, lifecycle
+from dc1.storage.jobs.charges import Evidence
+from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force, running_in
 from dc1.storage.jobs.job_logs import LogLine, LogRow
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob
@@ -97,7 +98,7 @@ class Attempts:
 
         def work(conn: Connection) -> JobRow | None:
             started = lifecycle.start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, slots, now_ms)
-            return started or (_running_as(conn, lease) if may_run else None)
+            return started or (running_in(conn, lease.row_id, lease.provider_id, lease.attempt) if may_run else None)
 
         job = await self._db.write(work)
         if job is None:
@@ -206,11 +207,15 @@ class Attempts:
         lease = self._leases.held(provider_id, job_id)
         if lease is None or lease.attempt != attempt or not lease.running:
             return False
-        lease.relay(text, count, offset)
         tokens = TokenChunk(attempt, text, count, offset)
+        if not lease.pass_on(partial(self._show, lease, tokens)):
+            self._job_feed.publish(lease.row_id, Lagged())
+        return True
+
+    def _show(self, lease: Lease, tokens: TokenChunk) -> None:
+        lease.relay(tokens.text, tokens.count, tokens.offset)
         self._job_feed.publish(lease.row_id, tokens)
         self._replicas.share_tokens(lease.row_id, tokens)
-        return True
 
     # Ending
 
@@ -231,30 +236,33 @@ class Attempts:
         # Read here, as the leases belong to the loop. A daemon names the job as it was offered; nobody else comes here
         # with tokens to be judged.
         lease = None if provider_id is None else self._leases.held(provider_id, reference)
-        relayed = NOTHING_RELAYED if lease is None else lease.relayed
+        row_ids = () if lease is None else (lease.row_id,)
 
         # For the same reason: who else could run it is known here only.
         others = (not report.completed or report.hands_nothing_back) and self._others_fit(provider_id, reference)
 
-        def work(conn: Connection) -> tuple[JobRow, lifecycle.Transition]:
+        def work(conn: Connection, relayed: RelayedText) -> tuple[JobRow, lifecycle.Transition]:
             # Locked once: what is fenced here is what is settled below.
             job = locked_in_force(conn, reference, provider_id, attempt)
-            taken = charges.examined(conn, job, report, relayed)
+            evidence = Evidence(conn, job, relayed)
+            taken = charges.examined(evidence, report)
             is_lost = not taken.completed and (
-                transient or (others and charges.judged(conn, job, taken, now_ms, relayed) is Fault.PROVIDER)
+                transient or (others and charges.judged(evidence, taken, now_ms) is Fault.PROVIDER)
             )
             moved = (
                 self._failed_here(conn, job, taken, now_ms, transient=transient)
                 if is_lost
-                else lifecycle.finish(conn, job, taken, now_ms, relayed=relayed)
+                else lifecycle.finish(conn, job, taken, now_ms, evidence=evidence)
             )
             if moved is None:
                 raise errors.job_not_running(job.status)
             return job, moved
 
-        before, moved = await self._db.write(work)
-        job = moved.job
-        self.left(moved, before.provider_id, StopReason.SETTLED if provider_id is None else None)
+        with self._leases.settling(*row_ids) as said:
+            relayed = next(iter(said.values()), NOTHING_RELAYED)
+            before, moved = await self._db.write(partial(work, relayed=relayed))
+            job = moved.job
+            self.left(moved, before.provider_id, StopReason.SETTLED if provider_id is None else None)
         has_next = self._dispatcher.has_work_for(before.provider_id)
         promoted_on = before.provider_id if has_next else None
         return ReportReceipt(job, retried=job.status == JobStatus.QUEUED, promoted_on=promoted_on)
@@ -308,10 +316,12 @@ class Attempts:
         if not lease.running:
             return False
         now_ms = self._clock.now_ms()
-        moved = await self._db.write(lambda conn: self.lose_in(conn, lease, now_ms, reason, by_operator=by_operator))
-        if moved is None:
-            return False
-        self.left(moved, lease.provider_id, StopReason.SUPERSEDED)
+        lose = partial(self.lose_in, lease=lease, now_ms=now_ms, reason=reason, by_operator=by_operator)
+        with self._leases.settling(lease.row_id):
+            moved = await self._db.write(lose)
+            if moved is None:
+                return False
+            self.left(moved, lease.provider_id, StopReason.SUPERSEDED)
         return moved.job.status == JobStatus.QUEUED
 
     def lose_in(
@@ -356,18 +366,14 @@ class Attempts:
         """End a job whose run or queue deadline has passed; a run that showed no work goes to another provider."""
         now_ms = self._clock.now_ms()
         lease = self._leases.of_job(row_id)
-        end = partial(
-            lifecycle.end_overdue,
-            job_id=row_id,
-            now_ms=now_ms,
-            relayed=self._leases.relayed(row_id),
-            queue_deadline_seconds=self._queue_deadline_seconds,
-        )
-        moved = await self._db.write(end)
-        if moved is not None:
-            # A job that goes back to the queue has no provider any more; its lease still names the one it had.
-            provider_id = moved.job.provider_id if lease is None else lease.provider_id
-            self.left(moved, provider_id, StopReason.TIMED_OUT)
+        again_seconds = self._queue_deadline_seconds
+        end = partial(lifecycle.end_overdue, job_id=row_id, now_ms=now_ms, queue_deadline_seconds=again_seconds)
+        with self._leases.settling(row_id) as said:
+            moved = await self._db.write(partial(end, relayed=said[row_id]))
+            if moved is not None:
+                # A job that goes back to the queue has no provider any more; its lease still names the one it had.
+                provider_id = moved.job.provider_id if lease is None else lease.provider_id
+                self.left(moved, provider_id, StopReason.TIMED_OUT)
 
     def left(self, moved: lifecycle.Transition, provider_id: int | None, stop: StopReason | None = None) -> None:
         """Follow in memory a job that ended, or went back to the queue, after it was with `provider_id`."""
@@ -384,11 +390,3 @@ class Attempts:
             return
         self._dispatcher.forget(job)
         self._job_feed.publish(job.id, StateChanged())
-
-
-def _running_as(conn: Connection, lease: Lease) -> JobRow | None:
-    """Return the job if it runs in just this lease."""
-    job = jobs.get(conn, lease.row_id)
-    if job is None or job.status != JobStatus.RUNNING:
-        return None
-    return job if (job.provider_id, job.attempt_number) == (lease.provider_id, lease.attempt) else None

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
@@ -106,19 +107,19 @@ class Completions:
         What of a stream its caller has is paid; a caller who waits for the whole has nothing.
         """
         now_ms = self._clock.now_ms()
-        # Read here, as the leases belong to the loop.
-        calls = {
-            row_id: self._leases.relayed(row_id) if streams else NOTHING_RELAYED
-            for row_id, streams in self._answered.items()
-        }
+        answered = dict(self._answered)
 
-        def work(conn: Connection) -> list[tuple[lifecycle.Transition, int | None]]:
-            found = [(jobs.known(conn, row_id), relayed) for row_id, relayed in calls.items()]
-            ended = [(_stopped(conn, job, now_ms, relayed), job.provider_id) for job, relayed in found]
+        def work(conn: Connection, said: Mapping[int, RelayedText]) -> list[tuple[lifecycle.Transition, int | None]]:
+            found = [(jobs.known(conn, row_id), streams) for row_id, streams in answered.items()]
+            ended = [
+                (_stopped(conn, job, now_ms, said[job.id] if streams else NOTHING_RELAYED), job.provider_id)
+                for job, streams in found
+            ]
             return [(moved, provider_id) for moved, provider_id in ended if moved is not None]
 
-        for moved, provider_id in await self._db.write(work):
-            self._attempts.left(moved, provider_id, StopReason.CANCELLED)
+        with self._leases.settling(*answered) as said:
+            for moved, provider_id in await self._db.write(partial(work, said=said)):
+                self._attempts.left(moved, provider_id, StopReason.CANCELLED)
 
     async def end_orphans(self) -> None:
         """Fail the calls that an earlier server left: nobody waits for them. Called before anything is loaded."""
@@ -174,7 +175,7 @@ class Completions:
             max_duration_seconds=self._config.completion_timeout_seconds,
             rate_halala_per_minute=0,
             class_multiplier=Decimal(1),
-            cost_halala=pricing.token_hold(call.message_bytes, call.max_tokens, price),
+            cost_halala=pricing.token_hold(call.prompt_bytes, call.max_tokens, price),
             fee_bps=self._config.fee_bps,
             compute_type=ComputeType.INFERENCE,
             model=call.model,

@@ -1,6 +1,6 @@
 """What a renter does with a job: submit, cancel, submit anew."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -14,7 +14,7 @@ from dc1.control.scheduling.job_queue import key_of_new
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
-from dc1.domain.inference.usage import NOTHING_RELAYED
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import ProviderView, Requirement
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, new_job_id
@@ -125,8 +125,7 @@ class JobCommands:
 
     async def cancel(self, row_id: int, actor: Actor) -> JobRow:
         """Cancel an open job; raises `Cannot cancel job with status: …` once it is terminal."""
-        relayed = self._leases.relayed(row_id)
-        end = partial(lifecycle.cancel, job_id=row_id, actor=actor, now_ms=self._clock.now_ms(), relayed=relayed)
+        end = partial(lifecycle.cancel, job_id=row_id, actor=actor, now_ms=self._clock.now_ms())
         return await self._end(row_id, end, errors.cannot_cancel, StopReason.CANCELLED)
 
     async def complete(self, row_id: int, actor: Actor) -> JobRow:
@@ -134,25 +133,26 @@ class JobCommands:
 
         It is billed by the server's clock, a /v1 call by the text that the server relayed.
         """
-        report, relayed = AttemptReport(completed=True, actor=actor), self._leases.relayed(row_id)
-        end = partial(lifecycle.finish, job=row_id, report=report, now_ms=self._clock.now_ms(), relayed=relayed)
+        report = AttemptReport(completed=True, actor=actor)
+        end = partial(lifecycle.finish, job=row_id, report=report, now_ms=self._clock.now_ms())
         return await self._end(row_id, end, errors.cannot_complete, StopReason.SETTLED)
 
     async def _end(
         self,
         row_id: int,
-        end: Callable[[Connection], Transition | None],
+        end: Callable[..., Transition | None],
         refusal: Callable[[str], errors.ApiError],
         stop: StopReason,
     ) -> JobRow:
-        def work(conn: Connection) -> Transition:
-            moved = end(conn)
+        def work(conn: Connection, relayed: RelayedText) -> Transition:
+            moved = end(conn, relayed=relayed)
             if moved is not None:
                 return moved
             raise refusal(jobs.known(conn, row_id).status)
 
-        moved = await self._db.write(work)
-        self._attempts.left(moved, moved.job.provider_id, stop)
+        with self._leases.settling(row_id) as said:
+            moved = await self._db.write(partial(work, relayed=said[row_id]))
+            self._attempts.left(moved, moved.job.provider_id, stop)
         return moved.job
 
     async def cancel_all(self, renter_id: int, close: Callable[[Connection], None]) -> int:
@@ -161,10 +161,9 @@ class JobCommands:
         `close` shares the transaction and ends submissions.
         """
         now_ms = self._clock.now_ms()
-        # Taken on the loop, for the transaction runs on another thread.
-        relayed = {lease.row_id: lease.relayed for lease in self._leases if lease.assignment.job.renter_id == renter_id}
+        held = [lease.row_id for lease in self._leases if lease.assignment.job.renter_id == renter_id]
 
-        def cancel_open(conn: Connection) -> list[Transition]:
+        def cancel_open(conn: Connection, relayed: Mapping[int, RelayedText]) -> list[Transition]:
             found = jobs.open_jobs(conn, renter_id=renter_id)
             moved = [
                 lifecycle.cancel(conn, job.id, Actor.RENTER, now_ms, relayed=relayed.get(job.id, NOTHING_RELAYED))
@@ -172,16 +171,17 @@ class JobCommands:
             ]
             return [each for each in moved if each is not None]
 
-        def work(conn: Connection) -> list[Transition]:
-            ended = cancel_open(conn)
+        def work(conn: Connection, relayed: Mapping[int, RelayedText]) -> list[Transition]:
+            ended = cancel_open(conn, relayed)
             close(conn)
             # A submission locks the renter's row, as `close` does: one that was ahead of it is committed and seen only
             # now.
-            return ended + cancel_open(conn)
+            return ended + cancel_open(conn, relayed)
 
-        ended = await self._db.write(work)
-        for moved in ended:
-            self._attempts.left(moved, moved.job.provider_id, StopReason.CANCELLED)
+        with self._leases.settling(*held) as said:
+            ended = await self._db.write(partial(work, relayed=said))
+            for moved in ended:
+                self._attempts.left(moved, moved.job.provider_id, StopReason.CANCELLED)
         return len(ended)
 
     async def retry(

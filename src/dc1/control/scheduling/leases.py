@@ -5,11 +5,15 @@ The database decides every move; this table follows it after the commit.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.storage.jobs.job_records import JobRow, JobSpec
+
+_MOST_HELD_BACK = 1_000
+"""Pieces of text that one lease holds back while it is settled, which takes one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Lease:
     it gave the job out itself. `answer_by_ms` is when an unanswered offer on a stream goes elsewhere, None for daemons
     that poll. `timeout_at_ms` is set once it runs, and `taken_up` once the daemon is known to work on it. Whoever
     starts it or takes it back holds `changing` until that is stored and known here. `relayed` is how much its run said
-    through this server, in tokens, and `relayed_characters` where that text ends.
+    through this server, in tokens, and `relayed_characters` where that text ends. While `settlements` are under way,
+    which are paid by what was said before, what it says is `held_back`.
     """
 
     assignment: Assignment
@@ -44,6 +49,18 @@ class Lease:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     relayed: RelayedText = NOTHING_RELAYED
     relayed_characters: int = 0
+    settlements: int = 0
+    held_back: list[Callable[[], None]] = field(default_factory=list)
+
+    def pass_on(self, show: Callable[[], None]) -> bool:
+        """Show what the run says, or hold it back while the run is settled; False when no more can be held."""
+        if not self.settlements:
+            show()
+            return True
+        has_room = len(self.held_back) < _MOST_HELD_BACK
+        if has_room:
+            self.held_back.append(show)
+        return has_room
 
     def relay(self, text: str, count: int, offset: int | None) -> None:
         """Count text that passes on its way to the caller, by its offset none twice and nothing behind a gap."""
@@ -103,10 +120,34 @@ class Leases:
         """Return the lease of a job, or None."""
         return self._by_row.get(row_id)
 
-    def relayed(self, row_id: int) -> RelayedText:
+    def _relayed(self, row_id: int) -> RelayedText:
         """Return how much a run said through this server so far; nothing of a job without a lease."""
         lease = self._by_row.get(row_id)
         return NOTHING_RELAYED if lease is None else lease.relayed
+
+    @contextmanager
+    def settling(self, *row_ids: int) -> Iterator[dict[int, RelayedText]]:
+        """Yield how much runs have said, and hold back what they say until the block has ended them, or has not.
+
+        Otherwise nobody would pay for what a caller is shown between the count and the commit.
+        """
+        found = [lease for row_id in row_ids if (lease := self._by_row.get(row_id)) is not None]
+        for lease in found:
+            lease.settlements += 1
+        try:
+            yield {row_id: self._relayed(row_id) for row_id in row_ids}
+        finally:
+            for lease in found:
+                lease.settlements -= 1
+                if not lease.settlements:
+                    self._show_held_back(lease)
+
+    def _show_held_back(self, lease: Lease) -> None:
+        held_back, lease.held_back = lease.held_back, []
+        # What comes of a run that has ended is shown to nobody.
+        if self.is_current(lease):
+            for show in held_back:
+                show()
 
     def held(self, provider_id: int, job_id: str) -> Lease | None:
         """Return the provider's lease of a job, or None."""

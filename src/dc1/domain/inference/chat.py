@@ -19,15 +19,22 @@ _ROLES = ("system", "developer", "user", "assistant", "tool")
 _LIMITS = ("max_tokens", "max_completion_tokens")
 # Keys that are not passed on: they say how the caller is answered, or are passed on under another name.
 _OURS = frozenset({"model", "stream", "stream_options", "n", "max_completion_tokens"})
+# What decides how tokens are chosen, counted or kept; numbers and flags are no text anyhow.
+_NOT_READ = frozenset(
+    {"logit_bias", "metadata", "modalities", "prompt_cache_key", "safety_identifier", "service_tier", "stop", "user"}
+)
+_MESSAGE_KEYS = frozenset(
+    {"role", "content", "name", "refusal", "reasoning", "reasoning_content", "tool_calls", "tool_call_id"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatCall:
-    """An acceptable call. `params` is what the daemon gets; `message_bytes` the size of the messages in UTF-8."""
+    """An acceptable call. `params` is what the daemon gets; `prompt_bytes` the UTF-8 of what the model reads of it."""
 
     model: str
     params: JsonObject
-    message_bytes: int
+    prompt_bytes: int
     max_tokens: int
     stream: bool
 
@@ -62,7 +69,7 @@ def read_chat(body: JsonObject) -> ChatCall:
     return ChatCall(
         model=model,
         params=params,
-        message_bytes=message_bytes(messages),
+        prompt_bytes=prompt_bytes(params),
         max_tokens=max_tokens,
         stream=body.get("stream") is True,
     )
@@ -120,12 +127,24 @@ def _first(body: JsonObject, *names: str, default: JsonValue) -> JsonValue:
     return next((body[name] for name in names if body.get(name) is not None), default)
 
 
-def message_bytes(messages: JsonValue) -> int:
-    """Return the bytes of UTF-8 of what messages say, or of the JSON where that is more than text."""
-    found = messages if isinstance(messages, list) else []
-    return sum(_size(message) for message in found if isinstance(message, dict))
+def prompt_bytes(params: JsonObject) -> int:
+    """Return the bytes of UTF-8 that bound the tokens of a call's prompt: the messages, and what else a model reads.
+
+    A key is taken to be read, as tools and schemas are, unless it is known not to be: an engine may know more keys.
+    """
+    messages = params.get("messages")
+    said = sum(
+        _size(message) for message in (messages if isinstance(messages, list) else ()) if isinstance(message, dict)
+    )
+    others = (value for name, value in params.items() if name != "messages" and name not in _NOT_READ)
+    return said + sum(_text_size(value) for value in others if isinstance(value, str | list | dict) and value)
 
 
 def _size(message: JsonObject) -> int:
-    said = [value for name, value in message.items() if name != "role"]
-    return sum(len((value if isinstance(value, str) else compact(value)).encode()) for value in said)
+    # The names are not read where they are the API's own; of other keys they may hold as much as the values.
+    names = sum(len(name.encode()) for name in message if name not in _MESSAGE_KEYS)
+    return names + sum(_text_size(value) for name, value in message.items() if name != "role")
+
+
+def _text_size(value: JsonValue) -> int:
+    return len((value if isinstance(value, str) else compact(value)).encode())

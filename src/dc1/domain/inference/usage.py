@@ -1,12 +1,11 @@
 """What a /v1 call is charged for: reported tokens within what is possible, else what was relayed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from dc1.domain.base.json_types import JsonValue, compact
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
-from dc1.domain.inference.chat import DEFAULT_MAX_TOKENS, message_bytes
+from dc1.domain.inference.chat import DEFAULT_MAX_TOKENS, prompt_bytes
 from dc1.domain.jobs.results import reasoning_text, response_text, tool_calls
 
 # What nobody counted is taken to be as long as tokens of running text usually are.
@@ -47,19 +46,19 @@ NOTHING_RELAYED = RelayedText()
 class CallBounds:
     """What bounds the tokens of a call: a token is at least one byte of UTF-8."""
 
-    message_bytes: int
+    prompt_bytes: int
     max_tokens: int
 
     @classmethod
-    def of(cls, params: Mapping[str, JsonValue]) -> Self:
+    def of(cls, params: JsonObject) -> Self:
         """Return the bounds of a call by the params that the daemon was given."""
         max_tokens = as_integer(params.get("max_tokens"))
-        return cls(message_bytes(params.get("messages")), DEFAULT_MAX_TOKENS if max_tokens is None else max_tokens)
+        return cls(prompt_bytes(params), DEFAULT_MAX_TOKENS if max_tokens is None else max_tokens)
 
     def believed(self, said: TokenUsage, relayed_bytes: int) -> TokenUsage:
         """Return as much of what a daemon says of an answer of `relayed_bytes` as can be."""
         return TokenUsage(
-            prompt=min(max(said.prompt, 0), self.message_bytes),
+            prompt=min(max(said.prompt, 0), self.prompt_bytes),
             completion=min(max(said.completion, 0), self.max_tokens, relayed_bytes),
         )
 
@@ -68,7 +67,7 @@ class CallBounds:
         if not relayed.tokens:
             return TokenUsage()
         # Before the first token the whole prompt was read.
-        prompt = -(-self.message_bytes // _BYTES_PER_PROMPT_TOKEN)
+        prompt = -(-self.prompt_bytes // _BYTES_PER_PROMPT_TOKEN)
         return TokenUsage(prompt, min(relayed.tokens, self.max_tokens))
 
 

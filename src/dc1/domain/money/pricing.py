@@ -169,9 +169,9 @@ def used_seconds(elapsed: int, gpu_seconds: Number | None = None, duration_secon
     return min(max(exact(reported), Decimal(0)), Decimal(elapsed))
 
 
-def token_hold(message_bytes: int, max_tokens: int, price_halala: int) -> int:
+def token_hold(prompt_bytes: int, max_tokens: int, price_halala: int) -> int:
     """Return the hold of a /v1 call at `price_halala` per million tokens; a UTF-8 byte is at most one token."""
-    return token_charge(message_bytes + max_tokens, price_halala)
+    return token_charge(prompt_bytes + max_tokens, price_halala)
 
 
 def token_charge(total_tokens: int, price_halala: int) -> int:

@@ -1,6 +1,7 @@
 """What a run is charged for: what was seen of it decides, and what its daemon says can only lower it."""
 
 from decimal import Decimal
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -13,57 +14,67 @@ from dc1.storage.jobs import job_logs
 from dc1.storage.jobs.job_records import JobRow
 
 
-def has_worked(conn: Connection, job: JobRow, relayed: RelayedText = NOTHING_RELAYED) -> bool:
-    """Tell whether the server saw anything come of a run: a phase beyond loading, a token, a service, a log line."""
-    # The line last, as it costs a query.
-    return (
-        job.working_since_ms is not None
-        or is_producing(job.progress_phase)
-        or relayed.tokens > 0
-        or job.endpoint_url is not None
-        or job_logs.last_attempt(conn, job.id) == job.attempt_number
-    )
+class Evidence:
+    """What the server saw of a run, by which it is judged and charged; `relayed` is what it said of a /v1 answer."""
+
+    def __init__(self, conn: Connection, job: JobRow, relayed: RelayedText = NOTHING_RELAYED) -> None:
+        self._conn = conn
+        self.job = job
+        self.relayed = relayed
+
+    # Asked for at every step of a settlement, and looked up once: the row is locked, so nothing changes in between.
+    @cached_property
+    def has_worked(self) -> bool:
+        """Whether anything came of the run: a phase beyond loading, a token, a service, a log line."""
+        job = self.job
+        # The line last, as it costs a query.
+        return (
+            job.working_since_ms is not None
+            or is_producing(job.progress_phase)
+            or self.relayed.tokens > 0
+            or job.endpoint_url is not None
+            or job_logs.last_attempt(self._conn, job.id) == job.attempt_number
+        )
 
 
-def judged(
-    conn: Connection, job: JobRow, report: AttemptReport, now_ms: int, relayed: RelayedText = NOTHING_RELAYED
-) -> Fault:
+def judged(evidence: Evidence, report: AttemptReport, now_ms: int) -> Fault:
     """Return whose fault a reported failure is, by what was reported and by what the server saw of the run."""
-    assert job.timeout_at_ms is not None
-    seen = Seen(has_worked(conn, job, relayed), now_ms >= job.timeout_at_ms - DEADLINE_SLACK_MS)
+    timeout_at_ms = evidence.job.timeout_at_ms
+    assert timeout_at_ms is not None
+    seen = Seen(evidence.has_worked, now_ms >= timeout_at_ms - DEADLINE_SLACK_MS)
     return fault_of_failure(report.error_category, report.exit_code, report.actor, seen)
 
 
-def examined(
-    conn: Connection, job: JobRow, report: AttemptReport, relayed: RelayedText = NOTHING_RELAYED
-) -> AttemptReport:
+def examined(evidence: Evidence, report: AttemptReport) -> AttemptReport:
     """Return a report as it is taken: a success with nothing to show for it is none, and by its provider's fault.
 
     Nothing is what a generation hands back without text or image, and any other run that was never seen working either.
     A /v1 call is paid by what was made.
     """
+    job = evidence.job
     if not report.hands_nothing_back or job.token_price_halala is not None:
         return report
-    is_expected = job.job_type not in GENERATING_TYPES and has_worked(conn, job, relayed)
-    return report if is_expected or relayed.tokens else report.as_nothing()
+    is_expected = job.job_type not in GENERATING_TYPES and evidence.has_worked
+    return report if is_expected or evidence.relayed.tokens else report.as_nothing()
 
 
-def used(conn: Connection, job: JobRow, report: AttemptReport, now_ms: int) -> Decimal:
+def used(evidence: Evidence, report: AttemptReport, now_ms: int) -> Decimal:
     """Return the seconds that a run used: by the daemon's report, and by the server's clock at most."""
     is_refusal = not report.completed and report.error_category is ErrorCategory.INVALID_PARAMS
-    if is_refusal and not has_worked(conn, job):
+    if is_refusal and not evidence.has_worked:
         # Refused before it began, which nobody can see from outside: so it is worth nothing.
         return Decimal(0)
     if report.actor is not Actor.PROVIDER:
-        return worked_seconds(conn, job, now_ms)
-    return used_seconds(_seconds_since_work(job, now_ms), report.gpu_seconds, report.duration_seconds)
+        return worked_seconds(evidence, now_ms)
+    return used_seconds(_seconds_since_work(evidence.job, now_ms), report.gpu_seconds, report.duration_seconds)
 
 
-def worked_seconds(conn: Connection, job: JobRow, now_ms: int) -> Decimal:
+def worked_seconds(evidence: Evidence, now_ms: int) -> Decimal:
     """Return the seconds that a run has worked by the server's clock; pulling and loading are free."""
+    job = evidence.job
     is_preparing = job.progress_phase is not None and job.working_since_ms is None
     # A daemon that told of loading and of nothing else may work all the same, as its log shows.
-    if is_preparing and not has_worked(conn, job):
+    if is_preparing and not evidence.has_worked:
         return Decimal(0)
     return Decimal(_seconds_since_work(job, now_ms))
 

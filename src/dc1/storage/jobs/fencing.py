@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from dc1.domain import errors
 from dc1.domain.jobs.log_budget import GRACE_AFTER_END_MS
+from dc1.domain.jobs.states import JobStatus
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob, locked_by_reference
@@ -46,6 +47,14 @@ def held_to_the_end(conn: Connection, reference: str, provider_id: int, attempt:
     if is_over or not _holds(job, provider_id, attempt):
         _refuse(conn, job, provider_id)
     return job
+
+
+def running_in(conn: Connection, row_id: int, provider_id: int, attempt: int) -> JobRow | None:
+    """Return the job if it runs on this provider in this attempt."""
+    job = jobs.get(conn, row_id)
+    if job is None or job.status != JobStatus.RUNNING:
+        return None
+    return job if (job.provider_id, job.attempt_number) == (provider_id, attempt) else None
 
 
 def _holds(job: JobRow, provider_id: int | None, attempt: int | None) -> bool:

@@ -29,6 +29,7 @@ from dc1.domain.jobs.states import (
 )
 from dc1.domain.money.pricing import Settlement
 from dc1.storage.jobs import charges, jobs, token_usage
+from dc1.storage.jobs.charges import Evidence
 from dc1.storage.jobs.claims import Claim, claim_all, occupied_slots, start, unclaim
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, allowed, locked, move, write
@@ -75,21 +76,23 @@ def finish(
     attempt: int | None = None,
     provider_id: int | None = None,
     relayed: RelayedText = NOTHING_RELAYED,
+    evidence: Evidence | None = None,
 ) -> Transition | None:
     """End a run as completed or failed and settle it; a failure is charged if it is the renter's fault.
 
-    `relayed` is how much of a /v1 answer the server saw. `attempt` and `provider_id` fence a daemon's call; None means
-    that the caller needs no lease (renter, admin) or is taken for the current attempt. None is returned when the job
-    is not running, or not in that lease.
+    `relayed` is how much of a /v1 answer the server saw, unless the caller has the whole `evidence`. `attempt` and
+    `provider_id` fence a daemon's call; None means that the caller needs no lease (renter, admin) or is taken for the
+    current attempt. None is returned when the job is not running, or not in that lease.
     """
     target = JobStatus.COMPLETED if report.completed else JobStatus.FAILED
     running = _running(conn, job, attempt, provider_id)
     if running is None or not allowed(running, target, report.actor):
         return None
     # By the server's clock at most: the daemon's only lowers the bill.
-    used = charges.used(conn, running, report, now_ms)
-    fault = None if report.completed else charges.judged(conn, running, report, now_ms, relayed)
-    usage, cut = token_usage.of_report(conn, running, report, relayed)
+    seen = Evidence(conn, running, relayed) if evidence is None else evidence
+    used = charges.used(seen, report, now_ms)
+    fault = None if report.completed else charges.judged(seen, report, now_ms)
+    usage, cut = token_usage.of_report(conn, running, report, seen.relayed)
     closure = Closure(
         status=target,
         event=JobEvent.COMPLETED if report.completed else JobEvent.FAILED,
@@ -107,7 +110,7 @@ def finish(
     )
     if fault is not None and running.token_price_halala is not None and CONSEQUENCES[fault].charged:
         # Nobody believes the count of a call that failed: what was relayed is what there is to pay for.
-        return _cut_off(conn, running, closure, relayed, now_ms)
+        return _cut_off(conn, running, closure, seen.relayed, now_ms)
     is_charged = fault is None or CONSEQUENCES[fault].charged
     bill = charges.bill(running, used, usage) if is_charged else Settlement.full_refund(running.cost_halala)
     moved = close(conn, running, closure, bill, now_ms)
@@ -217,25 +220,24 @@ def end_overdue(
     if job.status == JobStatus.RUNNING:
         if job.timeout_at_ms is None or now_ms < job.timeout_at_ms:
             return None
+        seen = Evidence(conn, job, relayed)
         return (
-            _time_out(conn, job, now_ms, relayed)
-            if charges.has_worked(conn, job, relayed)
-            else _idled(conn, job, now_ms, queue_deadline_seconds)
+            _time_out(conn, job, seen, now_ms) if seen.has_worked else _idled(conn, job, now_ms, queue_deadline_seconds)
         )
     return _expire(conn, job, now_ms) if job.status in (JobStatus.QUEUED, JobStatus.PENDING) else None
 
 
-def _time_out(conn: Connection, job: LockedJob, now_ms: int, relayed: RelayedText) -> Transition:
+def _time_out(conn: Connection, job: LockedJob, seen: Evidence, now_ms: int) -> Transition:
     closure = Closure(
         JobStatus.FAILED,
         JobEvent.TIMED_OUT,
         Actor.SERVER,
         error=JOB_TIMED_OUT,
         error_category=ErrorCategory.TIMEOUT,
-        used_seconds=charges.worked_seconds(conn, job, now_ms),
+        used_seconds=charges.worked_seconds(seen, now_ms),
         fault=Fault.RENTER,
     )
-    return _cut_off(conn, job, closure, relayed, now_ms)
+    return _cut_off(conn, job, closure, seen.relayed, now_ms)
 
 
 def _idled(conn: Connection, job: LockedJob, now_ms: int, queue_deadline_seconds: float) -> Transition | None:
@@ -278,7 +280,7 @@ def cancel(
         return None
     # No report comes of a run that is stopped from here, so the server's clock counts.
     ran = job.status == JobStatus.RUNNING
-    used = charges.worked_seconds(conn, job, now_ms) if ran else None
+    used = charges.worked_seconds(Evidence(conn, job, relayed), now_ms) if ran else None
     fault = fault_of_cancel(actor)
     closure = Closure(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used, fault=fault)
     # Of what waits nothing can have been relayed, whatever memory says: it has no provider to be paid.
