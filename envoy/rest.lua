@@ -74,7 +74,9 @@ local function remove_forged(headers)
   remove_all(headers, API.edge_headers)
   local found = {}
   for name in pairs(headers) do
-    if name:find("^x%-envoy%-") then found[#found + 1] = name end
+    for _, prefix in ipairs(API.edge_header_prefixes) do
+      if name:sub(1, #prefix) == prefix then found[#found + 1] = name end
+    end
   end
   remove_all(headers, found)
 end

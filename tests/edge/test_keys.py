@@ -1,5 +1,6 @@
 """Credentials on their way through the edge: they arrive as headers and are never written down."""
 
+import socket
 from collections.abc import Callable
 
 import grpc
@@ -13,7 +14,50 @@ from tests.edge.upstream import Upstream
 
 SECRET = "Zk41secretsecretsecretsecretsecret"
 EDGE_HEADERS = ("x-query-key", "x-query-renter-key", "x-query-provider-key")
-OWN_HEADERS = (*edge_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.rest].edge_headers, *EDGE_HEADERS)
+_REST = edge_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.rest]
+# Of each beginning some that there are, and one that nobody has thought of.
+_ENDINGS = (
+    "original-method",
+    "original-path",
+    "upstream-rq-timeout-ms",
+    "external-address",
+    "retry-on",
+    "internal",
+    "any",
+)
+OWN_HEADERS = (
+    *_REST.edge_headers,
+    *EDGE_HEADERS,
+    *(f"{prefix}{ending}" for prefix in _REST.edge_header_prefixes for ending in _ENDINGS),
+)
+# What others read of a client or a request, and nothing here does.
+OTHERS_HEADERS = (
+    *("forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "x-cluster-client-ip"),
+    *("x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-uri"),
+    *(
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-original-uri",
+    ),
+)
+
+
+def underscored(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def half_underscored(name: str) -> str:
+    return "_".join(name.rsplit("-", 1))
+
+
+def binary(name: str) -> str:
+    return f"{name}-bin"
+
+
+SPELLINGS = [str.lower, str.upper, str.title, str.swapcase, underscored, half_underscored, binary]
 
 
 @pytest.mark.parametrize(
@@ -58,15 +102,13 @@ def test_other_answers_are_not(rest: httpx.Client) -> None:
     assert not {"deprecation", "sunset", "link"} & set(rest.get("/jobs?limit=1").headers)
 
 
-@pytest.mark.parametrize("spelled", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("spelled", SPELLINGS)
 def test_the_edges_own_headers_cannot_be_forged(
     rest: httpx.Client, upstream: Upstream, channel: grpc.Channel, edge: Edge, spelled: Callable[[str], str]
 ) -> None:
     """What decides how a request is treated is said by the edge, whatever a client says in a header of that name."""
     assert {"x-rest", "x-rest-method", "x-rest-path", "x-client-address"} <= set(OWN_HEADERS)
-    envoys = ("original-method", "original-path", "upstream-rq-timeout-ms", "external-address", "retry-on", "internal")
-    names = [*OWN_HEADERS, *(f"x-envoy-{name}" for name in envoys)]
-    forged = [(spelled(name), f"forged-{number}") for number, name in enumerate(names)]
+    forged = [(spelled(name), f"forged-{number}") for number, name in enumerate(OWN_HEADERS)]
     answer = rest.post("/jobs/7/cancel", headers=[*forged, *forged, ("x-forwarded-for", "203.0.113.9")])
     assert answer.status_code == 200
     metadata = upstream.last.metadata
@@ -77,11 +119,64 @@ def test_the_edges_own_headers_cannot_be_forged(
     assert (entry["method"], entry["path"]) == ("POST", "/jobs/7/cancel")
 
     job_service_pb2_grpc.JobServiceStub(channel).CancelJob(
-        CancelJobRequest(job_id="7"), metadata=tuple((name.lower(), value) for name, value in forged)
+        CancelJobRequest(job_id="7"),
+        # Names that end in -bin have bytes, and those with other letters are none that gRPC's clients send.
+        metadata=tuple((name.lower(), value.encode() if name.endswith("-bin") else value) for name, value in forged),
     )
     metadata = upstream.last.metadata
     assert "forged" not in str(metadata)
     assert not {"x-rest", "x-rest-method", "x-rest-path"} & set(metadata)
+
+
+# As they stand on the wire: what one reader takes for the name, another may not.
+WIRED = [
+    "{}: f",
+    "{}:f",
+    "{}:\tf",
+    "{}:  f  ",
+    " {}: f",
+    "{} : f",
+    "{}\t: f",
+    "{}\x00: f",
+    "{}:\r\n f",
+    "_{}: f",
+    "{}\x0b: f",
+]
+
+
+@pytest.mark.parametrize("line", WIRED)
+def test_no_spelling_on_the_wire_reaches_the_service(edge: Edge, upstream: Upstream, line: str) -> None:
+    for name in OWN_HEADERS:
+        header = line.format(name)
+        with socket.create_connection(edge.socket, timeout=10) as connection:
+            request = f"GET /jobs/7 HTTP/1.1\r\nhost: a\r\n{header}orged\r\nconnection: close\r\n\r\n"
+            connection.sendall(request.encode())
+            status = int(connection.makefile("rb").readline().split()[1])
+        # Refused before anything looks at it, or served as if it had not been sent.
+        assert status in (200, 400)
+        assert bool(upstream.calls) == (status == 200)
+        for seen in (*upstream.calls, *upstream.asked):
+            assert "forged" not in str(seen.metadata)
+            assert (seen.metadata["x-rest-method"], seen.metadata["x-rest-path"]) == ("GET", "/jobs/7")
+            assert seen.metadata["x-client-address"] == "127.0.0.1"
+        upstream.reset()
+
+
+@pytest.mark.parametrize("spelled", SPELLINGS)
+def test_what_others_read_of_a_request_decides_nothing_here(
+    rest: httpx.Client, upstream: Upstream, edge: Edge, spelled: Callable[[str], str]
+) -> None:
+    values = ("203.0.113.9", "DELETE", "/admin/jobs", "for=203.0.113.9;proto=https;host=a.example")
+    for value in values:
+        forged = [(spelled(name), value) for name in OTHERS_HEADERS] + [("x-forwarded-for", "203.0.113.9")]
+        answer = rest.get("/jobs/7", headers=forged)
+        assert answer.status_code == 200
+        assert upstream.last.method == "GetJob"
+        metadata = upstream.last.metadata
+        assert (metadata["x-rest-method"], metadata["x-rest-path"]) == ("GET", "/jobs/7")
+        assert metadata["x-client-address"] == "127.0.0.1"
+        entry = edge.logged(answer.headers["x-request-id"])
+        assert (entry["method"], entry["path"], entry["client"]) == ("GET", "/jobs/7", "127.0.0.1")
 
 
 @pytest.mark.parametrize("segment", [f"dc1-provider-{SECRET}", SECRET, f"%64c1-provider-{SECRET}"])

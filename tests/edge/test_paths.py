@@ -1,14 +1,19 @@
 """Which URL reaches which method, and what every other URL is told."""
 
+import re
 import socket
 from http.client import HTTPResponse
+from typing import Any, Final
 
 import httpx
 import pytest
+from google.api import annotations_pb2
+from google.protobuf.descriptor import MethodDescriptor
 
 from tests.edge.conftest import LISTED_ORIGIN, Edge
-from tests.edge.upstream import Upstream
+from tests.edge.upstream import METHODS, Upstream
 
+_HTTP: Final[Any] = annotations_pb2.http
 NOT_FOUND = {"error": "Not found"}
 
 
@@ -90,6 +95,82 @@ def test_a_method_is_no_rest_path(rest: httpx.Client, upstream: Upstream) -> Non
 def test_an_undecodable_url_is_refused(edge: Edge, upstream: Upstream, url: str) -> None:
     assert _raw(edge, f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n") == (400, '{"error":"Malformed URL"}')
     assert upstream.calls == []
+
+
+TRICKS = (
+    *(
+        "/%2e%2e/admin/jobs",
+        "/jobs/../admin/jobs",
+        "/jobs/%2e%2e/admin/jobs",
+        "/./admin/jobs",
+        "/jobs/7/../../admin/jobs",
+    ),
+    *("/admin%2fjobs", "/admin%2Fjobs", "/jobs/7%2fcancel", "/jobs/%2e%2e%2fadmin", "/admin\\jobs", "/%61dmin/jobs"),
+    *(
+        "/admin;/jobs",
+        "/admin/jobs;x=1",
+        "/jobs/7;/cancel",
+        "/jobs/7/cancel;",
+        "/jobs/7/cancel%00",
+        "/jobs/7%0a/cancel",
+    ),
+    *(
+        "/api/api/admin/jobs",
+        "/api//admin/jobs",
+        "/api/dc1//admin/jobs",
+        "/api/./admin/jobs",
+        "/api%2fadmin/jobs",
+        "//admin//jobs",
+    ),
+    *(
+        "/admin/jobs:cancel",
+        "/jobs/7:cancel",
+        "/jobs/7/cancel:x",
+        "/admin/jobs%3fx",
+        "/admin/jobs#x",
+        "/jobs/7/cancel%23",
+    ),
+    *(
+        "http://x/admin/jobs",
+        "http://x//admin/jobs",
+        "*",
+        "/?/admin/jobs",
+        "/jobs/7/cancel?job_id=8",
+        "/jobs/%2561dmin/cancel",
+    ),
+    *("/dcp.v1.AdminJobService/ListAdminJobs", "//dcp.v1.JobService/CancelJob", "/api/dcp.v1.JobService/CancelJob"),
+    *("/v1//models", "/v1/../admin/jobs", "/api/v1/models", "/jobs/７/cancel", "/jobs/7/cancel/%20", "/jobs/ 7/cancel"),
+)
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+@pytest.mark.parametrize("path", TRICKS)
+def test_a_call_is_logged_and_judged_as_the_method_that_it_reaches(
+    edge: Edge, upstream: Upstream, verb: str, path: str
+) -> None:
+    request = (
+        f"{verb} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Type: application/json\r\nx-request-id: "
+    )
+    status, _ = _raw(edge, f"{request}\r\n\r\n{{}}")
+    assert status in (200, 400, 404)
+    assert bool(upstream.calls) == (status == 200)
+    for seen in upstream.calls:
+        name = next(full for full in METHODS if full.endswith(f"/{seen.method}"))
+        logged = seen.metadata["x-rest-path"]
+        templates = _paths(METHODS[name], verb)
+        (variables,) = [found.groupdict() for each in templates if (found := re.fullmatch(each, logged))]
+        assert seen.metadata["x-rest-method"] == verb
+        # What the path says is what the service reads of it (`fill_from_path`).
+        for field, value in variables.items():
+            assert "/" not in value, (field, value)
+    # A body is judged by the method that it reaches.
+    assert {seen.method for seen in upstream.asked} <= {seen.method for seen in upstream.calls}
+
+
+def _paths(method: MethodDescriptor, verb: str) -> list[str]:
+    rule: Any = method.GetOptions().Extensions[_HTTP]
+    bound = [getattr(one, verb.lower()) for one in (rule, *rule.additional_bindings)]
+    return [re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)) for path in bound if path]
 
 
 def test_escapes_are_decoded_once(rest: httpx.Client, upstream: Upstream) -> None:

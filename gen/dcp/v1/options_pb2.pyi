@@ -417,6 +417,7 @@ class Rest(_message.Message):
     ROOT_ONLY_FIELD_NUMBER: _builtins.int
     MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
     EDGE_HEADERS_FIELD_NUMBER: _builtins.int
+    EDGE_HEADER_PREFIXES_FIELD_NUMBER: _builtins.int
     max_body_bytes: _builtins.int
     """Largest body, in bytes, of methods that say nothing of their own."""
     @_builtins.property
@@ -430,8 +431,12 @@ class Rest(_message.Message):
     @_builtins.property
     def edge_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Headers that only the edge writes, or that only a server does for the edge to read: a client's own copy is taken out before anything
-        is made of the request. So are all that begin with `x-envoy-`, and those into which keys move from the query.
+        is made of the request. So are those into which keys move from the query.
         """
+
+    @_builtins.property
+    def edge_header_prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Beginnings of further names of such headers."""
 
     def __init__(
         self,
@@ -440,10 +445,11 @@ class Rest(_message.Message):
         root_only: _abc.Iterable[_builtins.str] | None = ...,
         max_body_bytes: _builtins.int = ...,
         edge_headers: _abc.Iterable[_builtins.str] | None = ...,
+        edge_header_prefixes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_paths", b"base_paths", "edge_headers", b"edge_headers", "max_body_bytes", b"max_body_bytes", "root_only", b"root_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_paths", b"base_paths", "edge_header_prefixes", b"edge_header_prefixes", "edge_headers", b"edge_headers", "max_body_bytes", b"max_body_bytes", "root_only", b"root_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

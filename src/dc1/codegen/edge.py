@@ -38,6 +38,7 @@ def lua_module(catalogue: Catalogue) -> str:
         "base_paths": [f"^{_escaped(path)}(/.+)$" for path in base_paths],
         "root_only": [f"^{_escaped(path)}" for path in rest.get("root_only", ())],
         "edge_headers": [*rest.get("edge_headers", ()), *sorted(set(dict(_query_keys(catalogue)).values()))],
+        "edge_header_prefixes": list(rest.get("edge_header_prefixes", ())),
         "credentials": ["authorization", *_carriers(catalogue)],
         "query_keys": dict(_query_keys(catalogue)),
         "keys_in_path": list(_keys_in_path(catalogue)),
@@ -112,7 +113,8 @@ def _routes(catalogue: Catalogue) -> dict[str, list[dict[str, str]]]:
                 verb = next(verb for verb in _VERBS if verb in bound)
                 route = {"path": _pattern(bound[verb]), "method": _full_name(method)}
                 routes.setdefault(verb.upper(), []).append(route)
-    return routes
+    # What names more of a path comes first, as the transcoder has it: `/jobs/{job_id}` would match `/jobs/active` too.
+    return {verb: sorted(found, key=lambda route: route["path"].count("[")) for verb, found in routes.items()}
 
 
 def _full_name(method: Node) -> str:

@@ -1,6 +1,7 @@
 """Where the server listens, who can open that, and whom it believes what it says of a client."""
 
 import asyncio
+import contextlib
 import grp
 import os
 import socket
@@ -14,8 +15,10 @@ from structlog.testing import capture_logs
 
 from dc1.server.app import Application
 from dc1.server.listening.places import ListenError
+from dc1.server.method_options import REST
 from dc1.server.registry import Registry
 from dc1.settings import Settings, SettingsError
+from dc1.storage.admin import audit
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
 from dcp.v1.market_service_pb2 import ListAvailableProvidersRequest
 from dcp.v1.renter_wallet_pb2 import GetBalanceRequest
@@ -142,6 +145,40 @@ async def test_nothing_that_edges_say_is_believed_of_anybody_else(serve: Serve) 
     (hint,) = [line for line in logged if line["event"] == "edge_not_believed"]
     assert SECRET[:-1] not in str(logged)
     assert hint["peer"].startswith("ipv4:127.0.0.1:")
+
+
+OWN_HEADERS = (
+    *REST.edge_headers,
+    *(
+        f"{prefix}{end}"
+        for prefix in REST.edge_header_prefixes
+        for end in ("key", "renter-key", "original-method", "any")
+    ),
+    "x-request-id",
+)
+
+
+@pytest.mark.parametrize("suffix", ["", "-bin"])
+@pytest.mark.parametrize("name", OWN_HEADERS)
+async def test_each_name_of_the_edges_is_nobody_elses(serve: Serve, name: str, suffix: str) -> None:
+    server = await serve(grpc_port=0, edge_secret=SECRET)
+    stub: Any = server.channel.unary_unary(
+        f"/dcp.v1.{DASHBOARD}", request_serializer=GetDashboardRequest.SerializeToString
+    )
+    value: Any = b"forged-1" if suffix else "forged-1"
+    token = ("x-admin-token", ADMIN_TOKEN)
+    with capture_logs() as logged:
+        # Twice, and in the spelling that a reader of another language may take for the same.
+        forged = [(f"{name}{suffix}", value), (f"{name}{suffix}", value), (name.replace("-", "_") + suffix, value)]
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await stub(GetDashboardRequest(), metadata=(*forged, token))
+    entries = await server.database.read(lambda conn: audit.page(conn, limit=9))
+    assert "forged" not in str(logged) + str(entries)
+    for entry in entries.rows:
+        assert (entry.method, entry.path, entry.detail) == ("gRPC", f"/dcp.v1.{DASHBOARD}", "127.0.0.1")
+    for call, _ in server.calls:
+        assert (call.address, call.is_rest, call.rest_path, call.rest_method) == ("127.0.0.1", False, "", "")
+        assert "forged-1" not in (call.request_id, *(call.metadata.get(each) for each in OWN_HEADERS))
 
 
 async def test_a_key_in_the_query_is_the_edges_to_tell(serve: Serve) -> None:

@@ -12,9 +12,10 @@ from dc1.server.method_options import REST
 PROOF = "x-edge-proof"
 """Carries the secret by which an edge proves itself on TCP."""
 
-# What only an edge says, or a server for the edge to read; the edge has the same list. Of others it is not looked at.
-_OF_EDGES = frozenset(REST.edge_headers)
-_PREFIXES_OF_EDGES = ("x-envoy-", "x-query-")
+# What only an edge says, or a server for the edge to read; the edge has the same list. Of others it is not looked at,
+# nor the id of a request, by which log lines are found and which Envoy makes for each.
+_OF_EDGES = frozenset((*REST.edge_headers, "x-request-id"))
+_PREFIXES_OF_EDGES = tuple(REST.edge_header_prefixes)
 _STATED = ("x-client-address", "x-rest")
 ADMISSION = "x-admission"
 """Of a call that an edge asks about before it waits for the body: it is judged by its headers, and not made."""
