@@ -47,9 +47,16 @@ local TAKES_BODY = { POST = true, PUT = true, PATCH = true }
 
 -- gRPC's codes.
 local UNAVAILABLE, RESOURCE_EXHAUSTED = "14", "8"
-local NATIVE_TOO_LARGE = {
-  [":status"] = "200", ["content-type"] = "application/grpc", ["x-http-status"] = "413",
-  ["grpc-status"] = RESOURCE_EXHAUSTED, ["grpc-message"] = REFUSALS.BODY_TOO_LARGE.text,
+
+local function native(refusal, code)
+  return {
+    [":status"] = "200", ["content-type"] = "application/grpc", ["x-http-status"] = tostring(refusal.status),
+    ["grpc-status"] = code, ["grpc-message"] = refusal.text,
+  }
+end
+
+local NATIVE_WAIT = {
+  too_large = native(REFUSALS.BODY_TOO_LARGE, RESOURCE_EXHAUSTED), too_many = native(REFUSALS.UNAVAILABLE, UNAVAILABLE),
 }
 
 -- A body of so many bytes is read as fast as the service answers whether it wants it.
@@ -275,7 +282,7 @@ end
 local function admit_native(handle, headers, path, caller)
   local method = API.methods[path]
   -- Reflection is a conversation, and health says next to nothing.
-  if not method then return not path:find("^/grpc%.reflection%.") and wait_for_body(handle, { too_large = NATIVE_TOO_LARGE }) end
+  if not method then return not path:find("^/grpc%.reflection%.") and wait_for_body(handle, NATIVE_WAIT) end
   local keyed = carries_key(headers)
   local asked = method.key_in == "headers" and not keyed
   -- Believing a key that is known costs no more than what everybody may send.
@@ -284,7 +291,7 @@ local function admit_native(handle, headers, path, caller)
   end
   local refusal = asked and ask(handle, headers, path, false)
   if refusal then return handle:respond(refusal, "") end
-  if not method.streams then wait_for_body(handle, { too_large = NATIVE_TOO_LARGE }) end
+  if not method.streams then wait_for_body(handle, NATIVE_WAIT) end
 end
 
 -- Before any of a body is held: refuses one that nobody may send.
@@ -304,6 +311,8 @@ local function admit(handle, headers, request, path)
   if refusal then return answer(handle, refusal, length) end
   wait_for_body(handle, {
     too_large = too_large,
+    -- No 4xx: to daemons that is an answer, and a result that was dropped would never come again.
+    too_many = refusal_of(request, REFUSALS.UNAVAILABLE),
     malformed = refusal_of(request, REFUSALS.MALFORMED_JSON),
     body_key = (not length or length > UNASKED_BYTES) and not keyed and method.body_key or nil,
   })

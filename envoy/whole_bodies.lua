@@ -20,7 +20,7 @@ function envoy_on_request(handle)
   if not told or not told.body then return end
   local body = handle:body()
   told = handle:streamInfo():dynamicMetadata():get("dc1")
-  local refusal = told.body.refusal or told.over and told.body.too_large
+  local refusal = told.body.refusal or told.over and told.body[told.over]
   if not refusal and body and told.body.malformed then
     local json = body:getBytes(0, body:length())
     -- The service refuses a call without a key whatever else it says, and to read 10 MB for that takes a second.

@@ -10,6 +10,8 @@ from dcp.v1 import job_progress_pb2
 from tests.edge.upstream import MEBIBYTE, Upstream, replying
 
 REGISTER = "/renters/register"
+SUBMIT = "/jobs/submit"
+KEY = {"x-renter-key": "nobody"}
 MALFORMED = {"error": "Malformed JSON body", "code": "MALFORMED_JSON"}
 TOO_LARGE = {"error": "Request body too large"}
 RESULT_PATHS = ("/jobs/7/result", "/api/dc1/jobs/7/result")
@@ -129,14 +131,23 @@ def test_a_chunked_body_is_read(rest: httpx.Client, upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_two_mebibytes_pass(rest: httpx.Client, upstream: Upstream, chunked: bool) -> None:
-    assert rest.post(REGISTER, content=_body("name", 2 * MEBIBYTE, chunked)).status_code == 200
-    assert len(upstream.last.request.name) > 2_000_000
+    assert rest.post(SUBMIT, content=_body("job_type", 2 * MEBIBYTE, chunked)).status_code == 200
+    assert len(upstream.last.request.job_type) > 2_000_000
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(("path", "most"), [(REGISTER, 128 * 1024), ("/api/providers/register", 512 * 1024)])
+def test_a_registration_is_small(rest: httpx.Client, upstream: Upstream, path: str, most: int, chunked: bool) -> None:
+    assert rest.post(path, content=_body("name", most, chunked), headers=KEY).status_code == 200
+    answer = rest.post(path, content=_body("name", most + 1, chunked), headers=KEY)
+    assert (answer.status_code, answer.json()) == (413, TOO_LARGE)
+    assert len(upstream.calls) == 1
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("size", SIZES_OVER_THE_LIMIT)
 def test_more_is_refused(rest: httpx.Client, upstream: Upstream, size: int, chunked: bool) -> None:
-    answer = rest.post(REGISTER, content=_body("name", size, chunked))
+    answer = rest.post(SUBMIT, content=_body("job_type", size, chunked))
     assert (answer.status_code, answer.json()) == (413, TOO_LARGE)
     assert upstream.calls == []
 

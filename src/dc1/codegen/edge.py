@@ -32,7 +32,7 @@ def lua_module(catalogue: Catalogue) -> str:
     base_paths = sorted((base["path"] for base in rest.get("base_paths", ())), key=len, reverse=True)
     table = {
         "max_body_bytes": rest.get("max_body_bytes", 0),
-        "larger_bodies": list(_larger_bodies(catalogue)),
+        "own_body_limits": list(_own_body_limits(catalogue)),
         "methods": dict(_admission(catalogue)),
         "routes": _routes(catalogue),
         "base_paths": [f"^{_escaped(path)}(/.+)$" for path in base_paths],
@@ -78,8 +78,8 @@ def _methods(catalogue: Catalogue) -> Iterator[tuple[Node, list[str]]]:
             yield method, [next(bound[verb] for verb in _VERBS if verb in bound) for bound in _bindings(method)]
 
 
-def _larger_bodies(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
-    """Yield the ends of paths whose bodies may be larger than others, which stand behind any base path."""
+def _own_body_limits(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    """Yield the ends of paths whose bodies have limits of their own, which stand behind any base path."""
     for method, paths in _methods(catalogue):
         if limit := method.option("dcp.v1.max_body_bytes"):
             yield from ({"path": _pattern(path)[1:], "max_bytes": limit} for path in paths)

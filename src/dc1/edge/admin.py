@@ -1,4 +1,4 @@
-"""Envoy's administration interface, as far as starting and stopping need it."""
+"""Envoy's administration interface, as far as running it needs it."""
 
 import asyncio
 from pathlib import Path
@@ -34,6 +34,10 @@ class EnvoyAdmin:
             for listener in answer.json()["listener_statuses"]
         }
         return int(ports[name])
+
+    async def reopen_logs(self) -> None:
+        """Let Envoy write to new files where its logs were renamed."""
+        (await self._client.post("/reopen_logs")).raise_for_status()
 
     async def drain(self) -> None:
         """Accept no more connections and return when no request is in flight, for which the caller sets a limit."""

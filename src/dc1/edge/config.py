@@ -48,6 +48,7 @@ class EdgeConfig:
         rest_timeout_seconds: how long a REST call may take before it is 504; streams are not limited.
         limits_enabled: whether calls are limited by their address before a server sees them.
         access_log: file of the access log; `access.log` in `directory` when None.
+        log_bytes: size at which a file that Envoy logs to is put aside; four older ones are kept.
     """
 
     directory: Path
@@ -65,11 +66,22 @@ class EdgeConfig:
     rest_timeout_seconds: float = 60.0
     limits_enabled: bool = True
     access_log: Path | None = None
+    log_bytes: int = 67_108_864
 
     @property
     def admin_socket(self) -> Path:
         """The Unix socket of Envoy's administration interface, which only the owner of `directory` can open."""
         return self.directory.resolve() / "admin.sock"
+
+    @property
+    def access_log_path(self) -> Path:
+        """The file of the access log."""
+        return self.access_log or self.directory.resolve() / "access.log"
+
+    @property
+    def own_log_path(self) -> Path:
+        """The file to which Envoy says what ails it."""
+        return self.directory.resolve() / "envoy.log"
 
     @classmethod
     def from_settings(cls, settings: Settings, upstreams: tuple[str, ...], edge_secret: str | None = None) -> Self:
@@ -108,7 +120,7 @@ def render(config: EdgeConfig) -> Path:
         listener["filter_chains"][0]["transport_socket"] = _tls(config.tls_certificate, config.tls_key)
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     manager["xff_num_trusted_hops"] = config.trusted_proxies
-    _set_access_log(manager, config.access_log or directory / "access.log")
+    _set_access_log(manager, config.access_log_path)
     # By name, as their order is that in which a request passes them and may change.
     filters = {entry["name"]: entry["typed_config"] for entry in manager["http_filters"]}
     for filter_name, script in _SCRIPTS.items():

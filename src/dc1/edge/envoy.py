@@ -17,6 +17,7 @@ from dc1.edge.admin import POLL_SECONDS, EnvoyAdmin
 from dc1.edge.checks import check
 from dc1.edge.config import EdgeConfig, render
 from dc1.edge.errors import EdgeError
+from dc1.edge.log_files import LogFiles
 
 # Envoy is ready within a second or two; a machine that is busy with other things gets more.
 START_SECONDS = 20.0
@@ -34,6 +35,9 @@ class Envoy:
         self.http_port = config.http_port
         self._config = config
         self._process: asyncio.subprocess.Process | None = None
+        logs = (config.access_log_path, config.own_log_path)
+        self._log_files = LogFiles(logs, config.admin_socket, config.log_bytes)
+        self._upkeep: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -61,7 +65,7 @@ class Envoy:
             *("--config-path", str(bootstrap)),
             # Hot restart claims a piece of shared memory by a fixed number: two edges on one machine would meet there.
             *("--disable-hot-restart", "--concurrency", str(self._config.concurrency)),
-            *("--log-level", "warning", "--log-path", str(bootstrap.with_name("envoy.log"))),
+            *("--log-level", "warning", "--log-path", str(self._config.own_log_path)),
             # The access log is written in pieces, and a look at it a second later shows the call.
             *("--file-flush-interval-msec", "1000"),
             # Its logs name people and what they do; its socket is told by nobody to whom it belongs.
@@ -83,9 +87,13 @@ class Envoy:
             if isinstance(error, TimeoutError):
                 raise EdgeError(f"Envoy was not ready within {START_SECONDS:.0f} s.") from None
             raise
+        self._upkeep = asyncio.create_task(self._log_files.keep_bounded())
 
     async def stop(self, drain_seconds: float = 0.0) -> None:
         """Stop Envoy: accept no more connections, give requests in flight `drain_seconds`, end the process."""
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.wait([self._upkeep])
         if self._process is None or self._process.returncode is not None:
             return
         if drain_seconds > 0:
@@ -140,7 +148,7 @@ class Envoy:
         """
         await asyncio.sleep(POLL_SECONDS)
         if process.returncode is not None:
-            log = self._config.directory / "envoy.log"
+            log = self._config.own_log_path
             reason = _last_words(_read(log))
             raise EdgeError(f"Envoy ended while starting, with status {process.returncode}: {reason} Its log is {log}.")
 

@@ -1,7 +1,11 @@
 """What a stranger may do who brings a key that somebody made up: no more than one without any."""
 
+import contextlib
+import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import httpx
@@ -10,8 +14,8 @@ import pytest
 from dc1.edge import Envoy
 from dc1.testing.waiting import eventually
 from dcp.v1 import job_progress_pb2, job_service_pb2_grpc
-from tests.edge.floods.test_floods import NEIGHBOURS, STRANGERS, behind, limited, url
-from tests.edge.upstream import Upstream, refusing
+from tests.edge.floods.test_floods import NEIGHBOURS, STRANGERS, behind, limited, resident_mib, url
+from tests.edge.upstream import MEBIBYTE, Upstream, refusing
 
 __all__ = ["behind", "limited"]
 
@@ -80,6 +84,94 @@ def test_a_key_that_is_refused_is_a_strangers_again(limited: Envoy, strict: Upst
     codes = flood(limited, "/jobs/7", [GOOD["x-renter-key"]] * 4_000)
     assert codes[0] == 401
     assert 429 in codes
+
+
+CHUNKED = "transfer-encoding: chunked"
+
+
+@pytest.mark.parametrize(
+    ("path", "framing"),
+    [
+        ("/renters/register", "content-length: 2000000"),
+        *((path, CHUNKED) for path in ("/providers/register", "/jobs/submit", "/providers/job-result")),
+    ],
+)
+def test_unfinished_bodies_with_made_up_keys_hold_little(
+    limited: Envoy, strict: Upstream, path: str, framing: str
+) -> None:
+    """200 of them held 400 MiB in Envoy."""
+    before = resident_mib(limited)
+    with unfinished_bodies(limited, path, framing):
+        assert resident_mib(limited) - before < 100
+        assert httpx.get(f"{url(limited)}/health", headers=NEIGHBOURS, timeout=20).is_success
+
+
+def test_what_the_bodies_of_an_address_hold_is_bounded_with_a_good_key(limited: Envoy, behind: Upstream) -> None:
+    # Of the addresses of IPv6 one client has a /64.
+    mine, other = ({"x-forwarded-for": f"2001:db8::{group}:1", **GOOD} for group in ("1:2:3", "4:1:2:3"))
+    with httpx.Client(base_url=url(limited), headers=mine) as client:
+        assert client.get("/jobs/7").status_code == 200
+    before = resident_mib(limited)
+    with unfinished_bodies(limited, "/jobs/submit", CHUNKED, GOOD["x-renter-key"], "2001:db8::5:{}"):
+        assert resident_mib(limited) - before < 250
+        submit = f"{url(limited)}/jobs/submit"
+        refused = httpx.post(submit, content=iter([b"{", b" " * 100_000, b"}"]), headers=mine, timeout=20)
+        assert (refused.status_code, refused.json()["code"]) == (503, "UPSTREAM_UNAVAILABLE")
+        assert httpx.post(submit, content=b"{}", headers=other, timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["ProviderService/RegisterProvider", "JobService/SubmitJob"])
+def test_unfinished_native_calls_with_made_up_keys_hold_little(limited: Envoy, strict: Upstream, method: str) -> None:
+    """200 of them held 250 MiB in Envoy."""
+    before = resident_mib(limited)
+
+    def begin(number: int) -> None:
+        def message() -> Iterator[bytes]:
+            yield b"\0" + (2 * MEBIBYTE - 100).to_bytes(4, "big")
+            for _ in range(19):
+                yield b" " * 100_000
+            over.wait(20)
+
+        headers = {
+            "content-type": "application/grpc",
+            "te": "trailers",
+            "x-renter-key": f"nobody-{number}",
+            **STRANGERS,
+        }
+        with httpx.Client(http1=False, http2=True, timeout=20) as client, contextlib.suppress(httpx.HTTPError):
+            client.post(f"{url(limited)}/dcp.v1.{method}", content=message(), headers=headers)
+
+    over = threading.Event()
+    with ThreadPoolExecutor(100) as pool:
+        for number in range(100):
+            pool.submit(begin, number)
+        time.sleep(4)
+        grown = resident_mib(limited) - before
+        over.set()
+    assert grown < 100
+
+
+@contextlib.contextmanager
+def unfinished_bodies(
+    envoy: Envoy, path: str, framing: str, key: str = "nobody", address: str = "203.0.113.7"
+) -> Iterator[None]:
+    """Begin 200 bodies of 2 MB with a key, and end none."""
+
+    def begin(number: int) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", envoy.http_port), timeout=2)
+        names = ("host: a", f"x-forwarded-for: {address.format(number)}", f"x-renter-key: {key}", framing)
+        head = "\r\n".join((f"POST {path} HTTP/1.1", *names, "", ""))
+        with contextlib.suppress(OSError):
+            connection.sendall(head.encode() + b"1f0000\r\n" + b" " * 1_990_000)
+        return connection
+
+    with ThreadPoolExecutor(20) as pool:
+        opened = list(pool.map(begin, range(200)))
+    try:
+        yield
+    finally:
+        for connection in opened:
+            connection.close()
 
 
 def test_who_serves_anybody_proves_no_key(limited: Envoy, strict: Upstream) -> None:
