@@ -18,6 +18,7 @@ from dc1.server.app import Application
 from dc1.server.registry import Background, Foundation, Registry, Service
 from dc1.services.api.call import Call, current_call
 from dc1.services.api.hooks import normalised_by, shape_checked_by
+from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.refusals import RefusalCounts
 from dc1.services.daemons.heartbeats import check_heartbeat
 from dc1.settings import Settings
@@ -113,6 +114,7 @@ class Running:
     calls: list[tuple[Call, Any]]
     behaviours: dict[str, Callable[..., Any]]
     refusals: RefusalCounts
+    open_streams: OpenStreams
 
     async def call(self, method: str, request: Message, **headers: str) -> Answer:
         """Call `Service/Method` as the edge does; underscores in the names of `headers` stand for hyphens."""
@@ -210,8 +212,10 @@ class Harness:
         accounts = await database.write(_accounts)
         channel = grpc.aio.insecure_channel(place)
         credentials = foundations[0].credentials
-        refusals = foundations[0].refusals
-        return Running(app, place, channel, database, credentials, accounts, calls, self.behaviours, refusals)
+        refusals, open_streams = foundations[0].refusals, foundations[0].open_streams
+        return Running(
+            app, place, channel, database, credentials, accounts, calls, self.behaviours, refusals, open_streams
+        )
 
     def _services(self, calls: list[Any]) -> Iterable[Service]:
         for described in _SERVICES:

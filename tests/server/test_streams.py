@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any
 
 import grpc
@@ -36,6 +37,7 @@ async def test_a_daemon_s_stream_flows_both_ways(server: Running, harness: Harne
         await stream.write(ConnectRequest(beat=Beat(sequence=sequence)))
         assert (await stream.read()).desired.sequence == sequence
     assert server.last.principal.role is Role.PROVIDER
+    assert list(server.open_streams) == [(CONNECT, 1)]
     await stream.done_writing()
     assert await stream.read() is grpc.aio.EOF
 
@@ -127,7 +129,13 @@ async def test_few_streams_of_an_address_stay(serve: Serve) -> None:
         iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=[("x-client-address", "203.0.113.7")]
     )
     assert await code_of_first_answer(reflected) is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert await code_of_first_answer(watch(server, "203.0.113.8")) is grpc.StatusCode.OK
+    other = watch(server, "203.0.113.8")
+    assert await code_of_first_answer(other) is grpc.StatusCode.OK
+    assert list(server.open_streams) == [("Health/Watch", MAX_STREAMS_OF_AN_ADDRESS + 1)]
+    assert [(each.method, each.count) for each in server.refusals] == [
+        ("Health/Watch", 1),
+        ("ServerReflection/ServerReflectionInfo", 1),
+    ]
     for stream in streams:
         stream.cancel()
 
@@ -165,7 +173,7 @@ async def test_no_stream_stays_for_ever() -> None:
         await asyncio.sleep(30)
         yield ""
 
-    calls = StandardCalls(lambda _: "203.0.113.7", lambda *_: None, longest_seconds=0.1)
+    calls = StandardCalls(lambda _: "203.0.113.7", lambda *_: None, lambda _: nullcontext(), longest_seconds=0.1)
     context = Talk()
     handler = calls.wrap("/grpc.x/Y", grpc.stream_stream_rpc_method_handler(talk))
     await handler.stream_stream(silence(), context)

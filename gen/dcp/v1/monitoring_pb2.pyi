@@ -115,6 +115,7 @@ class GetMetricsResponse(_message.Message):
     REVENUE_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
+    OPEN_STREAMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue(self) -> Global___QueueMetrics:
         """The jobs."""
@@ -139,6 +140,10 @@ class GetMetricsResponse(_message.Message):
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusalCount]:
         """What this server refused since it started, by method and reason. What the edge refused is in Envoy's own figures."""
 
+    @_builtins.property
+    def open_streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenStreamCount]:
+        """The streams that are open on this server now, by method: daemons', readers', and those of standard health and reflection."""
+
     def __init__(
         self,
         *,
@@ -148,14 +153,41 @@ class GetMetricsResponse(_message.Message):
         revenue: Global___RevenueMetrics | None = ...,
         system: Global___SystemMetrics | None = ...,
         refusals: _abc.Iterable[Global___RefusalCount] | None = ...,
+        open_streams: _abc.Iterable[Global___OpenStreamCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["providers", b"providers", "queue", b"queue", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["providers", b"providers", "queue", b"queue", "refusals", b"refusals", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["open_streams", b"open_streams", "providers", b"providers", "queue", b"queue", "refusals", b"refusals", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetMetricsResponse: _TypeAlias = GetMetricsResponse  # noqa: Y015
+
+@_typing.final
+class OpenStreamCount(_message.Message):
+    """Open streams of one method."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """The method, `Service/Method`."""
+    count: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "method", b"method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenStreamCount: _TypeAlias = OpenStreamCount  # noqa: Y015
 
 @_typing.final
 class RefusalCount(_message.Message):

@@ -25,6 +25,7 @@ from dc1.server.registry import Foundation, Registry, build
 from dc1.server.watching.audit import Auditor
 from dc1.server.watching.call_log import CallLog
 from dc1.services.api.idempotency import IdempotentCalls
+from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.refusals import RefusalCounts
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database, UnreachableDatabaseError
@@ -140,6 +141,7 @@ class Application:
             Credentials(database, clock),
             IdempotentCalls(database, clock, settings.idempotency_ttl_hours * 3600),
             RefusalCounts(),
+            OpenStreams(),
         )
 
     def _build_pipeline(self, foundation: Foundation) -> Pipeline:
@@ -153,7 +155,7 @@ class Application:
             admin_networks=settings.admin_ip_allowlist,
         )
         self.auditor = Auditor(foundation.database, self._clock)
-        self._call_log = CallLog(foundation.refusals)
+        self._call_log = CallLog(foundation.refusals, foundation.open_streams)
         # Nobody has to prove himself who comes through the socket.
         secret = None if settings.grpc_address is None else load_edge_secret(settings)
         edges = Edges(settings.trusted_edges, secret)

@@ -67,7 +67,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._call_log = call_log
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
-        self._standard = StandardCalls(self._address_of, call_log.standard_refused)
+        self._standard = StandardCalls(self._address_of, call_log.standard_refused, call_log.streaming)
         self._work = ShieldedWork()
         self._calls = InFlight()
         # Counted apart: a daemon's stream has no end of its own, and outlasts the calls that are answered on it.
@@ -159,7 +159,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 request = Request(data, parse)
                 async with self._admitted(call, options, hooks, request):
                     forwarded = _forward(behaviour(request.message, context), context, call, options)
-                    await self._authenticator.while_good(options, call.principal, forwarded)
+                    with self._call_log.streaming(method):
+                        await self._authenticator.while_good(options, call.principal, forwarded)
 
         return stream
 
@@ -174,7 +175,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 self._admitted(call, options, hooks, None),
             ):
                 requests = RequestStream(data, parse, options)
-                await _forward(behaviour(requests, context), context, call, options)
+                with self._call_log.streaming(method):
+                    await _forward(behaviour(requests, context), context, call, options)
 
         return stream
 

@@ -23,6 +23,7 @@ from dc1.domain.base.clock import Clock
 from dc1.server.control_config import control_config
 from dc1.server.process.secret_key import has_secret_key, load_secret_key
 from dc1.services.api.idempotency import IdempotentCalls
+from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.parts import Parts
 from dc1.services.api.refusals import RefusalCounts
 from dc1.services.inference.openai import OpenAIServicer
@@ -83,6 +84,7 @@ class Foundation:
     credentials: Credentials
     idempotent: IdempotentCalls
     refusals: RefusalCounts
+    open_streams: OpenStreams
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def build(foundation: Foundation) -> Registry:
         secret_box=SecretBox(partial(load_secret_key, settings)),
         sar_per_usd=settings.sar_per_usd,
         refusals=foundation.refusals,
+        open_streams=foundation.open_streams,
     )
     return Registry(
         services=[Service.of(make(parts)) for make in SERVICERS],

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TypeAlias
 
 import grpc
@@ -33,12 +33,17 @@ class StandardCalls:
         self,
         address_of: Callable[[Context], str],
         on_refused: Callable[[str, str], None],
+        streaming: Callable[[str], AbstractContextManager[None]],
         *,
         longest_seconds: float = _LONGEST_SECONDS,
     ) -> None:
-        """`on_refused` is told the method and the address of each stream that is one too many."""
+        """`on_refused` is told the method and the address of each stream that is one too many.
+
+        `streaming` counts those of a method that are open.
+        """
         self._address_of = address_of
         self._on_refused = on_refused
+        self._streaming = streaming
         self._longest_seconds = longest_seconds
         self._open: Counter[str] = Counter()
 
@@ -62,7 +67,7 @@ class StandardCalls:
             if self._open[address] >= MAX_STREAMS_OF_AN_ADDRESS or self._open.total() >= MAX_STREAMS:
                 self._on_refused(method, address)
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Rate limit exceeded")
-            with self._counted(method, address):
+            with self._counted(method, address), self._streaming(method):
                 timeout = asyncio.timeout(self._longest_seconds)
                 with suppress(TimeoutError):
                     async with timeout:

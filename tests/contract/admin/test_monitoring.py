@@ -34,6 +34,7 @@ METRICS: Json = {
     "revenue": dict.fromkeys(("today_halala", "this_week_halala", "this_month_halala"), integer),
     "system": {"uptime_seconds": number, "db_size_bytes": integer},
     "refusals": [{"method": text, "reason": text, "count": integer}],
+    "open_streams": [{"method": text, "count": integer}],
 }
 _SUMS = dict.fromkeys(("total_sar", "platform_fees_sar", "provider_payouts_sar"), number)
 REVENUE: Json = {

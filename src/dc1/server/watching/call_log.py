@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import Counter
+from contextlib import AbstractContextManager
 
 import structlog
 
 from dc1.server.listening.addresses import counted_as
 from dc1.services.api.call import Call
+from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.refusals import UNKNOWN_METHOD, RefusalCounts, RefusalReason, reason_of
 
 WINDOW_SECONDS = 60.0
@@ -23,13 +25,18 @@ _log = structlog.get_logger(__name__)
 class CallLog:
     """Writes how calls ended and counts the refused ones; what gets no line is told once a window, by its number."""
 
-    def __init__(self, counts: RefusalCounts) -> None:
+    def __init__(self, counts: RefusalCounts, open_streams: OpenStreams) -> None:
         self._counts = counts
+        self._open_streams = open_streams
         self._written = 0
         self._lines: Counter[str] = Counter()
         self._left_out: Counter[RefusalReason] = Counter()
         self._left_out_methods: Counter[str] = Counter()
         self._closing: asyncio.TimerHandle | None = None
+
+    def streaming(self, method: str) -> AbstractContextManager[None]:
+        """Count a stream as open while the block runs."""
+        return self._open_streams.counted(method)
 
     def served(self, call: Call, status: int, seconds: float) -> None:
         """Write that a call was answered."""

@@ -47,6 +47,7 @@ class MonitoringCalls(ServicerPart):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._refusals = parts.refusals
+        self._open_streams = parts.open_streams
         # Servicers are built when the process starts, before it takes calls.
         self._started_ms = parts.plane.clock.now_ms()
 
@@ -94,6 +95,7 @@ class MonitoringCalls(ServicerPart):
             refusals=[
                 pb.RefusalCount(method=each.method, reason=each.reason, count=each.count) for each in self._refusals
             ],
+            open_streams=[pb.OpenStreamCount(method=method, count=count) for method, count in self._open_streams],
         )
 
     def _provider_metrics(self, now_ms: int) -> pb.ProviderMetrics:

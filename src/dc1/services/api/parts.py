@@ -8,6 +8,7 @@ from dc1.control.background.webhook_targets import Targets
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.access.secret_box import SecretBox
 from dc1.services.api.idempotency import IdempotentCalls
+from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.refusals import RefusalCounts
 
 
@@ -22,6 +23,7 @@ class Parts:
     secret_box: SecretBox
     sar_per_usd: Decimal
     refusals: RefusalCounts
+    open_streams: OpenStreams
 
 
 class ServicerPart:

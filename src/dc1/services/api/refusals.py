@@ -48,6 +48,13 @@ def reason_of(status: int) -> RefusalReason:
     return _OF_STATUS.get(status, RefusalReason.INVALID if status < 500 else RefusalReason.FAILED)
 
 
+def short_name(method: str) -> str:
+    """Return `Service/Method` for `/package.Service/Method`, and what is none of these as it is."""
+    package_and_service, _, name = method.removeprefix("/").rpartition("/")
+    service = package_and_service.rpartition(".")[2]
+    return f"{service}/{name}" if service else name
+
+
 @dataclass(frozen=True, slots=True)
 class RefusalCount:
     """How often calls of one method were refused for one reason; `method` is `Service/Method`."""
@@ -65,9 +72,7 @@ class RefusalCounts:
 
     def add(self, method: str, reason: RefusalReason) -> None:
         """Count a refused call of `/package.Service/Method`, which has to be one that there is."""
-        package_and_service, _, name = method.removeprefix("/").rpartition("/")
-        service = package_and_service.rpartition(".")[2]
-        self._counts[f"{service}/{name}" if service else name, reason] += 1
+        self._counts[short_name(method), reason] += 1
 
     def __iter__(self) -> Iterator[RefusalCount]:
         """Yield the counts by method, then by reason."""
