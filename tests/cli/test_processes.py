@@ -1,10 +1,12 @@
 """`dc1 up`, `serve` and `daemon` as a person runs them: real processes, real Envoy, real signals."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from dc1.testing.market import LocalMarket
 from dc1.testing.waiting import eventually
 from tests.cli.conftest import Run, Start
 from tests.cli.processes import START_SECONDS, is_running
+from tests.support.ports import listening_ports
+from tests.support.private import open_to_others, opened_for_others, unix_listeners
 
 
 @pytest.fixture
@@ -49,6 +53,50 @@ def test_up_serves_until_ctrl_c_and_leaves_nothing_behind(start: Start, ports: d
     assert not any(is_running(pid) for pid in children)
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/health")
+
+
+OLDER = (
+    "dc1.sqlite3.lock",
+    "secret.key",
+    "run/grpc.sock.lock",
+    "envoy/access.log",
+    "envoy/envoy.log",
+    "envoy/envoy.yaml",
+)
+
+
+@pytest.mark.parametrize("umask", ["000", "022"])
+@pytest.mark.parametrize("upgraded", [False, True])
+def test_no_other_user_can_open_anything_that_a_market_makes(
+    start: Start, ports: dict[str, str], tmp_path: Path, umask: str, upgraded: bool
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o755)
+    if upgraded:
+        # As an earlier version left them under a careless umask, or a backup that was copied back.
+        with contextlib.closing(sqlite3.connect(data / "dc1.sqlite3")) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+        for name in OLDER:
+            (data / name).parent.mkdir(exist_ok=True)
+            (data / name).write_text("ab" * 32 if name == "secret.key" else "")
+        for path in data.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    settings = {"DC1_DATA_DIR": str(data), "DC1_GRPC_PORT": "", **ports}
+    up = start("up", under=("sh", "-c", f'umask {umask}; exec "$@"', "sh"), **settings)
+    up.says("serves until Ctrl-C")
+    registration = {"name": "Noura Salem", "email": "noura@example.sa", "organization": "x"}
+    url = f"http://127.0.0.1:{ports['DC1_HTTP_PORT']}"
+    assert httpx.post(f"{url}/renters/register", json=registration).is_success
+    pids = [up.process.pid, *up.children()]
+    assert len(pids) == 2
+    assert open_to_others(data) == []
+    assert opened_for_others(pids, [up.data_dir / "stdout", up.data_dir / "stderr"]) == []
+    assert set().union(*map(listening_ports, pids)) == {int(ports["DC1_HTTP_PORT"])}
+    assert sorted(unix_listeners(pids)) == [str(data / "envoy/admin.sock"), str(data / "run/grpc.sock")]
+    assert not any("token" in Path(f"/proc/{pid}/cmdline").read_text() for pid in pids)
+    assert up.end(signal.SIGTERM) == 0
+    assert open_to_others(data) == []
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])

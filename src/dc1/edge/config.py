@@ -10,6 +10,7 @@ import yaml
 
 from dc1.assets import asset, parse_yaml
 from dc1.edge.errors import EdgeError
+from dc1.private_files import make_private_file
 from dc1.settings import Settings
 
 _LAST_PORT = 65535
@@ -110,6 +111,8 @@ def render(config: EdgeConfig) -> Path:
     # Absolute, as are all paths in it: Envoy may run in another directory than this process.
     directory = config.directory.resolve()
     make_private(directory)
+    for log in (directory / "access.log", config.own_log_path):
+        make_private_file(log)
     bootstrap: dict[str, Any] = parse_yaml(asset("envoy/envoy.yaml").read_bytes())
     bootstrap["admin"]["address"]["pipe"]["path"] = str(config.admin_socket)
 

@@ -19,7 +19,7 @@ from dc1.server.listening.edges import Edges
 from dc1.server.listening.places import listen_on_port, sole_socket
 from dc1.server.pipeline import Pipeline
 from dc1.server.process.instance_lock import sole_server
-from dc1.server.process.secret_key import load_edge_secret
+from dc1.server.process.secret_key import keep_to_ourselves, load_edge_secret
 from dc1.server.rate_limits import RateLimiter
 from dc1.server.registry import Foundation, Registry, build
 from dc1.server.watching.audit import Auditor
@@ -61,6 +61,7 @@ class Application:
         when the socket or the port is taken or not allowed.
         """
         self._settings.require_servable()
+        keep_to_ourselves(self._settings)
         async with AsyncExitStack() as stack:
             stack.enter_context(sole_server(self._settings.resolved_database_url))
             database = await self._reach_database()

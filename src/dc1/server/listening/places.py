@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dc1.private_files import make_private_file
 from dc1.socket_paths import length_obstacle
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -86,7 +87,10 @@ def _lock(path: Path, held: contextlib.ExitStack) -> None:
     """
     try:
         # Never deleted: a second server could then lock a new file while the first holds the old.
-        lock = held.enter_context(path.with_name(f"{path.name}.lock").open("w"))
+        file = path.with_name(f"{path.name}.lock")
+        # Whoever can open it could hold it, and no server would start.
+        make_private_file(file)
+        lock = held.enter_context(file.open("w"))
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ListenError(

@@ -5,6 +5,7 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from dc1.private_files import make_private_file
 from dc1.storage.engine.database import UnusableDatabaseError, normalised
 
 
@@ -25,6 +26,8 @@ def sole_server(database_url: str) -> Iterator[None]:
         try:
             # The file is never deleted: a second server could then lock a new one while the first holds the old.
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Whoever can open it could hold it, and no server would start.
+            make_private_file(path)
             fcntl.flock(held.enter_context(path.open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UnusableDatabaseError(f"another server works on {url.database}; give this one its own") from None

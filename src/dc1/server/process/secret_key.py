@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from dc1.domain import errors
+from dc1.private_files import belongs_to_others, make_private_file
 from dc1.settings import Settings, SettingsError
 
 _KEY_FILE = "secret.key"
@@ -45,6 +46,24 @@ def load_edge_secret(settings: Settings, *, may_make: bool = True) -> str:
             f"or what {_EDGE_FILE} in their DC1_DATA_DIR holds."
         )
     return _kept(path)
+
+
+def keep_to_ourselves(settings: Settings) -> None:
+    """Take others' rights to the keys that the data directory keeps: a copy from a backup has any rights.
+
+    Raises:
+        SettingsError: Somebody else put one there, or it cannot be changed.
+    """
+    for name in (_KEY_FILE, _EDGE_FILE):
+        path = settings.resolved_data_dir / name
+        if not path.exists():
+            continue
+        if belongs_to_others(path):
+            raise SettingsError(f"{path} belongs to another user, who may know what it holds: remove it.")
+        try:
+            make_private_file(path)
+        except OSError as error:
+            raise SettingsError(f"{path} can be read by others on this machine: {error}.") from None
 
 
 def _kept(path: Path) -> str:

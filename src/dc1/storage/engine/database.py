@@ -9,6 +9,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from dc1.private_files import make_private_file
 from dc1.storage.engine.migrate import upgrade
 from dc1.storage.engine.postgres import PostgresBackend, is_lost
 from dc1.storage.engine.sqlite import SqliteBackend
@@ -118,10 +119,21 @@ def _open(url: URL, connections: int) -> _Backend:
     if url.get_backend_name() == "sqlite":
         # SQLite makes the file, and no directory.
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        _keep_to_ourselves(Path(str(url.database)))
         upgrade(url)
         return SqliteBackend(url, readers=min(connections, 4))
     upgrade(url)
     return PostgresBackend(url, connections=connections)
+
+
+def _keep_to_ourselves(file: Path) -> None:
+    """Take others' rights to the database, which tells of people and money, and to its logs.
+
+    SQLite gives a log the rights that the database has, whatever the umask says.
+    """
+    logs = [log for ending in ("-wal", "-shm", "-journal") if (log := Path(f"{file}{ending}")).exists()]
+    for each in (file, *logs):
+        make_private_file(each)
 
 
 def _may_pass(url: URL, error: Exception) -> bool:
