@@ -20,6 +20,11 @@ log = structlog.get_logger()
 log.info("call", status=200)
 log.debug("unseen")
 logging.getLogger("library").warning("from %s", "elsewhere")
+class Odd:
+    def __repr__(self):
+        raise RuntimeError("no words for it")
+
+log.info("odd", value=Odd())
 try:
     fail("dc1-renter-secret")
 except ValueError as error:
@@ -35,7 +40,9 @@ def lines(log_format: str) -> list[str]:
 
 
 def test_json_lines_hold_our_events_and_those_of_libraries() -> None:
-    call, library, failed = (json.loads(line) for line in lines("json"))
+    *told, odd, traceback = lines("json")
+    call, library, failed = (json.loads(line) for line in (*told, traceback))
+    assert odd == "info: 'odd' cannot be rendered: RuntimeError"
     assert (call["event"], call["status"], call["level"]) == ("call", 200, "info")
     assert (library["event"], library["logger"]) == ("from elsewhere", "library")
     assert "ValueError: told" in failed["exception"]

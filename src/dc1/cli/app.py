@@ -1,8 +1,11 @@
 """The command line's root."""
 
+import contextlib
+import errno
 import os
+import sys
 from importlib.metadata import version as installed_version
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -11,10 +14,13 @@ from dc1.cli import daemon
 from dc1.cli.admin import admin
 from dc1.cli.demo import command as demo
 from dc1.cli.errors import CommandError
-from dc1.cli.output import notes
+from dc1.cli.output import discard, notes, take_any_letter
 from dc1.cli.provider import provider
 from dc1.cli.renter import renter
 from dc1.cli.serving import up
+
+_UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
+"""What is wrong with a standard output that takes no more."""
 
 
 class _Root(TyperGroup):
@@ -25,7 +31,9 @@ class _Root(TyperGroup):
             return super().invoke(ctx)
         # Only these are written for people; the traceback of anything else is a report of a bug.
         except CommandError as error:
-            notes.print(str(error), style="red", soft_wrap=True)
+            # Where nobody can be told, the exit status is left.
+            with contextlib.suppress(OSError):
+                notes.print(str(error), style="red", soft_wrap=True)
             raise typer.Exit(1) from None
 
 
@@ -67,4 +75,33 @@ def main() -> None:
     """Run the command line."""
     # gRPC's core would write lines of its own beside the sentences and log lines that say the same.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    app()
+    take_any_letter()
+    try:
+        app()
+        _flush()
+    except SystemExit as end:
+        try:
+            # At the latest now it shows that standard output took not all of it.
+            _flush()
+        except OSError as error:
+            _end_unwritten(error)
+        raise end
+    except OSError as error:
+        # One with a name is of a file, and none of what is written to the terminal.
+        if error.filename is not None or error.errno not in _UNWRITTEN:
+            raise
+        _end_unwritten(error)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _end_unwritten(error: OSError) -> NoReturn:
+    discard(sys.stdout)
+    # A reader who has seen enough is told nothing.
+    if error.errno != errno.EPIPE:
+        with contextlib.suppress(OSError):
+            notes.print(f"Standard output cannot be written: {error.strerror}.", style="red", soft_wrap=True)
+    sys.exit(1)

@@ -1,8 +1,13 @@
 """How answers look: the exact JSON for programs, tables for people."""
 
+import contextlib
+import io
+import json
+import os
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -22,9 +27,36 @@ notes = Console(markup=False, highlight=False, emoji=False, stderr=True)
 def emit(answer: Answer, as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
     """Print the answer as it came when `as_json` is set, else lets `show` print it for people."""
     if as_json:
-        print(answer.text)
+        print(encodable(answer.text))
     else:
         show(answer.body)
+
+
+def encodable(json_text: str) -> str:
+    """Return JSON that standard output can hold, with escapes in place of the letters that it has not."""
+    try:
+        json_text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        # Such letters stand in strings only, where JSON has escapes for all of them.
+        return "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in json_text)
+    return json_text
+
+
+def take_any_letter() -> None:
+    """Let standard output and error print everybody's names: letters that they have not become escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def discard(stream: TextIO | None) -> None:
+    """Throw away what a stream holds and is yet to be told, so that the end of the process is none of failure."""
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def facts(rows: Mapping[str, Any], title: str | None = None) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from dc1.cli.demo.market import DemoMarket, own_market
 from dc1.cli.demo.walk import DemoAccount, summary, walk
-from dc1.cli.output import console, facts
+from dc1.cli.output import console, encodable, facts
 from dc1.stop_signals import stop_signals
 
 app = typer.Typer()
@@ -39,7 +39,7 @@ def demo_command(
             if keep:
                 _serve(market, customer, owner)
     if as_json:
-        print(json.dumps(outcome, ensure_ascii=False, indent=2))
+        print(encodable(json.dumps(outcome, ensure_ascii=False, indent=2)))
 
 
 def _serve(market: DemoMarket, customer: DemoAccount, owner: DemoAccount) -> None:

@@ -14,7 +14,7 @@ from dc1.cli.client import Answer, RestClient, path
 from dc1.cli.commands import Commands
 from dc1.cli.errors import CommandError, RefusedError
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
-from dc1.cli.output import cell, console, emit, facts, listing, moment, money, notes, part_of, printable, sar
+from dc1.cli.output import cell, console, emit, encodable, facts, listing, moment, money, notes, part_of, printable, sar
 from dc1.cli.renter.job_request import job_request
 from dc1.cli.streaming import StreamedEvent, follow_job_events
 
@@ -126,7 +126,7 @@ def renter_output(
     with RestClient(url, renter_credential(key)) as client:
         answer = _output_of(client, job_id)
     if as_json:
-        print(answer.text)
+        print(encodable(answer.text))
     # An error and exit code 1, or a script would take silence for the output.
     elif answer.status == 202:
         raise CommandError(
@@ -154,7 +154,7 @@ def renter_logs(
             if as_json:
                 for event in events:
                     # Flushed, for a program that acts on lines as they come.
-                    print(event.json, flush=True)
+                    print(encodable(event.json), flush=True)
             else:
                 notes.print(f"The job is {write_events(events)}.")
 

@@ -1,8 +1,10 @@
 """What runs behind `dc1 up` and `dc1 serve`."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import structlog
 
 from dc1.cli.errors import CommandError
 from dc1.cli.options import COMMAND_VARIABLES
-from dc1.cli.output import console, facts
+from dc1.cli.output import console, discard, facts
 from dc1.cli.serving.admin_token import with_admin_token
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.server.app import Application
@@ -84,10 +86,11 @@ def _before_servers(settings: Settings) -> EdgeConfig:
 async def _edge_alone(settings: Settings, config: EdgeConfig, stop: asyncio.Event) -> None:
     """Run Envoy alone until `stop`, spread over the servers of `config`."""
     async with Envoy(config) as edge:
-        facts(
-            {"REST and gRPC": _url(settings, edge), "servers": ", ".join(config.upstreams)},
-            title="The edge passes calls on until Ctrl-C",
-        )
+        with _announcing():
+            facts(
+                {"REST and gRPC": _url(settings, edge), "servers": ", ".join(config.upstreams)},
+                title="The edge passes calls on until Ctrl-C",
+            )
         await _until_stop_or_death(stop, _death_of_edge(edge))
 
 
@@ -97,8 +100,9 @@ async def serve_alone(settings: Settings, stop: asyncio.Event, made_token: str |
     place = await _start(server, stop)
     if place is None:
         return
-    _show_token(made_token)
-    facts({"gRPC": place, **_data(settings)}, title="The server runs until Ctrl-C")
+    with _announcing():
+        _show_token(made_token)
+        facts({"gRPC": place, **_data(settings)}, title="The server runs until Ctrl-C")
     try:
         await _until_stop_or_death(stop, _death_of_server(server))
     finally:
@@ -120,8 +124,9 @@ async def serve_with_edge(settings: Settings, stop: asyncio.Event, made_token: s
     secret = None if place.startswith("unix:") else load_edge_secret(settings)
     try:
         async with Envoy(EdgeConfig.from_settings(settings, (place,), secret)) as edge:
-            _show_token(made_token)
-            _show(settings, edge, place)
+            with _announcing():
+                _show_token(made_token)
+                _show(settings, edge, place)
             await _until_stop_or_death(stop, _death_of_edge(edge), _death_of_server(server))
             # While Envoy still passes on the answers of calls in flight.
             await server.drain()
@@ -178,6 +183,18 @@ async def _until_stopped(serving: Callable[[asyncio.Event], Awaitable[None]]) ->
     for number in stop_signals():
         loop.add_signal_handler(number, stop.set)
     await serving(stop)
+
+
+@contextlib.contextmanager
+def _announcing() -> Iterator[None]:
+    """Print what is there to tell, if anybody can be told: `dc1 up | head` serves on when `head` has seen enough."""
+    try:
+        yield
+    # The library that prints ends the process over a closed pipe.
+    except (OSError, ValueError, SystemExit) as error:
+        reason = error.strerror if isinstance(error, OSError) else "nobody reads it"
+        _log.warning("stdout_not_written", reason=reason)
+        discard(sys.stdout)
 
 
 def _show_token(made: str | None) -> None:
