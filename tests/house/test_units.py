@@ -43,6 +43,29 @@ def test_a_unit_reads_its_secrets_as_its_user_can(unit: Path) -> None:
     assert "/etc/" not in command
 
 
+def system_calls(name: str) -> set[str]:
+    """Return the system calls of a set, sets in it resolved."""
+    command = [shutil.which("systemd-analyze") or "systemd-analyze", "syscall-filter", "--no-pager", name]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()[1:]
+    words = [word for line in lines if (word := line.strip()) and not word.startswith("#")]
+    return set().union(*(system_calls(word) if word.startswith("@") else {word} for word in words))
+
+
+def test_the_server_s_unit_lets_it_give_its_socket_to_a_group() -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("There is no `systemd-analyze` here (Debian: apt install systemd), so nothing can resolve filters.")
+    (unit,) = [unit for unit in UNITS if unit.name == "dc1.service"]
+    allowed: set[str] = set()
+    for entry in settings(unit, "SystemCallFilter"):
+        allowed = allowed - system_calls(entry[1:]) if entry.startswith("~") else allowed | system_calls(entry)
+    assert {"chown", "fchownat"} <= allowed
+    assert allowed & system_calls("@privileged") == system_calls("@chown")
+    # All else is read-only to it: the directory of such a socket has to be made for it, and to be entered by the edge.
+    assert settings(unit, "RuntimeDirectory") == ["dc1"]
+    (mode,) = settings(unit, "RuntimeDirectoryMode")
+    assert int(mode, 8) & 0o133 == 0o111
+
+
 def test_the_daemon_s_unit_leaves_it_the_cards() -> None:
     (unit,) = [unit for unit in UNITS if unit.name == "dc1-daemon.service"]
     assert settings(unit, "DeviceAllow") == ["char-nvidia* rw"]

@@ -72,6 +72,18 @@ async def test_a_group_may_open_it_where_one_is_named(serve: Serve, tmp_path: Pa
     assert mode(Path(server.place.removeprefix("unix:"))) == 0o660
 
 
+async def test_a_group_that_the_process_has_needs_no_change_of_hands(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid(*_: object) -> None:
+        raise PermissionError("as a sandbox does")
+
+    monkeypatch.setattr(os, "chown", forbid)
+    group = grp.getgrgid(os.getegid()).gr_name
+    server = await serve(grpc_socket=tmp_path / "sock", grpc_socket_group=group)
+    assert mode(Path(server.place.removeprefix("unix:"))) == 0o660
+
+
 async def test_what_a_killed_server_left_behind_is_replaced(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     with socket.socket(socket.AF_UNIX) as left:
@@ -111,7 +123,7 @@ async def test_a_path_of_no_use(tmp_path: Path, path: Path, sentence: str) -> No
 
 
 async def test_a_group_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ListenError, match="no such group: 'no-such-group'"):
+    with pytest.raises(ListenError, match="no-such-group"):
         await application(tmp_path, grpc_socket_group="no-such-group").start()
 
 

@@ -2,8 +2,8 @@
 
 import contextlib
 import fcntl
+import grp
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,11 +57,17 @@ def sole_socket(path: Path, group: str | None, bind: Callable[[str], int]) -> It
             _lock(path, held)
             _bind_unseen(name, bind)
             if group is not None:
-                shutil.chown(path, group=group)
+                _give(path, grp.getgrnam(group).gr_gid)
             path.chmod(_OWNER_ONLY if group is None else _OWNER_AND_GROUP)
         except (OSError, LookupError, RuntimeError) as error:
             raise ListenError(f"Cannot listen on {path} (DC1_GRPC_SOCKET, DC1_GRPC_SOCKET_GROUP): {error}.") from None
         yield name
+
+
+def _give(path: Path, group_id: int) -> None:
+    # Not done again where the process has that group as its own: a sandbox may forbid what is then needless.
+    if path.stat().st_gid != group_id:
+        os.chown(path, -1, group_id)
 
 
 def _make_directory(directory: Path) -> None:
