@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dc1.domain.jobs.log_notices import NO_NETWORK
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Admin, Renter
 from dc1.testing.poll_daemon import PollDaemon
@@ -110,6 +111,18 @@ def test_a_provider_cannot_blame_the_renter_for_a_run_that_never_worked(
     }
     assert renter.balance() == 1000
     assert score(market, provider) < before
+
+
+@pytest.mark.parametrize(("line", "fault"), [(NO_NETWORK, "provider"), ("loaded the data", "renter")])
+def test_a_notice_of_the_daemon_is_not_the_program_s_work(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, line: str, fault: str
+) -> None:
+    """A daemon says it before the container is created, whatever becomes of that."""
+    job_id = start(renter, provider, "loading_model")
+    answered(provider.patch(f"/providers/jobs/{job_id}/logs", {"lines": [{"level": "warn", "message": line}]}))
+    market.advance(95)
+    end(provider, job_id, **EXIT_1)
+    assert show(renter.job(job_id), "status", "fault") == {"status": "failed", "fault": fault}
 
 
 def test_what_a_provider_failed_goes_to_another_one_and_never_back(

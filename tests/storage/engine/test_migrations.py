@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -129,6 +130,31 @@ async def test_what_older_servers_kept_of_a_daemon_s_words_is_moved_to_where_ren
     assert set(await market.db.read(told)) == {"The run failed"}
     for job in (failed, retried):
         assert [attempt.error_detail for attempt in await market.see(jobs.attempts, job.id)] == [words]
+    await market.db.close()
+
+
+@pytest.mark.parametrize("body", ['{"event":"job.failed","job":{"id":1,"error":"WORDS"}}', "WORDS", '["WORDS"]'])
+async def test_webhooks_that_older_servers_wrote_lose_a_daemon_s_words(url: str, body: str) -> None:
+    """A delivery is sent again for days, and the body of one is written once."""
+    words = "cannot reach http://10.1.2.3:8000"
+    market = Market(Database.open(url))
+    renter, provider = await market.renter(), await market.provider()
+    await market.db.write(lambda conn: conn.execute(text("UPDATE renters SET webhook_url = 'https://a.example/'")))
+    failed = await market.running(renter, provider)
+    await market.do(lifecycle.finish, failed.id, AttemptReport(completed=False, error=words), NOW + 5)
+    put = text("UPDATE webhook_deliveries SET body = :body WHERE event = 'job.failed'")
+    await market.db.write(lambda conn: conn.execute(put, {"body": body.replace("WORDS", words)}))
+    await market.db.close()
+
+    downgrade(market.db.url, "0011")
+    upgrade(market.db.url)
+
+    market = Market(Database.open(url))
+    query = text("SELECT event, body FROM webhook_deliveries ORDER BY id")
+    bodies = dict(tuple(row) for row in await market.db.read(lambda conn: conn.execute(query).all()))
+    assert words not in "".join(bodies.values())
+    told = {"event": "job.failed", "job": {"id": 1, "error": "The run failed"}} if "event" in body else {}
+    assert json.loads(bodies["job.failed"]) == told
     await market.db.close()
 
 

@@ -175,7 +175,8 @@ class Credentials:
         status = await self._account_status(key_role, row.owner_id)
         if status is None:
             return None
-        scopes = None if row.scopes is None else frozenset(row.scopes)
+        # By the kind of key and not by what stands in its row: no scopes at all would be every right.
+        scopes = frozenset(row.scopes or ()) if key_role is KeyRole.SCOPED else None
         suspended = status is AccountStatus.SUSPENDED
         return Identity(row.key_id, row.key_hash, key_role, row.owner_id, scopes, row.expires_at_ms, suspended)
 

@@ -173,11 +173,10 @@ def handed_out_container_spec(
     `images` has an approved image for each image type. What a daemon may know of the job's own spec is kept.
     """
     sent, documented = params or {}, daemon_container_spec(spec)
-    image_type = str(spec["image_type"])
+    image_type = spec.get("image_type")
     named = sent.get("image_override") or documented.pop("image_override", None) or documented.get("image")
     # Never the type itself, which is a free text of the renter's: only what is named was checked for its approval.
-    default = images.get(_DEFAULT_IMAGES.get(image_type, image_type)) or images.get(_DEFAULT_IMAGE_TYPE)
-    image = pull_name(str(named or default or ""))
+    image = pull_name(str(named or _default_image(image_type, images)))
     commands = (documented.get("job_cmd"), documented.pop("command", None), _command(sent.get("command")))
     return {
         "pids_limit": _PIDS_LIMIT,
@@ -188,6 +187,13 @@ def handed_out_container_spec(
         "image": image if "/" in image or not image else _IMAGE_REGISTRY + image,
         "job_cmd": next((command for command in commands if command), ""),
     }
+
+
+def _default_image(image_type: JsonValue, images: Mapping[str, str]) -> str:
+    # A spec always has its type; one that could not be read any more names no image, so that nothing else is run.
+    if not isinstance(image_type, str):
+        return ""
+    return images.get(_DEFAULT_IMAGES.get(image_type, image_type)) or images.get(_DEFAULT_IMAGE_TYPE) or ""
 
 
 def _text(value: JsonValue) -> JsonValue:

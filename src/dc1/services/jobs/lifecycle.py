@@ -132,7 +132,7 @@ class _States:
         return self._frame(event, self._elapsed_at(event))
 
     def _elapsed_at(self, event: EventRow) -> int | None:
-        attempt = self.attempts.get(event.payload["attempt_number"])
+        attempt = self.attempts.get(event.payload.get("attempt_number", 0))
         if attempt is None or event.status in (JobStatus.QUEUED, JobStatus.PENDING):
             return None
         # A job may end while it waits after an attempt that was lost.
@@ -141,16 +141,16 @@ class _States:
         return elapsed_seconds(attempt.started_at_ms, event.occurred_at_ms)
 
     def _frame(self, event: EventRow, elapsed: int | None) -> bytes:
-        phase = event.payload["progress_phase"]
+        phase = event.payload.get("progress_phase")
         ended = event.status in TERMINAL
         name = state_name(event.status, phase)
         state = JobStateEvent(
             event=name,
             job_id=self.job.job_id,
             status=event.status,
-            provider_id=to_value(event.payload["provider_id"]),
+            provider_id=to_value(event.payload.get("provider_id")),
             progress_phase=to_value(phase),
-            attempt_number=event.payload["attempt_number"],
+            attempt_number=event.payload.get("attempt_number", 0),
             elapsed_sec=to_value(elapsed),
             # The row is the job of today. Only its end is told by it: whatever was before had used nothing and cost its
             # quote.

@@ -33,7 +33,7 @@ class Evidence:
             or is_producing(job.progress_phase)
             or self.relayed.tokens > 0
             or job.endpoint_url is not None
-            or job_logs.last_attempt(self._conn, job.id) == job.attempt_number
+            or job_logs.has_printed(self._conn, job.id, job.attempt_number)
         )
 
 

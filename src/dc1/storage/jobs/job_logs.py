@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, select
 
 from dc1.domain.jobs.log_budget import CUT_NOTICE, MOST_BYTES, fitting
+from dc1.domain.jobs.log_notices import BEFORE_WORK
 from dc1.domain.jobs.states import LogLevel
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.engine.statements import PreparedStatement, upsert
@@ -33,6 +34,9 @@ class LogRow:
     message: str
     logged_at_ms: int
 
+
+# An attempt has each notice once, and a retried batch is stored once; beyond so many lines nobody honest is left.
+_NOTICES_LOOKED_THROUGH = 20
 
 _shape = Shape(LogRow, job_logs)
 _BATCH = ("job_id", "attempt_number", "batch_seq")
@@ -121,3 +125,11 @@ def last_attempt(conn: Connection, job_id: int) -> int | None:
     newest = job_logs.c.line_no.desc()
     query = select(job_logs.c.attempt_number).where(job_logs.c.job_id == job_id).order_by(newest).limit(1)
     return conn.execute(query).scalar()
+
+
+def has_printed(conn: Connection, job_id: int, attempt_number: int) -> bool:
+    """Tell whether a job's newest lines are of an attempt, and not all of them its daemon's own notices."""
+    newest = job_logs.c.line_no.desc()
+    query = select(job_logs.c.attempt_number, job_logs.c.message).where(job_logs.c.job_id == job_id)
+    rows = conn.execute(query.order_by(newest).limit(_NOTICES_LOOKED_THROUGH))
+    return any(row.attempt_number == attempt_number and row.message not in BEFORE_WORK for row in rows)

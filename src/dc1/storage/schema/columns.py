@@ -1,13 +1,21 @@
 """The metadata of all tables, and column types that keep values exactly, the same way on both engines."""
 
 import json
+import logging
+import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Dialect, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.types import TypeDecorator
+
+from dc1.domain.base.json_types import MAX_EXACT_INTEGER, parse_strictly
+
+log = logging.getLogger(__name__)
+
+_NAN = Decimal("NaN")
 
 # Constraint names that can be told beforehand: a migration has to drop by name what another one made.
 metadata = MetaData(
@@ -24,11 +32,50 @@ metadata = MetaData(
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 
+class JsonShape(NamedTuple):
+    """What the JSON of a column is, and what a reader gets in place of a text that is none."""
+
+    fits: Callable[[Any], bool]
+    otherwise: Callable[[], Any]
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(type(item) is int for item in value)
+
+
+def _nothing() -> None:
+    return None
+
+
+ANY_JSON = JsonShape(lambda value: True, _nothing)
+OBJECT = JsonShape(lambda value: isinstance(value, dict), _nothing)
+OBJECT_ALWAYS = OBJECT._replace(otherwise=dict)
+TEXTS = JsonShape(_is_texts, _nothing)
+# For what would mean "everything" as a NULL.
+TEXTS_OR_NONE_OF_THEM = TEXTS._replace(otherwise=list)
+NUMBERS = JsonShape(_is_numbers, _nothing)
+
+# What Python's parser takes and no answer can carry: half a surrogate pair, a number beyond any double.
+_TELLTALE = re.compile(r"\\u[dD]|[0-9][eE]|[0-9]{300}")
+
+
 class ExactJson(TypeDecorator[Any]):
-    """JSON as text: key order, number spelling and every script survive; Python's None is SQL NULL."""
+    """JSON as text: key order, number spelling and every script survive; Python's None is SQL NULL.
+
+    A text that is not JSON of the column's shape, which only an edit by hand or a fault can leave there, is read as the
+    shape says: were it an error, one row would be the end of every list, feed and start that comes across it.
+    """
 
     impl = Text
     cache_ok = True
+
+    def __init__(self, shape: JsonShape = ANY_JSON) -> None:
+        super().__init__()
+        self.shape = shape
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """Write the value as compact JSON."""
@@ -36,7 +83,25 @@ class ExactJson(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """Read the value back."""
-        return None if value is None else json.loads(value)
+        if value is None:
+            return None
+        try:
+            if _TELLTALE.search(value):
+                parse_strictly(value)
+            read = json.loads(value, parse_constant=_refuse)
+        except (ValueError, TypeError, RecursionError):
+            return self._unreadable()
+        # A null is one that was written, in a column of any JSON.
+        return read if self.shape.fits(read) else self._unreadable()
+
+    def _unreadable(self) -> Any:
+        # Without the text, in which a renter's prompt may stand.
+        log.error("a stored JSON text cannot be read, and is taken as %r", self.shape.otherwise())
+        return self.shape.otherwise()
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
 
 
 class PlainText(TypeDecorator[str]):
@@ -51,10 +116,14 @@ class PlainText(TypeDecorator[str]):
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
-    """A decimal number as its own digits, never through a float."""
+    """A decimal number as its own digits, never through a float; `otherwise` is read in place of what is no number."""
 
     impl = Text
     cache_ok = True
+
+    def __init__(self, otherwise: Decimal | None = None) -> None:
+        super().__init__()
+        self.otherwise = otherwise
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
         """Write the number's digits."""
@@ -62,7 +131,17 @@ class ExactDecimal(TypeDecorator[Decimal]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
         """Read the number back."""
-        return None if value is None else Decimal(value)
+        if value is None:
+            return None
+        try:
+            number = Decimal(value)
+        except (ArithmeticError, ValueError, TypeError):
+            number = _NAN
+        # What is finite, and no sum with it either is beyond what answers and amounts can hold.
+        if number.is_finite() and abs(number) < MAX_EXACT_INTEGER:
+            return number
+        log.error("a stored number cannot be read, and is taken as %s", self.otherwise)
+        return self.otherwise
 
 
 class _Members(dict[str | None, StrEnum | None]):

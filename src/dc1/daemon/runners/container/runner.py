@@ -30,6 +30,7 @@ from dc1.daemon.runners.container.options import (
     requested_image,
 )
 from dc1.daemon.runners.container.output import ContainerOutput
+from dc1.domain.jobs.log_notices import NO_NETWORK
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 log = logging.getLogger(__name__)
@@ -232,7 +233,7 @@ class ContainerRunner:
     async def _is_to_have_network(self, work: Work, sink: Sink) -> bool:
         wanted = _wants_network(work)
         if wanted and not self._allow_network:
-            await sink.log("warn", "this provider gives containers no network")
+            await sink.log("warn", NO_NETWORK)
         return wanted and self._allow_network
 
     async def _look_at_network(self, client: Any, seccomp: str) -> None:

@@ -4,6 +4,8 @@ The row of `jobs` is small because every move rewrites it; what never changes is
 is in tables of its own.
 """
 
+from decimal import Decimal
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -32,6 +34,9 @@ from dc1.domain.jobs.states import (
 )
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.schema.columns import (
+    NUMBERS,
+    OBJECT,
+    OBJECT_ALWAYS,
     ExactDecimal,
     ExactJson,
     PlainText,
@@ -63,7 +68,7 @@ jobs = Table(
     # Who was handed it and never took it up, so that it goes to anybody else.
     Column("excluded_provider_id", BigInteger),
     # Everybody who lost it, so that it goes back to none of them while another fits.
-    Column("lost_by", ExactJson),
+    Column("lost_by", ExactJson(NUMBERS)),
     Column("gpu_count", Integer, nullable=False),
     Column("min_vram_gb", Float),
     Column("gpu_type", Text),
@@ -79,7 +84,8 @@ jobs = Table(
     Column("max_duration_seconds", Integer, nullable=False),
     Column("run_deadline_seconds", Integer, nullable=False),
     Column("rate_halala_per_minute", Integer, nullable=False),
-    Column("class_multiplier", ExactDecimal, nullable=False),
+    # One that cannot be read is the standard class's, so that the job ends; nobody pays more than what was held.
+    Column("class_multiplier", ExactDecimal(Decimal(1)), nullable=False),
     Column("token_price_halala", Integer),
     Column("fee_bps", Integer, nullable=False),
     Column("cost_halala", BigInteger, nullable=False),
@@ -170,9 +176,9 @@ job_specs = Table(
     Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
     Column("params", ExactJson),
     Column("task_spec", ExactJson),
-    Column("env_vars", ExactJson),
-    Column("container_spec", ExactJson, nullable=False),
-    Column("gpu_requirements", ExactJson),
+    Column("env_vars", ExactJson(OBJECT)),
+    Column("container_spec", ExactJson(OBJECT_ALWAYS), nullable=False),
+    Column("gpu_requirements", ExactJson(OBJECT)),
 )
 
 job_attempts = Table(
@@ -203,7 +209,7 @@ job_events = Table(
     Column("error_category", StoredEnum(ErrorCategory)),
     Column("error_code", Text),
     Column("message", PlainText),
-    Column("payload", ExactJson, nullable=False),
+    Column("payload", ExactJson(OBJECT_ALWAYS), nullable=False),
     time_column("occurred_at_ms"),
 )
 

@@ -6,6 +6,8 @@ from dc1.domain.providers.liveness import Approval
 from dc1.domain.providers.preferences import RunMode
 from dc1.domain.providers.reports import EventSeverity
 from dc1.storage.schema.columns import (
+    OBJECT,
+    TEXTS,
     ExactJson,
     PlainText,
     RowId,
@@ -43,7 +45,7 @@ providers = Table(
     Column("gpu_usage_cap_pct", Float),
     Column("vram_reserve_gb", Float),
     Column("temp_limit_c", Float),
-    Column("supported_compute_types", ExactJson),
+    Column("supported_compute_types", ExactJson(TEXTS)),
     Column("preload_model", PlainText),
     time_column("preload_requested_at_ms", nullable=True),
     # What the daemon reported last; until then vram_mib and resource_spec are what registration declared.
@@ -57,11 +59,11 @@ providers = Table(
     Column("provider_ip", PlainText),
     Column("provider_hostname", PlainText),
     Column("container_restart_count", Integer),
-    Column("cached_models", ExactJson),
-    Column("vllm_models", ExactJson),
-    Column("job_types", ExactJson),
-    Column("gpu_status", ExactJson),
-    Column("model_cache", ExactJson),
+    Column("cached_models", ExactJson(TEXTS)),
+    Column("vllm_models", ExactJson(TEXTS)),
+    Column("job_types", ExactJson(TEXTS)),
+    Column("gpu_status", ExactJson(OBJECT)),
+    Column("model_cache", ExactJson(OBJECT)),
     Column("resource_spec", ExactJson),
     Column("channel", Text, nullable=False, server_default="none"),
     time_column("last_heartbeat_ms", nullable=True),

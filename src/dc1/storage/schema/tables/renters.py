@@ -6,6 +6,7 @@ from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus
 from dc1.domain.access.webhooks import DeliveryStatus, WebhookEvent
 from dc1.storage.schema.columns import (
+    TEXTS_OR_NONE_OF_THEM,
     ExactJson,
     PlainText,
     RowId,
@@ -77,7 +78,7 @@ api_keys = Table(
     Column("role", StoredEnum(KeyRole), nullable=False),
     Column("owner_id", BigInteger, nullable=False),
     Column("hint", Text, nullable=False),
-    Column("scopes", ExactJson),
+    Column("scopes", ExactJson(TEXTS_OR_NONE_OF_THEM)),
     Column("label", PlainText),
     time_column("created_at_ms"),
     time_column("expires_at_ms", nullable=True),

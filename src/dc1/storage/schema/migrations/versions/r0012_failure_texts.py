@@ -1,5 +1,9 @@
 """What daemons said of failed attempts goes where renters do not read, and renters get the sentence of its category."""
 
+import json
+from collections.abc import Iterator
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -12,7 +16,9 @@ EVENTS = sa.table(
 )
 JOBS = sa.table("jobs", *map(sa.column, ("id", "status", "error", "error_category", "retry_reason")))
 ATTEMPTS = sa.table("job_attempts", *map(sa.column, ("job_id", "outcome", "ended_at_ms", "error_detail")))
+DELIVERIES = sa.table("webhook_deliveries", *map(sa.column, ("id", "job_id", "event", "body")))
 FAILED, RETRIED = "job.failed", "job.retry.scheduled"
+DELIVERIES_AT_ONCE = 1_000
 SENTENCES = {
     "timeout": "Job timed out",
     "oom": "The run needed more memory than there is",
@@ -45,6 +51,7 @@ def upgrade() -> None:
         EVENTS.c.message.not_in(OWN_REASONS),
     )
     op.execute(sa.update(EVENTS).where(*declined).values(message="The provider declined the offer"))
+    retell_webhooks()
 
 
 def keep_details() -> None:
@@ -65,6 +72,35 @@ def told(event_type: str, job_id: sa.ColumnElement[int]) -> sa.ColumnElement[boo
 
 def sentence(table: sa.TableClause) -> sa.ColumnElement[str]:
     return sa.case(SENTENCES, value=table.c.error_category, else_="The run failed")
+
+
+def retell_webhooks() -> None:
+    """Let bodies tell what their jobs tell by now; one is sent again until it is delivered."""
+    better = sa.update(DELIVERIES).where(DELIVERIES.c.id == sa.bindparam("which")).values(body=sa.bindparam("told"))
+    connection = op.get_bind()
+    for rows in failures(connection):
+        changed = [{"which": row.id, "told": told} for row in rows if (told := retold(row.body, row.error)) != row.body]
+        if changed:
+            connection.execute(better, changed)
+
+
+def failures(connection: sa.Connection) -> Iterator[list[Any]]:
+    query = sa.select(DELIVERIES.c.id, DELIVERIES.c.body, JOBS.c.error).join(JOBS, JOBS.c.id == DELIVERIES.c.job_id)
+    query = query.where(DELIVERIES.c.event == FAILED).order_by(DELIVERIES.c.id).limit(DELIVERIES_AT_ONCE)
+    last = 0
+    while rows := list(connection.execute(query.where(DELIVERIES.c.id > last))):
+        yield rows
+        last = rows[-1].id
+
+
+def retold(body: str, error: str | None) -> str:
+    try:
+        told = json.loads(body)
+        told["job"]["error"] = error
+    except (ValueError, RecursionError, TypeError, KeyError):
+        # Nobody can tell what it says, so it is sent without saying anything.
+        return "{}"
+    return json.dumps(told, separators=(",", ":"))
 
 
 def downgrade() -> None:
