@@ -55,6 +55,7 @@ return {
     ["/dcp.v1.AdminService/GetDaemonHealth"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.AdminService/ListAuditEntries"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.AdminService/ApproveImage"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
+    ["/dcp.v1.AdminService/RemoveImage"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.DaemonService/BeatProvider"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.DaemonService/GoOnline"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.DaemonService/GoOffline"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
@@ -299,6 +300,7 @@ return {
     DELETE = {
       { path = "^/providers/me$", method = "/dcp.v1.ProviderService/DeleteProvider" },
       { path = "^/renters/me$", method = "/dcp.v1.RenterService/DeleteRenter" },
+      { path = "^/admin/containers/[^/]+$", method = "/dcp.v1.AdminService/RemoveImage" },
       { path = "^/jobs/[^/]+$", method = "/dcp.v1.JobService/CancelJob" },
       { path = "^/renters/me/keys/[^/]+$", method = "/dcp.v1.RenterService/RevokeRenterKey" },
     },

@@ -29,8 +29,9 @@ Networks: TypeAlias = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 _ADMIN_TOKEN_CHARACTERS = 32
 """What nobody guesses: 128 bits of randomness, even in hexadecimal digits."""
 
-# What a production market gives away only if its operator says so: each is real money to whoever may withdraw it.
-_GIFTS_IN_PRODUCTION = {"starter_credit_halala": 0, "topup_enabled": False}
+# How a production market is unless its operator says otherwise: gifts are real money to whoever may withdraw them, and
+# a tag without a digest is whatever its registry says today.
+_IN_PRODUCTION = {"starter_credit_halala": 0, "topup_enabled": False, "image_digests_required": True}
 
 _GRPC_HOST = "127.0.0.1"
 _GRPC_PORT = 50051
@@ -53,7 +54,7 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "production"] = Field(
         default="development",
-        description="`production` refuses to serve without a long admin token, and gives no money away.",
+        description="`production` refuses to serve without a long admin token, and gives no money away, and runs only images with digests.",
     )
     data_dir: Path = Field(
         default=Path(".dc1"), description="Directory of what the embedded defaults keep: database, Envoy's files."
@@ -169,6 +170,10 @@ class Settings(BaseSettings):
         default=defaults.TOPUP_ENABLED,
         description="Whether renters may top up without a payment; not in production when unset.",
     )
+    image_digests_required: bool = Field(
+        default=False,
+        description="Whether jobs may name only images that were approved with their digests; so in production when unset.",
+    )
     withdraw_min_halala: PositiveInt = Field(
         default=defaults.WITHDRAW_MIN_HALALA, description="Smallest withdrawal, in halala."
     )
@@ -236,9 +241,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _production_gives_nothing_away(cls, values: object) -> object:
+    def _production_is_careful(cls, values: object) -> object:
         if isinstance(values, dict) and values.get("environment") == "production":
-            return _GIFTS_IN_PRODUCTION | values
+            return _IN_PRODUCTION | values
         return values
 
     @field_validator("cors_origins", "upstreams", "admin_ip_allowlist", "trusted_edges", mode="before")

@@ -111,6 +111,7 @@ CALLS: Mapping[str, Call] = {
     **dict.fromkeys(("SuspendProvider", "SuspendRenter", "UnsuspendProvider", "UnsuspendRenter"), PLAIN),
     "AdjustRenterBalance": Call({"amount_halala": -1}),
     "ApproveImage": Call({"image_ref": "team/tool:1"}),
+    "RemoveImage": PLAIN,
     "BulkUpdateProviders": Call(lambda scene: {"ids": [scene.provider.id], "action": "suspend"}),
     "BulkUpdateRenters": Call(lambda scene: {"ids": [scene.renter.id], "action": "suspend"}),
     "CreateTestJob": Call(lambda scene: {"provider_id": scene.provider.id}),

@@ -68,6 +68,7 @@ class Scene:
         """The path with ids of this scene's objects."""
         ids: Mapping[str, Callable[[], Any]] = {
             "{job_id}": lambda: self.job(job_state),
+            "{image_id}": self.image,
             "{renter_id}": lambda: self.renter.id,
             "{provider_id}": lambda: self.provider.id,
             "{key_id}": self.key_id,
@@ -80,6 +81,12 @@ class Scene:
             if name in path:
                 path = path.replace(name, str(find()))
         return path
+
+    def image(self) -> int:
+        """Row id of an image that nobody else takes back."""
+        sent = {"image_ref": f"team/scene:{next(_numbers)}"}
+        path = "/admin/containers/approve-image"
+        return int(answered(self._stack.rest.post(path, sent, key=ADMIN_TOKEN), 201)["id"])
 
     def job(self, state: str) -> int:
         """A job of the renter's at the provider: pending, running, serving, completed, image or failed."""

@@ -137,6 +137,14 @@ def test_production_gives_no_money_away_unless_it_is_told_to(monkeypatch: pytest
     assert (settings.starter_credit_halala, settings.topup_enabled) == (500, True)
 
 
+def test_production_runs_only_images_with_digests_unless_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Settings.load().image_digests_required
+    monkeypatch.setenv("DC1_ENVIRONMENT", "production")
+    assert Settings.load().image_digests_required
+    monkeypatch.setenv("DC1_IMAGE_DIGESTS_REQUIRED", "false")
+    assert not Settings.load().image_digests_required
+
+
 def test_the_secret_key_is_long_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DC1_SECRET_KEY", "too short to be random")
     with pytest.raises(SettingsError, match="DC1_SECRET_KEY"):

@@ -82,6 +82,11 @@ class AdminServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__service__pb2.ApproveImageRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__service__pb2.ApproveImageResponse.FromString,
                 _registered_method=True)
+        self.RemoveImage = channel.unary_unary(
+                '/dcp.v1.AdminService/RemoveImage',
+                request_serializer=dcp_dot_v1_dot_admin__service__pb2.RemoveImageRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__service__pb2.RemoveImageResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -147,7 +152,16 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApproveImage(self, request, context):
-        """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description.
+        """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description. One without a
+        digest is not pinned: whoever moves its tag in the registry decides what runs, and a market in production runs none of these unless
+        its operator said so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveImage(self, request, context):
+        """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,6 +214,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ApproveImage,
                     request_deserializer=dcp_dot_v1_dot_admin__service__pb2.ApproveImageRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__service__pb2.ApproveImageResponse.SerializeToString,
+            ),
+            'RemoveImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveImage,
+                    request_deserializer=dcp_dot_v1_dot_admin__service__pb2.RemoveImageRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__service__pb2.RemoveImageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -447,6 +466,33 @@ class AdminService:
             '/dcp.v1.AdminService/ApproveImage',
             dcp_dot_v1_dot_admin__service__pb2.ApproveImageRequest.SerializeToString,
             dcp_dot_v1_dot_admin__service__pb2.ApproveImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminService/RemoveImage',
+            dcp_dot_v1_dot_admin__service__pb2.RemoveImageRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__service__pb2.RemoveImageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,7 +55,12 @@ class AdminServiceStub:
     not let in have one entry for all of an address, a reason and a minute, with their number.
     """
     ApproveImage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveImageRequest, _admin_service_pb2.ApproveImageResponse]
-    """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
+    """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description. One without a
+    digest is not pinned: whoever moves its tag in the registry decides what runs, and a market in production runs none of these unless
+    its operator said so.
+    """
+    RemoveImage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RemoveImageRequest, _admin_service_pb2.RemoveImageResponse]
+    """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -83,7 +88,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     not let in have one entry for all of an address, a reason and a minute, with their number.
     """
     ApproveImage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveImageRequest, _admin_service_pb2.ApproveImageResponse]  # type: ignore[assignment]
-    """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
+    """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description. One without a
+    digest is not pinned: whoever moves its tag in the registry decides what runs, and a market in production runs none of these unless
+    its operator said so.
+    """
+    RemoveImage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RemoveImageRequest, _admin_service_pb2.RemoveImageResponse]  # type: ignore[assignment]
+    """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """The market as a whole, for its operators: dashboard, numbers, the health of the fleet, approved images, and the audit trail. `/admin`,
@@ -162,6 +172,17 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ApproveImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ApproveImageResponse, _abc.Awaitable[_admin_service_pb2.ApproveImageResponse]]:
-        """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description."""
+        """Lets jobs name a container image; approving it again keeps its row and changes what is sent of type and description. One without a
+        digest is not pinned: whoever moves its tag in the registry decides what runs, and a market in production runs none of these unless
+        its operator said so.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveImage(
+        self,
+        request: _admin_service_pb2.RemoveImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RemoveImageResponse, _abc.Awaitable[_admin_service_pb2.RemoveImageResponse]]:
+        """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -863,6 +863,7 @@ class ContainerImage(_message.Message):
     IMAGE_TYPE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     APPROVED_AT_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id."""
     image_ref: _builtins.str
@@ -873,6 +874,8 @@ class ContainerImage(_message.Message):
     """A sentence on it."""
     approved_at: _builtins.str
     """When it was approved, ISO-8601 UTC."""
+    pinned: _builtins.bool
+    """Whether it was approved with its digest, so that it is always the same image."""
     def __init__(
         self,
         *,
@@ -881,10 +884,11 @@ class ContainerImage(_message.Message):
         image_type: _builtins.str = ...,
         description: _builtins.str = ...,
         approved_at: _builtins.str = ...,
+        pinned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "description", b"description", "id", b"id", "image_ref", b"image_ref", "image_type", b"image_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "description", b"description", "id", b"id", "image_ref", b"image_ref", "image_type", b"image_type", "pinned", b"pinned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

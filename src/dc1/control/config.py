@@ -27,6 +27,7 @@ class ControlConfig:
     completion_timeout_seconds: int = defaults.COMPLETION_TIMEOUT_SECONDS
     starter_credit_halala: int = defaults.STARTER_CREDIT_HALALA
     topup_enabled: bool = defaults.TOPUP_ENABLED
+    image_digests_required: bool = False
     withdraw_min_halala: int = defaults.WITHDRAW_MIN_HALALA
     offer_timeout_seconds: float = defaults.OFFER_TIMEOUT_SECONDS
     poll_lease_grace_seconds: float = defaults.POLL_LEASE_GRACE_SECONDS

@@ -26,6 +26,7 @@ def control_config(settings: Settings) -> ControlConfig:
         fee_bps=settings.platform_fee_bps,
         starter_credit_halala=settings.starter_credit_halala,
         topup_enabled=settings.topup_enabled,
+        image_digests_required=settings.image_digests_required,
         withdraw_min_halala=settings.withdraw_min_halala,
         offer_timeout_seconds=settings.offer_timeout_seconds,
         poll_lease_grace_seconds=settings.poll_lease_grace_seconds,

@@ -1,10 +1,13 @@
 """Prices and images, as admins set them and submissions follow."""
 
+import httpx
 import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Admin, Renter
 from dc1.testing.poll_daemon import REPORT, PollDaemon
+from dc1.testing.rest import Json
+from dc1.testing.server import ADMIN_TOKEN
 from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.expect import answered, refused, show
 
@@ -68,7 +71,7 @@ def test_an_image_is_pinned_by_its_digest(
     approve = "/admin/containers/approve-image"
     first = answered(admin.post(approve, {"image_ref": IMAGE}), 201)
     pinned = answered(admin.post(approve, {"image_ref": f"{IMAGE}@{DIGEST}"}), 201)
-    assert pinned == {**first, "image_ref": f"{IMAGE}@{DIGEST}"}
+    assert pinned == {**first, "image_ref": f"{IMAGE}@{DIGEST}", "pinned": True}
     shown = [image["image_ref"] for image in answered(market.rest.get("/containers/registry"))["images"]]
     assert f"{IMAGE}@{DIGEST}" in shown
     assert IMAGE not in shown
@@ -82,6 +85,42 @@ def test_an_image_is_pinned_by_its_digest(
     other = {"image_type": "custom", "image": f"{IMAGE}@sha256:{'f' * 64}"}
     refused(renter.try_submit(job_type="custom_container", container_spec=other), 400, code="IMAGE_NOT_APPROVED")
     assert answered(admin.post(approve, {"image_ref": IMAGE}), 201)["image_ref"] == f"{IMAGE}@{DIGEST}"
+
+
+def test_an_image_that_was_taken_back_is_named_by_no_job(market: LocalMarket, admin: Admin, renter: Renter) -> None:
+    job: Json = {"job_type": "custom_container", "container_spec": {"image_type": "custom", "image": IMAGE}}
+
+    def remove(image_id: int | str, key: str) -> httpx.Response:
+        return market.rest.rest("DELETE", f"/admin/containers/{image_id}", key=key)
+
+    row = answered(admin.post("/admin/containers/approve-image", {"image_ref": IMAGE}), 201)
+    renter.submit(**job)
+    gone = {"success": True, "id": row["id"], "image_ref": IMAGE}
+    assert answered(remove(row["id"], ADMIN_TOKEN)) == gone
+    refused(renter.try_submit(**job), 400, code="IMAGE_NOT_APPROVED")
+    assert renter.job(1)["status"] in ("queued", "pending")
+    for unknown in (row["id"], 0, "x", "9" * 30):
+        refused(remove(unknown, ADMIN_TOKEN), 404, "Image not found")
+    refused(remove(row["id"], renter.key), 401, DENIED)
+
+
+@pytest.mark.settings(image_digests_required=True)
+def test_where_digests_are_required_no_job_names_an_image_without_one(
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
+) -> None:
+    """Clients that approve by tag are answered as ever; what the tag is decides nobody but an admin."""
+    job: Json = {"job_type": "custom_container", "container_spec": {"image_type": "custom", "image": IMAGE}}
+    by_tag = answered(admin.post("/admin/containers/approve-image", {"image_ref": IMAGE}), 201)
+    assert by_tag["pinned"] is False
+    refused(renter.try_submit(**job), 400, code="IMAGE_NOT_APPROVED")
+    daemon = StreamDaemon(market.edge.target, provider.key, REPORT)
+    assert [*daemon.hello().approved_images] == []
+    daemon.close()
+    pinned = answered(admin.post("/admin/containers/approve-image", {"image_ref": f"{IMAGE}@{DIGEST}"}), 201)
+    assert pinned == {**by_tag, "image_ref": f"{IMAGE}@{DIGEST}", "pinned": True}
+    assert renter.submit(**job)["container_spec"]["image"] == f"{IMAGE}@{DIGEST}"
+    listed = {row["image_ref"]: row["pinned"] for row in answered(market.rest.get("/containers/registry"))["images"]}
+    assert [name for name, is_pinned in listed.items() if is_pinned] == [f"{IMAGE}@{DIGEST}"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli.admin import accounts, jobs, payouts_and_prices
+from dc1.cli.admin import accounts, images, jobs, payouts_and_prices
 from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
 from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_credential
@@ -13,6 +13,7 @@ from dc1.cli.output import emit, facts, listing, moment, money, notes, printable
 app = Commands(help="Operate the marketplace.", no_args_is_help=True)
 # Without a name each: their commands are this group's own, `dc1 admin credit` and not `dc1 admin accounts credit`.
 app.add_typer(accounts.app)
+app.add_typer(images.app)
 app.add_typer(jobs.app)
 app.add_typer(payouts_and_prices.app)
 

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+import structlog
 
 from dc1.domain.base.clock import Clock
 from dc1.domain.money.pricing import DEFAULT_RATE_HALALA
@@ -9,15 +12,23 @@ from dc1.storage.admin import catalog
 from dc1.storage.admin.catalog import ImageRow, PriceRow
 from dc1.storage.engine.database import Database
 
+log = structlog.get_logger(__name__)
+
 
 class Catalog:
     """Prices and images, and the admin's side of them.
 
+    Where digests are required, an image without one is listed and may not be named: what its tag stands for is decided
+    by whoever can push to its registry. The server asks no registry itself, and takes no provider's word for what a
+    tag stands for, since that would be one provider's word for all the others.
+
     Submissions read both from memory; other replicas load them within seconds.
     """
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, *, digests_required: bool) -> None:
         self._db = db
+        self._digests_required = digests_required
+        self._left_out: frozenset[str] = frozenset()
         self._clock = clock
         self._loading = asyncio.Lock()
         self._rates: Mapping[str, int] = {}
@@ -29,9 +40,17 @@ class Catalog:
         # One after the other, so that an earlier reading cannot come last.
         async with self._loading:
             self._rates, rows = await self._db.read(lambda conn: (catalog.rates(conn), catalog.list_images(conn)))
-            self.approved_images = frozenset(image.image_ref for image in rows)
+            usable = [image for image in rows if image.is_pinned or not self._digests_required]
+            self.approved_images = frozenset(image.image_ref for image in usable)
             # Of several images of a type, the one that was approved first.
-            self.images_by_type = {image.image_type: image.image_ref for image in reversed(rows)}
+            self.images_by_type = {image.image_type: image.image_ref for image in reversed(usable)}
+            self._tell_left_out({image.image_ref for image in rows} - self.approved_images)
+
+    def _tell_left_out(self, left_out: AbstractSet[str]) -> None:
+        # Once for each, and not each time that the catalogue is read: beside other replicas that is every second.
+        if new := left_out - self._left_out:
+            log.warning("images_without_digest", images=sorted(new))
+        self._left_out = frozenset(left_out)
 
     def rate(self, job_type: str) -> int:
         """Return what a minute of a job type costs in the standard class, in halala."""
@@ -42,6 +61,12 @@ class Catalog:
         now_ms = self._clock.now_ms()
         row = await self._db.write(lambda conn: catalog.set_price(conn, job_type, rate_halala, now_ms))
         # Loaded before it is answered: whoever submits after the answer pays the new price.
+        await self.load()
+        return row
+
+    async def remove_image(self, image_id: int) -> ImageRow:
+        """Let no job name an image any more; raises `Image not found`."""
+        row = await self._db.write(lambda conn: catalog.remove_image(conn, image_id))
         await self.load()
         return row
 

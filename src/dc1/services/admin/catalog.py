@@ -3,7 +3,9 @@
 from typing import Any
 
 from dc1.domain.base.clock import iso
+from dc1.domain.errors import image_not_found
 from dc1.services.api.parts import ServicerPart
+from dc1.services.api.values import row_id
 from dc1.storage.admin import catalog
 from dc1.storage.admin.catalog import PriceRow
 from dcp.v1 import admin_finance_service_pb2 as pb
@@ -46,4 +48,12 @@ class ImageCalls(ServicerPart):
             image_type=row.image_type,
             description=row.description,
             approved_at=iso(row.approved_at_ms),
+            pinned=row.is_pinned,
         )
+
+    async def RemoveImage(
+        self, request: admin_service_pb2.RemoveImageRequest, context: Any
+    ) -> admin_service_pb2.RemoveImageResponse:
+        """Take an image back."""
+        row = await self._plane.catalog.remove_image(row_id(request.image_id, image_not_found))
+        return admin_service_pb2.RemoveImageResponse(success=True, id=row.id, image_ref=row.image_ref)

@@ -71,6 +71,7 @@ class OfferedCalls(ServicerPart):
                     image_type=image.image_type,
                     description=image.description,
                     approved_at=iso(image.approved_at_ms),
+                    pinned=image.is_pinned,
                 )
                 for image in images
             ],

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
-from dc1.domain.errors import price_not_found
+from dc1.domain.errors import image_not_found, price_not_found
 from dc1.domain.jobs import images
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import upsert
@@ -32,6 +32,12 @@ class ImageRow:
     image_type: str
     description: str
     approved_at_ms: int
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it has a digest, so that nobody can make another image of it."""
+        name = images.parse(self.image_ref)
+        return name is not None and name.digest is not None
 
 
 _price_shape = Shape(PriceRow, prices)
@@ -91,6 +97,19 @@ def approve_image(
     query = select(*_image_shape.columns).where(container_images.c.image_ref == image_ref)
     row = _image_shape.first(conn.execute(query))
     assert row is not None
+    return row
+
+
+def remove_image(conn: Connection, image_id: int) -> ImageRow:
+    """Take an image back and return what it was.
+
+    Raises:
+        image_not_found: no image has this id.
+    """
+    statement = delete(container_images).where(container_images.c.id == image_id)
+    row = _image_shape.first(conn.execute(statement.returning(*_image_shape.columns)))
+    if row is None:
+        raise image_not_found()
     return row
 
 
