@@ -14,6 +14,9 @@ from dc1.testing.stream_daemon import StreamDaemon
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.faults.market import RealMarket, submit
 
+# It is patient with a daemon that has much to say.
+pytestmark = pytest.mark.settings(beat_interval_seconds=10)
+
 LINES = 100_000
 BATCH = 500
 PAGE = 1_000
@@ -24,17 +27,6 @@ LARGEST_GROWTH_MIB = 24
 
 _ID = re.compile(rb"^id: (\d+)$", re.MULTILINE)
 _NUMBER = re.compile(r"line (\d+) ")
-
-
-@pytest.fixture
-def market(edge: Edge, tmp_path: Path) -> Iterator[RealMarket]:
-    """A server process behind Envoy that is patient with a daemon that has much to say."""
-    market = RealMarket(edge, tmp_path, beat_interval_seconds=10)
-    try:
-        market.start_server()
-        yield market
-    finally:
-        market.close()
 
 
 class Printer:

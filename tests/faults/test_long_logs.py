@@ -3,9 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -20,19 +19,11 @@ from dc1.testing.people import Renter, answered
 from dc1.testing.rest import Json
 from tests.faults.market import RealMarket, await_status, submit
 
+# It gives a daemon the time to find the server again.
+pytestmark = pytest.mark.settings(stream_grace_seconds=60)
+
 LINES = 100_000
 PAGE = 1_000
-
-
-@pytest.fixture
-def market(edge: Edge, tmp_path: Path) -> Iterator[RealMarket]:
-    """One that gives a daemon the time to find the server again."""
-    market = RealMarket(edge, tmp_path, stream_grace_seconds=60)
-    try:
-        market.start_server()
-        yield market
-    finally:
-        market.close()
 
 
 class Printer:

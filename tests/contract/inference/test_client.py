@@ -8,20 +8,9 @@ import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
-from dc1.testing.poll_daemon import MODEL, PollDaemon
+from dc1.testing.poll_daemon import MODEL
 from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.inference.chat import serve
-
-
-@pytest.fixture
-def daemon(market: LocalMarket, provider: PollDaemon) -> StreamDaemon:
-    return market.connect(provider)
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
 
 
 def client_of(market: LocalMarket, key: str) -> openai.OpenAI:

@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,24 +18,6 @@ from tests.contract.inference.chat import ANSWER, CHAT, HELLO, Caller, begin, de
 
 MADE = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 TOOLS_WANTED = {"type": "text", "response": "", "finish_reason": "tool_calls", "tool_calls": [MADE]}
-
-
-@pytest.fixture
-def daemon(market: LocalMarket, provider: PollDaemon) -> StreamDaemon:
-    """P on the stream."""
-    return market.connect(provider)
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as pool:
-        yield pool
-
-
-@pytest.fixture
-def caller(renter: Renter, pool: ThreadPoolExecutor) -> Caller:
-    """R."""
-    return Caller(renter, pool)
 
 
 def test_a_completion_needs_a_key_and_a_model_and_pays_by_the_token(

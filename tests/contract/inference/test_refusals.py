@@ -1,6 +1,5 @@
 """Every error of /v1 has the OpenAI envelope: keys, money, limits, models and the lack of providers."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,19 +15,6 @@ from dc1.testing.stream_daemon import StreamDaemon
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused
 from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, envelope, finish, serve
-
-
-@pytest.fixture
-def daemon(market: LocalMarket, provider: PollDaemon) -> StreamDaemon:
-    """P on the stream."""
-    return market.connect(provider)
-
-
-@pytest.fixture
-def caller(renter: Renter) -> Iterator[Caller]:
-    """R."""
-    with ThreadPoolExecutor(2) as pool:
-        yield Caller(renter, pool)
 
 
 def scoped(market: LocalMarket, renter: Renter, *scopes: str, lifetime_seconds: int | None = None) -> Renter:

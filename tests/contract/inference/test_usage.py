@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
-from dc1.testing.poll_daemon import MODEL, PollDaemon
+from dc1.testing.poll_daemon import MODEL
 from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
 from dc1.testing.waiting import eventually
@@ -23,22 +22,6 @@ pytestmark = pytest.mark.settings(token_prices={MODEL: 1_000_000})
 
 ASKED = "How deep is the sea here"
 """24 bytes: at most 24 tokens, and 6 where nobody counted."""
-
-
-@pytest.fixture
-def daemon(market: LocalMarket, provider: PollDaemon) -> StreamDaemon:
-    return market.connect(provider)
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as pool:
-        yield pool
-
-
-@pytest.fixture
-def caller(renter: Renter, pool: ThreadPoolExecutor) -> Caller:
-    return Caller(renter, pool)
 
 
 def messages() -> list[Json]:
