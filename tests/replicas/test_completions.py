@@ -35,7 +35,8 @@ def test_it_is_answered(pair: Pair, renter: Renter, daemon: StreamDaemon, pool: 
         call = Caller(renter, pool).ask()
         serve(daemon, "Hello ", "there")
         assert answered(call.result())["choices"][0]["message"]["content"] == "Hello there"
-    assert show(renter.wallet(), "balance_halala", "held_halala") == {"balance_halala": 997, "held_halala": 0}
+    # A few tokens each: the halala of the first call pays for all three, whichever server settles them.
+    assert show(renter.wallet(), "balance_halala", "held_halala") == {"balance_halala": 999, "held_halala": 0}
 
 
 def test_it_is_streamed(pair: Pair, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor) -> None:
