@@ -61,7 +61,7 @@ def edge(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     config = EdgeConfig(
         directory=directory,
         http_port=0,
-        grpc_port=_upstream.port,
+        upstreams=(f"127.0.0.1:{_upstream.port}",),
         cors_origins=(LISTED_ORIGIN,),
         rest_timeout_seconds=3.0,
         limits_enabled=False,

@@ -28,7 +28,7 @@ STREAMS = 1_200
 
 @pytest.fixture
 def config(tmp_path: Path) -> EdgeConfig:
-    return EdgeConfig(tmp_path / "edge", http_port=0, grpc_port=1, concurrency=1, limits_enabled=False)
+    return EdgeConfig(tmp_path / "edge", http_port=0, upstreams=("127.0.0.1:1",), concurrency=1, limits_enabled=False)
 
 
 async def test_it_serves_until_it_is_stopped(config: EdgeConfig) -> None:
@@ -93,7 +93,7 @@ async def test_an_edge_before_a_socket_finds_the_server_that_comes_back(config: 
 
 
 async def test_a_trusted_proxy_names_the_client(config: EdgeConfig, upstream: Upstream) -> None:
-    behind_one = replace(config, grpc_port=upstream.port, trusted_proxies=1)
+    behind_one = replace(config, upstreams=(f"127.0.0.1:{upstream.port}",), trusted_proxies=1)
     headers = {
         "x-forwarded-for": "203.0.113.1, 198.51.100.7"
     }  # the second is what the proxy saw, the first only a claim
@@ -106,7 +106,7 @@ async def test_a_trusted_proxy_names_the_client(config: EdgeConfig, upstream: Up
 
 async def test_an_edge_proves_itself_in_every_call_and_every_question(config: EdgeConfig, upstream: Upstream) -> None:
     secret = "of-every-kind:\"\\%{}$`'and-32-characters"
-    proving = replace(config, grpc_port=upstream.port, edge_secret=secret)
+    proving = replace(config, upstreams=(f"127.0.0.1:{upstream.port}",), edge_secret=secret)
     headers = {"x-edge-proof": "forged", "x-renter-key": "dc1-renter-1"}
     body = {"job_type": "llm_inference", "params": {"prompt": "y" * 300_000}}
     async with (
@@ -141,8 +141,8 @@ async def test_a_second_edge_on_the_same_port_is_refused(config: EdgeConfig, tmp
 
 
 async def test_a_configuration_that_envoy_refuses(config: EdgeConfig) -> None:
-    edge = Envoy(replace(config, grpc_host="not an address"))
-    with pytest.raises(EdgeError, match=r"Envoy ended while starting.*malformed IP address"):
+    edge = Envoy(replace(config, rest_timeout_seconds=1e20))
+    with pytest.raises(EdgeError, match=r"Envoy ended while starting.*invalid JSON"):
         await edge.start()
     assert edge.pid is None
 

@@ -38,10 +38,7 @@ class EdgeConfig:
         http_port: port of the public listener, REST and gRPC; 0 takes a free one.
         tls_certificate: certificate chain of the public listener, PEM; None for no TLS.
         tls_key: private key of that certificate, PEM.
-        grpc_host: address of the control plane.
-        grpc_port: port of the control plane.
-        upstreams: the control plane's replicas as `host:port` or `unix:/path`; they take the place of `grpc_host` and
-            `grpc_port`.
+        upstreams: the control plane's replicas as `host:port` or `unix:/path`.
         edge_secret: what this edge proves itself by to servers on TCP.
         trusted_proxies: how many proxies before the edge are believed what they add to `X-Forwarded-For`.
         cors_origins: origins that browsers may call from; `*` stands for all.
@@ -57,9 +54,7 @@ class EdgeConfig:
     http_port: int = 8083
     tls_certificate: Path | None = None
     tls_key: Path | None = None
-    grpc_host: str = "127.0.0.1"
-    grpc_port: int = 50051
-    upstreams: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = ("127.0.0.1:50051",)
     edge_secret: str | None = field(default=None, repr=False)
     trusted_proxies: int = 0
     cors_origins: tuple[str, ...] = ()
@@ -191,14 +186,12 @@ def _script(path: str, edge_secret: str | None) -> str:
 
 
 def _set_replicas(cluster: dict[str, Any], config: EdgeConfig) -> None:
-    """Point the cluster at the server, or spread it over the replicas.
+    """Spread the cluster over the replicas, of which there may be one.
 
     Raises:
         EdgeError: some have Unix sockets and others addresses, which Envoy looks for in different ways.
     """
-    if not config.upstreams:
-        addresses = [_tcp(WILDCARDS.get(config.grpc_host, config.grpc_host), config.grpc_port)]
-    elif all(upstream.startswith(_UNIX) for upstream in config.upstreams):
+    if all(upstream.startswith(_UNIX) for upstream in config.upstreams):
         addresses = [{"pipe": {"path": upstream.removeprefix(_UNIX)}} for upstream in config.upstreams]
     elif any(upstream.startswith(_UNIX) for upstream in config.upstreams):
         raise EdgeError("DC1_UPSTREAMS: all servers have to be Unix sockets, or none of them.")

@@ -35,7 +35,7 @@ def behind(_upstream: Upstream) -> Upstream:
 @pytest.fixture
 def limited(behind: Upstream, tmp_path: Path) -> Iterator[Envoy]:
     """An edge with its limits on, behind a proxy that says who calls."""
-    config = EdgeConfig(tmp_path, http_port=0, grpc_port=behind.port, trusted_proxies=1)
+    config = EdgeConfig(tmp_path, http_port=0, upstreams=(f"127.0.0.1:{behind.port}",), trusted_proxies=1)
     with asyncio.Runner() as runner:
         envoy = Envoy(config)
         runner.run(envoy.start())

@@ -18,7 +18,9 @@ async def test_a_log_that_is_full_is_put_aside_and_the_oldest_dropped(
 ) -> None:
     """One address made it write 240 KiB a second, for as long as the disk had room."""
     monkeypatch.setattr(log_files, "_LOOK_SECONDS", 0.1)
-    config = EdgeConfig(tmp_path, http_port=0, grpc_port=behind.port, limits_enabled=False, log_bytes=10_000)
+    config = EdgeConfig(
+        tmp_path, http_port=0, upstreams=(f"127.0.0.1:{behind.port}",), limits_enabled=False, log_bytes=10_000
+    )
     older = [tmp_path / f"access.log.{number}" for number in range(1, log_files.KEPT + 2)]
     async with Envoy(config) as envoy, httpx.AsyncClient(base_url=f"http://127.0.0.1:{envoy.http_port}") as client:
         async with asyncio.timeout(60):

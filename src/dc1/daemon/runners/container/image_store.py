@@ -52,6 +52,9 @@ class ImageStore:
             yield
         finally:
             self._held[key] -= 1
+            # Kept for those that are held alone: a daemon meets new images for as long as it runs.
+            if not self._held[key]:
+                del self._held[key]
 
     def used(self, client: Any, image: Any) -> None:
         """Take down that an image was used now, if it was pulled for jobs."""
