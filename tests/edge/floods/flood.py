@@ -15,6 +15,7 @@ import httpx
 from google.protobuf.struct_pb2 import Value
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from dc1.domain.access.keys import KeyRole, new_key
 from dcp.v1 import provider_service_pb2
 
 MEBIBYTE = 1024 * 1024
@@ -38,6 +39,42 @@ def unfinished(port: int, ends: float) -> None:
         head = f"POST {paths[len(opened) % 4]} HTTP/1.1\r\nhost: a\r\nx-forwarded-for: {STRANGER}\r\n"
         with contextlib.suppress(OSError):
             connection.sendall(head.encode() + b"transfer-encoding: chunked\r\n\r\na00000\r\n" + b" " * (9 * MEBIBYTE))
+        opened.append(connection)
+    time.sleep(max(0.0, ends - time.monotonic()))
+
+
+def made_up_keys(port: int, ends: float) -> None:
+    """Ask for a balance, and for what everybody may read, each time with another key that has the form of one."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=dict(METADATA), timeout=20) as client:
+        while time.monotonic() < ends:
+            key = {"x-renter-key": new_key(KeyRole.RENTER).key}
+            client.get("/renters/balance", headers=key)
+            client.get("/providers/available", headers=key)
+
+
+def unfinished_with_keys(port: int, ends: float) -> None:
+    """Begin 200 bodies and messages with made-up keys and end none."""
+    opened: list[socket.socket] = []
+    paths = (
+        *("/renters/register", "/providers/register", "/jobs/submit", "/providers/job-result"),
+        *("/dcp.v1.ProviderService/RegisterProvider", "/dcp.v1.JobService/SubmitJob"),
+    )
+    while time.monotonic() < ends and len(opened) < 50:
+        path = paths[len(opened) % 6]
+        names = ("host: a", f"x-forwarded-for: {STRANGER}", f"x-renter-key: {new_key(KeyRole.RENTER).key}")
+        kind = "application/grpc" if path.startswith("/dcp") else "application/json"
+        lines = (
+            f"POST {path} HTTP/1.1",
+            *names,
+            f"content-type: {kind}",
+            "transfer-encoding: chunked",
+            "",
+            "1f0000\r\n",
+        )
+        connection = socket.create_connection(("127.0.0.1", port), timeout=2)
+        # As a message it says that it has 2 MB.
+        with contextlib.suppress(OSError):
+            connection.sendall("\r\n".join(lines).encode() + b"\0\0\x1e\x84\x80" + b" " * 1_990_000)
         opened.append(connection)
     time.sleep(max(0.0, ends - time.monotonic()))
 
@@ -73,7 +110,16 @@ def watchers(port: int, ends: float) -> None:
 
 
 KINDS: dict[str, Callable[[int, float], None]] = {
-    kind.__name__: kind for kind in (calls, unfinished, results, inflated, watchers)
+    kind.__name__: kind
+    for kind in (
+        calls,
+        made_up_keys,
+        unfinished,
+        unfinished_with_keys,
+        results,
+        inflated,
+        watchers,
+    )
 }
 
 
@@ -87,6 +133,7 @@ def main(kind: str, port: int, seconds: float) -> None:
     with ThreadPoolExecutor(4) as pool:
         for _ in range(4):
             pool.submit(KINDS[kind], port, ends)
+        print("begun", flush=True)
     os._exit(0)
 
 

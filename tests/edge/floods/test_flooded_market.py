@@ -1,4 +1,8 @@
-"""A market whose limits are on, flooded by a stranger for 20 s: its neighbours notice nothing."""
+"""A market whose limits are on, flooded by a stranger: its neighbours notice nothing.
+
+Each flood lasts 5 s, or `FLOOD_SECONDS`: `FLOOD_SECONDS=20 pytest -rP tests/edge/floods/test_flooded_market.py` prints
+what `docs/limits.md` shows.
+"""
 
 import os
 import subprocess
@@ -17,7 +21,7 @@ from tests.edge.floods.flood import KINDS
 from tests.edge.upstream import MEBIBYTE
 from tests.faults.processes import DC1, Process
 
-SECONDS = 20.0
+SECONDS = float(os.environ.get("FLOOD_SECONDS", "5"))
 NEIGHBOURS = (f"203.0.113.{host}" for host in cycle(range(8, 255)))
 """Many, as one that asked so often would meet a limit of its own."""
 
@@ -73,15 +77,18 @@ def _slowest_but_one_in_a_hundred(port: int, seconds: float) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_strangers_flood_is_felt_by_nobody_else(market: tuple[Process, int], kind: str) -> None:
     process, port = market
-    quiet = _slowest_but_one_in_a_hundred(port, 3)
+    quiet = _slowest_but_one_in_a_hundred(port, SECONDS / 5)
     before = _resident_mib(process)
-    flood = subprocess.Popen((sys.executable, "-m", "tests.edge.floods.flood", kind, str(port), str(SECONDS)))
-    try:
-        flooded = _slowest_but_one_in_a_hundred(port, SECONDS - 1)
-        after = _resident_mib(process)
-    finally:
-        flood.kill()
-        flood.wait()
+    command = (sys.executable, "-m", "tests.edge.floods.flood", kind, str(port), str(SECONDS))
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as flood:
+        try:
+            # Its start takes as long as the flood on a busy machine.
+            assert flood.stdout is not None
+            assert flood.stdout.readline() == b"begun\n"
+            flooded = _slowest_but_one_in_a_hundred(port, SECONDS - 1)
+            after = _resident_mib(process)
+        finally:
+            flood.kill()
     grown = [round(now - then) for then, now in zip(before, after, strict=True)]
     print(f"{kind}: /health p99 {quiet * 1000:.0f} ms before, {flooded * 1000:.0f} ms flooded; MiB more {grown}")
     assert max(grown) < 100, grown
