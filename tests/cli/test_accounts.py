@@ -19,6 +19,9 @@ WITHDRAWAL: dict[str, Any] = {
     "status": "pending",
     "reason": None,
     "created_at": WHEN,
+    "cash_halala": 750,
+    "promo_halala": 750,
+    "flags": [{"shares": "email_host", "renter_ids": [3, 4], "provider_ids": []}],
 }
 JOB_ROW: dict[str, Any] = {
     "job_id": "job-1774206010000-ab12cd",

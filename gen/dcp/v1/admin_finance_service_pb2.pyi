@@ -612,6 +612,9 @@ class AdminWithdrawal(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    CASH_HALALA_FIELD_NUMBER: _builtins.int
+    PROMO_HALALA_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the withdrawal, `wreq-…`."""
     provider_id: _builtins.int
@@ -630,9 +633,17 @@ class AdminWithdrawal(_message.Message):
     """When it was asked for, ISO-8601 UTC."""
     updated_at: _builtins.str
     """When its status last changed, ISO-8601 UTC."""
+    cash_halala: _builtins.int
+    """How much of it was earned from money, in halala."""
+    promo_halala: _builtins.int
+    """How much of it was earned from renters' starter credit and released; it is withdrawn before what was earned from money."""
     @_builtins.property
     def reason(self) -> _struct_pb2.Value:
         """Why it failed or was rejected; null otherwise."""
+
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___SharedTrait]:
+        """What the owner shares with renters and with other owners."""
 
     def __init__(
         self,
@@ -647,14 +658,53 @@ class AdminWithdrawal(_message.Message):
         reason: _struct_pb2.Value | None = ...,
         created_at: _builtins.str = ...,
         updated_at: _builtins.str = ...,
+        cash_halala: _builtins.int = ...,
+        promo_halala: _builtins.int = ...,
+        flags: _abc.Iterable[Global___SharedTrait] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "created_at", b"created_at", "iban", b"iban", "id", b"id", "provider_id", b"provider_id", "provider_name", b"provider_name", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "cash_halala", b"cash_halala", "created_at", b"created_at", "flags", b"flags", "iban", b"iban", "id", b"id", "promo_halala", b"promo_halala", "provider_id", b"provider_id", "provider_name", b"provider_name", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AdminWithdrawal: _TypeAlias = AdminWithdrawal  # noqa: Y015
+
+@_typing.final
+class SharedTrait(_message.Message):
+    """Something that the owner of a provider has in common with others, who may be the same person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARES_FIELD_NUMBER: _builtins.int
+    RENTER_IDS_FIELD_NUMBER: _builtins.int
+    PROVIDER_IDS_FIELD_NUMBER: _builtins.int
+    shares: _builtins.str
+    """address (where the account was registered from, or where its daemon says it is), bank_account, email (the same mailbox) or
+    email_host (the same host, of those that are not open to everybody).
+    """
+    @_builtins.property
+    def renter_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Renters it is shared with: those whose starter credit the provider earned and, for address and email, all others."""
+
+    @_builtins.property
+    def provider_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Other providers whose owners it is shared with."""
+
+    def __init__(
+        self,
+        *,
+        shares: _builtins.str = ...,
+        renter_ids: _abc.Iterable[_builtins.int] | None = ...,
+        provider_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_ids", b"provider_ids", "renter_ids", b"renter_ids", "shares", b"shares"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SharedTrait: _TypeAlias = SharedTrait  # noqa: Y015
 
 @_typing.final
 class UpdateWithdrawalRequest(_message.Message):
@@ -709,6 +759,8 @@ class UpdateWithdrawalResponse(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    CASH_HALALA_FIELD_NUMBER: _builtins.int
+    PROMO_HALALA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the withdrawal, `wreq-…`."""
     provider_id: _builtins.int
@@ -727,6 +779,10 @@ class UpdateWithdrawalResponse(_message.Message):
     """When it was asked for, ISO-8601 UTC."""
     updated_at: _builtins.str
     """When its status last changed, ISO-8601 UTC."""
+    cash_halala: _builtins.int
+    """How much of it was earned from money, in halala."""
+    promo_halala: _builtins.int
+    """How much of it was earned from renters' starter credit and released."""
     @_builtins.property
     def reason(self) -> _struct_pb2.Value:
         """Why it failed or was rejected; null otherwise."""
@@ -744,10 +800,12 @@ class UpdateWithdrawalResponse(_message.Message):
         reason: _struct_pb2.Value | None = ...,
         created_at: _builtins.str = ...,
         updated_at: _builtins.str = ...,
+        cash_halala: _builtins.int = ...,
+        promo_halala: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "created_at", b"created_at", "iban", b"iban", "id", b"id", "provider_id", b"provider_id", "provider_name", b"provider_name", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "cash_halala", b"cash_halala", "created_at", b"created_at", "iban", b"iban", "id", b"id", "promo_halala", b"promo_halala", "provider_id", b"provider_id", "provider_name", b"provider_name", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

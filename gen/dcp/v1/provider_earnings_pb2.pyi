@@ -466,6 +466,8 @@ class Withdrawal(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    CASH_HALALA_FIELD_NUMBER: _builtins.int
+    PROMO_HALALA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the withdrawal, `wreq-…`."""
     amount_halala: _builtins.int
@@ -480,6 +482,10 @@ class Withdrawal(_message.Message):
     """When it was asked for, ISO-8601 UTC."""
     updated_at: _builtins.str
     """When its status last changed, ISO-8601 UTC."""
+    cash_halala: _builtins.int
+    """How much of it was earned from money, in halala."""
+    promo_halala: _builtins.int
+    """How much of it was earned from renters' starter credit and released; it is withdrawn before what was earned from money."""
     @_builtins.property
     def reason(self) -> _struct_pb2.Value:
         """Why it failed or was rejected; null otherwise."""
@@ -495,10 +501,12 @@ class Withdrawal(_message.Message):
         reason: _struct_pb2.Value | None = ...,
         created_at: _builtins.str = ...,
         updated_at: _builtins.str = ...,
+        cash_halala: _builtins.int = ...,
+        promo_halala: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "created_at", b"created_at", "iban_hint", b"iban_hint", "id", b"id", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "cash_halala", b"cash_halala", "created_at", b"created_at", "iban_hint", b"iban_hint", "id", b"id", "promo_halala", b"promo_halala", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

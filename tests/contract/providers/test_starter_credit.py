@@ -100,6 +100,72 @@ def test_a_credit_of_an_admin_releases_only_as_a_payment(
     check_books(admin)
 
 
+def split(row: Json) -> tuple[int, int, int]:
+    return row["amount_halala"], row["cash_halala"], row["promo_halala"]
+
+
+def test_a_withdrawal_says_how_much_of_it_was_starter_credit(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, admin: Admin
+) -> None:
+    run(market, renter, provider)
+    renter.top_up(1000)
+    run(market, renter, provider)
+    asked = withdraw(provider, 1000)
+    # What was earned from starter credit goes first.
+    assert split(asked["withdrawal_request"]) == (1000, 250, 750)
+    rejected = admin.patch(f"/admin/withdrawals/{asked['withdrawal_id']}", {"status": "rejected", "reason": "who?"})
+    assert split(answered(rejected)) == (1000, 250, 750)
+    # What went back is asked for anew, and what was paid is not.
+    withdraw(provider, 1000)
+    (newest, _) = answered(admin.get("/admin/withdrawals"))["withdrawals"]
+    answered(admin.patch(f"/admin/withdrawals/{newest['id']}", {"status": "paid"}))
+    renter.top_up(1000)
+    run(market, renter, provider)
+    assert split(withdraw(provider, 1000)["withdrawal_request"]) == (1000, 1000, 0)
+    assert [split(row) for row in answered(provider.get("/providers/me/withdrawals"))["withdrawals"]] == [
+        (1000, 1000, 0),
+        (1000, 250, 750),
+        (1000, 250, 750),
+    ]
+
+
+def flags(admin: Admin) -> dict[str, tuple[list[int], list[int]]]:
+    found = answered(admin.get("/admin/withdrawals"))["withdrawals"][0]["flags"]
+    return {flag["shares"]: (flag["renter_ids"], flag["provider_ids"]) for flag in found}
+
+
+def test_a_withdrawal_tells_whom_its_owner_has_something_in_common_with(market: LocalMarket, admin: Admin) -> None:
+    """Everybody here calls from one address."""
+    owner = market.register_provider(email="owner@acme.sa")
+    admin.approve(owner.id)
+    owner.heartbeat()
+    same = market.add_renter(email="owner+1@acme.sa")
+    staff = market.add_renter(email="staff@acme.sa")
+    stranger = market.add_renter(email="somebody@gmail.com")
+    idle = market.add_renter(email="owner@acme.sa")
+    for renter in (same, staff, stranger):
+        run(market, renter, owner)
+    other = market.register_provider(email="other@gmail.com")
+    answered(admin.post(f"/admin/providers/{owner.id}/release-promo", {"reason": "known to us"}))
+    withdraw(owner, 1500)
+    everybody = sorted(one.id for one in (same, staff, stranger, idle))
+    assert flags(admin) == {
+        "address": (everybody, [other.id]),
+        "email": ([same.id, idle.id], []),
+        "email_host": ([staff.id], []),
+    }
+
+
+def test_a_bank_account_is_shared_by_owners(market: LocalMarket, provider: PollDaemon, admin: Admin) -> None:
+    other = market.add_provider()
+    for one in (provider, other):
+        for _ in range(2):
+            run(market, market.add_renter(), one, job={**SERVING, "provider_id": one.id})
+        answered(admin.post(f"/admin/providers/{one.id}/release-promo", {"reason": "known to us"}))
+        withdraw(one, 1000)
+    assert flags(admin)["bank_account"] == ([], [provider.id])
+
+
 def test_an_admin_releases_by_renter_or_all(
     market: LocalMarket, renter: Renter, provider: PollDaemon, admin: Admin
 ) -> None:

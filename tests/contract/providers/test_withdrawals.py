@@ -32,6 +32,8 @@ WITHDRAWAL: Json = {
     "reason": or_null(text),
     "created_at": time,
     "updated_at": time,
+    "cash_halala": integer,
+    "promo_halala": integer,
 }
 CREATED: Json = {
     "success": flag,
@@ -108,6 +110,9 @@ def test_a_withdrawal_is_shown_with_a_masked_account(market: LocalMarket, eighte
         "reason": None,
         "created_at": market.now(),
         "updated_at": market.now(),
+        "cash_halala": 0,
+        # Earned from starter credit, and released by a payment.
+        "promo_halala": 10,
     }
     assert show(created, "success", "status", "withdrawal_request") == {
         "success": True,
@@ -296,7 +301,8 @@ class TestOperators:
         assert answered(market.admin.get("/admin/withdrawals")) == {"withdrawals": [], "total": 0}
         answered(withdraw(eighteen, 10), 201)
         listed = answered(market.admin.get("/admin/withdrawals"))
-        assert fits(listed, {"withdrawals": [FOR_ADMINS], "total": integer})
+        flags: Json = {"shares": text, "renter_ids": [integer], "provider_ids": [integer]}
+        assert fits(listed, {"withdrawals": [{**FOR_ADMINS, "flags": [flags]}], "total": integer})
         (row,) = listed["withdrawals"]
         assert show(row, "provider_id", "provider_name", "iban") == {
             "provider_id": eighteen.id,

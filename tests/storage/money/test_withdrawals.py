@@ -136,7 +136,8 @@ async def test_money_is_asked_for_while_more_is_earned(market: Market, provider:
     results = await asyncio.gather(*ends, ask(market, provider, EARNED), return_exceptions=True)
     assert [result for result in results if isinstance(result, BaseException)] == []
     earned = await market.see(providers.earnings, provider)
-    assert (earned.available_halala, earned.pending_withdrawal_halala) == (5 * EARNED, EARNED)
+    # Of six shares of 11.25 the platform has 67: one halala more than six times 11.
+    assert (earned.available_halala, earned.pending_withdrawal_halala) == (5 * EARNED - 1, EARNED)
     await market.check_books()
 
 

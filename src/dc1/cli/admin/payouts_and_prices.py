@@ -103,18 +103,30 @@ def _show_release(body: dict[str, Any]) -> None:
     )
 
 
+def _flag(flag: dict[str, Any]) -> str:
+    """Say what an owner shares, and with whom: `email_host with renters 3, 4`."""
+    whom = [
+        f"{what} {', '.join(map(str, ids))}"
+        for what, ids in (("renters", flag["renter_ids"]), ("providers", flag["provider_ids"]))
+        if ids
+    ]
+    return f"{flag['shares']} with {' and '.join(whom)}"
+
+
 def _show_withdrawals(body: dict[str, Any]) -> None:
     listing(
-        ["withdrawal", "asked", "provider", "SAR", "IBAN", "status", "reason"],
+        ["withdrawal", "asked", "provider", "SAR", "of starter credit", "IBAN", "status", "reason", "shares"],
         (
             [
                 one["id"],
                 moment(one["created_at"]),
                 f"{one['provider_name']} ({one['provider_id']})",
                 sar(one["amount_halala"]),
+                sar(one["promo_halala"]),
                 one["iban"],
                 one["status"],
                 one["reason"],
+                "; ".join(_flag(flag) for flag in one["flags"]),
             ]
             for one in body["withdrawals"]
         ),

@@ -6,11 +6,14 @@ from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.money.bookkeeping import AccountKind
 from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.money.shared_traits import SharedTrait
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id, stated_reason, to_value
-from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
+from dc1.storage.engine.database import Connection
+from dc1.storage.engine.row_mapping import Page
+from dc1.storage.money import account_links, ledger_audit, ledger_reports, withdrawals
 from dc1.storage.money.ledger_audit import TrialBalance
 from dc1.storage.money.ledger_reports import LedgerDay, LedgerEntry
 from dc1.storage.money.withdrawals import WithdrawalRow
@@ -101,11 +104,14 @@ class FinanceCalls(ServicerPart):
         """List withdrawals of all providers, newest first."""
         pages = Pages.asked(request)
         status = WithdrawalStatus(request.status) if request.status else None
-        found = await self._plane.db.read(
-            lambda conn: withdrawals.page(conn, limit=pages.limit, offset=pages.offset, status=status)
-        )
+
+        def with_flags(conn: Connection) -> tuple[Page[WithdrawalRow], dict[int, list[SharedTrait]]]:
+            found = withdrawals.page(conn, limit=pages.limit, offset=pages.offset, status=status)
+            return found, account_links.of_providers(conn, {row.provider_id for row in found.rows})
+
+        found, flags = await self._plane.db.read(with_flags)
         return pb.ListAllWithdrawalsResponse(
-            withdrawals=[pb.AdminWithdrawal(**_withdrawal(row)) for row in found.rows], total=found.total
+            withdrawals=[_flagged(row, flags.get(row.provider_id, [])) for row in found.rows], total=found.total
         )
 
     async def UpdateWithdrawal(self, request: pb.UpdateWithdrawalRequest, context: Any) -> pb.UpdateWithdrawalResponse:
@@ -175,6 +181,16 @@ def _day(day: LedgerDay) -> pb.ReconciliationDay:
     )
 
 
+def _flagged(row: WithdrawalRow, flags: list[SharedTrait]) -> pb.AdminWithdrawal:
+    return pb.AdminWithdrawal(
+        **_withdrawal(row),
+        flags=[
+            pb.SharedTrait(shares=flag.trait, renter_ids=flag.renter_ids, provider_ids=flag.provider_ids)
+            for flag in flags
+        ],
+    )
+
+
 def _withdrawal(row: WithdrawalRow) -> dict[str, Any]:
     return {
         "id": row.withdrawal_id,
@@ -182,6 +198,8 @@ def _withdrawal(row: WithdrawalRow) -> dict[str, Any]:
         "provider_name": row.provider_name,
         "amount_halala": row.amount_halala,
         "amount_sar": halala_to_sar(row.amount_halala),
+        "cash_halala": row.amount_halala - row.promo_halala,
+        "promo_halala": row.promo_halala,
         # The whole account, unlike in the provider's own lists: operators pay to it.
         "iban": row.iban,
         "status": row.status,

@@ -9,8 +9,10 @@ from dc1.domain import errors
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonValue, is_oversized
+from dc1.domain.money.shared_traits import network
 from dc1.domain.providers.hardware import canonical_os
 from dc1.domain.providers.reports import read_report
+from dc1.services.api.call import current_call
 from dc1.services.api.hooks import shape_checked_by
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import calling_provider, require_approved
@@ -53,6 +55,7 @@ class ProviderCalls(ServicerPart):
             location=request.location or request.location_country or None,
             vram_mib=round(request.vram_gb * _MIB_PER_GIB) if request.HasField("vram_gb") else None,
             resource_spec=_declared_spec(request.resource_spec),
+            registered_from=network(current_call().address),
         )
 
         opened = await self._plane.provider_accounts.register(new)

@@ -4,7 +4,8 @@ from typing import Any
 
 from dc1.domain import errors
 from dc1.domain.money.pricing import halala_from_sar, halala_to_sar
-from dc1.services.api.call import caller_id
+from dc1.domain.money.shared_traits import network
+from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.renters.messages import recent_job, renter_message, token_usage
 from dc1.storage.accounts import renters, wallets
@@ -37,6 +38,7 @@ class RenterCalls(ServicerPart):
             organization=_optional(request, "organization"),
             phone=_optional(request, "phone"),
             use_case=_optional(request, "use_case") or _optional(request, "use_case_alias"),
+            registered_from=network(current_call().address),
         )
 
         opened = await self._plane.renter_accounts.register(new)

@@ -26,6 +26,7 @@ class NewRenter:
     organization: str | None = None
     phone: str | None = None
     use_case: str | None = None
+    registered_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_m
         "organization": new.organization,
         "phone": new.phone,
         "use_case": new.use_case,
+        "registered_from": new.registered_from,
         "promo_halala": starter_credit_halala,
         "created_at_ms": now_ms,
     }
@@ -193,6 +195,7 @@ def erase(conn: Connection, renter_id: int) -> None:
         "organization": None,
         "phone": None,
         "use_case": None,
+        "registered_from": None,
         "webhook_url": None,
         "sealed_webhook_secret": None,
         "erase_at_ms": None,

@@ -21,18 +21,22 @@ from dc1.domain.money.withdrawals import (
 from dc1.storage.engine.row_mapping import Page, Shape, inserted_id
 from dc1.storage.money import ledger
 from dc1.storage.money.ledger import Transfer
-from dc1.storage.schema.tables import providers, withdrawals
+from dc1.storage.schema.tables import promo_earnings, providers, withdrawals
 
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalRow:
-    """A withdrawal; `reason` says why it failed or was rejected."""
+    """A withdrawal; `reason` says why it failed or was rejected.
+
+    `promo_halala` is how much of the amount was earned from starter credit.
+    """
 
     id: int
     withdrawal_id: str
     provider_id: int
     provider_name: str
     amount_halala: int
+    promo_halala: int
     iban: str
     status: WithdrawalStatus
     reason: str | None
@@ -42,6 +46,8 @@ class WithdrawalRow:
 
 _shape = Shape(WithdrawalRow, withdrawals, provider_name=providers.c.name)
 _SELECT = select(*_shape.columns).join(providers, providers.c.id == withdrawals.c.provider_id)
+_RELEASED = select(func.coalesce(func.sum(promo_earnings.c.released_halala), 0))
+_TAKEN = select(func.coalesce(func.sum(withdrawals.c.promo_halala), 0))
 _NEWEST_FIRST = withdrawals.c.id.desc()
 
 
@@ -70,9 +76,19 @@ def create(conn: Connection, provider_id: int, amount_halala: int, iban: str, no
     available = ledger.balance(conn, ledger.payable(provider_id))
     if available < amount_halala:
         raise errors.insufficient_earnings(available, amount_halala)
+    promo = min(amount_halala, _released_promo(conn, provider_id))
+    conn.execute(update(withdrawals).where(withdrawals.c.id == row_id).values(promo_halala=promo))
     accounts = (ledger.payable(provider_id), ledger.payout(provider_id))
     ledger.post(conn, [Transfer(MovementKind.WITHDRAWAL, _ref(row_id), amount_halala, *accounts)], now_ms)
     return _known(conn, withdrawals.c.id == row_id)
+
+
+def _released_promo(conn: Connection, provider_id: int) -> int:
+    """Return what a provider may withdraw of its earnings from starter credit, which is withdrawn before cash."""
+    # First, as in a wallet: what is left is cash, and an operator sees the other as soon as any of it is asked for.
+    released = conn.execute(_RELEASED.where(promo_earnings.c.provider_id == provider_id)).scalar_one()
+    own = (withdrawals.c.provider_id == provider_id) & withdrawals.c.status.not_in(RETURNED)
+    return int(released) - int(conn.execute(_TAKEN.where(own)).scalar_one())
 
 
 def change_status(

@@ -35,6 +35,7 @@ class NewProvider:
     location: str | None = None
     vram_mib: int | None = None
     resource_spec: Any = None
+    registered_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +247,7 @@ _ERASED: dict[str, Any] = {
     "name": "Deleted account",
     "phone": None,
     "location": None,
+    "registered_from": None,
     "provider_ip": None,
     "provider_hostname": None,
     "resource_spec": None,

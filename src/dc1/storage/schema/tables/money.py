@@ -86,6 +86,8 @@ withdrawals = Table(
     Column("withdrawal_id", PlainText, nullable=False, unique=True),
     Column("provider_id", BigInteger, ForeignKey("providers.id"), nullable=False),
     Column("amount_halala", BigInteger, nullable=False),
+    # How much of it was earned from starter credit and released.
+    counter("promo_halala"),
     Column("iban", Text, nullable=False),
     Column("status", StoredEnum(WithdrawalStatus), nullable=False),
     Column("reason", PlainText),

@@ -30,6 +30,8 @@ providers = Table(
     Column("os", Text, nullable=False),
     Column("phone", PlainText),
     Column("location", PlainText),
+    # The network that the registration came from.
+    Column("registered_from", Text),
     time_column("created_at_ms"),
     time_column("deleted_at_ms", nullable=True),
     # When the personal data of a deleted account is erased; None once it is.

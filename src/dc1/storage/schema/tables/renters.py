@@ -31,6 +31,8 @@ renters = Table(
     Column("use_case", PlainText),
     Column("webhook_url", PlainText),
     Column("sealed_webhook_secret", Text),
+    # The network that the registration came from; compared with those of owners who ask for money.
+    Column("registered_from", Text),
     Column("status", StoredEnum(AccountStatus), nullable=False, server_default=AccountStatus.ACTIVE.value),
     time_column("created_at_ms"),
     # When the personal data of a deleted account is erased; None once it is.
@@ -57,6 +59,7 @@ renters = Table(
     one_of("status", AccountStatus, "status"),
 )
 stamp_index(renters)
+Index("ix_renters_registered_from", renters.c.registered_from)
 Index("ix_renters_status_id", renters.c.status, renters.c.id)
 _TO_ERASE = text("erase_at_ms IS NOT NULL")
 Index("ix_renters_erase_at_ms", renters.c.erase_at_ms, sqlite_where=_TO_ERASE, postgresql_where=_TO_ERASE)
