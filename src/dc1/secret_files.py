@@ -8,18 +8,39 @@ class SecretFileError(Exception):
     """A file holds no secret, or not only its owner may know it; the text says so in a sentence for a person."""
 
 
-def read_secret(file: Path) -> str:
-    """Return what a file holds, without the white space around it.
+def cleaned(secret: str) -> str:
+    """Return a secret without what editors and mounts put around it: white space, line breaks, a byte-order mark.
 
     Raises:
-        SecretFileError: it cannot be read, is empty, or everybody on this machine can read it.
+        ValueError: there is a line break or another control character within it, which no header carries.
+    """
+    text = secret.strip().strip("\ufeff").strip()
+    if not all(letter.isprintable() for letter in text):
+        raise ValueError("has a line break or another character within it that no secret has")
+    return text
+
+
+def is_sendable(secret: str) -> bool:
+    """Tell whether a header carries a secret as it is."""
+    return secret.isascii() and secret.isprintable()
+
+
+def read_secret(file: Path) -> str:
+    """Return what a file holds, without the white space and the byte-order mark around it.
+
+    Raises:
+        SecretFileError: it cannot be read, is empty, holds several lines, or everybody on this machine can read it.
     """
     try:
         if _is_open_to_all(file):
             raise SecretFileError(f"{file} can be read by everybody on this machine; `chmod o= {file}` mends that.")
-        secret = file.read_text(encoding="utf-8").strip()
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SecretFileError(f"{file} cannot be read: {error}.") from None
+    try:
+        secret = cleaned(text)
+    except ValueError as fault:
+        raise SecretFileError(f"{file} {fault}.") from None
     if not secret:
         raise SecretFileError(f"{file} is empty.")
     return secret

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from dc1 import defaults
 from dc1.defaults import PricingClassName
 from dc1.loopback import is_loopback
-from dc1.secret_files import SecretFileError, read_secret
+from dc1.secret_files import SecretFileError, cleaned, is_sendable, read_secret
 
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
 TokenPrice: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -273,12 +273,23 @@ class Settings(BaseSettings):
             raise ValueError(f"must name every class; missing: {', '.join(missing)}")
         return value
 
-    @field_validator("edge_secret")
+    @field_validator("http_host", "grpc_host", mode="before")
+    @classmethod
+    def _without_brackets(cls, value: object) -> object:
+        # As in URLs, where an IPv6 address needs them.
+        return value.strip().strip("[]") if isinstance(value, str) else value
+
+    @field_validator("admin_token", "edge_secret", "secret_key", "database_url", mode="before")
+    @classmethod
+    def _cleaned(cls, value: object) -> object:
+        return cleaned(value) or None if isinstance(value, str) else value
+
+    @field_validator("admin_token", "edge_secret")
     @classmethod
     def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
-        # It travels as a header, where blanks at either end would be lost and control characters end the call.
-        if value is not None and not all("!" <= letter <= "~" for letter in value.get_secret_value()):
-            raise ValueError("must be of letters, digits and punctuation of ASCII")
+        # Both travel as headers.
+        if value is not None and not is_sendable(value.get_secret_value()):
+            raise ValueError("must be of letters, digits and punctuation of ASCII, as a header carries it")
         return value
 
     @classmethod

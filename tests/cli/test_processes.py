@@ -99,6 +99,37 @@ def test_no_other_user_can_open_anything_that_a_market_makes(
     assert open_to_others(data) == []
 
 
+@pytest.mark.parametrize("host", ["::", "[::1]", "::1"])
+def test_a_market_is_reached_on_ipv6_and_says_so_in_brackets(
+    start: Start, ports: dict[str, str], run: Run, host: str
+) -> None:
+    up = start("up", **ports, DC1_HTTP_HOST=host, DC1_GRPC_HOST=host, DC1_GRPC_PORT="0", DC1_ADMIN_TOKEN="t" * 32)
+    words = up.says("serves until Ctrl-C") and up.says("data ")
+    port = ports["DC1_HTTP_PORT"]
+    assert f"http://[{host.strip('[]')}]:{port} " in words
+    assert run("admin", "dashboard", "--url", f"http://[::1]:{port}", "--token", "t" * 32).exit_code == 0
+    if host == "::":
+        assert run("admin", "dashboard", "--url", f"http://127.0.0.1:{port}", "--token", "t" * 32).exit_code == 0
+    key = json.loads(
+        run(
+            "provider",
+            "register",
+            "--name",
+            "GPU",
+            "--email",
+            "gpu@example.sa",
+            "--gpu-model",
+            "CPU",
+            "--json",
+            "--url",
+            f"http://[::1]:{port}",
+        ).stdout
+    )["api_key"]
+    assert run("admin", "approve", "1", "--url", f"http://[::1]:{port}", "--token", "t" * 32).exit_code == 0
+    daemon = start("daemon", "--server", f"[::1]:{port}", "--no-containers", DC1_PROVIDER_KEY=key)
+    eventually(lambda: "connected" in daemon.stderr, "the daemon connecting", START_SECONDS)
+
+
 @pytest.mark.parametrize("command", ["up", "serve"])
 def test_a_server_that_waits_for_its_database_says_why_and_ends_when_it_is_told(
     start: Start, ports: dict[str, str], command: str

@@ -169,3 +169,66 @@ def test_a_token_file_that_cannot_be_used_is_told_of_what_holds(
     with pytest.raises(CommandError, match="is empty") as refusal:
         with_admin_token(Settings(environment=environment), file)
     assert ("a token is made" in str(refusal.value)) == is_told
+
+
+_KEY = "k" * 40
+
+
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", "\ufeff{}", "\ufeff{}\n", " {} ", "\n{}"])
+def test_what_editors_put_around_a_secret_is_no_part_of_it(
+    server: ScriptedServer, run: Run, tmp_path: Path, around: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = around.format(_KEY)
+    settings = Settings(
+        admin_token=secret,  # type: ignore[arg-type]
+        edge_secret=secret,  # type: ignore[arg-type]
+        secret_key=secret,  # type: ignore[arg-type]
+        database_url=around.format("sqlite:///x"),
+    )
+    for found in (settings.admin_token, settings.edge_secret, settings.secret_key):
+        assert found is not None
+        assert found.get_secret_value() == _KEY
+    assert settings.database_url == "sqlite:///x"
+
+    file = tmp_path / "secret"
+    file.write_text(secret, encoding="utf-8")
+    assert read_secret(file) == _KEY
+    monkeypatch.setenv("DC1_ADMIN_TOKEN", secret)
+    for command, call, _, variable, header in ROLES:
+        server.on(call, Reply({}))
+        assert run(*command, "--json", **{variable: secret}).exit_code == 0
+        assert server.requests[-1].headers[header] == _KEY
+
+
+@pytest.mark.parametrize("variable", ["DC1_ADMIN_TOKEN", "DC1_EDGE_SECRET", "DC1_SECRET_KEY", "DC1_DATABASE_URL"])
+def test_a_secret_of_several_lines_is_refused_in_a_sentence(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(variable, f"{_KEY}\n{_KEY}")
+    with pytest.raises(SettingsError, match=rf"^{variable}: has a line break") as refusal:
+        Settings.load()
+    assert _KEY not in str(refusal.value)
+
+
+def test_an_admin_token_that_no_header_carries_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DC1_ADMIN_TOKEN", "رمز" * 20)
+    with pytest.raises(
+        SettingsError,
+        match=r"^DC1_ADMIN_TOKEN: must be of letters, digits and punctuation of ASCII, as a header carries it",
+    ):
+        Settings.load()
+    file = tmp_path / "token"
+    file.write_text("رمز" * 20, encoding="utf-8")
+    with pytest.raises(CommandError, match="no header carries"):
+        with_admin_token(Settings(admin_token=None), file)
+
+
+def test_a_key_of_several_lines_is_refused_in_a_sentence(run: Run, tmp_path: Path) -> None:
+    for command, _, _, variable, _ in ROLES:
+        result = run(*command, **{variable: f"{_KEY}\n{_KEY}"})
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert f"{variable} has a line break" in result.stderr
+    file = tmp_path / "secret"
+    file.write_text(f"{_KEY}\n{_KEY}\n")
+    with pytest.raises(SecretFileError, match="has a line break"):
+        read_secret(file)

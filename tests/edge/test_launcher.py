@@ -45,6 +45,17 @@ async def test_it_serves_until_it_is_stopped(config: EdgeConfig) -> None:
         socket.create_connection(("127.0.0.1", port))
 
 
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("::", ["127.0.0.1", "[::1]"]), ("::1", ["[::1]"]), ("localhost", ["127.0.0.1"]), ("0.0.0.0", ["127.0.0.1"])],
+)
+async def test_it_listens_on_addresses_of_every_family(config: EdgeConfig, host: str, reached: list[str]) -> None:
+    async with Envoy(replace(config, http_host=host)) as edge:
+        for address in reached:
+            async with httpx.AsyncClient(base_url=f"http://{address}:{edge.http_port}", trust_env=False) as client:
+                assert (await client.get("/renters/balance")).status_code == 503
+
+
 async def test_the_admin_interface_does_only_what_is_needed(config: EdgeConfig) -> None:
     async with Envoy(config), _admin(config) as admin:
         assert (await admin.post("/quitquitquit")).status_code == 403

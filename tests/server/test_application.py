@@ -130,7 +130,7 @@ async def test_a_second_server_says_that_the_port_is_taken(serve: Serve, tmp_pat
     diary: list[str] = []
     settings = Settings(grpc_port=port, data_dir=tmp_path / "second")
     second = Application(settings, lambda foundation: Registry([], background=[Part("only", diary)]))
-    with pytest.raises(ListenError, match=f"127.0.0.1:{port}: the port is taken"):
+    with pytest.raises(ListenError, match=f"Port {port} on 127.0.0.1 is taken by another program"):
         await second.start()
     assert not diary
 

@@ -14,7 +14,7 @@ from typer.models import OptionInfo
 from dc1.cli.errors import CommandError
 from dc1.cli.output import notes
 from dc1.loopback import is_loopback
-from dc1.secret_files import SecretFileError, read_secret
+from dc1.secret_files import SecretFileError, cleaned, read_secret
 
 _FLAGS = {
     "DC1_RENTER_KEY": "--key",
@@ -131,12 +131,14 @@ def _secret(context: typer.Context, name: str, option: OptionInfo, value: str | 
     if is_typed and names_file:
         raise CommandError(f"{flag} and {flag}-file are both given.")
     # What is typed comes before what the environment says, and there the value before the file.
-    if file is None or (value and not names_file):
-        return value
     try:
+        if file is None or (value and not names_file):
+            return value and cleaned(value)
         return read_secret(file)
     except SecretFileError as error:
         raise CommandError(str(error)) from None
+    except ValueError as fault:
+        raise CommandError(f"{option.envvar} {fault}.") from None
 
 
 def _on_command_line(context: typer.Context, name: str) -> bool:

@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from dc1 import defaults
 from dc1.daemon.errors import DaemonError
+from dc1.secret_files import is_sendable
 
 DAEMON_VERSION = defaults.DAEMON_LATEST_VERSION
 """The version that this daemon reports; the server compares it with the oldest it still likes."""
@@ -76,6 +77,10 @@ class DaemonConfig:
         # It travels as gRPC metadata, which carries printable ASCII only and says little about anything else.
         if not self.key.isascii() or not self.key.isprintable() or " " in self.key:
             raise DaemonError("The provider key has characters in it that no key has; was it copied as a whole?")
+        if self.engine_api_key is not None and not is_sendable(self.engine_api_key):
+            raise DaemonError(
+                "The engine's API key has characters in it that no header carries; was it copied as a whole?"
+            )
         if self.ca_file is not None and not self.tls:
             raise DaemonError("A CA file is given, but the connection is not to be encrypted; --tls is missing.")
         engine = self.engine_url and _address(self.engine_url)

@@ -1,19 +1,13 @@
 """Checks of what Envoy will need, made before it starts: its own complaints are for those who know Envoy."""
 
-import errno
 import socket
 import ssl
 from pathlib import Path
 
 from dc1.edge.config import EdgeConfig
 from dc1.edge.errors import EdgeError
+from dc1.ports import port_obstacle
 from dc1.socket_paths import length_obstacle
-
-_OBSTACLES = {
-    errno.EADDRINUSE: "is taken by another program, perhaps by another `dc1 up`; stop it or set {setting} to a free port",
-    errno.EACCES: "may not be opened by this user; set {setting} to a port above 1023, or give the right to bind low ports",
-    errno.EADDRNOTAVAIL: "cannot be opened, as this machine has no such address",
-}
 
 
 def check(config: EdgeConfig) -> None:
@@ -35,15 +29,8 @@ def _check_port(host: str, port: int, setting: str) -> None:
     """
     # Envoy shares its port with other processes that ask for it (SO_REUSEPORT), so a second edge would start without
     # complaint and take half of the first one's connections.
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            # As Envoy does: connections of an edge that just ended must not count as a program that holds the port.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        obstacle = _OBSTACLES.get(error.errno or 0, f"cannot be opened: {error.strerror}")
-        raise EdgeError(f"Port {port} on {host} {obstacle.format(setting=setting)}.") from None
+    if obstacle := port_obstacle(host, port, setting):
+        raise EdgeError(obstacle)
 
 
 def _check_socket(path: Path, setting: str) -> None:

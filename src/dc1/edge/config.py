@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -242,4 +243,20 @@ def _tls(certificate: Path, key: Path) -> dict[str, Any]:
 
 
 def _set_address(holder: dict[str, Any], host: str, port: int) -> None:
-    holder["address"] = _tcp(host, port)
+    holder["address"] = _tcp(_resolved(host), port)
+    if host == "::":
+        # Every address of the machine means those of IPv4 too, whatever the system's default is.
+        holder["address"]["socket_address"]["ipv4_compat"] = True
+
+
+def _resolved(host: str) -> str:
+    """Return the IP address of a host, as Envoy listens on no names; of a name that has both, that of IPv4.
+
+    Raises:
+        EdgeError: it has none.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise EdgeError(f"DC1_HTTP_HOST: {host} has no address.") from None
+    return str(min(found, key=lambda entry: entry[0] is not socket.AF_INET)[4][0])

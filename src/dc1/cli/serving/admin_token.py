@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from dc1.cli.errors import CommandError
-from dc1.secret_files import SecretFileError, read_secret
+from dc1.secret_files import SecretFileError, is_sendable, read_secret
 from dc1.settings import Settings
 
 _TOKEN_BYTES = 24
@@ -44,7 +44,9 @@ def _read(file: Path, *, makes_one: bool) -> str | None:
     if not file.exists():
         return None
     try:
-        return read_secret(file)
+        if not is_sendable(token := read_secret(file)):
+            raise CommandError(f"{file} has characters in it that no header carries: only those of ASCII are.")
+        return token
     except SecretFileError as error:
         # An empty one was most likely made and never written; its token would be one that anybody can guess.
         raise CommandError(f"{error} Without the file a token is made." if makes_one else str(error)) from None

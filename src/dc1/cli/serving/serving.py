@@ -15,6 +15,7 @@ from dc1.cli.options import COMMAND_VARIABLES
 from dc1.cli.output import console, discard, facts
 from dc1.cli.serving.admin_token import with_admin_token
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
+from dc1.ports import joined
 from dc1.server.app import Application
 from dc1.server.listening.places import ListenError
 from dc1.server.logs import configure_logging
@@ -77,7 +78,7 @@ def _before_servers(settings: Settings) -> EdgeConfig:
     if not (upstreams := settings.upstreams):
         upstreams = (f"unix:{settings.resolved_grpc_socket}",)
         if (address := settings.grpc_address) is not None:
-            upstreams = (":".join(map(str, address)),)
+            upstreams = (joined(*address),)
     if all(upstream.startswith("unix:") for upstream in upstreams):
         return EdgeConfig.from_settings(settings, upstreams)
     return EdgeConfig.from_settings(settings, upstreams, load_edge_secret(settings, may_make=False))
@@ -216,7 +217,7 @@ def _show(settings: Settings, edge: Envoy, place: str) -> None:
 
 
 def _url(settings: Settings, edge: Envoy) -> str:
-    return f"{'https' if settings.tls_certificate else 'http'}://{settings.http_host}:{edge.http_port}"
+    return f"{'https' if settings.tls_certificate else 'http'}://{joined(settings.http_host, edge.http_port)}"
 
 
 def _data(settings: Settings) -> dict[str, str]:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dc1.ports import joined, port_obstacle
 from dc1.private_files import make_private_file
 from dc1.socket_paths import length_obstacle
 
@@ -26,14 +27,12 @@ def listen_on_port(host: str, port: int, bind: Callable[[str], int]) -> str:
     Raises:
         ListenError: It cannot be had.
     """
-    name = f"[{host}]" if ":" in host else host
     try:
-        return f"{name}:{bind(f'{name}:{port}')}"
-    except RuntimeError:
-        raise ListenError(
-            f"Cannot listen on {name}:{port}: the port is taken or not allowed to this user, or the address is none of this "
-            "machine's (DC1_GRPC_HOST, DC1_GRPC_PORT)."
-        ) from None
+        return joined(host, bind(joined(host, port)))
+    except RuntimeError as error:
+        # gRPC says only that it could not; what keeps others off keeps it off too.
+        reason = port_obstacle(host, port, "DC1_GRPC_PORT") or f"{error}."
+        raise ListenError(f"Cannot listen on {joined(host, port)} (DC1_GRPC_HOST, DC1_GRPC_PORT): {reason}") from None
 
 
 @contextlib.contextmanager

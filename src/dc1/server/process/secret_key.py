@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dc1.domain import errors
 from dc1.private_files import belongs_to_others, make_private_file
+from dc1.secret_files import cleaned, is_sendable
 from dc1.settings import Settings, SettingsError
 
 _KEY_FILE = "secret.key"
@@ -67,9 +68,21 @@ def keep_to_ourselves(settings: Settings) -> None:
 
 
 def _kept(path: Path) -> str:
+    """Return what a file of the data directory holds, made when there is none.
+
+    Raises:
+        SettingsError: It cannot be used.
+    """
     if not path.exists():
         _make(path)
-    return path.read_text(encoding="ascii")
+    try:
+        # Cleaned, as somebody may have brought it here from another machine by an editor.
+        kept = cleaned(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} holds no secret that can be used: {error}.") from None
+    if not is_sendable(kept) or not kept:
+        raise SettingsError(f"{path} holds no secret that can be used.")
+    return kept
 
 
 def _make(path: Path) -> None:
