@@ -20,6 +20,7 @@ from dc1.domain.base.json_types import MAX_EXACT_INTEGER
 from dc1.domain.jobs.states import OPEN
 from dc1.storage.cluster import replicas
 from dc1.storage.engine.postgres import patience
+from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.jobs import jobs as job_reads
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape
 from dc1.storage.providers.providers import ProviderRow, provider_shape
@@ -112,8 +113,8 @@ class Notifications:
     """Tells the other replicas that something changed, and what text runs generate, and hears it from them."""
 
     def __init__(self, url: URL, replica_id: str) -> None:
-        self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._patience = patience(url)
+        # Not as a text: SQLAlchemy writes several hosts in a form of its own, which libpq cannot read.
+        self._arguments: dict[str, Any] = {**connect_arguments(url), **patience(url)}
         self._replica_id = replica_id
         self._sender: psycopg.AsyncConnection[tuple[object, ...]] | None = None
         self._ear: psycopg.AsyncConnection[tuple[object, ...]] | None = None
@@ -171,9 +172,8 @@ class Notifications:
         return connection
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
-        settings: dict[str, Any] = {**self._patience}
         # Without a transaction around it, a notification leaves at once.
-        return await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, **settings)
+        return await psycopg.AsyncConnection.connect(autocommit=True, **self._arguments)
 
     async def _close_sender(self) -> None:
         sender, self._sender = self._sender, None

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from dc1.private_files import make_private_file
 from dc1.storage.engine.migrate import upgrade
 from dc1.storage.engine.postgres import PostgresBackend, is_lost
+from dc1.storage.engine.postgres_address import is_postgres, read_address
 from dc1.storage.engine.sqlite import SqliteBackend
 from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
 from dc1.storage.engine.write_probe import WriteProbe
@@ -67,7 +68,9 @@ class Database:
         except (OSError, DBAPIError, CommandError) as error:
             reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
             kind = UnreachableDatabaseError if _may_pass(parsed, error) else UnusableDatabaseError
-            raise kind(f"{parsed.render_as_string(hide_password=True)}: {reason.rstrip('.')}") from error
+            raise kind(
+                f"{parsed.difference_update_query(['sslpassword']).render_as_string()}: {reason.rstrip('.')}"
+            ) from error
 
     @property
     def is_shared(self) -> bool:
@@ -147,9 +150,15 @@ def normalised(url: str) -> URL:
     Raises:
         UnusableDatabaseError: the engine or the form of the URL is not supported.
     """
+    if is_postgres(url):
+        try:
+            return read_address(url)
+        except ValueError as error:
+            raise UnusableDatabaseError(str(error)) from None
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    # The second for a port that is no number.
+    except (ArgumentError, ValueError):
         raise UnusableDatabaseError("a database URL looks like sqlite:///path or postgresql://user@host/name") from None
     name = parsed.get_backend_name()
     if name == "sqlite":
@@ -157,6 +166,4 @@ def normalised(url: str) -> URL:
         if not parsed.database or parsed.database == ":memory:":
             raise UnusableDatabaseError("a SQLite URL needs a file: sqlite:///path/to/dc1.sqlite3")
         return parsed.set(drivername="sqlite+pysqlite")
-    if name in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg")
     raise UnusableDatabaseError(f"unsupported database engine: {name}")

@@ -1,0 +1,59 @@
+"""Addresses of PostgreSQL, in every form that libpq takes."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import URL, make_url
+
+_DRIVER = "postgresql+psycopg"
+_SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
+# SQLAlchemy's own form of several hosts, of which libpq would take the last.
+_REPEATED_HOST = re.compile(r"[?&]host=.*&host=")
+
+
+def is_postgres(text: str) -> bool:
+    """Tell whether this is an address of PostgreSQL: a URL, or libpq's `host=… dbname=…`."""
+    return bool(_SCHEME.match(text)) or ("://" not in text and "=" in text)
+
+
+def read_address(text: str) -> URL:
+    """Return an address as a URL whose connections go where libpq would go.
+
+    Raises:
+        ValueError: it cannot be read; the text shows nothing of it, as a password may stand anywhere in it.
+    """
+    if _REPEATED_HOST.search(text):
+        return make_url(text).set(drivername=_DRIVER)
+    try:
+        given = {name: str(value) for name, value in conninfo_to_dict(_SCHEME.sub("postgresql://", text)).items()}
+    except psycopg.Error:
+        given = {"host": "@"}
+    if "@" in given.get("host", ""):
+        raise ValueError(
+            "the address of PostgreSQL cannot be read; in a password @ is written as %40, / as %2F, : as %3A"
+        )
+    names = {"user": "username", "password": "password", "dbname": "database"}
+    parts: dict[str, Any] = {name: given.pop(key) for key, name in names.items() if key in given}
+    return URL.create(_DRIVER, **parts, **dict(_place(given)), query=given)
+
+
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """Return what psycopg connects with: the same that the pool's connections come about by."""
+    arguments = url.get_dialect()().create_connect_args(url)[1]
+    return {name: value for name, value in arguments.items() if name != "context"}
+
+
+def _place(given: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    """Take host and port out of `given` when there is one of each; several stay, as a URL has no room for them."""
+    host, port = given.get("host", ""), given.get("port", "")
+    count = len(host.split(","))
+    if count > 1 and port and "," not in port:
+        given["port"] = ",".join([port] * count)
+    if count == 1 and not host.startswith("/"):
+        if given.pop("host", ""):
+            yield "host", host
+        if given.pop("port", ""):
+            yield "port", int(port)
