@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from dc1.control.control_plane import ControlPlane
+from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.daemon_session import DaemonSession
 from dc1.services.daemons.outbox import Outbox
@@ -23,8 +24,9 @@ class _Stream(Outbox):
         super().__init__()
         self.market = market
         self.provider = market.fleet.known(daemon.provider_id)
-        self.session = DaemonSession(daemon.provider_id, None, self)
-        self.inbox = DaemonMessages(market, self.provider, self)
+        images = ToldImages(market.catalog, self)
+        self.session = DaemonSession(daemon.provider_id, None, self, images)
+        self.inbox = DaemonMessages(market, self.provider, self, images)
         self._daemon = daemon
 
     def send(self, message: pb.ConnectResponse) -> None:

@@ -271,6 +271,7 @@ class ConnectResponse(_message.Message):
     LOG_RECEIPT_FIELD_NUMBER: _builtins.int
     OUTCOME_RECEIPT_FIELD_NUMBER: _builtins.int
     RECONNECT_FIELD_NUMBER: _builtins.int
+    APPROVED_IMAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome:
         """The answer to Hello."""
@@ -303,6 +304,10 @@ class ConnectResponse(_message.Message):
     def reconnect(self) -> Global___Reconnect:
         """This stream ends; open a new one, or do not."""
 
+    @_builtins.property
+    def approved_images(self) -> Global___ApprovedImages:
+        """The image registry has changed since the Welcome."""
+
     def __init__(
         self,
         *,
@@ -314,12 +319,13 @@ class ConnectResponse(_message.Message):
         log_receipt: Global___LogReceipt | None = ...,
         outcome_receipt: Global___OutcomeReceipt | None = ...,
         reconnect: Global___Reconnect | None = ...,
+        approved_images: Global___ApprovedImages | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "desired", "offer", "start", "stop", "log_receipt", "outcome_receipt", "reconnect"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "desired", "offer", "start", "stop", "log_receipt", "outcome_receipt", "reconnect", "approved_images"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -878,6 +884,32 @@ class Desired(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__preload_model) -> _WhichOneofReturnType__preload_model | None: ...
 
 Global___Desired: _TypeAlias = Desired  # noqa: Y015
+
+@_typing.final
+class ApprovedImages(_message.Message):
+    """The images that may be run from now on, in place of those that were named before; sent ahead of an offer that needs them, with the next
+    beat otherwise.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their names; a daemon refuses all others."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovedImages: _TypeAlias = ApprovedImages  # noqa: Y015
 
 @_typing.final
 class Offer(_message.Message):

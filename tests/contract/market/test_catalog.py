@@ -1,5 +1,7 @@
 """Prices and images, as admins set them and submissions follow."""
 
+from contextlib import closing
+
 import httpx
 import pytest
 
@@ -9,6 +11,7 @@ from dc1.testing.poll_daemon import REPORT, PollDaemon
 from dc1.testing.rest import Json
 from dc1.testing.server import ADMIN_TOKEN
 from dc1.testing.stream_daemon import StreamDaemon
+from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, refused, show
 
 DENIED = "Admin access denied"
@@ -85,6 +88,28 @@ def test_an_image_is_pinned_by_its_digest(
     other = {"image_type": "custom", "image": f"{IMAGE}@sha256:{'f' * 64}"}
     refused(renter.try_submit(job_type="custom_container", container_spec=other), 400, code="IMAGE_NOT_APPROVED")
     assert answered(admin.post(approve, {"image_ref": IMAGE}), 201)["image_ref"] == f"{IMAGE}@{DIGEST}"
+
+
+def test_a_connected_daemon_knows_an_image_before_it_is_offered_the_job(
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
+) -> None:
+    with closing(StreamDaemon(market.edge.target, provider.key, REPORT)) as daemon:
+        assert IMAGE not in daemon.hello().approved_images
+        answered(admin.post("/admin/containers/approve-image", {"image_ref": IMAGE}), 201)
+        renter.submit(job_type="custom_container", container_spec={"image_type": "custom", "image": IMAGE})
+        assert IMAGE in daemon.expect("approved_images").names
+        assert daemon.expect("offer").assignment.container_spec["image"] == IMAGE
+
+
+def test_a_connected_daemon_is_told_with_its_next_beat(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
+    with closing(StreamDaemon(market.edge.target, provider.key, REPORT)) as daemon:
+        daemon.hello()
+        row = answered(admin.post("/admin/containers/approve-image", {"image_ref": IMAGE}), 201)
+        daemon.send(beat=pb.Beat(sequence=1, state=daemon.state))
+        assert IMAGE in daemon.expect("approved_images").names
+        answered(market.rest.rest("DELETE", f"/admin/containers/{row['id']}", key=ADMIN_TOKEN))
+        daemon.send(beat=pb.Beat(sequence=2, state=daemon.state))
+        assert IMAGE not in daemon.expect("approved_images").names
 
 
 def test_an_image_that_was_taken_back_is_named_by_no_job(market: LocalMarket, admin: Admin, renter: Renter) -> None:

@@ -182,6 +182,16 @@ async def test_approved_image_is_accepted(server: FakeServer) -> None:
         await stream.next("accept")
 
 
+async def test_images_are_judged_by_the_newest_list(server: FakeServer) -> None:
+    server.approved_images = ["dc1/trainer:1"]
+    async with connected(server) as (_, stream):
+        stream.send(approved_images=pb.ApprovedImages(names=["dc1/trainer:2"]))
+        stream.offer("job-1", container_spec={"image": "dc1/trainer:1", "gpu_count": 1})
+        assert (await stream.next("decline")).reason == "container_spec.image is not approved"
+        stream.offer("job-2", container_spec={"image": "dc1/trainer:2", "gpu_count": 1})
+        await stream.next("accept")
+
+
 async def test_offers_beyond_the_slots_are_declined_until_one_is_free(server: FakeServer) -> None:
     async with connected(server, telemetry=MadeUpMachine(gpu_count=2)) as (daemon, stream):
         first = await daemon.started(stream, "job-1")

@@ -206,6 +206,8 @@ class Stream:
                 self._welcome(response.welcome)
             case "desired":
                 self._desire(response.desired)
+            case "approved_images":
+                self._registry.approve(response.approved_images.names)
             case "offer":
                 self._offer(response.offer)
             case "start":

@@ -43,6 +43,7 @@ class RunnerRegistry:
         self._runners = tuple(runners)
         self._found = tuple(Readiness(False, "not looked at yet") for _ in self._runners)
         self.approved_images: frozenset[str] = frozenset()
+        self._provider_id: int | None = None
         self._stale = asyncio.Event()
         self._image_runners = tuple(runner for runner in self._runners if isinstance(runner, ImageRunner))
 
@@ -60,9 +61,16 @@ class RunnerRegistry:
 
     def serve(self, provider_id: int, images: Iterable[str]) -> None:
         """Take over from the server for which provider work is done, and its list of approved images."""
+        self._provider_id = provider_id
+        self.approve(images)
+
+    def approve(self, images: Iterable[str]) -> None:
+        """Take over the server's list of approved images, for the provider that is served."""
+        if self._provider_id is None:
+            return  # said before a Welcome, which will have the list itself
         self.approved_images = frozenset(images)
         for runner in self._image_runners:
-            runner.serve(provider_id, self.approved_images)
+            runner.serve(self._provider_id, self.approved_images)
         # The container runner is unavailable as long as no image is approved.
         self.look_again()
 

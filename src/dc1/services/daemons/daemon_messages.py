@@ -1,6 +1,6 @@
 """What the server does with each message of a daemon."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import structlog
 
@@ -12,12 +12,12 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.images import pull_name
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
 from dc1.domain.jobs.results import MAX_RESULT_BYTES
 from dc1.domain.jobs.states import ErrorCategory, LogLevel, Phase
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.values import from_value
+from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.heartbeats import report_body
 from dc1.services.daemons.outbox import Outbox, attempt_of
 from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
@@ -45,10 +45,11 @@ _VERDICT_FOR_CODE: Mapping[str, pb.OutcomeVerdict.ValueType] = {
 class DaemonMessages:
     """Follows one daemon's messages. A refusal is answered with Stop or a receipt and never ends the stream."""
 
-    def __init__(self, plane: ControlPlane, provider: Provider, outbox: Outbox) -> None:
+    def __init__(self, plane: ControlPlane, provider: Provider, outbox: Outbox, images: ToldImages) -> None:
         self._plane = plane
         self._provider = provider
         self._outbox = outbox
+        self._images = images
         self._told_of_batch = False
 
     async def hello(self, hello: pb.Hello) -> None:
@@ -63,7 +64,7 @@ class DaemonMessages:
         welcome = pb.Welcome(
             provider_id=self._provider.id,
             provider_name=self._provider.name,
-            approved_images=_names(self._plane.catalog.approved_images),
+            approved_images=self._images.welcome(),
             desired=self._desired(0, hello.state),
         )
         self._outbox.send(pb.ConnectResponse(welcome=welcome))
@@ -97,6 +98,7 @@ class DaemonMessages:
     async def _beat(self, beat: pb.Beat) -> None:
         self._fold(beat.state)
         await self._reconcile(beat.state, lost_after=_BEATS_UNTIL_LOST)
+        self._images.tell_change()
         self._outbox.send_desired(lambda: self._desired(beat.sequence, beat.state))
         # Every beat may have freed a slot or brought a model.
         self._plane.dispatcher.wake(self._provider.id)
@@ -269,8 +271,3 @@ def _as_said(message: pb.Outcome) -> AttemptReport:
         completion_tokens=message.completion_tokens if message.HasField("completion_tokens") else None,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
     )
-
-
-def _names(images: Collection[str]) -> list[str]:
-    # Those by which jobs name them too: daemons of before compare letter by letter.
-    return sorted({*images, *map(pull_name, images)})

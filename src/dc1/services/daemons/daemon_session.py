@@ -14,6 +14,7 @@ from dc1.domain.errors import ApiError
 from dc1.services.api.call import current_call
 from dc1.services.api.provider_access import require_approved
 from dc1.services.api.shielding import ShieldedWork
+from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.outbox import Outbox
@@ -31,10 +32,11 @@ _FAREWELL_SECONDS = 5.0
 class DaemonSession:
     """One open stream, as `control` sees it: whatever is sent is only queued."""
 
-    def __init__(self, provider_id: int, key_id: str | None, outbox: Outbox) -> None:
+    def __init__(self, provider_id: int, key_id: str | None, outbox: Outbox, images: ToldImages) -> None:
         self._provider_id = provider_id
         self._key_id = key_id
         self._outbox = outbox
+        self._images = images
 
     @property
     def provider_id(self) -> int:
@@ -48,6 +50,7 @@ class DaemonSession:
 
     def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
         """Offer a job for the daemon to accept."""
+        self._images.tell_change()
         self._outbox.send(ConnectResponse(offer=offer_message(assignment, expires_in_seconds)))
 
     def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
@@ -84,8 +87,9 @@ async def connect(
     if not current_call().principal.key_is_replaced:
         await plane.provider_accounts.end_grace(provider.id)
     # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
-    session = DaemonSession(provider.id, current_call().principal.key_id, outbox)
-    messages = DaemonMessages(plane, provider, outbox)
+    images = ToldImages(plane.catalog, outbox)
+    session = DaemonSession(provider.id, current_call().principal.key_id, outbox, images)
+    messages = DaemonMessages(plane, provider, outbox, images)
     plane.open_stream(session, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
     # What was begun is followed to its end also when the stream breaks: its transaction commits whoever waits.

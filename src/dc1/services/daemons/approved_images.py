@@ -1,0 +1,26 @@
+"""What a daemon was told of the image registry on its stream."""
+
+from dc1.control.operations.catalog import Catalog
+from dc1.domain.jobs.images import pull_name
+from dc1.services.daemons.outbox import Outbox
+from dcp.v1.daemon_stream_pb2 import ApprovedImages, ConnectResponse
+
+
+class ToldImages:
+    """The list of approved images as one stream has it: whole in its Welcome, and again when it has changed."""
+
+    def __init__(self, catalog: Catalog, outbox: Outbox) -> None:
+        self._catalog = catalog
+        self._outbox = outbox
+        self._told: frozenset[str] | None = None
+
+    def welcome(self) -> list[str]:
+        """Return the list as it is now, for the Welcome."""
+        self._told = self._catalog.approved_images
+        # With those by which jobs name them too: daemons of before compare letter by letter.
+        return sorted({*self._told, *map(pull_name, self._told)})
+
+    def tell_change(self) -> None:
+        """Send the list if it is another than the daemon knows: an offer behind it is judged by it."""
+        if self._told is not None and self._told != self._catalog.approved_images:
+            self._outbox.send(ConnectResponse(approved_images=ApprovedImages(names=self.welcome())))
