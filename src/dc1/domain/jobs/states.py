@@ -189,7 +189,11 @@ def is_producing(phase: str | None) -> bool:
 
 def state_name(status: JobStatus, phase: str | None) -> str:
     """Return what a job's event stream calls a state; a run is starting until it generates something."""
-    return "job_running" if status is JobStatus.RUNNING and is_producing(phase) else _STATE_NAMES[status]
+    return (
+        "job_running"
+        if status is JobStatus.RUNNING and is_producing(phase)
+        else _STATE_NAMES.get(status, f"job_{status}")
+    )
 
 
 def _prepaid_seconds(duration_minutes: Decimal) -> int:

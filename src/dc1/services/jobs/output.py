@@ -120,7 +120,7 @@ def common_fields(job: JobRow, provider: Provider | None, now_ms: int) -> JsonOb
         "progress_phase": job.progress_phase,
         "progress_updated_at": time_text(job.progress_updated_at_ms),
         "timeout_at": time_text(job.timeout_at_ms),
-        "message": _MESSAGES[status],
+        "message": _MESSAGES.get(status, f"Job is {status}"),
         "error": error,
         "result": None,
         "result_type": None,

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 _NAN = Decimal("NaN")
 
+# The last one with an ISO-8601 text of four digits for the year; what is later ends whoever would write it.
+_LAST_MOMENT_MS = 253_402_300_799_999
+
 # Constraint names that can be told beforehand: a migration has to drop by name what another one made.
 metadata = MetaData(
     naming_convention={
@@ -144,6 +147,24 @@ class ExactDecimal(TypeDecorator[Decimal]):
         return self.otherwise
 
 
+class StoredMoment(TypeDecorator[int]):
+    """A moment in integer epoch milliseconds, UTC; what is none is read as the epoch.
+
+    SQLite keeps any text in a column of integers. The epoch and not NULL, which would mean "never": an odd expiry has
+    passed.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        """Read the moment back."""
+        if value is None or (type(value) is int and 0 <= value <= _LAST_MOMENT_MS):
+            return value
+        log.error("a stored moment cannot be read, and is taken as the epoch")
+        return 0
+
+
 class _Members(dict[str | None, StrEnum | None]):
     """The members of an enum by their texts; a text that has none becomes a member that no table lists."""
 
@@ -184,7 +205,7 @@ class StoredEnum(TypeDecorator[StrEnum]):
 
 def time_column(name: str, *, nullable: bool = False) -> Column[int]:
     """Return a moment in integer epoch milliseconds, UTC."""
-    return Column(name, BigInteger, nullable=nullable)
+    return Column(name, StoredMoment, nullable=nullable)
 
 
 def counter(name: str) -> Column[int]:
