@@ -101,12 +101,18 @@ def test_a_missing_credential_names_its_variable(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("key", ["cl\u00e9", "two\nlines"])
-def test_a_credential_that_cannot_be_one_is_not_sent(server: ScriptedServer, run: Run, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("cl\u00e9", "The key or token has characters in it that none has; was it copied as a whole?\n"),
+        ("two\nlines", "--key has a line break or another character within it that no secret has.\n"),
+    ],
+)
+def test_a_credential_that_cannot_be_one_is_not_sent(server: ScriptedServer, run: Run, key: str, told: str) -> None:
     result = run("renter", "me", "--key", key)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "The key or token has characters in it that none has; was it copied as a whole?\n"
+    assert result.stderr == told
     assert server.requests == []
 
 

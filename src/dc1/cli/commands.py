@@ -138,7 +138,7 @@ def _secret(context: typer.Context, name: str, option: OptionInfo, value: str | 
     except SecretFileError as error:
         raise CommandError(str(error)) from None
     except ValueError as fault:
-        raise CommandError(f"{option.envvar} {fault}.") from None
+        raise CommandError(f"{flag if is_typed else option.envvar} {fault}.") from None
 
 
 def _on_command_line(context: typer.Context, name: str) -> bool:

@@ -14,7 +14,7 @@ app = Commands()
 
 @app.command("images")
 def admin_images(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """List the images that were approved, and which of them have no digest."""
+    """List the approved images, with or without a digest."""
     with RestClient(url, admin_credential(token)) as client:
         emit(client.get("/containers/registry"), as_json, _show_images)
 
