@@ -137,7 +137,14 @@ def test_odd_characters_in_a_prompt(renter: Renter, rest: Rest, text: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "limit"), [("/renters/register", 2), ("/jobs/submit", 2), ("/jobs/1/logs", 2), ("/jobs/1/result", 10)]
+    ("path", "limit"),
+    [
+        ("/renters/register", 128 * 1024),
+        ("/providers/register", 512 * 1024),
+        ("/jobs/submit", 2 * MIB),
+        ("/jobs/1/logs", 2 * MIB),
+        ("/jobs/1/result", 10 * MIB),
+    ],
 )
 def test_bodies_have_a_size(rest: Rest, renter: Renter, provider: PollDaemon, path: str, limit: int) -> None:
     renter.submit()
@@ -147,8 +154,8 @@ def test_bodies_have_a_size(rest: Rest, renter: Renter, provider: PollDaemon, pa
         padding = size - len('{"pad":""}')
         return rest.rest("POST", path, content=b'{"pad":"' + b"x" * padding + b'"}', key=key)
 
-    assert send(limit * MIB).status_code != 413
-    refused(send(limit * MIB + 1), 413, "Request body too large")
+    assert send(limit).status_code != 413
+    refused(send(limit + 1), 413, "Request body too large")
     assert renter.wallet()["total_jobs"] == 1
 
 
