@@ -161,7 +161,8 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveImage(self, request, context):
-        """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it.
+        """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it. Fails with NOT_FOUND
+        `Image not found`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

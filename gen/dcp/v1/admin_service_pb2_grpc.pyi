@@ -60,7 +60,9 @@ class AdminServiceStub:
     its operator said so.
     """
     RemoveImage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RemoveImageRequest, _admin_service_pb2.RemoveImageResponse]
-    """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it."""
+    """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it. Fails with NOT_FOUND
+    `Image not found`.
+    """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -93,7 +95,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
     its operator said so.
     """
     RemoveImage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RemoveImageRequest, _admin_service_pb2.RemoveImageResponse]  # type: ignore[assignment]
-    """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it."""
+    """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it. Fails with NOT_FOUND
+    `Image not found`.
+    """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """The market as a whole, for its operators: dashboard, numbers, the health of the fleet, approved images, and the audit trail. `/admin`,
@@ -183,6 +187,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.RemoveImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.RemoveImageResponse, _abc.Awaitable[_admin_service_pb2.RemoveImageResponse]]:
-        """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it."""
+        """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it. Fails with NOT_FOUND
+        `Image not found`.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

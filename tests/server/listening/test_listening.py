@@ -252,7 +252,7 @@ def test_a_port_is_asked_for_by_either_setting(chosen: dict[str, Any], address: 
     assert Settings(**chosen).grpc_address == address
 
 
-@pytest.mark.parametrize("secret", ["short", "with a blank in it, and so not to be sent", "\u0645" * 40])
+@pytest.mark.parametrize("secret", ["short", "with a tab\tin it, and so not to be sent", "\u0645" * 40])
 def test_a_secret_that_cannot_be_sent_is_refused(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
     monkeypatch.setenv("DC1_EDGE_SECRET", secret)
     with pytest.raises(SettingsError, match="DC1_EDGE_SECRET") as refused:
