@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 
 
@@ -11,7 +12,8 @@ def heeded_signals() -> Iterator[None]:
     ignored = [
         number
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-        if signal.getsignal(number) is signal.SIG_IGN
+        # Only the main thread may change them; what another one starts is killed and not asked to end.
+        if signal.getsignal(number) is signal.SIG_IGN and threading.current_thread() is threading.main_thread()
     ]
     for number in ignored:
         signal.signal(number, signal.SIG_DFL)
