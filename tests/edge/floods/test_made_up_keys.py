@@ -53,6 +53,12 @@ def flood(envoy: Envoy, path: str, keys: Iterable[str]) -> list[int]:
     return codes
 
 
+def is_refused(envoy: Envoy) -> bool:
+    """Call for what the edge knows nothing of until that is refused as too much."""
+    with httpx.Client(base_url=url(envoy), headers=STRANGERS) as client:
+        return any(client.get("/nowhere").status_code == 429 for _ in range(5_000))
+
+
 def made_up() -> Iterator[str]:
     yield from (f"dc1-renter-{number}" for number in range(4_000))
 
@@ -81,9 +87,11 @@ def test_a_key_that_is_refused_is_a_strangers_again(limited: Envoy, strict: Upst
     with httpx.Client(base_url=url(limited), headers=STRANGERS | GOOD) as client:
         assert client.get("/jobs/7").status_code == 200
         strict.behaviours["GetJob"] = UNAUTHENTICATED
-    codes = flood(limited, "/jobs/7", [GOOD["x-renter-key"]] * 4_000)
-    assert codes[0] == 401
-    assert 429 in codes
+        assert client.get("/jobs/7").status_code == 401
+        # What ends at the edge is refused for its number on the slowest machine, too.
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(is_refused, [limited] * 4))
+            assert 429 in {client.get("/jobs/7").status_code for _ in range(20)}
 
 
 CHUNKED = "transfer-encoding: chunked"
