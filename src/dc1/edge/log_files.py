@@ -24,6 +24,7 @@ class LogFiles:
         self._paths = tuple(paths)
         self._admin_socket = admin_socket
         self._most_bytes = most_bytes
+        self._reopening_due = False
 
     async def keep_bounded(self) -> None:
         """Look at the files every few seconds, until cancelled."""
@@ -36,14 +37,15 @@ class LogFiles:
     async def look(self) -> None:
         """Put aside what is too large, and let Envoy begin anew."""
         full = [path for path in self._paths if _is_file(path) and path.stat().st_size >= self._most_bytes]
-        if not full:
-            return
+        # Until it hears of it, Envoy goes on writing to the file that was renamed, where no later look finds it.
+        self._reopening_due |= bool(full)
         for path in full:
             _put_aside(path)
             _log.info("log_put_aside", path=str(path))
-        # Until it hears of it, Envoy goes on writing to the file that was renamed.
-        async with EnvoyAdmin(self._admin_socket) as admin:
-            await admin.reopen_logs()
+        if self._reopening_due:
+            async with EnvoyAdmin(self._admin_socket) as admin:
+                await admin.reopen_logs()
+            self._reopening_due = False
 
 
 def _is_file(path: Path) -> bool:

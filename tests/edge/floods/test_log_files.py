@@ -35,3 +35,14 @@ async def test_a_log_that_is_full_is_put_aside_and_the_oldest_dropped(
     # What Envoy writes between two looks is beyond it.
     assert max(path.stat().st_size for path in older[:-1]) < 1_000_000
     assert {path.stat().st_mode & 0o777 for path in (*older[:-1], config.access_log_path)} == {0o600}
+
+
+async def test_an_envoy_that_did_not_hear_of_it_is_told_again(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_bytes(b"x" * 100)
+    files = log_files.LogFiles([log], tmp_path / "nobody.sock", most_bytes=100)
+    for _ in range(3):
+        # It is put aside at the first look, and none of the others may take that for all there was to do.
+        with pytest.raises(httpx.TransportError):
+            await files.look()
+    assert not log.exists()
