@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv6Address, ip_address, ip_network
+
+from dc1.domain.base.addresses import of_one_client, parse_address
 
 _PUBLIC_HOSTS = frozenset(
     [
@@ -52,7 +53,6 @@ _PUBLIC_HOSTS = frozenset(
 )
 # One mailbox, however many dots its owner puts in.
 _DOTLESS_HOSTS = frozenset({"gmail.com", "googlemail.com"})
-_IPV6_SITE_BITS = 64
 
 
 class Trait(StrEnum):
@@ -109,15 +109,9 @@ def mailbox(email: str) -> str:
 
 def network(address: str | None) -> str | None:
     """Return what tells one site's addresses from another's: an IPv4 address, or the /64 of an IPv6 one."""
-    try:
-        parsed = ip_address(address or "")
-    except ValueError:
-        # A socket of this machine, or a daemon's own words.
-        return None
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    mapped = parsed.ipv4_mapped
-    return str(mapped) if mapped else str(ip_network((parsed, _IPV6_SITE_BITS), strict=False))
+    # None for a socket of this machine, and for what is a daemon's own words.
+    parsed = parse_address(address or "")
+    return None if parsed is None else of_one_client(parsed)
 
 
 def shared_traits(own: Traits, renters: Mapping[int, Traits], providers: Mapping[int, Traits]) -> Iterable[SharedTrait]:
