@@ -107,10 +107,9 @@ class Settlement:
     @classmethod
     def of_tokens(cls, held_halala: int, total_tokens: int, price_halala: int, fee_bps: int) -> Self:
         """Charge tokens by their exact price, rounded up; what that is too much counts towards later calls."""
+        settlement = cls.split(held_halala, token_charge(total_tokens, price_halala), fee_bps)
         exact_micro = min(total_tokens * price_halala, held_halala * MICRO_PER_HALALA)
-        charge = -(-exact_micro // MICRO_PER_HALALA)
-        settlement = cls.split(held_halala, charge, fee_bps)
-        return replace(settlement, price_micro=charge * MICRO_PER_HALALA - exact_micro)
+        return replace(settlement, price_micro=settlement.actual * MICRO_PER_HALALA - exact_micro)
 
     def with_price_carried(self, left_micro: int, fee_bps: int) -> Self:
         """Return the settlement for a renter who has `left_micro` paid ahead after it.

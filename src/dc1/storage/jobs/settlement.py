@@ -10,7 +10,7 @@ from dc1.domain.base.clock import month_start_ms
 from dc1.domain.jobs.faults import CONSEQUENCES, Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
-from dc1.domain.money.pricing import MICRO_PER_HALALA, Settlement
+from dc1.domain.money.pricing import Settlement
 from dc1.domain.money.starter_credit import StarterShare
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
@@ -18,6 +18,7 @@ from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, write
 from dc1.storage.money import counters, ledger, promo_earnings
 from dc1.storage.money.ledger import Transfer
+from dc1.storage.money.remainders import carry
 from dc1.storage.providers import standings
 from dc1.storage.providers.providers import count_settled
 from dc1.storage.providers.standings import NO_CHANGE, Standing
@@ -56,11 +57,10 @@ def _plus(column: Any, name: str) -> Any:
     return column + bindparam(name, type_=BigInteger)
 
 
-_price = bindparam("price", type_=BigInteger)
-# The renter has paid a whole halala ahead, so that this settlement charges one less.
-_is_paid_ahead = renters_table.c.carried_price_micro_halala + _price >= MICRO_PER_HALALA
-_spent = bindparam("spent", type_=BigInteger) - case((_is_paid_ahead, 1), else_=0)
-_refund = bindparam("refund", type_=BigInteger) + case((_is_paid_ahead, 1), else_=0)
+# What the renter has paid ahead, a whole halala of which this settlement charges less.
+_paid_ahead, _carried = carry(renters_table.c.carried_price_micro_halala, bindparam("price", type_=BigInteger))
+_spent = bindparam("spent", type_=BigInteger) - _paid_ahead
+_refund = bindparam("refund", type_=BigInteger) + _paid_ahead
 _held_promo = bindparam("held_promo", type_=BigInteger)
 _CLOSE_RENTER = PreparedStatement(
     update(renters_table)
@@ -74,9 +74,7 @@ _CLOSE_RENTER = PreparedStatement(
         # A settled job counts with its actual cost in the month it was submitted in, if that is still the running one.
         quota_month_halala=renters_table.c.quota_month_halala
         - case((renters_table.c.quota_month_ms == bindparam("month"), _refund), else_=0),
-        carried_price_micro_halala=renters_table.c.carried_price_micro_halala
-        + _price
-        - case((_is_paid_ahead, MICRO_PER_HALALA), else_=0),
+        carried_price_micro_halala=_carried,
         v1_requests=_plus(renters_table.c.v1_requests, "v1"),
         v1_prompt_tokens=_plus(renters_table.c.v1_prompt_tokens, "v1_prompt"),
         v1_completion_tokens=_plus(renters_table.c.v1_completion_tokens, "v1_completion"),

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, Float, bindparam, case, delete, update
+from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, update
 
 from dc1.domain.base.clock import day_start_ms
-from dc1.domain.money.pricing import MICRO_PER_HALALA, Settlement
+from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord, weight_at
 from dc1.storage.engine.statements import PreparedStatement, upsert
+from dc1.storage.money.remainders import carry
 from dc1.storage.schema.tables import provider_faults, providers
 
 _KEY = ("provider_id", "renter_id", "day_ms")
-_fee = bindparam("fee", type_=BigInteger)
-_is_whole = providers.c.carried_fee_micro_halala + _fee >= MICRO_PER_HALALA
+_whole_fee, _carried = carry(providers.c.carried_fee_micro_halala, bindparam("fee", type_=BigInteger))
 _count = (
     update(providers)
     .where(providers.c.id == bindparam("provider"))
@@ -23,16 +23,11 @@ _count = (
         recent_failed=providers.c.recent_failed + bindparam("failed_weight", type_=Float),
         weighed_runs=providers.c.weighed_runs + bindparam("weighed", type_=BigInteger),
         # What the remainders of the platform's share make whole is taken from what this run earned.
-        total_earned_halala=providers.c.total_earned_halala
-        + bindparam("earned", type_=BigInteger)
-        - case((_is_whole, 1), else_=0),
-        carried_fee_micro_halala=providers.c.carried_fee_micro_halala
-        + _fee
-        - case((_is_whole, MICRO_PER_HALALA), else_=0),
+        total_earned_halala=providers.c.total_earned_halala + bindparam("earned", type_=BigInteger) - _whole_fee,
+        carried_fee_micro_halala=_carried,
     )
 )
 _COUNT = PreparedStatement(_count)
-# Added up by the update itself and told by it: of two settlements at once neither reads what the other changes.
 _COUNT_AND_TELL = PreparedStatement(_count.returning(providers.c.carried_fee_micro_halala))
 
 
