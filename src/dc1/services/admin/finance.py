@@ -198,7 +198,7 @@ def _withdrawal(row: WithdrawalRow) -> dict[str, Any]:
         "provider_name": row.provider_name,
         "amount_halala": row.amount_halala,
         "amount_sar": halala_to_sar(row.amount_halala),
-        "cash_halala": row.amount_halala - row.promo_halala,
+        "cash_halala": row.cash_halala,
         "promo_halala": row.promo_halala,
         # The whole account, unlike in the provider's own lists: operators pay to it.
         "iban": row.iban,

@@ -163,6 +163,6 @@ def withdrawal_message(row: WithdrawalRow) -> pb.Withdrawal:
         reason=to_value(row.reason),
         created_at=iso(row.created_at_ms),
         updated_at=iso(row.updated_at_ms),
-        cash_halala=row.amount_halala - row.promo_halala,
+        cash_halala=row.cash_halala,
         promo_halala=row.promo_halala,
     )

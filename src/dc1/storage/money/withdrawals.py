@@ -43,6 +43,11 @@ class WithdrawalRow:
     created_at_ms: int
     updated_at_ms: int
 
+    @property
+    def cash_halala(self) -> int:
+        """How much of the amount was earned from money that somebody paid."""
+        return self.amount_halala - self.promo_halala
+
 
 _shape = Shape(WithdrawalRow, withdrawals, provider_name=providers.c.name)
 _SELECT = select(*_shape.columns).join(providers, providers.c.id == withdrawals.c.provider_id)
