@@ -120,11 +120,6 @@ class Leases:
         """Return the lease of a job, or None."""
         return self._by_row.get(row_id)
 
-    def _relayed(self, row_id: int) -> RelayedText:
-        """Return how much a run said through this server so far; nothing of a job without a lease."""
-        lease = self._by_row.get(row_id)
-        return NOTHING_RELAYED if lease is None else lease.relayed
-
     @contextmanager
     def settling(self, *row_ids: int) -> Iterator[dict[int, RelayedText]]:
         """Yield how much runs have said, and hold back what they say until the block has ended them, or has not.
@@ -135,7 +130,8 @@ class Leases:
         for lease in found:
             lease.settlements += 1
         try:
-            yield {row_id: self._relayed(row_id) for row_id in row_ids}
+            # Nothing of a job without a lease.
+            yield dict.fromkeys(row_ids, NOTHING_RELAYED) | {lease.row_id: lease.relayed for lease in found}
         finally:
             for lease in found:
                 lease.settlements -= 1
