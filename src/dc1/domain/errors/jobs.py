@@ -37,6 +37,11 @@ def image_not_approved(field: str) -> ApiError:
     return ApiError(400, f"{field} is not approved", ErrorCode.IMAGE_NOT_APPROVED)
 
 
+def image_not_found() -> ApiError:
+    """Say that no approved image has this id."""
+    return ApiError(404, "Image not found")
+
+
 def provider_not_online(provider_status: str) -> ApiError:
     """Say that the named provider is not bookable; `provider_status` says why."""
     return ApiError(400, "Provider is not online", context={"provider_status": provider_status})

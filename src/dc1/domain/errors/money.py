@@ -125,11 +125,6 @@ def ledger_entry_reversed(reversed_by: int) -> ApiError:
     return ApiError(409, "Ledger entry is already reversed", context={"reversed_by": reversed_by})
 
 
-def image_not_found() -> ApiError:
-    """Say that no approved image has this id."""
-    return ApiError(404, "Image not found")
-
-
 def price_not_found() -> ApiError:
     """Say that no price is kept for this job type."""
     return ApiError(404, "Price not found")
