@@ -54,7 +54,7 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "production"] = Field(
         default="development",
-        description="`production` refuses to serve without a long admin token, and gives no money away, and runs only images with digests.",
+        description="`production` refuses to serve without a long admin token, gives no money away and runs only images with digests.",
     )
     data_dir: Path = Field(
         default=Path(".dc1"), description="Directory of what the embedded defaults keep: database, Envoy's files."
