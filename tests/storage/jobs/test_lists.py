@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.log_budget import CUT_NOTICE
+from dc1.domain.jobs.log_notices import NO_NETWORK
 from dc1.domain.jobs.states import Actor, JobEvent, LogLevel, Phase
 from dc1.storage.accounts import idempotency, keys, renters, wallets, webhooks
 from dc1.storage.cluster import change_feed
@@ -65,6 +66,14 @@ async def test_a_log_is_kept_up_to_its_budget_and_says_that_it_is_cut(market: Ma
     # Nor is there a row for each batch of which nothing was kept.
     assert await market.see(lambda conn: conn.scalar(text("SELECT count(*) FROM job_log_batches"))) == 0
     assert (await market.see(job_logs.page, job.id)).total == most + 1
+
+
+async def test_a_program_that_says_what_its_daemon_says_has_printed_what_it_did(market: Market) -> None:
+    job = await market.submit(await market.renter())
+    await market.do(job_logs.append, job.id, 1, lines("loaded", *[NO_NETWORK] * 30))
+    await market.do(job_logs.append, job.id, 2, lines(NO_NETWORK))
+    assert await market.see(job_logs.has_printed, job.id, 1)
+    assert not await market.see(job_logs.has_printed, job.id, 2)
 
 
 async def test_batches_that_meet_keep_their_lines_together(market: Market) -> None:

@@ -35,9 +35,6 @@ class LogRow:
     logged_at_ms: int
 
 
-# An attempt has each notice once, and a retried batch is stored once; beyond so many lines nobody honest is left.
-_NOTICES_LOOKED_THROUGH = 20
-
 _shape = Shape(LogRow, job_logs)
 _BATCH = ("job_id", "attempt_number", "batch_seq")
 _INSERT = PreparedStatement(insert(job_logs), _shape.names)
@@ -128,8 +125,8 @@ def last_attempt(conn: Connection, job_id: int) -> int | None:
 
 
 def has_printed(conn: Connection, job_id: int, attempt_number: int) -> bool:
-    """Tell whether a job's newest lines are of an attempt, and not all of them its daemon's own notices."""
-    newest = job_logs.c.line_no.desc()
-    query = select(job_logs.c.attempt_number, job_logs.c.message).where(job_logs.c.job_id == job_id)
-    rows = conn.execute(query.order_by(newest).limit(_NOTICES_LOOKED_THROUGH))
-    return any(row.attempt_number == attempt_number and row.message not in BEFORE_WORK for row in rows)
+    """Tell whether an attempt has a line that is not one of its daemon's own notices."""
+    of_attempt = (job_logs.c.job_id == job_id, job_logs.c.attempt_number == attempt_number)
+    query = select(job_logs.c.line_no).where(*of_attempt, job_logs.c.message.not_in(BEFORE_WORK))
+    # Newest first, where those of this attempt are.
+    return conn.execute(query.order_by(job_logs.c.line_no.desc()).limit(1)).first() is not None
