@@ -12,6 +12,7 @@ import httpx
 
 from dc1.cli.errors import CommandError, RefusedError
 from dc1.proxies import http_proxy
+from dc1.secret_files import is_sendable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class RestClient:
         self._url = url.rstrip("/")
         parsed = _parsed(self._url)
         # Headers are ASCII, and what the HTTP library says of others does not help a person.
-        if not all(value.isascii() and value.isprintable() for value in (credential or {}).values()):
+        if not all(map(is_sendable, (credential or {}).values())):
             raise CommandError("The key or token has characters in it that none has; was it copied as a whole?")
         self._http = httpx.Client(
             base_url=parsed,

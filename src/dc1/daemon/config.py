@@ -75,7 +75,7 @@ class DaemonConfig:
                 f"The server is given as host:port, for example market.example.sa:443, not as {self.server!r}."
             )
         # It travels as gRPC metadata, which carries printable ASCII only and says little about anything else.
-        if not self.key.isascii() or not self.key.isprintable() or " " in self.key:
+        if not is_sendable(self.key) or " " in self.key:
             raise DaemonError("The provider key has characters in it that no key has; was it copied as a whole?")
         if self.engine_api_key is not None and not is_sendable(self.engine_api_key):
             raise DaemonError(
