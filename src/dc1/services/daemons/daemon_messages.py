@@ -1,6 +1,7 @@
 """What the server does with each message of a daemon."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import structlog
 
@@ -16,6 +17,7 @@ from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
 from dc1.domain.jobs.results import MAX_RESULT_BYTES
 from dc1.domain.jobs.states import ErrorCategory, LogLevel, Phase
 from dc1.domain.providers.reports import read_report
+from dc1.services.api.apart import apart
 from dc1.services.api.values import from_value
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.heartbeats import report_body
@@ -213,12 +215,13 @@ class DaemonMessages:
 
     async def _outcome(self, message: pb.Outcome) -> None:
         ref = message.lease
+        report = await apart(message.ByteSize(), partial(_attempt_report, message))
         try:
             received = await self._plane.attempts.finish(
                 self._provider.id,
                 ref.job_id,
                 ref.attempt_number,
-                _attempt_report(message),
+                report,
                 transient=message.failure.transient,
             )
         except ApiError as refusal:

@@ -1,5 +1,6 @@
 """What a daemon that speaks HTTP takes and says of the jobs that it runs."""
 
+from functools import partial
 from typing import Any
 
 from dc1.control.fleet.provider import Provider
@@ -16,6 +17,7 @@ from dc1.domain.jobs.faults import CONSEQUENCES
 from dc1.domain.jobs.placement import Admission
 from dc1.domain.jobs.states import Actor, JobStatus, LogLevel, Phase
 from dc1.domain.providers import machine_grading
+from dc1.services.api.apart import apart
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import calling_provider, own_provider
@@ -103,7 +105,7 @@ class RunCalls(ServicerPart):
         actor = Actor.ADMIN if provider_id is None else Actor.PROVIDER
         # Read apart, for the longest that a report of it may claim; that does not change while a job lives.
         job = await self._plane.db.read(lambda conn: known_job(conn, request.job_id))
-        report = _job_report(request, job.max_duration_seconds, actor)
+        report = await apart(request.ByteSize(), partial(_job_report, request, job.max_duration_seconds, actor))
         received = await self._plane.attempts.finish(
             provider_id, request.job_id, attempt, report, transient=request.transient
         )
@@ -140,7 +142,8 @@ class RunCalls(ServicerPart):
             raise errors.invalid_field("job_id", "must be a string or a whole number")
         # Without `transient`, which this route does not have (contract 3.4): its daemons take any answer as final
         # (contract 8).
-        ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, _run_report(request))
+        report = await apart(request.ByteSize(), partial(_run_report, request))
+        ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, report)
         job = ended.job
         # What is not billed is shown as nothing.
         used = plain(job.used_seconds) if job.used_seconds is not None and _is_billed(job) else 0

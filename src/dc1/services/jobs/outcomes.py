@@ -90,7 +90,7 @@ class JobOutcomeCalls(ServicerPart):
             raise errors.output_format_unavailable(request.format)
         # After the format: a name that is none is the caller's mistake, whatever state the job is in.
         if found.job.status != JobStatus.COMPLETED:
-            return output_body(self._plane, found)
+            return await output_body(self._plane, found)
         if found.result is None:
             current_call().http_status = _NOTHING_TO_SEND
             return HttpBody()

@@ -14,6 +14,7 @@ from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.results import ResultType, image_bytes, response_text, result_type, stored_image_format
 from dc1.domain.jobs.states import TERMINAL, JobStatus
 from dc1.domain.money.pricing import halala_to_sar
+from dc1.services.api.apart import apart
 from dc1.services.api.call import current_call
 from dc1.services.api.values import time_text
 from dc1.services.jobs.access import provider_of_job, readable
@@ -50,6 +51,7 @@ class JobWithOutput:
     job: JobRow
     spec: JobSpec
     result: Any
+    result_characters: int
 
 
 async def readable_output(plane: ControlPlane, reference: str) -> JobWithOutput:
@@ -58,12 +60,12 @@ async def readable_output(plane: ControlPlane, reference: str) -> JobWithOutput:
 
     def with_output(conn: Connection) -> JobWithOutput:
         job = readable(conn, reference, principal)
-        return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id))
+        return JobWithOutput(job, jobs.spec(conn, job.id), *jobs.sized_result(conn, job.id))
 
     return await plane.db.read(with_output)
 
 
-def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) -> HttpBody:
+async def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) -> HttpBody:
     """Return the output in the form that `accept` prefers, an image as its bytes unless JSON is named.
 
     The answer's status becomes 202 while the job is not finished, and 410 when it failed or was cancelled.
@@ -75,7 +77,13 @@ def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) 
         if image is not None:
             return image
     current_call().http_status = _STATUS_CODES.get(status, _NOT_FINISHED)
+    # The fleet belongs to the loop, and so this is asked here.
     fields = common_fields(found.job, provider_of_job(plane, found.job), plane.clock.now_ms())
+    return await apart(found.result_characters, lambda: _written(found, fields))
+
+
+def _written(found: JobWithOutput, fields: JsonObject) -> HttpBody:
+    status = found.job.status
     if status is JobStatus.COMPLETED:
         fields |= _completed(found, fields)
     elif status in TERMINAL:

@@ -47,7 +47,7 @@ class JobReadingCalls(ServicerPart):
     async def GetJobOutput(self, request: pb.GetJobOutputRequest, context: Any) -> HttpBody:
         """Answer with the job's output."""
         found = await readable_output(self._plane, request.job_id)
-        return output_body(self._plane, found, current_call().metadata.get("accept", ""))
+        return await output_body(self._plane, found, current_call().metadata.get("accept", ""))
 
     async def ListJobLogs(self, request: pb.ListJobLogsRequest, context: Any) -> pb.ListJobLogsResponse:
         """List log lines."""
