@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from dc1.storage.admin import catalog
 from dc1.storage.engine.database import Connection, Database, normalised
 from dc1.storage.engine.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
 from dc1.storage.jobs import job_events, jobs, lifecycle
+from dc1.storage.schema import migrations
 from dc1.storage.schema.tables import metadata
 from tests.storage.market import NOW, Market
 
@@ -35,6 +37,15 @@ def engine(empty_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     engine = create_engine(parsed)
     yield engine
     engine.dispose()
+
+
+def test_revisions_are_numbered_without_a_gap_and_lie_in_folders_of_ten() -> None:
+    """A file in a folder that nobody looks into would be a change that no database gets."""
+    numbers = [f"{number:04}" for number in range(1, len(revisions()) + 1)]
+    assert revisions() == numbers
+    folder = Path(migrations.__file__).parent / "versions"
+    files = sorted(path.relative_to(folder) for path in folder.rglob("r*.py"))
+    assert [(path.parent.name, path.name[:6]) for path in files] == [(f"r{n[:3]}", f"r{n}_") for n in numbers]
 
 
 def table_names(engine: Engine) -> set[str]:

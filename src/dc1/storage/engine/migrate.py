@@ -55,6 +55,8 @@ def newest_revision() -> str:
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", "dc1.storage.schema:migrations")
+    # Revisions lie in folders of ten, as no folder of ours grows without end; Alembic looks into one level by default.
+    config.set_main_option("recursive_version_locations", "true")
     return config
 
 
