@@ -314,6 +314,7 @@ local function admit(handle, headers, request, path)
     -- No 4xx: to daemons that is an answer, and a result that was dropped would never come again.
     too_many = refusal_of(request, REFUSALS.UNAVAILABLE),
     malformed = refusal_of(request, REFUSALS.MALFORMED_JSON),
+    max_values = method.max_values or API.max_values,
     body_key = (not length or length > UNASKED_BYTES) and not keyed and method.body_key or nil,
   })
 end

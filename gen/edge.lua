@@ -1,6 +1,7 @@
 -- Written by `make gen` from proto/: what envoy/rest.lua has to know of the API. Never edited by hand.
 return {
   max_body_bytes = 2097152,
+  max_values = 20000,
   own_body_limits = {
     { path = "/jobs/[^/]+/result$", max_bytes = 10485760 },
     { path = "/providers/job%-result$", max_bytes = 10485760 },
@@ -69,8 +70,8 @@ return {
     ["/dcp.v1.DaemonService/ReportProgress"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "body", body_key = "api_key" },
     ["/dcp.v1.DaemonService/AppendJobLogs"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "body", body_key = "api_key" },
     ["/dcp.v1.DaemonService/ReportEndpointReady"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "body", body_key = "api_key" },
-    ["/dcp.v1.DaemonService/ReportJobResult"] = { max_bytes = 10485760, max_message_bytes = 10485760, key_in = "body", body_key = "api_key" },
-    ["/dcp.v1.DaemonService/ReportRunResult"] = { max_bytes = 10485760, max_message_bytes = 10485760, key_in = "body", body_key = "api_key" },
+    ["/dcp.v1.DaemonService/ReportJobResult"] = { max_bytes = 10485760, max_message_bytes = 10485760, max_values = 200000, key_in = "body", body_key = "api_key" },
+    ["/dcp.v1.DaemonService/ReportRunResult"] = { max_bytes = 10485760, max_message_bytes = 10485760, max_values = 200000, key_in = "body", body_key = "api_key" },
     ["/dcp.v1.DaemonService/FailJob"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "body", body_key = "api_key" },
     ["/dcp.v1.DaemonService/ListDaemonJobs"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.DaemonService/VerifyTaskHmac"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },

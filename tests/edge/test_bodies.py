@@ -160,6 +160,22 @@ def test_results_may_have_ten_mebibytes(rest: httpx.Client, upstream: Upstream, 
     assert len(upstream.last.request.result.string_value) > 10_000_000
 
 
+def _values(count: int, field: str = "params") -> bytes:
+    """A body of so many values: three of them are around the others, and what looks like more is in a text."""
+    return (f'{{"{field}":{{"many":[' + ",".join(['{"":"[,\\",{"}'] * ((count - 3) // 2)) + "]}}").encode()
+
+
+@pytest.mark.parametrize(("path", "field", "most"), [(SUBMIT, "params", 20_000), (RESULT_PATHS[0], "result", 200_000)])
+def test_bodies_of_too_many_values_are_refused(
+    rest: httpx.Client, upstream: Upstream, path: str, field: str, most: int
+) -> None:
+    headers = {"x-provider-key": "k"}
+    assert rest.post(path, content=_values(most - 10, field), headers=headers).status_code == 200
+    answer = rest.post(path, content=_values(most + 10, field), headers=headers)
+    assert (answer.status_code, answer.json()) == (413, TOO_LARGE)
+    assert len(upstream.calls) == 1
+
+
 @pytest.mark.parametrize("size", [10 * MEBIBYTE + 1, 24 * MEBIBYTE])
 @pytest.mark.parametrize("path", [*RESULT_PATHS, "/api/providers/job-result"])
 def test_a_result_beyond_is_refused(rest: httpx.Client, upstream: Upstream, path: str, size: int) -> None:

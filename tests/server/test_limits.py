@@ -6,11 +6,13 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.struct_pb2 import Value
+from google.protobuf.struct_pb2 import Struct, Value
 
 from dc1.domain.access.keys import KeyRole, new_key
+from dc1.domain.base.json_types import MAX_VALUES
 from dc1.domain.errors import ApiError
-from dc1.server.method_options import Bucket
+from dc1.domain.jobs.results import MAX_RESULT_VALUES
+from dc1.server.method_options import Bucket, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.storage.accounts import keys as key_rows
 from dc1.testing.clock import ManualClock
@@ -314,6 +316,26 @@ async def test_a_message_larger_than_its_method_takes_is_not_parsed(server: Runn
     ):
         answer = await send(server, method, data)
         assert (answer.status, answer.code) == (413, grpc.StatusCode.RESOURCE_EXHAUSTED), method
+
+
+async def test_requests_of_many_values_are_refused_before_they_are_walked(server: Running) -> None:
+    """On the loop, where each value takes a hundred times its bytes, and everybody else waits."""
+    many = Value()
+    many.list_value.extend([True] * 19_000)
+    taken = SubmitJobRequest(job_type="training", duration_minutes=1, params=Struct(fields={"many": many}))
+    submitted = await server.call("JobService/SubmitJob", taken, x_renter_key=server.accounts.renter)
+    assert submitted.status == 201
+    more = SubmitJobRequest(job_type="training", duration_minutes=1, params=Struct(fields={"many": many, "more": many}))
+    names = SubmitJobRequest(job_type="training", env_vars={str(number): "" for number in range(20_001)})
+    for request in (more, names):
+        answer = await server.call("JobService/SubmitJob", request, x_renter_key=server.accounts.renter)
+        assert (answer.status, answer.code) == (413, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+def test_the_edge_and_the_server_count_alike() -> None:
+    results = ("DaemonService/ReportJobResult", "DaemonService/ReportRunResult")
+    assert {options_of(f"/dcp.v1.{method}").max_values for method in results} == {MAX_RESULT_VALUES}
+    assert options_of("/dcp.v1.JobService/SubmitJob").max_values == MAX_VALUES
 
 
 async def test_strangers_large_requests_leave_no_memory_behind(server: Running) -> None:

@@ -416,10 +416,13 @@ class Rest(_message.Message):
     BASE_PATHS_FIELD_NUMBER: _builtins.int
     ROOT_ONLY_FIELD_NUMBER: _builtins.int
     MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_VALUES_FIELD_NUMBER: _builtins.int
     EDGE_HEADERS_FIELD_NUMBER: _builtins.int
     EDGE_HEADER_PREFIXES_FIELD_NUMBER: _builtins.int
     max_body_bytes: _builtins.int
     """Largest body, in bytes, of methods that say nothing of their own."""
+    max_values: _builtins.int
+    """Most values in the JSON of one request, of methods that say nothing of their own."""
     @_builtins.property
     def base_paths(self) -> _containers.RepeatedCompositeFieldContainer[Global___BasePath]:
         """Prefixes under which every route is served as well."""
@@ -444,12 +447,13 @@ class Rest(_message.Message):
         base_paths: _abc.Iterable[Global___BasePath] | None = ...,
         root_only: _abc.Iterable[_builtins.str] | None = ...,
         max_body_bytes: _builtins.int = ...,
+        max_values: _builtins.int = ...,
         edge_headers: _abc.Iterable[_builtins.str] | None = ...,
         edge_header_prefixes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_paths", b"base_paths", "edge_header_prefixes", b"edge_header_prefixes", "edge_headers", b"edge_headers", "max_body_bytes", b"max_body_bytes", "root_only", b"root_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_paths", b"base_paths", "edge_header_prefixes", b"edge_header_prefixes", "edge_headers", b"edge_headers", "max_body_bytes", b"max_body_bytes", "max_values", b"max_values", "root_only", b"root_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -494,6 +498,7 @@ STREAMED_RATE_LIMIT_FIELD_NUMBER: _builtins.int
 MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
 KEY_IN_PATH_FIELD_NUMBER: _builtins.int
 MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
+MAX_VALUES_FIELD_NUMBER: _builtins.int
 REFUSAL_FIELD_NUMBER: _builtins.int
 CARRIERS_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
@@ -529,6 +534,10 @@ key_in_path: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOpt
 max_message_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
 """Largest gRPC message of the method, in bytes, as a native caller sends it or as the edge makes it of a body; absent means the
 largest body for native callers, and what a body of that size can become for REST. It is looked at before anything is parsed.
+"""
+max_values: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
+"""Most values in the JSON of one request, over REST and native: each number, text, literal, list and object is one, and each message
+in a message. Absent means that of the API. What has more is refused with 413: a value costs a hundred times its bytes.
 """
 refusal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Refusal]
 """How a refusal of that name reads."""

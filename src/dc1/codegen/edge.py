@@ -32,6 +32,7 @@ def lua_module(catalogue: Catalogue) -> str:
     base_paths = sorted((base["path"] for base in rest.get("base_paths", ())), key=len, reverse=True)
     table = {
         "max_body_bytes": rest.get("max_body_bytes", 0),
+        "max_values": rest.get("max_values", 0),
         "own_body_limits": list(_own_body_limits(catalogue)),
         "methods": dict(_admission(catalogue)),
         "routes": _routes(catalogue),
@@ -87,14 +88,16 @@ def _own_body_limits(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
 
 def _admission(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what decides, by the method's full name, whether the body of a request is waited for."""
-    default = catalogue.file_option("dcp.v1.rest", {}).get("max_body_bytes", 0)
+    rest = catalogue.file_option("dcp.v1.rest", {})
     for method, _ in _methods(catalogue):
         access = method.option("dcp.v1.access", {})
-        max_bytes = method.option("dcp.v1.max_body_bytes", default)
+        max_bytes = method.option("dcp.v1.max_body_bytes", rest.get("max_body_bytes", 0))
         admission: dict[str, Any] = {
             "max_bytes": max_bytes,
             "max_message_bytes": method.option("dcp.v1.max_message_bytes", max_bytes),
         }
+        if max_values := method.option("dcp.v1.max_values"):
+            admission["max_values"] = max_values
         if not is_public(access):
             admission["key_in"] = "body" if "body_key" in access else "headers"
         if "body_key" in access:

@@ -84,6 +84,7 @@ class MethodOptions:
     paths: tuple[re.Pattern[str], ...] = ()
     max_message_bytes: int = 0
     max_rest_message_bytes: int = 0
+    max_values: int = 0
 
     @property
     def is_public(self) -> bool:
@@ -145,6 +146,7 @@ def _read(method: MethodDescriptor) -> MethodOptions:
         honours_idempotency_key=options.Extensions[options_pb2.idempotency_key],
         paths=_path_patterns(method),
         max_message_bytes=max_message_bytes or max_body_bytes,
+        max_values=options.Extensions[options_pb2.max_values] or REST.max_values,
         max_rest_message_bytes=max_message_bytes or max_body_bytes * _GROWTH_OF_JSON,
     )
 

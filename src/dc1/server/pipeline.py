@@ -35,6 +35,7 @@ from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.shielding import ShieldedWork
+from dc1.services.api.values import require_few_values
 from dc1.storage.engine.unwritable import unwritable_reason
 
 _STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
@@ -296,6 +297,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             await self._check_fields(message, options, hooks)
 
     async def _check_fields(self, message: Message, options: MethodOptions, hooks: MethodHooks) -> None:
+        require_few_values(message, options.max_values)
         if hooks.normalise is not None:
             hooks.normalise(message)
         if options.honours_idempotency_key:

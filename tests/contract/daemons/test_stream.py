@@ -209,6 +209,17 @@ def test_a_bad_key_opens_no_stream(market: LocalMarket, key: str, text: str) -> 
     daemon.close()
 
 
+def test_a_message_of_many_values_ends_its_stream_alone(market: LocalMarket, provider: PollDaemon) -> None:
+    daemon, neighbour = market.connect(provider), market.connect(market.add_provider())
+    state = daemon.state
+    state.report.gpu_status.list_value.extend([True] * 20_000)
+    daemon.send(beat=pb.Beat(sequence=1, state=state))
+    ended = daemon.ended()
+    assert isinstance(ended, grpc.RpcError)
+    assert _status(ended) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "Request body too large")
+    neighbour.beat()
+
+
 def test_a_pause_reaches_the_daemon_with_the_next_beat(
     market: LocalMarket, renter: Renter, provider: PollDaemon
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dc1.domain.jobs.results import MAX_RESULT_BYTES
+from dc1.domain.jobs.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
@@ -37,8 +37,8 @@ def send(rest: Rest, provider: PollDaemon, result: str, path: str = "/jobs/1/res
         sized('"', "x", '"'),
         sized('{"response":"', "نص", '"}'),
         sized('{"text":"', "\\u0001", '"}'),
-        # Half: as a message it is larger than as JSON, and what is too large as either is refused.
-        sized('{"rows":[', '{"a":[[[]]],"b":"\\"\\\\"},', "0]}", ROOM // 2),
+        # As many values as a result may have.
+        '{"rows":[' + '{"a":[[[]]],"b":"\\"\\\\"},' * (MAX_RESULT_VALUES // 5 - 1) + "0]}",
         sized('"DC1_RESULT_JSON:{\\"text\\":\\"', "z", '\\"}"'),
     ],
     ids=["string", "arabic", "control", "nested", "marked"],
@@ -113,6 +113,34 @@ def test_a_result_on_the_stream_that_no_answer_can_hold_fails_its_job(
         "status": "failed",
         "error": f"The result is larger than {MAX_RESULT_BYTES} bytes",
         "actual_cost_halala": 0,
+    }
+
+
+MANY = MAX_RESULT_VALUES + 1
+
+
+def test_a_result_of_many_values_is_refused_before_it_is_paid(rest: Rest, renter: Renter, provider: PollDaemon) -> None:
+    renter.submit()
+    provider.next()
+    refused(send(rest, provider, '{"n":[' + "0," * MANY + "0]}"), 413, "Request body too large")
+    assert show(renter.job(1), "status", "actual_cost_halala") == {"status": "running", "actual_cost_halala": None}
+    text = '{"n":[' + "0," * MANY + "0]}"
+    answered(provider.try_result(1, result=text))
+    assert answered(renter.get("/jobs/1/output"))["response"] == text
+
+
+def test_a_result_of_many_values_on_the_stream_fails_its_job(
+    market: LocalMarket, renter: Renter, provider: PollDaemon
+) -> None:
+    daemon: StreamDaemon = market.connect(provider)
+    for count in (MAX_RESULT_VALUES - 10, MANY):
+        renter.submit()
+        lease = daemon.accept(daemon.expect("offer")).lease
+        assert daemon.finish(lease, {"n": [0] * count}).verdict == pb.OUTCOME_VERDICT_SETTLED
+    assert answered(renter.get("/jobs/1/output"))["result"] == {"n": [0] * (MAX_RESULT_VALUES - 10)}
+    assert show(renter.job(2), "status", "error") == {
+        "status": "failed",
+        "error": f"The result has more than {MAX_RESULT_VALUES} values",
     }
 
 

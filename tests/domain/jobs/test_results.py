@@ -1,11 +1,13 @@
 """Results of daemons."""
 
 import base64
+import json
 
 import pytest
 
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.jobs.results import (
+    MAX_RESULT_VALUES,
     ResultType,
     image_bytes,
     image_format,
@@ -75,3 +77,10 @@ def test_images() -> None:
     ]
     assert stored_image_format({}) == stored_image_format({"format": "gif"}) == "png"
     assert stored_image_format({"format": "WEBP"}) == "webp"
+
+
+def test_commas_in_texts_are_no_values() -> None:
+    said = {"text": 'a,[{"' * MAX_RESULT_VALUES}
+    assert parse_result(json.dumps(said)) == said
+    many = json.dumps([0] * (MAX_RESULT_VALUES + 1))
+    assert parse_result(f'{{"n":{many}}}') == f'{{"n":{many}}}'

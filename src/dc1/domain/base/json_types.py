@@ -10,6 +10,9 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 MAX_FREE_JSON_BYTES = 256 * 1024
 """Largest size of a field whose JSON is kept as sent."""
 
+MAX_VALUES = 20_000
+"""Most values in the JSON of a request: each costs a hundred times its bytes, and all other calls wait meanwhile."""
+
 MAX_EXACT_INTEGER = 2**53
 """Integers below this one survive a reader that knows doubles only."""
 

@@ -46,6 +46,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^exited with status (-?\d{1,10})(?!\d)", "The program ended with exit code {0}"),
         (r"^stopped at its deadline after (\d{1,8}) s$", "Stopped at its deadline after {0} s"),
         (r"^the result is larger than (\d{1,12}) bytes$", "The result is larger than {0} bytes"),
+        (r"^the result has more than (\d{1,12}) values$", "The result has more than {0} values"),
         (r"^the result is not JSON", "The result is not JSON"),
         (r"^what follows DC1_RESULT_JSON: is not (JSON|a JSON object)$", "What follows DC1_RESULT_JSON: is not {0}"),
         (

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from enum import StrEnum
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, parse_strictly
@@ -12,8 +13,16 @@ RESULT_MARKER = "DC1_RESULT_JSON:"
 MAX_RESULT_BYTES = 10 * 1024 * 1024
 """Largest result, as the JSON that its readers get; what is larger is refused before anything is paid for it."""
 
+MAX_RESULT_VALUES = 200_000
+"""Most values in a result that is JSON; a text that has more stays one."""
+
 # A program's JSON text may be nested more deeply than whoever reads the answer around it can follow.
 _MAX_DEPTH = 100
+
+
+_SIGNS = (",", "[", "{")
+_EMPTY = re.compile(r"[\[{]\s*[\]}]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class ResultType(StrEnum):
@@ -60,11 +69,23 @@ def _found(sent: JsonValue) -> JsonValue:
 
 
 def _parsed_json(text: str) -> JsonValue:
+    # Before it is parsed, which alone may take seconds.
+    if _has_many_values(text):
+        return None
     try:
         parsed = parse_strictly(text)
     except ValueError:
         return None
     return None if _is_deep(parsed) else parsed
+
+
+def _has_many_values(text: str) -> bool:
+    # Each value but the outermost is the first in a list or an object, or has a comma before it. Most texts need not
+    # be looked at more closely.
+    if sum(map(text.count, _SIGNS)) < MAX_RESULT_VALUES:
+        return False
+    bare = _STRING.sub("", text)
+    return 1 + sum(map(bare.count, _SIGNS)) - len(_EMPTY.findall(bare)) > MAX_RESULT_VALUES
 
 
 def _is_deep(value: JsonValue) -> bool:

@@ -10,15 +10,16 @@ from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.base.clock import Clock
+from dc1.domain.base.json_types import MAX_VALUES
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
-from dc1.domain.jobs.results import MAX_RESULT_BYTES
+from dc1.domain.jobs.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES
 from dc1.domain.jobs.states import ErrorCategory, LogLevel, Phase
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.apart import apart
-from dc1.services.api.values import from_value
+from dc1.services.api.values import from_value, require_few_values
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.heartbeats import report_body
 from dc1.services.daemons.outbox import Outbox, attempt_of
@@ -73,8 +74,11 @@ class DaemonMessages:
         self._plane.dispatcher.wake(self._provider.id)
 
     async def take(self, message: pb.ConnectRequest) -> None:
-        """Follow one message."""
-        match message.WhichOneof("message"):
+        """Follow one message, of which only a result may have more values than requests have elsewhere."""
+        kind = message.WhichOneof("message")
+        if kind != "outcome":
+            require_few_values(message, MAX_VALUES)
+        match kind:
             case "beat":
                 await self._beat(message.beat)
             case "accept":
@@ -252,15 +256,19 @@ def _start_message(lease: Lease, clock: Clock) -> pb.Start:
 
 
 def _attempt_report(message: pb.Outcome) -> AttemptReport:
+    # There is no answer on a stream by which a daemon could send less, and it would repeat what is refused for ever.
+    try:
+        require_few_values(message, MAX_RESULT_VALUES)
+    except ApiError:
+        return _unreadable(f"the result has more than {MAX_RESULT_VALUES} values")
     try:
         return _as_said(message)
     except ApiError:
-        # There is no answer on a stream by which a daemon could send less, and it would repeat this one for ever.
-        return AttemptReport.read(
-            completed=False,
-            error=f"the result is larger than {MAX_RESULT_BYTES} bytes",
-            category=ErrorCategory.INVALID_RESULT,
-        )
+        return _unreadable(f"the result is larger than {MAX_RESULT_BYTES} bytes")
+
+
+def _unreadable(why: str) -> AttemptReport:
+    return AttemptReport.read(completed=False, error=why, category=ErrorCategory.INVALID_RESULT)
 
 
 def _as_said(message: pb.Outcome) -> AttemptReport:
