@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from dc1.control.control_plane import ControlPlane
+from dc1.control.scheduling.second_daemons import Asker, instance_of
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.daemon_session import DaemonSession
@@ -25,8 +26,8 @@ class _Stream(Outbox):
         self.market = market
         self.provider = market.fleet.known(daemon.provider_id)
         images = ToldImages(market.catalog, self)
-        self.session = DaemonSession(daemon.provider_id, None, self, images)
         self.inbox = DaemonMessages(market, self.provider, self, images)
+        self.session = DaemonSession(daemon.provider_id, Asker(instance_of("scripted")), self, images, self.inbox)
         self._daemon = daemon
 
     def send(self, message: pb.ConnectResponse) -> None:

@@ -1,5 +1,6 @@
 """A market without a network: control on a real database, a clock that the test moves, and scripted daemons."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -59,6 +60,17 @@ class Daemon:
     @property
     def key_id(self) -> str | None:
         return None
+
+    @property
+    def instance(self) -> str:
+        return ""
+
+    @property
+    def heard_at(self) -> float:
+        return time.monotonic()
+
+    def ask_for_beat(self) -> None:
+        self.beat()
 
     def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
         self.offers.append(assignment)

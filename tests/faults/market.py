@@ -74,6 +74,11 @@ class RealMarket:
         assert self._server is not None
         return self._server
 
+    @property
+    def target(self) -> str:
+        """Where daemons connect to."""
+        return self._edge.target
+
     def launch_server(self) -> None:
         """Start `dc1 serve`; it is ready later."""
         settings = {

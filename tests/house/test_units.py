@@ -9,6 +9,7 @@ import pytest
 import typer.main
 
 from dc1.cli.app import app
+from dc1.daemon.errors import KeyInUseError
 
 UNITS = sorted((Path(__file__).parents[2] / "ops" / "systemd").glob("*.service"))
 MOST_EXPOSED = 3.0
@@ -64,6 +65,11 @@ def test_the_server_s_unit_lets_it_give_its_socket_to_a_group() -> None:
     assert settings(unit, "RuntimeDirectory") == ["dc1"]
     (mode,) = settings(unit, "RuntimeDirectoryMode")
     assert int(mode, 8) & 0o133 == 0o111
+
+
+def test_the_daemon_s_unit_is_not_started_again_while_another_daemon_has_its_key() -> None:
+    (unit,) = [unit for unit in UNITS if unit.name == "dc1-daemon.service"]
+    assert settings(unit, "RestartPreventExitStatus") == [str(KeyInUseError.exit_status)]
 
 
 def test_the_daemon_s_unit_leaves_it_the_cards() -> None:

@@ -95,9 +95,16 @@ class Pair:
 
     def connect(self, provider: PollDaemon, at: Replica, report: Json = REPORT) -> StreamDaemon:
         """A daemon of this provider with a stream to one replica, welcomed."""
-        stream = StreamDaemon(at.target, provider.key, report)
-        self._streams.append(stream)
+        stream = self.open_stream(provider, at, report)
         stream.hello()
+        return stream
+
+    def open_stream(
+        self, provider: PollDaemon, at: Replica, report: Json = REPORT, instance_id: str = "scripted"
+    ) -> StreamDaemon:
+        """A daemon of this provider that has said nothing to the replica yet."""
+        stream = StreamDaemon(at.target, provider.key, report, instance_id)
+        self._streams.append(stream)
         return stream
 
     def await_online(self, provider: PollDaemon) -> None:

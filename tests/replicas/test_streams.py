@@ -4,6 +4,7 @@ import time
 from functools import partial
 from statistics import median
 
+import grpc
 import pytest
 from sqlalchemy import text
 
@@ -111,6 +112,29 @@ def test_of_two_daemons_with_one_key_the_older_is_replaced(pair: Pair) -> None:
     assert newer.beat().sequence == 1
     assert eventually(lambda: pair.a.server.open_streams == 0, "the older stream being closed")
     assert pair.b.server.open_streams == 1
+
+
+def test_a_second_daemon_is_refused_by_a_replica_while_the_first_lives_on_another(pair: Pair) -> None:
+    provider = pair.add_provider(pair.a)
+    first = pair.connect(provider, pair.a)
+    pair.await_online(provider)
+    second = pair.open_stream(provider, pair.b, instance_id="another")
+    second.say_hello()
+    time.sleep(0.3)
+    first.beat()
+    refusal = second.ended()
+    assert isinstance(refusal, grpc.RpcError)
+    assert refusal.code() is grpc.StatusCode.ALREADY_EXISTS
+    eventually(lambda: first.beat().second_daemon_at_ms, "the first daemon hearing of it on its own replica")
+    assert pair.a.server.open_streams == 1
+
+
+def test_a_second_daemon_that_insists_replaces_the_first_on_another_replica(pair: Pair) -> None:
+    provider = pair.add_provider(pair.a)
+    first = pair.connect(provider, pair.a)
+    pair.await_online(provider)
+    pair.open_stream(provider, pair.b, instance_id="another").hello(take_over=True)
+    assert first.expect("reconnect").reason == pb.RECONNECT_REASON_REPLACED
 
 
 @pytest.mark.skewed(60)

@@ -172,7 +172,7 @@ class _ReconnectReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recon
     RECONNECT_REASON_SERVER_DRAINING: _ReconnectReason.ValueType  # 1
     """The server stops; open a new stream."""
     RECONNECT_REASON_REPLACED: _ReconnectReason.ValueType  # 2
-    """Another daemon opened a stream with this key; do not open a new one."""
+    """Another daemon took this one's place, by `take_over` or after this one was silent; do not open a new one."""
     RECONNECT_REASON_ACCESS_REVOKED: _ReconnectReason.ValueType  # 3
     """The key was revoked, or the account is no longer approved; do not open a new one."""
 
@@ -184,7 +184,7 @@ RECONNECT_REASON_UNSPECIFIED: ReconnectReason.ValueType  # 0
 RECONNECT_REASON_SERVER_DRAINING: ReconnectReason.ValueType  # 1
 """The server stops; open a new stream."""
 RECONNECT_REASON_REPLACED: ReconnectReason.ValueType  # 2
-"""Another daemon opened a stream with this key; do not open a new one."""
+"""Another daemon took this one's place, by `take_over` or after this one was silent; do not open a new one."""
 RECONNECT_REASON_ACCESS_REVOKED: ReconnectReason.ValueType  # 3
 """The key was revoked, or the account is no longer approved; do not open a new one."""
 Global___ReconnectReason: _TypeAlias = ReconnectReason  # noqa: Y015
@@ -439,8 +439,13 @@ class Hello(_message.Message):
 
     INSTANCE_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_FIELD_NUMBER: _builtins.int
     instance_id: _builtins.str
     """Random id of the daemon process, the same on every reconnection of it."""
+    take_over: _builtins.bool
+    """Whether this daemon shall have the stream though another one lives that holds it, which is then replaced. Without, it is refused with
+    KEY_IN_USE as soon as the other one has spoken; one that reconnects under its `instance_id` is taken at once.
+    """
     @_builtins.property
     def state(self) -> Global___DaemonState:
         """The daemon's state; leases in it are re-attached."""
@@ -450,10 +455,11 @@ class Hello(_message.Message):
         *,
         instance_id: _builtins.str = ...,
         state: Global___DaemonState | None = ...,
+        take_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "state", b"state", "take_over", b"take_over"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -830,6 +836,7 @@ class Desired(_message.Message):
     STOPS_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
     OFFERED_FIELD_NUMBER: _builtins.int
+    SECOND_DAEMON_AT_MS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the beat this answers; 0 in a Welcome."""
     beat_interval_seconds: _builtins.float
@@ -844,6 +851,8 @@ class Desired(_message.Message):
     """Oldest version that is still good."""
     suspended: _builtins.bool
     """Whether an admin has suspended the provider: its leases were given to others, and it is offered none until that is lifted."""
+    second_daemon_at_ms: _builtins.int
+    """When a second daemon last used this provider's key, in milliseconds since 1970; absent when that was not in the last day."""
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
         """Offers that wait for an answer and were not sent on this stream yet, or that the beat calls unknown."""
@@ -874,14 +883,20 @@ class Desired(_message.Message):
         stops: _abc.Iterable[Global___Stop] | None = ...,
         suspended: _builtins.bool = ...,
         offered: _abc.Iterable[Global___LeaseRef] | None = ...,
+        second_daemon_at_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "preload_model", b"preload_model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "_second_daemon_at_ms", b"_second_daemon_at_ms", "preload_model", b"preload_model", "second_daemon_at_ms", b"second_daemon_at_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "beat_interval_seconds", b"beat_interval_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offered", b"offered", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "sequence", b"sequence", "starts", b"starts", "stops", b"stops", "suspended", b"suspended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "_second_daemon_at_ms", b"_second_daemon_at_ms", "beat_interval_seconds", b"beat_interval_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offered", b"offered", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "second_daemon_at_ms", b"second_daemon_at_ms", "sequence", b"sequence", "starts", b"starts", "stops", b"stops", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preload_model: _TypeAlias = _typing.Literal["preload_model"]  # noqa: Y015
     _WhichOneofArgType__preload_model: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model"]  # noqa: Y015
+    _WhichOneofReturnType__second_daemon_at_ms: _TypeAlias = _typing.Literal["second_daemon_at_ms"]  # noqa: Y015
+    _WhichOneofArgType__second_daemon_at_ms: _TypeAlias = _typing.Literal["_second_daemon_at_ms", b"_second_daemon_at_ms"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__preload_model) -> _WhichOneofReturnType__preload_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__second_daemon_at_ms) -> _WhichOneofReturnType__second_daemon_at_ms | None: ...
 
 Global___Desired: _TypeAlias = Desired  # noqa: Y015
 

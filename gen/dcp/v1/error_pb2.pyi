@@ -72,6 +72,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A renter's key was presented where a provider's is needed, or the other way round."""
     ERROR_REASON_ZERO_BALANCE: _ErrorReason.ValueType  # 22
     """The wallet is empty and the job costs `required_halala`."""
+    ERROR_REASON_KEY_IN_USE: _ErrorReason.ValueType  # 23
+    """Another daemon that lives holds the provider's stream; `take_over` in its Hello would replace it."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused, where there is more to know than status and text. `code` in an error body and in ErrorDetail is the name of
@@ -124,6 +126,8 @@ ERROR_REASON_WRONG_KEY_TYPE: ErrorReason.ValueType  # 21
 """A renter's key was presented where a provider's is needed, or the other way round."""
 ERROR_REASON_ZERO_BALANCE: ErrorReason.ValueType  # 22
 """The wallet is empty and the job costs `required_halala`."""
+ERROR_REASON_KEY_IN_USE: ErrorReason.ValueType  # 23
+"""Another daemon that lives holds the provider's stream; `take_over` in its Hello would replace it."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

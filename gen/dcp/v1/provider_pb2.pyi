@@ -58,6 +58,7 @@ class Provider(_message.Message):
     UPTIME_PERCENT_FIELD_NUMBER: _builtins.int
     GPU_METRICS_FIELD_NUMBER: _builtins.int
     ACTIVE_JOB_FIELD_NUMBER: _builtins.int
+    SECOND_DAEMON_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -152,6 +153,10 @@ class Provider(_message.Message):
     def active_job(self) -> _struct_pb2.Value:
         """A job at work; null without one."""
 
+    @_builtins.property
+    def second_daemon_at(self) -> _struct_pb2.Value:
+        """When a second daemon last used this account's key, in the last day; null otherwise. A key that somebody else has is to be rotated."""
+
     def __init__(
         self,
         *,
@@ -188,10 +193,11 @@ class Provider(_message.Message):
         uptime_percent: _builtins.float = ...,
         gpu_metrics: Global___GpuMetrics | None = ...,
         active_job: _struct_pb2.Value | None = ...,
+        second_daemon_at: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "last_heartbeat", b"last_heartbeat", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "last_heartbeat", b"last_heartbeat", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -135,8 +135,9 @@ class ProviderServiceServicer:
 
     def Connect(self, request_iterator, context):
         """The daemon's stream: state, assignments, cancellations, logs, tokens and results in both directions. The daemon opens it with its key
-        in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A newer stream of the same provider
-        replaces an older one. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
+        in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A daemon that reconnects replaces
+        its older stream. Another one with the same key is refused with ALREADY_EXISTS `Another daemon is connected with this provider's key` while the
+        first one lives, unless its Hello says `take_over`; owner and operators are told of it. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
         rejected; ends with OK after a Reconnect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

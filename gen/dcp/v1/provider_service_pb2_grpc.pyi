@@ -41,8 +41,9 @@ class ProviderServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ProviderServiceAsyncStub: ...
     Connect: _grpc.StreamStreamMultiCallable[_daemon_stream_pb2.ConnectRequest, _daemon_stream_pb2.ConnectResponse]
     """The daemon's stream: state, assignments, cancellations, logs, tokens and results in both directions. The daemon opens it with its key
-    in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A newer stream of the same provider
-    replaces an older one. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
+    in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A daemon that reconnects replaces
+    its older stream. Another one with the same key is refused with ALREADY_EXISTS `Another daemon is connected with this provider's key` while the
+    first one lives, unless its Hello says `take_over`; owner and operators are told of it. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
     rejected; ends with OK after a Reconnect.
     """
     RegisterProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.RegisterProviderRequest, _provider_service_pb2.RegisterProviderResponse]
@@ -106,8 +107,9 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Connect: _aio.StreamStreamMultiCallable[_daemon_stream_pb2.ConnectRequest, _daemon_stream_pb2.ConnectResponse]  # type: ignore[assignment]
     """The daemon's stream: state, assignments, cancellations, logs, tokens and results in both directions. The daemon opens it with its key
-    in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A newer stream of the same provider
-    replaces an older one. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
+    in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A daemon that reconnects replaces
+    its older stream. Another one with the same key is refused with ALREADY_EXISTS `Another daemon is connected with this provider's key` while the
+    first one lives, unless its Hello says `take_over`; owner and operators are told of it. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
     rejected; ends with OK after a Reconnect.
     """
     RegisterProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.RegisterProviderRequest, _provider_service_pb2.RegisterProviderResponse]  # type: ignore[assignment]
@@ -174,8 +176,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_daemon_stream_pb2.ConnectResponse], _abc.AsyncIterator[_daemon_stream_pb2.ConnectResponse]]:
         """The daemon's stream: state, assignments, cancellations, logs, tokens and results in both directions. The daemon opens it with its key
-        in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A newer stream of the same provider
-        replaces an older one. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
+        in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A daemon that reconnects replaces
+        its older stream. Another one with the same key is refused with ALREADY_EXISTS `Another daemon is connected with this provider's key` while the
+        first one lives, unless its Hello says `take_over`; owner and operators are told of it. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
         rejected; ends with OK after a Reconnect.
         """
 

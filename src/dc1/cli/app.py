@@ -24,7 +24,7 @@ _UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, e
 
 
 class _Root(TyperGroup):
-    """Turns what ends a command early into one sentence on stderr and exit code 1."""
+    """Turns what ends a command early into one sentence on stderr and an exit status, 1 for most."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -34,7 +34,7 @@ class _Root(TyperGroup):
             # Where nobody can be told, the exit status is left.
             with contextlib.suppress(OSError):
                 notes.print(str(error), style="red", soft_wrap=True)
-            raise typer.Exit(1) from None
+            raise typer.Exit(error.exit_status) from None
 
 
 app = typer.Typer(

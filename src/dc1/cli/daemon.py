@@ -60,6 +60,12 @@ def daemon_command(
             min=1,
         ),
     ] = 100,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over", help="Replace another daemon that is connected with this key; without, it is left in place."
+        ),
+    ] = False,
     drain_seconds: Annotated[
         float,
         typer.Option(
@@ -97,11 +103,12 @@ def daemon_command(
             container_url=_socket_url(container_socket),
             container_network=container_network,
             container_disk_gib=container_disk_gib,
+            take_over=take_over,
             drain_grace_seconds=drain_seconds,
         )
         asyncio.run(build_agent(config).run())
     except DaemonError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(str(error), error.exit_status) from None
 
 
 def _socket_url(socket: str | None) -> str | None:

@@ -32,6 +32,7 @@ from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import JobFeed
 from dc1.control.scheduling.leases import Leases
 from dc1.control.scheduling.replicas import NoReplicas, Replicas
+from dc1.control.scheduling.second_daemons import SecondDaemons
 from dc1.control.scheduling.sessions import Session, Sessions
 from dc1.domain.base.clock import Clock
 from dc1.storage.engine.database import Database
@@ -50,6 +51,7 @@ class ControlPlane:
     fleet: Fleet
     leases: Leases
     sessions: Sessions
+    second_daemons: SecondDaemons
     job_feed: JobFeed
     dispatcher: Dispatcher
     attempts: Attempts
@@ -87,6 +89,7 @@ class ControlPlane:
             fleet=core.fleet,
             leases=core.leases,
             sessions=core.sessions,
+            second_daemons=SecondDaemons(core, replicas),
             job_feed=core.job_feed,
             dispatcher=dispatcher,
             attempts=attempts,
@@ -172,7 +175,7 @@ class ControlPlane:
         """Register a daemon's stream; an older one of the same provider is ended."""
         self.sessions.open(session)
         self.fleet.presence.stream_opened(provider)
-        self.replicas.stream_opened(provider.id)
+        self.replicas.stream_opened(provider.id, session.instance)
 
     def close_stream(self, session: Session, provider: Provider, silent_seconds: float) -> None:
         """Follow the end of a daemon's stream, unless a newer one has taken its place."""

@@ -64,6 +64,9 @@ class DaemonConfig:
     probe_interval_seconds: float = 60.0
     """Seconds between looks at what the runners can do."""
 
+    take_over: bool = False
+    """Whether to replace another daemon that is connected with the same key."""
+
     drain_grace_seconds: float = 60.0
     """Seconds that running work is given to end after SIGTERM."""
 

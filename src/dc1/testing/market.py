@@ -149,9 +149,14 @@ class LocalMarket:
 
     def connect(self, provider: PollDaemon, report: Json = REPORT) -> StreamDaemon:
         """Return a daemon of this provider on the stream, welcomed."""
-        stream = StreamDaemon(self.edge.target, provider.key, report)
-        self._streams.append(stream)
+        stream = self.open_stream(provider, report)
         stream.hello()
+        return stream
+
+    def open_stream(self, provider: PollDaemon, report: Json = REPORT, instance_id: str = "scripted") -> StreamDaemon:
+        """Return a daemon of this provider that has said nothing yet."""
+        stream = StreamDaemon(self.edge.target, provider.key, report, instance_id)
+        self._streams.append(stream)
         return stream
 
     def cut(self, stream: StreamDaemon) -> None:

@@ -28,14 +28,15 @@ class StreamDaemon:
         target: the edge's host and port.
         key: the provider's.
         report: the machine, as in a heartbeat; it can run every kind of job.
+        instance_id: which process it is; daemons with the same are one that reconnects.
 
     Attributes:
         state: what every hello and beat says of the machine and of the leases it holds, true or not.
     """
 
-    def __init__(self, target: str, key: str, report: Json) -> None:
+    def __init__(self, target: str, key: str, report: Json, instance_id: str = "scripted") -> None:
         self.state = pb.DaemonState(report=_report(report), job_types=JOB_TYPES)
-        self._script = DaemonScript(self.state, reports_held=False)
+        self._script = DaemonScript(self.state, instance_id, reports_held=False)
         # None ends the stream from our side, as the iterator that gRPC reads stops there.
         self._outbox: queue.SimpleQueue[pb.ConnectRequest | None] = queue.SimpleQueue()
         self._inbox: queue.SimpleQueue[pb.ConnectResponse | grpc.RpcError | None] = queue.SimpleQueue()
@@ -70,11 +71,17 @@ class StreamDaemon:
     def _say(self, message: pb.ConnectRequest) -> None:
         self._outbox.put(message)
 
-    def hello(self) -> pb.Welcome:
+    def hello(self, *, take_over: bool = False) -> pb.Welcome:
         """Say who is there; return once that is welcomed."""
-        self._say(self._script.hello())
+        self.say_hello(take_over=take_over)
         welcome: pb.Welcome = self.expect("welcome")
         return welcome
+
+    def say_hello(self, *, take_over: bool = False) -> None:
+        """Say who is there, and whether another daemon is to be replaced."""
+        hello = self._script.hello()
+        hello.hello.take_over = take_over
+        self._say(hello)
 
     def beat(self) -> pb.Desired:
         """Send one beat, and return the desired state that answers it."""

@@ -248,6 +248,20 @@ def test_alerts_longest_first(market: LocalMarket, admin: Admin, provider: PollD
     assert alerts(admin) == []
 
 
+def test_two_polling_daemons_with_one_key_are_told_of(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
+    for host in ("gpu-1", "gpu-1", "gpu-1-renamed"):
+        provider.heartbeat({"provider_hostname": host})
+    assert alerts(admin) == []
+    assert provider.account()["second_daemon_at"] is None
+    provider.heartbeat({"provider_hostname": "gpu-1"})
+    assert alerts(admin) == [(1, "KEY_SHARED", market.now())]
+    assert provider.account()["second_daemon_at"] == market.now()
+    market.clock.advance(86_400)
+    provider.heartbeat()
+    assert alerts(admin) == []
+    assert provider.account()["second_daemon_at"] is None
+
+
 def test_a_provider_on_which_jobs_fail(market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon) -> None:
     for index in range(3):
         renter.submit(provider_id=1)

@@ -171,6 +171,52 @@ def eventually_offered(daemons: list[StreamDaemon]) -> tuple[StreamDaemon, pb.Le
     return None
 
 
+def test_a_second_daemon_is_refused_while_the_first_lives(market: LocalMarket, provider: PollDaemon) -> None:
+    first = market.connect(provider)
+    second = market.open_stream(provider, instance_id="another")
+    second.say_hello()
+    # Asked for a beat, so that the second need not wait for the next one that is due.
+    assert first.expect("desired").beat_interval_seconds < 1
+    assert first.beat().beat_interval_seconds == 10
+    refusal = second.ended()
+    assert refusal is not None
+    assert refusal.code() is grpc.StatusCode.ALREADY_EXISTS
+    assert refusal.details() == "Another daemon is connected with this provider's key"
+    assert first.beat().second_daemon_at_ms == market.clock.now_ms()
+    shown = answered(market.admin.get("/admin/fleet/alerts"))["alerts"]
+    assert [(alert["provider_id"], alert["reason"]) for alert in shown] == [(provider.id, "KEY_SHARED")]
+
+
+def test_a_second_daemon_that_insists_replaces_the_first(market: LocalMarket, provider: PollDaemon) -> None:
+    first = market.connect(provider)
+    second = market.open_stream(provider, instance_id="another")
+    assert second.hello(take_over=True).desired.second_daemon_at_ms == market.clock.now_ms()
+    assert first.expect("reconnect").reason == pb.RECONNECT_REASON_REPLACED
+    assert provider.account()["second_daemon_at"] == market.now()
+
+
+def test_daemons_that_name_no_process_are_told_apart_by_who_lives(market: LocalMarket, provider: PollDaemon) -> None:
+    first = market.open_stream(provider, instance_id="")
+    first.hello()
+    second = market.open_stream(provider, instance_id="")
+    second.say_hello()
+    assert first.expect("desired").beat_interval_seconds < 1
+    first.beat()
+    refusal = second.ended()
+    assert refusal is not None
+    assert refusal.code() is grpc.StatusCode.ALREADY_EXISTS
+
+
+def test_a_daemon_with_the_owners_new_key_replaces_one_with_the_old(market: LocalMarket, provider: PollDaemon) -> None:
+    """Whoever has the old key, and says every beat in time, is out as soon as the owner's daemon has the new one."""
+    thief = market.connect(provider)
+    new_key = answered(provider.post("/providers/me/rotate-key", {}))["api_key"]
+    owner = StreamDaemon(market.edge.target, new_key, REPORT, "the owner's")
+    owner.hello()
+    assert thief.expect("reconnect").reason == pb.RECONNECT_REASON_REPLACED
+    owner.close()
+
+
 def test_a_newer_stream_replaces_the_older(market: LocalMarket, provider: PollDaemon) -> None:
     older = market.connect(provider)
     market.connect(provider)

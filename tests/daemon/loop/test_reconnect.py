@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from dc1.daemon.errors import AccessDeniedError, DaemonError, ReplacedError
+from dc1.daemon.errors import AccessDeniedError, DaemonError, KeyInUseError, ReplacedError
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.daemon.loop.fake_server import FakeServer, lease
 from tests.daemon.loop.whole_daemon import connected, running_daemon
@@ -134,6 +134,7 @@ async def test_daemon_that_is_sent_away_stops_its_work_and_stays_away(
             r"The server refused the provider key: Invalid API key\.",
         ),
         ((grpc.StatusCode.PERMISSION_DENIED, "Forbidden"), r"The server refused this provider: Forbidden\."),
+        ((grpc.StatusCode.ALREADY_EXISTS, "in use"), r"Another daemon is connected with this provider's key\."),
     ],
 )
 async def test_refused_daemon_ends_with_a_sentence(
@@ -141,7 +142,7 @@ async def test_refused_daemon_ends_with_a_sentence(
 ) -> None:
     server.refusal = refusal
     async with running_daemon(server) as daemon:
-        with pytest.raises(AccessDeniedError, match=sentence):
+        with pytest.raises((AccessDeniedError, KeyInUseError), match=sentence):
             await daemon.ended()
         assert server.refused == 1
 

@@ -88,6 +88,13 @@ CASES: list[tuple[ApiError, int, str, str | None, str]] = [
     (errors.provider_not_approved(), 403, "Provider is not approved yet", None, "PERMISSION_DENIED"),
     (errors.renter_email_taken(), 409, "A renter with this email already exists", "EMAIL_TAKEN", "ALREADY_EXISTS"),
     (
+        errors.provider_key_in_use(),
+        409,
+        "Another daemon is connected with this provider's key",
+        "KEY_IN_USE",
+        "ALREADY_EXISTS",
+    ),
+    (
         errors.provider_email_taken(),
         409,
         "A provider with this email already exists",

@@ -116,12 +116,12 @@ class Replication:
 
     # Streams that are held here
 
-    def stream_opened(self, provider_id: int) -> None:
+    def stream_opened(self, provider_id: int, instance: str) -> None:
         """Note that this replica holds a provider's stream."""
         # By the database's clock: which of two replicas opened the later one must not hang on how their clocks go.
         opened_ms = self._clock.now_ms() + self._ahead_ms
         self._opened_ms[provider_id] = opened_ms
-        self._streams[provider_id] = StreamChange(provider_id, opened_ms, None)
+        self._streams[provider_id] = StreamChange(provider_id, opened_ms, None, instance)
 
     def stream_closed(self, provider_id: int, lost_ms: int) -> None:
         """Note that the stream ended."""

@@ -33,6 +33,8 @@ _ACCOUNT_FIELDS = (
     "completed_jobs",
     "failed_jobs",
     "record",
+    "second_daemon_at_ms",
+    "stream_instance",
 )
 _REPORT_FIELDS = (
     "facts",
@@ -82,6 +84,8 @@ class Provider:
     presence: Presence = field(default_factory=Presence)
     draining: bool = False
     stream_replica: str | None = None
+    stream_instance: str | None = None
+    second_daemon_at_ms: int | None = None
     occupied: int = 0
     used_by_others_pct: float | None = None
     completed_jobs: int = 0

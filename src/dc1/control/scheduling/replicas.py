@@ -38,8 +38,8 @@ class Replicas(Protocol):
         """Wait on for a provider that somebody else has heard of."""
         ...
 
-    def stream_opened(self, provider_id: int) -> None:
-        """Tell that this server holds a provider's stream."""
+    def stream_opened(self, provider_id: int, instance: str) -> None:
+        """Tell that this server holds a provider's stream, opened by that daemon process."""
         ...
 
     def stream_closed(self, provider_id: int, lost_ms: int) -> None:
@@ -68,7 +68,7 @@ class NoReplicas:
     async def confirm_lost(self, provider: Provider) -> None:
         """Let a provider be lost: its daemon could have spoken to nobody else."""
 
-    def stream_opened(self, provider_id: int) -> None:
+    def stream_opened(self, provider_id: int, instance: str) -> None:
         """Tell nobody."""
 
     def stream_closed(self, provider_id: int, lost_ms: int) -> None:

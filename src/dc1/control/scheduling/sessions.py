@@ -38,6 +38,20 @@ class Session(Protocol):
         """The key it was opened with."""
         ...
 
+    @property
+    def instance(self) -> str:
+        """The daemon process that opened it, as a digest; empty when it named none."""
+        ...
+
+    @property
+    def heard_at(self) -> float:
+        """When the daemon last said something, by the monotonic clock."""
+        ...
+
+    def ask_for_beat(self) -> None:
+        """Have the daemon beat at once."""
+        ...
+
     def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
         """Offer a job for the daemon to accept."""
         ...

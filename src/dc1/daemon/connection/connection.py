@@ -14,7 +14,7 @@ from dc1.daemon.connection.channel import explain_failure, open_channel, read_cr
 from dc1.daemon.connection.operator_notices import OperatorNotices
 from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.connection.stream import Stream, StreamEnd
-from dc1.daemon.errors import AccessDeniedError, ReplacedError
+from dc1.daemon.errors import AccessDeniedError, KeyInUseError, ReplacedError
 from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dcp.v1 import daemon_stream_pb2 as pb
@@ -73,6 +73,8 @@ class Connection:
         self._closing = asyncio.Event()
         self._last_end: StreamEnd | None = None
         self._raced = False
+        # Once is enough: after that it is this process that others would have to take over from.
+        self._was_welcomed = False
 
     async def run(self) -> None:
         """Connect, and connect again, until `close`; a DaemonError says that the server wants this daemon no more."""
@@ -87,6 +89,7 @@ class Connection:
                 self._registry,
                 self._notices,
                 self._config.beat_interval_seconds,
+                take_over=self._config.take_over and not self._was_welcomed,
             )
             # Set before the first message, so that `close` and `beat_now` find a stream that is still connecting.
             self._stream = stream
@@ -96,6 +99,7 @@ class Connection:
                 end = await self._held(stream, provider_service.ProviderServiceStub(channel))
             self._stream = None
             if stream.welcomed:
+                self._was_welcomed = True
                 self._last_end = None
                 # A server that welcomes the daemon and fails at what it says next is left alone longer each time.
                 if time.monotonic() - opened_at > STEADY_SECONDS:
@@ -126,12 +130,18 @@ class Connection:
         """Return how long to wait after a stream has ended.
 
         Raises:
+            KeyInUseError: another daemon has the stream and lives.
             ReplacedError: another daemon has the key now.
             AccessDeniedError: the server does not want the key, or the provider.
         """
         again, self._raced = self._raced, end.raced
         if end.reconnect == pb.RECONNECT_REASON_REPLACED:
             raise ReplacedError("Another daemon has connected with this provider's key; this one has stopped.")
+        if end.code is grpc.StatusCode.ALREADY_EXISTS:
+            raise KeyInUseError(
+                "Another daemon is connected with this provider's key. If that one is not yours, rotate the key; if this "
+                "machine shall have its place, start this daemon with --take-over."
+            )
         if end.reconnect == pb.RECONNECT_REASON_ACCESS_REVOKED:
             raise AccessDeniedError("The server has revoked this provider's access.")
         if end.code is grpc.StatusCode.UNAUTHENTICATED:

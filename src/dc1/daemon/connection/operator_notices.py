@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import structlog
 
+from dc1.domain.base.clock import iso
 from dc1.domain.base.versions import is_older
 from dcp.v1 import daemon_stream_pb2 as pb
 
 _SUSPENDED = "suspended by an admin of the marketplace: no work is offered until that is lifted"
+
+_SECOND = "another daemon used this provider's key: stop it if it is yours, rotate the key if it is not"
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,7 @@ class OperatorNotices:
         self._suspended = False
         self._preload = ""
         self._outdated_for = ""
+        self._second_daemon_at_ms = 0
 
     def show(self, desired: pb.Desired, version: str | None) -> None:
         """Log what is new in a desired state, for a daemon of that version."""
@@ -59,6 +63,9 @@ class OperatorNotices:
             self._preload = desired.preload_model
             if self._preload:
                 log.info("model_wanted", hint="add it to the engine", model=self._preload)
+        if desired.second_daemon_at_ms > self._second_daemon_at_ms:
+            self._second_daemon_at_ms = desired.second_daemon_at_ms
+            log.warning("second_daemon", hint=_SECOND, at=iso(desired.second_daemon_at_ms))
         if is_older(version, desired.min_version) and desired.min_version != self._outdated_for:
             self._outdated_for = desired.min_version
             log.warning(

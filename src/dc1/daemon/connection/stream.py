@@ -68,9 +68,12 @@ class Stream:
         registry: RunnerRegistry,
         notices: OperatorNotices,
         beat_interval_seconds: float,
+        *,
+        take_over: bool = False,
     ) -> None:
         self.welcomed = False
         self._instance_id = instance_id
+        self._take_over = take_over
         self._assignments = assignments
         self._reporter = reporter
         self._registry = registry
@@ -128,7 +131,8 @@ class Stream:
         changed = self._assignments.changed
         state = self._reporter.state()
         try:
-            await call.write(pb.ConnectRequest(hello=pb.Hello(instance_id=self._instance_id, state=state)))
+            hello = pb.Hello(instance_id=self._instance_id, state=state, take_over=self._take_over)
+            await call.write(pb.ConnectRequest(hello=hello))
             while not self._finishing:
                 # Before looking, not after: what is said during a write must end the next wait at once.
                 changed.clear()

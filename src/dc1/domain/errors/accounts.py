@@ -65,6 +65,13 @@ def gpu_info_not_object() -> ApiError:
     return ApiError(400, "gpu_info must be an object")
 
 
+def provider_key_in_use() -> ApiError:
+    """Say that another daemon, which lives, holds the stream that this key opens."""
+    return ApiError(
+        409, "Another daemon is connected with this provider's key", ErrorCode.KEY_IN_USE, grpc="ALREADY_EXISTS"
+    )
+
+
 def rejection_reason_required() -> ApiError:
     """Say that a provider is rejected only with a reason."""
     return ApiError(400, "Rejection reason is required")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dc1.domain.base.clock import DAY_MS
 from dc1.domain.providers.liveness import Channel, Liveness, Presence, Thresholds, liveness
 
 HOT_C = 85
@@ -25,6 +26,7 @@ class AlertReason(StrEnum):
     DAEMON_OUTDATED = "DAEMON_OUTDATED"
     JOBS_FAILING = "JOBS_FAILING"
     CONTAINER_RESTARTING = "CONTAINER_RESTARTING"
+    KEY_SHARED = "KEY_SHARED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Watched:
     restarts: int = 0
     failed_jobs: int = 0
     first_failure_ms: int = 0
+    second_daemon_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
     heard_ms = provider.presence.last_heartbeat_ms
     if provider.failed_jobs >= MANY_FAILURES:
         yield Alert(AlertReason.JOBS_FAILING, provider.first_failure_ms)
+    # Also of a provider that is gone: the one that is not there may be the owner's.
+    if (shared_ms := lately(provider.second_daemon_at_ms, now_ms)) is not None:
+        yield Alert(AlertReason.KEY_SHARED, shared_ms)
     if heard_ms is None:
         return
     present = liveness(provider.presence, now_ms, thresholds)
@@ -67,6 +73,11 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
         yield Alert(AlertReason.DAEMON_OUTDATED, heard_ms)
     if provider.restarts >= MANY_RESTARTS:
         yield Alert(AlertReason.CONTAINER_RESTARTING, heard_ms)
+
+
+def lately(at_ms: int | None, now_ms: int) -> int | None:
+    """Return a time of the last day, for what is told as long as that; None for an older one."""
+    return at_ms if at_ms is not None and now_ms - at_ms < DAY_MS else None
 
 
 def _lost_ms(presence: Presence, heard_ms: int, thresholds: Thresholds) -> int:

@@ -202,6 +202,7 @@ class MonitoringCalls(ServicerPart):
             restarts=provider.container_restart_count or 0,
             failed_jobs=failures.count,
             first_failure_ms=failures.first_ms,
+            second_daemon_at_ms=provider.second_daemon_at_ms,
         )
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:

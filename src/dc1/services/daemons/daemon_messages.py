@@ -17,6 +17,7 @@ from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
 from dc1.domain.jobs.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES
 from dc1.domain.jobs.states import ErrorCategory, LogLevel, Phase
+from dc1.domain.providers.alerts import lately
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.apart import apart
 from dc1.services.api.values import from_value, require_few_values
@@ -31,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 # Cut, where HTTP refuses with a 400: a stream has no answer by which a daemon could mend its line.
 _MAX_LINE = 2000
+_SOON_SECONDS = 0.1
+"""The interval by which a daemon that is asked for a beat comes to it at once."""
+
 _BEATS_UNTIL_LOST = 2
 """A running lease that this many beats do not list is lost: one beat may have been on its way before the lease."""
 
@@ -54,6 +58,7 @@ class DaemonMessages:
         self._outbox = outbox
         self._images = images
         self._told_of_batch = False
+        self._heard: tuple[int, pb.DaemonState] | None = None
 
     async def hello(self, hello: pb.Hello) -> None:
         """Take the daemon's state, take from it what it lost, and welcome it."""
@@ -71,7 +76,14 @@ class DaemonMessages:
             desired=self._desired(0, hello.state),
         )
         self._outbox.send(pb.ConnectResponse(welcome=welcome))
+        self._heard = 0, hello.state
         self._plane.dispatcher.wake(self._provider.id)
+
+    def ask_for_beat(self) -> None:
+        """Have the daemon beat at once, by a shorter interval; the answer to that beat restores the usual one."""
+        if self._heard is not None:
+            sequence, state = self._heard
+            self._outbox.send_desired(lambda: self._desired(sequence, state, interval_seconds=_SOON_SECONDS))
 
     async def take(self, message: pb.ConnectRequest) -> None:
         """Follow one message, of which only a result may have more values than requests have elsewhere."""
@@ -105,6 +117,7 @@ class DaemonMessages:
         self._fold(beat.state)
         await self._reconcile(beat.state, lost_after=_BEATS_UNTIL_LOST)
         self._images.tell_change()
+        self._heard = beat.sequence, beat.state
         self._outbox.send_desired(lambda: self._desired(beat.sequence, beat.state))
         # Every beat may have freed a slot or brought a model.
         self._plane.dispatcher.wake(self._provider.id)
@@ -129,11 +142,11 @@ class DaemonMessages:
                 if lease.beats_unseen >= lost_after:
                     await self._plane.attempts.lose(lease, "The daemon lost the job")
 
-    def _desired(self, sequence: int, state: pb.DaemonState) -> pb.Desired:
+    def _desired(self, sequence: int, state: pb.DaemonState, *, interval_seconds: float | None = None) -> pb.Desired:
         config = self._plane.config
         desired = pb.Desired(
             sequence=sequence,
-            beat_interval_seconds=config.beat_interval_seconds,
+            beat_interval_seconds=interval_seconds or config.beat_interval_seconds,
             paused=self._provider.paused,
             preload_model=self._provider.preload_model,
             latest_version=config.daemon_latest_version,
@@ -141,6 +154,7 @@ class DaemonMessages:
             # Everything each time and nothing as a change: what was lost on the way heals with the next beat.
             stops=self._stops(state),
             suspended=self._provider.suspended,
+            second_daemon_at_ms=lately(self._provider.second_daemon_at_ms, self._plane.clock.now_ms()),
         )
         unknown = {attempt_of(ref) for ref in state.unknown_offers}
         for lease in self._plane.leases.of_provider(self._provider.id):

@@ -1,6 +1,7 @@
 """The daemon's stream: reads what the daemon says, follows it, and sends what the server wants."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import structlog
@@ -8,6 +9,7 @@ import structlog
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
+from dc1.control.scheduling.second_daemons import Asker, instance_of
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain import errors
 from dc1.domain.errors import ApiError
@@ -19,7 +21,7 @@ from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.outbox import Outbox
 from dc1.services.daemons.stream_messages import END_REASONS, offer_message, stop_message
-from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Reconnect
+from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Hello, Reconnect
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +34,13 @@ _FAREWELL_SECONDS = 5.0
 class DaemonSession:
     """One open stream, as `control` sees it: whatever is sent is only queued."""
 
-    def __init__(self, provider_id: int, key_id: str | None, outbox: Outbox, images: ToldImages) -> None:
+    def __init__(
+        self, provider_id: int, asker: Asker, outbox: Outbox, images: ToldImages, messages: DaemonMessages
+    ) -> None:
         self._provider_id = provider_id
-        self._key_id = key_id
+        self._asker = asker
+        self._messages = messages
+        self.heard_at = time.monotonic()
         self._outbox = outbox
         self._images = images
 
@@ -46,7 +52,16 @@ class DaemonSession:
     @property
     def key_id(self) -> str | None:
         """The key it was opened with."""
-        return self._key_id
+        return self._asker.key_id
+
+    @property
+    def instance(self) -> str:
+        """The daemon process that opened it, as a digest; empty when it named none."""
+        return self._asker.instance
+
+    def ask_for_beat(self) -> None:
+        """Have the daemon beat at once."""
+        self._messages.ask_for_beat()
 
     def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
         """Offer a job for the daemon to accept."""
@@ -86,10 +101,12 @@ async def connect(
     # Here the new key has arrived: who has the old one shall not take this stream's place with it.
     if not current_call().principal.key_is_replaced:
         await plane.provider_accounts.end_grace(provider.id)
-    # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
+    asker = _asker(hello.hello)
+    await plane.second_daemons.admit(provider, asker)
     images = ToldImages(plane.catalog, outbox)
-    session = DaemonSession(provider.id, current_call().principal.key_id, outbox, images)
     messages = DaemonMessages(plane, provider, outbox, images)
+    # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
+    session = DaemonSession(provider.id, asker, outbox, images, messages)
     plane.open_stream(session, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
     # What was begun is followed to its end also when the stream breaks: its transaction commits whoever waits.
@@ -107,6 +124,7 @@ async def connect(
                     message = await anext(requests, None)
                 if message is None:
                     return
+                session.heard_at = time.monotonic()
                 await work.run(messages.take(message))
                 # What is not read meanwhile waits in the daemon, whose writing HTTP/2 holds up.
                 await asyncio.sleep(budget.spend(message.ByteSize()))
@@ -146,6 +164,16 @@ async def connect(
     if isinstance(failure, ApiError):
         # The end says why; an end with OK would send the daemon into the same again.
         raise failure
+
+
+def _asker(hello: Hello) -> Asker:
+    principal = current_call().principal
+    return Asker(
+        instance_of(hello.instance_id),
+        key_id=principal.key_id,
+        key_is_replaced=principal.key_is_replaced,
+        take_over=hello.take_over,
+    )
 
 
 async def _first(requests: AsyncIterator[ConnectRequest], patience: float) -> ConnectRequest:

@@ -11,6 +11,7 @@ from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
 from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.jobs.states import JobType
 from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers.alerts import lately
 from dc1.domain.providers.liveness import Liveness, ProviderStatus
 from dc1.domain.providers.machine_grading import vram_used_mib
 from dc1.domain.providers.preferences import Preferences
@@ -84,6 +85,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         supported_compute_types=provider.listed_compute_types,
         gpu_metrics=_gpu_metrics(provider),
         active_job=_active_job(plane, provider),
+        second_daemon_at=time_value(lately(provider.second_daemon_at_ms, now_ms)),
         # The preferences lie flat among the other fields, under the names they have in an answer of their own.
         **{field.name: value for field, value in wishes.ListFields()},
     )

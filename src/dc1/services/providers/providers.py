@@ -79,6 +79,7 @@ class ProviderCalls(ServicerPart):
         # After the approval was asked for: of a provider that is not approved nothing is stored.
         report = read_report(report_body(request))
         at_ms = self._plane.fleet.presence.heartbeat(provider, report)
+        await self._plane.second_daemons.posted(provider, report.provider_hostname)
         self._plane.dispatcher.wake(provider.id)
         config = self._plane.config
         check = versions.check_version(

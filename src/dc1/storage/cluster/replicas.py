@@ -59,6 +59,7 @@ class StreamChange:
     provider_id: int
     opened_ms: int
     lost_ms: int | None
+    instance: str | None = None
 
 
 # Which stream it was is told by when it opened: one that ended here may be open elsewhere by now.
@@ -74,6 +75,7 @@ _OPENED = (
         channel=Channel.STREAM.value,
         stream_replica=bindparam("replica"),
         stream_opened_ms=bindparam("opened"),
+        stream_instance=bindparam("instance"),
         stream_lost_ms=None,
     )
 )
@@ -89,7 +91,7 @@ def store_streams(conn: Connection, replica_id: str, changes: Sequence[StreamCha
     # One order everywhere, so that two replicas that store at once cannot deadlock.
     ordered = sorted(changes, key=lambda change: change.provider_id)
     opened = [
-        {"provider": item.provider_id, "opened": item.opened_ms, "replica": replica_id}
+        {"provider": item.provider_id, "opened": item.opened_ms, "replica": replica_id, "instance": item.instance}
         for item in ordered
         if item.lost_ms is None
     ]

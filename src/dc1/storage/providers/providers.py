@@ -117,6 +117,8 @@ class ProviderRow:
     stream_lost_ms: int | None
     stream_replica: str | None
     stream_opened_ms: int | None
+    stream_instance: str | None
+    second_daemon_at_ms: int | None
     heartbeats_received: int
     completed_jobs: int
     failed_jobs: int
@@ -215,6 +217,11 @@ def set_preferences(conn: Connection, provider_id: int, **changes: Any) -> bool:
     supported_compute_types, gpu_model, vram_mib and gpu_count.
     """
     return _set(conn, provider_id, **changes)
+
+
+def note_second_daemon(conn: Connection, provider_id: int, now_ms: int) -> bool:
+    """Note that a second daemon used the account's key; False when there is no such provider."""
+    return _set(conn, provider_id, second_daemon_at_ms=now_ms)
 
 
 def mark_deleted(conn: Connection, provider_id: int, now_ms: int, erase_at_ms: int | None = None) -> bool:

@@ -73,6 +73,10 @@ providers = Table(
     # Which server holds the daemon's stream, and since when; None while no stream is open.
     Column("stream_replica", Text),
     time_column("stream_opened_ms", nullable=True),
+    # A digest of the id of the daemon process that opened it.
+    Column("stream_instance", Text),
+    # When a second daemon with this key was last seen.
+    time_column("second_daemon_at_ms", nullable=True),
     counter("heartbeats_received"),
     counter("completed_jobs"),
     counter("failed_jobs"),
