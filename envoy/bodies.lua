@@ -9,12 +9,10 @@ local STANDARD_BYTES = 65536
 -- What gRPC puts before a message.
 local PREFIX_BYTES = 5
 
--- What the unfinished bodies of one address may hold together, in one worker: two results of jobs of strangers, a few more of those whose
--- keys a server took.
+-- What the unfinished bodies of one stranger's address may hold together, or those of one key that a server took, in one worker: two
+-- results of jobs, and a few more. By key, as a whole company may have one address.
 local HELD_BYTES = { strangers = 25165824, known = 67108864 }
--- The routes let none take longer. What was reset is counted for as long, as no script hears of it.
-local SLOT_SECONDS, SLOTS = 30, 6
--- Addresses that are counted apart; those that come later share what one may hold.
+-- Who is counted apart; those that come later share what one may hold.
 local HOLDERS = 20000
 local TOO_LARGE, TOO_MANY = "too_large", "too_many"
 
@@ -52,56 +50,62 @@ local function counted_as(address)
   return table.concat(groups, ":", 1, 4)
 end
 
--- By address what the bodies under way hold, in slots of when they began: addresses and bodies are for clients to make up, slots are few.
-local holders, count, swept_at = {}, 0, 0
+-- What the bodies under way hold, by whom.
+local holders, count = {}, 0
 
-local function forget_ended(holder, slot)
-  for begun, bytes in pairs(holder.slots) do
-    if begun < slot - SLOTS then
-      holder.bytes = holder.bytes - bytes
-      holder.slots[begun] = nil
-    end
+local function take_away(body)
+  local left = holders[body.name] - body.bytes
+  holders[body.name], body.bytes = left > 0 and left or nil, 0
+  if left <= 0 then count = count - 1 end
+end
+
+-- No script hears of a request that is reset or refused half-way: Envoy lets go of what ran for it, and what only that knew is collected.
+local lost, looked_at = {}, 0
+
+local function tell_when_lost(body)
+  body.witness = newproxy(true)
+  -- No more than this: it runs in the midst of whatever made the collector run.
+  getmetatable(body.witness).__gc = function() lost[#lost + 1] = body end
+  return body
+end
+
+local function take_lost_away()
+  local found = lost
+  lost = {}
+  for _, body in ipairs(found) do
+    if body.bytes > 0 then take_away(body) end
   end
 end
 
-local function drop_if_empty(name)
-  if holders[name] and holders[name].bytes == 0 then holders[name], count = nil, count - 1 end
-end
-
--- Whose senders all vanished are found by nobody else.
-local function sweep(slot)
-  if swept_at == slot then return end
-  swept_at = slot
-  for name, holder in pairs(holders) do
-    forget_ended(holder, slot)
-    drop_if_empty(name)
+-- Before anybody is refused for what is held. Once a second: who is refused a thousand times must not make it cost a thousand times.
+local function look_for_lost()
+  if looked_at ~= os.time() then
+    looked_at = os.time()
+    -- What has a finalizer is told of in one collection.
+    collectgarbage()
   end
+  take_lost_away()
 end
 
-local function begin(handle, is_stranger)
-  local slot = math.floor(os.time() / SLOT_SECONDS)
-  sweep(slot)
+local function begin(handle, caller)
+  local is_stranger = caller.calls == "anonymous"
   local kind = is_stranger and "strangers " or "known "
-  local name = kind .. counted_as(handle:streamInfo():downstreamRemoteAddress())
+  local name = kind .. (is_stranger and counted_as(handle:streamInfo():downstreamRemoteAddress()) or caller.key)
+  if not holders[name] and count >= HOLDERS then look_for_lost() end
   if not holders[name] and count >= HOLDERS then name = kind .. "others" end
-  return { name = name, slot = slot, bytes = 0 }
+  return tell_when_lost({ name = name, most = is_stranger and HELD_BYTES.strangers or HELD_BYTES.known, bytes = 0 })
 end
 
--- Counts more bytes of a body, or less where it has ended; returns what its address holds then.
+-- Counts more bytes of a body; returns whether there was room for them, or its senders hold too much.
 local function hold(body, bytes)
-  local holder = holders[body.name]
-  if not holder then holder, count = { bytes = 0, slots = {} }, count + 1 end
-  holders[body.name] = holder
-  local held = holder.slots[body.slot] or 0
-  -- Of a slot that was forgotten there is nothing left to take away.
-  bytes = math.max(bytes, -held)
-  holder.slots[body.slot], holder.bytes, body.bytes = held + bytes, holder.bytes + bytes, body.bytes + bytes
-  return holder.bytes
-end
-
-local function finish(body)
-  hold(body, -body.bytes)
-  drop_if_empty(body.name)
+  if bytes == 0 then return true end
+  take_lost_away()
+  if (holders[body.name] or 0) + bytes > body.most then look_for_lost() end
+  local held = (holders[body.name] or 0) + bytes
+  if held > body.most then return false end
+  if not holders[body.name] then count = count + 1 end
+  holders[body.name], body.bytes = held, body.bytes + bytes
+  return true
 end
 
 function envoy_on_request(handle)
@@ -112,8 +116,6 @@ function envoy_on_request(handle)
   if length and length > room then room = 0 end
   -- Of callers.lua, which is not asked where nothing is limited; a stream holds nothing here.
   local caller = room < math.huge and handle:streamInfo():dynamicMetadata():get("dc1.caller")
-  local is_stranger = caller and caller.calls == "anonymous"
-  local most = is_stranger and HELD_BYTES.strangers or HELD_BYTES.known
   local over, body
   for chunk in handle:bodyChunks() do
     -- Fetched anew: nothing that was, before a wait, may be used after it.
@@ -122,12 +124,12 @@ function envoy_on_request(handle)
     local is_dropped = over or told and told.body and told.body.refusal
     room = room - chunk:length()
     if not is_dropped and caller then
-      body = body or begin(handle, is_stranger)
-      if hold(body, chunk:length()) > most then over = TOO_MANY end
+      body = body or begin(handle, caller)
+      if not hold(body, chunk:length()) then over = TOO_MANY end
     end
     if room < 0 and not over then over = TOO_LARGE end
     if over and not is_dropped then metadata:set("dc1", "over", over) end
     if over or is_dropped then chunk:setBytes("") end
   end
-  if body then finish(body) end
+  if body and body.bytes > 0 then take_away(body) end
 end

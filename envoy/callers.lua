@@ -1,6 +1,8 @@
 -- Tells callers whose keys a server has taken from strangers, before anything is counted. A key that somebody made up opens nothing, not
 -- even the limits of those who have one.
 
+local API = require("gen.edge")
+
 -- Where a key may stand before rest.lua looks into paths and queries; what stands there is a stranger's in any case.
 local CARRIERS = { "authorization", "x-renter-key", "x-provider-key", "x-admin-token" }
 -- No key is longer; what is would only fill the memory.
@@ -12,9 +14,21 @@ local KEPT_SECONDS = 300
 -- Keys that a server takes again move from the older half to the newer; the others are forgotten when the halves change.
 local newer, older, count, begun = {}, {}, 0, os.time()
 
+local function change_halves()
+  newer, older, count, begun = {}, newer, 0, os.time()
+end
+
+-- Asked at each call, as a worker that learns nothing new must forget all the same.
+local function forget_in_time()
+  local kept = os.time() - begun
+  if kept >= KEPT_SECONDS then change_halves() end
+  -- Nobody came for so long that the older half is past its time, too.
+  if kept >= 2 * KEPT_SECONDS then older = {} end
+end
+
 local function learn(key)
   if newer[key] then return end
-  if count >= KEYS or os.time() - begun >= KEPT_SECONDS then newer, older, count, begun = {}, newer, 0, os.time() end
+  if count >= KEYS then change_halves() end
   newer[key], count = true, count + 1
 end
 
@@ -33,8 +47,21 @@ local function key_of(headers)
   return found and table.concat(parts, "\n") or nil
 end
 
+-- Whether a method is called that looks at no key and takes a body: one that was made up for it would be found out by nobody.
+local function asks_no_key(path)
+  path = path:match("^[^?]*")
+  local method = API.methods[path]
+  if method then return not method.key_in end
+  for _, own in ipairs(API.keyless_bodies) do
+    if path:find(own) then return true end
+  end
+  return false
+end
+
 function envoy_on_request(handle)
-  local key = key_of(handle:headers())
+  forget_in_time()
+  local headers = handle:headers()
+  local key = key_of(headers)
   local metadata = handle:streamInfo():dynamicMetadata()
   -- In no log: the access log names what it writes.
   if key and #key <= KEY_CHARACTERS then metadata:set("dc1.caller", "key", key) end
@@ -44,7 +71,8 @@ function envoy_on_request(handle)
   if key and older[key] then return end
   -- The limits of envoy.yaml go by these two.
   metadata:set("dc1.caller", "calls", "anonymous")
-  metadata:set("dc1.caller", "brings", key and "unproven" or "nothing")
+  local proves_nothing = not key or asks_no_key(headers:get(":path"))
+  metadata:set("dc1.caller", "brings", proves_nothing and "nothing" or "unproven")
 end
 
 function envoy_on_response(handle)
@@ -54,4 +82,10 @@ function envoy_on_response(handle)
   if caller.verdict == "taken" then learn(caller.key) end
   -- Refused as too frequent, too: until it is served again a call with it costs what a stranger's may.
   if caller.verdict == "refused" then forget(caller.key) end
+  -- A daemon's stream says for days that its key is good, and all of a site come again at once when it ends.
+  if caller.verdict ~= "taken" or not caller.stays then return end
+  for _ in handle:bodyChunks() do
+    forget_in_time()
+    learn(caller.key)
+  end
 end

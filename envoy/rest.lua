@@ -274,7 +274,9 @@ local function pass_judgement(metadata, headers, request)
   local chosen = headers:get("x-http-status")
   if chosen == "401" or chosen == "429" then return metadata:set("dc1.caller", "verdict", "refused") end
   local is_served = headers:get(":status") == "200" and (headers:get("grpc-status") or "0") == "0"
-  if request.proves and is_served then metadata:set("dc1.caller", "verdict", "taken") end
+  if not request.proves or not is_served then return end
+  metadata:set("dc1.caller", "verdict", "taken")
+  metadata:set("dc1.caller", "stays", request.streams == true)
 end
 
 -- A native call: its one message is waited for, so that one which never ends is no burden of the service's. A stream of them is the
@@ -329,8 +331,10 @@ function envoy_on_request(handle)
   -- Of callers.lua, which is not asked where nothing is limited.
   local caller = metadata:get("dc1.caller") or {}
   if is_grpc(headers:get("content-type")) then
+    local called = API.methods[path]
     metadata:set("dc1", "request", {
-      native = true, method = method:sub(1, VERB_CHARACTERS), path = loggable(path), proves = proves(API.methods[path]),
+      native = true, method = method:sub(1, VERB_CHARACTERS), path = loggable(path), proves = proves(called),
+      streams = called ~= nil and called.streams,
     })
     return admit_native(handle, headers, path, caller)
   end

@@ -8,6 +8,7 @@ return {
     { path = "/providers/register$", max_bytes = 524288 },
     { path = "/renters/register$", max_bytes = 131072 },
   },
+  keyless_bodies = { "/providers/register$", "/renters/register$" },
   methods = {
     ["/dcp.v1.AdminFinanceService/GetFinanceSummary"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.AdminFinanceService/ListFinanceTransactions"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },

@@ -12,6 +12,7 @@ from dc1.codegen.descriptors import Catalogue, Node
 from dc1.codegen.responses import reason_name
 
 _VERBS = ("get", "put", "post", "delete", "patch")
+_TAKE_BODIES = {"put", "post", "delete", "patch"}
 _REFUSALS, _REASONS, _ROLES = "dcp.v1.EdgeRefusal", "dcp.v1.ErrorReason", "dcp.v1.Role"
 _HEAD = "-- Written by `make gen` from proto/: what envoy/rest.lua has to know of the API. Never edited by hand.\n"
 # The list stands where Envoy reads it, so that the file runs as it is; the comment over it belongs to the list.
@@ -34,6 +35,7 @@ def lua_module(catalogue: Catalogue) -> str:
         "max_body_bytes": rest.get("max_body_bytes", 0),
         "max_values": rest.get("max_values", 0),
         "own_body_limits": list(_own_body_limits(catalogue)),
+        "keyless_bodies": list(_keyless_bodies(catalogue)),
         "methods": dict(_admission(catalogue)),
         "routes": _routes(catalogue),
         "base_paths": [f"^{_escaped(path)}(/.+)$" for path in base_paths],
@@ -84,6 +86,17 @@ def _own_body_limits(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
     for method, paths in _methods(catalogue):
         if limit := method.option("dcp.v1.max_body_bytes"):
             yield from ({"path": _pattern(path)[1:], "max_bytes": limit} for path in paths)
+
+
+def _keyless_bodies(catalogue: Catalogue) -> Iterator[str]:
+    """Yield the ends of paths to which anybody may send a body."""
+    for service in catalogue.services.values():
+        for method in service.children:
+            if not is_public(method.option("dcp.v1.access", {})):
+                continue
+            yield from (
+                _pattern(bound[verb])[1:] for bound in _bindings(method) for verb in _TAKE_BODIES & bound.keys()
+            )
 
 
 def _admission(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
