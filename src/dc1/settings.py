@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe line to log."
     )
+    clock_reset: bool = Field(default=False, description="Whether this start takes the machine's time anew.")
 
     http_host: str = Field(
         default="127.0.0.1", description="Address of the public listener; `0.0.0.0` opens it to the network."

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,9 @@ class Provider:
 class RealMarket:
     """Everything that a test starts here ends with it, and the books must balance, whatever was killed when."""
 
-    def __init__(self, edge: Edge, directory: Path, **settings: Any) -> None:
+    def __init__(self, edge: Edge, directory: Path, env: Mapping[str, str] | None = None, **settings: Any) -> None:
         self._edge = edge
+        self._env = env or {}
         self._settings = {f"DC1_{name.upper()}": str(value) for name, value in settings.items()}
         self._directory = directory
         self._cleanup = ExitStack()
@@ -107,7 +108,7 @@ class RealMarket:
             return False
 
     def start(self, name: str, command: Sequence[str], env: dict[str, str]) -> Process:
-        process = Process(name, command, env, self._directory)
+        process = Process(name, command, {**self._env, **env}, self._directory)
         self._cleanup.callback(process.clean_up)
         return process
 

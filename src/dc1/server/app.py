@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,8 +20,9 @@ from dc1.server.listening.places import listen_on_port, sole_socket
 from dc1.server.pipeline import Pipeline
 from dc1.server.process.instance_lock import sole_server
 from dc1.server.process.secret_key import keep_to_ourselves, load_edge_secret
+from dc1.server.process.timekeeping import Timekeeping
 from dc1.server.rate_limits import RateLimiter
-from dc1.server.registry import Foundation, Registry, build
+from dc1.server.registry import Background, Foundation, Registry, build
 from dc1.server.watching.audit import Auditor
 from dc1.server.watching.call_log import CallLog
 from dc1.services.api.idempotency import IdempotentCalls
@@ -66,12 +67,13 @@ class Application:
             stack.enter_context(sole_server(self._settings.resolved_database_url))
             database = await self._reach_database()
             stack.push_async_callback(database.close)
+            timekeeping = await self._set_clock(database)
             foundation = self._foundation(database)
             self._registry = self._build(foundation)
             self._pipeline = self._build_pipeline(foundation)
             self._server = self._build_server()
             place = self._listen(stack)
-            for part in (self.auditor, *self._registry.background):
+            for part in (*timekeeping, self.auditor, *self._registry.background):
                 await part.start()
                 stack.push_async_callback(part.stop)
             await self._server.start()
@@ -129,6 +131,14 @@ class Application:
                 if told != (told := str(error)):
                     _log.warning("database_not_reached", reason=told, seconds_left=round(give_up_at - time.monotonic()))
             await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
+
+    async def _set_clock(self, database: Database) -> Sequence[Background]:
+        """Set the clock that this process made for itself, and return what keeps it; another's is let be."""
+        if not isinstance(self._clock, SystemClock):
+            return ()
+        timekeeping = Timekeeping(self._clock, database, reset=self._settings.clock_reset)
+        await timekeeping.set()
+        return (timekeeping,)
 
     def _open_database(self) -> Database:
         return Database.open(self._settings.resolved_database_url, connections=self._settings.database_connections)

@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 _TTL_MS = 5_000
 _RENEW_SECONDS = 1.0
+_STEP_MS = 2_500
+"""Half of the time to live: what is less ends nobody's word."""
 _STREAM_FLUSH_SECONDS = 0.1
 _ROUND_SECONDS = 1.0
 _SETTLE_SECONDS = 0.002
@@ -71,6 +73,7 @@ class Replication:
         self._renewed_at = time.monotonic()
         self._judge_from = 0.0
         self._ahead_ms = 0
+        self._database_ms: int | None = None
         self._lines: dict[int, int] = {}
         self._texts = WaitingTexts()
 
@@ -268,10 +271,11 @@ class Replication:
 
     async def _renew_once(self) -> None:
         found, here_ms = await self._db.write(self._renewal)
-        self._ahead_ms = found.now_ms - here_ms
+        stepped = self._note_difference(found.now_ms - here_ms)
         alive = found.alive()
-        # After an outage of the database everybody's word has expired: let them all speak before judging.
-        if self._is_out_of_touch():
+        # After an outage of the database, or a step of its clock, everybody's word has expired: let them all speak
+        # before judging.
+        if stepped or self._is_out_of_touch():
             self._judge_from = time.monotonic() + 2 * _TTL_MS / 1000
         self._renewed_at = time.monotonic()
         if self._renewed_at < self._judge_from:
@@ -282,6 +286,19 @@ class Replication:
         if dead:
             log.info("replicas_died", count=len(dead))
             self._fleet.presence.replica_died(dead, self._clock.now_ms())
+
+    def _note_difference(self, ahead_ms: int) -> bool:
+        """Note how the database's clock differs from this server's, and tell whether it stepped since the last look.
+
+        A step is not followed: streams that open after one that went back would seem older than those before.
+        """
+        known, self._database_ms = self._database_ms, ahead_ms
+        stepped = known is not None and abs(ahead_ms - known) > _STEP_MS
+        if known is None:
+            self._ahead_ms = ahead_ms
+        elif not stepped:
+            self._ahead_ms += ahead_ms - known
+        return stepped
 
     def _renewal(self, conn: Connection) -> tuple[ReplicaExpiries, int]:
         return replicas.renew(conn, self.replica_id, _TTL_MS), self._clock.now_ms()

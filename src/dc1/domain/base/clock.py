@@ -34,11 +34,41 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's wall clock."""
+    """The time since the epoch, which begins at the machine's wall clock and goes on evenly whatever is done to that.
+
+    A wall clock that is set two days ahead ends no lease, bills nobody and lets no key run out. Time in which the
+    machine sleeps counts, for the jobs of others went on.
+    """
+
+    def __init__(self) -> None:
+        self._booted_ns = wall_ms() * 1_000_000 - _since_boot_ns()
 
     def now_ms(self) -> int:
         """Return milliseconds since the epoch."""
-        return time.time_ns() // 1_000_000
+        return (self._booted_ns + _since_boot_ns()) // 1_000_000
+
+    @property
+    def booted_ms(self) -> int:
+        """When the machine booted, by this clock: the one number in which two clocks of a machine can differ."""
+        return self._booted_ns // 1_000_000
+
+    def continue_from(self, booted_ms: int) -> None:
+        """Go on as the clock did that told this number."""
+        self._booted_ns = booted_ms * 1_000_000
+
+    def slew(self, microseconds: int) -> None:
+        """Go forward by so little that it makes no difference to what is measured; a negative number goes back."""
+        self._booted_ns += microseconds * 1_000
+
+
+def wall_ms() -> int:
+    """Return what the machine's wall clock says, in milliseconds since the epoch; it may step."""
+    return time.time_ns() // 1_000_000
+
+
+def _since_boot_ns() -> int:
+    # CLOCK_MONOTONIC stands still while the machine sleeps.
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def to_datetime(ms: int) -> datetime:

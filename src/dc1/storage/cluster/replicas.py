@@ -3,16 +3,15 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, bindparam, case, cast, delete, func, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 
 from dc1.domain.providers.liveness import Channel
+from dc1.storage.cluster.clocks import DATABASE_NOW_MS
 from dc1.storage.engine.statements import upsert
 from dc1.storage.schema.tables import providers, replicas
 
 # Long after anybody could still wait for one of its streams.
 _FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
-# The database's clock is the only one that all replicas share.
-_NOW_MS = cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class ReplicaExpiries:
 
 def renew(conn: Connection, replica_id: str, ttl_ms: int) -> ReplicaExpiries:
     """Say that a replica lives for another `ttl_ms`, and return them all."""
-    expiry = conn.execute(select(_NOW_MS + ttl_ms)).scalar_one()
+    expiry = conn.execute(select(DATABASE_NOW_MS + ttl_ms)).scalar_one()
     renewal = upsert(conn, replicas, ("replica_id",), replace=("expires_at_ms",))
     renewal.run(conn, {"replica_id": replica_id, "expires_at_ms": expiry})
     return read(conn)
@@ -39,7 +38,7 @@ def read(conn: Connection) -> ReplicaExpiries:
     """Return every replica."""
     rows = conn.execute(select(replicas.c.replica_id, replicas.c.expires_at_ms))
     expiries = {row.replica_id: row.expires_at_ms for row in rows}
-    return ReplicaExpiries(conn.execute(select(_NOW_MS)).scalar_one(), expiries)
+    return ReplicaExpiries(conn.execute(select(DATABASE_NOW_MS)).scalar_one(), expiries)
 
 
 def remove(conn: Connection, replica_id: str) -> None:
@@ -49,7 +48,7 @@ def remove(conn: Connection, replica_id: str) -> None:
 
 def purge(conn: Connection) -> None:
     """Remove the replicas that died long ago."""
-    conn.execute(delete(replicas).where(replicas.c.expires_at_ms < _NOW_MS - _FORGOTTEN_AFTER_MS))
+    conn.execute(delete(replicas).where(replicas.c.expires_at_ms < DATABASE_NOW_MS - _FORGOTTEN_AFTER_MS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def gone(conn: Connection, provider_ids: Collection[int], grace_ms: int, silence
     is by the caller's clock.
     """
     # Expiries are by the database's clock.
-    expired_ms = replicas.c.expires_at_ms - _NOW_MS + now_ms
+    expired_ms = replicas.c.expires_at_ms - DATABASE_NOW_MS + now_ms
     last_sign_ms = case(
         (
             providers.c.channel != Channel.STREAM.value,

@@ -1,7 +1,7 @@
 """Every table of the schema; the migrations build the same thing, and a test compares the two."""
 
 from dc1.storage.schema.columns import metadata
-from dc1.storage.schema.tables.admin import audit_entries, container_images, prices, replicas, write_probes
+from dc1.storage.schema.tables.admin import audit_entries, clocks, container_images, prices, replicas, write_probes
 from dc1.storage.schema.tables.jobs import (
     job_attempts,
     job_events,
@@ -31,6 +31,7 @@ __all__ = [
     "approval_decisions",
     "audit_entries",
     "challenges",
+    "clocks",
     "container_images",
     "daemon_events",
     "idempotent_answers",

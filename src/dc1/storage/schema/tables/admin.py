@@ -55,3 +55,13 @@ write_probes = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("filler", LargeBinary, nullable=False),
 )
+
+clocks = Table(
+    "clocks",
+    metadata,
+    # Which boot of which machine.
+    Column("boot", Text, primary_key=True),
+    # When it was, by the clock of the servers there.
+    time_column("booted_ms"),
+    time_column("noted_ms"),
+)

@@ -1,0 +1,30 @@
+"""A wall clock that steps under a running process, by Debian's libfaketime. Its monotonic clocks go on as they are."""
+
+from pathlib import Path
+
+import pytest
+
+_LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+
+
+class SteppedWall:
+    """The wall clock of the processes that are started with `env`; it is the machine's own until `step`."""
+
+    def __init__(self, directory: Path) -> None:
+        if not _LIBRARY.exists():
+            pytest.skip("libfaketime is not installed (Debian: faketime)")
+        self._offset = directory / "wall-clock"
+        self.step("+0")
+        self.env = {
+            "LD_PRELOAD": str(_LIBRARY),
+            "FAKETIME_TIMESTAMP_FILE": str(self._offset),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def step(self, offset: str) -> None:
+        """Set the clock to so much from the machine's, as `+2d` or `-2d`."""
+        # Replaced whole: a process that read half of it would be at another time yet.
+        written = self._offset.with_suffix(".new")
+        written.write_text(offset)
+        written.rename(self._offset)
