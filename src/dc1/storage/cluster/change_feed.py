@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 _CHANNEL = "dc1_changes"
 _LONGEST_PAUSE_SECONDS = 2.0
 _TRIES = 2
+_LOOK_SECONDS = 5.0
+_ANSWER_SECONDS = 10.0
+# On a node that takes no writes any more nobody else will say anything, and nothing ends the connection.
+_IS_READ_ONLY = "SELECT current_setting('transaction_read_only')::boolean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,11 @@ def horizon(conn: Connection) -> int:
 
 
 def since(conn: Connection, start: int) -> Changes:
-    """Return everything that was stamped at or after `start` and is committed."""
+    """Return everything that was stamped at or after `start` and is committed.
+
+    The horizon is before `start` when the database went back, as it does when a standby that lacked the newest
+    transactions was promoted: what was stamped between the two is not among the changes then.
+    """
     changed = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.changed_xid >= start)))
     changed_keys = select(api_keys.c.key_id, api_keys.c.revoked_at_ms).where(api_keys.c.changed_xid >= start)
     return Changes(
@@ -127,9 +135,13 @@ class Notifications:
             try:
                 if self._sender is None or self._sender.closed:
                     self._sender = await self._connect()
-                await self._sender.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, payload))
-                return
-            except psycopg.Error as error:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    told = await self._sender.execute(f"{_IS_READ_ONLY}, pg_notify(%s, %s)", (_CHANNEL, payload))
+                    row = await told.fetchone()
+                if row is not None and not row[0]:
+                    return
+                await self._close_sender()
+            except (psycopg.Error, TimeoutError) as error:
                 log.warning("a notification was not sent: %s", type(error).__name__)
                 await self._close_sender()
 
@@ -147,13 +159,14 @@ class Notifications:
             try:
                 ear, self._ear = self._ear, None
                 async with ear or await self._listening() as connection:
-                    pause = 0.05
                     # Whatever was notified while nobody listened is made good by reading once.
                     heard(())
-                    async for notification in connection.notifies():
-                        sender, tokens = read_payload(notification.payload)
-                        if sender != self._replica_id:
-                            heard(tokens)
+                    while await self._leads_to_the_others(connection):
+                        pause = 0.05
+                        async for notification in connection.notifies(timeout=_LOOK_SECONDS):
+                            sender, tokens = read_payload(notification.payload)
+                            if sender != self._replica_id:
+                                heard(tokens)
             except Exception as error:
                 log.warning("listening again after %s", type(error).__name__)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
@@ -165,6 +178,11 @@ class Notifications:
         ear, self._ear = self._ear, None
         if ear is not None:
             await ear.close()
+
+    async def _leads_to_the_others(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> bool:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            answer = await connection.execute(_IS_READ_ONLY)
+            return await answer.fetchone() == (False,)
 
     async def _listening(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
         connection = await self._connect()

@@ -11,8 +11,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dc1.private_files import make_private_file
 from dc1.storage.engine.migrate import upgrade
-from dc1.storage.engine.postgres import PostgresBackend, is_lost
+from dc1.storage.engine.postgres import PostgresBackend
 from dc1.storage.engine.postgres_address import is_postgres, read_address
+from dc1.storage.engine.postgres_faults import is_lost
 from dc1.storage.engine.sqlite import SqliteBackend
 from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
 from dc1.storage.engine.write_probe import WriteProbe

@@ -3,26 +3,52 @@
 import asyncio
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Text, cast, create_engine, event, func, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import URL, Connection, Engine, Text, bindparam, case, cast, create_engine, event, func, null, select
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.types import UserDefinedType
 
+from dc1.storage.engine.postgres_faults import PostgresFault, fault_of, is_lost, sqlstate
 from dc1.storage.engine.statements import PreparedStatement, drop_pending, send_pending
 
 log = logging.getLogger(__name__)
 
-SERIALIZATION_FAILURE = "40001"
-DEADLOCK_DETECTED = "40P01"
 # Long enough for PostgreSQL to restart, short enough for a caller to be told.
 GIVE_UP_AFTER_SECONDS = 15.0
 
+
+class _TransactionId(UserDefinedType[str]):
+    """PostgreSQL's number of a transaction, which SQLAlchemy does not know."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_kw: Any) -> str:
+        """Return the name of the type."""
+        return "xid8"
+
+
+# The line of history that a server writes, which a standby leaves when it is promoted; none of a standby. The first
+# eight digits of a file of the log are its number.
+_TIMELINE = case(
+    (func.pg_is_in_recovery(), null()), else_=func.substr(func.pg_walfile_name(func.pg_current_wal_lsn()), 1, 8)
+)
 # A unit that wrote nothing has no id, and nothing that could be lost with the connection.
-_CURRENT_TRANSACTION = PreparedStatement(select(cast(func.pg_current_xact_id_if_assigned(), Text)))
-_TRANSACTION_STATUS = text("SELECT pg_xact_status(CAST(:xid AS xid8))")
+_CURRENT_TRANSACTION = PreparedStatement(
+    select(cast(func.pg_current_xact_id_if_assigned(), Text), cast(_TIMELINE, Text))
+)
+# A standby is not asked: what has not reached it yet may be committed all the same.
+_STATUS = case(
+    (func.pg_is_in_recovery(), null()), else_=func.pg_xact_status(cast(cast(bindparam("xid"), Text), _TransactionId))
+)
+_TRANSACTION_STATUS = select(cast(_STATUS, Text).label("status"), cast(_TIMELINE, Text).label("timeline"))
+# Of `pg_xact_status`, for an id that this server has not given to anybody.
+_NOT_GIVEN_YET = "22023"
+_GENERATION = "dc1_generation"
 
 
 class OutcomeUnknownError(RuntimeError):
@@ -43,6 +69,39 @@ _PATIENCE = {
 def patience(url: URL) -> dict[str, int]:
     """Return what to connect with so that a lost server is noticed soon; what the URL says itself goes first."""
     return {name: value for name, value in _PATIENCE.items() if name not in url.query}
+
+
+class Generation:
+    """Which of a pool's connections are still used: those that were made since it was last left.
+
+    After a fail-over one connection tells of all that lead to the same place. Those that are idle would otherwise stay
+    there for ever, and answer reads from a node that hears of no change any more.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._number = 0
+        self._leaving = threading.Lock()
+
+        @event.listens_for(engine, "connect")
+        def mark(_connection: Any, record: Any) -> None:
+            record.info[_GENERATION] = self._number
+
+        @event.listens_for(engine, "checkout")
+        def check(_connection: Any, record: Any, _proxy: Any) -> None:
+            # The pool closes it, and makes a new one in its place.
+            if record.info[_GENERATION] != self._number:
+                raise DisconnectionError("made before the database was found elsewhere")
+
+    def of(self, connection: Connection) -> int:
+        """Return when a connection was made."""
+        number: int = connection.info[_GENERATION]
+        return number
+
+    def leave(self, number: int) -> None:
+        """Use no connection any more that is as old as that."""
+        # Many find out at once, each in its thread, and the first of them may have new ones already.
+        with self._leaving:
+            self._number = max(self._number, number + 1)
 
 
 def postgres_engine(url: URL, *, pool_size: int) -> Engine:
@@ -71,100 +130,111 @@ class PostgresBackend:
 
     def __init__(self, url: URL, *, connections: int) -> None:
         self._engine = postgres_engine(url, pool_size=connections)
+        self._generation = Generation(self._engine)
         # One snapshot for a whole read: a page and its total must speak of the same moment.
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
 
     async def write(self, work: Callable[[Connection], Any]) -> Any:
         """Do as `Database.write`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run_write, self._engine, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._write, work)
 
     async def read(self, work: Callable[[Connection], Any]) -> Any:
         """Do as `Database.read`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _run_read, self._snapshots, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
 
     def close(self) -> None:
         """Finish the accepted work and release every connection."""
         self._threads.shutdown()
         self._engine.dispose()
 
+    def _write(self, work: Callable[[Connection], Any]) -> Any:
+        return _Attempts(self._engine, self._generation).write(work)
 
-def run_write(engine: Engine, work: Callable[[Connection], Any]) -> Any:
-    """Run `work` in one transaction, again after a deadlock, a serialization failure or a lost connection.
+    def _read(self, work: Callable[[Connection], Any]) -> Any:
+        return _Attempts(self._snapshots, self._generation).read(work)
 
-    A connection that is lost during COMMIT leaves the outcome open; the server is then asked what became of that
-    transaction, so that a unit which did commit is never run again.
-    """
 
-    def attempt() -> Any:
-        with engine.connect() as connection:
+class _Attempts:
+    """Tries of one unit until it ends, fails by its own doing, or has been tried for too long."""
+
+    def __init__(self, engine: Engine, generation: Generation) -> None:
+        self._engine = engine
+        self._generation = generation
+        self._give_up_at = time.monotonic() + GIVE_UP_AFTER_SECONDS
+
+    def write(self, work: Callable[[Connection], Any]) -> Any:
+        """Run `work` in one transaction, again after a conflict, a lost connection or on a node that cannot write.
+
+        A connection that is lost during COMMIT leaves the outcome open; the server is then asked what became of that
+        transaction, so that a unit which did commit is never run again.
+        """
+
+        def attempt(connection: Connection) -> Any:
             transaction = connection.begin()
             result = work(connection)
             # Asked before the COMMIT, whose answer may get lost; it takes along what was sent and has not left yet.
-            ((xid,),) = _CURRENT_TRANSACTION.rows(connection, {})
+            ((xid, timeline),) = _CURRENT_TRANSACTION.rows(connection, {})
             try:
                 transaction.commit()
             except DBAPIError as error:
-                if not (is_lost(error) and xid and _committed(engine, xid)):
+                if not (is_lost(error) and xid and self._committed(xid, timeline)):
                     raise
             return result
 
-    return _retrying(attempt)
+        return self._until_done(attempt)
 
+    def read(self, work: Callable[[Connection], Any]) -> Any:
+        """Run `work` on one snapshot."""
 
-def _run_read(engine: Engine, work: Callable[[Connection], Any]) -> Any:
-    def attempt() -> Any:
-        with engine.begin() as connection:
-            return work(connection)
+        def attempt(connection: Connection) -> Any:
+            with connection.begin():
+                return work(connection)
 
-    return _retrying(attempt)
+        return self._until_done(attempt)
 
-
-def _committed(engine: Engine, xid: str) -> bool:
-    def ask() -> Any:
-        with engine.connect() as connection:
-            return connection.scalar(_TRANSACTION_STATUS, {"xid": xid})
-
-    give_up_at = time.monotonic() + GIVE_UP_AFTER_SECONDS
-    # In progress for as long as the server has not noticed that its client is gone.
-    try:
-        while (status := _retrying(ask)) == "in progress" and time.monotonic() < give_up_at:
-            time.sleep(0.05)
-    except DBAPIError as error:
-        # Not the error itself, which says that nothing was stored.
-        raise OutcomeUnknownError(f"nobody could be asked about transaction {xid}") from error
-    if status == "in progress":
-        raise OutcomeUnknownError(f"transaction {xid} neither committed nor aborted in time")
-    return bool(status == "committed")
-
-
-def _retrying(attempt: Callable[[], Any]) -> Any:
-    give_up_at = time.monotonic() + GIVE_UP_AFTER_SECONDS
-    pause = 0.005
-    while True:
+    def _committed(self, xid: str, timeline: str | None) -> bool:
         try:
-            return attempt()
+            return _Attempts(self._engine, self._generation)._has_committed(xid, timeline)
         except DBAPIError as error:
-            if not _is_transient(error) or time.monotonic() > give_up_at:
-                raise
-            log.warning("retrying after %s", type(error.orig).__name__)
-        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
-        pause = min(pause * 2, 0.5)
+            # A primary that was promoted before the transaction reached it has never heard of it.
+            if sqlstate(error) == _NOT_GIVEN_YET:
+                return False
+            # Not the error itself, which says that nothing was stored.
+            raise OutcomeUnknownError(f"nobody could be asked about transaction {xid}") from error
 
+    def _has_committed(self, xid: str, timeline: str | None) -> bool:
+        def ask(connection: Connection) -> Any:
+            return connection.execute(_TRANSACTION_STATUS, {"xid": xid}).one()
 
-def _is_transient(error: DBAPIError) -> bool:
-    return _sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED) or is_lost(error)
+        # In progress for as long as the server has not noticed that its client is gone; a standby may be promoted.
+        while (found := self._until_done(ask)).status == "in progress" or found.timeline is None:
+            if time.monotonic() > self._give_up_at:
+                raise OutcomeUnknownError(f"transaction {xid} neither committed nor aborted in time")
+            time.sleep(0.05)
+        if found.timeline != timeline:
+            # What was promoted gives out ids anew that it had not heard of: this one may be somebody else's.
+            raise OutcomeUnknownError(f"the database failed over while transaction {xid} was being committed")
+        return bool(found.status == "committed")
 
-
-def is_lost(error: DBAPIError) -> bool:
-    """Tell whether the connection went away, or the server is not accepting any yet (start-up, shutdown, restart)."""
-    if error.connection_invalidated:
-        return True
-    state = _sqlstate(error)
-    # No state: the connection failed before the server could name one. Class 08 are connection errors, 57P the
-    # interventions of an operator: shutdown, crash, start-up.
-    return isinstance(error, OperationalError) and (state is None or state.startswith(("08", "57P")))
-
-
-def _sqlstate(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)
+    def _until_done(self, attempt: Callable[[Connection], Any]) -> Any:
+        pause = 0.005
+        looked_elsewhere = False
+        while True:
+            made: int | None = None
+            try:
+                with self._engine.connect() as connection:
+                    made = self._generation.of(connection)
+                    return attempt(connection)
+            except DBAPIError as error:
+                fault = fault_of(error)
+                if made is not None and fault in (PostgresFault.GONE, PostgresFault.NOT_WRITABLE):
+                    self._generation.leave(made)
+                # Once is enough: a new connection leads to whoever can write, or nobody can.
+                hopeless = fault is PostgresFault.OTHER or (fault is PostgresFault.NOT_WRITABLE and looked_elsewhere)
+                if hopeless or time.monotonic() > self._give_up_at:
+                    raise
+                looked_elsewhere = fault is PostgresFault.NOT_WRITABLE
+                log.warning("retrying after %s", type(error.orig).__name__)
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+            pause = min(pause * 2, 0.5)

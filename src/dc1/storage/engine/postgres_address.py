@@ -26,7 +26,7 @@ def read_address(text: str) -> URL:
         ValueError: it cannot be read; the text shows nothing of it, as a password may stand anywhere in it.
     """
     if _REPEATED_HOST.search(text):
-        return make_url(text).set(drivername=_DRIVER)
+        return _to_the_primary(make_url(text).set(drivername=_DRIVER))
     try:
         given = {name: str(value) for name, value in conninfo_to_dict(_SCHEME.sub("postgresql://", text)).items()}
     except psycopg.Error:
@@ -37,13 +37,25 @@ def read_address(text: str) -> URL:
         )
     names = {"user": "username", "password": "password", "dbname": "database"}
     parts: dict[str, Any] = {name: given.pop(key) for key, name in names.items() if key in given}
-    return URL.create(_DRIVER, **parts, **dict(_place(given)), query=given)
+    return _to_the_primary(URL.create(_DRIVER, **parts, **dict(_place(given)), query=given))
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
     """Return what psycopg connects with: the same that the pool's connections come about by."""
     arguments = url.get_dialect()().create_connect_args(url)[1]
     return {name: value for name, value in arguments.items() if name != "context"}
+
+
+def _to_the_primary(url: URL) -> URL:
+    """Ask several hosts for the one that takes writes, unless the address says what to ask for.
+
+    A host alone is taken as it is: a standby that is all there is still answers reads.
+    """
+    hosts = url.query.get("host", ())
+    several = len(hosts) > 1 if isinstance(hosts, tuple) else "," in hosts
+    if not several or "target_session_attrs" in url.query:
+        return url
+    return url.update_query_dict({"target_session_attrs": "read-write"})
 
 
 def _place(given: dict[str, str]) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from dc1.storage.engine.postgres import is_lost
+from dc1.storage.engine.postgres_faults import READ_ONLY_TRANSACTION, is_lost
 
 
 class UnwritableReason(StrEnum):
@@ -41,10 +41,12 @@ _OF_SQLITE = {
 _OF_POSTGRESQL = {
     "53100": UnwritableReason.DISK_FULL,
     "53": UnwritableReason.UNREACHABLE,
-    "25006": UnwritableReason.READ_ONLY,
+    READ_ONLY_TRANSACTION: UnwritableReason.READ_ONLY,
     "55P03": UnwritableReason.LOCKED,
     "58": UnwritableReason.IO_ERROR,
 }
+# What libpq says when every host that was asked for one that writes is a standby. It has no code for it.
+_ONLY_STANDBYS = ("session is read-only", "server is in hot standby mode")
 
 
 def unwritable_reason(error: BaseException) -> UnwritableReason | None:
@@ -62,4 +64,7 @@ def unwritable_reason(error: BaseException) -> UnwritableReason | None:
     for beginning, reason in _OF_POSTGRESQL.items():
         if state.startswith(beginning):
             return reason
-    return UnwritableReason.UNREACHABLE if isinstance(error, DBAPIError) and is_lost(error) else None
+    if not (isinstance(error, DBAPIError) and is_lost(error)):
+        return None
+    only_standbys = any(words in str(cause) for words in _ONLY_STANDBYS)
+    return UnwritableReason.READ_ONLY if only_standbys else UnwritableReason.UNREACHABLE
