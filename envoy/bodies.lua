@@ -3,6 +3,7 @@
 -- rest.lua comes next and says what was too large.
 
 local API = require("gen.edge")
+local is_grpc = require("envoy.headers").is_grpc
 
 -- Of standard health and reflection nobody asks more.
 local STANDARD_BYTES = 65536
@@ -20,9 +21,7 @@ local TAKES_BODY = { POST = true, PUT = true, PATCH = true, DELETE = true }
 
 local function limit_of(headers)
   local path = headers:get(":path"):match("^[^?]*")
-  local content_type = headers:get("content-type") or ""
-  -- As rest.lua and the transcoder tell it.
-  if content_type == "application/grpc" or content_type:find("^application/grpc%+") then
+  if is_grpc(headers:get("content-type")) then
     local method = API.methods[path]
     if not method then return STANDARD_BYTES end
     -- Messages of a stream have no end together; the service counts each.

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +25,7 @@ _SCRIPTS = {
     "envoy.filters.http.lua": "envoy/rest.lua",
     "dc1.whole_bodies": "envoy/whole_bodies.lua",
 }
+_REQUIRES = re.compile(r'require\("([\w.]+)"\)')
 # The second counts by what the first tells it.
 _LIMITS = (_CALLERS, "envoy.filters.http.local_ratelimit")
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
@@ -175,15 +178,24 @@ def _proof(secret: str) -> dict[str, Any]:
 
 
 def _script(path: str, edge_secret: str | None) -> str:
-    """Return a script with the module that it requires, and what the edge proves itself by, in front of it.
+    """Return a script with the modules that it requires, and what the edge proves itself by, in front of it.
 
     Lua would look for `gen.edge` in the directory that Envoy runs in, which is the repository only for who starts it by
     hand.
     """
-    module, script = (asset(name).read_text(encoding="utf-8") for name in ("gen/edge.lua", path))
+    script = asset(path).read_text(encoding="utf-8")
     # Printable ASCII, whose escapes are the same in JSON and in Lua.
     proof = "" if edge_secret is None else f"dc1_edge_proof = {json.dumps(edge_secret)}\n"
-    return f'{proof}package.preload["gen.edge"] = function()\n{module}end\n{script}'
+    modules = {name: f'package.preload["{name}"] = function()\n{text}end\n' for name, text in _required(script)}
+    return f"{proof}{''.join(modules.values())}{script}"
+
+
+def _required(script: str) -> Iterator[tuple[str, str]]:
+    """Yield the modules that a script requires with their texts, and those that they do, some more than once."""
+    for name in _REQUIRES.findall(script):
+        text = asset(f"{name.replace('.', '/')}.lua").read_text(encoding="utf-8")
+        yield name, text
+        yield from _required(text)
 
 
 def _set_replicas(cluster: dict[str, Any], config: EdgeConfig) -> None:

@@ -1,0 +1,27 @@
+-- What the edge says in place of the service.
+
+local API = require("gen.edge")
+local REFUSALS = API.refusals
+
+-- Without a refusal: what there is to say of the status alone. One that is not listed reads like 500 or, below it, like 400.
+local function error_body(status, request, refusal)
+  refusal = refusal or REFUSALS[API.refusal_of_status[status] or API.refusal_of_status[status < 500 and 400 or 500]]
+  local text, code, openai_code = refusal.text, refusal.code, refusal.openai_code
+  if request.v1 then
+    local retryable = status == 429 or status == 503 or status == 504
+    return string.format('{"error":{"message":"%s","type":"%s","code":"%s","status":%d,"retryable":%s}}',
+      text, openai_code, openai_code, status, tostring(retryable))
+  end
+  return string.format(code and '{"error":"%s","code":"%s"}' or '{"error":"%s"}', text, code)
+end
+
+-- The answer passes envoy_on_response, which makes the body of it.
+local function refusal_of(request, refusal)
+  return { [":status"] = tostring(refusal.status), ["x-error-body"] = error_body(refusal.status, request, refusal) }
+end
+
+local function refuse(handle, request, refusal)
+  handle:respond(refusal_of(request, refusal), "")
+end
+
+return { body = error_body, headers = refusal_of, refuse = refuse }
