@@ -5,6 +5,8 @@ local API = require("gen.edge")
 
 -- Where a key may stand before rest.lua looks into paths and queries; what stands there is a stranger's in any case.
 local CARRIERS = { "authorization", "x-renter-key", "x-provider-key", "x-admin-token" }
+-- Nor is the path of any method, or the verb.
+local PATH_CHARACTERS, VERB_CHARACTERS = 256, 16
 -- No key is longer; what is would only fill the memory.
 local KEY_CHARACTERS = 512
 -- Of each half, which one worker keeps to itself.
@@ -63,6 +65,9 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local key = key_of(headers)
   local metadata = handle:streamInfo():dynamicMetadata()
+  -- Of what the limits refuse rest.lua sees the answer only. In no log either: a key may stand in a path.
+  metadata:set("dc1.asked", "verb", headers:get(":method"):sub(1, VERB_CHARACTERS))
+  metadata:set("dc1.asked", "path", headers:get(":path"):sub(1, PATH_CHARACTERS))
   -- In no log: the access log names what it writes.
   if key and #key <= KEY_CHARACTERS then metadata:set("dc1.caller", "key", key) end
   if key and newer[key] then return end

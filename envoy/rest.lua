@@ -53,6 +53,13 @@ local function pass_judgement(metadata, headers, request)
   metadata:set("dc1.caller", "stays", request.streams == true)
 end
 
+-- Which method is called, for the counts of refusals in envoy.yaml: a name of the protos or nothing, as paths are for callers to make up.
+local function note_called(metadata, verb, path)
+  local name = API.methods[path] and path
+  if not name then _, name = method_of(verb, urls.without_base_path((path:gsub("^//+", "/")))) end
+  metadata:set("dc1.called", "method", name or "")
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   headers_of.remove_forged(headers)
@@ -68,6 +75,8 @@ function envoy_on_request(handle)
       native = true, method = method:sub(1, VERB_CHARACTERS), path = urls.loggable(path), proves = proves(called),
       streams = called ~= nil and called.streams,
     })
+    -- Whether it is refused may be said after its answer has passed.
+    if called then note_called(metadata, method, path) end
     return admission.admit_native(handle, headers, path, caller)
   end
 
@@ -124,6 +133,8 @@ function envoy_on_response(handle)
   if seen then pass_judgement(metadata, headers, request) end
   if request.native then return end
 
+  local asked = not seen and metadata:get("dc1.asked")
+  if asked then note_called(metadata, asked.verb, asked.path:match("^[^?]*")) end
   -- Refused before the request was looked at here: that it was native says the answer alone.
   if not seen and is_grpc(headers:get("content-type")) then return remove_all(headers, OWN_HEADERS) end
   local chosen, answer = headers:get("x-http-status"), headers:get("x-error-body")
@@ -132,6 +143,7 @@ function envoy_on_response(handle)
   if status == 499 then status = 503 end
   -- RESOURCE_EXHAUSTED that the service did not choose: the message that the body became is too large for gRPC.
   if status == 429 and not chosen then status = 413 end
+  if status >= 400 and request.path then note_called(metadata, request.method, request.path) end
   remove_all(headers, GRPC_HEADERS)
   headers:replace(":status", tostring(status))
   if status == 204 then remove_all(headers, BODY_HEADERS) end

@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from dc1.edge import EdgeConfig, Envoy
 from dc1.testing.waiting import eventually
 from dcp.v1 import job_progress_pb2, job_service_pb2_grpc
-from tests.edge.upstream import MEBIBYTE, Upstream
+from tests.edge.upstream import MEBIBYTE, Upstream, refusing
 
 LIMITED = {"error": "Rate limit exceeded", "retryAfterSeconds": 1, "retryAfterMs": 1000}
 STRANGERS = {"x-forwarded-for": "203.0.113.7"}
@@ -208,7 +208,8 @@ def test_what_is_refused_is_counted_and_a_flood_of_it_has_few_lines(
         with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
             unknown(b"", metadata=(("x-forwarded-for", "203.0.113.8"), ("x-rest", "1")))
     counted = figures(tmp_path, "envoy_edge_refused")
-    by_edge = {status: counted.get(f'{{status="{status}",grpc_status="",by=""}}', 0) for status in (404, 429)}
+    nowhere = '{{status="{}",grpc_status="",by="",method=""}}'
+    by_edge = {status: counted.get(nowhere.format(status), 0) for status in (404, 429)}
     assert by_edge == {status: answers.count(status) for status in (404, 429)}
     assert [labels for labels in counted if f'grpc_status="12",by="127.0.0.1:{behind.port}"' in labels]
     # Served ones all have a line, refused ones as many as can be read, and the rest is a number.
@@ -218,6 +219,26 @@ def test_what_is_refused_is_counted_and_a_flood_of_it_has_few_lines(
     eventually(lambda: log.read_text().count('"status":4') + left_out == 2_000, "the lines of what was refused")
     eventually(lambda: all(each in log.read_text() for each in served), "the lines of what was served")
     assert log.read_text().count('"status":4') < 1_200
+
+
+def test_what_is_refused_is_counted_by_method(limited: Envoy, behind: Upstream, tmp_path: Path) -> None:
+    answers = statuses(limited, "/api/renters/balance?key=dc1-renter-x", 1_200, STRANGERS)
+    behind.behaviours["GetJob"] = refusing(grpc.StatusCode.NOT_FOUND, "Not found", ("x-http-status", "404"))
+    assert httpx.get(f"{url(limited)}/jobs/7", headers=NEIGHBOURS).status_code == 404
+    metadata = (("x-forwarded-for", "203.0.113.8"),)
+    request = job_progress_pb2.GetJobRequest(job_id="7")
+    with grpc.insecure_channel(f"127.0.0.1:{limited.http_port}") as channel:
+        stub = job_service_pb2_grpc.JobServiceStub(channel)
+        with pytest.raises(grpc.RpcError):
+            stub.GetJob(request, metadata=metadata)
+    counted = figures(tmp_path, "envoy_edge_refused")
+    of_edge = 'status="429",grpc_status="",by="",method="/dcp.v1.RenterService/GetBalance"'
+    assert counted[f"{{{of_edge}}}"] == answers.count(429) > 0
+    of_server = [
+        (labels, number) for labels, number in counted.items() if 'method="/dcp.v1.JobService/GetJob"' in labels
+    ]
+    assert len(of_server) == 2
+    assert all(number == 1 and f'by="127.0.0.1:{behind.port}"' in labels for labels, number in of_server)
 
 
 def test_a_long_path_is_a_short_line(limited: Envoy, tmp_path: Path) -> None:
