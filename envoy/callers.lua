@@ -2,6 +2,7 @@
 -- even the limits of those who have one.
 
 local API = require("gen.edge")
+local connections = require("envoy.connections")
 
 -- Where a key may stand before rest.lua looks into paths and queries; what stands there is a stranger's in any case.
 local CARRIERS = { "authorization", "x-renter-key", "x-provider-key", "x-admin-token" }
@@ -76,6 +77,7 @@ function envoy_on_request(handle)
   if key and older[key] then return end
   -- The limits of envoy.yaml go by these two.
   metadata:set("dc1.caller", "calls", "anonymous")
+  if not connections.may_stay(handle:streamInfo()) then handle:streamInfo():drainConnectionUponCompletion() end
   local proves_nothing = not key or asks_no_key(headers:get(":path"))
   metadata:set("dc1.caller", "brings", proves_nothing and "nothing" or "unproven")
 end
