@@ -177,7 +177,7 @@ class FinanceEntry(_message.Message):
     """Id of the entry."""
     kind: _builtins.str
     """One of starter_credit, topup, admin_credit, admin_payment, admin_adjustment, hold, charge_provider, charge_provider_promo,
-    charge_platform, refund, promo_release, withdrawal, payout_paid, payout_returned, reversal.
+    charge_platform, advance, advance_promo, refund, promo_release, withdrawal, payout_paid, payout_returned, reversal.
     """
     from_account: _builtins.str
     """Kind of account that gave: promo, external, adjustment, wallet, hold, provider, promo_earnings, platform or payout."""
@@ -482,7 +482,7 @@ class CarriedAmounts(_message.Message):
     call_prices_micro_halala: _builtins.float
     """What renters have paid ahead of the exact prices of their /v1 calls."""
     platform_fees_micro_halala: _builtins.float
-    """What providers have of the platform's exact share."""
+    """What providers have beyond their exact shares, of which the platform has so much less; negative where more is due to them."""
     def __init__(
         self,
         *,

@@ -66,15 +66,42 @@ def test_a_payment_releases_what_its_renter_spent_and_nothing_else(
 ) -> None:
     run(market, renter, provider)
     run(market, market.add_renter(), provider)
+    renter.top_up(749)
+    assert earnings(provider) == (1500, 749, 751)
     renter.top_up(1)
     assert earnings(provider) == (1500, 750, 750)
-    # From now on what the renter has left of the credit is as good as money.
+    # Who has paid before: as much of what the credit earns is as good as money.
     another = market.add_renter()
-    another.top_up(1)
+    another.top_up(750)
     run(market, another, provider)
     assert earnings(provider) == (2250, 1500, 750)
     withdraw(provider, 1500)
     assert provider.earnings()["withdrawn_sar"] == 0
+    check_books(admin)
+
+
+def test_a_halala_does_not_release_a_thousand(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, admin: Admin
+) -> None:
+    run(market, renter, provider)
+    renter.top_up(1)
+    assert earnings(provider) == (750, 1, 749)
+    renter.top_up(1)
+    assert earnings(provider) == (750, 2, 748)
+    check_books(admin)
+
+
+def test_what_is_released_is_shared_by_what_each_provider_earned(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, admin: Admin
+) -> None:
+    other = market.add_provider()
+    run(market, renter, provider, 1799, {**SERVING, "provider_id": provider.id, "duration_minutes": 30})
+    run(market, renter, other, 1199, {**SERVING, "provider_id": other.id, "duration_minutes": 20})
+    assert (earnings(provider), earnings(other)) == ((450, 0, 450), (300, 0, 300))
+    renter.top_up(10)
+    assert (earnings(provider), earnings(other)) == ((450, 6, 444), (300, 4, 296))
+    renter.top_up(1000)
+    assert (earnings(provider), earnings(other)) == ((450, 450, 0), (300, 300, 0))
     check_books(admin)
 
 
@@ -83,7 +110,7 @@ def test_a_credit_of_an_admin_releases_only_as_a_payment(
     market: LocalMarket, renter: Renter, provider: PollDaemon, admin: Admin, is_payment: bool | None
 ) -> None:
     run(market, renter, provider)
-    body = {"amount_halala": 500, "reason": "by hand"} | ({} if is_payment is None else {"is_payment": is_payment})
+    body = {"amount_halala": 900, "reason": "by hand"} | ({} if is_payment is None else {"is_payment": is_payment})
     entry = answered(admin.post(f"/admin/renters/{renter.id}/credit", body))
     assert earnings(provider) == ((750, 750, 0) if is_payment else (750, 0, 750))
     kind = answered(renter.get("/renters/me/transactions"))["entries"][0]["kind"]
@@ -95,7 +122,7 @@ def test_a_credit_of_an_admin_releases_only_as_a_payment(
         # A payment that was none is one no more; what was released until then is not taken back.
         reason = {"reason": "it bounced"}
         refused(admin.post(f"/admin/finance/transactions/{entry['ledger_id']}/reverse", reason), 400)
-        answered(admin.post(f"/admin/renters/{renter.id}/credit", {"amount_halala": 500, "reason": "again"}))
+        answered(admin.post(f"/admin/renters/{renter.id}/credit", {"amount_halala": 900, "reason": "again"}))
         answered(admin.post(f"/admin/finance/transactions/{entry['ledger_id']}/reverse", reason), 201)
     check_books(admin)
 

@@ -1,5 +1,6 @@
 """Quotes and settlements: the worked numbers of the contract, and what must hold for all numbers."""
 
+from collections import Counter
 from decimal import Decimal
 
 import pytest
@@ -183,12 +184,13 @@ def test_carried_remainders_make_the_platforms_share_exact_over_many_settlements
     carried, settled = 0, []
     for charge in charges:
         alone = Settlement.split(charge, charge, fee)
-        carried = carry(carried, alone.fee_micro)
-        settled.append(alone.with_fee_carried(carried))
+        settled.append(alone.with_share_carried(carried))
+        carried += settled[-1].ahead_micro
     assert settled[0] == Settlement.split(charges[0], charges[0], fee)
     assert all(one.platform + one.provider == one.actual and one.provider >= 0 for one in settled)
     assert sum(one.platform for one in settled) == sum(charges) * fee // 10_000
-    assert carried == sum(one.fee_micro for one in settled) == sum(charges) * fee % 10_000 * 100
+    assert all(one.advance == 0 for one in settled), "what is paid by time is paid by its own charge"
+    assert carried == sum(charges) * fee % 10_000 * 100
 
 
 @given(
@@ -215,4 +217,41 @@ def test_carried_remainders_make_the_price_of_calls_exact_over_many(
 def test_a_call_is_charged_what_is_held_and_carries_nothing_beyond() -> None:
     settled = Settlement.of_tokens(1, 10**6, 19, 2500)
     assert settled == Settlement(actual=1, platform=0, provider=1, refund=0)
-    assert (settled.price_micro, settled.fee_micro) == (0, 250_000)
+    assert (settled.price_micro, settled.share_micro) == (0, 750_000)
+
+
+calls = st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 3_000_000), st.sampled_from([0, 1, 2500, 9999]))
+"""Who calls, whom, for how many millionths, and at which share of the platform."""
+
+
+@given(st.lists(calls, min_size=1, max_size=80))
+def test_whoever_chooses_the_calls_each_provider_gets_its_exact_share(made: list[tuple[int, int, int, int]]) -> None:
+    """A renter that owns a provider too chooses which of its calls makes the halala that is charged."""
+    paid_ahead, ahead, exact, income = Counter[int](), Counter[int](), Counter[int](), Counter[int]()
+    platform = fees = 0
+    for renter, provider, price_micro, bps in made:
+        alone = Settlement.of_tokens(10, price_micro, 1, bps)
+        paid_ahead[renter] = carry(paid_ahead[renter], alone.price_micro)
+        settled = alone.with_price_carried(paid_ahead[renter], bps).with_share_carried(ahead[provider])
+        is_first = ahead[provider] == 0
+        ahead[provider] += settled.ahead_micro
+        exact[provider] += settled.share_micro
+        income[provider] += settled.provider + settled.advance
+        platform += settled.platform - settled.advance
+        fees += price_micro - settled.share_micro
+        assert min(settled.provider, settled.platform, settled.advance, settled.refund) >= 0
+        assert settled.provider + settled.platform == settled.actual
+        beyond = income[provider] * MICRO_PER_HALALA - exact[provider]
+        assert beyond == ahead[provider] > -MICRO_PER_HALALA
+        assert beyond < MICRO_PER_HALALA or settled.ahead_micro <= 0 or is_first
+        assert beyond < 2 * MICRO_PER_HALALA, "what the first settlement rounds, twice"
+    # Whatever is made of it, the market is out of pocket by what its providers are ahead, at most.
+    assert platform * MICRO_PER_HALALA == fees + sum(paid_ahead.values()) - sum(ahead.values())
+
+
+def test_a_call_that_is_charged_nothing_is_owed_and_paid_when_it_makes_a_halala() -> None:
+    call = Settlement.of_tokens(10, 800_000, 1, 2500).with_price_carried(0, 2500)
+    assert (call.actual, call.share_micro) == (0, 600_000)
+    assert call.with_share_carried(0) == Settlement(0, 0, 0, 10)
+    assert call.with_share_carried(-600_000) == Settlement(0, 0, 0, 10, advance=1)
+    assert call.with_share_carried(-600_000).ahead_micro == 400_000

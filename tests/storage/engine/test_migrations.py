@@ -9,11 +9,15 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.states import JOB_TYPES, Actor
+from dc1.domain.jobs.states import JOB_TYPES, Actor, JobSource
+from dc1.domain.money.withdrawals import WithdrawalStatus
+from dc1.storage.accounts import wallets
 from dc1.storage.admin import catalog
 from dc1.storage.engine.database import Connection, Database, normalised
 from dc1.storage.engine.migrate import EMPTY, NEWEST, current_revision, downgrade, newest_revision, revisions, upgrade
 from dc1.storage.jobs import job_events, jobs, lifecycle
+from dc1.storage.jobs.job_records import JobSpec
+from dc1.storage.money import promo_earnings, withdrawals
 from dc1.storage.schema import migrations
 from dc1.storage.schema.tables import metadata
 from tests.storage.market import NOW, Market
@@ -113,6 +117,55 @@ async def test_a_market_survives_the_way_down_and_up_again(url: str, revision: s
     assert await market.wallet(renter) == (1000 - 24 - 90, 90)
     await market.do(lifecycle.finish, (await market.running(renter, provider)).id, DONE, NOW + 95_000)
     await market.check_books()
+    await market.db.close()
+
+
+async def test_what_the_platform_advanced_survives_the_way_down_and_up_again(url: str) -> None:
+    market = Market(Database.open(url))
+    renter, own, rival = await market.renter(credit=5), await market.provider(gpus=9), await market.provider(gpus=9)
+    spec = JobSpec({}, {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1000})
+    for provider, tokens in ((own, 1), (rival, 900), (own, 200), (rival, 800)):
+        terms: dict[str, Any] = {"token_price_halala": 1000, "cost_halala": 2, "duration_minutes": None}
+        terms |= {"source": JobSource.V1, "rate_halala_per_minute": 0}
+        job = await market.running(renter, provider, spec=spec, **terms)
+        report = AttemptReport(completed=True, result={"response": "x" * 1000}, completion_tokens=tokens)
+        await market.do(lifecycle.finish, job.id, report, NOW + 5)
+    query = text("SELECT kind, amount_halala FROM movements WHERE kind LIKE 'advance%'")
+    assert await market.db.read(lambda conn: conn.execute(query).all()) == [("advance_promo", 1)]
+    await market.db.close()
+
+    downgrade(market.db.url, "0017")
+    upgrade(market.db.url)
+
+    market = Market(Database.open(url))
+    await market.check_books()
+    await market.db.close()
+
+
+async def test_withdrawals_of_before_tell_starter_credit_from_cash(url: str) -> None:
+    market = Market(Database.open(url))
+    renter, provider = await market.renter(), await market.provider(gpus=9)
+    for seconds in (180, 120):
+        job = await market.running(renter, provider)
+        await market.do(lifecycle.finish, job.id, DONE, NOW + seconds * 1000)
+        await market.do(promo_earnings.release_of_provider, provider, "known", NOW)
+        for status in (WithdrawalStatus.REJECTED, WithdrawalStatus.PAID):
+            row = await market.do(withdrawals.create, provider, 10, "SA", NOW)
+            await market.do(withdrawals.change_status, row.withdrawal_id, status, "no", NOW)
+    await market.do(wallets.adjust, renter, -900, "a", None, NOW)
+    await market.do(wallets.credit, renter, 100, "c", "a gift", NOW)
+    await market.do(lifecycle.finish, (await market.running(renter, provider)).id, DONE, NOW + 180_000)
+    row = await market.do(withdrawals.create, provider, 40, "SA", NOW)
+    before = [(one.amount_halala, one.promo_halala) for one in (await market.see(withdrawals.page, limit=9)).rows]
+    assert before == [(40, 37), *[(10, 10)] * 4]
+    await market.db.close()
+
+    downgrade(market.db.url, "0015")
+    upgrade(market.db.url)
+
+    market = Market(Database.open(url))
+    rows = (await market.see(withdrawals.page, limit=9)).rows
+    assert [(one.amount_halala, one.promo_halala) for one in rows] == before
     await market.db.close()
 
 

@@ -11,6 +11,7 @@ from dc1.domain.base.json_types import JsonValue
 from dc1.domain.inference.usage import RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, JobSource
+from dc1.domain.money.bookkeeping import AccountKind
 from dc1.domain.money.pricing import Settlement
 from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Connection, Database
@@ -71,7 +72,8 @@ async def test_the_first_call_costs_what_the_contract_says_and_the_hundred_after
     assert costs == [1] + [0] * 104 + [1]
     assert await market.wallet(renter) == (998, 0)
     trial = await market.see(ledger_audit.trial_balance)
-    assert (trial.carried_prices, trial.carried_fees) == (2 * 10**6 - 106 * 9500, 500_000)
+    # All of it was starter credit: the provider has a halala of the two, and its exact share is 106 times 7125.
+    assert (trial.carried_prices, trial.carried_shares) == (2 * 10**6 - 106 * 9500, 10**6 - 106 * 7125)
     await market.check_books()
 
 
@@ -107,7 +109,7 @@ async def test_sums_over_many_settlements_of_any_kind_are_exact_to_one_halala(ma
     machines = [await market.provider(gpus=64) for _ in range(2)]
     for number, renter in enumerate(renters):
         await market.do(wallets.top_up, renter, 10_000, f"t{number}", NOW)
-    prices, charged, shares, fees = Counter[int](), Counter[int](), Counter[int](), Counter[int]()
+    prices, charged, exact, got = Counter[int](), Counter[int](), Counter[int](), Counter[int]()
     for _ in range(60):
         renter, machine, price = chance.choice(renters), chance.choice(machines), chance.choice([19, 3000, 400_000])
         how = chance.choice(["answered", "cancelled", "lost", "failed", "by time"])
@@ -116,6 +118,7 @@ async def test_sums_over_many_settlements_of_any_kind_are_exact_to_one_halala(ma
             job = await market.running(renter, machine, fee_bps=chance.choice([2500, 1, 3333]))
             done = AttemptReport(completed=True, result={"n": 1})
             settlement = await end(market, job, done, NOW + chance.randrange(95_000))
+            exact[machine] += settlement.actual * (10_000 - job.fee_bps) * 100
         else:
             job = await call(market, renter, machine, price)
             if how == "answered":
@@ -128,10 +131,73 @@ async def test_sums_over_many_settlements_of_any_kind_are_exact_to_one_halala(ma
                 tokens, settlement = 6 + relayed.tokens, await cut_off(market, job, how, relayed)
             prices[renter] += tokens * price
             charged[renter] += settlement.actual
-        shares[machine] += settlement.actual * job.fee_bps
-        fees[machine] += settlement.platform
+            exact[machine] += tokens * price - tokens * price // 4
+        got[machine] += settlement.provider + settlement.advance
     assert {renter: charged[renter] for renter in renters} == {one: -(-prices[one] // 10**6) for one in renters}
-    assert {machine: fees[machine] for machine in machines} == {one: shares[one] // 10_000 for one in machines}
+    for machine in machines:
+        # Of starter credit and of money each, as neither makes good for the other.
+        assert abs(got[machine] * 10**6 - exact[machine]) < 2 * 10**6
+        row = await market.see(providers.get, machine)
+        assert row is not None
+        assert row.total_earned_halala == got[machine]
+    await market.check_books()
+
+
+async def test_a_renter_with_a_machine_of_its_own_uses_no_rival_for_nothing(market: Market) -> None:
+    """It lets the call that makes the halala run at home: 100 calls of a rival's, then the one that is charged."""
+    renter, own, rival = await market.renter(credit=0), await market.provider(gpus=64), await market.provider(gpus=64)
+    await market.do(wallets.top_up, renter, 1000, "t", NOW)
+    exact, paid = Counter[int](), 0
+    for _ in range(4):
+        # Close to what is paid ahead: one more of these calls makes the halala.
+        for _ in range(10):
+            settlement = await end(market, await call(market, renter, rival, 190), answer(24, 476))
+            paid, exact[rival] = paid + settlement.actual, exact[rival] + 500 * 190 * 3 // 4
+        settlement = await end(market, await call(market, renter, own, 190), answer(24, 280))
+        paid, exact[own] = paid + settlement.actual, exact[own] + 304 * 190 * 3 // 4
+    earned = {one: await market.see(providers.earnings, one) for one in (own, rival)}
+    for one, income in earned.items():
+        assert abs(income.total_halala * 10**6 - exact[one]) < 10**6
+        assert income.available_halala == income.total_halala
+    trial = await market.see(ledger_audit.trial_balance)
+    assert trial.balances[AccountKind.PLATFORM] == paid - sum(one.total_halala for one in earned.values())
+    await market.check_books()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_calls_it_chooses_each_provider_has_its_share(market: Market, seed: int) -> None:
+    """By what it sees of its account it decides where each call runs, so that its own machine is charged for."""
+    chance = random.Random(seed)
+    renter, own = await market.renter(credit=0), await market.provider(gpus=64)
+    rivals = [await market.provider(gpus=64) for _ in range(2)]
+    await market.do(wallets.top_up, renter, 1000, "t", NOW)
+    exact, got, ahead = Counter[int](), Counter[int](), 0
+    for _ in range(50):
+        tokens, price = chance.randrange(1, 900), chance.choice([19, 300, 900])
+        machine = own if tokens * price > ahead else chance.choice(rivals)
+        settlement = await end(market, await call(market, renter, machine, price), answer(0, tokens))
+        ahead += settlement.actual * 10**6 - tokens * price
+        exact[machine] += tokens * price - tokens * price // 4
+        got[machine] += settlement.provider + settlement.advance
+        assert abs(got[machine] * 10**6 - exact[machine]) < 10**6
+    assert all(got[rival] for rival in rivals) or sum(exact[rival] for rival in rivals) < 2 * 10**6
+    await market.check_books()
+
+
+async def test_calls_paid_with_starter_credit_turn_into_no_cash(market: Market) -> None:
+    """A fresh renter pays its credit to one machine, and uses up what that paid ahead at another one."""
+    provider, own = await market.provider(gpus=64), await market.provider(gpus=64)
+    for _ in range(3):
+        renter = await market.renter(credit=10)
+        await end(market, await call(market, renter, own, 19), answer(24, 476))
+        for _ in range(5):
+            await end(market, await call(market, renter, provider, 380), answer(24, 476))
+    payer = await market.renter(credit=0)
+    await market.do(wallets.top_up, payer, 10, "t", NOW)
+    await end(market, await call(market, payer, own, 19), answer(24, 476))
+    await end(market, await call(market, payer, provider, 19), answer(24, 476))
+    earned = await market.see(providers.earnings, provider)
+    assert (earned.total_halala, earned.available_halala) == (2, 0)
     await market.check_books()
 
 
@@ -144,7 +210,8 @@ async def test_settlements_at_once_lose_no_remainder(market: Market) -> None:
     )
     found = [settled(one) for one in moved if one is not None]
     assert len(found) == 16
-    assert (sum(one.actual for one in found), sum(one.platform for one in found)) == (4, 1)
+    assert sum(one.actual for one in found) == 4
+    assert sum(one.provider + one.advance for one in found) == 3
     assert await market.wallet(renter) == (996, 0)
     await market.check_books()
 
@@ -154,7 +221,7 @@ async def test_what_is_refunded_in_full_carries_nothing(market: Market) -> None:
     job = await call(market, renter, provider, 19)
     await end(market, job, AttemptReport(completed=False, error="The engine failed"))
     trial = await market.see(ledger_audit.trial_balance)
-    assert (trial.carried_prices, trial.carried_fees) == (0, 0)
+    assert (trial.carried_prices, trial.carried_shares) == (0, 0)
     await market.check_books()
 
 
@@ -162,8 +229,12 @@ async def test_what_is_refunded_in_full_carries_nothing(market: Market) -> None:
     "statement",
     [
         "UPDATE renters SET carried_price_micro_halala = 1",
-        "UPDATE providers SET carried_fee_micro_halala = 1",
-        "UPDATE jobs SET carried_fee_micro_halala = 1",
+        "UPDATE providers SET carried_share_micro_halala = 1",
+        "UPDATE providers SET carried_promo_share_micro_halala = 1",
+        "UPDATE jobs SET carried_share_micro_halala = 1",
+        "UPDATE jobs SET carried_promo_share_micro_halala = 1",
+        "UPDATE jobs SET advance_halala = 1",
+        "UPDATE renters SET released_promo_halala = 1",
         "UPDATE jobs SET carried_price_micro_halala = 1",
     ],
 )

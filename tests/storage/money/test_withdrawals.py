@@ -32,7 +32,7 @@ async def provider(market: Market) -> int:
     provider_id = await market.provider()
     renter = await market.renter()
     # What starter credit earns could not be withdrawn.
-    await market.do(wallets.top_up, renter, 1, "t1", NOW)
+    await market.do(wallets.top_up, renter, 100, "t1", NOW)
     job = await market.running(renter, provider_id)
     await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW + 180_000)
     return provider_id
@@ -57,7 +57,7 @@ async def test_the_amount_waits_until_it_is_paid(market: Market, provider: int) 
     assert (await move(market, row, "paid", "ignored")).reason is None
     earned = await market.see(providers.earnings, provider)
     assert (earned.available_halala, earned.pending_withdrawal_halala) == (24, 0)
-    assert (await market.see(ledger_audit.trial_balance)).balances[AccountKind.EXTERNAL] == 10 - 1
+    assert (await market.see(ledger_audit.trial_balance)).balances[AccountKind.EXTERNAL] == 10 - 100
     assert await market.see(withdrawals.last_paid_ms, provider) == LATER + 1
     await market.check_books()
 
@@ -130,7 +130,7 @@ async def test_the_database_itself_allows_one(market: Market, provider: int) -> 
 
 async def test_money_is_asked_for_while_more_is_earned(market: Market, provider: int) -> None:
     renter = await market.renter()
-    await market.do(wallets.top_up, renter, 1, "t2", NOW)
+    await market.do(wallets.top_up, renter, 300, "t2", NOW)
     jobs = [await market.running(renter, provider) for _ in range(5)]
     ends = [market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW + 180_000) for job in jobs]
     results = await asyncio.gather(*ends, ask(market, provider, EARNED), return_exceptions=True)

@@ -232,7 +232,7 @@ def _show_books(body: dict[str, Any]) -> None:
     facts(
         {
             "paid ahead for calls": f"{carried['call_prices_micro_halala']:,.0f} millionths of a halala",
-            "of the platform's share with providers": f"{carried['platform_fees_micro_halala']:,.0f} millionths",
+            "beyond their share with providers": f"{carried['platform_fees_micro_halala']:,.0f} millionths",
             "difference": money(body["difference_halala"]),
             "balanced": body["balanced"],
         }

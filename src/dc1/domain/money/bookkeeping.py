@@ -29,6 +29,8 @@ class MovementKind(StrEnum):
     CHARGE_PROVIDER = "charge_provider"
     CHARGE_PROVIDER_PROMO = "charge_provider_promo"
     CHARGE_PLATFORM = "charge_platform"
+    ADVANCE = "advance"
+    ADVANCE_PROMO = "advance_promo"
     REFUND = "refund"
     PROMO_RELEASE = "promo_release"
     WITHDRAWAL = "withdrawal"

@@ -78,30 +78,33 @@ def _price(rate_halala: int, quantity: Decimal, multiplier: Decimal, per: int = 
 class Settlement:
     """Where a job's hold goes: `actual` = `platform` + `provider`, and `actual` + `refund` = the hold.
 
-    In millionths of a halala, below one: `price_micro` is what the renter pays beyond an exact price, and `fee_micro`
-    what the provider gets of the platform's exact share. Both are carried with their accounts.
+    `advance` is what the platform pays the provider besides, of calls whose price came with others. In millionths of a
+    halala: `price_micro` is what the renter pays beyond an exact price, `share_micro` the provider's exact share, and
+    `ahead_micro` what the provider gets beyond it. The first and the last are carried with their accounts.
     """
 
     actual: int
     platform: int
     provider: int
     refund: int
-    # No part of the four amounts, which are what two settlements are compared by.
+    advance: int = 0
+    # No part of the amounts, which are what two settlements are compared by.
     price_micro: int = field(default=0, compare=False)
-    fee_micro: int = field(default=0, compare=False)
+    share_micro: int = field(default=0, compare=False)
+    ahead_micro: int = field(default=0, compare=False)
 
     @classmethod
     def split(cls, held_halala: int, charge_halala: int, fee_bps: int) -> Self:
         """Charge at most what is held, give the platform its share rounded down and refund the rest."""
         actual = min(held_halala, charge_halala)
         # Rounded down, so that what cannot be split goes to the provider, for whom it is kept in mind.
-        platform, below = divmod(actual * fee_bps, 10_000)
+        platform = actual * fee_bps // 10_000
         return cls(
             actual=actual,
             platform=platform,
             provider=actual - platform,
             refund=held_halala - actual,
-            fee_micro=below * (MICRO_PER_HALALA // 10_000),
+            share_micro=_share_micro(actual * MICRO_PER_HALALA, fee_bps),
         )
 
     @classmethod
@@ -109,32 +112,46 @@ class Settlement:
         """Charge tokens by their exact price, rounded up; what that is too much counts towards later calls."""
         settlement = cls.split(held_halala, token_charge(total_tokens, price_halala), fee_bps)
         exact_micro = min(total_tokens * price_halala, held_halala * MICRO_PER_HALALA)
-        return replace(settlement, price_micro=settlement.actual * MICRO_PER_HALALA - exact_micro)
+        return replace(
+            settlement,
+            price_micro=settlement.actual * MICRO_PER_HALALA - exact_micro,
+            share_micro=_share_micro(exact_micro, fee_bps),
+        )
 
     def with_price_carried(self, left_micro: int, fee_bps: int) -> Self:
         """Return the settlement for a renter who has `left_micro` paid ahead after it.
 
         What was paid ahead before and now makes a halala is one that this settlement need not charge.
         """
-        if not _is_whole(left_micro, self.price_micro):
+        # Both terms are below one halala, so that without a carry the sum is no less than what was added.
+        if left_micro >= self.price_micro:
             return self
         cheaper = type(self).split(self.actual + self.refund, self.actual - 1, fee_bps)
-        return replace(cheaper, price_micro=self.price_micro - MICRO_PER_HALALA)
+        # The provider made what it made, whoever got the halala that pays for it.
+        return replace(cheaper, price_micro=self.price_micro - MICRO_PER_HALALA, share_micro=self.share_micro)
 
-    def with_fee_carried(self, left_micro: int) -> Self:
-        """Return the settlement for a provider who has `left_micro` of the platform's share after it.
+    def with_share_carried(self, ahead_micro: int) -> Self:
+        """Return the settlement for a provider who has got `ahead_micro` beyond its exact share before it.
 
-        What makes a halala with that of earlier settlements is the platform's.
+        Of what is charged the provider gets what is due to it, rounded up. Where less is charged than is due, whole
+        halalas of it come from the platform: a renter chooses which of its calls is charged, and must not choose who
+        is paid by it.
         """
-        if not _is_whole(left_micro, self.fee_micro):
-            return self
-        # Never below zero: where the share leaves a remainder, the provider has the halala that it is a part of.
+        # Whoever is owed and owes nothing, as at first, is paid by the plain split.
+        paid = self.provider if ahead_micro == 0 else self._due(self.share_micro - ahead_micro)
+        provider = min(paid, self.actual)
         return replace(
             self,
-            platform=self.platform + 1,
-            provider=self.provider - 1,
-            fee_micro=self.fee_micro - MICRO_PER_HALALA,
+            provider=provider,
+            platform=self.actual - provider,
+            advance=paid - provider,
+            ahead_micro=paid * MICRO_PER_HALALA - self.share_micro,
         )
+
+    def _due(self, due_micro: int) -> int:
+        whole, below = divmod(max(0, due_micro), MICRO_PER_HALALA)
+        # Rounded up out of the charge alone: the platform never lends what is not earned yet.
+        return whole + (1 if below and whole < self.actual else 0)
 
     @classmethod
     def full_refund(cls, held_halala: int) -> Self:
@@ -142,10 +159,9 @@ class Settlement:
         return cls(actual=0, platform=0, provider=0, refund=held_halala)
 
 
-def _is_whole(left_micro: int, added_micro: int) -> bool:
-    """Tell whether an addition of less than a halala made one, by what was left after it."""
-    # Both terms are below one halala, so that without a carry the sum is no less than what was added.
-    return left_micro < added_micro
+def _share_micro(price_micro: int, fee_bps: int) -> int:
+    """Return the provider's part of a price in millionths; of a millionth that cannot be split it gets all."""
+    return price_micro - price_micro * fee_bps // 10_000
 
 
 def settle(quote_halala: int, rate_halala: int, multiplier: Decimal, fee_bps: int, used_seconds: Number) -> Settlement:

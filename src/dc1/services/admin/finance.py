@@ -92,7 +92,7 @@ class FinanceCalls(ServicerPart):
                 for kind, halala in trial.balances.items()
             ],
             carried=pb.CarriedAmounts(
-                call_prices_micro_halala=trial.carried_prices, platform_fees_micro_halala=trial.carried_fees
+                call_prices_micro_halala=trial.carried_prices, platform_fees_micro_halala=trial.carried_shares
             ),
             problems=problems,
             timestamp=iso(self._plane.clock.now_ms()),

@@ -247,7 +247,7 @@ class DaemonMessages:
             receipt = pb.OutcomeReceipt(lease=ref, verdict=verdict)
         else:
             verdict = pb.OUTCOME_VERDICT_RETRIED if received.retried else pb.OUTCOME_VERDICT_SETTLED
-            earned = received.job.provider_earned_halala or 0
+            earned = received.job.earned_halala
             receipt = pb.OutcomeReceipt(lease=ref, verdict=verdict, provider_earned_halala=earned)
         self._outbox.send(pb.ConnectResponse(outcome_receipt=receipt))
 

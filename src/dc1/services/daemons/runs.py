@@ -260,7 +260,7 @@ def _daemon_job(job: JobRow, spec: JobSpec) -> pb.DaemonJob:
         duration_minutes=float(job.duration_minutes or 0),
         max_duration_seconds=job.max_duration_seconds,
         cost_halala=job.cost_halala,
-        earned_halala=job.provider_earned_halala or 0,
+        earned_halala=job.earned_halala,
         container_spec=to_struct(daemon_container_spec(spec.container_spec)),
         params=to_value(spec.params),
         submitted_at=iso(job.submitted_at_ms),

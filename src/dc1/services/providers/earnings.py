@@ -129,7 +129,7 @@ def earnings_day(day: EarningsDay) -> pb.EarningsDay:
 
 
 def _earned_job(job: JobRow) -> pb.EarnedJob:
-    earned = job.provider_earned_halala or 0
+    earned = job.earned_halala
     assert job.completed_at_ms is not None
     return pb.EarnedJob(
         job_id=job.job_id,

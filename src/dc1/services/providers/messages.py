@@ -127,7 +127,7 @@ def provider_job(job: JobRow) -> pb.ProviderJob:
         status=job.status,
         submitted_at=iso(job.submitted_at_ms),
         completed_at=time_value(job.completed_at_ms),
-        earned_halala=job.provider_earned_halala or 0,
+        earned_halala=job.earned_halala,
     )
 
 

@@ -90,10 +90,17 @@ class JobRow:
     refunded_halala: int | None
     refunded_at_ms: int | None
     carried_price_micro_halala: int | None
-    carried_fee_micro_halala: int | None
+    carried_share_micro_halala: int | None
+    carried_promo_share_micro_halala: int | None
+    advance_halala: int | None
     error: str | None
     error_category: ErrorCategory | None
     fault: Fault | None
+
+    @property
+    def earned_halala(self) -> int:
+        """What the provider was paid when the job was settled; 0 until then."""
+        return (self.provider_earned_halala or 0) + (self.advance_halala or 0)
 
     @property
     def is_terminal(self) -> bool:

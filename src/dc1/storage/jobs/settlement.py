@@ -61,6 +61,7 @@ def _plus(column: Any, name: str) -> Any:
 _paid_ahead, _carried = carry(renters_table.c.carried_price_micro_halala, bindparam("price", type_=BigInteger))
 _spent = bindparam("spent", type_=BigInteger) - _paid_ahead
 _refund = bindparam("refund", type_=BigInteger) + _paid_ahead
+# Credit is charged before money, so that the last halala of a charge is credit where all of it is.
 _held_promo = bindparam("held_promo", type_=BigInteger)
 _CLOSE_RENTER = PreparedStatement(
     update(renters_table)
@@ -75,15 +76,22 @@ _CLOSE_RENTER = PreparedStatement(
         quota_month_halala=renters_table.c.quota_month_halala
         - case((renters_table.c.quota_month_ms == bindparam("month"), _refund), else_=0),
         carried_price_micro_halala=_carried,
+        carries_promo=case((_spent > 0, _held_promo >= _spent), else_=renters_table.c.carries_promo),
         v1_requests=_plus(renters_table.c.v1_requests, "v1"),
         v1_prompt_tokens=_plus(renters_table.c.v1_prompt_tokens, "v1_prompt"),
         v1_completion_tokens=_plus(renters_table.c.v1_completion_tokens, "v1_completion"),
         # Of what is no answer nothing is charged.
         v1_cost_halala=renters_table.c.v1_cost_halala + case((bindparam("v1", type_=BigInteger) > 0, _spent), else_=0),
     )
-    # Where the webhook goes, what was ever paid and what is carried come back with the update: no other look at the
-    # renter is needed, and of two settlements at once neither reads what the other changes.
-    .returning(renters_table.c.webhook_url, renters_table.c.paid_halala, renters_table.c.carried_price_micro_halala)
+    # Where the webhook goes, what was paid and has released nothing yet, and what is carried come back with the
+    # update: no other look at the renter is needed, and of two settlements at once neither reads what the other
+    # changes.
+    .returning(
+        renters_table.c.webhook_url,
+        renters_table.c.paid_halala - renters_table.c.released_promo_halala,
+        renters_table.c.carried_price_micro_halala,
+        renters_table.c.carries_promo,
+    )
 )
 _CLOSE_ATTEMPT = PreparedStatement(
     update(job_attempts)
@@ -122,15 +130,18 @@ def close(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, 
         )
     # Under the renter's lock from here on: whoever pays at this moment finds what this run earned, or waits for it.
     settlement, renter = _close_renter(conn, job, closure, bill, now_ms)
-    standing = NO_CHANGE
+    standing, is_promo = NO_CHANGE, renter.carries_promo and job.token_price_halala is not None
     if ran:
-        settlement, standing = _close_provider(conn, job, closure, settlement, now_ms)
+        settlement, standing = _close_provider(conn, job, closure, settlement, now_ms, is_promo=is_promo)
     promo = StarterShare.of(job.promo_held_halala, settlement)
-    after = _close_row(conn, job, closure, settlement, promo, now_ms)
-    if promo.provider:
+    after = _close_row(conn, job, closure, settlement, promo, now_ms, is_promo=is_promo)
+    earned = after.promo_earned_halala or 0
+    # Of what the renter has paid, starter credit is as good as money to whoever earns it.
+    released = min(earned, max(0, renter.unreleased_halala))
+    if earned:
         assert after.provider_id is not None
-        promo_earnings.add(conn, after.provider_id, after.renter_id, promo.provider, released=renter.has_paid)
-    ledger.post(conn, _transfers(job, settlement, promo, has_paid=renter.has_paid), now_ms)
+        promo_earnings.add(conn, after.provider_id, after.renter_id, earned, released=released)
+    ledger.post(conn, _transfers(job, settlement, promo, earned, earned - released), now_ms)
     _count(conn, job.status, after, settlement, now_ms)
     webhook_events.job_ended(conn, renter.webhook_url, after, now_ms)
     return Transition(after, settlement, standing)
@@ -153,7 +164,14 @@ def end_attempt(
 
 
 def _close_row(
-    conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, promo: StarterShare, now_ms: int
+    conn: Connection,
+    job: LockedJob,
+    closure: Closure,
+    settlement: Settlement,
+    promo: StarterShare,
+    now_ms: int,
+    *,
+    is_promo: bool,
 ) -> JobRow:
     return write(
         conn,
@@ -179,20 +197,27 @@ def _close_row(
         actual_cost_halala=settlement.actual,
         provider_earned_halala=settlement.provider,
         dc1_fee_halala=settlement.platform,
-        promo_earned_halala=promo.provider,
+        promo_earned_halala=promo.provider + (settlement.advance if is_promo else 0),
         refunded_halala=settlement.refund,
         refunded_at_ms=now_ms if settlement.refund else None,
         carried_price_micro_halala=settlement.price_micro,
-        carried_fee_micro_halala=settlement.fee_micro,
+        carried_share_micro_halala=0 if is_promo else settlement.ahead_micro,
+        carried_promo_share_micro_halala=settlement.ahead_micro if is_promo else None,
+        advance_halala=settlement.advance,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _ClosedRenter:
-    """What the settlement of a job has to know of its renter."""
+    """What the settlement of a job has to know of its renter.
+
+    `unreleased_halala` is the real money it has paid for which no starter credit was released yet, and `carries_promo`
+    whether what it has paid ahead is starter credit.
+    """
 
     webhook_url: str | None
-    has_paid: bool
+    unreleased_halala: int
+    carries_promo: bool
 
 
 def _close_renter(
@@ -202,7 +227,7 @@ def _close_renter(
     # An answer that was cut off and paid for counts as one too.
     is_answer = closure.status == JobStatus.COMPLETED or bill.actual > 0
     is_v1_answer = job.source == JobSource.V1 and is_answer
-    ((webhook_url, paid_halala, left_micro),) = _CLOSE_RENTER.rows(
+    ((webhook_url, unreleased_halala, left_micro, carries_promo),) = _CLOSE_RENTER.rows(
         conn,
         {
             "renter": job.renter_id,
@@ -222,11 +247,11 @@ def _close_renter(
     # Days count what was paid; a full refund is no spending.
     if settlement.actual > 0:
         spending.count_charge(conn, job.renter_id, settlement.actual, now_ms)
-    return settlement, _ClosedRenter(webhook_url, paid_halala > 0)
+    return settlement, _ClosedRenter(webhook_url, unreleased_halala, bool(carries_promo))
 
 
 def _close_provider(
-    conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int
+    conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int, *, is_promo: bool
 ) -> tuple[Settlement, Standing]:
     """Count a run for or against its provider, or neither way; return the settlement with its remainder carried."""
     assert job.provider_id is not None
@@ -235,28 +260,37 @@ def _close_provider(
         standing = standings.completed(now_ms)
     elif closure.fault is not None and CONSEQUENCES[closure.fault].counts:
         standing = standings.failed(conn, job.provider_id, job.renter_id, now_ms)
-    final = standings.count(conn, job.provider_id, standing, settlement)
-    if final.actual > 0:
-        count_settled(conn, job.provider_id, final.provider, now_ms)
+    final = standings.count(conn, job.provider_id, standing, settlement, is_promo=is_promo)
+    if final.actual or final.advance:
+        count_settled(conn, job.provider_id, final.provider + final.advance, now_ms)
     return final, standing
 
 
-def _transfers(job: JobRow, settlement: Settlement, promo: StarterShare, *, has_paid: bool) -> list[Transfer]:
-    """Return what leaves the hold; nothing goes to a provider unless one ran the job."""
+def _transfers(
+    job: JobRow, settlement: Settlement, promo: StarterShare, earned_halala: int, kept_halala: int
+) -> list[Transfer]:
+    """Return what leaves the hold, and what the platform pays besides.
+
+    Of both `earned_halala` is earned from starter credit, of which `kept_halala` is kept apart. Nothing goes to a
+    provider unless one ran the job.
+    """
     hold, ref = ledger.hold(job.renter_id), f"job:{job.id}"
-    # Of a renter who has paid, starter credit is as good as money to whoever earns it.
-    kept = 0 if has_paid else promo.provider
+    platform = ledger.system(AccountKind.PLATFORM, job.id)
+    kept = min(kept_halala, promo.provider)
+    kept_advance, from_promo = kept_halala - kept, earned_halala - promo.provider
     charges = [
-        (MovementKind.CHARGE_PROVIDER, settlement.provider - kept, promo.provider - kept, ledger.payable),
-        (MovementKind.CHARGE_PROVIDER_PROMO, kept, kept, ledger.promo_earnings),
+        (MovementKind.CHARGE_PROVIDER, hold, settlement.provider - kept, promo.provider - kept, ledger.payable),
+        (MovementKind.CHARGE_PROVIDER_PROMO, hold, kept, kept, ledger.promo_earnings),
+        (MovementKind.ADVANCE, platform, settlement.advance - kept_advance, from_promo - kept_advance, ledger.payable),
+        (MovementKind.ADVANCE_PROMO, platform, kept_advance, kept_advance, ledger.promo_earnings),
     ]
     found: list[Transfer] = []
-    for kind, amount, part, account in charges:
+    for kind, source, amount, part, account in charges:
         if amount:
             assert job.provider_id is not None
-            found.append(Transfer(kind, ref, amount, hold, account(job.provider_id), job.id, promo=part))
+            found.append(Transfer(kind, ref, amount, source, account(job.provider_id), job.id, promo=part))
     if settlement.platform:
-        platform, fee = ledger.system(AccountKind.PLATFORM, job.id), settlement.platform
+        fee = settlement.platform
         found.append(Transfer(MovementKind.CHARGE_PLATFORM, ref, fee, hold, platform, job.id, promo=promo.platform))
     if settlement.refund:
         wallet = ledger.wallet(job.renter_id)
@@ -266,14 +300,15 @@ def _transfers(job: JobRow, settlement: Settlement, promo: StarterShare, *, has_
 
 def _count(conn: Connection, status_before: JobStatus, job: JobRow, settlement: Settlement, now_ms: int) -> None:
     done = job.status == JobStatus.COMPLETED
+    fees = settlement.platform - settlement.advance
     happened = {
         "jobs_completed": int(done),
         "completed_revenue_halala": settlement.actual if done else 0,
-        "completed_fees_halala": settlement.platform if done else 0,
+        "completed_fees_halala": fees if done else 0,
         "charged_jobs": int(settlement.actual > 0),
         "charged_halala": settlement.actual,
-        "charged_platform_halala": settlement.platform,
-        "charged_provider_halala": settlement.provider,
+        "charged_platform_halala": fees,
+        "charged_provider_halala": settlement.provider + settlement.advance,
     }
     left = {f"jobs_{status_before}": -1, "wallets_halala": settlement.refund}
     # Completed ones are counted below, for their day as well.

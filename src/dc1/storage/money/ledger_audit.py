@@ -16,13 +16,13 @@ from dc1.storage.schema.tables import accounts, jobs, providers, renters
 class TrialBalance:
     """The sum of all balances of each kind, in halala, and of what is carried below one, in millionths.
 
-    `carried_prices` is what renters have paid ahead of their calls' exact prices, and `carried_fees` what providers
-    have of the platform's exact share; both are in balances already, of whoever has them.
+    `carried_prices` is what renters have paid ahead of their calls' exact prices, and `carried_shares` what providers
+    have got beyond their exact shares, less than nothing where more is due to them; both are in balances already.
     """
 
     balances: dict[AccountKind, int]
     carried_prices: int = 0
-    carried_fees: int = 0
+    carried_shares: int = 0
 
     @property
     def difference_halala(self) -> int:
@@ -34,11 +34,12 @@ def trial_balance(conn: Connection) -> TrialBalance:
     """Add up every account by kind."""
     query = select(accounts.c.kind, func.sum(accounts.c.balance_halala)).group_by(accounts.c.kind)
     found = {kind: int(total) for kind, total in conn.execute(query)}
-    prices, fees = [
+    ahead = providers.c.carried_share_micro_halala + providers.c.carried_promo_share_micro_halala
+    prices, shares = [
         conn.execute(select(cast(func.coalesce(func.sum(column), 0), BigInteger))).scalar_one()
-        for column in (renters.c.carried_price_micro_halala, providers.c.carried_fee_micro_halala)
+        for column in (renters.c.carried_price_micro_halala, ahead)
     ]
-    return TrialBalance({kind: found.get(kind, 0) for kind in AccountKind}, prices, fees)
+    return TrialBalance({kind: found.get(kind, 0) for kind in AccountKind}, prices, shares)
 
 
 # Each query returns the rows that contradict its claim.
@@ -78,17 +79,28 @@ _CLAIMS = {
         WHERE provider <> paid_provider OR platform <> paid_platform OR refund <> paid_back
     """,
     # Of the jobs settled since remainders are carried; of earlier ones nobody knows.
-    "job {0} cost {1} and left {2} millionths of {3} tokens at {4}; the platform's share was {5} and left {6}": """
+    "job {0} cost {1} and left {2} millionths of {3} tokens at {4}": """
         SELECT * FROM (
             SELECT id, actual_cost_halala AS actual, carried_price_micro_halala AS price_left,
                 COALESCE(prompt_tokens, 0) + COALESCE(completion_tokens, 0) AS tokens, token_price_halala AS price,
-                dc1_fee_halala AS fee, carried_fee_micro_halala AS fee_left, fee_bps, cost_halala AS held
-            FROM jobs WHERE carried_fee_micro_halala IS NOT NULL
+                cost_halala AS held
+            FROM jobs WHERE carried_price_micro_halala IS NOT NULL
         ) AS settled
-        WHERE fee * 1000000 + fee_left <> actual * fee_bps * 100 OR (
-            price IS NOT NULL AND (actual > 0 OR price_left <> 0) AND actual * 1000000 - price_left <>
-                CASE WHEN tokens * price < held * 1000000 THEN tokens * price ELSE held * 1000000 END
-        )
+        WHERE price IS NOT NULL AND (actual > 0 OR price_left <> 0) AND actual * 1000000 - price_left <>
+            CASE WHEN tokens * price < held * 1000000 THEN tokens * price ELSE held * 1000000 END
+    """,
+    # What its run made is what was charged less what went beyond the exact price; divided first, as the product of a
+    # large price with the share would not fit. Where shares were not carried yet, the one of the charge was.
+    "job {0} came to {1} millionths at {2}; its provider got {3} and {4}, and {5} millionths were carried": """
+        SELECT * FROM (
+            SELECT id, actual_cost_halala * 1000000
+                    - CASE WHEN advance_halala IS NULL THEN 0 ELSE carried_price_micro_halala END AS price,
+                fee_bps, provider_earned_halala AS earned, COALESCE(advance_halala, 0) AS advance,
+                carried_share_micro_halala + COALESCE(carried_promo_share_micro_halala, 0) AS ahead
+            FROM jobs WHERE carried_share_micro_halala IS NOT NULL
+        ) AS settled
+        WHERE (earned + advance) * 1000000 - ahead
+            <> price - (price / 10000 * fee_bps + price % 10000 * fee_bps / 10000)
     """,
     "renter {0} carries {1} millionths, the jobs come to {2}": """
         SELECT r.id, r.carried_price_micro_halala, COALESCE(SUM(j.carried_price_micro_halala), 0)
@@ -99,11 +111,30 @@ _CLAIMS = {
     """,
     # A job that was never run has no share to leave, so the last provider of a job is the one that was paid.
     "provider {0} carries {1} millionths, the jobs come to {2}": """
-        SELECT p.id, p.carried_fee_micro_halala, COALESCE(SUM(j.carried_fee_micro_halala), 0)
+        SELECT p.id, p.carried_share_micro_halala, COALESCE(SUM(j.carried_share_micro_halala), 0)
         FROM providers p LEFT JOIN jobs j ON j.provider_id = p.id
-        GROUP BY p.id, p.carried_fee_micro_halala
-        HAVING p.carried_fee_micro_halala <> COALESCE(SUM(j.carried_fee_micro_halala), 0)
-            OR p.carried_fee_micro_halala NOT BETWEEN 0 AND 999999
+        GROUP BY p.id, p.carried_share_micro_halala
+        HAVING p.carried_share_micro_halala <> COALESCE(SUM(j.carried_share_micro_halala), 0)
+            OR p.carried_share_micro_halala NOT BETWEEN -999999 AND 1999999
+    """,
+    "provider {0} carries {1} millionths of starter credit, the jobs come to {2}": """
+        SELECT p.id, p.carried_promo_share_micro_halala, COALESCE(SUM(j.carried_promo_share_micro_halala), 0)
+        FROM providers p LEFT JOIN jobs j ON j.provider_id = p.id
+        GROUP BY p.id, p.carried_promo_share_micro_halala
+        HAVING p.carried_promo_share_micro_halala <> COALESCE(SUM(j.carried_promo_share_micro_halala), 0)
+            OR p.carried_promo_share_micro_halala NOT BETWEEN -999999 AND 1999999
+    """,
+    "job {0} says that the platform advanced {1}, the ledger {2}": """
+        SELECT j.id, COALESCE(j.advance_halala, 0), COALESCE(SUM(m.amount_halala), 0)
+        FROM jobs j LEFT JOIN movements m ON m.job_id = j.id AND m.kind IN ('advance', 'advance_promo')
+        GROUP BY j.id, j.advance_halala
+        HAVING COALESCE(j.advance_halala, 0) <> COALESCE(SUM(m.amount_halala), 0)
+    """,
+    "renter {0} has paid for the release of {1}, its providers were released {2}": """
+        SELECT r.id, r.released_promo_halala, COALESCE(SUM(e.released_halala), 0)
+        FROM renters r LEFT JOIN promo_earnings e ON e.renter_id = r.id
+        GROUP BY r.id, r.released_promo_halala
+        HAVING r.released_promo_halala > COALESCE(SUM(e.released_halala), 0)
     """,
     "renter {0} has {1} starter credit in a wallet of {2}, its entries come to {3}": """
         SELECT * FROM (
@@ -135,9 +166,11 @@ _CLAIMS = {
         SELECT * FROM (
             SELECT j.id, j.promo_held_halala AS held, COALESCE(j.promo_earned_halala, 0) AS earned,
                 COALESCE(SUM(CASE WHEN m.kind = 'hold' THEN m.promo_halala END), 0) AS took,
-                COALESCE(SUM(CASE WHEN m.kind IN ('charge_provider', 'charge_provider_promo')
+                COALESCE(SUM(CASE WHEN m.kind IN ('charge_provider', 'charge_provider_promo', 'advance', 'advance_promo')
                     THEN m.promo_halala END), 0) AS gave,
-                COALESCE(SUM(CASE WHEN m.kind <> 'hold' THEN m.promo_halala END), 0) AS settled,
+                -- An advance is no part of the hold: its credit went where the charge went that paid for it.
+                COALESCE(SUM(CASE WHEN m.kind NOT IN ('hold', 'advance', 'advance_promo')
+                    THEN m.promo_halala END), 0) AS settled,
                 CASE WHEN j.status IN ('queued', 'pending', 'running') THEN 0 ELSE j.promo_held_halala END AS ended,
                 MAX(CASE WHEN m.promo_halala > m.amount_halala OR m.promo_halala < 0 THEN 1 ELSE 0 END) AS beyond
             FROM jobs j LEFT JOIN movements m ON m.job_id = j.id
@@ -242,16 +275,17 @@ def _count(conn: Connection) -> Totals:
 
 _JOBS_BY_STATUS = select(jobs.c.status, func.count()).group_by(jobs.c.status)
 _completed = jobs.c.status == JobStatus.COMPLETED
+_advance = func.coalesce(jobs.c.advance_halala, 0)
 _JOB_SUMS = select(
     func.count().filter(jobs.c.actual_cost_halala > 0),
     *[
         cast(func.coalesce(total, 0), BigInteger)
         for total in (
             func.sum(jobs.c.actual_cost_halala),
-            func.sum(jobs.c.dc1_fee_halala),
-            func.sum(jobs.c.provider_earned_halala),
+            func.sum(jobs.c.dc1_fee_halala - _advance),
+            func.sum(jobs.c.provider_earned_halala + _advance),
             func.sum(jobs.c.actual_cost_halala).filter(_completed),
-            func.sum(jobs.c.dc1_fee_halala).filter(_completed),
+            func.sum(jobs.c.dc1_fee_halala - _advance).filter(_completed),
         )
     ],
 )

@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, update
+from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, select, update
 
 from dc1.domain.base.clock import day_start_ms
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord, weight_at
 from dc1.storage.engine.statements import PreparedStatement, upsert
-from dc1.storage.money.remainders import carry
 from dc1.storage.schema.tables import provider_faults, providers
 
 _KEY = ("provider_id", "renter_id", "day_ms")
-_whole_fee, _carried = carry(providers.c.carried_fee_micro_halala, bindparam("fee", type_=BigInteger))
-_count = (
+_AHEAD = (providers.c.carried_share_micro_halala, providers.c.carried_promo_share_micro_halala)
+_CARRIED = PreparedStatement(
+    # Not in the update that follows, which cannot tell what it found: how much is due is rounded by both.
+    select(*_AHEAD).where(providers.c.id == bindparam("provider")).with_for_update(key_share=True)
+)
+_COUNT = PreparedStatement(
     update(providers)
     .where(providers.c.id == bindparam("provider"))
     .values(
@@ -22,13 +25,11 @@ _count = (
         recent_completed=providers.c.recent_completed + bindparam("completed_weight", type_=Float),
         recent_failed=providers.c.recent_failed + bindparam("failed_weight", type_=Float),
         weighed_runs=providers.c.weighed_runs + bindparam("weighed", type_=BigInteger),
-        # What the remainders of the platform's share make whole is taken from what this run earned.
-        total_earned_halala=providers.c.total_earned_halala + bindparam("earned", type_=BigInteger) - _whole_fee,
-        carried_fee_micro_halala=_carried,
+        total_earned_halala=providers.c.total_earned_halala + bindparam("earned", type_=BigInteger),
+        carried_share_micro_halala=_AHEAD[0] + bindparam("ahead", type_=BigInteger),
+        carried_promo_share_micro_halala=_AHEAD[1] + bindparam("ahead_promo", type_=BigInteger),
     )
 )
-_COUNT = PreparedStatement(_count)
-_COUNT_AND_TELL = PreparedStatement(_count.returning(providers.c.carried_fee_micro_halala))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,18 @@ def failed(conn: Connection, provider_id: int, renter_id: int, now_ms: int) -> S
     return Standing(0, 1, RunRecord(failed=weight_at(now_ms), runs=1) if is_weighed else NO_RUNS)
 
 
-def count(conn: Connection, provider_id: int, standing: Standing, settlement: Settlement) -> Settlement:
-    """Count an ended run and its earnings; return the settlement with the provider's remainder carried."""
-    if standing == NO_CHANGE and not settlement.actual:
+def count(
+    conn: Connection, provider_id: int, standing: Standing, settlement: Settlement, *, is_promo: bool = False
+) -> Settlement:
+    """Count an ended run and its earnings; return the settlement with the provider's share carried.
+
+    `is_promo` says that the run was a call paid with starter credit, whose shares are carried apart from money's.
+    """
+    final = settlement
+    if settlement.actual or settlement.share_micro:
+        ((money_micro, promo_micro),) = _CARRIED.rows(conn, {"provider": provider_id})
+        final = settlement.with_share_carried(promo_micro if is_promo else money_micro)
+    elif standing == NO_CHANGE:
         return settlement
     values = {
         "provider": provider_id,
@@ -65,15 +75,12 @@ def count(conn: Connection, provider_id: int, standing: Standing, settlement: Se
         "completed_weight": standing.record.completed,
         "failed_weight": standing.record.failed,
         "weighed": standing.record.runs,
-        "earned": settlement.provider,
-        "fee": settlement.fee_micro,
+        "earned": final.provider + final.advance,
+        "ahead": 0 if is_promo else final.ahead_micro,
+        "ahead_promo": final.ahead_micro if is_promo else 0,
     }
-    if not settlement.fee_micro:
-        # Nothing can become whole, so there is no answer to wait for.
-        _COUNT.send(conn, values)
-        return settlement
-    ((left_micro,),) = _COUNT_AND_TELL.rows(conn, values)
-    return settlement.with_fee_carried(left_micro)
+    _COUNT.send(conn, values)
+    return final
 
 
 def _is_first_of_day(conn: Connection, provider_id: int, renter_id: int, day_ms: int) -> bool:

@@ -119,7 +119,11 @@ jobs = Table(
     time_column("refunded_at_ms", nullable=True),
     # What the settlement added to the remainders that the renter and the provider carry, or took from them.
     Column("carried_price_micro_halala", BigInteger),
-    Column("carried_fee_micro_halala", BigInteger),
+    Column("carried_share_micro_halala", BigInteger),
+    # NULL where the provider's share is not one of starter credit.
+    Column("carried_promo_share_micro_halala", BigInteger),
+    # Paid to the provider besides, of calls whose price came with others; NULL where shares were not carried yet.
+    Column("advance_halala", BigInteger),
     Column("error", PlainText),
     Column("error_category", StoredEnum(ErrorCategory)),
     Column("fault", StoredEnum(Fault)),

@@ -30,7 +30,9 @@ accounts = Table(
     counter("balance_halala"),
     one_of("kind", AccountKind, "kind"),
     # The last word on money: a mistake in the code can fail here, but overdraw nobody.
-    CheckConstraint("balance_halala >= 0 OR kind IN ('promo', 'external', 'adjustment')", name="not_negative"),
+    CheckConstraint(
+        "balance_halala >= 0 OR kind IN ('promo', 'external', 'adjustment', 'platform')", name="not_negative"
+    ),
     CheckConstraint("kind <> 'wallet' OR balance_halala <= 2000000000", name="wallet_limit"),
 )
 

@@ -85,8 +85,10 @@ providers = Table(
     Column("recent_failed", Float, nullable=False, server_default="0"),
     counter("weighed_runs"),
     counter("total_earned_halala"),
-    # What rounding down left of the platform's share: with the next ones it makes a halala.
-    counter("carried_fee_micro_halala"),
+    # What was paid beyond the exact share of what was made, less than nothing where more is due; of calls that were
+    # paid with starter credit apart, so that none of it turns into money.
+    counter("carried_share_micro_halala"),
+    counter("carried_promo_share_micro_halala"),
     change_stamp(),
     one_of("approval_status", Approval, "approval_status"),
     one_of("channel", ("none", "post", "stream"), "channel"),

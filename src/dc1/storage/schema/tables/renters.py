@@ -1,6 +1,6 @@
 """Renters, the keys that everybody calls with, and what renters are sent and answered."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, false, text
 
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus
@@ -44,8 +44,12 @@ renters = Table(
     # How much of the wallet is starter credit, and what was paid for with real money less what of it was reversed.
     counter("promo_halala"),
     counter("paid_halala"),
+    # What providers were released of its starter credit for what it paid: never more than that.
+    counter("released_promo_halala"),
     # What rounding up charged beyond the exact prices of calls: it counts towards the next ones.
     counter("carried_price_micro_halala"),
+    # Whether the last halala that was charged was starter credit, as what is carried is a part of it.
+    Column("carries_promo", Boolean, nullable=False, server_default=false()),
     # The UTC day and month (their first millisecond) that the two quota counters speak of.
     counter("quota_day_ms"),
     counter("quota_day_jobs"),
