@@ -134,7 +134,7 @@ async def test_what_the_platform_advanced_survives_the_way_down_and_up_again(url
     assert await market.db.read(lambda conn: conn.execute(query).all()) == [("advance_promo", 1)]
     await market.db.close()
 
-    downgrade(market.db.url, "0017")
+    downgrade(market.db.url, "0018")
     upgrade(market.db.url)
 
     market = Market(Database.open(url))

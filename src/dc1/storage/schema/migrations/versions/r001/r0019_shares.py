@@ -10,8 +10,8 @@ from collections import defaultdict
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 COLUMN, PROMO = "carried_share_micro_halala", "carried_promo_share_micro_halala"
 SOURCES = ("promo", "external", "adjustment")
