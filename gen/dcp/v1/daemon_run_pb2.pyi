@@ -929,6 +929,7 @@ class DaemonJob(_message.Message):
     SUBMITTED_AT_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_LEFT_OUT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id."""
     job_id: _builtins.str
@@ -949,6 +950,8 @@ class DaemonJob(_message.Message):
     """The provider's share, in halala; 0 until settled."""
     submitted_at: _builtins.str
     """When it was accepted, ISO-8601 UTC."""
+    documents_left_out: _builtins.bool
+    """True where the answer would be too large with `params` and `container_spec`, which are then empty. Absent otherwise."""
     @_builtins.property
     def model(self) -> _struct_pb2.Value:
         """The model the job asks for; null when it names none."""
@@ -987,12 +990,15 @@ class DaemonJob(_message.Message):
         submitted_at: _builtins.str = ...,
         started_at: _struct_pb2.Value | None = ...,
         completed_at: _struct_pb2.Value | None = ...,
+        documents_left_out: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed_at", b"completed_at", "container_spec", b"container_spec", "model", b"model", "params", b"params", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out", "completed_at", b"completed_at", "container_spec", b"container_spec", "documents_left_out", b"documents_left_out", "model", b"model", "params", b"params", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "completed_at", b"completed_at", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "duration_minutes", b"duration_minutes", "earned_halala", b"earned_halala", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out", "attempt_number", b"attempt_number", "completed_at", b"completed_at", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "earned_halala", b"earned_halala", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__documents_left_out: _TypeAlias = _typing.Literal["documents_left_out"]  # noqa: Y015
+    _WhichOneofArgType__documents_left_out: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__documents_left_out) -> _WhichOneofReturnType__documents_left_out | None: ...
 
 Global___DaemonJob: _TypeAlias = DaemonJob  # noqa: Y015
 

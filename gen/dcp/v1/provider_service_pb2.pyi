@@ -636,7 +636,7 @@ class ExportProviderResponse(_message.Message):
 
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_provider_pb2.ProviderJob]:
-        """Every job it was given, newest first."""
+        """The newest jobs it was given, at most 10,000, newest first."""
 
     @_builtins.property
     def earnings(self) -> _containers.RepeatedCompositeFieldContainer[_provider_earnings_pb2.EarningsDay]:
@@ -644,7 +644,7 @@ class ExportProviderResponse(_message.Message):
 
     @_builtins.property
     def withdrawals(self) -> _containers.RepeatedCompositeFieldContainer[_provider_earnings_pb2.Withdrawal]:
-        """Every withdrawal, newest first."""
+        """The newest withdrawals, at most 10,000, newest first."""
 
     def __init__(
         self,

@@ -524,11 +524,13 @@ class ExportRenterResponse(_message.Message):
 
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.JobDetail]:
-        """Every job, newest first."""
+        """The newest jobs, at most 10,000, newest first, with what was sent with them up to 16 MiB together; the others have
+        `documents_left_out`, and `GET /jobs/:job_id` has it.
+        """
 
     @_builtins.property
     def transactions(self) -> _containers.RepeatedCompositeFieldContainer[_renter_wallet_pb2.WalletEntry]:
-        """Every wallet entry, newest first."""
+        """The newest wallet entries, at most 10,000, newest first. `GET /renters/:id/transactions` has all."""
 
     @_builtins.property
     def usage(self) -> _renter_pb2.TokenUsage:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import TypeAlias
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
@@ -17,13 +18,19 @@ MAX_EXACT_INTEGER = 2**53
 """Integers below this one survive a reader that knows doubles only."""
 
 
+_ALWAYS_EXACT_DIGITS = 16
+_ESCAPE = "\\u"
+
+
 def compact(value: JsonValue) -> str:
     """Write JSON without needless white space, text outside ASCII as it is."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def parse_strictly(text: str) -> JsonValue:
+def parse_strictly(text: str, parse_int: Callable[[str], int | float] | None = None) -> JsonValue:
     """Read JSON that every other reader can read too.
+
+    Integers that only some would read as they are become doubles, unless `parse_int` says otherwise.
 
     Raises:
         ValueError: it is not JSON (NaN and infinities are not), or holds numbers beyond any double, lone surrogates or
@@ -31,10 +38,12 @@ def parse_strictly(text: str) -> JsonValue:
     """
     try:
         value: JsonValue = json.loads(
-            text, parse_constant=_finite_number, parse_float=_finite_number, parse_int=_integer_or_double
+            text, parse_constant=_finite_number, parse_float=_finite_number, parse_int=parse_int or _integer_or_double
         )
-        # Lone surrogates pass the parser and fail here.
-        compact(value).encode()
+        # Lone surrogates pass the parser and fail here; in a text that has none itself only an escape can be one.
+        text.encode()
+        if _ESCAPE in text:
+            compact(value).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return value
@@ -48,6 +57,8 @@ def _finite_number(text: str) -> float:
 
 
 def _integer_or_double(text: str) -> int | float:
+    if len(text) < _ALWAYS_EXACT_DIGITS:
+        return int(text)
     number = _finite_number(text)
     # From 2**53 on readers of doubles would see another integer; as a double all see the same.
     return int(text) if abs(number) < MAX_EXACT_INTEGER else number

@@ -8,7 +8,7 @@ from typing import cast
 from google.protobuf import struct_pb2
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import Struct, Value
 
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue, with_integers
@@ -25,21 +25,41 @@ def to_value(plain: JsonValue) -> Value:
     """Return JSON as a Value; None becomes null, which prints where an unset field would not."""
     if plain is None:
         return NULL
-    # Before the numbers: a bool is an int to Python.
-    if isinstance(plain, bool):
-        return Value(bool_value=plain)
-    if isinstance(plain, int | float):
-        return Value(number_value=plain)
-    if isinstance(plain, str):
-        return Value(string_value=plain)
-    if isinstance(plain, dict):
-        return Value(struct_value=to_struct(plain))
-    return Value(list_value=ListValue(values=[to_value(item) for item in plain]))
+    value = Value()
+    _fill(value, plain)
+    return value
 
 
 def to_struct(plain: JsonObject) -> Struct:
     """Return a JSON object as a Struct."""
-    return Struct(fields={name: to_value(item) for name, item in plain.items()})
+    struct = Struct()
+    for name, item in plain.items():
+        _fill(struct.fields[name], item)
+    return struct
+
+
+def _fill(value: Value, plain: JsonValue) -> None:
+    # In place: a message that is made before it is put into another is copied once for each level around it.
+    if isinstance(plain, str):
+        value.string_value = plain
+    elif plain is None:
+        value.null_value = struct_pb2.NULL_VALUE
+    # Before the numbers: a bool is an int to Python.
+    elif isinstance(plain, bool):
+        value.bool_value = plain
+    elif isinstance(plain, int | float):
+        value.number_value = plain
+    elif isinstance(plain, dict):
+        fields = value.struct_value.fields
+        # Or an empty one would be nothing at all.
+        value.struct_value.SetInParent()
+        for name, item in plain.items():
+            _fill(fields[name], item)
+    else:
+        values = value.list_value.values
+        value.list_value.SetInParent()
+        for item in plain:
+            _fill(values.add(), item)
 
 
 def from_value(value: Value) -> JsonValue:

@@ -34,6 +34,8 @@ from dcp.v1 import daemon_run_pb2 as pb
 from dcp.v1 import report_pb2
 
 _JOBS_SHOWN, _MOST_JOBS = 50, 200
+# Of the documents of all jobs that are shown, in characters of JSON.
+_MOST_DOCUMENTS = 8 * 1024 * 1024
 
 
 class RunCalls(ServicerPart):
@@ -186,10 +188,11 @@ class RunCalls(ServicerPart):
         wanted = JobFilter(provider_id=provider.id, statuses=statuses_of(request.status))
         limit = min(request.limit or _JOBS_SHOWN, _MOST_JOBS)
 
-        def read_page(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec]], int]:
+        def read_page(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec | None]], int]:
             page = jobs.page(conn, wanted, limit=limit)
-            documents = jobs.specs(conn, [job.id for job in page.rows])
-            return [(job, documents[job.id]) for job in page.rows], page.total
+            ids = [job.id for job in page.rows]
+            documents = jobs.fitting_specs(conn, ids, max_characters=_MOST_DOCUMENTS)
+            return [(job, documents.get(job.id)) for job in page.rows], page.total
 
         found, total = await self._plane.db.read(read_page)
         return pb.ListDaemonJobsResponse(jobs=[_daemon_job(job, spec) for job, spec in found], total=total)
@@ -248,7 +251,7 @@ def _is_billed(job: JobRow) -> bool:
     return job.status == JobStatus.COMPLETED or (job.fault is not None and CONSEQUENCES[job.fault].charged)
 
 
-def _daemon_job(job: JobRow, spec: JobSpec) -> pb.DaemonJob:
+def _daemon_job(job: JobRow, spec: JobSpec | None) -> pb.DaemonJob:
     return pb.DaemonJob(
         id=job.id,
         job_id=job.job_id,
@@ -261,8 +264,9 @@ def _daemon_job(job: JobRow, spec: JobSpec) -> pb.DaemonJob:
         max_duration_seconds=job.max_duration_seconds,
         cost_halala=job.cost_halala,
         earned_halala=job.earned_halala,
-        container_spec=to_struct(daemon_container_spec(spec.container_spec)),
-        params=to_value(spec.params),
+        container_spec=None if spec is None else to_struct(daemon_container_spec(spec.container_spec)),
+        params=NULL if spec is None else to_value(spec.params),
+        documents_left_out=True if spec is None else None,
         submitted_at=iso(job.submitted_at_ms),
         started_at=time_value(job.started_at_ms),
         completed_at=time_value(job.completed_at_ms),

@@ -73,7 +73,7 @@ async def readable_with_spec(plane: ControlPlane, reference: str) -> tuple[JobRo
     return await plane.db.read(with_spec)
 
 
-def shown(plane: ControlPlane, job: JobRow, spec: JobSpec) -> JobDetail:
+def shown(plane: ControlPlane, job: JobRow, spec: JobSpec | None) -> JobDetail:
     """Return everything that is known of a job, its place in the queue included."""
     # From memory, where the order of the queue is kept; None also for a job that was claimed after it was read.
     position = plane.dispatcher.queue.position(job.id) if job.status == JobStatus.QUEUED else None

@@ -9,6 +9,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
 from dc1.domain.access.task_signatures import task_signature, task_text
 from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.container_spec import daemon_container_spec, handed_out_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
@@ -81,13 +82,20 @@ def tokens_used(job: JobRow) -> int:
     return (job.prompt_tokens or 0) + (job.completion_tokens or 0)
 
 
-def container_image(spec: JobSpec) -> str:
+_NO_DOCUMENTS = JobSpec({})
+
+
+def container_image(container_spec: JsonObject) -> str:
     """Return the image of a container job, empty for other jobs."""
-    return str(spec.container_spec.get("image") or "")
+    return str(container_spec.get("image") or "")
 
 
-def job_detail(job: JobRow, spec: JobSpec, now_ms: int, queue_position: int | None = None) -> JobDetail:
-    """Return everything that is known of a job."""
+def job_detail(job: JobRow, spec: JobSpec | None, now_ms: int, queue_position: int | None = None) -> JobDetail:
+    """Return everything that is known of a job; without its documents it says that they were left out."""
+    if spec is None:
+        detail = job_detail(job, _NO_DOCUMENTS, now_ms, queue_position)
+        detail.documents_left_out = True
+        return detail
     detail = JobDetail(**job_fields(job, spec, queue_position))
     # Copied: a field that is a message cannot be assigned to.
     detail.params.CopyFrom(to_value(spec.params))

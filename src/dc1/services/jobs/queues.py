@@ -17,6 +17,8 @@ from dcp.v1 import job_lists_pb2 as pb
 
 # An admin asks for the open jobs of everybody, and the route has no pages (contract 3.3).
 _MOST_JOBS = 500
+# Of the documents of all of them, in characters of JSON: those of one job may be a MiB, and no answer holds 500.
+_MOST_DOCUMENTS = 8 * 1024 * 1024
 
 
 class JobQueueCalls(ServicerPart):
@@ -28,10 +30,10 @@ class JobQueueCalls(ServicerPart):
 
         def read_open(conn: Connection) -> tuple[list[JobRow], dict[int, JobSpec]]:
             found = _open_jobs(conn, principal)
-            return found, jobs.specs(conn, [job.id for job in found])
+            return found, jobs.fitting_specs(conn, [job.id for job in found], max_characters=_MOST_DOCUMENTS)
 
         found, specs = await self._plane.db.read(read_open)
-        return pb.ListActiveJobsResponse(jobs=[shown(self._plane, job, specs[job.id]) for job in found])
+        return pb.ListActiveJobsResponse(jobs=[shown(self._plane, job, specs.get(job.id)) for job in found])
 
     async def ListProviderQueue(
         self, request: pb.ListProviderQueueRequest, context: Any

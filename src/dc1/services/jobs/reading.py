@@ -40,7 +40,7 @@ class JobReadingCalls(ServicerPart):
             job=detail,
             id=job.job_id,
             status=job.status,
-            container_image=container_image(spec),
+            container_image=container_image(spec.container_spec),
             created_at=detail.submitted_at,
         )
 

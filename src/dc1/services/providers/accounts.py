@@ -22,8 +22,8 @@ from dcp.v1 import provider_pb2
 from dcp.v1 import provider_service_pb2 as pb
 
 _CONFIRMATION = "DELETE_MY_ACCOUNT"
-# More than any account has: the readings of pages ask for a limit.
-_EVERYTHING = 1_000_000_000
+# Of a copy of an account, which has to be an answer that the edge can carry.
+_MOST_ROWS = 10_000
 _CREDENTIAL = "key"
 
 
@@ -106,8 +106,8 @@ class ProviderAccountCalls(ServicerPart):
 
 def _export(conn: Connection, provider_id: int, now_ms: int) -> tuple[Income, pb.ExportProviderResponse]:
     """Return what the database keeps of an account, all of it as of one moment."""
-    found = jobs.latest(conn, JobFilter(provider_id=provider_id), limit=_EVERYTHING)
-    asked = withdrawals.page(conn, limit=_EVERYTHING, provider_id=provider_id)
+    found = jobs.latest(conn, JobFilter(provider_id=provider_id), limit=_MOST_ROWS)
+    asked = withdrawals.page(conn, limit=_MOST_ROWS, provider_id=provider_id)
     return Income.read(conn, provider_id, now_ms), pb.ExportProviderResponse(
         exported_at=iso(now_ms),
         jobs=[provider_job(job) for job in found],

@@ -26,8 +26,10 @@ from dcp.v1 import renter_service_pb2 as pb
 _CONFIRMATION = "DELETE_MY_ACCOUNT"
 # A resolver may take far longer to give up a name that nobody answers for; the caller need not.
 _RESOLVE_SECONDS = 5.0
-# More than any account has: the readings of pages ask for a limit.
-_EVERYTHING = 1_000_000_000
+# Of a copy of an account, which has to be an answer that the edge can carry: jobs, and as many entries of the wallet;
+# characters of JSON that was sent with the jobs.
+_MOST_ROWS = 10_000
+_MOST_DOCUMENTS = 16 * 1024 * 1024
 
 
 class RenterAccountCalls(ServicerPart):
@@ -153,13 +155,13 @@ class RenterAccountCalls(ServicerPart):
 def _export(conn: Connection, renter_id: int, now_ms: int) -> pb.ExportRenterResponse:
     """Return what the database keeps of an account, all of it as of one moment."""
     row = renters.known(conn, renter_id)
-    found = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_EVERYTHING)
-    documents = jobs.specs_of_renter(conn, renter_id)
+    found = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_MOST_ROWS)
+    documents = jobs.fitting_specs(conn, [job.id for job in found], max_characters=_MOST_DOCUMENTS)
     return pb.ExportRenterResponse(
         exported_at=iso(now_ms),
         account=renter_message(row),
-        jobs=[job_detail(job, documents[job.id], now_ms, jobs.queue_position(conn, job)) for job in found],
-        transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_EVERYTHING).rows],
+        jobs=[job_detail(job, documents.get(job.id), now_ms, jobs.queue_position(conn, job)) for job in found],
+        transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_MOST_ROWS).rows],
         usage=token_usage(row),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 
 from dc1.domain.base.clock import iso
-from dc1.domain.base.json_types import JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import plain
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.csv_files import csv_file
@@ -18,7 +18,7 @@ from dc1.services.jobs.messages import container_image, current_cost, shown_prov
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.row_mapping import Page
 from dc1.storage.jobs import jobs
-from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import renter_pb2
 from dcp.v1 import renter_service_pb2 as pb
@@ -52,9 +52,10 @@ class RenterJobCalls(ServicerPart):
         pages = Pages.asked(request, usual=20, most=_MOST_JOBS)
         wanted = JobFilter(renter_id=caller_id(), statuses=statuses_of(request.status))
 
-        def read_page(conn: Connection) -> tuple[Page[JobRow], dict[int, JobSpec]]:
+        def read_page(conn: Connection) -> tuple[Page[JobRow], dict[int, Any]]:
             page = jobs.page(conn, wanted, limit=pages.limit, offset=pages.offset)
-            return page, jobs.specs(conn, [job.id for job in page.rows])
+            # Of all documents only these: the others of a page may be a hundred MiB.
+            return page, jobs.container_specs(conn, [job.id for job in page.rows])
 
         page, specs = await self._plane.db.read(read_page)
         return pb.ListRenterJobsResponse(
@@ -73,13 +74,13 @@ class RenterJobCalls(ServicerPart):
         return HttpBody(content_type="text/csv; charset=utf-8", data=csv_file(_COLUMNS, [_row(job) for job in rows]))
 
 
-def _renter_job(job: JobRow, spec: JobSpec) -> renter_pb2.RenterJob:
+def _renter_job(job: JobRow, container_spec: JsonObject) -> renter_pb2.RenterJob:
     return renter_pb2.RenterJob(
         id=job.job_id,
         job_id=job.job_id,
         job_type=job.job_type,
         provider_id=to_value(shown_provider_id(job)),
-        container_image=container_image(spec),
+        container_image=container_image(container_spec),
         status=job.status,
         created_at=iso(job.submitted_at_ms),
         started_at=time_value(job.started_at_ms),

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, select, text, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, literal, select, text, tuple_
 
 from dc1.domain.errors import job_not_found
 from dc1.domain.jobs.faults import Fault
@@ -75,10 +75,22 @@ def specs(conn: Connection, job_ids: Collection[int]) -> dict[int, JobSpec]:
     return {row[0]: JobSpec(*row[1:]) for row in conn.execute(query)}
 
 
-def specs_of_renter(conn: Connection, renter_id: int) -> dict[int, JobSpec]:
-    """Return the documents of all of a renter's jobs by row id."""
-    query = select(job_specs.c.job_id, *spec_shape.columns).join(jobs, jobs.c.id == job_specs.c.job_id)
-    return {row[0]: JobSpec(*row[1:]) for row in conn.execute(query.where(jobs.c.renter_id == renter_id))}
+def fitting_specs(conn: Connection, job_ids: Collection[int], *, max_characters: int) -> dict[int, JobSpec]:
+    """Return the documents of as many of several jobs, the first first, as have so many characters together."""
+    length = sum((func.coalesce(func.length(column), 0) for column in spec_shape.columns), start=literal(0))
+    sizes = dict(conn.execute(select(job_specs.c.job_id, length).where(job_specs.c.job_id.in_(job_ids))).all())
+    fitting, left = [], max_characters
+    for job_id in job_ids:
+        if sizes[job_id] <= left:
+            fitting.append(job_id)
+            left -= sizes[job_id]
+    return specs(conn, fitting)
+
+
+def container_specs(conn: Connection, job_ids: Collection[int]) -> dict[int, Any]:
+    """Return the container specs of several jobs by row id."""
+    query = select(job_specs.c.job_id, job_specs.c.container_spec).where(job_specs.c.job_id.in_(job_ids))
+    return {row.job_id: row.container_spec for row in conn.execute(query)}
 
 
 def load_queue(conn: Connection) -> list[JobRow]:
