@@ -54,44 +54,65 @@ class Engine:
     image: str
 
 
+class Service:
+    """Podman's service in a directory, which can be ended and started again; its containers run on meanwhile."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.base_url = f"unix://{directory}/api.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+        (directory / "containers.conf").write_text(_CONTAINERS_CONF)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers; skips the test, saying why, where it does not."""
+        directory = self._directory
+        options = {"root": "root", "runroot": "run", "tmpdir": "tmp"}
+        self._process = subprocess.Popen(
+            [
+                "podman",
+                *(part for option, name in options.items() for part in (f"--{option}", str(directory / name))),
+                *("--runtime", "runc", "--cgroup-manager", "cgroupfs", "--storage-driver", "vfs"),
+                *("--events-backend", "file"),
+                *("system", "service", "--time", "0", self.base_url),
+            ],
+            # Where a container runs out of memory, its monitor leaves a file "oom".
+            cwd=directory,
+            env={**os.environ, "CONTAINERS_CONF": str(directory / "containers.conf")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        _wait_until_it_answers(self._process, self.base_url)
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.communicate(timeout=30)
+
+    def kill(self) -> None:
+        """End it at once."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.communicate(timeout=30)
+
+
 def start_engine(directory: Path) -> Iterator[Engine]:
     """Start the service in `directory` and stop it afterwards; skips the test, saying why, where that can't be had."""
+    service = Service(directory)
+    try:
+        yield start_service(service)
+    finally:
+        service.stop()
+
+
+def start_service(service: Service) -> Engine:
+    """Start a service with the image that tests run; skips the test where the programs for it are missing."""
     missing = [package for program, package in _PACKAGES.items() if shutil.which(program) is None]
     if missing:
         pytest.skip(f"no container engine to test with: the packages {', '.join(missing)} are not installed")
-    configuration = directory / "containers.conf"
-    configuration.write_text(_CONTAINERS_CONF)
-    base_url = f"unix://{directory}/api.sock"
-    options = {"root": "root", "runroot": "run", "tmpdir": "tmp"}
-    service = subprocess.Popen(
-        [
-            "podman",
-            *(part for option, name in options.items() for part in (f"--{option}", str(directory / name))),
-            *(
-                "--runtime",
-                "runc",
-                "--cgroup-manager",
-                "cgroupfs",
-                "--storage-driver",
-                "vfs",
-                "--events-backend",
-                "file",
-            ),
-            *("system", "service", "--time", "0", base_url),
-        ],
-        # Where a container runs out of memory, its monitor leaves a file "oom".
-        cwd=directory,
-        env={**os.environ, "CONTAINERS_CONF": str(configuration)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        _wait_until_it_answers(service, base_url)
-        _import_busybox(base_url)
-        yield Engine(base_url, IMAGE)
-    finally:
-        service.terminate()
-        service.communicate(timeout=30)
+    service.start()
+    _import_busybox(service.base_url)
+    return Engine(service.base_url, IMAGE)
 
 
 @contextlib.contextmanager

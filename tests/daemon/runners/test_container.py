@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from dc1.daemon.runners.base import Readiness, Result, RunFailed, Work
-from dc1.daemon.runners.container import runner as container_runner
+from dc1.daemon.runners.container import ownership
 from dc1.daemon.runners.container.options import LABEL_JOB, ContainerLimits
 from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.domain.base.json_types import JsonObject, JsonValue
@@ -363,7 +363,7 @@ async def test_a_leftover_that_resists_is_tried_again_and_keeps_nobody_from_work
         raise docker.errors.APIError("removal is already in progress")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(container_runner, "_remove", resist)
+        patch.setattr(ownership, "remove", resist)
         assert (await later.probe()).available
     assert f"container {left} could not be removed" in caplog.text
 
@@ -379,7 +379,7 @@ async def leave_behind(runner: ContainerRunner, client: Any, engine: Engine) -> 
     running = asyncio.create_task(runner.run(container_job(engine, "echo up; sleep 60"), sink))
     await sink.wait_for_line("up")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(container_runner, "_remove", lambda _: None)
+        patch.setattr(ownership, "remove", lambda _: None)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 
 import pytest
 
@@ -197,9 +198,84 @@ def test_lines_are_put_together_from_chunks_of_both_streams() -> None:
     assert output.result() == "hello\nworld\n\nبح"
 
 
-def test_long_lines_are_cut_into_messages() -> None:
-    messages = ContainerOutput().feed(b"x" * (MESSAGE_LIMIT * 2 + 5) + b"\n", None)
-    assert [len(text) for _, text in messages] == [MESSAGE_LIMIT, MESSAGE_LIMIT, 5]
+def test_long_lines_are_cut_with_a_mark() -> None:
+    fits, longer = "x" * MESSAGE_LIMIT, "x" * (MESSAGE_LIMIT + 1)
+    assert ContainerOutput().feed(f"{fits}\n".encode(), None) == [("info", fits)]
+    ((_, message),) = ContainerOutput().feed(f"{longer}\n".encode(), None)
+    assert (len(message), message[-13:]) == (MESSAGE_LIMIT, " … [line cut]")
+
+
+def test_a_line_of_a_hundred_megabytes_is_one_message_and_its_end_the_result() -> None:
+    output = ContainerOutput()
+    tracemalloc.start()
+    for _ in range(1600):
+        assert output.feed(b"y" * 65536, None) == []
+    assert len(output.feed(b"the end\n", None)) == 1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * 2**20
+    result = output.result()
+    assert isinstance(result, str)
+    assert result.endswith("ythe end")
+    assert len(result) <= 64 * 1024
+
+
+def test_a_progress_bar_is_shown_as_it_stands_and_not_with_every_update() -> None:
+    now = 0.0
+    output = ContainerOutput(lambda: now)
+    shown = []
+    # An hour of ten updates a second, as tqdm writes them: to standard error, the return before the text.
+    for tenth in range(36_000):
+        now = tenth / 10
+        shown += output.feed(None, f"\r{tenth / 360:.1f}%|#### | {tenth}/36000 [x]".encode())
+    assert 600 <= len(shown) <= 721
+    assert shown[1] == ("warn", "0.1%|#### | 50/36000 [x]")
+    assert output.feed(None, b"\r100%|####|\n") == [("warn", "100%|####|")]
+    assert output.result() == ""
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown", "result"),
+    [
+        (b"10%\r50%\r100%\n", ["100%"], "100%"),
+        (b"\r10%\r\n", ["10%"], "10%"),
+        (b"90%\r     \r\ndone\n", ["90%", "done"], "90%\ndone"),
+        (b"\x1b[2K\x1b[1;32mgreen\x1b[0m\x1b]0;title\x07\tnext\n", ["green\tnext"], None),
+        (b"nul\0 bell\x07\n", ["nul bell"], None),
+        (b"\xff\xfe\xc3\n", ["\ufffd\ufffd\ufffd"], None),
+        (b"no end", ["no end"], "no end"),
+        (b"1%\r\r\r\r", ["1%"], "1%"),
+        (b"\r" * 100_000 + b"x\n", ["x"], "x"),
+    ],
+)
+def test_lines_are_shown_as_a_terminal_would(printed: bytes, shown: list[str], result: str | None) -> None:
+    for step in (len(printed), 1):
+        output = ContainerOutput(lambda: 0.0)
+        messages = [
+            text for at in range(0, len(printed), step) for _, text in output.feed(printed[at : at + step], None)
+        ]
+        messages += [text for _, text in output.finish()]
+        # Byte by byte, a bar is seen before it is full.
+        assert messages[-len(shown) :] == shown if step > 1 else messages[-1] == shown[-1]
+        assert result is None or output.result() == result
+
+
+def test_a_bar_that_stands_still_is_shown_once() -> None:
+    now = 0.0
+    output = ContainerOutput(lambda: now)
+    assert output.feed(b"1%\r", None) == [("info", "1%")]
+    assert output.feed(b"2%\r", None) == []
+    now = 5.0
+    assert output.progress() == [("info", "2%")]
+    now = 10.0
+    assert output.progress() == []
+    assert output.finish() == []
+
+
+def test_a_result_behind_a_progress_bar_is_found() -> None:
+    output = ContainerOutput()
+    output.feed(f'10%\r100%\r{RESULT_MARKER}{{"n": 1}}\r\n'.encode(), None)
+    assert output.result() == {"n": 1}
 
 
 def test_the_last_marked_result_counts_and_is_not_logged() -> None:
@@ -249,7 +325,8 @@ def test_a_line_that_comes_byte_by_byte_is_not_looked_through_for_each() -> None
         assert output.feed(b"x", None) == []
     # A look at the whole line for each byte took seconds.
     assert time.process_time() - started < 0.5
-    assert sum(len(text) for _, text in output.finish()) == 1_902_000
+    output.finish()
+    assert len(output.result()) == 64 * 1024 - 1
 
 
 def test_text_result_is_the_end_of_the_output() -> None:

@@ -75,6 +75,13 @@ def traits(client: Any) -> EngineTraits:
     )
 
 
+def require_listener(client: Any) -> None:
+    """See that a client's engine listens, before it is asked what it may not hear. An OSError says that it does not."""
+    path = getattr(client.api._custom_adapter, "socket_path", None)
+    if path is not None:
+        _knock(f"unix://{path}")
+
+
 def _knock(url: str) -> None:
     """See that somebody listens on a Unix socket: the SDK leaks a socket when nobody does."""
     if url.startswith("unix://"):

@@ -1,9 +1,12 @@
 """What a container prints: lines for the log, and the result among them."""
 
 import json
+import time
 from collections import deque
+from collections.abc import Callable
 
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, RunFailed
+from dc1.daemon.runners.container.printed_lines import LineReader, PrintedLine, plain
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory
 
@@ -11,16 +14,20 @@ RESULT_MARKER = "DC1_RESULT_JSON:"
 MESSAGE_LIMIT = 2000
 """The longest log message the control plane takes, in characters."""
 
-# A result is one line with its marker, so a line may be as long; a longer one without a break must not fill the memory.
-_LONGEST_LINE = MAX_RESULT_BYTES + 1024
+PROGRESS_SECONDS = 5.0
+"""A line that is written over and over is shown as it stands once in so long: an hour of it is 720 lines."""
+
+CUT_MARK = " … [line cut]"
 _TAIL_CHARACTERS = 64 * 1024
 
 
 class ContainerOutput:
     """Turns the two byte streams of a container into log messages, and keeps what becomes the result."""
 
-    def __init__(self) -> None:
-        self._unfinished = {"info": bytearray(), "warn": bytearray()}
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._readers: dict[Level, LineReader] = {"info": LineReader(), "warn": LineReader()}
+        self._shown_at: dict[Level, float] = {}
         self._tail: deque[str] = deque()
         self._tail_size = 0
         self._result_json: str | None = None
@@ -28,11 +35,36 @@ class ContainerOutput:
 
     def feed(self, stdout: bytes | None, stderr: bytes | None) -> list[tuple[Level, str]]:
         """Take in a chunk of either stream and return the messages it completes."""
-        return [*self._take("info", stdout or b""), *self._take("warn", stderr or b"")]
+        return [*self._take("info", stdout or b""), *self._take("warn", stderr or b""), *self.progress()]
+
+    def progress(self) -> list[tuple[Level, str]]:
+        """Return how lines stand that are written over, such as progress bars, where that is due."""
+        now = self._monotonic()
+        due = [
+            level for level in self._readers if now - self._shown_at.get(level, -PROGRESS_SECONDS) >= PROGRESS_SECONDS
+        ]
+        shown: list[tuple[Level, str]] = []
+        for level in due:
+            state = self._readers[level].take_state()
+            if state is not None:
+                self._shown_at[level] = now
+                shown.append((level, _message(PrintedLine(state))))
+        return shown
 
     def finish(self) -> list[tuple[Level, str]]:
         """Return what was printed without a final line break."""
-        return [*self._take("info", b"", at_end=True), *self._take("warn", b"", at_end=True)]
+        return [
+            message
+            for level, reader in self._readers.items()
+            for line in reader.finish()
+            for message in self._line(level, line)
+        ]
+
+    def break_off(self, notice: str) -> list[tuple[Level, str]]:
+        """Return what was printed of a line so far, and a notice that something is missing, here and in the result."""
+        messages = [*self.finish(), ("warn", notice)]
+        self._remember(f"[{notice}]")
+        return messages
 
     def result(self) -> JsonObject | str:
         """Return the marked JSON object, else the end of standard output as text.
@@ -53,29 +85,21 @@ class ContainerOutput:
             raise RunFailed(ErrorCategory.INVALID_RESULT, f"what follows {RESULT_MARKER} is not a JSON object")
         return parsed
 
-    def _take(self, level: Level, chunk: bytes, *, at_end: bool = False) -> list[tuple[Level, str]]:
-        buffer = self._unfinished[level]
-        buffer += chunk
-        # A program may write byte by byte: to look through the whole line for each would take a core for minutes.
-        if not at_end and b"\n" not in chunk and len(buffer) <= _LONGEST_LINE:
-            return []
-        *lines, rest = bytes(buffer).split(b"\n")
-        if rest and (at_end or len(rest) > _LONGEST_LINE):
-            lines, rest = [*lines, rest], b""
-        buffer[:] = rest
-        return [message for line in lines for message in self._line(level, line.decode(errors="replace").rstrip("\r"))]
+    def _take(self, level: Level, chunk: bytes) -> list[tuple[Level, str]]:
+        return [message for line in self._readers[level].feed(chunk) for message in self._line(level, line)]
 
-    def _line(self, level: Level, line: str) -> list[tuple[Level, str]]:
-        if line.startswith(RESULT_MARKER):
+    def _line(self, level: Level, line: PrintedLine) -> list[tuple[Level, str]]:
+        if line.text.startswith(RESULT_MARKER):
             # The last one counts: a program may report as it goes.
-            self._result_json = line.removeprefix(RESULT_MARKER).strip()
+            self._result_json = line.text.removeprefix(RESULT_MARKER).strip()
             return []
-        if line.strip():
-            self.last_words = line[:MESSAGE_LIMIT]
+        message = _message(line)
+        if message.strip():
+            self.last_words = message
         # Standard output only: what a program complains of is no result.
         if level == "info":
-            self._remember(line)
-        return [(level, line[start : start + MESSAGE_LIMIT]) for start in range(0, max(len(line), 1), MESSAGE_LIMIT)]
+            self._remember(line.text + line.end)
+        return [] if line.was_shown else [(level, message)]
 
     def _remember(self, line: str) -> None:
         # With its line break, or empty lines would be kept without a bound.
@@ -83,3 +107,13 @@ class ContainerOutput:
         self._tail_size += len(self._tail[-1]) + 1
         while self._tail_size > _TAIL_CHARACTERS:
             self._tail_size -= len(self._tail.popleft()) + 1
+
+
+def _message(line: PrintedLine) -> str:
+    """Return a line as the log shows it: without what only a terminal understands, and cut with a mark."""
+    # Enough of it for a message, also of a line that is colours for the most part.
+    begin = line.text[: 8 * MESSAGE_LIMIT]
+    text = plain(begin)
+    if len(text) <= MESSAGE_LIMIT and begin == line.text and not line.is_cut:
+        return text
+    return text[: MESSAGE_LIMIT - len(CUT_MARK)] + CUT_MARK

@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-import re
 import time
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +14,13 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from dc1.daemon.runners import bridge
 from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work, within_deadline
 from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, traits
+from dc1.daemon.runners.container.following import ContainerRun
 from dc1.daemon.runners.container.gpus import GpuPool
-from dc1.daemon.runners.container.guard import LABEL_GUARD, UnguardedError, network_obstacle, start_guard
+from dc1.daemon.runners.container.guard import UnguardedError, network_obstacle, start_guard
 from dc1.daemon.runners.container.image_store import ImageStore, disk_of
 from dc1.daemon.runners.container.image_user import check_user
 from dc1.daemon.runners.container.options import (
     LABEL_DAEMON,
-    LABEL_JOB,
     LABEL_OWNER,
     ContainerLimits,
     create_options,
@@ -30,18 +28,15 @@ from dc1.daemon.runners.container.options import (
     requested_image,
 )
 from dc1.daemon.runners.container.output import ContainerOutput
+from dc1.daemon.runners.container.ownership import Ownership, remove, try_to_remove
+from dc1.daemon.runners.container.verdicts import failed, refused
 from dc1.domain.jobs.log_notices import NO_NETWORK
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 log = logging.getLogger(__name__)
 
-_SIGKILL_STATUS = 137
-# What a shell ends with when there is no such command.
-_NOT_FOUND_STATUS = 127
-_NO_SUCH_COMMAND = re.compile(
-    r"\bexec:? (?!.*\bhook).*(not found in \$PATH|no such file or directory|permission denied)|executable file .* not found",
-    re.IGNORECASE,
-)
+_REAP_AGAIN_SECONDS = 2.0
+"""How soon what could not be removed is tried again."""
 
 
 class ContainerRunner:
@@ -70,10 +65,7 @@ class ContainerRunner:
             image_disk_mib: How much disk the images that are pulled for jobs may take.
         """
         self._market = market
-        self._owner = ""
-        # For whom it was done: the server says who this provider is only when the daemon has connected.
-        self._reaped_for = ""
-        self._daemon = uuid.uuid4().hex
+        self._owned = Ownership()
         self._approved: frozenset[str] = frozenset()
         self._base_url = base_url
         self._limits = limits or ContainerLimits.of_this_machine()
@@ -85,11 +77,12 @@ class ContainerRunner:
         self._network_obstacle: str | None = None
         self._client: Any = None
         self._removals: set[asyncio.Task[None]] = set()
+        self._cleaning: asyncio.Task[None] | None = None
 
     def serve(self, provider_id: int, images: Iterable[str]) -> None:
         """Take over from the server whose containers they are and which image references may run."""
         # Not by the key, which is replaced: the next daemon of this provider has to know them again.
-        self._owner = f"{self._market}/{provider_id}"
+        self._owned.owner = f"{self._market}/{provider_id}"
         self._approved = frozenset(images)
 
     def use_gpus(self, uuids: Iterable[str]) -> None:
@@ -108,7 +101,7 @@ class ContainerRunner:
             client = await asyncio.to_thread(self._connected)
             found = await asyncio.to_thread(traits, client)
             self._offers_gpus = found.gpus
-            await self._reap(client)
+            await self._owned.reap(client)
             await self._look_at_network(client, found.seccomp)
         except (NoEngineError, *ENGINE_ERRORS) as error:
             self._client = None
@@ -139,35 +132,33 @@ class ContainerRunner:
         except NoEngineError as error:
             raise RunFailed(ErrorCategory.ENGINE, f"no container engine: {error}", transient=True) from error
         except APIError as refusal:
-            raise _refusal(refusal) from refusal
+            raise refused(refusal) from refusal
         except ENGINE_ERRORS as error:
             self._client = None
             raise RunFailed(ErrorCategory.ENGINE, f"the container engine failed: {error}", transient=True) from error
 
     async def aclose(self) -> None:
         """Wait for removals under way and close the connection."""
+        if self._cleaning is not None:
+            self._cleaning.cancel()
         # One that fails has been logged, and keeps no other from being waited for.
         await asyncio.gather(*self._removals, return_exceptions=True)
         if self._client is not None:
             self._client.close()
             self._client = None
 
-    async def _reap(self, client: Any) -> None:
-        """Remove what an earlier daemon of this provider, killed at its work, left behind; once for each provider."""
-        owner = self._owner
-        if self._reaped_for == owner:
-            return
-        own = {"label": f"{LABEL_OWNER}={owner}"}
-        found = await asyncio.to_thread(client.containers.list, all=True, filters=own, ignore_removed=True)
-        leftovers = [container for container in found if container.labels.get(LABEL_DAEMON) != self._daemon]
-        if leftovers:
-            jobs = ", ".join(sorted(container.labels.get(LABEL_JOB, "?") for container in leftovers))
-            log.warning("an earlier daemon left containers, which are removed: %s", jobs)
-        # An engine does not remove a guard before the containers that share its network.
-        leftovers.sort(key=lambda container: LABEL_GUARD in container.labels)
-        # One that resists keeps nobody from working, and is tried again with the next look.
-        if all([await _try_to_remove(container) for container in leftovers]):
-            self._reaped_for = owner
+    def _clean_up_later(self) -> None:
+        if self._cleaning is None or self._cleaning.done():
+            self._cleaning = asyncio.create_task(self._clean_up())
+
+    async def _clean_up(self) -> None:
+        """Remove what has no run any more as soon as the engine lets it: it would work on beside the next attempt."""
+        while True:
+            await asyncio.sleep(_REAP_AGAIN_SECONDS)
+            with contextlib.suppress(NoEngineError, *ENGINE_ERRORS):
+                client = await asyncio.to_thread(self._connected)
+                if await self._owned.reap(client):
+                    return
 
     def _connected(self) -> Any:
         if self._client is None:
@@ -208,8 +199,8 @@ class ContainerRunner:
         config = image.attrs.get("Config") or {}
         options = create_options(
             work,
-            owner=self._owner,
-            daemon=self._daemon,
+            owner=self._owned.owner,
+            daemon=self._owned.daemon,
             limits=self._limits.share(gpu_count(work), max(1, len(self._gpus.present))),
             image_user=str(config.get("User") or ""),
             image_volumes=[str(place) for place in config.get("Volumes") or ()],
@@ -217,15 +208,16 @@ class ContainerRunner:
             seccomp=seccomp,
         )
         guarded = await self._is_to_have_network(work, sink)
+        self._owned.begin(work)
         # By its id: the tag may have moved since the image was looked at.
         creating = asyncio.create_task(
             asyncio.to_thread(_create, client, image.id, options, seccomp if guarded else None)
         )
         try:
-            return await self._follow(await asyncio.shield(creating), sink, gpus)
+            return await self._follow(client, await asyncio.shield(creating), sink, gpus)
         finally:
             # Also when cancelled while the engine was still creating it.
-            removal = asyncio.create_task(self._discard(creating))
+            removal = asyncio.create_task(self._discard(creating, work))
             self._removals.add(removal)
             removal.add_done_callback(self._removals.discard)
             await asyncio.shield(removal)
@@ -240,47 +232,49 @@ class ContainerRunner:
         """Find out once for each connection whether networks can be fenced in; every job proves it for itself too."""
         if not self._allow_network or self._network_obstacle == "":
             return
-        labels = {LABEL_OWNER: self._owner, LABEL_DAEMON: self._daemon}
+        labels = {LABEL_OWNER: self._owned.owner, LABEL_DAEMON: self._owned.daemon}
         # A look that is cancelled leaves the thread to its end, where it removes what it has started.
         self._network_obstacle = await asyncio.to_thread(network_obstacle, client, labels, seccomp)
         if self._network_obstacle:
             log.warning("jobs that ask for a network are not taken: %s", self._network_obstacle)
 
-    async def _follow(self, created: "_Created", sink: Sink, gpus: tuple[str, ...]) -> Result:
+    async def _follow(self, client: Any, created: "_Created", sink: Sink, gpus: tuple[str, ...]) -> Result:
         container, output, started = created.container, ContainerOutput(), time.monotonic()
+        run = ContainerRun(created, output, sink)
         await asyncio.to_thread(container.start)
         await sink.phase(Phase.GENERATING)
-        async with contextlib.aclosing(bridge.iterate(lambda: created.stream)) as chunks:
-            async for stdout, stderr in chunks:
-                for level, message in output.feed(stdout, stderr):
-                    await sink.log(level, message)
+        status = await run.end()
         for level, message in output.finish():
             await sink.log(level, message)
-        status = int((await asyncio.to_thread(container.wait))["StatusCode"])
-        await asyncio.to_thread(container.reload)
         if status != 0:
-            raise _failure(status, container.attrs["State"], output)
+            raise await failed(client, container, status, output, memory_kill=run.memory_kills.happened())
         return Result(
             payload=output.result(),
             gpu_seconds=round((time.monotonic() - started) * len(gpus), 3),
             exit_code=0,
         )
 
-    async def _discard(self, creating: "asyncio.Task[_Created]") -> None:
+    async def _discard(self, creating: "asyncio.Task[_Created]", work: Work) -> None:
+        removed = False
         try:
             created = await creating
-        except Exception:  # the run fails of it too, and tells
-            return
-        await _try_to_remove(created.container)
-        if created.guard is not None:
-            await _try_to_remove(created.guard)
-        # The stream's own close() gives up, its socket left open, when the engine was first to end the connection.
-        await asyncio.to_thread(created.stream._response.close)
+            removed = await try_to_remove(created.container)
+            if created.guard is not None:
+                removed &= await try_to_remove(created.guard)
+            # Not closed yet where the container could not be started.
+            await asyncio.to_thread(created.stream._response.close)
+        except Exception as error:
+            # The run fails of it too, and tells; the engine may have made what it did not answer of.
+            removed = isinstance(error, RunFailed | APIError)
+        finally:
+            self._owned.end(work)
+            if not removed:
+                self._clean_up_later()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Created:
-    """A container that is not started yet, and the stream of what it will print."""
+    """A container, made and not yet started, and the stream of what it prints; a new one once the engine was away."""
 
     container: Any
     stream: Any
@@ -300,47 +294,9 @@ def _create(client: Any, image_id: str, options: dict[str, Any], guard_seccomp: 
     except BaseException:
         for made in (container, guard):
             if made is not None:
-                _remove(made)
+                remove(made)
         raise
 
 
 def _wants_network(work: Work) -> bool:
     return work.container_spec.get("network") == "bridge"
-
-
-async def _try_to_remove(container: Any) -> bool:
-    try:
-        await asyncio.to_thread(_remove, container)
-    except Exception:  # an engine may answer anything, and what it did not remove is reaped later
-        log.exception("container %s could not be removed", container.id)
-        return False
-    return True
-
-
-def _remove(container: Any) -> None:
-    with contextlib.suppress(NotFound):
-        # Podman's forced removal would wait ten seconds for a polite end first.
-        with contextlib.suppress(APIError):
-            container.kill()
-        container.remove(force=True, v=True)
-
-
-def _refusal(refusal: APIError) -> RunFailed:
-    """Return what a refusal of the engine comes to; a command that the image has not is the order's mistake."""
-    # Engines have no code for that, and say it in the words of the runtime beneath: at the start, or at once.
-    if _NO_SUCH_COMMAND.search(str(refusal.explanation)) is not None:
-        text = f"the command cannot be run: {refusal.explanation}"
-        return RunFailed(ErrorCategory.INVALID_PARAMS, text, exit_code=_NOT_FOUND_STATUS)
-    text = f"the container engine refused: {refusal.explanation}"
-    return RunFailed(ErrorCategory.CREATE, text, transient=refusal.is_server_error())
-
-
-def _failure(status: int, state: dict[str, Any], output: ContainerOutput) -> RunFailed:
-    # Nothing inside a container can SIGKILL its first process, and a shell reports a killed child the same way; some
-    # engines (Podman on cgroup v1) do not notice what the kernel's memory limit did.
-    if state.get("OOMKilled") or status == _SIGKILL_STATUS:
-        return RunFailed(
-            ErrorCategory.OOM, "killed, most likely for using more memory than its limit", exit_code=status
-        )
-    last_words = f": {output.last_words}" if output.last_words else ""
-    return RunFailed(ErrorCategory.EXECUTION, f"exited with status {status}{last_words}", exit_code=status)

@@ -1,0 +1,163 @@
+"""A container from its start to its end, also over restarts of its engine."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Any, Protocol
+
+from docker.errors import NotFound
+
+from dc1.daemon.runners import bridge
+from dc1.daemon.runners.base import Level, RunFailed, Sink
+from dc1.daemon.runners.container.engine import ENGINE_ERRORS, require_listener
+from dc1.daemon.runners.container.memory_kills import MemoryKills
+from dc1.daemon.runners.container.output import ContainerOutput
+from dc1.domain.jobs.log_notices import ENGINE_AWAY
+from dc1.domain.jobs.states import ErrorCategory
+
+AWAY_SECONDS = 120.0
+"""How long an engine may be away before its run is given up."""
+
+_LOOK_SECONDS = 0.1
+_SETTLE_SECONDS = 2.0
+"""How long a container whose output has ended may take to end itself, before its output is asked for again."""
+
+_LONGEST_PAUSE_SECONDS = 5.0
+_WATCH_SECONDS = 1.0
+_LOOK_EVERY = 5
+_ENDED = frozenset({"exited", "stopped", "dead", "removing"})
+_ALIVE = frozenset({"created", "configured", "initialized", "running", "paused", "restarting", "stopping"})
+
+log = logging.getLogger(__name__)
+
+
+class Attached(Protocol):
+    """A container and the stream of what it prints."""
+
+    container: Any
+    stream: Any
+
+
+class ContainerRun:
+    """Follows one started container; what its owner or its engine does to it is no end of the program's."""
+
+    def __init__(self, attached: Attached, output: ContainerOutput, sink: Sink) -> None:
+        """Follow a container by its output; the stream of that is replaced when the engine was away."""
+        self._attached = attached
+        self._container = attached.container
+        self._output = output
+        self._sink = sink
+        self.memory_kills = MemoryKills()
+
+    async def end(self) -> int:
+        """Return the program's exit status once it has ended.
+
+        A RunFailed says that the container was removed or paused, or that its engine was away too long, or when the
+        program ended.
+        """
+        tasks = [asyncio.create_task(self._to_the_end()), asyncio.create_task(self._until_disturbed())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _to_the_end(self) -> int:
+        pause = _LOOK_SECONDS
+        while True:
+            was_away = not await self._read()
+            if (status := await self._status(was_away=was_away)) is not None:
+                return status
+            # Also for a program that closed its output and goes on: it is asked less and less often.
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+            with contextlib.suppress(*ENGINE_ERRORS):
+                self._attached.stream = await asyncio.to_thread(self._container.attach, stream=True, demux=True)
+
+    async def _read(self) -> bool:
+        """Pass on what is printed until the stream ends; False when it broke."""
+        stream, is_whole = self._attached.stream, True
+        try:
+            async with contextlib.aclosing(bridge.iterate(lambda: stream)) as chunks:
+                async for stdout, stderr in chunks:
+                    await self._tell(self._output.feed(stdout, stderr))
+        except ENGINE_ERRORS as error:
+            log.warning("the output of container %s broke off: %s", self._container.id, error)
+            is_whole = False
+        # Not when cancelled: a reader is still at it then, and its end comes with the container's.
+        await asyncio.to_thread(stream._response.close)
+        return is_whole
+
+    async def _tell(self, messages: list[tuple[Level, str]]) -> None:
+        for level, message in messages:
+            await self._sink.log(level, message)
+
+    async def _status(self, *, was_away: bool) -> int | None:
+        """Return the status of a program that has ended, None while it goes on; waits for an engine that is away."""
+        began = time.monotonic()
+        while True:
+            try:
+                state = await self._state()
+                if state in _ENDED and not was_away:
+                    status = int((await asyncio.to_thread(self._container.wait))["StatusCode"])
+                    # Once more: what an engine says of the end is whole only now.
+                    await self._state()
+                    return status
+                if state in _ENDED:
+                    # Nobody read what it printed last, and an engine that stops may end its containers.
+                    raise _failed("the container engine was away when the program ended")
+                if was_away or time.monotonic() - began > _SETTLE_SECONDS:
+                    await self._note(was_away)
+                    return None
+            except NotFound:
+                raise _failed("the container was removed on the provider's machine") from None
+            except ENGINE_ERRORS as error:
+                was_away = True
+                if time.monotonic() - began > AWAY_SECONDS:
+                    raise _failed(f"the container engine did not come back: {error}") from error
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _state(self) -> str:
+        await asyncio.to_thread(self._reload)
+        state = str(self._container.attrs["State"]["Status"])
+        if state not in _ENDED | _ALIVE:
+            raise _failed(f"the container engine says a container is {state[:40]!r}")
+        return state
+
+    def _reload(self) -> None:
+        require_listener(self._container.client)
+        self._container.reload()
+
+    async def _note(self, was_away: bool) -> None:
+        if was_away:
+            log.warning("container %s goes on, and its engine is back", self._container.id)
+            await self._tell(self._output.break_off(ENGINE_AWAY))
+
+    async def _until_disturbed(self) -> int:
+        """Watch what the program cannot tell of; return never."""
+        paused = looks = 0
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            self.memory_kills.look()
+            # For a bar that stands still: nothing comes then that would show its last state.
+            await self._tell(self._output.progress())
+            looks += 1
+            if looks % _LOOK_EVERY:
+                continue
+            try:
+                is_paused = await self._state() == "paused"
+            except NotFound:
+                raise _failed("the container was removed on the provider's machine") from None
+            except ENGINE_ERRORS:
+                continue  # whoever reads the output waits for the engine
+            paused = paused + 1 if is_paused else 0
+            # Twice: an owner may look at something for a moment.
+            if paused > 1:
+                raise _failed("the container was paused on the provider's machine")
+
+
+def _failed(text: str) -> RunFailed:
+    return RunFailed(ErrorCategory.ENGINE, text, transient=True)
