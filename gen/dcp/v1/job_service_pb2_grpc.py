@@ -250,6 +250,7 @@ class JobServiceServicer:
     def StreamJobLogs(self, request, context):
         """Streams log lines as server-sent events while the job runs, then an `end` event. Every frame carries `id:`; a client resumes with
         `Last-Event-ID` or `since`. A comment is sent every 15 s to keep the connection alive.
+        With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -260,6 +261,7 @@ class JobServiceServicer:
         `{status, ts}`. Event names: job_queued, provider_assigned, job_starting, job_running, job_completed, job_failed,
         job_cancelled. Every frame carries `id:`, the sequence number of the lifecycle event behind it; a client resumes with
         `Last-Event-ID` or `since_sequence`. A comment is sent every 15 s to keep the connection alive.
+        With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,6 +278,7 @@ class JobServiceServicer:
         """Streams the lifecycle events of a job as server-sent events, named by their type, then `event: end` with data `{status, ts}`.
         Every frame carries `id:`, its sequence number; a client resumes with `Last-Event-ID` or `since_sequence`. A comment is sent
         every 15 s to keep the connection alive.
+        With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

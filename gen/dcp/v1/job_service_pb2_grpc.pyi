@@ -86,12 +86,14 @@ class JobServiceStub:
     StreamJobLogs: _grpc.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobLogsRequest, _httpbody_pb2.HttpBody]
     """Streams log lines as server-sent events while the job runs, then an `end` event. Every frame carries `id:`; a client resumes with
     `Last-Event-ID` or `since`. A comment is sent every 15 s to keep the connection alive.
+    With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
     """
     StreamJob: _grpc.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobRequest, _httpbody_pb2.HttpBody]
     """Streams the states of a job as server-sent events: the present one at once, then each change, then `event: end` with data
     `{status, ts}`. Event names: job_queued, provider_assigned, job_starting, job_running, job_completed, job_failed,
     job_cancelled. Every frame carries `id:`, the sequence number of the lifecycle event behind it; a client resumes with
     `Last-Event-ID` or `since_sequence`. A comment is sent every 15 s to keep the connection alive.
+    With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
     """
     ListJobLifecycle: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.ListJobLifecycleRequest, _job_progress_pb2.ListJobLifecycleResponse]
     """Lists the lifecycle events of the job by their sequence."""
@@ -99,6 +101,7 @@ class JobServiceStub:
     """Streams the lifecycle events of a job as server-sent events, named by their type, then `event: end` with data `{status, ts}`.
     Every frame carries `id:`, its sequence number; a client resumes with `Last-Event-ID` or `since_sequence`. A comment is sent
     every 15 s to keep the connection alive.
+    With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
     """
     ListJobExecutions: _grpc.UnaryUnaryMultiCallable[_job_outcome_pb2.ListJobExecutionsRequest, _job_outcome_pb2.ListJobExecutionsResponse]
     """Lists the attempts that were made at a job, oldest first."""
@@ -167,12 +170,14 @@ class JobServiceAsyncStub(JobServiceStub):
     StreamJobLogs: _aio.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobLogsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Streams log lines as server-sent events while the job runs, then an `end` event. Every frame carries `id:`; a client resumes with
     `Last-Event-ID` or `since`. A comment is sent every 15 s to keep the connection alive.
+    With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
     """
     StreamJob: _aio.UnaryStreamMultiCallable[_job_progress_pb2.StreamJobRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Streams the states of a job as server-sent events: the present one at once, then each change, then `event: end` with data
     `{status, ts}`. Event names: job_queued, provider_assigned, job_starting, job_running, job_completed, job_failed,
     job_cancelled. Every frame carries `id:`, the sequence number of the lifecycle event behind it; a client resumes with
     `Last-Event-ID` or `since_sequence`. A comment is sent every 15 s to keep the connection alive.
+    With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
     """
     ListJobLifecycle: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.ListJobLifecycleRequest, _job_progress_pb2.ListJobLifecycleResponse]  # type: ignore[assignment]
     """Lists the lifecycle events of the job by their sequence."""
@@ -180,6 +185,7 @@ class JobServiceAsyncStub(JobServiceStub):
     """Streams the lifecycle events of a job as server-sent events, named by their type, then `event: end` with data `{status, ts}`.
     Every frame carries `id:`, its sequence number; a client resumes with `Last-Event-ID` or `since_sequence`. A comment is sent
     every 15 s to keep the connection alive.
+    With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
     """
     ListJobExecutions: _aio.UnaryUnaryMultiCallable[_job_outcome_pb2.ListJobExecutionsRequest, _job_outcome_pb2.ListJobExecutionsResponse]  # type: ignore[assignment]
     """Lists the attempts that were made at a job, oldest first."""
@@ -323,6 +329,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Streams log lines as server-sent events while the job runs, then an `end` event. Every frame carries `id:`; a client resumes with
         `Last-Event-ID` or `since`. A comment is sent every 15 s to keep the connection alive.
+        With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
         """
 
     @_abc_1.abstractmethod
@@ -335,6 +342,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         `{status, ts}`. Event names: job_queued, provider_assigned, job_starting, job_running, job_completed, job_failed,
         job_cancelled. Every frame carries `id:`, the sequence number of the lifecycle event behind it; a client resumes with
         `Last-Event-ID` or `since_sequence`. A comment is sent every 15 s to keep the connection alive.
+        With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
         """
 
     @_abc_1.abstractmethod
@@ -354,6 +362,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams the lifecycle events of a job as server-sent events, named by their type, then `event: end` with data `{status, ts}`.
         Every frame carries `id:`, its sequence number; a client resumes with `Last-Event-ID` or `since_sequence`. A comment is sent
         every 15 s to keep the connection alive.
+        With the id of `end` as `Last-Event-ID` the answer is 204, at which a browser's `EventSource` ends.
         """
 
     @_abc_1.abstractmethod

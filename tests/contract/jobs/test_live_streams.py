@@ -86,15 +86,20 @@ def test_states_after_an_event(market: LocalMarket, renter: Renter, provider: Po
         with events(market.rest, STATES, key=renter.key, headers=headers, params=params) as stream:
             return [(event.id, event.name) for event in stream]
 
-    assert seen() == [("3", "job_cancelled"), ("3", "end")]
+    assert seen() == [("3", "job_cancelled"), ("4", "end")]
     assert seen(since_sequence=0) == [
         ("1", "provider_assigned"),
         ("2", "job_starting"),
         ("3", "job_cancelled"),
-        ("3", "end"),
+        ("4", "end"),
     ]
-    assert seen({"last-event-id": "2"}, since_sequence=0) == [("3", "job_cancelled"), ("3", "end")]
-    assert seen({"last-event-id": "3"}) == [("3", "end")]
+    assert seen({"last-event-id": "2"}, since_sequence=0) == [("3", "job_cancelled"), ("4", "end")]
+    assert seen({"last-event-id": "3"}) == [("4", "end")]
+    # Whoever comes back after the last one is told that there is no more to come back for.
+    for path in (STATES, LIFECYCLE):
+        over = market.rest.get(path, key=renter.key, headers={"last-event-id": "4"})
+        assert (over.status_code, over.content) == (204, b"")
+        assert "content-type" not in over.headers
 
 
 def test_the_states_of_a_lost_run_tell_its_time(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
@@ -115,7 +120,7 @@ def test_a_retry_is_no_state_of_the_failed_job(renter: Renter, provider: PollDae
     answered(provider.try_result(1, error="CUDA out of memory"))
     answered(renter.post("/jobs/1/retry"), 201)
     with events(market.rest, STATES, key=renter.key) as stream:
-        assert [(event.id, event.name) for event in stream] == [("3", "job_failed"), ("4", "end")]
+        assert [(event.id, event.name) for event in stream] == [("3", "job_failed"), ("5", "end")]
 
 
 def test_the_lifecycle_as_it_comes(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
@@ -135,7 +140,7 @@ def test_the_lifecycle_as_it_comes(market: LocalMarket, renter: Renter, provider
     assert done.data == listed[-1]
     assert first.data == listed[0]
     with events(market.rest, LIFECYCLE, key=renter.key, params={"since_sequence": 1}) as resumed:
-        assert [event.id for event in resumed] == ["2", "3", "4", "4"]
+        assert [event.id for event in resumed] == ["2", "3", "4", "5"]
     with events(market.rest, LIFECYCLE, key=renter.key, headers={"last-event-id": "4"}) as resumed:
         assert [event.name for event in resumed] == ["end"]
 
@@ -177,7 +182,7 @@ def test_a_server_that_stops_sends_its_readers_to_the_next_one(
     answered(renter.cancel(1))
     last_id = seen[0].id if seen else "0"
     with events(market.rest, path, key=renter.key, headers={"last-event-id": last_id}) as resumed:
-        assert [event.id for event in resumed] == (["2", "2"] if seen else ["0"])
+        assert [event.id for event in resumed] == (["2", "3"] if seen else ["1"])
 
 
 def test_a_long_log_is_paged_and_streamed_in_order(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
@@ -192,7 +197,7 @@ def test_a_long_log_is_paged_and_streamed_in_order(market: LocalMarket, renter: 
     provider.result(1)
     with events(market.rest, "/jobs/1/logs/stream", key=renter.key) as stream:
         seen = [event.id for event in stream]
-    assert seen == [str(number) for number in range(1, total + 1)] + [str(total)]
+    assert seen == [str(number) for number in range(1, total + 2)]
 
 
 def test_a_slow_reader_misses_nothing_and_holds_nobody_up(
@@ -208,4 +213,4 @@ def test_a_slow_reader_misses_nothing_and_holds_nobody_up(
             assert [quick.next().id for _ in range(size)][-1] == str((batch + 1) * size)
         provider.result(1)
         assert [event.name for event in quick] == ["end"]
-        assert [event.id for event in slow] == [*map(str, range(1, batches * size + 1)), str(batches * size)]
+        assert [event.id for event in slow] == [*map(str, range(1, batches * size + 2))]

@@ -31,6 +31,8 @@ def test_a_stream_resumes_after_the_last_event_seen(rest: Rest, renter: Renter) 
         assert stream.retry == ["2000"]
     assert (line.id, line.name, line.data["line_no"]) == ("3", "", 3)
     assert end.name == "end"
+    over = rest.get(STREAM, key=renter.key, headers={"last-event-id": end.id})
+    assert (over.status_code, over.content) == (204, b"")
 
 
 def test_a_line_has_its_documented_shape(market: LocalMarket, renter: Renter, job_with_3_lines: Json) -> None:
@@ -58,7 +60,7 @@ def test_a_line_has_its_documented_shape(market: LocalMarket, renter: Renter, jo
 @pytest.mark.usefixtures("job_with_3_lines")
 def test_the_header_wins_over_since(rest: Rest, renter: Renter) -> None:
     with events(rest, STREAM, key=renter.key, params={"since": 1}) as stream:
-        assert [event.id for event in stream] == ["2", "3", "3"]
+        assert [event.id for event in stream] == ["2", "3", "4"]
     with events(rest, STREAM, key=renter.key, params={"since": 1}, headers={"last-event-id": "3"}) as stream:
         assert [event.name for event in stream] == ["end"]
 
@@ -93,8 +95,8 @@ def test_two_readers_see_the_same(rest: Rest, renter: Renter, provider: PollDaem
     ):
         provider.logs(1, ["one", "two"])
         provider.result(1)
-        assert [event.id for event in first] == ["1", "2", "2"]
-        assert [event.id for event in second] == ["2", "2"]
+        assert [event.id for event in first] == ["1", "2", "3"]
+        assert [event.id for event in second] == ["2", "3"]
 
 
 def test_generated_text_is_shown_to_those_who_ask_for_it(

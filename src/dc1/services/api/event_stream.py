@@ -25,6 +25,10 @@ HEADERS: Mapping[str, str] = {"cache-control": "no-cache, no-transform", "x-acce
 RETRY = b"retry: 2000\n"
 """The first line of every stream."""
 
+# Contract 6.1: the only answer that keeps a browser's EventSource, which takes the end of a stream for a broken
+# connection, from asking again and again for as long as the page is open.
+_OVER = 204
+
 # Contract 6.1; well below the 600 s after which the edge ends a stream on which nothing moves.
 KEEP_ALIVE_SECONDS = 15
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -55,6 +59,10 @@ class Reader(ABC):
     async def stored(self) -> Stored:
         """Read on in the database."""
 
+    @abstractmethod
+    async def is_over(self, last_id: int) -> bool:
+        """Tell whether the job has ended, and nothing that it told has the id `last_id` or a greater one."""
+
     def live(self, batch: Sequence[JobUpdate]) -> tuple[bytes, bool]:
         """Return the frames of news, and whether something happened that only the database tells in full."""
         return b"", bool(batch)
@@ -64,8 +72,9 @@ class Reader(ABC):
         return iso(self.plane.clock.now_ms())
 
     def end(self, job: JobRow) -> bytes:
-        """Return the last frame."""
-        return frame({"type": "end", "status": job.status, "ts": self.now()}, event_id=self.last_id, event="end")
+        """Return the last frame; its id is the next, so that whoever comes back with it is known to have had it."""
+        data: JsonObject = {"type": "end", "status": job.status, "ts": self.now()}
+        return frame(data, event_id=self.last_id + 1, event="end")
 
 
 def frame(data: JsonObject, *, event_id: int, event: str | None = None) -> bytes:
@@ -79,14 +88,28 @@ def frame(data: JsonObject, *, event_id: int, event: str | None = None) -> bytes
 def resume_point(sent: int | None) -> int | None:
     """Return the id after which to go on: the `Last-Event-ID`, else the one `sent` in the query."""
     # The header wins (contract 6.1): a browser that reconnects repeats the address it began with, and says in the
-    # header how far it came. `isdigit` alone takes `²` too; nine digits are more than any job's, and fit every column.
+    # header how far it came.
+    last_id = _last_event_id()
+    return sent if last_id is None else last_id
+
+
+def _last_event_id() -> int | None:
+    # `isdigit` alone takes `²` too; nine digits are more than any job's, and fit every column.
     header = current_call().metadata.get("last-event-id", "")
-    return int(header[:9]) if header.isascii() and header.isdigit() else sent
+    return int(header[:9]) if header.isascii() and header.isdigit() else None
 
 
 async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
-    """Yield the frames of a job until it ends, or the server stops: clients come back by themselves and resume."""
+    """Yield the frames of a job until it ends, or the server stops: clients come back by themselves and resume.
+
+    One that comes back after the last frame is answered that there is nothing more.
+    """
     call = current_call()
+    last_id = _last_event_id()
+    if last_id is not None and await reader.is_over(last_id):
+        call.http_status = _OVER
+        yield HttpBody()
+        return
     call.headers |= HEADERS
     # Subscribed before the database is read: what happens in between is told twice, and readers drop what they sent.
     feed = reader.plane.job_feed

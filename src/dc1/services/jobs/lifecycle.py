@@ -58,7 +58,16 @@ def _event_type(name: str) -> JobEvent:
     return JobEvent(name)
 
 
-class LifecycleReader(Reader):
+class _EventReader(Reader):
+    """A reader whose frames have the numbers of lifecycle events."""
+
+    async def is_over(self, last_id: int) -> bool:
+        """Tell whether the job has ended without an event of that number."""
+        job = await self.plane.db.read(lambda conn: jobs.known(conn, self.row_id))
+        return job.is_terminal and last_id > job.event_sequence
+
+
+class LifecycleReader(_EventReader):
     """Reads the lifecycle events after a sequence number."""
 
     async def stored(self) -> Stored:
@@ -73,7 +82,7 @@ class LifecycleReader(Reader):
         return Stored(b"".join(_event_frame(row) for row in rows), len(rows) == PAGE, job)
 
 
-class StateReader(Reader):
+class StateReader(_EventReader):
     """Reads the states of a job after a lifecycle event, or without one the present state and those to come."""
 
     def __init__(self, plane: ControlPlane, row_id: int, since: int | None) -> None:

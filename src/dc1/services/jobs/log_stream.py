@@ -30,6 +30,16 @@ class LogReader(Reader):
         rows, job = await self.plane.db.read(next_lines)
         return Stored(self._lines(rows), len(rows) == PAGE, job)
 
+    async def is_over(self, last_id: int) -> bool:
+        """Tell whether the job has ended without a line of that number."""
+
+        def next_line(conn: Connection) -> bool:
+            rows = job_logs.after(conn, self.row_id, last_id - 1, limit=1)
+            # Lines count from 1: whoever has had none has not had the end either.
+            return last_id > 0 and not rows and jobs.known(conn, self.row_id).is_terminal
+
+        return await self.plane.db.read(next_line)
+
     def live(self, batch: Sequence[JobUpdate]) -> tuple[bytes, bool]:
         """Take lines that follow the last one from the news; only a gap needs the database."""
         data, behind = b"", False

@@ -1,0 +1,16 @@
+"""The revisions of the schema: two that were made side by side must not both be the newest."""
+
+import re
+from pathlib import Path
+
+import dc1.storage.schema.migrations.versions as versions
+
+
+def test_each_revision_follows_the_one_before_it() -> None:
+    files = sorted(path for folder in versions.__path__ for path in Path(folder).glob("r*/r[0-9]*.py"))
+    told = [
+        re.findall(r'^(?:down_)?revision[^=\n]*= (?:"(\d+)"|None)', path.read_text(), re.MULTILINE) for path in files
+    ]
+    numbers = [f"{number:04d}" for number in range(1, len(files) + 1)]
+    assert [path.name[1:5] for path in files] == numbers
+    assert told == [[number, before] for number, before in zip(numbers, ["", *numbers], strict=False)]
