@@ -24,6 +24,7 @@ from dc1.server.control_config import control_config
 from dc1.server.process.secret_key import has_secret_key, load_secret_key
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.open_streams import OpenStreams
+from dc1.services.api.output_budget import OutputBudget
 from dc1.services.api.parts import Parts
 from dc1.services.api.refusals import RefusalCounts
 from dc1.services.inference.openai import OpenAIServicer
@@ -149,6 +150,7 @@ def build(foundation: Foundation) -> Registry:
         sar_per_usd=settings.sar_per_usd,
         refusals=foundation.refusals,
         open_streams=foundation.open_streams,
+        output_budget=OutputBudget(enabled=settings.rate_limits_enabled),
     )
     return Registry(
         services=[Service.of(make(parts)) for make in SERVICERS],

@@ -13,6 +13,7 @@ from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.rest import Json, Rest
 from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, refused, show
 from tests.contract.inference.chat import HELLO
@@ -155,3 +156,25 @@ def test_the_largest_answer_to_a_call(
         answer = call.result()
     assert answer.status_code == 200
     assert answer.text.count("\\u0001") == ROOM // 6
+
+
+@pytest.mark.settings(rate_limits_enabled=True)
+def test_who_reads_large_outputs_again_and_again_is_told_to_wait(
+    market: LocalMarket, rest: Rest, renter: Renter, provider: PollDaemon
+) -> None:
+    """Twenty readers of one output took the server from 200 to 551 MiB, and nine of them ran out of time."""
+    for job_id, result in ((1, sized('"', "x", '"')), (2, '"small"')):
+        renter.submit()
+        provider.next()
+        answered(send(rest, provider, result, f"/jobs/{job_id}/result"))
+    with ThreadPoolExecutor(6) as readers:
+        answers = list(readers.map(lambda _: renter.get("/jobs/1/output"), range(6)))
+    limited = [answer for answer in answers if answer.status_code != 200]
+    assert len(limited) == 4
+    for answer in limited:
+        assert 1 <= refused(answer, 429, "Rate limit exceeded")["retryAfterSeconds"] <= 10
+        assert answer.headers["retry-after"]
+    # What is small is, and the other party of the job has a budget of its own.
+    answered(renter.get("/jobs/2/output"))
+    answered(provider.get("/jobs/1/output"))
+    eventually(lambda: renter.get("/jobs/1/output").status_code == 200, "room for another", 30)

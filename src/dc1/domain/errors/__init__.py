@@ -53,6 +53,7 @@ from dc1.domain.errors.general import (
     missing_fields,
     rate_limit_exceeded,
     request_body_too_large,
+    service_busy,
     service_unavailable,
     validation_failed,
 )
@@ -197,6 +198,7 @@ __all__ = [
     "request_body_too_large",
     "result_or_error_required",
     "scope_missing",
+    "service_busy",
     "service_unavailable",
     "submit_key_invalid",
     "submit_key_required",

@@ -51,6 +51,12 @@ def service_unavailable() -> ApiError:
     return ApiError(503, "Service unavailable", ErrorCode.UPSTREAM_UNAVAILABLE)
 
 
+def service_busy(retry_after_seconds: int) -> ApiError:
+    """Say that others take all that the service has to give; there is some again after `retry_after_seconds`."""
+    text, code = "Service unavailable", ErrorCode.UPSTREAM_UNAVAILABLE
+    return ApiError(503, text, code, retry_after_seconds=retry_after_seconds)
+
+
 def database_unavailable() -> ApiError:
     """Say that the database does not answer; the health route says so."""
     return ApiError(503, "Database does not answer", context={"status": "degraded"})

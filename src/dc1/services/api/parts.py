@@ -9,6 +9,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.domain.access.secret_box import SecretBox
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.open_streams import OpenStreams
+from dc1.services.api.output_budget import OutputBudget
 from dc1.services.api.refusals import RefusalCounts
 
 
@@ -24,6 +25,7 @@ class Parts:
     sar_per_usd: Decimal
     refusals: RefusalCounts
     open_streams: OpenStreams
+    output_budget: OutputBudget
 
 
 class ServicerPart:

@@ -10,7 +10,7 @@ from dc1.domain.base.clock import iso
 from dc1.domain.jobs.results import image_format
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus
 from dc1.services.api.call import Principal, current_call
-from dc1.services.api.parts import ServicerPart
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
 from dc1.services.jobs.invoices import invoice_lines
@@ -31,6 +31,11 @@ _OUTCOMES = {ErrorCategory.PROVIDER_DISCONNECT: "lost", ErrorCategory.TIMEOUT: "
 
 class JobOutcomeCalls(ServicerPart):
     """Ends of jobs."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Share the budget of outputs with whoever else hands them out."""
+        super().__init__(parts)
+        self._output_budget = parts.output_budget
 
     async def CompleteJob(self, request: pb.CompleteJobRequest, context: Any) -> pb.CompleteJobResponse:
         """End a running job as completed."""
@@ -84,7 +89,7 @@ class JobOutcomeCalls(ServicerPart):
 
     async def GetJobOutputImage(self, request: job_progress_pb2.GetJobOutputImageRequest, context: Any) -> HttpBody:
         """Send the image a job made, in the format it is stored in."""
-        found = await readable_output(self._plane, request.job_id)
+        found = await readable_output(self._plane, self._output_budget, request.job_id)
         wanted = image_format(request.format)
         if wanted is None:
             raise errors.output_format_unavailable(request.format)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -16,6 +17,7 @@ from dc1.domain.jobs.states import TERMINAL, JobStatus
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.api.apart import apart
 from dc1.services.api.call import current_call
+from dc1.services.api.output_budget import OutputBudget
 from dc1.services.api.values import time_text
 from dc1.services.jobs.access import provider_of_job, readable
 from dc1.services.jobs.messages import elapsed_sec, shown_provider_id
@@ -54,15 +56,22 @@ class JobWithOutput:
     result_characters: int
 
 
-async def readable_output(plane: ControlPlane, reference: str) -> JobWithOutput:
-    """Return a job that the caller may read, with its output; refuses as `readable` does."""
+async def readable_output(plane: ControlPlane, budget: OutputBudget, reference: str) -> JobWithOutput:
+    """Return a job that the caller may read, with its output; refuses as `readable` and `OutputBudget.spend` do."""
     principal = current_call().principal
 
-    def with_output(conn: Connection) -> JobWithOutput:
+    def with_output(conn: Connection, *, reads_large: bool) -> JobWithOutput:
         job = readable(conn, reference, principal)
-        return JobWithOutput(job, jobs.spec(conn, job.id), *jobs.sized_result(conn, job.id))
+        size = jobs.result_characters(conn, job.id)
+        is_read = reads_large or not budget.is_large(size)
+        return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id) if is_read else None, size)
 
-    return await plane.db.read(with_output)
+    found = await plane.db.read(partial(with_output, reads_large=False))
+    if budget.is_large(found.result_characters):
+        # Before any of it is in memory.
+        budget.spend(principal.account, found.result_characters)
+        found = await plane.db.read(partial(with_output, reads_large=True))
+    return found
 
 
 async def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) -> HttpBody:

@@ -205,14 +205,13 @@ def open_jobs(conn: Connection, *, renter_id: int | None = None, provider_id: in
 
 def result(conn: Connection, job_id: int) -> Any:
     """Return the stored result (an object or a string), or None when the job left none."""
-    return sized_result(conn, job_id)[0]
+    return conn.execute(select(job_results.c.result).where(job_results.c.job_id == job_id)).scalar_one_or_none()
 
 
-def sized_result(conn: Connection, job_id: int) -> tuple[Any, int]:
-    """Return the stored result and how many characters it has as JSON."""
-    query = select(job_results.c.result, func.length(job_results.c.result)).where(job_results.c.job_id == job_id)
-    row = conn.execute(query).one_or_none()
-    return (None, 0) if row is None else (row[0], row[1] or 0)
+def result_characters(conn: Connection, job_id: int) -> int:
+    """Return how many characters the stored result has as JSON, 0 where there is none; it is not read for that."""
+    query = select(func.length(job_results.c.result)).where(job_results.c.job_id == job_id)
+    return conn.execute(query).scalar_one_or_none() or 0
 
 
 def results(conn: Connection, job_ids: Collection[int], *, max_characters: int) -> dict[int, Any]:
