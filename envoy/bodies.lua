@@ -21,7 +21,7 @@ local TOO_LARGE, TOO_MANY = "too_large", "too_many"
 local TAKES_BODY = { POST = true, PUT = true, PATCH = true, DELETE = true }
 
 local function limit_of(headers)
-  local path = headers:get(":path"):match("^[^?]*")
+  local path = (headers:get(":path") or ""):match("^[^?]*")
   if is_grpc(headers:get("content-type")) then
     local method = API.methods[path]
     if not method then return STANDARD_BYTES end

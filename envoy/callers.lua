@@ -68,7 +68,9 @@ function envoy_on_request(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
   -- Of what the limits refuse rest.lua sees the answer only. In no log either: a key may stand in a path.
   metadata:set("dc1.asked", "verb", headers:get(":method"):sub(1, VERB_CHARACTERS))
-  metadata:set("dc1.asked", "path", headers:get(":path"):sub(1, PATH_CHARACTERS))
+  -- CONNECT has none.
+  local path = headers:get(":path") or ""
+  metadata:set("dc1.asked", "path", path:sub(1, PATH_CHARACTERS))
   -- In no log: the access log names what it writes.
   if key and #key <= KEY_CHARACTERS then metadata:set("dc1.caller", "key", key) end
   if key and newer[key] then return end
@@ -78,7 +80,7 @@ function envoy_on_request(handle)
   -- The limits of envoy.yaml go by these two.
   metadata:set("dc1.caller", "calls", "anonymous")
   if not connections.may_stay(handle:streamInfo()) then handle:streamInfo():drainConnectionUponCompletion() end
-  local proves_nothing = not key or asks_no_key(headers:get(":path"))
+  local proves_nothing = not key or asks_no_key(path)
   metadata:set("dc1.caller", "brings", proves_nothing and "nothing" or "unproven")
 end
 

@@ -65,7 +65,8 @@ function envoy_on_request(handle)
   headers_of.remove_forged(headers)
 
   local method = headers:get(":method")
-  local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
+  -- CONNECT has none.
+  local path, query = (headers:get(":path") or ""):match("^([^?]*)%??(.*)$")
   local metadata = handle:streamInfo():dynamicMetadata()
   -- Of callers.lua, which is not asked where nothing is limited.
   local caller = metadata:get("dc1.caller") or {}

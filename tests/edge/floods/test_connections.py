@@ -3,6 +3,8 @@
 import contextlib
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 
@@ -66,3 +68,20 @@ def test_who_calls_with_a_good_key_keeps_all(limited: Envoy, behind: Upstream) -
         for connection in connections[:20]:
             asked_once(connection, "x-renter-key: dc1-renter-good")
         assert all(asked_once(connection, "x-renter-key: dc1-renter-good") for connection in connections)
+
+
+def test_who_names_no_path_is_limited_too(limited: Envoy, tmp_path: Path) -> None:
+    """CONNECT has none, and a script that fails on it would let the call pass uncounted."""
+
+    def connect(_: int) -> list[bytes]:
+        answers = []
+        for _ in range(250):
+            with socket.create_connection(("127.0.0.1", limited.http_port), timeout=20) as connection:
+                connection.sendall(b"CONNECT other:443 HTTP/1.1\r\nhost: other:443\r\n\r\n")
+                answers.append(connection.recv(12))
+        return answers
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = {answer for some in pool.map(connect, range(4)) for answer in some}
+    assert answers == {b"HTTP/1.1 404", b"HTTP/1.1 429"}
+    assert "lua" not in (tmp_path / "envoy.log").read_text().lower()
