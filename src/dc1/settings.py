@@ -63,6 +63,7 @@ class Settings(BaseSettings):
         default=None,
         description="`sqlite:///path` or `postgresql://user@host/name`; a SQLite file in `data_dir` when unset.",
     )
+    database_direct_url: str | None = Field(default=None, description="PostgreSQL past a pooler by transaction.")
     database_connections: PositiveInt = Field(
         default=8, description="Most connections to PostgreSQL, or most readers of SQLite, up to four."
     )
@@ -280,7 +281,7 @@ class Settings(BaseSettings):
         # As in URLs, where an IPv6 address needs them.
         return value.strip().strip("[]") if isinstance(value, str) else value
 
-    @field_validator("admin_token", "edge_secret", "secret_key", "database_url", mode="before")
+    @field_validator("admin_token", "edge_secret", "secret_key", "database_url", "database_direct_url", mode="before")
     @classmethod
     def _cleaned(cls, value: object) -> object:
         return cleaned(value) or None if isinstance(value, str) else value
@@ -370,7 +371,7 @@ class Settings(BaseSettings):
         return self.daemon_min_version or self.daemon_latest_version
 
 
-_IN_FILES = ("secret_key", "edge_secret", "database_url")
+_IN_FILES = ("secret_key", "edge_secret", "database_url", "database_direct_url")
 """Settings that may be read from a file; so may the admin token, by the command."""
 
 FILE_VARIABLES = frozenset(f"DC1_{name.upper()}_FILE" for name in _IN_FILES)

@@ -141,7 +141,12 @@ class Application:
         return (timekeeping,)
 
     def _open_database(self) -> Database:
-        return Database.open(self._settings.resolved_database_url, connections=self._settings.database_connections)
+        settings = self._settings
+        return Database.open(
+            settings.resolved_database_url,
+            connections=settings.database_connections,
+            direct_url=settings.database_direct_url,
+        )
 
     def _foundation(self, database: Database) -> Foundation:
         settings, clock = self._settings, self._clock

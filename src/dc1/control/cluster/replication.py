@@ -63,7 +63,7 @@ class Replication:
         self._dispatcher = dispatcher
         self._catalog = catalog
         self._credentials = credentials
-        self._notifications = Notifications(core.db.url, self.replica_id)
+        self._notifications = Notifications(core.db.session_url, self.replica_id)
         self._horizon = 0
         self._alive: frozenset[str] = frozenset()
         self._streams: dict[int, StreamChange] = {}

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
+import psycopg
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dc1.private_files import make_private_file
 from dc1.storage.engine.migrate import upgrade
+from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same
 from dc1.storage.engine.postgres import PostgresBackend
 from dc1.storage.engine.postgres_address import is_postgres, read_address
 from dc1.storage.engine.postgres_faults import is_lost
@@ -47,28 +49,34 @@ class _Backend(Protocol):
 class Database:
     """Durable state on SQLite (`sqlite:///path`) or PostgreSQL (`postgresql://user@host/name`)."""
 
-    def __init__(self, url: URL, backend: _Backend) -> None:
+    def __init__(self, url: URL, backend: _Backend, session_url: URL | None = None) -> None:
         self.url = url
+        self.session_url = session_url or url
+        """Where a connection is a session of PostgreSQL, which listening needs: past a pooler by transaction."""
         self.on_commit: Callable[[], None] = lambda: None
         """Called after each write that other replicas may have to follow."""
         self._backend = backend
         self._probe = WriteProbe(backend.write)
 
     @classmethod
-    def open(cls, url: str, *, connections: int = 8) -> Self:
+    def open(cls, url: str, *, connections: int = 8, direct_url: str | None = None) -> Self:
         """Create what is missing (directories, schema up to the newest revision) and open the database.
 
-        `connections` bounds the PostgreSQL pool and, at most four of them, the SQLite readers. A URL of another engine,
-        an in-memory SQLite database, which readers and the writer could not share, and a database that cannot be read
-        or brought up to date is an UnusableDatabaseError; when it is PostgreSQL that does not answer, the
-        UnreachableDatabaseError among them.
+        `connections` bounds the PostgreSQL pool and, at most four of them, the SQLite readers. `direct_url` leads to
+        the same PostgreSQL past a pooler, and must where the pooler lends its connections by transaction. A URL of
+        another engine, an in-memory SQLite database, which readers and the writer could not share, and a database that
+        cannot be read or brought up to date is an UnusableDatabaseError; when it is PostgreSQL that does not answer,
+        the UnreachableDatabaseError among them.
         """
         parsed = normalised(url)
+        direct = normalised(direct_url) if direct_url and parsed.get_backend_name() != "sqlite" else None
         try:
-            return cls(parsed, _open(parsed, connections))
-        except (OSError, DBAPIError, CommandError) as error:
+            if direct is None:
+                return cls(parsed, _open(parsed, connections))
+            return cls(parsed, _open_past_a_pooler(parsed, direct, connections), direct)
+        except (OSError, DBAPIError, psycopg.Error, CommandError) as error:
             reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
-            kind = UnreachableDatabaseError if _may_pass(parsed, error) else UnusableDatabaseError
+            kind = UnreachableDatabaseError if _may_pass(error) else UnusableDatabaseError
             raise kind(
                 f"{parsed.difference_update_query(['sslpassword']).render_as_string()}: {reason.rstrip('.')}"
             ) from error
@@ -126,8 +134,24 @@ def _open(url: URL, connections: int) -> _Backend:
         _keep_to_ourselves(Path(str(url.database)))
         upgrade(url)
         return SqliteBackend(url, readers=min(connections, 4))
+    if not keeps_sessions(url):
+        raise UnusableDatabaseError(
+            "DC1_DATABASE_URL leads to a pooler that lends its connections by transaction, through which no notification "
+            "is heard; set DC1_DATABASE_DIRECT_URL to an address of PostgreSQL itself, or pool_mode = session"
+        )
     upgrade(url)
     return PostgresBackend(url, connections=connections)
+
+
+def _open_past_a_pooler(url: URL, direct: URL, connections: int) -> _Backend:
+    if not leads_to_the_same(url, direct):
+        raise UnusableDatabaseError(
+            "DC1_DATABASE_DIRECT_URL hears nothing of what DC1_DATABASE_URL says: it leads to another database, or "
+            "through a pooler as well that lends its connections by transaction"
+        )
+    # Tables are made in one long transaction, which binds a connection that the pooler might need.
+    upgrade(direct)
+    return PostgresBackend(url, connections=connections, keeps_sessions=keeps_sessions(url))
 
 
 def _keep_to_ourselves(file: Path) -> None:
@@ -140,9 +164,11 @@ def _keep_to_ourselves(file: Path) -> None:
         make_private_file(each)
 
 
-def _may_pass(url: URL, error: Exception) -> bool:
-    # A server that starts lets us in soon; a wrong password or an unknown database stays what it is.
-    return url.get_backend_name() == "postgresql" and isinstance(error, DBAPIError) and is_lost(error)
+def _may_pass(error: Exception) -> bool:
+    # A server that starts lets us in soon, and says no code before it does. Of PostgreSQL: SQLite is not lost.
+    if isinstance(error, DBAPIError):
+        return isinstance(error.orig, psycopg.Error) and is_lost(error)
+    return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
 
 
 def normalised(url: str) -> URL:

@@ -104,12 +104,14 @@ class Generation:
             self._number = max(self._number, number + 1)
 
 
-def postgres_engine(url: URL, *, pool_size: int) -> Engine:
+def postgres_engine(url: URL, *, pool_size: int, keeps_sessions: bool = True) -> Engine:
     """Return an engine whose prepared statements may travel together; whatever else is executed comes after them."""
+    arguments: dict[str, Any] = dict(patience(url))
+    if not keeps_sessions:
+        # What the driver prepares on one of the pooler's connections it would look for on the next.
+        arguments["prepare_threshold"] = None
     # Parameters are hidden, for errors are logged and parameters name people.
-    engine = create_engine(
-        url, pool_size=pool_size, max_overflow=0, hide_parameters=True, connect_args=dict(patience(url))
-    )
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True, connect_args=arguments)
 
     @event.listens_for(engine, "before_cursor_execute")
     def send_first(connection: Connection, *_: Any) -> None:
@@ -125,11 +127,12 @@ def postgres_engine(url: URL, *, pool_size: int) -> Engine:
 class PostgresBackend:
     """PostgreSQL behind the two calls that every engine offers.
 
-    Writes run at READ COMMITTED and lock the rows they decide on; reads see one REPEATABLE READ snapshot.
+    Writes run at READ COMMITTED and lock the rows they decide on; reads see one REPEATABLE READ snapshot. Nothing is
+    said outside of a transaction, which a pooler keeps together in any mode but by statement.
     """
 
-    def __init__(self, url: URL, *, connections: int) -> None:
-        self._engine = postgres_engine(url, pool_size=connections)
+    def __init__(self, url: URL, *, connections: int, keeps_sessions: bool = True) -> None:
+        self._engine = postgres_engine(url, pool_size=connections, keeps_sessions=keeps_sessions)
         self._generation = Generation(self._engine)
         # One snapshot for a whole read: a page and its total must speak of the same moment.
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -1,0 +1,51 @@
+"""Whether a pooler stands between us and PostgreSQL, and keeps what is said to one connection together.
+
+PgBouncer lends connections by session, by transaction or by statement. By transaction, LISTEN stays with a connection
+that is lent to somebody else next, and so do prepared statements.
+"""
+
+import secrets
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL
+
+from dc1.storage.engine.postgres import patience
+from dc1.storage.engine.postgres_address import connect_arguments
+
+_Connection = psycopg.Connection[tuple[Any, ...]]
+
+_HEARD_WITHIN_SECONDS = 3.0
+
+
+def keeps_sessions(url: URL) -> bool:
+    """Tell whether a connection to this address is a session of PostgreSQL for as long as it is open."""
+    with _connect(url) as ear:
+        row = ear.execute("SELECT pg_backend_pid()").fetchone()
+        # The server says its process at the start; a pooler has to say something else, as it lends many of them.
+        if row == (ear.info.backend_pid,):
+            return True
+        return _is_heard(url, ear)
+
+
+def leads_to_the_same(url: URL, direct: URL) -> bool:
+    """Tell whether what is notified at one address is heard at the other, at once and by itself."""
+    with _connect(direct) as ear:
+        return _is_heard(url, ear)
+
+
+def _is_heard(url: URL, ear: _Connection) -> bool:
+    channel = f"dc1_trial_{secrets.token_hex(8)}"
+    ear.execute(f"LISTEN {channel}".encode())
+    # Another connection: what an ear says itself it would hear with the answer, whoever lends it.
+    with _connect(url) as voice:
+        voice.execute("SELECT pg_notify(%s, '')", (channel,))
+    heard = [notification.channel for notification in ear.notifies(timeout=_HEARD_WITHIN_SECONDS, stop_after=1)]
+    ear.execute(f"UNLISTEN {channel}".encode())
+    return heard == [channel]
+
+
+def _connect(url: URL) -> _Connection:
+    # Each statement is its own transaction, after which a pooler by transaction lends the connection to the next.
+    arguments: dict[str, Any] = {**patience(url), **connect_arguments(url)}
+    return psycopg.connect(autocommit=True, prepare_threshold=None, **arguments)
