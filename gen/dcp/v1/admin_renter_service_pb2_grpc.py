@@ -101,7 +101,7 @@ class AdminRenterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SuspendRenter(self, request, context):
-        """Suspends a renter: its keys are refused with 403 until the suspension ends; open jobs go on. Fails with NOT_FOUND for an
+        """Suspends a renter: its keys are refused with 403 until the suspension ends, and open jobs are cancelled, for free. Fails with NOT_FOUND for an
         unknown one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -38,7 +38,7 @@ class AdminRenterServiceStub:
     InspectRenter: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.InspectRenterRequest, _admin_renter_service_pb2.InspectRenterResponse]
     """Shows a renter with its newest jobs and wallet entries. Fails with NOT_FOUND `Renter not found`."""
     SuspendRenter: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.SuspendRenterRequest, _admin_renter_service_pb2.SuspendRenterResponse]
-    """Suspends a renter: its keys are refused with 403 until the suspension ends; open jobs go on. Fails with NOT_FOUND for an
+    """Suspends a renter: its keys are refused with 403 until the suspension ends, and open jobs are cancelled, for free. Fails with NOT_FOUND for an
     unknown one.
     """
     UnsuspendRenter: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.UnsuspendRenterRequest, _admin_renter_service_pb2.UnsuspendRenterResponse]
@@ -70,7 +70,7 @@ class AdminRenterServiceAsyncStub(AdminRenterServiceStub):
     InspectRenter: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.InspectRenterRequest, _admin_renter_service_pb2.InspectRenterResponse]  # type: ignore[assignment]
     """Shows a renter with its newest jobs and wallet entries. Fails with NOT_FOUND `Renter not found`."""
     SuspendRenter: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.SuspendRenterRequest, _admin_renter_service_pb2.SuspendRenterResponse]  # type: ignore[assignment]
-    """Suspends a renter: its keys are refused with 403 until the suspension ends; open jobs go on. Fails with NOT_FOUND for an
+    """Suspends a renter: its keys are refused with 403 until the suspension ends, and open jobs are cancelled, for free. Fails with NOT_FOUND for an
     unknown one.
     """
     UnsuspendRenter: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.UnsuspendRenterRequest, _admin_renter_service_pb2.UnsuspendRenterResponse]  # type: ignore[assignment]
@@ -117,7 +117,7 @@ class AdminRenterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_renter_service_pb2.SuspendRenterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_renter_service_pb2.SuspendRenterResponse, _abc.Awaitable[_admin_renter_service_pb2.SuspendRenterResponse]]:
-        """Suspends a renter: its keys are refused with 403 until the suspension ends; open jobs go on. Fails with NOT_FOUND for an
+        """Suspends a renter: its keys are refused with 403 until the suspension ends, and open jobs are cancelled, for free. Fails with NOT_FOUND for an
         unknown one.
         """
 

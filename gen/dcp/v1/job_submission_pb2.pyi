@@ -65,7 +65,8 @@ class SubmitJobRequest(_message.Message):
     job_type: _builtins.str
     """Kind of work. What each needs is checked here, and missing it is `Missing required fields`: llm_inference, llm-inference and rag-pipeline
     `params.prompt` or `params.messages`; image_generation `params.prompt`, or an image in `container_spec`; vllm_serve `params.model` or
-    `model`; the others nothing. Required, except that a body with `container_image` and `command` and no `job_type` is a `custom_container` job.
+    `model`; the others nothing. Required, except that a body with `container_image` and `command` and no `job_type` is a `custom_container` job;
+    beside a `job_type` the two stand for `container_spec.image` and `job_cmd`, unless the spec names an image.
     """
     duration_minutes: _builtins.float
     """Minutes to prepay, 0.1 to 1440; the quote is made from it. Required, except as said at `job_type`."""

@@ -695,8 +695,8 @@ class FleetAlert(_message.Message):
     provider_id: _builtins.int
     """Account id."""
     reason: _builtins.str
-    """What, in UPPER_SNAKE: PROVIDER_OFFLINE, PROVIDER_DEGRADED, GPU_HOT, DAEMON_OUTDATED, JOBS_FAILING, CONTAINER_RESTARTING or KEY_SHARED (a
-    second daemon used the key within the last day).
+    """What, in UPPER_SNAKE: PROVIDER_OFFLINE, PROVIDER_DEGRADED, GPU_HOT, DAEMON_OUTDATED, JOBS_FAILING, CONTAINER_RESTARTING, KEY_SHARED (a
+    second daemon used the key within the last day) or GPU_LOST (its daemon finds no GPU any more; it is given no work).
     """
     since: _builtins.str
     """Since when, ISO-8601 UTC."""

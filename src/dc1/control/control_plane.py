@@ -103,7 +103,7 @@ class ControlPlane:
             provider_accounts=ProviderAccounts(core, credentials, dispatcher, attempts),
             provider_supervision=ProviderSupervision(core, credentials, attempts),
             renter_accounts=RenterAccounts(core, credentials, job_commands),
-            renter_supervision=RenterSupervision(db, clock, credentials),
+            renter_supervision=RenterSupervision(db, clock, credentials, job_commands),
             wallets=Wallets(db, clock),
             payouts=Payouts(db, clock, config.withdraw_min_halala),
             machine_reports=MachineReports(db, clock),

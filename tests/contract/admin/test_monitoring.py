@@ -248,6 +248,24 @@ def test_alerts_longest_first(market: LocalMarket, admin: Admin, provider: PollD
     assert alerts(admin) == []
 
 
+def test_a_provider_that_lost_its_only_card_is_told_of_and_given_no_work(
+    market: LocalMarket, admin: Admin, renter: Renter
+) -> None:
+    found: Json = {"gpu_status": {"gpu_name": "RTX 4090", "gpus_present": 1, "daemon_version": "3.3.0"}}
+    lost: Json = {"gpu_status": {"gpus_present": 0, "daemon_version": "3.3.0"}}
+    never: Json = {"gpu_status": {"gpus_present": 0, "daemon_version": "3.3.0"}}
+    provider = market.add_provider(found)
+    provider.heartbeat(lost)
+    assert alerts(admin) == [(provider.id, "GPU_LOST", market.now())]
+    renter.submit()
+    assert provider.ask()["job"] is None
+    provider.heartbeat(found)
+    assert alerts(admin) == []
+    assert market.next_job(provider)["id"] == 1
+    market.add_provider(never)
+    assert alerts(admin) == []
+
+
 def test_two_polling_daemons_with_one_key_are_told_of(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
     for host in ("gpu-1", "gpu-1", "gpu-1-renamed"):
         provider.heartbeat({"provider_hostname": host})

@@ -8,6 +8,7 @@ from dc1.testing.market import LocalMarket
 from dc1.testing.people import Admin, Renter
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.rest import Json
+from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.fitting import fits, flag, integer, number, or_null, text, time
 from tests.contract.renters.test_accounts import ENTRY
@@ -110,21 +111,29 @@ def test_a_renter_in_detail(market: LocalMarket, admin: Admin, renter: Renter, p
     assert renter.key not in str(shown)
 
 
-def test_a_suspended_renter_is_refused_at_once_and_open_jobs_go_on(
-    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon
+@pytest.mark.parametrize("by", ["itself", "with many"])
+def test_a_suspended_renter_is_refused_at_once_and_its_jobs_are_cancelled(
+    market: LocalMarket, admin: Admin, renter: Renter, provider: PollDaemon, by: str
 ) -> None:
-    renter.submit()
-    answer = answered(admin.post("/admin/renters/1/suspend"))
-    assert answer == {"success": True, "renter_id": 1, "status": "suspended"}
+    daemon = market.connect(provider)
+    for _ in range(2):
+        renter.submit()
+    lease = daemon.accept(daemon.expect("offer")).lease
+    if by == "itself":
+        answer = answered(admin.post("/admin/renters/1/suspend"))
+        assert answer == {"success": True, "renter_id": 1, "status": "suspended"}
+    else:
+        answered(admin.post("/admin/bulk/renters", {"ids": [1], "action": "suspend"}))
     refused(renter.get("/renters/balance"), 403, "Account suspended", code="ACCOUNT_SUSPENDED")
     refused(renter.try_submit(), 403, "Invalid or inactive renter API key")
+    stop = daemon.expect("stop")
+    assert (stop.lease, stop.reason) == (lease, pb.STOP_REASON_CANCELLED)
     answered(admin.post("/admin/renters/1/suspend"))
-    provider.next()
-    provider.result(1)
     assert admin.stats()["active_renters"] == 0
     answer = answered(admin.post("/admin/renters/1/unsuspend"))
     assert answer == {"success": True, "renter_id": 1, "status": "active"}
-    assert renter.balance() == 999
+    assert [renter.job(number)["status"] for number in (1, 2)] == ["cancelled", "cancelled"]
+    assert renter.balance() == 1000
     assert admin.stats()["active_renters"] == 1
 
 

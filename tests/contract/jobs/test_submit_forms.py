@@ -160,6 +160,20 @@ def test_the_short_form_orders_a_container_job(renter: Renter, provider: PollDae
     refused(renter.try_submit(container_spec={"image_type": "custom", "image": f"{image}x"}), 400)
 
 
+def test_image_and_command_are_taken_beside_a_job_type_too(renter: Renter, provider: PollDaemon) -> None:
+    """They were accepted and forgotten, and the job failed on the machine for want of an image."""
+    image = "docker.io/library/busybox:1.36"
+    order: Json = {"job_type": "custom_container", "duration_minutes": 5, "container_image": "busybox:1.36"}
+    job = answered(renter.post("/jobs/submit", {**order, "command": ["echo", "hi"]}), 201)["job"]
+    assert show(job, "job_type", "duration_minutes") == {"job_type": "custom_container", "duration_minutes": 5}
+    assert answered(renter.get(f"/jobs/{job['job_id']}"))["container_image"] == image
+    spec = provider.next()["container_spec"]
+    assert show(spec, "image", "image_type") == {"image": image, "image_type": "custom_container"}
+    assert spec["job_cmd"] in ("echo hi", ["echo", "hi"])
+    evil = {**order, "container_image": "evil/image:latest", "command": "x"}
+    refused(renter.post("/jobs/submit", evil), 400, code="IMAGE_NOT_APPROVED")
+
+
 def test_a_conversation_will_do_for_a_prompt(renter: Renter) -> None:
     """Contract 7, vector 24."""
     assert renter.submit(params={"messages": [{"role": "user", "content": "hi"}]})["cost_halala"] == 45

@@ -27,6 +27,7 @@ def test_one_card_fills_the_heartbeats_fields(monkeypatch: pytest.MonkeyPatch) -
         "power_w": 215.4,
         "compute_capability": "8.9",
         "gpu_count": 1,
+        "gpus_present": 1,
         "all_gpus": [
             {
                 "index": 0,
@@ -157,6 +158,7 @@ def test_machine_without_a_driver_reports_itself_and_no_gpu(monkeypatch: pytest.
     assert platform.system() in str(status["os_info"])
     assert isinstance(status["cpu_count"], int)
     assert isinstance(status["memory_mib"], int)
+    assert status["gpus_present"] == 0
     assert status["memory_mib"] > 100
     assert status["problems"] == ["no NVIDIA driver in use: NVML Shared Library Not Found"]
     assert not {"gpu_count", "gpu_name", "gpu_vram_mib", "all_gpus", "driver_version"} & status.keys()

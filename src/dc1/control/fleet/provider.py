@@ -107,6 +107,11 @@ class Provider:
         return self.facts.gpu_name or self.registered_gpu_model
 
     @property
+    def gpu_lost(self) -> bool:
+        """Whether the daemon, which had found a GPU before, finds none any more."""
+        return self.facts.gpu_name is not None and metric_of(self.gpu_status, "gpus_present") == 0
+
+    @property
     def models(self) -> tuple[str, ...]:
         """Models on its disk or being served, without repetition."""
         return tuple(dict.fromkeys((*self.cached_models, *self.vllm_models)))
@@ -154,9 +159,10 @@ class Provider:
     def view(self, now_ms: int, thresholds: Thresholds) -> ProviderView:
         """Return what placement needs to know.
 
-        A draining daemon takes no work and one on another replica takes it there, so both are shown as full here.
+        A draining daemon takes no work, one on another replica takes it there, and one without the GPU that is offered
+        cannot do it, so all are shown as full here.
         """
-        full = self.draining or self.stream_replica is not None
+        full = self.draining or self.stream_replica is not None or self.gpu_lost
         return ProviderView(
             id=self.id,
             approval=self.approval,

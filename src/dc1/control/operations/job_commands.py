@@ -155,8 +155,8 @@ class JobCommands:
             self._attempts.left(moved, moved.job.provider_id, stop)
         return moved.job
 
-    async def cancel_all(self, renter_id: int, close: Callable[[Connection], None]) -> int:
-        """Cancel every open job of a renter and return how many.
+    async def cancel_all(self, renter_id: int, close: Callable[[Connection], None], actor: Actor) -> int:
+        """Cancel every open job of a renter, as the actor's doing, and return how many.
 
         `close` shares the transaction and ends submissions.
         """
@@ -166,7 +166,7 @@ class JobCommands:
         def cancel_open(conn: Connection, relayed: Mapping[int, RelayedText]) -> list[Transition]:
             found = jobs.open_jobs(conn, renter_id=renter_id)
             moved = [
-                lifecycle.cancel(conn, job.id, Actor.RENTER, now_ms, relayed=relayed.get(job.id, NOTHING_RELAYED))
+                lifecycle.cancel(conn, job.id, actor, now_ms, relayed=relayed.get(job.id, NOTHING_RELAYED))
                 for job in found
             ]
             return [each for each in moved if each is not None]

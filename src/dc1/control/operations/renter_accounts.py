@@ -15,6 +15,7 @@ from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import ERASED_AFTER_MS
+from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dc1.storage.accounts.renters import NewRenter
@@ -152,7 +153,7 @@ class RenterAccounts:
         erase_at_ms = now_ms + ERASED_AFTER_MS
         # In the transaction of the cancellations: a job submitted in between would run for an account that is closed.
         cancelled = await self._job_commands.cancel_all(
-            renter_id, lambda conn: _close_account(conn, renter_id, now_ms, erase_at_ms)
+            renter_id, lambda conn: _close_account(conn, renter_id, now_ms, erase_at_ms), Actor.RENTER
         )
         self._credentials.invalidate_account(Role.RENTER, renter_id)
         return ClosedRenter(cancelled, erase_at_ms)

@@ -1,7 +1,7 @@
 """What admins decide about renters: suspension, the key, and the same for many at once.
 
-After every commit the account's keys are forgotten, because a remembered key carries the account's state with it. Jobs
-that are open go on: what a suspended renter may not do is call.
+After every commit the account's keys are forgotten, because a remembered key carries the account's state with it. A
+suspension cancels the open jobs, as what an operator ends: what was ordered for no good is not to be worked on.
 """
 
 import secrets
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dc1.control.operations.credentials import Credentials
+from dc1.control.operations.job_commands import JobCommands
 from dc1.control.operations.renter_accounts import replace_master_key
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import ApiError
+from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import renters, wallets
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.engine.transaction_hook import TransactionHook, hooked
@@ -44,21 +46,23 @@ class RenterSupervision:
     Every command raises `Renter not found` for an account that is none or is deleted.
     """
 
-    def __init__(self, db: Database, clock: Clock, credentials: Credentials) -> None:
+    def __init__(self, db: Database, clock: Clock, credentials: Credentials, job_commands: JobCommands) -> None:
         self._db = db
         self._clock = clock
         self._credentials = credentials
+        self._job_commands = job_commands
 
     async def suspend(self, renter_id: int) -> None:
-        """Refuse a renter's keys; open jobs go on."""
-        await self._set_status(renter_id, AccountStatus.SUSPENDED)
+        """Refuse a renter's keys, and cancel the open jobs."""
+        # In one transaction: a job submitted in between would run for an account that is suspended.
+        await self._job_commands.cancel_all(
+            renter_id, lambda conn: _change_status(conn, renter_id, AccountStatus.SUSPENDED), Actor.ADMIN
+        )
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
 
     async def unsuspend(self, renter_id: int) -> None:
         """Take a renter's keys again."""
-        await self._set_status(renter_id, AccountStatus.ACTIVE)
-
-    async def _set_status(self, renter_id: int, status: AccountStatus) -> None:
-        await self._db.write(lambda conn: _change_status(conn, renter_id, status))
+        await self._db.write(lambda conn: _change_status(conn, renter_id, AccountStatus.ACTIVE))
         self._credentials.invalidate_account(Role.RENTER, renter_id)
 
     async def reset_key(self, renter_id: int, *, keeps_scoped_keys: bool) -> str:
@@ -87,7 +91,15 @@ class RenterSupervision:
         done = await self._db.write(hooked(hook, update_each))
         for renter_id in ids:
             self._credentials.invalidate_account(Role.RENTER, renter_id)
+        if update.action is RenterAction.SUSPEND:
+            # After it, as submissions have ended: one transaction would lock the jobs of hundreds of accounts at once.
+            for renter_id in ids:
+                await self._job_commands.cancel_all(renter_id, _leave, Actor.ADMIN)
         return done
+
+
+def _leave(conn: Connection) -> None:
+    """Change nothing more of an account."""
 
 
 def _update(conn: Connection, renter_id: int, update: BulkUpdate, ref: str, now_ms: int) -> bool:

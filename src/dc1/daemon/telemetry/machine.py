@@ -46,6 +46,8 @@ class TelemetryReading:
             "free_memory_mib": self.machine.free_memory_mib,
             "driver_version": self.nvml.driver_version,
             "cuda_version": self.nvml.cuda_version,
+            # Also when it is none: what is left out stays what it was, and a lost card would go on being offered.
+            "gpus_present": len(self.gpus),
         }
         if self.gpus:
             first = _gpu_fields(self.gpus[0])

@@ -27,6 +27,7 @@ class AlertReason(StrEnum):
     JOBS_FAILING = "JOBS_FAILING"
     CONTAINER_RESTARTING = "CONTAINER_RESTARTING"
     KEY_SHARED = "KEY_SHARED"
+    GPU_LOST = "GPU_LOST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Watched:
     failed_jobs: int = 0
     first_failure_ms: int = 0
     second_daemon_at_ms: int | None = None
+    gpu_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
         yield Alert(AlertReason.PROVIDER_DEGRADED, heard_ms + thresholds.online_seconds * 1000)
     if provider.temp_c is not None and provider.temp_c >= HOT_C:
         yield Alert(AlertReason.GPU_HOT, heard_ms)
+    if provider.gpu_lost:
+        yield Alert(AlertReason.GPU_LOST, heard_ms)
     if provider.needs_update:
         yield Alert(AlertReason.DAEMON_OUTDATED, heard_ms)
     if provider.restarts >= MANY_RESTARTS:

@@ -203,6 +203,7 @@ class MonitoringCalls(ServicerPart):
             failed_jobs=failures.count,
             first_failure_ms=failures.first_ms,
             second_daemon_at_ms=provider.second_daemon_at_ms,
+            gpu_lost=provider.gpu_lost,
         )
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:

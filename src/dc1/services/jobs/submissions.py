@@ -1,5 +1,6 @@
 """Submissions as the rules read them."""
 
+from dc1.domain.base.json_types import JsonValue
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.jobs.submission import SubmitBody, expand_short_form
 from dc1.services.api.values import from_struct, from_value, to_struct
@@ -7,11 +8,14 @@ from dcp.v1.job_submission_pb2 import SubmitJobRequest
 
 
 def _expand(request: SubmitJobRequest) -> None:
-    """Fill in what a body with `container_image` and `command` but no `job_type` stands for."""
+    """Fill in what a body with `container_image` and `command` stands for."""
     command = from_value(request.command)
-    # Old clients send this short form (contract 8). A `job_type` says that it is none, whatever else is there.
-    if request.job_type or not request.container_image or command is None:
+    if not request.container_image or command is None:
         return
+    if request.job_type:
+        _name_container(request, command)
+        return
+    # Old clients send this short form (contract 8).
     seconds = request.max_duration_seconds if request.HasField("max_duration_seconds") else None
     spec = from_struct(request.container_spec) if request.HasField("container_spec") else None
     form = expand_short_form(request.container_image, command, seconds, spec)
@@ -20,6 +24,17 @@ def _expand(request: SubmitJobRequest) -> None:
     request.container_spec.CopyFrom(to_struct(form.container_spec))
     if not request.HasField("duration_minutes"):
         request.duration_minutes = form.duration_minutes
+
+
+def _name_container(request: SubmitJobRequest, command: JsonValue) -> None:
+    """Take image and command into the container's spec; what that names itself counts."""
+    spec = from_struct(request.container_spec) if request.HasField("container_spec") else None
+    if spec is not None and any(spec.get(name) for name in ("image", "image_override")):
+        return
+    form = expand_short_form(request.container_image, command, None, spec)
+    # Of the type that is said, where the spec says none.
+    sent = {**form.container_spec, "image_type": (spec or {}).get("image_type") or request.job_type}
+    request.container_spec.CopyFrom(to_struct(sent))
 
 
 def normalise(request: SubmitJobRequest) -> None:
