@@ -125,10 +125,12 @@ GENERATING_TYPES = frozenset(
 ERROR_CATEGORIES = tuple(ErrorCategory)
 # What no daemon can know: a report that says so is read by its words.
 _SERVER_ONLY = frozenset({ErrorCategory.QUEUE_TIMEOUT, ErrorCategory.SERVER_STOP, ErrorCategory.OPERATOR})
-# At most what an exit status can be, so that a number that merely follows is no overlong integer.
+# At most what an exit status can be, so that a number that merely follows is no overlong integer. White space is read
+# in one way only, and nowhere far in: the words are anybody's, and all calls wait for whoever searches them.
 _EXIT_IN_WORDS = re.compile(
-    r"\bexit(?:ed|s)?(?:[ _-]+(?:with|code|status|non-zero))*\s*[:=]?\s*(-?\d{1,9})\b", re.IGNORECASE
+    r"\bexit(?:ed|s)?(?:[ _-]+(?:with|code|status|non-zero))*+\s*+(?:[:=]\s*+)?(-?\d{1,9})\b", re.IGNORECASE
 )
+_WORDS_READ = 10_000
 COMPUTE_TYPES = tuple(ComputeType)
 
 OPEN = frozenset({JobStatus.QUEUED, JobStatus.PENDING, JobStatus.RUNNING})
@@ -211,7 +213,7 @@ def run_deadline_seconds(max_duration_seconds: int, duration_minutes: Decimal | 
 
 def exit_code_in(message: str) -> int | None:
     """Return the exit code that a message tells in words, such as `exited with code 1`; None when it tells none."""
-    found = _EXIT_IN_WORDS.search(message)
+    found = _EXIT_IN_WORDS.search(message, 0, _WORDS_READ)
     return None if found is None else int(found[1])
 
 
@@ -219,7 +221,7 @@ def error_category(reported: str | None, message: str = "", exit_code: int | Non
     """Return the category of a failed run: the reported one, else the one its message suggests."""
     if reported in ERROR_CATEGORIES and reported not in _SERVER_ONLY:
         return ErrorCategory(reported)
-    text = message.lower()
+    text = message[:_WORDS_READ].lower()
     # Daemons that name no category say it in words.
     if "out of memory" in text:
         return ErrorCategory.OOM
