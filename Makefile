@@ -85,7 +85,7 @@ up: $(VENV)/.runtime ## serve until Ctrl-C
 bench: $(VENV)/.dev ## measure the limits
 	@$(BIN)/python -m bench $(ARGS)
 
-chaos: $(VENV)/.dev ## kill servers, daemons, Envoy and PostgreSQL for longer; make chaos ARGS="--kills 500"
+chaos: $(VENV)/.dev ## kill, stall and confuse every part for longer; make chaos ARGS="--faults 500"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 soak: $(VENV)/.dev ## a market at work for ten minutes; make soak ARGS="--minutes 60"

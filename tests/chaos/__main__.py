@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --kills 300 --engine postgresql --seed 7`: a longer storm than the tests'.
+"""`python -m tests.chaos --faults 300 --engine postgresql --seed 7`: a longer storm than the tests'.
 
 Stops by itself. When a promise is broken, says which, with the seed, and leaves every process's log where it was
 written.
@@ -20,26 +20,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=300, help="how many processes are killed on each engine (300)")
+    parser.add_argument("--faults", type=int, default=300, help="how many faults strike on each engine (300)")
     parser.add_argument("--engine", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="chooses victims and moments")
     chosen = parser.parse_args()
     engines = ("sqlite", "postgresql") if chosen.engine == "both" else (chosen.engine,)
-    weathered = [_weathered(engine, chosen.kills, chosen.seed) for engine in engines]
+    weathered = [_weathered(engine, chosen.faults, chosen.seed) for engine in engines]
     return int(not all(weathered))
 
 
-def _weathered(engine: str, kills: int, seed: int) -> bool:
-    print(f"chaos on {engine}, seed {seed}: {kills} kills …", flush=True)
+def _weathered(engine: str, faults: int, seed: int) -> bool:
+    print(f"chaos on {engine}, seed {seed}: {faults} faults …", flush=True)
     try:
         with (
             evidence("dc1-chaos-") as directory,
             PostgresServer.running() if engine == "postgresql" else nullcontext() as postgres,
         ):
-            print(unleash(directory, kills, seed, postgres), flush=True)
+            print(unleash(directory, faults, seed, postgres), flush=True)
     except AssertionError:
         traceback.print_exc()
-        print(f"FAILED; once more: python -m tests.chaos --engine {engine} --kills {kills} --seed {seed}", flush=True)
+        print(f"FAILED; once more: python -m tests.chaos --engine {engine} --faults {faults} --seed {seed}", flush=True)
         return False
     return True
 

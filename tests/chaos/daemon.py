@@ -10,6 +10,7 @@ import sys
 
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DaemonConfig
+from dc1.daemon.errors import KeyInUseError
 from dc1.daemon.runners.base import Readiness, Result, Sink, Work
 from dc1.domain.jobs.states import JobType
 from dc1.server.logs import configure_logging
@@ -61,7 +62,10 @@ def machine() -> MadeUpMachine:
 def main() -> None:
     configure_logging("json", "INFO")
     config = DaemonConfig(key=os.environ["DC1_PROVIDER_KEY"], server=sys.argv[1], beat_interval_seconds=0.5)
-    asyncio.run(Agent(config, [Sleeper()], machine()).run())
+    try:
+        asyncio.run(Agent(config, [Sleeper()], machine()).run())
+    except KeyInUseError as end:
+        sys.exit(end.exit_status)
 
 
 if __name__ == "__main__":

@@ -1,53 +1,24 @@
-"""Servers, daemons and Envoy are killed at random moments while jobs are submitted and run."""
+"""Faults strike a market at random moments while jobs are submitted and run."""
 
-import math
 import random
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from dc1.testing.postgres import PostgresServer
 from dc1.testing.waiting import eventually
 from tests.chaos import verdict
+from tests.chaos.faults import Fault, faults_of, let_pass
 from tests.chaos.load import Load
 from tests.chaos.world import World
 
 _DAEMONS = 3
 _RENTERS = 2
-_DOWN_SECONDS = (0.0, 0.5)
 _BETWEEN_SECONDS = (0.0, 1.0)
-_FROZEN_SECONDS = (4.5, 6.0)
-"""Three missed beats and the grace take 3.5."""
-_KILLS_A_FREEZE = 15
 _SETTLE_SECONDS = 90
 _RECOVERY_SECONDS = 60
 _STOP_SECONDS = 20
-_ODDS = {"daemon": 5, "server": 3, "envoy": 2, "postgres": 2}
-_FREEZE = "freeze"
-
-
-class Victim(Protocol):
-    """What can be killed and started again."""
-
-    def kill(self) -> None: ...
-
-    def start(self) -> None: ...
-
-
-class _Crashing:
-    """PostgreSQL as a victim."""
-
-    def __init__(self, server: PostgresServer) -> None:
-        self._server = server
-
-    def kill(self) -> None:
-        self._server.crash()
-
-    def start(self) -> None:
-        self._server.start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +27,14 @@ class Report:
 
     title: str
     seconds: float
-    blows: Counter[str]
+    faults: Counter[str]
     found: verdict.Found
     stopped: Counter[str]
 
     def __str__(self) -> str:
-        frozen = self.blows[_FREEZE]
-        kills = self.blows - Counter({_FREEZE: frozen})
         stopped = self.stopped - Counter({"settled": self.stopped["settled"]})
         return (
-            f"{self.title}: {kills.total()} kills ({_listed(kills)}) and {frozen} daemons frozen in {self.seconds:.0f} s\n"
+            f"{self.title}: {self.faults.total()} faults ({_listed(self.faults)}) in {self.seconds:.0f} s\n"
             f"  {self.found.statuses.total()} acknowledged jobs ({_listed(self.found.statuses)}), "
             f"{self.found.attempts} attempts, {self.found.retries} retries; "
             f"submission to completion {verdict.percentiles(self.found.seconds_to_end)}\n"
@@ -80,16 +49,10 @@ def _listed(counted: Counter[str]) -> str:
     return ", ".join(f"{name} {times}" for name, times in sorted(counted.items())) or "none"
 
 
-def unleash(
-    directory: Path,
-    kills: int,
-    seed: int,
-    postgres: PostgresServer | None = None,
-) -> Report:
-    """Run a market through so many kills and check what is left: on SQLite, or with two replicas on PostgreSQL.
+def unleash(directory: Path, faults: int, seed: int, postgres: PostgresServer | None = None) -> Report:
+    """Run a market through so many faults and check what is left: on SQLite, or with two replicas on PostgreSQL.
 
-    Beside the kills, a daemon that is at work is frozen now and then, and comes back when its work has been given to
-    another. An AssertionError says what is wrong, how to try it again and where every process's log is.
+    An AssertionError says what is wrong, how to try it again and where every process's log is.
     """
     title = f"chaos on {'SQLite' if postgres is None else 'PostgreSQL'}, seed {seed}"
     url = f"sqlite:///{directory / 'dc1.sqlite3'}" if postgres is None else postgres.create()
@@ -101,7 +64,7 @@ def unleash(
             world.add_daemon()
         loads += [Load(world.rest.url, world.add_renter(), seed + number) for number in range(_RENTERS)]
         began = time.monotonic()
-        blows = _strike(world, _victims(world, postgres), kills, loads, random.Random(seed))
+        struck = _strike(world, faults_of(world, postgres), faults, loads, random.Random(seed))
         seconds = time.monotonic() - began
         _calm(world, loads)
         found = verdict.check(
@@ -109,9 +72,9 @@ def unleash(
             acknowledged=[job_id for load in loads for job_id in load.acknowledged.values()],
             cancelled={job_id for load in loads for job_id in load.cancelled},
         )
-        return Report(title, seconds, blows, found, verdict.leases_ended(world.daemons))
+        return Report(title, seconds, struck, found, verdict.leases_ended(world.daemons))
     except BaseException as error:
-        error.add_note(f"{title}, {kills} kills; the logs are in {directory}")
+        error.add_note(f"{title}, {faults} faults; the logs are in {directory}")
         raise
     finally:
         for load in loads:
@@ -119,54 +82,22 @@ def unleash(
         world.close()
 
 
-def _victims(world: World, postgres: PostgresServer | None) -> dict[str, list[Victim]]:
-    victims: dict[str, list[Victim]] = {"daemon": [*world.daemons], "server": [*world.servers], "envoy": [world.envoy]}
-    if postgres is not None:
-        victims["postgres"] = [_Crashing(postgres)]
-    return victims
-
-
-def _strike(
-    world: World, victims: dict[str, list[Victim]], kills: int, loads: list[Load], dice: random.Random
-) -> Counter[str]:
+def _strike(world: World, kinds: list[Fault], times: int, loads: list[Load], dice: random.Random) -> Counter[str]:
     """Every kind at least once.
 
-    Half of the blows strike a market that is at work again, half one that is getting up.
+    Half of the faults strike a market that is at work again, half one that is getting up.
     """
-    blows: Counter[str] = Counter()
-    kinds = list(victims)
-    chosen = [*kinds, *dice.choices(kinds, [_ODDS[kind] for kind in kinds], k=kills)][:kills]
-    chosen += [_FREEZE] * math.ceil(kills / _KILLS_A_FREEZE)
+    chosen = [*kinds, *dice.choices(kinds, [kind.odds for kind in kinds], k=max(0, times - len(kinds)))]
     dice.shuffle(chosen)
-    for kind in chosen:
+    for fault in chosen:
         _assert_standing(world)
         for load in loads:
             load.check()
-        if kind == _FREEZE:
-            _freeze(world, dice)
-        else:
-            _kill(dice.choice(victims[kind]), dice)
-        blows[kind] += 1
+        fault.strike(dice)
         if dice.random() < 0.5:
             _await_progress(loads)
-        _let_pass(dice.uniform(*_BETWEEN_SECONDS))
-    return blows
-
-
-def _kill(victim: Victim, dice: random.Random) -> None:
-    victim.kill()
-    _let_pass(dice.uniform(*_DOWN_SECONDS))
-    victim.start()
-
-
-def _freeze(world: World, dice: random.Random) -> None:
-    """A daemon at work stands still for so long that its leases are lost, and goes on as if nothing had happened."""
-    eventually(lambda: verdict.still_at_work(world.daemons), "a daemon being at work", _RECOVERY_SECONDS)
-    daemon = dice.choice([seat for seat in world.daemons if verdict.still_at_work([seat])] or world.daemons)
-    daemon.present.freeze()
-    _let_pass(dice.uniform(*_FROZEN_SECONDS))
-    daemon.present.thaw()
-    eventually(lambda: not verdict.at_work_in_vain(world), "the daemons having stopped what they lost", _STOP_SECONDS)
+        let_pass(dice.uniform(*_BETWEEN_SECONDS))
+    return Counter(fault.name for fault in chosen)
 
 
 def _calm(world: World, loads: list[Load]) -> None:
@@ -192,7 +123,3 @@ def _await_progress(loads: list[Load]) -> None:
         "every renter having a submission acknowledged",
         _RECOVERY_SECONDS,
     )
-
-
-def _let_pass(seconds: float) -> None:
-    threading.Event().wait(seconds)

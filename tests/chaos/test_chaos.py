@@ -20,7 +20,7 @@ def seed() -> int:
 
 
 def test_no_job_and_no_halala_is_lost_whatever_is_killed(tmp_path: Path, seed: int) -> None:
-    report = unleash(tmp_path, kills=int(os.environ.get("DC1_CHAOS_KILLS") or 30), seed=seed)
+    report = unleash(tmp_path, faults=int(os.environ.get("DC1_CHAOS_FAULTS") or 30), seed=seed)
     print(report)
     assert report.found.statuses["completed"] > 0
 
@@ -28,6 +28,8 @@ def test_no_job_and_no_halala_is_lost_whatever_is_killed(tmp_path: Path, seed: i
 def test_two_replicas_and_their_database_may_be_killed_as_well(
     tmp_path: Path, seed: int, postgres_server: PostgresServer
 ) -> None:
-    report = unleash(tmp_path, kills=int(os.environ.get("DC1_CHAOS_KILLS") or 16), seed=seed, postgres=postgres_server)
+    report = unleash(
+        tmp_path, faults=int(os.environ.get("DC1_CHAOS_FAULTS") or 16), seed=seed, postgres=postgres_server
+    )
     print(report)
     assert report.found.statuses["completed"] > 0

@@ -51,6 +51,9 @@ class DaemonSeat:
     def kill(self) -> None:
         self.present.kill()
 
+    def pids(self) -> list[int]:
+        return [self.present.pid]
+
     @property
     def fallen(self) -> str:
         return _last_words(self.present)
@@ -73,6 +76,10 @@ class ServerSeat:
     def kill(self) -> None:
         assert self.present is not None
         self.present.kill()
+
+    def pids(self) -> list[int]:
+        assert self.present is not None
+        return [self.present.pid]
 
     @property
     def fallen(self) -> str:
@@ -100,9 +107,14 @@ class EnvoySeat:
         assert self._envoy.pid is not None
         return self._envoy.pid
 
+    def pids(self) -> list[int]:
+        return [self.pid]
+
     def kill(self) -> None:
         self._envoy.kill()
         self._loop.run(self._envoy.wait())
+        # What is left of it, which is whoever looks after its logs.
+        self._loop.run(self._envoy.stop())
 
     @property
     def fallen(self) -> str:

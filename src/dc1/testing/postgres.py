@@ -107,6 +107,12 @@ class PostgresServer:
         os.kill(process.pid, signal.SIGQUIT)
         process.wait(20)
 
+    def pids(self) -> list[int]:
+        """Return the processes of the server, those of its connections included."""
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        return [process.pid, *(child.pid for child in process.children())]
+
     def start(self) -> None:
         """Start it again after a crash, and wait until it has recovered."""
         # The package waits ten seconds at most; the recovery goes on without it.

@@ -1,0 +1,136 @@
+"""What strikes a market in a storm."""
+
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dc1.testing.postgres import PostgresServer
+from dc1.testing.waiting import eventually
+from tests.chaos import verdict
+from tests.chaos.world import DaemonSeat, World
+from tests.faults.processes import DC1
+
+_DOWN_SECONDS = (0.0, 0.5)
+_STALLED_SECONDS = (0.5, 3.0)
+_FROZEN_SECONDS = (4.5, 6.0)
+"""Three missed beats and the grace take 3.5."""
+_RECOVERY_SECONDS = 60
+_STOP_SECONDS = 20
+_REFUSED = 78
+"""The exit status of a daemon that finds its place taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One kind of fault; of those that are drawn `odds` say how many are of this kind."""
+
+    name: str
+    odds: int
+    strike: Callable[[random.Random], None]
+
+
+class Victim(Protocol):
+    """What can be killed and started again, and stopped for a while."""
+
+    def kill(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def pids(self) -> Iterable[int]: ...
+
+
+class _Database:
+    """PostgreSQL as a victim."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+
+    def kill(self) -> None:
+        self._server.crash()
+
+    def start(self) -> None:
+        self._server.start()
+
+    def pids(self) -> Iterable[int]:
+        return self._server.pids()
+
+
+def faults_of(world: World, postgres: PostgresServer | None) -> list[Fault]:
+    """Return the kinds of faults that this market can have."""
+
+    def kill(victims: list[Victim]) -> Callable[[random.Random], None]:
+        return lambda dice: _kill(dice.choice(victims), dice)
+
+    def stall(victims: list[Victim]) -> Callable[[random.Random], None]:
+        return lambda dice: _stall(dice.choice(victims), dice)
+
+    kinds = [
+        Fault("daemon killed", 5, kill([*world.daemons])),
+        Fault("server killed", 3, kill([*world.servers])),
+        Fault("Envoy killed", 2, kill([world.envoy])),
+        Fault("daemon frozen until its leases are lost", 1, lambda dice: _freeze(world, dice)),
+        Fault("second daemon with a key", 1, lambda dice: _second_daemon(world, dice)),
+        Fault("server stalled", 2, stall([*world.servers])),
+        Fault("Envoy stalled", 1, stall([world.envoy])),
+    ]
+    if postgres is not None:
+        database = _Database(postgres)
+        kinds += [Fault("database killed", 2, kill([database])), Fault("database stalled", 2, stall([database]))]
+    return kinds
+
+
+def let_pass(seconds: float) -> None:
+    """Do nothing for so long."""
+    threading.Event().wait(seconds)
+
+
+def _kill(victim: Victim, dice: random.Random) -> None:
+    victim.kill()
+    let_pass(dice.uniform(*_DOWN_SECONDS))
+    victim.start()
+
+
+def _stall(victim: Victim, dice: random.Random) -> None:
+    """All processes of a part stand still and go on as if nothing had happened, as where a disk hangs."""
+    pids = list(victim.pids())
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    let_pass(dice.uniform(*_STALLED_SECONDS))
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _freeze(world: World, dice: random.Random) -> None:
+    """A daemon at work stands still for so long that its leases are lost, and goes on as if nothing had happened."""
+    daemon = _at_work(world, dice)
+    daemon.present.freeze()
+    let_pass(dice.uniform(*_FROZEN_SECONDS))
+    daemon.present.thaw()
+    eventually(lambda: not verdict.at_work_in_vain(world), "the daemons having stopped what they lost", _STOP_SECONDS)
+
+
+def _second_daemon(world: World, dice: random.Random) -> None:
+    """Another daemon comes with the key of one; one of the two is sent away for good.
+
+    Usually that is the second. It may be the first where that has just been silent for two beats, as on a slow machine.
+    """
+    first = dice.choice(world.daemons)
+    command = (*DC1, "daemon", "--server", world.target, "--no-containers")
+    second = world.spawn(f"second-daemon-{first.id}", command, {"DC1_PROVIDER_KEY": first.key})
+    try:
+        eventually(lambda: not (second.is_alive and first.present.is_alive), "one of two going", _RECOVERY_SECONDS)
+        leaving = first.present if second.is_alive else second
+        assert leaving.exit_status() == _REFUSED, leaving.said[-2000:]
+    finally:
+        second.clean_up()
+    if leaving is first.present:
+        first.start()
+
+
+def _at_work(world: World, dice: random.Random) -> DaemonSeat:
+    eventually(lambda: verdict.still_at_work(world.daemons), "a daemon being at work", _RECOVERY_SECONDS)
+    return dice.choice([seat for seat in world.daemons if verdict.still_at_work([seat])] or world.daemons)
