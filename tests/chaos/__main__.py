@@ -8,11 +8,19 @@ import argparse
 import random
 import sys
 import traceback
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from dc1.testing.postgres import PostgresServer
+from dc1.testing.postgres_pair import PostgresPair
 from tests.chaos.storm import unleash
 from tests.support.evidence import evidence
+
+_DATABASES: dict[str, Callable[[], AbstractContextManager[PostgresServer | PostgresPair | None]]] = {
+    "sqlite": nullcontext,
+    "postgresql": PostgresServer.running,
+    "standby": PostgresPair.running,
+}
 
 
 def main() -> int:
@@ -21,10 +29,15 @@ def main() -> int:
         prog="python -m tests.chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--faults", type=int, default=300, help="how many faults strike on each engine (300)")
-    parser.add_argument("--engine", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument(
+        "--engine",
+        choices=(*_DATABASES, "all"),
+        default="all",
+        help="standby: two PostgreSQL, one of which is promoted",
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="chooses victims and moments")
     chosen = parser.parse_args()
-    engines = ("sqlite", "postgresql") if chosen.engine == "both" else (chosen.engine,)
+    engines = tuple(_DATABASES) if chosen.engine == "all" else (chosen.engine,)
     weathered = [_weathered(engine, chosen.faults, chosen.seed) for engine in engines]
     return int(not all(weathered))
 
@@ -32,11 +45,8 @@ def main() -> int:
 def _weathered(engine: str, faults: int, seed: int) -> bool:
     print(f"chaos on {engine}, seed {seed}: {faults} faults …", flush=True)
     try:
-        with (
-            evidence("dc1-chaos-") as directory,
-            PostgresServer.running() if engine == "postgresql" else nullcontext() as postgres,
-        ):
-            print(unleash(directory, faults, seed, postgres), flush=True)
+        with evidence("dc1-chaos-") as directory, _DATABASES[engine]() as database:
+            print(unleash(directory, faults, seed, database), flush=True)
     except AssertionError:
         traceback.print_exc()
         print(f"FAILED; once more: python -m tests.chaos --engine {engine} --faults {faults} --seed {seed}", flush=True)

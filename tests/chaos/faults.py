@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dc1.testing.postgres import PostgresServer
+from dc1.testing.postgres_pair import PostgresPair
 from dc1.testing.waiting import eventually
 from tests.chaos import verdict
 from tests.chaos.world import DaemonSeat, World
@@ -33,14 +34,18 @@ class Fault:
     strike: Callable[[random.Random], None]
 
 
-class Victim(Protocol):
-    """What can be killed and started again, and stopped for a while."""
+class Stallable(Protocol):
+    """What can be stopped for a while."""
+
+    def pids(self) -> Iterable[int]: ...
+
+
+class Victim(Stallable, Protocol):
+    """What can be killed and started again."""
 
     def kill(self) -> None: ...
 
     def start(self) -> None: ...
-
-    def pids(self) -> Iterable[int]: ...
 
 
 class _Database:
@@ -59,7 +64,7 @@ class _Database:
         return self._server.pids()
 
 
-def faults_of(world: World, postgres: PostgresServer | None) -> list[Fault]:
+def faults_of(world: World, database: PostgresServer | PostgresPair | None) -> list[Fault]:
     """Return the kinds of faults that this market can have."""
 
     def kill(victims: list[Victim]) -> Callable[[random.Random], None]:
@@ -77,9 +82,15 @@ def faults_of(world: World, postgres: PostgresServer | None) -> list[Fault]:
         Fault("server stalled", 2, stall([*world.servers])),
         Fault("Envoy stalled", 1, stall([world.envoy])),
     ]
-    if postgres is not None:
-        database = _Database(postgres)
-        kinds += [Fault("database killed", 2, kill([database])), Fault("database stalled", 2, stall([database]))]
+    match database:
+        case PostgresServer():
+            server = _Database(database)
+            kinds += [Fault("database killed", 2, kill([server])), Fault("database stalled", 2, stall([server]))]
+        case PostgresPair():
+            kinds += [
+                Fault("database failed over", 3, lambda dice: database.replace_primary()),
+                Fault("database stalled", 2, lambda dice: _stall(database.primary, dice)),
+            ]
     return kinds
 
 
@@ -94,7 +105,7 @@ def _kill(victim: Victim, dice: random.Random) -> None:
     victim.start()
 
 
-def _stall(victim: Victim, dice: random.Random) -> None:
+def _stall(victim: Stallable, dice: random.Random) -> None:
     """All processes of a part stand still and go on as if nothing had happened, as where a disk hangs."""
     pids = list(victim.pids())
     for pid in pids:

@@ -29,7 +29,7 @@ def test_two_replicas_and_their_database_may_be_killed_as_well(
     tmp_path: Path, seed: int, postgres_server: PostgresServer
 ) -> None:
     report = unleash(
-        tmp_path, faults=int(os.environ.get("DC1_CHAOS_FAULTS") or 16), seed=seed, postgres=postgres_server
+        tmp_path, faults=int(os.environ.get("DC1_CHAOS_FAULTS") or 16), seed=seed, database=postgres_server
     )
     print(report)
     assert report.found.statuses["completed"] > 0

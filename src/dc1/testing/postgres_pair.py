@@ -1,6 +1,7 @@
 """A real PostgreSQL and its standby, which follows by streaming and can be promoted."""
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -50,11 +51,15 @@ class Node:
         """Take writes from now on."""
         run("pg_ctl", "-w", "-D", str(self.data), "promote")
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the server and to every process of it."""
+    def pids(self) -> list[int]:
+        """Return the processes of the server, those of its connections included."""
         parent = int((self.data / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        for pid in (parent, *map(int, children)):
+        return [parent, *map(int, children)]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server and to every process of it."""
+        for pid in self.pids():
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -77,10 +82,7 @@ class PostgresPair:
         self.primary.sql("CREATE DATABASE dc1")
         self.standby.copy(self.primary)
         self.standby.start()
-        self.primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        self.primary.sql("SELECT pg_reload_conf()")
-        query = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
-        eventually(lambda: self.primary.sql(query), "the standby following", _START_SECONDS)
+        self._wait_for_standby()
 
     @classmethod
     @contextmanager
@@ -101,6 +103,22 @@ class PostgresPair:
     def url(self) -> str:
         """An address of both nodes, in the form of libpq."""
         return f"host={self.primary.directory},{self.standby.directory} user={_OWNER} dbname=dc1"
+
+    def replace_primary(self) -> None:
+        """Crash the primary, promote the standby, and make a new standby of what is left of the other."""
+        self.primary.stop("immediate")
+        self.fail_over()
+        self.primary, self.standby = self.standby, self.primary
+        shutil.rmtree(self.standby.data)
+        self.standby.copy(self.primary)
+        self.standby.start()
+        self._wait_for_standby()
+
+    def _wait_for_standby(self) -> None:
+        self.primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.primary.sql("SELECT pg_reload_conf()")
+        query = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
+        eventually(lambda: self.primary.sql(query), "the standby following", _START_SECONDS)
 
     def fail_over(self) -> None:
         """Promote the standby, which then waits for nobody; what it did not follow is known to nobody else."""
