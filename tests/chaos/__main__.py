@@ -8,19 +8,10 @@ import argparse
 import random
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
-from dc1.testing.postgres import PostgresServer
-from dc1.testing.postgres_pair import PostgresPair
+from tests.chaos.databases import DATABASES
 from tests.chaos.storm import unleash
 from tests.support.evidence import evidence
-
-_DATABASES: dict[str, Callable[[], AbstractContextManager[PostgresServer | PostgresPair | None]]] = {
-    "sqlite": nullcontext,
-    "postgresql": PostgresServer.running,
-    "standby": PostgresPair.running,
-}
 
 
 def main() -> int:
@@ -31,13 +22,13 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=300, help="how many faults strike on each engine (300)")
     parser.add_argument(
         "--engine",
-        choices=(*_DATABASES, "all"),
+        choices=(*DATABASES, "all"),
         default="all",
-        help="standby: two PostgreSQL, one of which is promoted",
+        help="standby: two PostgreSQL, one of which is promoted; pooler: behind PgBouncer, by transaction",
     )
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="chooses victims and moments")
     chosen = parser.parse_args()
-    engines = tuple(_DATABASES) if chosen.engine == "all" else (chosen.engine,)
+    engines = tuple(DATABASES) if chosen.engine == "all" else (chosen.engine,)
     weathered = [_weathered(engine, chosen.faults, chosen.seed) for engine in engines]
     return int(not all(weathered))
 
@@ -45,8 +36,8 @@ def main() -> int:
 def _weathered(engine: str, faults: int, seed: int) -> bool:
     print(f"chaos on {engine}, seed {seed}: {faults} faults …", flush=True)
     try:
-        with evidence("dc1-chaos-") as directory, _DATABASES[engine]() as database:
-            print(unleash(directory, faults, seed, database), flush=True)
+        with evidence("dc1-chaos-") as directory, DATABASES[engine](directory) as place:
+            print(unleash(directory, faults, seed, place), flush=True)
     except AssertionError:
         traceback.print_exc()
         print(f"FAILED; once more: python -m tests.chaos --engine {engine} --faults {faults} --seed {seed}", flush=True)

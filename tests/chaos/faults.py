@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dc1.testing.postgres import PostgresServer
-from dc1.testing.postgres_pair import PostgresPair
 from dc1.testing.waiting import eventually
 from tests.chaos import verdict
 from tests.chaos.world import DaemonSeat, World
@@ -48,50 +46,24 @@ class Victim(Stallable, Protocol):
     def start(self) -> None: ...
 
 
-class _Database:
-    """PostgreSQL as a victim."""
+def faults_of(world: World) -> list[Fault]:
+    """Return the kinds of faults that every market can have."""
 
-    def __init__(self, server: PostgresServer) -> None:
-        self._server = server
+    def killed(victims: list[Victim]) -> Callable[[random.Random], None]:
+        return lambda dice: kill(dice.choice(victims), dice)
 
-    def kill(self) -> None:
-        self._server.crash()
+    def stalled(victims: list[Victim]) -> Callable[[random.Random], None]:
+        return lambda dice: stall(dice.choice(victims), dice)
 
-    def start(self) -> None:
-        self._server.start()
-
-    def pids(self) -> Iterable[int]:
-        return self._server.pids()
-
-
-def faults_of(world: World, database: PostgresServer | PostgresPair | None) -> list[Fault]:
-    """Return the kinds of faults that this market can have."""
-
-    def kill(victims: list[Victim]) -> Callable[[random.Random], None]:
-        return lambda dice: _kill(dice.choice(victims), dice)
-
-    def stall(victims: list[Victim]) -> Callable[[random.Random], None]:
-        return lambda dice: _stall(dice.choice(victims), dice)
-
-    kinds = [
-        Fault("daemon killed", 5, kill([*world.daemons])),
-        Fault("server killed", 3, kill([*world.servers])),
-        Fault("Envoy killed", 2, kill([world.envoy])),
+    return [
+        Fault("daemon killed", 5, killed([*world.daemons])),
+        Fault("server killed", 3, killed([*world.servers])),
+        Fault("Envoy killed", 2, killed([world.envoy])),
         Fault("daemon frozen until its leases are lost", 1, lambda dice: _freeze(world, dice)),
         Fault("second daemon with a key", 1, lambda dice: _second_daemon(world, dice)),
-        Fault("server stalled", 2, stall([*world.servers])),
-        Fault("Envoy stalled", 1, stall([world.envoy])),
+        Fault("server stalled", 2, stalled([*world.servers])),
+        Fault("Envoy stalled", 1, stalled([world.envoy])),
     ]
-    match database:
-        case PostgresServer():
-            server = _Database(database)
-            kinds += [Fault("database killed", 2, kill([server])), Fault("database stalled", 2, stall([server]))]
-        case PostgresPair():
-            kinds += [
-                Fault("database failed over", 3, lambda dice: database.replace_primary()),
-                Fault("database stalled", 2, lambda dice: _stall(database.primary, dice)),
-            ]
-    return kinds
 
 
 def let_pass(seconds: float) -> None:
@@ -99,13 +71,14 @@ def let_pass(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def _kill(victim: Victim, dice: random.Random) -> None:
+def kill(victim: Victim, dice: random.Random) -> None:
+    """A part ends at once, and is started again a moment later."""
     victim.kill()
     let_pass(dice.uniform(*_DOWN_SECONDS))
     victim.start()
 
 
-def _stall(victim: Stallable, dice: random.Random) -> None:
+def stall(victim: Stallable, dice: random.Random) -> None:
     """All processes of a part stand still and go on as if nothing had happened, as where a disk hangs."""
     pids = list(victim.pids())
     for pid in pids:

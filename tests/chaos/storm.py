@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from dc1.testing.postgres import PostgresServer
-from dc1.testing.postgres_pair import PostgresPair
 from dc1.testing.waiting import eventually
 from tests.chaos import verdict
+from tests.chaos.databases import Place
 from tests.chaos.faults import Fault, faults_of, let_pass
 from tests.chaos.load import Load
 from tests.chaos.world import World
@@ -50,15 +49,13 @@ def _listed(counted: Counter[str]) -> str:
     return ", ".join(f"{name} {times}" for name, times in sorted(counted.items())) or "none"
 
 
-def unleash(directory: Path, faults: int, seed: int, database: PostgresServer | PostgresPair | None = None) -> Report:
-    """Run a market through so many faults and check what is left: on SQLite, or with two replicas on PostgreSQL.
-
-    Of a pair of databases the one that is written to is lost now and then, and the other is promoted.
+def unleash(directory: Path, faults: int, seed: int, place: Place) -> Report:
+    """Run a market on that database through so many faults, and check what is left.
 
     An AssertionError says what is wrong, how to try it again and where every process's log is.
     """
-    title = f"chaos on {_NAMES[type(database)]}, seed {seed}"
-    world = World(directory, _address(directory, database), servers=1 if database is None else 2)
+    title = f"chaos on {place.title}, seed {seed}"
+    world = World(directory, place.url, servers=place.servers, **place.settings)
     loads: list[Load] = []
     try:
         world.start()
@@ -66,7 +63,7 @@ def unleash(directory: Path, faults: int, seed: int, database: PostgresServer | 
             world.add_daemon()
         loads += [Load(world.rest.url, world.add_renter(), seed + number) for number in range(_RENTERS)]
         began = time.monotonic()
-        struck = _strike(world, faults_of(world, database), faults, loads, random.Random(seed))
+        struck = _strike(world, [*faults_of(world), *place.faults], faults, loads, random.Random(seed))
         seconds = time.monotonic() - began
         _calm(world, loads)
         found = verdict.check(
@@ -82,18 +79,6 @@ def unleash(directory: Path, faults: int, seed: int, database: PostgresServer | 
         for load in loads:
             load.give_up()
         world.close()
-
-
-_NAMES = {type(None): "SQLite", PostgresServer: "PostgreSQL", PostgresPair: "PostgreSQL with a standby"}
-
-
-def _address(directory: Path, database: PostgresServer | PostgresPair | None) -> str:
-    match database:
-        case PostgresServer():
-            return database.create()
-        case PostgresPair():
-            return database.url
-    return f"sqlite:///{directory / 'dc1.sqlite3'}"
 
 
 def _strike(world: World, kinds: list[Fault], times: int, loads: list[Load], dice: random.Random) -> Counter[str]:

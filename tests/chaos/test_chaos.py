@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dc1.testing.postgres import PostgresServer
+from tests.chaos.databases import on, sqlite
 from tests.chaos.storm import unleash
 
 # As long as the slowest machine may need; a usual one takes two minutes for both.
@@ -20,7 +21,8 @@ def seed() -> int:
 
 
 def test_no_job_and_no_halala_is_lost_whatever_is_killed(tmp_path: Path, seed: int) -> None:
-    report = unleash(tmp_path, faults=int(os.environ.get("DC1_CHAOS_FAULTS") or 30), seed=seed)
+    with sqlite(tmp_path) as place:
+        report = unleash(tmp_path, faults=int(os.environ.get("DC1_CHAOS_FAULTS") or 20), seed=seed, place=place)
     print(report)
     assert report.found.statuses["completed"] > 0
 
@@ -28,8 +30,7 @@ def test_no_job_and_no_halala_is_lost_whatever_is_killed(tmp_path: Path, seed: i
 def test_two_replicas_and_their_database_may_be_killed_as_well(
     tmp_path: Path, seed: int, postgres_server: PostgresServer
 ) -> None:
-    report = unleash(
-        tmp_path, faults=int(os.environ.get("DC1_CHAOS_FAULTS") or 16), seed=seed, database=postgres_server
-    )
+    faults = int(os.environ.get("DC1_CHAOS_FAULTS") or 12)
+    report = unleash(tmp_path, faults=faults, seed=seed, place=on(postgres_server))
     print(report)
     assert report.found.statuses["completed"] > 0

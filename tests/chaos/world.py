@@ -136,7 +136,8 @@ class World:
         self, directory: Path, database_url: str, *, servers: int = 1, http_host: str = "127.0.0.1", **settings: Any
     ) -> None:
         self._directory = directory
-        self._database_url = database_url
+        # Past a pooler, where there is one: who looks here needs no connection of its own kind.
+        self._database_url = settings.get("database_direct_url", database_url)
         self._cleanup = ExitStack()
         self._registrar = Registrar()
         self._loop = LoopThread()
