@@ -32,6 +32,8 @@ def pgbouncer(database: URL, pool_mode: str, pool_size: int = 4) -> Iterator[str
             f"[databases]\n* = host={database.query['host']} port=5432 user={database.username}\n"
             f"[pgbouncer]\nunix_socket_dir = {directory}\nlisten_port = {_PORT}\nauth_type = any\n"
             f"pool_mode = {pool_mode}\ndefault_pool_size = {pool_size}\n"
+            # By default it lets nobody try for 15 s after its server was away.
+            "server_login_retry = 1\n"
         )
         process = subprocess.Popen([program, "-q", str(choices)], user=system_user(), cwd="/")
         address = f"host={directory} port={_PORT} user={database.username} dbname={database.database}"

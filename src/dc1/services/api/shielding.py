@@ -4,7 +4,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import structlog
+
+from dc1.domain.errors import ApiError
+
 T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
 
 
 class ShieldedWork:
@@ -22,9 +28,21 @@ class ShieldedWork:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Whoever waited has left, and asyncio would print how this fails as a mistake of ours.
+            task.add_done_callback(_tell_failure)
+            raise
 
     def cut_off(self) -> None:
         """Cancel everything that still runs."""
         for task in self._running:
             task.cancel()
+
+
+def _tell_failure(task: asyncio.Task[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    # A refusal is an answer, which nobody is there to hear.
+    if error is not None and not isinstance(error, ApiError):
+        _log.warning("failed_for_nobody", error=type(error).__name__)
