@@ -28,3 +28,26 @@ async def test_a_step_that_fails_is_told_of_and_taken_again() -> None:
     (line,) = logs
     assert (line["event"], line["log_level"]) == ("round_failed", "error")
     assert line["step"].endswith("step")
+
+
+async def test_an_outage_is_told_ever_more_rarely_and_its_end_once() -> None:
+    taken = 0
+    works = asyncio.Event()
+
+    async def step() -> None:
+        nonlocal taken
+        taken += 1
+        if taken <= 100:
+            raise RuntimeError("the database is away")
+        works.set()
+
+    with capture_logs() as logs:
+        rounds = asyncio.create_task(every(0, step))
+        async with asyncio.timeout(10):
+            await works.wait()
+        await asyncio.sleep(0)
+        rounds.cancel()
+        await asyncio.gather(rounds, return_exceptions=True)
+
+    assert [line["in_a_row"] for line in logs if line["event"] == "round_failed"] == [1, 2, 4, 8, 16, 32, 64]
+    assert [line["failed"] for line in logs if line["event"] == "rounds_work_again"] == [100]

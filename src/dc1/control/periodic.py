@@ -15,9 +15,10 @@ Step: TypeAlias = Callable[[], Awaitable[object]]
 async def every(seconds: float, *steps: Step) -> None:
     """Take steps, and again `seconds` after the last ended, until cancelled; one that fails is logged."""
     # Counted from the end: a step that takes longer than its time must not be taken twice at once, nor without a pause.
+    rounds = [_Rounds(step) for step in steps]
     while True:
-        for step in steps:
-            await _take(step)
+        for each in rounds:
+            await each.take()
         await asyncio.sleep(seconds)
 
 
@@ -29,6 +30,7 @@ async def whenever(
     For `settle_seconds` more events may come that the same step answers. With `at_least_every_seconds` it is taken
     without an event, too.
     """
+    rounds = _Rounds(step)
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(at_least_every_seconds):
@@ -36,15 +38,30 @@ async def whenever(
         await asyncio.sleep(settle_seconds)
         # Cleared before the step: what happens while it is taken may be news to it.
         event.clear()
-        await _take(step)
+        await rounds.take()
 
 
-async def _take(step: Step) -> None:
-    try:
-        await step()
-    except Exception:
-        # A timer that died would stop its part of the market without a word.
-        log.exception("round_failed", step=getattr(step, "__qualname__", ""))
+class _Rounds:
+    """The rounds of a step, and how many of them have failed one after the other."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._name = getattr(step, "__qualname__", "")
+        self._failed = 0
+
+    async def take(self) -> None:
+        """Take the step; one that fails is told, and of an outage the first, second, fourth, eighth and so on."""
+        try:
+            await self._step()
+        except Exception:
+            # A timer that died would stop its part of the market without a word.
+            self._failed += 1
+            if self._failed & (self._failed - 1) == 0:
+                log.exception("round_failed", step=self._name, in_a_row=self._failed)
+        else:
+            if self._failed > 1:
+                log.info("rounds_work_again", step=self._name, failed=self._failed)
+            self._failed = 0
 
 
 class WholeStep:

@@ -31,6 +31,7 @@ from dc1.server.requests import Request, RequestStream
 from dc1.server.standard_calls import StandardCalls
 from dc1.server.watching.audit import CLIENT_GONE, Auditor
 from dc1.server.watching.call_log import CallLog
+from dc1.server.watching.failure_log import FailureLog
 from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
@@ -41,6 +42,8 @@ from dc1.storage.engine.unwritable import unwritable_reason
 _STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger(__name__)
+# Of this process, as the log is.
+_failures = FailureLog()
 
 # grpc's stubs have no common type for the handlers of the four kinds of methods.
 Handler: TypeAlias = Any
@@ -338,11 +341,17 @@ def _subject(principal: Principal, address: str, bucket: Bucket, request: Messag
 def _as_refusal(error: Exception, call: Call, options: MethodOptions) -> ApiError:
     if isinstance(error, ApiError):
         return fitted(error)
-    if (reason := unwritable_reason(error)) is not None:
-        # Without a traceback, which costs more than the call: while the disk is full there is one for every write.
-        _log.warning("database_unwritable", method=call.method, request_id=call.request_id, reason=reason)
+    reason = unwritable_reason(error)
+    kind = type(error).__name__ if reason is None else reason
+    if (left_out := _failures.left_out(call.method, kind)) is not None:
+        facts = {"method": call.method, "request_id": call.request_id, "left_out": left_out}
+        if reason is None:
+            _log.error("call_failed", **facts, exc_info=error)
+        else:
+            # Without a traceback, which costs more than the call.
+            _log.warning("database_unwritable", **facts, reason=reason)
+    if reason is not None:
         return fitted(database_unwritable(reason))
-    _log.error("call_failed", method=call.method, request_id=call.request_id, exc_info=error)
     return internal_error(options.internal_error_text) if options.internal_error_text else internal_error()
 
 

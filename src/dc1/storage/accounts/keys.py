@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.keys import hint as key_hint
+from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.row_mapping import Shape, changed
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import api_keys
@@ -177,8 +178,7 @@ def purge(conn: Connection, before_ms: int, limit: int) -> int:
     """
     forgotten = 0
     for ended_at_ms in (api_keys.c.revoked_at_ms, api_keys.c.expires_at_ms):
-        ended = select(api_keys.c.key_id).where(ended_at_ms < before_ms).limit(limit)
-        forgotten += conn.execute(delete(api_keys).where(api_keys.c.key_id.in_(ended))).rowcount
+        forgotten += forget_oldest(conn, api_keys, ended_at_ms, ended_at_ms < before_ms, limit=limit)
     return forgotten
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.row_mapping import Page, Shape, inserted_id
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import audit_entries
@@ -78,9 +79,8 @@ def purge(conn: Connection, acts_before_ms: int, refused_before_ms: int, limit: 
         (audit_entries.c.reason.is_(None), acts_before_ms),
         (audit_entries.c.reason.is_not(None), refused_before_ms),
     ):
-        oldest = select(audit_entries.c.id).where(of_kind, audit_entries.c.at_ms < before_ms)
-        due = oldest.order_by(audit_entries.c.at_ms).limit(limit)
-        forgotten += conn.execute(delete(audit_entries).where(audit_entries.c.id.in_(due))).rowcount
+        old = audit_entries.c.at_ms < before_ms
+        forgotten += forget_oldest(conn, audit_entries, audit_entries.c.at_ms, of_kind, old, limit=limit)
     return forgotten
 
 

@@ -168,7 +168,9 @@ class Notifications:
                             if sender != self._replica_id:
                                 heard(tokens)
             except Exception as error:
-                log.warning("listening again after %s", type(error).__name__)
+                # An outage is told at its beginning.
+                if pause < _LONGEST_PAUSE_SECONDS:
+                    log.warning("listening again after %s", type(error).__name__)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 

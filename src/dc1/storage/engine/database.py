@@ -18,7 +18,7 @@ from dc1.storage.engine.postgres_address import is_postgres, read_address
 from dc1.storage.engine.postgres_faults import is_lost
 from dc1.storage.engine.sqlite import SqliteBackend
 from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
-from dc1.storage.engine.write_probe import WriteProbe
+from dc1.storage.engine.write_probe import HANGS_SECONDS, WriteProbe
 
 __all__ = [
     "Connection",
@@ -107,12 +107,16 @@ class Database:
         """
         if self._probe.reason is not None:
             raise UnwritableError(self._probe.reason)
+        # One that hangs is no error yet, and nobody may be asking how the database is.
+        hanging = asyncio.get_running_loop().call_later(HANGS_SECONDS, self._probe.doubt)
         try:
             result = await self._backend.write(work)
         except Exception as error:
             if unwritable_reason(error) is not None:
                 self._probe.doubt()
             raise
+        finally:
+            hanging.cancel()
         # Once it is durable: whoever is told earlier would look and find nothing new.
         self.on_commit()
         return result

@@ -49,6 +49,8 @@ _TRANSACTION_STATUS = select(cast(_STATUS, Text).label("status"), cast(_TIMELINE
 # Of `pg_xact_status`, for an id that this server has not given to anybody.
 _NOT_GIVEN_YET = "22023"
 _GENERATION = "dc1_generation"
+# As long as SQLite waits: who locks a table for longer, by hand or for maintenance, keeps every thread of ours.
+_LOCK_MS = 10_000
 
 
 class OutcomeUnknownError(RuntimeError):
@@ -112,6 +114,15 @@ def postgres_engine(url: URL, *, pool_size: int, keeps_sessions: bool = True) ->
         arguments["prepare_threshold"] = None
     # Parameters are hidden, for errors are logged and parameters name people.
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True, connect_args=arguments)
+
+    if keeps_sessions:
+
+        @event.listens_for(engine, "connect")
+        def limit_waiting(connection: Any, _record: Any) -> None:
+            # Outside of a transaction, which the pool would roll back, and the choice with it.
+            connection.autocommit = True
+            connection.execute(f"SET lock_timeout = {_LOCK_MS}")
+            connection.autocommit = False
 
     @event.listens_for(engine, "before_cursor_execute")
     def send_first(connection: Connection, *_: Any) -> None:
@@ -222,7 +233,7 @@ class _Attempts:
 
     def _until_done(self, attempt: Callable[[Connection], Any]) -> Any:
         pause = 0.005
-        looked_elsewhere = False
+        looked_elsewhere = told = False
         while True:
             made: int | None = None
             try:
@@ -238,6 +249,9 @@ class _Attempts:
                 if hopeless or time.monotonic() > self._give_up_at:
                     raise
                 looked_elsewhere = fault is PostgresFault.NOT_WRITABLE
-                log.warning("retrying after %s", type(error.orig).__name__)
+                # Once for a unit, which during an outage is tried some thirty times.
+                if not told:
+                    log.warning("retrying after %s", type(error.orig).__name__)
+                told = True
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
             pause = min(pause * 2, 0.5)

@@ -36,13 +36,16 @@ _OF_SQLITE = {
     sqlite3.SQLITE_FULL: UnwritableReason.DISK_FULL,
     sqlite3.SQLITE_CANTOPEN: UnwritableReason.IO_ERROR,
 }
-# The first beginning that fits. 53: out of disk, memory or connections; 25006: a standby, which reads only; 55P03: a
-# lock was not had in time; 58: the system under PostgreSQL failed.
+# The first beginning that fits. 53: out of disk, memory or connections; 25006: a standby, which reads only; 42501: the
+# tables are there and we may not write them; 55P03: a lock was not had in time; 57014: a statement took longer than the
+# operator lets it; 58: the system under PostgreSQL failed.
 _OF_POSTGRESQL = {
     "53100": UnwritableReason.DISK_FULL,
     "53": UnwritableReason.UNREACHABLE,
     READ_ONLY_TRANSACTION: UnwritableReason.READ_ONLY,
+    "42501": UnwritableReason.READ_ONLY,
     "55P03": UnwritableReason.LOCKED,
+    "57014": UnwritableReason.NO_ANSWER,
     "58": UnwritableReason.IO_ERROR,
 }
 # What libpq says when every host that was asked for one that writes is a standby. It has no code for it.

@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 FRESH_SECONDS = 1.0
 """For so long one answer is as good as another: probes are asked for by anybody."""
 
+HANGS_SECONDS = 5.0
+"""A write that takes longer is not waited for by others."""
+
 _PAUSE_SECONDS = 1.0
 _SMALL_BYTES = 64
 # Small writes may fit into what a full disk has left, so that after a failure one of them would prove nothing.
@@ -77,24 +80,31 @@ class WriteProbe:
     async def _probe(self) -> None:
         size = _LARGE_BYTES if self._doubted or self._reason is not None else _SMALL_BYTES
         self._doubted = False
+        # Whoever comes meanwhile would hang as well, and keep a connection.
+        hanging = asyncio.get_running_loop().call_later(HANGS_SECONDS, self._find, UnwritableReason.NO_ANSWER)
         # Of random bytes, which PostgreSQL cannot compress to nothing.
         filler = os.urandom(size)
-        before = self._reason
         try:
             await self._write(lambda conn: conn.execute(_PUT, {"filler": filler}))
-            self._reason = None
+            self._find(None)
         except Exception as error:
-            self._reason = unwritable_reason(error) or UnwritableReason.IO_ERROR
-            if before is None:
-                log.error("the database takes no writes (%s): %s", self._reason, getattr(error, "orig", error))
+            self._find(unwritable_reason(error) or UnwritableReason.IO_ERROR, error)
+        finally:
+            hanging.cancel()
         self._ended_at = time.monotonic()
-        if before is not None and self._reason is None:
+
+    def _find(self, reason: UnwritableReason | None, error: Exception | None = None) -> None:
+        before, self._reason = self._reason, reason
+        if before is None and reason is not None:
+            log.error("the database takes no writes (%s): %s", reason, getattr(error, "orig", error))
+        if before is not None and reason is None:
             log.warning("the database takes writes again (was %s)", before)
-        if self._reason is not None and (self._watching is None or self._watching.done()):
+        if reason is not None and (self._watching is None or self._watching.done()):
             # Nobody else tries while writes are refused, so recovery would go unnoticed.
             self._watching = asyncio.create_task(self._watch(), name="write-probe-watch")
 
     async def _watch(self) -> None:
         while self._reason is not None:
             await asyncio.sleep(_PAUSE_SECONDS)
-            await self._probe()
+            # One that hangs is waited for, not joined by another.
+            await asyncio.wait({self._start()})

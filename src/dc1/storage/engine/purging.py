@@ -1,0 +1,16 @@
+"""Rows that are forgotten when they are old, some at a time and by any number of replicas at once."""
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
+
+
+def forget_oldest(
+    conn: Connection, table: Table, age: ColumnElement[int], *which: ColumnElement[bool], limit: int
+) -> int:
+    """Delete rows from the oldest on, `limit` at most; return how many.
+
+    Rows that somebody else has locked are passed over. Two replicas that deleted them in orders of their own would
+    wait for each other, and those that another deletes are no longer ours to delete.
+    """
+    key = tuple(table.primary_key)
+    due = select(*key).where(*which).order_by(age).limit(limit).with_for_update(skip_locked=True)
+    return conn.execute(delete(table).where(tuple_(*key).in_(due))).rowcount
