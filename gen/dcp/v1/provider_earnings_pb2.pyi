@@ -75,7 +75,7 @@ class GetEarningsResponse(_message.Message):
     total_jobs: _builtins.int
     """Jobs completed."""
     promo_earnings_halala: _builtins.float
-    """Earned from renters' starter credit, in halala; it can be withdrawn once the renter has paid as much, or an admin releases it."""
+    """Earned from renters' starter credit, in halala; it can be withdrawn once the renter has paid, or an admin releases it."""
     @_builtins.property
     def escrow(self) -> Global___Escrow:
         """Money held for the provider's open jobs."""

@@ -122,7 +122,8 @@ def test_nesting_of_any_depth(renter: Renter, rest: Rest, depth: int) -> None:
     nested = '{"a":' * depth + "1" + "}" * depth
     body = f'{{"job_type":"training","duration_minutes":1,"params":{nested}}}'.encode()
     response = rest.rest("POST", "/jobs/submit", content=body, key=renter.key)
-    assert response.status_code in (201, 400)
+    # The deepest has more values than a request may.
+    assert response.status_code == 413 if depth == 200_000 else response.status_code in (201, 400)
     if response.status_code == 201:
         assert renter.job(1)["params"]
 

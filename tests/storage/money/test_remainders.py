@@ -234,7 +234,6 @@ async def test_what_is_refunded_in_full_carries_nothing(market: Market) -> None:
         "UPDATE jobs SET carried_share_micro_halala = 1",
         "UPDATE jobs SET carried_promo_share_micro_halala = 1",
         "UPDATE jobs SET advance_halala = 1",
-        "UPDATE renters SET released_promo_halala = 1",
         "UPDATE jobs SET carried_price_micro_halala = 1",
     ],
 )

@@ -50,7 +50,6 @@ class RenterRow:
     total_spent_halala: int
     promo_halala: int
     paid_halala: int
-    released_promo_halala: int
     quota_day_ms: int
     quota_day_jobs: int
     quota_month_ms: int

@@ -198,9 +198,8 @@ def _change(conn: Connection, renter_id: int, asked: _Asked, now_ms: int) -> Wal
     promo = _promo_of(asked, renter)
     renters.count_credit(conn, renter_id, promo if amount > 0 else -promo, asked.paid)
     # Before the accounts of the ledger are locked, for providers come before them.
-    unreleased = renter.paid_halala + asked.paid - renter.released_promo_halala
-    if asked.paid > 0 and unreleased > 0:
-        promo_earnings.release_of_renter(conn, renter_id, unreleased, "The renter has paid", now_ms)
+    if asked.paid > 0 and renter.paid_halala + asked.paid > 0:
+        promo_earnings.release_of_renter(conn, renter_id, "The renter has paid", now_ms)
     ends = (asked.other_end, ledger.wallet(renter_id))
     source, target = ends if amount > 0 else reversed(ends)
     transfer = Transfer(asked.kind, asked.ref, abs(amount), source, target, note=asked.note, promo=promo)

@@ -83,12 +83,11 @@ _CLOSE_RENTER = PreparedStatement(
         # Of what is no answer nothing is charged.
         v1_cost_halala=renters_table.c.v1_cost_halala + case((bindparam("v1", type_=BigInteger) > 0, _spent), else_=0),
     )
-    # Where the webhook goes, what was paid and has released nothing yet, and what is carried come back with the
-    # update: no other look at the renter is needed, and of two settlements at once neither reads what the other
-    # changes.
+    # Where the webhook goes, what was paid and what is carried come back with the update: no other look at the renter
+    # is needed, and of two settlements at once neither reads what the other changes.
     .returning(
         renters_table.c.webhook_url,
-        renters_table.c.paid_halala - renters_table.c.released_promo_halala,
+        renters_table.c.paid_halala,
         renters_table.c.carried_price_micro_halala,
         renters_table.c.carries_promo,
     )
@@ -136,8 +135,8 @@ def close(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, 
     promo = StarterShare.of(job.promo_held_halala, settlement)
     after = _close_row(conn, job, closure, settlement, promo, now_ms, is_promo=is_promo)
     earned = after.promo_earned_halala or 0
-    # Of what the renter has paid, starter credit is as good as money to whoever earns it.
-    released = min(earned, max(0, renter.unreleased_halala))
+    # The credit of who has paid is as good as money to whoever earns it.
+    released = earned if renter.has_paid else 0
     if earned:
         assert after.provider_id is not None
         promo_earnings.add(conn, after.provider_id, after.renter_id, earned, released=released)
@@ -211,12 +210,11 @@ def _close_row(
 class _ClosedRenter:
     """What the settlement of a job has to know of its renter.
 
-    `unreleased_halala` is the real money it has paid for which no starter credit was released yet, and `carries_promo`
-    whether what it has paid ahead is starter credit.
+    `has_paid` is whether it has paid real money, and `carries_promo` whether what it has paid ahead is starter credit.
     """
 
     webhook_url: str | None
-    unreleased_halala: int
+    has_paid: bool
     carries_promo: bool
 
 
@@ -227,7 +225,7 @@ def _close_renter(
     # An answer that was cut off and paid for counts as one too.
     is_answer = closure.status == JobStatus.COMPLETED or bill.actual > 0
     is_v1_answer = job.source == JobSource.V1 and is_answer
-    ((webhook_url, unreleased_halala, left_micro, carries_promo),) = _CLOSE_RENTER.rows(
+    ((webhook_url, paid_halala, left_micro, carries_promo),) = _CLOSE_RENTER.rows(
         conn,
         {
             "renter": job.renter_id,
@@ -247,7 +245,7 @@ def _close_renter(
     # Days count what was paid; a full refund is no spending.
     if settlement.actual > 0:
         spending.count_charge(conn, job.renter_id, settlement.actual, now_ms)
-    return settlement, _ClosedRenter(webhook_url, unreleased_halala, bool(carries_promo))
+    return settlement, _ClosedRenter(webhook_url, paid_halala > 0, bool(carries_promo))
 
 
 def _close_provider(

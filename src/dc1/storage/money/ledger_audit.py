@@ -130,12 +130,6 @@ _CLAIMS = {
         GROUP BY j.id, j.advance_halala
         HAVING COALESCE(j.advance_halala, 0) <> COALESCE(SUM(m.amount_halala), 0)
     """,
-    "renter {0} has paid for the release of {1}, its providers were released {2}": """
-        SELECT r.id, r.released_promo_halala, COALESCE(SUM(e.released_halala), 0)
-        FROM renters r LEFT JOIN promo_earnings e ON e.renter_id = r.id
-        GROUP BY r.id, r.released_promo_halala
-        HAVING r.released_promo_halala > COALESCE(SUM(e.released_halala), 0)
-    """,
     "renter {0} has {1} starter credit in a wallet of {2}, its entries come to {3}": """
         SELECT * FROM (
             SELECT r.id, r.promo_halala AS promo, a.balance_halala AS balance,

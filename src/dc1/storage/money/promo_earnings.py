@@ -1,4 +1,4 @@
-"""What providers earned from starter credit: kept apart until its renter has paid as much, or an admin releases it.
+"""What providers earned from starter credit: kept apart until its renter has paid, or an admin releases it.
 
 Rows are locked after the renter, where there is one, and after the provider. A renter's rows change under the renter's
 lock or, when an admin releases them, under their provider's.
@@ -12,7 +12,7 @@ from dc1.domain.money.bookkeeping import MovementKind
 from dc1.storage.engine.statements import upsert
 from dc1.storage.money import ledger
 from dc1.storage.money.ledger import Transfer
-from dc1.storage.schema.tables import promo_earnings, providers, renters
+from dc1.storage.schema.tables import promo_earnings, providers
 
 _WAITING = promo_earnings.c.earned_halala > promo_earnings.c.released_halala
 
@@ -33,35 +33,23 @@ class Kept:
 
 
 def add(conn: Connection, provider_id: int, renter_id: int, halala: int, *, released: int) -> None:
-    """Count what a run earned from starter credit; `released` of it at once, for its renter has paid as much."""
+    """Count what a run earned from starter credit; `released` of it at once, for its renter has paid."""
     statement = upsert(conn, promo_earnings, ("provider_id", "renter_id"), add=("earned_halala", "released_halala"))
     names = {"provider_id": provider_id, "renter_id": renter_id}
     statement.send(conn, names | {"earned_halala": halala, "released_halala": released})
-    if released:
-        _count_released(conn, renter_id, released)
 
 
-def release_of_renter(conn: Connection, renter_id: int, most_halala: int, reason: str, now_ms: int) -> int:
-    """Let providers withdraw at most so much of what they earned from a renter's credit; return how much it was.
+def release_of_renter(conn: Connection, renter_id: int, reason: str, now_ms: int) -> int:
+    """Let providers withdraw what they earned from a renter's starter credit; return how much it was.
 
-    Where it is less than all, each gets its part by what it earned. The caller holds the renter's lock.
+    The caller holds the renter's lock.
     """
     own = promo_earnings.c.renter_id == renter_id
     # Found first and locked then, in the order of a settlement; under the renter's lock none is added meanwhile.
     found = select(promo_earnings.c.provider_id).where(own, _WAITING).order_by(promo_earnings.c.provider_id)
     provider_ids = list(conn.scalars(found))
     _lock_providers(conn, provider_ids)
-    rows = _waiting(conn, own & promo_earnings.c.provider_id.in_(provider_ids))
-    released = _release(conn, _parts(rows, most_halala), reason, now_ms)
-    if released:
-        _count_released(conn, renter_id, released)
-    return released
-
-
-def _count_released(conn: Connection, renter_id: int, halala: int) -> None:
-    """Note under the renter's lock how much of what it paid was answered by a release."""
-    total = renters.c.released_promo_halala + halala
-    conn.execute(update(renters).where(renters.c.id == renter_id).values(released_promo_halala=total))
+    return _release(conn, own & promo_earnings.c.provider_id.in_(provider_ids), reason, now_ms)
 
 
 def release_of_provider(
@@ -72,8 +60,7 @@ def release_of_provider(
     wanted = promo_earnings.c.provider_id == provider_id
     if renter_id is not None:
         wanted &= promo_earnings.c.renter_id == renter_id
-    rows = _waiting(conn, wanted)
-    return _release(conn, [(row, row.waiting_halala) for row in rows], reason, now_ms)
+    return _release(conn, wanted, reason, now_ms)
 
 
 def _lock_providers(conn: Connection, provider_ids: list[int]) -> None:
@@ -87,28 +74,17 @@ def _waiting(conn: Connection, wanted: ColumnElement[bool]) -> list[Kept]:
     return [Kept(*row) for row in conn.execute(query)]
 
 
-def _parts(rows: list[Kept], most_halala: int) -> list[tuple[Kept, int]]:
-    """Return how much of each is released where all together may be `most_halala`."""
-    found, left, waiting = [], most_halala, sum(row.waiting_halala for row in rows)
+def _release(conn: Connection, wanted: ColumnElement[bool], reason: str, now_ms: int) -> int:
+    rows = _waiting(conn, wanted)
     for row in rows:
-        # By what is left for those that are left, so that the last one gets what rounding held back.
-        part = min(row.waiting_halala, left * row.waiting_halala // waiting)
-        found.append((row, part))
-        left, waiting = left - part, waiting - row.waiting_halala
-    return found
-
-
-def _release(conn: Connection, parts: list[tuple[Kept, int]], reason: str, now_ms: int) -> int:
-    wanted = [(row, part) for row, part in parts if part]
-    for row, part in wanted:
         key = (promo_earnings.c.provider_id == row.provider_id) & (promo_earnings.c.renter_id == row.renter_id)
-        conn.execute(update(promo_earnings).where(key).values(released_halala=row.released_halala + part))
-    ledger.post(conn, [_transfer(row, part, reason) for row, part in wanted], now_ms)
-    return sum(part for _, part in wanted)
+        conn.execute(update(promo_earnings).where(key).values(released_halala=row.earned_halala))
+    ledger.post(conn, [_transfer(row, reason) for row in rows], now_ms)
+    return sum(row.waiting_halala for row in rows)
 
 
-def _transfer(row: Kept, part: int, reason: str) -> Transfer:
+def _transfer(row: Kept, reason: str) -> Transfer:
     # What was released in all only grows, so that no two releases of one pair have the same reference.
-    ref = f"promo:{row.provider_id}:{row.renter_id}:{row.released_halala + part}"
+    ref = f"promo:{row.provider_id}:{row.renter_id}:{row.earned_halala}"
     ends = (ledger.promo_earnings(row.provider_id), ledger.payable(row.provider_id))
-    return Transfer(MovementKind.PROMO_RELEASE, ref, part, *ends, note=reason, promo=part)
+    return Transfer(MovementKind.PROMO_RELEASE, ref, row.waiting_halala, *ends, note=reason, promo=row.waiting_halala)

@@ -44,8 +44,6 @@ renters = Table(
     # How much of the wallet is starter credit, and what was paid for with real money less what of it was reversed.
     counter("promo_halala"),
     counter("paid_halala"),
-    # What providers were released of its starter credit for what it paid: never more than that.
-    counter("released_promo_halala"),
     # What rounding up charged beyond the exact prices of calls: it counts towards the next ones.
     counter("carried_price_micro_halala"),
     # Whether the last halala that was charged was starter credit, as what is carried is a part of it.

@@ -25,13 +25,8 @@ def upgrade() -> None:
     op.add_column("providers", sa.Column(PROMO, sa.BigInteger(), nullable=False, server_default="0"))
     for name in (PROMO, "advance_halala"):
         op.add_column("jobs", sa.Column(name, sa.BigInteger(), nullable=True))
-    op.add_column("renters", sa.Column("released_promo_halala", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("renters", sa.Column("carries_promo", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.execute("UPDATE renters SET carries_promo = (promo_halala > 0)")
-    op.execute(
-        "UPDATE renters SET released_promo_halala ="
-        " COALESCE((SELECT SUM(e.released_halala) FROM promo_earnings e WHERE e.renter_id = renters.id), 0)"
-    )
     restore_advances()
     tell_credit_from_cash()
 
@@ -113,8 +108,7 @@ def downgrade() -> None:
     for statement in OLDER:
         op.execute(statement)
     forbid_changes("movements")
-    for name in ("carries_promo", "released_promo_halala"):
-        op.drop_column("renters", name)
+    op.drop_column("renters", "carries_promo")
     for name in ("advance_halala", PROMO):
         op.drop_column("jobs", name)
     op.drop_column("providers", PROMO)
