@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+import hpack
 import httpx
 from google.protobuf.struct_pb2 import Value
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -109,6 +110,45 @@ def watchers(port: int, ends: float) -> None:
             stream.cancel()
 
 
+def native(port: int, ends: float) -> None:
+    """Call natively without a key: one method, standard health once and as a stream, and reflection."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        call: Any = channel.unary_unary("/dcp.v1.RenterService/GetBalance")
+        watch: Any = channel.unary_stream("/grpc.health.v1.Health/Watch")
+        reflect: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+        opened: list[Any] = []
+        while time.monotonic() < ends:
+            for ask in (call, check):
+                with contextlib.suppress(grpc.RpcError):
+                    ask(b"", metadata=METADATA, timeout=20)
+            if len(opened) < 250:
+                opened += [watch(b"", metadata=METADATA), reflect(iter([b":\0"]), metadata=METADATA)]
+
+
+def many_streams(port: int, ends: float) -> None:
+    """Begin 2,000 calls on a connection at once, end none, read nothing, and come again."""
+    names = [(":method", "POST"), (":scheme", "http"), (":path", "/providers/register"), (":authority", "a"), *METADATA]
+    opened: list[socket.socket] = []
+    while time.monotonic() < ends:
+        calls = bytearray(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
+        head = hpack.Encoder()
+        for stream in range(1, 4001, 2):
+            calls += frame(1, 4, stream, head.encode(names))
+        connection = socket.create_connection(("127.0.0.1", port), timeout=2)
+        with contextlib.suppress(OSError):
+            connection.sendall(calls)
+        opened.append(connection)
+        if len(opened) == 5:
+            opened.pop(0).close()
+        time.sleep(0.5)
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Return a frame of HTTP/2."""
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
 KINDS: dict[str, Callable[[int, float], None]] = {
     kind.__name__: kind
     for kind in (
@@ -119,6 +159,8 @@ KINDS: dict[str, Callable[[int, float], None]] = {
         results,
         inflated,
         watchers,
+        native,
+        many_streams,
     )
 }
 
