@@ -1,7 +1,7 @@
 """Plain JSON to and from google.protobuf.Value and Struct."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from itertools import islice, repeat
 from typing import cast
 
@@ -100,24 +100,29 @@ def require_few_values(message: Message, most: int) -> None:
         return
     waiting, left = [message], most
     while waiting:
-        inner = list(islice(_inner(waiting.pop()), left + 1))
+        inner = list(islice(_inner(waiting.pop(), left), left + 1))
         left -= len(inner)
         if left < 0:
             raise request_body_too_large()
         waiting += inner
 
 
-def _inner(message: Message) -> Iterator[Message]:
+def _inner(message: Message, left: int) -> Iterator[Message]:
     if isinstance(message, Value):
         # Apart: this is most of what there is to walk, and a field at a time takes four times as long.
         kind = message.WhichOneof("kind")
         if kind == "struct_value":
+            # Their number first: each that is looked at becomes an object, which takes longer than parsing it did.
+            _require_few(message.struct_value.fields, left)
             yield from message.struct_value.fields.values()
         elif kind == "list_value":
+            _require_few(message.list_value.values, left)
             yield from message.list_value.values
         return
     for field, value in message.ListFields():
         is_message = field.type == field.TYPE_MESSAGE
+        if field.is_repeated:
+            _require_few(value, left)
         if isinstance(message, Struct):
             yield from value.values()
         elif field.is_repeated and (not is_message or hasattr(value, "items")):
@@ -127,6 +132,11 @@ def _inner(message: Message) -> Iterator[Message]:
             yield from value
         elif is_message:
             yield value
+
+
+def _require_few(parts: Sized, most: int) -> None:
+    if len(parts) > most:
+        raise request_body_too_large()
 
 
 def time_text(ms: int | None) -> str | None:
