@@ -3,8 +3,9 @@
 
 -- The transcoder's reader takes more than JSON: single quotes, bare keys, commas before a closing bracket, line breaks in strings,
 -- made-up escapes. Outside the strings only numbers, literals and punctuation may stand; the reader itself checks their order. All
--- of it in few passes over the whole: a loop over the strings takes seconds where a body is nothing else.
-local function is_strict(bare, strings)
+-- of it in few passes over the whole.
+local function is_strict(text)
+  local bare, strings = text:gsub('"[^"%z\1-\31]*"', '"')
   local _, quotes = bare:gsub('"', "")
   if quotes ~= strings or bare:find(",[ \t\r\n]*[}%]]") then return false end
   if bare:find("%.%D") or bare:find("%D%.") or bare:find("[%[:, \t\r\n]%-?0%d") then return false end
@@ -12,19 +13,34 @@ local function is_strict(bare, strings)
   return not bare:find('[^ \t\r\n"%d%+%-%.:,{}%[%]]')
 end
 
--- Returns JSON with a quote in the place of each string, and their number; nothing where an escape is made up.
-local function without_strings(json)
+-- Returns JSON without its escapes, nothing where one is made up.
+local function without_escapes(json)
+  if not json:find("\\", 1, true) then return json end
   local text = json:gsub('\\["\\/bfnrtu]', "")
-  if text:find("\\", 1, true) then return nil end
-  return text:gsub('"[^"%z\1-\31]*"', '"')
+  return not text:find("\\", 1, true) and text or nil
 end
 
--- Each value but the outermost is the first in a list or an object, or has a comma before it.
-local function has_more_values(bare, most)
-  local _, signs = bare:gsub("[,%[{]", "")
-  if signs < most then return false end
-  local _, empty = bare:gsub("[%[{][ \t\r\n]*[%]}]", "")
-  return 1 + signs - empty > most
+-- Tells whether there are more values than that, as soon as it is known: each but the outermost is the first in a list or an object,
+-- or has a comma before it.
+local function has_more_values(text, most)
+  local signs, strings, at = 0, 0, 1
+  while true do
+    local found = text:find('[",%[{]', at)
+    if not found then return false end
+    local sign = text:sub(found, found)
+    if sign == '"' then
+      strings = strings + 1
+      -- A name and a value at most of each.
+      if strings > 2 * most then return true end
+      -- One without an end is for is_strict to refuse.
+      found = text:find('"', found + 1, true)
+      if not found then return false end
+    elseif sign == "," or not text:find("^[ \t\r\n]*[%]}]", found + 1) then
+      signs = signs + 1
+      if 1 + signs > most then return true end
+    end
+    at = found + 1
+  end
 end
 
 function envoy_on_request(handle)
@@ -39,10 +55,10 @@ function envoy_on_request(handle)
     if told.body.body_key and not json:find('"' .. told.body.body_key .. '"', 1, true) then
       body:setBytes("{}")
     else
-      local bare, strings = without_strings(json)
-      if bare and has_more_values(bare, told.body.max_values) then
+      local text = without_escapes(json)
+      if text and has_more_values(text, told.body.max_values) then
         refusal = told.body.too_large
-      elseif not bare or not is_strict(bare, strings) then
+      elseif not text or not is_strict(text) then
         refusal = told.body.malformed
       end
     end
