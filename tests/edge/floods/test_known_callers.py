@@ -25,17 +25,20 @@ __all__ = ["behind", "limited", "strict"]
 
 GOOD = {"x-renter-key": "dc1-renter-good"}
 KEPT = "KEPT_SECONDS = 300"
+# Longer than it takes to find out whether a key is known.
+KEPT_HERE = 10
+FORGOTTEN_WITHIN = 60
 
 
 @pytest.fixture
 def forgetful(behind: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Envoy]:
-    """An edge of one worker that forgets keys after 2 to 4 s instead of 5 to 10 minutes."""
+    """An edge of one worker that forgets keys after 10 to 20 s instead of 5 to 10 minutes."""
     written = config._script
 
     def hastier(path: str, edge_secret: str | None) -> str:
         script = written(path, edge_secret)
         assert path != "envoy/callers.lua" or KEPT in script
-        return script.replace(KEPT, "KEPT_SECONDS = 2")
+        return script.replace(KEPT, f"KEPT_SECONDS = {KEPT_HERE}")
 
     monkeypatch.setattr(config, "_script", hastier)
     edge = EdgeConfig(tmp_path, http_port=0, upstreams=(f"127.0.0.1:{behind.port}",), trusted_proxies=1, concurrency=1)
@@ -56,15 +59,14 @@ def is_known(envoy: Envoy, headers: dict[str, str]) -> bool:
     """Return whether calls of a key pass while those of strangers of its address are refused."""
     spend_the_strangers_limit(envoy)
     # What ends at the edge comes faster than the limit fills on the slowest machine, too.
-    return 429 not in statuses(envoy, "/nowhere", 400, STRANGERS | headers)
+    return 429 not in statuses(envoy, "/nowhere", 200, STRANGERS | headers)
 
 
 def test_a_key_is_forgotten_where_nobody_else_calls(forgetful: Envoy, strict: Upstream) -> None:
     """A worker that learned no other key knew one for ever."""
     assert httpx.get(f"{url(forgetful)}/jobs/7", headers=STRANGERS | GOOD).status_code == 200
     assert is_known(forgetful, GOOD)
-    time.sleep(4.5)
-    assert not is_known(forgetful, GOOD)
+    eventually(lambda: not is_known(forgetful, GOOD), "the key being forgotten", FORGOTTEN_WITHIN)
 
 
 def test_a_stream_that_stays_keeps_its_key_known(forgetful: Envoy, behind: Upstream) -> None:
@@ -81,15 +83,14 @@ def test_a_stream_that_stays_keeps_its_key_known(forgetful: Envoy, behind: Upstr
     with grpc.insecure_channel(f"127.0.0.1:{forgetful.http_port}") as channel:
         stub: Any = provider_service_pb2_grpc.ProviderServiceStub(channel)
         stream = stub.Connect(_until(over), metadata=metadata)
-        ends = time.monotonic() + 6
+        ends = time.monotonic() + 2 * KEPT_HERE + 1
         while time.monotonic() < ends:
             next(stream)
         assert is_known(forgetful, key)
         over.set()
         for _ in stream:
             pass
-    time.sleep(4.5)
-    assert not is_known(forgetful, key)
+    eventually(lambda: not is_known(forgetful, key), "the key being forgotten", FORGOTTEN_WITHIN)
 
 
 def _until(over: threading.Event) -> Iterator[Any]:
