@@ -53,7 +53,6 @@ from dc1.domain.errors.general import (
     missing_fields,
     rate_limit_exceeded,
     request_body_too_large,
-    service_busy,
     service_unavailable,
     validation_failed,
 )
@@ -198,7 +197,6 @@ __all__ = [
     "request_body_too_large",
     "result_or_error_required",
     "scope_missing",
-    "service_busy",
     "service_unavailable",
     "submit_key_invalid",
     "submit_key_required",

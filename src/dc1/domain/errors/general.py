@@ -46,13 +46,8 @@ def internal_error(text: str = "Internal error") -> ApiError:
     return ApiError(500, text)
 
 
-def service_unavailable() -> ApiError:
-    """Say that the service process is not reachable or not ready."""
-    return ApiError(503, "Service unavailable", ErrorCode.UPSTREAM_UNAVAILABLE)
-
-
-def service_busy(retry_after_seconds: int) -> ApiError:
-    """Say that others take all that the service has to give; there is some again after `retry_after_seconds`."""
+def service_unavailable(retry_after_seconds: int | None = None) -> ApiError:
+    """Say that the service process is not reachable or not ready, or gives all it has to others for so long."""
     text, code = "Service unavailable", ErrorCode.UPSTREAM_UNAVAILABLE
     return ApiError(503, text, code, retry_after_seconds=retry_after_seconds)
 

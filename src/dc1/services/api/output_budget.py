@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
-from dc1.domain.errors import rate_limit_exceeded, service_busy
+from dc1.domain.errors import rate_limit_exceeded, service_unavailable
 
 # Of less any number may be read: what the rate limits let pass of it is little.
 _LARGE_CHARACTERS = 256 * 1024
@@ -61,14 +61,14 @@ class OutputBudget:
 
         Raises:
             rate_limit_exceeded: it is too much for the account.
-            service_busy: it is too much in all.
+            service_unavailable: it is too much in all.
         """
         now = self._now()
         mine = self._accounts.get(account) or _Bucket(_OF_ACCOUNT)
         if wait := mine.wait(characters, now):
             raise rate_limit_exceeded(wait)
         if wait := self._all.wait(characters, now):
-            raise service_busy(wait)
+            raise service_unavailable(wait)
         mine.owed += characters
         self._all.owed += characters
         self._accounts[account] = mine
