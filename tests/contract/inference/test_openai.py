@@ -347,3 +347,16 @@ def test_a_model_keeps_its_age(market: LocalMarket, provider: PollDaemon) -> Non
     market.connect(provider)
     (model,) = eventually(lambda: market.rest.get("/v1/models").json()["data"], "the model")
     assert model["created"] == first
+
+
+def test_no_more_is_told_as_it_comes_than_an_answer_can_be(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    pieces = ["x" * 400_000, "y" * 400_000, "z"]
+    beginning = pool.submit(begin, daemon, *pieces)
+    with streaming(market.rest, renter.key) as chunks:
+        chunks.say(pieces[0])
+        finish(daemon, beginning.result(), "".join(pieces))
+        # In one piece, of the result: the two were not told before, nor kept.
+        rest = chunks.next()["choices"][0]["delta"]["content"]
+    assert rest == pieces[1] + pieces[2]

@@ -20,13 +20,21 @@ from dc1.storage.jobs.job_records import JobRow
 
 _DONE = b"data: [DONE]\n\n"
 
+_MOST_TOLD = 512 * 1024
+"""Characters of an answer that are told as they come, many times what 8,192 tokens are.
+
+A daemon may say any number, and what is told is kept until the end, to be compared with the result, which has the rest.
+"""
+
 
 class CompletionStream:
     """`job` is as it was last read, and `result` what a completed run left."""
 
     def __init__(self, plane: ControlPlane, job: JobRow) -> None:
         self._plane = plane
-        self._text = ""
+        # Pieces, for a text that grows by a token a thousand times a second would be copied each time.
+        self._told: list[str] = []
+        self._length = 0
         self._is_behind = False
         self.job = job
         self.result: JsonValue = None
@@ -81,29 +89,32 @@ class CompletionStream:
 
     def _take(self, batch: Sequence[JobUpdate]) -> str:
         """Return what is new in a batch; once text is missing, what follows waits for the result."""
-        known = len(self._text)
+        known = len(self._told)
         for update in batch:
             if isinstance(update, Lagged):
                 self._is_behind = True
             elif isinstance(update, TokenChunk):
                 # Less than 0 for a repetition: `[-missing:]` then skips what is known, and takes everything at 0.
-                missing = 0 if update.offset is None else update.offset - len(self._text)
-                self._is_behind = self._is_behind or missing > 0
-                if not self._is_behind:
-                    self._text += update.text[-missing:]
-        return self._text[known:]
+                missing = 0 if update.offset is None else update.offset - self._length
+                new = update.text[-missing:]
+                self._is_behind = self._is_behind or missing > 0 or self._length + len(new) > _MOST_TOLD
+                if not self._is_behind and new:
+                    self._told.append(new)
+                    self._length += len(new)
+        return "".join(self._told[known:])
 
     def _rest(self) -> str:
         """Return what of the result was not said yet."""
         whole = self._whole()
         # What was said cannot be taken back, so an answer that goes on otherwise is an error and not a correction.
-        if not whole.startswith(self._text):
+        told = "".join(self._told)
+        if not whole.startswith(told):
             raise errors.provider_unavailable("Part of the answer was lost on its way")
-        return whole.removeprefix(self._text)
+        return whole.removeprefix(told)
 
     def _whole(self) -> str:
         # A result without text leaves what was said piece by piece.
-        return response_text(self.result) or self._text
+        return response_text(self.result) or "".join(self._told)
 
 
 def _refusal(job: JobRow) -> ApiError:
