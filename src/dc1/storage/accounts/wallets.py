@@ -77,8 +77,8 @@ class _Asked:
 def top_up(conn: Connection, renter_id: int, amount_halala: int, ref: str, now_ms: int) -> WalletChange:
     """Pay `amount_halala` (> 0) in; `ref` is unique among top-ups.
 
-    Refused with `Renter not found`, and above 2 000 000 000, what is on hold included, with the balance limit. As much
-    as was paid in all, providers may withdraw of what they earned from the renter's starter credit.
+    Refused with `Renter not found`, and above 2 000 000 000, what is on hold included, with the balance limit. What
+    providers earned from the renter's starter credit may be withdrawn from now on.
     """
     source = ledger.system(AccountKind.EXTERNAL, renter_id)
     asked = _Asked(MovementKind.TOPUP, ref, amount_halala, source, paid=amount_halala)
@@ -198,7 +198,7 @@ def _change(conn: Connection, renter_id: int, asked: _Asked, now_ms: int) -> Wal
     promo = _promo_of(asked, renter)
     renters.count_credit(conn, renter_id, promo if amount > 0 else -promo, asked.paid)
     # Before the accounts of the ledger are locked, for providers come before them.
-    if asked.paid > 0 and renter.paid_halala + asked.paid > 0:
+    if asked.paid > 0:
         promo_earnings.release_of_renter(conn, renter_id, "The renter has paid", now_ms)
     ends = (asked.other_end, ledger.wallet(renter_id))
     source, target = ends if amount > 0 else reversed(ends)

@@ -68,14 +68,10 @@ def _lock_providers(conn: Connection, provider_ids: list[int]) -> None:
     conn.execute(wanted.with_for_update(key_share=True)).all()
 
 
-def _waiting(conn: Connection, wanted: ColumnElement[bool]) -> list[Kept]:
+def _release(conn: Connection, wanted: ColumnElement[bool], reason: str, now_ms: int) -> int:
     columns = [promo_earnings.c[name] for name in ("provider_id", "renter_id", "earned_halala", "released_halala")]
     query = select(*columns).where(wanted, _WAITING).order_by(*columns[:2]).with_for_update()
-    return [Kept(*row) for row in conn.execute(query)]
-
-
-def _release(conn: Connection, wanted: ColumnElement[bool], reason: str, now_ms: int) -> int:
-    rows = _waiting(conn, wanted)
+    rows = [Kept(*row) for row in conn.execute(query)]
     for row in rows:
         key = (promo_earnings.c.provider_id == row.provider_id) & (promo_earnings.c.renter_id == row.renter_id)
         conn.execute(update(promo_earnings).where(key).values(released_halala=row.earned_halala))
