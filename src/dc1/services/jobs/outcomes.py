@@ -10,12 +10,11 @@ from dc1.domain.base.clock import iso
 from dc1.domain.jobs.results import image_format
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus
 from dc1.services.api.call import Principal, current_call
-from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
 from dc1.services.jobs.invoices import invoice_lines
 from dc1.services.jobs.messages import billing
-from dc1.services.jobs.output import output_body, readable_output, stored_image
+from dc1.services.jobs.output import OutputCalls, output_body, stored_image
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
@@ -29,13 +28,8 @@ _NOTHING_TO_SEND = 204
 _OUTCOMES = {ErrorCategory.PROVIDER_DISCONNECT: "lost", ErrorCategory.TIMEOUT: "timeout"}
 
 
-class JobOutcomeCalls(ServicerPart):
+class JobOutcomeCalls(OutputCalls):
     """Ends of jobs."""
-
-    def __init__(self, parts: Parts) -> None:
-        """Share the budget of outputs with whoever else hands them out."""
-        super().__init__(parts)
-        self._output_budget = parts.output_budget
 
     async def CompleteJob(self, request: pb.CompleteJobRequest, context: Any) -> pb.CompleteJobResponse:
         """End a running job as completed."""
@@ -89,7 +83,7 @@ class JobOutcomeCalls(ServicerPart):
 
     async def GetJobOutputImage(self, request: job_progress_pb2.GetJobOutputImageRequest, context: Any) -> HttpBody:
         """Send the image a job made, in the format it is stored in."""
-        found = await readable_output(self._plane, self._output_budget, request.job_id)
+        found = await self._readable_output(request.job_id)
         wanted = image_format(request.format)
         if wanted is None:
             raise errors.output_format_unavailable(request.format)

@@ -17,7 +17,7 @@ from dc1.domain.jobs.states import TERMINAL, JobStatus
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.api.apart import apart
 from dc1.services.api.call import current_call
-from dc1.services.api.output_budget import OutputBudget
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import time_text
 from dc1.services.jobs.access import provider_of_job, readable
 from dc1.services.jobs.messages import elapsed_sec, shown_provider_id
@@ -56,22 +56,30 @@ class JobWithOutput:
     result_characters: int
 
 
-async def readable_output(plane: ControlPlane, budget: OutputBudget, reference: str) -> JobWithOutput:
-    """Return a job that the caller may read, with its output; refuses as `readable` and `OutputBudget.spend` do."""
-    principal = current_call().principal
+class OutputCalls(ServicerPart):
+    """Calls that hand outputs out, of which all share one budget."""
 
-    def with_output(conn: Connection, *, reads_large: bool) -> JobWithOutput:
-        job = readable(conn, reference, principal)
-        size = jobs.result_characters(conn, job.id)
-        is_read = reads_large or not budget.is_large(size)
-        return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id) if is_read else None, size)
+    def __init__(self, parts: Parts) -> None:
+        """Take the budget that all of them have."""
+        super().__init__(parts)
+        self._budget = parts.output_budget
 
-    found = await plane.db.read(partial(with_output, reads_large=False))
-    if budget.is_large(found.result_characters):
-        # Before any of it is in memory.
-        budget.spend(principal.account, found.result_characters)
-        found = await plane.db.read(partial(with_output, reads_large=True))
-    return found
+    async def _readable_output(self, reference: str) -> JobWithOutput:
+        """Return a job that the caller may read, with its output; refuses as `readable` and `OutputBudget.spend` do."""
+        principal = current_call().principal
+
+        def with_output(conn: Connection, *, reads_large: bool) -> JobWithOutput:
+            job = readable(conn, reference, principal)
+            size = jobs.result_characters(conn, job.id)
+            is_read = reads_large or not self._budget.is_large(size)
+            return JobWithOutput(job, jobs.spec(conn, job.id), jobs.result(conn, job.id) if is_read else None, size)
+
+        found = await self._plane.db.read(partial(with_output, reads_large=False))
+        if self._budget.is_large(found.result_characters):
+            # Before any of it is in memory.
+            self._budget.spend(principal.account, found.result_characters)
+            found = await self._plane.db.read(partial(with_output, reads_large=True))
+        return found
 
 
 async def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) -> HttpBody:

@@ -7,12 +7,11 @@ from google.api.httpbody_pb2 import HttpBody
 
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.event_stream import follow, resume_point
-from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.jobs.access import provider_of_job, readable, readable_job, readable_with_spec, shown, statuses_of
 from dc1.services.jobs.lifecycle import lifecycle_reader
 from dc1.services.jobs.log_stream import LogReader
 from dc1.services.jobs.messages import SCHEMA_VERSION, container_image, job_summary, log_line
-from dc1.services.jobs.output import output_body, readable_output
+from dc1.services.jobs.output import OutputCalls, output_body
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs, jobs
 from dc1.storage.jobs.job_records import JobRow
@@ -21,13 +20,8 @@ from dcp.v1 import job_lists_pb2
 from dcp.v1 import job_progress_pb2 as pb
 
 
-class JobReadingCalls(ServicerPart):
+class JobReadingCalls(OutputCalls):
     """Lists of jobs, and one job with its output, its log and its lifecycle."""
-
-    def __init__(self, parts: Parts) -> None:
-        """Share the budget of outputs with whoever else hands them out."""
-        super().__init__(parts)
-        self._output_budget = parts.output_budget
 
     async def ListJobs(self, request: job_lists_pb2.ListJobsRequest, context: Any) -> job_lists_pb2.ListJobsResponse:
         """List the caller's own jobs."""
@@ -51,7 +45,7 @@ class JobReadingCalls(ServicerPart):
 
     async def GetJobOutput(self, request: pb.GetJobOutputRequest, context: Any) -> HttpBody:
         """Answer with the job's output."""
-        found = await readable_output(self._plane, self._output_budget, request.job_id)
+        found = await self._readable_output(request.job_id)
         return await output_body(self._plane, found, current_call().metadata.get("accept", ""))
 
     async def ListJobLogs(self, request: pb.ListJobLogsRequest, context: Any) -> pb.ListJobLogsResponse:
