@@ -23,7 +23,7 @@ from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import calling_provider, own_provider
 from dc1.services.api.values import NULL, from_value, message_json, time_value, to_struct, to_value
 from dc1.services.jobs.access import known_job, shown, statuses_of
-from dc1.services.jobs.messages import billing, polled_assignment
+from dc1.services.jobs.messages import MOST_DOCUMENTS, billing, polled_assignment
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -34,8 +34,6 @@ from dcp.v1 import daemon_run_pb2 as pb
 from dcp.v1 import report_pb2
 
 _JOBS_SHOWN, _MOST_JOBS = 50, 200
-# Of the documents of all jobs that are shown, in characters of JSON.
-_MOST_DOCUMENTS = 8 * 1024 * 1024
 
 
 class RunCalls(ServicerPart):
@@ -191,7 +189,7 @@ class RunCalls(ServicerPart):
         def read_page(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec | None]], int]:
             page = jobs.page(conn, wanted, limit=limit)
             ids = [job.id for job in page.rows]
-            documents = jobs.fitting_specs(conn, ids, max_characters=_MOST_DOCUMENTS)
+            documents = jobs.fitting_specs(conn, ids, max_characters=MOST_DOCUMENTS)
             return [(job, documents.get(job.id)) for job in page.rows], page.total
 
         found, total = await self._plane.db.read(read_page)

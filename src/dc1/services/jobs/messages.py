@@ -82,6 +82,9 @@ def tokens_used(job: JobRow) -> int:
     return (job.prompt_tokens or 0) + (job.completion_tokens or 0)
 
 
+MOST_DOCUMENTS = 8 * 1024 * 1024
+"""Characters of JSON that were sent with the jobs of a list: one job may have a MiB, and no answer holds 500."""
+
 _NO_DOCUMENTS = JobSpec({})
 
 

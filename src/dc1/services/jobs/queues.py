@@ -9,6 +9,7 @@ from dc1.services.api.call import Principal, current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import own_provider
 from dc1.services.jobs.access import shown
+from dc1.services.jobs.messages import MOST_DOCUMENTS
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
@@ -17,8 +18,6 @@ from dcp.v1 import job_lists_pb2 as pb
 
 # An admin asks for the open jobs of everybody, and the route has no pages (contract 3.3).
 _MOST_JOBS = 500
-# Of the documents of all of them, in characters of JSON: those of one job may be a MiB, and no answer holds 500.
-_MOST_DOCUMENTS = 8 * 1024 * 1024
 
 
 class JobQueueCalls(ServicerPart):
@@ -30,7 +29,7 @@ class JobQueueCalls(ServicerPart):
 
         def read_open(conn: Connection) -> tuple[list[JobRow], dict[int, JobSpec]]:
             found = _open_jobs(conn, principal)
-            return found, jobs.fitting_specs(conn, [job.id for job in found], max_characters=_MOST_DOCUMENTS)
+            return found, jobs.fitting_specs(conn, [job.id for job in found], max_characters=MOST_DOCUMENTS)
 
         found, specs = await self._plane.db.read(read_open)
         return pb.ListActiveJobsResponse(jobs=[shown(self._plane, job, specs.get(job.id)) for job in found])
