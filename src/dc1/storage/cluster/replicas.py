@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 
 from dc1.domain.providers.liveness import Channel
-from dc1.storage.cluster.clocks import DATABASE_NOW_MS
+from dc1.storage.cluster.clocks import DATABASE_NOW_MS, database_now_ms
 from dc1.storage.engine.statements import upsert
 from dc1.storage.schema.tables import providers, replicas
 
@@ -28,7 +28,7 @@ class ReplicaExpiries:
 
 def renew(conn: Connection, replica_id: str, ttl_ms: int) -> ReplicaExpiries:
     """Say that a replica lives for another `ttl_ms`, and return them all."""
-    expiry = conn.execute(select(DATABASE_NOW_MS + ttl_ms)).scalar_one()
+    expiry = database_now_ms(conn) + ttl_ms
     renewal = upsert(conn, replicas, ("replica_id",), replace=("expires_at_ms",))
     renewal.run(conn, {"replica_id": replica_id, "expires_at_ms": expiry})
     return read(conn)
@@ -38,7 +38,7 @@ def read(conn: Connection) -> ReplicaExpiries:
     """Return every replica."""
     rows = conn.execute(select(replicas.c.replica_id, replicas.c.expires_at_ms))
     expiries = {row.replica_id: row.expires_at_ms for row in rows}
-    return ReplicaExpiries(conn.execute(select(DATABASE_NOW_MS)).scalar_one(), expiries)
+    return ReplicaExpiries(database_now_ms(conn), expiries)
 
 
 def remove(conn: Connection, replica_id: str) -> None:
