@@ -13,12 +13,14 @@ from tests.chaos import verdict
 from tests.chaos.world import DaemonSeat, World
 from tests.faults.processes import DC1
 
+RECOVERY_SECONDS = 60
+STOP_SECONDS = 20
+"""For so long a part that was struck may take to be at work again, or to have left what it lost."""
+
 _DOWN_SECONDS = (0.0, 0.5)
 _STALLED_SECONDS = (0.5, 3.0)
 _FROZEN_SECONDS = (4.5, 6.0)
 """Three missed beats and the grace take 3.5."""
-_RECOVERY_SECONDS = 60
-_STOP_SECONDS = 20
 _REFUSED = 78
 """The exit status of a daemon that finds its place taken."""
 
@@ -94,7 +96,7 @@ def _freeze(world: World, dice: random.Random) -> None:
     daemon.present.freeze()
     let_pass(dice.uniform(*_FROZEN_SECONDS))
     daemon.present.thaw()
-    eventually(lambda: not verdict.at_work_in_vain(world), "the daemons having stopped what they lost", _STOP_SECONDS)
+    eventually(lambda: not verdict.at_work_in_vain(world), "the daemons having stopped what they lost", STOP_SECONDS)
 
 
 def _second_daemon(world: World, dice: random.Random) -> None:
@@ -106,7 +108,7 @@ def _second_daemon(world: World, dice: random.Random) -> None:
     command = (*DC1, "daemon", "--server", world.target, "--no-containers")
     second = world.spawn(f"second-daemon-{first.id}", command, {"DC1_PROVIDER_KEY": first.key})
     try:
-        eventually(lambda: not (second.is_alive and first.present.is_alive), "one of two going", _RECOVERY_SECONDS)
+        eventually(lambda: not (second.is_alive and first.present.is_alive), "one of two going", RECOVERY_SECONDS)
         leaving = first.present if second.is_alive else second
         assert leaving.exit_status() == _REFUSED, leaving.said[-2000:]
     finally:
@@ -116,5 +118,5 @@ def _second_daemon(world: World, dice: random.Random) -> None:
 
 
 def _at_work(world: World, dice: random.Random) -> DaemonSeat:
-    eventually(lambda: verdict.still_at_work(world.daemons), "a daemon being at work", _RECOVERY_SECONDS)
+    eventually(lambda: verdict.still_at_work(world.daemons), "a daemon being at work", RECOVERY_SECONDS)
     return dice.choice([seat for seat in world.daemons if verdict.still_at_work([seat])] or world.daemons)

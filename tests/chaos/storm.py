@@ -9,7 +9,7 @@ from pathlib import Path
 from dc1.testing.waiting import eventually
 from tests.chaos import verdict
 from tests.chaos.databases import Place
-from tests.chaos.faults import Fault, faults_of, let_pass
+from tests.chaos.faults import RECOVERY_SECONDS, STOP_SECONDS, Fault, faults_of, let_pass
 from tests.chaos.load import Load
 from tests.chaos.world import World
 
@@ -17,8 +17,6 @@ _DAEMONS = 3
 _RENTERS = 2
 _BETWEEN_SECONDS = (0.0, 1.0)
 _SETTLE_SECONDS = 90
-_RECOVERY_SECONDS = 60
-_STOP_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ def _calm(world: World, loads: list[Load]) -> None:
         load.stop()
         load.check()
     eventually(lambda: world.stored(verdict.open_jobs) == 0, "every job having ended", _SETTLE_SECONDS)
-    eventually(lambda: not verdict.still_at_work(world.daemons), "the daemons having stopped their work", _STOP_SECONDS)
+    eventually(lambda: not verdict.still_at_work(world.daemons), "the daemons having stopped their work", STOP_SECONDS)
     _assert_standing(world)
 
 
@@ -120,5 +118,5 @@ def _await_progress(loads: list[Load]) -> None:
     eventually(
         lambda: all(len(load.acknowledged) > count for load, count in zip(loads, before, strict=True)),
         "every renter having a submission acknowledged",
-        _RECOVERY_SECONDS,
+        RECOVERY_SECONDS,
     )

@@ -39,6 +39,12 @@ def binaries() -> Path:
     return found
 
 
+def with_children(postmaster: int) -> list[int]:
+    """Return the process of a server, and those that it has for its connections and its upkeep."""
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text(encoding="ascii").split()
+    return [postmaster, *map(int, children)]
+
+
 def system_user() -> str | None:
     """Return whom to run a server as, None for ourselves: PostgreSQL refuses to be run by root."""
     if os.geteuid() != 0:
@@ -111,7 +117,7 @@ class PostgresServer:
         """Return the processes of the server, those of its connections included."""
         process = self._server.get_postmaster_info().process
         assert process is not None
-        return [process.pid, *(child.pid for child in process.children())]
+        return with_children(process.pid)
 
     def start(self) -> None:
         """Start it again after a crash, and wait until it has recovered."""

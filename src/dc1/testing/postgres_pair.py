@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from dc1.testing.postgres import binaries, system_user
+from dc1.testing.postgres import binaries, system_user, with_children
 from dc1.testing.waiting import eventually
 
 _START_SECONDS = 60
@@ -53,9 +53,7 @@ class Node:
 
     def pids(self) -> list[int]:
         """Return the processes of the server, those of its connections included."""
-        parent = int((self.data / "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        return [parent, *map(int, children)]
+        return with_children(int((self.data / "postmaster.pid").read_text().split()[0]))
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server and to every process of it."""
