@@ -38,6 +38,7 @@ class AdminProvider(_message.Message):
     DAEMON_VERSION_FIELD_NUMBER: _builtins.int
     SLOTS_USED_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -56,6 +57,8 @@ class AdminProvider(_message.Message):
     """Slots taken by pending and running jobs."""
     created_at: _builtins.str
     """When it registered, ISO-8601 UTC."""
+    gpu_type: _builtins.str
+    """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU; null when unknown."""
@@ -83,10 +86,11 @@ class AdminProvider(_message.Message):
         daemon_version: _struct_pb2.Value | None = ...,
         slots_used: _builtins.int = ...,
         created_at: _builtins.str = ...,
+        gpu_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "slots_used", b"slots_used", "status", b"status", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "slots_used", b"slots_used", "status", b"status", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -128,6 +132,7 @@ class InspectedProvider(_message.Message):
     AVAILABLE_HALALA_FIELD_NUMBER: _builtins.int
     TOTAL_JOBS_FIELD_NUMBER: _builtins.int
     PROMO_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -162,6 +167,8 @@ class InspectedProvider(_message.Message):
     """Jobs completed."""
     promo_earnings_halala: _builtins.float
     """Earned from renters' starter credit and kept apart, in halala."""
+    gpu_type: _builtins.str
+    """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU as reported, else as registered; null when unknown."""
@@ -247,10 +254,11 @@ class InspectedProvider(_message.Message):
         available_halala: _builtins.float = ...,
         total_jobs: _builtins.int = ...,
         promo_earnings_halala: _builtins.float = ...,
+        gpu_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat", "location", b"location", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "os", b"os", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "os", b"os", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,7 +42,7 @@ class ListProvidersRequest(_message.Message):
     status: _builtins.str
     """Only providers of this status."""
     gpu_model: _builtins.str
-    """Only providers whose GPU model contains this text."""
+    """Only providers of this GPU model in any spelling, or whose GPU as reported contains this text."""
     def __init__(
         self,
         *,

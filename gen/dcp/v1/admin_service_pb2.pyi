@@ -173,7 +173,7 @@ class GpuCount(_message.Message):
     """How many."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
-        """The model; null for providers of which none is known."""
+        """The canonical name of the model, however it is spelled; null for providers of which none is known."""
 
     def __init__(
         self,

@@ -98,8 +98,9 @@ class SubmitJobRequest(_message.Message):
 
     @_builtins.property
     def gpu_requirements(self) -> _struct_pb2.Struct:
-        """What the GPU must have: `min_vram_gb` greater than 0, `gpu_type` one of H200, H100, A100, L40S, L40, RTX4090, RTX4080, RTX3090, RTX3080. Other
-        keys are kept.
+        """What the GPU must have: `min_vram_gb` greater than 0, `gpu_type` a model of the market (H200, H100, A100, A100 80 GB, A100 40 GB, L40S, L40,
+        RTX 4090, RTX 4080, RTX 3090, RTX 3080, B200, RTX 5090, A6000, L4, V100, T4, RTX 3060) or one that an approved machine reports, in any
+        spelling; an A100 of either size is an A100. Other keys are kept.
         """
 
     @_builtins.property

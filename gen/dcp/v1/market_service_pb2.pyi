@@ -126,6 +126,7 @@ class MarketProvider(_message.Message):
     JOB_SUCCESS_RATE_FIELD_NUMBER: _builtins.int
     TOTAL_JOBS_COMPLETED_FIELD_NUMBER: _builtins.int
     COST_RATES_HALALA_PER_MIN_FIELD_NUMBER: _builtins.int
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -168,6 +169,8 @@ class MarketProvider(_message.Message):
     """Jobs completed of those completed or failed, 0 to 100; 100 before the first."""
     total_jobs_completed: _builtins.int
     """Jobs completed."""
+    gpu_type: _builtins.str
+    """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     @_builtins.property
     def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models on its disk or being served."""
@@ -207,10 +210,11 @@ class MarketProvider(_message.Message):
         job_success_rate: _builtins.float = ...,
         total_jobs_completed: _builtins.int = ...,
         cost_rates_halala_per_min: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        gpu_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["degraded_since", b"degraded_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,6 +303,7 @@ class AvailableProvider(_message.Message):
     RELIABILITY_SCORE_FIELD_NUMBER: _builtins.int
     CACHED_MODELS_FIELD_NUMBER: _builtins.int
     PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -327,6 +332,8 @@ class AvailableProvider(_message.Message):
     """Reputation, 0 to 100."""
     price_per_hour_sar: _builtins.float
     """What an hour of LLM inference costs there, in SAR. The price does not depend on the provider."""
+    gpu_type: _builtins.str
+    """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     @_builtins.property
     def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models on its disk or being served."""
@@ -349,10 +356,11 @@ class AvailableProvider(_message.Message):
         reliability_score: _builtins.int = ...,
         cached_models: _abc.Iterable[_builtins.str] | None = ...,
         price_per_hour_sar: _builtins.float = ...,
+        gpu_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "id", b"id", "is_live", b"is_live", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "status", b"status", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "id", b"id", "is_live", b"is_live", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "status", b"status", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -108,7 +108,7 @@ def test_the_text_of_a_bad_gpu_type(renter: Renter) -> None:
         renter.try_submit(gpu_requirements={"gpu_type": "GT710"}),
         400,
         "Invalid gpu_requirements.gpu_type 'GT710'. Allowed values: H200, H100, A100, L40S, L40, RTX4090, RTX4080, "
-        "RTX3090, RTX3080",
+        "RTX3090, RTX3080, A10080GB, A10040GB, B200, RTX5090, A6000, L4, V100, T4, RTX3060",
     )
 
 

@@ -190,9 +190,23 @@ def test_beats_count_towards_uptime_once_each_thirty_seconds(fleet: Fleet, clock
 def test_a_breakdown_follows_what_daemons_report(fleet: Fleet) -> None:
     providers = [polling(fleet, number) for number in (1, 2, 3)]
     fleet.presence.heartbeat(providers[0], read_report({"gpu_status": {"gpu_name": "NVIDIA H100"}}))
-    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2), ("NVIDIA H100", 1)]
+    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2), ("H100", 1)]
     fleet.presence.heartbeat(providers[0], read_report({"gpu_status": {"gpu_name": ""}}))
-    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2), ("NVIDIA H100", 1)]
+    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2), ("H100", 1)]
+
+
+def test_a_model_that_is_spelled_in_two_ways_is_counted_once(fleet: Fleet) -> None:
+    first, _ = polling(fleet, 1), polling(fleet, 2)
+    fleet.presence.heartbeat(first, read_report({"gpu_status": {"gpu_name": "NVIDIA GeForce RTX 4090"}}))
+    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2)]
+
+
+def test_a_type_may_be_ordered_while_an_approved_machine_reports_it(fleet: Fleet) -> None:
+    provider = polling(fleet)
+    fleet.presence.heartbeat(provider, read_report({"gpu_status": {"gpu_name": "GeForce GTX 1660"}}))
+    assert set(fleet.lists.gpu_types()) == {"GTX1660"}
+    fleet.decide(provider, Approval.REJECTED, None, "No")
+    assert not fleet.lists.gpu_types()
 
 
 def test_the_newest_come_first(fleet: Fleet, clock: ManualClock) -> None:

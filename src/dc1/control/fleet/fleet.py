@@ -94,6 +94,7 @@ class Fleet:
         if known.decided_at > decisions:
             return False
         known.take_account(stored)
+        self.reports.gpu_counts.update(known)
         if not here and _is_later(stored.presence, known.presence):
             known.take_stored_report(stored)
             self.reports.note_models(known)
@@ -109,6 +110,7 @@ class Fleet:
     def decide(self, provider: Provider, approval: Approval, at_ms: int | None, reason: str | None) -> None:
         """Note an admin's decision."""
         provider.approval, provider.approved_at_ms, provider.rejected_reason = approval, at_ms, reason
+        self.reports.gpu_counts.update(provider)
         self._decided(provider)
 
     def set_paused(self, provider: Provider, paused: bool) -> None:

@@ -1,6 +1,6 @@
 """What lists and dashboards show of the fleet."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from heapq import nlargest
 
 from dc1.control.fleet.presence import PresenceTracker
@@ -53,8 +53,12 @@ class FleetLists:
         return self._presence.online_on_dashboard()
 
     def by_gpu_model(self) -> list[tuple[str, int]]:
-        """Return how many providers have each GPU model, most first."""
+        """Return how many providers have each GPU model by its canonical name, most first."""
         return self._gpu_counts.most_common()
+
+    def gpu_types(self) -> Collection[str]:
+        """Return the types of GPU that the market's machines report."""
+        return self._gpu_counts.types
 
     def newest(self) -> list[Provider]:
         """Return the providers that registered last, newest first."""

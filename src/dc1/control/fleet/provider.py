@@ -7,7 +7,7 @@ from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.placement import ProviderView
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers import liveness, reputation
-from dc1.domain.providers.hardware import canonical_gpu_type
+from dc1.domain.providers.hardware import canonical_gpu_type, gpu_name
 from dc1.domain.providers.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 from dc1.domain.providers.reports import Facts, Report, metric_of
@@ -107,6 +107,16 @@ class Provider:
         return self.facts.gpu_name or self.registered_gpu_model
 
     @property
+    def gpu_name(self) -> str | None:
+        """Canonical name of that model."""
+        return gpu_name(self.gpu_model, self.facts.vram_mib)
+
+    @property
+    def reported_gpu_name(self) -> str | None:
+        """Canonical name of the GPU that a daemon reported, None where none has."""
+        return gpu_name(self.facts.gpu_name, self.facts.vram_mib) if self.facts.gpu_name else None
+
+    @property
     def gpu_lost(self) -> bool:
         """Whether the daemon, which had found a GPU before, finds none any more."""
         return self.facts.gpu_name is not None and metric_of(self.gpu_status, "gpus_present") == 0
@@ -170,7 +180,7 @@ class Provider:
             slots=self.slots,
             occupied=self.slots if full else self.occupied,
             vram_mib=self.preferences.usable_vram_mib(self.facts.vram_mib),
-            gpu_type=canonical_gpu_type(self.gpu_model),
+            gpu_type=canonical_gpu_type(self.gpu_model, self.facts.vram_mib),
             gpu_model=self.gpu_model,
             compute_types=self.compute_types,
             models=frozenset(model.lower() for model in self.models),

@@ -1,12 +1,13 @@
 """What daemons report of their machines: into memory at once, into storage with the next flush."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from dc1.control.fleet.offered_models import OfferedModels
 from dc1.control.fleet.provider import Provider
 from dc1.control.fleet.telemetry import Telemetry
 from dc1.domain.base.clock import Clock
+from dc1.domain.providers.hardware import canonical_gpu_type
 from dc1.domain.providers.liveness import Approval
 from dc1.domain.providers.reports import Report
 
@@ -15,21 +16,27 @@ class GpuCounts:
     """Counts that follow each provider, because the dashboard must not walk the fleet."""
 
     def __init__(self) -> None:
-        self._model_of: dict[int, str] = {}
+        self._counted: dict[int, tuple[str, str | None]] = {}
         self._providers: Counter[str] = Counter()
+        self._types: Counter[str] = Counter()
 
     def update(self, provider: Provider) -> None:
         """Count a provider for the model it has now, and no longer for another."""
-        before, now = self._model_of.get(provider.id), provider.gpu_model
+        before = self._counted.get(provider.id)
+        now = (provider.gpu_name or "", _offered_type(provider))
         if before == now:
             return
-        if before is not None:
-            self._providers[before] -= 1
-            # Not kept at 0: anybody may register, and name another model with every beat.
-            if not self._providers[before]:
-                del self._providers[before]
-        self._providers[now] += 1
-        self._model_of[provider.id] = now
+        for counts, old, new in zip((self._providers, self._types), before or (None, None), now, strict=True):
+            if old is not None:
+                _take_one(counts, old)
+            if new is not None:
+                counts[new] += 1
+        self._counted[provider.id] = now
+
+    @property
+    def types(self) -> Collection[str]:
+        """The types that daemons of approved providers report, by which orders may name them."""
+        return self._types.keys()
 
     def __len__(self) -> int:
         return len(self._providers)
@@ -37,6 +44,19 @@ class GpuCounts:
     def most_common(self) -> list[tuple[str, int]]:
         """Return the models and their providers' number, most first."""
         return self._providers.most_common()
+
+
+def _offered_type(provider: Provider) -> str | None:
+    # What anybody may claim is no type of the market: it would be in the refusal that lists them.
+    is_offered = provider.approval is Approval.APPROVED and provider.facts.gpu_name is not None
+    return canonical_gpu_type(provider.facts.gpu_name, provider.facts.vram_mib) if is_offered else None
+
+
+def _take_one(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    # Not kept at 0: anybody may register, and name another model with every beat.
+    if not counts[name]:
+        del counts[name]
 
 
 class Reports:

@@ -10,7 +10,7 @@ from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType
 from dc1.domain.money.pricing import PRICING_CLASSES
-from dc1.domain.providers.hardware import requested_gpu_type
+from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type, requested_gpu_type
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.liveness import bookable as is_bookable
 from dc1.domain.providers.preferences import Reluctance
@@ -111,11 +111,16 @@ class Requirement:
             named_provider_id=named_provider_id,
             model=model.lower() if model else None,
             min_vram_gb=plain(min_vram) if min_vram > 0 else None,
-            gpu_type=requested_gpu_type(gpu_type) if isinstance(gpu_type, str) else None,
+            gpu_type=_wanted_type(gpu_type) if isinstance(gpu_type, str) else None,
             compute_type=ComputeType(str(container_spec["compute_type"])),
             gpu_count=as_integer(container_spec["gpu_count"]) or 1,
             job_type=job_type,
         )
+
+
+def _wanted_type(name: str) -> str | None:
+    # One that the market does not know was refused before; here whatever is named is a condition.
+    return requested_gpu_type(name) or canonical_gpu_type(name)
 
 
 def vram_gb(mib: int) -> int:
@@ -151,7 +156,7 @@ def has_vram(view: ProviderView, requirement: Requirement) -> bool:
 
 def has_gpu_type(view: ProviderView, requirement: Requirement) -> bool:
     """Tell whether the GPU is of the required type."""
-    return requirement.gpu_type is None or view.gpu_type == requirement.gpu_type
+    return requirement.gpu_type is None or is_of_gpu_type(view.gpu_type, requirement.gpu_type)
 
 
 def serves_model(view: ProviderView, requirement: Requirement) -> bool:

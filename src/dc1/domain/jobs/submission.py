@@ -30,6 +30,7 @@ PRIORITIES = (1, 2, 3)
 _MODEL = re.compile(r"[A-Za-z0-9_.\-/:@]{1,256}")
 _NAME_SHOWN = 64
 _VARIABLES_SHOWN = 10
+_TYPES_SHOWN = 50
 _ANSWERING = GENERATING_TYPES - {JobType.IMAGE_GENERATION}
 _WEAK_TOKENS = frozenset({"dc1jupyter", "jupyter", "password", "token"})
 
@@ -110,11 +111,12 @@ def expand_short_form(
     )
 
 
-def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
+def accept(body: SubmitBody, approved_images: Collection[str], gpu_types: Collection[str] = ()) -> JobOrder:
     """Return the job that a submission orders.
 
-    `approved_images` are the references in the image registry. The first broken rule, in the order of the contract, is
-    refused; those of a single field have checks of their own.
+    `approved_images` are the references in the image registry, `gpu_types` what machines report beside the known
+    models. The first broken rule, in the order of the contract, is refused; those of a single field have checks of
+    their own.
 
     Raises:
         validation_failed: free objects hold wrong types or ranges.
@@ -127,7 +129,7 @@ def accept(body: SubmitBody, approved_images: Collection[str]) -> JobOrder:
     job_type = _job_type(body.job_type)
     pricing_class = _pricing_class(body)
     priority = _priority(body.priority)
-    _check_gpu_type(body.gpu_requirements)
+    _check_gpu_type(body.gpu_requirements, gpu_types)
     _check_notebook_token(body)
     if isinstance(body.task_spec, str):
         raise errors.raw_task_spec()
@@ -242,10 +244,10 @@ def _priority(sent: JsonValue) -> int:
     return priority
 
 
-def _check_gpu_type(gpu_requirements: JsonObject | None) -> None:
+def _check_gpu_type(gpu_requirements: JsonObject | None, seen: Collection[str]) -> None:
     sent = (gpu_requirements or {}).get("gpu_type")
-    if isinstance(sent, str) and sent.strip() and requested_gpu_type(sent) is None:
-        raise errors.invalid_gpu_type(sent, GPU_TYPES)
+    if isinstance(sent, str) and sent.strip() and requested_gpu_type(sent, seen) is None:
+        raise errors.invalid_gpu_type(sent, (*GPU_TYPES, *sorted(set(seen).difference(GPU_TYPES))[:_TYPES_SHOWN]))
 
 
 def _check_notebook_token(body: SubmitBody) -> None:

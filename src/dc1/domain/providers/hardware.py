@@ -1,31 +1,106 @@
-"""The names of hardware: the GPU types that a job may ask for, the operating systems that a provider may register."""
+"""The names of hardware: the GPU models of the market, and the operating systems that a provider may register."""
+
+import re
+from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from dc1.domain.errors import invalid_enum
 
-GPU_TYPES = ("H200", "H100", "A100", "L40S", "L40", "RTX4090", "RTX4080", "RTX3090", "RTX3080")
-"""Canonical names in documented order."""
+GPU_MODELS = (
+    "H200",
+    "H100",
+    "A100 80 GB",
+    "A100 40 GB",
+    "L40S",
+    "L40",
+    "RTX 4090",
+    "RTX 4080",
+    "RTX 3090",
+    "RTX 3080",
+    "B200",
+    "RTX 5090",
+    "A6000",
+    "L4",
+    "V100",
+    "T4",
+    "RTX 3060",
+)
+"""Canonical names of the models that are known by name; what the market has besides goes by what daemons report."""
 
-# L40S contains L40, so the longer names are tried first.
-_LONGEST_FIRST = sorted(GPU_TYPES, key=len, reverse=True)
+_A100 = "A100"
+_A100_80, _A100_40 = "A100 80 GB", "A100 40 GB"
+# Halfway between the two, for drivers report somewhat less than is printed on the card.
+_LARGE_A100_MIB = 60 * 1024
 
 
-def _squashed(name: str) -> str:
+def squashed(name: str) -> str:
+    """Return a name without its case and punctuation, by which types are compared."""
     return "".join(character for character in name.upper() if character.isalnum())
 
 
-def requested_gpu_type(name: str) -> str | None:
-    """Return the canonical type that a request names, case and punctuation ignored, or None when it names none."""
-    squashed = _squashed(name)
-    return squashed if squashed in GPU_TYPES else None
+# Those of the first market first, in the order in which its clients read them in refusals. An order for `A100` takes
+# either size, so it is a type without being one machine's.
+_FIRST_TYPES = ("H200", "H100", _A100, "L40S", "L40", "RTX4090", "RTX4080", "RTX3090", "RTX3080")
+GPU_TYPES = (*_FIRST_TYPES, *(squashed(name) for name in GPU_MODELS if squashed(name) not in _FIRST_TYPES))
+"""What an order may name of the known models."""
+
+_FAMILIES: Mapping[str, str] = {squashed(_A100_80): _A100, squashed(_A100_40): _A100}
 
 
-def canonical_gpu_type(reported_name: str | None) -> str | None:
-    """Return the longest canonical type contained in a reported name, or None when there is none.
+def _pattern(name: str) -> re.Pattern[str]:
+    # By whole words and not by what is contained: GT 430 holds "T4", GB200 holds "B200" and L40 holds "L4". What
+    # follows a number may be a letter, as in `RTX 4090D`, and no other digit but those of an A100's size.
+    words = re.findall(r"[A-Z]+|\d+", name)
+    return re.compile(r"(?<![A-Z0-9])" + r"[^A-Z0-9]*".join(words) + r"(?=[48]0GB|\D|$)")
 
-    `NVIDIA GeForce RTX 4090` is RTX4090 and `NVIDIA L40S` is L40S, not L40.
+
+# L40S contains L40, so the longer names are tried first.
+_PATTERNS = [
+    (name, _pattern(name))
+    for name in sorted((*(name for name in GPU_MODELS if not name.startswith(_A100)), _A100), key=len, reverse=True)
+]
+# A slice of a card is not the card.
+_SLICE = re.compile(r"\bMIG\b")
+_MAKERS = re.compile(r"^(?:(?:NVIDIA|AMD|INTEL|GEFORCE|TESLA|QUADRO|CORPORATION)\b(?:\(R\))?[\s_-]*)+", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def gpu_name(reported: str | None, vram_mib: int | None = None) -> str | None:
+    """Return the canonical name of a GPU, None of none; of an unknown model what was reported without its maker.
+
+    `NVIDIA GeForce RTX 4090` is RTX 4090. An A100 is told by its VRAM, where that is known, else by its name.
     """
-    squashed = _squashed(reported_name or "")
-    return next((gpu_type for gpu_type in _LONGEST_FIRST if gpu_type in squashed), None)
+    words = " ".join((reported or "").split())
+    upper = words.upper()
+    found = None if _SLICE.search(upper) else next((name for name, own in _PATTERNS if own.search(upper)), None)
+    if found != _A100:
+        return found or _MAKERS.sub("", words) or words or None
+    if vram_mib is not None:
+        return _A100_80 if vram_mib >= _LARGE_A100_MIB else _A100_40
+    size = re.search(r"(80|40)[\s-]*GB", upper)
+    return _A100 if size is None else _A100_80 if size[1] == "80" else _A100_40
+
+
+def canonical_gpu_type(reported: str | None, vram_mib: int | None = None) -> str | None:
+    """Return the type that placement compares: the canonical name without spaces, in upper case."""
+    return squashed(gpu_name(reported, vram_mib) or "") or None
+
+
+def requested_gpu_type(name: str, seen: Collection[str] = ()) -> str | None:
+    """Return the type that a request names, however it spells it, or None when the market knows no such type.
+
+    `seen` are the types of machines that the market has, beside the models known by name.
+    """
+    wanted = squashed(name)
+    if wanted in GPU_TYPES or wanted in seen:
+        return wanted
+    named = canonical_gpu_type(name)
+    return named if named in GPU_TYPES or named in seen else None
+
+
+def is_of_gpu_type(machine_type: str | None, wanted: str) -> bool:
+    """Tell whether a machine's type is the wanted one; either A100 is an A100."""
+    return machine_type == wanted or _FAMILIES.get(machine_type or "") == wanted
 
 
 OPERATING_SYSTEMS = ("linux", "windows", "mac")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dc1.domain.providers.hardware import canonical_gpu_type
+from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type
 from dc1.domain.providers.reports import Facts
 
 # Drivers keep some memory to themselves, and not all of them report it alike.
@@ -80,6 +80,6 @@ def compare(known: Facts, said: Facts) -> tuple[Flag, ...]:
 
 
 def _same_gpu(known: str, said: str) -> bool:
-    known_type, said_type = canonical_gpu_type(known), canonical_gpu_type(said)
-    # By type where both have one, for the same card is called by several names.
-    return known_type == said_type if known_type and said_type else known.casefold() == said.casefold()
+    # By type, for the same card is called by several names; one of them may say less than the other.
+    known_type, said_type = canonical_gpu_type(known) or "", canonical_gpu_type(said) or ""
+    return is_of_gpu_type(known_type, said_type) or is_of_gpu_type(said_type, known_type)

@@ -5,6 +5,7 @@ from typing import Any
 from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
+from dc1.domain.providers.hardware import is_of_gpu_type, requested_gpu_type, squashed
 from dc1.domain.providers.liveness import ProviderStatus
 from dc1.services.api.call import current_call
 from dc1.services.api.paging import Pages
@@ -77,8 +78,15 @@ def _matches(provider: Provider, status: ProviderStatus, request: pb.ListProvide
     return (
         (not request.status or request.status in statuses)
         and (search in provider.name.lower() or search in provider.email)
-        and request.gpu_model.strip().lower() in provider.gpu_model.lower()
+        and _has_gpu(provider, request.gpu_model.strip())
     )
+
+
+def _has_gpu(provider: Provider, wanted: str) -> bool:
+    """Tell whether a machine's model is meant: by its canonical name, or by a part of what was reported."""
+    named = requested_gpu_type(wanted)
+    is_named = named is not None and is_of_gpu_type(squashed(provider.gpu_name or ""), named)
+    return is_named or wanted.lower() in provider.gpu_model.lower()
 
 
 def _decision(provider: Provider) -> dict[str, Any]:

@@ -24,7 +24,9 @@ class DashboardCalls(ServicerPart):
         return pb.GetDashboardResponse(
             # Nothing is awaited from here on, so that the numbers of the fleet are of one moment.
             stats=self._stats(always, today, now_ms),
-            gpu_breakdown=[pb.GpuCount(gpu_model=to_value(model), count=n) for model, n in fleet.lists.by_gpu_model()],
+            gpu_breakdown=[
+                pb.GpuCount(gpu_model=to_value(model or None), count=n) for model, n in fleet.lists.by_gpu_model()
+            ],
             recent_signups=[_signup(provider) for provider in fleet.lists.newest()],
             recent_heartbeats=[_heartbeat(provider) for provider in fleet.lists.newest_heartbeats()],
         )

@@ -39,7 +39,9 @@ class JobCommandCalls(ServicerPart):
 
         async def submit(hook: TransactionHook[Submitted]) -> Submitted:
             # Judged inside the effect: a repeated key is answered before, whatever was approved or disapproved since.
-            order = accept(submit_body(request), self._plane.catalog.approved_images)
+            order = accept(
+                submit_body(request), self._plane.catalog.approved_images, self._plane.fleet.lists.gpu_types()
+            )
             return await self._plane.job_commands.submit(renter_id, order, hook)
 
         return await self._idempotent.run(pb.SubmitJobResponse, submit, _submit_answer)
@@ -87,7 +89,7 @@ class JobCommandCalls(ServicerPart):
             },
         )
         # By the rules of every submission: what a test shows must be what a renter would get.
-        order = accept(body, self._plane.catalog.approved_images)
+        order = accept(body, self._plane.catalog.approved_images, self._plane.fleet.lists.gpu_types())
         new = await self._plane.job_commands.submit(TEST_RENTER_ID, order, actor=Actor.ADMIN)
         return pb.CreateTestJobResponse(success=True, job=_message(new))
 

@@ -86,6 +86,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         gpu_metrics=_gpu_metrics(provider),
         active_job=_active_job(plane, provider),
         second_daemon_at=time_value(lately(provider.second_daemon_at_ms, now_ms)),
+        gpu_type=provider.gpu_name or "",
         # The preferences lie flat among the other fields, under the names they have in an answer of their own.
         **{field.name: value for field, value in wishes.ListFields()},
     )
@@ -172,6 +173,7 @@ def _fill(shown: AdminProvider | InspectedProvider, provider: Provider, status: 
     shown.name = provider.name
     shown.email = provider.email
     shown.gpu_model.CopyFrom(to_value(provider.gpu_model or None))
+    shown.gpu_type = provider.gpu_name or ""
     shown.vram_mib = provider.facts.vram_mib or 0
     shown.gpu_count = provider.slots
     shown.status = status
@@ -191,6 +193,7 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
         "id": provider.id,
         "name": provider.name,
         "gpu_model": provider.gpu_model,
+        "gpu_type": provider.gpu_name or "",
         "vram_gb": vram_gb(facts.vram_mib or 0),
         "vram_mib": facts.vram_mib or 0,
         "gpu_count": provider.slots,
