@@ -12,6 +12,7 @@ from dc1.control.scheduling.second_daemons import Asker, instance_of
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.daemon_session import DaemonSession
+from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.outbox import Outbox
 from dc1.testing.daemon_script import Attempt, DaemonScript, lease
 from dcp.v1 import daemon_stream_pb2 as pb
@@ -26,7 +27,7 @@ class _Stream(Outbox):
         self.market = market
         self.provider = market.fleet.known(daemon.provider_id)
         images = ToldImages(market.catalog, self)
-        self.inbox = DaemonMessages(market, self.provider, self, images)
+        self.inbox = DaemonMessages(market, self.provider, self, images, MessageBudget())
         self.session = DaemonSession(daemon.provider_id, Asker(instance_of("scripted")), self, images, self.inbox)
         self._daemon = daemon
 

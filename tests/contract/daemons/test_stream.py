@@ -7,6 +7,7 @@ import grpc
 import pytest
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
+from dc1.domain.jobs.states import Phase
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import REPORT, PollDaemon
@@ -264,6 +265,22 @@ def test_a_message_of_many_values_ends_its_stream_alone(market: LocalMarket, pro
     assert isinstance(ended, grpc.RpcError)
     assert _status(ended) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "Request body too large")
     neighbour.beat()
+
+
+def test_what_a_daemon_makes_up_is_followed_slowly_on_whatever_stream(
+    market: LocalMarket, provider: PollDaemon
+) -> None:
+    """Of jobs that do not exist 1,100 a second were looked up, and a new stream had a new budget."""
+    began = time.monotonic()
+    for _ in range(2):
+        daemon = market.connect(provider)
+        for number in range(55):
+            made_up = pb.LeaseRef(job_id=f"job-{number}", attempt_number=1)
+            daemon.send(progress=pb.Progress(lease=made_up, phase=Phase.GENERATING))
+        for _ in range(55):
+            daemon.expect("stop")
+        market.cut(daemon)
+    assert time.monotonic() - began > 2
 
 
 def test_a_pause_reaches_the_daemon_with_the_next_beat(

@@ -5,7 +5,6 @@ from functools import partial
 
 import pytest
 
-from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.outbox import Outbox
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
@@ -74,14 +73,3 @@ async def test_nothing_follows_the_end() -> None:
     outbox.send(STOP)
     outbox.send_desired(pb.Desired)
     assert await sent(outbox) == []
-
-
-def test_a_daemon_may_say_much_at_once_and_a_thousand_messages_a_second_after_that() -> None:
-    now = 100.0
-    budget = MessageBudget(lambda: now)
-    assert sum(budget.spend(0) for _ in range(4_000)) == 0
-    assert budget.spend(0) == pytest.approx(0.001)
-    assert budget.spend(4 * 4_096) == pytest.approx(0.006)
-    now += 10
-    assert budget.spend(8 * 1024 * 1024) == 0
-    assert budget.spend(8 * 1024 * 1024) == pytest.approx(0.098)

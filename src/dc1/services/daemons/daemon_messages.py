@@ -23,6 +23,7 @@ from dc1.services.api.apart import apart
 from dc1.services.api.values import from_value, require_few_values
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.heartbeats import report_body
+from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.outbox import Outbox, attempt_of
 from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
 from dc1.storage.jobs.job_logs import LogLine
@@ -52,10 +53,13 @@ _VERDICT_FOR_CODE: Mapping[str, pb.OutcomeVerdict.ValueType] = {
 class DaemonMessages:
     """Follows one daemon's messages. A refusal is answered with Stop or a receipt and never ends the stream."""
 
-    def __init__(self, plane: ControlPlane, provider: Provider, outbox: Outbox, images: ToldImages) -> None:
+    def __init__(
+        self, plane: ControlPlane, provider: Provider, outbox: Outbox, images: ToldImages, budget: MessageBudget
+    ) -> None:
         self._plane = plane
         self._provider = provider
         self._outbox = outbox
+        self._budget = budget
         self._images = images
         self._told_of_batch = False
         self._heard: tuple[int, pb.DaemonState] | None = None
@@ -87,6 +91,7 @@ class DaemonMessages:
 
     async def take(self, message: pb.ConnectRequest) -> None:
         """Follow one message, of which only a result may have more values than requests have elsewhere."""
+        self._budget.spend(self._provider.id, message)
         kind = message.WhichOneof("message")
         if kind != "outcome":
             require_few_values(message, MAX_VALUES)
@@ -182,6 +187,7 @@ class DaemonMessages:
     async def _accept(self, ref: pb.LeaseRef) -> None:
         lease = await self._plane.attempts.accept(self._provider.id, ref.job_id, ref.attempt_number)
         if isinstance(lease, StopReason):
+            self._budget.spend_refused(self._provider.id)
             self._stop(ref, lease)
         else:
             self._outbox.send(pb.ConnectResponse(start=self._start(lease)))
@@ -243,6 +249,7 @@ class DaemonMessages:
                 transient=message.failure.transient,
             )
         except ApiError as refusal:
+            self._budget.spend_refused(self._provider.id)
             verdict = _VERDICT_FOR_CODE.get(refusal.code or "", pb.OUTCOME_VERDICT_SUPERSEDED)
             receipt = pb.OutcomeReceipt(lease=ref, verdict=verdict)
         else:
@@ -252,6 +259,7 @@ class DaemonMessages:
         self._outbox.send(pb.ConnectResponse(outcome_receipt=receipt))
 
     def _refused(self, ref: pb.LeaseRef, refusal: ApiError) -> None:
+        self._budget.spend_refused(self._provider.id)
         self._stop(ref, _STOP_FOR_CODE.get(refusal.code or "", StopReason.SUPERSEDED))
 
     def _stop(self, ref: pb.LeaseRef, reason: StopReason) -> None:

@@ -79,11 +79,12 @@ class DaemonSession:
 
 
 async def connect(
-    plane: ControlPlane, provider: Provider, requests: AsyncIterator[ConnectRequest]
+    plane: ControlPlane, provider: Provider, requests: AsyncIterator[ConnectRequest], budget: MessageBudget
 ) -> AsyncIterator[ConnectResponse]:
     """Hold a provider's stream from its Hello to its end.
 
-    A provider that is pending or rejected, and a first message that is not a Hello, are refused.
+    A provider that is pending or rejected, a first message that is not a Hello, and a daemon that said far too much
+    are refused.
 
     Yields:
         What the daemon is told, until the stream ends.
@@ -97,14 +98,17 @@ async def connect(
         raise errors.service_unavailable()
     patience = plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT
     hello = await _first(requests, patience)
-    outbox, budget = Outbox(), MessageBudget()
+    budget.require_little_wait(provider.id)
+    budget.spend(provider.id, hello)
+    await asyncio.sleep(budget.wait_seconds(provider.id))
+    outbox = Outbox()
     # Here the new key has arrived: who has the old one shall not take this stream's place with it.
     if not current_call().principal.key_is_replaced:
         await plane.provider_accounts.end_grace(provider.id)
     asker = _asker(hello.hello)
     await plane.second_daemons.admit(provider, asker)
     images = ToldImages(plane.catalog, outbox)
-    messages = DaemonMessages(plane, provider, outbox, images)
+    messages = DaemonMessages(plane, provider, outbox, images, budget)
     # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
     session = DaemonSession(provider.id, asker, outbox, images, messages)
     plane.open_stream(session, provider)
@@ -127,7 +131,7 @@ async def connect(
                 session.heard_at = time.monotonic()
                 await work.run(messages.take(message))
                 # What is not read meanwhile waits in the daemon, whose writing HTTP/2 holds up.
-                await asyncio.sleep(budget.spend(message.ByteSize()))
+                await asyncio.sleep(budget.wait_seconds(provider.id))
         except TimeoutError:
             # The silence counts towards the grace that a lost stream has.
             silent_seconds = patience

@@ -1,28 +1,60 @@
-"""How much a daemon may say on its stream: what is over it waits, and waits in the daemon."""
+"""How much each daemon may have the server do: what is over it waits, and waits in the daemon."""
 
 import time
 from collections.abc import Callable
 
-# Thirty-two runs that generate at once say as much; a batch of 500 lines of 2000 characters counts as 250.
-_UNITS_PER_SECOND = 1_000.0
-_BURST_UNITS = 4_000.0
+from dc1.domain import errors
+from dc1.domain.base.leaky_bucket import Flow, LeakyBuckets
+from dcp.v1.daemon_stream_pb2 import ConnectRequest
+
+# One unit is a message that is followed in memory. Thirty-two runs that generate at once say as much a second.
+_FLOW = Flow(4_000, 1_000)
+# A batch of 500 lines of 2000 characters counts as 250.
 _BYTES_PER_UNIT = 4_096
+_UNITS = {
+    # It opens with several transactions, ends the stream before and looks at every lease.
+    "hello": 50,
+    # Every lease is looked at, offers are looked for, and what the server wants is said anew.
+    "beat": 10,
+    "tokens": 1,
+}
+_TRANSACTION_UNITS = 5
+_REFUSED_UNITS = 50
+"""A daemon that lost a job says a few things of it before it hears so, and one that says more makes it up."""
+
+_LONGEST_WAIT_SECONDS = 5.0
+"""A daemon that waits for its welcome gives up after ten."""
 
 
 class MessageBudget:
-    """Units of one message or 4 KiB each, of which a thousand come back in a second."""
+    """Units by provider, whatever streams it opens and however often. Owned by the event loop."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Make a full budget; `now` tells seconds of any monotonic clock."""
-        self._now = now
-        self._units = _BURST_UNITS
-        self._counted_at = now()
+        """Make full budgets; `now` tells seconds of any monotonic clock."""
+        self._providers: LeakyBuckets[int] = LeakyBuckets(_FLOW, now)
 
-    def spend(self, size_bytes: int) -> float:
-        """Count a message, and return for how many seconds nothing more is to be read."""
-        now = self._now()
-        grown = self._units + (now - self._counted_at) * _UNITS_PER_SECOND
-        # It may fall below nothing: a message that was read is followed, however large, and those after it wait.
-        self._units = min(_BURST_UNITS, grown) - 1 - size_bytes / _BYTES_PER_UNIT
-        self._counted_at = now
-        return max(0.0, -self._units / _UNITS_PER_SECOND)
+    def __len__(self) -> int:
+        return len(self._providers)
+
+    def spend(self, provider_id: int, message: ConnectRequest) -> None:
+        """Count a message of a provider's daemon: it may owe more than there is, and those after it wait."""
+        units = _UNITS.get(message.WhichOneof("message") or "", _TRANSACTION_UNITS)
+        self._providers.take(provider_id, units + message.ByteSize() / _BYTES_PER_UNIT)
+
+    def spend_refused(self, provider_id: int) -> None:
+        """Count besides that what a message said was refused."""
+        self._providers.take(provider_id, _REFUSED_UNITS)
+
+    def wait_seconds(self, provider_id: int) -> float:
+        """Return for how long nothing more is to be read from a provider's daemon."""
+        return self._providers.wait_seconds(provider_id)
+
+    def require_little_wait(self, provider_id: int) -> None:
+        """Refuse a stream that would wait for longer than its daemon does.
+
+        Raises:
+            rate_limit_exceeded: it is to come again when its provider owes less.
+        """
+        wait = self.wait_seconds(provider_id)
+        if wait > _LONGEST_WAIT_SECONDS:
+            raise errors.rate_limit_exceeded(int(wait))

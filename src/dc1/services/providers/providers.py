@@ -14,11 +14,12 @@ from dc1.domain.providers.hardware import canonical_os
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.call import current_call
 from dc1.services.api.hooks import shape_checked_by
-from dc1.services.api.parts import ServicerPart
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.provider_access import calling_provider, require_approved
 from dc1.services.api.values import NULL, from_value, to_value
 from dc1.services.daemons.daemon_session import connect
 from dc1.services.daemons.heartbeats import check_heartbeat, report_body
+from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.providers.messages import Income, provider_job, provider_message
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -36,11 +37,16 @@ _MIB_PER_GIB = 1024
 class ProviderCalls(ServicerPart):
     """Providers and their daemons."""
 
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._message_budget = MessageBudget()
+
     async def Connect(
         self, request_iterator: AsyncIterator[stream_pb.ConnectRequest], context: Any
     ) -> AsyncIterator[stream_pb.ConnectResponse]:
         """Hold a daemon's stream."""
-        async for message in connect(self._plane, await calling_provider(self._plane), request_iterator):
+        provider = await calling_provider(self._plane)
+        async for message in connect(self._plane, provider, request_iterator, self._message_budget):
             yield message
 
     async def RegisterProvider(self, request: pb.RegisterProviderRequest, context: Any) -> pb.RegisterProviderResponse:
