@@ -16,7 +16,9 @@ _EVENT = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 def _is_level(called: ast.expr) -> bool:
-    """Whether this is `log.info` or its like, or a choice between two of them."""
+    """Whether this is `log.info` or its like, or a choice between two of them, or `level_of`, which chooses."""
+    if isinstance(called, ast.Call):
+        return isinstance(called.func, ast.Name) and called.func.id == "level_of"
     if isinstance(called, ast.IfExp):
         return _is_level(called.body) and _is_level(called.orelse)
     return (
@@ -43,6 +45,9 @@ def test_log_events_are_literals_in_snake_case() -> None:
     assert not misnamed
 
 
-@pytest.mark.parametrize("call", ['log.info("no case")', "_log.error(name)", '(log.info if a else log.error)(f"a{b}")'])
+@pytest.mark.parametrize(
+    "call",
+    ['log.info("no case")', "_log.error(name)", "level_of(e, log)(name)", '(log.info if a else log.error)(f"a{b}")'],
+)
 def test_other_events_are_found(call: str) -> None:
     assert [*_misnamed(f"import structlog\n{call}")]

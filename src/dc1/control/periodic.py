@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import structlog
 
+from dc1.control.failures import level_of
+
 log = structlog.get_logger(__name__)
 
 Step: TypeAlias = Callable[[], Awaitable[object]]
@@ -53,11 +55,11 @@ class _Rounds:
         """Take the step; one that fails is told, and of an outage the first, second, fourth, eighth and so on."""
         try:
             await self._step()
-        except Exception:
+        except Exception as error:
             # A timer that died would stop its part of the market without a word.
             self._failed += 1
             if self._failed & (self._failed - 1) == 0:
-                log.exception("round_failed", step=self._name, in_a_row=self._failed)
+                level_of(error, log)("round_failed", step=self._name, in_a_row=self._failed)
         else:
             if self._failed > 1:
                 log.info("rounds_work_again", step=self._name, failed=self._failed)

@@ -18,7 +18,7 @@ import structlog
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
-from dc1.domain.errors import ApiError, database_unwritable, internal_error, service_unavailable
+from dc1.domain.errors import ApiError, database_unwritable, internal_error, outcome_unknown, service_unavailable
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
 from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
@@ -37,7 +37,7 @@ from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.api.values import require_few_values
-from dc1.storage.engine.unwritable import unwritable_reason
+from dc1.storage.engine.unwritable import OutcomeUnknownError, unwritable_reason
 
 _STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -341,18 +341,25 @@ def _subject(principal: Principal, address: str, bucket: Bucket, request: Messag
 def _as_refusal(error: Exception, call: Call, options: MethodOptions) -> ApiError:
     if isinstance(error, ApiError):
         return fitted(error)
-    reason = unwritable_reason(error)
-    kind = type(error).__name__ if reason is None else reason
+    outage = _outage(error)
+    kind = type(error).__name__ if outage is None else str(outage.context["reason"])
     if (left_out := _failures.left_out(call.method, kind)) is not None:
         facts = {"method": call.method, "request_id": call.request_id, "left_out": left_out}
-        if reason is None:
+        if outage is None:
             _log.error("call_failed", **facts, exc_info=error)
         else:
             # Without a traceback, which costs more than the call.
-            _log.warning("database_unwritable", **facts, reason=reason)
-    if reason is not None:
-        return fitted(database_unwritable(reason))
+            _log.warning("database_unwritable", **facts, reason=kind)
+    if outage is not None:
+        return fitted(outage)
     return internal_error(options.internal_error_text) if options.internal_error_text else internal_error()
+
+
+def _outage(error: Exception) -> ApiError | None:
+    if isinstance(error, OutcomeUnknownError):
+        return outcome_unknown()
+    reason = unwritable_reason(error)
+    return None if reason is None else database_unwritable(reason)
 
 
 async def _forward(responses: AsyncGenerator[Any, None], context: Context, call: Call, options: MethodOptions) -> None:

@@ -40,6 +40,7 @@ CASES: list[tuple[ApiError, int, str, str | None, str]] = [
     (errors.internal_error("Heartbeat failed"), 500, "Heartbeat failed", None, "INTERNAL"),
     (errors.service_unavailable(), 503, "Service unavailable", "UPSTREAM_UNAVAILABLE", "UNAVAILABLE"),
     (errors.database_unwritable("disk_full"), 503, "Database cannot be written", None, "UNAVAILABLE"),
+    (errors.outcome_unknown(), 503, "It is not known whether this was done", None, "UNAVAILABLE"),
     (
         errors.idempotency_key_too_long(),
         400,

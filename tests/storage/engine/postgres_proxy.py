@@ -12,14 +12,19 @@ SOCKET_NAME = ".s.PGSQL.5432"
 class CuttingProxy:
     """Forwards a unix socket; while ``cut`` is set, the next COMMIT ends its connection.
 
-    ``"before"`` drops the COMMIT itself, ``"after"`` lets it through and drops the answer.
+    ``"before"`` drops the COMMIT itself, ``"after"`` lets it through and drops the answer. With ``of``, it is the
+    COMMIT of a transaction that says this; with ``for_good`` nobody gets through from then on, until ``reopen``.
     """
 
     def __init__(self, server_socket: Path) -> None:
         self._server_socket = server_socket
         self._directory = tempfile.TemporaryDirectory(prefix="dc1-proxy-")
         self.cut: str | None = None
+        self.of = b""
+        self.for_good = False
         self.cuts = 0
+        self._is_shut = False
+        self._ends: list[socket.socket] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(f"{self._directory.name}/{SOCKET_NAME}")
         self._listener.listen()
@@ -28,6 +33,9 @@ class CuttingProxy:
     @property
     def host(self) -> str:
         return self._directory.name
+
+    def reopen(self) -> None:
+        self.for_good = self._is_shut = False
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -40,14 +48,22 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self._is_shut:
+                client.close()
+                continue
+            self._ends.append(client)
             server = socket.socket(socket.AF_UNIX)
             server.connect(str(self._server_socket))
             threading.Thread(target=self._requests, args=(client, server), daemon=True).start()
             threading.Thread(target=self._answers, args=(client, server), daemon=True).start()
 
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
+        is_victim = False
         while data := _receive(client):
-            if self.cut is not None and b"COMMIT" in data:
+            is_victim = is_victim or self.of in data
+            if self.cut is not None and is_victim and b"COMMIT" in data:
+                if self.for_good:
+                    self._shut_out(client)
                 if self.cut == "after":
                     # The client is gone before the answer can reach it.
                     client.shutdown(socket.SHUT_RDWR)
@@ -55,9 +71,17 @@ class CuttingProxy:
                 self.cut = None
                 self.cuts += 1
                 break
+            is_victim = is_victim and b"COMMIT" not in data
             server.sendall(data)
         _end(client)
         _end(server)
+
+    def _shut_out(self, victim: socket.socket) -> None:
+        self._is_shut = True
+        for end in self._ends:
+            if end is not victim:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
 
     def _answers(self, client: socket.socket, server: socket.socket) -> None:
         while data := _receive(server):

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from dc1.storage.cluster.change_feed import Notifications
 from dc1.storage.engine.database import Connection, Database
-from dc1.storage.engine.postgres import OutcomeUnknownError
+from dc1.storage.engine.unwritable import OutcomeUnknownError
 from dc1.testing.postgres_pair import PostgresPair
 
 _WRITERS = 8

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Iterable
 
 import structlog
 
+from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
 from dc1.control.periodic import every
@@ -102,4 +103,4 @@ async def _each(steps: Iterable[Awaitable[object]]) -> None:
     """
     for failure in await asyncio.gather(*steps, return_exceptions=True):
         if isinstance(failure, Exception):
-            log.error("upkeep_step_failed", exc_info=failure)
+            level_of(failure, log)("upkeep_step_failed")

@@ -8,6 +8,7 @@ import httpx
 import structlog
 
 from dc1.control.background.webhook_targets import NotPublicError, Target, Targets
+from dc1.control.failures import level_of
 from dc1.control.periodic import Periodic
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
 from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, secret_purpose, signature
@@ -89,9 +90,9 @@ class WebhookSender:
             status, error = await self._attempt(delivery)
             attempt = _outcome(delivery, status, error, self._clock.now_ms())
             await self._db.write(lambda conn: webhooks.record_attempt(conn, delivery, attempt))
-        except Exception:
+        except Exception as error:
             # It comes due again by itself, and then is sent once more.
-            log.exception("webhook_not_recorded", delivery_id=delivery.delivery_id)
+            level_of(error, log)("webhook_not_recorded", delivery_id=delivery.delivery_id)
 
     async def _attempt(self, delivery: TakenDelivery) -> tuple[int | None, str | None]:
         """Send once; return the HTTP status, if there was one, and what went wrong."""

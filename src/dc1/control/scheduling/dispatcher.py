@@ -6,6 +6,7 @@ from functools import partial
 
 import structlog
 
+from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import whenever
 from dc1.control.scheduling.core import Core
@@ -248,9 +249,10 @@ class Dispatcher:
                 return False
             try:
                 await self._claim(matches)
-            except Exception:
-                # What cannot be claimed now is tried again when the next timer wakes a provider for it.
-                log.exception("claims_failed", jobs=len(matches))
+            except Exception as error:
+                # What cannot be claimed now is tried again when the next timer wakes a provider for it. What was
+                # claimed after all, as nobody could tell, comes with the feed.
+                level_of(error, log)("claims_failed", jobs=len(matches))
                 for match in matches:
                     self._scheduler.undo(match)
                 return False

@@ -63,6 +63,12 @@ def database_unwritable(reason: str) -> ApiError:
     return ApiError(503, "Database cannot be written", context=context, retry_after_seconds=10)
 
 
+def outcome_unknown() -> ApiError:
+    """Say that the database was lost while it stored the effect, and that nobody knows whether it has."""
+    context = {"status": "degraded", "reason": "outcome_unknown"}
+    return ApiError(503, "It is not known whether this was done", context=context, retry_after_seconds=10)
+
+
 def idempotency_key_too_long() -> ApiError:
     """Say that the Idempotency-Key has more than 255 characters."""
     return ApiError(400, "Idempotency-Key must be at most 255 characters")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from dc1.control.control_plane import ControlPlane
+from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.second_daemons import Asker, instance_of
@@ -162,7 +163,7 @@ async def connect(
             # Without a traceback: what a daemon sends badly would write a hundred lines for each of its bytes.
             log.warning("stream_refused", provider_id=provider.id, reason=failure.message)
         elif isinstance(failure, Exception):
-            log.error("stream_failed", provider_id=provider.id, exc_info=failure)
+            level_of(failure, log)("stream_failed", provider_id=provider.id)
         plane.close_stream(session, provider, silent_seconds)
         log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
     if isinstance(failure, ApiError):

@@ -17,7 +17,7 @@ from dc1.storage.engine.postgres import PostgresBackend
 from dc1.storage.engine.postgres_address import is_postgres, read_address
 from dc1.storage.engine.postgres_faults import is_lost
 from dc1.storage.engine.sqlite import SqliteBackend
-from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
+from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason, unwritable_reason
 from dc1.storage.engine.write_probe import HANGS_SECONDS, WriteProbe
 
 __all__ = [
@@ -104,6 +104,7 @@ class Database:
 
         Raises:
             UnwritableError: the last probe found that nothing can be written, so `work` was not tried.
+            OutcomeUnknownError: the database was lost during COMMIT, and is not there to be asked what it did.
         """
         if self._probe.reason is not None:
             raise UnwritableError(self._probe.reason)
@@ -111,6 +112,11 @@ class Database:
         hanging = asyncio.get_running_loop().call_later(HANGS_SECONDS, self._probe.doubt)
         try:
             result = await self._backend.write(work)
+        except OutcomeUnknownError:
+            self._probe.doubt()
+            # Those who follow it look for it, in case that it is there.
+            self.on_commit()
+            raise
         except Exception as error:
             if unwritable_reason(error) is not None:
                 self._probe.doubt()

@@ -15,6 +15,7 @@ from sqlalchemy.types import UserDefinedType
 
 from dc1.storage.engine.postgres_faults import PostgresFault, fault_of, is_lost, sqlstate
 from dc1.storage.engine.statements import PreparedStatement, drop_pending, send_pending
+from dc1.storage.engine.unwritable import OutcomeUnknownError
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,6 @@ _NOT_GIVEN_YET = "22023"
 _GENERATION = "dc1_generation"
 # As long as SQLite waits: who locks a table for longer, by hand or for maintenance, keeps every thread of ours.
 _LOCK_MS = 10_000
-
-
-class OutcomeUnknownError(RuntimeError):
-    """The connection was lost during COMMIT and the server could not say in time what became of the transaction."""
 
 
 # Seconds, and for the last one milliseconds. By TCP's own measure a server that vanished is waited for a quarter of an

@@ -28,6 +28,10 @@ class UnwritableError(RuntimeError):
         self.reason = reason
 
 
+class OutcomeUnknownError(RuntimeError):
+    """The database was lost during COMMIT and could not say in time what became of the transaction."""
+
+
 _OF_SQLITE = {
     sqlite3.SQLITE_BUSY: UnwritableReason.LOCKED,
     sqlite3.SQLITE_LOCKED: UnwritableReason.LOCKED,
@@ -56,6 +60,9 @@ def unwritable_reason(error: BaseException) -> UnwritableReason | None:
     """Return why a write failed that may succeed later as it is; None when it is the write that is wrong."""
     if isinstance(error, UnwritableError):
         return error.reason
+    # As for what could not be begun, whether or not this one was done.
+    if isinstance(error, OutcomeUnknownError):
+        return UnwritableReason.NO_ANSWER
     cause = error.orig if isinstance(error, DBAPIError) else error
     # The low byte is the kind; what is above it tells, for one, which I/O failed.
     code = getattr(cause, "sqlite_errorcode", None)
