@@ -48,6 +48,7 @@ local function ask(handle, headers, name, is_rest)
   if answer[":status"] == "200" and (answer["grpc-status"] or "0") == "0" then return nil end
   -- The service says this of each of its refusals; what does not is none of its words.
   local status = answer["x-http-status"]
+  if status then handle:streamInfo():dynamicMetadata():set("dc1.called", "asked", "1") end
   local refusal = { ["retry-after"] = answer["retry-after"], ["x-http-status"] = status }
   if is_rest then
     refusal[":status"], refusal["x-error-body"] = status or "503", answer["x-error-body"]

@@ -57,6 +57,8 @@ DASHBOARD: dict[str, Any] = {
         "today_dc1_fees_halala": 6,
         "today_jobs": 1,
         "timestamp": "2026-03-22T19:02:00.000Z",
+        "refused_calls": 3,
+        "refused_at_edge": 12,
     },
     "gpu_breakdown": [{"gpu_model": "NVIDIA GeForce RTX 4090", "count": 1}],
     "recent_signups": [],

@@ -101,6 +101,8 @@ class DashboardStats(_message.Message):
     TODAY_DC1_FEES_HALALA_FIELD_NUMBER: _builtins.int
     TODAY_JOBS_FIELD_NUMBER: _builtins.int
     TIMESTAMP_FIELD_NUMBER: _builtins.int
+    REFUSED_CALLS_FIELD_NUMBER: _builtins.int
+    REFUSED_AT_EDGE_FIELD_NUMBER: _builtins.int
     total_providers: _builtins.int
     """Every provider account, rejected and deleted ones included."""
     online_now: _builtins.int
@@ -133,6 +135,10 @@ class DashboardStats(_message.Message):
     """Jobs completed since 00:00 UTC."""
     timestamp: _builtins.str
     """Time of the snapshot, ISO-8601 UTC."""
+    refused_calls: _builtins.float
+    """Calls that the server refused since it started."""
+    refused_at_edge: _builtins.float
+    """Calls that the edge beside it refused without asking it, since that started; the metrics have both by method and reason."""
     def __init__(
         self,
         *,
@@ -152,10 +158,12 @@ class DashboardStats(_message.Message):
         today_dc1_fees_halala: _builtins.float = ...,
         today_jobs: _builtins.int = ...,
         timestamp: _builtins.str = ...,
+        refused_calls: _builtins.float = ...,
+        refused_at_edge: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_jobs", b"active_jobs", "active_renters", b"active_renters", "completed_jobs", b"completed_jobs", "failed_jobs", b"failed_jobs", "offline", b"offline", "online_now", b"online_now", "timestamp", b"timestamp", "today_dc1_fees_halala", b"today_dc1_fees_halala", "today_jobs", b"today_jobs", "today_revenue_halala", b"today_revenue_halala", "total_dc1_fees_halala", b"total_dc1_fees_halala", "total_jobs", b"total_jobs", "total_providers", b"total_providers", "total_renter_balance_halala", b"total_renter_balance_halala", "total_renters", b"total_renters", "total_revenue_halala", b"total_revenue_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_jobs", b"active_jobs", "active_renters", b"active_renters", "completed_jobs", b"completed_jobs", "failed_jobs", b"failed_jobs", "offline", b"offline", "online_now", b"online_now", "refused_at_edge", b"refused_at_edge", "refused_calls", b"refused_calls", "timestamp", b"timestamp", "today_dc1_fees_halala", b"today_dc1_fees_halala", "today_jobs", b"today_jobs", "today_revenue_halala", b"today_revenue_halala", "total_dc1_fees_halala", b"total_dc1_fees_halala", "total_jobs", b"total_jobs", "total_providers", b"total_providers", "total_renter_balance_halala", b"total_renter_balance_halala", "total_renters", b"total_renters", "total_revenue_halala", b"total_revenue_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -376,9 +384,9 @@ class AuditEntry(_message.Message):
     actor: _builtins.str
     """Fingerprint of the token; `none` without one, `several` where calls that were not let in had different ones."""
     method: _builtins.str
-    """HTTP method, or `gRPC`."""
+    """HTTP method, or `gRPC`; `edge` for calls that the edge refused without asking the server."""
     path: _builtins.str
-    """Path that was asked for, without its query."""
+    """Path that was asked for, without its query; of the edge's refusals the method that was called most."""
     status: _builtins.int
     """HTTP status of the answer."""
     calls: _builtins.float

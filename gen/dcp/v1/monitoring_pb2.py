@@ -27,7 +27,7 @@ from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x63p/v1/monitoring.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x14\n\x12GetOverviewRequest\"\xd0\x01\n\x13GetOverviewResponse\x12\x1b\n\x13providersRegistered\x18\x01 \x01(\r\x12\x17\n\x0fprovidersOnline\x18\x02 \x01(\r\x12\x12\n\njobsQueued\x18\x03 \x01(\r\x12\x13\n\x0bjobsRunning\x18\x04 \x01(\r\x12\x15\n\rjobsCompleted\x18\x05 \x01(\r\x12\x17\n\x0frevenueSARToday\x18\x06 \x01(\x01\x12\x17\n\x0frevenueSARTotal\x18\x07 \x01(\x01\x12\x11\n\ttimestamp\x18\x08 \x01(\t\"\x13\n\x11GetMetricsRequest\"\xb4\x02\n\x12GetMetricsResponse\x12#\n\x05queue\x18\x01 \x01(\x0b\x32\x14.dcp.v1.QueueMetrics\x12*\n\tproviders\x18\x02 \x01(\x0b\x32\x17.dcp.v1.ProviderMetrics\x12&\n\x07renters\x18\x03 \x01(\x0b\x32\x15.dcp.v1.RenterMetrics\x12\'\n\x07revenue\x18\x04 \x01(\x0b\x32\x16.dcp.v1.RevenueMetrics\x12%\n\x06system\x18\x05 \x01(\x0b\x32\x15.dcp.v1.SystemMetrics\x12&\n\x08refusals\x18\x06 \x03(\x0b\x32\x14.dcp.v1.RefusalCount\x12-\n\x0copen_streams\x18\x07 \x03(\x0b\x32\x17.dcp.v1.OpenStreamCount\"0\n\x0fOpenStreamCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"=\n\x0cRefusalCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x01\"l\n\x0cQueueMetrics\x12\x14\n\x0cpending_jobs\x18\x01 \x01(\r\x12\x14\n\x0crunning_jobs\x18\x02 \x01(\r\x12\x16\n\x0e\x66\x61iled_last_1h\x18\x03 \x01(\r\x12\x18\n\x10\x61vg_wait_seconds\x18\x04 \x01(\x01\"\x9c\x01\n\x0fProviderMetrics\x12\x0e\n\x06online\x18\x01 \x01(\r\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\r\x12\x12\n\nregistered\x18\x03 \x01(\r\x12\x18\n\x10total_registered\x18\x04 \x01(\r\x12\x18\n\x10pending_approval\x18\x05 \x01(\r\x12!\n\x19\x61vg_heartbeat_age_seconds\x18\x06 \x01(\x01\"`\n\rRenterMetrics\x12\x18\n\x10total_registered\x18\x01 \x01(\r\x12\x17\n\x0f\x61\x63tive_last_24h\x18\x02 \x01(\r\x12\x1c\n\x14total_balance_halala\x18\x03 \x01(\x01\"[\n\x0eRevenueMetrics\x12\x14\n\x0ctoday_halala\x18\x01 \x01(\x01\x12\x18\n\x10this_week_halala\x18\x02 \x01(\x01\x12\x19\n\x11this_month_halala\x18\x03 \x01(\x01\">\n\rSystemMetrics\x12\x16\n\x0euptime_seconds\x18\x01 \x01(\x01\x12\x15\n\rdb_size_bytes\x18\x02 \x01(\x01\"8\n\x11GetRevenueRequest\x12\x1a\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x07\n\x05_days\"t\n\x12GetRevenueResponse\x12\x13\n\x0bperiod_days\x18\x01 \x01(\r\x12%\n\x06totals\x18\x02 \x01(\x0b\x32\x15.dcp.v1.RevenueTotals\x12\"\n\x06\x62y_day\x18\x03 \x03(\x0b\x32\x12.dcp.v1.RevenueDay\"o\n\rRevenueTotals\x12\x11\n\ttotal_sar\x18\x01 \x01(\x01\x12\x19\n\x11platform_fees_sar\x18\x02 \x01(\x01\x12\x1c\n\x14provider_payouts_sar\x18\x03 \x01(\x01\x12\x12\n\ntotal_jobs\x18\x04 \x01(\r\"t\n\nRevenueDay\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x11\n\ttotal_sar\x18\x02 \x01(\x01\x12\x19\n\x11platform_fees_sar\x18\x03 \x01(\x01\x12\x1c\n\x14provider_payouts_sar\x18\x04 \x01(\x01\x12\x0c\n\x04jobs\x18\x05 \x01(\r\"\x17\n\x15GetFleetHealthRequest\"\xa5\x01\n\x16GetFleetHealthResponse\x12\x17\n\x0ftotal_providers\x18\x01 \x01(\r\x12\x0e\n\x06online\x18\x02 \x01(\r\x12\x0f\n\x07offline\x18\x03 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\r\x12)\n\tproviders\x18\x05 \x03(\x0b\x32\x16.dcp.v1.ProviderHealth\x12\x14\n\x0cgenerated_at\x18\x06 \x01(\t\"\xff\x02\n\x0eProviderHealth\x12\n\n\x02id\x18\x01 \x01(\r\x12\x39\n\tgpu_model\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0f\n\x07vram_mb\x18\x03 \x01(\r\x12\x11\n\tgpu_count\x18\x04 \x01(\r\x12>\n\x0elast_heartbeat\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x45\n\x15heartbeat_age_seconds\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x14\n\x0cjobs_running\x18\x08 \x01(\r\x12\x17\n\x0fjobs_failed_24h\x18\t \x01(\r\x12\x1f\n\x17\x63ontainer_restart_count\x18\n \x01(\r\x12\x1b\n\x13model_cache_disk_mb\x18\x0b \x01(\x01\"\x18\n\x16ListFleetAlertsRequest\"=\n\x17ListFleetAlertsResponse\x12\"\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x12.dcp.v1.FleetAlert\"@\n\nFleetAlert\x12\x13\n\x0bprovider_id\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05since\x18\x03 \x01(\t\"u\n\x16GetDaemonHealthRequest\x12\x1e\n\x05hours\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd0\x05(\x01H\x00\x88\x01\x01\x12!\n\x0bprovider_id\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x42\x08\n\x06_hoursB\x0e\n\x0c_provider_id\"\xaa\x01\n\x17GetDaemonHealthResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.dcp.v1.DaemonEvent\x12;\n\x06\x63ounts\x18\x02 \x03(\x0b\x32+.dcp.v1.GetDaemonHealthResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x91\x01\n\x0b\x44\x61\x65monEvent\x12\n\n\x02id\x18\x01 \x01(\r\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x10\n\x08severity\x18\x04 \x01(\t\x12\'\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x12\n\ncreated_at\x18\x06 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x63p/v1/monitoring.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x14\n\x12GetOverviewRequest\"\xd0\x01\n\x13GetOverviewResponse\x12\x1b\n\x13providersRegistered\x18\x01 \x01(\r\x12\x17\n\x0fprovidersOnline\x18\x02 \x01(\r\x12\x12\n\njobsQueued\x18\x03 \x01(\r\x12\x13\n\x0bjobsRunning\x18\x04 \x01(\r\x12\x15\n\rjobsCompleted\x18\x05 \x01(\r\x12\x17\n\x0frevenueSARToday\x18\x06 \x01(\x01\x12\x17\n\x0frevenueSARTotal\x18\x07 \x01(\x01\x12\x11\n\ttimestamp\x18\x08 \x01(\t\"\x13\n\x11GetMetricsRequest\"\xd7\x02\n\x12GetMetricsResponse\x12#\n\x05queue\x18\x01 \x01(\x0b\x32\x14.dcp.v1.QueueMetrics\x12*\n\tproviders\x18\x02 \x01(\x0b\x32\x17.dcp.v1.ProviderMetrics\x12&\n\x07renters\x18\x03 \x01(\x0b\x32\x15.dcp.v1.RenterMetrics\x12\'\n\x07revenue\x18\x04 \x01(\x0b\x32\x16.dcp.v1.RevenueMetrics\x12%\n\x06system\x18\x05 \x01(\x0b\x32\x15.dcp.v1.SystemMetrics\x12&\n\x08refusals\x18\x06 \x03(\x0b\x32\x14.dcp.v1.RefusalCount\x12-\n\x0copen_streams\x18\x07 \x03(\x0b\x32\x17.dcp.v1.OpenStreamCount\x12!\n\x04\x65\x64ge\x18\x08 \x01(\x0b\x32\x13.dcp.v1.EdgeMetrics\"a\n\x0b\x45\x64geMetrics\x12\r\n\x05\x61sked\x18\x01 \x01(\x08\x12&\n\x08refusals\x18\x02 \x03(\x0b\x32\x14.dcp.v1.RefusalCount\x12\x1b\n\x13refused_connections\x18\x03 \x01(\x01\"0\n\x0fOpenStreamCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"=\n\x0cRefusalCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x01\"l\n\x0cQueueMetrics\x12\x14\n\x0cpending_jobs\x18\x01 \x01(\r\x12\x14\n\x0crunning_jobs\x18\x02 \x01(\r\x12\x16\n\x0e\x66\x61iled_last_1h\x18\x03 \x01(\r\x12\x18\n\x10\x61vg_wait_seconds\x18\x04 \x01(\x01\"\x9c\x01\n\x0fProviderMetrics\x12\x0e\n\x06online\x18\x01 \x01(\r\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\r\x12\x12\n\nregistered\x18\x03 \x01(\r\x12\x18\n\x10total_registered\x18\x04 \x01(\r\x12\x18\n\x10pending_approval\x18\x05 \x01(\r\x12!\n\x19\x61vg_heartbeat_age_seconds\x18\x06 \x01(\x01\"`\n\rRenterMetrics\x12\x18\n\x10total_registered\x18\x01 \x01(\r\x12\x17\n\x0f\x61\x63tive_last_24h\x18\x02 \x01(\r\x12\x1c\n\x14total_balance_halala\x18\x03 \x01(\x01\"[\n\x0eRevenueMetrics\x12\x14\n\x0ctoday_halala\x18\x01 \x01(\x01\x12\x18\n\x10this_week_halala\x18\x02 \x01(\x01\x12\x19\n\x11this_month_halala\x18\x03 \x01(\x01\">\n\rSystemMetrics\x12\x16\n\x0euptime_seconds\x18\x01 \x01(\x01\x12\x15\n\rdb_size_bytes\x18\x02 \x01(\x01\"8\n\x11GetRevenueRequest\x12\x1a\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x07\n\x05_days\"t\n\x12GetRevenueResponse\x12\x13\n\x0bperiod_days\x18\x01 \x01(\r\x12%\n\x06totals\x18\x02 \x01(\x0b\x32\x15.dcp.v1.RevenueTotals\x12\"\n\x06\x62y_day\x18\x03 \x03(\x0b\x32\x12.dcp.v1.RevenueDay\"o\n\rRevenueTotals\x12\x11\n\ttotal_sar\x18\x01 \x01(\x01\x12\x19\n\x11platform_fees_sar\x18\x02 \x01(\x01\x12\x1c\n\x14provider_payouts_sar\x18\x03 \x01(\x01\x12\x12\n\ntotal_jobs\x18\x04 \x01(\r\"t\n\nRevenueDay\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x11\n\ttotal_sar\x18\x02 \x01(\x01\x12\x19\n\x11platform_fees_sar\x18\x03 \x01(\x01\x12\x1c\n\x14provider_payouts_sar\x18\x04 \x01(\x01\x12\x0c\n\x04jobs\x18\x05 \x01(\r\"\x17\n\x15GetFleetHealthRequest\"\xa5\x01\n\x16GetFleetHealthResponse\x12\x17\n\x0ftotal_providers\x18\x01 \x01(\r\x12\x0e\n\x06online\x18\x02 \x01(\r\x12\x0f\n\x07offline\x18\x03 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\r\x12)\n\tproviders\x18\x05 \x03(\x0b\x32\x16.dcp.v1.ProviderHealth\x12\x14\n\x0cgenerated_at\x18\x06 \x01(\t\"\xff\x02\n\x0eProviderHealth\x12\n\n\x02id\x18\x01 \x01(\r\x12\x39\n\tgpu_model\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0f\n\x07vram_mb\x18\x03 \x01(\r\x12\x11\n\tgpu_count\x18\x04 \x01(\r\x12>\n\x0elast_heartbeat\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x45\n\x15heartbeat_age_seconds\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x14\n\x0cjobs_running\x18\x08 \x01(\r\x12\x17\n\x0fjobs_failed_24h\x18\t \x01(\r\x12\x1f\n\x17\x63ontainer_restart_count\x18\n \x01(\r\x12\x1b\n\x13model_cache_disk_mb\x18\x0b \x01(\x01\"\x18\n\x16ListFleetAlertsRequest\"=\n\x17ListFleetAlertsResponse\x12\"\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x12.dcp.v1.FleetAlert\"@\n\nFleetAlert\x12\x13\n\x0bprovider_id\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05since\x18\x03 \x01(\t\"u\n\x16GetDaemonHealthRequest\x12\x1e\n\x05hours\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd0\x05(\x01H\x00\x88\x01\x01\x12!\n\x0bprovider_id\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x42\x08\n\x06_hoursB\x0e\n\x0c_provider_id\"\xaa\x01\n\x17GetDaemonHealthResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.dcp.v1.DaemonEvent\x12;\n\x06\x63ounts\x18\x02 \x03(\x0b\x32+.dcp.v1.GetDaemonHealthResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x91\x01\n\x0b\x44\x61\x65monEvent\x12\n\n\x02id\x18\x01 \x01(\r\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x10\n\x08severity\x18\x04 \x01(\t\x12\'\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x12\n\ncreated_at\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,47 +55,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMETRICSREQUEST']._serialized_start=349
   _globals['_GETMETRICSREQUEST']._serialized_end=368
   _globals['_GETMETRICSRESPONSE']._serialized_start=371
-  _globals['_GETMETRICSRESPONSE']._serialized_end=679
-  _globals['_OPENSTREAMCOUNT']._serialized_start=681
-  _globals['_OPENSTREAMCOUNT']._serialized_end=729
-  _globals['_REFUSALCOUNT']._serialized_start=731
-  _globals['_REFUSALCOUNT']._serialized_end=792
-  _globals['_QUEUEMETRICS']._serialized_start=794
-  _globals['_QUEUEMETRICS']._serialized_end=902
-  _globals['_PROVIDERMETRICS']._serialized_start=905
-  _globals['_PROVIDERMETRICS']._serialized_end=1061
-  _globals['_RENTERMETRICS']._serialized_start=1063
-  _globals['_RENTERMETRICS']._serialized_end=1159
-  _globals['_REVENUEMETRICS']._serialized_start=1161
-  _globals['_REVENUEMETRICS']._serialized_end=1252
-  _globals['_SYSTEMMETRICS']._serialized_start=1254
-  _globals['_SYSTEMMETRICS']._serialized_end=1316
-  _globals['_GETREVENUEREQUEST']._serialized_start=1318
-  _globals['_GETREVENUEREQUEST']._serialized_end=1374
-  _globals['_GETREVENUERESPONSE']._serialized_start=1376
-  _globals['_GETREVENUERESPONSE']._serialized_end=1492
-  _globals['_REVENUETOTALS']._serialized_start=1494
-  _globals['_REVENUETOTALS']._serialized_end=1605
-  _globals['_REVENUEDAY']._serialized_start=1607
-  _globals['_REVENUEDAY']._serialized_end=1723
-  _globals['_GETFLEETHEALTHREQUEST']._serialized_start=1725
-  _globals['_GETFLEETHEALTHREQUEST']._serialized_end=1748
-  _globals['_GETFLEETHEALTHRESPONSE']._serialized_start=1751
-  _globals['_GETFLEETHEALTHRESPONSE']._serialized_end=1916
-  _globals['_PROVIDERHEALTH']._serialized_start=1919
-  _globals['_PROVIDERHEALTH']._serialized_end=2302
-  _globals['_LISTFLEETALERTSREQUEST']._serialized_start=2304
-  _globals['_LISTFLEETALERTSREQUEST']._serialized_end=2328
-  _globals['_LISTFLEETALERTSRESPONSE']._serialized_start=2330
-  _globals['_LISTFLEETALERTSRESPONSE']._serialized_end=2391
-  _globals['_FLEETALERT']._serialized_start=2393
-  _globals['_FLEETALERT']._serialized_end=2457
-  _globals['_GETDAEMONHEALTHREQUEST']._serialized_start=2459
-  _globals['_GETDAEMONHEALTHREQUEST']._serialized_end=2576
-  _globals['_GETDAEMONHEALTHRESPONSE']._serialized_start=2579
-  _globals['_GETDAEMONHEALTHRESPONSE']._serialized_end=2749
-  _globals['_GETDAEMONHEALTHRESPONSE_COUNTSENTRY']._serialized_start=2704
-  _globals['_GETDAEMONHEALTHRESPONSE_COUNTSENTRY']._serialized_end=2749
-  _globals['_DAEMONEVENT']._serialized_start=2752
-  _globals['_DAEMONEVENT']._serialized_end=2897
+  _globals['_GETMETRICSRESPONSE']._serialized_end=714
+  _globals['_EDGEMETRICS']._serialized_start=716
+  _globals['_EDGEMETRICS']._serialized_end=813
+  _globals['_OPENSTREAMCOUNT']._serialized_start=815
+  _globals['_OPENSTREAMCOUNT']._serialized_end=863
+  _globals['_REFUSALCOUNT']._serialized_start=865
+  _globals['_REFUSALCOUNT']._serialized_end=926
+  _globals['_QUEUEMETRICS']._serialized_start=928
+  _globals['_QUEUEMETRICS']._serialized_end=1036
+  _globals['_PROVIDERMETRICS']._serialized_start=1039
+  _globals['_PROVIDERMETRICS']._serialized_end=1195
+  _globals['_RENTERMETRICS']._serialized_start=1197
+  _globals['_RENTERMETRICS']._serialized_end=1293
+  _globals['_REVENUEMETRICS']._serialized_start=1295
+  _globals['_REVENUEMETRICS']._serialized_end=1386
+  _globals['_SYSTEMMETRICS']._serialized_start=1388
+  _globals['_SYSTEMMETRICS']._serialized_end=1450
+  _globals['_GETREVENUEREQUEST']._serialized_start=1452
+  _globals['_GETREVENUEREQUEST']._serialized_end=1508
+  _globals['_GETREVENUERESPONSE']._serialized_start=1510
+  _globals['_GETREVENUERESPONSE']._serialized_end=1626
+  _globals['_REVENUETOTALS']._serialized_start=1628
+  _globals['_REVENUETOTALS']._serialized_end=1739
+  _globals['_REVENUEDAY']._serialized_start=1741
+  _globals['_REVENUEDAY']._serialized_end=1857
+  _globals['_GETFLEETHEALTHREQUEST']._serialized_start=1859
+  _globals['_GETFLEETHEALTHREQUEST']._serialized_end=1882
+  _globals['_GETFLEETHEALTHRESPONSE']._serialized_start=1885
+  _globals['_GETFLEETHEALTHRESPONSE']._serialized_end=2050
+  _globals['_PROVIDERHEALTH']._serialized_start=2053
+  _globals['_PROVIDERHEALTH']._serialized_end=2436
+  _globals['_LISTFLEETALERTSREQUEST']._serialized_start=2438
+  _globals['_LISTFLEETALERTSREQUEST']._serialized_end=2462
+  _globals['_LISTFLEETALERTSRESPONSE']._serialized_start=2464
+  _globals['_LISTFLEETALERTSRESPONSE']._serialized_end=2525
+  _globals['_FLEETALERT']._serialized_start=2527
+  _globals['_FLEETALERT']._serialized_end=2591
+  _globals['_GETDAEMONHEALTHREQUEST']._serialized_start=2593
+  _globals['_GETDAEMONHEALTHREQUEST']._serialized_end=2710
+  _globals['_GETDAEMONHEALTHRESPONSE']._serialized_start=2713
+  _globals['_GETDAEMONHEALTHRESPONSE']._serialized_end=2883
+  _globals['_GETDAEMONHEALTHRESPONSE_COUNTSENTRY']._serialized_start=2838
+  _globals['_GETDAEMONHEALTHRESPONSE_COUNTSENTRY']._serialized_end=2883
+  _globals['_DAEMONEVENT']._serialized_start=2886
+  _globals['_DAEMONEVENT']._serialized_end=3031
 # @@protoc_insertion_point(module_scope)

@@ -116,6 +116,7 @@ class GetMetricsResponse(_message.Message):
     SYSTEM_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
     OPEN_STREAMS_FIELD_NUMBER: _builtins.int
+    EDGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queue(self) -> Global___QueueMetrics:
         """The jobs."""
@@ -138,11 +139,15 @@ class GetMetricsResponse(_message.Message):
 
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusalCount]:
-        """What this server refused since it started, by method and reason. What the edge refused is in Envoy's own figures."""
+        """What this server refused since it started, by method and reason."""
 
     @_builtins.property
     def open_streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenStreamCount]:
         """The streams that are open on this server now, by method: daemons', readers', and those of standard health and reflection."""
+
+    @_builtins.property
+    def edge(self) -> Global___EdgeMetrics:
+        """What the edge refused without asking a server."""
 
     def __init__(
         self,
@@ -154,14 +159,49 @@ class GetMetricsResponse(_message.Message):
         system: Global___SystemMetrics | None = ...,
         refusals: _abc.Iterable[Global___RefusalCount] | None = ...,
         open_streams: _abc.Iterable[Global___OpenStreamCount] | None = ...,
+        edge: Global___EdgeMetrics | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["providers", b"providers", "queue", b"queue", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["edge", b"edge", "providers", b"providers", "queue", b"queue", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["open_streams", b"open_streams", "providers", b"providers", "queue", b"queue", "refusals", b"refusals", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edge", b"edge", "open_streams", b"open_streams", "providers", b"providers", "queue", b"queue", "refusals", b"refusals", "renters", b"renters", "revenue", b"revenue", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetMetricsResponse: _TypeAlias = GetMetricsResponse  # noqa: Y015
+
+@_typing.final
+class EdgeMetrics(_message.Message):
+    """The edge that keeps its files in the server's data directory, as that of `dc1 up` does, since it started. Of others their own figures
+    tell, `envoy_edge_refused`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    REFUSED_CONNECTIONS_FIELD_NUMBER: _builtins.int
+    asked: _builtins.bool
+    """Whether such an edge answered; without one the rest is empty."""
+    refused_connections: _builtins.float
+    """Connections that were closed at once, because there were too many or memory was short."""
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusalCount]:
+        """Refused calls, by method and reason."""
+
+    def __init__(
+        self,
+        *,
+        asked: _builtins.bool = ...,
+        refusals: _abc.Iterable[Global___RefusalCount] | None = ...,
+        refused_connections: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "refusals", b"refusals", "refused_connections", b"refused_connections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EdgeMetrics: _TypeAlias = EdgeMetrics  # noqa: Y015
 
 @_typing.final
 class OpenStreamCount(_message.Message):

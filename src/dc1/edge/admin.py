@@ -15,8 +15,9 @@ class EnvoyAdmin:
     """Calls to the administration interface at a Unix socket."""
 
     def __init__(self, socket: Path) -> None:
-        # The host is a name only: nothing is looked up, and nothing taken from the environment, such as a proxy.
-        transport = httpx.AsyncHTTPTransport(uds=str(socket))
+        # The host is a name only: nothing is looked up, nor taken from the environment, such as a proxy. Nothing
+        # is encrypted, and to load the machine's certificates holds a server's loop up.
+        transport = httpx.AsyncHTTPTransport(uds=str(socket), verify=False)
         self._client = httpx.AsyncClient(base_url="http://envoy", transport=transport, trust_env=False, timeout=5.0)
 
     async def is_ready(self) -> bool:
@@ -38,6 +39,11 @@ class EnvoyAdmin:
     async def reopen_logs(self) -> None:
         """Let Envoy write to new files where its logs were renamed."""
         (await self._client.post("/reopen_logs")).raise_for_status()
+
+    async def figures(self, names: str) -> str:
+        """Return the figures whose names match a regular expression, in the form that Prometheus reads."""
+        answer = await self._client.get("/stats/prometheus", params={"filter": names})
+        return answer.raise_for_status().text
 
     async def drain(self) -> None:
         """Accept no more connections and return when no request is in flight, for which the caller sets a limit."""

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock, SystemClock
+from dc1.edge.config import EdgeConfig
 from dc1.server.authentication import Authenticator
 from dc1.server.listening.edges import Edges
 from dc1.server.listening.places import listen_on_port, sole_socket
@@ -25,6 +26,8 @@ from dc1.server.rate_limits import RateLimiter
 from dc1.server.registry import Background, Foundation, Registry, build
 from dc1.server.watching.audit import Auditor
 from dc1.server.watching.call_log import CallLog
+from dc1.server.watching.edge_acts import EdgeActs
+from dc1.services.api.edge_refusals import EdgeRefusals
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.refusals import RefusalCounts
@@ -73,7 +76,8 @@ class Application:
             self._pipeline = self._build_pipeline(foundation)
             self._server = self._build_server()
             place = self._listen(stack)
-            for part in (*timekeeping, self.auditor, *self._registry.background):
+            edge_acts = EdgeActs(foundation.edge_refusals, database, self._clock)
+            for part in (*timekeeping, self.auditor, edge_acts, *self._registry.background):
                 await part.start()
                 stack.push_async_callback(part.stop)
             await self._server.start()
@@ -157,6 +161,8 @@ class Application:
             Credentials(database, clock),
             IdempotentCalls(database, clock, settings.idempotency_ttl_hours * 3600),
             RefusalCounts(),
+            # Where `dc1 up` and `dc1 edge` keep the edge's files, if they have this data directory.
+            EdgeRefusals(EdgeConfig.from_settings(settings, ()).admin_socket),
             OpenStreams(),
         )
 

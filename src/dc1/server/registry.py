@@ -22,6 +22,7 @@ from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import Clock
 from dc1.server.control_config import control_config
 from dc1.server.process.secret_key import has_secret_key, load_secret_key
+from dc1.services.api.edge_refusals import EdgeRefusals
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.output_budget import OutputBudget
@@ -85,6 +86,7 @@ class Foundation:
     credentials: Credentials
     idempotent: IdempotentCalls
     refusals: RefusalCounts
+    edge_refusals: EdgeRefusals
     open_streams: OpenStreams
 
 
@@ -149,6 +151,7 @@ def build(foundation: Foundation) -> Registry:
         secret_box=SecretBox(partial(load_secret_key, settings)),
         sar_per_usd=settings.sar_per_usd,
         refusals=foundation.refusals,
+        edge_refusals=foundation.edge_refusals,
         open_streams=foundation.open_streams,
         output_budget=OutputBudget(enabled=settings.rate_limits_enabled),
     )

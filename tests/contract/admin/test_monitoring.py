@@ -14,7 +14,7 @@ from dc1.testing.poll_daemon import REPORT, PollDaemon
 from dc1.testing.rest import Json
 from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.expect import answered, refused, show
-from tests.contract.fitting import fits, free_object, integer, nothing, number, or_null, text, time
+from tests.contract.fitting import fits, flag, free_object, integer, nothing, number, or_null, text, time
 
 OVERVIEW: Json = {
     **dict.fromkeys(("providersRegistered", "providersOnline", "jobsQueued", "jobsRunning", "jobsCompleted"), integer),
@@ -35,6 +35,11 @@ METRICS: Json = {
     "system": {"uptime_seconds": number, "db_size_bytes": integer},
     "refusals": [{"method": text, "reason": text, "count": integer}],
     "open_streams": [{"method": text, "count": integer}],
+    "edge": {
+        "asked": flag,
+        "refusals": [{"method": text, "reason": text, "count": integer}],
+        "refused_connections": integer,
+    },
 }
 _SUMS = dict.fromkeys(("total_sar", "platform_fees_sar", "provider_payouts_sar"), number)
 REVENUE: Json = {

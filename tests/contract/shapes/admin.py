@@ -22,6 +22,8 @@ DASHBOARD: Json = {
                 "today_revenue_halala",
                 "today_dc1_fees_halala",
                 "today_jobs",
+                "refused_calls",
+                "refused_at_edge",
             ),
             integer,
         ),

@@ -208,10 +208,10 @@ def test_what_is_refused_is_counted_and_a_flood_of_it_has_few_lines(
         with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
             unknown(b"", metadata=(("x-forwarded-for", "203.0.113.8"), ("x-rest", "1")))
     counted = figures(tmp_path, "envoy_edge_refused")
-    nowhere = '{{status="{}",grpc_status="",by="",method=""}}'
+    nowhere = '{{status="{}",grpc_status="",http_status="",by="",asked="",method=""}}'
     by_edge = {status: counted.get(nowhere.format(status), 0) for status in (404, 429)}
     assert by_edge == {status: answers.count(status) for status in (404, 429)}
-    assert [labels for labels in counted if f'grpc_status="12",by="127.0.0.1:{behind.port}"' in labels]
+    assert [labels for labels in counted if f'grpc_status="12",http_status="",by="127.0.0.1:{behind.port}"' in labels]
     # Served ones all have a line, refused ones as many as can be read, and the rest is a number.
     left_out = figures(tmp_path, "envoy_access_log_process_ratelimit_denied")["{}"]
     assert left_out > 0
@@ -232,7 +232,7 @@ def test_what_is_refused_is_counted_by_method(limited: Envoy, behind: Upstream, 
         with pytest.raises(grpc.RpcError):
             stub.GetJob(request, metadata=metadata)
     counted = figures(tmp_path, "envoy_edge_refused")
-    of_edge = 'status="429",grpc_status="",by="",method="/dcp.v1.RenterService/GetBalance"'
+    of_edge = 'status="429",grpc_status="",http_status="",by="",asked="",method="/dcp.v1.RenterService/GetBalance"'
     assert counted[f"{{{of_edge}}}"] == answers.count(429) > 0
     of_server = [
         (labels, number) for labels, number in counted.items() if 'method="/dcp.v1.JobService/GetJob"' in labels

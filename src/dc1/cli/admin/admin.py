@@ -142,6 +142,7 @@ def show_dashboard(body: dict[str, Any]) -> None:
             "revenue": money(stats["total_revenue_halala"]),
             "platform fees": money(stats["total_dc1_fees_halala"]),
             "today": f"{stats['today_jobs']} jobs, {money(stats['today_revenue_halala'])}",
+            "refused calls": f"{stats['refused_calls']:.0f} by the server, {stats['refused_at_edge']:.0f} by its edge",
         },
         title=f"Dashboard at {stats['timestamp']}",
     )

@@ -4,7 +4,8 @@ from typing import Any
 
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import iso
-from dc1.services.api.parts import ServicerPart
+from dc1.services.api.edge_refusals import EdgeCounts
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import NULL, to_value
 from dc1.storage.money import counters
 from dc1.storage.money.counters import Totals
@@ -14,8 +15,14 @@ from dcp.v1 import admin_service_pb2 as pb
 class DashboardCalls(ServicerPart):
     """The market at a glance."""
 
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._refused = parts.refusals
+        self._refused_at_edge = parts.edge_refusals
+
     async def GetDashboard(self, request: pb.GetDashboardRequest, context: Any) -> pb.GetDashboardResponse:
         """Show the market at a glance."""
+        edge = await self._refused_at_edge.read()
         now_ms = self._plane.clock.now_ms()
         # Every transaction keeps these sums up to date in counters; adding up all jobs would walk the whole table at
         # each look. Both in one reading, so that no job falls between them.
@@ -23,7 +30,7 @@ class DashboardCalls(ServicerPart):
         fleet = self._plane.fleet
         return pb.GetDashboardResponse(
             # Nothing is awaited from here on, so that the numbers of the fleet are of one moment.
-            stats=self._stats(always, today, now_ms),
+            stats=self._stats(always, today, edge, now_ms),
             gpu_breakdown=[
                 pb.GpuCount(gpu_model=to_value(model or None), count=n) for model, n in fleet.lists.by_gpu_model()
             ],
@@ -31,7 +38,7 @@ class DashboardCalls(ServicerPart):
             recent_heartbeats=[_heartbeat(provider) for provider in fleet.lists.newest_heartbeats()],
         )
 
-    def _stats(self, always: Totals, today: Totals, now_ms: int) -> pb.DashboardStats:
+    def _stats(self, always: Totals, today: Totals, edge: EdgeCounts | None, now_ms: int) -> pb.DashboardStats:
         fleet = self._plane.fleet
         online = fleet.lists.online_on_dashboard()
         return pb.DashboardStats(
@@ -52,6 +59,8 @@ class DashboardCalls(ServicerPart):
             today_dc1_fees_halala=today.completed_fees_halala,
             today_jobs=today.jobs_completed,
             timestamp=iso(now_ms),
+            refused_calls=sum(each.count for each in self._refused),
+            refused_at_edge=0 if edge is None else edge.refusals.total(),
         )
 
 

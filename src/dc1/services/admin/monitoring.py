@@ -1,6 +1,6 @@
 """The market's numbers, its revenue and the health of its fleet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.alerts import Alert, Watched, alerts
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.reports import metric_of
+from dc1.services.api.edge_refusals import EdgeCounts
 from dc1.services.api.parts import Parts, ServicerPart
+from dc1.services.api.refusals import RefusalCount
 from dc1.services.api.values import time_value, to_value
 from dc1.storage.admin import monitoring
 from dc1.storage.admin.monitoring import HOUR_MS, Failures
@@ -47,6 +49,7 @@ class MonitoringCalls(ServicerPart):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._refusals = parts.refusals
+        self._edge_refusals = parts.edge_refusals
         self._open_streams = parts.open_streams
         # Servicers are built when the process starts, before it takes calls.
         self._started_ms = parts.plane.clock.now_ms()
@@ -68,6 +71,7 @@ class MonitoringCalls(ServicerPart):
 
     async def GetMetrics(self, request: pb.GetMetricsRequest, context: Any) -> pb.GetMetricsResponse:
         """Show the numbers that tell whether the market works."""
+        edge = await self._edge_refusals.read()
         now_ms = self._plane.clock.now_ms()
         measured = await self._plane.db.read(lambda conn: _measure(conn, now_ms))
         always = measured.always
@@ -92,10 +96,9 @@ class MonitoringCalls(ServicerPart):
             system=pb.SystemMetrics(
                 uptime_seconds=(now_ms - self._started_ms) / 1000, db_size_bytes=measured.size_bytes
             ),
-            refusals=[
-                pb.RefusalCount(method=each.method, reason=each.reason, count=each.count) for each in self._refusals
-            ],
+            refusals=_refusals(self._refusals),
             open_streams=[pb.OpenStreamCount(method=method, count=count) for method, count in self._open_streams],
+            edge=_edge_metrics(edge),
         )
 
     def _provider_metrics(self, now_ms: int) -> pb.ProviderMetrics:
@@ -233,6 +236,18 @@ def _measure(conn: Connection, now_ms: int) -> _Measured:
         mean_wait_seconds=monitoring.mean_wait_seconds(conn, now_ms),
         active_renters=monitoring.renters_active_since(conn, now_ms - DAY_MS),
         size_bytes=monitoring.size_bytes(conn),
+    )
+
+
+def _refusals(counts: Iterable[RefusalCount]) -> list[pb.RefusalCount]:
+    return [pb.RefusalCount(method=each.method, reason=each.reason, count=each.count) for each in counts]
+
+
+def _edge_metrics(counts: EdgeCounts | None) -> pb.EdgeMetrics:
+    if counts is None:
+        return pb.EdgeMetrics(asked=False)
+    return pb.EdgeMetrics(
+        asked=True, refusals=_refusals(counts.shown()), refused_connections=counts.refused_connections
     )
 
 

@@ -7,6 +7,7 @@ from dc1.control.background.renter_upkeep import RenterUpkeep
 from dc1.control.background.webhook_targets import Targets
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.access.secret_box import SecretBox
+from dc1.services.api.edge_refusals import EdgeRefusals
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.output_budget import OutputBudget
@@ -24,6 +25,7 @@ class Parts:
     secret_box: SecretBox
     sar_per_usd: Decimal
     refusals: RefusalCounts
+    edge_refusals: EdgeRefusals
     open_streams: OpenStreams
     output_budget: OutputBudget
 

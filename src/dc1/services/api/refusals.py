@@ -48,6 +48,11 @@ def reason_of(status: int) -> RefusalReason:
     return _OF_STATUS.get(status, RefusalReason.INVALID if status < 500 else RefusalReason.FAILED)
 
 
+def status_of(reason: RefusalReason) -> int:
+    """Return the HTTP status that most calls refused for this reason have."""
+    return next((status for status, each in _OF_STATUS.items() if each is reason), 500)
+
+
 def short_name(method: str) -> str:
     """Return `Service/Method` for `/package.Service/Method`, and what is none of these as it is."""
     package_and_service, _, name = method.removeprefix("/").rpartition("/")
