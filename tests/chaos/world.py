@@ -113,8 +113,6 @@ class EnvoySeat:
     def kill(self) -> None:
         self._envoy.kill()
         self._loop.run(self._envoy.wait())
-        # What is left of it, which is whoever looks after its logs.
-        self._loop.run(self._envoy.stop())
 
     @property
     def fallen(self) -> str:

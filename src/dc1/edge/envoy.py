@@ -52,6 +52,8 @@ class Envoy:
                 ready within 20 s.
         """
         check(self._config)
+        # That of one that was killed.
+        await self._end_upkeep()
         try:
             bootstrap = render(self._config)
         except OSError as error:
@@ -91,9 +93,7 @@ class Envoy:
 
     async def stop(self, drain_seconds: float = 0.0) -> None:
         """Stop Envoy: accept no more connections, give requests in flight `drain_seconds`, end the process."""
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.wait([self._upkeep])
+        await self._end_upkeep()
         if self._process is None or self._process.returncode is not None:
             return
         if drain_seconds > 0:
@@ -133,6 +133,12 @@ class Envoy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def _end_upkeep(self) -> None:
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.wait([self._upkeep])
+            self._upkeep = None
 
     async def _become_ready(self, process: asyncio.subprocess.Process) -> None:
         async with EnvoyAdmin(self._config.admin_socket) as admin:
