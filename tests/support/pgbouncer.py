@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import URL
 
-from dc1.testing.postgres import system_user
+from dc1.testing.postgres import as_server
 from dc1.testing.waiting import eventually
 
 _PORT = 6432
@@ -35,7 +35,7 @@ def pgbouncer(database: URL, pool_mode: str, pool_size: int = 4) -> Iterator[str
             # By default it lets nobody try for 15 s after its server was away.
             "server_login_retry = 1\n"
         )
-        process = subprocess.Popen([program, "-q", str(choices)], user=system_user(), cwd="/")
+        process = subprocess.Popen(as_server(program, "-q", str(choices)), cwd="/")
         address = f"host={directory} port={_PORT} user={database.username} dbname={database.database}"
         try:
             eventually(lambda: _answers(address), "PgBouncer letting somebody in")

