@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,11 +84,18 @@ def kill(victim: Victim, dice: random.Random) -> None:
 def stall(victim: Stallable, dice: random.Random) -> None:
     """All processes of a part stand still and go on as if nothing had happened, as where a disk hangs."""
     pids = list(victim.pids())
+    try:
+        _signal(pids, signal.SIGSTOP)
+        let_pass(dice.uniform(*_STALLED_SECONDS))
+    finally:
+        _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    let_pass(dice.uniform(*_STALLED_SECONDS))
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+        # A connection that was closed meanwhile had a process of its own.
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _freeze(world: World, dice: random.Random) -> None:
