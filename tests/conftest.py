@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import faulthandler
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +20,18 @@ if TYPE_CHECKING:
 
 register_profiles()
 
+_END_SECONDS = 60
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(**changes): starts the market of this test with these settings")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # The time of a test ends with the test: a worker that does not end afterwards would keep everybody waiting.
+    if hasattr(session.config, "workerinput"):
+        faulthandler.dump_traceback_later(_END_SECONDS, exit=True)
 
 
 @pytest.fixture(scope="session")
