@@ -97,4 +97,5 @@ def test_a_strangers_flood_is_felt_by_nobody_else(market: tuple[Process, int], k
     assert max(grown) < 100, grown
     # Of the other things that this machine does, what is without the flood is the measure: before it and after.
     quiet = max(quiet, _slowest_but_one_in_a_hundred(port, SECONDS / 5))
-    assert flooded < max(0.5, 5 * quiet)
+    # What this guards against took seconds; a machine that others use as well takes half of one now and then.
+    assert flooded < max(1.0, 5 * quiet)
