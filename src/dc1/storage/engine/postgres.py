@@ -9,13 +9,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, Text, bindparam, case, cast, create_engine, event, func, null, select
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.types import UserDefinedType
 
+from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.engine.postgres_faults import PostgresFault, fault_of, is_lost, sqlstate
 from dc1.storage.engine.statements import PreparedStatement, drop_pending, send_pending
-from dc1.storage.engine.unwritable import OutcomeUnknownError
+from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason
+from dc1.storage.engine.watchdog import ANSWERS_WITHIN_SECONDS, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -145,25 +148,27 @@ class PostgresBackend:
         # One snapshot for a whole read: a page and its total must speak of the same moment.
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
+        asked = {**connect_arguments(url), **patience(url), "connect_timeout": round(ANSWERS_WITHIN_SECONDS)}
+        self._watchdog = Watchdog(
+            self._engine, lambda: psycopg.connect(autocommit=True, prepare_threshold=None, **asked)
+        )
 
     async def write(self, work: Callable[[Connection], Any]) -> Any:
         """Do as `Database.write`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._write, work)
+        return await self._run(_Attempts(self._engine, self._generation).write, work)
 
     async def read(self, work: Callable[[Connection], Any]) -> Any:
         """Do as `Database.read`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
+        return await self._run(_Attempts(self._snapshots, self._generation).read, work)
 
     def close(self) -> None:
         """Finish the accepted work and release every connection."""
         self._threads.shutdown()
+        self._watchdog.close()
         self._engine.dispose()
 
-    def _write(self, work: Callable[[Connection], Any]) -> Any:
-        return _Attempts(self._engine, self._generation).write(work)
-
-    def _read(self, work: Callable[[Connection], Any]) -> Any:
-        return _Attempts(self._snapshots, self._generation).read(work)
+    async def _run(self, attempt: Callable[..., Any], work: Callable[[Connection], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, attempt, work)
 
 
 class _Attempts:
@@ -172,6 +177,8 @@ class _Attempts:
     def __init__(self, engine: Engine, generation: Generation) -> None:
         self._engine = engine
         self._generation = generation
+        # From when it was asked for, not from when it got its turn: behind waits that the watchdog ends, others would
+        # wait for their own to be ended.
         self._give_up_at = time.monotonic() + GIVE_UP_AFTER_SECONDS
 
     def write(self, work: Callable[[Connection], Any]) -> Any:
@@ -207,9 +214,9 @@ class _Attempts:
     def _committed(self, xid: str, timeline: str | None) -> bool:
         try:
             return _Attempts(self._engine, self._generation)._has_committed(xid, timeline)
-        except DBAPIError as error:
+        except (DBAPIError, UnwritableError) as error:
             # A primary that was promoted before the transaction reached it has never heard of it.
-            if sqlstate(error) == _NOT_GIVEN_YET:
+            if isinstance(error, DBAPIError) and sqlstate(error) == _NOT_GIVEN_YET:
                 return False
             # Not the error itself, which says that nothing was stored.
             raise OutcomeUnknownError(f"nobody could be asked about transaction {xid}") from error
@@ -229,6 +236,8 @@ class _Attempts:
         return bool(found.status == "committed")
 
     def _until_done(self, attempt: Callable[[Connection], Any]) -> Any:
+        if time.monotonic() > self._give_up_at:
+            raise UnwritableError(UnwritableReason.NO_ANSWER)
         pause = 0.005
         looked_elsewhere = told = False
         while True:
