@@ -224,6 +224,6 @@ async def test_events_of_daemons_are_forgotten(market: Market) -> None:
     provider = await market.provider()
     for at_ms in (NOW, NOW + 1):
         await market.do(daemon_events.record, NewDaemonEvent(provider, "boot", EventSeverity.INFO, {"a": [1]}, at_ms))
-    await market.do(daemon_events.purge, NOW + 1)
+    await market.do(daemon_events.purge, NOW + 1, 10)
     (event,) = await market.see(daemon_events.latest, 0, 10)
     assert (event.created_at_ms, event.details) == (NOW + 1, {"a": [1]})

@@ -139,8 +139,8 @@ async def test_old_deliveries_are_forgotten_and_waiting_ones_are_not(market: Mar
     await cancelled(market, renter, 2)
     first, _ = await claim(market)
     await market.do(webhooks.record_attempt, first, DeliveryAttempt(DeliveryStatus.FAILED, None, "lost", NOW, None))
-    assert await market.do(webhooks.purge, NOW) == 0
-    assert await market.do(webhooks.purge, NOW + 1) == 1
+    assert await market.do(webhooks.purge, NOW, 10) == 0
+    assert await market.do(webhooks.purge, NOW + 1, 10) == 1
     assert [row.status for row in await deliveries(market, renter)] == ["pending"]
 
 

@@ -160,7 +160,7 @@ def trade(conn: Connection, renter: int, provider: int) -> None:
     key = idempotency.IdempotencyKey(f"renter:{renter}", "submit", "k")
     idempotency.begin(conn, key, "hash", NOW)
     idempotency.keep(conn, key, idempotency.KeptAnswer("hash", 200, b"", NOW + 1))
-    idempotency.purge(conn, NOW)
+    idempotency.purge(conn, NOW, 10)
     providers.flush_reports(conn, [providers.StoredReport(provider, "post", NOW, heartbeats=1)], NOW)
 
 

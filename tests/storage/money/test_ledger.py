@@ -242,8 +242,8 @@ async def test_a_key_replays_its_answer_for_a_day(market: Market) -> None:
         await market.do(answered, renter, "other", NOW)
     assert caught.value.code == "IDEMPOTENCY_MISMATCH"
     assert await market.do(answered, renter, "other", NOW + 86_400_000) != first
-    assert await market.do(idempotency.purge, NOW + 86_400_000) == 0
-    assert await market.do(idempotency.purge, NOW + 3 * 86_400_000) == 1
+    assert await market.do(idempotency.purge, NOW + 86_400_000, 10) == 0
+    assert await market.do(idempotency.purge, NOW + 3 * 86_400_000, 10) == 1
 
 
 async def test_a_refused_call_keeps_no_answer(market: Market) -> None:

@@ -65,7 +65,7 @@ async def test_spans_gather_their_minutes(market: Market) -> None:
 async def test_old_minutes_are_forgotten(market: Market) -> None:
     provider = await market.provider()
     await market.do(telemetry.store, {MINUTE - n * MINUTE_MS: {provider: reading(n)} for n in range(3)})
-    await market.do(telemetry.purge, MINUTE - MINUTE_MS)
+    await market.do(telemetry.purge, MINUTE - MINUTE_MS, 10)
     assert await powers(market, provider) == {MINUTE: 0, MINUTE - MINUTE_MS: 1}
 
 

@@ -8,6 +8,7 @@ from dc1.domain.access.keys import KeyRole
 from dc1.domain.base.clock import DAEMON_EVENTS_KEPT_MS, Clock
 from dc1.storage.accounts import keys
 from dc1.storage.engine.database import Database
+from dc1.storage.engine.purging import forget_all
 from dc1.storage.providers import daemon_events, providers
 
 _KEYS_SECONDS = 1.0
@@ -52,4 +53,5 @@ class ProviderUpkeep:
         erased = await self._db.write(lambda conn: providers.erase_due(conn, now_ms))
         for row in erased:
             self._fleet.follow(provider_from_row(row), here=False, decisions=self._fleet.decisions)
-        await self._db.write(lambda conn: daemon_events.purge(conn, now_ms - DAEMON_EVENTS_KEPT_MS))
+        old_ms = now_ms - DAEMON_EVENTS_KEPT_MS
+        await forget_all(self._db, lambda conn, limit: daemon_events.purge(conn, old_ms, limit))

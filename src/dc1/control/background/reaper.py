@@ -13,6 +13,7 @@ from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease
 from dc1.storage.accounts import idempotency
+from dc1.storage.engine.purging import forget_all
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 
@@ -93,7 +94,7 @@ class Reaper:
 
     async def _purge(self) -> None:
         now_ms = self._clock.now_ms()
-        await self._db.write(lambda conn: idempotency.purge(conn, now_ms))
+        await forget_all(self._db, lambda conn, limit: idempotency.purge(conn, now_ms, limit))
 
 
 async def _each(steps: Iterable[Awaitable[object]]) -> None:

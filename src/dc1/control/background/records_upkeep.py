@@ -4,11 +4,10 @@ from dc1.control.periodic import Periodic
 from dc1.domain.base.clock import DAY_MS, ENDED_KEYS_KEPT_MS, REFUSED_ACTS_KEPT_MS, Clock
 from dc1.storage.accounts import keys
 from dc1.storage.admin import audit
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Database
+from dc1.storage.engine.purging import forget_all
 
 _SECONDS = 60.0
-# Some at a time, for the one writer of SQLite waits meanwhile; more than can come in a minute.
-_AT_ONCE = 5_000
 
 
 class RecordsUpkeep:
@@ -29,13 +28,11 @@ class RecordsUpkeep:
         await self._periodic.stop()
 
     async def forget(self) -> None:
-        """Delete what is too old, some of it."""
+        """Delete what is too old."""
         now_ms = self._clock.now_ms()
 
-        def work(conn: Connection) -> None:
-            # A refusal is never kept for longer than the acts among which it stands.
-            refused_ms = min(self._audit_ms, REFUSED_ACTS_KEPT_MS)
-            audit.purge(conn, now_ms - self._audit_ms, now_ms - refused_ms, _AT_ONCE)
-            keys.purge(conn, now_ms - ENDED_KEYS_KEPT_MS, _AT_ONCE)
-
-        await self._db.write(work)
+        # A refusal is never kept for longer than the acts among which it stands.
+        refused_ms = min(self._audit_ms, REFUSED_ACTS_KEPT_MS)
+        acts_before_ms, refused_before_ms = now_ms - self._audit_ms, now_ms - refused_ms
+        await forget_all(self._db, lambda conn, limit: audit.purge(conn, acts_before_ms, refused_before_ms, limit))
+        await forget_all(self._db, lambda conn, limit: keys.purge(conn, now_ms - ENDED_KEYS_KEPT_MS, limit))

@@ -7,6 +7,7 @@ from dc1.control.periodic import Periodic
 from dc1.domain.base.clock import DELIVERIES_KEPT_MS, Clock
 from dc1.storage.accounts import data_erasure, keys, renters, webhooks
 from dc1.storage.engine.database import Database
+from dc1.storage.engine.purging import forget_all
 
 _USE_SECONDS = 30.0
 _ERASURE_SECONDS = 60.0
@@ -41,7 +42,7 @@ class RenterUpkeep:
         now_ms = self._clock.now_ms()
         for renter_id in await self._db.read(lambda conn: renters.due_for_erasure(conn, now_ms)):
             await self._erase(renter_id)
-        await self._db.write(lambda conn: webhooks.purge(conn, now_ms - DELIVERIES_KEPT_MS))
+        await forget_all(self._db, lambda conn, limit: webhooks.purge(conn, now_ms - DELIVERIES_KEPT_MS, limit))
 
     async def _erase(self, renter_id: int) -> None:
         # A few jobs a transaction: nobody waits while the logs of many are erased. The account stays due until the last

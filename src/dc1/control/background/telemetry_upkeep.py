@@ -4,7 +4,8 @@ from dc1.control.fleet.telemetry import Telemetry
 from dc1.control.periodic import Periodic, WholeStep
 from dc1.domain.base.clock import Clock
 from dc1.domain.providers.telemetry import MINUTE_MS, RETENTION_MS
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Database
+from dc1.storage.engine.purging import forget_all
 from dc1.storage.providers import telemetry
 
 _FLUSH_SECONDS = 1.0
@@ -38,9 +39,7 @@ class TelemetryUpkeep:
         if not minutes:
             return
 
-        def work(conn: Connection) -> None:
-            telemetry.store(conn, minutes)
-            telemetry.purge(conn, now_ms - RETENTION_MS)
-
-        await self._db.write(work)
+        await self._db.write(lambda conn: telemetry.store(conn, minutes))
         self._pending.flushed()
+        # Apart: what cannot be forgotten now must not have the new minutes stored, and counted, once more.
+        await forget_all(self._db, lambda conn, limit: telemetry.purge(conn, now_ms - RETENTION_MS, limit))

@@ -17,7 +17,8 @@ def forget_work(conn: Connection, renter_id: int, after_id: int = 0, limit: int 
     """
     # Some jobs at a time: a renter may have any number, and on SQLite all other writes wait meanwhile.
     own = select(jobs.c.id).where(jobs.c.renter_id == renter_id, jobs.c.id > after_id).order_by(jobs.c.id).limit(limit)
-    ids = [row.id for row in conn.execute(own)]
+    # Locked in their order: two replicas that erase the same account delete the same rows, each in an order of its own.
+    ids = [row.id for row in conn.execute(own.with_for_update())]
     for table in (job_results, job_logs, job_log_batches, job_log_heads):
         conn.execute(delete(table).where(table.c.job_id.in_(ids)))
     specs = select(job_specs.c.job_id, job_specs.c.container_spec).where(job_specs.c.job_id.in_(ids))

@@ -7,9 +7,10 @@ transaction, so an answer exists exactly if its effect does.
 import hashlib
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, func, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, select
 
 from dc1.domain import errors
+from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.schema.tables import idempotent_answers
@@ -83,9 +84,9 @@ def keep(conn: Connection, key: IdempotencyKey, answer: KeptAnswer) -> None:
     statement.send(conn, asdict(key) | _shape.values(answer))
 
 
-def purge(conn: Connection, now_ms: int) -> int:
-    """Forget answers that have expired; returns how many."""
-    return conn.execute(delete(_table).where(_table.c.expires_at_ms <= now_ms)).rowcount
+def purge(conn: Connection, now_ms: int, limit: int) -> int:
+    """Forget answers that have expired, `limit` at most; return how many."""
+    return forget_oldest(conn, _table, _table.c.expires_at_ms, _table.c.expires_at_ms <= now_ms, limit=limit)
 
 
 def _own(conn: Connection, key: IdempotencyKey) -> bool:

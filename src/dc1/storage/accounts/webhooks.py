@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from dc1.domain.access.webhooks import DeliveryStatus, WebhookEvent
+from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.schema.tables import jobs, renters, webhook_deliveries
 
@@ -156,11 +157,10 @@ def page(
     return Page(_row_shape.all(rows), total)
 
 
-def purge(conn: Connection, before_ms: int, limit: int = 10_000) -> int:
-    """Delete deliveries that ended and are older than `before_ms`, at most `limit`; returns how many."""
-    # Some at a time, for the one writer of SQLite waits meanwhile.
-    old = select(_table.c.id).where(_table.c.created_at_ms < before_ms, _table.c.next_attempt_at_ms.is_(None))
-    return conn.execute(delete(_table).where(_table.c.id.in_(old.limit(limit)))).rowcount
+def purge(conn: Connection, before_ms: int, limit: int) -> int:
+    """Delete deliveries that ended and are older than `before_ms`, at most `limit`; return how many."""
+    old = (_table.c.created_at_ms < before_ms, _table.c.next_attempt_at_ms.is_(None))
+    return forget_oldest(conn, _table, _table.c.created_at_ms, *old, limit=limit)
 
 
 def forget_all_of(conn: Connection, renter_id: int) -> None:

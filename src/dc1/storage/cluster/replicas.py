@@ -7,11 +7,14 @@ from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.cluster.clocks import DATABASE_NOW_MS, database_now_ms
+from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.statements import upsert
 from dc1.storage.schema.tables import providers, replicas
 
 # Long after anybody could still wait for one of its streams.
 _FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
+# At each start of a server, which leaves one row behind at most.
+_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ def remove(conn: Connection, replica_id: str) -> None:
 
 def purge(conn: Connection) -> None:
     """Remove the replicas that died long ago."""
-    conn.execute(delete(replicas).where(replicas.c.expires_at_ms < DATABASE_NOW_MS - _FORGOTTEN_AFTER_MS))
+    expiry_ms = replicas.c.expires_at_ms
+    forget_oldest(conn, replicas, expiry_ms, expiry_ms < DATABASE_NOW_MS - _FORGOTTEN_AFTER_MS, limit=_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)

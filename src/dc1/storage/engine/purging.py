@@ -1,6 +1,19 @@
 """Rows that are forgotten when they are old, some at a time and by any number of replicas at once."""
 
+from collections.abc import Callable
+
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
+
+from dc1.storage.engine.database import Database
+
+AT_ONCE = 5_000
+"""Rows that one transaction forgets: the one writer of SQLite waits meanwhile."""
+
+
+async def forget_all(db: Database, forget: Callable[[Connection, int], int]) -> None:
+    """Have `forget` delete some rows at a time, as many as it is given at most, until it finds fewer than those."""
+    while await db.write(lambda conn: forget(conn, AT_ONCE)) >= AT_ONCE:
+        pass
 
 
 def forget_oldest(

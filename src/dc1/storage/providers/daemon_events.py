@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 
 from dc1.domain.providers.reports import EventSeverity
+from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.schema.tables import daemon_events
 
@@ -58,6 +59,7 @@ def _conditions(since_ms: int, provider_id: int | None) -> list[ColumnElement[bo
     return [recent] if provider_id is None else [recent, daemon_events.c.provider_id == provider_id]
 
 
-def purge(conn: Connection, before_ms: int) -> None:
-    """Forget events that are older."""
-    conn.execute(delete(daemon_events).where(daemon_events.c.created_at_ms < before_ms))
+def purge(conn: Connection, before_ms: int, limit: int) -> int:
+    """Forget events that are older, `limit` of them at most; return how many."""
+    at_ms = daemon_events.c.created_at_ms
+    return forget_oldest(conn, daemon_events, at_ms, at_ms < before_ms, limit=limit)

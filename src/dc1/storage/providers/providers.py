@@ -240,8 +240,9 @@ def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[ProviderR
     was paid; jobs, withdrawals and the ledger stay.
     """
     due = select(providers.c.id).where(providers.c.erase_at_ms.is_not(None), providers.c.erase_at_ms <= now_ms)
-    # Some at a time: the next round takes the others.
-    found = [row.id for row in conn.execute(due.limit(limit))]
+    # Some at a time: the next round takes the others, and another replica those that are locked here.
+    mine = due.order_by(providers.c.id).limit(limit).with_for_update(skip_locked=True)
+    found = [row.id for row in conn.execute(mine)]
     for provider_id in found:
         # Addresses are unique; one that ends like this can belong to nobody.
         values = _ERASED | {"email": f"deleted-{provider_id}@account.invalid"}

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from dc1.domain.providers.telemetry import METRICS, Period, Rollup
+from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.statements import upsert
 from dc1.storage.schema.tables import provider_minutes
 
@@ -30,9 +31,10 @@ def store(conn: Connection, minutes: Minutes) -> None:
         upsert(conn, provider_minutes, ("provider_id", "minute_ms"), add=_SUMS + _COUNTS).run_many(conn, rows)
 
 
-def purge(conn: Connection, before_ms: int) -> None:
-    """Forget the minutes before a time."""
-    conn.execute(delete(provider_minutes).where(provider_minutes.c.minute_ms < before_ms))
+def purge(conn: Connection, before_ms: int, limit: int) -> int:
+    """Forget the minutes before a time, `limit` of them at most; return how many."""
+    minute = provider_minutes.c.minute_ms
+    return forget_oldest(conn, provider_minutes, minute, minute < before_ms, limit=limit)
 
 
 def read(conn: Connection, provider_id: int, period: Period, now_ms: int) -> dict[int, Rollup]:
