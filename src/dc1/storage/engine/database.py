@@ -1,6 +1,7 @@
 """The one door to durable state: open a URL, then run units of work in it."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+# A page of the database and of each of its logs, with which it cannot do much either.
+_ROOM_BYTES = 64 * 1024
 
 
 class UnusableDatabaseError(ValueError):
@@ -76,6 +80,8 @@ class Database:
             return cls(parsed, _open_past_a_pooler(parsed, direct, connections), direct)
         except (OSError, DBAPIError, psycopg.Error, CommandError) as error:
             reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+            if _lacks_room(parsed):
+                reason += "; the disk that it is on is full"
             kind = UnreachableDatabaseError if _may_pass(error) else UnusableDatabaseError
             raise kind(
                 f"{parsed.difference_update_query(['sslpassword']).render_as_string()}: {reason.rstrip('.')}"
@@ -172,6 +178,14 @@ def _keep_to_ourselves(file: Path) -> None:
     logs = [log for ending in ("-wal", "-shm", "-journal") if (log := Path(f"{file}{ending}")).exists()]
     for each in (file, *logs):
         make_private_file(each)
+
+
+def _lacks_room(url: URL) -> bool:
+    # What SQLite says of a full disk depends on which of its files it was about to make: "disk I/O error" for one.
+    if url.get_backend_name() != "sqlite":
+        return False
+    place = Path(str(url.database)).absolute().parent
+    return place.is_dir() and shutil.disk_usage(place).free < _ROOM_BYTES
 
 
 def _may_pass(error: Exception) -> bool:
