@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 
 from dc1.storage.engine.database import normalised
 from dc1.testing.postgres import PostgresServer
 from dc1.testing.postgres_pair import PostgresPair
-from tests.chaos.faults import Fault, kill, stall
+from tests.chaos.faults import Fault, fill, kill, stall
 from tests.support.pgbouncer import pgbouncer
+from tests.support.small_disk import SmallDisk, mounted_if_allowed
+
+_DISK_MEBIBYTES = 400
+"""In memory, as far as it is used: a storm of hundreds of faults writes dozens, and PostgreSQL has 50 at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,26 @@ def killed_and_stalled(server: PostgresServer) -> list[Fault]:
     ]
 
 
+def filled(disk: SmallDisk | None, server: PostgresServer | None = None) -> list[Fault]:
+    """Return the fault of a disk of which nothing is left; none of a disk that others need."""
+    if disk is None:
+        return []
+
+    def strike(dice: Random) -> None:
+        fill(disk, dice)
+        # It ends when there is no room for its next log file, and whoever looks after it starts it again.
+        if server is not None and not server.is_running():
+            server.start()
+
+    return [Fault("disk full", 2, strike)]
+
+
 @contextmanager
 def sqlite(directory: Path) -> Iterator[Place]:
     """One server on a file."""
-    yield Place("SQLite", f"sqlite:///{directory / 'dc1.sqlite3'}", servers=1)
+    with mounted_if_allowed(_DISK_MEBIBYTES) as disk:
+        place = directory if disk is None else disk.directory
+        yield Place("SQLite", f"sqlite:///{place / 'dc1.sqlite3'}", servers=1, faults=filled(disk))
 
 
 def on(server: PostgresServer) -> Place:
@@ -61,8 +82,23 @@ def on(server: PostgresServer) -> Place:
 @contextmanager
 def postgresql(directory: Path) -> Iterator[Place]:
     """Two replicas on PostgreSQL."""
-    with PostgresServer.running() as server:
-        yield on(server)
+    with mounted_if_allowed(_DISK_MEBIBYTES) as disk, running(disk) as server:
+        place = on(server)
+        yield replace(place, faults=[*place.faults, *filled(disk, server)])
+
+
+@contextmanager
+def running(disk: SmallDisk | None) -> Iterator[PostgresServer]:
+    """Run a server on a disk of its own, if there is one."""
+    if disk is None:
+        with PostgresServer.running() as server:
+            yield server
+        return
+    server = PostgresServer(disk.directory / "node")
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from dc1.testing.waiting import eventually
 from tests.chaos import verdict
 from tests.chaos.world import DaemonSeat, World
 from tests.faults.processes import DC1
+from tests.support.small_disk import SmallDisk
 
 RECOVERY_SECONDS = 60
 STOP_SECONDS = 20
@@ -20,6 +21,7 @@ STOP_SECONDS = 20
 
 _DOWN_SECONDS = (0.0, 0.5)
 _STALLED_SECONDS = (0.5, 3.0)
+_FULL_SECONDS = (0.5, 4.0)
 _FROZEN_SECONDS = (4.5, 6.0)
 """Three missed beats and the grace take 3.5."""
 _REFUSED = 78
@@ -89,6 +91,15 @@ def stall(victim: Stallable, dice: random.Random) -> None:
         let_pass(dice.uniform(*_STALLED_SECONDS))
     finally:
         _signal(pids, signal.SIGCONT)
+
+
+def fill(disk: SmallDisk, dice: random.Random) -> None:
+    """A disk has no room for a while."""
+    try:
+        disk.fill()
+        let_pass(dice.uniform(*_FULL_SECONDS))
+    finally:
+        disk.make_room()
 
 
 def _signal(pids: Iterable[int], number: signal.Signals) -> None:

@@ -44,14 +44,24 @@ def _write_until_full(file: int, size: int) -> None:
 @contextmanager
 def small_disk(mebibytes: int) -> Iterator[SmallDisk]:
     """Mount one for the block."""
-    with tempfile.TemporaryDirectory(prefix="dc1-disk-") as name:
+    with mounted_if_allowed(mebibytes) as disk:
+        if disk is None:
+            pytest.skip("Nothing may be mounted here (as root, or in a namespace of its own: unshare -rm).")
+        yield disk
+
+
+@contextmanager
+def mounted_if_allowed(mebibytes: int) -> Iterator[SmallDisk | None]:
+    """Mount one for the block, if that is allowed here."""
+    with tempfile.TemporaryDirectory(prefix="dc1-disk-", ignore_cleanup_errors=True) as name:
         mounted = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0777", "tmpfs", name],
             capture_output=True,
             check=False,
         )
         if mounted.returncode != 0:
-            pytest.skip("Nothing may be mounted here (as root, or in a namespace of its own: unshare -rm).")
+            yield None
+            return
         try:
             yield SmallDisk(Path(name))
         finally:

@@ -102,6 +102,14 @@ class Node:
         with suppress(subprocess.CalledProcessError):
             self._control("-m", mode, "stop")
 
+    def is_running(self) -> bool:
+        """Tell whether it has a process."""
+        try:
+            self._control("status")
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
     def promote(self) -> None:
         """Take writes from now on."""
         self._control("promote")
@@ -176,6 +184,10 @@ class PostgresServer:
     def pids(self) -> list[int]:
         """Return the processes of the server, those of its connections included."""
         return self._node.pids()
+
+    def is_running(self) -> bool:
+        """Tell whether it has a process, be it one that recovers."""
+        return self._node.is_running()
 
     def start(self) -> None:
         """Start it again after a crash, and wait until it has recovered."""
