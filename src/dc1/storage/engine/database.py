@@ -16,6 +16,7 @@ from dc1.storage.engine.migrate import upgrade
 from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same
 from dc1.storage.engine.postgres import PostgresBackend
 from dc1.storage.engine.postgres_address import is_postgres, read_address
+from dc1.storage.engine.postgres_checks import require_usable
 from dc1.storage.engine.postgres_faults import is_lost
 from dc1.storage.engine.sqlite import SqliteBackend
 from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason, unwritable_reason
@@ -150,6 +151,7 @@ def _open(url: URL, connections: int) -> _Backend:
         _keep_to_ourselves(Path(str(url.database)))
         upgrade(url)
         return SqliteBackend(url, readers=min(connections, 4))
+    _require_usable(url)
     if not keeps_sessions(url):
         raise UnusableDatabaseError(
             "DC1_DATABASE_URL leads to a pooler that lends its connections by transaction, through which no notification "
@@ -159,12 +161,20 @@ def _open(url: URL, connections: int) -> _Backend:
     return PostgresBackend(url, connections=connections)
 
 
+def _require_usable(url: URL) -> None:
+    try:
+        require_usable(url)
+    except ValueError as error:
+        raise UnusableDatabaseError(str(error)) from None
+
+
 def _open_past_a_pooler(url: URL, direct: URL, connections: int) -> _Backend:
     if not leads_to_the_same(url, direct):
         raise UnusableDatabaseError(
             "DC1_DATABASE_DIRECT_URL hears nothing of what DC1_DATABASE_URL says: it leads to another database, or "
             "through a pooler as well that lends its connections by transaction"
         )
+    _require_usable(direct)
     # Tables are made in one long transaction, which binds a connection that the pooler might need.
     upgrade(direct)
     return PostgresBackend(url, connections=connections, keeps_sessions=keeps_sessions(url))

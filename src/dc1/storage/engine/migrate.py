@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 
 from dc1.storage.engine.postgres import patience
@@ -23,9 +24,18 @@ def upgrade(url: URL, revision: str = NEWEST) -> None:
     """Apply every missing revision up to `revision` in one transaction.
 
     A database that is up to date is only read, so a second process can open one that is busy.
+
+    Raises:
+        CommandError: a revision made it that is not among ours.
     """
-    if revision == NEWEST and _is_up_to_date(url):
-        return
+    if revision == NEWEST:
+        found = _current(url)
+        if found == newest_revision():
+            return
+        if found is not None and found not in revisions():
+            raise CommandError(
+                f"it was brought up to date by a newer version of dc1 (revision {found}), which it needs"
+            )
     _migrate(url, lambda config: command.upgrade(config, revision))
 
 
@@ -60,11 +70,11 @@ def _config() -> Config:
     return config
 
 
-def _is_up_to_date(url: URL) -> bool:
+def _current(url: URL) -> str | None:
     engine = _engine(url)
     try:
         with engine.connect() as connection:
-            return current_revision(connection) == newest_revision()
+            return current_revision(connection)
     finally:
         engine.dispose()
 

@@ -1,0 +1,28 @@
+"""What a PostgreSQL has to be for us, found out before anything is made in it."""
+
+import psycopg
+from sqlalchemy import URL
+
+from dc1.storage.engine.postgres import patience
+from dc1.storage.engine.postgres_address import connect_arguments
+
+OLDEST_VERSION = 13
+"""The first that tells of transactions by ids that never come again, by which we learn what became of a lost COMMIT."""
+
+
+def require_usable(url: URL) -> None:
+    """Refuse a server that is too old, and a database that cannot hold every text.
+
+    Raises:
+        ValueError: it says why, and shows nothing of the address.
+    """
+    arguments = {**patience(url), **connect_arguments(url)}
+    with psycopg.connect(autocommit=True, prepare_threshold=None, **arguments) as connection:
+        version = connection.info.server_version // 10_000
+        if version < OLDEST_VERSION:
+            raise ValueError(f"the server runs PostgreSQL {version}; dc1 needs {OLDEST_VERSION} or newer")
+        (encoding,) = connection.execute("SHOW server_encoding").fetchone() or ("UTF8",)
+        # Names in Arabic would be refused one by one, each as a fault of ours. SQL_ASCII takes them, and sorts and cuts
+        # them by their bytes.
+        if encoding != "UTF8":
+            raise ValueError(f"the database is encoded in {encoding} and must be in UTF8")
