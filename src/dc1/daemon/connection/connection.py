@@ -9,6 +9,7 @@ from collections.abc import Callable
 import grpc
 import structlog
 
+from dc1.containment import contained
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.connection.channel import explain_failure, open_channel, read_credentials, stays_here
 from dc1.daemon.connection.operator_notices import OperatorNotices
@@ -94,9 +95,7 @@ class Connection:
             # Set before the first message, so that `close` and `beat_now` find a stream that is still connecting.
             self._stream = stream
             opened_at = time.monotonic()
-            # A channel for each stream: one that failed waits for its own backoff before it tries again.
-            async with open_channel(self._config.server, credentials) as channel:
-                end = await self._held(stream, provider_service.ProviderServiceStub(channel))
+            end = await self._held(stream, credentials)
             self._stream = None
             if stream.welcomed:
                 self._was_welcomed = True
@@ -107,10 +106,13 @@ class Connection:
             if not self._closing.is_set():
                 await self._pause(self._seconds_after(end))
 
-    async def _held(self, stream: Stream, stub: "provider_service.ProviderServiceAsyncStub") -> StreamEnd:
+    async def _held(self, stream: Stream, credentials: grpc.ChannelCredentials | None) -> StreamEnd:
         """Hold a stream until it ends. A fault in it ends no other, and no lease."""
         try:
-            return await stream.run(stub, self._config.key)
+            # A channel for each stream: one that failed waits for its own backoff before it tries again.
+            with contained():
+                async with open_channel(self._config.server, credentials) as channel:
+                    return await stream.run(provider_service.ProviderServiceStub(channel), self._config.key)
         except Exception as fault:
             log.exception("stream_failed", server=self._config.server)
             return StreamEnd(f"the stream failed: {type(fault).__name__}")

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from dc1.containment import contained, in_words
 from dc1.daemon.connection.operator_notices import MachineNotices
 from dc1.daemon.leases import messages
 from dc1.daemon.leases.assignments import Assignments
@@ -69,13 +70,14 @@ class Reporter:
         if self._sampling.done():
             sampling, self._sampling = self._sampling, None
             try:
-                self._adopt(sampling.result())
+                with contained():
+                    self._adopt(sampling.result())
                 self._unreadable = False
             except Exception as error:
                 # The last sample stands: a driver that talks nonsense for a moment takes no work from its machine.
                 # Said once, as it may go on with every beat.
                 if not self._unreadable:
-                    log.warning("telemetry_unreadable", error=f"{type(error).__name__}: {error}"[:500])
+                    log.warning("telemetry_unreadable", error=in_words(error)[:500])
                 self._unreadable = True
 
     @property
@@ -91,7 +93,7 @@ class Reporter:
             report=report_pb2.HeartbeatRequest(
                 gpu_status=messages.to_value(self._gpu_status),
                 cached_models=messages.to_value([*models]),
-                provider_hostname=socket.gethostname()[:255],
+                provider_hostname=_hostname(),
             ),
             leases=messages.held_leases(self._assignments.leases),
             draining=self._assignments.draining,
@@ -107,8 +109,12 @@ class Reporter:
         if self._sampling is not None and not self._sampling.done():
             self._sampling.cancel()
             await asyncio.wait({self._sampling})
-        else:
-            self._telemetry.close()
+            return
+        try:
+            with contained():
+                self._telemetry.close()
+        except Exception:
+            log.exception("telemetry_not_closed")
 
     def _adopt(self, status: JsonObject) -> None:
         # A count that is left out would stay what it was when the last card is lost.
@@ -128,6 +134,14 @@ class Reporter:
         readings = bridge.iterate(lambda: iter([self._telemetry.read().to_gpu_status()]))
         async with contextlib.aclosing(readings):
             return await anext(readings)
+
+
+def _hostname() -> str:
+    try:
+        return socket.gethostname()[:255]
+    except (OSError, UnicodeError):
+        # A machine may be called by bytes that are no text, and be rented out all the same.
+        return ""
 
 
 def _list(status: JsonObject, name: str) -> list[JsonValue]:

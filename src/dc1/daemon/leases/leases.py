@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import structlog
+
+from dc1.containment import contained
 from dc1.daemon.leases.log_buffer import LogBatch, LogBuffer
 from dc1.daemon.runners.base import Level, Result, RunFailed, Work
-from dc1.domain.jobs.states import Phase
+from dc1.domain.jobs.states import ErrorCategory, Phase
 
 TOKEN_SPACING_SECONDS = 0.03
 """Least time between two batches of tokens."""
@@ -21,6 +24,9 @@ DRAIN_SECONDS = 20.0
 
 _SPARE_SECONDS = 2.0
 """The end is to be with the server so long before the job's deadline, which settles it as a failure."""
+
+
+log = structlog.get_logger(__name__)
 
 
 class LeaseState(StrEnum):
@@ -157,7 +163,7 @@ class HeldLease:
     def spoil(self, failure: RunFailed, now: float) -> None:
         """End as a failure, without its output: something in it cannot be told."""
         seconds = self._ended.seconds if self._ended is not None else 0.0
-        self.logs.release()
+        self.release()
         self._phase = self._phase_at = self._ended_sent_at = None
         self.tokens, self.logs = TokenBuffer(), LogBuffer()
         self.finish(AttemptEnd(failure, seconds), now)
@@ -213,7 +219,12 @@ class HeldLease:
 
     def release(self) -> None:
         """Give back what the lease holds on the disk; nothing is told of it any more."""
-        self.logs.release()
+        try:
+            with contained():
+                self.logs.release()
+        except Exception:
+            # What a disk does not take back goes with this process; the lease is over whatever the disk does.
+            log.exception("log_not_released", job_id=self.job_id, attempt=self.attempt)
 
     def _drain_seconds(self, now: float) -> float:
         left = self._deadline - now
@@ -282,9 +293,19 @@ class LeaseTable:
         # By the time at which each came due: a run that floods keeps no other from being heard.
         waiting = [(due, lease) for lease in self if (due := lease.due_at()) is not None and due <= now]
         for _, lease in sorted(waiting, key=lambda entry: entry[0]):
-            if (output := lease.take(now)) is not None:
+            if (output := self._taken(lease, now)) is not None:
                 return lease, output
         return None
+
+    def _taken(self, lease: HeldLease, now: float) -> LeaseOutput | None:
+        try:
+            with contained():
+                return lease.take(now)
+        except Exception:
+            # It alone is given up: the others are told on the same stream, which would end by it again and again.
+            log.exception("output_unreadable", job_id=lease.job_id, attempt=lease.attempt)
+            lease.spoil(RunFailed(ErrorCategory.ENGINE, "the output of the run was lost", transient=True), now)
+            return None
 
     def resend(self, before: float) -> None:
         """Make due again what was sent before that time and has no receipt."""

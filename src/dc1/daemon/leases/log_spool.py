@@ -12,6 +12,7 @@ from typing import Final, get_args
 
 import structlog
 
+from dc1.containment import contained, in_words
 from dc1.daemon.runners.base import Level
 
 _IN_MEMORY_LINES = 1_000
@@ -108,13 +109,15 @@ class LogSpool:
     def _write(self) -> None:
         size = len(self._newest)
         try:
-            if self._file is None:
-                self._file = self._open_file()
-            self._file.seek(self._written_to)
-            # Less than all is what a disk does that is full just here; the next try writes over it.
-            whole = self._file.write(self._newest) == size
-        except OSError as error:
-            log.warning("log_not_spooled", error=str(error))
+            with contained():
+                if self._file is None:
+                    self._file = self._open_file()
+                self._file.seek(self._written_to)
+                # Less than all is what a disk does that is full just here; the next try writes over it.
+                whole = self._file.write(self._newest) == size
+        except Exception as error:
+            # Of whatever kind: a line that is not kept must not end the run that printed it.
+            log.warning("log_not_spooled", error=in_words(error))
             whole = False
         if not whole:
             # Tried again a chunk later, not with every line.
@@ -140,18 +143,24 @@ class LogSpool:
 
     def _close(self) -> None:
         self._read_at = self._written_to = 0
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        try:
+            with contained():
+                if file is not None:
+                    file.close()
+        except Exception as error:
+            # It has no name, so that whatever is left of it goes with this process.
+            log.warning("log_not_closed", error=in_words(error))
 
     def _read_chunk(self) -> tuple[bytes, int]:
         assert self._file is not None
         size, count = self._chunks.popleft()
         try:
-            self._file.seek(self._read_at)
-            data = self._file.read(size)
-        except OSError as error:
-            log.warning("log_not_read_back", error=str(error))
+            with contained():
+                self._file.seek(self._read_at)
+                data = self._file.read(size)
+        except Exception as error:
+            log.warning("log_not_read_back", error=in_words(error))
             data = b""
         self._read_at += size
         if not self._chunks:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
+from dc1.containment import StrayError, contained, in_words
 from dc1.daemon.leases.leases import AttemptEnd, HeldLease
 from dc1.daemon.leases.messages import sendable
 from dc1.daemon.runners.base import Level, Result, RunFailed, Runner, Work
@@ -160,15 +161,13 @@ class RunningJobs:
 async def _guarded(runner: Runner, work: Work, sink: LeaseSink) -> Result:
     """Run the work so that nothing but RunFailed comes out, and CancelledError only when it was asked for."""
     try:
-        return await runner.run(work, sink)
+        with contained():
+            return await runner.run(work, sink)
     except RunFailed:
         raise
-    except asyncio.CancelledError:
-        # A library beneath the runner may cancel on its own; only a cancellation of this task is a wish to stop.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
+    except StrayError as stray:
+        log.warning("run_abandoned", job_id=work.job_id, attempt=work.attempt, reason=str(stray))
         raise RunFailed(ErrorCategory.ENGINE, "the run was abandoned", transient=True) from None
     except Exception as error:
         log.exception("runner_failed", job_id=work.job_id, attempt=work.attempt)
-        raise RunFailed(ErrorCategory.ENGINE, f"the runner failed: {type(error).__name__}: {error}") from error
+        raise RunFailed(ErrorCategory.ENGINE, f"the runner failed: {in_words(error)}") from error

@@ -6,6 +6,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import TypeVar
 
+from dc1.containment import contained
+
 T = TypeVar("T")
 
 _BUFFERED_ITEMS = 256
@@ -38,14 +40,17 @@ async def iterate(source: Callable[[], Iterable[T]]) -> AsyncGenerator[T]:
                     if stopped.is_set():
                         return
                 hand_over(None)
-            except Exception as error:
+            except BaseException as error:
+                # Whatever it is: in this thread it would be lost, and the consumer wait for ever.
                 hand_over(error)
 
     threading.Thread(target=read, name="blocking-iterator", daemon=True).start()
     try:
         while (item := await items.get()) is not None:
             if isinstance(item, BaseException):
-                raise item
+                # It was no wish of the consumer's own, whatever it says.
+                with contained():
+                    raise item
             yield item[0]
     finally:
         stopped.set()

@@ -1,12 +1,14 @@
 """The daemon's runners and what each can do now."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import structlog
 
+from dc1.containment import contained
 from dc1.daemon.runners.base import Readiness, Runner, Work
 from dc1.domain.jobs.states import JobType
 
@@ -70,14 +72,14 @@ class RunnerRegistry:
             return  # said before a Welcome, which will have the list itself
         self.approved_images = frozenset(images)
         for runner in self._image_runners:
-            runner.serve(self._provider_id, self.approved_images)
+            _tell(runner, partial(runner.serve, self._provider_id, self.approved_images))
         # The container runner is unavailable as long as no image is approved.
         self.look_again()
 
     def use_gpus(self, uuids: Sequence[str]) -> None:
         """Take over what telemetry found."""
         for runner in self._image_runners:
-            runner.use_gpus(uuids)
+            _tell(runner, partial(runner.use_gpus, uuids))
 
     def look_again(self) -> None:
         """Ask for a probe before the next one is due."""
@@ -99,7 +101,7 @@ class RunnerRegistry:
         for runner, models in candidates:
             # A runner without models of its own, such as one for containers, takes any that is named.
             if work.model is None or not models or work.model.casefold() in (name.casefold() for name in models):
-                return (runner.refusal(work) if isinstance(runner, ImageRunner) else None) or runner
+                return _refusal(runner, work) or runner
         return f"model '{work.model}' is not served here"
 
     @property
@@ -119,16 +121,29 @@ class RunnerRegistry:
 
     async def aclose(self) -> None:
         """Close every runner."""
-        ends = await asyncio.gather(*(runner.aclose() for runner in self._runners), return_exceptions=True)
-        for runner, end in zip(self._runners, ends, strict=True):
-            if isinstance(end, Exception):
-                log.error("runner_not_closed", runner=type(runner).__name__, exc_info=end)
+        await asyncio.gather(*(_close(runner) for runner in self._runners))
+
+
+def _tell(runner: ImageRunner, say: Callable[[], None]) -> None:
+    """Tell a runner something; one that fails of it keeps nobody else from hearing it."""
+    try:
+        with contained():
+            say()
+    except Exception:
+        log.exception("runner_not_told", runner=type(runner).__name__)
+
+
+def _refusal(runner: Runner, work: Work) -> str | None:
+    """Return why a runner cannot do such work now, None when it can."""
+    with contained():
+        return runner.refusal(work) if isinstance(runner, ImageRunner) else None
 
 
 async def _probe(runner: Runner) -> Readiness:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            found = await runner.probe()
+            with contained():
+                found = await runner.probe()
             return replace(found, models=tuple(name for name in found.models if _is_model_name(name)))
     except TimeoutError:
         return Readiness(False, f"did not answer within {PROBE_SECONDS:.0f} s")
@@ -136,6 +151,14 @@ async def _probe(runner: Runner) -> Readiness:
         # What is behind a runner may say anything; whatever it is, it takes no other runner with it.
         log.exception("probe_failed", runner=type(runner).__name__)
         return Readiness(False, f"the look at it failed: {type(error).__name__}")
+
+
+async def _close(runner: Runner) -> None:
+    try:
+        with contained():
+            await runner.aclose()
+    except Exception:
+        log.exception("runner_not_closed", runner=type(runner).__name__)
 
 
 def _is_model_name(name: object) -> bool:
