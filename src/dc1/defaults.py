@@ -43,6 +43,7 @@ KEY_ROTATION_GRACE_SECONDS = 600
 IDEMPOTENCY_TTL_HOURS = 24
 # Thirteen months: a yearly review finds all of its year.
 AUDIT_DAYS = 400
+JOB_DOCUMENTS_DAYS = 90
 
 # What either side of a stream takes, so that whatever one sends the other can read. Bytes.
 MAX_MESSAGE_BYTES = 12 * 1024 * 1024

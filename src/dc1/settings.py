@@ -186,6 +186,9 @@ class Settings(BaseSettings):
     audit_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
         default=defaults.AUDIT_DAYS, description="How long what admins did is kept in the audit trail, in days."
     )
+    job_documents_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        default=defaults.JOB_DOCUMENTS_DAYS, description="Days that an ended job's documents are kept; 0 is for ever."
+    )
     webhook_allow_private: bool = Field(
         default=False, description="Whether webhooks may go to addresses that are not public."
     )
@@ -234,12 +237,8 @@ class Settings(BaseSettings):
     beat_interval_seconds: PositiveFloat = Field(
         default=defaults.BEAT_INTERVAL_SECONDS, description="Seconds between beats on the stream; three missed end it."
     )
-    daemon_latest_version: str = Field(
-        default=defaults.DAEMON_LATEST_VERSION, description="Newest version of the daemon."
-    )
-    daemon_min_version: str | None = Field(
-        default=None, description="Oldest version that is still good; the newest when unset."
-    )
+    daemon_latest_version: str = Field(default=defaults.DAEMON_LATEST_VERSION, description="Newest daemon version.")
+    daemon_min_version: str | None = Field(default=None, description="Oldest good one; the newest when unset.")
 
     @model_validator(mode="before")
     @classmethod

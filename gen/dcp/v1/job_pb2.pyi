@@ -188,6 +188,7 @@ class JobDetail(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     FAULT_FIELD_NUMBER: _builtins.int
     DOCUMENTS_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_ERASED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id, from 1."""
     job_id: _builtins.str
@@ -225,6 +226,10 @@ class JobDetail(_message.Message):
     documents_left_out: _builtins.bool
     """True in a list whose answer would be too large with it: what was sent with the job, which is `params`, `task_spec`, `container_spec`
     and `gpu_requirements`, is not here. `GET /jobs/:job_id` has it. Absent otherwise.
+    """
+    documents_erased_at: _builtins.str
+    """When what was sent with the job, its result and its log were erased, as it had ended long ago or its renter's account was deleted. Absent
+    while they are kept.
     """
     @_builtins.property
     def provider_id(self) -> _struct_pb2.Value:
@@ -396,13 +401,19 @@ class JobDetail(_message.Message):
         source: _builtins.str = ...,
         fault: _struct_pb2.Value | None = ...,
         documents_left_out: _builtins.bool | None = ...,
+        documents_erased_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "dc1_fee_halala", b"dc1_fee_halala", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "model", b"model", "params", b"params", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "retried_from_job_id", b"retried_from_job_id", "retry_reason", b"retry_reason", "started_at", b"started_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "model", b"model", "params", b"params", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "retried_from_job_id", b"retried_from_job_id", "retry_reason", b"retry_reason", "started_at", b"started_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "attempt_number", b"attempt_number", "checkpoint_enabled", b"checkpoint_enabled", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "dc1_fee_halala", b"dc1_fee_halala", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_retries", b"max_retries", "model", b"model", "params", b"params", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "retried_from_job_id", b"retried_from_job_id", "retry_count", b"retry_count", "retry_reason", b"retry_reason", "source", b"source", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "attempt_number", b"attempt_number", "checkpoint_enabled", b"checkpoint_enabled", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_retries", b"max_retries", "model", b"model", "params", b"params", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "retried_from_job_id", b"retried_from_job_id", "retry_count", b"retry_count", "retry_reason", b"retry_reason", "source", b"source", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__documents_erased_at: _TypeAlias = _typing.Literal["documents_erased_at"]  # noqa: Y015
+    _WhichOneofArgType__documents_erased_at: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at"]  # noqa: Y015
     _WhichOneofReturnType__documents_left_out: _TypeAlias = _typing.Literal["documents_left_out"]  # noqa: Y015
     _WhichOneofArgType__documents_left_out: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__documents_erased_at) -> _WhichOneofReturnType__documents_erased_at | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__documents_left_out) -> _WhichOneofReturnType__documents_left_out | None: ...
 
 Global___JobDetail: _TypeAlias = JobDetail  # noqa: Y015

@@ -234,6 +234,7 @@ class JobOutput(_message.Message):
     REFUNDED_HALALA_FIELD_NUMBER: _builtins.int
     PROGRESS_UPDATED_AT_FIELD_NUMBER: _builtins.int
     TIMEOUT_AT_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_ERASED_AT_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Public id."""
     status: _builtins.str
@@ -266,6 +267,8 @@ class JobOutput(_message.Message):
     """Whether anything went back to the renter, for failed and cancelled jobs."""
     refunded_halala: _builtins.int
     """How much, in halala."""
+    documents_erased_at: _builtins.str
+    """When the result was erased, as the job had ended long ago; absent while it is kept."""
     @_builtins.property
     def provider_id(self) -> _struct_pb2.Value:
         """The chosen or named provider; null while queued without one."""
@@ -345,13 +348,16 @@ class JobOutput(_message.Message):
         refunded_halala: _builtins.int | None = ...,
         progress_updated_at: _struct_pb2.Value | None = ...,
         timeout_at: _struct_pb2.Value | None = ...,
+        documents_erased_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "_model", b"_model", "_output", b"_output", "_prompt", b"_prompt", "_refunded", b"_refunded", "_refunded_halala", b"_refunded_halala", "_response", b"_response", "_tokens_generated", b"_tokens_generated", "_tokens_per_second", b"_tokens_per_second", "_type", b"_type", "billing", b"billing", "completed_at", b"completed_at", "duration_minutes", b"duration_minutes", "error", b"error", "model", b"model", "output", b"output", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt", b"prompt", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "timeout_at", b"timeout_at", "tokens_generated", b"tokens_generated", "tokens_per_second", b"tokens_per_second", "type", b"type"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "_documents_erased_at", b"_documents_erased_at", "_model", b"_model", "_output", b"_output", "_prompt", b"_prompt", "_refunded", b"_refunded", "_refunded_halala", b"_refunded_halala", "_response", b"_response", "_tokens_generated", b"_tokens_generated", "_tokens_per_second", b"_tokens_per_second", "_type", b"_type", "billing", b"billing", "completed_at", b"completed_at", "documents_erased_at", b"documents_erased_at", "duration_minutes", b"duration_minutes", "error", b"error", "model", b"model", "output", b"output", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt", b"prompt", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "timeout_at", b"timeout_at", "tokens_generated", b"tokens_generated", "tokens_per_second", b"tokens_per_second", "type", b"type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "_model", b"_model", "_output", b"_output", "_prompt", b"_prompt", "_refunded", b"_refunded", "_refunded_halala", b"_refunded_halala", "_response", b"_response", "_tokens_generated", b"_tokens_generated", "_tokens_per_second", b"_tokens_per_second", "_type", b"_type", "billing", b"billing", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "duration_minutes", b"duration_minutes", "error", b"error", "execution_time_sec", b"execution_time_sec", "job_id", b"job_id", "job_type", b"job_type", "message", b"message", "model", b"model", "output", b"output", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt", b"prompt", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "timeout_at", b"timeout_at", "tokens_generated", b"tokens_generated", "tokens_per_second", b"tokens_per_second", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billing", b"_billing", "_documents_erased_at", b"_documents_erased_at", "_model", b"_model", "_output", b"_output", "_prompt", b"_prompt", "_refunded", b"_refunded", "_refunded_halala", b"_refunded_halala", "_response", b"_response", "_tokens_generated", b"_tokens_generated", "_tokens_per_second", b"_tokens_per_second", "_type", b"_type", "billing", b"billing", "completed_at", b"completed_at", "cost_halala", b"cost_halala", "documents_erased_at", b"documents_erased_at", "duration_minutes", b"duration_minutes", "error", b"error", "execution_time_sec", b"execution_time_sec", "job_id", b"job_id", "job_type", b"job_type", "message", b"message", "model", b"model", "output", b"output", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt", b"prompt", "provider_id", b"provider_id", "provider_name", b"provider_name", "refunded", b"refunded", "refunded_halala", b"refunded_halala", "response", b"response", "result", b"result", "result_type", b"result_type", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "timeout_at", b"timeout_at", "tokens_generated", b"tokens_generated", "tokens_per_second", b"tokens_per_second", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__billing: _TypeAlias = _typing.Literal["billing"]  # noqa: Y015
     _WhichOneofArgType__billing: _TypeAlias = _typing.Literal["_billing", b"_billing"]  # noqa: Y015
+    _WhichOneofReturnType__documents_erased_at: _TypeAlias = _typing.Literal["documents_erased_at"]  # noqa: Y015
+    _WhichOneofArgType__documents_erased_at: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at"]  # noqa: Y015
     _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
     _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
     _WhichOneofReturnType__output: _TypeAlias = _typing.Literal["output"]  # noqa: Y015
@@ -372,6 +378,8 @@ class JobOutput(_message.Message):
     _WhichOneofArgType__type: _TypeAlias = _typing.Literal["_type", b"_type"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__billing) -> _WhichOneofReturnType__billing | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__documents_erased_at) -> _WhichOneofReturnType__documents_erased_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
     @_typing.overload
@@ -450,6 +458,7 @@ class ListJobLogsResponse(_message.Message):
     LOGS_FIELD_NUMBER: _builtins.int
     TOTAL_LINES_FIELD_NUMBER: _builtins.int
     HAS_MORE_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_ERASED_AT_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.str
     """Version of the line's shape."""
     job_id: _builtins.str
@@ -460,6 +469,8 @@ class ListJobLogsResponse(_message.Message):
     """How many lines the job has."""
     has_more: _builtins.bool
     """Whether more lines follow the last one listed."""
+    documents_erased_at: _builtins.str
+    """When the log was erased, as the job had ended long ago; absent while it is kept."""
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogLine]:
         """The lines, oldest first."""
@@ -473,12 +484,15 @@ class ListJobLogsResponse(_message.Message):
         logs: _abc.Iterable[Global___LogLine] | None = ...,
         total_lines: _builtins.int = ...,
         has_more: _builtins.bool = ...,
+        documents_erased_at: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "documents_erased_at", b"documents_erased_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "job_id", b"job_id", "logs", b"logs", "schema_version", b"schema_version", "status", b"status", "total_lines", b"total_lines"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "documents_erased_at", b"documents_erased_at", "has_more", b"has_more", "job_id", b"job_id", "logs", b"logs", "schema_version", b"schema_version", "status", b"status", "total_lines", b"total_lines"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__documents_erased_at: _TypeAlias = _typing.Literal["documents_erased_at"]  # noqa: Y015
+    _WhichOneofArgType__documents_erased_at: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__documents_erased_at) -> _WhichOneofReturnType__documents_erased_at | None: ...
 
 Global___ListJobLogsResponse: _TypeAlias = ListJobLogsResponse  # noqa: Y015
 

@@ -165,7 +165,7 @@ class JobServiceServicer:
 
     def RetryJob(self, request, context):
         """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
-        FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+        FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status, and 410 once what was sent with it is not kept any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,7 +225,7 @@ class JobServiceServicer:
 
     def GetJobOutput(self, request, context):
         """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
-        was cancelled. An image is sent as its bytes unless `Accept` names `application/json`.
+        was cancelled, or ended so long ago that its result is not kept any more. An image is sent as its bytes unless `Accept` names `application/json`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -233,8 +233,8 @@ class JobServiceServicer:
 
     def GetJobOutputImage(self, request, context):
         """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
-        `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
-        answers 202 while it is not finished, and 204 without a body when it completed without a result.
+        `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled, or its
+        image is not kept any more; answers 202 while it is not finished, and 204 without a body when it completed without a result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,7 +50,7 @@ class JobServiceStub:
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_submission_pb2.RetryJobRequest, _job_submission_pb2.RetryJobResponse]
     """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
-    FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+    FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status, and 410 once what was sent with it is not kept any more.
     """
     CreateTestJob: _grpc.UnaryUnaryMultiCallable[_job_submission_pb2.CreateTestJobRequest, _job_submission_pb2.CreateTestJobResponse]
     """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
@@ -74,12 +74,12 @@ class JobServiceStub:
     """Shows in short how a job stands."""
     GetJobOutput: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobOutputRequest, _httpbody_pb2.HttpBody]
     """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
-    was cancelled. An image is sent as its bytes unless `Accept` names `application/json`.
+    was cancelled, or ended so long ago that its result is not kept any more. An image is sent as its bytes unless `Accept` names `application/json`.
     """
     GetJobOutputImage: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobOutputImageRequest, _httpbody_pb2.HttpBody]
     """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
-    `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
-    answers 202 while it is not finished, and 204 without a body when it completed without a result.
+    `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled, or its
+    image is not kept any more; answers 202 while it is not finished, and 204 without a body when it completed without a result.
     """
     ListJobLogs: _grpc.UnaryUnaryMultiCallable[_job_progress_pb2.ListJobLogsRequest, _job_progress_pb2.ListJobLogsResponse]
     """Lists log lines of the job in the order they were received."""
@@ -134,7 +134,7 @@ class JobServiceAsyncStub(JobServiceStub):
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_submission_pb2.RetryJobRequest, _job_submission_pb2.RetryJobResponse]  # type: ignore[assignment]
     """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
-    FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+    FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status, and 410 once what was sent with it is not kept any more.
     """
     CreateTestJob: _aio.UnaryUnaryMultiCallable[_job_submission_pb2.CreateTestJobRequest, _job_submission_pb2.CreateTestJobResponse]  # type: ignore[assignment]
     """Sends a provider a benchmark free of charge. Fails with NOT_FOUND for an unknown provider and FAILED_PRECONDITION (400)
@@ -158,12 +158,12 @@ class JobServiceAsyncStub(JobServiceStub):
     """Shows in short how a job stands."""
     GetJobOutput: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobOutputRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
-    was cancelled. An image is sent as its bytes unless `Accept` names `application/json`.
+    was cancelled, or ended so long ago that its result is not kept any more. An image is sent as its bytes unless `Accept` names `application/json`.
     """
     GetJobOutputImage: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.GetJobOutputImageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
-    `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
-    answers 202 while it is not finished, and 204 without a body when it completed without a result.
+    `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled, or its
+    image is not kept any more; answers 202 while it is not finished, and 204 without a body when it completed without a result.
     """
     ListJobLogs: _aio.UnaryUnaryMultiCallable[_job_progress_pb2.ListJobLogsRequest, _job_progress_pb2.ListJobLogsResponse]  # type: ignore[assignment]
     """Lists log lines of the job in the order they were received."""
@@ -227,7 +227,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_job_submission_pb2.RetryJobResponse, _abc.Awaitable[_job_submission_pb2.RetryJobResponse]]:
         """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
-        FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+        FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status, and 410 once what was sent with it is not kept any more.
         """
 
     @_abc_1.abstractmethod
@@ -299,7 +299,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Answers with the job's output: 200 when it completed, 202 while it is not finished, and FAILED_PRECONDITION (410) when it failed or
-        was cancelled. An image is sent as its bytes unless `Accept` names `application/json`.
+        was cancelled, or ended so long ago that its result is not kept any more. An image is sent as its bytes unless `Accept` names `application/json`.
         """
 
     @_abc_1.abstractmethod
@@ -309,8 +309,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Sends the image a job made, when it is stored in the format asked for; nothing is converted. Fails with INVALID_ARGUMENT
-        `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled;
-        answers 202 while it is not finished, and 204 without a body when it completed without a result.
+        `Output is not available as <format>` otherwise, and with FAILED_PRECONDITION (410) when the job failed or was cancelled, or its
+        image is not kept any more; answers 202 while it is not finished, and 204 without a body when it completed without a result.
         """
 
     @_abc_1.abstractmethod

@@ -176,5 +176,7 @@ def _background(parts: Parts, settings: Settings) -> list[Background]:
         *background,
         ProviderUpkeep(plane.db, plane.clock, plane.fleet, plane.sessions),
         TelemetryUpkeep(plane.db, plane.clock, plane.fleet.telemetry),
-        RecordsUpkeep(plane.db, plane.clock, settings.audit_days),
+        RecordsUpkeep(
+            plane.db, plane.clock, audit_days=settings.audit_days, documents_days=settings.job_documents_days
+        ),
     ]

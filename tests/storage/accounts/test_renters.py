@@ -1,5 +1,7 @@
 """Renter accounts on both engines: looking through them, and erasing them."""
 
+from functools import partial
+
 import pytest
 
 from dc1.domain.access.keys import KeyRole, new_key
@@ -77,10 +79,10 @@ async def test_what_jobs_were_asked_and_answered_is_erased_with_their_renter(mar
         ended.append(job)
 
     erased = [job.id for job in ended[:2]]
-    assert await market.do(data_erasure.forget_work, gone, limit=1) == erased[0]
+    assert await market.do(data_erasure.forget_work, gone, NOW, limit=1) == erased[0]
     assert await market.see(jobs.spec, erased[1]) == spec
-    assert await market.do(data_erasure.forget_work, gone, erased[0]) == erased[1]
-    assert await market.do(data_erasure.forget_work, gone, erased[1]) is None
+    assert await market.do(data_erasure.forget_work, gone, NOW, erased[0]) == erased[1]
+    assert await market.do(data_erasure.forget_work, gone, NOW, erased[1]) is None
 
     emptied = JobSpec(container_spec={"image_type": "llm", "gpu_count": 1})
     for job, left in zip(ended, (emptied, emptied, spec), strict=True):
@@ -91,4 +93,33 @@ async def test_what_jobs_were_asked_and_answered_is_erased_with_their_renter(mar
         kept = await market.see(jobs.get, job.id)
         assert kept is not None
         assert (kept.status, kept.actual_cost_halala) == ("completed", 1)
+    await market.check_books()
+
+
+async def test_what_jobs_were_about_is_erased_some_at_a_time(market: Market) -> None:
+    renter, provider = await market.renter(), await market.provider(gpus=8)
+    ended = [await market.running(renter, provider) for _ in range(3)]
+    still_open = await market.running(renter, provider)
+    for number, job in enumerate(ended):
+        lines = [LogLine(LogLevel.INFO, "me", NOW)] * 5
+        await market.do(job_logs.append, job.id, 1, lines, 1)
+        await market.do(lifecycle.finish, job.id, AttemptReport(completed=True, result={"a": 1}), NOW + number)
+
+    async def kept() -> list[int]:
+        return [job.id for job in ended if await market.see(jobs.result, job.id) is not None]
+
+    before = NOW + 2
+    step = partial(data_erasure.forget_old_work, ended_before_ms=before, now_ms=NOW + 9, limit=1, rows=2)
+
+    # Of five lines two go at a time, and the job itself with the last.
+    assert [await market.db.write(step) for _ in range(2)] == [True, True]
+    assert await kept() == [job.id for job in ended]
+    assert await market.db.write(step)
+    assert await kept() == [job.id for job in ended[1:]]
+    while await market.db.write(step):
+        pass
+    assert await kept() == [ended[2].id]
+    rows = [await market.see(jobs.known, job.id) for job in (*ended, still_open)]
+    assert [row.documents_erased_at_ms for row in rows] == [NOW + 9, NOW + 9, None, None]
+    assert [row.actual_cost_halala for row in rows[:3]] == [1, 1, 1]
     await market.check_books()

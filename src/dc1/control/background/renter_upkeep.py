@@ -41,13 +41,14 @@ class RenterUpkeep:
         """Erase the personal data of accounts deleted long ago, and old entries of delivery logs."""
         now_ms = self._clock.now_ms()
         for renter_id in await self._db.read(lambda conn: renters.due_for_erasure(conn, now_ms)):
-            await self._erase(renter_id)
+            await self._erase(renter_id, now_ms)
         await forget_all(self._db, lambda conn, limit: webhooks.purge(conn, now_ms - DELIVERIES_KEPT_MS, limit))
 
-    async def _erase(self, renter_id: int) -> None:
+    async def _erase(self, renter_id: int, now_ms: int) -> None:
         # A few jobs a transaction: nobody waits while the logs of many are erased. The account stays due until the last
         # is done.
         erased: int | None = 0
         while erased is not None:
-            erased = await self._db.write(partial(data_erasure.forget_work, renter_id=renter_id, after_id=erased))
+            step = partial(data_erasure.forget_work, renter_id=renter_id, now_ms=now_ms, after_id=erased)
+            erased = await self._db.write(step)
         await self._db.write(partial(renters.erase, renter_id=renter_id))

@@ -192,11 +192,14 @@ class JobCommands:
         Raises:
             only_failed_retried: The job is open, or ended otherwise.
             call_not_retried: It is a /v1 call, whose caller has had an answer.
+            documents_erased: What was sent with it is not kept any more.
         """
         if failed.status != JobStatus.FAILED:
             raise errors.only_failed_retried(failed.status)
         if failed.source == JobSource.V1:
             raise errors.call_not_retried()
+        if failed.documents_erased_at_ms is not None:
+            raise errors.documents_erased()
         order = _order_again(failed, spec)
         return await self.submit(failed.renter_id, order, hook, retried_from=failed.id, actor=actor)
 

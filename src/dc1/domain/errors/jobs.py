@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dc1.domain.errors.base import ApiError
 from dc1.domain.errors.codes import ErrorCode
 
+DOCUMENTS_ERASED = "The job ended long ago, and only its bill is kept"
+
 
 def invalid_gpu_type(value: str, allowed: Iterable[str]) -> ApiError:
     """Say that `gpu_requirements.gpu_type` names no GPU of the market."""
@@ -73,6 +75,11 @@ def model_not_served(model: str) -> ApiError:
 def job_not_found() -> ApiError:
     """Say that no job has this id."""
     return ApiError(404, "Job not found")
+
+
+def documents_erased() -> ApiError:
+    """Say that what was sent with the job is not kept any more."""
+    return ApiError(410, DOCUMENTS_ERASED)
 
 
 def cannot_cancel(status: str) -> ApiError:

@@ -116,6 +116,8 @@ def job_detail(job: JobRow, spec: JobSpec | None, now_ms: int, queue_position: i
     detail.elapsed_sec.CopyFrom(to_value(elapsed_sec(job, now_ms)))
     used = job.used_seconds
     detail.used_seconds.CopyFrom(NULL if used is None else to_value(plain(used)))
+    if job.documents_erased_at_ms is not None:
+        detail.documents_erased_at = iso(job.documents_erased_at_ms)
     for name in _COPIED:
         getattr(detail, name).CopyFrom(to_value(getattr(job, name)))
     return detail

@@ -88,7 +88,7 @@ class JobOutcomeCalls(OutputCalls):
         if wanted is None:
             raise errors.output_format_unavailable(request.format)
         # After the format: a name that is none is the caller's mistake, whatever state the job is in.
-        if found.job.status != JobStatus.COMPLETED:
+        if found.job.status != JobStatus.COMPLETED or found.job.documents_erased_at_ms is not None:
             return await output_body(self._plane, found)
         if found.result is None:
             current_call().http_status = _NOTHING_TO_SEND

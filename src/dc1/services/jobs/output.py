@@ -12,6 +12,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import plain
+from dc1.domain.errors.jobs import DOCUMENTS_ERASED
 from dc1.domain.jobs.results import ResultType, image_bytes, response_text, result_type, stored_image_format
 from dc1.domain.jobs.states import TERMINAL, JobStatus
 from dc1.domain.money.pricing import halala_to_sar
@@ -28,7 +29,8 @@ from dc1.storage.jobs.job_records import JobRow, JobSpec
 _JSON = "application/json"
 # An answer with a status and not a refusal: these bodies carry the job, which an error has no fields for (contract
 # 3.3). 410 tells clients that wait for a 200 to stop.
-_STATUS_CODES = {JobStatus.COMPLETED: 200, JobStatus.FAILED: 410, JobStatus.CANCELLED: 410}
+_GONE = 410
+_STATUS_CODES = {JobStatus.COMPLETED: 200, JobStatus.FAILED: _GONE, JobStatus.CANCELLED: _GONE}
 _NOT_FINISHED = 202
 # What clients format or calculate with. A daemon's program writes the result, and may put anything under these names.
 _PART_TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -85,7 +87,8 @@ class OutputCalls(ServicerPart):
 async def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _JSON) -> HttpBody:
     """Return the output in the form that `accept` prefers, an image as its bytes unless JSON is named.
 
-    The answer's status becomes 202 while the job is not finished, and 410 when it failed or was cancelled.
+    The answer's status becomes 202 while the job is not finished, and 410 when it failed or was cancelled or its result
+    is not kept any more.
     """
     status = found.job.status
     # The contract's way round (3.3): `*/*` and no header at all get the bytes.
@@ -93,7 +96,8 @@ async def output_body(plane: ControlPlane, found: JobWithOutput, accept: str = _
         image = stored_image(found.result)
         if image is not None:
             return image
-    current_call().http_status = _STATUS_CODES.get(status, _NOT_FINISHED)
+    is_erased = found.job.documents_erased_at_ms is not None
+    current_call().http_status = _GONE if is_erased else _STATUS_CODES.get(status, _NOT_FINISHED)
     # The fleet belongs to the loop, and so this is asked here.
     fields = common_fields(found.job, provider_of_job(plane, found.job), plane.clock.now_ms())
     return await apart(found.result_characters, lambda: _written(found, fields))
@@ -110,6 +114,11 @@ def _written(found: JobWithOutput, fields: JsonObject) -> HttpBody:
             "refunded_halala": refunded,
             "error_category": found.job.error_category,
             "fault": found.job.fault,
+        }
+    if found.job.documents_erased_at_ms is not None:
+        fields |= {
+            "error": fields["error"] or DOCUMENTS_ERASED,
+            "documents_erased_at": iso(found.job.documents_erased_at_ms),
         }
     # Written here and not by the transcoder: the parts of a result have names that no message can list.
     return HttpBody(content_type=_JSON, data=compact(fields).encode())
@@ -161,9 +170,9 @@ def _completed(found: JobWithOutput, common: JsonObject) -> JsonObject:
     kind = result_type(result)
     fields["result_type"] = type_name(kind)
     if isinstance(result, dict):
-        # A result may name its own `status` or `cost_halala`. The last four are not in this answer, and must not be let
+        # A result may name its own `status` or `cost_halala`. The last five are not in this answer, and must not be let
         # in by a daemon.
-        reserved = {*common, *fields, "refunded", "refunded_halala", "error_category", "fault"}
+        reserved = {*common, *fields, "refunded", "refunded_halala", "error_category", "fault", "documents_erased_at"}
         fields |= {name: value for name, value in _readable(result).items() if name not in reserved}
     if kind is ResultType.TEXT:
         fields |= _text(found, result)

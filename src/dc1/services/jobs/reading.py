@@ -7,6 +7,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.event_stream import follow, resume_point
+from dc1.services.api.values import time_text
 from dc1.services.jobs.access import provider_of_job, readable, readable_job, readable_with_spec, shown, statuses_of
 from dc1.services.jobs.lifecycle import lifecycle_reader
 from dc1.services.jobs.log_stream import LogReader
@@ -68,6 +69,7 @@ class JobReadingCalls(OutputCalls):
             logs=[log_line(row) for row in page.rows[:limit]],
             total_lines=page.total,
             has_more=len(page.rows) > limit,
+            documents_erased_at=time_text(job.documents_erased_at_ms),
         )
 
     async def StreamJobLogs(self, request: pb.StreamJobLogsRequest, context: Any) -> AsyncIterator[HttpBody]:

@@ -96,6 +96,7 @@ class JobRow:
     error: str | None
     error_category: ErrorCategory | None
     fault: Fault | None
+    documents_erased_at_ms: int | None
 
     @property
     def earned_halala(self) -> int:

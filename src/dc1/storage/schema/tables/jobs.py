@@ -127,6 +127,8 @@ jobs = Table(
     Column("error", PlainText),
     Column("error_category", StoredEnum(ErrorCategory)),
     Column("fault", StoredEnum(Fault)),
+    # Since when what was sent with it, its result and its log are not kept any more.
+    time_column("documents_erased_at_ms", nullable=True),
     change_stamp(),
     one_of("status", JobStatus, "status"),
     one_of("source", JobSource, "source"),
@@ -170,6 +172,9 @@ Index(
 _DUE = text("due_at_ms IS NOT NULL")
 # A terminal job has no deadline and leaves the index.
 Index("ix_jobs_due", jobs.c.due_at_ms, sqlite_where=_DUE, postgresql_where=_DUE)
+_KEPT = text("completed_at_ms IS NOT NULL AND documents_erased_at_ms IS NULL")
+# For what is erased next, the oldest first.
+Index("ix_jobs_kept", jobs.c.completed_at_ms, sqlite_where=_KEPT, postgresql_where=_KEPT)
 _FAILED = text("status = 'failed'")
 # For alerts, which look at the failures of a day.
 Index("ix_jobs_failed", jobs.c.completed_at_ms, jobs.c.provider_id, sqlite_where=_FAILED, postgresql_where=_FAILED)
