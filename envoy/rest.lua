@@ -106,6 +106,7 @@ function envoy_on_request(handle)
   headers:replace("x-rest", "1")
   headers:replace("x-rest-method", method)
   headers:replace("x-rest-path", path)
+  if method == "GET" and query ~= "" then headers:replace("x-rest-query", urls.names_of(query)) end
   headers:replace(":path", query == "" and path or path .. "?" .. query)
   if not decodable then return refusals.refuse(handle, request, REFUSALS.MALFORMED_URL) end
   if method == "OPTIONS" then return origins.answer_options(handle, headers:get("origin"), request.origin) end

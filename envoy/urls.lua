@@ -46,6 +46,16 @@ local function without_base_path(path)
   return path
 end
 
+-- What a query names, apart from what is no name of ours: the transcoder drops what the method does not take, and a list has to refuse it.
+local function names_of(query)
+  local names = {}
+  for name in ("&" .. query):gmatch("&([%a_]+)") do
+    names[#names + 1] = name
+    if #names == 32 then break end
+  end
+  return table.concat(names, ",")
+end
+
 -- Moves keys from the query into headers; returns what is left of the query and whether there was one.
 local function take_query_keys(query, headers)
   local kept, found = {}, false
@@ -80,6 +90,6 @@ local function take_path_key(path, headers)
 end
 
 return {
-  is_decodable = is_decodable, loggable = loggable, without_base_path = without_base_path, take_query_keys = take_query_keys,
-  take_path_key = take_path_key,
+  is_decodable = is_decodable, loggable = loggable, without_base_path = without_base_path,
+  names_of = names_of, take_query_keys = take_query_keys, take_path_key = take_path_key,
 }

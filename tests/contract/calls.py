@@ -43,6 +43,7 @@ CALLS: Mapping[str, Call] = {
             "GetQueueStatus",
             "ListContainerImages",
             "ListTemplates",
+            "GetTemplate",
             "ListServedModels",
         ),
         PLAIN,

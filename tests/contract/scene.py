@@ -76,6 +76,7 @@ class Scene:
             "{entry_id}": self.entry,
             "{job_type}": lambda: "benchmark",
             "{format}": lambda: "png",
+            "{template_id}": lambda: "python",
         }
         for name, find in ids.items():
             if name in path:

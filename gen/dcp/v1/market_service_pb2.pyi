@@ -25,14 +25,86 @@ class ListMarketProvidersRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
+    GPU_MODEL_FIELD_NUMBER: _builtins.int
+    MIN_VRAM_GB_FIELD_NUMBER: _builtins.int
+    MAX_PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    gpu_type: _builtins.str
+    """Only machines of this type of GPU, by any of its names: `H100`, `NVIDIA H100 80GB HBM3`."""
+    gpu_model: _builtins.str
+    """The same, under the name other clients send; `gpu_type` wins."""
+    min_vram_gb: _builtins.float
+    """Only machines with so much VRAM on each card, in GiB."""
+    max_price_per_hour_sar: _builtins.float
+    """Only machines where an hour of LLM inference costs no more, in SAR."""
+    location: _builtins.str
+    """Only machines whose location has this text in it, in any case."""
+    region: _builtins.str
+    """The same, under the name other clients send; `location` wins."""
+    model: _builtins.str
+    """Only machines that have this model on disk or serve it, in any case."""
+    limit: _builtins.int
+    """How many at most; all when absent."""
+    offset: _builtins.int
+    """How many to pass over."""
     def __init__(
         self,
+        *,
+        gpu_type: _builtins.str | None = ...,
+        gpu_model: _builtins.str | None = ...,
+        min_vram_gb: _builtins.float | None = ...,
+        max_price_per_hour_sar: _builtins.float | None = ...,
+        location: _builtins.str | None = ...,
+        region: _builtins.str | None = ...,
+        model: _builtins.str | None = ...,
+        limit: _builtins.int | None = ...,
+        offset: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
+    _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_type: _TypeAlias = _typing.Literal["gpu_type"]  # noqa: Y015
+    _WhichOneofArgType__gpu_type: _TypeAlias = _typing.Literal["_gpu_type", b"_gpu_type"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__location: _TypeAlias = _typing.Literal["location"]  # noqa: Y015
+    _WhichOneofArgType__location: _TypeAlias = _typing.Literal["_location", b"_location"]  # noqa: Y015
+    _WhichOneofReturnType__max_price_per_hour_sar: _TypeAlias = _typing.Literal["max_price_per_hour_sar"]  # noqa: Y015
+    _WhichOneofArgType__max_price_per_hour_sar: _TypeAlias = _typing.Literal["_max_price_per_hour_sar", b"_max_price_per_hour_sar"]  # noqa: Y015
+    _WhichOneofReturnType__min_vram_gb: _TypeAlias = _typing.Literal["min_vram_gb"]  # noqa: Y015
+    _WhichOneofArgType__min_vram_gb: _TypeAlias = _typing.Literal["_min_vram_gb", b"_min_vram_gb"]  # noqa: Y015
+    _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
+    _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    _WhichOneofReturnType__region: _TypeAlias = _typing.Literal["region"]  # noqa: Y015
+    _WhichOneofArgType__region: _TypeAlias = _typing.Literal["_region", b"_region"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_type) -> _WhichOneofReturnType__gpu_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__location) -> _WhichOneofReturnType__location | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_price_per_hour_sar) -> _WhichOneofReturnType__max_price_per_hour_sar | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_vram_gb) -> _WhichOneofReturnType__min_vram_gb | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__region) -> _WhichOneofReturnType__region | None: ...
 
 Global___ListMarketProvidersRequest: _TypeAlias = ListMarketProvidersRequest  # noqa: Y015
 
@@ -48,11 +120,11 @@ class ListMarketProvidersResponse(_message.Message):
     DEGRADED_COUNT_FIELD_NUMBER: _builtins.int
     TIMESTAMP_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """How many there are."""
+    """How many there are that the filters let through, on all pages."""
     online_count: _builtins.int
-    """Those online."""
+    """Those online, on this page."""
     degraded_count: _builtins.int
-    """Those degraded."""
+    """Those degraded, on this page."""
     timestamp: _builtins.str
     """Time of the answer, ISO-8601 UTC."""
     @_builtins.property
@@ -226,14 +298,86 @@ class ListPublicProvidersRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
+    GPU_MODEL_FIELD_NUMBER: _builtins.int
+    MIN_VRAM_GB_FIELD_NUMBER: _builtins.int
+    MAX_PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    gpu_type: _builtins.str
+    """Only machines of this type of GPU, by any of its names: `H100`, `NVIDIA H100 80GB HBM3`."""
+    gpu_model: _builtins.str
+    """The same, under the name other clients send; `gpu_type` wins."""
+    min_vram_gb: _builtins.float
+    """Only machines with so much VRAM on each card, in GiB."""
+    max_price_per_hour_sar: _builtins.float
+    """Only machines where an hour of LLM inference costs no more, in SAR."""
+    location: _builtins.str
+    """Only machines whose location has this text in it, in any case."""
+    region: _builtins.str
+    """The same, under the name other clients send; `location` wins."""
+    model: _builtins.str
+    """Only machines that have this model on disk or serve it, in any case."""
+    limit: _builtins.int
+    """How many at most; all when absent."""
+    offset: _builtins.int
+    """How many to pass over."""
     def __init__(
         self,
+        *,
+        gpu_type: _builtins.str | None = ...,
+        gpu_model: _builtins.str | None = ...,
+        min_vram_gb: _builtins.float | None = ...,
+        max_price_per_hour_sar: _builtins.float | None = ...,
+        location: _builtins.str | None = ...,
+        region: _builtins.str | None = ...,
+        model: _builtins.str | None = ...,
+        limit: _builtins.int | None = ...,
+        offset: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
+    _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_type: _TypeAlias = _typing.Literal["gpu_type"]  # noqa: Y015
+    _WhichOneofArgType__gpu_type: _TypeAlias = _typing.Literal["_gpu_type", b"_gpu_type"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__location: _TypeAlias = _typing.Literal["location"]  # noqa: Y015
+    _WhichOneofArgType__location: _TypeAlias = _typing.Literal["_location", b"_location"]  # noqa: Y015
+    _WhichOneofReturnType__max_price_per_hour_sar: _TypeAlias = _typing.Literal["max_price_per_hour_sar"]  # noqa: Y015
+    _WhichOneofArgType__max_price_per_hour_sar: _TypeAlias = _typing.Literal["_max_price_per_hour_sar", b"_max_price_per_hour_sar"]  # noqa: Y015
+    _WhichOneofReturnType__min_vram_gb: _TypeAlias = _typing.Literal["min_vram_gb"]  # noqa: Y015
+    _WhichOneofArgType__min_vram_gb: _TypeAlias = _typing.Literal["_min_vram_gb", b"_min_vram_gb"]  # noqa: Y015
+    _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
+    _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    _WhichOneofReturnType__region: _TypeAlias = _typing.Literal["region"]  # noqa: Y015
+    _WhichOneofArgType__region: _TypeAlias = _typing.Literal["_region", b"_region"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_type) -> _WhichOneofReturnType__gpu_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__location) -> _WhichOneofReturnType__location | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_price_per_hour_sar) -> _WhichOneofReturnType__max_price_per_hour_sar | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_vram_gb) -> _WhichOneofReturnType__min_vram_gb | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__region) -> _WhichOneofReturnType__region | None: ...
 
 Global___ListPublicProvidersRequest: _TypeAlias = ListPublicProvidersRequest  # noqa: Y015
 
@@ -243,14 +387,86 @@ class ListAvailableProvidersRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
+    GPU_MODEL_FIELD_NUMBER: _builtins.int
+    MIN_VRAM_GB_FIELD_NUMBER: _builtins.int
+    MAX_PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    gpu_type: _builtins.str
+    """Only machines of this type of GPU, by any of its names: `H100`, `NVIDIA H100 80GB HBM3`."""
+    gpu_model: _builtins.str
+    """The same, under the name other clients send; `gpu_type` wins."""
+    min_vram_gb: _builtins.float
+    """Only machines with so much VRAM on each card, in GiB."""
+    max_price_per_hour_sar: _builtins.float
+    """Only machines where an hour of LLM inference costs no more, in SAR."""
+    location: _builtins.str
+    """Only machines whose location has this text in it, in any case."""
+    region: _builtins.str
+    """The same, under the name other clients send; `location` wins."""
+    model: _builtins.str
+    """Only machines that have this model on disk or serve it, in any case."""
+    limit: _builtins.int
+    """How many at most; all when absent."""
+    offset: _builtins.int
+    """How many to pass over."""
     def __init__(
         self,
+        *,
+        gpu_type: _builtins.str | None = ...,
+        gpu_model: _builtins.str | None = ...,
+        min_vram_gb: _builtins.float | None = ...,
+        max_price_per_hour_sar: _builtins.float | None = ...,
+        location: _builtins.str | None = ...,
+        region: _builtins.str | None = ...,
+        model: _builtins.str | None = ...,
+        limit: _builtins.int | None = ...,
+        offset: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
+    _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_type: _TypeAlias = _typing.Literal["gpu_type"]  # noqa: Y015
+    _WhichOneofArgType__gpu_type: _TypeAlias = _typing.Literal["_gpu_type", b"_gpu_type"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__location: _TypeAlias = _typing.Literal["location"]  # noqa: Y015
+    _WhichOneofArgType__location: _TypeAlias = _typing.Literal["_location", b"_location"]  # noqa: Y015
+    _WhichOneofReturnType__max_price_per_hour_sar: _TypeAlias = _typing.Literal["max_price_per_hour_sar"]  # noqa: Y015
+    _WhichOneofArgType__max_price_per_hour_sar: _TypeAlias = _typing.Literal["_max_price_per_hour_sar", b"_max_price_per_hour_sar"]  # noqa: Y015
+    _WhichOneofReturnType__min_vram_gb: _TypeAlias = _typing.Literal["min_vram_gb"]  # noqa: Y015
+    _WhichOneofArgType__min_vram_gb: _TypeAlias = _typing.Literal["_min_vram_gb", b"_min_vram_gb"]  # noqa: Y015
+    _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
+    _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    _WhichOneofReturnType__region: _TypeAlias = _typing.Literal["region"]  # noqa: Y015
+    _WhichOneofArgType__region: _TypeAlias = _typing.Literal["_region", b"_region"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_type) -> _WhichOneofReturnType__gpu_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__location) -> _WhichOneofReturnType__location | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_price_per_hour_sar) -> _WhichOneofReturnType__max_price_per_hour_sar | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_vram_gb) -> _WhichOneofReturnType__min_vram_gb | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__region) -> _WhichOneofReturnType__region | None: ...
 
 Global___ListAvailableProvidersRequest: _TypeAlias = ListAvailableProvidersRequest  # noqa: Y015
 
@@ -263,7 +479,7 @@ class ListAvailableProvidersResponse(_message.Message):
     PROVIDERS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """How many there are."""
+    """How many there are that the filters let through, on all pages."""
     @_builtins.property
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AvailableProvider]:
         """The providers, most VRAM first, then by id."""
@@ -372,14 +588,30 @@ class ListModelsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """How many at most; all when absent."""
+    offset: _builtins.int
+    """How many to pass over."""
     def __init__(
         self,
+        *,
+        limit: _builtins.int | None = ...,
+        offset: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_offset", b"_offset", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_offset", b"_offset", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
 
 Global___ListModelsRequest: _TypeAlias = ListModelsRequest  # noqa: Y015
 
@@ -423,6 +655,10 @@ class OfferedModel(_message.Message):
     PROVIDERS_ONLINE_FIELD_NUMBER: _builtins.int
     PROVIDERS_TOTAL_FIELD_NUMBER: _builtins.int
     PROVIDERS_COUNT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    VRAM_GB_FIELD_NUMBER: _builtins.int
+    MIN_GPU_VRAM_GB_FIELD_NUMBER: _builtins.int
+    AVG_PRICE_SAR_PER_MIN_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The name that jobs ask for."""
     model_id: _builtins.str
@@ -435,6 +671,14 @@ class OfferedModel(_message.Message):
     """Providers with it."""
     providers_count: _builtins.int
     """The same, under the name other clients read."""
+    status: _builtins.str
+    """`available` where a provider with it is online, else `unavailable`."""
+    vram_gb: _builtins.int
+    """Least VRAM of a machine that has it, in whole GiB; 0 when unknown."""
+    min_gpu_vram_gb: _builtins.int
+    """The same, under the name other clients read."""
+    avg_price_sar_per_min: _builtins.float
+    """What a minute of LLM inference costs, in SAR."""
     def __init__(
         self,
         *,
@@ -444,10 +688,14 @@ class OfferedModel(_message.Message):
         providers_online: _builtins.int = ...,
         providers_total: _builtins.int = ...,
         providers_count: _builtins.int = ...,
+        status: _builtins.str = ...,
+        vram_gb: _builtins.int = ...,
+        min_gpu_vram_gb: _builtins.int = ...,
+        avg_price_sar_per_min: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "model", b"model", "model_id", b"model_id", "providers_count", b"providers_count", "providers_online", b"providers_online", "providers_total", b"providers_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_price_sar_per_min", b"avg_price_sar_per_min", "display_name", b"display_name", "min_gpu_vram_gb", b"min_gpu_vram_gb", "model", b"model", "model_id", b"model_id", "providers_count", b"providers_count", "providers_online", b"providers_online", "providers_total", b"providers_total", "status", b"status", "vram_gb", b"vram_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -821,14 +1069,30 @@ class ListContainerImagesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """How many at most; all when absent."""
+    offset: _builtins.int
+    """How many to pass over."""
     def __init__(
         self,
+        *,
+        limit: _builtins.int | None = ...,
+        offset: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_offset", b"_offset", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_offset", b"_offset", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
 
 Global___ListContainerImagesRequest: _TypeAlias = ListContainerImagesRequest  # noqa: Y015
 
@@ -908,16 +1172,62 @@ class ListTemplatesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    TAG_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """Only templates with this tag, in any case."""
+    limit: _builtins.int
+    """How many at most; all when absent."""
+    offset: _builtins.int
+    """How many to pass over."""
     def __init__(
         self,
+        *,
+        tag: _builtins.str | None = ...,
+        limit: _builtins.int | None = ...,
+        offset: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_offset", b"_offset", "_tag", b"_tag", "limit", b"limit", "offset", b"offset", "tag", b"tag"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_offset", b"_offset", "_tag", b"_tag", "limit", b"limit", "offset", b"offset", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    _WhichOneofReturnType__tag: _TypeAlias = _typing.Literal["tag"]  # noqa: Y015
+    _WhichOneofArgType__tag: _TypeAlias = _typing.Literal["_tag", b"_tag"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tag) -> _WhichOneofReturnType__tag | None: ...
+
+Global___ListTemplatesRequest: _TypeAlias = ListTemplatesRequest  # noqa: Y015
+
+@_typing.final
+class GetTemplateRequest(_message.Message):
+    """Which template to show."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    template_id: _builtins.str
+    """Id of the template."""
+    def __init__(
+        self,
+        *,
+        template_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["template_id", b"template_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListTemplatesRequest: _TypeAlias = ListTemplatesRequest  # noqa: Y015
+Global___GetTemplateRequest: _TypeAlias = GetTemplateRequest  # noqa: Y015
 
 @_typing.final
 class ListTemplatesResponse(_message.Message):
@@ -927,8 +1237,11 @@ class ListTemplatesResponse(_message.Message):
 
     TEMPLATES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """How many there are."""
+    """How many there are that the filter lets through, on all pages."""
+    count: _builtins.int
+    """The same, under the name other clients read."""
     @_builtins.property
     def templates(self) -> _containers.RepeatedCompositeFieldContainer[Global___JobTemplate]:
         """The templates."""
@@ -938,10 +1251,11 @@ class ListTemplatesResponse(_message.Message):
         *,
         templates: _abc.Iterable[Global___JobTemplate] | None = ...,
         total: _builtins.int = ...,
+        count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["templates", b"templates", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "templates", b"templates", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -962,6 +1276,8 @@ class JobTemplate(_message.Message):
     DURATION_MINUTES_FIELD_NUMBER: _builtins.int
     PARAMS_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    ESTIMATED_PRICE_SAR_PER_HOUR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the template."""
     name: _builtins.str
@@ -976,6 +1292,10 @@ class JobTemplate(_message.Message):
     """VRAM the work needs, in GiB; 0 when any will do."""
     duration_minutes: _builtins.float
     """Minutes to prepay."""
+    image: _builtins.str
+    """What runs it: the image that `params` name, else the type of image. Either may be sent as `container_spec.image_type`."""
+    estimated_price_sar_per_hour: _builtins.float
+    """What an hour of it costs now, in SAR."""
     @_builtins.property
     def params(self) -> _struct_pb2.Struct:
         """Parameters to submit."""
@@ -996,10 +1316,12 @@ class JobTemplate(_message.Message):
         duration_minutes: _builtins.float = ...,
         params: _struct_pb2.Struct | None = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        image: _builtins.str = ...,
+        estimated_price_sar_per_hour: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["params", b"params"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "duration_minutes", b"duration_minutes", "id", b"id", "image_type", b"image_type", "job_type", b"job_type", "min_vram_gb", b"min_vram_gb", "name", b"name", "params", b"params", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "duration_minutes", b"duration_minutes", "estimated_price_sar_per_hour", b"estimated_price_sar_per_hour", "id", b"id", "image", b"image", "image_type", b"image_type", "job_type", b"job_type", "min_vram_gb", b"min_vram_gb", "name", b"name", "params", b"params", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

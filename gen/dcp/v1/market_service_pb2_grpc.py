@@ -87,6 +87,11 @@ class MarketServiceStub:
                 request_serializer=dcp_dot_v1_dot_market__service__pb2.ListTemplatesRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_market__service__pb2.ListTemplatesResponse.FromString,
                 _registered_method=True)
+        self.GetTemplate = channel.unary_unary(
+                '/dcp.v1.MarketService/GetTemplate',
+                request_serializer=dcp_dot_v1_dot_market__service__pb2.GetTemplateRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_market__service__pb2.JobTemplate.FromString,
+                _registered_method=True)
         self.GetDaemonVersion = channel.unary_unary(
                 '/dcp.v1.MarketService/GetDaemonVersion',
                 request_serializer=dcp_dot_v1_dot_market__service__pb2.GetDaemonVersionRequest.SerializeToString,
@@ -175,6 +180,13 @@ class MarketServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTemplate(self, request, context):
+        """Shows one ready-made job. Fails with NOT_FOUND for an unknown template.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDaemonVersion(self, request, context):
         """Names the newest version of the daemon and the oldest that is still good.
         """
@@ -241,6 +253,11 @@ def add_MarketServiceServicer_to_server(servicer, server):
                     servicer.ListTemplates,
                     request_deserializer=dcp_dot_v1_dot_market__service__pb2.ListTemplatesRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_market__service__pb2.ListTemplatesResponse.SerializeToString,
+            ),
+            'GetTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTemplate,
+                    request_deserializer=dcp_dot_v1_dot_market__service__pb2.GetTemplateRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_market__service__pb2.JobTemplate.SerializeToString,
             ),
             'GetDaemonVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDaemonVersion,
@@ -525,6 +542,33 @@ class MarketService:
             '/dcp.v1.MarketService/ListTemplates',
             dcp_dot_v1_dot_market__service__pb2.ListTemplatesRequest.SerializeToString,
             dcp_dot_v1_dot_market__service__pb2.ListTemplatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.MarketService/GetTemplate',
+            dcp_dot_v1_dot_market__service__pb2.GetTemplateRequest.SerializeToString,
+            dcp_dot_v1_dot_market__service__pb2.JobTemplate.FromString,
             options,
             channel_credentials,
             insecure,

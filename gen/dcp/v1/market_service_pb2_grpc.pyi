@@ -58,6 +58,8 @@ class MarketServiceStub:
     """Lists the container images that jobs may name."""
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ListTemplatesRequest, _market_service_pb2.ListTemplatesResponse]
     """Lists ready-made jobs to start from."""
+    GetTemplate: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetTemplateRequest, _market_service_pb2.JobTemplate]
+    """Shows one ready-made job. Fails with NOT_FOUND for an unknown template."""
     GetDaemonVersion: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetDaemonVersionRequest, _market_service_pb2.GetDaemonVersionResponse]
     """Names the newest version of the daemon and the oldest that is still good."""
     GetDaemonDownload: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetDaemonDownloadRequest, _market_service_pb2.GetDaemonDownloadResponse]
@@ -92,6 +94,8 @@ class MarketServiceAsyncStub(MarketServiceStub):
     """Lists the container images that jobs may name."""
     ListTemplates: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ListTemplatesRequest, _market_service_pb2.ListTemplatesResponse]  # type: ignore[assignment]
     """Lists ready-made jobs to start from."""
+    GetTemplate: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetTemplateRequest, _market_service_pb2.JobTemplate]  # type: ignore[assignment]
+    """Shows one ready-made job. Fails with NOT_FOUND for an unknown template."""
     GetDaemonVersion: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetDaemonVersionRequest, _market_service_pb2.GetDaemonVersionResponse]  # type: ignore[assignment]
     """Names the newest version of the daemon and the oldest that is still good."""
     GetDaemonDownload: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetDaemonDownloadRequest, _market_service_pb2.GetDaemonDownloadResponse]  # type: ignore[assignment]
@@ -183,6 +187,14 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_market_service_pb2.ListTemplatesResponse, _abc.Awaitable[_market_service_pb2.ListTemplatesResponse]]:
         """Lists ready-made jobs to start from."""
+
+    @_abc_1.abstractmethod
+    def GetTemplate(
+        self,
+        request: _market_service_pb2.GetTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_service_pb2.JobTemplate, _abc.Awaitable[_market_service_pb2.JobTemplate]]:
+        """Shows one ready-made job. Fails with NOT_FOUND for an unknown template."""
 
     @_abc_1.abstractmethod
     def GetDaemonVersion(

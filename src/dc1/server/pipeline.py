@@ -23,6 +23,7 @@ from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rig
 from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
 from dc1.server.in_flight import InFlight
+from dc1.server.list_words import require_known_words
 from dc1.server.listening.addresses import client_address
 from dc1.server.listening.edges import ADMISSION, UNPROVEN, Edges
 from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
@@ -297,6 +298,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         require_rights(options, call.principal)
         enter(call)
         if message is not None:
+            require_known_words(call, message)
             await self._check_fields(message, options, hooks)
 
     async def _check_fields(self, message: Message, options: MethodOptions, hooks: MethodHooks) -> None:

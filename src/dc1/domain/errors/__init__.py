@@ -81,6 +81,7 @@ from dc1.domain.errors.jobs import (
     provider_not_online,
     raw_task_spec,
     result_or_error_required,
+    template_not_found,
     weak_notebook_token,
 )
 from dc1.domain.errors.money import (
@@ -204,6 +205,7 @@ __all__ = [
     "service_unavailable",
     "submit_key_invalid",
     "submit_key_required",
+    "template_not_found",
     "top_up_disabled",
     "validation_failed",
     "weak_notebook_token",

@@ -39,6 +39,11 @@ def image_not_approved(field: str) -> ApiError:
     return ApiError(400, f"{field} is not approved", ErrorCode.IMAGE_NOT_APPROVED)
 
 
+def template_not_found() -> ApiError:
+    """Say that no ready-made job has that id."""
+    return ApiError(404, "Template not found")
+
+
 def image_not_found() -> ApiError:
     """Say that no approved image has this id."""
     return ApiError(404, "Image not found")

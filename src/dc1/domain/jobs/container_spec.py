@@ -69,8 +69,18 @@ def _is_text(value: JsonValue) -> bool:
 
 
 def with_approved_images(spec: JsonObject | None, approved: Collection[str]) -> JsonObject | None:
-    """Return a spec whose images are named as they were approved, with their digests, however they were sent."""
-    return None if spec is None else {**spec, **_approved_names(spec, _IMAGE_KEYS, approved)}
+    """Return a spec whose images are named as they were approved, with their digests, however they were sent.
+
+    A template's image may be sent as the type of image, and is that image then.
+    """
+    if spec is None:
+        return None
+    names = _approved_names(spec, _IMAGE_KEYS, approved)
+    # A bare word is a type, though an image may have that name as well.
+    image_type = str(spec.get("image_type"))
+    if not names and set(":/") & set(image_type) and (image := approved_as(image_type, approved)) is not None:
+        names = {"image": image}
+    return {**spec, **names}
 
 
 def with_approved_override(params: JsonObject | None, approved: Collection[str]) -> JsonObject | None:

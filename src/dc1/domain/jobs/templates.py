@@ -20,6 +20,12 @@ class Template:
     params: JsonObject = field(default_factory=dict)
     tags: tuple[str, ...] = ()
 
+    @property
+    def image(self) -> str:
+        """The image it names, empty where its type alone says what runs it."""
+        named = self.params.get("image_override")
+        return named if isinstance(named, str) else ""
+
 
 TEMPLATES = (
     Template(

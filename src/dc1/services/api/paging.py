@@ -1,10 +1,27 @@
 """Lists that are read page by page."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from dcp.v1.pagination_pb2 import Pagination
+
+T = TypeVar("T")
+
+
+class _SliceRequest(Protocol):
+    @property
+    def limit(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+
+
+def sliced(items: Sequence[T], request: _SliceRequest) -> Sequence[T]:
+    """Return what a request asks for of a list that is given whole where it says nothing."""
+    rest = items[request.offset :]
+    # A scalar of proto3 that was not sent is 0, and 0 is refused.
+    return rest[: request.limit] if request.limit else rest
 
 
 class _PageRequest(Protocol):

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
+from dc1.domain import errors
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
-from dc1.domain.jobs.states import JOB_TYPES
+from dc1.domain.jobs.placement import vram_gb
+from dc1.domain.jobs.states import JOB_TYPES, JobType
 from dc1.domain.jobs.templates import TEMPLATES, Template
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import Approval, ProviderStatus
+from dc1.services.api.paging import sliced
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import to_struct
 from dc1.storage.admin import catalog
@@ -22,7 +25,10 @@ class OfferedCalls(ServicerPart):
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """List the models that approved providers have on disk or serve."""
         offers = sorted(self._offers().values(), key=lambda offer: (-offer.online, offer.model.lower()))
-        return pb.ListModelsResponse(models=[_model(offer) for offer in offers], total=len(offers))
+        rate = self._plane.catalog.rate(JobType.LLM_INFERENCE)
+        return pb.ListModelsResponse(
+            models=[_model(offer, rate) for offer in sliced(offers, request)], total=len(offers)
+        )
 
     def _offers(self) -> dict[str, "_Offer"]:
         now_ms, thresholds = self._plane.clock.now_ms(), self._plane.fleet.thresholds
@@ -39,6 +45,7 @@ class OfferedCalls(ServicerPart):
                 offer = offers.setdefault(name, _Offer(model))
                 offer.total += 1
                 offer.online += online
+                offer.note_vram(provider.facts.vram_mib)
         return offers
 
     async def GetPricing(self, request: pb.GetPricingRequest, context: Any) -> pb.GetPricingResponse:
@@ -73,14 +80,40 @@ class OfferedCalls(ServicerPart):
                     approved_at=iso(image.approved_at_ms),
                     pinned=image.is_pinned,
                 )
-                for image in images
+                for image in sliced(images, request)
             ],
             total=len(images),
         )
 
     async def ListTemplates(self, request: pb.ListTemplatesRequest, context: Any) -> pb.ListTemplatesResponse:
         """List ready-made jobs to start from."""
-        return pb.ListTemplatesResponse(templates=[_template(item) for item in TEMPLATES], total=len(TEMPLATES))
+        tag = request.tag.lower()
+        found = [item for item in TEMPLATES if not tag or tag in item.tags]
+        listed = [self._template(item) for item in sliced(found, request)]
+        return pb.ListTemplatesResponse(templates=listed, total=len(found), count=len(found))
+
+    async def GetTemplate(self, request: pb.GetTemplateRequest, context: Any) -> pb.JobTemplate:
+        """Show one ready-made job."""
+        for item in TEMPLATES:
+            if item.id == request.template_id:
+                return self._template(item)
+        raise errors.template_not_found()
+
+    def _template(self, template: Template) -> pb.JobTemplate:
+        rate = self._plane.catalog.rate(template.job_type)
+        return pb.JobTemplate(
+            id=template.id,
+            name=template.name,
+            description=template.description,
+            job_type=template.job_type,
+            image_type=template.image_type,
+            image=template.image or template.image_type,
+            min_vram_gb=template.min_vram_gb,
+            duration_minutes=template.duration_minutes,
+            estimated_price_sar_per_hour=halala_to_sar(rate * 60),
+            params=to_struct(template.params),
+            tags=template.tags,
+        )
 
     async def GetDaemonVersion(self, request: pb.GetDaemonVersionRequest, context: Any) -> pb.GetDaemonVersionResponse:
         """Name the newest version of the daemon and the oldest that is still good."""
@@ -131,9 +164,16 @@ class _Offer:
     model: str
     online: int = 0
     total: int = 0
+    least_vram_mib: int | None = None
+
+    def note_vram(self, vram_mib: int | None) -> None:
+        """Count a machine with so much of it, None for one that does not say."""
+        known = [vram for vram in (self.least_vram_mib, vram_mib) if vram]
+        self.least_vram_mib = min(known, default=None)
 
 
-def _model(offer: _Offer) -> pb.OfferedModel:
+def _model(offer: _Offer, rate_halala_per_minute: int) -> pb.OfferedModel:
+    least = vram_gb(offer.least_vram_mib or 0)
     return pb.OfferedModel(
         model=offer.model,
         # Twice, under the names of contract 3.1 and those that older clients read (contract 8).
@@ -142,18 +182,8 @@ def _model(offer: _Offer) -> pb.OfferedModel:
         providers_online=offer.online,
         providers_total=offer.total,
         providers_count=offer.total,
-    )
-
-
-def _template(template: Template) -> pb.JobTemplate:
-    return pb.JobTemplate(
-        id=template.id,
-        name=template.name,
-        description=template.description,
-        job_type=template.job_type,
-        image_type=template.image_type,
-        min_vram_gb=template.min_vram_gb,
-        duration_minutes=template.duration_minutes,
-        params=to_struct(template.params),
-        tags=template.tags,
+        status="available" if offer.online else "unavailable",
+        vram_gb=least,
+        min_gpu_vram_gb=least,
+        avg_price_sar_per_min=halala_to_sar(rate_halala_per_minute),
     )

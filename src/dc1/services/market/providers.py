@@ -1,6 +1,6 @@
 """Providers as anybody may see them."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.api import httpbody_pb2
 
@@ -8,9 +8,12 @@ from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonValue, compact
+from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.providers import liveness, reputation
+from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type
 from dc1.domain.providers.telemetry import PERIODS, Rollup
 from dc1.services.api.call import current_call
+from dc1.services.api.paging import sliced
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import message_json, row_id, time_value, to_value
 from dc1.services.market.offered import minute_rates
@@ -18,6 +21,7 @@ from dc1.services.providers.messages import public_fields
 from dc1.storage.providers import telemetry
 from dcp.v1 import market_service_pb2 as pb
 
+_Wanted: TypeAlias = pb.ListMarketProvidersRequest | pb.ListPublicProvidersRequest | pb.ListAvailableProvidersRequest
 _DEFAULT_PERIOD = "24h"
 # Contract 8; as long as the pause between two heartbeats by POST, within which little changes.
 _PUBLIC_CACHING = "public, max-age=30"
@@ -31,11 +35,12 @@ class ListedProviderCalls(ServicerPart):
     ) -> pb.ListMarketProvidersResponse:
         """List the providers that can be given work now, with their record and their prices."""
         rates = minute_rates(self._plane)
-        listed = [self._market_provider(provider, rates) for provider in self._plane.fleet.lists.available()]
+        found = self._found(request)
+        listed = [self._market_provider(provider, rates) for provider in sliced(found, request)]
         online = sum(provider.is_live for provider in listed)
         return pb.ListMarketProvidersResponse(
             providers=listed,
-            total=len(listed),
+            total=len(found),
             online_count=online,
             # Bookable is online or degraded and nothing else (contract 4.4).
             degraded_count=len(listed) - online,
@@ -64,7 +69,7 @@ class ListedProviderCalls(ServicerPart):
 
     async def ListPublicProviders(self, request: pb.ListPublicProvidersRequest, context: Any) -> httpbody_pb2.HttpBody:
         """List the providers that can be given work now as a plain array."""
-        available = self._plane.fleet.lists.available()
+        available = sliced(self._found(request), request)
         # Bytes, because a message is always an object in JSON and this route has a bare array (contract 8).
         listed: list[JsonValue] = [
             message_json(pb.AvailableProvider(**public_fields(self._plane, item))) for item in available
@@ -76,9 +81,30 @@ class ListedProviderCalls(ServicerPart):
         self, request: pb.ListAvailableProvidersRequest, context: Any
     ) -> pb.ListAvailableProvidersResponse:
         """List the providers that can be given work now."""
-        available = self._plane.fleet.lists.available()
-        found = [pb.AvailableProvider(**public_fields(self._plane, provider)) for provider in available]
-        return pb.ListAvailableProvidersResponse(providers=found, total=len(found))
+        found = self._found(request)
+        listed = [pb.AvailableProvider(**public_fields(self._plane, provider)) for provider in sliced(found, request)]
+        return pb.ListAvailableProvidersResponse(providers=listed, total=len(found))
+
+    def _found(self, wanted: _Wanted) -> list[Provider]:
+        """Return the providers that may be given work and that a request lets through, on all pages."""
+        gpu_type = canonical_gpu_type(wanted.gpu_type or wanted.gpu_model)
+        place = (wanted.location or wanted.region).lower()
+        model = wanted.model.lower()
+
+        def is_wanted(provider: Provider) -> bool:
+            return (
+                (gpu_type is None or is_of_gpu_type(_gpu_type(provider), gpu_type))
+                # Rounded as it is shown: a card of 24 GB reports a little less.
+                and vram_gb(provider.facts.vram_mib or 0) >= wanted.min_vram_gb
+                and place in (provider.location or "").lower()
+                and (not model or model in (name.lower() for name in provider.models))
+                and (
+                    not wanted.HasField("max_price_per_hour_sar")
+                    or public_fields(self._plane, provider)["price_per_hour_sar"] <= wanted.max_price_per_hour_sar
+                )
+            )
+
+        return [provider for provider in self._plane.fleet.lists.available() if is_wanted(provider)]
 
     async def GetProviderLiveness(
         self, request: pb.GetProviderLivenessRequest, context: Any
@@ -106,6 +132,10 @@ class ListedProviderCalls(ServicerPart):
         return pb.GetProviderMetricsResponse(
             provider_id=provider.id, period=name, points=[_point(at_ms, spans[at_ms]) for at_ms in sorted(spans)]
         )
+
+
+def _gpu_type(provider: Provider) -> str | None:
+    return canonical_gpu_type(provider.gpu_model, provider.facts.vram_mib)
 
 
 def _point(at_ms: int, rollup: Rollup) -> pb.MetricsPoint:
