@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
+import psycopg
 import pytest
 from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError
 
 from dc1.storage.accounts import wallets
 from dc1.storage.cluster.change_feed import Notifications
-from dc1.storage.engine.database import Database, UnusableDatabaseError, normalised
+from dc1.storage.engine import postgres, watchdog
+from dc1.storage.engine.database import Database, UnreachableDatabaseError, UnusableDatabaseError, normalised
+from dc1.storage.engine.unwritable import unwritable_reason
 from dc1.testing.postgres import PostgresServer
 from tests.storage.market import NOW, Market
 from tests.support.pgbouncer import pgbouncer
@@ -81,6 +86,35 @@ async def by_session(direct: URL) -> AsyncIterator[Database]:
 async def test_by_session_it_is_as_none(by_session: Database) -> None:
     await assert_serves(by_session)
     await assert_heard(by_session)
+
+
+async def test_by_session_with_too_few_it_is_refused_with_a_sentence(direct: URL) -> None:
+    with pgbouncer(direct, "session", pool_size=4) as address:
+        with pytest.raises(UnreachableDatabaseError, match=r"lends 4 connections now, and 10 are needed"):
+            Database.open(address)
+        db = Database.open(address, connections=2)
+        await assert_serves(db)
+        await db.close()
+
+
+async def test_by_session_one_that_ran_out_is_no_fault_of_ours(direct: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "GIVE_UP_AFTER_SECONDS", 1.0)
+    monkeypatch.setattr(watchdog, "SUSPECTED_AFTER_SECONDS", 1.0)
+    monkeypatch.setattr(watchdog, "ANSWERS_WITHIN_SECONDS", 1.0)
+    with pgbouncer(direct, "session", pool_size=4) as address, ExitStack() as others:
+        db = Database.open(address, connections=2)
+        for _ in range(4):
+            # Another server, which keeps them.
+            others.enter_context(psycopg.connect(address, autocommit=True)).execute("SELECT 1")
+        with pytest.raises(DBAPIError) as caught:
+            await db.write(lambda conn: conn.execute(text("SELECT 1")))
+        assert unwritable_reason(caught.value) == "unreachable"
+        others.close()
+        async with asyncio.timeout(20):
+            while await db.why_unwritable(5) is not None:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.1)
+        await db.write(lambda conn: conn.execute(text("SELECT 1")))
+        await db.close()
 
 
 async def test_a_direct_address_that_is_none_is_refused(

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dc1.private_files import make_private_file
 from dc1.storage.engine.migrate import upgrade
-from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same
+from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same, lends_at_once
 from dc1.storage.engine.postgres import PostgresBackend
 from dc1.storage.engine.postgres_address import is_postgres, read_address
 from dc1.storage.engine.postgres_checks import require_usable
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 # A page of the database and of each of its logs, with which it cannot do much either.
 _ROOM_BYTES = 64 * 1024
+# One that listens to the other servers, and one that tells them.
+_BESIDE_THE_POOL = 2
 
 
 class UnusableDatabaseError(ValueError):
@@ -157,6 +159,7 @@ def _open(url: URL, connections: int) -> _Backend:
             "DC1_DATABASE_URL leads to a pooler that lends its connections by transaction, through which no notification "
             "is heard; set DC1_DATABASE_DIRECT_URL to an address of PostgreSQL itself, or pool_mode = session"
         )
+    _require_enough(url, connections)
     upgrade(url)
     return PostgresBackend(url, connections=connections)
 
@@ -166,6 +169,16 @@ def _require_usable(url: URL) -> None:
         require_usable(url)
     except ValueError as error:
         raise UnusableDatabaseError(str(error)) from None
+
+
+def _require_enough(url: URL, connections: int) -> None:
+    wanted = connections + _BESIDE_THE_POOL
+    if (lent := lends_at_once(url, wanted)) < wanted:
+        # It may be another server that holds them, which is about to stop.
+        raise UnreachableDatabaseError(
+            f"DC1_DATABASE_URL leads to a pooler that lends {lent} connections now, and {wanted} are needed for "
+            f"DC1_DATABASE_CONNECTIONS={connections}; raise its default_pool_size above what all servers open"
+        )
 
 
 def _open_past_a_pooler(url: URL, direct: URL, connections: int) -> _Backend:

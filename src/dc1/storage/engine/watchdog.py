@@ -9,8 +9,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -84,17 +84,23 @@ class Watchdog:
     def _answers(self) -> bool:
         """Tell whether the server answers anybody: a statement that is slow is not its end."""
         try:
-            with self._connect() as connection:
-                # Who lets us in may be a pooler, whose server says nothing.
-                giving_up = threading.Timer(ANSWERS_WITHIN_SECONDS, _shut, [connection])
-                giving_up.start()
-                try:
-                    connection.execute("SELECT 1")
-                finally:
-                    giving_up.cancel()
+            # Who lets us in may be a pooler, whose server says nothing.
+            with self._connect() as connection, shut_after(connection, ANSWERS_WITHIN_SECONDS):
+                connection.execute("SELECT 1")
         except psycopg.Error:
             return False
         return True
+
+
+@contextmanager
+def shut_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+    """Find a connection lost that is still waited for in the block after so long."""
+    giving_up = threading.Timer(seconds, _shut, [connection])
+    giving_up.start()
+    try:
+        yield
+    finally:
+        giving_up.cancel()
 
 
 def _shut(connection: Any) -> None:
