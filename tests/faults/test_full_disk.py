@@ -72,6 +72,32 @@ def test_a_server_that_starts_on_a_full_disk_says_so(disk: SmallDisk) -> None:
     Database.open(url)._backend.close()
 
 
+def test_a_disk_that_is_full_of_logs_is_noticed_by_nobody_but_their_reader(tmp_path: Path) -> None:
+    """Those of the server, the daemon and Envoy, with Envoy's other files; the database is elsewhere."""
+    with small_disk(20) as disk:
+        world = World(disk.directory, f"sqlite:///{tmp_path / 'dc1.sqlite3'}", data_dir=tmp_path)
+        try:
+            world.start()
+            world.add_daemon().present.expect('"connected"', seconds=60)
+            renter = world.add_renter()
+            disk.fill()
+            jobs_done = [renter.submit(duration_minutes=1, params={"prompt": "x", "seconds": 0}) for _ in range(3)]
+            for job in jobs_done:
+                eventually(partial(completed, world, job["id"]), "the job being completed", 20)
+            for _ in range(40):
+                # The last block of a file may have room for some lines.
+                answered(renter.get("/renters/balance"))
+            assert world.rest.get("/health").status_code == 200
+            assert world.fallen == []
+            disk.make_room()
+            answered(renter.get("/jobs"))
+            server = world.servers[0].present
+            assert server is not None
+            server.expect("log_lines_lost", seconds=20)
+        finally:
+            world.close()
+
+
 def completed(world: World, row_id: int) -> bool:
     row = world.stored(partial(jobs.get, job_id=row_id))
     assert row is not None

@@ -1,7 +1,9 @@
 """A database that takes no writes: no room is left, or somebody else holds it."""
 
+import shutil
 import sqlite3
 import time
+from pathlib import Path
 
 from dc1.storage.engine.database import Connection
 from dc1.testing.market import LocalMarket
@@ -38,6 +40,25 @@ def test_a_full_disk_is_said_refused_early_and_recovered_from(market: LocalMarke
     time.sleep(1.5)
     renter.submit(**LARGE)
     assert answered(rest.get("/health"))["db"] == "ok"
+
+
+def test_a_database_that_is_removed_stores_nothing_until_it_is_back(
+    market: LocalMarket, rest: Rest, renter: Renter
+) -> None:
+    """Its file is open, and takes all that is written to it; with the server everything would be gone."""
+    file = Path(str(market.server.database.url.database))
+    aside = file.rename(file.with_suffix(".aside"))
+    refused(renter.try_submit(), 503, "Database cannot be written", reason="file_gone")
+    eventually(lambda: rest.get("/health").status_code == 503, "the health saying so")
+    refused(rest.get("/health"), 503, reason="file_gone")
+    # What was stored is read from what is still open.
+    assert renter.balance() == 1000
+    # Another file in its place is not the one, either.
+    shutil.copy(aside, file)
+    refused(renter.try_submit(), 503, reason="file_gone")
+    aside.rename(file)
+    eventually(lambda: rest.get("/health").status_code == 200, "the service being healthy again", 15)
+    renter.submit()
 
 
 def test_a_locked_file_is_said_before_anybody_writes(market: LocalMarket, rest: Rest, renter: Renter) -> None:

@@ -1,6 +1,7 @@
 """A PostgreSQL that its operator set up oddly: each is a sentence at the start, and while we run no fault of ours."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -83,6 +84,26 @@ async def test_time_outs_of_the_operator_are_no_errors_of_ours(url: str, operato
         await db.write(change)
     finally:
         await db.close()
+
+
+async def test_a_slow_disk_has_writes_wait_and_fails_none(url: str, operator: Engine) -> None:
+    # In the COMMIT itself, as a disk would.
+    do(
+        operator,
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END $$",
+        *(
+            f"CREATE CONSTRAINT TRIGGER slow AFTER INSERT OR UPDATE ON {table} DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION slow()"
+            for table in ("prices", "write_probes")
+        ),
+    )
+    db = Database.open(url)
+    begun = time.monotonic()
+    assert await db.why_unwritable(5) is None
+    assert time.monotonic() - begun > 0.1
+    # All want one row.
+    await asyncio.gather(*(db.write(change) for _ in range(7)))
+    await db.close()
 
 
 async def test_a_password_that_was_changed_and_connections_that_ran_out(url: str, operator: Engine) -> None:

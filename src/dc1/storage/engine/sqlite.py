@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from dc1.storage.engine.statements import driver_of
-from dc1.storage.engine.unwritable import unwritable_reason
+from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ class GroupCommitWriter:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._file = Path(str(engine.url.database))
+        self._identity: tuple[int, int] | None = None
         self._closed = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="dc1-sqlite-writer", daemon=True)
@@ -120,6 +123,7 @@ class GroupCommitWriter:
 
     def _run(self) -> None:
         with self._engine.connect() as connection:
+            self._identity = self._find_file()
             while (group := self._next_group()) is not None:
                 self._commit(connection, group)
                 _resolve(group)
@@ -141,10 +145,26 @@ class GroupCommitWriter:
             group.append(unit)
         return group
 
+    def _find_file(self) -> tuple[int, int] | None:
+        """Return what tells the file at the database's address from any other, None when there is none."""
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _require_same_file(self) -> None:
+        # SQLite goes on with a file that was removed, or put aside for a backup, and reports every commit as stored;
+        # with the process all of it would be gone.
+        if self._find_file() != self._identity:
+            raise UnwritableError(UnwritableReason.FILE_GONE)
+
     def _commit(self, connection: Connection, group: list[_Unit]) -> None:
         while group:
             try:
                 with connection.begin():
+                    # With the lock of the writer, for whoever puts another in its place honestly takes that too.
+                    self._require_same_file()
                     for unit in group:
                         # A caller that left before its unit began wants none of its effects.
                         if not unit.future.cancelled():

@@ -18,6 +18,7 @@ class UnwritableReason(StrEnum):
     UNREACHABLE = "unreachable"
     IO_ERROR = "io_error"
     NO_ANSWER = "no_answer"
+    FILE_GONE = "file_gone"
 
 
 class UnwritableError(RuntimeError):
