@@ -123,3 +123,20 @@ async def test_what_jobs_were_about_is_erased_some_at_a_time(market: Market) -> 
     assert [row.documents_erased_at_ms for row in rows] == [NOW + 9, NOW + 9, None, None]
     assert [row.actual_cost_halala for row in rows[:3]] == [1, 1, 1]
     await market.check_books()
+
+
+async def test_long_logs_are_erased_over_several_calls(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred jobs with logs of 200,000 lines each went in one transaction, for which all others waited."""
+    renter, provider = await market.renter(), await market.provider()
+    job = await market.running(renter, provider)
+    await market.do(job_logs.append, job.id, 1, [LogLine(LogLevel.INFO, "me", NOW)] * 5, 1)
+    await market.do(lifecycle.finish, job.id, AttemptReport(completed=True, result={"a": 1}), NOW)
+    monkeypatch.setattr(data_erasure, "_MOST_ROWS", 2)
+    left = []
+    after: int | None = 0
+    for _ in range(3):
+        after = await market.do(data_erasure.forget_work, renter, NOW, after)
+        left.append(len((await market.see(job_logs.page, job.id)).rows))
+    assert left == [3, 1, 0]
+    assert after == job.id
+    assert await market.do(data_erasure.forget_work, renter, NOW, after) is None
