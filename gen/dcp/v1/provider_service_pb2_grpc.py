@@ -138,8 +138,8 @@ class ProviderServiceServicer:
         in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A daemon that reconnects replaces
         its older stream. Another one with the same key is refused with ALREADY_EXISTS `Another daemon is connected with this provider's key` while the
         first one lives, unless its Hello says `take_over`; owner and operators are told of it. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
-        rejected, and RESOURCE_EXHAUSTED while the provider's daemons have said so much that a stream would wait for its welcome for over 5 s; ends
-        with OK after a Reconnect.
+        rejected, and RESOURCE_EXHAUSTED while the provider's daemons have said so much that a stream would wait for its welcome for over 5 s, or have
+        eight streams that are not open yet; ends with OK after a Reconnect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

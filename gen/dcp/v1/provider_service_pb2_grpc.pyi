@@ -44,8 +44,8 @@ class ProviderServiceStub:
     in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A daemon that reconnects replaces
     its older stream. Another one with the same key is refused with ALREADY_EXISTS `Another daemon is connected with this provider's key` while the
     first one lives, unless its Hello says `take_over`; owner and operators are told of it. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
-    rejected, and RESOURCE_EXHAUSTED while the provider's daemons have said so much that a stream would wait for its welcome for over 5 s; ends
-    with OK after a Reconnect.
+    rejected, and RESOURCE_EXHAUSTED while the provider's daemons have said so much that a stream would wait for its welcome for over 5 s, or have
+    eight streams that are not open yet; ends with OK after a Reconnect.
     """
     RegisterProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.RegisterProviderRequest, _provider_service_pb2.RegisterProviderResponse]
     """Opens a provider account with its key. It is given work once an admin has approved it. Fails with ALREADY_EXISTS (409) when the
@@ -111,8 +111,8 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A daemon that reconnects replaces
     its older stream. Another one with the same key is refused with ALREADY_EXISTS `Another daemon is connected with this provider's key` while the
     first one lives, unless its Hello says `take_over`; owner and operators are told of it. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
-    rejected, and RESOURCE_EXHAUSTED while the provider's daemons have said so much that a stream would wait for its welcome for over 5 s; ends
-    with OK after a Reconnect.
+    rejected, and RESOURCE_EXHAUSTED while the provider's daemons have said so much that a stream would wait for its welcome for over 5 s, or have
+    eight streams that are not open yet; ends with OK after a Reconnect.
     """
     RegisterProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.RegisterProviderRequest, _provider_service_pb2.RegisterProviderResponse]  # type: ignore[assignment]
     """Opens a provider account with its key. It is given work once an admin has approved it. Fails with ALREADY_EXISTS (409) when the
@@ -181,8 +181,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         in the metadata `x-provider-key` and sends a Hello first; the server answers with a Welcome. A daemon that reconnects replaces
         its older stream. Another one with the same key is refused with ALREADY_EXISTS `Another daemon is connected with this provider's key` while the
         first one lives, unless its Hello says `take_over`; owner and operators are told of it. Fails with UNAUTHENTICATED for a bad key and PERMISSION_DENIED `Provider is not approved yet` while the account is pending or
-        rejected, and RESOURCE_EXHAUSTED while the provider's daemons have said so much that a stream would wait for its welcome for over 5 s; ends
-        with OK after a Reconnect.
+        rejected, and RESOURCE_EXHAUSTED while the provider's daemons have said so much that a stream would wait for its welcome for over 5 s, or have
+        eight streams that are not open yet; ends with OK after a Reconnect.
         """
 
     @_abc_1.abstractmethod

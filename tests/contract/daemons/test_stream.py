@@ -12,6 +12,7 @@ from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import REPORT, PollDaemon
 from dc1.testing.stream_daemon import StreamDaemon, lease_of
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, refused, show
 
@@ -281,6 +282,24 @@ def test_what_a_daemon_makes_up_is_followed_slowly_on_whatever_stream(
             daemon.expect("stop")
         market.cut(daemon)
     assert time.monotonic() - began > 2
+
+
+def test_streams_that_say_nothing_are_few(market: LocalMarket, provider: PollDaemon) -> None:
+    """With one provider's key 300 were open, for three beats each."""
+
+    def are_open(number: int) -> bool:
+        streams = answered(market.admin.get("/admin/metrics"))["open_streams"]
+        return {"method": "ProviderService/Connect", "count": number} in streams
+
+    silent = [market.open_stream(provider) for _ in range(8)]
+    eventually(lambda: are_open(8), "the streams")
+    late = market.open_stream(provider).ended()
+    assert late is not None
+    assert late.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    market.connect(market.add_provider())
+    silent[0].cut()
+    eventually(lambda: are_open(8), "the end of a silent one")
+    market.connect(provider)
 
 
 def test_a_pause_reaches_the_daemon_with_the_next_beat(

@@ -18,6 +18,7 @@ from dc1.services.api.call import current_call
 from dc1.services.api.provider_access import require_approved
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.daemons.approved_images import ToldImages
+from dc1.services.daemons.arriving_streams import ArrivingStreams
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.outbox import Outbox
@@ -80,7 +81,11 @@ class DaemonSession:
 
 
 async def connect(
-    plane: ControlPlane, provider: Provider, requests: AsyncIterator[ConnectRequest], budget: MessageBudget
+    plane: ControlPlane,
+    provider: Provider,
+    requests: AsyncIterator[ConnectRequest],
+    arriving: ArrivingStreams,
+    budget: MessageBudget,
 ) -> AsyncIterator[ConnectResponse]:
     """Hold a provider's stream from its Hello to its end.
 
@@ -98,16 +103,17 @@ async def connect(
     if plane.sessions.draining:
         raise errors.service_unavailable()
     patience = plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT
-    hello = await _first(requests, patience)
-    budget.require_little_wait(provider.id)
-    budget.spend(provider.id, hello)
-    await asyncio.sleep(budget.wait_seconds(provider.id))
+    with arriving.counted(provider.id):
+        hello = await _first(requests, patience)
+        budget.require_little_wait(provider.id)
+        budget.spend(provider.id, hello)
+        await asyncio.sleep(budget.wait_seconds(provider.id))
+        # Here the new key has arrived: who has the old one shall not take this stream's place with it.
+        if not current_call().principal.key_is_replaced:
+            await plane.provider_accounts.end_grace(provider.id)
+        asker = _asker(hello.hello)
+        await plane.second_daemons.admit(provider, asker)
     outbox = Outbox()
-    # Here the new key has arrived: who has the old one shall not take this stream's place with it.
-    if not current_call().principal.key_is_replaced:
-        await plane.provider_accounts.end_grace(provider.id)
-    asker = _asker(hello.hello)
-    await plane.second_daemons.admit(provider, asker)
     images = ToldImages(plane.catalog, outbox)
     messages = DaemonMessages(plane, provider, outbox, images, budget)
     # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).

@@ -17,6 +17,7 @@ from dc1.services.api.hooks import shape_checked_by
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.provider_access import calling_provider, require_approved
 from dc1.services.api.values import NULL, from_value, to_value
+from dc1.services.daemons.arriving_streams import ArrivingStreams
 from dc1.services.daemons.daemon_session import connect
 from dc1.services.daemons.heartbeats import check_heartbeat, report_body
 from dc1.services.daemons.message_budget import MessageBudget
@@ -39,6 +40,7 @@ class ProviderCalls(ServicerPart):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
+        self._arriving = ArrivingStreams()
         self._message_budget = MessageBudget()
 
     async def Connect(
@@ -46,7 +48,7 @@ class ProviderCalls(ServicerPart):
     ) -> AsyncIterator[stream_pb.ConnectResponse]:
         """Hold a daemon's stream."""
         provider = await calling_provider(self._plane)
-        async for message in connect(self._plane, provider, request_iterator, self._message_budget):
+        async for message in connect(self._plane, provider, request_iterator, self._arriving, self._message_budget):
             yield message
 
     async def RegisterProvider(self, request: pb.RegisterProviderRequest, context: Any) -> pb.RegisterProviderResponse:
