@@ -11,7 +11,7 @@ import pytest
 from dc1.control.background.webhook_sender import WebhookSender
 from dc1.control.background.webhook_targets import NotPublicError, Targets, look_up
 from dc1.domain.access.secret_box import SecretBox
-from dc1.domain.access.webhooks import secret_purpose
+from dc1.domain.access.webhooks import RETRY_SECONDS, secret_purpose
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import renters, webhooks
 from dc1.storage.accounts.webhooks import DeliveryRow
@@ -45,7 +45,8 @@ class Outbox:
 
     def __init__(self, market: Market, targets: Targets, answer_seconds: float = 5.0) -> None:
         self.market = market
-        self.sender = WebhookSender(market.db, ManualClock(NOW), targets, SECRET_BOX, answer_seconds=answer_seconds)
+        self.clock = ManualClock(NOW)
+        self.sender = WebhookSender(market.db, self.clock, targets, SECRET_BOX, answer_seconds=answer_seconds)
 
     async def cancelled_job(self, url: str, secret: str | None = None) -> int:
         """Something to tell a new renter of."""
@@ -153,6 +154,19 @@ async def test_a_host_that_became_private_gets_nothing(market: Market, receiver:
     row = await outbox.delivery(await outbox.cancelled_job(receiver.url))
     assert (row.status, row.error) == ("pending", "The host is not public")
     assert receiver.received == []
+    await outbox.sender.stop()
+
+
+async def test_a_name_that_is_found_again_gets_what_came_due_meanwhile(market: Market, receiver: Receiver) -> None:
+    outbox = Outbox(market, Targets(allow_private=True, resolver=resolving([], ["127.0.0.1"])))
+    renter = await outbox.cancelled_job(receiver.url)
+    await outbox.sender.start()
+    assert (await outbox.delivery(renter)).status == "pending"
+    outbox.clock.advance(RETRY_SECONDS[0])
+    async with asyncio.timeout(8):
+        while (await outbox.delivery(renter)).status != "delivered":  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    assert (await outbox.delivery(renter)).attempts == 2
     await outbox.sender.stop()
 
 

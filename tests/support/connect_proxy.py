@@ -16,6 +16,8 @@ class ConnectProxy:
         """Method and target of each request."""
         self.credentials: list[str | None] = []
         self.refuses = False
+        self.delay_seconds = 0.0
+        """What each piece that passes takes, either way."""
         self.refused = asyncio.Event()
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,12 +68,12 @@ class ConnectProxy:
             # The server is asked for the path alone, as nobody's proxy.
             back.write(head.replace(f"http://{place}".encode(), b"", 1))
         with contextlib.closing(back):
-            await asyncio.gather(_copy(reader, back), _copy(onward, writer))
+            await asyncio.gather(self._copy(reader, back), self._copy(onward, writer))
 
-
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while piece := await source.read(65536):
-            target.write(piece)
-            await target.drain()
-    target.close()
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while piece := await source.read(65536):
+                await asyncio.sleep(self.delay_seconds)
+                target.write(piece)
+                await target.drain()
+        target.close()

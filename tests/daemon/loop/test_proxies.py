@@ -56,3 +56,15 @@ async def test_a_proxy_that_refuses_is_tried_again(
             await proxy.refused.wait()
         proxy.refuses = False
         await server.stream()
+
+
+async def test_a_slow_proxy_makes_the_stream_as_slow_and_ends_nothing(
+    server: FakeServer, proxy: ConnectProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy.url)
+    proxy.delay_seconds = 0.3
+    async with connected(server, host="market.example.test") as (daemon, stream):
+        run = await daemon.started(stream)
+        run.finish()
+        await stream.next("outcome")
+    assert len(proxy.asked) == 1
