@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from google.api import httpbody_pb2
 
 from dc1.assets import asset
 from dc1.domain.errors import ApiError
+from dc1.services.api.call import ANYBODY, Call, enter
+from dc1.services.system import system
 from dc1.services.system.system import SystemServicer, Vitals
 from dc1.testing.clock import ManualClock
-from dcp.v1.system_service_pb2 import GetHealthRequest, GetOpenApiRequest, GetServiceRequest
+from dcp.v1.system_service_pb2 import GetDocumentationRequest, GetHealthRequest, GetOpenApiRequest, GetServiceRequest
 from tests.server.harness import START_MS
 
 
@@ -63,3 +66,26 @@ def test_assets_are_found_in_a_checkout() -> None:
     assert asset("gen/openapi.yaml").read_text().startswith("openapi: 3")
     with pytest.raises(FileNotFoundError):
         asset("gen/nothing.yaml")
+
+
+async def test_the_page_is_made_once_for_all_who_ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytes] = []
+
+    def make(openapi: bytes) -> bytes:
+        made.append(openapi)
+        return b"a page"
+
+    monkeypatch.setattr(system, "documentation_page", make)
+    served = servicer(healthy)
+
+    async def ask() -> httpbody_pb2.HttpBody:
+        enter(Call("/dcp.v1.SystemService/GetDocumentation", ANYBODY, "1", "203.0.113.7", is_rest=True, metadata={}))
+        return await served.GetDocumentation(GetDocumentationRequest(), None)
+
+    impatient = asyncio.create_task(ask())
+    others = [asyncio.create_task(ask()) for _ in range(20)]
+    await asyncio.sleep(0)
+    # Who made it begin leaves, and the others have their page.
+    impatient.cancel()
+    assert {answer.data for answer in await asyncio.gather(*others)} == {b"a page"}
+    assert len(made) == 1

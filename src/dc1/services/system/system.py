@@ -49,7 +49,7 @@ class SystemServicer(SystemServiceServicer):
         self._version = version
         self._read_vitals = read_vitals
         self._openapi = openapi
-        self._page: bytes | None = None
+        self._making_page: asyncio.Task[bytes] | None = None
 
     @classmethod
     def of(cls, parts: Parts) -> Self:
@@ -101,9 +101,11 @@ class SystemServicer(SystemServiceServicer):
 
     async def GetDocumentation(self, request: pb.GetDocumentationRequest, context: Any) -> httpbody_pb2.HttpBody:
         """Send the same for people to read."""
-        if self._page is None:
-            # Half a second's work, which whoever asks first waits for, and nobody else.
-            self._page = await asyncio.to_thread(documentation_page, self._openapi)
+        if self._making_page is None:
+            # Half a second's work, done once: a hundred strangers who are the first would make it a minute's.
+            self._making_page = asyncio.create_task(asyncio.to_thread(documentation_page, self._openapi))
         # The page needs no script, so none may run, should a text ever be put into it unescaped.
         current_call().headers["content-security-policy"] = _NOTHING_FROM_OUTSIDE
-        return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=self._page)
+        # Shielded: who made it begin may leave, and the others wait for it still.
+        page = await asyncio.shield(self._making_page)
+        return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=page)
