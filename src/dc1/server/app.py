@@ -30,6 +30,7 @@ from dc1.server.watching.edge_acts import EdgeActs
 from dc1.services.api.edge_refusals import EdgeRefusals
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.open_streams import OpenStreams
+from dc1.services.api.output_budget import OutputBudget
 from dc1.services.api.refusals import RefusalCounts
 from dc1.settings import Settings
 from dc1.storage.engine.database import Database, UnreachableDatabaseError
@@ -161,6 +162,7 @@ class Application:
             Credentials(database, clock),
             IdempotentCalls(database, clock, settings.idempotency_ttl_hours * 3600),
             RefusalCounts(),
+            OutputBudget(enabled=settings.rate_limits_enabled),
             # Where `dc1 up` and `dc1 edge` keep the edge's files, if they have this data directory.
             EdgeRefusals(EdgeConfig.from_settings(settings, ()).admin_socket),
             OpenStreams(),
@@ -181,7 +183,15 @@ class Application:
         # Nobody has to prove himself who comes through the socket.
         secret = None if settings.grpc_address is None else load_edge_secret(settings)
         edges = Edges(settings.trusted_edges, secret)
-        return Pipeline(authenticator, limiter, self.auditor, foundation.idempotent, edges, self._call_log)
+        return Pipeline(
+            authenticator,
+            limiter,
+            self.auditor,
+            foundation.idempotent,
+            edges,
+            self._call_log,
+            foundation.output_budget,
+        )
 
     def _build_server(self) -> grpc.aio.Server:
         server = grpc.aio.server(interceptors=[self._pipeline], options=_channel_options(self._settings))

@@ -25,6 +25,8 @@ _MAX_BODY_BYTES: Final = REST.max_body_bytes
 # A list of digits takes two bytes each in JSON and eleven in google.protobuf.Value. What the edge let through as a
 # body is not refused for what the transcoder made of it.
 _GROWTH_OF_JSON = 6
+# Of GETs those that hand work out.
+_DAEMONS = "DaemonService"
 _VARIABLE = re.compile(r"\\{(\w+)\\}")
 _ROLES = {
     options_pb2.ROLE_PUBLIC: Role.PUBLIC,
@@ -81,6 +83,7 @@ class MethodOptions:
     success_status: int = 200
     internal_error_text: str = ""
     honours_idempotency_key: bool = False
+    only_reads: bool = False
     paths: tuple[re.Pattern[str], ...] = ()
     max_message_bytes: int = 0
     max_rest_message_bytes: int = 0
@@ -144,11 +147,18 @@ def _read(method: MethodDescriptor) -> MethodOptions:
         success_status=options.Extensions[options_pb2.success_status] or 200,
         internal_error_text=options.Extensions[options_pb2.internal_error_text],
         honours_idempotency_key=options.Extensions[options_pb2.idempotency_key],
+        only_reads=_only_reads(method),
         paths=_path_patterns(method),
         max_message_bytes=max_message_bytes or max_body_bytes,
         max_values=options.Extensions[options_pb2.max_values] or REST.max_values,
         max_rest_message_bytes=max_message_bytes or max_body_bytes * _GROWTH_OF_JSON,
     )
+
+
+def _only_reads(method: MethodDescriptor) -> bool:
+    """Tell whether a call changes nothing, and may be refused when it is answered: what a daemon fetches is its own."""
+    rule: http_pb2.HttpRule = method.GetOptions().Extensions[_HTTP]
+    return rule.WhichOneof("pattern") == "get" and method.containing_service.name != _DAEMONS
 
 
 def _bucket(limit: options_pb2.RateLimit) -> Bucket | None:

@@ -24,7 +24,7 @@ from dc1.server.error_encoding import fitted, status_code, trailers
 from dc1.server.field_rules import FieldRules
 from dc1.server.in_flight import InFlight
 from dc1.server.list_words import require_known_words
-from dc1.server.listening.addresses import client_address
+from dc1.server.listening.addresses import client_address, counted_as
 from dc1.server.listening.edges import ADMISSION, UNPROVEN, Edges
 from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
@@ -36,6 +36,7 @@ from dc1.server.watching.failure_log import FailureLog
 from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
 from dc1.services.api.idempotency import IdempotentCalls
+from dc1.services.api.output_budget import OutputBudget
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.api.values import require_few_values
 from dc1.storage.engine.unwritable import OutcomeUnknownError, unwritable_reason
@@ -63,6 +64,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         idempotent: IdempotentCalls,
         edges: Edges,
         call_log: CallLog,
+        output_budget: OutputBudget,
     ) -> None:
         self._authenticator = authenticator
         self._limiter = limiter
@@ -70,6 +72,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._idempotent = idempotent
         self._edges = edges
         self._call_log = call_log
+        self._output_budget = output_budget
         self._rules = FieldRules()
         self._wrapped: dict[str, Handler] = {}
         self._standard = StandardCalls(self._address_of, call_log.standard_refused, call_log.streaming)
@@ -145,6 +148,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 async with self._admitted(call, options, hooks, request):
                     # Shielded: what has begun to be stored is finished and logged, though its caller may have left.
                     response = await self._work.run(behaviour(request.message, context))
+                    if options.only_reads and self._output_budget.is_large(size := response.ByteSize()):
+                        self._output_budget.count_answer(call, counted_as(call.address), size)
                 await _send_headers(context, call, options)
             return response
 

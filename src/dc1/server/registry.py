@@ -86,6 +86,7 @@ class Foundation:
     credentials: Credentials
     idempotent: IdempotentCalls
     refusals: RefusalCounts
+    output_budget: OutputBudget
     edge_refusals: EdgeRefusals
     open_streams: OpenStreams
 
@@ -153,7 +154,7 @@ def build(foundation: Foundation) -> Registry:
         refusals=foundation.refusals,
         edge_refusals=foundation.edge_refusals,
         open_streams=foundation.open_streams,
-        output_budget=OutputBudget(enabled=settings.rate_limits_enabled),
+        output_budget=foundation.output_budget,
     )
     return Registry(
         services=[Service.of(make(parts)) for make in SERVICERS],

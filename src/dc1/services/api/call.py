@@ -51,7 +51,8 @@ class Call:
     trusted; `metadata` holds the call's headers by lower-case name, without credentials. `rest_method` and
     `rest_path`, without its query, are what the edge was asked, and empty for a native call. `keyed` is None for a call
     without an Idempotency-Key, and for a method that honours none. `admin_claim` is the fingerprint of the token that a
-    call as an admin brings, good or not, empty without one, and None for any other call.
+    call as an admin brings, good or not, empty without one, and None for any other call. `output_is_counted` says that
+    the budget of outputs has this answer already.
     """
 
     method: str
@@ -66,6 +67,7 @@ class Call:
     admin_claim: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     keyed: KeyedCall | None = None
+    output_is_counted: bool = False
 
 
 # Beside the request and not in it: a servicer's methods have the signature that is generated for them, and gRPC's

@@ -80,6 +80,7 @@ class OutputCalls(ServicerPart):
         if self._budget.is_large(found.result_characters):
             # Before any of it is in memory.
             self._budget.spend(principal.account, found.result_characters)
+            current_call().output_is_counted = True
             found = await self._plane.db.read(partial(with_output, reads_large=True))
         return found
 
