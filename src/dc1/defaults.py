@@ -18,6 +18,9 @@ CLASS_MULTIPLIERS: Mapping[PricingClassName, Decimal] = {
     "standard": Decimal("1.00"),
     "economy": Decimal("0.90"),
 }
+# Of the usual price of a machine, as owners may ask.
+ASK_MIN = Decimal("0.50")
+ASK_MAX = Decimal("2.00")
 STARTER_CREDIT_HALALA = 1000
 TOPUP_ENABLED = True
 WITHDRAW_MIN_HALALA = 1000

@@ -9,7 +9,7 @@ import os
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -18,13 +18,7 @@ from dc1 import defaults
 from dc1.defaults import PricingClassName
 from dc1.loopback import is_loopback
 from dc1.secret_files import SecretFileError, cleaned, is_sendable, read_secret
-
-Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
-TokenPrice: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
-Multiplier: TypeAlias = Annotated[Decimal, Field(gt=0, le=100)]
-# Not decoded: pydantic would want JSON in the variable, and people write lists with commas.
-Texts: TypeAlias = Annotated[tuple[str, ...], NoDecode]
-Networks: TypeAlias = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
+from dc1.setting_types import Multiplier, Networks, Port, Texts, TokenPrice
 
 _ADMIN_TOKEN_CHARACTERS = 32
 """What nobody guesses: 128 bits of randomness, even in hexadecimal digits."""
@@ -149,6 +143,16 @@ class Settings(BaseSettings):
         default=dict(defaults.CLASS_MULTIPLIERS),
         description="Price factor of each pricing class, as a JSON object. Rates by job type are kept in the database.",
     )
+    ask_min: Decimal = Field(
+        default=defaults.ASK_MIN,
+        gt=0,
+        le=1,
+        decimal_places=2,
+        description="Least that owners may ask of the usual price.",
+    )
+    ask_max: Decimal = Field(
+        default=defaults.ASK_MAX, ge=1, le=10, decimal_places=2, description="Most that they may ask of it."
+    )
     token_price_halala: TokenPrice = Field(
         default=defaults.TOKEN_PRICE_HALALA, description="Price of a million tokens of a /v1 call, in halala."
     )
@@ -246,13 +250,6 @@ class Settings(BaseSettings):
         if isinstance(values, dict) and values.get("environment") == "production":
             return _IN_PRODUCTION | values
         return values
-
-    @field_validator("cors_origins", "upstreams", "admin_ip_allowlist", "trusted_edges", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("class_multipliers", "token_prices", mode="before")
     @classmethod

@@ -14,6 +14,8 @@ JOB: dict[str, Any] = {
     "started_at": None,
     "duration_minutes": 3,
     "cost_halala": 45,
+    "hold_rate_halala_per_minute": 15,
+    "rate_halala_per_minute": 15,
     "queue_position": None,
 }
 SETTLED: dict[str, Any] = {

@@ -76,6 +76,7 @@ CALLS: Mapping[str, Call] = {
     "CompleteJob": Call({}, job="running"),
     "CreateChatCompletion": Call(lambda scene: scene.question()),
     "RetryJob": Call({}, job="failed"),
+    "EstimateJob": Call(J3),
     "SubmitJob": Call(J3),
     # Providers
     **dict.fromkeys(("GetProvider", "GetEarnings", "GetEarningsSummary", "GetPendingChallenge", "NextJob"), PLAIN),
@@ -127,6 +128,8 @@ CALLS: Mapping[str, Call] = {
     "RejectProvider": Call({"reason": "no"}),
     "ReverseFinanceTransaction": Call({"reason": "booked twice"}),
     "RequeueJob": Call({}, job="failed"),
+    "ListGpuFactors": PLAIN,
+    "SetGpuFactor": Call({"factor": 1}),
     "SetPrice": Call({"rate_halala": 10}),
     "SetProviderStatus": Call({"status": "suspended"}),
     "UpdateWithdrawal": Call({"status": "paid"}),

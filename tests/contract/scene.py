@@ -75,6 +75,7 @@ class Scene:
             "{withdrawal_id}": self.withdrawal,
             "{entry_id}": self.entry,
             "{job_type}": lambda: "benchmark",
+            "{gpu_model}": lambda: "T4",
             "{format}": lambda: "png",
             "{template_id}": lambda: "python",
         }

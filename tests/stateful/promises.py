@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from math import fsum, isclose
+from fractions import Fraction
+from math import ceil, fsum, isclose
 
 from sqlalchemy import Connection, select
 
@@ -32,6 +33,7 @@ class Promises:
         self._scores_count_a_renter_once_a_day(conn)
         self._starter_credit_is_no_money(conn)
         self._leases_fit(conn, rows, slots)
+        self._no_machine_costs_more_than_was_held(conn, rows)
         for row in rows:
             if row.is_terminal:
                 # A retry is told in the events of the job that it repeats; nothing else moves there any more.
@@ -75,6 +77,19 @@ class Promises:
                 assert row.cost_halala == row.actual_cost_halala + refund
             else:
                 assert not any(settled), "a job was settled before its end"
+
+    def _no_machine_costs_more_than_was_held(self, conn: Connection, rows: list[JobRow]) -> None:
+        held = {row.id: row.hold_price_bps for row in rows}
+        for attempt in conn.execute(select(job_attempts)):
+            most = held[attempt.job_id]
+            assert (attempt.price_bps is None) == (most is None), "an attempt has no price"
+            assert most is None or attempt.price_bps <= most, "a machine costs more than was held"
+        for row in rows:
+            if row.hold_price_bps is None or row.used_seconds is None or not row.actual_cost_halala:
+                continue
+            price = Fraction(row.rate_halala_per_minute * (row.run_price_bps or 0), 10_000)
+            exact = price * Fraction(row.class_multiplier) * Fraction(row.used_seconds) / 60
+            assert row.actual_cost_halala == min(row.cost_halala, ceil(exact)), "not billed by the machine that ran it"
 
     def _faults_decide_about_money(self, conn: Connection, rows: list[JobRow]) -> None:
         worked = set(conn.scalars(select(job_logs.c.job_id)))

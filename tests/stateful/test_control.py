@@ -16,6 +16,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from dc1.control.fleet.provider import Provider
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor, ErrorCategory
 from dc1.domain.money.withdrawals import WithdrawalStatus
@@ -32,6 +33,7 @@ from tests.stateful.profiles import run_machine
 from tests.stateful.promises import Promises
 
 GPUS = (1, 1, 2)
+MODELS = ("NVIDIA H100 80GB HBM3", "NVIDIA GeForce RTX 4090", "Tesla T4")
 IBAN = "SA0380000000608010167519"
 MOST_RENTERS = 6
 EXAMPLES = {"sqlite": 8, "postgresql": 4}
@@ -75,11 +77,18 @@ class AnyOrder(RuleBasedStateMachine):
         self.market = SmallMarket(Database.open(url))
         await self.market.load()
         self.renters.append(await self.market.renter(5000))
-        self.daemons = [ScriptedDaemon((await self.market.provider(gpus=gpus)).id) for gpus in GPUS]
+        self.daemons = [
+            ScriptedDaemon((await self._machine(gpus, model)).id) for gpus, model in zip(GPUS, MODELS, strict=True)
+        ]
         self.slots = {daemon.provider_id: gpus for daemon, gpus in zip(self.daemons, GPUS, strict=True)}
         for daemon in self.daemons:
             await daemon.connect(self.market.control)
         await self.market.control.report_flusher.flush()
+
+    async def _machine(self, gpus: int, model: str) -> Provider:
+        provider = await self.market.provider(gpus=gpus)
+        self.market.heartbeat(provider, {"gpu_status": {"gpu_name": model}})
+        return provider
 
     def teardown(self) -> None:
         try:
@@ -134,7 +143,13 @@ class AnyOrder(RuleBasedStateMachine):
         }
         if pick % 4 == 0:
             changes["provider_id"] = daemon.provider_id
+        if pick % 3 == 1:
+            changes |= {"max_rate_halala_per_minute": 5 * (1 + pick % 7), "prefer": "price"}
         self.jobs.append((await self.market.submit(self.renter(pick % 7), **changes)).id)
+
+    async def ask(self, daemon: ScriptedDaemon, pick: int) -> None:
+        provider = self.market.control.fleet.known(daemon.provider_id)
+        await self.market.control.provider_accounts.set_preferences(provider, {"ask_pct": (50, 90, 100, 200)[pick % 4]})
 
     async def cancel(self, daemon: ScriptedDaemon, pick: int) -> None:
         await self.market.control.job_commands.cancel(self.job(pick), Actor.RENTER)
@@ -240,7 +255,11 @@ class AnyOrder(RuleBasedStateMachine):
     async def catch_up(self, daemon: ScriptedDaemon, pick: int) -> None:
         await self.market.control.catch_up()
 
-    @rule(calls=together(register, top_up, reverse, submit, cancel, declare_complete, retry, suspend, decide, withdraw))
+    @rule(
+        calls=together(
+            register, top_up, reverse, submit, cancel, declare_complete, retry, suspend, decide, withdraw, ask
+        )
+    )
     def people(self, calls: list[Call]) -> None:
         self.at_once(calls)
 
@@ -259,7 +278,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(
         calls=together(
-            *(submit, retry, cancel, declare_complete, withdraw, suspend, pause, dispatch, catch_up),
+            *(submit, retry, cancel, declare_complete, withdraw, suspend, pause, dispatch, catch_up, ask),
             *(connect, cut, beat, accept, poll, complete, fail, complete_again, complete_by_http),
         )
     )

@@ -34,6 +34,8 @@ from tests.stateful.promises import Promises
 from tests.storage.market import LIMITS, Market, claim, job_for
 
 SLOTS = 2
+# Of one GPU of a machine: below, at and above what most jobs are held for.
+PRICES = st.sampled_from([4_000, 10_000, 22_000])
 IBAN = "SA0380000000608010167519"
 EXAMPLES = {"sqlite": 10, "postgresql": 5}
 
@@ -135,6 +137,7 @@ class AnyMarket(RuleBasedStateMachine):
         cost=st.sampled_from([0, 1, 45, 90]),
         token_price=st.sampled_from([None, 19, 300_000]),
         pricing_class=st.sampled_from(["priority", "standard", "economy"]),
+        price=st.sampled_from([5_000, 10_000, 22_000]),
     )
     def submit(self, renter: int, provider: int | None, named: bool, **terms: Any) -> Any:
         changes = {
@@ -145,21 +148,23 @@ class AnyMarket(RuleBasedStateMachine):
             "cost_halala": terms["cost"],
             "token_price_halala": terms["token_price"],
             "pricing_class": terms["pricing_class"],
+            "hold_price_bps": None if terms["token_price"] else terms["price"],
+            "machine_price_bps": min(terms["price"], 10_000) // terms["gpus"],
         }
         job = self.do(lifecycle.submit, job_for(renter, **changes), LIMITS, self.market.now)
         return multiple() if job is None else job.id
 
-    @rule(job=job_ids, provider=providers)
-    def claim(self, job: int, provider: int) -> None:
-        self.do(claim, job, provider, SLOTS, self.market.now)
+    @rule(job=job_ids, provider=providers, price=PRICES)
+    def claim(self, job: int, provider: int, price: int) -> None:
+        self.do(claim, job, provider, SLOTS, self.market.now, price)
 
     @rule(job=job_ids, provider=providers)
     def unclaim(self, job: int, provider: int) -> None:
         self.do(lifecycle.unclaim, job, provider, self.market.now)
 
-    @rule(job=job_ids, provider=providers, attempt=st.integers(0, 2))
-    def start(self, job: int, provider: int, attempt: int) -> None:
-        self.do(lifecycle.start, job, provider, attempt, SLOTS, self.market.now)
+    @rule(job=job_ids, provider=providers, attempt=st.integers(0, 2), price=PRICES)
+    def start(self, job: int, provider: int, attempt: int, price: int) -> None:
+        self.do(lifecycle.start, job, provider, attempt, SLOTS, self.market.now, price_bps=price)
 
     @rule(job=job_ids)
     def accept(self, job: int) -> None:

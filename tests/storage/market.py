@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from dc1.domain.jobs.states import ComputeType, JobType, new_job_id
+from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
@@ -38,9 +39,11 @@ def job_for(renter_id: int, **changes: Any) -> NewJob:
     return replace(job, **changes)
 
 
-def claim(conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int) -> JobRow | None:
+def claim(
+    conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int, price_bps: int = UNIT_PRICE_BPS
+) -> JobRow | None:
     """As the dispatcher claims, a batch of one."""
-    (job,) = lifecycle.claim_all(conn, [lifecycle.Claim(job_id, provider_id, slots)], now_ms)
+    (job,) = lifecycle.claim_all(conn, [lifecycle.Claim(job_id, provider_id, slots, price_bps)], now_ms)
     return job
 
 

@@ -939,3 +939,132 @@ class SetPriceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetPriceResponse: _TypeAlias = SetPriceResponse  # noqa: Y015
+
+@_typing.final
+class ListGpuFactorsRequest(_message.Message):
+    """Asks for the factors."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListGpuFactorsRequest: _TypeAlias = ListGpuFactorsRequest  # noqa: Y015
+
+@_typing.final
+class ListGpuFactorsResponse(_message.Message):
+    """The factors. A CPU, and a GPU that is not listed, have 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTORS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def factors(self) -> _containers.RepeatedCompositeFieldContainer[Global___GpuFactor]:
+        """The factors by GPU model."""
+
+    def __init__(
+        self,
+        *,
+        factors: _abc.Iterable[Global___GpuFactor] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["factors", b"factors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListGpuFactorsResponse: _TypeAlias = ListGpuFactorsResponse  # noqa: Y015
+
+@_typing.final
+class GpuFactor(_message.Message):
+    """How the price of a machine with a GPU model differs from that of an RTX 4090."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GPU_MODEL_FIELD_NUMBER: _builtins.int
+    FACTOR_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    gpu_model: _builtins.str
+    """Canonical name of the model."""
+    factor: _builtins.float
+    """The factor."""
+    updated_at: _builtins.str
+    """When it was last set, ISO-8601 UTC."""
+    def __init__(
+        self,
+        *,
+        gpu_model: _builtins.str = ...,
+        factor: _builtins.float = ...,
+        updated_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["factor", b"factor", "gpu_model", b"gpu_model", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GpuFactor: _TypeAlias = GpuFactor  # noqa: Y015
+
+@_typing.final
+class SetGpuFactorRequest(_message.Message):
+    """A factor to set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GPU_MODEL_FIELD_NUMBER: _builtins.int
+    FACTOR_FIELD_NUMBER: _builtins.int
+    gpu_model: _builtins.str
+    """The model, in any spelling."""
+    factor: _builtins.float
+    """The factor, 0.01 to 100 with two decimals at most."""
+    def __init__(
+        self,
+        *,
+        gpu_model: _builtins.str = ...,
+        factor: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_factor", b"_factor", "factor", b"factor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_factor", b"_factor", "factor", b"factor", "gpu_model", b"gpu_model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__factor: _TypeAlias = _typing.Literal["factor"]  # noqa: Y015
+    _WhichOneofArgType__factor: _TypeAlias = _typing.Literal["_factor", b"_factor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__factor) -> _WhichOneofReturnType__factor | None: ...
+
+Global___SetGpuFactorRequest: _TypeAlias = SetGpuFactorRequest  # noqa: Y015
+
+@_typing.final
+class SetGpuFactorResponse(_message.Message):
+    """The factor after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GPU_MODEL_FIELD_NUMBER: _builtins.int
+    FACTOR_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    gpu_model: _builtins.str
+    """Canonical name of the model."""
+    factor: _builtins.float
+    """The factor."""
+    updated_at: _builtins.str
+    """When it was set, ISO-8601 UTC."""
+    def __init__(
+        self,
+        *,
+        gpu_model: _builtins.str = ...,
+        factor: _builtins.float = ...,
+        updated_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["factor", b"factor", "gpu_model", b"gpu_model", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetGpuFactorResponse: _TypeAlias = SetGpuFactorResponse  # noqa: Y015

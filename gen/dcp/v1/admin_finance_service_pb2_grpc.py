@@ -81,6 +81,16 @@ class AdminFinanceServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceResponse.FromString,
                 _registered_method=True)
+        self.ListGpuFactors = channel.unary_unary(
+                '/dcp.v1.AdminFinanceService/ListGpuFactors',
+                request_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.ListGpuFactorsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.ListGpuFactorsResponse.FromString,
+                _registered_method=True)
+        self.SetGpuFactor = channel.unary_unary(
+                '/dcp.v1.AdminFinanceService/SetGpuFactor',
+                request_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetGpuFactorRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetGpuFactorResponse.FromString,
+                _registered_method=True)
 
 
 class AdminFinanceServiceServicer:
@@ -159,6 +169,20 @@ class AdminFinanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListGpuFactors(self, request, context):
+        """Lists the factors of GPU models, by which the price of a machine differs from that of an RTX 4090, the dearest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetGpuFactor(self, request, context):
+        """Sets the factor of a GPU model, in any spelling; open jobs keep the terms they were quoted at. A model that is not in the table yet is added.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminFinanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -206,6 +230,16 @@ def add_AdminFinanceServiceServicer_to_server(servicer, server):
                     servicer.SetPrice,
                     request_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceResponse.SerializeToString,
+            ),
+            'ListGpuFactors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGpuFactors,
+                    request_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.ListGpuFactorsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.ListGpuFactorsResponse.SerializeToString,
+            ),
+            'SetGpuFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetGpuFactor,
+                    request_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetGpuFactorRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetGpuFactorResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -453,6 +487,60 @@ class AdminFinanceService:
             '/dcp.v1.AdminFinanceService/SetPrice',
             dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceRequest.SerializeToString,
             dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGpuFactors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminFinanceService/ListGpuFactors',
+            dcp_dot_v1_dot_admin__finance__service__pb2.ListGpuFactorsRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__finance__service__pb2.ListGpuFactorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetGpuFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminFinanceService/SetGpuFactor',
+            dcp_dot_v1_dot_admin__finance__service__pb2.SetGpuFactorRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__finance__service__pb2.SetGpuFactorResponse.FromString,
             options,
             channel_credentials,
             insecure,

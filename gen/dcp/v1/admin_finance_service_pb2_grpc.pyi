@@ -64,6 +64,10 @@ class AdminFinanceServiceStub:
     """Lists the rates by kind of work."""
     SetPrice: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetPriceRequest, _admin_finance_service_pb2.SetPriceResponse]
     """Sets the rate of a kind of work; open jobs keep the rate they were quoted at. Fails with NOT_FOUND for an unknown kind."""
+    ListGpuFactors: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.ListGpuFactorsRequest, _admin_finance_service_pb2.ListGpuFactorsResponse]
+    """Lists the factors of GPU models, by which the price of a machine differs from that of an RTX 4090, the dearest first."""
+    SetGpuFactor: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetGpuFactorRequest, _admin_finance_service_pb2.SetGpuFactorResponse]
+    """Sets the factor of a GPU model, in any spelling; open jobs keep the terms they were quoted at. A model that is not in the table yet is added."""
 
 @_typing.type_check_only
 class AdminFinanceServiceAsyncStub(AdminFinanceServiceStub):
@@ -101,6 +105,10 @@ class AdminFinanceServiceAsyncStub(AdminFinanceServiceStub):
     """Lists the rates by kind of work."""
     SetPrice: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetPriceRequest, _admin_finance_service_pb2.SetPriceResponse]  # type: ignore[assignment]
     """Sets the rate of a kind of work; open jobs keep the rate they were quoted at. Fails with NOT_FOUND for an unknown kind."""
+    ListGpuFactors: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.ListGpuFactorsRequest, _admin_finance_service_pb2.ListGpuFactorsResponse]  # type: ignore[assignment]
+    """Lists the factors of GPU models, by which the price of a machine differs from that of an RTX 4090, the dearest first."""
+    SetGpuFactor: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetGpuFactorRequest, _admin_finance_service_pb2.SetGpuFactorResponse]  # type: ignore[assignment]
+    """Sets the factor of a GPU model, in any spelling; open jobs keep the terms they were quoted at. A model that is not in the table yet is added."""
 
 class AdminFinanceServiceServicer(metaclass=_abc_1.ABCMeta):
     """The market's money, for its operators: the ledger and whether it balances, payouts to providers, and prices. `/admin/finance`,
@@ -189,5 +197,21 @@ class AdminFinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_finance_service_pb2.SetPriceResponse, _abc.Awaitable[_admin_finance_service_pb2.SetPriceResponse]]:
         """Sets the rate of a kind of work; open jobs keep the rate they were quoted at. Fails with NOT_FOUND for an unknown kind."""
+
+    @_abc_1.abstractmethod
+    def ListGpuFactors(
+        self,
+        request: _admin_finance_service_pb2.ListGpuFactorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_finance_service_pb2.ListGpuFactorsResponse, _abc.Awaitable[_admin_finance_service_pb2.ListGpuFactorsResponse]]:
+        """Lists the factors of GPU models, by which the price of a machine differs from that of an RTX 4090, the dearest first."""
+
+    @_abc_1.abstractmethod
+    def SetGpuFactor(
+        self,
+        request: _admin_finance_service_pb2.SetGpuFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_finance_service_pb2.SetGpuFactorResponse, _abc.Awaitable[_admin_finance_service_pb2.SetGpuFactorResponse]]:
+        """Sets the factor of a GPU model, in any spelling; open jobs keep the terms they were quoted at. A model that is not in the table yet is added."""
 
 def add_AdminFinanceServiceServicer_to_server(servicer: AdminFinanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -217,6 +217,7 @@ class JobExecution(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     ERROR_DETAIL_FIELD_NUMBER: _builtins.int
     FAULT_FIELD_NUMBER: _builtins.int
+    RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
     attempt_number: _builtins.int
     """Number of the attempt, from 1."""
     provider_id: _builtins.int
@@ -249,6 +250,10 @@ class JobExecution(_message.Message):
     def fault(self) -> _struct_pb2.Value:
         """Whose fault it was that it came to nothing: renter, provider or market; null otherwise."""
 
+    @_builtins.property
+    def rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """A minute on its machine, in halala; null for calls that are billed by token."""
+
     def __init__(
         self,
         *,
@@ -261,10 +266,11 @@ class JobExecution(_message.Message):
         outcome: _struct_pb2.Value | None = ...,
         error_detail: _struct_pb2.Value | None = ...,
         fault: _struct_pb2.Value | None = ...,
+        rate_halala_per_minute: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "fault", b"fault", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "fault", b"fault", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome", "rate_halala_per_minute", b"rate_halala_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "fault", b"fault", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome", "provider_id", b"provider_id", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "ended_at", b"ended_at", "error_detail", b"error_detail", "exit_code", b"exit_code", "fault", b"fault", "gpu_seconds_used", b"gpu_seconds_used", "outcome", b"outcome", "provider_id", b"provider_id", "rate_halala_per_minute", b"rate_halala_per_minute", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -312,6 +318,8 @@ class GetJobInvoiceResponse(_message.Message):
     FAULT_FIELD_NUMBER: _builtins.int
     ERROR_CATEGORY_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    HOLD_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    RUN_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """Id of the invoice, made from the job's."""
     job_id: _builtins.str
@@ -323,7 +331,7 @@ class GetJobInvoiceResponse(_message.Message):
     pricing_class: _builtins.str
     """One of priority, standard, economy."""
     rate_halala_per_minute: _builtins.int
-    """The rate stored at submission."""
+    """The rate of the kind of work, stored at submission: before the class and the machine."""
     quote_halala: _builtins.int
     """What was held, in halala."""
     used_seconds: _builtins.float
@@ -346,6 +354,14 @@ class GetJobInvoiceResponse(_message.Message):
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceLine]:
         """What the amount is made of, in order; the amounts add up to what the renter paid."""
 
+    @_builtins.property
+    def hold_rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """A minute on the dearest machine that it might have run on, in halala, for which the quote was held; null for calls that are billed by token."""
+
+    @_builtins.property
+    def run_rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """A minute on the machine that ran it, in halala, at which it is billed; null where none did."""
+
     def __init__(
         self,
         *,
@@ -363,10 +379,12 @@ class GetJobInvoiceResponse(_message.Message):
         fault: _struct_pb2.Value | None = ...,
         error_category: _struct_pb2.Value | None = ...,
         lines: _abc.Iterable[Global___InvoiceLine] | None = ...,
+        hold_rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        run_rate_halala_per_minute: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error_category", b"error_category", "fault", b"fault"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error_category", b"error_category", "fault", b"fault", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "run_rate_halala_per_minute", b"run_rate_halala_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "error_category", b"error_category", "fault", b"fault", "invoice_id", b"invoice_id", "issued_at", b"issued_at", "job_id", b"job_id", "job_type", b"job_type", "lines", b"lines", "pricing_class", b"pricing_class", "quote_halala", b"quote_halala", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "used_seconds", b"used_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual_cost_halala", b"actual_cost_halala", "error_category", b"error_category", "fault", b"fault", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "invoice_id", b"invoice_id", "issued_at", b"issued_at", "job_id", b"job_id", "job_type", b"job_type", "lines", b"lines", "pricing_class", b"pricing_class", "quote_halala", b"quote_halala", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "run_rate_halala_per_minute", b"run_rate_halala_per_minute", "used_seconds", b"used_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -44,6 +44,11 @@ class Job(_message.Message):
     CHECKPOINT_ENABLED_FIELD_NUMBER: _builtins.int
     QUEUE_POSITION_FIELD_NUMBER: _builtins.int
     WORKSPACE_VOLUME_NAME_FIELD_NUMBER: _builtins.int
+    HOLD_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    MAX_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    PREFER_FIELD_NUMBER: _builtins.int
+    WAITING_FOR_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id, from 1."""
     job_id: _builtins.str
@@ -70,6 +75,8 @@ class Job(_message.Message):
     """Whether the renter asked for checkpoints (`container_spec.enable_checkpoint`)."""
     workspace_volume_name: _builtins.str
     """Name of the job's workspace volume, `dcp-job-<job_id>`."""
+    prefer: _builtins.str
+    """One of reputation, price: what goes first where machines differ in both."""
     @_builtins.property
     def provider_id(self) -> _struct_pb2.Value:
         """The chosen or named provider; null while queued without one."""
@@ -102,6 +109,22 @@ class Job(_message.Message):
     def queue_position(self) -> _struct_pb2.Value:
         """1-based place among the queued jobs that wait for the same provider (or for any); null unless queued."""
 
+    @_builtins.property
+    def hold_rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """A minute on the dearest machine that the job may land on, in halala, for which the quote is held; null for calls that are billed by token."""
+
+    @_builtins.property
+    def rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """A minute on the machine that has the job or had it last, in halala, at which it is billed; null while it has none."""
+
+    @_builtins.property
+    def max_rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """Most that a minute may cost, as sent; null without a limit."""
+
+    @_builtins.property
+    def waiting_for(self) -> _struct_pb2.Value:
+        """What it waits for, in words that follow the market: `2 machines fit, both busy`, `no machine offers this model`; null unless queued."""
+
     def __init__(
         self,
         *,
@@ -126,10 +149,15 @@ class Job(_message.Message):
         checkpoint_enabled: _builtins.bool = ...,
         queue_position: _struct_pb2.Value | None = ...,
         workspace_volume_name: _builtins.str = ...,
+        hold_rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        max_rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        prefer: _builtins.str = ...,
+        waiting_for: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "model", b"model", "provider_id", b"provider_id", "queue_position", b"queue_position", "started_at", b"started_at", "timeout_at", b"timeout_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "model", b"model", "provider_id", b"provider_id", "queue_position", b"queue_position", "rate_halala_per_minute", b"rate_halala_per_minute", "started_at", b"started_at", "timeout_at", b"timeout_at", "waiting_for", b"waiting_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_enabled", b"checkpoint_enabled", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "queue_position", b"queue_position", "renter_id", b"renter_id", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "timeout_at", b"timeout_at", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_enabled", b"checkpoint_enabled", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "model", b"model", "prefer", b"prefer", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "queue_position", b"queue_position", "rate_halala_per_minute", b"rate_halala_per_minute", "renter_id", b"renter_id", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "timeout_at", b"timeout_at", "waiting_for", b"waiting_for", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -189,6 +217,11 @@ class JobDetail(_message.Message):
     FAULT_FIELD_NUMBER: _builtins.int
     DOCUMENTS_LEFT_OUT_FIELD_NUMBER: _builtins.int
     DOCUMENTS_ERASED_AT_FIELD_NUMBER: _builtins.int
+    HOLD_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    MAX_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    PREFER_FIELD_NUMBER: _builtins.int
+    WAITING_FOR_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id, from 1."""
     job_id: _builtins.str
@@ -231,6 +264,8 @@ class JobDetail(_message.Message):
     """When what was sent with the job, its result and its log were erased, as it had ended long ago or its renter's account was deleted. Absent
     while they are kept.
     """
+    prefer: _builtins.str
+    """One of reputation, price: what goes first where machines differ in both."""
     @_builtins.property
     def provider_id(self) -> _struct_pb2.Value:
         """The chosen or named provider; null while queued without one."""
@@ -351,6 +386,22 @@ class JobDetail(_message.Message):
         another one was tried) or market (free); null otherwise.
         """
 
+    @_builtins.property
+    def hold_rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """A minute on the dearest machine that the job may land on, in halala, for which the quote is held; null for calls that are billed by token."""
+
+    @_builtins.property
+    def rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """A minute on the machine that has the job or had it last, in halala, at which it is billed; null while it has none."""
+
+    @_builtins.property
+    def max_rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """Most that a minute may cost, as sent; null without a limit."""
+
+    @_builtins.property
+    def waiting_for(self) -> _struct_pb2.Value:
+        """What it waits for, in words that follow the market: `2 machines fit, both busy`, `no machine offers this model`; null unless queued."""
+
     def __init__(
         self,
         *,
@@ -402,10 +453,15 @@ class JobDetail(_message.Message):
         fault: _struct_pb2.Value | None = ...,
         documents_left_out: _builtins.bool | None = ...,
         documents_erased_at: _builtins.str | None = ...,
+        hold_rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        max_rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        prefer: _builtins.str = ...,
+        waiting_for: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "model", b"model", "params", b"params", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "retried_from_job_id", b"retried_from_job_id", "retry_reason", b"retry_reason", "started_at", b"started_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "model", b"model", "params", b"params", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "retried_from_job_id", b"retried_from_job_id", "retry_reason", b"retry_reason", "started_at", b"started_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "attempt_number", b"attempt_number", "checkpoint_enabled", b"checkpoint_enabled", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_retries", b"max_retries", "model", b"model", "params", b"params", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "retried_from_job_id", b"retried_from_job_id", "retry_count", b"retry_count", "retry_reason", b"retry_reason", "source", b"source", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "attempt_number", b"attempt_number", "checkpoint_enabled", b"checkpoint_enabled", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "max_retries", b"max_retries", "model", b"model", "params", b"params", "prefer", b"prefer", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "retried_from_job_id", b"retried_from_job_id", "retry_count", b"retry_count", "retry_reason", b"retry_reason", "source", b"source", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds", "waiting_for", b"waiting_for", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__documents_erased_at: _TypeAlias = _typing.Literal["documents_erased_at"]  # noqa: Y015
     _WhichOneofArgType__documents_erased_at: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at"]  # noqa: Y015

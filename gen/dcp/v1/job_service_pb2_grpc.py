@@ -48,6 +48,11 @@ class JobServiceStub:
                 request_serializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobResponse.FromString,
                 _registered_method=True)
+        self.EstimateJob = channel.unary_unary(
+                '/dcp.v1.JobService/EstimateJob',
+                request_serializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__submission__pb2.EstimateJobResponse.FromString,
+                _registered_method=True)
         self.RetryJob = channel.unary_unary(
                 '/dcp.v1.JobService/RetryJob',
                 request_serializer=dcp_dot_v1_dot_job__submission__pb2.RetryJobRequest.SerializeToString,
@@ -158,6 +163,15 @@ class JobServiceServicer:
         lifecycle event are one transaction, and the answer leaves after it is durable. A busy or missing provider is no error: the
         job is queued. Fails with FAILED_PRECONDITION (402) when the wallet does not hold the quote, RESOURCE_EXHAUSTED (429) beyond a
         quota, NOT_FOUND for an unknown named provider and INVALID_ARGUMENT for everything the rules refuse.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateJob(self, request, context):
+        """Says what a job would cost, the body being that of a submission: the quote, which a submission at the same moment would hold, the rate and
+        its factors, how many machines fit and which are free, how long it would wait, and in words why nobody would start it. Changes nothing and
+        needs no balance. Refused as the submission would be, but for quotas and balance.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -322,6 +336,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobResponse.SerializeToString,
             ),
+            'EstimateJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateJob,
+                    request_deserializer=dcp_dot_v1_dot_job__submission__pb2.SubmitJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__submission__pb2.EstimateJobResponse.SerializeToString,
+            ),
             'RetryJob': grpc.unary_unary_rpc_method_handler(
                     servicer.RetryJob,
                     request_deserializer=dcp_dot_v1_dot_job__submission__pb2.RetryJobRequest.FromString,
@@ -450,6 +469,33 @@ class JobService:
             '/dcp.v1.JobService/SubmitJob',
             dcp_dot_v1_dot_job__submission__pb2.SubmitJobRequest.SerializeToString,
             dcp_dot_v1_dot_job__submission__pb2.SubmitJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/EstimateJob',
+            dcp_dot_v1_dot_job__submission__pb2.SubmitJobRequest.SerializeToString,
+            dcp_dot_v1_dot_job__submission__pb2.EstimateJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,11 @@ class JobServiceStub:
     job is queued. Fails with FAILED_PRECONDITION (402) when the wallet does not hold the quote, RESOURCE_EXHAUSTED (429) beyond a
     quota, NOT_FOUND for an unknown named provider and INVALID_ARGUMENT for everything the rules refuse.
     """
+    EstimateJob: _grpc.UnaryUnaryMultiCallable[_job_submission_pb2.SubmitJobRequest, _job_submission_pb2.EstimateJobResponse]
+    """Says what a job would cost, the body being that of a submission: the quote, which a submission at the same moment would hold, the rate and
+    its factors, how many machines fit and which are free, how long it would wait, and in words why nobody would start it. Changes nothing and
+    needs no balance. Refused as the submission would be, but for quotas and balance.
+    """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_submission_pb2.RetryJobRequest, _job_submission_pb2.RetryJobResponse]
     """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
     FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status, and 410 once what was sent with it is not kept any more.
@@ -131,6 +136,11 @@ class JobServiceAsyncStub(JobServiceStub):
     lifecycle event are one transaction, and the answer leaves after it is durable. A busy or missing provider is no error: the
     job is queued. Fails with FAILED_PRECONDITION (402) when the wallet does not hold the quote, RESOURCE_EXHAUSTED (429) beyond a
     quota, NOT_FOUND for an unknown named provider and INVALID_ARGUMENT for everything the rules refuse.
+    """
+    EstimateJob: _aio.UnaryUnaryMultiCallable[_job_submission_pb2.SubmitJobRequest, _job_submission_pb2.EstimateJobResponse]  # type: ignore[assignment]
+    """Says what a job would cost, the body being that of a submission: the quote, which a submission at the same moment would hold, the rate and
+    its factors, how many machines fit and which are free, how long it would wait, and in words why nobody would start it. Changes nothing and
+    needs no balance. Refused as the submission would be, but for quotas and balance.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_submission_pb2.RetryJobRequest, _job_submission_pb2.RetryJobResponse]  # type: ignore[assignment]
     """Submits a failed job anew from its stored request, with a new quote and the checks of a submission. Fails with
@@ -218,6 +228,17 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         lifecycle event are one transaction, and the answer leaves after it is durable. A busy or missing provider is no error: the
         job is queued. Fails with FAILED_PRECONDITION (402) when the wallet does not hold the quote, RESOURCE_EXHAUSTED (429) beyond a
         quota, NOT_FOUND for an unknown named provider and INVALID_ARGUMENT for everything the rules refuse.
+        """
+
+    @_abc_1.abstractmethod
+    def EstimateJob(
+        self,
+        request: _job_submission_pb2.SubmitJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_submission_pb2.EstimateJobResponse, _abc.Awaitable[_job_submission_pb2.EstimateJobResponse]]:
+        """Says what a job would cost, the body being that of a submission: the quote, which a submission at the same moment would hold, the rate and
+        its factors, how many machines fit and which are free, how long it would wait, and in words why nobody would start it. Changes nothing and
+        needs no balance. Refused as the submission would be, but for quotas and balance.
         """
 
     @_abc_1.abstractmethod

@@ -62,6 +62,8 @@ class SubmitJobRequest(_message.Message):
     ENV_VARS_FIELD_NUMBER: _builtins.int
     CONTAINER_IMAGE_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
+    MAX_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    PREFER_FIELD_NUMBER: _builtins.int
     job_type: _builtins.str
     """Kind of work. What each needs is checked here, and missing it is `Missing required fields`: llm_inference, llm-inference and rag-pipeline
     `params.prompt` or `params.messages`; image_generation `params.prompt`, or an image in `container_spec`; vllm_serve `params.model` or
@@ -86,6 +88,12 @@ class SubmitJobRequest(_message.Message):
     """Image of a container job in the short form, with `command`. An approved image may be named as Docker allows: `busybox:1.36` for
     `docker.io/library/busybox:1.36`.
     """
+    max_rate_halala_per_minute: _builtins.float
+    """Most that a minute may cost, in halala; dearer machines are left out and the hold is at most this. Without it the hold is the quote at the
+    dearest machine that the job may land on.
+    """
+    prefer: _builtins.str
+    """What goes first where machines differ in both: the better reputation, which is the default, or the lower price."""
     @_builtins.property
     def params(self) -> _struct_pb2.Struct:
         """Free parameters for the daemon, up to 256 KiB of JSON. `params.model` wins over `model`."""
@@ -140,10 +148,12 @@ class SubmitJobRequest(_message.Message):
         env_vars: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         container_image: _builtins.str | None = ...,
         command: _struct_pb2.Value | None = ...,
+        max_rate_halala_per_minute: _builtins.float | None = ...,
+        prefer: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_container_image", b"_container_image", "_duration_minutes", b"_duration_minutes", "_job_type", b"_job_type", "_max_duration_seconds", b"_max_duration_seconds", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_prewarm_requested", b"_prewarm_requested", "_pricing_class", b"_pricing_class", "_provider_id", b"_provider_id", "command", b"command", "container_image", b"container_image", "container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "min_vram_gb", b"min_vram_gb", "model", b"model", "params", b"params", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "task_spec", b"task_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_container_image", b"_container_image", "_duration_minutes", b"_duration_minutes", "_job_type", b"_job_type", "_max_duration_seconds", b"_max_duration_seconds", "_max_rate_halala_per_minute", b"_max_rate_halala_per_minute", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_prefer", b"_prefer", "_prewarm_requested", b"_prewarm_requested", "_pricing_class", b"_pricing_class", "_provider_id", b"_provider_id", "command", b"command", "container_image", b"container_image", "container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "min_vram_gb", b"min_vram_gb", "model", b"model", "params", b"params", "prefer", b"prefer", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "task_spec", b"task_spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_container_image", b"_container_image", "_duration_minutes", b"_duration_minutes", "_job_type", b"_job_type", "_max_duration_seconds", b"_max_duration_seconds", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_prewarm_requested", b"_prewarm_requested", "_pricing_class", b"_pricing_class", "_provider_id", b"_provider_id", "command", b"command", "container_image", b"container_image", "container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "min_vram_gb", b"min_vram_gb", "model", b"model", "params", b"params", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "task_spec", b"task_spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_container_image", b"_container_image", "_duration_minutes", b"_duration_minutes", "_job_type", b"_job_type", "_max_duration_seconds", b"_max_duration_seconds", "_max_rate_halala_per_minute", b"_max_rate_halala_per_minute", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_prefer", b"_prefer", "_prewarm_requested", b"_prewarm_requested", "_pricing_class", b"_pricing_class", "_provider_id", b"_provider_id", "command", b"command", "container_image", b"container_image", "container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "min_vram_gb", b"min_vram_gb", "model", b"model", "params", b"params", "prefer", b"prefer", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "task_spec", b"task_spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__container_image: _TypeAlias = _typing.Literal["container_image"]  # noqa: Y015
     _WhichOneofArgType__container_image: _TypeAlias = _typing.Literal["_container_image", b"_container_image"]  # noqa: Y015
@@ -153,10 +163,14 @@ class SubmitJobRequest(_message.Message):
     _WhichOneofArgType__job_type: _TypeAlias = _typing.Literal["_job_type", b"_job_type"]  # noqa: Y015
     _WhichOneofReturnType__max_duration_seconds: _TypeAlias = _typing.Literal["max_duration_seconds"]  # noqa: Y015
     _WhichOneofArgType__max_duration_seconds: _TypeAlias = _typing.Literal["_max_duration_seconds", b"_max_duration_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__max_rate_halala_per_minute: _TypeAlias = _typing.Literal["max_rate_halala_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__max_rate_halala_per_minute: _TypeAlias = _typing.Literal["_max_rate_halala_per_minute", b"_max_rate_halala_per_minute"]  # noqa: Y015
     _WhichOneofReturnType__min_vram_gb: _TypeAlias = _typing.Literal["min_vram_gb"]  # noqa: Y015
     _WhichOneofArgType__min_vram_gb: _TypeAlias = _typing.Literal["_min_vram_gb", b"_min_vram_gb"]  # noqa: Y015
     _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
     _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__prefer: _TypeAlias = _typing.Literal["prefer"]  # noqa: Y015
+    _WhichOneofArgType__prefer: _TypeAlias = _typing.Literal["_prefer", b"_prefer"]  # noqa: Y015
     _WhichOneofReturnType__prewarm_requested: _TypeAlias = _typing.Literal["prewarm_requested"]  # noqa: Y015
     _WhichOneofArgType__prewarm_requested: _TypeAlias = _typing.Literal["_prewarm_requested", b"_prewarm_requested"]  # noqa: Y015
     _WhichOneofReturnType__pricing_class: _TypeAlias = _typing.Literal["pricing_class"]  # noqa: Y015
@@ -172,9 +186,13 @@ class SubmitJobRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_duration_seconds) -> _WhichOneofReturnType__max_duration_seconds | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_rate_halala_per_minute) -> _WhichOneofReturnType__max_rate_halala_per_minute | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_vram_gb) -> _WhichOneofReturnType__min_vram_gb | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prefer) -> _WhichOneofReturnType__prefer | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__prewarm_requested) -> _WhichOneofReturnType__prewarm_requested | None: ...
     @_typing.overload
@@ -216,6 +234,11 @@ class SubmitJobResponse(_message.Message):
     QUEUE_POSITION_FIELD_NUMBER: _builtins.int
     WORKSPACE_VOLUME_NAME_FIELD_NUMBER: _builtins.int
     DISPATCH_FIELD_NUMBER: _builtins.int
+    HOLD_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    MAX_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    PREFER_FIELD_NUMBER: _builtins.int
+    WAITING_FOR_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
     queued: _builtins.bool
@@ -246,6 +269,8 @@ class SubmitJobResponse(_message.Message):
     """Whether the renter asked for checkpoints (`container_spec.enable_checkpoint`)."""
     workspace_volume_name: _builtins.str
     """Name of the job's workspace volume, `dcp-job-<job_id>`."""
+    prefer: _builtins.str
+    """One of reputation, price: what goes first where machines differ in both."""
     @_builtins.property
     def job(self) -> _job_pb2.Job:
         """The job."""
@@ -290,6 +315,22 @@ class SubmitJobResponse(_message.Message):
     def dispatch(self) -> Global___Dispatch:
         """Where the job went."""
 
+    @_builtins.property
+    def hold_rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """A minute on the dearest machine that the job may land on, in halala, for which the quote is held; null for calls that are billed by token."""
+
+    @_builtins.property
+    def rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """A minute on the machine that has the job or had it last, in halala, at which it is billed; null while it has none."""
+
+    @_builtins.property
+    def max_rate_halala_per_minute(self) -> _struct_pb2.Value:
+        """Most that a minute may cost, as sent; null without a limit."""
+
+    @_builtins.property
+    def waiting_for(self) -> _struct_pb2.Value:
+        """What it waits for, in words that follow the market: `2 machines fit, both busy`, `no machine offers this model`; null unless queued."""
+
     def __init__(
         self,
         *,
@@ -319,14 +360,175 @@ class SubmitJobResponse(_message.Message):
         queue_position: _struct_pb2.Value | None = ...,
         workspace_volume_name: _builtins.str = ...,
         dispatch: Global___Dispatch | None = ...,
+        hold_rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        max_rate_halala_per_minute: _struct_pb2.Value | None = ...,
+        prefer: _builtins.str = ...,
+        waiting_for: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "dispatch", b"dispatch", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "job", b"job", "message", b"message", "model", b"model", "provider_id", b"provider_id", "queue_position", b"queue_position", "started_at", b"started_at", "timeout_at", b"timeout_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "dispatch", b"dispatch", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "job", b"job", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "message", b"message", "model", b"model", "provider_id", b"provider_id", "queue_position", b"queue_position", "rate_halala_per_minute", b"rate_halala_per_minute", "started_at", b"started_at", "timeout_at", b"timeout_at", "waiting_for", b"waiting_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_enabled", b"checkpoint_enabled", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "dispatch", b"dispatch", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "id", b"id", "job", b"job", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "message", b"message", "model", b"model", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "queue_position", b"queue_position", "queued", b"queued", "renter_id", b"renter_id", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "success", b"success", "timeout_at", b"timeout_at", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_enabled", b"checkpoint_enabled", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "dispatch", b"dispatch", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "id", b"id", "job", b"job", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "message", b"message", "model", b"model", "prefer", b"prefer", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "provider_id", b"provider_id", "queue_position", b"queue_position", "queued", b"queued", "rate_halala_per_minute", b"rate_halala_per_minute", "renter_id", b"renter_id", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "success", b"success", "timeout_at", b"timeout_at", "waiting_for", b"waiting_for", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitJobResponse: _TypeAlias = SubmitJobResponse  # noqa: Y015
+
+@_typing.final
+class EstimateJobResponse(_message.Message):
+    """What a job would cost and where it could run, as this moment is. Nothing is held and nobody is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    QUOTE_HALALA_FIELD_NUMBER: _builtins.int
+    QUOTE_SAR_FIELD_NUMBER: _builtins.int
+    HOLD_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    FACTORS_FIELD_NUMBER: _builtins.int
+    MACHINES_FITTING_FIELD_NUMBER: _builtins.int
+    MACHINES_FREE_FIELD_NUMBER: _builtins.int
+    MACHINES_FIELD_NUMBER: _builtins.int
+    EXPECTED_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    quote_halala: _builtins.float
+    """What would be held, in halala: the quote at the dearest machine that the job may land on."""
+    quote_sar: _builtins.float
+    """The same in SAR."""
+    hold_rate_halala_per_minute: _builtins.float
+    """A minute on that machine, in halala."""
+    machines_fitting: _builtins.int
+    """How many machines fit and are there, busy ones included."""
+    machines_free: _builtins.int
+    """How many of these have room now."""
+    @_builtins.property
+    def factors(self) -> Global___RateFactors:
+        """What that minute is the product of."""
+
+    @_builtins.property
+    def machines(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedMachine]:
+        """The machines that fit, 20 at most: those with room first, then the cheapest."""
+
+    @_builtins.property
+    def expected_wait_seconds(self) -> _struct_pb2.Value:
+        """How long it would wait at the latest, by the deadlines of what runs there; 0 where one is free, null where nobody can tell."""
+
+    @_builtins.property
+    def reason(self) -> _struct_pb2.Value:
+        """In words why nobody would start it now; null where somebody would."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        quote_halala: _builtins.float = ...,
+        quote_sar: _builtins.float = ...,
+        hold_rate_halala_per_minute: _builtins.float = ...,
+        factors: Global___RateFactors | None = ...,
+        machines_fitting: _builtins.int = ...,
+        machines_free: _builtins.int = ...,
+        machines: _abc.Iterable[Global___EstimatedMachine] | None = ...,
+        expected_wait_seconds: _struct_pb2.Value | None = ...,
+        reason: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expected_wait_seconds", b"expected_wait_seconds", "factors", b"factors", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_wait_seconds", b"expected_wait_seconds", "factors", b"factors", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "machines", b"machines", "machines_fitting", b"machines_fitting", "machines_free", b"machines_free", "quote_halala", b"quote_halala", "quote_sar", b"quote_sar", "reason", b"reason", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateJobResponse: _TypeAlias = EstimateJobResponse  # noqa: Y015
+
+@_typing.final
+class RateFactors(_message.Message):
+    """What a minute's price is the product of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
+    GPU_FACTOR_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
+    MACHINE_FACTOR_FIELD_NUMBER: _builtins.int
+    CLASS_MULTIPLIER_FIELD_NUMBER: _builtins.int
+    GPU_COUNT_FIELD_NUMBER: _builtins.int
+    rate_halala_per_minute: _builtins.int
+    """The rate of the kind of work, in halala a minute."""
+    machine_factor: _builtins.float
+    """Both together; without a machine that of the GPU type, or what the limit of the order leaves."""
+    class_multiplier: _builtins.float
+    """Multiplier of the pricing class."""
+    gpu_count: _builtins.int
+    """GPUs that the job takes."""
+    @_builtins.property
+    def gpu_type(self) -> _struct_pb2.Value:
+        """Canonical name of the GPU of the dearest machine that fits; null for a CPU, and where no machine is known that does."""
+
+    @_builtins.property
+    def gpu_factor(self) -> _struct_pb2.Value:
+        """Factor of that GPU; null where no machine is known that fits."""
+
+    @_builtins.property
+    def ask(self) -> _struct_pb2.Value:
+        """What the owner of that machine asks; null where no machine is known that fits."""
+
+    def __init__(
+        self,
+        *,
+        rate_halala_per_minute: _builtins.int = ...,
+        gpu_type: _struct_pb2.Value | None = ...,
+        gpu_factor: _struct_pb2.Value | None = ...,
+        ask: _struct_pb2.Value | None = ...,
+        machine_factor: _builtins.float = ...,
+        class_multiplier: _builtins.float = ...,
+        gpu_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "gpu_factor", b"gpu_factor", "gpu_type", b"gpu_type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "class_multiplier", b"class_multiplier", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_type", b"gpu_type", "machine_factor", b"machine_factor", "rate_halala_per_minute", b"rate_halala_per_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateFactors: _TypeAlias = RateFactors  # noqa: Y015
+
+@_typing.final
+class EstimatedMachine(_message.Message):
+    """A machine that could run a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
+    IS_FREE_FIELD_NUMBER: _builtins.int
+    RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.int
+    """Account id of its provider."""
+    name: _builtins.str
+    """Name of its provider."""
+    gpu_type: _builtins.str
+    """Canonical name of its GPU; empty without one."""
+    is_free: _builtins.bool
+    """Whether it has room now."""
+    rate_halala_per_minute: _builtins.float
+    """A minute of the job on it, in halala."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.int = ...,
+        name: _builtins.str = ...,
+        gpu_type: _builtins.str = ...,
+        is_free: _builtins.bool = ...,
+        rate_halala_per_minute: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_type", b"gpu_type", "is_free", b"is_free", "name", b"name", "provider_id", b"provider_id", "rate_halala_per_minute", b"rate_halala_per_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimatedMachine: _TypeAlias = EstimatedMachine  # noqa: Y015
 
 @_typing.final
 class Dispatch(_message.Message):

@@ -199,6 +199,8 @@ class MarketProvider(_message.Message):
     TOTAL_JOBS_COMPLETED_FIELD_NUMBER: _builtins.int
     COST_RATES_HALALA_PER_MIN_FIELD_NUMBER: _builtins.int
     GPU_TYPE_FIELD_NUMBER: _builtins.int
+    GPU_FACTOR_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -243,6 +245,10 @@ class MarketProvider(_message.Message):
     """Jobs completed."""
     gpu_type: _builtins.str
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
+    gpu_factor: _builtins.float
+    """Factor of its GPU as reported, by which its price differs from that of an RTX 4090."""
+    ask: _builtins.float
+    """What its owner asks of the usual price."""
     @_builtins.property
     def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models on its disk or being served."""
@@ -283,10 +289,12 @@ class MarketProvider(_message.Message):
         total_jobs_completed: _builtins.int = ...,
         cost_rates_halala_per_min: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         gpu_type: _builtins.str = ...,
+        gpu_factor: _builtins.float = ...,
+        ask: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["degraded_since", b"degraded_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -520,6 +528,8 @@ class AvailableProvider(_message.Message):
     CACHED_MODELS_FIELD_NUMBER: _builtins.int
     PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
     GPU_TYPE_FIELD_NUMBER: _builtins.int
+    GPU_FACTOR_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -550,6 +560,10 @@ class AvailableProvider(_message.Message):
     """What an hour of LLM inference costs there, in SAR. The price does not depend on the provider."""
     gpu_type: _builtins.str
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
+    gpu_factor: _builtins.float
+    """Factor of its GPU as reported, by which its price differs from that of an RTX 4090."""
+    ask: _builtins.float
+    """What its owner asks of the usual price."""
     @_builtins.property
     def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models on its disk or being served."""
@@ -573,10 +587,12 @@ class AvailableProvider(_message.Message):
         cached_models: _abc.Iterable[_builtins.str] | None = ...,
         price_per_hour_sar: _builtins.float = ...,
         gpu_type: _builtins.str = ...,
+        gpu_factor: _builtins.float = ...,
+        ask: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "id", b"id", "is_live", b"is_live", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "status", b"status", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "id", b"id", "is_live", b"is_live", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "status", b"status", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -60,6 +60,7 @@ class Provider(_message.Message):
     ACTIVE_JOB_FIELD_NUMBER: _builtins.int
     SECOND_DAEMON_AT_FIELD_NUMBER: _builtins.int
     GPU_TYPE_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -100,6 +101,8 @@ class Provider(_message.Message):
     """The same as `uptime_pct`, under the name other clients read."""
     gpu_type: _builtins.str
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
+    ask: _builtins.float
+    """What the owner asks of the usual price, 1 unless it chose otherwise."""
     @_builtins.property
     def last_heartbeat(self) -> _struct_pb2.Value:
         """When the server last heard of the daemon, ISO-8601 UTC; null before the first time."""
@@ -198,10 +201,11 @@ class Provider(_message.Message):
         active_job: _struct_pb2.Value | None = ...,
         second_daemon_at: _struct_pb2.Value | None = ...,
         gpu_type: _builtins.str = ...,
+        ask: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "last_heartbeat", b"last_heartbeat", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,8 +301,11 @@ class ProviderPreferences(_message.Message):
     GPU_USAGE_CAP_PCT_FIELD_NUMBER: _builtins.int
     VRAM_RESERVE_GB_FIELD_NUMBER: _builtins.int
     TEMP_LIMIT_C_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
     run_mode: _builtins.str
     """One of always-on, manual, scheduled."""
+    ask: _builtins.float
+    """What the owner asks of the usual price, 1 unless it chose otherwise."""
     @_builtins.property
     def scheduled_start(self) -> _struct_pb2.Value:
         """Start of the daily schedule, HH:MM in UTC; null without one."""
@@ -328,10 +335,11 @@ class ProviderPreferences(_message.Message):
         gpu_usage_cap_pct: _struct_pb2.Value | None = ...,
         vram_reserve_gb: _struct_pb2.Value | None = ...,
         temp_limit_c: _struct_pb2.Value | None = ...,
+        ask: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_usage_cap_pct", b"gpu_usage_cap_pct", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_usage_cap_pct", b"gpu_usage_cap_pct", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -378,6 +378,7 @@ class UpdatePreferencesRequest(_message.Message):
     GPU_USAGE_CAP_PCT_FIELD_NUMBER: _builtins.int
     VRAM_RESERVE_GB_FIELD_NUMBER: _builtins.int
     TEMP_LIMIT_C_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
     run_mode: _builtins.str
@@ -392,6 +393,10 @@ class UpdatePreferencesRequest(_message.Message):
     """VRAM kept for the owner, in GiB."""
     temp_limit_c: _builtins.float
     """Temperature above which no new work is given, in °C."""
+    ask: _builtins.float
+    """What the owner asks of the usual price, with two decimals at most, within the operator's bounds (0.5 to 2 unless set otherwise); it counts for
+    jobs that are given out from now on, and for a job that names the machine if it is submitted from now on.
+    """
     def __init__(
         self,
         *,
@@ -402,11 +407,14 @@ class UpdatePreferencesRequest(_message.Message):
         gpu_usage_cap_pct: _builtins.float | None = ...,
         vram_reserve_gb: _builtins.float | None = ...,
         temp_limit_c: _builtins.float | None = ...,
+        ask: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ask", b"_ask", "_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "ask", b"ask", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ask", b"_ask", "_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "ask", b"ask", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__ask: _TypeAlias = _typing.Literal["ask"]  # noqa: Y015
+    _WhichOneofArgType__ask: _TypeAlias = _typing.Literal["_ask", b"_ask"]  # noqa: Y015
     _WhichOneofReturnType__gpu_usage_cap_pct: _TypeAlias = _typing.Literal["gpu_usage_cap_pct"]  # noqa: Y015
     _WhichOneofArgType__gpu_usage_cap_pct: _TypeAlias = _typing.Literal["_gpu_usage_cap_pct", b"_gpu_usage_cap_pct"]  # noqa: Y015
     _WhichOneofReturnType__key: _TypeAlias = _typing.Literal["key"]  # noqa: Y015
@@ -421,6 +429,8 @@ class UpdatePreferencesRequest(_message.Message):
     _WhichOneofArgType__temp_limit_c: _TypeAlias = _typing.Literal["_temp_limit_c", b"_temp_limit_c"]  # noqa: Y015
     _WhichOneofReturnType__vram_reserve_gb: _TypeAlias = _typing.Literal["vram_reserve_gb"]  # noqa: Y015
     _WhichOneofArgType__vram_reserve_gb: _TypeAlias = _typing.Literal["_vram_reserve_gb", b"_vram_reserve_gb"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ask) -> _WhichOneofReturnType__ask | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_usage_cap_pct) -> _WhichOneofReturnType__gpu_usage_cap_pct | None: ...
     @_typing.overload

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from dc1 import defaults
+from dc1.domain.money.machine_prices import DEFAULT_BOUNDS, AskBounds
 from dc1.domain.money.pricing import CLASS_MULTIPLIERS, PricingClass
 from dc1.domain.providers.liveness import Thresholds
 from dc1.storage.jobs.submission import SubmissionLimits
@@ -21,6 +22,7 @@ class ControlConfig:
     limits: SubmissionLimits = field(default_factory=SubmissionLimits)
     thresholds: Thresholds = field(default_factory=Thresholds)
     class_multipliers: Mapping[PricingClass, Decimal] = field(default_factory=lambda: dict(CLASS_MULTIPLIERS))
+    ask_bounds: AskBounds = DEFAULT_BOUNDS
     fee_bps: int = defaults.PLATFORM_FEE_BPS
     token_price_halala: int = defaults.TOKEN_PRICE_HALALA
     token_prices: Mapping[str, int] = field(default_factory=dict)

@@ -77,7 +77,7 @@ class ControlPlane:
         """Wire the parts together; nothing runs and nothing is read yet."""
         core = Core.empty(db, clock, config)
         dispatcher = Dispatcher(core)
-        catalog = Catalog(db, clock, digests_required=config.image_digests_required)
+        catalog = Catalog(db, clock, core.fleet, digests_required=config.image_digests_required)
         replicas = Replication(core, dispatcher, catalog, credentials) if db.is_shared else NoReplicas()
         attempts = Attempts(core, dispatcher, replicas)
         submission = Submission(core, dispatcher)

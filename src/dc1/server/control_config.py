@@ -1,6 +1,7 @@
 """The settings that the layers below the server follow, as they take them."""
 
 from dc1.control.config import ControlConfig
+from dc1.domain.money.machine_prices import HUNDRED, AskBounds
 from dc1.domain.money.pricing import PricingClass
 from dc1.domain.providers.liveness import Thresholds
 from dc1.settings import Settings
@@ -23,6 +24,7 @@ def control_config(settings: Settings) -> ControlConfig:
             stream_grace_seconds=settings.stream_grace_seconds,
         ),
         class_multipliers={PricingClass(name): factor for name, factor in settings.class_multipliers.items()},
+        ask_bounds=AskBounds(int(settings.ask_min * HUNDRED), int(settings.ask_max * HUNDRED)),
         fee_bps=settings.platform_fee_bps,
         starter_credit_halala=settings.starter_credit_halala,
         topup_enabled=settings.topup_enabled,

@@ -58,18 +58,27 @@ def _routes() -> Iterator[tuple[str, str, list[str]]]:
 ROUTES = list(_routes())
 
 DAEMON_CALLS = ("progress", "logs", "result", "fail", "endpoint-ready")
-NAMES = {"job_id": 1, "entry_id": 1, "renter_id": 1, "withdrawal_id": "wreq-1", "job_type": "training"}
+NAMES = {
+    "job_id": 1,
+    "entry_id": 1,
+    "renter_id": 1,
+    "withdrawal_id": "wreq-1",
+    "job_type": "training",
+    "gpu_model": "T4",
+}
 
 GOOD: dict[str, Json] = {
     "/renters/register": {"name": "Noura", "email": "noura@example.sa"},
     "/providers/register": {"name": "Najd", "email": "najd@example.sa", "gpu_model": "RTX 4090", "os": "linux"},
     "/jobs/submit": J3,
+    "/jobs/estimate": J3,
     "/jobs/{job_id}/progress": {"phase": "generating"},
     "/jobs/{job_id}/logs": {"line": "x"},
     "/providers/jobs/{job_id}/logs": {"line": "x"},
     "/jobs/{job_id}/result": {"result": "x"},
     "/verification/submit": {"challenge_id": "x"},
     "/admin/pricing/{job_type}": {"rate_halala": 1},
+    "/admin/gpu-factors/{gpu_model}": {"factor": 1},
     "/admin/containers/approve-image": {"image_ref": "team/tool:1"},
     "/admin/providers/{provider_id}/approval-decision": {"decision": "reject", "reason": "x"},
     "/admin/providers/{provider_id}/reject": {"reason": "x"},

@@ -98,6 +98,11 @@ def test_an_accepted_job_is_held_and_pending(market: LocalMarket, renter: Renter
         "checkpoint_enabled": False,
         "queue_position": None,
         "workspace_volume_name": f"dcp-job-{job_id}",
+        "hold_rate_halala_per_minute": 15,
+        "rate_halala_per_minute": 15,
+        "max_rate_halala_per_minute": None,
+        "prefer": "reputation",
+        "waiting_for": None,
     }
     assert job_id.startswith(f"job-{market.clock.now_ms()}-")
     assert show(answer, *job) == job

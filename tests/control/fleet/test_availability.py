@@ -22,7 +22,8 @@ views = st.builds(
     gpu_type=st.sampled_from([None, "H100"]),
     models=st.frozensets(st.sampled_from(MODELS)),
     job_types=st.sampled_from([None, frozenset({"benchmark"}), frozenset({"llm_inference"})]),
-    reputation=st.integers(0, 3),
+    reputation=st.integers(0, 14),
+    price_bps=st.sampled_from([4_000, 10_000, 55_000]),
 )
 requirements = st.builds(
     Requirement,
@@ -32,6 +33,8 @@ requirements = st.builds(
     gpu_type=st.sampled_from([None, "H100"]),
     gpu_count=st.integers(1, 2),
     job_type=st.sampled_from([None, "llm_inference"]),
+    max_price_bps=st.sampled_from([None, 3_999, 10_000]),
+    prefers_price=st.booleans(),
 )
 
 

@@ -53,6 +53,7 @@ def test_defaults() -> None:
         max_duration_seconds=1800,
         params=PROMPT,
         model=None,
+        max_rate_halala_per_minute=None,
         container_spec={
             "image_type": "llm",
             "vram_required_mb": 0,

@@ -1,4 +1,4 @@
-"""`dc1 admin withdrawals`, `settle-withdrawal`, `release-promo`, `prices` and `set-price`."""
+"""`dc1 admin withdrawals`, `settle-withdrawal`, `release-promo`, `prices`, `set-price` and the factors of GPUs."""
 
 from typing import Annotated, Any, Literal
 
@@ -91,6 +91,35 @@ def admin_set_price(
     with RestClient(url, admin_credential(token)) as client:
         answer = client.patch(path("admin", "pricing", job_type), {"rate_halala": halala})
     emit(answer, as_json, lambda body: facts({body["job_type"]: f"{money(body['rate_halala'])} a minute"}))
+
+
+@app.command("gpu-factors")
+def admin_gpu_factors(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List by how much the prices of GPU models differ from that of an RTX 4090."""
+    with RestClient(url, admin_credential(token)) as client:
+        emit(client.get("/admin/gpu-factors"), as_json, _show_factors)
+
+
+@app.command("set-gpu-factor")
+def admin_set_gpu_factor(
+    gpu_model: Annotated[str, typer.Argument(metavar="MODEL", help="The GPU model, in any spelling.")],
+    factor: Annotated[float, typer.Argument(help="Its factor, 0.01 to 100.", min=0.01, max=100)],
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Set the factor of a GPU model. Open jobs keep their terms."""
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.patch(path("admin", "gpu-factors", gpu_model), {"factor": factor})
+    emit(answer, as_json, lambda body: facts({body["gpu_model"]: f"{body['factor']:.2f}"}))
+
+
+def _show_factors(body: dict[str, Any]) -> None:
+    listing(
+        ["GPU model", "factor"],
+        ([one["gpu_model"], f"{one['factor']:.2f}"] for one in body["factors"]),
+        empty="No factors.",
+    )
 
 
 def _show_release(body: dict[str, Any]) -> None:

@@ -61,6 +61,19 @@ def provider_resume(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: As
         emit(client.post("/providers/resume"), as_json, _show_status)
 
 
+@app.command("ask")
+def provider_ask(
+    ask: Annotated[float, typer.Argument(help="What to ask of the usual price, for example 0.90.")],
+    key: ProviderKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Set what the machine costs from now on, as a part of the usual price."""
+    with RestClient(url, provider_credential(key)) as client:
+        answer = client.post("/providers/preferences", {"ask": ask})
+    emit(answer, as_json, lambda body: facts({"ask": f"{body['preferences']['ask']:.2f}"}))
+
+
 @app.command("earnings")
 def provider_earnings(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show what was earned and what can be withdrawn."""
@@ -114,6 +127,7 @@ def _show_account(body: dict[str, Any]) -> None:
             "daemon": account["daemon_version"],
             "last heartbeat": moment(account["last_heartbeat"]),
             "models": account["cached_models"],
+            "ask": account["ask"],
             "earned": money(account["total_earnings_halala"]),
             "jobs completed": account["total_jobs"],
         }

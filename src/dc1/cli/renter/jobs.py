@@ -45,11 +45,20 @@ def renter_submit(
     pricing_class: Annotated[
         str | None, typer.Option(help="priority, standard or economy.", show_default=False)
     ] = None,
+    max_rate: Annotated[
+        float | None, typer.Option(help="Most that a minute may cost, in halala.", show_default=False)
+    ] = None,
+    prefer: Annotated[
+        str | None, typer.Option(help="What goes first: reputation or price.", show_default="reputation")
+    ] = None,
     params: Annotated[str | None, typer.Option(help="Further parameters, a JSON object.", show_default=False)] = None,
     body: Annotated[
         str | None,
         typer.Option(help="A file with the whole request as JSON, - for stdin; other options win.", show_default=False),
     ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Order nothing: say what it would cost and where it could run.")
+    ] = False,
     follow_job: Annotated[
         bool,
         typer.Option(
@@ -79,9 +88,14 @@ def renter_submit(
             "min_vram_gb": min_vram_gb,
             "priority": priority,
             "pricing_class": pricing_class,
+            "max_rate_halala_per_minute": max_rate,
+            "prefer": prefer,
         },
     )
     with RestClient(url, renter_credential(key)) as client:
+        if estimate:
+            emit(client.post("/jobs/estimate", request), as_json, _show_estimate)
+            return
         answer = client.post("/jobs/submit", request, idempotency_key=idempotency_key)
         # The id first: whoever stops looking can find the job again.
         emit(answer, as_json, _show_submitted)
@@ -257,6 +271,19 @@ def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
+def a_minute(halala: float | None) -> str | None:
+    """Write a rate, which may be of parts of a halala."""
+    return None if halala is None else f"{halala:g} halala a minute"
+
+
+def rates(job: dict[str, Any]) -> dict[str, str | None]:
+    """Return what a minute of a job costs: where it is, and at most."""
+    return {
+        "rate": a_minute(job["rate_halala_per_minute"]),
+        "rate at most": a_minute(job["hold_rate_halala_per_minute"]),
+    }
+
+
 def _show_submitted(body: dict[str, Any]) -> None:
     job = body["job"]
     facts(
@@ -265,9 +292,40 @@ def _show_submitted(body: dict[str, Any]) -> None:
             "status": job["status"],
             "provider": job["provider_id"],
             "quote": money(job["cost_halala"]),
+            **rates(job),
             **({"queue position": job["queue_position"]} if body["queued"] else {}),
             **({"": body["message"]} if body["message"] else {}),
         }
+    )
+
+
+def _show_estimate(body: dict[str, Any]) -> None:
+    factors, wait = body["factors"], body["expected_wait_seconds"]
+    machine = f"{factors['machine_factor']:g}" + (f" ({factors['gpu_type']})" if factors["gpu_type"] else "")
+    facts(
+        {
+            "quote": money(body["quote_halala"]),
+            "rate at most": a_minute(body["hold_rate_halala_per_minute"]),
+            "which is": f"{factors['rate_halala_per_minute']} x machine {machine} x class {factors['class_multiplier']:g}"
+            f" x {factors['gpu_count']} GPU",
+            "machines": f"{body['machines_fitting']} fit, {body['machines_free']} free",
+            "wait": None if wait is None else f"{wait} s at most",
+            **({"because": body["reason"]} if body["reason"] else {}),
+        }
+    )
+    listing(
+        ["provider", "GPU", "free", "halala a minute"],
+        (
+            [
+                f"{one['name']} ({one['provider_id']})",
+                one["gpu_type"],
+                "yes" if one["is_free"] else "no",
+                one["rate_halala_per_minute"],
+            ]
+            for one in body["machines"]
+        ),
+        title="Machines",
+        empty="No machine fits.",
     )
 
 
@@ -297,6 +355,7 @@ def _show_invoice(body: dict[str, Any]) -> None:
             "job": body["job_id"],
             "type": f"{body['job_type']}, {body['pricing_class']}",
             "rate": f"{money(body['rate_halala_per_minute'])} a minute",
+            "rate of the machine": a_minute(body["run_rate_halala_per_minute"]),
             "used": f"{cell(body['used_seconds'])} s",
             "quote": money(body["quote_halala"]),
             "charged": money(body["actual_cost_halala"]),

@@ -7,45 +7,20 @@ from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from dc1.control.fleet.kinds import Kind
+from dc1.control.fleet.machines import Machines
+from dc1.control.fleet.price_book import PriceBook
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
-from dc1.domain.jobs.placement import ProviderView, Requirement, availability_obstacle, choose
-from dc1.domain.providers.liveness import ProviderStatus, Thresholds
+from dc1.domain.jobs.placement import ProviderView, Requirement, availability_obstacle, choose, fits
+from dc1.domain.providers.liveness import Approval, ProviderStatus, Thresholds
 from dc1.domain.providers.preferences import RunMode
 
 _MINUTE_MS = 60_000
 
 _Rank: TypeAlias = tuple[bool, int, int]
-
-
-class _Kind(NamedTuple):
-    """Everything placement looks at but the rank: providers of one kind fit the same jobs."""
-
-    slots: int
-    occupied: int
-    vram_mib: int | None
-    gpu_type: str | None
-    compute_types: frozenset[str]
-    models: frozenset[str]
-    job_types: frozenset[str] | None
-    streaming: bool
-    only_named: bool
-
-    @classmethod
-    def of(cls, view: ProviderView) -> "_Kind":
-        return cls(
-            view.slots,
-            view.occupied,
-            view.vram_mib,
-            view.gpu_type,
-            view.compute_types,
-            view.models,
-            view.job_types,
-            view.streaming,
-            view.only_named,
-        )
 
 
 def _rank(view: ProviderView) -> _Rank:
@@ -57,8 +32,8 @@ class FreeProviders:
     """The providers that can take work now, sorted within their kind."""
 
     def __init__(self) -> None:
-        self._members: dict[_Kind, list[_Rank]] = {}
-        self._places: dict[int, tuple[_Kind, _Rank]] = {}
+        self._members: dict[Kind, list[_Rank]] = {}
+        self._places: dict[int, tuple[Kind, _Rank]] = {}
         self._views: dict[int, ProviderView] = {}
 
     def __len__(self) -> int:
@@ -69,7 +44,7 @@ class FreeProviders:
         self.drop(view.id)
         if availability_obstacle(view) is not None:
             return
-        place = (_Kind.of(view), _rank(view))
+        place = (Kind.of(view), _rank(view))
         insort(self._members.setdefault(place[0], []), place[1])
         self._places[view.id] = place
         self._views[view.id] = view
@@ -112,6 +87,17 @@ class FreeProviders:
             if avoid:
                 yield from self._first(members, never.union(avoid))
 
+    def fitting(self, requirement: Requirement) -> Iterator[int]:
+        """Yield the providers that could start a job now."""
+        if requirement.named_provider_id is not None:
+            named = self._views.get(requirement.named_provider_id)
+            if named is not None and fits(named, requirement):
+                yield named.id
+            return
+        for members in self._members.values():
+            if fits(self._views[members[0][-1]], requirement):
+                yield from (rank[-1] for rank in members)
+
     def _first(self, members: list[_Rank], passed_over: Collection[int | None]) -> Iterator[ProviderView]:
         others = (rank[2] for rank in members if rank[2] not in passed_over)
         return (self._views[provider_id] for provider_id in islice(others, 1))
@@ -120,20 +106,27 @@ class FreeProviders:
 class Availability:
     """Whom work can be given to, by this server and by others, and whose answer changes though nobody says anything."""
 
-    def __init__(self, clock: Clock, thresholds: Thresholds) -> None:
+    def __init__(self, clock: Clock, thresholds: Thresholds, prices: PriceBook) -> None:
         self._clock = clock
         self._thresholds = thresholds
+        self._prices = prices
         self.local = FreeProviders()
         """Whom this server gives work to: their daemon's stream ends here, or they poll."""
         self.remote = FreeProviders()
         """Whom only another server can give work to, because it holds the daemon's stream."""
+        self.bookable = Machines()
+        """Whom work can be given to, busy ones included, wherever their streams end."""
+        self.approved = Machines()
+        """Whom work could be given to if they were there."""
         self._scheduled: dict[int, Provider] = {}
         self._minute = 0
         self._refusing: dict[int, Provider] = {}
 
     def update(self, provider: Provider) -> None:
         """Take over what became of a provider."""
-        view = provider.view(self._clock.now_ms(), self._thresholds)
+        view = provider.view(self._clock.now_ms(), self._thresholds, self._prices)
+        _keep(self.bookable, view, is_in=view.bookable)
+        _keep(self.approved, view, is_in=view.approval is Approval.APPROVED and not provider.suspended)
         if provider.run_mode is RunMode.SCHEDULED:
             self._scheduled[provider.id] = provider
         else:
@@ -160,3 +153,10 @@ class Availability:
         """Return who holds offers or runs and began, by preference, to refuse new work since the last call."""
         refusing, self._refusing = self._refusing, {}
         return list(refusing.values())
+
+
+def _keep(machines: Machines, view: ProviderView, *, is_in: bool) -> None:
+    if is_in:
+        machines.put(view)
+    else:
+        machines.drop(view.id)

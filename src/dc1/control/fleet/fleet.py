@@ -3,16 +3,18 @@
 Everything is kept so that no call walks the whole fleet but the ones that list it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from dc1.control.fleet.availability import Availability
 from dc1.control.fleet.lists import FleetLists
 from dc1.control.fleet.presence import PresenceTracker
+from dc1.control.fleet.price_book import PriceBook
 from dc1.control.fleet.provider import Provider
 from dc1.control.fleet.reports import Reports
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import provider_not_found
 from dc1.domain.jobs.placement import ProviderView
+from dc1.domain.money.machine_prices import DEFAULT_BOUNDS, AskBounds
 from dc1.domain.providers.liveness import Approval, Presence, Thresholds
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import Facts
@@ -26,10 +28,11 @@ class Fleet:
     indexed anew before control goes back to the loop, or placement would act on what was.
     """
 
-    def __init__(self, clock: Clock, thresholds: Thresholds) -> None:
+    def __init__(self, clock: Clock, thresholds: Thresholds, bounds: AskBounds = DEFAULT_BOUNDS) -> None:
         self._clock = clock
         self.thresholds = thresholds
-        self.availability = Availability(clock, thresholds)
+        self.prices = PriceBook(bounds)
+        self.availability = Availability(clock, thresholds, self.prices)
         self.reports = Reports(clock)
         self.presence = PresenceTracker(clock, thresholds, self.availability, self.reports)
         self.offered = self.reports.offered
@@ -58,7 +61,7 @@ class Fleet:
 
     def view(self, provider: Provider) -> ProviderView:
         """Return what placement needs to know of a provider now."""
-        return provider.view(self._clock.now_ms(), self.thresholds)
+        return provider.view(self._clock.now_ms(), self.thresholds, self.prices)
 
     # Accounts that come in
 
@@ -135,6 +138,15 @@ class Fleet:
         # A flush that was under way may have stored what was known before.
         self.reports.note_unstored(provider)
         self._decided(provider)
+
+    def set_gpu_factors(self, factors: Mapping[str, int]) -> None:
+        """Note what GPU models cost from now on, in hundredths by their canonical names."""
+        # Loaded again and again beside other replicas; the walk over all machines is for a change.
+        if factors == self.prices.factors:
+            return
+        self.prices.factors = factors
+        for provider in self._all.values():
+            self._index(provider)
 
     def close(self, provider: Provider) -> None:
         """Note that the account was closed; it is shown as suspended where it is still shown."""

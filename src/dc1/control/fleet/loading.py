@@ -89,4 +89,5 @@ def _preferences(row: ProviderRow) -> Preferences:
         gpu_usage_cap_pct=row.gpu_usage_cap_pct,
         vram_reserve_gb=row.vram_reserve_gb,
         temp_limit_c=row.temp_limit_c,
+        ask_pct=row.ask_pct,
     )

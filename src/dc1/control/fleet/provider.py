@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from dc1.control.fleet.price_book import PriceBook
 from dc1.domain.base.clock import DAY_MS
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.placement import ProviderView
@@ -166,7 +167,7 @@ class Provider:
         days = max(0, now_ms - self.created_at_ms) // DAY_MS
         return reputation.reputation(self.record, self.beats_of_week, days, now_ms)
 
-    def view(self, now_ms: int, thresholds: Thresholds) -> ProviderView:
+    def view(self, now_ms: int, thresholds: Thresholds, prices: PriceBook) -> ProviderView:
         """Return what placement needs to know.
 
         A draining daemon takes no work, one on another replica takes it there, and one without the GPU that is offered
@@ -189,7 +190,12 @@ class Provider:
             streaming=self.presence.stream_open and not self.draining,
             only_named=self.run_mode is RunMode.MANUAL,
             reluctance=self.reluctance(now_ms),
+            price_bps=self.price_bps(prices),
         )
+
+    def price_bps(self, prices: PriceBook) -> int:
+        """Return what one of its GPUs costs: by what its daemon reports, as a claim is worth nothing."""
+        return prices.price_bps(self.reported_gpu_name, self.preferences.ask_pct)
 
     def take_report(self, report: Report) -> None:
         """Fold a heartbeat in: what it does not say stays as it was."""

@@ -94,10 +94,13 @@ class Attempts:
         if not self._leases.is_current(lease):
             return StopReason.WITHDRAWN
         # Read here: the fleet belongs to the loop, and the transaction runs on another thread.
-        slots, now_ms = self._fleet.known(lease.provider_id).slots, self._clock.now_ms()
+        provider, now_ms = self._fleet.known(lease.provider_id), self._clock.now_ms()
+        slots, price_bps = provider.slots, provider.price_bps(self._fleet.prices)
 
         def work(conn: Connection) -> JobRow | None:
-            started = lifecycle.start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, slots, now_ms)
+            started = lifecycle.start(
+                conn, lease.row_id, lease.provider_id, lease.attempt - 1, slots, now_ms, price_bps=price_bps
+            )
             return started or (running_in(conn, lease.row_id, lease.provider_id, lease.attempt) if may_run else None)
 
         job = await self._db.write(work)

@@ -1,4 +1,4 @@
-"""What admins sell: the price of a minute by job type, and the images that jobs may name."""
+"""What admins sell: the price of a minute by job type, the factors of GPUs, and the images that jobs may name."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,10 +6,11 @@ from collections.abc import Set as AbstractSet
 
 import structlog
 
+from dc1.control.fleet.fleet import Fleet
 from dc1.domain.base.clock import Clock
 from dc1.domain.money.pricing import DEFAULT_RATE_HALALA
 from dc1.storage.admin import catalog
-from dc1.storage.admin.catalog import ImageRow, PriceRow
+from dc1.storage.admin.catalog import GpuFactorRow, ImageRow, PriceRow
 from dc1.storage.engine.database import Database
 
 log = structlog.get_logger(__name__)
@@ -25,8 +26,9 @@ class Catalog:
     Submissions read both from memory; other replicas load them within seconds.
     """
 
-    def __init__(self, db: Database, clock: Clock, *, digests_required: bool) -> None:
+    def __init__(self, db: Database, clock: Clock, fleet: Fleet, *, digests_required: bool) -> None:
         self._db = db
+        self._fleet = fleet
         self._digests_required = digests_required
         self._left_out: frozenset[str] = frozenset()
         self._clock = clock
@@ -36,10 +38,13 @@ class Catalog:
         self.images_by_type: Mapping[str, str] = {}
 
     async def load(self) -> None:
-        """Read the prices and the image registry, with everything that was committed before this call."""
+        """Read the prices, the factors and the image registry, with everything that was committed before this call."""
         # One after the other, so that an earlier reading cannot come last.
         async with self._loading:
-            self._rates, rows = await self._db.read(lambda conn: (catalog.rates(conn), catalog.list_images(conn)))
+            self._rates, factors, rows = await self._db.read(
+                lambda conn: (catalog.rates(conn), catalog.list_gpu_factors(conn), catalog.list_images(conn))
+            )
+            self._fleet.set_gpu_factors({row.gpu_model: row.factor_pct for row in factors})
             usable = [image for image in rows if image.is_pinned or not self._digests_required]
             self.approved_images = frozenset(image.image_ref for image in usable)
             # Of several images of a type, the one that was approved first.
@@ -61,6 +66,13 @@ class Catalog:
         now_ms = self._clock.now_ms()
         row = await self._db.write(lambda conn: catalog.set_price(conn, job_type, rate_halala, now_ms))
         # Loaded before it is answered: whoever submits after the answer pays the new price.
+        await self.load()
+        return row
+
+    async def set_gpu_factor(self, gpu_model: str, factor_pct: int) -> GpuFactorRow:
+        """Set what machines with a GPU model cost from now on, beside others; `gpu_model` is canonical."""
+        now_ms = self._clock.now_ms()
+        row = await self._db.write(lambda conn: catalog.set_gpu_factor(conn, gpu_model, factor_pct, now_ms))
         await self.load()
         return row
 

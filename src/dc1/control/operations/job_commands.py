@@ -5,11 +5,13 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
+from dc1.control.fleet.quotes import Quote, Quotes
 from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.catalog import Catalog
 from dc1.control.operations.submission import Submission, Submitted
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.estimates import Estimate
 from dc1.control.scheduling.job_queue import key_of_new
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
@@ -19,7 +21,6 @@ from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import ProviderView, Requirement
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, new_job_id
 from dc1.domain.jobs.submission import JobOrder, check_named_provider
-from dc1.domain.money import pricing
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook
 from dc1.storage.jobs import jobs, lifecycle
@@ -50,6 +51,7 @@ class JobCommands:
         self._submission = submission
         self._catalog = catalog
         self._replicas = replicas
+        self._quotes = Quotes(core.fleet)
 
     async def submit(
         self,
@@ -67,13 +69,35 @@ class JobCommands:
         requirement = order.requirement
         if requirement.named_provider_id is not None:
             await self._check_named(requirement, order.model)
-        new = self._new_job(renter_id, order, retried_from, actor)
+        quote = self.quote(order, is_test=renter_id == TEST_RENTER_ID)
+        requirement = quote.requirement
+        new = self._new_job(renter_id, order, quote, retried_from, actor)
         # The place is taken before the write, as a job that waits longer must not lose its slot to this one: `place`
         # looks at the queue and reserves without a pause in between.
         turn = key_of_new(order.pricing_class, order.priority)
         reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested, before=turn)
         position = self._dispatcher.queue.position_of_new(requirement, order.pricing_class, order.priority)
-        return await self._submission.submit(new, reserved, self._config.limits, hook, position=position)
+        # Read before the write, as the position is; it is told only where the job has to wait.
+        waiting_for = self._dispatcher.estimates.waiting_for(requirement)
+        return await self._submission.submit(
+            new, reserved, self._config.limits, hook, position=position, waiting_for=waiting_for
+        )
+
+    async def estimate(self, order: JobOrder) -> Estimate:
+        """Return what an order would cost and whom it could go to; raises the refusals 13 to 16a of a submission."""
+        if order.requirement.named_provider_id is not None:
+            await self._check_named(order.requirement, order.model)
+        return self._dispatcher.estimates.estimate(self.quote(order), order.pricing_class, order.priority)
+
+    def quote(self, order: JobOrder, *, is_test: bool = False) -> Quote:
+        """Return the terms of an order, by the machines and prices of this moment; a test is free.
+
+        Raises the refusal of a named provider that costs more than the order may.
+        """
+        rate = 0 if is_test else self._catalog.rate(order.job_type)
+        multiplier = self._config.class_multipliers[order.pricing_class]
+        minutes, most = order.duration_minutes, order.max_rate_halala_per_minute
+        return self._quotes.quote(order.requirement, rate, multiplier, minutes, most)
 
     async def _check_named(self, requirement: Requirement, model: str | None) -> None:
         """Raise the refusal of a named provider that cannot run the job; never on news that is older than the call."""
@@ -87,11 +111,9 @@ class JobCommands:
         provider = self._fleet.get(requirement.named_provider_id or 0)
         return None if provider is None or provider.deleted else self._fleet.view(provider)
 
-    def _new_job(self, renter_id: int, order: JobOrder, retried_from: int | None, actor: Actor) -> NewJob:
+    def _new_job(self, renter_id: int, order: JobOrder, quote: Quote, retried_from: int | None, actor: Actor) -> NewJob:
         is_test = renter_id == TEST_RENTER_ID
-        rate = 0 if is_test else self._catalog.rate(order.job_type)
-        multiplier = self._config.class_multipliers[order.pricing_class]
-        requirement = order.requirement
+        requirement = quote.requirement
         return NewJob(
             job_id=new_job_id(self._clock.now_ms(), "test" if is_test else "job"),
             renter_id=renter_id,
@@ -105,9 +127,12 @@ class JobCommands:
             ),
             duration_minutes=order.duration_minutes,
             max_duration_seconds=order.max_duration_seconds,
-            rate_halala_per_minute=rate,
-            class_multiplier=multiplier,
-            cost_halala=pricing.quote(rate, order.duration_minutes, multiplier),
+            rate_halala_per_minute=quote.rate_halala,
+            class_multiplier=quote.class_multiplier,
+            cost_halala=quote.cost_halala,
+            hold_price_bps=quote.hold_price_bps,
+            max_rate_halala_per_minute=order.max_rate_halala_per_minute,
+            prefers_price=requirement.prefers_price,
             fee_bps=self._config.fee_bps,
             compute_type=requirement.compute_type,
             model=order.model,
@@ -219,5 +244,6 @@ def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:
         checkpoint_enabled=job.checkpoint_enabled,
         task_spec=spec.task_spec,
         env_vars=spec.env_vars or {},
-        requirement=replace(job.requirement, excluded_provider_id=None),
+        max_rate_halala_per_minute=job.max_rate_halala_per_minute,
+        requirement=replace(job.requirement, excluded_provider_id=None, max_price_bps=None),
     )

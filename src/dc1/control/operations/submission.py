@@ -17,14 +17,15 @@ from dc1.storage.jobs.submission import NewJob, SubmissionLimits
 class Submitted:
     """An accepted job.
 
-    `position` is its place in the queue, None unless it is queued; `provider_name` that of the provider it is offered
-    to, None while it is.
+    `position` is its place in the queue and `waiting_for` what it waits for in words, both None unless it is queued;
+    `provider_name` that of the provider it is offered to, None while it is.
     """
 
     job: JobRow
     spec: JobSpec
     position: int | None
     provider_name: str | None
+    waiting_for: str | None
 
 
 class Submission:
@@ -33,6 +34,7 @@ class Submission:
     def __init__(self, core: Core, dispatcher: Dispatcher) -> None:
         self._db = core.db
         self._clock = core.clock
+        self._fleet = core.fleet
         self._dispatcher = dispatcher
 
     async def submit(
@@ -43,10 +45,12 @@ class Submission:
         hook: TransactionHook[Submitted] = NO_HOOK,
         *,
         position: int | None = None,
+        waiting_for: str | None = None,
     ) -> Submitted:
         """Take a job in for the provider whose slots are `reserved`, which are given back when that fails.
 
-        `position` is the place it gets should it have to wait. Raises the refusals of quotas and balance.
+        `position` is the place it gets should it have to wait, and `waiting_for` says for what. Raises the refusals of
+        quotas and balance.
         """
         # Reserve, write, follow, in this order. The slots are taken in memory before the write, so that nobody else is
         # promised them while it commits; memory follows after it, so that no daemon hears of a job that may be undone.
@@ -55,12 +59,15 @@ class Submission:
         # thread.
         name = None if reserved is None else reserved.name
         if reserved is not None:
-            new = replace(new, provider_id=reserved.id, slots=reserved.slots)
+            price_bps = reserved.price_bps(self._fleet.prices)
+            new = replace(new, provider_id=reserved.id, slots=reserved.slots, machine_price_bps=price_bps)
 
         def work(conn: Connection) -> Submitted:
             job = lifecycle.submit(conn, new, limits, now_ms)
             queued = job.status == JobStatus.QUEUED
-            return Submitted(job, new.spec, position if queued else None, None if queued else name)
+            return Submitted(
+                job, new.spec, position if queued else None, None if queued else name, waiting_for if queued else None
+            )
 
         try:
             submitted = await self._db.write(hooked(hook, work))

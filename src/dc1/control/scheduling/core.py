@@ -31,4 +31,6 @@ class Core:
     @classmethod
     def empty(cls, db: Database, clock: Clock, config: ControlConfig) -> Self:
         """Return a memory that knows of nothing yet."""
-        return cls(db, clock, config, Fleet(clock, config.thresholds), Leases(), Sessions(), JobFeed())
+        return cls(
+            db, clock, config, Fleet(clock, config.thresholds, config.ask_bounds), Leases(), Sessions(), JobFeed()
+        )

@@ -10,6 +10,7 @@ from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import whenever
 from dc1.control.scheduling.core import Core
+from dc1.control.scheduling.estimates import Estimates
 from dc1.control.scheduling.job_feed import StateChanged
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.control.scheduling.job_versions import JobVersions
@@ -40,6 +41,7 @@ class Dispatcher:
         self._job_feed = core.job_feed
         self._offer_timeout_ms = round(core.config.offer_timeout_seconds * 1000)
         self.queue = JobQueue()
+        self.estimates = Estimates(core, self.queue)
         self._scheduler = Scheduler(core.clock, core.fleet, self.queue, self._offer_timeout_ms)
         self._versions = JobVersions()
         self._declined: dict[int, dict[int, int]] = {}
@@ -262,7 +264,7 @@ class Dispatcher:
         # Reserved in memory is not claimed: other replicas and submissions write to the same rows, and what the
         # database refuses comes back. Many in one transaction, because the commit is what takes time.
         now_ms = self._clock.now_ms()
-        claims = [lifecycle.Claim(item.job.id, item.provider_id, item.slots) for item in matches]
+        claims = [lifecycle.Claim(item.job.id, item.provider_id, item.slots, item.price_bps) for item in matches]
 
         def work(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec] | None], set[int]]:
             claimed = lifecycle.claim_all(conn, claims, now_ms)

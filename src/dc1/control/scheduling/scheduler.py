@@ -12,11 +12,12 @@ from dc1.domain.base.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A waiting job and the provider whose slots are reserved for it in memory."""
+    """A waiting job and the provider whose slots, each at `price_bps`, are reserved for it in memory."""
 
     job: WaitingJob
     provider_id: int
     slots: int
+    price_bps: int
 
 
 class Scheduler:
@@ -64,7 +65,7 @@ class Scheduler:
             chosen = self._chosen_for(job, provider)
             self._queue.remove(job.id)
             self._fleet.occupy(chosen.id, job.requirement.gpu_count)
-            matches.append(Match(job, chosen.id, chosen.slots))
+            matches.append(Match(job, chosen.id, chosen.slots, chosen.price_bps(self._fleet.prices)))
         return matches
 
     def undo(self, match: Match) -> None:

@@ -54,6 +54,15 @@ def provider_not_online(provider_status: str) -> ApiError:
     return ApiError(400, "Provider is not online", context={"provider_status": provider_status})
 
 
+def named_provider_too_dear(rate_halala_per_minute: float) -> ApiError:
+    """Say that a minute on the named provider costs more than the job may cost."""
+    return ApiError(
+        400,
+        "Provider costs more than max_rate_halala_per_minute",
+        context={"rate_halala_per_minute": rate_halala_per_minute},
+    )
+
+
 # One text for all that a GPU may lack, as the contract has it: the context tells which it was.
 _UNMET_GPU = "Provider does not meet GPU requirements"
 

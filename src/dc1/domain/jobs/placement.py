@@ -9,11 +9,15 @@ from typing import Protocol, Self
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType
+from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import PRICING_CLASSES
 from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type, requested_gpu_type
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.liveness import bookable as is_bookable
 from dc1.domain.providers.preferences import Reluctance
+
+REPUTATION_SLACK = 5
+"""Points of reputation that make no difference: whoever is a little below the best is not kept from work by it."""
 
 
 class Admission(StrEnum):
@@ -31,6 +35,7 @@ class Admission(StrEnum):
     GPU_TYPE_MISMATCH = "GPU_TYPE_MISMATCH"
     COMPUTE_TYPE_UNSUPPORTED = "COMPUTE_TYPE_UNSUPPORTED"
     MODEL_UNSUPPORTED_ON_PROVIDER = "MODEL_UNSUPPORTED_ON_PROVIDER"
+    PRICE_ABOVE_HOLD = "PRICE_ABOVE_HOLD"
     NO_ELIGIBLE_JOB_FOR_PROVIDER = "NO_ELIGIBLE_JOB_FOR_PROVIDER"
 
 
@@ -43,7 +48,8 @@ class ProviderView:
     types, and `gpu_model` its reported name. `models` are the offered models in lower case; empty means that any may
     run. `job_types` are the types that the daemon has a runner for, None when it did not say. `streaming` is set while
     the daemon is on the stream and not about to leave. `only_named` is set where jobs must name the provider, and
-    `reluctance` says why the owner's preferences keep new work away now.
+    `reluctance` says why the owner's preferences keep new work away now. `price_bps` is what one GPU costs, in
+    ten-thousandths of the rate of a kind of work.
     """
 
     id: int
@@ -61,6 +67,7 @@ class ProviderView:
     streaming: bool = False
     only_named: bool = False
     reluctance: Reluctance | None = None
+    price_bps: int = UNIT_PRICE_BPS
 
     @property
     def bookable(self) -> bool:
@@ -78,8 +85,9 @@ class Requirement:
     """What a job asks of a provider; equal requirements fit the same providers.
 
     `model` is in lower case and `gpu_type` canonical; `job_type` None needs no runner. `excluded_provider_id` is who
-    must not get it any more. `at_once` is set for a /v1 call, which takes a daemon on the stream that offers its model
-    by name.
+    must not get it any more, and a machine whose GPU costs more than `max_price_bps` does not fit. With `prefers_price`
+    the cheapest is taken before the best. `at_once` is set for a /v1 call, which takes a daemon on the stream that
+    offers its model by name.
     """
 
     named_provider_id: int | None = None
@@ -91,6 +99,8 @@ class Requirement:
     job_type: str | None = None
     excluded_provider_id: int | None = None
     at_once: bool = False
+    max_price_bps: int | None = None
+    prefers_price: bool = False
 
     @classmethod
     def of_order(
@@ -190,7 +200,15 @@ def capability_obstacle(view: ProviderView, requirement: Requirement) -> Admissi
         return Admission.COMPUTE_TYPE_UNSUPPORTED
     if not has_runner(view, requirement):
         return Admission.COMPUTE_TYPE_UNSUPPORTED
-    return None if serves_model(view, requirement) else Admission.MODEL_UNSUPPORTED_ON_PROVIDER
+    if not serves_model(view, requirement):
+        return Admission.MODEL_UNSUPPORTED_ON_PROVIDER
+    # Last: what it costs is asked of machines that could run the job.
+    return None if is_affordable(view, requirement) else Admission.PRICE_ABOVE_HOLD
+
+
+def is_affordable(view: ProviderView, requirement: Requirement) -> bool:
+    """Tell whether what was held pays for the machine."""
+    return requirement.max_price_bps is None or view.price_bps <= requirement.max_price_bps
 
 
 def placement_obstacle(view: ProviderView, requirement: Requirement) -> Admission | None:
@@ -215,19 +233,30 @@ def choose(
 ) -> int | None:
     """Return the id of the best fitting provider, or None when none fits.
 
-    Online goes before degraded, then come a cached model, reputation, idleness and the lower id; `prewarm` puts the
-    cached model first. Providers in `avoid` are taken only when no other fits.
+    Online goes before degraded, then come a cached model, reputation, the lower price, idleness and the lower id;
+    `prewarm` puts the cached model first, an order that prefers the price has it before reputation. Reputations up to
+    REPUTATION_SLACK below the best count as equal to it. Providers in `avoid` are taken only when no other fits.
     """
+    candidates = [view for view in views if fits(view, requirement)]
+    if not candidates:
+        return None
 
-    def rank(view: ProviderView) -> tuple[bool, bool, bool, int, int, int]:
+    def standing(view: ProviderView) -> tuple[bool, bool, bool]:
         # Smaller goes first, so each part says what is worse.
         cold = requirement.model not in view.models
         degraded = view.status is not ProviderStatus.ONLINE
         first, second = (cold, degraded) if prewarm else (degraded, cold)
-        return (view.id in avoid, first, second, -view.reputation, view.occupied, view.id)
+        return (view.id in avoid, first, second)
 
-    best = min((view for view in views if fits(view, requirement)), key=rank, default=None)
-    return None if best is None else best.id
+    best = min(map(standing, candidates))
+    candidates = [view for view in candidates if standing(view) == best]
+    if requirement.prefers_price:
+        cheapest = min(view.price_bps for view in candidates)
+        candidates = [view for view in candidates if view.price_bps == cheapest]
+    # Against the best of them and not in steps: two that differ by a point are equal wherever a step would lie.
+    least = max(view.reputation for view in candidates) - REPUTATION_SLACK
+    equals = (view for view in candidates if view.reputation >= least)
+    return min(equals, key=lambda view: (view.price_bps, view.occupied, -view.reputation, view.id)).id
 
 
 class Waiting(Protocol):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from dc1.domain import errors
@@ -26,6 +26,9 @@ from dc1.domain.providers.liveness import status_in_error
 DEFAULT_MAX_DURATION_SECONDS = 1800
 DEFAULT_PRIORITY = 2
 PRIORITIES = (1, 2, 3)
+PREFERS_PRICE = "price"
+PREFERENCES = ("reputation", PREFERS_PRICE)
+"""What goes before the other where machines differ in both."""
 
 _MODEL = re.compile(r"[A-Za-z0-9_.\-/:@]{1,256}")
 _NAME_SHOWN = 64
@@ -53,6 +56,8 @@ class SubmitBody:
     prewarm_requested: bool = False
     task_spec: JsonValue = None
     env_vars: Mapping[str, str] = field(default_factory=dict)
+    max_rate_halala_per_minute: Number | None = None
+    prefer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class JobOrder:
     checkpoint_enabled: bool
     task_spec: JsonObject | None
     env_vars: Mapping[str, str]
+    max_rate_halala_per_minute: Decimal | None
     requirement: Requirement
 
 
@@ -129,6 +135,7 @@ def accept(body: SubmitBody, approved_images: Collection[str], gpu_types: Collec
     job_type = _job_type(body.job_type)
     pricing_class = _pricing_class(body)
     priority = _priority(body.priority)
+    prefers_price = _prefers_price(body.prefer)
     _check_gpu_type(body.gpu_requirements, gpu_types)
     _check_notebook_token(body)
     if isinstance(body.task_spec, str):
@@ -155,7 +162,13 @@ def accept(body: SubmitBody, approved_images: Collection[str], gpu_types: Collec
         checkpoint_enabled=container_spec.get("enable_checkpoint") is True,
         task_spec=body.task_spec if isinstance(body.task_spec, dict) else None,
         env_vars=body.env_vars,
-        requirement=Requirement.of_order(job_type, model, container_spec, gpu_requirements, body.provider_id),
+        max_rate_halala_per_minute=None
+        if body.max_rate_halala_per_minute is None
+        else exact(body.max_rate_halala_per_minute),
+        requirement=replace(
+            Requirement.of_order(job_type, model, container_spec, gpu_requirements, body.provider_id),
+            prefers_price=prefers_price,
+        ),
     )
 
 
@@ -242,6 +255,14 @@ def _priority(sent: JsonValue) -> int:
     if priority not in PRIORITIES:
         raise errors.invalid_enum("priority", map(str, PRIORITIES))
     return priority
+
+
+def _prefers_price(sent: str | None) -> bool:
+    if _is_blank(sent):
+        return False
+    if sent not in PREFERENCES:
+        raise errors.invalid_enum("prefer", PREFERENCES)
+    return sent == PREFERS_PRICE
 
 
 def _check_gpu_type(gpu_requirements: JsonObject | None, seen: Collection[str]) -> None:

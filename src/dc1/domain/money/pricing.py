@@ -10,6 +10,7 @@ from typing import Self
 
 from dc1 import defaults
 from dc1.domain.base.numeric import Number, exact
+from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 
 HALALA_PER_SAR = 100
 MICRO_PER_HALALA = 1_000_000
@@ -61,17 +62,29 @@ def _round_half_up(value: Fraction) -> int:
     return math.floor(value + Fraction(1, 2))
 
 
-def quote(rate_halala: int, duration_minutes: Number, multiplier: Decimal) -> int:
-    """Return the prepaid price of `duration_minutes` at `rate_halala` per minute, rounded up."""
-    return _price(rate_halala, exact(duration_minutes), multiplier)
+def quote(
+    rate_halala: int, duration_minutes: Number, multiplier: Decimal, machine_price_bps: int = UNIT_PRICE_BPS
+) -> int:
+    """Return the prepaid price of `duration_minutes`, rounded up.
+
+    A minute costs the rate of the work, times the multiplier of its class, times the price of the machine's GPUs.
+    """
+    return _price(rate_halala * machine_price_bps, exact(duration_minutes), multiplier)
 
 
-def _price(rate_halala: int, quantity: Decimal, multiplier: Decimal, per: int = 1) -> int:
-    """Return the price of `quantity` at `rate_halala` for each `per`, rounded up."""
-    # Whole numbers, for Fraction would reduce every product first.
+def rate_per_minute(rate_halala: int, multiplier: Decimal, machine_price_bps: int = UNIT_PRICE_BPS) -> float:
+    """Return what a minute costs in halala, for people to read: to six decimals, while bills are exact."""
+    exact_rate = Fraction(rate_halala * machine_price_bps, UNIT_PRICE_BPS) * Fraction(multiplier)
+    return _round_half_up(exact_rate * 1_000_000) / 1_000_000
+
+
+def _price(priced_rate_bps: int, quantity: Decimal, multiplier: Decimal, per: int = 1) -> int:
+    """Return the price of `quantity` at a rate in ten-thousandths of a halala for each `per`, rounded up."""
+    # The one place where a price is rounded. Whole numbers, for Fraction would reduce every product first.
     quantity_over, quantity_under = quantity.as_integer_ratio()
     multiplier_over, multiplier_under = multiplier.as_integer_ratio()
-    return -(-rate_halala * quantity_over * multiplier_over // (quantity_under * multiplier_under * per))
+    under = quantity_under * multiplier_under * per * UNIT_PRICE_BPS
+    return -(-priced_rate_bps * quantity_over * multiplier_over // under)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +177,16 @@ def _share_micro(price_micro: int, fee_bps: int) -> int:
     return price_micro - price_micro * fee_bps // 10_000
 
 
-def settle(quote_halala: int, rate_halala: int, multiplier: Decimal, fee_bps: int, used_seconds: Number) -> Settlement:
-    """Settle a run by the seconds it used, at the terms stored when the job was submitted."""
-    charge = _price(rate_halala, exact(used_seconds), multiplier, per=60)
+def settle(
+    quote_halala: int,
+    rate_halala: int,
+    multiplier: Decimal,
+    fee_bps: int,
+    used_seconds: Number,
+    machine_price_bps: int = UNIT_PRICE_BPS,
+) -> Settlement:
+    """Settle a run by the seconds it used, at the terms of its submission and the price of the machine that ran it."""
+    charge = _price(rate_halala * machine_price_bps, exact(used_seconds), multiplier, per=60)
     return Settlement.split(quote_halala, charge, fee_bps)
 
 

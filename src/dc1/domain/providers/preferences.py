@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dc1.domain.base.clock import to_datetime
+from dc1.domain.money.machine_prices import HUNDRED
 
 _MIB_PER_GIB = 1024
 
@@ -31,7 +32,7 @@ class Preferences:
     A machine in mode `manual` only runs jobs that name it. One in mode `scheduled` is given work from `scheduled_start`
     until `scheduled_end` (HH:MM in UTC, past midnight when the end is the earlier one), at any time while one of them
     is missing or both are equal. `gpu_usage_cap_pct` is for use by others, `vram_reserve_gb` is taken from each GPU in
-    GiB, and `temp_limit_c` is in °C.
+    GiB, and `temp_limit_c` is in °C. `ask_pct` is what the owner asks, in hundredths of the usual price.
     """
 
     run_mode: RunMode = RunMode.ALWAYS_ON
@@ -40,6 +41,7 @@ class Preferences:
     gpu_usage_cap_pct: float | None = None
     vram_reserve_gb: float | None = None
     temp_limit_c: float | None = None
+    ask_pct: int = HUNDRED
 
     def is_scheduled_at(self, now_ms: int) -> bool:
         """Tell whether the schedule, if there is one, lets the machine work now."""

@@ -3,11 +3,13 @@
 from typing import Any
 
 from dc1.domain.base.clock import iso
-from dc1.domain.errors import image_not_found
+from dc1.domain.errors import image_not_found, invalid_field
+from dc1.domain.money.machine_prices import HUNDRED, hundredths
+from dc1.domain.providers.hardware import gpu_name
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id
 from dc1.storage.admin import catalog
-from dc1.storage.admin.catalog import PriceRow
+from dc1.storage.admin.catalog import GpuFactorRow, PriceRow
 from dcp.v1 import admin_finance_service_pb2 as pb
 from dcp.v1 import admin_service_pb2
 
@@ -24,6 +26,29 @@ class PriceCalls(ServicerPart):
         """Set a rate."""
         row = await self._plane.catalog.set_price(request.job_type, request.rate_halala)
         return pb.SetPriceResponse(**_price(row))
+
+
+class GpuFactorCalls(ServicerPart):
+    """The factors of GPU models."""
+
+    async def ListGpuFactors(self, request: pb.ListGpuFactorsRequest, context: Any) -> pb.ListGpuFactorsResponse:
+        """List the factors."""
+        rows = await self._plane.db.read(catalog.list_gpu_factors)
+        return pb.ListGpuFactorsResponse(factors=[pb.GpuFactor(**_factor(row)) for row in rows])
+
+    async def SetGpuFactor(self, request: pb.SetGpuFactorRequest, context: Any) -> pb.SetGpuFactorResponse:
+        """Set a factor."""
+        # By what placement calls the model, or the factor would be nobody's.
+        name = gpu_name(request.gpu_model)
+        factor = hundredths(request.factor)
+        if name is None or factor is None:
+            field = "gpu_model" if name is None else "factor"
+            raise invalid_field(field, "must name a model" if name is None else "must have at most two decimals")
+        return pb.SetGpuFactorResponse(**_factor(await self._plane.catalog.set_gpu_factor(name, factor)))
+
+
+def _factor(row: GpuFactorRow) -> dict[str, Any]:
+    return {"gpu_model": row.gpu_model, "factor": row.factor_pct / HUNDRED, "updated_at": iso(row.updated_at_ms)}
 
 
 def _price(row: PriceRow) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class SupervisedJobCalls(ServicerPart):
         failed, spec = await self._job(request.job_id)
         # For the renter of the failed job, who pays for it again; only the trail names the admin.
         new = await self._plane.job_commands.retry(failed, spec, actor=Actor.ADMIN)
-        detail = job_detail(new.job, new.spec, self._plane.clock.now_ms(), new.position)
+        detail = job_detail(new.job, new.spec, self._plane.clock.now_ms(), new.position, new.waiting_for)
         return pb.RequeueJobResponse(success=True, job=detail)
 
     async def ExportAllJobs(self, request: pb.ExportAllJobsRequest, context: Any) -> HttpBody:

@@ -285,5 +285,6 @@ _REASONS = {
     Admission.GPU_TYPE_MISMATCH: "The waiting jobs need another GPU type.",
     Admission.COMPUTE_TYPE_UNSUPPORTED: "The waiting jobs are of another kind.",
     Admission.MODEL_UNSUPPORTED_ON_PROVIDER: "The waiting jobs need another model.",
+    Admission.PRICE_ABOVE_HOLD: "The waiting jobs pay less than this machine asks.",
     Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER: "No waiting job fits this provider.",
 }

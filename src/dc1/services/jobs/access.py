@@ -76,8 +76,10 @@ async def readable_with_spec(plane: ControlPlane, reference: str) -> tuple[JobRo
 def shown(plane: ControlPlane, job: JobRow, spec: JobSpec | None) -> JobDetail:
     """Return everything that is known of a job, its place in the queue included."""
     # From memory, where the order of the queue is kept; None also for a job that was claimed after it was read.
-    position = plane.dispatcher.queue.position(job.id) if job.status == JobStatus.QUEUED else None
-    return job_detail(job, spec, plane.clock.now_ms(), position)
+    is_queued = job.status == JobStatus.QUEUED
+    position = plane.dispatcher.queue.position(job.id) if is_queued else None
+    waiting_for = plane.dispatcher.estimates.waiting_for(job.requirement) if is_queued else None
+    return job_detail(job, spec, plane.clock.now_ms(), position, waiting_for)
 
 
 def provider_of_job(plane: ControlPlane, job: JobRow) -> Provider | None:

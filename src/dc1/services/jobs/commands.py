@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from dc1.control.control_plane import ControlPlane
 from dc1.control.operations.submission import Submitted
+from dc1.control.scheduling.estimates import Estimate
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobStatus, JobType
 from dc1.domain.jobs.submission import SubmitBody, accept
+from dc1.domain.money.machine_prices import HUNDRED, UNIT_PRICE_BPS
+from dc1.domain.money.pricing import halala_to_sar, rate_per_minute
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.hooks import normalised_by
 from dc1.services.api.parts import Parts, ServicerPart
@@ -22,7 +26,7 @@ _TEST_MINUTES = 30
 _MATRIX_SIZE = 4096
 _ITERATIONS = 5
 
-_QUEUED_MESSAGE = "The job is queued and starts as soon as a fitting provider is free."
+_MACHINES_SHOWN = 20
 
 
 class JobCommandCalls(ServicerPart):
@@ -46,6 +50,13 @@ class JobCommandCalls(ServicerPart):
 
         return await self._idempotent.run(pb.SubmitJobResponse, submit, _submit_answer)
 
+    @normalised_by(normalise)
+    async def EstimateJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.EstimateJobResponse:
+        """Say what a job would cost and where it could run."""
+        plane = self._plane
+        order = accept(submit_body(request), plane.catalog.approved_images, plane.fleet.lists.gpu_types())
+        return _estimate_answer(plane, await plane.job_commands.estimate(order))
+
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.RetryJobResponse:
         """Submit a failed job anew."""
         # Read once, here: `answer` is asked on a thread of the database and once more on the loop, and has to say the
@@ -57,7 +68,9 @@ class JobCommandCalls(ServicerPart):
             return await self._plane.job_commands.retry(failed, spec, hook)
 
         def answer(new: Submitted) -> pb.RetryJobResponse:
-            return pb.RetryJobResponse(success=True, job=job_detail(new.job, new.spec, now_ms, new.position))
+            return pb.RetryJobResponse(
+                success=True, job=job_detail(new.job, new.spec, now_ms, new.position, new.waiting_for)
+            )
 
         return await self._idempotent.run(pb.RetryJobResponse, retry, answer)
 
@@ -94,15 +107,61 @@ class JobCommandCalls(ServicerPart):
         return pb.CreateTestJobResponse(success=True, job=_message(new))
 
 
+def _estimate_answer(plane: ControlPlane, estimate: Estimate) -> pb.EstimateJobResponse:
+    quote, seen, prices = estimate.quote, estimate.outlook, plane.fleet.prices
+    dearest = None if quote.machine_id is None else plane.fleet.get(quote.machine_id)
+    return pb.EstimateJobResponse(
+        success=True,
+        quote_halala=quote.cost_halala,
+        quote_sar=halala_to_sar(quote.cost_halala),
+        hold_rate_halala_per_minute=quote.rate_per_minute,
+        factors=pb.RateFactors(
+            rate_halala_per_minute=quote.rate_halala,
+            gpu_type=to_value(None if dearest is None else dearest.reported_gpu_name),
+            gpu_factor=to_value(None if dearest is None else prices.factor_pct(dearest.reported_gpu_name) / HUNDRED),
+            ask=to_value(None if dearest is None else prices.bounds.within(dearest.preferences.ask_pct) / HUNDRED),
+            machine_factor=quote.price_bps / UNIT_PRICE_BPS,
+            class_multiplier=float(quote.class_multiplier),
+            gpu_count=quote.requirement.gpu_count,
+        ),
+        machines_fitting=len(seen.fitting),
+        machines_free=len(seen.free),
+        machines=_machines(plane, estimate),
+        expected_wait_seconds=to_value(estimate.wait_seconds),
+        reason=to_value(seen.reason),
+    )
+
+
+def _machines(plane: ControlPlane, estimate: Estimate) -> list[pb.EstimatedMachine]:
+    """Return the machines that fit, the free and the cheap ones first."""
+    quote, free = estimate.quote, estimate.outlook.free
+    known = [plane.fleet.known(machine_id) for machine_id in estimate.outlook.fitting]
+    priced = sorted(
+        ((one.id not in free, one.price_bps(plane.fleet.prices), one.id, one) for one in known), key=lambda row: row[:3]
+    )
+    return [
+        pb.EstimatedMachine(
+            provider_id=machine.id,
+            name=machine.name,
+            gpu_type=machine.gpu_name or "",
+            is_free=not is_taken,
+            rate_halala_per_minute=rate_per_minute(
+                quote.rate_halala, quote.class_multiplier, price_bps * quote.requirement.gpu_count
+            ),
+        )
+        for is_taken, price_bps, _, machine in priced[:_MACHINES_SHOWN]
+    ]
+
+
 # Made of nothing but the submission: a thread of the database calls this, and fleet and queue belong to the loop.
 def _submit_answer(submitted: Submitted) -> pb.SubmitJobResponse:
     job = submitted.job
     queued = job.status == JobStatus.QUEUED
-    shared = job_fields(job, submitted.spec, submitted.position)
+    shared = job_fields(job, submitted.spec, submitted.position, submitted.waiting_for)
     return pb.SubmitJobResponse(
         success=True,
         queued=queued,
-        message=to_value(_QUEUED_MESSAGE) if queued else NULL,
+        message=to_value(f"The job is queued. It waits: {submitted.waiting_for}.") if queued else NULL,
         dispatch=pb.Dispatch(
             assigned=not queued,
             queued=queued,
@@ -117,4 +176,4 @@ def _submit_answer(submitted: Submitted) -> pb.SubmitJobResponse:
 
 
 def _message(new: Submitted) -> Job:
-    return Job(**job_fields(new.job, new.spec, new.position))
+    return Job(**job_fields(new.job, new.spec, new.position, new.waiting_for))

@@ -13,7 +13,9 @@ from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.container_spec import daemon_container_spec, handed_out_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
-from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar
+from dc1.domain.jobs.submission import PREFERENCES
+from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
+from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar, rate_per_minute
 from dc1.services.api.values import NULL, time_value, to_struct, to_value
 from dc1.storage.jobs.job_events import EventRow
 from dc1.storage.jobs.job_logs import LogRow
@@ -25,8 +27,11 @@ SCHEMA_VERSION = "2026-03-20.v1"
 """Of log lines and lifecycle events, as their readers know it."""
 
 
-def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[str, Any]:
+def job_fields(
+    job: JobRow, spec: JobSpec, queue_position: int | None, waiting_for: str | None = None
+) -> dict[str, Any]:
     """Return the fields that every view of a job shares."""
+    most = job.max_rate_halala_per_minute
     return {
         "id": job.id,
         "job_id": job.job_id,
@@ -48,8 +53,18 @@ def job_fields(job: JobRow, spec: JobSpec, queue_position: int | None) -> dict[s
         "prewarm_requested": job.prewarm_requested,
         "checkpoint_enabled": job.checkpoint_enabled,
         "queue_position": to_value(queue_position),
+        "waiting_for": to_value(waiting_for),
         "workspace_volume_name": workspace_volume_name(job.job_id),
+        "hold_rate_halala_per_minute": to_value(minute_rate(job, job.hold_price_bps)),
+        "rate_halala_per_minute": to_value(minute_rate(job, job.run_price_bps)),
+        "max_rate_halala_per_minute": NULL if most is None else to_value(plain(most)),
+        "prefer": PREFERENCES[job.prefers_price],
     }
+
+
+def minute_rate(job: JobRow, price_bps: int | None) -> float | None:
+    """Return what a minute costs at a machine's price, in halala; None where there is no such price."""
+    return None if price_bps is None else rate_per_minute(job.rate_halala_per_minute, job.class_multiplier, price_bps)
 
 
 def shown_provider_id(job: JobRow) -> int | None:
@@ -93,13 +108,19 @@ def container_image(container_spec: JsonObject) -> str:
     return str(container_spec.get("image") or "")
 
 
-def job_detail(job: JobRow, spec: JobSpec | None, now_ms: int, queue_position: int | None = None) -> JobDetail:
+def job_detail(
+    job: JobRow,
+    spec: JobSpec | None,
+    now_ms: int,
+    queue_position: int | None = None,
+    waiting_for: str | None = None,
+) -> JobDetail:
     """Return everything that is known of a job; without its documents it says that they were left out."""
     if spec is None:
-        detail = job_detail(job, _NO_DOCUMENTS, now_ms, queue_position)
+        detail = job_detail(job, _NO_DOCUMENTS, now_ms, queue_position, waiting_for)
         detail.documents_left_out = True
         return detail
-    detail = JobDetail(**job_fields(job, spec, queue_position))
+    detail = JobDetail(**job_fields(job, spec, queue_position, waiting_for))
     # Copied: a field that is a message cannot be assigned to.
     detail.params.CopyFrom(to_value(spec.params))
     detail.task_spec.CopyFrom(to_value(spec.task_spec))
@@ -196,7 +217,8 @@ def _cost_per_second(job: JobRow) -> float:
     # A /v1 call is paid by the token; a second of it has no price.
     if job.token_price_halala is not None:
         return 0
-    return round(float(job.rate_halala_per_minute * job.class_multiplier / 60), 6)
+    price_bps = UNIT_PRICE_BPS if job.run_price_bps is None else job.run_price_bps // job.gpu_count
+    return round(rate_per_minute(job.rate_halala_per_minute, job.class_multiplier, price_bps) / 60, 6)
 
 
 def job_summary(job: JobRow, provider: Provider | None) -> job_lists_pb2.JobSummary:

@@ -13,7 +13,7 @@ from dc1.services.api.call import Principal, current_call
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
 from dc1.services.jobs.invoices import invoice_lines
-from dc1.services.jobs.messages import billing
+from dc1.services.jobs.messages import billing, minute_rate
 from dc1.services.jobs.output import OutputCalls, output_body, stored_image
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -55,7 +55,7 @@ class JobOutcomeCalls(OutputCalls):
             cost_halala=job.cost_halala,
             actual_cost_halala=to_value(job.actual_cost_halala),
             retry_count=job.retry_count,
-            executions=[_execution(attempt, principal) for attempt in attempts],
+            executions=[_execution(job, attempt, principal) for attempt in attempts],
         )
 
     async def GetJobInvoice(self, request: pb.GetJobInvoiceRequest, context: Any) -> pb.GetJobInvoiceResponse:
@@ -79,6 +79,8 @@ class JobOutcomeCalls(OutputCalls):
             fault=to_value(job.fault),
             error_category=to_value(job.error_category),
             lines=invoice_lines(job),
+            hold_rate_halala_per_minute=to_value(minute_rate(job, job.hold_price_bps)),
+            run_rate_halala_per_minute=to_value(minute_rate(job, job.run_price_bps)),
         )
 
     async def GetJobOutputImage(self, request: job_progress_pb2.GetJobOutputImageRequest, context: Any) -> HttpBody:
@@ -99,7 +101,7 @@ class JobOutcomeCalls(OutputCalls):
         return image
 
 
-def _execution(attempt: AttemptRow, reader: Principal) -> pb.JobExecution:
+def _execution(job: JobRow, attempt: AttemptRow, reader: Principal) -> pb.JobExecution:
     # A provider's own words may hold what is in its house: they are for who lives there and for admins.
     is_own = reader.role is Role.PROVIDER and reader.account_id == attempt.provider_id
     detail = attempt.error_detail if is_own or reader.role is Role.ADMIN else None
@@ -113,6 +115,7 @@ def _execution(attempt: AttemptRow, reader: Principal) -> pb.JobExecution:
         outcome=to_value(_shown_outcome(attempt.outcome)),
         error_detail=to_value(detail),
         fault=to_value(attempt.fault),
+        rate_halala_per_minute=to_value(minute_rate(job, attempt.price_bps)),
     )
 
 

@@ -63,4 +63,8 @@ def submit_body(request: SubmitJobRequest) -> SubmitBody:
         prewarm_requested=request.prewarm_requested,
         task_spec=from_value(request.task_spec),
         env_vars=dict(request.env_vars),
+        max_rate_halala_per_minute=(
+            request.max_rate_halala_per_minute if request.HasField("max_rate_halala_per_minute") else None
+        ),
+        prefer=request.prefer or None,
     )

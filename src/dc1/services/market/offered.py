@@ -10,6 +10,7 @@ from dc1.domain.base.clock import iso
 from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.jobs.states import JOB_TYPES, JobType
 from dc1.domain.jobs.templates import TEMPLATES, Template
+from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.services.api.paging import sliced
@@ -46,6 +47,7 @@ class OfferedCalls(ServicerPart):
                 offer.total += 1
                 offer.online += online
                 offer.note_vram(provider.facts.vram_mib)
+                offer.prices_bps += provider.price_bps(self._plane.fleet.prices)
         return offers
 
     async def GetPricing(self, request: pb.GetPricingRequest, context: Any) -> pb.GetPricingResponse:
@@ -159,12 +161,13 @@ def minute_rates(plane: ControlPlane) -> dict[str, int]:
 
 @dataclass(slots=True)
 class _Offer:
-    """A model as some provider spells it, and how many providers have it."""
+    """A model as some provider spells it, how many providers have it, and what one GPU of each costs, added up."""
 
     model: str
     online: int = 0
     total: int = 0
     least_vram_mib: int | None = None
+    prices_bps: int = 0
 
     def note_vram(self, vram_mib: int | None) -> None:
         """Count a machine with so much of it, None for one that does not say."""
@@ -185,5 +188,7 @@ def _model(offer: _Offer, rate_halala_per_minute: int) -> pb.OfferedModel:
         status="available" if offer.online else "unavailable",
         vram_gb=least,
         min_gpu_vram_gb=least,
-        avg_price_sar_per_min=halala_to_sar(rate_halala_per_minute),
+        avg_price_sar_per_min=round(
+            halala_to_sar(rate_halala_per_minute) * offer.prices_bps / offer.total / UNIT_PRICE_BPS, 6
+        ),
     )

@@ -1,5 +1,6 @@
 """Providers as anybody may see them."""
 
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from google.api import httpbody_pb2
@@ -9,6 +10,7 @@ from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonValue, compact
 from dc1.domain.jobs.placement import vram_gb
+from dc1.domain.money.pricing import quote
 from dc1.domain.providers import liveness, reputation
 from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type
 from dc1.domain.providers.telemetry import PERIODS, Rollup
@@ -50,6 +52,7 @@ class ListedProviderCalls(ServicerPart):
     def _market_provider(self, provider: Provider, rates: dict[str, int]) -> pb.MarketProvider:
         now_ms = self._plane.clock.now_ms()
         shared = public_fields(self._plane, provider)
+        price_bps = provider.price_bps(self._plane.fleet.prices)
         score = shared["reliability_score"]
         done, failed = provider.completed_jobs, provider.failed_jobs
         since_ms = liveness.degraded_since_ms(provider.presence, now_ms, self._plane.fleet.thresholds)
@@ -64,7 +67,8 @@ class ListedProviderCalls(ServicerPart):
             uptime_pct=provider.uptime_pct,
             job_success_rate=round(provider.record.success_percent, 1),
             total_jobs_completed=done,
-            cost_rates_halala_per_min=rates,
+            # Whole halala in this map, rounded up as a bill of one minute is.
+            cost_rates_halala_per_min={name: quote(rate, 1, Decimal(1), price_bps) for name, rate in rates.items()},
         )
 
     async def ListPublicProviders(self, request: pb.ListPublicProvidersRequest, context: Any) -> httpbody_pb2.HttpBody:

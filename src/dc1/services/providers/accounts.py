@@ -7,6 +7,7 @@ from google.protobuf.struct_pb2 import Value
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.states import COMPUTE_TYPES
+from dc1.domain.money.machine_prices import HUNDRED, hundredths
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import calling_provider
@@ -38,8 +39,17 @@ class ProviderAccountCalls(ServicerPart):
         # Only what was sent: an absent preference stays as it is. A key in the body says who calls and is no
         # preference.
         changes = {field.name: value for field, value in request.ListFields() if field.name != _CREDENTIAL}
+        if "ask" in changes:
+            changes["ask_pct"] = self._ask_pct(changes.pop("ask"))
         await self._plane.provider_accounts.set_preferences(provider, changes)
         return pb.UpdatePreferencesResponse(success=True, preferences=preferences_message(provider.preferences))
+
+    def _ask_pct(self, ask: float) -> int:
+        bounds, asked = self._plane.config.ask_bounds, hundredths(ask)
+        if asked is None or not bounds.holds(asked):
+            least, most = bounds.least_pct / HUNDRED, bounds.most_pct / HUNDRED
+            raise errors.invalid_field("ask", f"must be between {least:.2f} and {most:.2f}, with at most two decimals")
+        return asked
 
     async def UpdateGpuProfile(self, request: pb.UpdateGpuProfileRequest, context: Any) -> pb.UpdateGpuProfileResponse:
         """Change what the account says of the GPU, as long as no daemon has."""

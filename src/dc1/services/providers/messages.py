@@ -1,6 +1,7 @@
 """Provider accounts as their owners, admins and anybody see them."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
@@ -10,7 +11,8 @@ from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
 from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.jobs.states import JobType
-from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.money.machine_prices import HUNDRED
+from dc1.domain.money.pricing import halala_to_sar, quote
 from dc1.domain.providers.alerts import lately
 from dc1.domain.providers.liveness import Liveness, ProviderStatus
 from dc1.domain.providers.machine_grading import vram_used_mib
@@ -25,7 +27,7 @@ from dcp.v1 import provider_pb2 as pb
 from dcp.v1.admin_provider_pb2 import AdminProvider, InspectedProvider
 
 _WEEK_DAYS = 7
-# Lists have room for one price of a machine. GPU and provider never change a price, so it is that of inference.
+# Lists have room for one price of a machine: an hour of inference on one of its GPUs, in the standard class.
 _PRICED_JOB_TYPE = JobType.LLM_INFERENCE
 
 
@@ -116,6 +118,7 @@ def preferences_message(preferences: Preferences) -> pb.ProviderPreferences:
         gpu_usage_cap_pct=to_value(preferences.gpu_usage_cap_pct),
         vram_reserve_gb=to_value(preferences.vram_reserve_gb),
         temp_limit_c=to_value(preferences.temp_limit_c),
+        ask=preferences.ask_pct / HUNDRED,
     )
 
 
@@ -189,6 +192,8 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
     now_ms = plane.clock.now_ms()
     facts = provider.facts
     status = provider.status(now_ms, plane.fleet.thresholds)
+    prices = plane.fleet.prices
+    price_bps = provider.price_bps(prices)
     return {
         "id": provider.id,
         "name": provider.name,
@@ -205,5 +210,7 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
         "location": provider.location or "",
         "reliability_score": provider.reputation(now_ms),
         "cached_models": provider.models,
-        "price_per_hour_sar": halala_to_sar(plane.catalog.rate(_PRICED_JOB_TYPE) * 60),
+        "price_per_hour_sar": halala_to_sar(quote(plane.catalog.rate(_PRICED_JOB_TYPE), 60, Decimal(1), price_bps)),
+        "gpu_factor": prices.factor_pct(provider.reported_gpu_name) / HUNDRED,
+        "ask": prices.bounds.within(provider.preferences.ask_pct) / HUNDRED,
     }

@@ -1,4 +1,4 @@
-"""The catalogue keeps the rates by job type and the images that may run."""
+"""The catalogue keeps the rates by job type, the factors of GPU models and the images that may run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from dc1.domain.errors import image_not_found, price_not_found
 from dc1.domain.jobs import images
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import upsert
-from dc1.storage.schema.tables import container_images, prices
+from dc1.storage.schema.tables import container_images, gpu_factors, prices
 
 DEFAULT_PRICE = "default"
 
@@ -20,6 +20,15 @@ class PriceRow:
 
     job_type: str
     rate_halala: int
+    updated_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFactorRow:
+    """The factor of a GPU model, by its canonical name, in hundredths."""
+
+    gpu_model: str
+    factor_pct: int
     updated_at_ms: int
 
 
@@ -41,6 +50,7 @@ class ImageRow:
 
 
 _price_shape = Shape(PriceRow, prices)
+_factor_shape = Shape(GpuFactorRow, gpu_factors)
 _image_shape = Shape(ImageRow, container_images)
 
 
@@ -65,6 +75,20 @@ def set_price(conn: Connection, job_type: str, rate_halala: int, now_ms: int) ->
     row = _price_shape.first(conn.execute(statement.values(**values).returning(*_price_shape.columns)))
     if row is None:
         raise price_not_found()
+    return row
+
+
+def list_gpu_factors(conn: Connection) -> list[GpuFactorRow]:
+    """Return the factor of every model that has one, the dearest first."""
+    order = (gpu_factors.c.factor_pct.desc(), gpu_factors.c.gpu_model)
+    return _factor_shape.all(conn.execute(select(*_factor_shape.columns).order_by(*order)))
+
+
+def set_gpu_factor(conn: Connection, gpu_model: str, factor_pct: int, now_ms: int) -> GpuFactorRow:
+    """Set the factor of a model, by its canonical name, for jobs submitted from now on; it may be new to the table."""
+    statement = upsert(conn, gpu_factors, ("gpu_model",), replace=("factor_pct", "updated_at_ms"))
+    row = GpuFactorRow(gpu_model, factor_pct, now_ms)
+    statement.run(conn, _factor_shape.values(row))
     return row
 
 

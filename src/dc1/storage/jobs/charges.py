@@ -9,6 +9,7 @@ from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
 from dc1.domain.jobs.states import GENERATING_TYPES, Actor, ErrorCategory, is_producing
+from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, used_seconds
 from dc1.storage.jobs import job_logs
 from dc1.storage.jobs.job_records import JobRow
@@ -88,6 +89,9 @@ def _seconds_since_work(job: JobRow, now_ms: int) -> int:
 def bill(job: JobRow, seconds: Decimal, usage: TokenUsage | None = None) -> Settlement:
     """Return what a run costs: a /v1 call by its tokens, another by the seconds used."""
     if job.token_price_halala is None:
-        return settle(job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps, seconds)
+        # A run that began before machines had prices is billed as it was sold.
+        price_bps = UNIT_PRICE_BPS if job.run_price_bps is None else job.run_price_bps
+        terms = (job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps)
+        return settle(*terms, seconds, price_bps)
     tokens = 0 if usage is None else usage.total
     return Settlement.of_tokens(job.cost_halala, tokens, job.token_price_halala, job.fee_bps)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
+from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.engine.statements import PreparedStatement
@@ -36,7 +37,9 @@ _LOCK_PROVIDER = PreparedStatement(
 _OCCUPIED = PreparedStatement(
     select(func.coalesce(func.sum(jobs.c.gpu_count), 0)).where(jobs.c.provider_id == bindparam("wanted"), LEASED)
 )
-_INSERT_ATTEMPT = PreparedStatement(insert(job_attempts), ["job_id", "attempt_number", "provider_id", "started_at_ms"])
+_INSERT_ATTEMPT = PreparedStatement(
+    insert(job_attempts), ["job_id", "attempt_number", "provider_id", "started_at_ms", "price_bps"]
+)
 
 
 def occupied_slots(conn: Connection, provider_id: int) -> int:
@@ -56,18 +59,19 @@ def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A waiting job that is to be given to a provider with so many `slots` in all."""
+    """A waiting job that is to be given to a provider with so many `slots` in all, each at `price_bps`."""
 
     job_id: int
     provider_id: int
     slots: int
+    price_bps: int = UNIT_PRICE_BPS
 
 
 def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[JobRow | None]:
     """Reserve slots of providers for queued jobs (queued to pending); the results are in the order of `claims`.
 
-    None for a job that is not queued any more, that somebody else moves now, that names another provider or must not go
-    to this one again, and where the provider cannot take it now.
+    None for a job that is not queued any more, that somebody else moves now, that names another provider, must not go
+    to this one again or is held for less than it costs, and where the provider cannot take it now.
     """
     # Two batches that meet, or a batch and a flush of reports, lock providers in one order; jobs are never waited for.
     order = sorted(range(len(claims)), key=lambda place: claims[place].provider_id)
@@ -84,7 +88,10 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
     job = locked_if_free(conn, wanted.job_id)
     if job is None or not allowed(job, JobStatus.PENDING, Actor.SCHEDULER):
         return None
-    if not _may_run_on(job, wanted.provider_id) or not reserve(conn, wanted.provider_id, job.gpu_count, wanted.slots):
+    price_bps = _price_of(job, wanted.price_bps)
+    if not _may_run_on(job, wanted.provider_id, price_bps):
+        return None
+    if not reserve(conn, wanted.provider_id, job.gpu_count, wanted.slots):
         return None
     return write(
         conn,
@@ -94,6 +101,7 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
         now_ms,
         status=JobStatus.PENDING,
         provider_id=wanted.provider_id,
+        run_price_bps=price_bps,
     )
 
 
@@ -138,9 +146,16 @@ def unclaim(
 
 
 def start(
-    conn: Connection, job_id: int, provider_id: int, expected_attempt: int, slots: int, now_ms: int
+    conn: Connection,
+    job_id: int,
+    provider_id: int,
+    expected_attempt: int,
+    slots: int,
+    now_ms: int,
+    *,
+    price_bps: int = UNIT_PRICE_BPS,
 ) -> JobRow | None:
-    """Start a run on a provider that holds the job pending, or that takes it from the queue itself.
+    """Start a run on a provider that holds the job pending, or that takes it from the queue itself, at `price_bps`.
 
     Raises the attempt number by one and sets the run deadline. None when the job's attempt number is not
     `expected_attempt` (as it was when the job was offered), or the provider has no right to it.
@@ -148,12 +163,16 @@ def start(
     job = locked(conn, job_id)
     if job is None or job.attempt_number != expected_attempt or not allowed(job, JobStatus.RUNNING, Actor.PROVIDER):
         return None
+    # At the price at which it was offered: what its owner asks since is for later jobs.
+    price_of_run = job.run_price_bps
     if job.status == JobStatus.PENDING:
         if job.provider_id != provider_id:
             return None
-    # Straight from the queue, by a poll: nobody reserved a slot for it before.
-    elif not _may_run_on(job, provider_id) or not reserve(conn, provider_id, job.gpu_count, slots):
-        return None
+    else:
+        # Straight from the queue, by a poll: nobody reserved a slot for it before.
+        price_of_run = _price_of(job, price_bps)
+        if not _may_run_on(job, provider_id, price_of_run) or not reserve(conn, provider_id, job.gpu_count, slots):
+            return None
     # Counted when a run starts and not when it is offered: an offer that nobody takes up is no attempt.
     attempt = job.attempt_number + 1
     timeout_at_ms = now_ms + job.run_deadline_seconds * 1000
@@ -165,16 +184,36 @@ def start(
         Actor.PROVIDER,
         now_ms,
         provider_id=provider_id,
+        run_price_bps=price_of_run,
         attempt_number=attempt,
         started_at_ms=now_ms,
         timeout_at_ms=timeout_at_ms,
         due_at_ms=timeout_at_ms,
     )
     values = {"job_id": job.id, "attempt_number": attempt, "provider_id": provider_id, "started_at_ms": now_ms}
-    _INSERT_ATTEMPT.send(conn, values)
+    _INSERT_ATTEMPT.send(conn, values | {"price_bps": price_of_run})
     webhook_events.job_started(conn, after, now_ms)
     return after
 
 
-def _may_run_on(job: JobRow, provider_id: int) -> bool:
-    return job.named_provider_id in (None, provider_id) and job.excluded_provider_id != provider_id
+def run_price_bps(hold_price_bps: int | None, gpu_count: int, price_bps: int, *, is_named: bool) -> int | None:
+    """Return what a job takes of the price of a machine, each of whose GPUs costs `price_bps`.
+
+    A machine that the job names has no more than was quoted for it.
+    """
+    if hold_price_bps is None:
+        return None
+    price = price_bps * gpu_count
+    return min(price, hold_price_bps) if is_named else price
+
+
+def _price_of(job: JobRow, price_bps: int) -> int | None:
+    is_named = job.named_provider_id is not None
+    return run_price_bps(job.hold_price_bps, job.gpu_count, price_bps, is_named=is_named)
+
+
+def _may_run_on(job: JobRow, provider_id: int, price_bps: int | None) -> bool:
+    # The price once more: whoever asked with older news must not be paid less than it asks, and nobody pays more than
+    # was held.
+    is_held_for = price_bps is None or job.hold_price_bps is None or price_bps <= job.hold_price_bps
+    return is_held_for and job.named_provider_id in (None, provider_id) and job.excluded_provider_id != provider_id

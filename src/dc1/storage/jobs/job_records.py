@@ -31,7 +31,9 @@ class JobRow:
     condition of the renter, `last_provider_id` whoever lost the job last, `lost_by` everybody who lost it (None for
     nobody) and `excluded_provider_id` who must not get it again. `due_at_ms` is the deadline that applies now, and
     `working_since_ms` when the run was first seen past loading. Amounts are in halala; the ones of the settlement are
-    None until the job is terminal. `carried_*` are what it added to the remainders of its renter and provider.
+    None until the job is terminal. `hold_price_bps` is what the job takes of the price of the dearest machine
+    it may land on, `run_price_bps` of the one that has it or had it last. `carried_*` are what it added to the
+    remainders of its renter and provider.
     """
 
     id: int
@@ -61,6 +63,10 @@ class JobRow:
     run_deadline_seconds: int
     rate_halala_per_minute: int
     class_multiplier: Decimal
+    hold_price_bps: int | None
+    run_price_bps: int | None
+    max_rate_halala_per_minute: Decimal | None
+    prefers_price: bool
     token_price_halala: int | None
     fee_bps: int
     cost_halala: int
@@ -112,6 +118,8 @@ class JobRow:
     def requirement(self) -> Requirement:
         """What the job asks of a provider."""
         # The model is kept as the renter spelled it, for answers; daemons spell as they like, so matching ignores case.
+        hold = self.hold_price_bps
+        # Whoever names a machine pays what was quoted for it, whatever its owner asks by now.
         return Requirement(
             named_provider_id=self.named_provider_id,
             model=self.model.lower() if self.model else None,
@@ -121,6 +129,8 @@ class JobRow:
             gpu_count=self.gpu_count,
             job_type=self.job_type,
             excluded_provider_id=self.excluded_provider_id,
+            max_price_bps=None if hold is None or self.named_provider_id is not None else hold // self.gpu_count,
+            prefers_price=self.prefers_price,
         )
 
 

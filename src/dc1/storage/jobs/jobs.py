@@ -233,7 +233,7 @@ def store_result(conn: Connection, job_id: int, value: Any, now_ms: int) -> None
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One run of a job on one provider; `outcome` is None while it runs."""
+    """One run of a job on one provider, at `price_bps` for all it takes of it; `outcome` is None while it runs."""
 
     job_id: int
     attempt_number: int
@@ -243,6 +243,7 @@ class AttemptRow:
     outcome: str | None
     exit_code: int | None
     gpu_seconds_used: float | None
+    price_bps: int | None
     error_detail: str | None
     fault: Fault | None
 

@@ -24,12 +24,13 @@ from dc1.domain.jobs.states import (
 from dc1.domain.jobs.submission import DEFAULT_PRIORITY
 from dc1.domain.money import starter_credit
 from dc1.domain.money.bookkeeping import MovementKind
+from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.accounts import renters
 from dc1.storage.accounts.renters import RenterRow
 from dc1.storage.engine.statements import PreparedInsert, PreparedStatement
 from dc1.storage.jobs import job_events, job_transitions, webhook_events
-from dc1.storage.jobs.claims import reserve
+from dc1.storage.jobs.claims import reserve, run_price_bps
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.money import counters, ledger
 from dc1.storage.money.ledger import Transfer
@@ -42,8 +43,10 @@ class NewJob:
     """A job that passed every check but those of money; amounts in halala.
 
     `provider_id` is where the scheduler would put it, with `slots` GPUs in all, or None to queue it;
-    `named_provider_id` the only one the renter accepts. `duration_minutes` is None for a /v1 call, which has
-    `token_price_halala` (per million tokens) instead. `model` is as sent; `gpu_type` is canonical.
+    `named_provider_id` the only one the renter accepts. `hold_price_bps` is what the job takes of the price of the
+    dearest machine it may land on, `machine_price_bps` what one GPU of the chosen one costs. `duration_minutes` is None
+    for a /v1 call, which has `token_price_halala` (per million tokens) instead. `model` is as sent; `gpu_type` is
+    canonical.
     """
 
     job_id: str
@@ -70,6 +73,10 @@ class NewJob:
     checkpoint_enabled: bool = False
     token_price_halala: int | None = None
     source: JobSource = JobSource.API
+    hold_price_bps: int | None = None
+    machine_price_bps: int = UNIT_PRICE_BPS
+    max_rate_halala_per_minute: Decimal | None = None
+    prefers_price: bool = False
     retried_from_job_id: int | None = None
     submitted_by: Actor = Actor.RENTER
 
@@ -85,7 +92,8 @@ class SubmissionLimits:
     balance_low_halala: int = defaults.BALANCE_LOW_HALALA
 
 
-_GIVEN = [field.name for field in fields(NewJob) if field.name not in ("spec", "slots", "submitted_by")]
+_NOT_KEPT = ("spec", "slots", "machine_price_bps", "submitted_by")
+_GIVEN = [field.name for field in fields(NewJob) if field.name not in _NOT_KEPT]
 # Whatever a new job does not have yet is None.
 _BLANK: dict[str, Any] = dict.fromkeys(job_shape.names)
 _INSERT_JOB = PreparedInsert(jobs, [name for name in job_shape.names if name != "id"])
@@ -207,6 +215,7 @@ def _row(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, 
         "id": 0,
         "status": JobStatus.PENDING if placed else JobStatus.QUEUED,
         "provider_id": new.provider_id if placed else None,
+        "run_price_bps": _run_price_bps(new) if placed else None,
         # Beside the class, for the queue's index sorts by it.
         "class_rank": CLASS_RANK[new.pricing_class],
         "run_deadline_seconds": run_deadline_seconds(new.max_duration_seconds, new.duration_minutes),
@@ -220,6 +229,11 @@ def _row(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, 
         "event_sequence": 1,
     }
     return JobRow(**{**_BLANK, **given, **derived})
+
+
+def _run_price_bps(new: NewJob) -> int | None:
+    is_named = new.named_provider_id is not None
+    return run_price_bps(new.hold_price_bps, new.gpu_count, new.machine_price_bps, is_named=is_named)
 
 
 def _insert(conn: Connection, row: JobRow, spec: JobSpec) -> JobRow:

@@ -1,7 +1,15 @@
 """Every table of the schema; the migrations build the same thing, and a test compares the two."""
 
 from dc1.storage.schema.columns import metadata
-from dc1.storage.schema.tables.admin import audit_entries, clocks, container_images, prices, replicas, write_probes
+from dc1.storage.schema.tables.admin import (
+    audit_entries,
+    clocks,
+    container_images,
+    gpu_factors,
+    prices,
+    replicas,
+    write_probes,
+)
 from dc1.storage.schema.tables.jobs import (
     job_attempts,
     job_events,
@@ -34,6 +42,7 @@ __all__ = [
     "clocks",
     "container_images",
     "daemon_events",
+    "gpu_factors",
     "idempotent_answers",
     "job_attempts",
     "job_events",

@@ -13,6 +13,17 @@ prices = Table(
     CheckConstraint("rate_halala BETWEEN 1 AND 10000", name="rate"),
 )
 
+gpu_factors = Table(
+    # By the canonical name of the model; a model that is not here has 1.00.
+    "gpu_factors",
+    metadata,
+    Column("gpu_model", PlainText, primary_key=True),
+    # In hundredths.
+    Column("factor_pct", Integer, nullable=False),
+    time_column("updated_at_ms"),
+    CheckConstraint("factor_pct BETWEEN 1 AND 10000", name="factor"),
+)
+
 container_images = Table(
     "container_images",
     metadata,

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -86,6 +87,13 @@ jobs = Table(
     Column("rate_halala_per_minute", Integer, nullable=False),
     # One that cannot be read is the standard class's, so that the job ends; nobody pays more than what was held.
     Column("class_multiplier", ExactDecimal(Decimal(1)), nullable=False),
+    # What a job takes of a machine's price, its GPUs together, in ten-thousandths of the rate: of the dearest machine
+    # that it may land on, for which the money is held, and of the one that has it or had it last. NULL for calls under
+    # /v1, and for jobs of before machines had prices.
+    Column("hold_price_bps", BigInteger),
+    Column("run_price_bps", BigInteger),
+    Column("max_rate_halala_per_minute", ExactDecimal),
+    Column("prefers_price", Boolean, nullable=False, server_default=false()),
     Column("token_price_halala", Integer),
     Column("fee_bps", Integer, nullable=False),
     Column("cost_halala", BigInteger, nullable=False),
@@ -201,6 +209,8 @@ job_attempts = Table(
     Column("outcome", Text),
     Column("exit_code", Integer),
     Column("gpu_seconds_used", Float),
+    # As `run_price_bps` of the job.
+    Column("price_bps", BigInteger),
     # In the daemon's own words, which its owner and admins may read; what renters are told is the job's error.
     Column("error_detail", PlainText),
     Column("fault", StoredEnum(Fault)),

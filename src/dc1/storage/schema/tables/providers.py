@@ -47,6 +47,8 @@ providers = Table(
     Column("gpu_usage_cap_pct", Float),
     Column("vram_reserve_gb", Float),
     Column("temp_limit_c", Float),
+    # What the owner asks, in hundredths of the usual price.
+    Column("ask_pct", Integer, nullable=False, server_default="100"),
     Column("supported_compute_types", ExactJson(TEXTS)),
     Column("preload_model", PlainText),
     time_column("preload_requested_at_ms", nullable=True),
