@@ -1,8 +1,12 @@
 """What keeps a failure with the one thing that failed, in a process that holds other people's work."""
 
 import asyncio
-from collections.abc import Iterator
+import concurrent.futures
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class StrayError(Exception):
@@ -14,7 +18,7 @@ def contained() -> Iterator[None]:
     """Let nothing out of the block but an Exception, or the wish that the running task should end.
 
     A library may cancel what it waits for by itself, of which the waiting task would end without a word, and
-    `sys.exit` in a task ends the whole event loop.
+    `sys.exit` in a task ends the whole event loop. Inside a task or in any thread.
 
     Raises:
         StrayError: it was something else.
@@ -27,13 +31,30 @@ def contained() -> Iterator[None]:
         raise StrayError(in_words(raised)) from raised
 
 
+async def run_contained(work: Awaitable[T]) -> T:
+    """Return what `work` returns; for what is run in a task of its own, where nothing else could contain it."""
+    with contained():
+        return await work
+
+
 def _is_stray(raised: BaseException) -> bool:
     if isinstance(raised, asyncio.CancelledError):
-        # A wish is counted at the task that was asked to end; what was cancelled beneath it is not.
-        task = asyncio.current_task()
-        return task is not None and not task.cancelling()
+        return not _is_wished()
+    # No future takes the one, so whoever waits for it would wait for ever; of the other asyncio makes its own kind.
+    if isinstance(raised, StopIteration | concurrent.futures.CancelledError):
+        return True
     # Python closes generators by GeneratorExit; a Ctrl-C is the operator's, where no handler takes it.
     return not isinstance(raised, Exception | GeneratorExit | KeyboardInterrupt)
+
+
+def _is_wished() -> bool:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        # A thread without a loop, which nobody can cancel.
+        return False
+    # A wish is counted at the task that was asked to end; what was cancelled beneath it is not.
+    return task is None or task.cancelling() > 0
 
 
 def in_words(error: BaseException) -> str:

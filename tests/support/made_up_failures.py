@@ -21,7 +21,9 @@ class OwnBaseError(BaseException):
     """One that a library keeps from `except Exception`."""
 
 
-KINDS: tuple[Callable[[], BaseException], ...] = (
+Failure = Callable[[], BaseException]
+
+KINDS: tuple[Failure, ...] = (
     ValueError,
     UnprintableError,
     RecursionError,
@@ -44,4 +46,4 @@ _groups = st.lists(st.sampled_from(KINDS), min_size=1, max_size=3).map(
     lambda kinds: lambda: BaseExceptionGroup("several", [kind() for kind in kinds])
 )
 
-FAILURES: st.SearchStrategy[Callable[[], BaseException]] = st.sampled_from(KINDS) | _groups
+FAILURES: st.SearchStrategy[Failure] = st.sampled_from(KINDS) | _groups

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import structlog
 
+from dc1.containment import contained
 from dc1.control.failures import level_of
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,8 @@ class _Rounds:
     async def take(self) -> None:
         """Take the step; one that fails is told, and of an outage the first, second, fourth, eighth and so on."""
         try:
-            await self._step()
+            with contained():
+                await self._step()
         except Exception as error:
             # A timer that died would stop its part of the market without a word.
             self._failed += 1

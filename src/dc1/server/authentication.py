@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dc1.containment import run_contained
 from dc1.control.operations.credentials import Credentials, Identity
 from dc1.domain import errors
 from dc1.domain.access import keys
@@ -142,7 +143,7 @@ class Authenticator:
         with self._credentials.watched(key_id) as changed:
             # At once: the key may have been stopped since the call was let in.
             changed.set()
-            answering = asyncio.create_task(stream)
+            answering = asyncio.create_task(run_contained(stream))
             try:
                 while not await _either(answering, changed):
                     if not await self._is_good(options, key_id):

@@ -18,6 +18,7 @@ import structlog
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
+from dc1.containment import StrayError, contained
 from dc1.domain.errors import ApiError, database_unwritable, internal_error, outcome_unknown, service_unavailable
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
 from dc1.server.error_encoding import fitted, status_code, trailers
@@ -202,10 +203,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
         refusal: ApiError | None = None
         among.begin()
         try:
-            yield call
+            with contained():
+                yield call
             status = call.http_status or options.success_status
         except Exception as error:
-            refusal = _as_refusal(error, call, options)
+            # What is cut off by a stop was cancelled beneath its call, and is the next server's.
+            is_cut_off = self._draining and isinstance(error, StrayError)
+            refusal = service_unavailable() if is_cut_off else _as_refusal(error, call, options)
             status = refusal.status
         finally:
             among.end()

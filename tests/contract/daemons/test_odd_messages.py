@@ -9,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dc1.control.operations.attempts import Attempts
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.stream_daemon import StreamDaemon
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered
+from tests.support.made_up_failures import KINDS, Failure
 from tests.support.odd_messages import messages
 
 SERIAL = settings(
@@ -82,6 +84,11 @@ class Neighbour:
         self._daemon.state.leases.add(lease=self._lease, phase=pb.LEASE_PHASE_RUNNING)
         self._market = market
 
+    def says_a_line(self) -> None:
+        batch = pb.LogBatch(lease=self._lease, sequence=1)
+        batch.lines.add(message="half done")
+        self._daemon.send(logs=batch)
+
     def goes_on(self) -> None:
         assert self._market.rest.get("/health").json()["status"] == "ok"
         assert not self._daemon.beat().stops
@@ -116,6 +123,20 @@ def test_on_the_stream(market: LocalMarket, provider: PollDaemon, renter: Renter
             daemon.close()
 
     say()
+    neighbour.ends_well()
+
+
+def test_a_mistake_of_ours_is_the_end_of_one_message(market: LocalMarket, monkeypatch: pytest.MonkeyPatch) -> None:
+    neighbour = Neighbour(market)
+    for kind in KINDS:
+        # Bound here: each is its own.
+        async def fail(*_: Any, failure: Failure = kind) -> None:
+            raise failure()
+
+        monkeypatch.setattr(Attempts, "append_logs", fail)
+        neighbour.says_a_line()
+        neighbour.goes_on()
+    monkeypatch.undo()
     neighbour.ends_well()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Iterable
 
 import structlog
 
+from dc1.containment import run_contained
 from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
@@ -102,6 +103,6 @@ async def _each(steps: Iterable[Awaitable[object]]) -> None:
 
     One that fails is told of and keeps nobody from the others.
     """
-    for failure in await asyncio.gather(*steps, return_exceptions=True):
+    for failure in await asyncio.gather(*map(run_contained, steps), return_exceptions=True):
         if isinstance(failure, Exception):
             level_of(failure, log)("upkeep_step_failed")

@@ -7,6 +7,7 @@ from collections import Counter
 import httpx
 import structlog
 
+from dc1.containment import contained
 from dc1.control.background.webhook_targets import NotPublicError, Target, Targets
 from dc1.control.failures import level_of
 from dc1.control.periodic import Periodic
@@ -99,7 +100,8 @@ class WebhookSender:
         try:
             secret = self._secret_box.open(delivery.sealed_webhook_secret or "", secret_purpose(delivery.renter_id))
             async with asyncio.timeout(self._answer_seconds):
-                status = await self._post(await self._targets.resolve(delivery.url), delivery, secret)
+                with contained():
+                    status = await self._post(await self._targets.resolve(delivery.url), delivery, secret)
         except TimeoutError:
             return None, f"No answer within {self._answer_seconds:g} s"
         except NotPublicError as refusal:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from dc1.containment import run_contained
 from dc1.domain.errors import ApiError
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ class ShieldedWork:
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what `work` returns."""
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(run_contained(work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:

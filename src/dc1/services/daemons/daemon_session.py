@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
+from dc1.containment import contained
 from dc1.control.control_plane import ControlPlane
 from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
@@ -23,6 +24,7 @@ from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.outbox import Outbox
 from dc1.services.daemons.stream_messages import END_REASONS, offer_message, stop_message
+from dc1.storage.engine.unwritable import unwritable_reason
 from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Hello, Reconnect
 
 log = structlog.get_logger(__name__)
@@ -121,7 +123,7 @@ async def connect(
     plane.open_stream(session, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
     # What was begun is followed to its end also when the stream breaks: its transaction commits whoever waits.
-    work = ShieldedWork()
+    work, follower = ShieldedWork(), _Follower(messages, provider.id)
     silent_seconds = 0.0
 
     async def read() -> None:
@@ -136,7 +138,7 @@ async def connect(
                 if message is None:
                     return
                 session.heard_at = time.monotonic()
-                await work.run(messages.take(message))
+                await work.run(follower.take(message))
                 # What is not read meanwhile waits in the daemon, whose writing HTTP/2 holds up.
                 await asyncio.sleep(budget.wait_seconds(provider.id))
         except TimeoutError:
@@ -175,6 +177,35 @@ async def connect(
     if isinstance(failure, ApiError):
         # The end says why; an end with OK would send the daemon into the same again.
         raise failure
+
+
+class _Follower:
+    """Follows a daemon's messages; one that fails by a mistake of ours is passed over.
+
+    Ended by it the stream would come back with the same, and the daemon's other runs would not be heard. What was
+    missed is in the next beat, or comes again for want of a receipt.
+    """
+
+    def __init__(self, messages: DaemonMessages, provider_id: int) -> None:
+        self._messages = messages
+        self._provider_id = provider_id
+        self._passed_over = 0
+
+    async def take(self, message: ConnectRequest) -> None:
+        try:
+            with contained():
+                await self._messages.take(message)
+        except ApiError:
+            raise
+        except Exception as failure:
+            # Without its database a server has nothing to say to a daemon, which may find another one.
+            if unwritable_reason(failure) is not None:
+                raise
+            self._passed_over += 1
+            # The first, second, fourth and so on: it may go on with every beat.
+            if self._passed_over & (self._passed_over - 1) == 0:
+                kind, times = message.WhichOneof("message"), self._passed_over
+                log.exception("message_not_followed", provider_id=self._provider_id, message=kind, times=times)
 
 
 def _asker(hello: Hello) -> Asker:

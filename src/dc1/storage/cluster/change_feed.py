@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
 
+from dc1.containment import contained
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER
 from dc1.domain.jobs.states import OPEN
 from dc1.storage.cluster import replicas
@@ -157,16 +158,16 @@ class Notifications:
         pause = 0.05
         while True:
             try:
-                ear, self._ear = self._ear, None
-                async with ear or await self._listening() as connection:
-                    # Whatever was notified while nobody listened is made good by reading once.
-                    heard(())
-                    while await self._leads_to_the_others(connection):
-                        pause = 0.05
-                        async for notification in connection.notifies(timeout=_LOOK_SECONDS):
-                            sender, tokens = read_payload(notification.payload)
-                            if sender != self._replica_id:
-                                heard(tokens)
+                with contained():
+                    async with await self._heard_by() as connection:
+                        # Whatever was notified while nobody listened is made good by reading once.
+                        heard(())
+                        while await self._leads_to_the_others(connection):
+                            pause = 0.05
+                            async for notification in connection.notifies(timeout=_LOOK_SECONDS):
+                                sender, tokens = read_payload(notification.payload)
+                                if sender != self._replica_id:
+                                    heard(tokens)
             except Exception as error:
                 # An outage is told at its beginning.
                 if pause < _LONGEST_PAUSE_SECONDS:
@@ -185,6 +186,10 @@ class Notifications:
         async with asyncio.timeout(_ANSWER_SECONDS):
             answer = await connection.execute(_IS_READ_ONLY)
             return await answer.fetchone() == (False,)
+
+    async def _heard_by(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        ear, self._ear = self._ear, None
+        return ear or await self._listening()
 
     async def _listening(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
         connection = await self._connect()

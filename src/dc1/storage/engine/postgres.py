@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, Text, bindparam, case, cast, cre
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.types import UserDefinedType
 
+from dc1.containment import contained
 from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.engine.postgres_faults import PostgresFault, fault_of, is_lost, sqlstate
 from dc1.storage.engine.statements import PreparedStatement, drop_pending, send_pending
@@ -168,7 +169,13 @@ class PostgresBackend:
         self._engine.dispose()
 
     async def _run(self, attempt: Callable[..., Any], work: Callable[[Connection], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, attempt, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _attempted, attempt, work)
+
+
+def _attempted(attempt: Callable[..., Any], work: Callable[[Connection], Any]) -> Any:
+    # Here and not where it is awaited: a future that cannot take what was raised leaves its caller waiting.
+    with contained():
+        return attempt(work)
 
 
 class _Attempts:

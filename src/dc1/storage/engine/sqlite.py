@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from dc1.containment import contained
 from dc1.storage.engine.statements import driver_of
 from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
 
@@ -204,7 +205,9 @@ def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
     # Through the driver, as prepared statements: what SQLAlchemy adds would cost more than the savepoint.
     driver.execute("SAVEPOINT unit")
     try:
-        unit.result = unit.work(connection)
+        # What is no Exception would end the thread that all writes wait for.
+        with contained():
+            unit.result = unit.work(connection)
     except Exception as error:
         unit.error = error
         if not driver.in_transaction:
@@ -250,7 +253,7 @@ class SqliteBackend:
 
     def _read(self, work: Callable[[Connection], Any]) -> Any:
         # One transaction is one snapshot: in WAL mode it sees what was committed when it first looked.
-        with self._read_engine.begin() as connection:
+        with contained(), self._read_engine.begin() as connection:
             return work(connection)
 
     def close(self) -> None:
