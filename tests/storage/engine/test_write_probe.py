@@ -131,6 +131,20 @@ async def test_a_server_that_is_gone_is_found_and_found_again(url: str) -> None:
     proxy.close()
 
 
+@on_postgresql
+async def test_a_server_that_stands_still_in_its_probe_keeps_no_other_from_its_own(db: Database, url: str) -> None:
+    other = create_engine(normalised(url))
+    assert await db.why_unwritable(5) is None
+    with other.connect() as conn, conn.begin():
+        conn.execute(text("UPDATE write_probes SET filler = '\\x00'"))
+        assert await db.why_unwritable(2) is None
+    count = text("SELECT count(*) FROM write_probes")
+    for _ in range(3):
+        assert await db.why_unwritable(5) is None
+    assert await db.read(lambda conn: conn.execute(count).scalar_one()) == 2
+    other.dispose()
+
+
 class Disk:
     """Writes that end when they are told to."""
 

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import os
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Integer, LargeBinary, column, insert, select, table, update
 
 from dc1.storage.engine.unwritable import UnwritableReason, unwritable_reason
 
@@ -22,9 +23,14 @@ _PAUSE_SECONDS = 1.0
 _SMALL_BYTES = 64
 # Small writes may fit into what a full disk has left, so that after a failure one of them would prove nothing.
 _LARGE_BYTES = 64 * 1024
-_PUT = text(
-    "INSERT INTO write_probes (id, filler) VALUES (1, :filler) ON CONFLICT (id) DO UPDATE SET filler = excluded.filler"
-)
+# The schema is above us, and its revisions use what is here.
+_probes = table("write_probes", column("id", Integer), column("filler", LargeBinary))
+# A row that another server is writing now is not waited for: one that stands still in its own probe would have all of
+# them refuse everything. There are as many as were ever written at once.
+_FREE = select(_probes.c.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+_PUT = update(_probes).where(_probes.c.id == _FREE)
+_ADD = insert(_probes)
+_MOST_IDS = 2**31 - 1
 
 
 class WriteProbe:
@@ -85,7 +91,7 @@ class WriteProbe:
         # Of random bytes, which PostgreSQL cannot compress to nothing.
         filler = os.urandom(size)
         try:
-            await self._write(lambda conn: conn.execute(_PUT, {"filler": filler}))
+            await self._write(lambda conn: _put(conn, filler))
             self._find(None)
         except Exception as error:
             self._find(unwritable_reason(error) or UnwritableReason.IO_ERROR, error)
@@ -108,3 +114,8 @@ class WriteProbe:
             await asyncio.sleep(_PAUSE_SECONDS)
             # One that hangs is waited for, not joined by another.
             await asyncio.wait({self._start()})
+
+
+def _put(conn: Connection, filler: bytes) -> None:
+    if not conn.execute(_PUT.values(filler=filler)).rowcount:
+        conn.execute(_ADD.values(id=1 + secrets.randbelow(_MOST_IDS), filler=filler))

@@ -65,7 +65,7 @@ replicas = Table(
 write_probes = Table(
     "write_probes",
     metadata,
-    # One row, always written anew: it shows whether anything can be written.
+    # A row for each server that writes now, always written anew: it shows whether anything can be written.
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("filler", LargeBinary, nullable=False),
 )
