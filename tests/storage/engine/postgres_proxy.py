@@ -48,10 +48,11 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self._ends.append(client)
+            # In this order: whoever shuts everybody out says so before it looks who is there.
             if self._is_shut:
                 client.close()
                 continue
-            self._ends.append(client)
             server = socket.socket(socket.AF_UNIX)
             server.connect(str(self._server_socket))
             threading.Thread(target=self._requests, args=(client, server), daemon=True).start()
