@@ -88,6 +88,18 @@ async def test_by_session_it_is_as_none(by_session: Database) -> None:
     await assert_heard(by_session)
 
 
+def test_one_whose_server_is_gone_is_waited_for_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a code of its own it says that it could not log in there, and not before it has tried."""
+    monkeypatch.setitem(postgres._PATIENCE, "connect_timeout", 2)
+    with PostgresServer.running(durable=False) as server:
+        direct = normalised(server.create())
+        with pgbouncer(direct, "transaction") as address:
+            server.crash()
+            for _ in range(2):
+                with pytest.raises(UnreachableDatabaseError):
+                    Database.open(address)
+
+
 async def test_by_session_with_too_few_it_is_refused_with_a_sentence(direct: URL) -> None:
     with pgbouncer(direct, "session", pool_size=4) as address:
         with pytest.raises(UnreachableDatabaseError, match=r"lends 4 connections now, and 10 are needed"):

@@ -36,10 +36,14 @@ def is_lost(error: DBAPIError) -> bool:
     """Tell whether the connection went away, or the server is not accepting any yet (start-up, shutdown, restart)."""
     if error.connection_invalidated:
         return True
-    state = sqlstate(error)
-    # No state: the connection failed before the server could name one. Class 08 are connection errors, 57P the
-    # interventions of an operator: shutdown, crash, start-up.
-    return isinstance(error, OperationalError) and (state is None or state.startswith(("08", "57P")))
+    return isinstance(error, OperationalError) and names_no_cause_here(sqlstate(error))
+
+
+def names_no_cause_here(state: str | None) -> bool:
+    """Tell whether the code of a failed connection says that nobody is there now, and not what we did wrong."""
+    # No state: the connection failed before the server could name one. Class 08 are connection errors, also a pooler's
+    # whose server is gone, 57P the interventions of an operator: shutdown, crash, start-up.
+    return state is None or state.startswith(("08", "57P"))
 
 
 def sqlstate(error: DBAPIError) -> str | None:
