@@ -59,9 +59,16 @@ class CuttingProxy:
             threading.Thread(target=self._answers, args=(client, server), daemon=True).start()
 
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
+        # Whichever of the two goes first.
+        with suppress(OSError):
+            self._pass_on(client, server)
+        _end(client)
+        _end(server)
+
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
         is_victim = False
         while data := _receive(client):
-            is_victim = is_victim or self.of in data
+            is_victim = is_victim or (self.cut is not None and self.of in data)
             if self.cut is not None and is_victim and b"COMMIT" in data:
                 if self.for_good:
                     self._shut_out(client)
@@ -74,8 +81,6 @@ class CuttingProxy:
                 break
             is_victim = is_victim and b"COMMIT" not in data
             server.sendall(data)
-        _end(client)
-        _end(server)
 
     def _shut_out(self, victim: socket.socket) -> None:
         self._is_shut = True
