@@ -27,6 +27,8 @@ local NATIVE_WAIT = {
 -- A body of so many bytes is read as fast as the service answers whether it wants it.
 local UNASKED_BYTES = 16384
 local ADMISSION_MS = 5000
+-- What the kernel takes in of a body that nobody reads: its sender comes to an end, and reads the answer.
+local TAKEN_IN_BYTES = 65536
 -- Who says that more will come is not listened to.
 local HEARD_OUT_BYTES = 67108864
 
@@ -64,10 +66,12 @@ end
 -- What whole_bodies.lua, which comes next, waits for the body for: nothing here may, once it has asked.
 local function wait_for_body(handle, what) handle:streamInfo():dynamicMetadata():set("dc1", "body", what) end
 
--- Answers in place of the service. Over HTTP/1.1 Envoy goes on reading for a while; of HTTP/2 many clients would see the stream end
--- and not the answer while they still send, so it waits for their end, and bodies.lua drops what comes.
+-- Answers in place of the service. Over HTTP/1.1 nothing more is read then, and many clients read after they have sent: who still does
+-- 5 s later sees a reset and no answer. Of HTTP/2 many would see the stream end at once. So their end is waited for, and bodies.lua
+-- drops what comes; of a chunked body nobody knows how far that is.
 local function answer(handle, headers, length)
-  if handle:streamInfo():protocol() ~= "HTTP/2" or (length or 0) > HEARD_OUT_BYTES then return handle:respond(headers, "") end
+  local is_short = handle:streamInfo():protocol() ~= "HTTP/2" and (length or 0) <= TAKEN_IN_BYTES
+  if is_short or (length or 0) > HEARD_OUT_BYTES then return handle:respond(headers, "") end
   wait_for_body(handle, { refusal = headers })
 end
 

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 
 import httpx
 import pytest
 
 from dcp.v1 import job_progress_pb2
+from tests.edge.conftest import Edge
 from tests.edge.upstream import MEBIBYTE, Upstream, replying
 
 REGISTER = "/renters/register"
@@ -158,6 +161,16 @@ def test_results_may_have_ten_mebibytes(rest: httpx.Client, upstream: Upstream, 
     content, headers = _body("result", 10 * MEBIBYTE, chunked), {"x-provider-key": "k"}
     assert rest.post(path, content=content, headers=headers).status_code == 200
     assert len(upstream.last.request.result.string_value) > 10_000_000
+
+
+@pytest.mark.parametrize("path", [SUBMIT, "/nowhere", RESULT_PATHS[0]])
+def test_a_client_that_reads_after_it_has_sent_hears_why(edge: Edge, path: str) -> None:
+    """As most do over HTTP/1.1; one that is cut off while it sends has a reset for an answer."""
+    with closing(HTTPConnection(edge.address, timeout=20)) as client:
+        client.request("POST", path, b"x" * (24 * MEBIBYTE), KEY)
+        answer = client.getresponse()
+        assert answer.status == (404 if path == "/nowhere" else 413)
+        assert json.loads(answer.read())
 
 
 def _values(count: int, field: str = "params") -> bytes:
