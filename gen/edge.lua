@@ -43,6 +43,7 @@ return {
     ["/dcp.v1.AdminProviderService/BulkUpdateProviders"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.AdminRenterService/ListRenters"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.AdminRenterService/InspectRenter"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
+    ["/dcp.v1.AdminRenterService/SetRenterLimits"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.AdminRenterService/SuspendRenter"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.AdminRenterService/UnsuspendRenter"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.AdminRenterService/ResetRenterKey"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
@@ -306,6 +307,7 @@ return {
       { path = "^/admin/providers/[^/]+/approval%-decision$", method = "/dcp.v1.AdminProviderService/DecideProviderApproval" },
       { path = "^/admin/providers/[^/]+/status$", method = "/dcp.v1.AdminProviderService/SetProviderStatus" },
       { path = "^/admin/providers/[^/]+/preload%-model$", method = "/dcp.v1.AdminProviderService/PreloadModel" },
+      { path = "^/admin/renters/[^/]+/limits$", method = "/dcp.v1.AdminRenterService/SetRenterLimits" },
       { path = "^/providers/jobs/[^/]+/logs$", method = "/dcp.v1.DaemonService/AppendJobLogs" },
     },
     DELETE = {

@@ -131,6 +131,7 @@ CALLS: Mapping[str, Call] = {
     "ListGpuFactors": PLAIN,
     "SetGpuFactor": Call({"factor": 1}),
     "SetPrice": Call({"rate_halala": 10}),
+    "SetRenterLimits": Call({"daily_jobs_limit": 1}),
     "SetProviderStatus": Call({"status": "suspended"}),
     "UpdateWithdrawal": Call({"status": "paid"}),
 }

@@ -820,3 +820,74 @@ class BulkUpdateRentersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BulkUpdateRentersResponse: _TypeAlias = BulkUpdateRentersResponse  # noqa: Y015
+
+@_typing.final
+class SetRenterLimitsRequest(_message.Message):
+    """The limits of a renter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RENTER_ID_FIELD_NUMBER: _builtins.int
+    MONTHLY_LIMIT_HALALA_FIELD_NUMBER: _builtins.int
+    DAILY_JOBS_LIMIT_FIELD_NUMBER: _builtins.int
+    renter_id: _builtins.str
+    """Account id."""
+    monthly_limit_halala: _builtins.int
+    """Spend of a UTC month in halala, 0 to 2000000000; that of the settings when absent."""
+    daily_jobs_limit: _builtins.int
+    """Submissions of a UTC day, 0 to 1000000; that of the settings when absent."""
+    def __init__(
+        self,
+        *,
+        renter_id: _builtins.str = ...,
+        monthly_limit_halala: _builtins.int | None = ...,
+        daily_jobs_limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_jobs_limit", b"_daily_jobs_limit", "_monthly_limit_halala", b"_monthly_limit_halala", "daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_jobs_limit", b"_daily_jobs_limit", "_monthly_limit_halala", b"_monthly_limit_halala", "daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala", "renter_id", b"renter_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__daily_jobs_limit: _TypeAlias = _typing.Literal["daily_jobs_limit"]  # noqa: Y015
+    _WhichOneofArgType__daily_jobs_limit: _TypeAlias = _typing.Literal["_daily_jobs_limit", b"_daily_jobs_limit"]  # noqa: Y015
+    _WhichOneofReturnType__monthly_limit_halala: _TypeAlias = _typing.Literal["monthly_limit_halala"]  # noqa: Y015
+    _WhichOneofArgType__monthly_limit_halala: _TypeAlias = _typing.Literal["_monthly_limit_halala", b"_monthly_limit_halala"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__daily_jobs_limit) -> _WhichOneofReturnType__daily_jobs_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__monthly_limit_halala) -> _WhichOneofReturnType__monthly_limit_halala | None: ...
+
+Global___SetRenterLimitsRequest: _TypeAlias = SetRenterLimitsRequest  # noqa: Y015
+
+@_typing.final
+class SetRenterLimitsResponse(_message.Message):
+    """The limits that are in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    RENTER_ID_FIELD_NUMBER: _builtins.int
+    MONTHLY_LIMIT_HALALA_FIELD_NUMBER: _builtins.int
+    DAILY_JOBS_LIMIT_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    renter_id: _builtins.int
+    """Account id."""
+    monthly_limit_halala: _builtins.int
+    """Spend of a UTC month in halala."""
+    daily_jobs_limit: _builtins.int
+    """Submissions of a UTC day."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        renter_id: _builtins.int = ...,
+        monthly_limit_halala: _builtins.int = ...,
+        daily_jobs_limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala", "renter_id", b"renter_id", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRenterLimitsResponse: _TypeAlias = SetRenterLimitsResponse  # noqa: Y015

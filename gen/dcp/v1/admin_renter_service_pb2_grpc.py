@@ -45,6 +45,11 @@ class AdminRenterServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.InspectRenterRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__renter__service__pb2.InspectRenterResponse.FromString,
                 _registered_method=True)
+        self.SetRenterLimits = channel.unary_unary(
+                '/dcp.v1.AdminRenterService/SetRenterLimits',
+                request_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.SetRenterLimitsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__renter__service__pb2.SetRenterLimitsResponse.FromString,
+                _registered_method=True)
         self.SuspendRenter = channel.unary_unary(
                 '/dcp.v1.AdminRenterService/SuspendRenter',
                 request_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.SuspendRenterRequest.SerializeToString,
@@ -95,6 +100,14 @@ class AdminRenterServiceServicer:
 
     def InspectRenter(self, request, context):
         """Shows a renter with its newest jobs and wallet entries. Fails with NOT_FOUND `Renter not found`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetRenterLimits(self, request, context):
+        """Sets what a renter may spend in a UTC month and submit in a UTC day, from the next submission on; what is absent is left to the operator's
+        settings again. Fails with NOT_FOUND for an unknown renter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +178,11 @@ def add_AdminRenterServiceServicer_to_server(servicer, server):
                     servicer.InspectRenter,
                     request_deserializer=dcp_dot_v1_dot_admin__renter__service__pb2.InspectRenterRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.InspectRenterResponse.SerializeToString,
+            ),
+            'SetRenterLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRenterLimits,
+                    request_deserializer=dcp_dot_v1_dot_admin__renter__service__pb2.SetRenterLimitsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__renter__service__pb2.SetRenterLimitsResponse.SerializeToString,
             ),
             'SuspendRenter': grpc.unary_unary_rpc_method_handler(
                     servicer.SuspendRenter,
@@ -257,6 +275,33 @@ class AdminRenterService:
             '/dcp.v1.AdminRenterService/InspectRenter',
             dcp_dot_v1_dot_admin__renter__service__pb2.InspectRenterRequest.SerializeToString,
             dcp_dot_v1_dot_admin__renter__service__pb2.InspectRenterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRenterLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminRenterService/SetRenterLimits',
+            dcp_dot_v1_dot_admin__renter__service__pb2.SetRenterLimitsRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__renter__service__pb2.SetRenterLimitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

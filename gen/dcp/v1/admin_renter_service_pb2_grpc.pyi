@@ -37,6 +37,10 @@ class AdminRenterServiceStub:
     """Lists renter accounts, newest first."""
     InspectRenter: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.InspectRenterRequest, _admin_renter_service_pb2.InspectRenterResponse]
     """Shows a renter with its newest jobs and wallet entries. Fails with NOT_FOUND `Renter not found`."""
+    SetRenterLimits: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.SetRenterLimitsRequest, _admin_renter_service_pb2.SetRenterLimitsResponse]
+    """Sets what a renter may spend in a UTC month and submit in a UTC day, from the next submission on; what is absent is left to the operator's
+    settings again. Fails with NOT_FOUND for an unknown renter.
+    """
     SuspendRenter: _grpc.UnaryUnaryMultiCallable[_admin_renter_service_pb2.SuspendRenterRequest, _admin_renter_service_pb2.SuspendRenterResponse]
     """Suspends a renter: its keys are refused with 403 until the suspension ends, and open jobs are cancelled, for free. Fails with NOT_FOUND for an
     unknown one.
@@ -69,6 +73,10 @@ class AdminRenterServiceAsyncStub(AdminRenterServiceStub):
     """Lists renter accounts, newest first."""
     InspectRenter: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.InspectRenterRequest, _admin_renter_service_pb2.InspectRenterResponse]  # type: ignore[assignment]
     """Shows a renter with its newest jobs and wallet entries. Fails with NOT_FOUND `Renter not found`."""
+    SetRenterLimits: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.SetRenterLimitsRequest, _admin_renter_service_pb2.SetRenterLimitsResponse]  # type: ignore[assignment]
+    """Sets what a renter may spend in a UTC month and submit in a UTC day, from the next submission on; what is absent is left to the operator's
+    settings again. Fails with NOT_FOUND for an unknown renter.
+    """
     SuspendRenter: _aio.UnaryUnaryMultiCallable[_admin_renter_service_pb2.SuspendRenterRequest, _admin_renter_service_pb2.SuspendRenterResponse]  # type: ignore[assignment]
     """Suspends a renter: its keys are refused with 403 until the suspension ends, and open jobs are cancelled, for free. Fails with NOT_FOUND for an
     unknown one.
@@ -110,6 +118,16 @@ class AdminRenterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_renter_service_pb2.InspectRenterResponse, _abc.Awaitable[_admin_renter_service_pb2.InspectRenterResponse]]:
         """Shows a renter with its newest jobs and wallet entries. Fails with NOT_FOUND `Renter not found`."""
+
+    @_abc_1.abstractmethod
+    def SetRenterLimits(
+        self,
+        request: _admin_renter_service_pb2.SetRenterLimitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_renter_service_pb2.SetRenterLimitsResponse, _abc.Awaitable[_admin_renter_service_pb2.SetRenterLimitsResponse]]:
+        """Sets what a renter may spend in a UTC month and submit in a UTC day, from the next submission on; what is absent is left to the operator's
+        settings again. Fails with NOT_FOUND for an unknown renter.
+        """
 
     @_abc_1.abstractmethod
     def SuspendRenter(

@@ -28,7 +28,7 @@ from dcp.v1 import pagination_pb2 as dcp_dot_v1_dot_pagination__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64\x63p/v1/renter_webhook.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x17\x64\x63p/v1/pagination.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x96\x02\n\x1cListWebhookDeliveriesRequest\x12\x1a\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x12]\n\x05\x65vent\x18\x03 \x01(\tBI\xbaHFrDR\x0bjob.startedR\rjob.completedR\njob.failedR\rjob.cancelledR\x0b\x62\x61lance.lowH\x02\x88\x01\x01\x12\x36\n\x06status\x18\x04 \x01(\tB!\xbaH\x1er\x1cR\x07pendingR\tdeliveredR\x06\x66\x61iledH\x03\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limitB\x08\n\x06_eventB\t\n\x07_status\"t\n\x1dListWebhookDeliveriesResponse\x12+\n\ndeliveries\x18\x01 \x03(\x0b\x32\x17.dcp.v1.WebhookDelivery\x12&\n\npagination\x18\x02 \x01(\x0b\x32\x12.dcp.v1.Pagination\"\xe9\x03\n\x0fWebhookDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x36\n\x06job_id\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0b\n\x03url\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\r\x12@\n\x0fresponse_status\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12\x35\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\t \x01(\t\x12?\n\x0flast_attempt_at\x18\n \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12?\n\x0fnext_attempt_at\x18\x0b \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12<\n\x0c\x64\x65livered_at\x18\x0c \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64\x63p/v1/renter_webhook.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x17\x64\x63p/v1/pagination.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xa8\x02\n\x1cListWebhookDeliveriesRequest\x12\x1a\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x12o\n\x05\x65vent\x18\x03 \x01(\tB[\xbaHXrVR\x0bjob.startedR\rjob.completedR\njob.failedR\rjob.cancelledR\x0b\x62\x61lance.lowR\x10\x62udget.thresholdH\x02\x88\x01\x01\x12\x36\n\x06status\x18\x04 \x01(\tB!\xbaH\x1er\x1cR\x07pendingR\tdeliveredR\x06\x66\x61iledH\x03\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limitB\x08\n\x06_eventB\t\n\x07_status\"t\n\x1dListWebhookDeliveriesResponse\x12+\n\ndeliveries\x18\x01 \x03(\x0b\x32\x17.dcp.v1.WebhookDelivery\x12&\n\npagination\x18\x02 \x01(\x0b\x32\x12.dcp.v1.Pagination\"\xe9\x03\n\x0fWebhookDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x36\n\x06job_id\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0b\n\x03url\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\r\x12@\n\x0fresponse_status\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12\x35\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x12\n\ncreated_at\x18\t \x01(\t\x12?\n\x0flast_attempt_at\x18\n \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12?\n\x0fnext_attempt_at\x18\x0b \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12<\n\x0c\x64\x65livered_at\x18\x0c \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,7 +40,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTWEBHOOKDELIVERIESREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTWEBHOOKDELIVERIESREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\001'
   _globals['_LISTWEBHOOKDELIVERIESREQUEST'].fields_by_name['event']._loaded_options = None
-  _globals['_LISTWEBHOOKDELIVERIESREQUEST'].fields_by_name['event']._serialized_options = b'\272HFrDR\013job.startedR\rjob.completedR\njob.failedR\rjob.cancelledR\013balance.low'
+  _globals['_LISTWEBHOOKDELIVERIESREQUEST'].fields_by_name['event']._serialized_options = b'\272HXrVR\013job.startedR\rjob.completedR\njob.failedR\rjob.cancelledR\013balance.lowR\020budget.threshold'
   _globals['_LISTWEBHOOKDELIVERIESREQUEST'].fields_by_name['status']._loaded_options = None
   _globals['_LISTWEBHOOKDELIVERIESREQUEST'].fields_by_name['status']._serialized_options = b'\272H\036r\034R\007pendingR\tdeliveredR\006failed'
   _globals['_WEBHOOKDELIVERY'].fields_by_name['job_id']._loaded_options = None
@@ -56,9 +56,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOKDELIVERY'].fields_by_name['delivered_at']._loaded_options = None
   _globals['_WEBHOOKDELIVERY'].fields_by_name['delivered_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_start=146
-  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_end=424
-  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_start=426
-  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_end=542
-  _globals['_WEBHOOKDELIVERY']._serialized_start=545
-  _globals['_WEBHOOKDELIVERY']._serialized_end=1034
+  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_end=442
+  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_start=444
+  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_end=560
+  _globals['_WEBHOOKDELIVERY']._serialized_start=563
+  _globals['_WEBHOOKDELIVERY']._serialized_end=1052
 # @@protoc_insertion_point(module_scope)

@@ -120,7 +120,7 @@ class WebhookDelivery(_message.Message):
     delivery_id: _builtins.str
     """Id of the delivery, sent as `X-DCP-Delivery`; the same on every attempt."""
     event: _builtins.str
-    """One of job.started, job.completed, job.failed, job.cancelled, balance.low."""
+    """One of job.started, job.completed, job.failed, job.cancelled, balance.low, budget.threshold."""
     url: _builtins.str
     """Where it goes."""
     status: _builtins.str

@@ -99,6 +99,26 @@ def attempted(renter: Renter, count: int) -> Json:
     return row
 
 
+@pytest.mark.settings(webhook_allow_private=True)
+def test_a_renter_has_limits_of_its_own_and_is_told_when_they_are_near(
+    market: LocalMarket, renter: Renter, receiver: Receiver, settings_of: Any
+) -> None:
+    """Vector 73."""
+    settings_of(renter, webhook_url=receiver.url)
+    path = f"/admin/renters/{renter.id}/limits"
+    limited = answered(market.admin.patch(path, {"monthly_limit_halala": 90, "daily_jobs_limit": 2}))
+    assert limited == {"success": True, "renter_id": renter.id, "monthly_limit_halala": 90, "daily_jobs_limit": 2}
+    renter.submit()
+    renter.submit()
+    refused(renter.try_submit(), 429, code="QUOTA_DAILY", daily_jobs_limit=2)
+    assert answered(market.admin.patch(path, {"monthly_limit_halala": 100}))["daily_jobs_limit"] == 100
+    refused(renter.try_submit(), 429, code="QUOTA_MONTHLY", monthly_spend_limit_halala=100, spent_this_month_halala=90)
+    told = sorted((json.loads(request.body)["budget"] for request in receiver.wait(2)), key=str)
+    assert told == [{"threshold_percent": percent, "used_halala": 90, "limit_halala": 90} for percent in (100, 80)]
+    refused(market.admin.patch(path, {"monthly_limit_halala": -1}), 400)
+    refused(market.admin.patch("/admin/renters/99/limits", {}), 404, "Renter not found")
+
+
 def test_a_delivery_is_signed_with_the_renters_secret() -> None:
     """Contract 7, vector 59."""
     body = b'{"event":"job.completed","job_id":"job-1774206010000-ab12cd"}'

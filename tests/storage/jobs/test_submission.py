@@ -200,3 +200,19 @@ async def test_amounts_and_decimals_are_exact(market: Market) -> None:
     stored = await market.see(jobs.get, job.id)
     assert stored is not None
     assert (str(stored.duration_minutes), str(stored.class_multiplier)) == ("0.1", "1.20")
+
+
+async def test_a_renter_is_held_to_limits_of_its_own(market: Market) -> None:
+    renter, other = await market.renter(), await market.renter()
+    await market.do(renters.set_limits, renter, 90, 3)
+    for cost in (45, 45):
+        await market.submit(renter, cost_halala=cost)
+    with pytest.raises(ApiError, match="Monthly spend quota exceeded"):
+        await market.submit(renter, cost_halala=1)
+    await market.submit(renter, cost_halala=0)
+    with pytest.raises(ApiError, match="Daily job submission quota exceeded"):
+        await market.submit(renter, cost_halala=0)
+    # Nobody else's, and no more once they are taken back.
+    await market.submit(other, cost_halala=91)
+    await market.do(renters.set_limits, renter, None, None)
+    await market.submit(renter, cost_halala=1)

@@ -55,6 +55,33 @@ def admin_credit(
     emit(answer, as_json, _show_credit)
 
 
+@app.command("renter-limits")
+def admin_renter_limits(
+    renter: Annotated[int, typer.Argument(metavar="RENTER", help="The renter's id.", min=1)],
+    monthly: Annotated[
+        int | None, typer.Option(help="Spend of a month, in halala.", min=0, show_default="the setting")
+    ] = None,
+    daily_jobs: Annotated[
+        int | None, typer.Option(help="Submissions of a day.", min=0, show_default="the setting")
+    ] = None,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Set what a renter may spend in a month and submit in a day."""
+    # What is left out goes back to the operator's setting, and is not kept as it was: the call sets both.
+    body = {"monthly_limit_halala": monthly, "daily_jobs_limit": daily_jobs}
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.patch(path("admin", "renters", renter, "limits"), body)
+    emit(
+        answer,
+        as_json,
+        lambda shown: facts(
+            {"spend a month": money(shown["monthly_limit_halala"]), "jobs a day": shown["daily_jobs_limit"]}
+        ),
+    )
+
+
 @app.command("suspend")
 def admin_suspend(
     role: Role, account: AccountId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False

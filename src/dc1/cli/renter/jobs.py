@@ -93,6 +93,7 @@ def renter_submit(
         },
     )
     with RestClient(url, renter_credential(key)) as client:
+        # Before anything is sent that might be held or kept: an estimate is a question.
         if estimate:
             emit(client.post("/jobs/estimate", request), as_json, _show_estimate)
             return

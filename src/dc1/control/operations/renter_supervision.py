@@ -65,6 +65,10 @@ class RenterSupervision:
         await self._db.write(lambda conn: _change_status(conn, renter_id, AccountStatus.ACTIVE))
         self._credentials.invalidate_account(Role.RENTER, renter_id)
 
+    async def set_limits(self, renter_id: int, monthly_halala: int | None, daily_jobs: int | None) -> None:
+        """Set what a renter may spend in a month and submit in a day; None leaves it to the settings."""
+        await self._db.write(lambda conn: renters.set_limits(conn, renter_id, monthly_halala, daily_jobs))
+
     async def reset_key(self, renter_id: int, *, keeps_scoped_keys: bool) -> str:
         """Replace a renter's master key and return the new one; what stops is as in the renter's own call."""
         key = keys.new_key(KeyRole.RENTER)

@@ -25,6 +25,7 @@ class WebhookEvent(StrEnum):
     JOB_FAILED = "job.failed"
     JOB_CANCELLED = "job.cancelled"
     BALANCE_LOW = "balance.low"
+    BUDGET_THRESHOLD = "budget.threshold"
 
 
 class DeliveryStatus(StrEnum):

@@ -58,6 +58,20 @@ class SupervisedRenterCalls(ServicerPart):
 
         return await self._plane.db.read(lambda conn: _inspected(conn, renter_id, now_ms))
 
+    async def SetRenterLimits(self, request: pb.SetRenterLimitsRequest, context: Any) -> pb.SetRenterLimitsResponse:
+        """Set what a renter may spend in a month and submit in a day."""
+        renter_id = row_id(request.renter_id, errors.renter_not_found)
+        monthly = request.monthly_limit_halala if request.HasField("monthly_limit_halala") else None
+        daily = request.daily_jobs_limit if request.HasField("daily_jobs_limit") else None
+        await self._plane.renter_supervision.set_limits(renter_id, monthly, daily)
+        limits = self._plane.config.limits
+        return pb.SetRenterLimitsResponse(
+            success=True,
+            renter_id=renter_id,
+            monthly_limit_halala=limits.monthly_halala if monthly is None else monthly,
+            daily_jobs_limit=limits.daily_jobs if daily is None else daily,
+        )
+
     async def SuspendRenter(self, request: pb.SuspendRenterRequest, context: Any) -> pb.SuspendRenterResponse:
         """Refuse a renter's keys; open jobs go on."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)

@@ -54,6 +54,8 @@ class RenterRow:
     quota_day_jobs: int
     quota_month_ms: int
     quota_month_halala: int
+    monthly_limit_halala: int | None
+    daily_jobs_limit: int | None
     v1_requests: int
     v1_prompt_tokens: int
     v1_completion_tokens: int
@@ -74,6 +76,17 @@ _BY_ID = ACCOUNTS.where(renters.c.id == bindparam("wanted"))
 _GET = PreparedStatement(_BY_ID)
 # With both accounts: a balance that is read here must not change before it is debited.
 _LOCK = PreparedStatement(_BY_ID.with_for_update(of=[renters, _wallets, _holds], key_share=True))
+
+
+def set_limits(conn: Connection, renter_id: int, monthly_halala: int | None, daily_jobs: int | None) -> None:
+    """Set what a renter may spend in a month and submit in a day; None leaves it to the operator's settings.
+
+    Raises `Renter not found` for an account that is none or is deleted.
+    """
+    # Locked: a submission under way has been held to what was in force, the next one is held to this.
+    lock_known(conn, renter_id)
+    values = {"monthly_limit_halala": monthly_halala, "daily_jobs_limit": daily_jobs}
+    conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
 
 
 def register(conn: Connection, new: NewRenter, starter_credit_halala: int, now_ms: int) -> int:

@@ -91,6 +91,15 @@ class SubmissionLimits:
     max_retries: int = defaults.MAX_RETRIES
     balance_low_halala: int = defaults.BALANCE_LOW_HALALA
 
+    def of(self, renter: RenterRow) -> Self:
+        """Return those of a renter, for whom an admin may have set others."""
+        daily, monthly = renter.daily_jobs_limit, renter.monthly_limit_halala
+        return replace(
+            self,
+            daily_jobs=self.daily_jobs if daily is None else daily,
+            monthly_halala=self.monthly_halala if monthly is None else monthly,
+        )
+
 
 _NOT_KEPT = ("spec", "slots", "machine_price_bps", "submitted_by")
 _GIVEN = [field.name for field in fields(NewJob) if field.name not in _NOT_KEPT]
@@ -111,6 +120,9 @@ _COUNT_SUBMISSION = PreparedStatement(
     )
 )
 
+
+# Of the month's limit, at which a renter is told.
+_BUDGET_PERCENTS = (80, 100)
 
 # How much the clocks of replicas may differ.
 _CLOCKS_APART_MS = 600_000
@@ -167,10 +179,12 @@ def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int)
     renter = renters.lock(conn, new.renter_id)
     if renter is None or renter.status != AccountStatus.ACTIVE:
         raise errors.submit_key_invalid()
+    limits = limits.of(renter)
     usage = _Usage.of(renter, now_ms)
     _check_affordable(new, renter, usage, limits, now_ms)
     job = _take_in(conn, new, usage, limits, now_ms)
     _warn_of_low_balance(conn, renter, job, limits.balance_low_halala, now_ms)
+    _tell_of_budget(conn, renter, usage.halala_this_month, job.cost_halala, limits.monthly_halala, now_ms)
     return job
 
 
@@ -264,6 +278,16 @@ def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, thres
     # Told once: when the balance passes the threshold, not while it is below.
     if left < threshold_halala <= renter.balance_halala:
         webhook_events.balance_low(conn, renter.webhook_url, renter.id, left, threshold_halala, now_ms)
+
+
+def _tell_of_budget(
+    conn: Connection, renter: RenterRow, used_halala: int, cost_halala: int, limit_halala: int, now_ms: int
+) -> None:
+    after = used_halala + cost_halala
+    for percent in _BUDGET_PERCENTS:
+        # Told when it is reached, and not again by what comes after.
+        if used_halala * 100 < limit_halala * percent <= after * 100:
+            webhook_events.budget_threshold(conn, renter.webhook_url, renter.id, percent, after, limit_halala, now_ms)
 
 
 def _count(conn: Connection, job: JobRow, actor: Actor, usage: _Usage, now_ms: int) -> None:

@@ -41,6 +41,15 @@ def balance_low(
         _enqueue(conn, url, WebhookEvent.BALANCE_LOW, renter_id, None, about, now_ms)
 
 
+def budget_threshold(
+    conn: Connection, url: str | None, renter_id: int, percent: int, used_halala: int, limit_halala: int, now_ms: int
+) -> None:
+    """Tell a renter, whose webhook address is `url`, how much of the month's limit is used."""
+    if url is not None:
+        about = {"budget": {"threshold_percent": percent, "used_halala": used_halala, "limit_halala": limit_halala}}
+        _enqueue(conn, url, WebhookEvent.BUDGET_THRESHOLD, renter_id, None, about, now_ms)
+
+
 def _tell_of_job(conn: Connection, url: str, event: WebhookEvent, job: JobRow, now_ms: int) -> None:
     about = {
         "job": {

@@ -53,6 +53,9 @@ renters = Table(
     counter("quota_day_jobs"),
     counter("quota_month_ms"),
     counter("quota_month_halala"),
+    # What an admin has set for this renter; NULL is the operator's setting.
+    Column("monthly_limit_halala", BigInteger),
+    Column("daily_jobs_limit", Integer),
     counter("v1_requests"),
     counter("v1_prompt_tokens"),
     counter("v1_completion_tokens"),
