@@ -147,6 +147,8 @@ def test_an_invoice_of_a_settled_job(market: LocalMarket, renter: Renter, provid
         "job_type": "llm_inference",
         "pricing_class": "standard",
         "rate_halala_per_minute": 15,
+        "hold_rate_halala_per_minute": 15,
+        "run_rate_halala_per_minute": 15,
         "quote_halala": 45,
         "used_seconds": 95,
         "actual_cost_halala": 24,
