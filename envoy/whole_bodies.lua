@@ -1,11 +1,19 @@
 -- Waits for whole bodies and looks at them, for reasons that rest.lua gave: what it refused is answered when its sender has ended,
 -- and what it let in is held to its size and to JSON.
 
+-- What stands outside of strings for one value, at most: a number, a name's colon, brackets, and the spaces between them.
+local BARE_BYTES = 32
+
 -- The transcoder's reader takes more than JSON: single quotes, bare keys, commas before a closing bracket, line breaks in strings,
 -- made-up escapes. Outside the strings only numbers, literals and punctuation may stand; the reader itself checks their order. All
--- of it in few passes over the whole.
-local function is_strict(text)
-  local bare, strings = text:gsub('"[^"%z\1-\31]*"', '"')
+-- of it in few passes over what is left when every run of spaces and digits is short: a pass costs 20 ns a character.
+local function is_strict(text, most)
+  local bare, strings = text, 0
+  if text:find('"', 1, true) then bare, strings = text:gsub('"[^"%z\1-\31]*"', '"') end
+  -- No literal is so long, and nothing of so few values is.
+  if bare:find("%a%a%a%a%a%a") then return false end
+  bare = bare:gsub("[ \t\r\n]+", " "):gsub("(%d%d)%d+", "%1")
+  if #bare > BARE_BYTES * most then return false end
   local _, quotes = bare:gsub('"', "")
   if quotes ~= strings or bare:find(",[ \t\r\n]*[}%]]") then return false end
   if bare:find("%.%D") or bare:find("%D%.") or bare:find("[%[:, \t\r\n]%-?0%d") then return false end
@@ -58,7 +66,7 @@ function envoy_on_request(handle)
       local text = without_escapes(json)
       if text and has_more_values(text, told.body.max_values) then
         refusal = told.body.too_large
-      elseif not text or not is_strict(text) then
+      elseif not text or not is_strict(text, told.body.max_values) then
         refusal = told.body.malformed
       end
     end
