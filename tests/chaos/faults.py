@@ -51,8 +51,8 @@ class Victim(Stallable, Protocol):
     def start(self) -> None: ...
 
 
-def faults_of(world: World) -> list[Fault]:
-    """Return the kinds of faults that every market can have."""
+def faults_of(world: World, log_disk: SmallDisk | None) -> list[Fault]:
+    """Return the kinds of faults that every market can have; `log_disk` has the logs of servers, if there is one."""
 
     def killed(victims: list[Victim]) -> Callable[[random.Random], None]:
         return lambda dice: kill(dice.choice(victims), dice)
@@ -68,6 +68,7 @@ def faults_of(world: World) -> list[Fault]:
         Fault("second daemon with a key", 1, lambda dice: _second_daemon(world, dice)),
         Fault("server stalled", 2, stalled([*world.servers])),
         Fault("Envoy stalled", 1, stalled([world.envoy])),
+        *([] if log_disk is None else [Fault("log of servers lost", 2, lambda dice: fill(log_disk, dice))]),
     ]
 
 

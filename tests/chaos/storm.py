@@ -1,6 +1,7 @@
 """Faults strike a market at random moments while jobs are submitted and run."""
 
 import random
+import shutil
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from tests.chaos.databases import Place
 from tests.chaos.faults import RECOVERY_SECONDS, STOP_SECONDS, Fault, faults_of, let_pass
 from tests.chaos.load import Load
 from tests.chaos.world import World
+from tests.support.small_disk import SmallDisk, mounted_if_allowed
 
 _DAEMONS = 3
 _RENTERS = 2
 _BETWEEN_SECONDS = (0.0, 1.0)
 _SETTLE_SECONDS = 90
+_LOG_MEBIBYTES = 256
+"""More than servers say in a long storm: their disk is full when it is filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,13 @@ def unleash(directory: Path, faults: int, seed: int, place: Place) -> Report:
     An AssertionError says what is wrong, how to try it again and where every process's log is.
     """
     title = f"chaos on {place.title}, seed {seed}"
-    world = World(directory, place.url, servers=place.servers, **place.settings)
+    with mounted_if_allowed(_LOG_MEBIBYTES) as log_disk:
+        return _unleash(title, directory, faults, seed, place, log_disk)
+
+
+def _unleash(title: str, directory: Path, faults: int, seed: int, place: Place, log_disk: SmallDisk | None) -> Report:
+    logs = None if log_disk is None else log_disk.directory
+    world = World(directory, place.url, servers=place.servers, logs_of_servers=logs, **place.settings)
     loads: list[Load] = []
     try:
         world.start()
@@ -61,7 +71,8 @@ def unleash(directory: Path, faults: int, seed: int, place: Place) -> Report:
             world.add_daemon()
         loads += [Load(world.rest.url, world.add_renter(), seed + number) for number in range(_RENTERS)]
         began = time.monotonic()
-        struck = _strike(world, [*faults_of(world), *place.faults], faults, loads, random.Random(seed))
+        kinds = [*faults_of(world, log_disk), *place.faults]
+        struck = _strike(world, kinds, faults, loads, random.Random(seed))
         seconds = time.monotonic() - began
         _calm(world, loads)
         found = verdict.check(
@@ -72,6 +83,8 @@ def unleash(directory: Path, faults: int, seed: int, place: Place) -> Report:
         return Report(title, seconds, struck, found, verdict.leases_ended(world.daemons))
     except BaseException as error:
         error.add_note(f"{title}, {faults} faults; the logs are in {directory}")
+        if logs is not None:
+            shutil.copytree(logs, directory, ignore=shutil.ignore_patterns(SmallDisk.BALLAST), dirs_exist_ok=True)
         raise
     finally:
         for load in loads:

@@ -71,7 +71,9 @@ class ServerSeat:
         self.present: Process | None = None
 
     def start(self) -> None:
-        self.present = self._world.spawn(f"server-{self._number}", (*DC1, "serve"), self._settings)
+        self.present = self._world.spawn(
+            f"server-{self._number}", (*DC1, "serve"), self._settings, self._world.logs_of_servers
+        )
 
     def kill(self) -> None:
         assert self.present is not None
@@ -131,9 +133,17 @@ class World:
     """Servers on one database behind one Envoy, and daemons whose work is to sleep. Ends with everything it started."""
 
     def __init__(
-        self, directory: Path, database_url: str, *, servers: int = 1, http_host: str = "127.0.0.1", **settings: Any
+        self,
+        directory: Path,
+        database_url: str,
+        *,
+        servers: int = 1,
+        http_host: str = "127.0.0.1",
+        logs_of_servers: Path | None = None,
+        **settings: Any,
     ) -> None:
         self._directory = directory
+        self.logs_of_servers = logs_of_servers
         # Past a pooler, where there is one: who looks here needs no connection of its own kind.
         self._database_url = settings.get("database_direct_url", database_url)
         self._cleanup = ExitStack()
@@ -205,9 +215,9 @@ class World:
         except httpx.TransportError:
             return False
 
-    def spawn(self, name: str, command: tuple[str, ...], env: dict[str, str]) -> Process:
+    def spawn(self, name: str, command: tuple[str, ...], env: dict[str, str], logs: Path | None = None) -> Process:
         """Start a program that ends with the world."""
-        process = Process(name, command, env, self._directory)
+        process = Process(name, command, env, self._directory, logs)
         self._cleanup.callback(process.clean_up)
         return process
 

@@ -20,11 +20,16 @@ _PYTHONPATH = os.pathsep.join(str(_ROOT / part) for part in ("src", "gen", "."))
 
 
 class Process:
-    """A child in a process group of its own, which does not outlive this process. What it says goes to a file."""
+    """A child in a process group of its own, which does not outlive this process.
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], directory: Path) -> None:
+    What it says goes to a file, in the directory `logs` if one is given.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], env: Mapping[str, str], directory: Path, logs: Path | None = None
+    ) -> None:
         self.name = name
-        self._log = directory / f"{name}.log"
+        self._log = (logs or directory) / f"{name}.log"
         with self._log.open("ab") as output, heeded_signals():
             self._child = subprocess.Popen(
                 (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *command),

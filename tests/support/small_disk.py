@@ -16,9 +16,11 @@ _BLOCK = 4096
 class SmallDisk:
     """A directory that is a file system, and how much of it is left to others."""
 
+    BALLAST = "ballast"
+
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._ballast = directory / "ballast"
+        self._ballast = directory / self.BALLAST
 
     def fill(self) -> None:
         """Leave no room at all."""
