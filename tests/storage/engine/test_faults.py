@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from dc1.storage.accounts import wallets
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine import postgres
+from dc1.storage.engine.database import Connection, Database, normalised
 from dc1.storage.engine.postgres import patience
+from dc1.storage.engine.unwritable import OutcomeUnknownError
+from dc1.testing.postgres import PostgresServer
 from tests.storage.engine.postgres_proxy import SOCKET_NAME, CuttingProxy
 from tests.storage.market import NOW, Market
 
@@ -42,6 +45,35 @@ async def test_a_connection_lost_during_commit_never_pays_twice(url: str, proxy:
     assert await market.wallet(renter) == (500, 0)
     await market.check_books()
     await db.close()
+
+
+_OF_THIS_TRANSACTION = text(
+    "SELECT pg_current_xact_id_if_assigned()::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),"
+    " pg_stat_get_bgwriter_stat_reset_time()::text"
+)
+
+
+def test_what_a_transaction_of_before_a_crash_became_is_not_known() -> None:
+    """Its id may be somebody else's by then: what had not reached the disk is given out again."""
+    with PostgresServer.running(durable=False) as server:
+        engine = create_engine(normalised(server.create()))
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE prices SET rate_halala = 26 WHERE job_type = 'training'"))
+            xid, timeline, life = connection.execute(_OF_THIS_TRANSACTION).one()
+
+        def has_committed() -> bool:
+            engine.dispose()
+            return postgres._Attempts(engine, postgres.Generation(engine))._committed(xid, timeline, life)
+
+        assert has_committed()
+        server.stop()
+        server.start()
+        assert has_committed(), "a restart in order keeps every word"
+        server.crash()
+        server.start()
+        with pytest.raises(OutcomeUnknownError):
+            has_committed()
+        engine.dispose()
 
 
 @on_postgresql

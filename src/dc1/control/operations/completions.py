@@ -1,11 +1,15 @@
 """Calls under /v1: which models can be called, and a call's way to a daemon that answers it at once or not at all."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
+import structlog
+
+from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.job_commands import JobCommands
@@ -24,12 +28,17 @@ from dc1.domain.jobs.states import Actor, ComputeType, ErrorCategory, JobSource,
 from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.database import Connection
+from dc1.storage.engine.unwritable import OutcomeUnknownError
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.submission import NewJob
 from dc1.storage.providers import offered_models
 
 _SERVER_STOPPED = "The server stopped while the call ran"
+_LOOK_SECONDS = 2.0
+_LOOKS = 60
+"""For two minutes: a database that is away for longer finds a call whose time is over."""
+log = structlog.get_logger(__name__)
 
 
 class Completions:
@@ -56,6 +65,7 @@ class Completions:
         self._attempts = attempts
         # Calls somebody waits for, by row id, and whether their text goes out as it comes.
         self._answered: dict[int, bool] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         # The caller waits with an open connection: a second attempt would give a text that starts anew in the middle.
         self._limits = replace(
             core.config.limits, max_retries=0, queue_deadline_seconds=core.config.completion_timeout_seconds
@@ -78,6 +88,9 @@ class Completions:
 
         Raises model_not_found, model_not_offered and no_capacity_available, and what a submission raises; nothing is
         held then.
+
+        Raises:
+            OutcomeUnknownError: the database was lost meanwhile; what it holds then is given back.
         """
         requirement = _requirement(call.model)
         new = self._new_job(renter_id, call)
@@ -87,7 +100,13 @@ class Completions:
             reserved = self._place(requirement)
         if reserved is None:
             raise await self._refusal(call.model, requirement)
-        job = (await self._submission.submit(new, reserved, self._limits)).job
+        try:
+            job = (await self._submission.submit(new, reserved, self._limits)).job
+        except OutcomeUnknownError:
+            ending = asyncio.create_task(self._end_if_there(new.job_id))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            raise
         self._answered[job.id] = call.stream
         return job
 
@@ -100,6 +119,20 @@ class Completions:
         self.answered(row_id)
         with suppress(errors.ApiError):
             await self._job_commands.cancel(row_id, Actor.RENTER)
+
+    async def _end_if_there(self, reference: str) -> None:
+        """Call off a call of which nobody knew whether it was stored: its caller was told to ask again."""
+        # Not by one look: what was being committed may be there a moment after the database is.
+        for _ in range(_LOOKS):
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                job = await self._db.read(lambda conn: jobs.find(conn, reference))
+            except Exception as error:
+                level_of(error, log)("unknown_call_not_looked_for", job_id=reference)
+                continue
+            if job is not None:
+                await self.abandon(job.id)
+                return
 
     async def stop(self) -> None:
         """End the calls that are still answered, for the server stops: by nobody's fault; their callers are told so.

@@ -256,7 +256,11 @@ class Dispatcher:
                 # claimed after all, as nobody could tell, comes with the feed.
                 level_of(error, log)("claims_failed", jobs=len(matches))
                 for match in matches:
-                    self._scheduler.undo(match)
+                    if self._leases.of_job(match.job.id) is None:
+                        self._scheduler.undo(match)
+                    else:
+                        # The feed was first, and took slots of its own.
+                        self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
                 return False
             return True
 

@@ -66,7 +66,9 @@ def since(conn: Connection, start: int) -> Changes:
     The horizon is before `start` when the database went back, as it does when a standby that lacked the newest
     transactions was promoted: what was stamped between the two is not among the changes then.
     """
-    changed = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.changed_xid >= start)))
+    # That its documents are gone is no news of a job: thousands at a time would push out what is.
+    news = (jobs.c.changed_xid >= start, jobs.c.documents_erased_at_ms.is_(None))
+    changed = job_shape.all(conn.execute(select(*job_shape.columns).where(*news)))
     changed_keys = select(api_keys.c.key_id, api_keys.c.revoked_at_ms).where(api_keys.c.changed_xid >= start)
     return Changes(
         # Of the same snapshot as the rows: whatever commits later is stamped at or after it.

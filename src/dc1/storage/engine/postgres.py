@@ -50,10 +50,17 @@ _CURRENT_TRANSACTION = PreparedStatement(
 _STATUS = case(
     (func.pg_is_in_recovery(), null()), else_=func.pg_xact_status(cast(cast(bindparam("xid"), Text), _TransactionId))
 )
-_TRANSACTION_STATUS = select(cast(_STATUS, Text).label("status"), cast(_TIMELINE, Text).label("timeline"))
+# Since when the server counts, which begins anew with each recovery from a crash: the ids of transactions that had not
+# reached the disk are given out a second time, on the same timeline. A restart in order keeps it.
+_LIFE = cast(func.pg_stat_get_bgwriter_stat_reset_time(), Text)
+_CURRENT_LIFE = select(_LIFE)
+_TRANSACTION_STATUS = select(
+    cast(_STATUS, Text).label("status"), cast(_TIMELINE, Text).label("timeline"), _LIFE.label("life")
+)
 # Of `pg_xact_status`, for an id that this server has not given to anybody.
 _NOT_GIVEN_YET = "22023"
 _GENERATION = "dc1_generation"
+_KNOWN_LIFE = "dc1_life"
 # As long as SQLite waits: who locks a table for longer, by hand or for maintenance, keeps every thread of ours.
 _LOCK_MS = 10_000
 
@@ -178,6 +185,17 @@ def _attempted(attempt: Callable[..., Any], work: Callable[[Connection], Any]) -
         return attempt(work)
 
 
+def _life_of(connection: Connection) -> str | None:
+    """Return the life of the server that a connection leads to, which no connection of its own outlives.
+
+    A pooler's may, and then differs from what is found afterwards: the outcome is unknown, which it is.
+    """
+    if _KNOWN_LIFE not in connection.info:
+        connection.info[_KNOWN_LIFE] = connection.execute(_CURRENT_LIFE).scalar_one()
+    life: str | None = connection.info[_KNOWN_LIFE]
+    return life
+
+
 class _Attempts:
     """Tries of one unit until it ends, fails by its own doing, or has been tried for too long."""
 
@@ -200,10 +218,11 @@ class _Attempts:
             result = work(connection)
             # Asked before the COMMIT, whose answer may get lost; it takes along what was sent and has not left yet.
             ((xid, timeline),) = _CURRENT_TRANSACTION.rows(connection, {})
+            life = _life_of(connection) if xid else None
             try:
                 transaction.commit()
             except DBAPIError as error:
-                if not (is_lost(error) and xid and self._committed(xid, timeline)):
+                if not (is_lost(error) and xid and self._committed(xid, timeline, life)):
                     raise
             return result
 
@@ -218,9 +237,9 @@ class _Attempts:
 
         return self._until_done(attempt)
 
-    def _committed(self, xid: str, timeline: str | None) -> bool:
+    def _committed(self, xid: str, timeline: str | None, life: str | None) -> bool:
         try:
-            return _Attempts(self._engine, self._generation)._has_committed(xid, timeline)
+            return _Attempts(self._engine, self._generation)._has_committed(xid, timeline, life)
         except (DBAPIError, UnwritableError) as error:
             # A primary that was promoted before the transaction reached it has never heard of it.
             if isinstance(error, DBAPIError) and sqlstate(error) == _NOT_GIVEN_YET:
@@ -228,7 +247,7 @@ class _Attempts:
             # Not the error itself, which says that nothing was stored.
             raise OutcomeUnknownError(f"nobody could be asked about transaction {xid}") from error
 
-    def _has_committed(self, xid: str, timeline: str | None) -> bool:
+    def _has_committed(self, xid: str, timeline: str | None, life: str | None) -> bool:
         def ask(connection: Connection) -> Any:
             return connection.execute(_TRANSACTION_STATUS, {"xid": xid}).one()
 
@@ -240,6 +259,9 @@ class _Attempts:
         if found.timeline != timeline:
             # What was promoted gives out ids anew that it had not heard of: this one may be somebody else's.
             raise OutcomeUnknownError(f"the database failed over while transaction {xid} was being committed")
+        if found.status == "committed" and found.life != life:
+            # Whoever came first after the crash may have been given this id.
+            raise OutcomeUnknownError(f"the database crashed while transaction {xid} was being committed")
         return bool(found.status == "committed")
 
     def _until_done(self, attempt: Callable[[Connection], Any]) -> Any:

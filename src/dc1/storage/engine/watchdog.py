@@ -87,7 +87,8 @@ class Watchdog:
             # Who lets us in may be a pooler, whose server says nothing.
             with self._connect() as connection, shut_after(connection, ANSWERS_WITHIN_SECONDS):
                 connection.execute("SELECT 1")
-        except psycopg.Error:
+        # Also where this process has no descriptor or thread left for it: whoever watches must not end by that.
+        except (psycopg.Error, OSError, RuntimeError):
             return False
         return True
 
