@@ -177,7 +177,7 @@ class AdminFinanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetGpuFactor(self, request, context):
-        """Sets the factor of a GPU model, in any spelling; open jobs keep the terms they were quoted at. A model that is not in the table yet is added.
+        """Sets the factor of a GPU model, in any spelling; open jobs keep what they hold, and wait while every machine that fits costs more. A model that is not in the table yet is added.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

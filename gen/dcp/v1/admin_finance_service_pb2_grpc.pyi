@@ -67,7 +67,7 @@ class AdminFinanceServiceStub:
     ListGpuFactors: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.ListGpuFactorsRequest, _admin_finance_service_pb2.ListGpuFactorsResponse]
     """Lists the factors of GPU models, by which the price of a machine differs from that of an RTX 4090, the dearest first."""
     SetGpuFactor: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetGpuFactorRequest, _admin_finance_service_pb2.SetGpuFactorResponse]
-    """Sets the factor of a GPU model, in any spelling; open jobs keep the terms they were quoted at. A model that is not in the table yet is added."""
+    """Sets the factor of a GPU model, in any spelling; open jobs keep what they hold, and wait while every machine that fits costs more. A model that is not in the table yet is added."""
 
 @_typing.type_check_only
 class AdminFinanceServiceAsyncStub(AdminFinanceServiceStub):
@@ -108,7 +108,7 @@ class AdminFinanceServiceAsyncStub(AdminFinanceServiceStub):
     ListGpuFactors: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.ListGpuFactorsRequest, _admin_finance_service_pb2.ListGpuFactorsResponse]  # type: ignore[assignment]
     """Lists the factors of GPU models, by which the price of a machine differs from that of an RTX 4090, the dearest first."""
     SetGpuFactor: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetGpuFactorRequest, _admin_finance_service_pb2.SetGpuFactorResponse]  # type: ignore[assignment]
-    """Sets the factor of a GPU model, in any spelling; open jobs keep the terms they were quoted at. A model that is not in the table yet is added."""
+    """Sets the factor of a GPU model, in any spelling; open jobs keep what they hold, and wait while every machine that fits costs more. A model that is not in the table yet is added."""
 
 class AdminFinanceServiceServicer(metaclass=_abc_1.ABCMeta):
     """The market's money, for its operators: the ledger and whether it balances, payouts to providers, and prices. `/admin/finance`,
@@ -212,6 +212,6 @@ class AdminFinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_finance_service_pb2.SetGpuFactorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_finance_service_pb2.SetGpuFactorResponse, _abc.Awaitable[_admin_finance_service_pb2.SetGpuFactorResponse]]:
-        """Sets the factor of a GPU model, in any spelling; open jobs keep the terms they were quoted at. A model that is not in the table yet is added."""
+        """Sets the factor of a GPU model, in any spelling; open jobs keep what they hold, and wait while every machine that fits costs more. A model that is not in the table yet is added."""
 
 def add_AdminFinanceServiceServicer_to_server(servicer: AdminFinanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -81,3 +81,18 @@ def test_a_queued_job_says_what_it_waits_for(market: LocalMarket, renter: Renter
     market.add_provider(H100)
     market.advance(1)
     assert show(renter.job(dear["id"]), "status", "waiting_for") == {"status": "pending", "waiting_for": None}
+
+
+def test_who_says_the_most_waits_for_whatever_costs_no_more(market: LocalMarket, renter: Renter) -> None:
+    """Where all that fit are dearer: held at less, the cheaper one that comes would be refused."""
+    market.add_provider(H100)
+    waits = estimate(renter, max_rate_halala_per_minute=45)
+    assert show(waits, "hold_rate_halala_per_minute", "machines_fitting") == {
+        "hold_rate_halala_per_minute": 45,
+        "machines_fitting": 0,
+    }
+    job = renter.submit(max_rate_halala_per_minute=45)
+    assert (job["status"], job["cost_halala"]) == ("queued", 135)
+    market.add_provider({"gpu_status": {"gpu_name": "NVIDIA A100-SXM4-40GB", "gpu_vram_mib": 40_960}})
+    assert estimate(renter, max_rate_halala_per_minute=45)["machines_fitting"] == 1
+    assert renter.job(job["id"])["status"] != "queued"

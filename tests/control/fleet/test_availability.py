@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dc1.control.fleet.availability import FreeProviders
-from dc1.domain.jobs.placement import ProviderView, Requirement, choose
+from dc1.control.fleet.machines import Machines
+from dc1.domain.jobs.placement import ProviderView, Requirement, capability_obstacle, choose
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 MODELS = ("acme/chat-7b", "acme/chat-70b")
@@ -28,6 +29,7 @@ views = st.builds(
 requirements = st.builds(
     Requirement,
     named_provider_id=st.none() | st.integers(1, 8),
+    excluded_provider_id=st.none() | st.integers(1, 8),
     model=st.sampled_from([None, *MODELS]),
     min_vram_gb=st.sampled_from([None, 8.0, 24.0]),
     gpu_type=st.sampled_from([None, "H100"]),
@@ -63,3 +65,22 @@ def test_the_best_provider_is_the_one_that_the_rule_chooses(
     best = free.best(requirement, prewarm=prewarm, avoid=avoid)
 
     assert best == choose(latest.values(), requirement, prewarm=prewarm, avoid=avoid)
+
+
+@given(changes=st.lists(views, max_size=30), dropped=st.sets(st.integers(1, 8), max_size=2), requirement=requirements)
+def test_the_machines_that_fit_are_those_that_the_rule_lets_through(
+    changes: list[ProviderView], dropped: set[int], requirement: Requirement
+) -> None:
+    machines, latest = Machines(), {}
+    for view in changes:
+        machines.put(view)
+        latest[view.id] = view
+    for provider_id in dropped:
+        machines.drop(provider_id)
+        latest.pop(provider_id, None)
+    fitting = {view.id: view.price_bps for view in latest.values() if capability_obstacle(view, requirement) is None}
+    found = {machine: price for price, members in machines.fitting(requirement) for machine in members}
+    assert found == fitting
+    assert machines.count(requirement) == len(fitting)
+    dearest = machines.dearest(requirement)
+    assert (dearest and dearest[0]) == max(fitting.values(), default=None)

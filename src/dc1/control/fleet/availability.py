@@ -4,9 +4,8 @@ Real fleets have few kinds of machines, so a job is matched against each kind on
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import TypeAlias
 
 from dc1.control.fleet.kinds import Kind
@@ -14,7 +13,7 @@ from dc1.control.fleet.machines import Machines
 from dc1.control.fleet.price_book import PriceBook
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
-from dc1.domain.jobs.placement import ProviderView, Requirement, availability_obstacle, choose, fits
+from dc1.domain.jobs.placement import ProviderView, Requirement, availability_obstacle, best_of, fits, of_any_price
 from dc1.domain.providers.liveness import Approval, ProviderStatus, Thresholds
 from dc1.domain.providers.preferences import RunMode
 
@@ -29,11 +28,11 @@ def _rank(view: ProviderView) -> _Rank:
 
 
 class FreeProviders:
-    """The providers that can take work now, sorted within their kind."""
+    """The providers that can take work now, sorted within their kind and price."""
 
     def __init__(self) -> None:
-        self._members: dict[Kind, list[_Rank]] = {}
-        self._places: dict[int, tuple[Kind, _Rank]] = {}
+        self._members: dict[Kind, dict[int, list[_Rank]]] = {}
+        self._places: dict[int, tuple[Kind, int, _Rank]] = {}
         self._views: dict[int, ProviderView] = {}
 
     def __len__(self) -> int:
@@ -44,9 +43,9 @@ class FreeProviders:
         self.drop(view.id)
         if availability_obstacle(view) is not None:
             return
-        place = (Kind.of(view), _rank(view))
-        insort(self._members.setdefault(place[0], []), place[1])
-        self._places[view.id] = place
+        kind, rank = Kind.of(view), _rank(view)
+        insort(self._members.setdefault(kind, {}).setdefault(view.price_bps, []), rank)
+        self._places[view.id] = (kind, view.price_bps, rank)
         self._views[view.id] = view
 
     def drop(self, provider_id: int) -> None:
@@ -55,10 +54,13 @@ class FreeProviders:
         if place is None:
             return
         del self._views[provider_id]
-        kind, rank = place
-        members = self._members[kind]
+        kind, price_bps, rank = place
+        prices = self._members[kind]
+        members = prices[price_bps]
         del members[bisect_left(members, rank)]
         if not members:
+            del prices[price_bps]
+        if not prices:
             del self._members[kind]
 
     def best(self, requirement: Requirement, *, prewarm: bool = False, avoid: Collection[int] = ()) -> int | None:
@@ -66,23 +68,24 @@ class FreeProviders:
 
         Providers in `avoid` are taken only when no other fits.
         """
-        return choose(self._candidates(requirement, avoid), requirement, prewarm=prewarm, avoid=avoid)
+        return best_of([*self._candidates(requirement, avoid)], requirement, prewarm=prewarm, avoid=avoid)
 
     def _candidates(self, requirement: Requirement, avoid: Collection[int]) -> Iterator[ProviderView]:
-        """Yield enough providers that the best of all is among them.
+        """Yield enough providers that fit for the best of all to be among them.
 
-        `choose` looks at two of a kind instead of thousands.
+        Two of a kind and price are looked at instead of thousands.
         """
         if requirement.named_provider_id is not None:
             named = self._views.get(requirement.named_provider_id)
-            if named is not None:
+            if named is not None and fits(named, requirement):
                 yield named
             return
-        # Within a kind all fit alike and rank is what remains, so the first stands for all who are as welcome as
-        # itself. Whoever must not have the job is passed over; whoever should rather not is a second class of welcome,
-        # and needs a first of its own, or a kind whose first is to be avoided would look as if it had nobody better.
+        # Within a kind and price all fit alike and rank is what remains, so the first stands for all who are as welcome
+        # as itself. Whoever must not have the job is passed over; whoever should rather not is a second class of
+        # welcome, and needs a first of its own, or a kind whose first is to be avoided would look as if it had nobody
+        # better.
         never = {requirement.excluded_provider_id}
-        for members in self._members.values():
+        for members in self._fitting(requirement):
             yield from self._first(members, never)
             if avoid:
                 yield from self._first(members, never.union(avoid))
@@ -94,13 +97,25 @@ class FreeProviders:
             if named is not None and fits(named, requirement):
                 yield named.id
             return
-        for members in self._members.values():
-            if fits(self._views[members[0][-1]], requirement):
-                yield from (rank[-1] for rank in members)
+        for members in self._fitting(requirement):
+            yield from (rank[-1] for rank in members if rank[-1] != requirement.excluded_provider_id)
 
-    def _first(self, members: list[_Rank], passed_over: Collection[int | None]) -> Iterator[ProviderView]:
-        others = (rank[2] for rank in members if rank[2] not in passed_over)
-        return (self._views[provider_id] for provider_id in islice(others, 1))
+    def _fitting(self, requirement: Requirement) -> Iterator[list[_Rank]]:
+        """Yield the providers of each kind that fits and each price that is paid, whoever is excluded among them."""
+        anyhow = of_any_price(requirement)
+        for prices in self._members.values():
+            # One stands for all of its kind.
+            one = next(iter(prices.values()))[0][-1]
+            if fits(self._views[one], anyhow):
+                for price_bps, members in prices.items():
+                    if requirement.max_price_bps is None or price_bps <= requirement.max_price_bps:
+                        yield members
+
+    def _first(self, members: list[_Rank], passed_over: Collection[int | None]) -> Iterable[ProviderView]:
+        for _, _, provider_id in members:
+            if provider_id not in passed_over:
+                return (self._views[provider_id],)
+        return ()
 
 
 class Availability:

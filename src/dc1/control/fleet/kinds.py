@@ -1,4 +1,4 @@
-"""Kinds of machines: what placement looks at, apart from which machine it is."""
+"""Kinds of machines: what placement looks at, apart from which machine it is and what it costs."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,10 @@ from dc1.domain.jobs.placement import ProviderView
 
 
 class Kind(NamedTuple):
-    """Everything placement looks at but the rank: providers of one kind fit the same jobs."""
+    """Everything placement looks at but rank and price: providers of one kind fit the same jobs, if those pay for it.
+
+    Owners choose what they ask, so that there are as many prices as owners: a job is matched against each kind once.
+    """
 
     slots: int
     occupied: int
@@ -17,7 +20,6 @@ class Kind(NamedTuple):
     job_types: frozenset[str] | None
     streaming: bool
     only_named: bool
-    price_bps: int
 
     @classmethod
     def of(cls, view: ProviderView) -> "Kind":
@@ -32,5 +34,4 @@ class Kind(NamedTuple):
             view.job_types,
             view.streaming,
             view.only_named,
-            view.price_bps,
         )

@@ -1,19 +1,17 @@
 """Who could run a job, now or later, and in words why nobody starts it: for estimates and for jobs that wait."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from dc1.control.fleet.fleet import Fleet
-from dc1.control.fleet.machines import Machines
 from dc1.domain.jobs.placement import Requirement
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Which machines fit a job and are there, which of these have room now, and why none has, if so."""
+    """Which machines fit a job and are there, with their prices, which have room now, and why none has, if so."""
 
-    fitting: tuple[int, ...]
+    fitting: Mapping[int, int]
     free: frozenset[int]
     reason: str | None
 
@@ -21,27 +19,36 @@ class Outlook:
 def outlook(fleet: Fleet, requirement: Requirement) -> Outlook:
     """Return who could run a job, as this moment is."""
     availability = fleet.availability
-    fitting = tuple(chain.from_iterable(availability.bookable.fitting(requirement)))
+    fitting = {
+        machine_id: price_bps
+        for price_bps, members in availability.bookable.fitting(requirement)
+        for machine_id in members
+    }
     # A stream that ends elsewhere is served there, and a machine is free all the same.
     free = frozenset((*availability.local.fitting(requirement), *availability.remote.fitting(requirement)))
     return Outlook(fitting, free, None if free else _reason(fleet, requirement, len(fitting)))
 
 
-def _count(machines: Machines, requirement: Requirement) -> int:
-    return sum(len(members) for members in machines.fitting(requirement))
+def obstacle_in_words(fleet: Fleet, requirement: Requirement) -> str | None:
+    """Return why nobody can start a job now, None where somebody can; nobody is listed for it."""
+    availability = fleet.availability
+    for free in (availability.local, availability.remote):
+        if next(free.fitting(requirement), None) is not None:
+            return None
+    return _reason(fleet, requirement, availability.bookable.count(requirement))
 
 
 def _reason(fleet: Fleet, requirement: Requirement, fitting: int) -> str:
     if fitting:
         busy = {1: "and is busy", 2: "both busy"}.get(fitting, "all busy")
         return f"1 machine fits {busy}" if fitting == 1 else f"{fitting} machines fit, {busy}"
-    away = _count(fleet.availability.approved, requirement)
+    away = fleet.availability.approved.count(requirement)
     if away:
         whom = "the named machine" if requirement.named_provider_id is not None else _machines(away)
         return f"{whom} would fit and {'is' if away == 1 else 'are'} not there now"
     for without, reason in _conditions(requirement):
         # The first whose absence alone would let somebody run it: that is what to change.
-        near = _count(fleet.availability.bookable, without)
+        near = fleet.availability.bookable.count(without)
         if near:
             return reason.format(near=_machines(near))
     if requirement.named_provider_id is not None:

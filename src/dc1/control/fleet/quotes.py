@@ -84,6 +84,10 @@ class Quotes:
         for machines in (self._fleet.availability.bookable, self._fleet.availability.approved):
             dearest = machines.dearest(allowed)
             if dearest is not None:
-                return dearest.price_bps, dearest.id
+                return dearest
         usual_bps = self._fleet.prices.usual_bps(requirement.gpu_type)
-        return (usual_bps if ceiling_bps is None else min(usual_bps, ceiling_bps)), None
+        if ceiling_bps is None:
+            return usual_bps, None
+        # It waits for one that is cheaper than all that would fit, and may land on whatever costs no more than it says.
+        would_fit = self._fleet.availability.approved.dearest(replace(requirement, max_price_bps=None))
+        return (min(usual_bps, ceiling_bps) if would_fit is None else ceiling_bps), None

@@ -11,7 +11,7 @@ from dc1.control.operations.catalog import Catalog
 from dc1.control.operations.submission import Submission, Submitted
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
-from dc1.control.scheduling.estimates import Estimate
+from dc1.control.scheduling.estimates import ITS_TURN, Estimate
 from dc1.control.scheduling.job_queue import key_of_new
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
@@ -77,8 +77,8 @@ class JobCommands:
         turn = key_of_new(order.pricing_class, order.priority)
         reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested, before=turn)
         position = self._dispatcher.queue.position_of_new(requirement, order.pricing_class, order.priority)
-        # Read before the write, as the position is; it is told only where the job has to wait.
-        waiting_for = self._dispatcher.estimates.waiting_for(requirement)
+        # Read before the write, as the position is. Who has a place waits only if that is lost meanwhile.
+        waiting_for = ITS_TURN if reserved else self._dispatcher.estimates.waiting_for(requirement)
         return await self._submission.submit(
             new, reserved, self._config.limits, hook, position=position, waiting_for=waiting_for
         )

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from dc1.control.fleet.outlook import Outlook, outlook
+from dc1.control.fleet.outlook import Outlook, obstacle_in_words, outlook
 from dc1.control.fleet.quotes import Quote
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.job_queue import JobQueue
 from dc1.control.scheduling.leases import Lease
 from dc1.domain.jobs.placement import Requirement
+
+ITS_TURN = "its turn: other jobs come first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Estimates:
     def waiting_for(self, requirement: Requirement) -> str:
         """Return in words what a job in the queue waits for."""
         # With room for it, those that came before it or count for more have their turn.
-        return outlook(self._fleet, requirement).reason or "its turn: other jobs come first"
+        return obstacle_in_words(self._fleet, requirement) or ITS_TURN
 
     def _wait_seconds(self, seen: Outlook, position: int) -> int | None:
         if seen.free:

@@ -1,7 +1,7 @@
 """Placement decides which provider gets which job, and which job comes first."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, Self
@@ -206,6 +206,13 @@ def capability_obstacle(view: ProviderView, requirement: Requirement) -> Admissi
     return None if is_affordable(view, requirement) else Admission.PRICE_ABOVE_HOLD
 
 
+def of_any_price(requirement: Requirement) -> Requirement:
+    """Return a requirement by which all machines of a kind fit or none: without a price and one to pass over."""
+    if requirement.max_price_bps is None and requirement.excluded_provider_id is None:
+        return requirement
+    return replace(requirement, max_price_bps=None, excluded_provider_id=None)
+
+
 def is_affordable(view: ProviderView, requirement: Requirement) -> bool:
     """Tell whether what was held pays for the machine."""
     return requirement.max_price_bps is None or view.price_bps <= requirement.max_price_bps
@@ -237,7 +244,17 @@ def choose(
     `prewarm` puts the cached model first, an order that prefers the price has it before reputation. Reputations up to
     REPUTATION_SLACK below the best count as equal to it. Providers in `avoid` are taken only when no other fits.
     """
-    candidates = [view for view in views if fits(view, requirement)]
+    return best_of([view for view in views if fits(view, requirement)], requirement, prewarm=prewarm, avoid=avoid)
+
+
+def best_of(
+    candidates: Sequence[ProviderView],
+    requirement: Requirement,
+    *,
+    prewarm: bool = False,
+    avoid: Collection[int] = (),
+) -> int | None:
+    """Return the id of the best of providers that fit, in the order of `choose`; None of none."""
     if not candidates:
         return None
 
@@ -248,8 +265,9 @@ def choose(
         first, second = (cold, degraded) if prewarm else (degraded, cold)
         return (view.id in avoid, first, second)
 
-    best = min(map(standing, candidates))
-    candidates = [view for view in candidates if standing(view) == best]
+    standings = [standing(view) for view in candidates]
+    best = min(standings)
+    candidates = [view for view, its in zip(candidates, standings, strict=True) if its == best]
     if requirement.prefers_price:
         cheapest = min(view.price_bps for view in candidates)
         candidates = [view for view in candidates if view.price_bps == cheapest]

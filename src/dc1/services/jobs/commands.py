@@ -1,5 +1,6 @@
 """Ordering jobs and calling them off."""
 
+from heapq import nsmallest
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
@@ -135,10 +136,10 @@ def _estimate_answer(plane: ControlPlane, estimate: Estimate) -> pb.EstimateJobR
 def _machines(plane: ControlPlane, estimate: Estimate) -> list[pb.EstimatedMachine]:
     """Return the machines that fit, the free and the cheap ones first."""
     quote, free = estimate.quote, estimate.outlook.free
-    known = [plane.fleet.known(machine_id) for machine_id in estimate.outlook.fitting]
-    priced = sorted(
-        ((one.id not in free, one.price_bps(plane.fleet.prices), one.id, one) for one in known), key=lambda row: row[:3]
+    rows = (
+        (machine_id not in free, price_bps, machine_id) for machine_id, price_bps in estimate.outlook.fitting.items()
     )
+    shown = [(*row, plane.fleet.known(row[2])) for row in nsmallest(_MACHINES_SHOWN, rows)]
     return [
         pb.EstimatedMachine(
             provider_id=machine.id,
@@ -149,7 +150,7 @@ def _machines(plane: ControlPlane, estimate: Estimate) -> list[pb.EstimatedMachi
                 quote.rate_halala, quote.class_multiplier, price_bps * quote.requirement.gpu_count
             ),
         )
-        for is_taken, price_bps, _, machine in priced[:_MACHINES_SHOWN]
+        for is_taken, price_bps, _, machine in shown
     ]
 
 
