@@ -52,8 +52,6 @@ class Envoy:
                 ready within 20 s.
         """
         check(self._config)
-        # That of one that was killed.
-        await self._end_upkeep()
         try:
             bootstrap = render(self._config)
         except OSError as error:
@@ -123,7 +121,9 @@ class Envoy:
         """
         if self._process is None:
             raise EdgeError("Envoy was not started.")
-        return await self._process.wait()
+        status = await self._process.wait()
+        await self._end_upkeep()
+        return status
 
     async def __aenter__(self) -> Self:
         await self.start()
