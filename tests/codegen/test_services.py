@@ -14,7 +14,7 @@ from tests.codegen.conftest import REPOSITORY
 _CATALOGUE = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes())
 _SYSTEM = re.compile(r"/(health|docs.*)?")
 # `bulk` and `export` say what is done with the noun that follows.
-_ADMIN_NOUN = re.compile(r"/admin/(?:(?:bulk|export)/)?(\w+)")
+_ADMIN_NOUN = re.compile(r"/admin/(?:(?:bulk|export)/)?([\w-]+)")
 _ADMIN = {
     "providers": "AdminProviderService",
     "renters": "AdminRenterService",
@@ -22,6 +22,7 @@ _ADMIN = {
     "finance": "AdminFinanceService",
     "withdrawals": "AdminFinanceService",
     "pricing": "AdminFinanceService",
+    "gpu-factors": "AdminFinanceService",
 }
 _BY_NOUN = {"jobs": "JobService", "providers": "ProviderService", "renters": "RenterService"}
 

@@ -36,14 +36,14 @@ def test_a_quote_is_the_exact_product_rounded_up_once(
     assert 0 <= quote(rate, duration, multiplier, price_bps(factor, ask) * count) - exact < 1
 
 
-@given(rate=rates, held=asks, ran=asks, factor=factors, multiplier=classes, used=st.integers(0, 86_400))
+@given(rate=rates, held=asks, ran=asks, factor=factors, multiplier=classes, whole=st.integers(0, 1_440))
 def test_no_machine_that_costs_at_most_the_hold_charges_more_than_was_held(
-    rate: int, held: int, ran: int, factor: int, multiplier: Decimal, used: int
+    rate: int, held: int, ran: int, factor: int, multiplier: Decimal, whole: int
 ) -> None:
     dearest, own = price_bps(factor, max(held, ran)), price_bps(factor, ran)
-    hold = quote(rate, Decimal(used) / 60, multiplier, dearest)
-    settled = settle(hold, rate, multiplier, 2500, used, own)
-    assert settled.actual == quote(rate, Decimal(used) / 60, multiplier, own) <= hold
+    hold = quote(rate, whole, multiplier, dearest)
+    settled = settle(hold, rate, multiplier, 2500, whole * 60, own)
+    assert settled.actual == quote(rate, whole, multiplier, own) <= hold
     assert settled.actual + settled.refund == hold
 
 

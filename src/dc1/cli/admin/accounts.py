@@ -68,7 +68,7 @@ def admin_renter_limits(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Set what a renter may spend in a month and submit in a day."""
+    """Set a renter's monthly and daily limits."""
     # What is left out goes back to the operator's setting, and is not kept as it was: the call sets both.
     body = {"monthly_limit_halala": monthly, "daily_jobs_limit": daily_jobs}
     with RestClient(url, admin_credential(token)) as client:

@@ -95,7 +95,7 @@ def admin_set_price(
 
 @app.command("gpu-factors")
 def admin_gpu_factors(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """List by how much the prices of GPU models differ from that of an RTX 4090."""
+    """List the price factors of GPU models."""
     with RestClient(url, admin_credential(token)) as client:
         emit(client.get("/admin/gpu-factors"), as_json, _show_factors)
 

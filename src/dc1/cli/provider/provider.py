@@ -68,7 +68,7 @@ def provider_ask(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Set what the machine costs from now on, as a part of the usual price."""
+    """Set the machine's price from now on."""
     with RestClient(url, provider_credential(key)) as client:
         answer = client.post("/providers/preferences", {"ask": ask})
     emit(answer, as_json, lambda body: facts({"ask": f"{body['preferences']['ask']:.2f}"}))

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
@@ -58,8 +59,18 @@ def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
     """
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
 
+    has_begun = False
+
+    @event.listens_for(engine, "do_connect")
+    def open_what_is_there(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+        # The first makes the file. Where it is gone later, another connection would make an empty one in its place.
+        if has_begun and url.database and url.database != ":memory:":
+            arguments[0], options["uri"] = f"file:{quote(url.database)}?mode=rw", True
+
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
+        nonlocal has_begun
+        has_begun = True
         # The driver's own implicit BEGIN would come too late for BEGIN IMMEDIATE and break savepoints.
         connection.isolation_level = None
         for pragma in (
