@@ -17,6 +17,7 @@ from dc1.testing.edge import Edge
 from dc1.testing.machine import MadeUpMachine
 from dc1.testing.people import Renter, answered
 from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.faults.market import RealMarket, await_status, submit
 
 # It gives a daemon the time to find the server again.
@@ -60,11 +61,18 @@ async def printing(market: RealMarket, edge: Edge, printer: Printer) -> AsyncIte
     agent = Agent(DaemonConfig(key=account.key, server=edge.target), [printer], MadeUpMachine())
     running = asyncio.create_task(agent.run())
     try:
+        # What is submitted before a machine is there is held at the usual price, and this one costs more.
+        await asyncio.to_thread(eventually, lambda: is_online(market, account.id), "the daemon being online", 30)
         yield
     finally:
         agent.drain()
         agent.drain()
         await running
+
+
+def is_online(market: RealMarket, provider_id: int) -> bool:
+    shown = answered(market.rest.get(f"/providers/{provider_id}/liveness"))
+    return bool(shown["liveness_status"] == "online")
 
 
 def read_log(renter: Renter, job: Json) -> list[str]:

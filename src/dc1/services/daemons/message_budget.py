@@ -17,6 +17,8 @@ _UNITS = {
     # Every lease is looked at, offers are looked for, and what the server wants is said anew.
     "beat": 10,
     "tokens": 1,
+    # A run that prints fast says a few lines in each, and they are stored with what others print at the time.
+    "logs": 1,
 }
 _TRANSACTION_UNITS = 5
 _REFUSED_UNITS = 50
