@@ -17,7 +17,11 @@ from tests.daemon.runners.podman import Engine, Service, short_directory, start_
 from tests.daemon.runners.sinks import RecordingSink
 from tests.daemon.runners.test_container import LIMITS, MARKET, container_job
 
-pytestmark = pytest.mark.container
+pytestmark = [
+    pytest.mark.container,
+    # Docker's client leaves to the collector what it had open to an engine that was killed.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"),
+]
 
 COUNT = "i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); sleep 0.2; done; echo 'DC1_RESULT_JSON:{\"n\": 30}'"
 
