@@ -40,6 +40,18 @@ requirements = st.builds(
 )
 
 
+def follow(index: FreeProviders | Machines, changes: list[ProviderView], dropped: set[int]) -> dict[int, ProviderView]:
+    """Tell an index what became of providers, and return those that there are in the end, by id."""
+    latest = {}
+    for view in changes:
+        index.put(view)
+        latest[view.id] = view
+    for provider_id in dropped:
+        index.drop(provider_id)
+        latest.pop(provider_id, None)
+    return latest
+
+
 @given(
     changes=st.lists(views, max_size=30),
     dropped=st.sets(st.integers(1, 8), max_size=2),
@@ -54,13 +66,8 @@ def test_the_best_provider_is_the_one_that_the_rule_chooses(
     prewarm: bool,
     avoid: frozenset[int],
 ) -> None:
-    free, latest = FreeProviders(), {}
-    for view in changes:
-        free.put(view)
-        latest[view.id] = view
-    for provider_id in dropped:
-        free.drop(provider_id)
-        latest.pop(provider_id, None)
+    free = FreeProviders()
+    latest = follow(free, changes, dropped)
 
     best = free.best(requirement, prewarm=prewarm, avoid=avoid)
 
@@ -71,13 +78,8 @@ def test_the_best_provider_is_the_one_that_the_rule_chooses(
 def test_the_machines_that_fit_are_those_that_the_rule_lets_through(
     changes: list[ProviderView], dropped: set[int], requirement: Requirement
 ) -> None:
-    machines, latest = Machines(), {}
-    for view in changes:
-        machines.put(view)
-        latest[view.id] = view
-    for provider_id in dropped:
-        machines.drop(provider_id)
-        latest.pop(provider_id, None)
+    machines = Machines()
+    latest = follow(machines, changes, dropped)
     fitting = {view.id: view.price_bps for view in latest.values() if capability_obstacle(view, requirement) is None}
     found = {machine: price for price, members in machines.fitting(requirement) for machine in members}
     assert found == fitting

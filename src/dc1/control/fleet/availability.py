@@ -4,16 +4,16 @@ Real fleets have few kinds of machines, so a job is matched against each kind on
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from dc1.control.fleet.kinds import Kind
+from dc1.control.fleet.kinds import ByKind, Kind
 from dc1.control.fleet.machines import Machines
 from dc1.control.fleet.price_book import PriceBook
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
-from dc1.domain.jobs.placement import ProviderView, Requirement, availability_obstacle, best_of, fits, of_any_price
+from dc1.domain.jobs.placement import ProviderView, Requirement, availability_obstacle, best_of, fits
 from dc1.domain.providers.liveness import Approval, ProviderStatus, Thresholds
 from dc1.domain.providers.preferences import RunMode
 
@@ -31,7 +31,7 @@ class FreeProviders:
     """The providers that can take work now, sorted within their kind and price."""
 
     def __init__(self) -> None:
-        self._members: dict[Kind, dict[int, list[_Rank]]] = {}
+        self._members: ByKind[list[_Rank]] = ByKind(list)
         self._places: dict[int, tuple[Kind, int, _Rank]] = {}
         self._views: dict[int, ProviderView] = {}
 
@@ -44,7 +44,7 @@ class FreeProviders:
         if availability_obstacle(view) is not None:
             return
         kind, rank = Kind.of(view), _rank(view)
-        insort(self._members.setdefault(kind, {}).setdefault(view.price_bps, []), rank)
+        insort(self._members.at(kind, view.price_bps), rank)
         self._places[view.id] = (kind, view.price_bps, rank)
         self._views[view.id] = view
 
@@ -55,13 +55,9 @@ class FreeProviders:
             return
         del self._views[provider_id]
         kind, price_bps, rank = place
-        prices = self._members[kind]
-        members = prices[price_bps]
+        members = self._members.at(kind, price_bps)
         del members[bisect_left(members, rank)]
-        if not members:
-            del prices[price_bps]
-        if not prices:
-            del self._members[kind]
+        self._members.tidy(kind, price_bps)
 
     def best(self, requirement: Requirement, *, prewarm: bool = False, avoid: Collection[int] = ()) -> int | None:
         """Return the provider that should run a job, or None when none can now.
@@ -75,11 +71,6 @@ class FreeProviders:
 
         Two of a kind and price are looked at instead of thousands.
         """
-        if requirement.named_provider_id is not None:
-            named = self._views.get(requirement.named_provider_id)
-            if named is not None and fits(named, requirement):
-                yield named
-            return
         # Within a kind and price all fit alike and rank is what remains, so the first stands for all who are as welcome
         # as itself. Whoever must not have the job is passed over; whoever should rather not is a second class of
         # welcome, and needs a first of its own, or a kind whose first is to be avoided would look as if it had nobody
@@ -92,24 +83,19 @@ class FreeProviders:
 
     def fitting(self, requirement: Requirement) -> Iterator[int]:
         """Yield the providers that could start a job now."""
-        if requirement.named_provider_id is not None:
-            named = self._views.get(requirement.named_provider_id)
-            if named is not None and fits(named, requirement):
-                yield named.id
-            return
         for members in self._fitting(requirement):
             yield from (rank[-1] for rank in members if rank[-1] != requirement.excluded_provider_id)
 
     def _fitting(self, requirement: Requirement) -> Iterator[list[_Rank]]:
-        """Yield the providers of each kind that fits and each price that is paid, whoever is excluded among them."""
-        anyhow = of_any_price(requirement)
-        for prices in self._members.values():
-            # One stands for all of its kind.
-            one = next(iter(prices.values()))[0][-1]
-            if fits(self._views[one], anyhow):
-                for price_bps, members in prices.items():
-                    if requirement.max_price_bps is None or price_bps <= requirement.max_price_bps:
-                        yield members
+        """Yield those that are alike and fit, together, whoever is excluded among them; of a named one that alone."""
+        named = requirement.named_provider_id
+        if named is None:
+            yield from (members for _, members in self._members.fitting(requirement, self._fit))
+        elif (place := self._places.get(named)) is not None and self._fit([place[-1]], requirement):
+            yield [place[-1]]
+
+    def _fit(self, members: Sequence[_Rank], requirement: Requirement) -> bool:
+        return fits(self._views[members[0][-1]], requirement)
 
     def _first(self, members: list[_Rank], passed_over: Collection[int | None]) -> Iterable[ProviderView]:
         for _, _, provider_id in members:

@@ -1,8 +1,11 @@
 """Kinds of machines: what placement looks at, apart from which machine it is and what it costs."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sized
+from typing import Generic, NamedTuple, TypeVar
 
-from dc1.domain.jobs.placement import ProviderView
+from dc1.domain.jobs.placement import ProviderView, Requirement, is_affordable, of_any_price
+
+M = TypeVar("M", bound=Sized)
 
 
 class Kind(NamedTuple):
@@ -35,3 +38,36 @@ class Kind(NamedTuple):
             view.streaming,
             view.only_named,
         )
+
+
+class ByKind(Generic[M]):
+    """Collections of machines that are alike and cost the same; none of them is empty but while it is being filled."""
+
+    def __init__(self, empty: Callable[[], M]) -> None:
+        self._kinds: dict[Kind, dict[int, M]] = {}
+        self._empty = empty
+
+    def at(self, kind: Kind, price_bps: int) -> M:
+        """Return the machines of a kind at a price, to add to or to take from."""
+        prices = self._kinds.setdefault(kind, {})
+        if price_bps not in prices:
+            prices[price_bps] = self._empty()
+        return prices[price_bps]
+
+    def tidy(self, kind: Kind, price_bps: int) -> None:
+        """Forget a kind or a price that nobody is left of."""
+        prices = self._kinds[kind]
+        if not prices[price_bps]:
+            del prices[price_bps]
+        if not prices:
+            del self._kinds[kind]
+
+    def fitting(self, requirement: Requirement, fit: Callable[[M, Requirement], bool]) -> Iterator[tuple[int, M]]:
+        """Yield the machines of each kind that fits and each price that is paid, whoever is excluded among them."""
+        anyhow = of_any_price(requirement)
+        for prices in self._kinds.values():
+            # Some stand for all of their kind.
+            if fit(next(iter(prices.values())), anyhow):
+                for price_bps, members in prices.items():
+                    if is_affordable(price_bps, requirement):
+                        yield price_bps, members

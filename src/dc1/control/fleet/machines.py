@@ -1,16 +1,16 @@
 """Machines by what they are equipped with and what they cost, busy ones included: what an order may land on."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from dc1.control.fleet.kinds import Kind
-from dc1.domain.jobs.placement import ProviderView, Requirement, capability_obstacle, of_any_price
+from dc1.control.fleet.kinds import ByKind, Kind
+from dc1.domain.jobs.placement import ProviderView, Requirement, capability_obstacle
 
 
 class Machines:
     """Machines that fit the same orders kept together by their prices: real fleets have few kinds of them."""
 
     def __init__(self) -> None:
-        self._kinds: dict[Kind, dict[int, dict[int, ProviderView]]] = {}
+        self._kinds: ByKind[dict[int, ProviderView]] = ByKind(dict)
         self._places: dict[int, tuple[Kind, int]] = {}
 
     def put(self, view: ProviderView) -> None:
@@ -21,42 +21,26 @@ class Machines:
             return
         self.drop(view.id)
         self._places[view.id] = place
-        self._kinds.setdefault(place[0], {}).setdefault(place[1], {})[view.id] = view
+        self._kinds.at(*place)[view.id] = view
 
     def drop(self, provider_id: int) -> None:
         """Forget a machine."""
         place = self._places.pop(provider_id, None)
-        if place is None:
-            return
-        kind, price_bps = place
-        prices = self._kinds[kind]
-        del prices[price_bps][provider_id]
-        if not prices[price_bps]:
-            del prices[price_bps]
-        if not prices:
-            del self._kinds[kind]
+        if place is not None:
+            del self._kinds.at(*place)[provider_id]
+            self._kinds.tidy(*place)
 
     def fitting(self, requirement: Requirement) -> Iterator[tuple[int, Collection[int]]]:
         """Yield the machines that can run a job, by what one of their GPUs costs: those that are alike together."""
-        named = requirement.named_provider_id
+        named, excluded = requirement.named_provider_id, requirement.excluded_provider_id
         if named is not None:
-            yield from self._named(named, requirement)
+            place = self._places.get(named)
+            if place is not None and _can_run({named: self._kinds.at(*place)[named]}, requirement):
+                yield place[1], (named,)
             return
-        anyhow = of_any_price(requirement)
-        for prices in self._kinds.values():
-            # One stands for all of its kind.
-            if capability_obstacle(_one_of(prices), anyhow) is not None:
-                continue
-            for price_bps, members in prices.items():
-                if requirement.max_price_bps is None or price_bps <= requirement.max_price_bps:
-                    yield from _others(price_bps, members, requirement.excluded_provider_id)
-
-    def _named(self, named: int, requirement: Requirement) -> Iterator[tuple[int, Collection[int]]]:
-        place = self._places.get(named)
-        if place is not None:
-            view = self._kinds[place[0]][place[1]][named]
-            if capability_obstacle(view, requirement) is None:
-                yield view.price_bps, (named,)
+        for price_bps, members in self._kinds.fitting(requirement, _can_run):
+            if others := members.keys() if excluded not in members else members.keys() - {excluded}:
+                yield price_bps, others
 
     def count(self, requirement: Requirement) -> int:
         """Return how many machines can run a job."""
@@ -68,14 +52,5 @@ class Machines:
         return None if found is None else (found[0], next(iter(found[1])))
 
 
-def _one_of(prices: dict[int, dict[int, ProviderView]]) -> ProviderView:
-    return next(iter(next(iter(prices.values())).values()))
-
-
-def _others(
-    price_bps: int, members: dict[int, ProviderView], excluded: int | None
-) -> Iterator[tuple[int, Collection[int]]]:
-    if excluded not in members:
-        yield price_bps, members.keys()
-    elif len(members) > 1:
-        yield price_bps, members.keys() - {excluded}
+def _can_run(members: Mapping[int, ProviderView], requirement: Requirement) -> bool:
+    return capability_obstacle(next(iter(members.values())), requirement) is None

@@ -203,7 +203,7 @@ def capability_obstacle(view: ProviderView, requirement: Requirement) -> Admissi
     if not serves_model(view, requirement):
         return Admission.MODEL_UNSUPPORTED_ON_PROVIDER
     # Last: what it costs is asked of machines that could run the job.
-    return None if is_affordable(view, requirement) else Admission.PRICE_ABOVE_HOLD
+    return None if is_affordable(view.price_bps, requirement) else Admission.PRICE_ABOVE_HOLD
 
 
 def of_any_price(requirement: Requirement) -> Requirement:
@@ -213,9 +213,9 @@ def of_any_price(requirement: Requirement) -> Requirement:
     return replace(requirement, max_price_bps=None, excluded_provider_id=None)
 
 
-def is_affordable(view: ProviderView, requirement: Requirement) -> bool:
-    """Tell whether what was held pays for the machine."""
-    return requirement.max_price_bps is None or view.price_bps <= requirement.max_price_bps
+def is_affordable(price_bps: int, requirement: Requirement) -> bool:
+    """Tell whether what was held pays for a machine at that price."""
+    return requirement.max_price_bps is None or price_bps <= requirement.max_price_bps
 
 
 def placement_obstacle(view: ProviderView, requirement: Requirement) -> Admission | None:
