@@ -113,6 +113,11 @@ class Provider:
         return gpu_name(self.gpu_model, self.facts.vram_mib)
 
     @property
+    def gpu_type(self) -> str | None:
+        """Type of that model, as placement and lists compare it."""
+        return canonical_gpu_type(self.gpu_model, self.facts.vram_mib)
+
+    @property
     def reported_gpu_name(self) -> str | None:
         """Canonical name of the GPU that a daemon reported, None where none has."""
         return gpu_name(self.facts.gpu_name, self.facts.vram_mib) if self.facts.gpu_name else None
@@ -181,7 +186,7 @@ class Provider:
             slots=self.slots,
             occupied=self.slots if full else self.occupied,
             vram_mib=self.preferences.usable_vram_mib(self.facts.vram_mib),
-            gpu_type=canonical_gpu_type(self.gpu_model, self.facts.vram_mib),
+            gpu_type=self.gpu_type,
             gpu_model=self.gpu_model,
             compute_types=self.compute_types,
             models=frozenset(model.lower() for model in self.models),

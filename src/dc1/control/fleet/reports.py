@@ -7,7 +7,6 @@ from dc1.control.fleet.offered_models import OfferedModels
 from dc1.control.fleet.provider import Provider
 from dc1.control.fleet.telemetry import Telemetry
 from dc1.domain.base.clock import Clock
-from dc1.domain.providers.hardware import canonical_gpu_type
 from dc1.domain.providers.liveness import Approval
 from dc1.domain.providers.reports import Report
 
@@ -48,8 +47,8 @@ class GpuCounts:
 
 def _offered_type(provider: Provider) -> str | None:
     # What anybody may claim is no type of the market: it would be in the refusal that lists them.
-    is_offered = provider.approval is Approval.APPROVED and provider.facts.gpu_name is not None
-    return canonical_gpu_type(provider.facts.gpu_name, provider.facts.vram_mib) if is_offered else None
+    is_offered = provider.approval is Approval.APPROVED and provider.facts.gpu_name
+    return provider.gpu_type if is_offered else None
 
 
 def _take_one(counts: Counter[str], name: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
-from dc1.domain.providers.hardware import is_of_gpu_type, requested_gpu_type, squashed
+from dc1.domain.providers.hardware import is_of_gpu_type, requested_gpu_type
 from dc1.domain.providers.liveness import ProviderStatus
 from dc1.services.api.call import current_call
 from dc1.services.api.paging import Pages
@@ -85,7 +85,7 @@ def _matches(provider: Provider, status: ProviderStatus, request: pb.ListProvide
 def _has_gpu(provider: Provider, wanted: str) -> bool:
     """Tell whether a machine's model is meant: by its canonical name, or by a part of what was reported."""
     named = requested_gpu_type(wanted)
-    is_named = named is not None and is_of_gpu_type(squashed(provider.gpu_name or ""), named)
+    is_named = named is not None and is_of_gpu_type(provider.gpu_type, named)
     return is_named or wanted.lower() in provider.gpu_model.lower()
 
 

@@ -19,7 +19,7 @@ from dc1.services.api.paging import sliced
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import message_json, row_id, time_value, to_value
 from dc1.services.market.offered import minute_rates
-from dc1.services.providers.messages import public_fields
+from dc1.services.providers.messages import price_per_hour_sar, public_fields
 from dc1.storage.providers import telemetry
 from dcp.v1 import market_service_pb2 as pb
 
@@ -97,14 +97,14 @@ class ListedProviderCalls(ServicerPart):
 
         def is_wanted(provider: Provider) -> bool:
             return (
-                (gpu_type is None or is_of_gpu_type(_gpu_type(provider), gpu_type))
+                (gpu_type is None or is_of_gpu_type(provider.gpu_type, gpu_type))
                 # Rounded as it is shown: a card of 24 GB reports a little less.
                 and vram_gb(provider.facts.vram_mib or 0) >= wanted.min_vram_gb
                 and place in (provider.location or "").lower()
                 and (not model or model in (name.lower() for name in provider.models))
                 and (
                     not wanted.HasField("max_price_per_hour_sar")
-                    or public_fields(self._plane, provider)["price_per_hour_sar"] <= wanted.max_price_per_hour_sar
+                    or price_per_hour_sar(self._plane, provider) <= wanted.max_price_per_hour_sar
                 )
             )
 
@@ -136,10 +136,6 @@ class ListedProviderCalls(ServicerPart):
         return pb.GetProviderMetricsResponse(
             provider_id=provider.id, period=name, points=[_point(at_ms, spans[at_ms]) for at_ms in sorted(spans)]
         )
-
-
-def _gpu_type(provider: Provider) -> str | None:
-    return canonical_gpu_type(provider.gpu_model, provider.facts.vram_mib)
 
 
 def _point(at_ms: int, rollup: Rollup) -> pb.MetricsPoint:

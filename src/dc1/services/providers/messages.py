@@ -187,13 +187,18 @@ def _fill(shown: AdminProvider | InspectedProvider, provider: Provider, status: 
     shown.created_at = iso(provider.created_at_ms)
 
 
+def price_per_hour_sar(plane: ControlPlane, provider: Provider) -> float:
+    """Return the one price of a machine that lists have room for."""
+    rate, price_bps = plane.catalog.rate(_PRICED_JOB_TYPE), provider.price_bps(plane.fleet.prices)
+    return halala_to_sar(quote(rate, 60, Decimal(1), price_bps))
+
+
 def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
     """Return the fields that every public list of providers has."""
     now_ms = plane.clock.now_ms()
     facts = provider.facts
     status = provider.status(now_ms, plane.fleet.thresholds)
     prices = plane.fleet.prices
-    price_bps = provider.price_bps(prices)
     return {
         "id": provider.id,
         "name": provider.name,
@@ -210,7 +215,7 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
         "location": provider.location or "",
         "reliability_score": provider.reputation(now_ms),
         "cached_models": provider.models,
-        "price_per_hour_sar": halala_to_sar(quote(plane.catalog.rate(_PRICED_JOB_TYPE), 60, Decimal(1), price_bps)),
+        "price_per_hour_sar": price_per_hour_sar(plane, provider),
         "gpu_factor": prices.factor_pct(provider.reported_gpu_name) / HUNDRED,
         "ask": prices.bounds.within(provider.preferences.ask_pct) / HUNDRED,
     }
