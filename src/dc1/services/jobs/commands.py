@@ -8,7 +8,7 @@ from dc1.control.operations.submission import Submitted
 from dc1.control.scheduling.estimates import Estimate
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobStatus, JobType
-from dc1.domain.jobs.submission import SubmitBody, accept
+from dc1.domain.jobs.submission import JobOrder, SubmitBody, accept
 from dc1.domain.money.machine_prices import HUNDRED, UNIT_PRICE_BPS
 from dc1.domain.money.pricing import halala_to_sar, rate_per_minute
 from dc1.services.api.call import caller_id, current_call
@@ -44,9 +44,7 @@ class JobCommandCalls(ServicerPart):
 
         async def submit(hook: TransactionHook[Submitted]) -> Submitted:
             # Judged inside the effect: a repeated key is answered before, whatever was approved or disapproved since.
-            order = accept(
-                submit_body(request), self._plane.catalog.approved_images, self._plane.fleet.lists.gpu_types()
-            )
+            order = self._accept(submit_body(request))
             return await self._plane.job_commands.submit(renter_id, order, hook)
 
         return await self._idempotent.run(pb.SubmitJobResponse, submit, _submit_answer)
@@ -54,9 +52,8 @@ class JobCommandCalls(ServicerPart):
     @normalised_by(normalise)
     async def EstimateJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.EstimateJobResponse:
         """Say what a job would cost and where it could run."""
-        plane = self._plane
-        order = accept(submit_body(request), plane.catalog.approved_images, plane.fleet.lists.gpu_types())
-        return _estimate_answer(plane, await plane.job_commands.estimate(order))
+        order = self._accept(submit_body(request))
+        return _estimate_answer(self._plane, await self._plane.job_commands.estimate(order))
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.RetryJobResponse:
         """Submit a failed job anew."""
@@ -103,9 +100,12 @@ class JobCommandCalls(ServicerPart):
             },
         )
         # By the rules of every submission: what a test shows must be what a renter would get.
-        order = accept(body, self._plane.catalog.approved_images, self._plane.fleet.lists.gpu_types())
-        new = await self._plane.job_commands.submit(TEST_RENTER_ID, order, actor=Actor.ADMIN)
+        new = await self._plane.job_commands.submit(TEST_RENTER_ID, self._accept(body), actor=Actor.ADMIN)
         return pb.CreateTestJobResponse(success=True, job=_message(new))
+
+    def _accept(self, body: SubmitBody) -> JobOrder:
+        """Return the job that is ordered, by the images and the GPUs that there are at this moment."""
+        return accept(body, self._plane.catalog.approved_images, self._plane.fleet.lists.gpu_types())
 
 
 def _estimate_answer(plane: ControlPlane, estimate: Estimate) -> pb.EstimateJobResponse:
