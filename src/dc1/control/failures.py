@@ -16,3 +16,8 @@ def level_of(error: BaseException, log: structlog.stdlib.BoundLogger) -> Callabl
     """
     reason = unwritable_reason(error)
     return partial(log.error, exc_info=error) if reason is None else partial(log.warning, reason=reason)
+
+
+def is_told(times: int) -> bool:
+    """Tell whether a failure that happened so many times gets a line: the first, second, fourth, eighth and so on."""
+    return times & (times - 1) == 0

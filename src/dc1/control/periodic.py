@@ -8,7 +8,7 @@ from typing import TypeAlias
 import structlog
 
 from dc1.containment import contained
-from dc1.control.failures import level_of
+from dc1.control.failures import is_told, level_of
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class _Rounds:
         except Exception as error:
             # A timer that died would stop its part of the market without a word.
             self._failed += 1
-            if self._failed & (self._failed - 1) == 0:
+            if is_told(self._failed):
                 level_of(error, log)("round_failed", step=self._name, in_a_row=self._failed)
         else:
             if self._failed > 1:

@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from dc1.control.failures import level_of
+from dc1.control.failures import is_told, level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.job_commands import JobCommands
@@ -123,12 +123,13 @@ class Completions:
     async def _end_if_there(self, reference: str) -> None:
         """Call off a call of which nobody knew whether it was stored: its caller was told to ask again."""
         # Not by one look: what was being committed may be there a moment after the database is.
-        for _ in range(_LOOKS):
+        for look in range(1, _LOOKS + 1):
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 job = await self._db.read(lambda conn: jobs.find(conn, reference))
             except Exception as error:
-                level_of(error, log)("unknown_call_not_looked_for", job_id=reference)
+                if is_told(look):
+                    level_of(error, log)("unknown_call_not_looked_for", job_id=reference)
                 continue
             if job is not None:
                 await self.abandon(job.id)

@@ -8,7 +8,7 @@ import structlog
 
 from dc1.containment import contained
 from dc1.control.control_plane import ControlPlane
-from dc1.control.failures import level_of
+from dc1.control.failures import is_told, level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.second_daemons import Asker, instance_of
@@ -202,8 +202,8 @@ class _Follower:
             if unwritable_reason(failure) is not None:
                 raise
             self._passed_over += 1
-            # The first, second, fourth and so on: it may go on with every beat.
-            if self._passed_over & (self._passed_over - 1) == 0:
+            # It may go on with every beat.
+            if is_told(self._passed_over):
                 kind, times = message.WhichOneof("message"), self._passed_over
                 log.exception("message_not_followed", provider_id=self._provider_id, message=kind, times=times)
 
