@@ -11,8 +11,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL
 
-from dc1.storage.engine.postgres import patience
-from dc1.storage.engine.postgres_address import connect_arguments
+from dc1.storage.engine.postgres import connect_beside_the_pool
 from dc1.storage.engine.watchdog import shut_after
 
 _Connection = psycopg.Connection[tuple[Any, ...]]
@@ -25,7 +24,7 @@ _ANSWERED_WITHIN_SECONDS = 10.0
 
 def keeps_sessions(url: URL) -> bool:
     """Tell whether a connection to this address is a session of PostgreSQL for as long as it is open."""
-    with _connect(url) as ear, shut_after(ear, _ANSWERED_WITHIN_SECONDS):
+    with connect_beside_the_pool(url) as ear, shut_after(ear, _ANSWERED_WITHIN_SECONDS):
         row = ear.execute("SELECT pg_backend_pid()").fetchone()
         # The server says its process at the start; a pooler has to say something else, as it lends many of them.
         if row == (ear.info.backend_pid,):
@@ -44,7 +43,7 @@ def lends_at_once(url: URL, wanted: int) -> int:
     with ExitStack() as stack:
         for number in range(wanted):
             try:
-                connection = stack.enter_context(_connect(url))
+                connection = stack.enter_context(connect_beside_the_pool(url))
                 with shut_after(connection, _LENT_WITHIN_SECONDS):
                     row = connection.execute("SELECT pg_backend_pid()").fetchone()
             except psycopg.OperationalError:
@@ -58,7 +57,7 @@ def lends_at_once(url: URL, wanted: int) -> int:
 
 def leads_to_the_same(url: URL, direct: URL) -> bool:
     """Tell whether what is notified at one address is heard at the other, at once and by itself."""
-    with _connect(direct) as ear, shut_after(ear, _ANSWERED_WITHIN_SECONDS):
+    with connect_beside_the_pool(direct) as ear, shut_after(ear, _ANSWERED_WITHIN_SECONDS):
         return _is_heard(url, ear)
 
 
@@ -66,14 +65,8 @@ def _is_heard(url: URL, ear: _Connection) -> bool:
     channel = f"dc1_trial_{secrets.token_hex(8)}"
     ear.execute(f"LISTEN {channel}".encode())
     # Another connection: what an ear says itself it would hear with the answer, whoever lends it.
-    with _connect(url) as voice, shut_after(voice, _ANSWERED_WITHIN_SECONDS):
+    with connect_beside_the_pool(url) as voice, shut_after(voice, _ANSWERED_WITHIN_SECONDS):
         voice.execute("SELECT pg_notify(%s, '')", (channel,))
     heard = [notification.channel for notification in ear.notifies(timeout=_HEARD_WITHIN_SECONDS, stop_after=1)]
     ear.execute(f"UNLISTEN {channel}".encode())
     return heard == [channel]
-
-
-def _connect(url: URL) -> _Connection:
-    # Each statement is its own transaction, after which a pooler by transaction lends the connection to the next.
-    arguments: dict[str, Any] = {**patience(url), **connect_arguments(url)}
-    return psycopg.connect(autocommit=True, prepare_threshold=None, **arguments)

@@ -81,6 +81,16 @@ def patience(url: URL) -> dict[str, int]:
     return {name: value for name, value in _PATIENCE.items() if name not in url.query}
 
 
+def connect_beside_the_pool(url: URL, **chosen: Any) -> psycopg.Connection[tuple[Any, ...]]:
+    """Connect for a question; what is `chosen` goes before what the URL says and before our patience.
+
+    Each statement is its own transaction, after which a pooler by transaction lends the connection to the next, and
+    nothing is prepared, which would be left behind with it.
+    """
+    arguments: dict[str, Any] = {**patience(url), **connect_arguments(url), **chosen}
+    return psycopg.connect(autocommit=True, prepare_threshold=None, **arguments)
+
+
 class Generation:
     """Which of a pool's connections are still used: those that were made since it was last left.
 
@@ -156,10 +166,8 @@ class PostgresBackend:
         # One snapshot for a whole read: a page and its total must speak of the same moment.
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
-        asked = {**connect_arguments(url), **patience(url), "connect_timeout": round(ANSWERS_WITHIN_SECONDS)}
-        self._watchdog = Watchdog(
-            self._engine, lambda: psycopg.connect(autocommit=True, prepare_threshold=None, **asked)
-        )
+        soon = round(ANSWERS_WITHIN_SECONDS)
+        self._watchdog = Watchdog(self._engine, lambda: connect_beside_the_pool(url, connect_timeout=soon))
 
     async def write(self, work: Callable[[Connection], Any]) -> Any:
         """Do as `Database.write`."""

@@ -1,19 +1,15 @@
 """What a PostgreSQL has to be for us, found out before anything is made in it."""
 
-from functools import partial
-
-import psycopg
 from sqlalchemy import URL
 
-from dc1.storage.engine.postgres import patience
-from dc1.storage.engine.postgres_address import connect_arguments
+from dc1.storage.engine.postgres import connect_beside_the_pool
 from dc1.storage.engine.watchdog import shut_after
 
 OLDEST_VERSION = 13
 """The first that tells of transactions by ids that never come again, by which we learn what became of a lost COMMIT."""
 
 
-_in_time = partial(shut_after, seconds=10.0)
+_ANSWERED_WITHIN_SECONDS = 10.0
 
 
 def require_usable(url: URL) -> None:
@@ -22,8 +18,7 @@ def require_usable(url: URL) -> None:
     Raises:
         ValueError: it says why, and shows nothing of the address.
     """
-    arguments = {**patience(url), **connect_arguments(url)}
-    with psycopg.connect(autocommit=True, prepare_threshold=None, **arguments) as connection, _in_time(connection):
+    with connect_beside_the_pool(url) as connection, shut_after(connection, _ANSWERED_WITHIN_SECONDS):
         version = connection.info.server_version // 10_000
         if version < OLDEST_VERSION:
             raise ValueError(f"the server runs PostgreSQL {version}; dc1 needs {OLDEST_VERSION} or newer")
