@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
@@ -88,7 +89,7 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
     job = locked_if_free(conn, wanted.job_id)
     if job is None or not allowed(job, JobStatus.PENDING, Actor.SCHEDULER):
         return None
-    price_bps = _price_of(job, wanted.price_bps)
+    price_bps = run_price_bps(job, wanted.price_bps)
     if not _may_run_on(job, wanted.provider_id, price_bps):
         return None
     if not reserve(conn, wanted.provider_id, job.gpu_count, wanted.slots):
@@ -170,7 +171,7 @@ def start(
             return None
     else:
         # Straight from the queue, by a poll: nobody reserved a slot for it before.
-        price_of_run = _price_of(job, price_bps)
+        price_of_run = run_price_bps(job, price_bps)
         if not _may_run_on(job, provider_id, price_of_run) or not reserve(conn, provider_id, job.gpu_count, slots):
             return None
     # Counted when a run starts and not when it is offered: an offer that nobody takes up is no attempt.
@@ -196,20 +197,26 @@ def start(
     return after
 
 
-def run_price_bps(hold_price_bps: int | None, gpu_count: int, price_bps: int, *, is_named: bool) -> int | None:
+class _Priced(Protocol):
+    """A job, or one that is about to be."""
+
+    @property
+    def hold_price_bps(self) -> int | None: ...
+    @property
+    def gpu_count(self) -> int: ...
+    @property
+    def named_provider_id(self) -> int | None: ...
+
+
+def run_price_bps(job: _Priced, price_bps: int) -> int | None:
     """Return what a job takes of the price of a machine, each of whose GPUs costs `price_bps`.
 
     A machine that the job names has no more than was quoted for it.
     """
-    if hold_price_bps is None:
+    if job.hold_price_bps is None:
         return None
-    price = price_bps * gpu_count
-    return min(price, hold_price_bps) if is_named else price
-
-
-def _price_of(job: JobRow, price_bps: int) -> int | None:
-    is_named = job.named_provider_id is not None
-    return run_price_bps(job.hold_price_bps, job.gpu_count, price_bps, is_named=is_named)
+    price = price_bps * job.gpu_count
+    return price if job.named_provider_id is None else min(price, job.hold_price_bps)
 
 
 def _may_run_on(job: JobRow, provider_id: int, price_bps: int | None) -> bool:

@@ -229,7 +229,7 @@ def _row(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, 
         "id": 0,
         "status": JobStatus.PENDING if placed else JobStatus.QUEUED,
         "provider_id": new.provider_id if placed else None,
-        "run_price_bps": _run_price_bps(new) if placed else None,
+        "run_price_bps": run_price_bps(new, new.machine_price_bps) if placed else None,
         # Beside the class, for the queue's index sorts by it.
         "class_rank": CLASS_RANK[new.pricing_class],
         "run_deadline_seconds": run_deadline_seconds(new.max_duration_seconds, new.duration_minutes),
@@ -243,11 +243,6 @@ def _row(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, 
         "event_sequence": 1,
     }
     return JobRow(**{**_BLANK, **given, **derived})
-
-
-def _run_price_bps(new: NewJob) -> int | None:
-    is_named = new.named_provider_id is not None
-    return run_price_bps(new.hold_price_bps, new.gpu_count, new.machine_price_bps, is_named=is_named)
 
 
 def _insert(conn: Connection, row: JobRow, spec: JobSpec) -> JobRow:
