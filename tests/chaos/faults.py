@@ -1,11 +1,8 @@
 """What strikes a market in a storm."""
 
-import os
 import random
-import signal
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +10,7 @@ from dc1.testing.waiting import eventually
 from tests.chaos import verdict
 from tests.chaos.world import DaemonSeat, World
 from tests.faults.processes import DC1
+from tests.support.signals import stopped
 from tests.support.small_disk import SmallDisk
 
 RECOVERY_SECONDS = 60
@@ -86,12 +84,8 @@ def kill(victim: Victim, dice: random.Random) -> None:
 
 def stall(victim: Stallable, dice: random.Random) -> None:
     """All processes of a part stand still and go on as if nothing had happened, as where a disk hangs."""
-    pids = list(victim.pids())
-    try:
-        _signal(pids, signal.SIGSTOP)
+    with stopped(victim.pids()):
         let_pass(dice.uniform(*_STALLED_SECONDS))
-    finally:
-        _signal(pids, signal.SIGCONT)
 
 
 def fill(disk: SmallDisk, dice: random.Random) -> None:
@@ -101,13 +95,6 @@ def fill(disk: SmallDisk, dice: random.Random) -> None:
         let_pass(dice.uniform(*_FULL_SECONDS))
     finally:
         disk.make_room()
-
-
-def _signal(pids: Iterable[int], number: signal.Signals) -> None:
-    for pid in pids:
-        # A connection that was closed meanwhile had a process of its own.
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def _freeze(world: World, dice: random.Random) -> None:

@@ -1,11 +1,8 @@
 """A PostgreSQL whose every process stands still: it takes connections and what it is sent, and answers nobody."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,18 +15,7 @@ from dc1.testing.postgres import PostgresServer
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused
 from tests.replicas.pair import Replica
-
-
-@contextmanager
-def stalled(server: PostgresServer) -> Iterator[None]:
-    pids = server.pids()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+from tests.support.signals import stopped
 
 
 @pytest.fixture
@@ -51,7 +37,7 @@ def test_waits_for_a_database_that_stands_still_end_and_it_goes_on_when_that_doe
 ) -> None:
     renter = Registrar().renter(replica.rest)
     answered(renter.post("/renters/topup", {"amount_halala": 500}))
-    with stalled(postgres_server), ThreadPoolExecutor(20) as callers:
+    with stopped(postgres_server.pids()), ThreadPoolExecutor(20) as callers:
         begun = time.monotonic()
         # More than there are connections: the rest waits for those that wait.
         calls = [callers.submit(renter.get, "/renters/balance") for _ in range(16)]

@@ -1,9 +1,10 @@
-"""Signals as a program finds them that a person starts, however the tests were started."""
+"""Signals as a program finds them that a person starts, and programs that are stopped by one."""
 
 import contextlib
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 @contextlib.contextmanager
@@ -22,3 +23,21 @@ def heeded_signals() -> Iterator[None]:
     finally:
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def stopped(pids: Iterable[int]) -> Iterator[None]:
+    """Have processes stand still while the block runs, as where a disk hangs, and go on whatever happens in it."""
+    found = list(pids)
+    try:
+        _send(found, signal.SIGSTOP)
+        yield
+    finally:
+        _send(found, signal.SIGCONT)
+
+
+def _send(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        # A connection that was closed meanwhile had a process of its own.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
