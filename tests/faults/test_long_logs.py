@@ -62,17 +62,12 @@ async def printing(market: RealMarket, edge: Edge, printer: Printer) -> AsyncIte
     running = asyncio.create_task(agent.run())
     try:
         # What is submitted before a machine is there is held at the usual price, and this one costs more.
-        await asyncio.to_thread(eventually, lambda: is_online(market, account.id), "the daemon being online", 30)
+        await asyncio.to_thread(eventually, lambda: account.liveness() == "online", "the daemon being online", 30)
         yield
     finally:
         agent.drain()
         agent.drain()
         await running
-
-
-def is_online(market: RealMarket, provider_id: int) -> bool:
-    shown = answered(market.rest.get(f"/providers/{provider_id}/liveness"))
-    return bool(shown["liveness_status"] == "online")
 
 
 def read_log(renter: Renter, job: Json) -> list[str]:

@@ -58,23 +58,27 @@ class Answer(NamedTuple):
     body: bytes
 
 
+def plain_client(envoy: Envoy) -> HTTPConnection:
+    """A client that takes no time itself: httpx takes so long that a busy machine sends fewer than a limit."""
+    return HTTPConnection("127.0.0.1", envoy.http_port, timeout=20)
+
+
+def call(client: HTTPConnection, path: str, headers: dict[str, str], content: bytes | None = None) -> Answer:
+    # Who is refused may hear of it before the whole body is out.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        client.request("GET" if content is None else "POST", path, content, headers)
+    answer = client.getresponse()
+    return Answer(answer.status, answer.headers, answer.read())
+
+
 def answers_of(
     envoy: Envoy, path: str, calls: int, headers: dict[str, str], content: bytes | None = None
 ) -> list[Answer]:
     """Call as one client after the other does on four connections."""
-    method = "GET" if content is None else "POST"
-
-    def one(client: HTTPConnection) -> Answer:
-        # Who is refused may hear of it before the whole body is out.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            client.request(method, path, content, headers)
-        answer = client.getresponse()
-        return Answer(answer.status, answer.headers, answer.read())
 
     def some(_: int) -> list[Answer]:
-        # httpx takes so long for a call that a busy machine sends fewer than the limit.
-        with closing(HTTPConnection("127.0.0.1", envoy.http_port, timeout=20)) as client:
-            return [one(client) for _ in range(calls // 4)]
+        with closing(plain_client(envoy)) as client:
+            return [call(client, path, headers, content) for _ in range(calls // 4)]
 
     with ThreadPoolExecutor(4) as pool:
         return [answer for part in pool.map(some, range(4)) for answer in part]

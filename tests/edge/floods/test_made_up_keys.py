@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from http.client import HTTPConnection
 
 import grpc
 import httpx
@@ -16,7 +15,7 @@ import pytest
 from dc1.edge import Envoy
 from dc1.testing.waiting import eventually
 from dcp.v1 import job_progress_pb2, job_service_pb2_grpc
-from tests.edge.floods.test_floods import NEIGHBOURS, STRANGERS, behind, limited, resident_mib, url
+from tests.edge.floods.test_floods import NEIGHBOURS, STRANGERS, behind, call, limited, plain_client, resident_mib, url
 from tests.edge.upstream import MEBIBYTE, Upstream, refusing
 
 __all__ = ["behind", "limited"]
@@ -47,10 +46,9 @@ def strict(behind: Upstream) -> Upstream:
 def flood(envoy: Envoy, path: str, keys: Iterable[str]) -> list[int]:
     """Call as fast as one client can, each time with the next key, until 20 calls were refused as too many."""
     codes: list[int] = []
-    # httpx takes so long for a call that a busy machine sends fewer than the limit.
-    with closing(HTTPConnection("127.0.0.1", envoy.http_port, timeout=20)) as client:
+    with closing(plain_client(envoy)) as client:
         for key in keys:
-            codes.append(_status(client, path, STRANGERS | {"x-renter-key": key}))
+            codes.append(call(client, path, STRANGERS | {"x-renter-key": key}).status)
             if codes.count(429) == 20:
                 break
     return codes
@@ -58,15 +56,8 @@ def flood(envoy: Envoy, path: str, keys: Iterable[str]) -> list[int]:
 
 def is_refused(envoy: Envoy) -> bool:
     """Call for what the edge knows nothing of until that is refused as too much."""
-    with closing(HTTPConnection("127.0.0.1", envoy.http_port, timeout=20)) as client:
-        return any(_status(client, "/nowhere", STRANGERS) == 429 for _ in range(5_000))
-
-
-def _status(client: HTTPConnection, path: str, headers: dict[str, str]) -> int:
-    client.request("GET", path, headers=headers)
-    answer = client.getresponse()
-    answer.read()
-    return answer.status
+    with closing(plain_client(envoy)) as client:
+        return any(call(client, "/nowhere", STRANGERS).status == 429 for _ in range(5_000))
 
 
 def made_up() -> Iterator[str]:
