@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
@@ -55,6 +55,13 @@ class FakeStream:
 
     def receipt_logs(self, sequence: int, job_id: str = "job-1", attempt: int = 1) -> None:
         self.send(log_receipt=pb.LogReceipt(lease=lease(job_id, attempt), sequence=sequence))
+
+    async def receipt_all_logs(self) -> None:
+        """Receipt every batch as it arrives, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                batch = await self.next("logs")
+                self.receipt_logs(batch.sequence, batch.lease.job_id, batch.lease.attempt_number)
 
     def receipt_outcome(self, job_id: str = "job-1", attempt: int = 1) -> None:
         verdict = pb.OUTCOME_VERDICT_SETTLED

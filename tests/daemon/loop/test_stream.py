@@ -76,10 +76,14 @@ async def test_tokens_are_gathered_and_complete(server: FakeServer) -> None:
 async def test_everything_told_of_a_run_precedes_its_outcome(server: FakeServer) -> None:
     async with connected(server) as (daemon, stream):
         run = await daemon.started(stream)
+        receipts = asyncio.create_task(stream.receipt_all_logs())
         for number in range(1200):
             await run.sink.log("info", str(number))
+            # The daemon sends meanwhile: more batches than may be under way without a receipt.
+            await asyncio.sleep(0)
         run.finish()
         await stream.next("outcome")
+        receipts.cancel()
         kinds = [kind for kind, _ in stream.received]
         assert kinds.index("outcome") == len(kinds) - 1
         lines = [line.message for kind, batch in stream.received if kind == "logs" for line in batch.lines]
