@@ -1,0 +1,65 @@
+"""The arithmetic of a probe in numpy: what the server checks by, and what a machine without a GPU is probed with.
+
+Floats only carry integers here, and none that they cannot hold exactly, so that the order of additions and with it the
+library and the device make no difference.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from dc1.domain.probe import generation
+from dc1.domain.probe.rounds import DEPTH, TABLE_COLUMNS, TAG_BYTES, WIDTH
+
+Bytes: TypeAlias = npt.NDArray[np.int8]
+Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+
+# Of 64 bits those stay whose sum of 1024 products with a byte is below 2**53, where floats begin to leave out integers.
+_TABLE_SHIFT = 28
+
+
+def matrix(seed: bytes) -> Floats:
+    """Return the matrix of a round."""
+    return np.frombuffer(generation.matrix(seed), np.int8).reshape(WIDTH, WIDTH).astype(np.float32)
+
+
+def step_of(by: Floats, tags: Bytes, filling: Bytes) -> Bytes:
+    """Take rows through a step and return their tags; `tags` and `filling` may be of several steps, a row each."""
+    wide = np.broadcast_to(filling, (len(tags), WIDTH - TAG_BYTES))
+    rows = np.concatenate([tags, wide], axis=1)
+    for _ in range(DEPTH):
+        rows = folded((rows.astype(np.float32) @ by).astype(np.int32))
+    return rows[:, :TAG_BYTES]
+
+
+def folded(sums: npt.NDArray[np.int32]) -> Bytes:
+    """Return the two lowest bytes of each sum as one: no linear function of it, so that products do not merge."""
+    parts = sums.view(np.int8).reshape(*sums.shape, 4)
+    return parts[..., 0] ^ parts[..., 1]
+
+
+def table(seed: bytes, rows: int) -> Floats:
+    """Return the table that the passes of a memory round read."""
+    made = np.empty((rows, TABLE_COLUMNS), np.float64)
+    for row in range(rows):
+        made[row] = np.frombuffer(generation.table_row(seed, row), "<i8") >> _TABLE_SHIFT
+    return made
+
+
+def table_rows(seed: bytes, rows: tuple[int, ...]) -> Floats:
+    """Return some rows of the table."""
+    words = b"".join(generation.table_row(seed, row) for row in rows)
+    return (np.frombuffer(words, "<i8").reshape(len(rows), TABLE_COLUMNS) >> _TABLE_SHIFT).astype(np.float64)
+
+
+def table_tags(sums: Floats) -> bytes:
+    """Return what is committed to of a pass: all bytes of each sum in two of them."""
+    parts = sums.astype("<i8").view("<i2").reshape(-1, 4)
+    tags: npt.NDArray[np.int16] = parts[:, 0] ^ parts[:, 1] ^ parts[:, 2] ^ parts[:, 3]
+    return tags.tobytes()
+
+
+def signed(data: bytes, *shape: int) -> Bytes:
+    """Return bytes as the numbers -128 to 127."""
+    return np.frombuffer(data, np.int8).reshape(shape)
