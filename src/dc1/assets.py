@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-# The C reader is several times faster, and not built everywhere.
+# Those in C are several times faster, and not built everywhere.
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_YamlDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 _PACKAGE = Path(__file__).resolve().parent
 _ROOTS = (_PACKAGE / "_assets", _PACKAGE.parents[1])
@@ -26,3 +27,9 @@ def asset(name: str) -> Path:
 def parse_yaml(document: bytes) -> Any:
     """Return what a YAML document holds, in plain Python values; raises yaml.YAMLError when it is none."""
     return yaml.load(document, Loader=_YamlLoader)  # noqa: S506 - a safe loader, only faster
+
+
+def yaml_text(document: Any) -> str:
+    """Return plain Python values as a YAML document, in the order that they have."""
+    text: str = yaml.dump(document, Dumper=_YamlDumper, sort_keys=False)
+    return text

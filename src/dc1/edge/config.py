@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
-from dc1.assets import asset, parse_yaml
+from dc1.assets import asset, parse_yaml, yaml_text
 from dc1.edge.errors import EdgeError
 from dc1.private_files import make_private_file
 from dc1.settings import Settings
@@ -144,7 +142,7 @@ def render(config: EdgeConfig) -> Path:
 
     _set_replicas(resources["clusters"][0], config)
     path = directory / "envoy.yaml"
-    _write_unseen(path, yaml.safe_dump(bootstrap, sort_keys=False))
+    _write_unseen(path, yaml_text(bootstrap))
     return path
 
 
