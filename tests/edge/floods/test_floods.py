@@ -232,10 +232,17 @@ def test_what_is_refused_is_counted_and_a_flood_of_it_has_few_lines(
     assert by_edge == {status: answers.count(status) for status in (404, 429)}
     assert [labels for labels in counted if f'grpc_status="12",http_status="",by="127.0.0.1:{behind.port}"' in labels]
     # Served ones all have a line, refused ones as many as can be read, and the rest is a number.
-    left_out = figures(tmp_path, "envoy_access_log_process_ratelimit_denied")["{}"]
-    assert left_out > 0
     log = tmp_path / "access.log"
-    eventually(lambda: log.read_text().count('"status":4') + left_out == 2_000, "the lines of what was refused")
+
+    def left_out() -> float:
+        return figures(tmp_path, "envoy_access_log_process_ratelimit_denied")["{}"]
+
+    # Asked again each time, as a line is left out when its call is over, which may be after its answer; that of the
+    # native call may be among them.
+    eventually(
+        lambda: log.read_text().count('"status":4') + left_out() in {2_000, 2_001}, "the lines of what was refused"
+    )
+    assert left_out() > 0
     eventually(lambda: all(each in log.read_text() for each in served), "the lines of what was served")
     assert log.read_text().count('"status":4') < 1_200
 
