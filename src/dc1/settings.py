@@ -212,6 +212,9 @@ class Settings(BaseSettings):
     queue_deadline_seconds: PositiveFloat = Field(
         default=defaults.QUEUE_DEADLINE_SECONDS, description="How long a job may wait for a provider."
     )
+    max_duration_seconds: Annotated[int, Field(ge=60, le=2_592_000)] = Field(
+        default=defaults.MAX_DURATION_SECONDS, description="How long a job may run, and how much time it may prepay."
+    )
     max_retries: int = Field(
         default=defaults.MAX_RETRIES, ge=0, le=10, description="How often a lost attempt is dispatched anew."
     )

@@ -7,7 +7,7 @@ import pytest
 
 from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.states import Phase
+from dc1.domain.jobs.states import TEST_RENTER_ID, JobStatus, Phase
 from tests.control.small_market import DONE, SmallMarket
 
 
@@ -55,6 +55,36 @@ async def test_a_run_waits_for_its_daemon_however_long_the_server_was_away(marke
     assert (await market.job(job.id)).status == "running"
     await market.advance(2)
     assert (await market.job(job.id)).status == "queued"
+
+
+async def test_a_run_of_a_week_outlives_restarts_and_lost_streams(market: SmallMarket) -> None:
+    daemon = await market.daemon()
+    week_seconds = 7 * 24 * 3600
+    # Of the renter whose jobs are free: a week is more than others may spend in a month.
+    job = await market.submit(TEST_RENTER_ID, duration_minutes=week_seconds // 60, job_type="benchmark")
+    lease = await daemon.accept()
+    for _ in range(6):
+        daemon.cut()
+        await market.control.report_flusher.flush()
+        market.clock.advance(24 * 3600)
+        await market.restart()
+        daemon = market.reconnect(daemon)
+        await market.control.reaper.deadlines()
+        assert (await market.job(job.id)).status == "running"
+    ended = (await daemon.finish(lease, replace(DONE, gpu_seconds=6 * 24 * 3600))).job
+
+    assert ended.status == "completed"
+    assert (ended.used_seconds, ended.attempt_number) == (Decimal(6 * 24 * 3600), 1)
+    late = await market.submit(TEST_RENTER_ID, duration_minutes=week_seconds // 60, job_type="benchmark")
+    await daemon.accept()
+    market.clock.advance(week_seconds - 1)
+    await market.control.reaper.deadlines()
+    assert (await market.job(late.id)).status == "running"
+    market.clock.advance(1)
+    await market.control.reaper.deadlines()
+    ended = await market.job(late.id)
+    # It showed no work, so that another machine is to have it.
+    assert (ended.status, ended.retry_count) == (JobStatus.QUEUED, 1)
 
 
 async def test_a_run_that_ended_while_the_server_was_away_is_settled_by_its_result(

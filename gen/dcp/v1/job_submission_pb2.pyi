@@ -71,11 +71,11 @@ class SubmitJobRequest(_message.Message):
     beside a `job_type` the two stand for `container_spec.image` and `job_cmd`, unless the spec names an image.
     """
     duration_minutes: _builtins.float
-    """Minutes to prepay, 0.1 to 1440; the quote is made from it. Required, except as said at `job_type`."""
+    """Minutes to prepay, 0.1 up to the market's longest run (default 10080); the quote is made from it. Required, except as said at `job_type`."""
     provider_id: _builtins.int
     """Only this provider may run the job; absent: the scheduler places it."""
     max_duration_seconds: _builtins.int
-    """Run deadline in seconds, 60 to 3600; 1800 when absent. Never beyond the prepaid time."""
+    """Run deadline in seconds, 60 up to the market's longest run (default 604800), never beyond the prepaid time; that when absent."""
     model: _builtins.str
     """Model to run: 1 to 256 of letters, digits and `_ . - / : @`."""
     min_vram_gb: _builtins.float

@@ -31,6 +31,7 @@ class ControlConfig:
     topup_enabled: bool = defaults.TOPUP_ENABLED
     image_digests_required: bool = False
     withdraw_min_halala: int = defaults.WITHDRAW_MIN_HALALA
+    max_duration_seconds: int = defaults.MAX_DURATION_SECONDS
     offer_timeout_seconds: float = defaults.OFFER_TIMEOUT_SECONDS
     poll_lease_grace_seconds: float = defaults.POLL_LEASE_GRACE_SECONDS
     key_rotation_grace_seconds: float = defaults.KEY_ROTATION_GRACE_SECONDS

@@ -30,6 +30,7 @@ def control_config(settings: Settings) -> ControlConfig:
         topup_enabled=settings.topup_enabled,
         image_digests_required=settings.image_digests_required,
         withdraw_min_halala=settings.withdraw_min_halala,
+        max_duration_seconds=settings.max_duration_seconds,
         offer_timeout_seconds=settings.offer_timeout_seconds,
         poll_lease_grace_seconds=settings.poll_lease_grace_seconds,
         key_rotation_grace_seconds=settings.key_rotation_grace_seconds,

@@ -68,7 +68,8 @@ def test_the_price_list(renter: Renter, job_type: str, minutes: float, costs: tu
         ({"provider_id": None}, {"provider_id": 1}),
         ({"max_duration_seconds": "60"}, {"max_duration_seconds": 60}),
         ({"max_duration_seconds": 60.0}, {"max_duration_seconds": 60}),
-        ({"max_duration_seconds": None}, {"max_duration_seconds": 1800}),
+        ({"max_duration_seconds": None}, {"max_duration_seconds": 180}),
+        ({"max_duration_seconds": 604_800}, {"max_duration_seconds": 604_800}),
         ({"priority": None}, {"priority": 2}),
         ({"priority": "3"}, {"priority": 3}),
         ({"priority": 3.0}, {"priority": 3}),
@@ -154,6 +155,8 @@ def test_the_short_form_orders_a_container_job(renter: Renter, provider: PollDae
         "duration_minutes": 30,
         "cost_halala": 300,
     }
+    longer = renter.post("/jobs/submit", {"container_image": image, "command": "x", "duration_minutes": 50})
+    assert answered(longer, 201)["job"]["max_duration_seconds"] == 3000
     assert answered(renter.get(f"/jobs/{job['job_id']}"))["container_image"] == image
     spec = provider.next()["container_spec"]
     assert show(spec, "image", "job_cmd") == {"image": image, "job_cmd": "echo 'hi' <&>"}

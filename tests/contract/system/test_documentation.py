@@ -104,7 +104,7 @@ def test_rules_are_told_in_the_words_of_json(rest: Rest) -> None:
     fields = served_page(rest).partition('<article id="SubmitJob">')[2].partition("</article>")[0]
     told = dict(re.findall(r"<tr><td><code>(\w+)</code></td>.*?<span class=\"rules\">(.*?)</span>", fields))
     assert told["priority"] == "one of <code>1</code>, <code>2</code>, <code>3</code>"
-    assert told["duration_minutes"] == "at least 0.1; at most 1440"
+    assert told["duration_minutes"] == "at least 0.1; at most 43200"
     assert "None" not in fields
 
 

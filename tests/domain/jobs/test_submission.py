@@ -50,7 +50,7 @@ def test_defaults() -> None:
     assert accepted == JobOrder(
         job_type=JobType.LLM_INFERENCE,
         duration_minutes=Decimal(3),
-        max_duration_seconds=1800,
+        max_duration_seconds=180,
         params=PROMPT,
         model=None,
         max_rate_halala_per_minute=None,
@@ -287,7 +287,6 @@ def test_the_short_form_prepays_its_deadline() -> None:
     assert expand_short_form("docker.io/library/busybox", ["echo", "hi"]) == ShortForm(
         job_type=JobType.CUSTOM_CONTAINER,
         duration_minutes=30,
-        max_duration_seconds=1800,
         container_spec={
             "image_type": "custom_container",
             "image": "docker.io/library/busybox",

@@ -28,7 +28,9 @@ def renter_submit(
     prompt: Annotated[str | None, typer.Argument(help="What to ask a language model.", show_default=False)] = None,
     job_type: Annotated[str | None, typer.Option("--type", help="Kind of work.", show_default="llm_inference")] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes to prepay.", show_default="1")] = None,
-    max_seconds: Annotated[int | None, typer.Option(help="Run deadline, 60 to 3600.", show_default=False)] = None,
+    max_seconds: Annotated[
+        int | None, typer.Option(help="Run deadline, 60 and more; the prepaid time when absent.", show_default=False)
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model to run.", show_default=False)] = None,
     provider: Annotated[
         int | None, typer.Option(help="Only this provider may run the job.", show_default=False)

@@ -198,7 +198,7 @@ def state_name(status: JobStatus, phase: str | None) -> str:
     )
 
 
-def _prepaid_seconds(duration_minutes: Decimal) -> int:
+def prepaid_seconds(duration_minutes: Decimal) -> int:
     """Return the prepaid time, rounded up to a second and at least 1."""
     # Exactly: a float a hair above a whole second would cost another one.
     return max(1, math.ceil(Fraction(duration_minutes) * 60))
@@ -208,7 +208,7 @@ def run_deadline_seconds(max_duration_seconds: int, duration_minutes: Decimal | 
     """Return how long one attempt may run; a job without prepaid minutes (a /v1 call) has only its own maximum."""
     if duration_minutes is None:
         return max_duration_seconds
-    return min(max_duration_seconds, _prepaid_seconds(duration_minutes))
+    return min(max_duration_seconds, prepaid_seconds(duration_minutes))
 
 
 def exit_code_in(message: str) -> int | None:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from dc1 import defaults
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, is_oversized
 from dc1.domain.base.numeric import Number, as_integer, as_number, exact, plain
@@ -18,12 +19,14 @@ from dc1.domain.jobs.container_spec import (
 )
 from dc1.domain.jobs.environment import refused_variables
 from dc1.domain.jobs.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
-from dc1.domain.jobs.states import GENERATING_TYPES, JOB_TYPES, JobType
+from dc1.domain.jobs.states import GENERATING_TYPES, JOB_TYPES, JobType, prepaid_seconds
 from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
 from dc1.domain.providers.hardware import GPU_TYPES, requested_gpu_type
 from dc1.domain.providers.liveness import status_in_error
 
-DEFAULT_MAX_DURATION_SECONDS = 1800
+_SHORT_FORM_SECONDS = 1800
+"""What the short form prepays when it says no time."""
+
 DEFAULT_PRIORITY = 2
 PRIORITIES = (1, 2, 3)
 PREFERS_PRICE = "price"
@@ -87,7 +90,6 @@ class ShortForm:
 
     job_type: JobType
     duration_minutes: float
-    max_duration_seconds: int
     container_spec: JsonObject
 
 
@@ -99,7 +101,7 @@ def expand_short_form(
 ) -> ShortForm:
     """Return what a body with `container_image` and `command` but no `job_type` stands for.
 
-    It is a custom_container job that prepays its run deadline: `duration_minutes` is `max_duration_seconds` / 60.
+    It is a custom_container job that prepays its run deadline, or half an hour: `duration_minutes` is seconds / 60.
 
     Raises:
         invalid_field: the command is neither text nor a list of it.
@@ -107,29 +109,33 @@ def expand_short_form(
     words = command if isinstance(command, list) else [command]
     if not all(isinstance(word, str) for word in words):
         raise errors.invalid_field("command", "must be a string or an array of strings")
-    seconds = max_duration_seconds if max_duration_seconds is not None else DEFAULT_MAX_DURATION_SECONDS
+    seconds = max_duration_seconds if max_duration_seconds is not None else _SHORT_FORM_SECONDS
     spec: JsonObject = {"image_type": JobType.CUSTOM_CONTAINER.value, **(container_spec or {})}
     return ShortForm(
         job_type=JobType.CUSTOM_CONTAINER,
         duration_minutes=seconds / 60,
-        max_duration_seconds=seconds,
         container_spec={**spec, "image": container_image, "job_cmd": command},
     )
 
 
-def accept(body: SubmitBody, approved_images: Collection[str], gpu_types: Collection[str] = ()) -> JobOrder:
+def accept(
+    body: SubmitBody,
+    approved_images: Collection[str],
+    gpu_types: Collection[str] = (),
+    most_seconds: int = defaults.MAX_DURATION_SECONDS,
+) -> JobOrder:
     """Return the job that a submission orders.
 
     `approved_images` are the references in the image registry, `gpu_types` what machines report beside the known
-    models. The first broken rule, in the order of the contract, is refused; those of a single field have checks of
-    their own.
+    models, `most_seconds` how long this market lets jobs run. The first broken rule, in the order of the contract, is
+    refused; those of a single field have checks of their own.
 
     Raises:
         validation_failed: free objects hold wrong types or ranges.
         raw_task_spec: the task is a string.
     """
     # In the contract's order, for clients are told of the first broken rule only.
-    violations = _violations(body)
+    violations = _duration_violations(body, most_seconds) + _violations(body)
     if violations:
         raise errors.validation_failed(violations)
     job_type = _job_type(body.job_type)
@@ -145,13 +151,14 @@ def accept(body: SubmitBody, approved_images: Collection[str], gpu_types: Collec
     _check_needs(job_type, body)
     sent_spec = with_approved_images(body.container_spec, approved_images)
 
+    minutes = exact(body.duration_minutes)
     model = _model(body)
     container_spec = effective_container_spec(job_type, sent_spec, pricing_class)
     gpu_requirements = _effective_gpu_requirements(body)
     return JobOrder(
         job_type=job_type,
-        duration_minutes=exact(body.duration_minutes),
-        max_duration_seconds=body.max_duration_seconds or DEFAULT_MAX_DURATION_SECONDS,
+        duration_minutes=minutes,
+        max_duration_seconds=body.max_duration_seconds or prepaid_seconds(minutes),
         params=with_approved_override(body.params, approved_images),
         model=model,
         container_spec=container_spec,
@@ -170,6 +177,18 @@ def accept(body: SubmitBody, approved_images: Collection[str], gpu_types: Collec
             prefers_price=prefers_price,
         ),
     )
+
+
+def _duration_violations(body: SubmitBody, most_seconds: int) -> list[FieldViolation]:
+    """Return what is too long for this market, whose limit the protos' own rules cannot know."""
+    found = []
+    # As minutes that are sent: a third of one more is no second more, but it is money.
+    if exact(body.duration_minutes) * 60 > most_seconds:
+        most_minutes = plain(Decimal(most_seconds) / 60)
+        found.append(FieldViolation("duration_minutes", f"must be at most {most_minutes}"))
+    if body.max_duration_seconds is not None and body.max_duration_seconds > most_seconds:
+        found.append(FieldViolation("max_duration_seconds", f"must be at most {most_seconds}"))
+    return found
 
 
 def _violations(body: SubmitBody) -> list[FieldViolation]:

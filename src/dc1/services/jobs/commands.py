@@ -105,7 +105,12 @@ class JobCommandCalls(ServicerPart):
 
     def _accept(self, body: SubmitBody) -> JobOrder:
         """Return the job that is ordered, by the images and the GPUs that there are at this moment."""
-        return accept(body, self._plane.catalog.approved_images, self._plane.fleet.lists.gpu_types())
+        return accept(
+            body,
+            self._plane.catalog.approved_images,
+            self._plane.fleet.lists.gpu_types(),
+            self._plane.config.max_duration_seconds,
+        )
 
 
 def _estimate_answer(plane: ControlPlane, estimate: Estimate) -> pb.EstimateJobResponse:

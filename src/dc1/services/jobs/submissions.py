@@ -20,7 +20,6 @@ def _expand(request: SubmitJobRequest) -> None:
     spec = from_struct(request.container_spec) if request.HasField("container_spec") else None
     form = expand_short_form(request.container_image, command, seconds, spec)
     request.job_type = form.job_type
-    request.max_duration_seconds = form.max_duration_seconds
     request.container_spec.CopyFrom(to_struct(form.container_spec))
     if not request.HasField("duration_minutes"):
         request.duration_minutes = form.duration_minutes
