@@ -42,6 +42,8 @@ ONLINE_SECONDS = 120
 OFFLINE_SECONDS = 600
 STREAM_GRACE_SECONDS = 10
 BEAT_INTERVAL_SECONDS = 10
+# Once a day: often enough that a card which was sold or broke is found out, and half a minute of a machine's month.
+PROBE_INTERVAL_SECONDS = 86_400
 
 KEY_ROTATION_GRACE_SECONDS = 600
 IDEMPOTENCY_TTL_HOURS = 24

@@ -18,7 +18,7 @@ from dc1 import defaults
 from dc1.defaults import PricingClassName
 from dc1.loopback import is_loopback
 from dc1.secret_files import SecretFileError, cleaned, is_sendable, read_secret
-from dc1.setting_types import Multiplier, Networks, Port, Texts, TokenPrice
+from dc1.setting_types import Multiplier, Networks, Port, Seconds, Texts, TokenPrice
 
 _ADMIN_TOKEN_CHARACTERS = 32
 """What nobody guesses: 128 bits of randomness, even in hexadecimal digits."""
@@ -236,13 +236,14 @@ class Settings(BaseSettings):
         description="How long a daemon that polls may say nothing of a job it was handed; when it then asks for more, the "
         "job goes to another.",
     )
-    key_rotation_grace_seconds: float = Field(
-        default=defaults.KEY_ROTATION_GRACE_SECONDS,
-        ge=0,
-        description="How long a provider's old key stays good after it was replaced.",
+    key_rotation_grace_seconds: Seconds = Field(
+        default=defaults.KEY_ROTATION_GRACE_SECONDS, description="How long a provider's old key stays good."
     )
     beat_interval_seconds: PositiveFloat = Field(
         default=defaults.BEAT_INTERVAL_SECONDS, description="Seconds between beats on the stream; three missed end it."
+    )
+    probe_interval_seconds: Seconds = Field(
+        default=defaults.PROBE_INTERVAL_SECONDS, description="Mean time between probes of an idle machine; 0 is never."
     )
     daemon_latest_version: str = Field(default=defaults.DAEMON_LATEST_VERSION, description="Newest daemon version.")
     daemon_min_version: str | None = Field(default=None, description="Oldest good one; the newest when unset.")

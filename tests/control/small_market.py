@@ -15,6 +15,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import ReportReceipt
 from dc1.control.operations.credentials import Credentials
 from dc1.control.scheduling.leases import Assignment, Lease
+from dc1.control.scheduling.probe_messages import ProbeMessage
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.attempt_report import AttemptReport
@@ -50,6 +51,9 @@ class Daemon:
         self.offers: list[Assignment] = []
         self.stopped: list[tuple[str, int, StopReason]] = []
         self.ended: EndReason | None = None
+        self.address = ""
+        self.probed: list[ProbeMessage] = []
+        self.answer: Callable[[ProbeMessage], None] = self.probed.append
 
     # What control calls
 
@@ -77,6 +81,9 @@ class Daemon:
 
     def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
         self.stopped.append((job_id, attempt, reason))
+
+    def probe(self, message: ProbeMessage) -> None:
+        self.answer(message)
 
     def end(self, reason: EndReason) -> None:
         self.ended = reason

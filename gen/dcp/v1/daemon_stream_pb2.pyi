@@ -16,6 +16,7 @@ somebody else. Every message about a job carries its attempt number; one of a su
 """
 
 from collections import abc as _abc
+from dcp.v1 import daemon_probe_pb2 as _daemon_probe_pb2
 from dcp.v1 import report_pb2 as _report_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -203,6 +204,10 @@ class ConnectRequest(_message.Message):
     LOGS_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    PROBE_READY_FIELD_NUMBER: _builtins.int
+    PROBE_ROOTS_FIELD_NUMBER: _builtins.int
+    PROBE_LEAVES_FIELD_NUMBER: _builtins.int
+    PROBE_FAILURE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello:
         """The first message of every stream."""
@@ -235,6 +240,22 @@ class ConnectRequest(_message.Message):
     def outcome(self) -> Global___Outcome:
         """A run ended."""
 
+    @_builtins.property
+    def probe_ready(self) -> _daemon_probe_pb2.ProbeReady:
+        """The daemon is prepared for a probe."""
+
+    @_builtins.property
+    def probe_roots(self) -> _daemon_probe_pb2.ProbeRoots:
+        """A round of a probe was computed."""
+
+    @_builtins.property
+    def probe_leaves(self) -> _daemon_probe_pb2.ProbeLeaves:
+        """What of it was asked for."""
+
+    @_builtins.property
+    def probe_failure(self) -> _daemon_probe_pb2.ProbeFailure:
+        """A probe cannot go on."""
+
     def __init__(
         self,
         *,
@@ -246,12 +267,16 @@ class ConnectRequest(_message.Message):
         logs: Global___LogBatch | None = ...,
         tokens: Global___TokenBatch | None = ...,
         outcome: Global___Outcome | None = ...,
+        probe_ready: _daemon_probe_pb2.ProbeReady | None = ...,
+        probe_roots: _daemon_probe_pb2.ProbeRoots | None = ...,
+        probe_leaves: _daemon_probe_pb2.ProbeLeaves | None = ...,
+        probe_failure: _daemon_probe_pb2.ProbeFailure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "beat", b"beat", "decline", b"decline", "hello", b"hello", "logs", b"logs", "message", b"message", "outcome", b"outcome", "progress", b"progress", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "beat", b"beat", "decline", b"decline", "hello", b"hello", "logs", b"logs", "message", b"message", "outcome", b"outcome", "probe_failure", b"probe_failure", "probe_leaves", b"probe_leaves", "probe_ready", b"probe_ready", "probe_roots", b"probe_roots", "progress", b"progress", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "beat", b"beat", "decline", b"decline", "hello", b"hello", "logs", b"logs", "message", b"message", "outcome", b"outcome", "progress", b"progress", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "beat", b"beat", "decline", b"decline", "hello", b"hello", "logs", b"logs", "message", b"message", "outcome", b"outcome", "probe_failure", b"probe_failure", "probe_leaves", b"probe_leaves", "probe_ready", b"probe_ready", "probe_roots", b"probe_roots", "progress", b"progress", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "beat", "accept", "decline", "progress", "logs", "tokens", "outcome"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "beat", "accept", "decline", "progress", "logs", "tokens", "outcome", "probe_ready", "probe_roots", "probe_leaves", "probe_failure"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -272,6 +297,10 @@ class ConnectResponse(_message.Message):
     OUTCOME_RECEIPT_FIELD_NUMBER: _builtins.int
     RECONNECT_FIELD_NUMBER: _builtins.int
     APPROVED_IMAGES_FIELD_NUMBER: _builtins.int
+    PROBE_PREPARE_FIELD_NUMBER: _builtins.int
+    PROBE_BEGIN_FIELD_NUMBER: _builtins.int
+    PROBE_OPEN_FIELD_NUMBER: _builtins.int
+    PROBE_END_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome:
         """The answer to Hello."""
@@ -308,6 +337,22 @@ class ConnectResponse(_message.Message):
     def approved_images(self) -> Global___ApprovedImages:
         """The image registry has changed since the Welcome."""
 
+    @_builtins.property
+    def probe_prepare(self) -> _daemon_probe_pb2.ProbePrepare:
+        """Prepare for a probe."""
+
+    @_builtins.property
+    def probe_begin(self) -> _daemon_probe_pb2.ProbeBegin:
+        """Compute a round of a probe."""
+
+    @_builtins.property
+    def probe_open(self) -> _daemon_probe_pb2.ProbeOpen:
+        """Open leaves of a round."""
+
+    @_builtins.property
+    def probe_end(self) -> _daemon_probe_pb2.ProbeEnd:
+        """A probe is over."""
+
     def __init__(
         self,
         *,
@@ -320,12 +365,16 @@ class ConnectResponse(_message.Message):
         outcome_receipt: Global___OutcomeReceipt | None = ...,
         reconnect: Global___Reconnect | None = ...,
         approved_images: Global___ApprovedImages | None = ...,
+        probe_prepare: _daemon_probe_pb2.ProbePrepare | None = ...,
+        probe_begin: _daemon_probe_pb2.ProbeBegin | None = ...,
+        probe_open: _daemon_probe_pb2.ProbeOpen | None = ...,
+        probe_end: _daemon_probe_pb2.ProbeEnd | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "probe_begin", b"probe_begin", "probe_end", b"probe_end", "probe_open", b"probe_open", "probe_prepare", b"probe_prepare", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "probe_begin", b"probe_begin", "probe_end", b"probe_end", "probe_open", b"probe_open", "probe_prepare", b"probe_prepare", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "desired", "offer", "start", "stop", "log_receipt", "outcome_receipt", "reconnect", "approved_images"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "desired", "offer", "start", "stop", "log_receipt", "outcome_receipt", "reconnect", "approved_images", "probe_prepare", "probe_begin", "probe_open", "probe_end"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -396,8 +445,11 @@ class DaemonState(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     JOB_TYPES_FIELD_NUMBER: _builtins.int
     UNKNOWN_OFFERS_FIELD_NUMBER: _builtins.int
+    PROBES_FIELD_NUMBER: _builtins.int
     draining: _builtins.bool
     """Whether the daemon finishes its work and takes no more."""
+    probes: _builtins.bool
+    """Whether the daemon answers probes. A machine whose daemon does not stays `reported`."""
     @_builtins.property
     def report(self) -> _report_pb2.HeartbeatRequest:
         """The machine, with the fields of a REST heartbeat; `api_key` is not used here."""
@@ -422,10 +474,11 @@ class DaemonState(_message.Message):
         draining: _builtins.bool = ...,
         job_types: _abc.Iterable[_builtins.str] | None = ...,
         unknown_offers: _abc.Iterable[Global___LeaseRef] | None = ...,
+        probes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "job_types", b"job_types", "leases", b"leases", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "job_types", b"job_types", "leases", b"leases", "probes", b"probes", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

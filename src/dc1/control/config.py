@@ -36,6 +36,7 @@ class ControlConfig:
     poll_lease_grace_seconds: float = defaults.POLL_LEASE_GRACE_SECONDS
     key_rotation_grace_seconds: float = defaults.KEY_ROTATION_GRACE_SECONDS
     beat_interval_seconds: float = defaults.BEAT_INTERVAL_SECONDS
+    probe_interval_seconds: float = defaults.PROBE_INTERVAL_SECONDS
     daemon_latest_version: str = defaults.DAEMON_LATEST_VERSION
     daemon_min_version: str = defaults.DAEMON_LATEST_VERSION
     installer_base_url: str = defaults.INSTALLER_BASE_URL

@@ -27,6 +27,7 @@ from dc1.control.operations.renter_accounts import RenterAccounts
 from dc1.control.operations.renter_supervision import RenterSupervision
 from dc1.control.operations.submission import Submission
 from dc1.control.operations.wallets import Wallets
+from dc1.control.probing.prober import Prober
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import JobFeed
@@ -59,6 +60,7 @@ class ControlPlane:
     job_commands: JobCommands
     completions: Completions
     reaper: Reaper
+    prober: Prober
     report_flusher: ReportFlusher
     replicas: Replicas
     credentials: Credentials
@@ -97,6 +99,7 @@ class ControlPlane:
             job_commands=job_commands,
             completions=Completions(core, dispatcher, submission, job_commands, attempts, replicas),
             reaper=Reaper(core, dispatcher, attempts),
+            prober=Prober(core),
             report_flusher=ReportFlusher(core),
             replicas=replicas,
             credentials=credentials,
@@ -131,6 +134,7 @@ class ControlPlane:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.dispatcher.run())
                 group.create_task(self.reaper.run())
+                group.create_task(self.prober.run())
                 group.create_task(self.report_flusher.run())
                 group.create_task(self.replicas.run())
         except Exception:

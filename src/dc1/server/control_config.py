@@ -34,6 +34,7 @@ def control_config(settings: Settings) -> ControlConfig:
         offer_timeout_seconds=settings.offer_timeout_seconds,
         poll_lease_grace_seconds=settings.poll_lease_grace_seconds,
         key_rotation_grace_seconds=settings.key_rotation_grace_seconds,
+        probe_interval_seconds=settings.probe_interval_seconds,
         beat_interval_seconds=settings.beat_interval_seconds,
         token_price_halala=settings.token_price_halala,
         token_prices={model.lower(): price for model, price in settings.token_prices.items()},

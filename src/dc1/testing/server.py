@@ -121,7 +121,14 @@ class Frontier(Protocol):
 def serve_behind(edge: Frontier, loop: LoopThread, clock: Clock, **settings: Any) -> Server:
     """Start a server that testers can use without limits, and wait until the edge passes calls on to it."""
     # Limits off, as a test makes in a second the calls of an hour; those that are about limits switch them on.
-    chosen = {"grpc_socket": edge.grpc_socket, "admin_token": ADMIN_TOKEN, "rate_limits_enabled": False, **settings}
+    chosen = {
+        "grpc_socket": edge.grpc_socket,
+        "admin_token": ADMIN_TOKEN,
+        "rate_limits_enabled": False,
+        # Those that are about probes ask for them: a second of all cores would stall what runs beside.
+        "probe_interval_seconds": 0,
+        **settings,
+    }
     server = Server(loop, HermeticSettings(**chosen), clock)
     with httpx.Client(base_url=edge.url, verify=False, trust_env=False) as client:
         # Asked through the edge: Envoy passes nothing on before its own health check has seen the server.

@@ -16,6 +16,7 @@ from dc1.domain.errors import provider_not_found
 from dc1.domain.jobs.placement import ProviderView
 from dc1.domain.money.machine_prices import DEFAULT_BOUNDS, AskBounds
 from dc1.domain.providers.liveness import Approval, Presence, Thresholds
+from dc1.domain.providers.measurements import Measurement
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import Facts
 from dc1.storage.providers.standings import NO_CHANGE, Standing
@@ -147,6 +148,11 @@ class Fleet:
         self.prices.factors = factors
         for provider in self._all.values():
             self._index(provider)
+
+    def set_measurement(self, provider: Provider, measurement: Measurement | None, outcome: str) -> None:
+        """Note what a probe proved, None after one that was answered wrongly; `outcome` says it to people."""
+        provider.measurement, provider.probe_outcome = measurement, outcome
+        self._index(provider)
 
     def close(self, provider: Provider) -> None:
         """Note that the account was closed; it is shown as suspended where it is still shown."""

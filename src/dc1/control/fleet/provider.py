@@ -10,6 +10,7 @@ from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers import liveness, reputation
 from dc1.domain.providers.hardware import canonical_gpu_type, gpu_name
 from dc1.domain.providers.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
+from dc1.domain.providers.measurements import Measurement
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 from dc1.domain.providers.reports import Facts, Report, metric_of
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord
@@ -84,6 +85,9 @@ class Provider:
     provider_hostname: str | None = None
     presence: Presence = field(default_factory=Presence)
     draining: bool = False
+    probes: bool = False
+    measurement: Measurement | None = None
+    probe_outcome: str | None = None
     stream_replica: str | None = None
     stream_instance: str | None = None
     second_daemon_at_ms: int | None = None

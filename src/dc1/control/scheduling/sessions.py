@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from dc1.control.scheduling.leases import Assignment
+from dc1.control.scheduling.probe_messages import ProbeMessage
 
 
 class StopReason(StrEnum):
@@ -44,6 +45,11 @@ class Session(Protocol):
         ...
 
     @property
+    def address(self) -> str:
+        """Where it came from, as far as the edge is trusted."""
+        ...
+
+    @property
     def heard_at(self) -> float:
         """When the daemon last said something, by the monotonic clock."""
         ...
@@ -58,6 +64,10 @@ class Session(Protocol):
 
     def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
         """Make the daemon stop a lease."""
+        ...
+
+    def probe(self, message: ProbeMessage) -> None:
+        """Go on with a probe of the machine."""
         ...
 
     def end(self, reason: EndReason) -> None:

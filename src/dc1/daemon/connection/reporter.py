@@ -86,6 +86,11 @@ class Reporter:
         version = self._gpu_status.get("daemon_version")
         return version if isinstance(version, str) else None
 
+    @property
+    def has_gpu(self) -> bool:
+        """Whether a GPU is reported, by which the machine is measured."""
+        return self._gpu_status.get("gpu_name") is not None
+
     def state(self) -> pb.DaemonState:
         """Return the state as it is now."""
         models = self._registry.models[:MAX_MODELS]
@@ -98,6 +103,7 @@ class Reporter:
             leases=messages.held_leases(self._assignments.leases),
             draining=self._assignments.draining,
             job_types=self._registry.job_types,
+            probes=True,
         )
 
     async def aclose(self) -> None:

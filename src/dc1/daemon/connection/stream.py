@@ -16,6 +16,7 @@ from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.leases import messages
 from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.leases.leases import HeldLease, LeaseOutput
+from dc1.daemon.probe.probes import Probes
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dc1.domain.jobs.states import ErrorCategory
@@ -80,6 +81,7 @@ class Stream:
         self._notices = notices
         self._interval = beat_interval_seconds
         self._replies: deque[pb.ConnectRequest] = deque(maxlen=MOST_REPLIES)
+        self._probes = Probes(self._reply, lambda: reporter.has_gpu)
         self._beat_wanted = asyncio.Event()
         self._beat_due = False
         self._beats = 0
@@ -104,6 +106,7 @@ class Stream:
         finally:
             # For every way out; a call that has ended does not mind.
             call.cancel()
+            await self._probes.aclose()
         return end
 
     def beat_now(self) -> None:
@@ -222,6 +225,8 @@ class Stream:
                 self._assignments.log_receipt(response.log_receipt)
             case "outcome_receipt":
                 self._assignments.outcome_receipt(response.outcome_receipt)
+            case "probe_prepare" | "probe_begin" | "probe_open" | "probe_end":
+                self._probes.take(response)
             case "reconnect":
                 self._reconnect = response.reconnect.reason
                 self.finish()
@@ -267,6 +272,9 @@ class Stream:
             # Declined and not skipped: the job is given to another provider at once.
             log.exception("offer_not_judged", job_id=job_id, attempt=attempt)
             reason = "this daemon cannot read the job"
+        if reason is None:
+            # At once, so that the run has the whole machine when it starts.
+            self._probes.interrupt()
         answer = (
             messages.accept_message(job_id, attempt)
             if reason is None

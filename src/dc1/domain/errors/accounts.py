@@ -80,3 +80,10 @@ def rejection_reason_required() -> ApiError:
 def provider_not_pending() -> ApiError:
     """Say that the approval of this provider was decided before."""
     return ApiError(409, "Provider is not pending approval")
+
+
+def probe_impossible() -> ApiError:
+    """Say that a machine cannot be measured now."""
+    return ApiError(
+        409, "The machine cannot be probed now: it is not connected, at work, or its daemon answers no probes"
+    )

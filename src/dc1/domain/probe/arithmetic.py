@@ -4,6 +4,7 @@ Floats only carry integers here, and none that they cannot hold exactly, so that
 library and the device make no difference.
 """
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,31 +25,24 @@ def matrix(seed: bytes) -> Floats:
     return np.frombuffer(generation.matrix(seed), np.int8).reshape(WIDTH, WIDTH).astype(np.float32)
 
 
-def step_of(by: Floats, tags: Bytes, filling: Bytes) -> Bytes:
-    """Take rows through a step and return their tags; `tags` and `filling` may be of several steps, a row each."""
-    wide = np.broadcast_to(filling, (len(tags), WIDTH - TAG_BYTES))
-    rows = np.concatenate([tags, wide], axis=1)
+def step_of(by: Floats, tags: Bytes, filling: Bytes, library: Any = np) -> Bytes:
+    """Take rows through a step and return their tags; `tags` and `filling` may be of several steps, a row each.
+
+    `library` is numpy, or one that speaks like it, whose arrays the others are.
+    """
+    wide = library.broadcast_to(filling, (len(tags), WIDTH - TAG_BYTES))
+    rows = library.concatenate([tags, wide], axis=1)
     for _ in range(DEPTH):
-        rows = folded((rows.astype(np.float32) @ by).astype(np.int32))
-    return rows[:, :TAG_BYTES]
+        sums = (rows.astype(np.float32) @ by).astype(np.int32)
+        # The two lowest bytes of each sum as one: no linear function of it, so that products do not merge.
+        parts = sums.view(np.int8).reshape(len(tags), WIDTH, 4)
+        rows = parts[..., 0] ^ parts[..., 1]
+    last: Bytes = rows[:, :TAG_BYTES]
+    return last
 
 
-def folded(sums: npt.NDArray[np.int32]) -> Bytes:
-    """Return the two lowest bytes of each sum as one: no linear function of it, so that products do not merge."""
-    parts = sums.view(np.int8).reshape(*sums.shape, 4)
-    return parts[..., 0] ^ parts[..., 1]
-
-
-def table(seed: bytes, rows: int) -> Floats:
-    """Return the table that the passes of a memory round read."""
-    made = np.empty((rows, TABLE_COLUMNS), np.float64)
-    for row in range(rows):
-        made[row] = np.frombuffer(generation.table_row(seed, row), "<i8") >> _TABLE_SHIFT
-    return made
-
-
-def table_rows(seed: bytes, rows: tuple[int, ...]) -> Floats:
-    """Return some rows of the table."""
+def table_rows(seed: bytes, rows: Sequence[int]) -> Floats:
+    """Return some rows of the table that the passes of a memory round read."""
     words = b"".join(generation.table_row(seed, row) for row in rows)
     return (np.frombuffer(words, "<i8").reshape(len(rows), TABLE_COLUMNS) >> _TABLE_SHIFT).astype(np.float64)
 

@@ -1,27 +1,10 @@
 """Opened cells are computed again, and a round in which one of them is wrong proves nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from dc1.domain.probe import arithmetic, generation
-from dc1.domain.probe.commitment import ROOT_BYTES, leads_to
+from dc1.domain.probe.commitment import OpenedLeaf, leads_to
 from dc1.domain.probe.rounds import LEAF_BYTES, Cell, Kind, LeafRef, Round, leaves_of
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedLeaf:
-    """A leaf as a daemon opened it; `path` are the neighbours on the way to its root."""
-
-    ref: LeafRef
-    content: bytes
-    path: tuple[bytes, ...]
-
-
-def roots_fault(of: Round, roots: Sequence[bytes]) -> str | None:
-    """Return what is wrong about the roots of a round by their form, None when nothing is."""
-    if len(roots) != of.steps or any(len(root) != ROOT_BYTES for root in roots):
-        return "it did not commit to every step"
-    return None
 
 
 def cells_fault(
@@ -75,7 +58,7 @@ def _products(
 
 
 def _passes(seed: bytes, table_seed: bytes, roots: Sequence[bytes], cells: tuple[Cell, ...]) -> list[bytes]:
-    rows = arithmetic.table_rows(table_seed, tuple(cell.row for cell in cells))
+    rows = arithmetic.table_rows(table_seed, [cell.row for cell in cells])
     right = []
     for row, cell in zip(rows, cells, strict=True):
         vector = arithmetic.signed(generation.vector(seed, cell.step, _before(roots, cell.step)), rows.shape[1])

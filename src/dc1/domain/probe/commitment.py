@@ -2,8 +2,20 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dc1.domain.probe.rounds import LeafRef, Round
 
 ROOT_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedLeaf:
+    """A leaf as a daemon opened it; `path` are the neighbours on the way to its root."""
+
+    ref: LeafRef
+    content: bytes
+    path: tuple[bytes, ...]
 
 
 def _leaf(step: int, index: int, content: bytes) -> bytes:
@@ -42,3 +54,10 @@ def leads_to(root: bytes, step: int, index: int, content: bytes, path: Sequence[
         digest = _node(neighbour, digest) if (index >> height) & 1 else _node(digest, neighbour)
     # An index beyond the path would be one of another, larger tree.
     return index >> len(path) == 0 and digest == root
+
+
+def roots_fault(of: Round, roots: Sequence[bytes]) -> str | None:
+    """Return what is wrong about the roots of a round by their form, None when nothing is."""
+    if len(roots) != of.steps or any(len(root) != ROOT_BYTES for root in roots):
+        return "it did not commit to every step"
+    return None

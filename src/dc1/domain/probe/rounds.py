@@ -39,7 +39,7 @@ _MAX_KEPT_BYTES = 512 * 1024 * 1024
 _MAX_STEPS = 4096
 _GIGA, _TERA = 1e9, 1e12
 # Long against what the network and the commitments take, short against what a job may have to wait for.
-_GOAL_SECONDS = 1.2
+_GOAL_SECONDS = {Device.CPU: 0.8, Device.GPU: 1.2}
 
 
 class Kind(StrEnum):
@@ -81,14 +81,14 @@ class Round:
 
 
 _ROWS = {
-    (Device.CPU, Kind.PRODUCTS): 256,
+    (Device.CPU, Kind.PRODUCTS): 1024,
     (Device.GPU, Kind.PRODUCTS): 65_536,
     # 128 and 256 MiB: beyond the caches of nearly all of them, and soon made.
     (Device.CPU, Kind.MEMORY): 16_384,
     (Device.GPU, Kind.MEMORY): 32_768,
 }
 _FIRST_STEPS = {
-    (Device.CPU, Kind.PRODUCTS): 2,
+    (Device.CPU, Kind.PRODUCTS): 1,
     (Device.GPU, Kind.PRODUCTS): 16,
     (Device.CPU, Kind.MEMORY): 2,
     (Device.GPU, Kind.MEMORY): 16,
@@ -100,10 +100,11 @@ def first_round(device: Device, kind: Kind) -> Round:
     return Round(kind, _ROWS[device, kind], _FIRST_STEPS[device, kind])
 
 
-def sized_round(first: Round, seconds: float) -> Round:
+def sized_round(device: Device, first: Round, seconds: float) -> Round:
     """Return the round that counts, for a machine that took `seconds` for the first one."""
+    goal = _GOAL_SECONDS[device]
     most = min(_MAX_STEPS, _MAX_KEPT_BYTES // (first.rows * first.tag_bytes))
-    return Round(first.kind, first.rows, max(2, min(most, int(first.steps * _GOAL_SECONDS / max(seconds, 1e-3)))))
+    return Round(first.kind, first.rows, max(2, min(most, int(first.steps * goal / max(seconds, 1e-3)))))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -25,6 +25,7 @@ from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.heartbeats import report_body
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.outbox import Outbox, attempt_of
+from dc1.services.daemons.probe_messages import probe_said
 from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
 from dc1.storage.jobs.job_logs import LogLine
 from dcp.v1 import daemon_stream_pb2 as pb
@@ -113,6 +114,8 @@ class DaemonMessages:
                 self._tokens(message.tokens)
             case "outcome":
                 await self._outcome(message.outcome)
+            case "probe_ready" | "probe_roots" | "probe_leaves" | "probe_failure":
+                self._plane.prober.heard(self._provider.id, *probe_said(message))
             case _:
                 pass  # a second Hello says nothing new, and a newer daemon may know messages that we do not
 
@@ -132,6 +135,7 @@ class DaemonMessages:
         self._plane.fleet.presence.stream_beat(
             self._provider, report, frozenset(state.job_types), draining=state.draining
         )
+        self._provider.probes = state.probes
 
     async def _reconcile(self, state: pb.DaemonState, *, lost_after: int) -> None:
         """Start what the daemon accepted and we missed, and take from it what it does not know any more."""

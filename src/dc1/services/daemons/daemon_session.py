@@ -11,6 +11,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.failures import is_told, level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
+from dc1.control.scheduling.probe_messages import ProbeMessage
 from dc1.control.scheduling.second_daemons import Asker, instance_of
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain import errors
@@ -23,6 +24,7 @@ from dc1.services.daemons.arriving_streams import ArrivingStreams
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.outbox import Outbox
+from dc1.services.daemons.probe_messages import probe_message
 from dc1.services.daemons.stream_messages import END_REASONS, offer_message, stop_message
 from dc1.storage.engine.unwritable import unwritable_reason
 from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Hello, Reconnect
@@ -39,9 +41,16 @@ class DaemonSession:
     """One open stream, as `control` sees it: whatever is sent is only queued."""
 
     def __init__(
-        self, provider_id: int, asker: Asker, outbox: Outbox, images: ToldImages, messages: DaemonMessages
+        self,
+        provider_id: int,
+        asker: Asker,
+        outbox: Outbox,
+        images: ToldImages,
+        messages: DaemonMessages,
+        address: str = "",
     ) -> None:
         self._provider_id = provider_id
+        self.address = address
         self._asker = asker
         self._messages = messages
         self.heard_at = time.monotonic()
@@ -75,6 +84,10 @@ class DaemonSession:
     def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
         """Make the daemon stop a lease."""
         self._outbox.send(ConnectResponse(stop=stop_message(job_id, attempt, reason)))
+
+    def probe(self, message: ProbeMessage) -> None:
+        """Go on with a probe of the machine."""
+        self._outbox.send(probe_message(message))
 
     def end(self, reason: EndReason) -> None:
         """Tell the daemon why, then end the stream."""
@@ -119,7 +132,7 @@ async def connect(
     images = ToldImages(plane.catalog, outbox)
     messages = DaemonMessages(plane, provider, outbox, images, budget)
     # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
-    session = DaemonSession(provider.id, asker, outbox, images, messages)
+    session = DaemonSession(provider.id, asker, outbox, images, messages, current_call().address)
     plane.open_stream(session, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
     # What was begun is followed to its end also when the stream breaks: its transaction commits whoever waits.

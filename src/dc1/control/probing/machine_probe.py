@@ -1,0 +1,190 @@
+"""The probe of one machine, from the first word to the measurement."""
+
+import asyncio
+import math
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from typing import TypeVar
+
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.probe_messages import Begin, End, Leaves, Open, Prepare, Ready, Roots, Said, Unable
+from dc1.control.scheduling.sessions import Session
+from dc1.domain.probe.commitment import OpenedLeaf, roots_fault
+from dc1.domain.probe.rounds import Cell, Kind, Round, first_round, leaves_of, random_cells, sized_round
+from dc1.domain.providers.measurements import Device, Measurement
+
+_SEED_BYTES = 32
+_PREPARE_SECONDS = 60.0
+"""Loading a library onto a GPU takes its time, and nothing is timed meanwhile."""
+
+_ROUND_SECONDS = 8.0
+"""A machine that is sized for a second or two and takes longer has something else to do, or nothing to compute with."""
+
+_OPEN_SECONDS = 8.0
+_LOOK_SECONDS = 0.2
+"""How soon it is noticed that the machine got work."""
+
+T = TypeVar("T", Ready, Roots, Leaves)
+
+
+class ProbeStoppedError(Exception):
+    """The probe could not go on, which says nothing of the machine; `again` that it shall be tried when it is idle."""
+
+    def __init__(self, reason: str, *, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+class ProbeFailedError(Exception):
+    """The daemon said what cannot be, or said it too late: it was caught at pretending."""
+
+
+class MachineProbe:
+    """One probe. The clock is the server's and monotonic; what the daemon says of time is not asked for."""
+
+    def __init__(self, provider: Provider, session: Session) -> None:
+        self.id = secrets.token_hex(8)
+        self.provider = provider
+        self._session = session
+        self._table_seed = secrets.token_bytes(_SEED_BYTES)
+        self._device = Device.CPU
+        self._number = 0
+        self._began = time.monotonic()
+        self._sized: dict[Kind, Round] = {}
+        self._scores: dict[Kind, float] = {}
+        self._awaited: tuple[type[Said], int, asyncio.Future[tuple[Said, float]]] | None = None
+        self._interrupted: str | None = None
+
+    # Hearing
+
+    def heard(self, said: Said) -> None:
+        """Take what the daemon says; what nobody waits for, such as an answer that was given before, is passed over."""
+        at = time.monotonic()
+        if self._awaited is None:
+            return
+        kind, number, answer = self._awaited
+        fits = isinstance(said, kind) and getattr(said, "number", number) == number
+        if not answer.done() and (fits or isinstance(said, Unable)):
+            answer.set_result((said, at))
+
+    def interrupt(self, reason: str) -> None:
+        """End the probe soon, as the machine has something better to do."""
+        self._interrupted = reason
+
+    async def _ask(self, question: Prepare | Begin | Open, answer: type[T], seconds: float) -> tuple[T, float]:
+        """Return the answer to a question, and how long it took."""
+        waiting: asyncio.Future[tuple[Said, float]] = asyncio.get_running_loop().create_future()
+        self._awaited = answer, self._number, waiting
+        asked = time.monotonic()
+        self._session.probe(question)
+        try:
+            while not waiting.done():
+                left = asked + seconds - time.monotonic()
+                if left <= 0:
+                    raise ProbeFailedError(f"the answer took longer than {seconds:.0f} s")
+                await asyncio.wait({waiting}, timeout=min(left, _LOOK_SECONDS))
+                self._require_idle()
+        finally:
+            self._awaited = None
+        said, at = waiting.result()
+        if not isinstance(said, answer):
+            assert isinstance(said, Unable)
+            raise ProbeStoppedError(said.reason or "the daemon gave no reason")
+        return said, at - asked
+
+    def _require_idle(self) -> None:
+        if self._interrupted is not None:
+            raise ProbeStoppedError(self._interrupted, again=True)
+        # A job is worth more than a measurement of how fast the machine would have been without it.
+        if self.provider.occupied:
+            raise ProbeStoppedError("the machine got work", again=True)
+
+    # Asking
+
+    async def prepare(self) -> None:
+        """Have the daemon load what it computes with.
+
+        Raises:
+            ProbeStoppedError: It has nothing to compute with, or not on the GPU that it reports.
+        """
+        try:
+            ready, _ = await self._ask(Prepare(self.id, self._table_seed), Ready, _PREPARE_SECONDS)
+        except ProbeFailedError as late:
+            # Nothing was pretended yet.
+            raise ProbeStoppedError(str(late)) from late
+        if self.provider.facts.gpu_name is not None and ready.device is not Device.GPU:
+            raise ProbeStoppedError("it reports a GPU and would be measured without it")
+        self._device = ready.device
+
+    async def size(self, kind: Kind) -> None:
+        """Find out by a small round, which proves nothing, how large the one has to be that does."""
+        first = first_round(self._device, kind)
+        _, seconds = await self._computed(first, secrets.token_bytes(_SEED_BYTES))
+        self._sized[kind] = sized_round(self._device, first, seconds)
+
+    async def measure(self, kind: Kind) -> None:
+        """Time the round that counts, and check what the daemon committed to.
+
+        Raises:
+            ProbeFailedError: It is not what the seed leads to.
+        """
+        of, seed = self._sized[kind], secrets.token_bytes(_SEED_BYTES)
+        said, seconds = await self._computed(of, seed)
+        fault = roots_fault(of, said.roots)
+        if fault is None:
+            cells = random_cells(of)
+            question = Open(self.id, self._number, leaves_of(of, cells))
+            opened, _ = await self._ask(question, Leaves, _OPEN_SECONDS)
+            # Ten milliseconds in which other daemons are heard all the same.
+            fault = await asyncio.to_thread(_cells_fault, of, seed, self._table_seed, said.roots, cells, opened.leaves)
+        if fault is not None:
+            raise ProbeFailedError(fault)
+        self._scores[kind] = of.score(seconds)
+
+    async def _computed(self, of: Round, seed: bytes) -> tuple[Roots, float]:
+        self._number += 1
+        return await self._ask(Begin(self.id, self._number, of, seed), Roots, _ROUND_SECONDS)
+
+    # Ending
+
+    def measurement(self, now_ms: int) -> Measurement:
+        """Return what was proved, once both kinds were measured."""
+        return Measurement(
+            tops_int8=_three_digits(self._scores[Kind.PRODUCTS]),
+            memory_gbps=_three_digits(self._scores[Kind.MEMORY]),
+            device=self._device,
+            probed_at_ms=now_ms,
+        )
+
+    @property
+    def seconds(self) -> float:
+        """How long it has gone on."""
+        return round(time.monotonic() - self._began, 1)
+
+    def end(self, outcome: str) -> None:
+        """Tell the daemon that it is over, and what came of it."""
+        self._session.probe(End(self.id, outcome))
+
+
+def _cells_fault(
+    of: Round,
+    seed: bytes,
+    table_seed: bytes,
+    roots: Sequence[bytes],
+    cells: tuple[Cell, ...],
+    opened: Sequence[OpenedLeaf],
+) -> str | None:
+    # Imported by the first probe and on its thread: a server without daemons needs no numpy, and a loop is not to wait
+    # for it. By itself numpy would take a thread for each core, which wait for each other by spinning; sums of this
+    # size are done on one before a second has woken up.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from dc1.domain.probe import checking
+
+    return checking.cells_fault(of, seed, table_seed, roots, cells, opened)
+
+
+def _three_digits(value: float) -> float:
+    # The next probe of the same machine differs in the second one already.
+    return round(value, 2 - math.floor(math.log10(value))) if value > 0 else 0.0
