@@ -62,13 +62,14 @@ DASHBOARD: dict[str, Any] = {
         "refused_calls": 3,
         "refused_at_edge": 12,
     },
-    "gpu_breakdown": [{"gpu_model": "NVIDIA GeForce RTX 4090", "count": 1}],
+    "gpu_breakdown": [{"gpu_model": "NVIDIA GeForce RTX 4090", "gpu_source": "reported", "count": 1}],
     "recent_signups": [],
     "recent_heartbeats": [
         {
             "id": 1,
             "name": "Najd [bold]GPU",
             "gpu_model": None,
+            "gpu_source": "claimed",
             "provider_ip": "203.0.113.7",
             "provider_hostname": None,
             "last_heartbeat": "2026-03-22T19:01:35.000Z",

@@ -75,6 +75,7 @@ def test_a_stranger_cannot_steer_the_terminal(server: ScriptedServer, run: Run) 
         "id": 1,
         "name": "evil\x1b]0;owned\x07",
         "gpu_model": "",
+        "gpu_source": "claimed",
         "vram_gb": 0,
         "gpu_count": 1,
         "status": "online",

@@ -39,7 +39,7 @@ async def test_missing_fields_are_named_in_their_order(server: Running) -> None:
     assert await register(name="x") == "Missing required fields: email"
     assert await register(email="not an address", name=" \t") == "Missing required fields: name"
     provider = await server.call("ProviderService/RegisterProvider", RegisterProviderRequest())
-    assert provider.body["error"] == "Missing required fields: name, email, gpu_model, os"
+    assert provider.body["error"] == "Missing required fields: name, email, os"
 
 
 async def test_names_and_addresses_are_tidied_and_other_strings_kept(server: Running) -> None:

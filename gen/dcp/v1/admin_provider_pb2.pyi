@@ -39,6 +39,7 @@ class AdminProvider(_message.Message):
     SLOTS_USED_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     GPU_TYPE_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -48,7 +49,7 @@ class AdminProvider(_message.Message):
     vram_mib: _builtins.int
     """VRAM in MiB; 0 when unknown."""
     gpu_count: _builtins.int
-    """GPUs, at least 1."""
+    """GPUs, at least 1; 0 of a machine that reports none."""
     status: _builtins.str
     """One of suspended, paused, registered, online, degraded, offline."""
     approval_status: _builtins.str
@@ -59,6 +60,8 @@ class AdminProvider(_message.Message):
     """When it registered, ISO-8601 UTC."""
     gpu_type: _builtins.str
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed, reported or measured."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU; null when unknown."""
@@ -87,10 +90,11 @@ class AdminProvider(_message.Message):
         slots_used: _builtins.int = ...,
         created_at: _builtins.str = ...,
         gpu_type: _builtins.str = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "slots_used", b"slots_used", "status", b"status", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "slots_used", b"slots_used", "status", b"status", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,6 +137,8 @@ class InspectedProvider(_message.Message):
     TOTAL_JOBS_FIELD_NUMBER: _builtins.int
     PROMO_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
     GPU_TYPE_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
+    CLAIMED_GPU_MODEL_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -142,7 +148,7 @@ class InspectedProvider(_message.Message):
     vram_mib: _builtins.int
     """VRAM in MiB; 0 when unknown."""
     gpu_count: _builtins.int
-    """GPUs, at least 1."""
+    """GPUs, at least 1; 0 of a machine that reports none."""
     status: _builtins.str
     """One of suspended, paused, registered, online, degraded, offline."""
     approval_status: _builtins.str
@@ -169,9 +175,11 @@ class InspectedProvider(_message.Message):
     """Earned from renters' starter credit and kept apart, in halala."""
     gpu_type: _builtins.str
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed, reported or measured."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
-        """Model of the GPU as reported, else as registered; null when unknown."""
+        """Model of the GPU as reported, `CPU` without one; as claimed until a daemon has said anything, null when nothing was."""
 
     @_builtins.property
     def last_heartbeat(self) -> _struct_pb2.Value:
@@ -221,6 +229,10 @@ class InspectedProvider(_message.Message):
     def preferences(self) -> _provider_pb2.ProviderPreferences:
         """When and how far the machine may be used."""
 
+    @_builtins.property
+    def claimed_gpu_model(self) -> _struct_pb2.Value:
+        """What the owner claimed the GPU to be, at registration or later; null when nothing."""
+
     def __init__(
         self,
         *,
@@ -255,10 +267,12 @@ class InspectedProvider(_message.Message):
         total_jobs: _builtins.int = ...,
         promo_earnings_halala: _builtins.float = ...,
         gpu_type: _builtins.str = ...,
+        gpu_source: _builtins.str = ...,
+        claimed_gpu_model: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat", "location", b"location", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat", "location", b"location", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "os", b"os", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "os", b"os", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -350,6 +364,7 @@ class PendingProvider(_message.Message):
     PENDING_DURATION_SECONDS_FIELD_NUMBER: _builtins.int
     SLA_DEADLINE_AT_FIELD_NUMBER: _builtins.int
     SLA_BREACHED_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -364,6 +379,8 @@ class PendingProvider(_message.Message):
     """By when it should be decided, ISO-8601 UTC."""
     sla_breached: _builtins.bool
     """Whether that has passed."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed, reported or measured."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU; null when unknown."""
@@ -379,10 +396,11 @@ class PendingProvider(_message.Message):
         pending_duration_seconds: _builtins.float = ...,
         sla_deadline_at: _builtins.str = ...,
         sla_breached: _builtins.bool = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_model", b"gpu_model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "email", b"email", "gpu_model", b"gpu_model", "id", b"id", "name", b"name", "pending_duration_seconds", b"pending_duration_seconds", "sla_breached", b"sla_breached", "sla_deadline_at", b"sla_deadline_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "email", b"email", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "id", b"id", "name", b"name", "pending_duration_seconds", b"pending_duration_seconds", "sla_breached", b"sla_breached", "sla_deadline_at", b"sla_deadline_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -177,8 +177,11 @@ class GpuCount(_message.Message):
 
     GPU_MODEL_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """How many."""
+    gpu_source: _builtins.str
+    """Whose word on these providers' GPUs this is: claimed, reported or measured."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """The canonical name of the model, however it is spelled; null for providers of which none is known."""
@@ -188,10 +191,11 @@ class GpuCount(_message.Message):
         *,
         gpu_model: _struct_pb2.Value | None = ...,
         count: _builtins.int = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_model", b"gpu_model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "gpu_model", b"gpu_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -209,6 +213,7 @@ class RecentSignup(_message.Message):
     GPU_MODEL_FIELD_NUMBER: _builtins.int
     OS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -219,6 +224,8 @@ class RecentSignup(_message.Message):
     """linux, windows or mac."""
     created_at: _builtins.str
     """When it registered, ISO-8601 UTC."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed, reported or measured."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU; null when unknown."""
@@ -232,10 +239,11 @@ class RecentSignup(_message.Message):
         gpu_model: _struct_pb2.Value | None = ...,
         os: _builtins.str = ...,
         created_at: _builtins.str = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_model", b"gpu_model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "email", b"email", "gpu_model", b"gpu_model", "id", b"id", "name", b"name", "os", b"os"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "email", b"email", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "id", b"id", "name", b"name", "os", b"os"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -254,12 +262,15 @@ class RecentHeartbeat(_message.Message):
     PROVIDER_HOSTNAME_FIELD_NUMBER: _builtins.int
     LAST_HEARTBEAT_FIELD_NUMBER: _builtins.int
     GPU_STATUS_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
     """Name."""
     last_heartbeat: _builtins.str
     """When it came, ISO-8601 UTC."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed, reported or measured."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU; null when unknown."""
@@ -286,10 +297,11 @@ class RecentHeartbeat(_message.Message):
         provider_hostname: _struct_pb2.Value | None = ...,
         last_heartbeat: _builtins.str = ...,
         gpu_status: _struct_pb2.Value | None = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_model", b"gpu_model", "gpu_status", b"gpu_status", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_model", b"gpu_model", "gpu_status", b"gpu_status", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_status", b"gpu_status", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -503,6 +503,7 @@ class EstimatedMachine(_message.Message):
     GPU_TYPE_FIELD_NUMBER: _builtins.int
     IS_FREE_FIELD_NUMBER: _builtins.int
     RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     provider_id: _builtins.int
     """Account id of its provider."""
     name: _builtins.str
@@ -513,6 +514,8 @@ class EstimatedMachine(_message.Message):
     """Whether it has room now."""
     rate_halala_per_minute: _builtins.float
     """A minute of the job on it, in halala."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed, reported or measured."""
     def __init__(
         self,
         *,
@@ -521,10 +524,11 @@ class EstimatedMachine(_message.Message):
         gpu_type: _builtins.str = ...,
         is_free: _builtins.bool = ...,
         rate_halala_per_minute: _builtins.float = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_type", b"gpu_type", "is_free", b"is_free", "name", b"name", "provider_id", b"provider_id", "rate_halala_per_minute", b"rate_halala_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "is_free", b"is_free", "name", b"name", "provider_id", b"provider_id", "rate_halala_per_minute", b"rate_halala_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

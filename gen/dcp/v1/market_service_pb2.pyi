@@ -201,18 +201,19 @@ class MarketProvider(_message.Message):
     GPU_TYPE_FIELD_NUMBER: _builtins.int
     GPU_FACTOR_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
     """Name."""
     gpu_model: _builtins.str
-    """Model of its GPU as reported, else as registered."""
+    """Model of its GPU as reported, `CPU` without one; as claimed at registration until a daemon has said anything, empty when nothing was."""
     vram_gb: _builtins.int
     """VRAM in whole GiB, rounded to nearest; 0 when unknown."""
     vram_mib: _builtins.int
     """VRAM in MiB; 0 when unknown."""
     gpu_count: _builtins.int
-    """GPUs, at least 1."""
+    """GPUs, at least 1; 0 of a machine that reports none."""
     driver_version: _builtins.str
     """Version of the GPU driver; empty when unknown."""
     compute_capability: _builtins.str
@@ -249,6 +250,10 @@ class MarketProvider(_message.Message):
     """Factor of its GPU as reported, by which its price differs from that of an RTX 4090."""
     ask: _builtins.float
     """What its owner asks of the usual price."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed (its owner's, no daemon has said anything yet; it is given no work that names a GPU), reported
+    (its daemon's) or measured (a probe's).
+    """
     @_builtins.property
     def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models on its disk or being served."""
@@ -291,10 +296,11 @@ class MarketProvider(_message.Message):
         gpu_type: _builtins.str = ...,
         gpu_factor: _builtins.float = ...,
         ask: _builtins.float = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["degraded_since", b"degraded_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -530,18 +536,19 @@ class AvailableProvider(_message.Message):
     GPU_TYPE_FIELD_NUMBER: _builtins.int
     GPU_FACTOR_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
     """Name."""
     gpu_model: _builtins.str
-    """Model of its GPU as reported, else as registered."""
+    """Model of its GPU as reported, `CPU` without one; as claimed at registration until a daemon has said anything, empty when nothing was."""
     vram_gb: _builtins.int
     """VRAM in whole GiB, rounded to nearest; 0 when unknown."""
     vram_mib: _builtins.int
     """VRAM in MiB; 0 when unknown."""
     gpu_count: _builtins.int
-    """GPUs, at least 1."""
+    """GPUs, at least 1; 0 of a machine that reports none."""
     driver_version: _builtins.str
     """Version of the GPU driver; empty when unknown."""
     compute_capability: _builtins.str
@@ -564,6 +571,10 @@ class AvailableProvider(_message.Message):
     """Factor of its GPU as reported, by which its price differs from that of an RTX 4090."""
     ask: _builtins.float
     """What its owner asks of the usual price."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed (its owner's, no daemon has said anything yet; it is given no work that names a GPU), reported
+    (its daemon's) or measured (a probe's).
+    """
     @_builtins.property
     def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models on its disk or being served."""
@@ -589,10 +600,11 @@ class AvailableProvider(_message.Message):
         gpu_type: _builtins.str = ...,
         gpu_factor: _builtins.float = ...,
         ask: _builtins.float = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "id", b"id", "is_live", b"is_live", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "status", b"status", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_live", b"is_live", "location", b"location", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "reliability_score", b"reliability_score", "status", b"status", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

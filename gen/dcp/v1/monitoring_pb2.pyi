@@ -631,12 +631,13 @@ class ProviderHealth(_message.Message):
     JOBS_FAILED_24H_FIELD_NUMBER: _builtins.int
     CONTAINER_RESTART_COUNT_FIELD_NUMBER: _builtins.int
     MODEL_CACHE_DISK_MB_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     vram_mb: _builtins.int
     """VRAM in MiB; 0 when unknown."""
     gpu_count: _builtins.int
-    """GPUs, at least 1."""
+    """GPUs, at least 1; 0 of a machine that reports none."""
     status: _builtins.str
     """One of suspended, paused, registered, online, degraded, offline."""
     jobs_running: _builtins.int
@@ -647,6 +648,8 @@ class ProviderHealth(_message.Message):
     """How often the daemon's container was restarted; 0 when not reported."""
     model_cache_disk_mb: _builtins.float
     """Disk used by models in MB; 0 when not reported."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed, reported or measured."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU; null when unknown."""
@@ -673,10 +676,11 @@ class ProviderHealth(_message.Message):
         jobs_failed_24h: _builtins.int = ...,
         container_restart_count: _builtins.int = ...,
         model_cache_disk_mb: _builtins.float = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_model", b"gpu_model", "heartbeat_age_seconds", b"heartbeat_age_seconds", "last_heartbeat", b"last_heartbeat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_restart_count", b"container_restart_count", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "jobs_failed_24h", b"jobs_failed_24h", "jobs_running", b"jobs_running", "last_heartbeat", b"last_heartbeat", "model_cache_disk_mb", b"model_cache_disk_mb", "status", b"status", "vram_mb", b"vram_mb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_restart_count", b"container_restart_count", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "jobs_failed_24h", b"jobs_failed_24h", "jobs_running", b"jobs_running", "last_heartbeat", b"last_heartbeat", "model_cache_disk_mb", b"model_cache_disk_mb", "status", b"status", "vram_mb", b"vram_mb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

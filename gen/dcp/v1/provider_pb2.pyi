@@ -61,6 +61,7 @@ class Provider(_message.Message):
     SECOND_DAEMON_AT_FIELD_NUMBER: _builtins.int
     GPU_TYPE_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -70,11 +71,11 @@ class Provider(_message.Message):
     status: _builtins.str
     """One of suspended, paused, registered, online, degraded, offline."""
     gpu_model: _builtins.str
-    """Model of the GPU as reported, else as registered."""
+    """Model of the GPU as reported, `CPU` without one; as claimed at registration until a daemon has said anything, empty when nothing was."""
     gpu_vram_mib: _builtins.int
     """VRAM in MiB; 0 when unknown."""
     gpu_count: _builtins.int
-    """GPUs, at least 1."""
+    """GPUs, at least 1; 0 of a machine that reports none."""
     is_paused: _builtins.bool
     """Whether new work is stopped."""
     approval_status: _builtins.str
@@ -103,6 +104,10 @@ class Provider(_message.Message):
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     ask: _builtins.float
     """What the owner asks of the usual price, 1 unless it chose otherwise."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed (its owner's, no daemon has said anything yet; it is given no work that names a GPU), reported
+    (its daemon's) or measured (a probe's).
+    """
     @_builtins.property
     def last_heartbeat(self) -> _struct_pb2.Value:
         """When the server last heard of the daemon, ISO-8601 UTC; null before the first time."""
@@ -202,10 +207,11 @@ class Provider(_message.Message):
         second_daemon_at: _struct_pb2.Value | None = ...,
         gpu_type: _builtins.str = ...,
         ask: _builtins.float = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "last_heartbeat", b"last_heartbeat", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -355,12 +361,15 @@ class GpuProfile(_message.Message):
     VRAM_MB_FIELD_NUMBER: _builtins.int
     GPU_COUNT_FIELD_NUMBER: _builtins.int
     SUPPORTED_COMPUTE_TYPES_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     gpu_model: _builtins.str
     """Model of the GPU."""
     vram_mb: _builtins.int
     """VRAM in MiB; 0 when unknown."""
     gpu_count: _builtins.int
-    """GPUs, at least 1."""
+    """GPUs, at least 1; 0 of a machine that reports none."""
+    gpu_source: _builtins.str
+    """Whose word on the GPU this is: claimed, reported or measured."""
     @_builtins.property
     def supported_compute_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the machine may be given."""
@@ -372,10 +381,11 @@ class GpuProfile(_message.Message):
         vram_mb: _builtins.int = ...,
         gpu_count: _builtins.int = ...,
         supported_compute_types: _abc.Iterable[_builtins.str] | None = ...,
+        gpu_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "supported_compute_types", b"supported_compute_types", "vram_mb", b"vram_mb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "supported_compute_types", b"supported_compute_types", "vram_mb", b"vram_mb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -41,7 +41,7 @@ class RegisterProviderRequest(_message.Message):
     email: _builtins.str
     """E-mail address, at most 254 characters, stored in lower case. One provider account an address."""
     gpu_model: _builtins.str
-    """Model of the GPU, 1 to 120 characters."""
+    """What the GPU is claimed to be, at most 120 characters; what the daemon reports takes its place."""
     os: _builtins.str
     """Operating system: linux, windows, mac or a usual alias, in any case."""
     phone: _builtins.str
@@ -51,7 +51,7 @@ class RegisterProviderRequest(_message.Message):
     location_country: _builtins.str
     """Another name for `location`, read where that is absent."""
     vram_gb: _builtins.float
-    """VRAM in GiB, 1 to 1024."""
+    """The VRAM that is claimed in GiB, 1 to 1024."""
     @_builtins.property
     def resource_spec(self) -> _struct_pb2.Value:
         """Free description of the machine, at most 256 KiB of JSON."""

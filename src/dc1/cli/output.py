@@ -114,6 +114,12 @@ def cell(value: Any) -> str:
             return printable(str(value))
 
 
+def machine(provider: Mapping[str, Any]) -> str:
+    """Return how many of which GPU a provider has, for example `2 x RTX 4090`; of a machine without one `CPU`."""
+    model = cell(provider["gpu_model"])
+    return f"{provider['gpu_count']} x {model}" if provider["gpu_count"] else model
+
+
 def sar(halala: float | None) -> str | None:
     """Return an amount in SAR for a column, for example `0.45`; None when there is none yet."""
     return None if halala is None else f"{halala / 100:,.2f}"

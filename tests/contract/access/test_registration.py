@@ -50,7 +50,7 @@ def test_a_renter_registers_once(rest: Rest) -> None:
 
 def test_a_provider_names_a_known_system(rest: Rest) -> None:
     """Contract 7, vector 14."""
-    refused(rest.post("/providers/register", {}), 400, "Missing required fields: name, email, gpu_model, os")
+    refused(rest.post("/providers/register", {}), 400, "Missing required fields: name, email, os")
     response = rest.post("/providers/register", {**NAJD, "os": "beos"})
     refused(response, 400, "Invalid os. Allowed: linux, windows, mac", code="INVALID_ENUM")
 

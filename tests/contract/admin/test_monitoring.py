@@ -215,6 +215,7 @@ def test_the_health_of_the_fleet(market: LocalMarket, admin: Admin, renter: Rent
     assert shown["providers"][0] == {
         "id": 1,
         "gpu_model": "NVIDIA GeForce RTX 4090",
+        "gpu_source": "reported",
         "vram_mb": 24564,
         "gpu_count": 1,
         "last_heartbeat": market.now(),

@@ -29,7 +29,7 @@ DASHBOARD: Json = {
         ),
         "timestamp": time,
     },
-    "gpu_breakdown": [{"gpu_model": or_null(text), "count": integer}],
+    "gpu_breakdown": [{"gpu_model": or_null(text), "gpu_source": text, "count": integer}],
     "recent_signups": [
         {"id": integer, "name": text, "email": text, "gpu_model": or_null(text), "os": text, "created_at": time}
     ],

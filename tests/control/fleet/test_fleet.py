@@ -6,12 +6,14 @@ from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.provider import Provider
 from dc1.domain.jobs.placement import Requirement
+from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence, Thresholds
 from dc1.domain.providers.reports import Report, read_report
 from dc1.testing.clock import ManualClock
 
 NOW = 1_774_206_010_000
 ANY = Requirement()
+CLAIMED, REPORTED = GpuSource.CLAIMED, GpuSource.REPORTED
 
 
 @pytest.fixture
@@ -190,15 +192,15 @@ def test_beats_count_towards_uptime_once_each_thirty_seconds(fleet: Fleet, clock
 def test_a_breakdown_follows_what_daemons_report(fleet: Fleet) -> None:
     providers = [polling(fleet, number) for number in (1, 2, 3)]
     fleet.presence.heartbeat(providers[0], read_report({"gpu_status": {"gpu_name": "NVIDIA H100"}}))
-    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2), ("H100", 1)]
+    assert fleet.lists.by_gpu_model() == [(("RTX 4090", CLAIMED), 2), (("H100", REPORTED), 1)]
     fleet.presence.heartbeat(providers[0], read_report({"gpu_status": {"gpu_name": ""}}))
-    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2), ("H100", 1)]
+    assert fleet.lists.by_gpu_model() == [(("RTX 4090", CLAIMED), 2), (("H100", REPORTED), 1)]
 
 
 def test_a_model_that_is_spelled_in_two_ways_is_counted_once(fleet: Fleet) -> None:
-    first, _ = polling(fleet, 1), polling(fleet, 2)
-    fleet.presence.heartbeat(first, read_report({"gpu_status": {"gpu_name": "NVIDIA GeForce RTX 4090"}}))
-    assert fleet.lists.by_gpu_model() == [("RTX 4090", 2)]
+    for number, name in enumerate(("NVIDIA GeForce RTX 4090", "nvidia-rtx4090"), start=1):
+        fleet.presence.heartbeat(polling(fleet, number), read_report({"gpu_status": {"gpu_name": name}}))
+    assert fleet.lists.by_gpu_model() == [(("RTX 4090", REPORTED), 2)]
 
 
 def test_a_type_may_be_ordered_while_an_approved_machine_reports_it(fleet: Fleet) -> None:

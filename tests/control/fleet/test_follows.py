@@ -5,6 +5,7 @@ import pytest
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.provider import Provider
+from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence
 from dc1.testing.clock import ManualClock
 from tests.control.fleet.test_fleet import account, clock, fleet, polling, streaming
@@ -90,4 +91,4 @@ def test_an_account_that_is_known_is_not_added_again(fleet: Fleet) -> None:
     provider = polling(fleet)
     fleet.add(account())
     assert fleet.get(1) is provider
-    assert fleet.lists.by_gpu_model() == [("RTX 4090", 1)]
+    assert fleet.lists.by_gpu_model() == [(("RTX 4090", GpuSource.CLAIMED), 1)]

@@ -3,6 +3,7 @@
 from dc1.control.fleet.offered_models import MOST_OF_PROVIDER, OfferedModels
 from dc1.control.fleet.provider import Provider
 from dc1.control.fleet.reports import GpuCounts, Reports
+from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.liveness import Approval
 from dc1.domain.providers.reports import read_report
 from dc1.testing.clock import ManualClock
@@ -19,7 +20,7 @@ def test_a_gpu_that_is_named_anew_with_every_beat_leaves_no_count_behind() -> No
     for number in range(100):
         named.registered_gpu_model = f"GPU {number}"
         counts.update(named)
-    assert counts.most_common() == [("GPU 99", 1)]
+    assert counts.most_common() == [(("GPU 99", GpuSource.CLAIMED), 1)]
     assert len(counts) == 1
 
 

@@ -147,17 +147,18 @@ def show_dashboard(body: dict[str, Any]) -> None:
         title=f"Dashboard at {stats['timestamp']}",
     )
     listing(
-        ["GPU", "providers"],
-        ([gpu["gpu_model"], gpu["count"]] for gpu in body["gpu_breakdown"]),
+        ["GPU", "source", "providers"],
+        ([gpu["gpu_model"], gpu["gpu_source"], gpu["count"]] for gpu in body["gpu_breakdown"]),
         empty="No provider yet.",
     )
     listing(
-        ["provider", "name", "GPU", "host", "last heartbeat"],
+        ["provider", "name", "GPU", "source", "host", "last heartbeat"],
         (
             [
                 beat["id"],
                 beat["name"],
                 beat["gpu_model"],
+                beat["gpu_source"],
                 # A heartbeat need not name its host.
                 beat["provider_hostname"] or beat["provider_ip"],
                 moment(beat["last_heartbeat"]),
@@ -170,13 +171,14 @@ def show_dashboard(body: dict[str, Any]) -> None:
 
 def _show_providers(body: dict[str, Any]) -> None:
     listing(
-        ["id", "name", "email", "GPU", "status", "approval", "last heartbeat"],
+        ["id", "name", "email", "GPU", "source", "status", "approval", "last heartbeat"],
         (
             [
                 one["id"],
                 one["name"],
                 one["email"],
                 one["gpu_model"],
+                one["gpu_source"],
                 one["status"],
                 one["approval_status"],
                 moment(one["last_heartbeat"]),

@@ -145,7 +145,7 @@ def summary(market: DemoMarket, run: DemoRun, books: DemoBooks, seconds: float) 
 def _register(url: str) -> tuple[DemoAccount, DemoAccount]:
     with RestClient(url) as client:
         customer = client.post("/renters/register", {"name": "Noura Salem", "email": "noura@example.sa"}).body
-        machine = {"name": "This machine", "email": "gpu@example.sa", "gpu_model": "CPU", "os": "linux"}
+        machine = {"name": "This machine", "email": "gpu@example.sa", "os": "linux"}
         owner = client.post("/providers/register", machine).body
     return DemoAccount(customer["renter_id"], customer["api_key"]), DemoAccount(owner["provider_id"], owner["api_key"])
 

@@ -7,7 +7,7 @@ import typer
 from dc1.cli.client import RestClient
 from dc1.cli.commands import Commands
 from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider_credential
-from dc1.cli.output import emit, facts, listing, moment, money, sar
+from dc1.cli.output import emit, facts, listing, machine, moment, money, sar
 from dc1.cli.provider import payouts
 
 app = Commands(help="Offer GPUs: an account, its state, its earnings.", no_args_is_help=True)
@@ -18,7 +18,9 @@ app.add_typer(payouts.app)
 def provider_register(
     name: Annotated[str, typer.Option(help="Name of the person or machine.")],
     email: Annotated[str, typer.Option(help="E-mail address; one account an address.")],
-    gpu_model: Annotated[str, typer.Option(help="Model of the GPU.")],
+    gpu_model: Annotated[
+        str | None, typer.Option(help="What the GPU is, until the daemon reports it.", show_default=False)
+    ] = None,
     os: Annotated[str, typer.Option(help="linux, windows or mac.")] = "linux",
     vram_gb: Annotated[float | None, typer.Option(help="VRAM in GB, 1 to 1024.", show_default=False)] = None,
     location: Annotated[str | None, typer.Option(help="Where the machine stands.", show_default=False)] = None,
@@ -122,7 +124,7 @@ def _show_account(body: dict[str, Any]) -> None:
             "status": account["status"],
             "approval": account["approval_status"],
             **({"rejected because": account["rejected_reason"]} if account["rejected_reason"] else {}),
-            "GPU": f"{account['gpu_count']} x {account['gpu_model']}",
+            "GPU": f"{machine(account)} ({account['gpu_source']})",
             "VRAM": f"{account['gpu_vram_mib']} MiB" if account["gpu_vram_mib"] else None,
             "daemon": account["daemon_version"],
             "last heartbeat": moment(account["last_heartbeat"]),

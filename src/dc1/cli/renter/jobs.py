@@ -317,11 +317,12 @@ def _show_estimate(body: dict[str, Any]) -> None:
         }
     )
     listing(
-        ["provider", "GPU", "free", "halala a minute"],
+        ["provider", "GPU", "source", "free", "halala a minute"],
         (
             [
                 f"{one['name']} ({one['provider_id']})",
                 one["gpu_type"],
+                one["gpu_source"],
                 "yes" if one["is_free"] else "no",
                 one["rate_halala_per_minute"],
             ]

@@ -7,7 +7,7 @@ import typer
 from dc1.cli.client import RestClient
 from dc1.cli.commands import Commands
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
-from dc1.cli.output import cell, emit, facts, listing, moment, money, sar
+from dc1.cli.output import emit, facts, listing, machine, moment, money, sar
 from dc1.cli.renter import accounts, jobs
 
 app = Commands(help="Rent GPUs: an account, a wallet, jobs.", no_args_is_help=True)
@@ -116,12 +116,13 @@ def _show_balance(body: dict[str, Any]) -> None:
 
 def _show_providers(body: dict[str, Any]) -> None:
     listing(
-        ["id", "name", "GPU", "VRAM", "status", "reliability", "models", "SAR an hour"],
+        ["id", "name", "GPU", "source", "VRAM", "status", "reliability", "models", "SAR an hour"],
         (
             [
                 one["id"],
                 one["name"],
-                f"{one['gpu_count']} x {cell(one['gpu_model'])}",
+                machine(one),
+                one["gpu_source"],
                 f"{one['vram_gb']} GB" if one["vram_gb"] else None,
                 one["status"],
                 one["reliability_score"],

@@ -85,6 +85,7 @@ def _stored_report(provider: Provider) -> providers.StoredReport:
         last_heartbeat_ms=presence.last_heartbeat_ms,
         stream_lost_ms=presence.stream_lost_ms,
         heartbeats=provider.beats_to_flush,
+        hardware_reported=provider.hardware_reported,
         gpu_name=facts.gpu_name,
         vram_mib=facts.vram_mib,
         gpu_count=facts.gpu_count,

@@ -16,6 +16,7 @@ class Kind(NamedTuple):
 
     slots: int
     occupied: int
+    has_gpu: bool
     vram_mib: int | None
     gpu_type: str | None
     compute_types: frozenset[str]
@@ -30,6 +31,7 @@ class Kind(NamedTuple):
         return cls(
             view.slots,
             view.occupied,
+            view.has_gpu,
             view.vram_mib,
             view.gpu_type,
             view.compute_types,

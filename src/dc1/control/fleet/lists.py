@@ -5,7 +5,7 @@ from heapq import nlargest
 
 from dc1.control.fleet.presence import PresenceTracker
 from dc1.control.fleet.provider import Provider
-from dc1.control.fleet.reports import GpuCounts
+from dc1.control.fleet.reports import GpuCounts, Listed
 from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Thresholds, bookable
 
@@ -42,7 +42,7 @@ class FleetLists:
         found = [
             item for item in self._accounts.values() if bookable(item.approval, item.status(now_ms, self._thresholds))
         ]
-        return sorted(found, key=lambda item: (-(item.facts.vram_mib or 0), item.id))
+        return sorted(found, key=lambda item: (-(item.vram_mib or 0), item.id))
 
     def online(self) -> int:
         """Return how many providers are online by the table of liveness."""
@@ -52,8 +52,8 @@ class FleetLists:
         """Return how many providers the dashboard calls online."""
         return self._presence.online_on_dashboard()
 
-    def by_gpu_model(self) -> list[tuple[str, int]]:
-        """Return how many providers have each GPU model by its canonical name, most first."""
+    def by_gpu_model(self) -> list[tuple[Listed, int]]:
+        """Return how many providers have each GPU model by its canonical name and by whose word, most first."""
         return self._gpu_counts.most_common()
 
     def gpu_types(self) -> Collection[str]:

@@ -60,6 +60,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
             compute_capability=row.compute_capability,
             daemon_version=row.daemon_version,
         ),
+        hardware_reported=row.hardware_reported,
         gpu_status=row.gpu_status,
         cached_models=tuple(row.cached_models or ()),
         vllm_models=tuple(row.vllm_models or ()),

@@ -70,6 +70,8 @@ def _conditions(requirement: Requirement) -> Iterator[tuple[Requirement, str]]:
         yield replace(requirement, gpu_type=None), "no machine has this GPU"
     if requirement.min_vram_gb is not None:
         yield replace(requirement, min_vram_gb=None), "no machine has so much VRAM"
+    if requirement.needs_gpu:
+        yield replace(requirement, needs_gpu=False), "no machine has a GPU with CUDA"
     if requirement.gpu_count > 1:
         yield replace(requirement, gpu_count=1), "no machine has so many GPUs"
     if requirement.job_type is not None:

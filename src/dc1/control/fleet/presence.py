@@ -66,10 +66,10 @@ class PresenceTracker:
         provider.presence = replace(provider.presence, last_heartbeat_ms=now_ms, signed_off=False)
         provider.job_types = job_types
         provider.draining = draining
-        self._reported(provider, report, now_ms)
+        self._reported(provider, report, now_ms, streamed=True)
 
-    def _reported(self, provider: Provider, report: Report, now_ms: int) -> None:
-        self._reports.take(provider, report, now_ms)
+    def _reported(self, provider: Provider, report: Report, now_ms: int, *, streamed: bool = False) -> None:
+        self._reports.take(provider, report, now_ms, streamed=streamed)
         self._queues.heard(provider)
         self._availability.update(provider)
 

@@ -8,11 +8,12 @@ from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.placement import ProviderView
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers import liveness, reputation
-from dc1.domain.providers.hardware import canonical_gpu_type, gpu_name
+from dc1.domain.providers.gpu_sources import GpuSource
+from dc1.domain.providers.hardware import CPU, canonical_gpu_type, gpu_name
 from dc1.domain.providers.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
 from dc1.domain.providers.measurements import Measurement
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
-from dc1.domain.providers.reports import Facts, Report, metric_of
+from dc1.domain.providers.reports import Facts, Report, metric_of, without_claims
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord
 
 _BEAT_SLOT_MS = 30_000
@@ -40,6 +41,7 @@ _ACCOUNT_FIELDS = (
 )
 _REPORT_FIELDS = (
     "facts",
+    "hardware_reported",
     "gpu_status",
     "cached_models",
     "vllm_models",
@@ -74,6 +76,7 @@ class Provider:
     preload_done: bool = False
     compute_types: frozenset[str] = frozenset(COMPUTE_TYPES)
     facts: Facts = field(default_factory=Facts)
+    hardware_reported: bool = False
     gpu_status: JsonObject | None = None
     cached_models: tuple[str, ...] = ()
     vllm_models: tuple[str, ...] = ()
@@ -102,34 +105,61 @@ class Provider:
     decided_at: int = 0
 
     @property
+    def gpu_source(self) -> GpuSource:
+        """Whose word on its GPU is shown."""
+        return GpuSource.REPORTED if self.hardware_reported else GpuSource.CLAIMED
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether a daemon reported a GPU: an owner's claim is none, and a daemon may report that there is none."""
+        return self.hardware_reported and self.facts.has_gpu
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether its daemon reported that it has no GPU."""
+        return self.hardware_reported and not self.facts.has_gpu
+
+    @property
     def slots(self) -> int:
-        """How many jobs of one GPU it can run at once."""
-        return max(1, self.facts.gpu_count or 1)
+        """How many jobs of one GPU it can run at once; GPUs that are only claimed take no work."""
+        return max(1, self.facts.gpu_count or 1) if self.has_gpu else 1
+
+    @property
+    def gpu_count(self) -> int:
+        """How many GPUs lists show; 0 of a machine without."""
+        return 0 if self.is_cpu else max(1, self.facts.gpu_count or 1)
+
+    @property
+    def vram_mib(self) -> int | None:
+        """VRAM of one GPU in MiB, None when unknown and of a machine without."""
+        return None if self.is_cpu else self.facts.vram_mib
 
     @property
     def gpu_model(self) -> str:
-        """Model of its GPU as reported, else as registered."""
-        return self.facts.gpu_name or self.registered_gpu_model
+        """Model of its GPU as reported, of a machine without one `CPU`; as claimed until a daemon says anything."""
+        if not self.hardware_reported:
+            return self.registered_gpu_model
+        return CPU if self.is_cpu else self.facts.gpu_name or ""
 
     @property
     def gpu_name(self) -> str | None:
         """Canonical name of that model."""
-        return gpu_name(self.gpu_model, self.facts.vram_mib)
+        return gpu_name(self.gpu_model, self.vram_mib)
 
     @property
     def gpu_type(self) -> str | None:
-        """Type of that model, as placement and lists compare it."""
-        return canonical_gpu_type(self.gpu_model, self.facts.vram_mib)
+        """Type of that model, as lists and filters compare it."""
+        return canonical_gpu_type(self.gpu_model, self.vram_mib)
 
     @property
     def reported_gpu_name(self) -> str | None:
         """Canonical name of the GPU that a daemon reported, None where none has."""
-        return gpu_name(self.facts.gpu_name, self.facts.vram_mib) if self.facts.gpu_name else None
+        return gpu_name(self.facts.gpu_name, self.facts.vram_mib) if self.hardware_reported else None
 
     @property
     def gpu_lost(self) -> bool:
         """Whether the daemon, which had found a GPU before, finds none any more."""
-        return self.facts.gpu_name is not None and metric_of(self.gpu_status, "gpus_present") == 0
+        return self.has_gpu and metric_of(self.gpu_status, "gpus_present") == 0
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -189,8 +219,9 @@ class Provider:
             status=self.status(now_ms, thresholds),
             slots=self.slots,
             occupied=self.slots if full else self.occupied,
-            vram_mib=self.preferences.usable_vram_mib(self.facts.vram_mib),
-            gpu_type=self.gpu_type,
+            has_gpu=self.has_gpu,
+            vram_mib=self.preferences.usable_vram_mib(self.vram_mib),
+            gpu_type=self.gpu_type if self.has_gpu else None,
             gpu_model=self.gpu_model,
             compute_types=self.compute_types,
             models=frozenset(model.lower() for model in self.models),
@@ -206,8 +237,14 @@ class Provider:
         """Return what one of its GPUs costs: by what its daemon reports, as a claim is worth nothing."""
         return prices.price_bps(self.reported_gpu_name, self.preferences.ask_pct)
 
-    def take_report(self, report: Report) -> None:
-        """Fold a heartbeat in: what it does not say stays as it was."""
+    def take_report(self, report: Report, *, streamed: bool = False) -> None:
+        """Fold a heartbeat in: what it does not say stays as it was, but for claims, which end with the first report.
+
+        A stream always tells of its machine: one that reports no GPU has none. A heartbeat by POST may leave it out.
+        """
+        if not self.hardware_reported and (streamed or report.tells_of_gpu):
+            self.hardware_reported = True
+            self.facts = without_claims(self.facts)
         self.facts = self.facts.updated(report.facts)
         if report.gpu_status is not None:
             self.gpu_status = report.gpu_status

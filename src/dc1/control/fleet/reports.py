@@ -2,34 +2,38 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from typing import TypeAlias, TypeVar
 
 from dc1.control.fleet.offered_models import OfferedModels
 from dc1.control.fleet.provider import Provider
 from dc1.control.fleet.telemetry import Telemetry
 from dc1.domain.base.clock import Clock
+from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.liveness import Approval
 from dc1.domain.providers.reports import Report
+
+K = TypeVar("K")
+Listed: TypeAlias = tuple[str, GpuSource]
+"""A GPU model by its canonical name, and by whose word machines have it."""
 
 
 class GpuCounts:
     """Counts that follow each provider, because the dashboard must not walk the fleet."""
 
     def __init__(self) -> None:
-        self._counted: dict[int, tuple[str, str | None]] = {}
-        self._providers: Counter[str] = Counter()
+        self._counted: dict[int, tuple[Listed, str | None]] = {}
+        self._providers: Counter[Listed] = Counter()
         self._types: Counter[str] = Counter()
 
     def update(self, provider: Provider) -> None:
         """Count a provider for the model it has now, and no longer for another."""
         before = self._counted.get(provider.id)
-        now = (provider.gpu_name or "", _offered_type(provider))
+        now = ((provider.gpu_name or "", provider.gpu_source), _offered_type(provider))
         if before == now:
             return
-        for counts, old, new in zip((self._providers, self._types), before or (None, None), now, strict=True):
-            if old is not None:
-                _take_one(counts, old)
-            if new is not None:
-                counts[new] += 1
+        before_listed, before_type = before or (None, None)
+        _move(self._providers, before_listed, now[0])
+        _move(self._types, before_type, now[1])
         self._counted[provider.id] = now
 
     @property
@@ -40,22 +44,25 @@ class GpuCounts:
     def __len__(self) -> int:
         return len(self._providers)
 
-    def most_common(self) -> list[tuple[str, int]]:
-        """Return the models and their providers' number, most first."""
+    def most_common(self) -> list[tuple[Listed, int]]:
+        """Return the models, by whose word they are known, and their providers' number, most first."""
         return self._providers.most_common()
 
 
 def _offered_type(provider: Provider) -> str | None:
     # What anybody may claim is no type of the market: it would be in the refusal that lists them.
-    is_offered = provider.approval is Approval.APPROVED and provider.facts.gpu_name
+    is_offered = provider.approval is Approval.APPROVED and provider.has_gpu
     return provider.gpu_type if is_offered else None
 
 
-def _take_one(counts: Counter[str], name: str) -> None:
-    counts[name] -= 1
-    # Not kept at 0: anybody may register, and name another model with every beat.
-    if not counts[name]:
-        del counts[name]
+def _move(counts: Counter[K], old: K | None, new: K | None) -> None:
+    if old is not None:
+        counts[old] -= 1
+        # Not kept at 0: anybody may register, and name another model with every beat.
+        if not counts[old]:
+            del counts[old]
+    if new is not None:
+        counts[new] += 1
 
 
 class Reports:
@@ -72,9 +79,9 @@ class Reports:
         self.gpu_counts = GpuCounts()
         self._unstored: dict[int, Provider] = {}
 
-    def take(self, provider: Provider, report: Report, now_ms: int) -> None:
-        """Fold a report in."""
-        provider.take_report(report)
+    def take(self, provider: Provider, report: Report, now_ms: int, *, streamed: bool = False) -> None:
+        """Fold a report in, which came by POST unless it was `streamed`."""
+        provider.take_report(report, streamed=streamed)
         provider.count_beat(now_ms)
         # Most beats list no models; going through those of the last one again would cost more than all the rest.
         if report.cached_models is not None or report.vllm_models is not None:

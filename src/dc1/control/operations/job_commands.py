@@ -133,6 +133,7 @@ class JobCommands:
             hold_price_bps=quote.hold_price_bps,
             max_rate_halala_per_minute=order.max_rate_halala_per_minute,
             prefers_price=requirement.prefers_price,
+            needs_gpu=requirement.needs_gpu,
             fee_bps=self._config.fee_bps,
             compute_type=requirement.compute_type,
             model=order.model,

@@ -104,7 +104,7 @@ class ProviderAccounts:
         Raises:
             gpu_profile_reported: A daemon has said it, who knows better.
         """
-        if provider.facts.gpu_name is not None:
+        if provider.hardware_reported:
             raise errors.gpu_profile_reported()
         facts = replace(
             provider.facts,

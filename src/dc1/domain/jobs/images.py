@@ -83,3 +83,8 @@ def pull_name(image: str) -> str:
     """
     name = parse(image)
     return image if name is None or name.digest is None or name.tag is None else str(replace(name, tag=None))
+
+
+def needs_cuda(image: object) -> bool:
+    """Tell whether an image is made for a GPU, by its name or its type."""
+    return isinstance(image, str) and "cuda" in image.lower()

@@ -43,13 +43,14 @@ class Admission(StrEnum):
 class ProviderView:
     """What placement needs to know of a provider.
 
-    `slots` is the number of GPUs (at least 1) and `occupied` how many of them pending and running jobs hold. `vram_mib`
-    is the VRAM of one GPU, None when unknown. `gpu_type` is canonical, None when the card is none of the market's
-    types, and `gpu_model` its reported name. `models` are the offered models in lower case; empty means that any may
-    run. `job_types` are the types that the daemon has a runner for, None when it did not say. `streaming` is set while
-    the daemon is on the stream and not about to leave. `only_named` is set where jobs must name the provider, and
-    `reluctance` says why the owner's preferences keep new work away now. `price_bps` is what one GPU costs, in
-    ten-thousandths of the rate of a kind of work.
+    `slots` is the number of GPUs (at least 1) and `occupied` how many of them pending and running jobs hold. `has_gpu`
+    is set where a daemon reported a GPU; a claim is none. `vram_mib` is the VRAM of one GPU, None when unknown.
+    `gpu_type` is canonical, None when the card is none of the market's types, and `gpu_model` its reported name.
+    `models` are the offered models in lower case; empty means that any may run. `job_types` are the types that the
+    daemon has a runner for, None when it did not say. `streaming` is set while the daemon is on the stream and not
+    about to leave. `only_named` is set where jobs must name the provider, and `reluctance` says why the owner's
+    preferences keep new work away now. `price_bps` is what one GPU costs, in ten-thousandths of the rate of a kind of
+    work.
     """
 
     id: int
@@ -57,6 +58,7 @@ class ProviderView:
     status: ProviderStatus
     slots: int = 1
     occupied: int = 0
+    has_gpu: bool = True
     vram_mib: int | None = None
     gpu_type: str | None = None
     gpu_model: str | None = None
@@ -84,7 +86,8 @@ class ProviderView:
 class Requirement:
     """What a job asks of a provider; equal requirements fit the same providers.
 
-    `model` is in lower case and `gpu_type` canonical; `job_type` None needs no runner. `excluded_provider_id` is who
+    `model` is in lower case and `gpu_type` canonical; `needs_gpu` is set where CUDA is named, or anything else that
+    only a GPU has and that is no condition of its own; `job_type` None needs no runner. `excluded_provider_id` is who
     must not get it any more, and a machine whose GPU costs more than `max_price_bps` does not fit. With `prefers_price`
     the cheapest is taken before the best. `at_once` is set for a /v1 call, which takes a daemon on the stream that
     offers its model by name.
@@ -101,6 +104,12 @@ class Requirement:
     at_once: bool = False
     max_price_bps: int | None = None
     prefers_price: bool = False
+    needs_gpu: bool = False
+
+    @property
+    def names_gpu(self) -> bool:
+        """Whether it says anything that only a machine with a GPU can meet."""
+        return self.needs_gpu or self.gpu_type is not None or self.min_vram_gb is not None
 
     @classmethod
     def of_order(
@@ -157,15 +166,19 @@ def availability_obstacle(view: ProviderView) -> Admission | None:
 
 
 def has_vram(view: ProviderView, requirement: Requirement) -> bool:
-    """Tell whether the VRAM is enough; unknown VRAM is."""
-    if requirement.min_vram_gb is None or view.vram_mib is None:
+    """Tell whether the VRAM is enough; unknown VRAM of a GPU is, and no VRAM at all is not."""
+    if requirement.min_vram_gb is None:
         return True
+    if view.vram_mib is None or not view.has_gpu:
+        return view.has_gpu
     # In whole GB, for drivers report somewhat less than is printed on the card.
     return vram_gb(view.vram_mib) >= requirement.min_vram_gb
 
 
 def has_gpu_type(view: ProviderView, requirement: Requirement) -> bool:
-    """Tell whether the GPU is of the required type."""
+    """Tell whether there is a GPU where one is required, and of the required type."""
+    if requirement.names_gpu and not view.has_gpu:
+        return False
     return requirement.gpu_type is None or is_of_gpu_type(view.gpu_type, requirement.gpu_type)
 
 

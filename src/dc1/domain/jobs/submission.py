@@ -18,6 +18,7 @@ from dc1.domain.jobs.container_spec import (
     with_approved_override,
 )
 from dc1.domain.jobs.environment import refused_variables
+from dc1.domain.jobs.images import needs_cuda
 from dc1.domain.jobs.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
 from dc1.domain.jobs.states import GENERATING_TYPES, JOB_TYPES, JobType, prepaid_seconds
 from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
@@ -175,6 +176,7 @@ def accept(
         requirement=replace(
             Requirement.of_order(job_type, model, container_spec, gpu_requirements, body.provider_id),
             prefers_price=prefers_price,
+            needs_gpu=_needs_gpu(container_spec, body.params or {}, gpu_requirements or {}),
         ),
     )
 
@@ -189,6 +191,13 @@ def _duration_violations(body: SubmitBody, most_seconds: int) -> list[FieldViola
     if body.max_duration_seconds is not None and body.max_duration_seconds > most_seconds:
         found.append(FieldViolation("max_duration_seconds", f"must be at most {most_seconds}"))
     return found
+
+
+def _needs_gpu(spec: JsonObject, params: JsonObject, gpu_requirements: JsonObject) -> bool:
+    """Tell whether an order names CUDA, by an image of it or by a requirement that only GPUs have."""
+    images = (spec.get("image_type"), *_images(spec, params))
+    required = (name.lower() for name, value in gpu_requirements.items() if value not in (None, False, ""))
+    return any(map(needs_cuda, images)) or any("cuda" in name or name == "compute_capability" for name in required)
 
 
 def _violations(body: SubmitBody) -> list[FieldViolation]:
@@ -248,12 +257,11 @@ def _check_needs(job_type: JobType, body: SubmitBody) -> None:
 
 
 def _has_image(body: SubmitBody) -> bool:
-    named = (
-        (body.container_spec or {}).get("image"),
-        (body.container_spec or {}).get("image_override"),
-        (body.params or {}).get("image_override"),
-    )
-    return not all(_is_blank(name) for name in named)
+    return not all(_is_blank(name) for name in _images(body.container_spec or {}, body.params or {}))
+
+
+def _images(spec: JsonObject, params: JsonObject) -> tuple[JsonValue, ...]:
+    return spec.get("image"), spec.get("image_override"), params.get("image_override")
 
 
 def _pricing_class(body: SubmitBody) -> PricingClass:
@@ -333,10 +341,11 @@ def _refusal(view: ProviderView | None, requirement: Requirement, model: str | N
     # A provider that is only busy is no refusal: the job waits for it.
     if not view.bookable:
         return errors.provider_not_online(status_in_error(view.approval, view.status))
-    if requirement.min_vram_gb is not None and view.vram_mib is not None and not has_vram(view, requirement):
-        return errors.provider_lacks_vram(requirement.min_vram_gb, vram_gb(view.vram_mib))
-    if requirement.gpu_type is not None and not has_gpu_type(view, requirement):
-        return errors.provider_lacks_gpu_type(requirement.gpu_type, view.gpu_model)
+    if requirement.min_vram_gb is not None and not has_vram(view, requirement):
+        # A GPU that is claimed and that no daemon has reported has none of it.
+        return errors.provider_lacks_vram(requirement.min_vram_gb, vram_gb(view.vram_mib or 0) if view.has_gpu else 0)
+    if not has_gpu_type(view, requirement):
+        return errors.provider_lacks_gpu_type(requirement.gpu_type or "CUDA", view.gpu_model)
     if model is not None and not serves_model(view, requirement):
         return errors.model_not_served(model)
     return None

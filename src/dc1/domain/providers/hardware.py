@@ -27,6 +27,9 @@ GPU_MODELS = (
 )
 """Canonical names of the models that are known by name; what the market has besides goes by what daemons report."""
 
+CPU = "CPU"
+"""What a machine without a GPU is called where GPU models are listed."""
+
 _A100 = "A100"
 _A100_80, _A100_40 = "A100 80 GB", "A100 40 GB"
 # Halfway between the two, for drivers report somewhat less than is printed on the card.

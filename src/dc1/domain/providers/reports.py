@@ -71,6 +71,11 @@ class Facts:
     os_info: str | None = None
     python_version: str | None = None
 
+    @property
+    def has_gpu(self) -> bool:
+        """Whether they are those of a machine with a GPU, be its model known or not."""
+        return any((self.gpu_name, self.vram_mib, self.gpu_count))
+
     def updated(self, newer: "Facts") -> "Facts":
         """Return these facts with those that `newer` knows."""
         known = {item.name: getattr(newer, item.name) for item in fields(newer)}
@@ -90,6 +95,16 @@ class Report:
     container_restart_count: int | None = None
     provider_ip: str | None = None
     provider_hostname: str | None = None
+
+    @property
+    def tells_of_gpu(self) -> bool:
+        """Whether it says which GPU the machine has, or that it has none."""
+        return self.facts.has_gpu or metric_of(self.gpu_status, "gpus_present") == 0
+
+
+def without_claims(facts: Facts) -> Facts:
+    """Return facts without what an owner can have claimed, for a daemon knows better."""
+    return replace(facts, vram_mib=None, gpu_count=None)
 
 
 def read_report(body: Mapping[str, JsonValue]) -> Report:

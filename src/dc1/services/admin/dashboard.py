@@ -32,7 +32,8 @@ class DashboardCalls(ServicerPart):
             # Nothing is awaited from here on, so that the numbers of the fleet are of one moment.
             stats=self._stats(always, today, edge, now_ms),
             gpu_breakdown=[
-                pb.GpuCount(gpu_model=to_value(model or None), count=n) for model, n in fleet.lists.by_gpu_model()
+                pb.GpuCount(gpu_model=to_value(model or None), count=n, gpu_source=source)
+                for (model, source), n in fleet.lists.by_gpu_model()
             ],
             recent_signups=[_signup(provider) for provider in fleet.lists.newest()],
             recent_heartbeats=[_heartbeat(provider) for provider in fleet.lists.newest_heartbeats()],
@@ -70,6 +71,7 @@ def _signup(provider: Provider) -> pb.RecentSignup:
         name=provider.name,
         email=provider.email,
         gpu_model=to_value(provider.gpu_model or None),
+        gpu_source=provider.gpu_source,
         os=provider.os,
         created_at=iso(provider.created_at_ms),
     )
@@ -83,6 +85,7 @@ def _heartbeat(provider: Provider) -> pb.RecentHeartbeat:
         id=provider.id,
         name=provider.name,
         gpu_model=to_value(provider.gpu_model or None),
+        gpu_source=provider.gpu_source,
         provider_ip=to_value(provider.provider_ip),
         provider_hostname=to_value(provider.provider_hostname),
         last_heartbeat=iso(heard_ms),

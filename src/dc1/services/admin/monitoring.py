@@ -161,8 +161,9 @@ class MonitoringCalls(ServicerPart):
         return pb.ProviderHealth(
             id=provider.id,
             gpu_model=to_value(provider.gpu_model or None),
-            vram_mb=provider.facts.vram_mib or 0,
-            gpu_count=provider.slots,
+            vram_mb=provider.vram_mib or 0,
+            gpu_count=provider.gpu_count,
+            gpu_source=provider.gpu_source,
             last_heartbeat=time_value(presence.last_heartbeat_ms),
             heartbeat_age_seconds=to_value(presence.age_seconds(now_ms)),
             status=status,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.provider_supervision import ProviderAction
 from dc1.domain import errors
@@ -195,12 +196,14 @@ def _heartbeat(minute_ms: int, rollup: Rollup) -> admin_provider_pb2.HeartbeatEn
 
 def _pending(row: ProviderRow, now_ms: int) -> admin_provider_pb2.PendingProvider:
     # The promise runs from the registration: a provider is pending from then on until the first decision.
+    account = provider_from_row(row)
     deadline_ms = row.created_at_ms + _SLA_SECONDS * 1000
     return admin_provider_pb2.PendingProvider(
         id=row.id,
         name=row.name,
         email=row.email,
-        gpu_model=to_value(row.gpu_name or row.gpu_model or None),
+        gpu_model=to_value(account.gpu_model or None),
+        gpu_source=account.gpu_source,
         created_at=iso(row.created_at_ms),
         pending_duration_seconds=(now_ms - row.created_at_ms) / 1000,
         sla_deadline_at=iso(deadline_ms),

@@ -150,6 +150,7 @@ def _machines(plane: ControlPlane, estimate: Estimate) -> list[pb.EstimatedMachi
             provider_id=machine.id,
             name=machine.name,
             gpu_type=machine.gpu_name or "",
+            gpu_source=machine.gpu_source,
             is_free=not is_taken,
             rate_halala_per_minute=rate_per_minute(
                 quote.rate_halala, quote.class_multiplier, price_bps * quote.requirement.gpu_count

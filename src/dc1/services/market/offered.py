@@ -46,7 +46,7 @@ class OfferedCalls(ServicerPart):
                 offer = offers.setdefault(name, _Offer(model))
                 offer.total += 1
                 offer.online += online
-                offer.note_vram(provider.facts.vram_mib)
+                offer.note_vram(provider.vram_mib)
                 offer.prices_bps += provider.price_bps(self._plane.fleet.prices)
         return offers
 

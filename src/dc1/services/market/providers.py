@@ -99,7 +99,7 @@ class ListedProviderCalls(ServicerPart):
             return (
                 (gpu_type is None or is_of_gpu_type(provider.gpu_type, gpu_type))
                 # Rounded as it is shown: a card of 24 GB reports a little less.
-                and vram_gb(provider.facts.vram_mib or 0) >= wanted.min_vram_gb
+                and vram_gb(provider.vram_mib or 0) >= wanted.min_vram_gb
                 and place in (provider.location or "").lower()
                 and (not model or model in (name.lower() for name in provider.models))
                 and (

@@ -63,8 +63,9 @@ class ProviderAccountCalls(ServicerPart):
         )
         profile = provider_pb2.GpuProfile(
             gpu_model=provider.gpu_model,
-            vram_mb=provider.facts.vram_mib or 0,
-            gpu_count=provider.slots,
+            vram_mb=provider.vram_mib or 0,
+            gpu_count=provider.gpu_count,
+            gpu_source=provider.gpu_source,
             supported_compute_types=provider.listed_compute_types,
         )
         return pb.UpdateGpuProfileResponse(success=True, profile=profile)

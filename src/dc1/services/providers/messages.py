@@ -64,8 +64,8 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         email=provider.email,
         status=provider.status(now_ms, plane.fleet.thresholds),
         gpu_model=provider.gpu_model,
-        gpu_vram_mib=provider.facts.vram_mib or 0,
-        gpu_count=provider.slots,
+        gpu_vram_mib=provider.vram_mib or 0,
+        gpu_count=provider.gpu_count,
         last_heartbeat=time_value(provider.presence.last_heartbeat_ms),
         daemon_version=to_value(provider.facts.daemon_version),
         is_paused=provider.paused,
@@ -89,6 +89,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         active_job=_active_job(plane, provider),
         second_daemon_at=time_value(lately(provider.second_daemon_at_ms, now_ms)),
         gpu_type=provider.gpu_name or "",
+        gpu_source=provider.gpu_source,
         # The preferences lie flat among the other fields, under the names they have in an answer of their own.
         **{field.name: value for field, value in wishes.ListFields()},
     )
@@ -99,7 +100,7 @@ def _gpu_metrics(provider: Provider) -> pb.GpuMetrics:
     return pb.GpuMetrics(
         # Zero for what was not reported: clients format these numbers without looking, and null would break them.
         utilization_pct=metric_of(status, "gpu_util_pct") or 0,
-        vram_used_mib=vram_used_mib(status, provider.facts.vram_mib),
+        vram_used_mib=vram_used_mib(status, provider.vram_mib),
         temperature_c=metric_of(status, "temp_c") or 0,
     )
 
@@ -166,6 +167,7 @@ def inspected_provider(
         available_halala=earned.available_halala,
         promo_earnings_halala=earned.promo_halala,
         total_jobs=provider.completed_jobs,
+        claimed_gpu_model=to_value(provider.registered_gpu_model or None),
     )
     _fill(shown, provider, status)
     return shown
@@ -177,8 +179,9 @@ def _fill(shown: AdminProvider | InspectedProvider, provider: Provider, status: 
     shown.email = provider.email
     shown.gpu_model.CopyFrom(to_value(provider.gpu_model or None))
     shown.gpu_type = provider.gpu_name or ""
-    shown.vram_mib = provider.facts.vram_mib or 0
-    shown.gpu_count = provider.slots
+    shown.gpu_source = provider.gpu_source
+    shown.vram_mib = provider.vram_mib or 0
+    shown.gpu_count = provider.gpu_count
     shown.status = status
     shown.approval_status = provider.approval
     shown.last_heartbeat.CopyFrom(time_value(provider.presence.last_heartbeat_ms))
@@ -204,9 +207,10 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
         "name": provider.name,
         "gpu_model": provider.gpu_model,
         "gpu_type": provider.gpu_name or "",
-        "vram_gb": vram_gb(facts.vram_mib or 0),
-        "vram_mib": facts.vram_mib or 0,
-        "gpu_count": provider.slots,
+        "gpu_source": provider.gpu_source,
+        "vram_gb": vram_gb(provider.vram_mib or 0),
+        "vram_mib": provider.vram_mib or 0,
+        "gpu_count": provider.gpu_count,
         "driver_version": facts.driver_version or "",
         "compute_capability": facts.compute_capability or "",
         "cuda_version": facts.cuda_version or "",

@@ -52,6 +52,7 @@ class JobRow:
     gpu_count: int
     min_vram_gb: float | None
     gpu_type: str | None
+    needs_gpu: bool
     compute_type: ComputeType
     prewarm_requested: bool
     checkpoint_enabled: bool
@@ -131,6 +132,7 @@ class JobRow:
             excluded_provider_id=self.excluded_provider_id,
             max_price_bps=None if hold is None or self.named_provider_id is not None else hold // self.gpu_count,
             prefers_price=self.prefers_price,
+            needs_gpu=self.needs_gpu,
         )
 
 

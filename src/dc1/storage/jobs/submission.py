@@ -77,6 +77,7 @@ class NewJob:
     machine_price_bps: int = UNIT_PRICE_BPS
     max_rate_halala_per_minute: Decimal | None = None
     prefers_price: bool = False
+    needs_gpu: bool = False
     retried_from_job_id: int | None = None
     submitted_by: Actor = Actor.RENTER
 

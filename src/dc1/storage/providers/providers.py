@@ -51,6 +51,7 @@ class StoredReport:
     last_heartbeat_ms: int | None
     stream_lost_ms: int | None = None
     heartbeats: int = 0
+    hardware_reported: bool = False
     gpu_name: str | None = None
     vram_mib: int | None = None
     gpu_count: int | None = None
@@ -97,6 +98,7 @@ class ProviderRow:
     supported_compute_types: list[str] | None
     preload_model: str | None
     preload_requested_at_ms: int | None
+    hardware_reported: bool
     gpu_name: str | None
     vram_mib: int | None
     gpu_count: int | None

@@ -73,6 +73,8 @@ jobs = Table(
     Column("gpu_count", Integer, nullable=False),
     Column("min_vram_gb", Float),
     Column("gpu_type", Text),
+    # It names CUDA, or anything else that only a GPU has.
+    Column("needs_gpu", Boolean, nullable=False, server_default=false()),
     Column("compute_type", StoredEnum(ComputeType), nullable=False),
     Column("prewarm_requested", Boolean, nullable=False),
     Column("checkpoint_enabled", Boolean, nullable=False),

@@ -52,7 +52,9 @@ providers = Table(
     Column("supported_compute_types", ExactJson(TEXTS)),
     Column("preload_model", PlainText),
     time_column("preload_requested_at_ms", nullable=True),
-    # What the daemon reported last; until then vram_mib and resource_spec are what registration declared.
+    # What the daemon reported last; until it said anything of the GPU, vram_mib, gpu_count and resource_spec are what
+    # the owner declared. Once it has, a machine without all three has no GPU.
+    Column("hardware_reported", Boolean, nullable=False, server_default=false()),
     Column("gpu_name", PlainText),
     Column("vram_mib", Integer),
     Column("gpu_count", Integer),
