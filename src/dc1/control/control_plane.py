@@ -6,6 +6,7 @@ from typing import Self
 
 import structlog
 
+from dc1.control.background.fault_watch import FaultWatch
 from dc1.control.background.reaper import Reaper
 from dc1.control.background.report_flusher import ReportFlusher
 from dc1.control.cluster.replication import Replication
@@ -61,6 +62,7 @@ class ControlPlane:
     completions: Completions
     reaper: Reaper
     prober: Prober
+    fault_watch: FaultWatch
     report_flusher: ReportFlusher
     replicas: Replicas
     credentials: Credentials
@@ -83,6 +85,7 @@ class ControlPlane:
         replicas = Replication(core, dispatcher, catalog, credentials) if db.is_shared else NoReplicas()
         attempts = Attempts(core, dispatcher, replicas)
         submission = Submission(core, dispatcher)
+        prober = Prober(core)
         job_commands = JobCommands(core, dispatcher, attempts, submission, catalog, replicas)
         return cls(
             db=db,
@@ -99,7 +102,8 @@ class ControlPlane:
             job_commands=job_commands,
             completions=Completions(core, dispatcher, submission, job_commands, attempts, replicas),
             reaper=Reaper(core, dispatcher, attempts),
-            prober=Prober(core),
+            prober=prober,
+            fault_watch=FaultWatch(db, clock, core.fleet, prober),
             report_flusher=ReportFlusher(core),
             replicas=replicas,
             credentials=credentials,
@@ -135,6 +139,7 @@ class ControlPlane:
                 group.create_task(self.dispatcher.run())
                 group.create_task(self.reaper.run())
                 group.create_task(self.prober.run())
+                group.create_task(self.fault_watch.run())
                 group.create_task(self.report_flusher.run())
                 group.create_task(self.replicas.run())
         except Exception:

@@ -37,3 +37,8 @@ def test_what_the_last_report_told() -> None:
 
 def test_failing_jobs_since_the_first_of_them() -> None:
     assert found(heard(0, failed_jobs=3, first_failure_ms=5)) == [Alert(AlertReason.JOBS_FAILING, 5)]
+
+
+def test_runs_that_are_called_the_renters_fault_also_of_one_that_is_gone() -> None:
+    assert Alert(AlertReason.FAULTS_OUTLIER, 7) in found(heard(601, faults_stand_out_since_ms=7))
+    assert Alert(AlertReason.FAULTS_OUTLIER, 7) in found(Watched(Presence(), faults_stand_out_since_ms=7))

@@ -28,6 +28,7 @@ class AlertReason(StrEnum):
     CONTAINER_RESTARTING = "CONTAINER_RESTARTING"
     KEY_SHARED = "KEY_SHARED"
     GPU_LOST = "GPU_LOST"
+    FAULTS_OUTLIER = "FAULTS_OUTLIER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Watched:
     first_failure_ms: int = 0
     second_daemon_at_ms: int | None = None
     gpu_lost: bool = False
+    faults_stand_out_since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
     # Also of a provider that is gone: the one that is not there may be the owner's.
     if (shared_ms := lately(provider.second_daemon_at_ms, now_ms)) is not None:
         yield Alert(AlertReason.KEY_SHARED, shared_ms)
+    if provider.faults_stand_out_since_ms is not None:
+        yield Alert(AlertReason.FAULTS_OUTLIER, provider.faults_stand_out_since_ms)
     if heard_ms is None:
         return
     present = liveness(provider.presence, now_ms, thresholds)

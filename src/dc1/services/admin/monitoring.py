@@ -208,6 +208,7 @@ class MonitoringCalls(ServicerPart):
             first_failure_ms=failures.first_ms,
             second_daemon_at_ms=provider.second_daemon_at_ms,
             gpu_lost=provider.gpu_lost,
+            faults_stand_out_since_ms=self._plane.fault_watch.since_ms(provider.id),
         )
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:

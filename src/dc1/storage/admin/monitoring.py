@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, distinct, func, select, text
+from sqlalchemy import Connection, distinct, func, or_, select, text
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.faults import Fault
-from dc1.storage.schema.tables import jobs, provider_days, renters
+from dc1.domain.jobs.states import JobStatus, JobType
+from dc1.storage.schema.tables import job_specs, jobs, provider_days, renters
 
 HOUR_MS = 3_600_000
 _WAITING = text("jobs.status IN ('queued', 'pending')")
-# As text, which is how its partial index spells it.
+# As text, which is how their partial indexes spell it.
 _FAILED = text("jobs.status = 'failed'")
+_KEPT = text("jobs.completed_at_ms IS NOT NULL AND jobs.documents_erased_at_ms IS NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,64 @@ def failures_by_provider(conn: Connection, since_ms: int) -> dict[int, Failures]
         .group_by(jobs.c.provider_id)
     )
     return {provider_id: Failures(count, first_ms) for provider_id, count, first_ms in conn.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that completed, or failed by whose fault ever; `what` it ran is its model, image or kind of work."""
+
+    job_id: int
+    ended_ms: int
+    what: str
+    provider_id: int
+    renter_id: int
+    is_renters_fault: bool
+
+
+def ended_runs(conn: Connection, after: tuple[int, int], until_ms: int, limit: int) -> list[EndedRun]:
+    """Return the next runs that ended, by time and id, after those and until then."""
+    since_ms, last_id = after
+    query = (
+        select(
+            jobs.c.id,
+            jobs.c.completed_at_ms,
+            jobs.c.model,
+            jobs.c.job_type,
+            jobs.c.provider_id,
+            jobs.c.renter_id,
+            jobs.c.fault,
+            job_specs.c.container_spec,
+        )
+        .outerjoin_from(jobs, job_specs, job_specs.c.job_id == jobs.c.id)
+        .where(
+            _KEPT,
+            jobs.c.completed_at_ms >= since_ms,
+            jobs.c.completed_at_ms <= until_ms,
+            or_(jobs.c.completed_at_ms > since_ms, jobs.c.id > last_id),
+            jobs.c.provider_id.is_not(None),
+            jobs.c.status.in_((JobStatus.COMPLETED, JobStatus.FAILED)),
+        )
+        .order_by(jobs.c.completed_at_ms, jobs.c.id)
+        .limit(limit)
+    )
+    return [
+        EndedRun(
+            job_id=row.id,
+            ended_ms=row.completed_at_ms,
+            what=_what(row.model, row.container_spec, row.job_type),
+            provider_id=row.provider_id,
+            renter_id=row.renter_id,
+            is_renters_fault=row.fault == Fault.RENTER,
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def _what(model: str | None, spec: JsonObject | None, job_type: JobType) -> str:
+    if model:
+        return f"model {model.lower()}"
+    image = (spec or {}).get("image") or (spec or {}).get("image_type")
+    return f"image {image}" if image else f"type {job_type}"
 
 
 def mean_wait_seconds(conn: Connection, now_ms: int) -> float:

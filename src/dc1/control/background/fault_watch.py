@@ -1,0 +1,98 @@
+"""Watches whose runs are called the renters' fault; the rule is `dc1.domain.providers.fault_outliers`."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+
+import structlog
+
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.periodic import every
+from dc1.control.probing.prober import Prober
+from dc1.domain.base.clock import DAY_MS, Clock, day_start_ms
+from dc1.domain.errors import ApiError
+from dc1.domain.providers.fault_outliers import Runs, outliers
+from dc1.storage.admin import monitoring
+from dc1.storage.engine.database import Database
+
+LOOK_SECONDS = 300.0
+_KEPT_DAYS = 7
+_SETTLED_MS = 60_000
+"""Before this long another server may still commit what has ended earlier."""
+
+_ROWS = 5_000
+
+log = structlog.get_logger(__name__)
+
+_Work = defaultdict[str, defaultdict[int, Runs]]
+
+
+class FaultWatch:
+    """Counts the ended runs of a week by what they ran, and knows the providers that stand out."""
+
+    def __init__(self, db: Database, clock: Clock, fleet: Fleet, prober: Prober) -> None:
+        self._db = db
+        self._clock = clock
+        self._fleet = fleet
+        self._prober = prober
+        # By day, so that a week's oldest can be forgotten.
+        self._days: dict[int, _Work] = {}
+        self._read_ms: int | None = None
+        self._since_ms: dict[int, int] = {}
+        self._to_probe: set[int] = set()
+
+    def since_ms(self, provider_id: int) -> int | None:
+        """Return since when a provider stands out, None where it does not."""
+        return self._since_ms.get(provider_id)
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        await every(LOOK_SECONDS, self.look)
+
+    async def look(self) -> None:
+        """Read what has ended since the last look, and judge."""
+        now_ms = self._clock.now_ms()
+        first_day = day_start_ms(now_ms) - (_KEPT_DAYS - 1) * DAY_MS
+        for day in [day for day in self._days if day < first_day]:
+            del self._days[day]
+        await self._read(max(first_day, self._read_ms or 0), now_ms - _SETTLED_MS)
+        found: set[int] = set()
+        for what in {what for work in self._days.values() for what in work}:
+            found |= set(outliers(self._week(what)))
+            # Others' calls go first: a large market has many kinds of work.
+            await asyncio.sleep(0)
+        self._judge(found, now_ms)
+
+    async def _read(self, since_ms: int, until_ms: int) -> None:
+        after = since_ms, 0
+        while True:
+            rows = await self._db.read(lambda conn: monitoring.ended_runs(conn, after, until_ms, _ROWS))  # noqa: B023
+            for row in rows:
+                work = self._days.setdefault(day_start_ms(row.ended_ms), defaultdict(lambda: defaultdict(Runs)))
+                work[row.what][row.provider_id].add(row.renter_id, 1, row.is_renters_fault)
+            if rows:
+                after = rows[-1].ended_ms, rows[-1].job_id
+            if len(rows) < _ROWS:
+                break
+        self._read_ms = max(since_ms, until_ms)
+
+    def _week(self, what: str) -> dict[int, Runs]:
+        week: defaultdict[int, Runs] = defaultdict(Runs)
+        for work in self._days.values():
+            for provider_id, runs in work[what].items() if what in work else ():
+                for renter_id, ended in runs.ended.items():
+                    week[provider_id].add(renter_id, ended, runs.faulted[renter_id])
+        return week
+
+    def _judge(self, found: set[int], now_ms: int) -> None:
+        for provider_id in found - self._since_ms.keys():
+            log.warning("faults_outlier", provider_id=provider_id)
+            self._to_probe.add(provider_id)
+        self._since_ms = {provider_id: self._since_ms.get(provider_id, now_ms) for provider_id in found}
+        for provider_id in list(self._to_probe):
+            provider = self._fleet.get(provider_id)
+            # Busy, or connected to another server: asked again with the next look.
+            with suppress(ApiError):
+                if provider is not None:
+                    self._prober.ask(provider)
+                self._to_probe.discard(provider_id)
