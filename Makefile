@@ -91,6 +91,9 @@ chaos: $(VENV)/.dev ## kill, stall and confuse every part for longer; make chaos
 soak: $(VENV)/.dev ## a market at work for ten minutes; make soak ARGS="--minutes 60"
 	@$(BIN)/python -m tests.soak $(ARGS)
 
+economy: $(VENV)/.dev ## what cheats gain in a market of 10,000 jobs; make economy ARGS="--jobs 2000"
+	@$(BIN)/python -m tests.economy $(ARGS)
+
 fuzz: $(VENV)/.dev ## every documented route against made-up requests; make fuzz ARGS="--minutes 30 --seed 7"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 

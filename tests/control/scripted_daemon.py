@@ -129,7 +129,17 @@ class ScriptedDaemon:
         outcome = pb.Outcome(failure=failure, gpu_seconds=pick if pick % 2 else None, exit_code=exit_code)
         if failure is None:
             outcome.result.string_value = "done"
-        message = self._script.end(running[pick % len(running)], outcome)
+        await self._end(running[pick % len(running)], outcome)
+
+    async def complete(self, text: str, gpu_seconds: float | None = None) -> None:
+        """End the only run with a text, and with so many seconds where the daemon says how many."""
+        (running,) = (attempt for attempt, phase in self.held.items() if phase == pb.LEASE_PHASE_RUNNING)
+        outcome = pb.Outcome(gpu_seconds=gpu_seconds)
+        outcome.result.string_value = text
+        await self._end(running, outcome)
+
+    async def _end(self, attempt: Attempt, outcome: pb.Outcome) -> None:
+        message = self._script.end(attempt, outcome)
         self._outcomes.append(message.outcome)
         await self._say(message)
 
