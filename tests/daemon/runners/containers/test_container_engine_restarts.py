@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import docker
@@ -119,17 +119,46 @@ async def test_a_program_that_ends_while_its_engine_is_away_is_no_failure_of_the
         assert (failure.category, failure.transient) == (ErrorCategory.ENGINE, True)
 
 
-@pytest.mark.parametrize("act", ["kill", "remove", "pause"])
+ACTS: dict[str, Callable[[Any], None]] = {
+    "kill": lambda container: container.kill(),
+    "terminate": lambda container: container.kill(signal="SIGTERM"),
+    "stop": lambda container: container.stop(timeout=10),
+    "restart": lambda container: container.restart(timeout=0),
+    "remove": lambda container: container.remove(force=True),
+    "pause": lambda container: container.pause(),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
 async def test_what_the_owner_does_to_a_container_is_no_failure_of_the_program(
     runner: ContainerRunner, engine: Engine, act: str
 ) -> None:
-    async with running(runner, engine, "echo 1; sleep 600") as (task, _):
+    """Not either of one that ends in good order when it is asked to, as many do."""
+    async with running(runner, engine, "trap 'exit 1' TERM; echo 1; while :; do sleep 0.1; done") as (task, _):
         (container,) = await asyncio.to_thread(containers, engine)
-        options = {"force": True} if act == "remove" else {}
-        await asyncio.to_thread(getattr(container, act), **options)
+        # Beside it: an engine answers a stop when all is over, and the container is gone by then.
+        acting = asyncio.create_task(asyncio.to_thread(_act, container, act))
         failure = await fault_of(task)
+        await acting
         assert (failure.category, failure.transient) == (ErrorCategory.ENGINE, True)
         assert "on the provider's machine" in failure.message
+
+
+def _act(container: Any, act: str) -> None:
+    # The daemon removes it under the engine's hands.
+    with contextlib.suppress(docker.errors.APIError):
+        ACTS[act](container)
+
+
+@pytest.mark.parametrize(
+    ("program", "status"),
+    [("exit 143", 143), ("kill -9 1; kill -9 $$; exit 137", 137), ("trap 'exit 9' TERM; kill $$; sleep 9", 9)],
+)
+async def test_a_program_cannot_pass_its_own_end_off_as_its_owner_s_doing(
+    runner: ContainerRunner, engine: Engine, program: str, status: int
+) -> None:
+    failure = await fault_of(asyncio.create_task(runner.run(container_job(engine, program), RecordingSink())))
+    assert (failure.category, failure.exit_code) == (ErrorCategory.EXECUTION, status)
 
 
 async def test_a_program_that_ends_with_137_is_not_said_to_have_wanted_memory(

@@ -27,7 +27,8 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _WATCH_SECONDS = 1.0
 _LOOK_EVERY = 5
 _ENDED = frozenset({"exited", "stopped", "dead", "removing"})
-_ALIVE = frozenset({"created", "configured", "initialized", "running", "paused", "restarting", "stopping"})
+_STOPPING = "stopping"
+_ALIVE = frozenset({"created", "configured", "initialized", "running", "paused", "restarting", _STOPPING})
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,14 @@ class ContainerRun:
         self._output = output
         self._sink = sink
         self.memory_kills = MemoryKills()
+        # As the engine first told it: another time is another run of the program.
+        self._started: str | None = None
 
     async def end(self) -> int:
         """Return the program's exit status once it has ended.
 
-        A RunFailed says that the container was removed or paused, or that its engine was away too long, or when the
-        program ended.
+        A RunFailed says that the container was removed, paused, stopped or started anew, or that its engine was away
+        too long, or when the program ended.
         """
         tasks = [asyncio.create_task(self._to_the_end()), asyncio.create_task(self._until_disturbed())]
         try:
@@ -125,6 +128,14 @@ class ContainerRun:
         state = str(self._container.attrs["State"]["Status"])
         if state not in _ENDED | _ALIVE:
             raise _failed(f"the container engine says a container is {state[:40]!r}")
+        # Podman says so while it waits for the end, and writes it down nowhere; the daemon itself never asks politely.
+        if state == _STOPPING:
+            raise _failed("the container was stopped on the provider's machine")
+        started = str(self._container.attrs["State"].get("StartedAt"))
+        if self._started is None:
+            self._started = started
+        if started != self._started:
+            raise _failed("the container was started anew on the provider's machine")
         return state
 
     def _reload(self) -> None:
@@ -140,23 +151,28 @@ class ContainerRun:
         """Watch what the program cannot tell of; return never."""
         paused = looks = 0
         while True:
+            # From the beginning: when it was started has to be known before somebody starts it anew.
+            looks += 1
+            if looks % _LOOK_EVERY == 1:
+                paused = await self._looks_paused(paused)
             await asyncio.sleep(_WATCH_SECONDS)
             self.memory_kills.look()
             # For a bar that stands still: nothing comes then that would show its last state.
             await self._tell(self._output.progress())
-            looks += 1
-            if looks % _LOOK_EVERY:
-                continue
-            try:
-                is_paused = await self._state() == "paused"
-            except NotFound:
-                raise _failed("the container was removed on the provider's machine") from None
-            except ENGINE_ERRORS:
-                continue  # whoever reads the output waits for the engine
-            paused = paused + 1 if is_paused else 0
-            # Twice: an owner may look at something for a moment.
-            if paused > 1:
-                raise _failed("the container was paused on the provider's machine")
+
+    async def _looks_paused(self, before: int) -> int:
+        """Look at the container, and return how many times in a row it was found paused."""
+        try:
+            if await self._state() != "paused":
+                return 0
+        except NotFound:
+            raise _failed("the container was removed on the provider's machine") from None
+        except ENGINE_ERRORS:
+            return before  # whoever reads the output waits for the engine
+        # Twice: an owner may look at something for a moment.
+        if before:
+            raise _failed("the container was paused on the provider's machine")
+        return before + 1
 
 
 def _failed(text: str) -> RunFailed:

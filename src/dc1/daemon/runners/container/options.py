@@ -141,6 +141,9 @@ def create_options(
         # The machine's defaults may say otherwise; those of processes and host name have no other value than private.
         "ipc_mode": "private",
         "cgroupns": "private",
+        # No program reacts to it, and the kernel ignores it for all that do not ask for it: a container that its owner
+        # stops stays "stopping" until the engine loses patience, which is seen, and never ends as if by itself.
+        "stop_signal": "SIGURG",
         # It would be run by the engine over and over, beside the job.
         "healthcheck": {"test": ["NONE"]},
         "user": _NOBODY if _is_root(image_user) else image_user,

@@ -22,9 +22,13 @@ _NO_SUCH_COMMAND = re.compile(
     r"\bexec:? (?!.*\bhook).*(not found in \$PATH|no such file or directory|permission denied)|executable file .* not found",
     re.IGNORECASE,
 )
-_BY_HAND = frozenset({"kill", "stop"})
+# What the daemon does itself only once this has been asked.
+_BY_HAND = frozenset({"kill", "stop", "restart", "remove", "destroy"})
 _LATE_SECONDS = 3
 """How much later than the end an engine may write down that somebody asked for it: Podman does once that is done."""
+
+_CAUGHT_SECONDS = 2
+"""The same for a signal that the program caught: it is written down at once, and times are whole seconds."""
 
 _EVENT_SECONDS = 10.0
 
@@ -43,30 +47,32 @@ async def failed(client: Any, container: Any, status: int, output: ContainerOutp
     """Return why a program failed that ended with a status other than 0.
 
     `memory_kill` is whether the kernel has just killed something on this machine for want of memory. Of want of memory
-    is spoken only by evidence: a program may end with 137 by its own wish, and an owner may kill its container.
+    is spoken only by evidence: a program may end with 137 by its own wish, and an owner may kill its container. That
+    too is believed of the engine's record alone, which no program can write to, and of no status.
     """
     state = container.attrs["State"]
     if state.get("OOMKilled") or (status == _SIGKILL_STATUS and memory_kill):
         return RunFailed(ErrorCategory.OOM, "killed for using more memory than its limit", exit_code=status)
-    if status > _SIGNALLED and await _was_ended_by_hand(client, container.id, state):
+    late = _LATE_SECONDS if status > _SIGNALLED else _CAUGHT_SECONDS
+    if await _was_ended_by_hand(client, container.id, state, late):
         text = "the container was stopped on the provider's machine"
         return RunFailed(ErrorCategory.ENGINE, text, transient=True)
     last_words = f": {output.last_words}" if output.last_words else ""
     return RunFailed(ErrorCategory.EXECUTION, f"exited with status {status}{last_words}", exit_code=status)
 
 
-async def _was_ended_by_hand(client: Any, container_id: str, state: dict[str, Any]) -> bool:
+async def _was_ended_by_hand(client: Any, container_id: str, state: dict[str, Any], late_seconds: int) -> bool:
     """Ask the engine whether somebody but this daemon, which does so later, ended a container."""
     try:
         async with asyncio.timeout(_EVENT_SECONDS):
-            return await asyncio.to_thread(_asks_for_end, client, container_id, state)
+            return await asyncio.to_thread(_asks_for_end, client, container_id, state, late_seconds)
     except (TimeoutError, ValueError, TypeError, AttributeError, *ENGINE_ERRORS):
         return False  # an engine that keeps no record of it
 
 
-def _asks_for_end(client: Any, container_id: str, state: dict[str, Any]) -> bool:
+def _asks_for_end(client: Any, container_id: str, state: dict[str, Any], late_seconds: int) -> bool:
     # Between times of the engine's own, whose clock may differ: to a time that is ahead it makes us wait.
-    since, until = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"]) + _LATE_SECONDS
+    since, until = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"]) + late_seconds
     events = client.events(since=since, until=until, filters={"container": container_id}, decode=True)
     return any(event.get("Action") in _BY_HAND for event in events)
 
