@@ -67,8 +67,9 @@ class SubmitJobRequest(_message.Message):
     job_type: _builtins.str
     """Kind of work. What each needs is checked here, and missing it is `Missing required fields`: llm_inference, llm-inference and rag-pipeline
     `params.prompt` or `params.messages`; image_generation `params.prompt`, or an image in `container_spec`; vllm_serve `params.model` or
-    `model`; the others nothing. Required, except that a body with `container_image` and `command` and no `job_type` is a `custom_container` job;
-    beside a `job_type` the two stand for `container_spec.image` and `job_cmd`, unless the spec names an image.
+    `model`; containers an image, or one of their `image_type` or of the type `pytorch` in the registry, and custom_container a command where only
+    that one is left; the others nothing. Required, except that a body with `container_image` and no `job_type` is a `custom_container` job;
+    beside a `job_type` image and `command` stand for `container_spec.image` and `job_cmd`, unless the spec names an image.
     """
     duration_minutes: _builtins.float
     """Minutes to prepay, 0.1 up to the market's longest run (default 10080); the quote is made from it. Required, except as said at `job_type`."""
@@ -85,7 +86,7 @@ class SubmitJobRequest(_message.Message):
     prewarm_requested: _builtins.bool
     """Prefer a provider that has the model cached."""
     container_image: _builtins.str
-    """Image of a container job in the short form, with `command`. An approved image may be named as Docker allows: `busybox:1.36` for
+    """Image of a container job in the short form; without a `command` its own is run. An approved image may be named as Docker allows: `busybox:1.36` for
     `docker.io/library/busybox:1.36`.
     """
     max_rate_halala_per_minute: _builtins.float

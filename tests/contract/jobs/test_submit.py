@@ -251,8 +251,15 @@ def test_the_short_form_of_a_container_job(renter: Renter) -> None:
     short: Json = {"container_image": "busybox:1.36"}
     for command in (7, {"a": 1}, ["echo", 1], True):
         refused(renter.post("/jobs/submit", {**short, "command": command}), 400, "Validation failed")
-    for incomplete in (short, {**short, "command": None}):
-        refused(renter.post("/jobs/submit", incomplete), 400, "Missing required fields: job_type, duration_minutes")
+    # The image's own command is run then.
+    for own in (short, {**short, "command": None}):
+        job = answered(renter.post("/jobs/submit", own), 201)["job"]
+        assert show(job, "job_type", "max_duration_seconds") == {
+            "job_type": "custom_container",
+            "max_duration_seconds": 1800,
+        }
+        assert "job_cmd" not in job["container_spec"]
+        answered(renter.cancel(job["id"]))
 
 
 def test_a_short_image_name_is_written_out(renter: Renter, provider: PollDaemon, admin: Admin) -> None:

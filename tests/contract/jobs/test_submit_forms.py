@@ -51,7 +51,9 @@ def open_jobs_are_cancelled(renter: Renter, provider: PollDaemon) -> Iterator[No
 )
 def test_the_price_list(renter: Renter, job_type: str, minutes: float, costs: tuple[int, ...]) -> None:
     jobs = [
-        renter.submit(job_type=job_type, duration_minutes=minutes, pricing_class=name, model=MODEL)
+        renter.submit(
+            job_type=job_type, duration_minutes=minutes, pricing_class=name, model=MODEL, task_spec={"steps": 1}
+        )
         for name in ("standard", "priority", "economy")
     ]
     assert tuple(job["cost_halala"] for job in jobs) == costs
@@ -111,7 +113,7 @@ def test_what_may_be_written_in_several_ways(renter: Renter, change: Json, store
 def test_the_container_spec_that_was_not_sent(
     renter: Renter, job_type: str, image_type: str, compute_type: str
 ) -> None:
-    spec = renter.submit(job_type=job_type, model=MODEL)["container_spec"]
+    spec = renter.submit(job_type=job_type, model=MODEL, task_spec={"steps": 1})["container_spec"]
     assert show(spec, "image_type", "compute_type", "gpu_count", "vram_required_mb") == {
         "image_type": image_type,
         "compute_type": compute_type,
@@ -173,6 +175,11 @@ def test_image_and_command_are_taken_beside_a_job_type_too(renter: Renter, provi
     spec = provider.next()["container_spec"]
     assert show(spec, "image", "image_type") == {"image": image, "image_type": "custom_container"}
     assert spec["job_cmd"] in ("echo hi", ["echo", "hi"])
+    own = answered(renter.post("/jobs/submit", order), 201)["job"]["container_spec"]
+    assert (own["image"], "job_cmd" in own) == (image, False)
+    # Vector 24, where a type has an image in the registry.
+    typed = {"job_type": "custom_container", "duration_minutes": 5, "container_spec": {"image_type": "python"}}
+    answered(renter.post("/jobs/submit", typed), 201)
     evil = {**order, "container_image": "evil/image:latest", "command": "x"}
     refused(renter.post("/jobs/submit", evil), 400, code="IMAGE_NOT_APPROVED")
 

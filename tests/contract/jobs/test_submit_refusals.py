@@ -62,6 +62,9 @@ def test_missing_fields_are_named_in_documented_order(renter: Renter) -> None:
         refused(renter.try_submit(params=params), 400, text, code="MISSING_FIELDS")
     text = "Missing required fields: params.model"
     refused(renter.try_submit(job_type="vllm_serve"), 400, text, code="MISSING_FIELDS")
+    text = "Missing required fields: container_spec.image"
+    container: Json = {"job_type": "custom_container", "duration_minutes": 5}
+    refused(renter.post("/jobs/submit", container), 400, text, code="MISSING_FIELDS")
 
 
 def test_a_job_type_is_one_of_nine(renter: Renter) -> None:

@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.domain.base.json_types import JsonObject
-from dc1.domain.jobs.container_spec import daemon_container_spec, handed_out_container_spec
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.jobs.container_spec import (
+    daemon_container_spec,
+    handed_out_container_spec,
+    streamed_container_spec,
+)
 
 SPEC: JsonObject = {
     "image_type": "custom",
@@ -147,3 +151,18 @@ def test_no_key_and_no_shape_of_a_value_gets_through(spec: JsonObject, params: J
     assert isinstance(limit, int)
     assert 1 <= limit <= 512
     assert not any(isinstance(value, dict) for value in told.values())
+
+
+def test_what_names_no_image_runs_on_the_stream_what_it_would_run_for_a_daemon_that_polls() -> None:
+    """It was refused by the machine for want of an image, as the renter's mistake."""
+    named: JsonObject = {"image": "docker.io/library/busybox:1"}
+
+    def streamed(spec: JsonObject, params: JsonObject | None = None, job_type: str = "training") -> JsonValue:
+        return streamed_container_spec(job_type, {**SPEC, **spec}, params, IMAGES).get("image")
+
+    for job_type in ("custom_container", "training", "rendering", "image_generation"):
+        assert streamed({}, job_type=job_type) == polled({}, job_type=job_type)["image"] == IMAGES["pytorch"]
+    assert streamed({}, job_type="llm_inference") is None
+    assert streamed({}, {"image_override": "docker.io/a/b"}) is None
+    assert streamed(named) == named["image"]
+    assert streamed_container_spec("training", SPEC, None, {}) == SPEC

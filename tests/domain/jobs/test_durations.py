@@ -8,13 +8,13 @@ import pytest
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.submission import SubmitBody, accept
 
-TRAINING = SubmitBody(job_type="training", duration_minutes=3)
+BENCHMARK = SubmitBody(job_type="benchmark", duration_minutes=3)
 
 
 @pytest.mark.parametrize(("minutes", "seconds"), [(0.1, 6), (0.101, 7), (10_080, 604_800)])
 def test_a_job_that_names_no_deadline_runs_for_what_it_prepaid(minutes: float, seconds: int) -> None:
-    assert accept(replace(TRAINING, duration_minutes=minutes), ()).max_duration_seconds == seconds
-    named = replace(TRAINING, duration_minutes=minutes, max_duration_seconds=60)
+    assert accept(replace(BENCHMARK, duration_minutes=minutes), ()).max_duration_seconds == seconds
+    named = replace(BENCHMARK, duration_minutes=minutes, max_duration_seconds=60)
     assert accept(named, ()).max_duration_seconds == 60
 
 
@@ -27,7 +27,7 @@ def test_a_job_that_names_no_deadline_runs_for_what_it_prepaid(minutes: float, s
     ],
 )
 def test_no_job_is_longer_than_the_market_lets_them_be(sent: dict[str, Any], fields: list[str]) -> None:
-    body = replace(TRAINING, **sent)
+    body = replace(BENCHMARK, **sent)
     if not fields:
         assert accept(body, (), most_seconds=120).max_duration_seconds == 120
         return

@@ -35,7 +35,7 @@ ONLINE = ProviderView(
 
 
 def order(**changes: Any) -> JobOrder:
-    return accept(replace(J3, **changes), APPROVED)
+    return accept(replace(J3, **changes), APPROVED, images_by_type={"pytorch": "docker.io/pytorch/pytorch"})
 
 
 def refusal(**changes: Any) -> ApiError:
@@ -106,7 +106,7 @@ def test_the_documented_example() -> None:
     ],
 )
 def test_default_container_specs(job_type: str, image_type: str, compute_type: str) -> None:
-    spec = order(job_type=job_type, model="a/b").container_spec
+    spec = order(job_type=job_type, model="a/b", params={**PROMPT, "command": "id"}).container_spec
     assert (spec["image_type"], spec["compute_type"]) == (image_type, compute_type)
 
 
@@ -293,6 +293,7 @@ def test_the_short_form_prepays_its_deadline() -> None:
             "job_cmd": ["echo", "hi"],
         },
     )
+    assert "job_cmd" not in expand_short_form("docker.io/library/busybox").container_spec
     short = expand_short_form("a/b", "true", 90, {"image_type": "tool", "gpu_count": 2})
     assert short.duration_minutes == 1.5
     assert short.container_spec == {"image_type": "tool", "gpu_count": 2, "image": "a/b", "job_cmd": "true"}

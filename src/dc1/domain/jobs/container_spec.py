@@ -7,7 +7,7 @@ from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import container_spec_invalid, image_not_approved, image_type_required
 from dc1.domain.jobs.images import approved_as, pull_name
-from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType, JobType
+from dc1.domain.jobs.states import COMPUTE_TYPES, CONTAINER_TYPES, ComputeType, JobType
 
 MAX_IMAGE_TYPE = 120
 MAX_GPU_COUNT = 64
@@ -175,6 +175,20 @@ def daemon_container_spec(spec: JsonObject) -> JsonObject:
     return {name: value for name, rule in _HANDED_OUT.items() if (value := rule(spec.get(name))) is not None}
 
 
+def streamed_container_spec(
+    job_type: str, spec: JsonObject, params: JsonObject | None, images: Mapping[str, str]
+) -> JsonObject:
+    """Return the spec as daemons on the stream read it, with the image to run for a container that names none.
+
+    `images` has an approved image for each image type, as they are now: one may have been withdrawn since.
+    """
+    documented = daemon_container_spec(spec)
+    if job_type not in CONTAINER_TYPES or _named_image(documented, params):
+        return documented
+    image = default_image(spec.get("image_type"), images)
+    return {**documented, "image": pull_name(image)} if image else documented
+
+
 def handed_out_container_spec(
     job_type: str, spec: JsonObject, params: JsonObject | None, images: Mapping[str, str]
 ) -> JsonObject:
@@ -182,12 +196,12 @@ def handed_out_container_spec(
 
     `images` has an approved image for each image type. What a daemon may know of the job's own spec is kept.
     """
-    sent, documented = params or {}, daemon_container_spec(spec)
-    image_type = spec.get("image_type")
-    named = sent.get("image_override") or documented.pop("image_override", None) or documented.get("image")
+    documented = daemon_container_spec(spec)
     # Never the type itself, which is a free text of the renter's: only what is named was checked for its approval.
-    image = pull_name(str(named or _default_image(image_type, images)))
-    commands = (documented.get("job_cmd"), documented.pop("command", None), _command(sent.get("command")))
+    image = pull_name(_named_image(documented, params) or default_image(spec.get("image_type"), images))
+    command = ordered_command(documented, params)
+    for name in ("image_override", "command"):
+        documented.pop(name, None)
     return {
         "pids_limit": _PIDS_LIMIT,
         **documented,
@@ -195,11 +209,23 @@ def handed_out_container_spec(
         # these daemons have no switch by which their owner could say no.
         "network": _BRIDGE if job_type == JobType.VLLM_SERVE else _NO_NETWORK,
         "image": image if "/" in image or not image else _IMAGE_REGISTRY + image,
-        "job_cmd": next((command for command in commands if command), ""),
+        "job_cmd": command or "",
     }
 
 
-def _default_image(image_type: JsonValue, images: Mapping[str, str]) -> str:
+def ordered_command(spec: JsonObject, params: JsonObject | None) -> JsonValue:
+    """Return the command that is to be run, None for the image's own."""
+    commands = (spec.get("job_cmd"), spec.get("command"), (params or {}).get("command"))
+    return next((command for command in map(_command, commands) if command), None)
+
+
+def _named_image(spec: JsonObject, params: JsonObject | None) -> str:
+    named = ((params or {}).get("image_override"), spec.get("image_override"), spec.get("image"))
+    return next((str(image) for image in named if image), "")
+
+
+def default_image(image_type: JsonValue, images: Mapping[str, str]) -> str:
+    """Return the approved image that is run for one that is not named, empty when there is none."""
     # A spec always has its type; one that could not be read any more names no image, so that nothing else is run.
     if not isinstance(image_type, str):
         return ""

@@ -121,6 +121,8 @@ GENERATING_TYPES = frozenset(
     {JobType.IMAGE_GENERATION, JobType.LLM_INFERENCE_DASHED, JobType.LLM_INFERENCE, JobType.RAG_PIPELINE}
 )
 """Kinds of work whose result is what was ordered; of others it may lie elsewhere, or in the log."""
+CONTAINER_TYPES = frozenset({JobType.CUSTOM_CONTAINER, JobType.IMAGE_GENERATION, JobType.RENDERING, JobType.TRAINING})
+"""Kinds of work that are a container's, so that there has to be an image."""
 
 ERROR_CATEGORIES = tuple(ErrorCategory)
 # What no daemon can know: a report that says so is read by its words.

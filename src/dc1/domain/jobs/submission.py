@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from types import MappingProxyType
 
 from dc1 import defaults
 from dc1.domain import errors
@@ -13,14 +14,16 @@ from dc1.domain.errors import ApiError, FieldViolation
 from dc1.domain.jobs.container_spec import (
     approve_images,
     check_container_spec,
+    default_image,
     effective_container_spec,
+    ordered_command,
     with_approved_images,
     with_approved_override,
 )
 from dc1.domain.jobs.environment import refused_variables
 from dc1.domain.jobs.images import needs_cuda
 from dc1.domain.jobs.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
-from dc1.domain.jobs.states import GENERATING_TYPES, JOB_TYPES, JobType, prepaid_seconds
+from dc1.domain.jobs.states import CONTAINER_TYPES, GENERATING_TYPES, JOB_TYPES, JobType, prepaid_seconds
 from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
 from dc1.domain.providers.hardware import GPU_TYPES, requested_gpu_type
 from dc1.domain.providers.liveness import status_in_error
@@ -87,7 +90,7 @@ class JobOrder:
 
 @dataclass(frozen=True, slots=True)
 class ShortForm:
-    """The submission that a body with only `container_image` and `command` stands for."""
+    """The submission that a body with only `container_image`, and maybe `command`, stands for."""
 
     job_type: JobType
     duration_minutes: float
@@ -96,11 +99,11 @@ class ShortForm:
 
 def expand_short_form(
     container_image: str,
-    command: JsonValue,
+    command: JsonValue = None,
     max_duration_seconds: int | None = None,
     container_spec: JsonObject | None = None,
 ) -> ShortForm:
-    """Return what a body with `container_image` and `command` but no `job_type` stands for.
+    """Return what a body with `container_image` and maybe `command`, but no `job_type`, stands for.
 
     It is a custom_container job that prepays its run deadline, or half an hour: `duration_minutes` is seconds / 60.
 
@@ -108,28 +111,29 @@ def expand_short_form(
         invalid_field: the command is neither text nor a list of it.
     """
     words = command if isinstance(command, list) else [command]
-    if not all(isinstance(word, str) for word in words):
+    if command is not None and not all(isinstance(word, str) for word in words):
         raise errors.invalid_field("command", "must be a string or an array of strings")
     seconds = max_duration_seconds if max_duration_seconds is not None else _SHORT_FORM_SECONDS
     spec: JsonObject = {"image_type": JobType.CUSTOM_CONTAINER.value, **(container_spec or {})}
-    return ShortForm(
-        job_type=JobType.CUSTOM_CONTAINER,
-        duration_minutes=seconds / 60,
-        container_spec={**spec, "image": container_image, "job_cmd": command},
-    )
+    spec |= {"image": container_image}
+    if command is not None:
+        spec["job_cmd"] = command
+    return ShortForm(job_type=JobType.CUSTOM_CONTAINER, duration_minutes=seconds / 60, container_spec=spec)
 
 
 def accept(
     body: SubmitBody,
     approved_images: Collection[str],
     gpu_types: Collection[str] = (),
+    images_by_type: Mapping[str, str] = MappingProxyType({}),
     most_seconds: int = defaults.MAX_DURATION_SECONDS,
 ) -> JobOrder:
     """Return the job that a submission orders.
 
     `approved_images` are the references in the image registry, `gpu_types` what machines report beside the known
-    models, `most_seconds` how long this market lets jobs run. The first broken rule, in the order of the contract, is
-    refused; those of a single field have checks of their own.
+    models. `images_by_type` has an approved image for each image type, and `most_seconds` is how long this market lets
+    jobs run. The first broken rule, in the order of the contract, is refused; those of a single field have checks of
+    their own.
 
     Raises:
         validation_failed: free objects hold wrong types or ranges.
@@ -155,6 +159,7 @@ def accept(
     minutes = exact(body.duration_minutes)
     model = _model(body)
     container_spec = effective_container_spec(job_type, sent_spec, pricing_class)
+    _check_image(job_type, body, container_spec, images_by_type)
     gpu_requirements = _effective_gpu_requirements(body)
     return JobOrder(
         job_type=job_type,
@@ -250,14 +255,27 @@ def _check_needs(job_type: JobType, body: SubmitBody) -> None:
     if job_type in _ANSWERING and not has_prompt and not params.get("messages"):
         raise errors.missing_fields(["params.prompt"])
     # An image of the renter's own may know by itself what to draw.
-    if job_type is JobType.IMAGE_GENERATION and not has_prompt and not _has_image(body):
+    if job_type is JobType.IMAGE_GENERATION and not has_prompt and not _has_image(body.container_spec, body.params):
         raise errors.missing_fields(["params.prompt"])
     if job_type is JobType.VLLM_SERVE and _model(body) is None:
         raise errors.missing_fields(["params.model"])
 
 
-def _has_image(body: SubmitBody) -> bool:
-    return not all(_is_blank(name) for name in _images(body.container_spec or {}, body.params or {}))
+def _check_image(
+    job_type: JobType, body: SubmitBody, container_spec: JsonObject, images_by_type: Mapping[str, str]
+) -> None:
+    """Refuse a container for which there is no image, or nothing to be done in the one that stands in for it."""
+    if job_type not in CONTAINER_TYPES or _has_image(container_spec, body.params):
+        return
+    image_type = container_spec["image_type"]
+    # The image that stands in for any type does nothing by itself, while one of a type of its own was meant by it.
+    says_what = image_type in images_by_type or ordered_command(container_spec, body.params) or body.task_spec
+    if not default_image(image_type, images_by_type) or (job_type is JobType.CUSTOM_CONTAINER and not says_what):
+        raise errors.missing_fields(["container_spec.image"])
+
+
+def _has_image(spec: JsonObject | None, params: JsonObject | None) -> bool:
+    return not all(_is_blank(name) for name in _images(spec or {}, params or {}))
 
 
 def _images(spec: JsonObject, params: JsonObject) -> tuple[JsonValue, ...]:

@@ -1,5 +1,7 @@
 """What a daemon was told of the image registry on its stream."""
 
+from collections.abc import Mapping
+
 from dc1.control.operations.catalog import Catalog
 from dc1.domain.jobs.images import pull_name
 from dc1.services.daemons.outbox import Outbox
@@ -13,6 +15,11 @@ class ToldImages:
         self._catalog = catalog
         self._outbox = outbox
         self._told: frozenset[str] | None = None
+
+    @property
+    def by_type(self) -> Mapping[str, str]:
+        """An approved image for each image type, as they are now."""
+        return self._catalog.images_by_type
 
     def welcome(self) -> list[str]:
         """Return the list as it is now, for the Welcome."""

@@ -175,7 +175,7 @@ class DaemonMessages:
                 desired.offered.append(lease_ref(*attempt))
             else:
                 left = self._plane.dispatcher.seconds_to_answer(lease)
-                desired.offers.append(offer_message(lease.assignment, left))
+                desired.offers.append(offer_message(lease.assignment, self._plane.catalog.images_by_type, left))
         return desired
 
     def _stops(self, state: pb.DaemonState) -> Iterator[pb.Stop]:

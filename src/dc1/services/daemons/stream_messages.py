@@ -34,9 +34,9 @@ def lease_ref(job_id: str, attempt: int) -> pb.LeaseRef:
     return pb.LeaseRef(job_id=job_id, attempt_number=attempt)
 
 
-def offer_message(assignment: Assignment, expires_in_seconds: float) -> pb.Offer:
-    """Offer a job."""
-    return pb.Offer(assignment=assignment_message(assignment), expires_in_seconds=expires_in_seconds)
+def offer_message(assignment: Assignment, images: Mapping[str, str], expires_in_seconds: float) -> pb.Offer:
+    """Offer a job; `images` has an approved image for each image type."""
+    return pb.Offer(assignment=assignment_message(assignment, images), expires_in_seconds=expires_in_seconds)
 
 
 def stop_message(job_id: str, attempt: int, reason: StopReason) -> pb.Stop:

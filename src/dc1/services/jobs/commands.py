@@ -109,6 +109,7 @@ class JobCommandCalls(ServicerPart):
             body,
             self._plane.catalog.approved_images,
             self._plane.fleet.lists.gpu_types(),
+            self._plane.catalog.images_by_type,
             self._plane.config.max_duration_seconds,
         )
 

@@ -11,7 +11,7 @@ from dc1.domain.access.task_signatures import task_signature, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import plain
-from dc1.domain.jobs.container_spec import daemon_container_spec, handed_out_container_spec
+from dc1.domain.jobs.container_spec import handed_out_container_spec, streamed_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
 from dc1.domain.jobs.submission import PREFERENCES
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
@@ -172,8 +172,8 @@ def billing(job: JobRow) -> Billing:
     )
 
 
-def assignment_message(assignment: Assignment) -> report_pb2.Assignment:
-    """Return a job as its daemon gets it."""
+def assignment_message(assignment: Assignment, images: Mapping[str, str]) -> report_pb2.Assignment:
+    """Return a job as its daemon gets it; `images` has an approved image for each image type."""
     job, spec = assignment.job, assignment.spec
     return report_pb2.Assignment(
         id=job.id,
@@ -186,7 +186,7 @@ def assignment_message(assignment: Assignment) -> report_pb2.Assignment:
         params=to_value(spec.params),
         task_spec=to_value(spec.task_spec),
         env_vars=spec.env_vars or {},
-        container_spec=to_struct(daemon_container_spec(spec.container_spec)),
+        container_spec=to_struct(streamed_container_spec(job.job_type, spec.container_spec, spec.params, images)),
         gpu_requirements=to_value(spec.gpu_requirements),
         duration_minutes=_duration_value(job),
         # Not what the renter asked for, which views of the job show: prepaid time limits it (contract 4.2), and a
@@ -202,7 +202,7 @@ def assignment_message(assignment: Assignment) -> report_pb2.Assignment:
 
 def polled_assignment(assignment: Assignment, images: Mapping[str, str], key_hash: str) -> report_pb2.Assignment:
     """Return a job as a daemon that polls reads it: the task as text with its code, the container spec complete."""
-    shown = assignment_message(assignment)
+    shown = assignment_message(assignment, images)
     job, spec = assignment.job, assignment.spec
     container = handed_out_container_spec(job.job_type, spec.container_spec, spec.params, images)
     shown.container_spec.CopyFrom(to_struct(container))

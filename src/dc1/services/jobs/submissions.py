@@ -2,18 +2,21 @@
 
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.base.numeric import as_integer
+from dc1.domain.jobs.states import CONTAINER_TYPES
 from dc1.domain.jobs.submission import SubmitBody, expand_short_form
 from dc1.services.api.values import from_struct, from_value, to_struct
 from dcp.v1.job_submission_pb2 import SubmitJobRequest
 
 
 def _expand(request: SubmitJobRequest) -> None:
-    """Fill in what a body with `container_image` and `command` stands for."""
+    """Fill in what a body with `container_image` stands for; without a `command` the image's own is run."""
     command = from_value(request.command)
-    if not request.container_image or command is None:
+    if not request.container_image:
         return
     if request.job_type:
-        _name_container(request, command)
+        # Where no image is run it was never asked for its approval.
+        if command is not None or request.job_type in CONTAINER_TYPES:
+            _name_container(request, command)
         return
     # Old clients send this short form (contract 8).
     seconds = request.max_duration_seconds if request.HasField("max_duration_seconds") else None

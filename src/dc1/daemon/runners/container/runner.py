@@ -31,7 +31,7 @@ from dc1.daemon.runners.container.output import ContainerOutput
 from dc1.daemon.runners.container.ownership import Ownership, remove, try_to_remove
 from dc1.daemon.runners.container.verdicts import failed, refused
 from dc1.domain.jobs.log_notices import NO_NETWORK
-from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
+from dc1.domain.jobs.states import CONTAINER_TYPES, ErrorCategory, Phase
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _REAP_AGAIN_SECONDS = 2.0
 class ContainerRunner:
     """Runs approved images, locked in as `container_options` says, and always removes what it started."""
 
-    kinds = frozenset({JobType.CUSTOM_CONTAINER, JobType.IMAGE_GENERATION, JobType.RENDERING, JobType.TRAINING})
+    kinds = CONTAINER_TYPES
 
     def __init__(
         self,
