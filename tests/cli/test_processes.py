@@ -151,14 +151,19 @@ def certificate(tmp_path: Path) -> dict[str, str]:
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl on this machine to make a certificate with")
     files = {"DC1_TLS_CERTIFICATE": str(tmp_path / "tls.crt"), "DC1_TLS_KEY": str(tmp_path / "tls.key")}
+    sign(files)
+    return files
+
+
+def sign(files: dict[str, str]) -> None:
+    """Put a new certificate, which signs itself, where the settings say."""
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     out = ["-out", files["DC1_TLS_CERTIFICATE"], "-keyout", files["DC1_TLS_KEY"]]
     subprocess.run([*command.split(), *names, *out], check=True, capture_output=True)
-    return files
 
 
-def test_rest_and_the_stream_over_tls(
+def test_rest_and_the_stream_over_tls_and_a_certificate_that_is_renewed(
     start: Start, ports: dict[str, str], run: Run, certificate: dict[str, str]
 ) -> None:
     up = start("up", **ports, **certificate, DC1_ADMIN_TOKEN="secret")
@@ -181,6 +186,14 @@ def test_rest_and_the_stream_over_tls(
         lambda: "online" in run("provider", "me", "--key", key, **trusting).stdout,
         "the daemon connecting",
         START_SECONDS,
+    )
+
+    # Renewed: the next start has it, and the daemon trusts it though it has run since before.
+    sign(certificate)
+    assert up.end(signal.SIGTERM) == 0
+    up = start("up", **ports, **certificate, DC1_ADMIN_TOKEN="secret", DC1_DATA_DIR=str(up.data_dir))
+    eventually(
+        lambda: daemon.stderr.count(" connected ") >= 2, f"the daemon coming back: {daemon.stderr}", START_SECONDS
     )
     assert daemon.end(signal.SIGTERM) == 0
     assert up.end(signal.SIGTERM) == 0

@@ -83,6 +83,11 @@ class Service:
         )
         _wait_until_it_answers(self._process, self.base_url)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """Ask it to end, and wait until it has."""
         if self._process is not None:

@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 
 import grpc
+import structlog
 from grpc import aio
 
 from dc1 import defaults
@@ -11,6 +12,8 @@ from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
 from dc1.loopback import is_loopback
 from dc1.proxies import grpc_proxy
+
+log = structlog.get_logger(__name__)
 
 _OPTIONS = (
     # More than gRPC's 4 MiB: one desired state may bring several offers with all their input.
@@ -51,6 +54,18 @@ def read_credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:
     except OSError as error:
         raise DaemonError(f"The CA file cannot be read: {error}.") from error
     return grpc.ssl_channel_credentials(root_certificates=roots)
+
+
+def read_again(config: DaemonConfig, last: grpc.ChannelCredentials | None) -> grpc.ChannelCredentials | None:
+    """Return the credentials as the CA file has them now, the `last` ones while it has none.
+
+    A certificate that signs itself, or a house's own authority, is renewed while daemons run.
+    """
+    try:
+        return read_credentials(config)
+    except DaemonError as error:
+        log.warning("ca_file_not_read", problem=str(error), hint="those that it had before are trusted")
+        return last
 
 
 def open_channel(server: str, credentials: grpc.ChannelCredentials | None) -> aio.Channel:

@@ -11,7 +11,7 @@ import structlog
 
 from dc1.containment import contained
 from dc1.daemon.config import DaemonConfig
-from dc1.daemon.connection.channel import explain_failure, open_channel, read_credentials, stays_here
+from dc1.daemon.connection.channel import explain_failure, open_channel, read_again, read_credentials, stays_here
 from dc1.daemon.connection.operator_notices import OperatorNotices
 from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.connection.stream import Stream, StreamEnd
@@ -83,6 +83,7 @@ class Connection:
         if credentials is None and not stays_here(self._config.server):
             log.warning("connection_not_encrypted", hint="the key can be read on its way", server=self._config.server)
         while not self._closing.is_set():
+            credentials = read_again(self._config, credentials)
             stream = Stream(
                 self.instance_id,
                 self._assignments,

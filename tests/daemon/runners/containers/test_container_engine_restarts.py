@@ -16,6 +16,7 @@ from dc1.testing.waiting import eventually
 from tests.daemon.runners.podman import Engine, Service, short_directory, start_service
 from tests.daemon.runners.sinks import RecordingSink
 from tests.daemon.runners.test_container import LIMITS, MARKET, container_job
+from tests.support.signals import stopped
 
 pytestmark = [
     pytest.mark.container,
@@ -73,6 +74,22 @@ async def fault_of(task: "asyncio.Task[Result]") -> RunFailed:
     with pytest.raises(RunFailed) as failure:
         await asyncio.wait_for(task, 30)
     return failure.value
+
+
+async def test_a_slow_engine_has_jobs_wait_and_not_beyond_their_deadline(
+    service: Service, runner: ContainerRunner, engine: Engine
+) -> None:
+    patient, hasty = RecordingSink(), RecordingSink()
+    with stopped([service.pid]):
+        waiting = asyncio.create_task(runner.run(container_job(engine, "echo 1"), patient))
+        late = asyncio.create_task(runner.run(container_job(engine, "echo 1", deadline=1), hasty))
+        failure = await fault_of(late)
+        assert failure.category == ErrorCategory.TIMEOUT
+        # Which is told before anything has begun, and so is the provider's doing.
+        assert (hasty.phases, waiting.done()) == ([], False)
+    await asyncio.wait_for(waiting, 40)
+    assert ("info", "1") in patient.logs
+    assert await asyncio.to_thread(containers, engine) == []
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
