@@ -292,6 +292,13 @@ def test_a_list(
             "suspended",
         ),
         (
+            ["admin", "probe", "4"],
+            "POST /admin/providers/4/probe",
+            {},
+            {"provider_id": 4},
+            "begun",
+        ),
+        (
             ["admin", "unsuspend", "renter", "3"],
             "POST /admin/renters/3/unsuspend",
             {},

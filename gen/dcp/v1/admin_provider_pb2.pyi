@@ -139,6 +139,10 @@ class InspectedProvider(_message.Message):
     GPU_TYPE_FIELD_NUMBER: _builtins.int
     GPU_SOURCE_FIELD_NUMBER: _builtins.int
     CLAIMED_GPU_MODEL_FIELD_NUMBER: _builtins.int
+    TOPS_INT8_FIELD_NUMBER: _builtins.int
+    MEMORY_GBPS_FIELD_NUMBER: _builtins.int
+    PROBED_AT_FIELD_NUMBER: _builtins.int
+    PROBE_OUTCOME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -233,6 +237,22 @@ class InspectedProvider(_message.Message):
     def claimed_gpu_model(self) -> _struct_pb2.Value:
         """What the owner claimed the GPU to be, at registration or later; null when nothing."""
 
+    @_builtins.property
+    def tops_int8(self) -> _struct_pb2.Value:
+        """What a probe proved of its first GPU, or of its processor without one: trillions of operations on small integers a second; null until one did."""
+
+    @_builtins.property
+    def memory_gbps(self) -> _struct_pb2.Value:
+        """Gigabytes of memory read a second, proved by the same probe; null until one did."""
+
+    @_builtins.property
+    def probed_at(self) -> _struct_pb2.Value:
+        """When that was, ISO-8601 UTC; null until it was."""
+
+    @_builtins.property
+    def probe_outcome(self) -> _struct_pb2.Value:
+        """What came of the last probe that this server made: the figures, why there are none, or what was wrong; null before."""
+
     def __init__(
         self,
         *,
@@ -269,10 +289,14 @@ class InspectedProvider(_message.Message):
         gpu_type: _builtins.str = ...,
         gpu_source: _builtins.str = ...,
         claimed_gpu_model: _struct_pb2.Value | None = ...,
+        tops_int8: _struct_pb2.Value | None = ...,
+        memory_gbps: _struct_pb2.Value | None = ...,
+        probed_at: _struct_pb2.Value | None = ...,
+        probe_outcome: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat", "location", b"location", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "tops_int8", b"tops_int8"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "os", b"os", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

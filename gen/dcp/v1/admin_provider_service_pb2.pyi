@@ -797,6 +797,54 @@ class PreloadModelResponse(_message.Message):
 Global___PreloadModelResponse: _TypeAlias = PreloadModelResponse  # noqa: Y015
 
 @_typing.final
+class ProbeProviderRequest(_message.Message):
+    """Which machine to measure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """Account id."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProbeProviderRequest: _TypeAlias = ProbeProviderRequest  # noqa: Y015
+
+@_typing.final
+class ProbeProviderResponse(_message.Message):
+    """The probe has begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    provider_id: _builtins.int
+    """Account id."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        provider_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProbeProviderResponse: _TypeAlias = ProbeProviderResponse  # noqa: Y015
+
+@_typing.final
 class ReleasePromoEarningsRequest(_message.Message):
     """Whose earnings to release, and why."""
 

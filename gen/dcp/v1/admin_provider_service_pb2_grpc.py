@@ -96,6 +96,11 @@ class AdminProviderServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelResponse.FromString,
                 _registered_method=True)
+        self.ProbeProvider = channel.unary_unary(
+                '/dcp.v1.AdminProviderService/ProbeProvider',
+                request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ProbeProviderRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ProbeProviderResponse.FromString,
+                _registered_method=True)
         self.ReleasePromoEarnings = channel.unary_unary(
                 '/dcp.v1.AdminProviderService/ReleasePromoEarnings',
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsRequest.SerializeToString,
@@ -201,6 +206,14 @@ class AdminProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProbeProvider(self, request, context):
+        """Begins a probe of a provider's machine, and of the idle ones that report from the same address; what comes of it is in the provider's detail
+        some seconds later. Fails with NOT_FOUND for an unknown provider and ABORTED (409) `The machine cannot be probed now` with the reasons.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleasePromoEarnings(self, request, context):
         """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
         provider and INVALID_ARGUMENT `reason is required` without one.
@@ -278,6 +291,11 @@ def add_AdminProviderServiceServicer_to_server(servicer, server):
                     servicer.PreloadModel,
                     request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelResponse.SerializeToString,
+            ),
+            'ProbeProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProbeProvider,
+                    request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ProbeProviderRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ProbeProviderResponse.SerializeToString,
             ),
             'ReleasePromoEarnings': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleasePromoEarnings,
@@ -616,6 +634,33 @@ class AdminProviderService:
             '/dcp.v1.AdminProviderService/PreloadModel',
             dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelRequest.SerializeToString,
             dcp_dot_v1_dot_admin__provider__service__pb2.PreloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProbeProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/ProbeProvider',
+            dcp_dot_v1_dot_admin__provider__service__pb2.ProbeProviderRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__provider__service__pb2.ProbeProviderResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,6 +67,10 @@ class AdminProviderServiceStub:
     """Asks a provider's daemon to fetch a model. The wish stands until the daemon reports the model. Fails with NOT_FOUND for an
     unknown provider.
     """
+    ProbeProvider: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ProbeProviderRequest, _admin_provider_service_pb2.ProbeProviderResponse]
+    """Begins a probe of a provider's machine, and of the idle ones that report from the same address; what comes of it is in the provider's detail
+    some seconds later. Fails with NOT_FOUND for an unknown provider and ABORTED (409) `The machine cannot be probed now` with the reasons.
+    """
     ReleasePromoEarnings: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ReleasePromoEarningsRequest, _admin_provider_service_pb2.ReleasePromoEarningsResponse]
     """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
     provider and INVALID_ARGUMENT `reason is required` without one.
@@ -112,6 +116,10 @@ class AdminProviderServiceAsyncStub(AdminProviderServiceStub):
     PreloadModel: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.PreloadModelRequest, _admin_provider_service_pb2.PreloadModelResponse]  # type: ignore[assignment]
     """Asks a provider's daemon to fetch a model. The wish stands until the daemon reports the model. Fails with NOT_FOUND for an
     unknown provider.
+    """
+    ProbeProvider: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ProbeProviderRequest, _admin_provider_service_pb2.ProbeProviderResponse]  # type: ignore[assignment]
+    """Begins a probe of a provider's machine, and of the idle ones that report from the same address; what comes of it is in the provider's detail
+    some seconds later. Fails with NOT_FOUND for an unknown provider and ABORTED (409) `The machine cannot be probed now` with the reasons.
     """
     ReleasePromoEarnings: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ReleasePromoEarningsRequest, _admin_provider_service_pb2.ReleasePromoEarningsResponse]  # type: ignore[assignment]
     """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
@@ -227,6 +235,16 @@ class AdminProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_provider_service_pb2.PreloadModelResponse, _abc.Awaitable[_admin_provider_service_pb2.PreloadModelResponse]]:
         """Asks a provider's daemon to fetch a model. The wish stands until the daemon reports the model. Fails with NOT_FOUND for an
         unknown provider.
+        """
+
+    @_abc_1.abstractmethod
+    def ProbeProvider(
+        self,
+        request: _admin_provider_service_pb2.ProbeProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_provider_service_pb2.ProbeProviderResponse, _abc.Awaitable[_admin_provider_service_pb2.ProbeProviderResponse]]:
+        """Begins a probe of a provider's machine, and of the idle ones that report from the same address; what comes of it is in the provider's detail
+        some seconds later. Fails with NOT_FOUND for an unknown provider and ABORTED (409) `The machine cannot be probed now` with the reasons.
         """
 
     @_abc_1.abstractmethod

@@ -100,7 +100,7 @@ class Pretender(ProbedDaemon):
 
 
 async def pretender(market: SmallMarket, address: str = "") -> Pretender:
-    return Pretender(market, await market.daemon(), address)
+    return Pretender(market, await market.daemon(gpus=0), address)
 
 
 async def over(market: SmallMarket) -> None:
@@ -109,7 +109,7 @@ async def over(market: SmallMarket) -> None:
 
 
 async def test_a_machine_that_computes_is_measured(market: SmallMarket) -> None:
-    probed = ProbedDaemon(market, await market.daemon())
+    probed = ProbedDaemon(market, await market.daemon(gpus=0))
     await market.control.prober.look()
     await over(market)
     measured = probed.measurement

@@ -76,6 +76,15 @@ def admin_reject(
         )
 
 
+@app.command("probe")
+def admin_probe(
+    provider: ProviderId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
+    """Measure a provider's machine now. Its owner's `dc1 provider me` shows what came of it."""
+    with RestClient(url, admin_credential(token)) as client:
+        emit(client.post(path("admin", "providers", provider, "probe")), as_json, _show_probe)
+
+
 @app.command("adjust-balance")
 def admin_adjust_balance(
     renter: Annotated[int, typer.Argument(metavar="RENTER", help="The renter's id.", min=1)],
@@ -188,6 +197,10 @@ def _show_providers(body: dict[str, Any]) -> None:
         title=f"{body['total']} providers, {body['online']} online, {body['pending_approval']} wait for a decision",
         empty="No provider matches.",
     )
+
+
+def _show_probe(body: dict[str, Any]) -> None:
+    facts({"provider": body["provider_id"], "probe": "begun"})
 
 
 def _show_decision(body: dict[str, Any]) -> None:

@@ -126,6 +126,7 @@ def _show_account(body: dict[str, Any]) -> None:
             **({"rejected because": account["rejected_reason"]} if account["rejected_reason"] else {}),
             "GPU": f"{machine(account)} ({account['gpu_source']})",
             "VRAM": f"{account['gpu_vram_mib']} MiB" if account["gpu_vram_mib"] else None,
+            "last probe": account["probe_outcome"],
             "daemon": account["daemon_version"],
             "last heartbeat": moment(account["last_heartbeat"]),
             "models": account["cached_models"],

@@ -114,7 +114,7 @@ class MachineProbe:
         except ProbeFailedError as late:
             # Nothing was pretended yet.
             raise ProbeStoppedError(str(late)) from late
-        if self.provider.facts.gpu_name is not None and ready.device is not Device.GPU:
+        if self.provider.has_gpu and ready.device is not Device.GPU:
             raise ProbeStoppedError("it reports a GPU and would be measured without it")
         self._device = ready.device
 

@@ -21,6 +21,9 @@ from dc1.domain.providers.liveness import Approval
 
 log = structlog.get_logger(__name__)
 
+BEING_MEASURED = "being measured"
+"""The outcome of a probe that runs."""
+
 _LOOK_SECONDS = 1.0
 _AT_ONCE = 8
 """Groups that are measured at the same time: each takes a few milliseconds of this server a second."""
@@ -136,6 +139,7 @@ class Prober:
         for probe in probes:
             self._running[probe.provider.id] = probe
             self._looked_at[probe.provider.id] = _hardware(probe.provider)
+            self._fleet.set_measurement(probe.provider, probe.provider.measurement, BEING_MEASURED)
         group = asyncio.create_task(self._probe_together(probes), name=f"probe-{probes[0].provider.id}")
         self._groups.add(group)
         group.add_done_callback(self._groups.discard)

@@ -36,6 +36,8 @@ class Probes:
         self._probe_id = ""
         self._requests: asyncio.Queue[JsonObject] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        # Those that were cancelled, too, until their children are gone.
+        self._running: set[asyncio.Task[None]] = set()
 
     def take(self, message: ConnectResponse) -> None:
         """Follow a message about a probe."""
@@ -63,19 +65,23 @@ class Probes:
 
     async def aclose(self) -> None:
         """End what runs, and wait until it is gone."""
-        task = self._task
         self._stop()
-        if task is not None:
-            await asyncio.wait({task})
+        # Again, as one that ends has its child's end to wait for.
+        while self._running:
+            await asyncio.wait(self._running)
 
     def _begin(self, prepare: probe_pb.ProbePrepare) -> None:
         self._stop()
         self._probe_id = prepare.probe_id
         self._requests = asyncio.Queue()
         device = Device.GPU if self._has_gpu() else Device.CPU
-        self._task = asyncio.create_task(
-            self._run(prepare.probe_id, device, prepare.table_seed, self._requests), name="probe"
-        )
+        run = self._run(prepare.probe_id, device, prepare.table_seed, self._requests)
+        self._task = self._kept(asyncio.create_task(run, name="probe"))
+
+    def _kept(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     def _compute(self, begin: probe_pb.ProbeBegin) -> None:
         kind = _KINDS.get(begin.kind)
@@ -117,7 +123,8 @@ class Probes:
                     return
                 await child.send(await requests.get())
         finally:
-            await child.kill()
+            # To its end also when this is cancelled meanwhile, or the process would be left to nobody.
+            await asyncio.shield(self._kept(asyncio.create_task(child.kill())))
 
     def _tell(self, probe_id: str, device: Device, event: JsonObject) -> None:
         match event:

@@ -143,6 +143,12 @@ class SupervisedProviderCalls(ServicerPart):
             requested_at=iso(requested_ms),
         )
 
+    async def ProbeProvider(self, request: pb.ProbeProviderRequest, context: Any) -> pb.ProbeProviderResponse:
+        """Begin a probe of a provider's machine."""
+        provider = await self._named(request.provider_id)
+        self._plane.prober.ask(provider)
+        return pb.ProbeProviderResponse(success=True, provider_id=provider.id)
+
     async def ReleasePromoEarnings(
         self, request: pb.ReleasePromoEarningsRequest, context: Any
     ) -> pb.ReleasePromoEarningsResponse:

@@ -90,6 +90,8 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         second_daemon_at=time_value(lately(provider.second_daemon_at_ms, now_ms)),
         gpu_type=provider.gpu_name or "",
         gpu_source=provider.gpu_source,
+        probe_outcome=to_value(provider.probe_outcome),
+        **measured_fields(provider),
         # The preferences lie flat among the other fields, under the names they have in an answer of their own.
         **{field.name: value for field, value in wishes.ListFields()},
     )
@@ -168,6 +170,8 @@ def inspected_provider(
         promo_earnings_halala=earned.promo_halala,
         total_jobs=provider.completed_jobs,
         claimed_gpu_model=to_value(provider.registered_gpu_model or None),
+        probe_outcome=to_value(provider.probe_outcome),
+        **measured_fields(provider),
     )
     _fill(shown, provider, status)
     return shown
@@ -222,4 +226,15 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
         "price_per_hour_sar": price_per_hour_sar(plane, provider),
         "gpu_factor": prices.factor_pct(provider.reported_gpu_name) / HUNDRED,
         "ask": prices.bounds.within(provider.preferences.ask_pct) / HUNDRED,
+        **measured_fields(provider),
+    }
+
+
+def measured_fields(provider: Provider) -> dict[str, Any]:
+    """Return what a probe proved, null where none has."""
+    measured = provider.measurement
+    return {
+        "tops_int8": NULL if measured is None else to_value(measured.tops_int8),
+        "memory_gbps": NULL if measured is None else to_value(measured.memory_gbps),
+        "probed_at": NULL if measured is None else time_value(measured.probed_at_ms),
     }
