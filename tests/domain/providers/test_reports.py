@@ -143,3 +143,9 @@ def test_a_list_of_models_that_is_none_changes_nothing(sent: JsonValue) -> None:
 @pytest.mark.parametrize("sent", [[1], 5, True, None])
 def test_a_resource_spec_that_is_neither_object_nor_string_changes_nothing(sent: JsonValue) -> None:
     assert read_report({"resource_spec": sent}).resource_spec is None
+
+
+def test_a_slot_of_a_machine_without_gpus_is_no_gpu() -> None:
+    """The daemon of a CPU machine says `gpu_count` 1: a job that needs a GPU would be given to it."""
+    assert not read_report({"gpu_status": {"gpu_count": 1, "gpus_present": 0}}).facts.has_gpu
+    assert read_report({"gpu_status": {"gpu_count": 1}}).facts.has_gpu

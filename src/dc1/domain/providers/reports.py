@@ -213,9 +213,12 @@ def _facts(gpu_status: JsonObject, gpu_info: JsonObject) -> Facts:
         ),
         None,
     )
-    count = gpu_status.get("gpu_count")
+    name, count = text("gpu_name"), gpu_status.get("gpu_count")
+    if name is None and gpu_status.get("gpus_present") == 0:
+        # Daemons say that they have one slot, also where there is no GPU, and it would be one without a name.
+        count = None
     return Facts(
-        gpu_name=text("gpu_name"),
+        gpu_name=name,
         vram_mib=round(vram) if isinstance(vram, int | float) else None,
         gpu_count=count if isinstance(count, int) else None,
         driver_version=text("driver_version"),
