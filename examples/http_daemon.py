@@ -12,7 +12,9 @@ KEY = {"x-provider-key": os.environ["DC1_PROVIDER_KEY"]}
 
 with httpx.Client(base_url=os.environ["DC1_URL"], headers=KEY) as dc1:
     report = {"gpu_name": "NVIDIA GeForce RTX 4090", "gpu_vram_mib": 24564, "daemon_version": "3.3.0"}
-    dc1.post("/providers/heartbeat", json={"gpu_status": report}).raise_for_status()
+    # What it runs by itself, reading `params`: one that never says so is taken to know nothing but scripts.
+    beat = {"gpu_status": report, "job_types": ["llm_inference"]}
+    dc1.post("/providers/heartbeat", json=beat).raise_for_status()
 
     # A poll is a lease: what it hands out is started, and no acknowledgement follows.
     handed = dc1.get("/providers/jobs/next").raise_for_status().json()

@@ -35,6 +35,7 @@ class HeartbeatRequest(_message.Message):
     RESOURCE_SPEC_FIELD_NUMBER: _builtins.int
     MODEL_CACHE_FIELD_NUMBER: _builtins.int
     CONTAINER_RESTART_COUNT_FIELD_NUMBER: _builtins.int
+    JOB_TYPES_FIELD_NUMBER: _builtins.int
     api_key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
     provider_ip: _builtins.str
@@ -74,6 +75,12 @@ class HeartbeatRequest(_message.Message):
     def container_restart_count(self) -> _struct_pb2.Value:
         """How often the daemon's container was restarted, 0 to 1000000; what is no such number is taken for unknown."""
 
+    @_builtins.property
+    def job_types(self) -> _struct_pb2.Value:
+        """Kinds of work that a daemon that polls runs by itself, from `params` and the rest of a job: an array of names. One that never said so is taken
+        for a daemon that knows nothing but `task_spec`, and is given only what can be put there; on the stream the daemon's state says it.
+        """
+
     def __init__(
         self,
         *,
@@ -87,10 +94,11 @@ class HeartbeatRequest(_message.Message):
         resource_spec: _struct_pb2.Value | None = ...,
         model_cache: _struct_pb2.Value | None = ...,
         container_restart_count: _struct_pb2.Value | None = ...,
+        job_types: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_provider_hostname", b"_provider_hostname", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "cached_models", b"cached_models", "container_restart_count", b"container_restart_count", "gpu_info", b"gpu_info", "gpu_status", b"gpu_status", "model_cache", b"model_cache", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "resource_spec", b"resource_spec", "vllm_models", b"vllm_models"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_provider_hostname", b"_provider_hostname", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "cached_models", b"cached_models", "container_restart_count", b"container_restart_count", "gpu_info", b"gpu_info", "gpu_status", b"gpu_status", "job_types", b"job_types", "model_cache", b"model_cache", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "resource_spec", b"resource_spec", "vllm_models", b"vllm_models"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_provider_hostname", b"_provider_hostname", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "cached_models", b"cached_models", "container_restart_count", b"container_restart_count", "gpu_info", b"gpu_info", "gpu_status", b"gpu_status", "model_cache", b"model_cache", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "resource_spec", b"resource_spec", "vllm_models", b"vllm_models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_provider_hostname", b"_provider_hostname", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "cached_models", b"cached_models", "container_restart_count", b"container_restart_count", "gpu_info", b"gpu_info", "gpu_status", b"gpu_status", "job_types", b"job_types", "model_cache", b"model_cache", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "resource_spec", b"resource_spec", "vllm_models", b"vllm_models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015

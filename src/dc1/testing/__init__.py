@@ -19,6 +19,7 @@ A market in a process:
 | `stream_daemon` | `StreamDaemon`: a script with a connection of its own, for a thread that waits |
 | `machine` | `MadeUpMachine`: a machine that is always the same, for the product's own daemon to report |
 | `poll_daemon` | `PollDaemon`: a daemon that speaks HTTP only |
+| `script_daemon` | `ScriptDaemon`: one that speaks HTTP only and runs the scripts of `task_spec`, as real processes |
 | `people`, `accounts` | `Renter`, `Admin`, and a `Registrar` that opens accounts |
 | `rest`, `sse` | clients of the REST routes and their event streams |
 | `edge`, `server` | Envoy and the server one by one, for more than one of either |

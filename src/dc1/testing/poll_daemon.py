@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from dc1.domain.jobs.states import JOB_TYPES
 from dc1.testing.people import answered
 from dc1.testing.rest import Json, Rest
 
@@ -20,6 +21,8 @@ REPORT: Json = {
         "daemon_version": "3.3.0",
     },
     "cached_models": [MODEL],
+    # It reads `params` and runs everything by itself, which daemons that never say so are not trusted with.
+    "job_types": list(JOB_TYPES),
 }
 
 
@@ -27,30 +30,31 @@ class PollDaemon:
     """The account of a provider, and the calls of a daemon that polls.
 
     Attributes:
+        rest: what it calls the market with.
         heard: whether the daemon has sent a heartbeat.
     """
 
     def __init__(self, rest: Rest, account_id: int, key: str) -> None:
-        self._rest = rest
+        self.rest = rest
         self.id = account_id
         self.key = key
         self.heard = False
 
     def get(self, path: str, **call: Any) -> httpx.Response:
         """Call GET with the provider's key."""
-        return self._rest.get(path, key=self.key, **call)
+        return self.rest.get(path, key=self.key, **call)
 
     def post(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
         """Call POST with the provider's key."""
-        return self._rest.post(path, json, key=self.key, **call)
+        return self.rest.post(path, json, key=self.key, **call)
 
     def patch(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
         """Call PATCH with the provider's key."""
-        return self._rest.patch(path, json, key=self.key, **call)
+        return self.rest.patch(path, json, key=self.key, **call)
 
     def delete(self, path: str, json: Any = None, **call: Any) -> httpx.Response:
         """Call DELETE with the provider's key."""
-        return self._rest.rest("DELETE", path, json=json, key=self.key, **call)
+        return self.rest.rest("DELETE", path, json=json, key=self.key, **call)
 
     def heartbeat(self, report: Json = REPORT) -> Json:
         """Say how the machine is; from now on a market that lets time pass repeats it."""
@@ -71,7 +75,7 @@ class PollDaemon:
 
     def liveness(self) -> str:
         """Return whether the market takes the daemon to be there."""
-        state: str = answered(self._rest.get(f"/providers/{self.id}/liveness"))["liveness_status"]
+        state: str = answered(self.rest.get(f"/providers/{self.id}/liveness"))["liveness_status"]
         return state
 
     def ask(self) -> Json:

@@ -75,16 +75,15 @@ class FreeProviders:
         # as itself. Whoever must not have the job is passed over; whoever should rather not is a second class of
         # welcome, and needs a first of its own, or a kind whose first is to be avoided would look as if it had nobody
         # better.
-        never = {requirement.excluded_provider_id}
         for members in self._fitting(requirement):
-            yield from self._first(members, never)
+            yield from self._first(members, requirement)
             if avoid:
-                yield from self._first(members, never.union(avoid))
+                yield from self._first(members, requirement, avoid)
 
     def fitting(self, requirement: Requirement) -> Iterator[int]:
         """Yield the providers that could start a job now."""
         for members in self._fitting(requirement):
-            yield from (rank[-1] for rank in members if rank[-1] != requirement.excluded_provider_id)
+            yield from (rank[-1] for rank in members if not requirement.passes_over(self._views[rank[-1]]))
 
     def _fitting(self, requirement: Requirement) -> Iterator[list[_Rank]]:
         """Yield those that are alike and fit, together, whoever is excluded among them; of a named one that alone."""
@@ -97,10 +96,13 @@ class FreeProviders:
     def _fit(self, members: Sequence[_Rank], requirement: Requirement) -> bool:
         return fits(self._views[members[0][-1]], requirement)
 
-    def _first(self, members: list[_Rank], passed_over: Collection[int | None]) -> Iterable[ProviderView]:
+    def _first(
+        self, members: list[_Rank], requirement: Requirement, avoid: Collection[int] = ()
+    ) -> Iterable[ProviderView]:
         for _, _, provider_id in members:
-            if provider_id not in passed_over:
-                return (self._views[provider_id],)
+            view = self._views[provider_id]
+            if provider_id not in avoid and not requirement.passes_over(view):
+                return (view,)
         return ()
 
 

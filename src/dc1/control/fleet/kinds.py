@@ -23,6 +23,7 @@ class Kind(NamedTuple):
     models: frozenset[str]
     job_types: frozenset[str] | None
     streaming: bool
+    scripted: bool
     only_named: bool
 
     @classmethod
@@ -38,6 +39,7 @@ class Kind(NamedTuple):
             view.models,
             view.job_types,
             view.streaming,
+            view.scripted,
             view.only_named,
         )
 

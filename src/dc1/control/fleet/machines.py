@@ -32,14 +32,17 @@ class Machines:
 
     def fitting(self, requirement: Requirement) -> Iterator[tuple[int, Collection[int]]]:
         """Yield the machines that can run a job, by what one of their GPUs costs: those that are alike together."""
-        named, excluded = requirement.named_provider_id, requirement.excluded_provider_id
+        named = requirement.named_provider_id
         if named is not None:
             place = self._places.get(named)
             if place is not None and _can_run({named: self._kinds.at(*place)[named]}, requirement):
                 yield place[1], (named,)
             return
         for price_bps, members in self._kinds.fitting(requirement, _can_run):
-            if others := members.keys() if excluded not in members else members.keys() - {excluded}:
+            # Looked for among those few, and not among all members.
+            asked = {requirement.excluded_provider_id, *requirement.handed_to} & members.keys()
+            passed_over = {member for member in asked if member and requirement.passes_over(members[member])}
+            if others := members.keys() - passed_over if passed_over else members.keys():
                 yield price_bps, others
 
     def count(self, requirement: Requirement) -> int:

@@ -4,7 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dc1.control.fleet.fleet import Fleet
-from dc1.domain.jobs.placement import Requirement
+from dc1.domain.jobs.placement import Requirement, TaskObstacle
+from dc1.domain.jobs.tasks.daemon_tasks import LONGEST_RUN_SECONDS
+
+_OF_TASK: Mapping[TaskObstacle, str] = {
+    TaskObstacle.NO_SCRIPT: "{near} would fit and can only be given a command or a prompt of text",
+    TaskObstacle.TOO_LONG: f"{{near}} would fit and runs nothing for longer than {LONGEST_RUN_SECONDS} seconds",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,11 @@ def _conditions(requirement: Requirement) -> Iterator[tuple[Requirement, str]]:
     """Yield the job without each of its conditions, and what is to be said if that makes the difference."""
     if requirement.max_price_bps is not None:
         yield replace(requirement, max_price_bps=None), "{near} would fit and cost more than the job is held for"
+    if requirement.task_obstacle is not None:
+        yield replace(requirement, task_obstacle=None), _OF_TASK[requirement.task_obstacle]
+    if requirement.handed_to:
+        again = replace(requirement, handed_to=frozenset(), excluded_provider_id=None)
+        yield again, "{near} would fit and had the job before"
     if requirement.model is not None:
         yield replace(requirement, model=None), "no machine offers this model"
     if requirement.gpu_type is not None:

@@ -40,6 +40,10 @@ class PresenceTracker:
         now_ms = self._clock.now_ms()
         streaming = provider.presence.stream_open
         channel = Channel.STREAM if streaming else Channel.POST
+        if not streaming:
+            # Another daemon than the one that was on the stream, and what that had runners for says nothing of it.
+            was_streaming = provider.presence.channel is Channel.STREAM
+            provider.job_types = report.job_types or (None if was_streaming else provider.job_types)
         provider.presence = replace(provider.presence, channel=channel, last_heartbeat_ms=now_ms, signed_off=False)
         if not streaming:
             provider.draining = False

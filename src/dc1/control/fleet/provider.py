@@ -10,7 +10,7 @@ from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers import liveness, reputation
 from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.hardware import CPU, canonical_gpu_type, gpu_name
-from dc1.domain.providers.liveness import Approval, Liveness, Presence, ProviderStatus, Thresholds
+from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence, ProviderStatus, Thresholds
 from dc1.domain.providers.measurements import Measurement
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 from dc1.domain.providers.reports import Facts, Report, metric_of, without_claims
@@ -177,6 +177,12 @@ class Provider:
         return [kind.value for kind in COMPUTE_TYPES if kind in self.compute_types]
 
     @property
+    def scripted(self) -> bool:
+        """Whether its daemon polls and knows nothing but the task: it never said what it has runners for."""
+        heard = self.presence.last_heartbeat_ms is not None
+        return heard and self.presence.channel is Channel.POST and self.job_types is None
+
+    @property
     def awaits_approval(self) -> bool:
         """Whether an admin has still to decide about it."""
         return self.approval is Approval.PENDING and not self.deleted
@@ -228,6 +234,7 @@ class Provider:
             job_types=self.job_types,
             reputation=self.reputation(now_ms),
             streaming=self.presence.stream_open and not self.draining,
+            scripted=self.scripted,
             only_named=self.run_mode is RunMode.MANUAL,
             reluctance=self.reluctance(now_ms),
             price_bps=self.price_bps(prices),

@@ -242,7 +242,7 @@ class Attempts:
         row_ids = () if lease is None else (lease.row_id,)
 
         # For the same reason: who else could run it is known here only.
-        others = (not report.completed or report.hands_nothing_back) and self._others_fit(provider_id, reference)
+        others = (not report.completed or report.is_doubtful) and self._others_fit(provider_id, reference)
 
         def work(conn: Connection, relayed: RelayedText) -> tuple[JobRow, lifecycle.Transition]:
             # Locked once: what is fenced here is what is settled below.

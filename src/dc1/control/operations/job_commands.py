@@ -18,7 +18,7 @@ from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.placement import ProviderView, Requirement
+from dc1.domain.jobs.placement import ProviderView, Requirement, TaskObstacle
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, new_job_id
 from dc1.domain.jobs.submission import JobOrder, check_named_provider
 from dc1.storage.engine.database import Connection
@@ -134,6 +134,7 @@ class JobCommands:
             max_rate_halala_per_minute=order.max_rate_halala_per_minute,
             prefers_price=requirement.prefers_price,
             needs_gpu=requirement.needs_gpu,
+            is_scriptable=requirement.task_obstacle is not TaskObstacle.NO_SCRIPT,
             fee_bps=self._config.fee_bps,
             compute_type=requirement.compute_type,
             model=order.model,
@@ -246,5 +247,5 @@ def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:
         task_spec=spec.task_spec,
         env_vars=spec.env_vars or {},
         max_rate_halala_per_minute=job.max_rate_halala_per_minute,
-        requirement=replace(job.requirement, excluded_provider_id=None, max_price_bps=None),
+        requirement=replace(job.requirement, excluded_provider_id=None, max_price_bps=None, handed_to=frozenset()),
     )

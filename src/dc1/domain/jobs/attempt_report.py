@@ -7,8 +7,16 @@ from typing import Self
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.errors import invalid_reported_duration
 from dc1.domain.jobs.failure_texts import RUN_FAILED, cleaned, failure_text
-from dc1.domain.jobs.results import is_nothing, parse_result
-from dc1.domain.jobs.states import NOTHING_HANDED_BACK, Actor, ErrorCategory, error_category, exit_code_in
+from dc1.domain.jobs.results import is_benchmark, is_nothing, is_of_other_model, parse_result
+from dc1.domain.jobs.states import (
+    ANSWERING_TYPES,
+    NOTHING_HANDED_BACK,
+    Actor,
+    ErrorCategory,
+    JobType,
+    error_category,
+    exit_code_in,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +25,8 @@ class AttemptReport:
 
     `result` is the object or string to keep; `error` and `error_category` speak of a failure only: `error` to the
     renter, `error_detail` in the daemon's own words to the provider's owner and admins. The reported seconds
-    only ever lower the bill, GPU seconds before duration. Tokens price a /v1 call.
+    only ever lower the bill, GPU seconds before duration. Tokens price a /v1 call. `is_object` is set where the result
+    is an object of the daemon's own, which no program of a renter printed.
     """
 
     completed: bool
@@ -31,6 +40,7 @@ class AttemptReport:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     exit_code: int | None = None
+    is_object: bool = False
 
     @classmethod
     def read(
@@ -47,6 +57,7 @@ class AttemptReport:
         prompt_tokens: int | None = None,
         completion_tokens: int | None = None,
         exit_code: int | None = None,
+        is_object: bool = False,
     ) -> Self:
         """Return the report that a message makes; None stands for what it does not say.
 
@@ -77,6 +88,7 @@ class AttemptReport:
             prompt_tokens=_count(prompt_tokens),
             completion_tokens=_count(completion_tokens),
             exit_code=code,
+            is_object=is_object,
         )
 
     @property
@@ -84,11 +96,31 @@ class AttemptReport:
         """Whether a daemon calls a run completed and has nothing to show for it."""
         return self.completed and self.actor is Actor.PROVIDER and is_nothing(self.result)
 
-    def as_nothing(self) -> Self:
-        """Return what a report comes to that hands nothing back where something was ordered."""
-        return replace(
-            self, completed=False, result=None, error=NOTHING_HANDED_BACK, error_category=ErrorCategory.NO_RESULT
-        )
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a success may turn out to be none once it is held against what was ordered."""
+        if not self.completed or self.actor is not Actor.PROVIDER:
+            return False
+        serves = isinstance(self.result, dict) and "model" in self.result
+        return self.hands_nothing_back or is_benchmark(self.result) or serves
+
+    def is_something_else(self, job_type: JobType, model: str | None) -> bool:
+        """Tell whether a daemon calls a run completed and hands back what is plainly not what was ordered."""
+        if not self.completed or self.actor is not Actor.PROVIDER or job_type is JobType.BENCHMARK:
+            return False
+        serves = job_type is JobType.VLLM_SERVE
+        # What a renter's program printed is what was ordered, whatever it is.
+        is_daemons_own = self.is_object or serves or job_type in ANSWERING_TYPES
+        return (is_daemons_own and is_benchmark(self.result)) or (serves and is_of_other_model(self.result, model))
+
+    def as_nothing(self, error: str = NOTHING_HANDED_BACK) -> Self:
+        """Return what a report comes to that does not hand back what was ordered."""
+        return replace(self, completed=False, result=None, error=error, error_category=ErrorCategory.NO_RESULT)
+
+    def as_unavailable(self) -> Self:
+        """Return what a report comes to where the machine could not do this kind of work."""
+        category = ErrorCategory.ENGINE
+        return replace(self, error=failure_text(category, "", None), error_category=category)
 
 
 def _seconds(said: float | None) -> float | None:

@@ -224,6 +224,13 @@ def _named_image(spec: JsonObject, params: JsonObject | None) -> str:
     return next((str(image) for image in named if image), "")
 
 
+def scripted_limits(handed_out: JsonObject, job_cmd: str) -> JsonObject:
+    """Return what differs where the daemon runs a script: how it is started, and memory in the engine's words."""
+    memory_mb = handed_out.get("memory_mb")
+    bound: JsonObject = {} if not isinstance(memory_mb, int | float) else {"memory": f"{int(memory_mb)}m"}
+    return {**bound, "job_cmd": job_cmd}
+
+
 def default_image(image_type: JsonValue, images: Mapping[str, str]) -> str:
     """Return the approved image that is run for one that is not named, empty when there is none."""
     # A spec always has its type; one that could not be read any more names no image, so that nothing else is run.

@@ -39,6 +39,13 @@ class Admission(StrEnum):
     NO_ELIGIBLE_JOB_FOR_PROVIDER = "NO_ELIGIBLE_JOB_FOR_PROVIDER"
 
 
+class TaskObstacle(StrEnum):
+    """Why an order cannot be given to a daemon that runs scripts alone."""
+
+    NO_SCRIPT = "no_script"
+    TOO_LONG = "too_long"
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderView:
     """What placement needs to know of a provider.
@@ -48,9 +55,9 @@ class ProviderView:
     `gpu_type` is canonical, None when the card is none of the market's types, and `gpu_model` its reported name.
     `models` are the offered models in lower case; empty means that any may run. `job_types` are the types that the
     daemon has a runner for, None when it did not say. `streaming` is set while the daemon is on the stream and not
-    about to leave. `only_named` is set where jobs must name the provider, and `reluctance` says why the owner's
-    preferences keep new work away now. `price_bps` is what one GPU costs, in ten-thousandths of the rate of a kind of
-    work.
+    about to leave, `scripted` where it polls and runs scripts alone. `only_named` is set where jobs must name the
+    provider, and `reluctance` says why the owner's preferences keep new work away now. `price_bps` is what one GPU
+    costs, in ten-thousandths of the rate of a kind of work.
     """
 
     id: int
@@ -67,6 +74,7 @@ class ProviderView:
     job_types: frozenset[str] | None = None
     reputation: int = 0
     streaming: bool = False
+    scripted: bool = False
     only_named: bool = False
     reluctance: Reluctance | None = None
     price_bps: int = UNIT_PRICE_BPS
@@ -90,7 +98,8 @@ class Requirement:
     only a GPU has and that is no condition of its own; `job_type` None needs no runner. `excluded_provider_id` is who
     must not get it any more, and a machine whose GPU costs more than `max_price_bps` does not fit. With `prefers_price`
     the cheapest is taken before the best. `at_once` is set for a /v1 call, which takes a daemon on the stream that
-    offers its model by name.
+    offers its model by name. `task_obstacle` keeps a job from daemons that run scripts alone, and so does having been
+    handed it before, as those in `handed_to` were: such a daemon drops a job whose id it knows.
     """
 
     named_provider_id: int | None = None
@@ -105,11 +114,17 @@ class Requirement:
     max_price_bps: int | None = None
     prefers_price: bool = False
     needs_gpu: bool = False
+    task_obstacle: TaskObstacle | None = None
+    handed_to: frozenset[int] = frozenset()
 
     @property
     def names_gpu(self) -> bool:
         """Whether it says anything that only a machine with a GPU can meet."""
         return self.needs_gpu or self.gpu_type is not None or self.min_vram_gb is not None
+
+    def passes_over(self, view: ProviderView) -> bool:
+        """Tell whether one machine must not get the job, though others like it may."""
+        return view.id == self.excluded_provider_id or (view.scripted and view.id in self.handed_to)
 
     @classmethod
     def of_order(
@@ -197,11 +212,13 @@ def has_runner(view: ProviderView, requirement: Requirement) -> bool:
 
 def capability_obstacle(view: ProviderView, requirement: Requirement) -> Admission | None:
     """Return what keeps a job from ever running on this provider as it is equipped, or None."""
-    if requirement.named_provider_id not in (None, view.id) or requirement.excluded_provider_id == view.id:
+    if requirement.named_provider_id not in (None, view.id) or requirement.passes_over(view):
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
     if view.only_named and requirement.named_provider_id is None:
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
     if requirement.at_once and not view.streaming:
+        return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
+    if view.scripted and requirement.task_obstacle is not None:
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
     if requirement.gpu_count > view.slots:
         return Admission.INSUFFICIENT_GPU_COUNT
@@ -221,9 +238,9 @@ def capability_obstacle(view: ProviderView, requirement: Requirement) -> Admissi
 
 def of_any_price(requirement: Requirement) -> Requirement:
     """Return a requirement by which all machines of a kind fit or none: without a price and one to pass over."""
-    if requirement.max_price_bps is None and requirement.excluded_provider_id is None:
+    if requirement.max_price_bps is None and requirement.excluded_provider_id is None and not requirement.handed_to:
         return requirement
-    return replace(requirement, max_price_bps=None, excluded_provider_id=None)
+    return replace(requirement, max_price_bps=None, excluded_provider_id=None, handed_to=frozenset())
 
 
 def is_affordable(price_bps: int, requirement: Requirement) -> bool:

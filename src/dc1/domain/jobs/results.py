@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, parse_strictly
+from dc1.domain.base.numeric import as_number
 from dc1.domain.errors import request_body_too_large
 
 RESULT_MARKER = "DC1_RESULT_JSON:"
@@ -147,6 +148,22 @@ def is_nothing(result: JsonValue) -> bool:
         has_text = result.get("type") == "text" or any(key in result for key in _TEXT_KEYS)
         return not response_text(result).strip() if has_text else not result
     return result is None or not str(result).strip()
+
+
+_BENCHMARK_KEYS = ("gflops", "matrix_size", "iterations")
+
+
+def is_benchmark(result: JsonValue) -> bool:
+    """Tell whether a result is the figures of a matrix benchmark and holds neither text nor image."""
+    if not isinstance(result, dict) or "image_base64" in result or response_text(result):
+        return False
+    return all(as_number(result.get(key)) is not None for key in _BENCHMARK_KEYS)
+
+
+def is_of_other_model(result: JsonValue, model: str | None) -> bool:
+    """Tell whether a result says that another model was served than `model`."""
+    said = result.get("model") if isinstance(result, dict) else None
+    return isinstance(said, str) and model is not None and said.casefold() != model.casefold()
 
 
 def image_format(name: str) -> str | None:

@@ -124,6 +124,9 @@ GENERATING_TYPES = frozenset(
 CONTAINER_TYPES = frozenset({JobType.CUSTOM_CONTAINER, JobType.IMAGE_GENERATION, JobType.RENDERING, JobType.TRAINING})
 """Kinds of work that are a container's, so that there has to be an image."""
 
+ANSWERING_TYPES = GENERATING_TYPES - {JobType.IMAGE_GENERATION}
+"""Kinds of work that a language model does."""
+
 ERROR_CATEGORIES = tuple(ErrorCategory)
 # What no daemon can know: a report that says so is read by its words.
 _SERVER_ONLY = frozenset({ErrorCategory.QUEUE_TIMEOUT, ErrorCategory.SERVER_STOP, ErrorCategory.OPERATOR})
@@ -155,6 +158,7 @@ _PRODUCING = frozenset({Phase.GENERATING, Phase.FORMATTING})
 JOB_TIMED_OUT = "Job timed out"
 NO_WORK_SHOWN = "The provider showed no work until the deadline"
 NOTHING_HANDED_BACK = "The provider handed nothing back"
+SOMETHING_ELSE = "The provider handed back something else than what was ordered"
 NO_PROVIDER_IN_TIME = "No provider became available in time"
 
 _OWNERS = frozenset({Actor.RENTER, Actor.ADMIN})

@@ -23,7 +23,16 @@ from dc1.domain.jobs.container_spec import (
 from dc1.domain.jobs.environment import refused_variables
 from dc1.domain.jobs.images import needs_cuda
 from dc1.domain.jobs.placement import ProviderView, Requirement, has_gpu_type, has_vram, serves_model, vram_gb
-from dc1.domain.jobs.states import CONTAINER_TYPES, GENERATING_TYPES, JOB_TYPES, JobType, prepaid_seconds
+from dc1.domain.jobs.states import (
+    ANSWERING_TYPES,
+    CONTAINER_TYPES,
+    JOB_TYPES,
+    JobType,
+    prepaid_seconds,
+    run_deadline_seconds,
+)
+from dc1.domain.jobs.tasks import daemon_tasks
+from dc1.domain.jobs.tasks.daemon_tasks import Ordered
 from dc1.domain.money.pricing import PRICING_CLASSES, PricingClass
 from dc1.domain.providers.hardware import GPU_TYPES, requested_gpu_type
 from dc1.domain.providers.liveness import status_in_error
@@ -41,7 +50,6 @@ _MODEL = re.compile(r"[A-Za-z0-9_.\-/:@]{1,256}")
 _NAME_SHOWN = 64
 _VARIABLES_SHOWN = 10
 _TYPES_SHOWN = 50
-_ANSWERING = GENERATING_TYPES - {JobType.IMAGE_GENERATION}
 _WEAK_TOKENS = frozenset({"dc1jupyter", "jupyter", "password", "token"})
 
 
@@ -161,11 +169,15 @@ def accept(
     container_spec = effective_container_spec(job_type, sent_spec, pricing_class)
     _check_image(job_type, body, container_spec, images_by_type)
     gpu_requirements = _effective_gpu_requirements(body)
+    params = with_approved_override(body.params, approved_images)
+    task_spec = body.task_spec if isinstance(body.task_spec, dict) else None
+    max_duration_seconds = body.max_duration_seconds or prepaid_seconds(minutes)
+    ordered = Ordered(job_type, model, container_spec, params, task_spec, body.env_vars)
     return JobOrder(
         job_type=job_type,
         duration_minutes=minutes,
-        max_duration_seconds=body.max_duration_seconds or prepaid_seconds(minutes),
-        params=with_approved_override(body.params, approved_images),
+        max_duration_seconds=max_duration_seconds,
+        params=params,
         model=model,
         container_spec=container_spec,
         gpu_requirements=gpu_requirements,
@@ -173,7 +185,7 @@ def accept(
         pricing_class=pricing_class,
         prewarm_requested=body.prewarm_requested,
         checkpoint_enabled=container_spec.get("enable_checkpoint") is True,
-        task_spec=body.task_spec if isinstance(body.task_spec, dict) else None,
+        task_spec=task_spec,
         env_vars=body.env_vars,
         max_rate_halala_per_minute=None
         if body.max_rate_halala_per_minute is None
@@ -182,6 +194,7 @@ def accept(
             Requirement.of_order(job_type, model, container_spec, gpu_requirements, body.provider_id),
             prefers_price=prefers_price,
             needs_gpu=_needs_gpu(container_spec, body.params or {}, gpu_requirements or {}),
+            task_obstacle=daemon_tasks.obstacle(ordered, run_deadline_seconds(max_duration_seconds, minutes)),
         ),
     )
 
@@ -252,7 +265,7 @@ def _check_needs(job_type: JobType, body: SubmitBody) -> None:
     """Refuse an order that says too little to be run: no provider could do it, and none is to be blamed for it."""
     params = body.params or {}
     has_prompt = not _is_blank(params.get("prompt"))
-    if job_type in _ANSWERING and not has_prompt and not params.get("messages"):
+    if job_type in ANSWERING_TYPES and not has_prompt and not params.get("messages"):
         raise errors.missing_fields(["params.prompt"])
     # An image of the renter's own may know by itself what to draw.
     if job_type is JobType.IMAGE_GENERATION and not has_prompt and not _has_image(body.container_spec, body.params):

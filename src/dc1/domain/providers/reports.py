@@ -95,6 +95,7 @@ class Report:
     container_restart_count: int | None = None
     provider_ip: str | None = None
     provider_hostname: str | None = None
+    job_types: frozenset[str] | None = None
 
     @property
     def tells_of_gpu(self) -> bool:
@@ -132,6 +133,7 @@ def read_report(body: Mapping[str, JsonValue]) -> Report:
         container_restart_count=_count(body.get("container_restart_count"), _MAX_RESTARTS),
         provider_ip=_short_text(body.get("provider_ip"), 64),
         provider_hostname=_short_text(body.get("provider_hostname"), 255),
+        job_types=_job_types(body.get("job_types")),
     )
 
 
@@ -195,6 +197,11 @@ def _model_names(sent: JsonValue) -> tuple[str, ...] | None:
         return None
     usable = (name for name in names if isinstance(name, str) and 0 < len(name) <= MAX_MODEL_NAME)
     return tuple(dict.fromkeys(usable))[:MAX_MODELS]
+
+
+def _job_types(sent: JsonValue) -> frozenset[str] | None:
+    names = _model_names(sent)
+    return frozenset(names) if names else None
 
 
 def _facts(gpu_status: JsonObject, gpu_info: JsonObject) -> Facts:

@@ -16,6 +16,7 @@ from dc1.domain.jobs.container_spec import daemon_container_spec
 from dc1.domain.jobs.faults import CONSEQUENCES
 from dc1.domain.jobs.placement import Admission
 from dc1.domain.jobs.states import Actor, JobStatus, LogLevel, Phase
+from dc1.domain.jobs.tasks.daemon_tasks import daemon_task, seconds_of_one_run
 from dc1.domain.providers import machine_grading
 from dc1.services.api.apart import apart
 from dc1.services.api.call import caller_id, current_call
@@ -23,7 +24,7 @@ from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import calling_provider, own_provider
 from dc1.services.api.values import NULL, from_value, message_json, time_value, to_struct, to_value
 from dc1.services.jobs.access import known_job, shown, statuses_of
-from dc1.services.jobs.messages import MOST_DOCUMENTS, billing, polled_assignment
+from dc1.services.jobs.messages import MOST_DOCUMENTS, billing, ordered, polled_assignment
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -44,7 +45,7 @@ class RunCalls(ServicerPart):
         provider = await calling_provider(self._plane)
         lease, admission = await self._plane.polling.next_for(provider)
         # A Value and no message, because none has to print as null.
-        job = NULL if lease is None else to_value(message_json(self._handed_out(lease.assignment)))
+        job = NULL if lease is None else to_value(message_json(self._handed_out(lease.assignment, provider)))
         return pb.NextJobResponse(
             job=job,
             # Under both names: some daemons read the list.
@@ -54,9 +55,14 @@ class RunCalls(ServicerPart):
             ),
         )
 
-    def _handed_out(self, assignment: Assignment) -> report_pb2.Assignment:
+    def _handed_out(self, assignment: Assignment, provider: Provider) -> report_pb2.Assignment:
         key_hash = current_call().principal.key_hash
-        return polled_assignment(assignment, self._plane.catalog.images_by_type, key_hash)
+        images = self._plane.catalog.images_by_type
+        return polled_assignment(assignment, images, key_hash, scripted=provider.scripted)
+
+    def _scripted(self, provider_id: int) -> bool:
+        provider = self._plane.fleet.get(provider_id)
+        return provider is not None and provider.scripted
 
     def _reason(self, provider: Provider, admission: Admission) -> str:
         reluctance = self._plane.fleet.view(provider).reluctance
@@ -105,7 +111,9 @@ class RunCalls(ServicerPart):
         actor = Actor.ADMIN if provider_id is None else Actor.PROVIDER
         # Read apart, for the longest that a report of it may claim; that does not change while a job lives.
         job = await self._plane.db.read(lambda conn: known_job(conn, request.job_id))
-        report = await apart(request.ByteSize(), partial(_job_report, request, job.max_duration_seconds, actor))
+        scripted = provider_id is not None and self._scripted(provider_id)
+        read = partial(_job_report, request, job.max_duration_seconds, actor, scripted=scripted)
+        report = await apart(request.ByteSize(), read)
         received = await self._plane.attempts.finish(
             provider_id, request.job_id, attempt, report, transient=request.transient
         )
@@ -142,7 +150,8 @@ class RunCalls(ServicerPart):
             raise errors.invalid_field("job_id", "must be a string or a whole number")
         # Without `transient`, which this route does not have (contract 3.4): its daemons take any answer as final
         # (contract 8).
-        report = await apart(request.ByteSize(), partial(_run_report, request))
+        scripted = self._scripted(caller_id())
+        report = await apart(request.ByteSize(), partial(_run_report, request, scripted=scripted))
         ended = await self._plane.attempts.finish(caller_id(), str(reference), attempt, report)
         job = ended.job
         # What is not billed is shown as nothing.
@@ -204,17 +213,27 @@ class RunCalls(ServicerPart):
             # A job of somebody else is as good as none: this answers yes or no and tells nothing more.
             named = [] if found is None or found.provider_id != provider_id else [found]
             held = named if request.job_id else jobs.open_jobs(conn, provider_id=provider_id)
-            tasks = [task_text(spec.task_spec) for spec in jobs.specs(conn, [job.id for job in held]).values()]
+            specs = jobs.specs(conn, [job.id for job in held])
+            tasks = [text for job in held if (spec := specs.get(job.id)) for text in _texts(job, spec)]
             # A task was signed with the key of the poll that fetched it, which may have been rotated since and be in
             # its grace.
             live = [key for key in key_rows.list_of(conn, KeyRole.PROVIDER, provider_id) if key.is_live(now_ms)]
-            return [key.key_hash for key in live], [text for text in tasks if text is not None]
+            return [key.key_hash for key in live], tasks
 
         hashes, texts = await self._plane.db.read(read_signed)
         return pb.VerifyTaskHmacResponse(valid=is_signature_of_any(request.hmac, hashes, texts))
 
 
-def _job_report(request: pb.ReportJobResultRequest, max_duration_seconds: int, actor: Actor) -> AttemptReport:
+def _texts(job: JobRow, spec: JobSpec) -> list[str]:
+    """Return the texts that a job's task may have been handed out as: the renter's own, and the script of its order."""
+    task = daemon_task(ordered(job, spec))
+    texts = (task_text(spec.task_spec), None if task is None else task.text)
+    return [text for text in texts if text is not None]
+
+
+def _job_report(
+    request: pb.ReportJobResultRequest, max_duration_seconds: int, actor: Actor, *, scripted: bool
+) -> AttemptReport:
     result = from_value(request.result)
     if result is None and not request.error:
         raise errors.result_or_error_required()
@@ -230,17 +249,23 @@ def _job_report(request: pb.ReportJobResultRequest, max_duration_seconds: int, a
         prompt_tokens=request.prompt_tokens if request.HasField("prompt_tokens") else None,
         completion_tokens=request.completion_tokens if request.HasField("completion_tokens") else None,
         exit_code=request.exit_code if request.HasField("exit_code") else None,
+        is_object=scripted and isinstance(result, dict),
     )
 
 
-def _run_report(request: pb.ReportRunResultRequest) -> AttemptReport:
+def _run_report(request: pb.ReportRunResultRequest, *, scripted: bool) -> AttemptReport:
+    result = from_value(request.result)
+    seconds = request.gpu_seconds_used if request.HasField("gpu_seconds_used") else None
+    if scripted and seconds is not None:
+        seconds = seconds_of_one_run(seconds, request.restart_count)
     return AttemptReport.read(
         completed=request.success,
-        result=from_value(request.result),
+        result=result,
+        is_object=scripted and isinstance(result, dict),
         # A failure that is told in `last_error` alone would otherwise read as if nobody had said why.
         error=request.error or request.last_error,
         category=request.error_category,
-        gpu_seconds=request.gpu_seconds_used if request.HasField("gpu_seconds_used") else None,
+        gpu_seconds=seconds,
         exit_code=request.exit_code if request.HasField("exit_code") else None,
     )
 

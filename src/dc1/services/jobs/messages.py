@@ -11,9 +11,10 @@ from dc1.domain.access.task_signatures import task_signature, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import plain
-from dc1.domain.jobs.container_spec import handed_out_container_spec, streamed_container_spec
+from dc1.domain.jobs.container_spec import handed_out_container_spec, scripted_limits, streamed_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
 from dc1.domain.jobs.submission import PREFERENCES
+from dc1.domain.jobs.tasks.daemon_tasks import Ordered, daemon_task
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar, rate_per_minute
 from dc1.services.api.values import NULL, time_value, to_struct, to_value
@@ -200,17 +201,30 @@ def assignment_message(assignment: Assignment, images: Mapping[str, str]) -> rep
     )
 
 
-def polled_assignment(assignment: Assignment, images: Mapping[str, str], key_hash: str) -> report_pb2.Assignment:
-    """Return a job as a daemon that polls reads it: the task as text with its code, the container spec complete."""
+def polled_assignment(
+    assignment: Assignment, images: Mapping[str, str], key_hash: str, *, scripted: bool
+) -> report_pb2.Assignment:
+    """Return a job as a daemon that polls reads it: the task as text with its code, the container spec complete.
+
+    One that is `scripted` takes from the task alone what it runs, and finds the order in it.
+    """
     shown = assignment_message(assignment, images)
     job, spec = assignment.job, assignment.spec
     container = handed_out_container_spec(job.job_type, spec.container_spec, spec.params, images)
+    task = daemon_task(ordered(job, spec)) if scripted else None
+    if task is not None:
+        container |= scripted_limits(container, task.job_cmd)
     shown.container_spec.CopyFrom(to_struct(container))
     # Text, and signed as that text: a daemon that parsed and printed the JSON again would get other bytes (contract 8).
-    text = task_text(spec.task_spec)
+    text = task_text(spec.task_spec) if task is None else task.text
     shown.task_spec.CopyFrom(to_value(text))
     shown.task_spec_hmac.CopyFrom(NULL if text is None else to_value(task_signature(key_hash, text)))
     return shown
+
+
+def ordered(job: JobRow, spec: JobSpec) -> Ordered:
+    """Return what a stored job says of what is to be run."""
+    return Ordered(job.job_type, job.model, spec.container_spec, spec.params, spec.task_spec, spec.env_vars or {})
 
 
 def _cost_per_second(job: JobRow) -> float:

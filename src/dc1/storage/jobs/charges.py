@@ -8,10 +8,11 @@ from sqlalchemy import Connection
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
-from dc1.domain.jobs.states import GENERATING_TYPES, Actor, ErrorCategory, is_producing
+from dc1.domain.jobs.states import GENERATING_TYPES, SOMETHING_ELSE, Actor, ErrorCategory, is_producing
+from dc1.domain.jobs.tasks.daemon_tasks import UNAVAILABLE_STATUS, Ordered
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, used_seconds
-from dc1.storage.jobs import job_logs
+from dc1.storage.jobs import job_logs, jobs
 from dc1.storage.jobs.job_records import JobRow
 
 
@@ -37,6 +38,12 @@ class Evidence:
             or job_logs.has_printed(self._conn, job.id, job.attempt_number)
         )
 
+    @property
+    def ran_our_program(self) -> bool:
+        """Whether what ran was made by the market out of the order, so that its exit status says what we mean by it."""
+        spec, job = jobs.spec(self._conn, self.job.id), self.job
+        return Ordered(job.job_type, job.model, spec.container_spec, spec.params).runs_our_program
+
 
 def judged(evidence: Evidence, report: AttemptReport, now_ms: int) -> Fault:
     """Return whose fault a reported failure is, by what was reported and by what the server saw of the run."""
@@ -49,11 +56,18 @@ def judged(evidence: Evidence, report: AttemptReport, now_ms: int) -> Fault:
 def examined(evidence: Evidence, report: AttemptReport) -> AttemptReport:
     """Return a report as it is taken: a success with nothing to show for it is none, and by its provider's fault.
 
-    Nothing is what a generation hands back without text or image, and any other run that was never seen working either.
+    Nothing is what a generation hands back without text or image, and any other run that was never seen working either;
+    as little is something else than what was ordered. A machine that cannot do this kind of work is no renter's fault.
     A /v1 call is paid by what was made.
     """
     job = evidence.job
-    if not report.hands_nothing_back or job.token_price_halala is not None:
+    if job.token_price_halala is not None:
+        return report
+    if report.is_something_else(job.job_type, job.model):
+        return report.as_nothing(SOMETHING_ELSE)
+    if not report.completed and report.exit_code == UNAVAILABLE_STATUS and evidence.ran_our_program:
+        return report.as_unavailable()
+    if not report.hands_nothing_back:
         return report
     is_expected = job.job_type not in GENERATING_TYPES and evidence.has_worked
     return report if is_expected or evidence.relayed.tokens else report.as_nothing()

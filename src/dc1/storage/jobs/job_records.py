@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from dc1.domain.jobs.faults import Fault
-from dc1.domain.jobs.placement import Requirement
+from dc1.domain.jobs.placement import Requirement, TaskObstacle
 from dc1.domain.jobs.states import TERMINAL, ComputeType, ErrorCategory, JobSource, JobStatus, JobType, Phase
+from dc1.domain.jobs.tasks.daemon_tasks import time_obstacle
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.schema.tables import job_specs, jobs
@@ -32,8 +33,9 @@ class JobRow:
     nobody) and `excluded_provider_id` who must not get it again. `due_at_ms` is the deadline that applies now, and
     `working_since_ms` when the run was first seen past loading. Amounts are in halala; the ones of the settlement are
     None until the job is terminal. `hold_price_bps` is what the job takes of the price of the dearest machine
-    it may land on, `run_price_bps` of the one that has it or had it last. `carried_*` are what it added to the
-    remainders of its renter and provider.
+    it may land on, `run_price_bps` of the one that has it or had it last. `is_scriptable` is set where it can
+    be a task of a daemon that runs scripts alone. `carried_*` are what it added to the remainders of its renter and
+    provider.
     """
 
     id: int
@@ -68,6 +70,7 @@ class JobRow:
     run_price_bps: int | None
     max_rate_halala_per_minute: Decimal | None
     prefers_price: bool
+    is_scriptable: bool
     token_price_halala: int | None
     fee_bps: int
     cost_halala: int
@@ -133,6 +136,8 @@ class JobRow:
             max_price_bps=None if hold is None or self.named_provider_id is not None else hold // self.gpu_count,
             prefers_price=self.prefers_price,
             needs_gpu=self.needs_gpu,
+            task_obstacle=time_obstacle(self.run_deadline_seconds) if self.is_scriptable else TaskObstacle.NO_SCRIPT,
+            handed_to=frozenset(self.lost_by or ()),
         )
 
 

@@ -78,6 +78,7 @@ class NewJob:
     max_rate_halala_per_minute: Decimal | None = None
     prefers_price: bool = False
     needs_gpu: bool = False
+    is_scriptable: bool = True
     retried_from_job_id: int | None = None
     submitted_by: Actor = Actor.RENTER
 

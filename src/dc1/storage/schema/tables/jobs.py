@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     false,
     text,
+    true,
 )
 
 from dc1.domain.jobs.faults import Fault
@@ -96,6 +97,8 @@ jobs = Table(
     Column("run_price_bps", BigInteger),
     Column("max_rate_halala_per_minute", ExactDecimal),
     Column("prefers_price", Boolean, nullable=False, server_default=false()),
+    # Whether it can be a task of a daemon that runs scripts alone.
+    Column("is_scriptable", Boolean, nullable=False, server_default=true()),
     Column("token_price_halala", Integer),
     Column("fee_bps", Integer, nullable=False),
     Column("cost_halala", BigInteger, nullable=False),
