@@ -24,6 +24,13 @@ class OpenAIServer:
     finish_reason: str = "stop"
     tool_call_pieces: list[dict[str, Any]] = field(default_factory=list)
     hangs: bool = False
+    raw: tuple[bytes, ...] | None = None
+    """Sent as it is, a piece at a time, instead of anything else."""
+    content_type: str = "text/event-stream"
+    stays: bool = False
+    """Whether the connection is left open after `raw`."""
+    refuses_stream_options: bool = False
+    models: Any = field(default_factory=lambda: [{"id": MODEL, "object": "model"}])
     endless: tuple[str, bytes] | None = None
     sent: int = 0
     url: str = ""
@@ -56,7 +63,7 @@ class OpenAIServer:
                     self.sent += len(self.endless[1])
                     await writer.drain()
             elif (method, path) == ("GET", "/v1/models"):
-                self._send(writer, 200, json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}))
+                self._send(writer, 200, json.dumps({"object": "list", "data": self.models}))
             elif (method, path) == ("POST", "/v1/chat/completions"):
                 self.requests.append(json.loads(body))
                 await self._chat(reader, writer)
@@ -71,6 +78,12 @@ class OpenAIServer:
     async def _chat(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refusal is not None:
             self._send(writer, *self.refusal)
+            return
+        if self.refuses_stream_options and "stream_options" in self.requests[-1]:
+            self._send(writer, 400, '{"error": {"message": "Unrecognized request argument: stream_options"}}')
+            return
+        if self.raw is not None:
+            await self._send_raw(reader, writer, self.raw)
             return
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n: hello\n\n")
         for piece in self.pieces:
@@ -91,6 +104,19 @@ class OpenAIServer:
         if self.usage is not None:
             self._frame(writer, {"choices": [], "usage": self.usage})
         writer.write(b"data: [DONE]\n\n")
+
+    async def _send_raw(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pieces: tuple[bytes, ...]
+    ) -> None:
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {self.content_type}\r\nconnection: close\r\n\r\n".encode())
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            # Apart, so that the reader has them apart.
+            await asyncio.sleep(0.001)
+        if self.stays:
+            await reader.read()
+            self.client_left.set()
 
     @staticmethod
     def _frame(writer: asyncio.StreamWriter, chunk: dict[str, Any]) -> None:

@@ -1,8 +1,7 @@
-"""A chat in the terms of the OpenAI API: what a job asks for, and the calls of tools that an answer makes."""
+"""A chat in the terms of the OpenAI API, as a job asks for it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dc1.daemon.runners.base import RunFailed, number
 from dc1.domain.base.json_types import JsonObject, JsonValue
@@ -88,31 +87,3 @@ def _part(part: JsonValue) -> str:
     if not isinstance(text, str):
         raise RunFailed(ErrorCategory.INVALID_PARAMS, "params.messages: only text content is supported")
     return text
-
-
-class ToolCalls:
-    """Collects the `tool_calls` of deltas: each piece names its call by `index`, and arguments come in parts."""
-
-    def __init__(self) -> None:
-        self._calls: dict[int, dict[str, Any]] = {}
-
-    def add(self, pieces: Iterable[dict[str, Any]]) -> None:
-        """Take the pieces of one delta."""
-        for piece in pieces:
-            # Servers that make one call only leave its index out.
-            call = self._calls.setdefault(int(piece.get("index") or 0), {"name": "", "arguments": ""})
-            call |= {key: piece[key] for key in ("id", "type") if piece.get(key)}
-            function = piece.get("function") or {}
-            for key in ("name", "arguments"):
-                call[key] += function.get(key) or ""
-
-    def whole(self) -> tuple[JsonObject, ...]:
-        """Return the calls in their order, as a message holds them."""
-        return tuple(
-            {
-                "id": call.get("id", f"call-{index}"),
-                "type": call.get("type", "function"),
-                "function": {"name": call["name"], "arguments": call["arguments"]},
-            }
-            for index, call in sorted(self._calls.items())
-        )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work, within_deadline
@@ -18,7 +18,8 @@ class Completion:
     """A finished answer. Token counts are the engine's own; `device` is what it ran on, as far as the engine says.
 
     `finish_reason` is why it ended, in the words of the OpenAI API, and `tool_calls` are the calls that the model wants
-    made.
+    made. `extras` is what else was said, by its name in a result: `reasoning_content`, `refusal`, `logprobs`,
+    `system_fingerprint` and `usage_details`.
     """
 
     text: str
@@ -27,6 +28,7 @@ class Completion:
     device: str
     finish_reason: str = "stop"
     tool_calls: tuple[JsonObject, ...] = ()
+    extras: JsonObject = field(default_factory=dict)
 
 
 class EngineUnavailableError(Exception):
@@ -104,6 +106,7 @@ class EngineRunner:
                 "device": completion.device,
                 "finish_reason": completion.finish_reason,
                 **({"tool_calls": list(completion.tool_calls)} if completion.tool_calls else {}),
+                **completion.extras,
             },
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,

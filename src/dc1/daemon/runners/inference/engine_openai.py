@@ -2,14 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import httpx
 
-from dc1.daemon.runners.base import RunFailed, token_count
-from dc1.daemon.runners.inference.chat import ChatRequest, ToolCalls
+from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.inference.answer import Answer
+from dc1.daemon.runners.inference.chat import ChatRequest
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, TokenCallback
+from dc1.daemon.runners.inference.event_stream import EventReader
+from dc1.daemon.runners.inference.refusals import refusal
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.proxies import http_proxy
 
@@ -17,12 +20,13 @@ _CONNECT_SECONDS = 5.0
 _MODELS_SECONDS = 5.0
 # An engine may send without an end, and its daemon holds the jobs of others too.
 _MOST_BODY_BYTES = 1024 * 1024
-_MOST_LINE_BYTES = 1024 * 1024
-_MOST_ANSWER_BYTES = 64 * 1024 * 1024
-# What an engine says to an order that it cannot carry out: too long, or with values that it does not take.
-_REFUSED = frozenset({400, 413, 422})
-# Overload and restarts pass; what is wrong with the request does not.
-_RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+_OK = 200
+_UNKNOWN_KEY = frozenset({400, 422})
+_AFTERWARDS_SECONDS = 5.0
+
+
+class _UsageRefusedError(Exception):
+    """The engine does not know the option that asks for the usage."""
 
 
 class OpenAIEngine:
@@ -33,6 +37,7 @@ class OpenAIEngine:
         root = url.rstrip("/").removesuffix("/v1")
         address = httpx.URL(root)
         self._device = device
+        self._says_usage = True
         self._client = httpx.AsyncClient(
             base_url=f"{root}/v1/",
             # Never compressed: a few bytes of it could stand for any number.
@@ -52,7 +57,8 @@ class OpenAIEngine:
                 self._client.stream("GET", "models", timeout=_MODELS_SECONDS) as answer,
             ):
                 answer.raise_for_status()
-                return tuple(str(entry["id"]) for entry in json.loads(await _body(answer))["data"])
+                # `null` is how a server in Go writes an empty list.
+                return tuple(str(entry["id"]) for entry in json.loads(await _body(answer))["data"] or ())
         except httpx.HTTPStatusError as refused:
             raise EngineUnavailableError(f"{self._client.base_url} answers {refused.response.status_code}") from refused
         except httpx.HTTPError as error:
@@ -67,86 +73,73 @@ class OpenAIEngine:
 
     async def chat(self, model: str, request: ChatRequest, on_token: TokenCallback) -> Completion:
         """Stream one answer."""
-        body = {
+        body: dict[str, Any] = {
             **request.options,
             "model": model,
             "messages": request.messages,
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "stream": True,
-            "stream_options": {"include_usage": True},
         }
-        pieces: list[str] = []
-        usage: dict[str, Any] = {}
-        finish_reason = "stop"
-        tool_calls = ToolCalls()
+        answer = Answer()
         try:
-            # Leaving the block closes the connection, which is how these servers learn to stop.
-            async with self._client.stream("POST", "chat/completions", json=body) as answer:
-                if answer.status_code >= 400:
-                    raise _refusal(answer.status_code, await _body(answer))
-                async for chunk in _chunks(answer):
-                    # The last chunk has the usage and no choice; earlier ones may say null.
-                    reported = chunk.get("usage")
-                    usage = reported if isinstance(reported, dict) else usage
-                    choice = (chunk.get("choices") or [{}])[0]
-                    finish_reason = choice.get("finish_reason") or finish_reason
-                    delta = choice.get("delta") or {}
-                    tool_calls.add(delta.get("tool_calls") or ())
-                    text = str(delta.get("content") or "")
-                    if text:
-                        pieces.append(text)
-                        await on_token(text)
+            if self._says_usage:
+                try:
+                    await self._ask({**body, "stream_options": {"include_usage": True}}, answer, on_token)
+                    return answer.completion(self._device)
+                except _UsageRefusedError:
+                    # Older servers refuse keys that they do not know, and would refuse every call.
+                    self._says_usage = False
+            await self._ask(body, answer, on_token)
         except httpx.HTTPError as error:
             raise RunFailed(
                 ErrorCategory.ENGINE, f"the engine's connection failed: {error!r}", transient=True
             ) from error
-        return Completion(
-            text="".join(pieces),
-            prompt_tokens=token_count(usage.get("prompt_tokens")),
-            # A server that reports no usage, or none that can be, sends a token a piece.
-            completion_tokens=token_count(usage.get("completion_tokens")) or len(pieces),
-            device=self._device,
-            finish_reason=str(finish_reason),
-            tool_calls=tool_calls.whole(),
-        )
+        return answer.completion(self._device)
+
+    async def _ask(self, body: dict[str, Any], answer: Answer, on_token: TokenCallback) -> None:
+        # Leaving the block closes the connection, which is how these servers learn to stop.
+        async with self._client.stream("POST", "chat/completions", json=body) as response:
+            if response.status_code != _OK:
+                said = await _body(response)
+                if "stream_options" in body and response.status_code in _UNKNOWN_KEY and b"stream_options" in said:
+                    raise _UsageRefusedError
+                raise refusal(response.status_code, said)
+            try:
+                is_done = await self._read(response, answer, on_token)
+            except httpx.HTTPError:
+                # A connection that ends badly after the text has ended took nothing away.
+                if not answer.finish_reason:
+                    raise
+                is_done = True
+        rest = answer.rest()
+        if rest:
+            await on_token(rest)
+        if not is_done and not answer.finish_reason:
+            raise RunFailed(ErrorCategory.ENGINE, "the engine's answer broke off", transient=True)
+
+    @staticmethod
+    async def _read(response: httpx.Response, answer: Answer, on_token: TokenCallback) -> bool:
+        """Read an answer to its end, and tell whether the engine called it one."""
+        reader = EventReader(response)
+        scope = asyncio.timeout(None)
+        try:
+            async with scope, aclosing(reader.chunks()) as chunks:
+                async for chunk in chunks:
+                    text = answer.take(chunk)
+                    if text:
+                        await on_token(text)
+                    if answer.finish_reason and scope.when() is None:
+                        # The usage comes after the text's end, and of some engines neither it nor `[DONE]` ever.
+                        scope.reschedule(asyncio.get_running_loop().time() + _AFTERWARDS_SECONDS)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        return reader.is_done
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
-
-
-async def _chunks(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    """Yield the objects of the event stream; a stream that ends before `[DONE]` is a failure."""
-    async for line in _lines(answer):
-        name, _, data = line.partition(":")
-        if name != "data":
-            continue
-        if data.strip() == "[DONE]":
-            return
-        try:
-            chunk = json.loads(data)
-        except (ValueError, RecursionError):
-            raise RunFailed(ErrorCategory.ENGINE, "the engine sent a frame that is not JSON") from None
-        if not isinstance(chunk, dict) or "error" in chunk:
-            raise RunFailed(ErrorCategory.ENGINE, f"the engine failed: {_error_text(chunk)}", transient=True)
-        yield chunk
-    raise RunFailed(ErrorCategory.ENGINE, "the engine's answer broke off", transient=True)
-
-
-async def _lines(answer: httpx.Response) -> AsyncIterator[str]:
-    """Yield the lines of an answer; one that is too long, or the whole, is a failure."""
-    unfinished, size = bytearray(), 0
-    async for chunk in answer.aiter_raw():
-        size += len(chunk)
-        unfinished += chunk
-        if b"\n" in chunk:
-            *lines, rest = bytes(unfinished).split(b"\n")
-            unfinished[:] = rest
-            for line in lines:
-                yield line.decode(errors="replace").removesuffix("\r")
-        if len(unfinished) > _MOST_LINE_BYTES or size > _MOST_ANSWER_BYTES:
-            raise RunFailed(ErrorCategory.ENGINE, "the engine sent more than an answer can be")
 
 
 async def _body(answer: httpx.Response) -> bytes:
@@ -157,22 +150,3 @@ async def _body(answer: httpx.Response) -> bytes:
         if len(body) > _MOST_BODY_BYTES:
             break
     return bytes(body[:_MOST_BODY_BYTES])
-
-
-def _refusal(status: int, body: bytes) -> RunFailed:
-    try:
-        text = _error_text(json.loads(body))
-    except (ValueError, RecursionError):
-        text = body.decode(errors="replace")[:500]
-    memory = "out of memory" in text.casefold()
-    return RunFailed(
-        ErrorCategory.OOM if memory else ErrorCategory.INVALID_PARAMS if status in _REFUSED else ErrorCategory.ENGINE,
-        f"the engine answered {status}: {text}",
-        transient=status in _RETRYABLE,
-    )
-
-
-def _error_text(body: Any) -> str:
-    """Find the message in an error body: `{"error": {"message"}}`, `{"error": text}` or `{"message"}`."""
-    error = body.get("error", body) if isinstance(body, dict) else body
-    return str(error.get("message", error) if isinstance(error, dict) else error)[:500]

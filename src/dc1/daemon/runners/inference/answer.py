@@ -1,0 +1,102 @@
+"""An answer put together of the chunks in which an engine sends it, whatever else stands in them."""
+
+from typing import Any
+
+from dc1.daemon.runners.base import token_count
+from dc1.daemon.runners.inference.engine import Completion
+from dc1.daemon.runners.inference.text import SplitText, carried, well_formed
+from dc1.daemon.runners.inference.tool_calls import ToolCalls
+from dc1.domain.base.json_types import JsonObject
+
+_DETAILS = ("prompt_tokens_details", "completion_tokens_details")
+
+
+class Answer:
+    """What has come of one answer."""
+
+    def __init__(self) -> None:
+        self.finish_reason = ""
+        """Empty until the engine has said why the text ends."""
+        self._pieces: list[str] = []
+        self._content = SplitText()
+        self._reasoning: list[str] = []
+        self._refusal: list[str] = []
+        self._logprobs: dict[str, list[Any]] = {}
+        self._tool_calls = ToolCalls()
+        self._usage: dict[str, Any] = {}
+        self._fingerprint = ""
+        self._pieces_made = 0
+
+    def take(self, chunk: dict[str, Any]) -> str:
+        """Return the text that a chunk adds."""
+        # The last chunk has the usage and no choice; earlier ones may say null.
+        self._usage = _object(chunk.get("usage")) or self._usage
+        self._fingerprint = _text(chunk.get("system_fingerprint")) or self._fingerprint
+        choice = _first(chunk.get("choices"))
+        self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
+        # An engine that does not stream sends a message.
+        delta = _object(choice.get("delta")) or _object(choice.get("message"))
+        calls, content, refusal = delta.get("tool_calls"), _content(delta.get("content")), _text(delta.get("refusal"))
+        # Engines that say it under both names mean it once.
+        reasoning = _text(delta.get("reasoning_content")) or _text(delta.get("reasoning"))
+        self._pieces_made += bool(calls or content or refusal or reasoning)
+        self._tool_calls.add(calls)
+        self._reasoning.append(reasoning)
+        self._refusal.append(refusal)
+        for name, tokens in _object(choice.get("logprobs")).items():
+            if isinstance(tokens, list):
+                self._logprobs.setdefault(name, []).extend(tokens)
+        return self._said(self._content.take(content))
+
+    def rest(self) -> str:
+        """Return the text that waited for more."""
+        return self._said(self._content.rest())
+
+    def completion(self, device: str) -> Completion:
+        """Return the whole."""
+        return Completion(
+            text="".join(self._pieces),
+            prompt_tokens=token_count(self._usage.get("prompt_tokens")),
+            # A server that reports no usage, or none that can be, sends a token a piece.
+            completion_tokens=token_count(self._usage.get("completion_tokens")) or self._pieces_made,
+            device=device,
+            finish_reason=well_formed(self.finish_reason) or "stop",
+            tool_calls=self._tool_calls.whole(),
+            extras=self._extras(),
+        )
+
+    def _said(self, text: str) -> str:
+        if text:
+            self._pieces.append(text)
+        return text
+
+    def _extras(self) -> JsonObject:
+        extras: JsonObject = {
+            "reasoning_content": well_formed("".join(self._reasoning)),
+            "refusal": well_formed("".join(self._refusal)),
+            "system_fingerprint": well_formed(self._fingerprint),
+            "logprobs": carried(self._logprobs),
+            "usage_details": {name: carried(self._usage[name]) for name in _DETAILS if _object(self._usage.get(name))},
+        }
+        return {name: value for name, value in extras.items() if value}
+
+
+def _first(choices: Any) -> dict[str, Any]:
+    """Return the choice 0 of a chunk, an empty one when it has none."""
+    found = (each for each in choices if isinstance(each, dict)) if isinstance(choices, list) else ()
+    return next((each for each in found if each.get("index") in (0, None)), {})
+
+
+def _content(value: Any) -> str:
+    """Return content that is a text, or a list of parts with texts."""
+    if isinstance(value, list):
+        return "".join(_text(_object(part).get("text")) for part in value)
+    return _text(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

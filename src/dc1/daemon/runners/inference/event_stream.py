@@ -1,0 +1,86 @@
+"""The answer of an engine, read as server-sent events: bytes in any pieces become JSON objects."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import httpx
+
+from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.inference.refusals import error_text, failure_in_answer
+from dc1.domain.jobs.states import ErrorCategory
+
+# An engine may send without an end, and its daemon holds the jobs of others too. A tool's arguments or a list of
+# logprobs make a line of megabytes.
+_MOST_LINE_BYTES = 8 * 1024 * 1024
+_MOST_ANSWER_BYTES = 64 * 1024 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What JSON has no word for and engines write all the same: the logarithm of a token that could not be.
+_CONSTANTS = {"-Infinity": -9999.0}
+
+
+class EventReader:
+    """Reads one answer; `is_done` is set once the engine has called it whole."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        self.is_done = False
+
+    async def chunks(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the objects of an answer up to `[DONE]` or its end; of one that is no stream, the whole.
+
+        A RunFailed says that one is no JSON object, or that the engine failed.
+        """
+        if "json" in self._answer.headers.get("content-type", ""):
+            # An engine that does not stream, whatever it is asked.
+            whole = b"\n".join([line async for line in lines(self._answer)])
+            yield _object(whole)
+            self.is_done = True
+            return
+        async for line in lines(self._answer):
+            name, _, said = line.removeprefix(_BYTE_ORDER_MARK).partition(b":")
+            data = said.strip()
+            if data == b"[DONE]":
+                self.is_done = True
+                return
+            if name == b"data" and data:
+                yield _object(data)
+
+
+async def lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the lines of an answer as they end, by LF, CR or both, and what is left at its end.
+
+    Of bytes and not of text: text has more that ends a line, such as U+2028, which JSON has in the midst of a string.
+
+    Raises:
+        RunFailed: a line is too long, or the whole.
+    """
+    unfinished, size = bytearray(), 0
+    async for piece in answer.aiter_raw():
+        size += len(piece)
+        unfinished += piece
+        if len(unfinished) > _MOST_LINE_BYTES or size > _MOST_ANSWER_BYTES:
+            raise RunFailed(ErrorCategory.ENGINE, "the engine sent more than an answer can be")
+        # Looked for in what is new only, or a long line in small pieces would be searched once for each.
+        if b"\n" in piece or b"\r" in piece:
+            # Bytes are split at LF and CR only.
+            ended = unfinished.splitlines(keepends=True)
+            unfinished = bytearray() if ended[-1].endswith((b"\n", b"\r")) else ended.pop()
+            for line in ended:
+                yield bytes(line.rstrip(b"\r\n"))
+    if unfinished:
+        yield bytes(unfinished)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        # Not by `json.loads(bytes)`, which guesses the encoding and refuses what is not UTF-8.
+        chunk = json.loads(data.decode(errors="replace"), parse_constant=_CONSTANTS.get)
+    except (ValueError, RecursionError):
+        raise RunFailed(ErrorCategory.ENGINE, "the engine sent a frame that is not JSON", transient=True) from None
+    if not isinstance(chunk, dict):
+        raise RunFailed(ErrorCategory.ENGINE, f"the engine failed: {error_text(chunk)}", transient=True)
+    failure = failure_in_answer(chunk)
+    if failure is not None:
+        raise failure
+    return chunk
