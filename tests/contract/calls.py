@@ -124,7 +124,7 @@ CALLS: Mapping[str, Call] = {
     "GetReconciliation": Call(query={"days": 7}),
     "GetRevenue": Call(query={"days": 7}),
     "ReleasePromoEarnings": Call({"reason": "known to us"}),
-    "ProbeProvider": PLAIN,
+    "ProbeProvider": Call(provider="connected"),
     "PreloadModel": Call({"model_name": "a/model"}),
     "RejectProvider": Call({"reason": "no"}),
     "ReverseFinanceTransaction": Call({"reason": "booked twice"}),

@@ -26,7 +26,7 @@ _numbers = count(1)
 class Scene:
     """One renter, and one provider that runs nobody else's jobs.
 
-    `provider_state`: registered, approved, heard or paid.
+    `provider_state`: registered, approved, heard, paid, or connected by a daemon that answers probes.
     """
 
     def __init__(self, market: LocalMarket, provider_state: str = "heard") -> None:
@@ -45,8 +45,12 @@ class Scene:
         provider = self._stack.register_provider()
         if self._provider_state != "registered":
             self._stack.admin.approve(provider.id)
-        if self._provider_state in ("heard", "paid"):
+        if self._provider_state in ("heard", "paid", "connected"):
             provider.heartbeat()
+        if self._provider_state == "connected":
+            stream = self._stack.connect(provider)
+            stream.state.probes = True
+            stream.beat()
         if self._provider_state == "paid":
             self._earn(provider)
         return provider
