@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from dc1.storage.accounts import wallets
-from dc1.storage.engine import postgres
+from dc1.storage.engine import postgres, sqlite
 from dc1.storage.engine.database import Connection, Database, normalised
 from dc1.storage.engine.postgres import patience
-from dc1.storage.engine.unwritable import OutcomeUnknownError
+from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason
 from dc1.testing.postgres import PostgresServer
 from tests.storage.engine.postgres_proxy import SOCKET_NAME, CuttingProxy
 from tests.storage.market import NOW, Market
@@ -163,3 +164,71 @@ async def test_a_commit_that_fails_is_told_to_everyone_in_it(db: Database) -> No
     assert await market.wallet(renter) == (paid, 0)
     await market.do(wallets.top_up, renter, 1, "later", NOW)
     await market.check_books()
+
+
+async def test_a_schema_that_became_another_version_s_is_said_once_it_does_not_fit(url: str, db: Database) -> None:
+    """It was an error of ours, with health saying that all is well."""
+    market = Market(db)
+    renter = await market.renter(credit=100)
+    operator = create_engine(normalised(url), poolclass=NullPool)
+
+    def change(*statements: str) -> None:
+        with operator.begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+
+    with operator.begin() as connection:
+        ours = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    # Beside a newer server one goes on for as long as it can.
+    change("ALTER TABLE renters ADD COLUMN another INTEGER", "UPDATE alembic_version SET version_num = '9999'")
+    assert await market.wallet(renter) == (100, 0)
+    assert await db.why_unwritable(5) is None
+
+    change("ALTER TABLE accounts RENAME COLUMN balance_halala TO money_halala")
+    for call in (market.wallet(renter), market.do(wallets.top_up, renter, 100, "t", NOW)):
+        with pytest.raises(UnwritableError) as refused:
+            await call
+        assert refused.value.reason == UnwritableReason.SCHEMA_CHANGED
+    assert await db.why_unwritable(5) == UnwritableReason.SCHEMA_CHANGED
+
+    change(
+        "ALTER TABLE accounts RENAME COLUMN money_halala TO balance_halala",
+        f"UPDATE alembic_version SET version_num = '{ours}'",
+    )
+    assert await db.why_unwritable(5) is None
+    assert await market.wallet(renter) == (100, 0)
+    with pytest.raises(DBAPIError):
+        await db.read(lambda conn: conn.execute(text("SELECT nothing FROM renters")))
+
+
+@on_sqlite
+async def test_waits_for_a_commit_that_hangs_in_its_disk_end(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They lasted until the edge gave them up with 504. What had not begun by then never begins."""
+    monkeypatch.setattr(sqlite, "GIVEN_UP_AFTER_SECONDS", 0.3)
+    market = Market(db)
+    renter = await market.renter(credit=0)
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang(_: Connection) -> None:
+        hangs.set()
+        goes_on.wait(20)
+
+    event.listen(db._backend._write_engine, "commit", hang)  # type: ignore[attr-defined]
+    try:
+        begun = asyncio.create_task(market.do(wallets.top_up, renter, 100, "begun", NOW))
+        await asyncio.to_thread(hangs.wait, 20)
+        queued = asyncio.create_task(market.do(wallets.top_up, renter, 1, "queued", NOW))
+        with pytest.raises(OutcomeUnknownError):
+            await asyncio.wait_for(begun, 10)
+        with pytest.raises(UnwritableError) as refused:
+            await asyncio.wait_for(queued, 10)
+        assert refused.value.reason == UnwritableReason.NO_ANSWER
+    finally:
+        goes_on.set()
+    monkeypatch.undo()
+    for _ in range(100):
+        if await db.why_unwritable(5) is None:
+            break
+        await asyncio.sleep(0.1)
+    await market.do(wallets.top_up, renter, 10, "later", NOW)
+    assert await market.wallet(renter) == (110, 0)

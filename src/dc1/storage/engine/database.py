@@ -1,6 +1,7 @@
 """The one door to durable state: open a URL, then run units of work in it."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +13,20 @@ from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dc1.private_files import make_private_file
-from dc1.storage.engine.migrate import upgrade
+from dc1.storage.engine.migrate import is_of_another_version, upgrade
 from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same, lends_at_once
 from dc1.storage.engine.postgres import PostgresBackend
 from dc1.storage.engine.postgres_address import is_postgres, read_address
 from dc1.storage.engine.postgres_checks import require_usable
 from dc1.storage.engine.postgres_faults import is_lost, names_no_cause_here
 from dc1.storage.engine.sqlite import SqliteBackend
-from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason, unwritable_reason
+from dc1.storage.engine.unwritable import (
+    OutcomeUnknownError,
+    UnwritableError,
+    UnwritableReason,
+    may_be_the_schema,
+    unwritable_reason,
+)
 from dc1.storage.engine.write_probe import HANGS_SECONDS, WriteProbe
 
 __all__ = [
@@ -32,6 +39,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 # A page of the database and of each of its logs, with which it cannot do much either.
 _ROOM_BYTES = 64 * 1024
@@ -64,6 +73,7 @@ class Database:
         """Called after each write that other replicas may have to follow."""
         self._backend = backend
         self._probe = WriteProbe(backend.write)
+        self._is_of_another_version = False
 
     @classmethod
     def open(cls, url: str, *, connections: int = 8, direct_url: str | None = None) -> Self:
@@ -102,6 +112,9 @@ class Database:
 
     async def why_unwritable(self, patience_seconds: float) -> UnwritableReason | None:
         """Return why nothing can be written now, None when something can: from a write of at most a second ago."""
+        # Asked again once it was found: tables of another version may let some of our writes pass, and go back.
+        if self._is_of_another_version and await self._look_at_version():
+            return UnwritableReason.SCHEMA_CHANGED
         return await self._probe.check(patience_seconds)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -112,7 +125,8 @@ class Database:
         after the unit started does not stop it.
 
         Raises:
-            UnwritableError: the last probe found that nothing can be written, so `work` was not tried.
+            UnwritableError: the last probe found that nothing can be written, so `work` was not tried; or it failed,
+                and the schema has become another version's.
             OutcomeUnknownError: the database was lost during COMMIT, and is not there to be asked what it did.
         """
         if self._probe.reason is not None:
@@ -129,6 +143,7 @@ class Database:
         except Exception as error:
             if unwritable_reason(error) is not None:
                 self._probe.doubt()
+            await self._blame_version(error)
             raise
         finally:
             hanging.cancel()
@@ -137,8 +152,37 @@ class Database:
         return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on one consistent read-only snapshot."""
-        return await self._backend.read(work)
+        """Run `work` on one consistent read-only snapshot.
+
+        An UnwritableError says that it failed, and that the schema has become another version's.
+        """
+        try:
+            return await self._backend.read(work)
+        except Exception as error:
+            await self._blame_version(error)
+            raise
+
+    async def _blame_version(self, error: Exception) -> None:
+        """Look whether tables of another version explain an error.
+
+        A server of before may go on beside a newer one for as long as its statements fit: only what fails is asked.
+
+        Raises:
+            UnwritableError: they do.
+        """
+        if may_be_the_schema(error) and await self._look_at_version():
+            raise UnwritableError(UnwritableReason.SCHEMA_CHANGED) from error
+
+    async def _look_at_version(self) -> bool:
+        before = self._is_of_another_version
+        try:
+            async with asyncio.timeout(HANGS_SECONDS):
+                self._is_of_another_version = await self._backend.read(is_of_another_version)
+        except (TimeoutError, OSError, DBAPIError):
+            return before
+        if self._is_of_another_version and not before:
+            log.error("the database was brought to another version; start that version of dc1 here")
+        return self._is_of_another_version
 
     async def close(self) -> None:
         """Finish the accepted work and release every connection."""

@@ -49,6 +49,11 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def is_of_another_version(connection: Connection) -> bool:
+    """Tell whether somebody has brought this database to another revision than this code needs."""
+    return current_revision(connection) != newest_revision()
+
+
 def revisions() -> list[str]:
     """Return every revision there is, the first one first."""
     scripts = ScriptDirectory.from_config(_config()).walk_revisions()

@@ -15,12 +15,15 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from dc1.containment import contained
 from dc1.storage.engine.statements import driver_of
-from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
+from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason, unwritable_reason
 
 log = logging.getLogger(__name__)
 
 # For other processes, such as a migration or a backup; our own writer is alone.
 BUSY_TIMEOUT_MS = 10_000
+GIVEN_UP_AFTER_SECONDS = 20.0
+"""A wait for a commit ends then: its disk hangs, and whoever asks is answered before the edge does it."""
+
 # Units that share one commit; the first of them waits for the last.
 LARGEST_GROUP = 256
 # The kernel caches the file as well; what a connection keeps beside that is memory, and a reader loses it with every
@@ -42,9 +45,12 @@ class _Unit:
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
+    begun: bool = False
+    given_up: bool = False
 
     def resolve(self) -> None:
-        if self.future.cancelled():
+        # Cancelled, or given up.
+        if self.future.done():
             return
         if self.error is not None:
             self.future.set_exception(self.error)
@@ -123,7 +129,29 @@ class GroupCommitWriter:
             if self._closed:
                 raise DatabaseClosedError("the database is closed")
             self._queue.put(unit)
+        giving_up = loop.call_later(GIVEN_UP_AFTER_SECONDS, self._give_up, unit)
+        unit.future.add_done_callback(lambda _: giving_up.cancel())
         return unit.future
+
+    def _give_up(self, unit: _Unit) -> None:
+        """End the wait for a unit: it is not begun any more, and of one that has begun nobody knows."""
+        if unit.future.done():
+            return
+        with self._lock:
+            unit.given_up = True
+            begun = unit.begun
+        unit.future.set_exception(
+            OutcomeUnknownError("the disk hangs") if begun else UnwritableError(UnwritableReason.NO_ANSWER)
+        )
+
+    def _takes(self, unit: _Unit) -> bool:
+        # Under the lock: of one that was given up before it began it is said that nothing was done.
+        with self._lock:
+            # A caller that left before its unit began wants none of its effects.
+            if unit.future.cancelled() or (unit.given_up and not unit.begun):
+                return False
+            unit.begun = True
+            return True
 
     def close(self) -> None:
         """Finish everything accepted so far, then stop the thread."""
@@ -178,8 +206,7 @@ class GroupCommitWriter:
                     # With the lock of the writer, for whoever puts another in its place honestly takes that too.
                     self._require_same_file()
                     for unit in group:
-                        # A caller that left before its unit began wants none of its effects.
-                        if not unit.future.cancelled():
+                        if self._takes(unit):
                             _run_in_savepoint(connection, unit)
                 return
             except _TransactionLostError as lost:

@@ -19,6 +19,7 @@ class UnwritableReason(StrEnum):
     IO_ERROR = "io_error"
     NO_ANSWER = "no_answer"
     FILE_GONE = "file_gone"
+    SCHEMA_CHANGED = "schema_changed"
 
 
 class UnwritableError(RuntimeError):
@@ -53,8 +54,22 @@ _OF_POSTGRESQL = {
     "57014": UnwritableReason.NO_ANSWER,
     "58": UnwritableReason.IO_ERROR,
 }
+# What tables that are not ours may answer. PostgreSQL: no such table, column or function, another type, a column that
+# wants a value, a check that fails, a plan of before; SQLite: a statement that cannot be prepared, and the same two.
+_OF_ANOTHER_SCHEMA = frozenset({"42P01", "42703", "42883", "42804", "23502", "23514", "0A000"})
+_OF_ANOTHER_SCHEMA_IN_SQLITE = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_CONSTRAINT_CHECK}
+)
 # What libpq says when every host that was asked for one that writes is a standby. It has no code for it.
 _ONLY_STANDBYS = ("session is read-only", "server is in hot standby mode")
+
+
+def may_be_the_schema(error: BaseException) -> bool:
+    """Tell whether an error is one that tables of another version answer with, though it may be ours as well."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, psycopg.Error):
+        return cause.sqlstate in _OF_ANOTHER_SCHEMA
+    return getattr(cause, "sqlite_errorcode", None) in _OF_ANOTHER_SCHEMA_IN_SQLITE
 
 
 def unwritable_reason(error: BaseException) -> UnwritableReason | None:
