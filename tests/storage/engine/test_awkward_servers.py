@@ -1,16 +1,26 @@
 """A PostgreSQL that its operator set up oddly: each is a sentence at the start, and while we run no fault of ours."""
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.pool import NullPool
 
 from dc1.storage.engine import postgres, postgres_checks, write_probe
-from dc1.storage.engine.database import Connection, Database, UnusableDatabaseError, normalised
+from dc1.storage.engine.database import (
+    Connection,
+    Database,
+    UnreachableDatabaseError,
+    UnusableDatabaseError,
+    normalised,
+)
 from dc1.storage.engine.unwritable import unwritable_reason
-from dc1.testing.postgres import PostgresServer
+from dc1.testing.edge import free_port
+from dc1.testing.postgres import OWNER, Node, PostgresServer
 
 CHANGE = text("UPDATE prices SET rate_halala = rate_halala + 1 WHERE job_type = 'training'")
 PAUSE = text("SELECT pg_sleep(0.6)")
@@ -159,3 +169,41 @@ def test_a_postgresql_that_is_too_old_is_refused_in_words(url: str, monkeypatch:
     monkeypatch.setattr(postgres_checks, "OLDEST_VERSION", 99)
     with pytest.raises(UnusableDatabaseError, match=r"runs PostgreSQL \d+; dc1 needs 99 or newer"):
         Database.open(url)
+
+
+@pytest.fixture(scope="module")
+def guarded_address() -> Iterator[str]:
+    """A PostgreSQL on TCP that asks for the password `right` and speaks no TLS."""
+    with tempfile.TemporaryDirectory(prefix="dc1-postgres-", ignore_cleanup_errors=True) as directory:
+        Path(directory).chmod(0o755)
+        port = free_port()
+        node = Node(Path(directory) / "node", "listen_addresses=127.0.0.1", f"port={port}")
+        node.make()
+        (node.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\nlocal all all trust\n")
+        node.start()
+        try:
+            with create_engine(
+                f"postgresql+psycopg://{OWNER}@/postgres?host={node.directory}&port={port}", poolclass=NullPool
+            ).begin() as conn:
+                conn.exec_driver_sql(f"ALTER ROLE {OWNER} PASSWORD 'right'")
+            yield f"127.0.0.1:{port}/postgres"
+        finally:
+            node.stop()
+
+
+@pytest.mark.parametrize(
+    ("password", "options", "words"),
+    [
+        ("hunter2-wrong", "", "password authentication failed"),
+        ("hunter2-right", "?sslmode=require", "server does not support SSL, but SSL was required"),
+    ],
+)
+def test_a_wrong_password_and_refused_tls_are_said_without_the_secret(
+    guarded_address: str, password: str, options: str, words: str
+) -> None:
+    with pytest.raises(UnusableDatabaseError) as refused:
+        Database.open(f"postgresql://{OWNER}:{password}@{guarded_address}{options}")
+    assert words in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    # It is no server that is still starting, for which one would wait.
+    assert not isinstance(refused.value, UnreachableDatabaseError)

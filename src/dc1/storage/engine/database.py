@@ -18,7 +18,7 @@ from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same, lends_a
 from dc1.storage.engine.postgres import PostgresBackend
 from dc1.storage.engine.postgres_address import is_postgres, read_address
 from dc1.storage.engine.postgres_checks import require_usable
-from dc1.storage.engine.postgres_faults import is_lost, names_no_cause_here
+from dc1.storage.engine.postgres_faults import is_lost, names_no_cause_here, will_not_let_in
 from dc1.storage.engine.sqlite import SqliteBackend
 from dc1.storage.engine.unwritable import (
     OutcomeUnknownError,
@@ -257,6 +257,8 @@ def _lacks_room(url: URL) -> bool:
 
 def _may_pass(error: Exception) -> bool:
     # A server that starts lets us in soon, and so does a pooler in front of it. Of PostgreSQL: SQLite is not lost.
+    if will_not_let_in(str(error)):
+        return False
     if isinstance(error, DBAPIError):
         return isinstance(error.orig, psycopg.Error) and is_lost(error)
     return isinstance(error, psycopg.OperationalError) and names_no_cause_here(error.sqlstate)

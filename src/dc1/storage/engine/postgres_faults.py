@@ -46,6 +46,23 @@ def names_no_cause_here(state: str | None) -> bool:
     return state is None or state.startswith(("08", "57P"))
 
 
+# libpq has no code for why it was not let in. A server that says it in another language is waited for, as one that
+# starts.
+_NOT_LET_IN = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "server does not support SSL",
+    "certificate",
+)
+_NOT_THERE = ("Connection refused", "the database system is", "timeout")
+
+
+def will_not_let_in(said: str) -> bool:
+    """Tell whether a failed connection is refused for what we are or want, by every host that was asked."""
+    return any(words in said for words in _NOT_LET_IN) and not any(words in said for words in _NOT_THERE)
+
+
 def sqlstate(error: DBAPIError) -> str | None:
     """Return PostgreSQL's code of an error, None for one that it did not send."""
     return getattr(error.orig, "sqlstate", None)
