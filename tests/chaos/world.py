@@ -156,6 +156,8 @@ class World:
             "admin_token": ADMIN_TOKEN,
             "rate_limits_enabled": False,
             "beat_interval_seconds": BEAT_SECONDS,
+            # Each probe is a process, and hundreds of daemons share these cores.
+            "probe_interval_seconds": 0,
             "stream_grace_seconds": GRACE_SECONDS,
             "starter_credit_halala": 100_000_000,
             "quota_daily_jobs": 1_000_000,
