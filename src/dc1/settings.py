@@ -143,12 +143,8 @@ class Settings(BaseSettings):
         default=dict(defaults.CLASS_MULTIPLIERS),
         description="Price factor of each pricing class, as a JSON object. Rates by job type are kept in the database.",
     )
-    ask_min: Decimal = Field(
-        default=defaults.ASK_MIN,
-        gt=0,
-        le=1,
-        decimal_places=2,
-        description="Least that owners may ask of the usual price.",
+    ask_min: Annotated[Decimal, Field(gt=0, le=1, decimal_places=2)] = Field(
+        default=defaults.ASK_MIN, description="Least that owners may ask of the usual price."
     )
     ask_max: Decimal = Field(
         default=defaults.ASK_MAX, ge=1, le=10, decimal_places=2, description="Most that they may ask of it."
@@ -179,6 +175,9 @@ class Settings(BaseSettings):
     image_digests_required: bool = Field(
         default=False,
         description="Whether jobs may name only images that were approved with their digests; so in production when unset.",
+    )
+    machines_per_owner: PositiveInt = Field(
+        default=defaults.MACHINES_PER_OWNER, description="Most machines that one owner's account may have."
     )
     withdraw_min_halala: PositiveInt = Field(
         default=defaults.WITHDRAW_MIN_HALALA, description="Smallest withdrawal, in halala."

@@ -140,6 +140,27 @@ ENTRY: dict[str, Any] = {
             ["wreq-1", "15.00", "SA03...7519"],
         ),
         (
+            ["provider", "machine", "list", "--status", "online"],
+            "GET /providers/me/machines?status=online&limit=50&offset=0",
+            {
+                "machines": [
+                    {
+                        "id": 5,
+                        "name": "Rack 2",
+                        "status": "online",
+                        "approval_status": "approved",
+                        "gpu_count": 2,
+                        "gpu_model": "H100",
+                        "ask": 0.9,
+                        "last_heartbeat": WHEN,
+                        "total_earnings_halala": 18,
+                    }
+                ],
+                "total": 1,
+            },
+            ["Rack 2", "2 x H100", "0.90", "0.18"],
+        ),
+        (
             ["admin", "renters", "--search", "noura", "--page", "2"],
             "GET /admin/renters?search=noura&page=2&limit=50",
             {
@@ -262,6 +283,20 @@ def test_a_list(
             {},
             {"provider_id": 4, "api_key": "dc1-provider-new"},
             "dc1-provider-new",
+        ),
+        (
+            ["provider", "machine", "add", "--name", "Rack 2", "--gpu-model", "H100", "--vram-gb", "80"],
+            "POST /providers/me/machines",
+            {"name": "Rack 2", "gpu_model": "H100", "os": "linux", "vram_gb": 80.0, "location": None},
+            {"api_key": "dc1-provider-second", "machine": {"id": 5, "approval_status": "pending"}},
+            "dc1-provider-second",
+        ),
+        (
+            ["provider", "machine", "remove", "5"],
+            "DELETE /providers/me/machines/5",
+            None,
+            {"success": True, "requeued_jobs": 2},
+            "jobs given back  2",
         ),
         (
             ["admin", "credit", "3", "500", "--reason", "bank transfer", "--idempotency-key", "once"],

@@ -82,6 +82,8 @@ CALLS: Mapping[str, Call] = {
     **dict.fromkeys(("GetProvider", "GetEarnings", "GetEarningsSummary", "GetPendingChallenge", "NextJob"), PLAIN),
     **dict.fromkeys(("ExportProvider", "ListProviderJobHistory", "ListWithdrawals", "RotateProviderKey"), PLAIN),
     **dict.fromkeys(("GoOnline", "GoOffline", "PauseProvider", "ResumeProvider", "ListDaemonJobs"), Call()),
+    **dict.fromkeys(("ListMachines", "RemoveMachine", "RotateMachineKey"), PLAIN),
+    "AddMachine": Call({"name": "Second", "gpu_model": "RTX 4090"}),
     "AppendJobLogs": Call({"lines": [{"message": "one line"}]}, job="running"),
     "BeatProvider": Call({"gpu_utilization": 10}),
     "CreateWithdrawal": Call({"amount_halala": 1000, "iban": IBAN}, provider="paid"),

@@ -75,6 +75,7 @@ class Scene:
             "{image_id}": self.image,
             "{renter_id}": lambda: self.renter.id,
             "{provider_id}": lambda: self.provider.id,
+            "{machine_id}": self.machine,
             "{key_id}": self.key_id,
             "{withdrawal_id}": self.withdrawal,
             "{entry_id}": self.entry,
@@ -116,6 +117,11 @@ class Scene:
         daemon = self._stack.connect(self.provider, {**REPORT, "cached_models": [model]})
         threading.Thread(target=serve, args=(daemon,)).start()
         return {**HELLO, "model": model}
+
+    def machine(self) -> int:
+        """The id of a further machine of the provider's owner."""
+        sent = {"name": "Second", "gpu_model": "RTX 4090"}
+        return int(answered(self.provider.post("/providers/me/machines", sent), 201)["provider_id"])
 
     def key_id(self) -> str:
         """The id of a scoped key of the renter's."""

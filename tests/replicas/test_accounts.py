@@ -114,6 +114,30 @@ def test_a_provider_whose_key_an_admin_replaces_on_one_replica_loses_its_stream_
     _refused(pair, provider, grpc.StatusCode.UNAUTHENTICATED)
 
 
+def test_a_machine_added_on_one_replica_works_on_the_other_until_it_is_removed(pair: Pair, renter: Renter) -> None:
+    owner = pair.add_provider(pair.a)
+    sent = {"name": "Second", "gpu_model": "RTX 4090"}
+    added = answered(owner.post("/providers/me/machines", sent), 201)
+    machine_id = added["provider_id"]
+    pair.a.admin.approve(machine_id)
+    machine = PollDaemon(pair.b.rest, machine_id, added["api_key"])
+    daemon = pair.connect(machine, pair.b)
+    listed = answered(pair.b.provider(owner).get("/providers/me/machines"))
+    assert [item["id"] for item in listed["machines"]] == [owner.id, machine_id]
+    answered(pair.a.admin.post(f"/admin/providers/{owner.id}/suspend"))
+    assert eventually(lambda: daemon.beat().suspended, "the suspension of its owner being known")
+    answered(pair.a.admin.post(f"/admin/providers/{owner.id}/unsuspend"))
+    eventually(lambda: not daemon.beat().suspended, "its end being known")
+    job = renter.submit(provider_id=machine_id)
+    daemon.finish(daemon.accept(daemon.expect("offer")).lease, {"type": "text", "response": "ok"})
+    eventually(lambda: renter.job(job["id"])["status"] == "completed", "the job being completed")
+    earned = answered(owner.get("/providers/earnings"))["total_earned_halala"]
+    assert earned > 0
+    answered(owner.delete(f"/providers/me/machines/{machine_id}"))
+    assert daemon.expect("reconnect").reason == pb.RECONNECT_REASON_ACCESS_REVOKED
+    assert answered(owner.get("/providers/earnings"))["total_earned_halala"] == earned
+
+
 def test_a_challenge_given_by_one_replica_is_solved_on_the_other(pair: Pair) -> None:
     provider = pair.add_provider(pair.a)
     provider.heartbeat()

@@ -58,6 +58,7 @@ class AnyMarket(RuleBasedStateMachine):
         )
         self.promises = Promises()
         self.slots: dict[int, int] = {}
+        self.owners: dict[int, int] = {}
         self.refs = 0
 
     def teardown(self) -> None:
@@ -94,6 +95,12 @@ class AnyMarket(RuleBasedStateMachine):
         provider = self.runner.run(self.market.provider(gpus=SLOTS))
         self.slots[provider] = SLOTS
         return provider
+
+    @rule(target=providers, owner=providers)
+    def add_machine(self, owner: int) -> int:
+        machine = self.runner.run(self.market.machine(self.owners.get(owner, owner), gpus=SLOTS))
+        self.owners[machine], self.slots[machine] = self.owners.get(owner, owner), SLOTS
+        return machine
 
     @rule(renter=renters, amount=st.integers(1, 500))
     def top_up(self, renter: int, amount: int) -> None:

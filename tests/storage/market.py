@@ -13,7 +13,8 @@ from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.lifecycle import JobRow, JobSpec, NewJob, SubmissionLimits
 from dc1.storage.money import ledger_audit
-from dc1.storage.providers import providers
+from dc1.storage.providers import owners, providers
+from dc1.storage.providers.owners import NewMachine
 
 NOW = 1_774_206_010_000
 LIMITS = SubmissionLimits()
@@ -77,6 +78,18 @@ class Market:
             report = providers.StoredReport(provider_id, "post", self.now, gpu_count=gpus)
             providers.flush_reports(conn, [report], self.now)
             return provider_id
+
+        return await self.db.write(work)
+
+    async def machine(self, owner_id: int, *, gpus: int = 1) -> int:
+        """A further, approved machine of an owner."""
+
+        def work(conn: Connection) -> int:
+            machine_id = owners.add_machine(conn, owner_id, NewMachine("Machine", "RTX 4090", "linux"), 256, self.now)
+            providers.set_approved(conn, machine_id, self.now)
+            report = providers.StoredReport(machine_id, "post", self.now, gpu_count=gpus)
+            providers.flush_reports(conn, [report], self.now)
+            return machine_id
 
         return await self.db.write(work)
 

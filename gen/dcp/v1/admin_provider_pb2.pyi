@@ -40,6 +40,7 @@ class AdminProvider(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     GPU_TYPE_FIELD_NUMBER: _builtins.int
     GPU_SOURCE_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -62,6 +63,8 @@ class AdminProvider(_message.Message):
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     gpu_source: _builtins.str
     """Whose word on the GPU this is: claimed, reported or measured."""
+    owner_id: _builtins.int
+    """Whose machine it is: the id of the owner's account, which is that of its first machine."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU; null when unknown."""
@@ -91,10 +94,11 @@ class AdminProvider(_message.Message):
         created_at: _builtins.str = ...,
         gpu_type: _builtins.str = ...,
         gpu_source: _builtins.str = ...,
+        owner_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "slots_used", b"slots_used", "status", b"status", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "owner_id", b"owner_id", "slots_used", b"slots_used", "status", b"status", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -139,6 +143,7 @@ class InspectedProvider(_message.Message):
     GPU_TYPE_FIELD_NUMBER: _builtins.int
     GPU_SOURCE_FIELD_NUMBER: _builtins.int
     CLAIMED_GPU_MODEL_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
     TOPS_INT8_FIELD_NUMBER: _builtins.int
     MEMORY_GBPS_FIELD_NUMBER: _builtins.int
     PROBED_AT_FIELD_NUMBER: _builtins.int
@@ -181,6 +186,8 @@ class InspectedProvider(_message.Message):
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     gpu_source: _builtins.str
     """Whose word on the GPU this is: claimed, reported or measured."""
+    owner_id: _builtins.int
+    """Whose machine it is: the id of the owner's account, which is that of its first machine."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU as reported, `CPU` without one; as claimed until a daemon has said anything, null when nothing was."""
@@ -289,6 +296,7 @@ class InspectedProvider(_message.Message):
         gpu_type: _builtins.str = ...,
         gpu_source: _builtins.str = ...,
         claimed_gpu_model: _struct_pb2.Value | None = ...,
+        owner_id: _builtins.int = ...,
         tops_int8: _struct_pb2.Value | None = ...,
         memory_gbps: _struct_pb2.Value | None = ...,
         probed_at: _struct_pb2.Value | None = ...,
@@ -296,7 +304,7 @@ class InspectedProvider(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "tops_int8", b"tops_int8"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "owner_id", b"owner_id", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -389,6 +397,7 @@ class PendingProvider(_message.Message):
     SLA_DEADLINE_AT_FIELD_NUMBER: _builtins.int
     SLA_BREACHED_FIELD_NUMBER: _builtins.int
     GPU_SOURCE_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -405,6 +414,8 @@ class PendingProvider(_message.Message):
     """Whether that has passed."""
     gpu_source: _builtins.str
     """Whose word on the GPU this is: claimed, reported or measured."""
+    owner_id: _builtins.int
+    """Whose machine it is: the id of the owner's account, which is that of its first machine."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU; null when unknown."""
@@ -421,10 +432,11 @@ class PendingProvider(_message.Message):
         sla_deadline_at: _builtins.str = ...,
         sla_breached: _builtins.bool = ...,
         gpu_source: _builtins.str = ...,
+        owner_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gpu_model", b"gpu_model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "email", b"email", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "id", b"id", "name", b"name", "pending_duration_seconds", b"pending_duration_seconds", "sla_breached", b"sla_breached", "sla_deadline_at", b"sla_deadline_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "email", b"email", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "id", b"id", "name", b"name", "owner_id", b"owner_id", "pending_duration_seconds", b"pending_duration_seconds", "sla_breached", b"sla_breached", "sla_deadline_at", b"sla_deadline_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -33,6 +33,7 @@ class ListProvidersRequest(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     GPU_MODEL_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     """Page, from 1."""
     limit: _builtins.int
@@ -43,6 +44,8 @@ class ListProvidersRequest(_message.Message):
     """Only providers of this status."""
     gpu_model: _builtins.str
     """Only providers of this GPU model in any spelling, or whose GPU as reported contains this text."""
+    owner_id: _builtins.int
+    """Only machines of this owner's account."""
     def __init__(
         self,
         *,
@@ -51,15 +54,18 @@ class ListProvidersRequest(_message.Message):
         search: _builtins.str | None = ...,
         status: _builtins.str | None = ...,
         gpu_model: _builtins.str | None = ...,
+        owner_id: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_owner_id", b"_owner_id", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "owner_id", b"owner_id", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_limit", b"_limit", "_owner_id", b"_owner_id", "_page", b"_page", "_search", b"_search", "_status", b"_status", "gpu_model", b"gpu_model", "limit", b"limit", "owner_id", b"owner_id", "page", b"page", "search", b"search", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
     _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__owner_id: _TypeAlias = _typing.Literal["owner_id"]  # noqa: Y015
+    _WhichOneofArgType__owner_id: _TypeAlias = _typing.Literal["_owner_id", b"_owner_id"]  # noqa: Y015
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
     _WhichOneofReturnType__search: _TypeAlias = _typing.Literal["search"]  # noqa: Y015
@@ -70,6 +76,8 @@ class ListProvidersRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__owner_id) -> _WhichOneofReturnType__owner_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
     @_typing.overload

@@ -202,6 +202,7 @@ class MarketProvider(_message.Message):
     GPU_FACTOR_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
     GPU_SOURCE_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
     TOPS_INT8_FIELD_NUMBER: _builtins.int
     MEMORY_GBPS_FIELD_NUMBER: _builtins.int
     PROBED_AT_FIELD_NUMBER: _builtins.int
@@ -257,6 +258,8 @@ class MarketProvider(_message.Message):
     """Whose word on the GPU this is: claimed (its owner's, no daemon has said anything yet; it is given no work that names a GPU), reported
     (its daemon's) or measured (a probe's).
     """
+    owner_id: _builtins.int
+    """Whose machine it is: the id of the owner's account, which is that of its first machine."""
     @_builtins.property
     def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models on its disk or being served."""
@@ -312,13 +315,14 @@ class MarketProvider(_message.Message):
         gpu_factor: _builtins.float = ...,
         ask: _builtins.float = ...,
         gpu_source: _builtins.str = ...,
+        owner_id: _builtins.int = ...,
         tops_int8: _struct_pb2.Value | None = ...,
         memory_gbps: _struct_pb2.Value | None = ...,
         probed_at: _struct_pb2.Value | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["degraded_since", b"degraded_since", "memory_gbps", b"memory_gbps", "probed_at", b"probed_at", "tops_int8", b"tops_int8"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "probed_at", b"probed_at", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "tops_int8", b"tops_int8", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "owner_id", b"owner_id", "price_per_hour_sar", b"price_per_hour_sar", "probed_at", b"probed_at", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "tops_int8", b"tops_int8", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -555,6 +559,7 @@ class AvailableProvider(_message.Message):
     GPU_FACTOR_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
     GPU_SOURCE_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
     TOPS_INT8_FIELD_NUMBER: _builtins.int
     MEMORY_GBPS_FIELD_NUMBER: _builtins.int
     PROBED_AT_FIELD_NUMBER: _builtins.int
@@ -596,6 +601,8 @@ class AvailableProvider(_message.Message):
     """Whose word on the GPU this is: claimed (its owner's, no daemon has said anything yet; it is given no work that names a GPU), reported
     (its daemon's) or measured (a probe's).
     """
+    owner_id: _builtins.int
+    """Whose machine it is: the id of the owner's account, which is that of its first machine."""
     @_builtins.property
     def cached_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models on its disk or being served."""
@@ -634,13 +641,14 @@ class AvailableProvider(_message.Message):
         gpu_factor: _builtins.float = ...,
         ask: _builtins.float = ...,
         gpu_source: _builtins.str = ...,
+        owner_id: _builtins.int = ...,
         tops_int8: _struct_pb2.Value | None = ...,
         memory_gbps: _struct_pb2.Value | None = ...,
         probed_at: _struct_pb2.Value | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["memory_gbps", b"memory_gbps", "probed_at", b"probed_at", "tops_int8", b"tops_int8"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_live", b"is_live", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "price_per_hour_sar", b"price_per_hour_sar", "probed_at", b"probed_at", "reliability_score", b"reliability_score", "status", b"status", "tops_int8", b"tops_int8", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_live", b"is_live", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "owner_id", b"owner_id", "price_per_hour_sar", b"price_per_hour_sar", "probed_at", b"probed_at", "reliability_score", b"reliability_score", "status", b"status", "tops_int8", b"tops_int8", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -140,7 +140,7 @@ class Access(_message.Message):
     credential_errors: Global___CredentialErrors.ValueType
     """How missing and bad credentials are answered."""
     master_key_only: _builtins.bool
-    """True when only a renter's master key is good enough."""
+    """True when only a renter's master key is good enough, or an owner's key and not that of a further machine."""
     replaced_key: _builtins.bool
     """True when a provider's key that was replaced is good enough until its grace ends. That is for what a daemon needs to go on with its
     work; anywhere else such a key is a bad credential, so that whoever has it can neither replace the new one nor be paid.

@@ -62,6 +62,7 @@ class Provider(_message.Message):
     GPU_TYPE_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
     GPU_SOURCE_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
     TOPS_INT8_FIELD_NUMBER: _builtins.int
     MEMORY_GBPS_FIELD_NUMBER: _builtins.int
     PROBED_AT_FIELD_NUMBER: _builtins.int
@@ -112,6 +113,8 @@ class Provider(_message.Message):
     """Whose word on the GPU this is: claimed (its owner's, no daemon has said anything yet; it is given no work that names a GPU), reported
     (its daemon's) or measured (a probe's).
     """
+    owner_id: _builtins.int
+    """Whose machine it is: the id of the owner's account, which is that of its first machine."""
     @_builtins.property
     def last_heartbeat(self) -> _struct_pb2.Value:
         """When the server last heard of the daemon, ISO-8601 UTC; null before the first time."""
@@ -228,6 +231,7 @@ class Provider(_message.Message):
         gpu_type: _builtins.str = ...,
         ask: _builtins.float = ...,
         gpu_source: _builtins.str = ...,
+        owner_id: _builtins.int = ...,
         tops_int8: _struct_pb2.Value | None = ...,
         memory_gbps: _struct_pb2.Value | None = ...,
         probed_at: _struct_pb2.Value | None = ...,
@@ -235,7 +239,7 @@ class Provider(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "tops_int8", b"tops_int8", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "owner_id", b"owner_id", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from dcp.v1 import provider_earnings_pb2 as _provider_earnings_pb2
+from dcp.v1 import provider_machines_pb2 as _provider_machines_pb2
 from dcp.v1 import provider_pb2 as _provider_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -39,7 +40,7 @@ class RegisterProviderRequest(_message.Message):
     name: _builtins.str
     """Name, 2 to 100 characters after trimming."""
     email: _builtins.str
-    """E-mail address, at most 254 characters, stored in lower case. One provider account an address."""
+    """E-mail address, at most 254 characters, stored in lower case. One account an address; further machines are added to it."""
     gpu_model: _builtins.str
     """What the GPU is claimed to be, at most 120 characters; what the daemon reports takes its place."""
     os: _builtins.str
@@ -272,20 +273,29 @@ class PauseProviderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
+    machine_id: _builtins.int
+    """Id of the machine; all of the account when absent."""
     def __init__(
         self,
         *,
         key: _builtins.str | None = ...,
+        machine_id: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "key", b"key"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "_machine_id", b"_machine_id", "key", b"key", "machine_id", b"machine_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "_machine_id", b"_machine_id", "key", b"key", "machine_id", b"machine_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__key: _TypeAlias = _typing.Literal["key"]  # noqa: Y015
     _WhichOneofArgType__key: _TypeAlias = _typing.Literal["_key", b"_key"]  # noqa: Y015
+    _WhichOneofReturnType__machine_id: _TypeAlias = _typing.Literal["machine_id"]  # noqa: Y015
+    _WhichOneofArgType__machine_id: _TypeAlias = _typing.Literal["_machine_id", b"_machine_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__key) -> _WhichOneofReturnType__key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__machine_id) -> _WhichOneofReturnType__machine_id | None: ...
 
 Global___PauseProviderRequest: _TypeAlias = PauseProviderRequest  # noqa: Y015
 
@@ -322,20 +332,29 @@ class ResumeProviderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
+    machine_id: _builtins.int
+    """Id of the machine; all of the account when absent."""
     def __init__(
         self,
         *,
         key: _builtins.str | None = ...,
+        machine_id: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "key", b"key"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "_machine_id", b"_machine_id", "key", b"key", "machine_id", b"machine_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "_machine_id", b"_machine_id", "key", b"key", "machine_id", b"machine_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__key: _TypeAlias = _typing.Literal["key"]  # noqa: Y015
     _WhichOneofArgType__key: _TypeAlias = _typing.Literal["_key", b"_key"]  # noqa: Y015
+    _WhichOneofReturnType__machine_id: _TypeAlias = _typing.Literal["machine_id"]  # noqa: Y015
+    _WhichOneofArgType__machine_id: _TypeAlias = _typing.Literal["_machine_id", b"_machine_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__key) -> _WhichOneofReturnType__key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__machine_id) -> _WhichOneofReturnType__machine_id | None: ...
 
 Global___ResumeProviderRequest: _TypeAlias = ResumeProviderRequest  # noqa: Y015
 
@@ -379,6 +398,7 @@ class UpdatePreferencesRequest(_message.Message):
     VRAM_RESERVE_GB_FIELD_NUMBER: _builtins.int
     TEMP_LIMIT_C_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
     run_mode: _builtins.str
@@ -397,6 +417,8 @@ class UpdatePreferencesRequest(_message.Message):
     """What the owner asks of the usual price, with two decimals at most, within the operator's bounds (0.5 to 2 unless set otherwise); it counts for
     jobs that are given out from now on, and for a job that names the machine if it is submitted from now on.
     """
+    machine_id: _builtins.int
+    """Id of the machine; all of the account when absent."""
     def __init__(
         self,
         *,
@@ -408,10 +430,11 @@ class UpdatePreferencesRequest(_message.Message):
         vram_reserve_gb: _builtins.float | None = ...,
         temp_limit_c: _builtins.float | None = ...,
         ask: _builtins.float | None = ...,
+        machine_id: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ask", b"_ask", "_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "ask", b"ask", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ask", b"_ask", "_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_machine_id", b"_machine_id", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "ask", b"ask", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "machine_id", b"machine_id", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ask", b"_ask", "_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "ask", b"ask", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ask", b"_ask", "_gpu_usage_cap_pct", b"_gpu_usage_cap_pct", "_key", b"_key", "_machine_id", b"_machine_id", "_run_mode", b"_run_mode", "_scheduled_end", b"_scheduled_end", "_scheduled_start", b"_scheduled_start", "_temp_limit_c", b"_temp_limit_c", "_vram_reserve_gb", b"_vram_reserve_gb", "ask", b"ask", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "key", b"key", "machine_id", b"machine_id", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "temp_limit_c", b"temp_limit_c", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ask: _TypeAlias = _typing.Literal["ask"]  # noqa: Y015
     _WhichOneofArgType__ask: _TypeAlias = _typing.Literal["_ask", b"_ask"]  # noqa: Y015
@@ -419,6 +442,8 @@ class UpdatePreferencesRequest(_message.Message):
     _WhichOneofArgType__gpu_usage_cap_pct: _TypeAlias = _typing.Literal["_gpu_usage_cap_pct", b"_gpu_usage_cap_pct"]  # noqa: Y015
     _WhichOneofReturnType__key: _TypeAlias = _typing.Literal["key"]  # noqa: Y015
     _WhichOneofArgType__key: _TypeAlias = _typing.Literal["_key", b"_key"]  # noqa: Y015
+    _WhichOneofReturnType__machine_id: _TypeAlias = _typing.Literal["machine_id"]  # noqa: Y015
+    _WhichOneofArgType__machine_id: _TypeAlias = _typing.Literal["_machine_id", b"_machine_id"]  # noqa: Y015
     _WhichOneofReturnType__run_mode: _TypeAlias = _typing.Literal["run_mode"]  # noqa: Y015
     _WhichOneofArgType__run_mode: _TypeAlias = _typing.Literal["_run_mode", b"_run_mode"]  # noqa: Y015
     _WhichOneofReturnType__scheduled_end: _TypeAlias = _typing.Literal["scheduled_end"]  # noqa: Y015
@@ -435,6 +460,8 @@ class UpdatePreferencesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_usage_cap_pct) -> _WhichOneofReturnType__gpu_usage_cap_pct | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__key) -> _WhichOneofReturnType__key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__machine_id) -> _WhichOneofReturnType__machine_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__run_mode) -> _WhichOneofReturnType__run_mode | None: ...
     @_typing.overload
@@ -486,12 +513,15 @@ class UpdateGpuProfileRequest(_message.Message):
     VRAM_MB_FIELD_NUMBER: _builtins.int
     GPU_COUNT_FIELD_NUMBER: _builtins.int
     SUPPORTED_COMPUTE_TYPES_FIELD_NUMBER: _builtins.int
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
     gpu_model: _builtins.str
     """Model of the GPU."""
     vram_mb: _builtins.int
     """VRAM of one GPU in MiB."""
     gpu_count: _builtins.int
     """GPUs in the machine."""
+    machine_id: _builtins.int
+    """Id of the machine; the first one when absent."""
     @_builtins.property
     def supported_compute_types(self) -> _struct_pb2.Value:
         """What the machine may be given: of inference, training, rendering. All three when the list is empty."""
@@ -503,21 +533,26 @@ class UpdateGpuProfileRequest(_message.Message):
         vram_mb: _builtins.int | None = ...,
         gpu_count: _builtins.int | None = ...,
         supported_compute_types: _struct_pb2.Value | None = ...,
+        machine_id: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_count", b"_gpu_count", "_gpu_model", b"_gpu_model", "_vram_mb", b"_vram_mb", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "supported_compute_types", b"supported_compute_types", "vram_mb", b"vram_mb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_count", b"_gpu_count", "_gpu_model", b"_gpu_model", "_machine_id", b"_machine_id", "_vram_mb", b"_vram_mb", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "machine_id", b"machine_id", "supported_compute_types", b"supported_compute_types", "vram_mb", b"vram_mb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_count", b"_gpu_count", "_gpu_model", b"_gpu_model", "_vram_mb", b"_vram_mb", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "supported_compute_types", b"supported_compute_types", "vram_mb", b"vram_mb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_count", b"_gpu_count", "_gpu_model", b"_gpu_model", "_machine_id", b"_machine_id", "_vram_mb", b"_vram_mb", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "machine_id", b"machine_id", "supported_compute_types", b"supported_compute_types", "vram_mb", b"vram_mb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__gpu_count: _TypeAlias = _typing.Literal["gpu_count"]  # noqa: Y015
     _WhichOneofArgType__gpu_count: _TypeAlias = _typing.Literal["_gpu_count", b"_gpu_count"]  # noqa: Y015
     _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
     _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
+    _WhichOneofReturnType__machine_id: _TypeAlias = _typing.Literal["machine_id"]  # noqa: Y015
+    _WhichOneofArgType__machine_id: _TypeAlias = _typing.Literal["_machine_id", b"_machine_id"]  # noqa: Y015
     _WhichOneofReturnType__vram_mb: _TypeAlias = _typing.Literal["vram_mb"]  # noqa: Y015
     _WhichOneofArgType__vram_mb: _TypeAlias = _typing.Literal["_vram_mb", b"_vram_mb"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_count) -> _WhichOneofReturnType__gpu_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__machine_id) -> _WhichOneofReturnType__machine_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__vram_mb) -> _WhichOneofReturnType__vram_mb | None: ...
 
@@ -638,6 +673,7 @@ class ExportProviderResponse(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     EARNINGS_FIELD_NUMBER: _builtins.int
     WITHDRAWALS_FIELD_NUMBER: _builtins.int
+    MACHINES_FIELD_NUMBER: _builtins.int
     exported_at: _builtins.str
     """Time of the copy, ISO-8601 UTC."""
     @_builtins.property
@@ -656,6 +692,10 @@ class ExportProviderResponse(_message.Message):
     def withdrawals(self) -> _containers.RepeatedCompositeFieldContainer[_provider_earnings_pb2.Withdrawal]:
         """The newest withdrawals, at most 10,000, newest first."""
 
+    @_builtins.property
+    def machines(self) -> _containers.RepeatedCompositeFieldContainer[_provider_machines_pb2.Machine]:
+        """The machines."""
+
     def __init__(
         self,
         *,
@@ -664,10 +704,11 @@ class ExportProviderResponse(_message.Message):
         jobs: _abc.Iterable[_provider_pb2.ProviderJob] | None = ...,
         earnings: _abc.Iterable[_provider_earnings_pb2.EarningsDay] | None = ...,
         withdrawals: _abc.Iterable[_provider_earnings_pb2.Withdrawal] | None = ...,
+        machines: _abc.Iterable[_provider_machines_pb2.Machine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "earnings", b"earnings", "exported_at", b"exported_at", "jobs", b"jobs", "withdrawals", b"withdrawals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "earnings", b"earnings", "exported_at", b"exported_at", "jobs", b"jobs", "machines", b"machines", "withdrawals", b"withdrawals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

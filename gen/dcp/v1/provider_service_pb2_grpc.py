@@ -5,6 +5,7 @@ import warnings
 
 from dcp.v1 import daemon_stream_pb2 as dcp_dot_v1_dot_daemon__stream__pb2
 from dcp.v1 import provider_earnings_pb2 as dcp_dot_v1_dot_provider__earnings__pb2
+from dcp.v1 import provider_machines_pb2 as dcp_dot_v1_dot_provider__machines__pb2
 from dcp.v1 import provider_service_pb2 as dcp_dot_v1_dot_provider__service__pb2
 from dcp.v1 import report_pb2 as dcp_dot_v1_dot_report__pb2
 
@@ -29,7 +30,11 @@ if _version_not_supported:
 
 
 class ProviderServiceStub:
-    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+    """Providers, for their owners: the account and its key, its machines and their preferences, earnings and withdrawals. `/providers`.
+
+    An account is an owner's and holds machines, of which it is itself the first. Its key is the master key: the machine's own and the
+    account's. Every further machine has an id and a key of its own, which is good for what its daemon does and reads; what changes the
+    account, and its money, takes the master key, PERMISSION_DENIED (403) `SCOPE_MISSING` else.
 
     Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
     """
@@ -120,6 +125,26 @@ class ProviderServiceStub:
                 request_serializer=dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalResponse.FromString,
                 _registered_method=True)
+        self.AddMachine = channel.unary_unary(
+                '/dcp.v1.ProviderService/AddMachine',
+                request_serializer=dcp_dot_v1_dot_provider__machines__pb2.AddMachineRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__machines__pb2.AddMachineResponse.FromString,
+                _registered_method=True)
+        self.ListMachines = channel.unary_unary(
+                '/dcp.v1.ProviderService/ListMachines',
+                request_serializer=dcp_dot_v1_dot_provider__machines__pb2.ListMachinesRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__machines__pb2.ListMachinesResponse.FromString,
+                _registered_method=True)
+        self.RemoveMachine = channel.unary_unary(
+                '/dcp.v1.ProviderService/RemoveMachine',
+                request_serializer=dcp_dot_v1_dot_provider__machines__pb2.RemoveMachineRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__machines__pb2.RemoveMachineResponse.FromString,
+                _registered_method=True)
+        self.RotateMachineKey = channel.unary_unary(
+                '/dcp.v1.ProviderService/RotateMachineKey',
+                request_serializer=dcp_dot_v1_dot_provider__machines__pb2.RotateMachineKeyRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__machines__pb2.RotateMachineKeyResponse.FromString,
+                _registered_method=True)
         self.ListWithdrawals = channel.unary_unary(
                 '/dcp.v1.ProviderService/ListWithdrawals',
                 request_serializer=dcp_dot_v1_dot_provider__earnings__pb2.ListWithdrawalsRequest.SerializeToString,
@@ -128,7 +153,11 @@ class ProviderServiceStub:
 
 
 class ProviderServiceServicer:
-    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+    """Providers, for their owners: the account and its key, its machines and their preferences, earnings and withdrawals. `/providers`.
+
+    An account is an owner's and holds machines, of which it is itself the first. Its key is the master key: the machine's own and the
+    account's. Every further machine has an id and a key of its own, which is good for what its daemon does and reads; what changes the
+    account, and its money, takes the master key, PERMISSION_DENIED (403) `SCOPE_MISSING` else.
 
     Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
     """
@@ -170,21 +199,21 @@ class ProviderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseProvider(self, request, context):
-        """Stops new work for the caller; running jobs go on.
+        """Stops new work for all of the caller's machines, or the one that is named; running jobs go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeProvider(self, request, context):
-        """Lets the caller be given new work again.
+        """Lets all of the caller's machines be given new work again, or the one that is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdatePreferences(self, request, context):
-        """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
+        """Changes when and how far all of the caller's machines may be used, or the one that is named; an absent field leaves its preference alone. Placement respects them: a
         machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
         only runs jobs that name it, and the VRAM reserve counts as not there.
         """
@@ -193,7 +222,7 @@ class ProviderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateGpuProfile(self, request, context):
-        """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
+        """Changes what the account says of a machine's GPU, the first one's unless another is named; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
         has reported the GPU, whose word counts then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -216,7 +245,7 @@ class ProviderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProvider(self, request, context):
-        """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+        """Closes the caller's account with all of its machines: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
         personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
         pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
         """
@@ -256,6 +285,38 @@ class ProviderServiceServicer:
         """Asks for a payout of earnings; what can be withdrawn falls at once. Fails with INVALID_ARGUMENT for missing fields, an amount
         below the minimum, a malformed IBAN or an amount above what is available, and ABORTED (409) `A withdrawal is already pending`
         while another is open.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddMachine(self, request, context):
+        """Puts a further machine into the caller's account, with a key of its own. It is given work once an admin has approved it; what it earns
+        goes to the account. It begins with the account's preferences. Fails with ABORTED (409) when the account has as many machines as one may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMachines(self, request, context):
+        """Lists the caller's machines, the first one first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveMachine(self, request, context):
+        """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
+        earned stays. Fails with NOT_FOUND (404) `Machine not found` for one that is not the caller's, and ABORTED (409) for the first, which
+        goes with the account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateMachineKey(self, request, context):
+        """Replaces a machine's key, with the grace of RotateProviderKey; that of the first machine is the master key. Fails with NOT_FOUND (404)
+        `Machine not found` for one that is not the caller's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -351,6 +412,26 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalResponse.SerializeToString,
             ),
+            'AddMachine': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddMachine,
+                    request_deserializer=dcp_dot_v1_dot_provider__machines__pb2.AddMachineRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__machines__pb2.AddMachineResponse.SerializeToString,
+            ),
+            'ListMachines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMachines,
+                    request_deserializer=dcp_dot_v1_dot_provider__machines__pb2.ListMachinesRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__machines__pb2.ListMachinesResponse.SerializeToString,
+            ),
+            'RemoveMachine': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveMachine,
+                    request_deserializer=dcp_dot_v1_dot_provider__machines__pb2.RemoveMachineRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__machines__pb2.RemoveMachineResponse.SerializeToString,
+            ),
+            'RotateMachineKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateMachineKey,
+                    request_deserializer=dcp_dot_v1_dot_provider__machines__pb2.RotateMachineKeyRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__machines__pb2.RotateMachineKeyResponse.SerializeToString,
+            ),
             'ListWithdrawals': grpc.unary_unary_rpc_method_handler(
                     servicer.ListWithdrawals,
                     request_deserializer=dcp_dot_v1_dot_provider__earnings__pb2.ListWithdrawalsRequest.FromString,
@@ -365,7 +446,11 @@ def add_ProviderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProviderService:
-    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+    """Providers, for their owners: the account and its key, its machines and their preferences, earnings and withdrawals. `/providers`.
+
+    An account is an owner's and holds machines, of which it is itself the first. Its key is the master key: the machine's own and the
+    account's. Every further machine has an id and a key of its own, which is good for what its daemon does and reads; what changes the
+    account, and its money, takes the master key, PERMISSION_DENIED (403) `SCOPE_MISSING` else.
 
     Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
     """
@@ -792,6 +877,114 @@ class ProviderService:
             '/dcp.v1.ProviderService/CreateWithdrawal',
             dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalRequest.SerializeToString,
             dcp_dot_v1_dot_provider__earnings__pb2.CreateWithdrawalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddMachine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/AddMachine',
+            dcp_dot_v1_dot_provider__machines__pb2.AddMachineRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__machines__pb2.AddMachineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMachines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/ListMachines',
+            dcp_dot_v1_dot_provider__machines__pb2.ListMachinesRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__machines__pb2.ListMachinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveMachine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/RemoveMachine',
+            dcp_dot_v1_dot_provider__machines__pb2.RemoveMachineRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__machines__pb2.RemoveMachineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateMachineKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/RotateMachineKey',
+            dcp_dot_v1_dot_provider__machines__pb2.RotateMachineKeyRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__machines__pb2.RotateMachineKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

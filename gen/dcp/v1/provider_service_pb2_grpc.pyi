@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from dcp.v1 import daemon_stream_pb2 as _daemon_stream_pb2
 from dcp.v1 import provider_earnings_pb2 as _provider_earnings_pb2
+from dcp.v1 import provider_machines_pb2 as _provider_machines_pb2
 from dcp.v1 import provider_service_pb2 as _provider_service_pb2
 from dcp.v1 import report_pb2 as _report_pb2
 from grpc import aio as _aio
@@ -30,7 +31,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProviderServiceStub:
-    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+    """Providers, for their owners: the account and its key, its machines and their preferences, earnings and withdrawals. `/providers`.
+
+    An account is an owner's and holds machines, of which it is itself the first. Its key is the master key: the machine's own and the
+    account's. Every further machine has an id and a key of its own, which is good for what its daemon does and reads; what changes the
+    account, and its money, takes the master key, PERMISSION_DENIED (403) `SCOPE_MISSING` else.
 
     Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
     """
@@ -59,16 +64,16 @@ class ProviderServiceStub:
     GetProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderRequest, _provider_service_pb2.GetProviderResponse]
     """Shows the caller's account."""
     PauseProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.PauseProviderRequest, _provider_service_pb2.PauseProviderResponse]
-    """Stops new work for the caller; running jobs go on."""
+    """Stops new work for all of the caller's machines, or the one that is named; running jobs go on."""
     ResumeProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ResumeProviderRequest, _provider_service_pb2.ResumeProviderResponse]
-    """Lets the caller be given new work again."""
+    """Lets all of the caller's machines be given new work again, or the one that is named."""
     UpdatePreferences: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdatePreferencesRequest, _provider_service_pb2.UpdatePreferencesResponse]
-    """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
+    """Changes when and how far all of the caller's machines may be used, or the one that is named; an absent field leaves its preference alone. Placement respects them: a
     machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
     only runs jobs that name it, and the VRAM reserve counts as not there.
     """
     UpdateGpuProfile: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateGpuProfileRequest, _provider_service_pb2.UpdateGpuProfileResponse]
-    """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
+    """Changes what the account says of a machine's GPU, the first one's unless another is named; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
     has reported the GPU, whose word counts then.
     """
     RotateProviderKey: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.RotateProviderKeyRequest, _provider_service_pb2.RotateProviderKeyResponse]
@@ -78,7 +83,7 @@ class ProviderServiceStub:
     ExportProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ExportProviderRequest, _provider_service_pb2.ExportProviderResponse]
     """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals."""
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]
-    """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+    """Closes the caller's account with all of its machines: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
     personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
     pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
     """
@@ -95,12 +100,31 @@ class ProviderServiceStub:
     below the minimum, a malformed IBAN or an amount above what is available, and ABORTED (409) `A withdrawal is already pending`
     while another is open.
     """
+    AddMachine: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.AddMachineRequest, _provider_machines_pb2.AddMachineResponse]
+    """Puts a further machine into the caller's account, with a key of its own. It is given work once an admin has approved it; what it earns
+    goes to the account. It begins with the account's preferences. Fails with ABORTED (409) when the account has as many machines as one may.
+    """
+    ListMachines: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.ListMachinesRequest, _provider_machines_pb2.ListMachinesResponse]
+    """Lists the caller's machines, the first one first."""
+    RemoveMachine: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.RemoveMachineRequest, _provider_machines_pb2.RemoveMachineResponse]
+    """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
+    earned stays. Fails with NOT_FOUND (404) `Machine not found` for one that is not the caller's, and ABORTED (409) for the first, which
+    goes with the account.
+    """
+    RotateMachineKey: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.RotateMachineKeyRequest, _provider_machines_pb2.RotateMachineKeyResponse]
+    """Replaces a machine's key, with the grace of RotateProviderKey; that of the first machine is the master key. Fails with NOT_FOUND (404)
+    `Machine not found` for one that is not the caller's.
+    """
     ListWithdrawals: _grpc.UnaryUnaryMultiCallable[_provider_earnings_pb2.ListWithdrawalsRequest, _provider_earnings_pb2.ListWithdrawalsResponse]
     """Lists the caller's withdrawals, newest first."""
 
 @_typing.type_check_only
 class ProviderServiceAsyncStub(ProviderServiceStub):
-    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+    """Providers, for their owners: the account and its key, its machines and their preferences, earnings and withdrawals. `/providers`.
+
+    An account is an owner's and holds machines, of which it is itself the first. Its key is the master key: the machine's own and the
+    account's. Every further machine has an id and a key of its own, which is good for what its daemon does and reads; what changes the
+    account, and its money, takes the master key, PERMISSION_DENIED (403) `SCOPE_MISSING` else.
 
     Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
     """
@@ -126,16 +150,16 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     GetProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderRequest, _provider_service_pb2.GetProviderResponse]  # type: ignore[assignment]
     """Shows the caller's account."""
     PauseProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.PauseProviderRequest, _provider_service_pb2.PauseProviderResponse]  # type: ignore[assignment]
-    """Stops new work for the caller; running jobs go on."""
+    """Stops new work for all of the caller's machines, or the one that is named; running jobs go on."""
     ResumeProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ResumeProviderRequest, _provider_service_pb2.ResumeProviderResponse]  # type: ignore[assignment]
-    """Lets the caller be given new work again."""
+    """Lets all of the caller's machines be given new work again, or the one that is named."""
     UpdatePreferences: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdatePreferencesRequest, _provider_service_pb2.UpdatePreferencesResponse]  # type: ignore[assignment]
-    """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
+    """Changes when and how far all of the caller's machines may be used, or the one that is named; an absent field leaves its preference alone. Placement respects them: a
     machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
     only runs jobs that name it, and the VRAM reserve counts as not there.
     """
     UpdateGpuProfile: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateGpuProfileRequest, _provider_service_pb2.UpdateGpuProfileResponse]  # type: ignore[assignment]
-    """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
+    """Changes what the account says of a machine's GPU, the first one's unless another is named; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
     has reported the GPU, whose word counts then.
     """
     RotateProviderKey: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.RotateProviderKeyRequest, _provider_service_pb2.RotateProviderKeyResponse]  # type: ignore[assignment]
@@ -145,7 +169,7 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     ExportProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ExportProviderRequest, _provider_service_pb2.ExportProviderResponse]  # type: ignore[assignment]
     """Hands the caller everything that is kept of the account: its data, jobs, earnings and withdrawals."""
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
-    """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+    """Closes the caller's account with all of its machines: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
     personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
     pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
     """
@@ -162,11 +186,30 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     below the minimum, a malformed IBAN or an amount above what is available, and ABORTED (409) `A withdrawal is already pending`
     while another is open.
     """
+    AddMachine: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.AddMachineRequest, _provider_machines_pb2.AddMachineResponse]  # type: ignore[assignment]
+    """Puts a further machine into the caller's account, with a key of its own. It is given work once an admin has approved it; what it earns
+    goes to the account. It begins with the account's preferences. Fails with ABORTED (409) when the account has as many machines as one may.
+    """
+    ListMachines: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.ListMachinesRequest, _provider_machines_pb2.ListMachinesResponse]  # type: ignore[assignment]
+    """Lists the caller's machines, the first one first."""
+    RemoveMachine: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.RemoveMachineRequest, _provider_machines_pb2.RemoveMachineResponse]  # type: ignore[assignment]
+    """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
+    earned stays. Fails with NOT_FOUND (404) `Machine not found` for one that is not the caller's, and ABORTED (409) for the first, which
+    goes with the account.
+    """
+    RotateMachineKey: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.RotateMachineKeyRequest, _provider_machines_pb2.RotateMachineKeyResponse]  # type: ignore[assignment]
+    """Replaces a machine's key, with the grace of RotateProviderKey; that of the first machine is the master key. Fails with NOT_FOUND (404)
+    `Machine not found` for one that is not the caller's.
+    """
     ListWithdrawals: _aio.UnaryUnaryMultiCallable[_provider_earnings_pb2.ListWithdrawalsRequest, _provider_earnings_pb2.ListWithdrawalsResponse]  # type: ignore[assignment]
     """Lists the caller's withdrawals, newest first."""
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Providers, for their owners: the account and its key, the machine's preferences, earnings and withdrawals. `/providers`.
+    """Providers, for their owners: the account and its key, its machines and their preferences, earnings and withdrawals. `/providers`.
+
+    An account is an owner's and holds machines, of which it is itself the first. Its key is the master key: the machine's own and the
+    account's. Every further machine has an id and a key of its own, which is good for what its daemon does and reads; what changes the
+    account, and its money, takes the master key, PERMISSION_DENIED (403) `SCOPE_MISSING` else.
 
     Daemons call it for two things only, the stream and the long heartbeat; everything else that they say is in DaemonService.
     """
@@ -220,7 +263,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.PauseProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.PauseProviderResponse, _abc.Awaitable[_provider_service_pb2.PauseProviderResponse]]:
-        """Stops new work for the caller; running jobs go on."""
+        """Stops new work for all of the caller's machines, or the one that is named; running jobs go on."""
 
     @_abc_1.abstractmethod
     def ResumeProvider(
@@ -228,7 +271,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.ResumeProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.ResumeProviderResponse, _abc.Awaitable[_provider_service_pb2.ResumeProviderResponse]]:
-        """Lets the caller be given new work again."""
+        """Lets all of the caller's machines be given new work again, or the one that is named."""
 
     @_abc_1.abstractmethod
     def UpdatePreferences(
@@ -236,7 +279,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.UpdatePreferencesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.UpdatePreferencesResponse, _abc.Awaitable[_provider_service_pb2.UpdatePreferencesResponse]]:
-        """Changes when and how far the machine may be used; an absent field leaves its preference alone. Placement respects them: a
+        """Changes when and how far all of the caller's machines may be used, or the one that is named; an absent field leaves its preference alone. Placement respects them: a
         machine outside its schedule, hotter than its limit or used by others beyond its cap is given no new work, one in mode `manual`
         only runs jobs that name it, and the VRAM reserve counts as not there.
         """
@@ -247,7 +290,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.UpdateGpuProfileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.UpdateGpuProfileResponse, _abc.Awaitable[_provider_service_pb2.UpdateGpuProfileResponse]]:
-        """Changes what the account says of the GPU; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
+        """Changes what the account says of a machine's GPU, the first one's unless another is named; an absent field leaves what is known alone. Fails with ABORTED (409) once a daemon
         has reported the GPU, whose word counts then.
         """
 
@@ -275,7 +318,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DeleteProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderResponse]]:
-        """Closes the caller's account: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
+        """Closes the caller's account with all of its machines: running jobs go back to the queue, the daemon's stream ends, and the key stops at once. After 30 days
         personal data is erased: name, addresses, and all but a hint of bank accounts. Fails with ABORTED (409) `A withdrawal is already
         pending` while one is open, and INVALID_ARGUMENT `confirm must be DELETE_MY_ACCOUNT` without that word.
         """
@@ -321,6 +364,45 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Asks for a payout of earnings; what can be withdrawn falls at once. Fails with INVALID_ARGUMENT for missing fields, an amount
         below the minimum, a malformed IBAN or an amount above what is available, and ABORTED (409) `A withdrawal is already pending`
         while another is open.
+        """
+
+    @_abc_1.abstractmethod
+    def AddMachine(
+        self,
+        request: _provider_machines_pb2.AddMachineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_machines_pb2.AddMachineResponse, _abc.Awaitable[_provider_machines_pb2.AddMachineResponse]]:
+        """Puts a further machine into the caller's account, with a key of its own. It is given work once an admin has approved it; what it earns
+        goes to the account. It begins with the account's preferences. Fails with ABORTED (409) when the account has as many machines as one may.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMachines(
+        self,
+        request: _provider_machines_pb2.ListMachinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_machines_pb2.ListMachinesResponse, _abc.Awaitable[_provider_machines_pb2.ListMachinesResponse]]:
+        """Lists the caller's machines, the first one first."""
+
+    @_abc_1.abstractmethod
+    def RemoveMachine(
+        self,
+        request: _provider_machines_pb2.RemoveMachineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_machines_pb2.RemoveMachineResponse, _abc.Awaitable[_provider_machines_pb2.RemoveMachineResponse]]:
+        """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
+        earned stays. Fails with NOT_FOUND (404) `Machine not found` for one that is not the caller's, and ABORTED (409) for the first, which
+        goes with the account.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateMachineKey(
+        self,
+        request: _provider_machines_pb2.RotateMachineKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_machines_pb2.RotateMachineKeyResponse, _abc.Awaitable[_provider_machines_pb2.RotateMachineKeyResponse]]:
+        """Replaces a machine's key, with the grace of RotateProviderKey; that of the first machine is the master key. Fails with NOT_FOUND (404)
+        `Machine not found` for one that is not the caller's.
         """
 
     @_abc_1.abstractmethod

@@ -52,7 +52,12 @@ def credentials_note(access: Schema) -> str:
     """Return what the requirements cannot say: scopes, master keys and keys in the body."""
     sentences = []
     if access.get("master_key_only"):
-        sentences.append("Of renter keys only the master key is accepted.")
+        is_owners = "ROLE_PROVIDER" in access.get("roles", ())
+        sentences.append(
+            "Only the key of the owner's account is accepted, and not that of a further machine."
+            if is_owners
+            else "Of renter keys only the master key is accepted."
+        )
     elif access.get("scopes"):
         scopes = " or ".join(f"`{scope}`" for scope in access["scopes"])
         sentences.append(f"A scoped renter key needs the scope {scopes}.")

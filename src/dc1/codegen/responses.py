@@ -154,8 +154,8 @@ def _error_statuses(method: Node, takes_body: bool) -> list[int]:
     if not is_public(access):
         found.add(401)
     # Renters may be suspended and lack scopes, admins call from elsewhere; a provider's key opens all that is a
-    # provider's.
-    if {"ROLE_RENTER", "ROLE_ADMIN"} & {*access.get("roles", ())}:
+    # provider's, a machine's not what is its owner's.
+    if {"ROLE_RENTER", "ROLE_ADMIN"} & {*access.get("roles", ())} or access.get("master_key_only"):
         found.add(403)
     if takes_body:
         found.add(413)

@@ -30,6 +30,7 @@ class ControlConfig:
     starter_credit_halala: int = defaults.STARTER_CREDIT_HALALA
     topup_enabled: bool = defaults.TOPUP_ENABLED
     image_digests_required: bool = False
+    machines_per_owner: int = defaults.MACHINES_PER_OWNER
     withdraw_min_halala: int = defaults.WITHDRAW_MIN_HALALA
     max_duration_seconds: int = defaults.MAX_DURATION_SECONDS
     offer_timeout_seconds: float = defaults.OFFER_TIMEOUT_SECONDS

@@ -211,6 +211,7 @@ def _principal(identity: Identity) -> Principal:
         identity.key_id,
         key_hash=identity.key_hash,
         key_is_replaced=identity.is_replaced,
+        owner_id=identity.owner_id,
     )
 
 
@@ -240,7 +241,10 @@ def _not_admitted(options: MethodOptions, credential: Credential) -> ApiError:
 
 
 def require_rights(options: MethodOptions, principal: Principal) -> None:
-    """Refuse a scoped key that lacks what the method asks for, with 403 `SCOPE_MISSING`."""
+    """Refuse a scoped key, or a machine's, that lacks what the method asks for, with 403 `SCOPE_MISSING`."""
+    # Who has taken a machine over has its key, and must be neither paid nor able to change who is.
+    if options.master_key_only and principal.owner_id is not None:
+        raise errors.scope_missing(_MASTER_KEY)
     if principal.scopes is None:
         return
     if options.master_key_only:

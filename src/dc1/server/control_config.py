@@ -29,6 +29,7 @@ def control_config(settings: Settings) -> ControlConfig:
         starter_credit_halala=settings.starter_credit_halala,
         topup_enabled=settings.topup_enabled,
         image_digests_required=settings.image_digests_required,
+        machines_per_owner=settings.machines_per_owner,
         withdraw_min_halala=settings.withdraw_min_halala,
         max_duration_seconds=settings.max_duration_seconds,
         offer_timeout_seconds=settings.offer_timeout_seconds,

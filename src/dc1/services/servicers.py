@@ -22,6 +22,7 @@ from dc1.services.market.offered import OfferedCalls
 from dc1.services.market.providers import ListedProviderCalls
 from dc1.services.providers.accounts import ProviderAccountCalls
 from dc1.services.providers.earnings import EarningsCalls
+from dc1.services.providers.machines import OwnedMachineCalls
 from dc1.services.providers.providers import ProviderCalls
 from dc1.services.renters.accounts import RenterAccountCalls
 from dc1.services.renters.jobs import RenterJobCalls
@@ -52,7 +53,7 @@ class JobServicer(
     """Jobs, for those who order and watch them."""
 
 
-class ProviderServicer(ProviderCalls, ProviderAccountCalls, EarningsCalls, ProviderServiceServicer):
+class ProviderServicer(ProviderCalls, ProviderAccountCalls, EarningsCalls, OwnedMachineCalls, ProviderServiceServicer):
     """Providers, for their owners."""
 
 

@@ -15,7 +15,7 @@ from dc1.storage.money import ledger_audit
 from dc1.testing.accounts import Registrar
 from dc1.testing.clock import ManualClock
 from dc1.testing.edge import Edge
-from dc1.testing.people import Admin, Renter
+from dc1.testing.people import Admin, Renter, answered
 from dc1.testing.poll_daemon import REPORT, PollDaemon
 from dc1.testing.rest import Json, Rest
 from dc1.testing.server import ADMIN_TOKEN, Server, serve_behind
@@ -146,6 +146,14 @@ class LocalMarket:
         self.admin.approve(daemon.id)
         daemon.heartbeat(report)
         return daemon
+
+    def add_machine(self, owner: PollDaemon, *, approved: bool = True, **changes: Any) -> PollDaemon:
+        """Add a further machine to an owner's account, whose daemon was not heard yet."""
+        body = {"name": "Further", "gpu_model": "RTX 4090", **changes}
+        answer = answered(owner.post("/providers/me/machines", body), 201)
+        if approved:
+            self.admin.approve(answer["provider_id"])
+        return PollDaemon(self.rest, answer["provider_id"], answer["api_key"])
 
     def connect(self, provider: PollDaemon, report: Json = REPORT) -> StreamDaemon:
         """Return a daemon of this provider on the stream, welcomed."""

@@ -8,7 +8,7 @@ from dc1.storage.accounts import keys, renters
 from dc1.storage.accounts.renters import NewRenter
 from dc1.storage.admin import audit, catalog
 from dc1.storage.engine.database import Database
-from dc1.storage.providers import challenges, daemon_events, providers
+from dc1.storage.providers import challenges, daemon_events, owners, providers
 from dc1.storage.providers.daemon_events import NewDaemonEvent
 from dc1.storage.providers.providers import NewProvider, StoredReport
 from tests.storage.market import NOW, Market
@@ -95,7 +95,7 @@ async def test_the_owner_and_the_admin_change_settings(market: Market) -> None:
     row = await market.see(providers.get, provider)
     assert row is not None
     assert (row.run_mode, row.supported_compute_types, row.preload_requested_at_ms) == ("scheduled", ["inference"], NOW)
-    assert await market.do(providers.mark_deleted, provider, NOW)
+    assert await market.do(owners.mark_deleted, provider, NOW)
     assert not await market.do(providers.set_paused, provider, True)
 
 
@@ -202,7 +202,7 @@ async def test_a_rotated_key_has_a_grace_that_never_lengthens_its_life(market: M
 
 async def test_the_personal_data_of_a_closed_account_is_erased_once(market: Market) -> None:
     closed, other = await market.provider(), await market.provider()
-    await market.do(providers.mark_deleted, closed, NOW, NOW + 100)
+    await market.do(owners.mark_deleted, closed, NOW, NOW + 100)
     assert await market.do(providers.erase_due, NOW + 99) == []
     (erased,) = await market.do(providers.erase_due, NOW + 100)
     assert (erased.id, erased.name, erased.email) == (closed, "Deleted account", f"deleted-{closed}@account.invalid")

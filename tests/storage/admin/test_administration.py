@@ -18,7 +18,7 @@ from dc1.storage.jobs.admin_jobs import JobStats
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.jobs.lifecycle import JobRow
 from dc1.storage.money import counters
-from dc1.storage.providers import approvals, daemon_events, providers, telemetry
+from dc1.storage.providers import approvals, daemon_events, owners, providers, telemetry
 from dc1.storage.providers.daemon_events import NewDaemonEvent
 from tests.storage.market import LIMITS, NOW, Market, job_for
 
@@ -49,7 +49,7 @@ async def test_decisions_are_kept_with_the_decision(market: Market) -> None:
 async def test_those_who_wait_longest_come_first(market: Market) -> None:
     await market.provider()
     waiting = [await market.provider(approved=False) for _ in range(3)]
-    await market.do(providers.mark_deleted, waiting[1], NOW)
+    await market.do(owners.mark_deleted, waiting[1], NOW)
     page = await market.see(approvals.waiting, limit=1)
     assert ([row.id for row in page.rows], page.total) == (waiting[:1], 2)
 

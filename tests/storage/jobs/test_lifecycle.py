@@ -11,7 +11,7 @@ from dc1.storage.engine.database import Database
 from dc1.storage.jobs import job_events, job_transitions, jobs, lifecycle
 from dc1.storage.jobs.lifecycle import JobRow, JobSpec, SubmissionLimits, Transition
 from dc1.storage.money import counters, ledger
-from dc1.storage.providers import providers
+from dc1.storage.providers import owners, providers
 from tests.storage.market import NOW, Market, claim
 
 DONE = AttemptReport(completed=True)
@@ -67,11 +67,11 @@ async def test_no_work_for_a_provider_that_is(market: Market, state: str) -> Non
     if state == "paused":
         await market.do(providers.set_paused, provider, True)
     elif state == "suspended":
-        await market.do(providers.set_suspended, provider, True)
+        await market.do(owners.set_suspended, provider, True)
     elif state == "rejected":
         await market.do(providers.set_rejected, provider, "no")
     else:
-        await market.do(providers.mark_deleted, provider, NOW)
+        await market.do(owners.mark_deleted, provider, NOW)
     assert await market.do(claim, job.id, provider, 1, NOW) is None
     assert await start(market, job, provider) is None
 

@@ -13,7 +13,7 @@ from dc1.storage.engine.database import Database
 from dc1.storage.jobs import lifecycle
 from dc1.storage.money import ledger_audit, ledger_reports, withdrawals
 from dc1.storage.money.withdrawals import WithdrawalRow
-from dc1.storage.providers import providers
+from dc1.storage.providers import owners, providers
 from tests.storage.market import NOW, Market
 
 IBAN = "SA0380000000608010167519"
@@ -65,7 +65,7 @@ async def test_the_amount_waits_until_it_is_paid(market: Market, provider: int) 
 async def test_of_a_closed_account_a_hint_of_the_bank_account_stays(market: Market, provider: int) -> None:
     row = await ask(market, provider)
     await move(market, row, "paid")
-    await market.do(providers.mark_deleted, provider, LATER, LATER + 9)
+    await market.do(owners.mark_deleted, provider, LATER, LATER + 9)
     for _ in range(2):
         await market.do(providers.erase_due, LATER + 9)
         (kept,) = (await market.see(withdrawals.page, limit=9)).rows

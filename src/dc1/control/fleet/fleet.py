@@ -39,6 +39,7 @@ class Fleet:
         self.offered = self.reports.offered
         self.telemetry = self.reports.telemetry
         self._all: dict[int, Provider] = {}
+        self._machines: dict[int, list[int]] = {}
         self.lists = FleetLists(clock, thresholds, self._all, self.presence, self.reports.gpu_counts)
         self.decisions = 0
         """How many decisions about accounts were made on this server."""
@@ -60,6 +61,11 @@ class Fleet:
             raise provider_not_found()
         return provider
 
+    def machines(self, account_id: int) -> list[Provider]:
+        """Return the machines of an owner's account that were not removed, by id."""
+        found = (self._all[machine_id] for machine_id in sorted(self._machines.get(account_id, ())))
+        return [provider for provider in found if not provider.deleted]
+
     def view(self, provider: Provider) -> ProviderView:
         """Return what placement needs to know of a provider now."""
         return provider.view(self._clock.now_ms(), self.thresholds, self.prices)
@@ -74,6 +80,7 @@ class Fleet:
         if provider.id in self._all:
             return
         self._all[provider.id] = provider
+        self._machines.setdefault(provider.account_id, []).append(provider.id)
         self.lists.signed_up(provider)
         self.reports.gpu_counts.update(provider)
         self.reports.note_models(provider)

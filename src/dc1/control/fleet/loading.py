@@ -36,6 +36,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
     )
     return Provider(
         id=row.id,
+        owner_id=row.owner_id,
         name=row.name,
         email=row.email,
         registered_gpu_model=row.gpu_model,
@@ -45,7 +46,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
         approval=row.approval_status,
         approved_at_ms=row.approved_at_ms,
         rejected_reason=row.rejected_reason,
-        suspended=row.is_suspended or row.deleted_at_ms is not None,
+        suspended=row.is_suspended or row.owner_suspended or row.deleted_at_ms is not None,
         paused=row.is_paused,
         deleted=row.deleted_at_ms is not None,
         preferences=_preferences(row),

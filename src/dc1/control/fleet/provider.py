@@ -64,6 +64,7 @@ class Provider:
     registered_gpu_model: str
     os: str
     created_at_ms: int
+    owner_id: int | None = None
     location: str | None = None
     approval: Approval = Approval.PENDING
     approved_at_ms: int | None = None
@@ -118,6 +119,11 @@ class Provider:
     def is_cpu(self) -> bool:
         """Whether its daemon reported that it has no GPU."""
         return self.hardware_reported and not self.facts.has_gpu
+
+    @property
+    def account_id(self) -> int:
+        """The owner's account, which is that of its first machine."""
+        return self.id if self.owner_id is None else self.owner_id
 
     @property
     def slots(self) -> int:

@@ -25,7 +25,10 @@ _CAPACITY = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The account behind a key. `scopes` is None unless the key is scoped; only renters can be `suspended` here."""
+    """The account behind a key. `scopes` is None unless the key is scoped; only renters can be `suspended` here.
+
+    `owner_id` is whose machine it is the key of; None for an owner's own, and for renters.
+    """
 
     key_id: str
     key_hash: str = field(repr=False)
@@ -34,6 +37,7 @@ class Identity:
     scopes: frozenset[str] | None
     expires_at_ms: int | None
     suspended: bool
+    owner_id: int | None = None
 
     @property
     def role(self) -> Role:
@@ -172,20 +176,25 @@ class Credentials:
         if row is None or row.revoked_at_ms is not None:
             return None
         key_role = row.role
-        status = await self._account_status(key_role, row.owner_id)
-        if status is None:
+        found = await self._account(key_role, row.owner_id)
+        if found is None:
             return None
+        status, owner_id = found
         # By the kind of key and not by what stands in its row: no scopes at all would be every right.
         scopes = frozenset(row.scopes or ()) if key_role is KeyRole.SCOPED else None
         suspended = status is AccountStatus.SUSPENDED
-        return Identity(row.key_id, row.key_hash, key_role, row.owner_id, scopes, row.expires_at_ms, suspended)
+        return Identity(
+            row.key_id, row.key_hash, key_role, row.owner_id, scopes, row.expires_at_ms, suspended, owner_id
+        )
 
-    async def _account_status(self, key_role: KeyRole, account_id: int) -> AccountStatus | None:
+    async def _account(self, key_role: KeyRole, account_id: int) -> tuple[AccountStatus, int | None] | None:
+        """Return how an account stands, and whose machine it is where it is one; None when there is none any more."""
         if key_role is KeyRole.PROVIDER:
             provider = await self._database.read(lambda conn: providers.get(conn, account_id))
-            return None if provider is None or provider.deleted_at_ms is not None else AccountStatus.ACTIVE
+            gone = provider is None or provider.deleted_at_ms is not None
+            return None if provider is None or gone else (AccountStatus.ACTIVE, provider.owner_id)
         renter = await self._database.read(lambda conn: renters.get(conn, account_id))
-        return None if renter is None or renter.status is AccountStatus.DELETED else renter.status
+        return None if renter is None or renter.status is AccountStatus.DELETED else (renter.status, None)
 
 
 def require_current(conn: Connection, key_id: str | None) -> None:

@@ -25,7 +25,8 @@ from dc1.domain.providers.preferences import RunMode
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.money import withdrawals
-from dc1.storage.providers import providers
+from dc1.storage.providers import owners, providers
+from dc1.storage.providers.owners import NewMachine
 from dc1.storage.providers.providers import NewProvider, ProviderRow
 
 
@@ -75,6 +76,23 @@ class ProviderAccounts:
         account = await self._db.write(lambda conn: _open_account(conn, new, key, now_ms))
         self._fleet.add(provider_from_row(account))
         return OpenedProvider(account, key.key)
+
+    async def add_machine(self, owner_id: int, new: NewMachine, key_id: str | None) -> OpenedProvider:
+        """Put a machine that waits for approval into an owner's account.
+
+        `key_id` is the key that the call came with. Raises `Invalid API key` when it was replaced meanwhile, and
+        `An account has at most … machines`.
+        """
+        key = keys.new_key(KeyRole.PROVIDER)
+        now_ms, most = self._clock.now_ms(), self._config.machines_per_owner
+
+        def add(conn: Connection) -> ProviderRow:
+            require_current(conn, key_id)
+            return _with_key(conn, owners.add_machine(conn, owner_id, new, most, now_ms), key, now_ms)
+
+        machine = await self._db.write(add)
+        self._fleet.add(provider_from_row(machine))
+        return OpenedProvider(machine, key.key)
 
     async def set_preferences(self, provider: Provider, changes: Mapping[str, Any]) -> None:
         """Change when and how far the machine may be used.
@@ -167,21 +185,30 @@ class ProviderAccounts:
         self._credentials.invalidate_account(Role.PROVIDER, provider_id)
 
     async def close(self, provider: Provider) -> ClosedProvider:
-        """Close the account and give its jobs to others; raises `A withdrawal is already pending` while one is."""
+        """Close a machine, with an owner the account and all machines, and give their jobs to others.
+
+        Raises `A withdrawal is already pending` while one is.
+        """
         now_ms = self._clock.now_ms()
         erase_at_ms = now_ms + ERASED_AFTER_MS
-        await self._db.write(lambda conn: _close_account(conn, provider.id, now_ms, erase_at_ms))
-        # The key is forgotten before the stream ends: a daemon that comes back at once must not be let in from memory.
-        self._credentials.invalidate_account(Role.PROVIDER, provider.id)
-        # Closed before its jobs are put back, so that none of them is offered to this machine again.
-        self._fleet.close(provider)
-        self._sessions.end(provider.id, EndReason.ACCESS_REVOKED)
-        requeued = await self._attempts.evict(provider, "The provider closed its account")
-        return ClosedProvider(requeued, erase_at_ms)
+        closed = await self._db.write(lambda conn: _close_account(conn, provider.id, now_ms, erase_at_ms))
+        machines = [machine for machine in map(self._fleet.get, closed) if machine is not None]
+        for machine in machines:
+            # The key is forgotten before the stream ends: a daemon that comes back at once must not be let in from
+            # memory.
+            self._credentials.invalidate_account(Role.PROVIDER, machine.id)
+            # Closed before any jobs are put back, so that none of them is offered to these machines again.
+            self._fleet.close(machine)
+            self._sessions.end(machine.id, EndReason.ACCESS_REVOKED)
+        requeued = [await self._attempts.evict(machine, "The provider closed its account") for machine in machines]
+        return ClosedProvider(sum(requeued), erase_at_ms)
 
 
 def _open_account(conn: Connection, new: NewProvider, key: NewKey, now_ms: int) -> ProviderRow:
-    provider_id = providers.register(conn, new, now_ms)
+    return _with_key(conn, providers.register(conn, new, now_ms), key, now_ms)
+
+
+def _with_key(conn: Connection, provider_id: int, key: NewKey, now_ms: int) -> ProviderRow:
     key_rows.add(conn, KeyRole.PROVIDER, provider_id, key, now_ms)
     # Read back, so that the fleet starts with the defaults that the schema filled in.
     row = providers.get(conn, provider_id)
@@ -189,11 +216,14 @@ def _open_account(conn: Connection, new: NewProvider, key: NewKey, now_ms: int) 
     return row
 
 
-def _close_account(conn: Connection, provider_id: int, now_ms: int, erase_at_ms: int) -> None:
+def _close_account(conn: Connection, provider_id: int, now_ms: int, erase_at_ms: int) -> list[int]:
     # A payout under way names a bank account that the erasure would mask. In one transaction with the closing, so that
     # none is asked for in between.
     if withdrawals.has_open(conn, provider_id):
         raise errors.withdrawal_pending()
-    if not providers.mark_deleted(conn, provider_id, now_ms, erase_at_ms):
+    closed = owners.mark_deleted(conn, provider_id, now_ms, erase_at_ms)
+    if not closed:
         raise errors.provider_not_found()
-    key_rows.revoke_all(conn, KeyRole.PROVIDER, provider_id, now_ms)
+    for machine_id in closed:
+        key_rows.revoke_all(conn, KeyRole.PROVIDER, machine_id, now_ms)
+    return closed

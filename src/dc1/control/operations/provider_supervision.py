@@ -18,7 +18,7 @@ from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.accounts import keys as key_rows
-from dc1.storage.providers import approvals, providers
+from dc1.storage.providers import approvals, owners, providers
 
 
 class ProviderAction(StrEnum):
@@ -78,19 +78,28 @@ class ProviderSupervision:
         await self._attempts.evict(provider, "The provider was rejected", by_operator=True)
 
     async def suspend(self, provider: Provider) -> None:
-        """Give a provider no work, and put back what it runs; its daemon may still report and read."""
-        await self._store_suspension(provider, suspended=True)
-        await self._attempts.evict(provider, "The provider was suspended", by_operator=True)
+        """Give a machine no work, with an owner none of its machines, and put back what they run.
+
+        Their daemons may still report and read.
+        """
+        for machine in await self._store_suspension(provider, suspended=True):
+            await self._attempts.evict(machine, "The provider was suspended", by_operator=True)
 
     async def unsuspend(self, provider: Provider) -> None:
-        """Let a provider have work again."""
-        await self._store_suspension(provider, suspended=False)
-        await self._attempts.bookability_changed(provider)
+        """Let a machine have work again, with an owner all machines that are not suspended by themselves."""
+        for machine in await self._store_suspension(provider, suspended=False):
+            await self._attempts.bookability_changed(machine)
 
-    async def _store_suspension(self, provider: Provider, *, suspended: bool) -> None:
-        if not await self._db.write(lambda conn: providers.set_suspended(conn, provider.id, suspended)):
+    async def _store_suspension(self, provider: Provider, *, suspended: bool) -> list[Provider]:
+        """Store it, and return whom it concerns, as far as they are known here."""
+        stored = await self._db.write(lambda conn: owners.set_suspended(conn, provider.id, suspended))
+        if not stored:
             raise errors.provider_not_found()
-        self._fleet.set_suspended(provider, suspended)
+        # One that another replica has just added comes in by the feed, as it is stored.
+        concerned = [machine for machine in map(self._fleet.get, stored) if machine is not None]
+        for machine in concerned:
+            self._fleet.set_suspended(machine, stored[machine.id])
+        return concerned
 
     async def reset_key(self, provider: Provider) -> str:
         """Replace the key and return the new one; the old one, and a stream that was opened with it, end at once."""

@@ -30,6 +30,21 @@ def key_not_found() -> ApiError:
     return ApiError(404, "Key not found")
 
 
+def machine_limit_reached(most: int) -> ApiError:
+    """Say that an owner's account has as many machines as one may have."""
+    return ApiError(409, f"An account has at most {most} machines")
+
+
+def first_machine_stays() -> ApiError:
+    """Say that the machine that an account began with goes with the account only."""
+    return ApiError(409, "The first machine is removed with the account")
+
+
+def machine_not_found() -> ApiError:
+    """Say that the caller's account has no such machine."""
+    return ApiError(404, "Machine not found")
+
+
 def key_limit_reached() -> ApiError:
     """Say that the renter has as many live scoped keys as are allowed."""
     return ApiError(409, "Key limit reached")

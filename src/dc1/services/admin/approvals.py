@@ -76,7 +76,8 @@ def _matches(provider: Provider, status: ProviderStatus, request: pb.ListProvide
     # Nobody decides about a closed account any more.
     statuses = (status,) if provider.deleted else (status, provider.approval)
     return (
-        (not request.status or request.status in statuses)
+        (not request.HasField("owner_id") or request.owner_id == provider.account_id)
+        and (not request.status or request.status in statuses)
         and (search in provider.name.lower() or search in provider.email)
         and _has_gpu(provider, request.gpu_model.strip())
     )

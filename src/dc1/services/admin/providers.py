@@ -154,7 +154,9 @@ class SupervisedProviderCalls(ServicerPart):
     ) -> pb.ReleasePromoEarningsResponse:
         """Let a provider withdraw what it earned from starter credit."""
         provider, reason = await self._named(request.provider_id), stated_reason(request.reason)
-        released, earned = await self._plane.payouts.release_promo(provider.id, reason, request.renter_id or None)
+        released, earned = await self._plane.payouts.release_promo(
+            provider.account_id, reason, request.renter_id or None
+        )
         return pb.ReleasePromoEarningsResponse(
             success=True,
             provider_id=provider.id,
@@ -206,6 +208,7 @@ def _pending(row: ProviderRow, now_ms: int) -> admin_provider_pb2.PendingProvide
     deadline_ms = row.created_at_ms + _SLA_SECONDS * 1000
     return admin_provider_pb2.PendingProvider(
         id=row.id,
+        owner_id=row.owner_id or row.id,
         name=row.name,
         email=row.email,
         gpu_model=to_value(account.gpu_model or None),

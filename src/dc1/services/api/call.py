@@ -14,7 +14,8 @@ class Principal:
 
     `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody
     else. `fingerprint` names an admin's token without revealing it and is empty for everybody else. `key_hash` is that
-    of a renter's or provider's key, `key_is_replaced` whether it is a provider's old one in its grace.
+    of a renter's or provider's key, `key_is_replaced` whether it is a provider's old one in its grace. `owner_id` is
+    set where the key is that of a machine and not its owner's.
     """
 
     role: Role
@@ -24,6 +25,7 @@ class Principal:
     fingerprint: str = ""
     key_hash: str = field(default="", repr=False)
     key_is_replaced: bool = False
+    owner_id: int | None = None
 
     @property
     def account(self) -> str:

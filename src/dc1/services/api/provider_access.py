@@ -30,9 +30,34 @@ async def own_provider(plane: ControlPlane, sent: str) -> Provider:
         return await plane.provider(principal.account_id or 0)
     # 404 before 403, as on every route: that there is such an account is no secret, the public lists show it.
     provider = await plane.provider(row_id(sent, errors.provider_not_found))
-    if is_provider and provider.id != principal.account_id:
+    # An owner may do for a machine what its daemon may.
+    if is_provider and principal.account_id not in (provider.id, provider.account_id):
         raise errors.forbidden()
     return provider
+
+
+async def own_machine(plane: ControlPlane, machine_id: int) -> Provider:
+    """Return a machine of the caller's account.
+
+    Raises:
+        machine_not_found: The account has none with this id.
+    """
+    if plane.fleet.get(machine_id) is None:
+        await plane.catch_up()
+    machine = plane.fleet.get(machine_id)
+    # Somebody else's is not found either: whose it is, is nothing that a path may ask.
+    if machine is None or machine.deleted or machine.account_id != caller_id():
+        raise errors.machine_not_found()
+    return machine
+
+
+async def meant_machines(plane: ControlPlane, machine_id: int | None) -> list[Provider]:
+    """Return the one machine of the caller's account that is named, or all of them."""
+    if machine_id is not None:
+        return [await own_machine(plane, machine_id)]
+    # Another replica may have added one just now.
+    await plane.catch_up()
+    return plane.fleet.machines(caller_id())
 
 
 async def require_approved(plane: ControlPlane, provider: Provider) -> None:

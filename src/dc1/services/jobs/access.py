@@ -10,6 +10,7 @@ from dc1.services.jobs.messages import job_detail, shown_provider_id
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.providers import owners
 from dcp.v1.job_pb2 import JobDetail
 
 # No status of ours: clients of `/renters/jobs` send it (contract 8).
@@ -51,9 +52,16 @@ def readable(conn: Connection, reference: str, principal: Principal) -> JobRow:
         # Whoever held the last attempt and lost it may still read what became of it (contract 3.3).
         Role.PROVIDER: principal.account_id in (job.provider_id, job.last_provider_id),
     }
-    if not owns.get(principal.role, False):
+    if not owns.get(principal.role, False) and not _is_owner(conn, job, principal):
         raise errors.forbidden()
     return job
+
+
+def _is_owner(conn: Connection, job: JobRow, principal: Principal) -> bool:
+    """Tell whether the caller's account holds the machine that has a job, or had it last."""
+    machine_id = job.provider_id or job.last_provider_id
+    is_provider = principal.role is Role.PROVIDER and machine_id is not None
+    return is_provider and owners.account_of(conn, machine_id or 0) == principal.account_id
 
 
 async def readable_job(plane: ControlPlane, reference: str) -> JobRow:

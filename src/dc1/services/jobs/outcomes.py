@@ -55,8 +55,14 @@ class JobOutcomeCalls(OutputCalls):
             cost_halala=job.cost_halala,
             actual_cost_halala=to_value(job.actual_cost_halala),
             retry_count=job.retry_count,
-            executions=[_execution(job, attempt, principal) for attempt in attempts],
+            executions=[_execution(job, attempt, self._sees_detail(attempt, principal)) for attempt in attempts],
         )
+
+    def _sees_detail(self, attempt: AttemptRow, reader: Principal) -> bool:
+        # A machine's own words may hold what is in its house: they are for who lives there and for admins.
+        machine = self._plane.fleet.get(attempt.provider_id)
+        is_own = machine is not None and reader.account_id in (machine.id, machine.account_id)
+        return reader.role is Role.ADMIN or (reader.role is Role.PROVIDER and is_own)
 
     async def GetJobInvoice(self, request: pb.GetJobInvoiceRequest, context: Any) -> pb.GetJobInvoiceResponse:
         """Show how a settled job was billed."""
@@ -101,10 +107,8 @@ class JobOutcomeCalls(OutputCalls):
         return image
 
 
-def _execution(job: JobRow, attempt: AttemptRow, reader: Principal) -> pb.JobExecution:
-    # A provider's own words may hold what is in its house: they are for who lives there and for admins.
-    is_own = reader.role is Role.PROVIDER and reader.account_id == attempt.provider_id
-    detail = attempt.error_detail if is_own or reader.role is Role.ADMIN else None
+def _execution(job: JobRow, attempt: AttemptRow, with_detail: bool) -> pb.JobExecution:
+    detail = attempt.error_detail if with_detail else None
     return pb.JobExecution(
         attempt_number=attempt.attempt_number,
         provider_id=attempt.provider_id,

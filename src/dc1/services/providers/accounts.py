@@ -10,9 +10,10 @@ from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.money.machine_prices import HUNDRED, hundredths
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import ServicerPart
-from dc1.services.api.provider_access import calling_provider
+from dc1.services.api.provider_access import calling_provider, meant_machines, own_machine
 from dc1.services.api.values import from_value
 from dc1.services.providers.earnings import earnings_day, withdrawal_message
+from dc1.services.providers.machines import machine_messages
 from dc1.services.providers.messages import Income, preferences_message, provider_job, provider_message
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -25,7 +26,7 @@ from dcp.v1 import provider_service_pb2 as pb
 _CONFIRMATION = "DELETE_MY_ACCOUNT"
 # Of a copy of an account, which has to be an answer that the edge can carry.
 _MOST_ROWS = 10_000
-_CREDENTIAL = "key"
+_NO_PREFERENCES = ("key", "machine_id")
 
 
 class ProviderAccountCalls(ServicerPart):
@@ -37,12 +38,16 @@ class ProviderAccountCalls(ServicerPart):
         """Change when and how far the machine may be used."""
         provider = await calling_provider(self._plane)
         # Only what was sent: an absent preference stays as it is. A key in the body says who calls and is no
-        # preference.
-        changes = {field.name: value for field, value in request.ListFields() if field.name != _CREDENTIAL}
+        # preference, nor is whose they are.
+        changes = {field.name: value for field, value in request.ListFields() if field.name not in _NO_PREFERENCES}
         if "ask" in changes:
             changes["ask_pct"] = self._ask_pct(changes.pop("ask"))
-        await self._plane.provider_accounts.set_preferences(provider, changes)
-        return pb.UpdatePreferencesResponse(success=True, preferences=preferences_message(provider.preferences))
+        named = request.machine_id if request.HasField("machine_id") else None
+        machines = await meant_machines(self._plane, named)
+        for machine in machines:
+            await self._plane.provider_accounts.set_preferences(machine, changes)
+        shown = provider if provider in machines else machines[0]
+        return pb.UpdatePreferencesResponse(success=True, preferences=preferences_message(shown.preferences))
 
     def _ask_pct(self, ask: float) -> int:
         bounds, asked = self._plane.config.ask_bounds, hundredths(ask)
@@ -54,6 +59,8 @@ class ProviderAccountCalls(ServicerPart):
     async def UpdateGpuProfile(self, request: pb.UpdateGpuProfileRequest, context: Any) -> pb.UpdateGpuProfileResponse:
         """Change what the account says of the GPU, as long as no daemon has."""
         provider = await calling_provider(self._plane)
+        if request.HasField("machine_id"):
+            provider = await own_machine(self._plane, request.machine_id)
         await self._plane.provider_accounts.set_gpu_profile(
             provider,
             gpu_model=request.gpu_model if request.HasField("gpu_model") else None,
@@ -93,6 +100,7 @@ class ProviderAccountCalls(ServicerPart):
         now_ms = self._plane.clock.now_ms()
 
         income, answer = await self._plane.db.read(lambda conn: _export(conn, provider.id, now_ms))
+        answer.machines.extend(await machine_messages(self._plane, await meant_machines(self._plane, None)))
         # The account as memory knows it, which is ahead of the rows: what daemons report is stored in batches.
         answer.account.CopyFrom(provider_message(self._plane, provider, income))
         return answer
@@ -117,7 +125,7 @@ class ProviderAccountCalls(ServicerPart):
 
 def _export(conn: Connection, provider_id: int, now_ms: int) -> tuple[Income, pb.ExportProviderResponse]:
     """Return what the database keeps of an account, all of it as of one moment."""
-    found = jobs.latest(conn, JobFilter(provider_id=provider_id), limit=_MOST_ROWS)
+    found = jobs.latest(conn, JobFilter(account_id=provider_id), limit=_MOST_ROWS)
     asked = withdrawals.page(conn, limit=_MOST_ROWS, provider_id=provider_id)
     return Income.read(conn, provider_id, now_ms), pb.ExportProviderResponse(
         exported_at=iso(now_ms),

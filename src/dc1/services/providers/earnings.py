@@ -36,7 +36,8 @@ class EarningsCalls(ServicerPart):
         """Show what the caller has earned."""
         provider = await calling_provider(self._plane)
         earned = await self._plane.db.read(lambda conn: providers.earnings(conn, provider.id))
-        leases = self._plane.leases.of_provider(provider.id)
+        machines = self._plane.fleet.machines(provider.id)
+        leases = [lease for machine in machines for lease in self._plane.leases.of_provider(machine.id)]
         # Leases are the jobs that are with the provider, offered or running, so memory can tell without a reading.
         held = [lease.assignment.job.cost_halala for lease in leases if not lease.running]
         locked = [lease.assignment.job.cost_halala for lease in leases if lease.running]
@@ -54,7 +55,7 @@ class EarningsCalls(ServicerPart):
             available_sar=halala_to_sar(earned.available_halala),
             available_halala=earned.available_halala,
             promo_earnings_halala=earned.promo_halala,
-            total_jobs=provider.completed_jobs,
+            total_jobs=sum(machine.completed_jobs for machine in machines),
             escrow=pb.Escrow(
                 held_jobs=len(held), held_halala=sum(held), locked_jobs=len(locked), locked_halala=sum(locked)
             ),
@@ -94,7 +95,7 @@ class EarningsCalls(ServicerPart):
         self, request: pb.ListProviderJobHistoryRequest, context: Any
     ) -> pb.ListProviderJobHistoryResponse:
         """List the caller's ended jobs with what they earned, newest first."""
-        wanted = JobFilter(provider_id=caller_id(), statuses=TERMINAL)
+        wanted = JobFilter(account_id=caller_id(), statuses=TERMINAL)
         limit = min(request.limit or _JOBS_SHOWN, _MOST_JOBS)
         page = await self._plane.db.read(lambda conn: jobs.page(conn, wanted, limit=limit))
         return pb.ListProviderJobHistoryResponse(jobs=[_earned_job(job) for job in page.rows], total=page.total)

@@ -90,6 +90,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         second_daemon_at=time_value(lately(provider.second_daemon_at_ms, now_ms)),
         gpu_type=provider.gpu_name or "",
         gpu_source=provider.gpu_source,
+        owner_id=provider.account_id,
         probe_outcome=to_value(provider.probe_outcome),
         **measured_fields(provider),
         # The preferences lie flat among the other fields, under the names they have in an answer of their own.
@@ -179,6 +180,7 @@ def inspected_provider(
 
 def _fill(shown: AdminProvider | InspectedProvider, provider: Provider, status: ProviderStatus) -> None:
     shown.id = provider.id
+    shown.owner_id = provider.account_id
     shown.name = provider.name
     shown.email = provider.email
     shown.gpu_model.CopyFrom(to_value(provider.gpu_model or None))
@@ -208,6 +210,7 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
     prices = plane.fleet.prices
     return {
         "id": provider.id,
+        "owner_id": provider.account_id,
         "name": provider.name,
         "gpu_model": provider.gpu_model,
         "gpu_type": provider.gpu_name or "",

@@ -3,24 +3,21 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from google.protobuf.struct_pb2 import Value
-
-from dc1.domain import errors
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
-from dc1.domain.base.json_types import JsonValue, is_oversized
 from dc1.domain.money.shared_traits import network
 from dc1.domain.providers.hardware import canonical_os
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.call import current_call
 from dc1.services.api.hooks import shape_checked_by
 from dc1.services.api.parts import Parts, ServicerPart
-from dc1.services.api.provider_access import calling_provider, require_approved
-from dc1.services.api.values import NULL, from_value, to_value
+from dc1.services.api.provider_access import calling_provider, meant_machines, require_approved
+from dc1.services.api.values import NULL, to_value
 from dc1.services.daemons.arriving_streams import ArrivingStreams
 from dc1.services.daemons.daemon_session import connect
 from dc1.services.daemons.heartbeats import check_heartbeat, report_body
 from dc1.services.daemons.message_budget import MessageBudget
+from dc1.services.providers.declared import declared_spec, declared_vram_mib
 from dc1.services.providers.messages import Income, provider_job, provider_message
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -32,7 +29,6 @@ from dcp.v1 import provider_service_pb2 as pb
 from dcp.v1 import report_pb2
 
 _RECENT_JOBS = 20
-_MIB_PER_GIB = 1024
 
 
 class ProviderCalls(ServicerPart):
@@ -61,8 +57,8 @@ class ProviderCalls(ServicerPart):
             phone=request.phone or None,
             # `location_country` is the contract's alias of the field (3.4).
             location=request.location or request.location_country or None,
-            vram_mib=round(request.vram_gb * _MIB_PER_GIB) if request.HasField("vram_gb") else None,
-            resource_spec=_declared_spec(request.resource_spec),
+            vram_mib=declared_vram_mib(request),
+            resource_spec=declared_spec(request.resource_spec),
             registered_from=network(current_call().address),
         )
 
@@ -124,31 +120,25 @@ class ProviderCalls(ServicerPart):
 
     async def PauseProvider(self, request: pb.PauseProviderRequest, context: Any) -> pb.PauseProviderResponse:
         """Stop new work for the caller."""
-        await self._plane.provider_accounts.pause(await calling_provider(self._plane))
+        await calling_provider(self._plane)
+        for machine in await meant_machines(self._plane, _machine_id(request)):
+            await self._plane.provider_accounts.pause(machine)
         return pb.PauseProviderResponse(success=True, status="paused")
 
     async def ResumeProvider(self, request: pb.ResumeProviderRequest, context: Any) -> pb.ResumeProviderResponse:
         """Let the caller be given new work again."""
-        provider = await calling_provider(self._plane)
-        await self._plane.provider_accounts.resume(provider)
-        status = provider.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)
+        await calling_provider(self._plane)
+        machines = await meant_machines(self._plane, _machine_id(request))
+        for machine in machines:
+            await self._plane.provider_accounts.resume(machine)
+        status = machines[0].status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)
         return pb.ResumeProviderResponse(success=True, status=status)
 
 
+def _machine_id(request: pb.PauseProviderRequest | pb.ResumeProviderRequest) -> int | None:
+    return request.machine_id if request.HasField("machine_id") else None
+
+
 def _recent_work(conn: Connection, provider_id: int, now_ms: int) -> tuple[list[JobRow], Income]:
-    recent = jobs.latest(conn, JobFilter(provider_id=provider_id), limit=_RECENT_JOBS)
+    recent = jobs.latest(conn, JobFilter(account_id=provider_id), limit=_RECENT_JOBS)
     return recent, Income.read(conn, provider_id, now_ms)
-
-
-def _declared_spec(sent: Value) -> JsonValue:
-    """Return what a new provider says of its machine.
-
-    Raises:
-        invalid_field: It could not be kept and shown again as it is.
-    """
-    spec = from_value(sent)
-    if not (spec is None or isinstance(spec, dict | str)):
-        raise errors.invalid_field("resource_spec", "must be an object or a string")
-    if is_oversized(spec):
-        raise errors.invalid_field("resource_spec", "must be at most 256 KiB of JSON")
-    return spec

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, CursorResult, Table
+from sqlalchemy import ColumnElement, CursorResult, Table
 
 R = TypeVar("R")
 
@@ -12,8 +12,8 @@ R = TypeVar("R")
 class Shape(Generic[R]):
     """A dataclass whose fields are columns of `table` by name; `columns` selects them in field order."""
 
-    def __init__(self, row_type: type[R], table: Table, **elsewhere: Column[Any]) -> None:
-        """Take the columns of `table`; `elsewhere` names the fields that come from another one."""
+    def __init__(self, row_type: type[R], table: Table, **elsewhere: ColumnElement[Any]) -> None:
+        """Take the columns of `table`; `elsewhere` names the fields that come from another one, or from several."""
         self._row_type: Callable[..., R] = row_type
         self._names = [field.name for field in fields(row_type)]  # type: ignore[arg-type]  # no type says "a dataclass"
         self.columns = [elsewhere[name] if name in elsewhere else table.c[name] for name in self._names]

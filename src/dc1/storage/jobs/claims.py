@@ -29,6 +29,7 @@ _LOCK_PROVIDER = PreparedStatement(
         providers.c.id == bindparam("wanted"),
         providers.c.approval_status == Approval.APPROVED,
         providers.c.is_suspended.is_(False),
+        providers.c.owner_suspended.is_(False),
         providers.c.is_paused.is_(False),
         providers.c.deleted_at_ms.is_(None),
     )

@@ -15,6 +15,7 @@ from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.storage.engine.row_mapping import Page, Shape, escaped_like
 from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
+from dc1.storage.providers.providers import of_account
 from dc1.storage.schema.tables import job_attempts, job_results, job_specs, jobs, renters
 
 # As text: PostgreSQL uses a partial index only where the query spells the index's condition, and a parameter could be
@@ -134,12 +135,14 @@ def queue_position(conn: Connection, job: JobRow) -> int | None:
 class JobFilter:
     """What a list of jobs is narrowed to; None and empty mean no condition.
 
-    `provider_id` is who has the job, or had it last; `shown_provider_id` also whom a job without a provider names.
-    `answered` are completed ones, and those charged for what was said before they were cut off.
+    `provider_id` is who has the job, or had it last, `account_id` whose machine that is; `shown_provider_id` also whom
+    a job without a provider names. `answered` are completed ones, and those charged for what was said before they were
+    cut off.
     """
 
     renter_id: int | None = None
     provider_id: int | None = None
+    account_id: int | None = None
     shown_provider_id: int | None = None
     statuses: Collection[str] = ()
     job_type: str | None = None
@@ -158,6 +161,8 @@ class JobFilter:
             jobs.c.source: self.source,
         }
         found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+        if self.account_id is not None:
+            found.append(jobs.c.provider_id.in_(of_account(self.account_id)))
         if self.shown_provider_id is not None:
             # Said so that an index serves either half.
             names = jobs.c.provider_id.is_(None) & (jobs.c.named_provider_id == self.shown_provider_id)

@@ -129,18 +129,19 @@ def close(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, 
         )
     # Under the renter's lock from here on: whoever pays at this moment finds what this run earned, or waits for it.
     settlement, renter = _close_renter(conn, job, closure, bill, now_ms)
+    owner_id = job.provider_id
     standing, is_promo = NO_CHANGE, renter.carries_promo and job.token_price_halala is not None
     if ran:
-        settlement, standing = _close_provider(conn, job, closure, settlement, now_ms, is_promo=is_promo)
+        settlement, standing, owner_id = _close_provider(conn, job, closure, settlement, now_ms, is_promo=is_promo)
     promo = StarterShare.of(job.promo_held_halala, settlement)
     after = _close_row(conn, job, closure, settlement, promo, now_ms, is_promo=is_promo)
     earned = after.promo_earned_halala or 0
     # The credit of who has paid is as good as money to whoever earns it.
     released = earned if renter.has_paid else 0
     if earned:
-        assert after.provider_id is not None
-        promo_earnings.add(conn, after.provider_id, after.renter_id, earned, released=released)
-    ledger.post(conn, _transfers(job, settlement, promo, earned, earned - released), now_ms)
+        assert owner_id is not None
+        promo_earnings.add(conn, owner_id, after.renter_id, earned, released=released)
+    ledger.post(conn, _transfers(job, owner_id, settlement, promo, earned, earned - released), now_ms)
     _count(conn, job.status, after, settlement, now_ms)
     webhook_events.job_ended(conn, renter.webhook_url, after, now_ms)
     return Transition(after, settlement, standing)
@@ -250,27 +251,35 @@ def _close_renter(
 
 def _close_provider(
     conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int, *, is_promo: bool
-) -> tuple[Settlement, Standing]:
-    """Count a run for or against its provider, or neither way; return the settlement with its remainder carried."""
+) -> tuple[Settlement, Standing, int]:
+    """Count a run for or against its provider, or neither way.
+
+    Returns the settlement with the owner's remainder carried, what it does to the provider, and who the owner is.
+    """
     assert job.provider_id is not None
     standing = NO_CHANGE
     if closure.status == JobStatus.COMPLETED:
         standing = standings.completed(now_ms)
     elif closure.fault is not None and CONSEQUENCES[closure.fault].counts:
         standing = standings.failed(conn, job.provider_id, job.renter_id, now_ms)
-    final = standings.count(conn, job.provider_id, standing, settlement, is_promo=is_promo)
+    final, owner_id = standings.count(conn, job.provider_id, standing, settlement, is_promo=is_promo)
     if final.actual or final.advance:
         count_settled(conn, job.provider_id, final.provider + final.advance, now_ms)
-    return final, standing
+    return final, standing, owner_id
 
 
 def _transfers(
-    job: JobRow, settlement: Settlement, promo: StarterShare, earned_halala: int, kept_halala: int
+    job: JobRow,
+    owner_id: int | None,
+    settlement: Settlement,
+    promo: StarterShare,
+    earned_halala: int,
+    kept_halala: int,
 ) -> list[Transfer]:
     """Return what leaves the hold, and what the platform pays besides.
 
     Of both `earned_halala` is earned from starter credit, of which `kept_halala` is kept apart. Nothing goes to a
-    provider unless one ran the job.
+    provider unless one ran the job; of one that did it goes to the owner.
     """
     hold, ref = ledger.hold(job.renter_id), f"job:{job.id}"
     platform = ledger.system(AccountKind.PLATFORM, job.id)
@@ -285,8 +294,8 @@ def _transfers(
     found: list[Transfer] = []
     for kind, source, amount, part, account in charges:
         if amount:
-            assert job.provider_id is not None
-            found.append(Transfer(kind, ref, amount, source, account(job.provider_id), job.id, promo=part))
+            assert owner_id is not None
+            found.append(Transfer(kind, ref, amount, source, account(owner_id), job.id, promo=part))
     if settlement.platform:
         fee = settlement.platform
         found.append(Transfer(MovementKind.CHARGE_PLATFORM, ref, fee, hold, platform, job.id, promo=promo.platform))

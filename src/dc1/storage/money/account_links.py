@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from dc1.domain.money.shared_traits import SharedTrait, Traits, network, shared_traits
 from dc1.storage.schema.tables import promo_earnings, providers, renters, withdrawals
@@ -31,16 +31,29 @@ def of_providers(conn: Connection, provider_ids: Collection[int]) -> dict[int, l
 
 
 def _owners(conn: Connection) -> dict[int, Traits]:
-    # All of them, of which a market has few; what is compared is not what an index could find.
-    columns = (providers.c.id, providers.c.email, providers.c.registered_from, providers.c.provider_ip)
+    # All of them, of which a market has few; what is compared is not what an index could find. An owner is where any of
+    # its machines is.
+    account_id = func.coalesce(providers.c.owner_id, providers.c.id)
+    columns = (
+        account_id,
+        providers.c.owner_id,
+        providers.c.email,
+        providers.c.registered_from,
+        providers.c.provider_ip,
+    )
     ibans: defaultdict[int, set[str]] = defaultdict(set)
     for provider_id, iban in conn.execute(select(withdrawals.c.provider_id, withdrawals.c.iban).distinct()):
         ibans[provider_id].add(iban)
+    emails: dict[int, str] = {}
+    places: defaultdict[int, set[str]] = defaultdict(set)
+    query = select(*columns).where(providers.c.deleted_at_ms.is_(None))
+    for provider_id, owner_id, email, registered_from, said in conn.execute(query):
+        places[provider_id] |= _networks(registered_from, said)
+        if owner_id is None:
+            emails[provider_id] = email
     return {
-        provider_id: Traits(email, _networks(registered_from, said), frozenset(ibans[provider_id]))
-        for provider_id, email, registered_from, said in conn.execute(
-            select(*columns).where(providers.c.deleted_at_ms.is_(None))
-        )
+        provider_id: Traits(email, frozenset(places[provider_id]), frozenset(ibans[provider_id]))
+        for provider_id, email in emails.items()
     }
 
 

@@ -109,17 +109,21 @@ _CLAIMS = {
         HAVING r.carried_price_micro_halala <> COALESCE(SUM(j.carried_price_micro_halala), 0)
             OR r.carried_price_micro_halala NOT BETWEEN 0 AND 999999
     """,
-    # A job that was never run has no share to leave, so the last provider of a job is the one that was paid.
+    # A job that was never run has no share to leave, so the last machine of a job is the one whose owner was paid.
     "provider {0} carries {1} millionths, the jobs come to {2}": """
         SELECT p.id, p.carried_share_micro_halala, COALESCE(SUM(j.carried_share_micro_halala), 0)
-        FROM providers p LEFT JOIN jobs j ON j.provider_id = p.id
+        FROM providers p
+        LEFT JOIN providers m ON COALESCE(m.owner_id, m.id) = p.id
+        LEFT JOIN jobs j ON j.provider_id = m.id
         GROUP BY p.id, p.carried_share_micro_halala
         HAVING p.carried_share_micro_halala <> COALESCE(SUM(j.carried_share_micro_halala), 0)
             OR p.carried_share_micro_halala NOT BETWEEN -999999 AND 1999999
     """,
     "provider {0} carries {1} millionths of starter credit, the jobs come to {2}": """
         SELECT p.id, p.carried_promo_share_micro_halala, COALESCE(SUM(j.carried_promo_share_micro_halala), 0)
-        FROM providers p LEFT JOIN jobs j ON j.provider_id = p.id
+        FROM providers p
+        LEFT JOIN providers m ON COALESCE(m.owner_id, m.id) = p.id
+        LEFT JOIN jobs j ON j.provider_id = m.id
         GROUP BY p.id, p.carried_promo_share_micro_halala
         HAVING p.carried_promo_share_micro_halala <> COALESCE(SUM(j.carried_promo_share_micro_halala), 0)
             OR p.carried_promo_share_micro_halala NOT BETWEEN -999999 AND 1999999
@@ -178,11 +182,29 @@ _CLAIMS = {
             FROM (
                 SELECT provider_id, renter_id, earned_halala AS kept, 0 AS earned FROM promo_earnings
                 UNION ALL
-                SELECT provider_id, renter_id, 0, promo_earned_halala FROM jobs WHERE promo_earned_halala > 0
+                SELECT COALESCE(m.owner_id, m.id), j.renter_id, 0, j.promo_earned_halala
+                FROM jobs j JOIN providers m ON m.id = j.provider_id
+                WHERE j.promo_earned_halala > 0
             ) AS both_sides
             GROUP BY provider_id, renter_id
         ) AS pairs
         WHERE kept <> earned
+    """,
+    "job {0} was run by machine {1} of owner {2} and paid to {3}": """
+        SELECT j.id, x.id, COALESCE(x.owner_id, x.id), p.owner_id
+        FROM jobs j
+        JOIN movements m ON m.job_id = j.id
+        JOIN postings p ON p.movement_id = m.id AND p.account_kind IN ('payable', 'promo_earnings')
+        JOIN providers x ON x.id = j.provider_id
+        WHERE p.owner_id <> COALESCE(x.owner_id, x.id)
+    """,
+    "machine {0} is said to have earned {1}, the jobs come to {2}": """
+        SELECT p.id, p.total_earned_halala,
+            COALESCE(SUM(COALESCE(j.provider_earned_halala, 0) + COALESCE(j.advance_halala, 0)), 0)
+        FROM providers p LEFT JOIN jobs j ON j.provider_id = p.id
+        GROUP BY p.id, p.total_earned_halala
+        HAVING p.total_earned_halala
+            <> COALESCE(SUM(COALESCE(j.provider_earned_halala, 0) + COALESCE(j.advance_halala, 0)), 0)
     """,
     "provider {0} has {1} kept apart, the renters come to {2}": """
         SELECT a.owner_id, a.balance_halala, COALESCE(SUM(e.earned_halala - e.released_halala), 0)

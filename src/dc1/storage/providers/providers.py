@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Select, bindparam, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms
@@ -72,9 +72,13 @@ class StoredReport:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRow:
-    """A provider: account, preferences, last known report, counters. Amounts are in halala."""
+    """A provider: account, preferences, last known report, counters. Amounts are in halala.
+
+    `owner_id` is None for an owner's account; `email` is the owner's in any case.
+    """
 
     id: int
+    owner_id: int | None
     name: str
     email: str
     gpu_model: str
@@ -87,6 +91,7 @@ class ProviderRow:
     approved_at_ms: int | None
     rejected_reason: str | None
     is_suspended: bool
+    owner_suspended: bool
     is_paused: bool
     run_mode: RunMode
     scheduled_start: str | None
@@ -131,7 +136,9 @@ class ProviderRow:
     total_earned_halala: int
 
 
-provider_shape = Shape(ProviderRow, providers)
+_owners = providers.alias("owners")
+_owner_email = select(_owners.c.email).where(_owners.c.id == providers.c.owner_id).scalar_subquery()
+provider_shape = Shape(ProviderRow, providers, email=func.coalesce(_owner_email, providers.c.email))
 _SELECT = select(*provider_shape.columns)
 
 
@@ -197,11 +204,6 @@ def _decide(conn: Connection, provider_id: int, values: dict[str, Any], *, only_
     return changed(conn.execute(statement.values(**values)))
 
 
-def set_suspended(conn: Connection, provider_id: int, suspended: bool) -> bool:
-    """Suspend or unsuspend; False when there is no such provider."""
-    return _set(conn, provider_id, is_suspended=suspended)
-
-
 def set_paused(conn: Connection, provider_id: int, paused: bool) -> bool:
     """Pause or resume; False when there is no such provider."""
     return _set(conn, provider_id, is_paused=paused)
@@ -225,15 +227,6 @@ def set_preferences(conn: Connection, provider_id: int, **changes: Any) -> bool:
 def note_second_daemon(conn: Connection, provider_id: int, now_ms: int) -> bool:
     """Note that a second daemon used the account's key; False when there is no such provider."""
     return _set(conn, provider_id, second_daemon_at_ms=now_ms)
-
-
-def mark_deleted(conn: Connection, provider_id: int, now_ms: int, erase_at_ms: int | None = None) -> bool:
-    """Close an account; it keeps its row, its books and its history. False when there is none that is open.
-
-    Its personal data is erased at `erase_at_ms`.
-    """
-    # Nobody waits for its daemon any more.
-    return _set(conn, provider_id, deleted_at_ms=now_ms, erase_at_ms=erase_at_ms, channel=NO_CHANNEL)
 
 
 def erase_due(conn: Connection, now_ms: int, limit: int = 100) -> list[ProviderRow]:
@@ -317,17 +310,26 @@ class EarningsDay:
     earned_halala: int
 
 
-_day_shape = Shape(EarningsDay, provider_days)
+_SUMMED = ("heartbeats", "settled_jobs", "earned_halala")
+
+
+def of_account(provider_id: int) -> Select[tuple[int]]:
+    """Return, as SQL, the ids of an owner's machines, removed ones included; of a further machine its own."""
+    return select(providers.c.id).where((providers.c.id == provider_id) | (providers.c.owner_id == provider_id))
 
 
 def earnings_by_day(conn: Connection, provider_id: int, since_ms: int) -> list[EarningsDay]:
-    """Return the days from `since_ms` on that have anything to tell, oldest first."""
+    """Return the days from `since_ms` on that have anything to tell, oldest first; an owner's of all machines."""
+    sums = [cast(func.sum(provider_days.c[name]), BigInteger) for name in _SUMMED]
     query: Select[Any] = (
-        select(*_day_shape.columns)
-        .where(provider_days.c.provider_id == provider_id, provider_days.c.day_ms >= day_start_ms(since_ms))
+        select(provider_days.c.day_ms, *sums)
+        .where(
+            provider_days.c.provider_id.in_(of_account(provider_id)), provider_days.c.day_ms >= day_start_ms(since_ms)
+        )
+        .group_by(provider_days.c.day_ms)
         .order_by(provider_days.c.day_ms)
     )
-    return _day_shape.all(conn.execute(query))
+    return [EarningsDay(*row) for row in conn.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,10 +346,11 @@ class Earnings:
 
 
 def earnings(conn: Connection, provider_id: int) -> Earnings:
-    """Return what the provider earned and what is left of it."""
-    total = conn.execute(select(providers.c.total_earned_halala).where(providers.c.id == provider_id)).scalar() or 0
+    """Return what the provider earned, an owner with all machines, and what is left of it in the owner's wallet."""
+    own = providers.c.id.in_(of_account(provider_id))
+    total = conn.execute(select(func.coalesce(func.sum(providers.c.total_earned_halala), 0)).where(own)).scalar_one()
     return Earnings(
-        total_halala=total,
+        total_halala=int(total),
         available_halala=ledger.balance(conn, ledger.payable(provider_id)),
         promo_halala=ledger.balance(conn, ledger.promo_earnings(provider_id)),
         pending_withdrawal_halala=ledger.balance(conn, ledger.payout(provider_id)),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, select, update
+from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, func, select, update
 
 from dc1.domain.base.clock import day_start_ms
 from dc1.domain.money.pricing import Settlement
@@ -12,9 +12,23 @@ from dc1.storage.schema.tables import provider_faults, providers
 
 _KEY = ("provider_id", "renter_id", "day_ms")
 _AHEAD = (providers.c.carried_share_micro_halala, providers.c.carried_promo_share_micro_halala)
+_machine = providers.alias("machine")
 _CARRIED = PreparedStatement(
-    # Not in the update that follows, which cannot tell what it found: how much is due is rounded by both.
-    select(*_AHEAD).where(providers.c.id == bindparam("provider")).with_for_update(key_share=True)
+    # Not in the update that follows, which cannot tell what it found: how much is due is rounded by both. By owner, for
+    # one with many machines has one wallet.
+    select(providers.c.id, *_AHEAD)
+    .select_from(_machine)
+    .join(providers, providers.c.id == func.coalesce(_machine.c.owner_id, _machine.c.id))
+    .where(_machine.c.id == bindparam("provider"))
+    .with_for_update(key_share=True, of=providers)
+)
+_CARRY = PreparedStatement(
+    update(providers)
+    .where(providers.c.id == bindparam("owner"))
+    .values(
+        carried_share_micro_halala=_AHEAD[0] + bindparam("ahead", type_=BigInteger),
+        carried_promo_share_micro_halala=_AHEAD[1] + bindparam("ahead_promo", type_=BigInteger),
+    )
 )
 _COUNT = PreparedStatement(
     update(providers)
@@ -57,17 +71,21 @@ def failed(conn: Connection, provider_id: int, renter_id: int, now_ms: int) -> S
 
 def count(
     conn: Connection, provider_id: int, standing: Standing, settlement: Settlement, *, is_promo: bool = False
-) -> Settlement:
-    """Count an ended run and its earnings; return the settlement with the provider's share carried.
+) -> tuple[Settlement, int]:
+    """Count an ended run and its earnings; return the settlement with the owner's share carried, and the owner.
 
     `is_promo` says that the run was a call paid with starter credit, whose shares are carried apart from money's.
     """
-    final = settlement
+    final, owner_id = settlement, provider_id
     if settlement.actual or settlement.share_micro:
-        ((money_micro, promo_micro),) = _CARRIED.rows(conn, {"provider": provider_id})
+        ((owner_id, money_micro, promo_micro),) = _CARRIED.rows(conn, {"provider": provider_id})
         final = settlement.with_share_carried(promo_micro if is_promo else money_micro)
     elif standing == NO_CHANGE:
-        return settlement
+        return settlement, owner_id
+    ahead = {"ahead": 0 if is_promo else final.ahead_micro, "ahead_promo": final.ahead_micro if is_promo else 0}
+    if owner_id != provider_id:
+        _CARRY.send(conn, ahead | {"owner": owner_id})
+        ahead = dict.fromkeys(ahead, 0)
     values = {
         "provider": provider_id,
         "completed": standing.completed_jobs,
@@ -76,11 +94,9 @@ def count(
         "failed_weight": standing.record.failed,
         "weighed": standing.record.runs,
         "earned": final.provider + final.advance,
-        "ahead": 0 if is_promo else final.ahead_micro,
-        "ahead_promo": final.ahead_micro if is_promo else 0,
     }
-    _COUNT.send(conn, values)
-    return final
+    _COUNT.send(conn, values | ahead)
+    return final, owner_id
 
 
 def _is_first_of_day(conn: Connection, provider_id: int, renter_id: int, day_ms: int) -> bool:

@@ -25,7 +25,10 @@ providers = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("name", PlainText, nullable=False),
+    # Of an owner. A further machine has one that belongs to nobody; its owner's counts.
     Column("email", PlainText, nullable=False, unique=True),
+    # Whose wallet its earnings go to; NULL for an owner's account, which is also its first machine.
+    Column("owner_id", BigInteger),
     Column("gpu_model", PlainText, nullable=False),
     Column("os", Text, nullable=False),
     Column("phone", PlainText),
@@ -40,6 +43,8 @@ providers = Table(
     time_column("approved_at_ms", nullable=True),
     Column("rejected_reason", PlainText),
     Column("is_suspended", Boolean, nullable=False, server_default=false()),
+    # That of the owner, beside the machine's own, so that each is lifted by itself.
+    Column("owner_suspended", Boolean, nullable=False, server_default=false()),
     Column("is_paused", Boolean, nullable=False, server_default=false()),
     Column("run_mode", StoredEnum(RunMode), nullable=False, server_default=RunMode.ALWAYS_ON.value),
     Column("scheduled_start", Text),
@@ -101,6 +106,8 @@ providers = Table(
 stamp_index(providers)
 # For the approval queue, the longest waiting first.
 Index("ix_providers_approval_status_id", providers.c.approval_status, providers.c.id)
+_OWNED = text("owner_id IS NOT NULL")
+Index("ix_providers_owner_id", providers.c.owner_id, sqlite_where=_OWNED, postgresql_where=_OWNED)
 _TO_ERASE = text("erase_at_ms IS NOT NULL")
 Index("ix_providers_erase_at_ms", providers.c.erase_at_ms, sqlite_where=_TO_ERASE, postgresql_where=_TO_ERASE)
 
