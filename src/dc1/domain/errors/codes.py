@@ -43,6 +43,7 @@ class OpenAICode(StrEnum):
     AUTHENTICATION_REQUIRED = "authentication_required"
     AUTHENTICATION_SCOPE_MISSING = "authentication_scope_missing"
     BILLING_INSUFFICIENT_BALANCE = "billing_insufficient_balance"
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     INTERNAL_ERROR = "internal_error"
     INVALID_REQUEST_ERROR = "invalid_request_error"
     MODEL_NOT_FOUND = "model_not_found"

@@ -6,6 +6,10 @@ from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors.base import ApiError
 from dc1.domain.errors.codes import ErrorCode, OpenAICode
 
+PROMPT_TOO_LONG = "The prompt is longer than the model's"
+ENGINE_ANSWERED = "The provider's engine answered"
+"""How the catalogue's sentences begin that speak of an engine's refusal."""
+
 # What may go away by itself; a client that repeats any other call gets the same answer.
 _RETRYABLE = (429, 503, 504)
 
@@ -66,6 +70,15 @@ def no_capacity_available(model: str) -> ApiError:
 def provider_unavailable(reason: str) -> ApiError:
     """Say that the provider that took the call did not answer it; `reason` is a sentence without its full stop."""
     return ApiError(503, reason, OpenAICode.PROVIDER_UNAVAILABLE)
+
+
+def completion_refused(reason: str) -> ApiError:
+    """Say that the engine refused the call for what stands in it; `reason` is the job's sentence of the catalogue."""
+    if reason.startswith(PROMPT_TOO_LONG):
+        return ApiError(400, reason, OpenAICode.CONTEXT_LENGTH_EXCEEDED)
+    # Sent again as it is, the call would be refused again: clients read that from the status.
+    status = next((each for each in (413, 422) if reason == f"{ENGINE_ANSWERED} {each}"), 400)
+    return ApiError(status, reason, OpenAICode.INVALID_REQUEST_ERROR)
 
 
 def completion_timeout() -> ApiError:

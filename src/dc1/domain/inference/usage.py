@@ -6,7 +6,7 @@ from typing import Self
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.inference.chat import DEFAULT_MAX_TOKENS, prompt_bytes
-from dc1.domain.jobs.results import reasoning_text, response_text, tool_calls
+from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
 
 # What nobody counted is taken to be as long as tokens of running text usually are.
 _BYTES_PER_PROMPT_TOKEN = 4
@@ -72,7 +72,20 @@ class CallBounds:
 
 
 def result_bytes(result: JsonValue) -> int:
-    """Return the bytes of what a call's answer has of a result: text, reasoning and calls of tools."""
+    """Return the bytes of what a call's answer has of a result: text, reasoning, refusal and calls of tools."""
     # Nothing that the caller is not given: whatever else a daemon puts there, it would be paid for.
-    size = len(response_text(result).encode()) + len(reasoning_text(result).encode())
+    size = sum(len(said(result).encode()) for said in (response_text, reasoning_text, refusal_text))
     return size + sum(len(compact(call).encode()) for call in tool_calls(result))
+
+
+def usage_details(result: JsonValue, prompt_tokens: int, completion_tokens: int) -> JsonObject:
+    """Return what an engine says of its tokens, such as how many were cached: no more of a kind than there are."""
+    said = result.get("usage_details") if isinstance(result, dict) else None
+    kinds = {"prompt_tokens_details": prompt_tokens, "completion_tokens_details": completion_tokens}
+    found: JsonObject = {}
+    for kind, most in kinds.items():
+        counts = said.get(kind) if isinstance(said, dict) else None
+        if isinstance(counts, dict):
+            whole = {name: as_integer(count) for name, count in counts.items()}
+            found[kind] = {name: max(0, min(count, most)) for name, count in whole.items() if count is not None}
+    return found

@@ -7,6 +7,7 @@ sentence and its numbers pass; of any other, the sentence of its category. The p
 import re
 from collections.abc import Mapping
 
+from dc1.domain.errors.openai import ENGINE_ANSWERED, PROMPT_TOO_LONG
 from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, NOTHING_HANDED_BACK, ErrorCategory
 
 RUN_FAILED = "The run failed"
@@ -40,8 +41,12 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.ASCII), sentence)
     for pattern, sentence in (
         (r"CUDA out of memory", "CUDA out of memory"),
-        (r"maximum context length is (\d{1,8}) tokens", "The prompt is longer than the model's {0} tokens of context"),
-        (r"exceeds the available context size", "The prompt is longer than the model's context"),
+        (r"maximum context length is (\d{1,8}) tokens", f"{PROMPT_TOO_LONG} {{0}} tokens of context"),
+        (r"context length \((\d{1,8}) tokens\)", f"{PROMPT_TOO_LONG} {{0}} tokens of context"),
+        (
+            r"exceeds the available context size|^the engine answered \d{3} \(prompt too long\)",
+            f"{PROMPT_TOO_LONG} context",
+        ),
         (r"^killed, most likely for using more memory", "Killed, most likely for using more memory than its limit"),
         (r"^exited with status (-?\d{1,10})(?!\d)", "The program ended with exit code {0}"),
         (r"^stopped at its deadline after (\d{1,8}) s$", "Stopped at its deadline after {0} s"),
@@ -75,7 +80,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^model '.*' is not served here$", "The model is not served by the provider"),
         (r"^image '.*' is not approved$", "The image is not approved by the provider"),
         (r"^the provider's daemon was stopped$|^the daemon is draining$", "The provider's daemon was stopped"),
-        (r"^the engine answered (\d{3})(?!\d)", "The provider's engine answered {0}"),
+        (r"^the engine answered (\d{3})(?!\d)", f"{ENGINE_ANSWERED} {{0}}"),
         (r"^the engine's answer broke off", "The answer of the provider's engine broke off"),
         (r"^the engine's connection failed", "The provider's engine could not be reached"),
         (r"^no container engine", "The provider has no container engine"),

@@ -133,6 +133,12 @@ def reasoning_text(result: JsonValue) -> str:
     return next((text for text in found if isinstance(text, str)), "")
 
 
+def refusal_text(result: JsonValue) -> str:
+    """Return in which words a model refused to answer, empty when it did not."""
+    text = result.get("refusal") if isinstance(result, dict) else None
+    return text if isinstance(text, str) else ""
+
+
 def tool_calls(result: JsonValue) -> list[JsonObject]:
     """Return the calls of tools in a result."""
     calls = result.get("tool_calls") if isinstance(result, dict) else None
@@ -143,7 +149,7 @@ def is_nothing(result: JsonValue) -> bool:
     """Tell whether a result holds nothing at all: no text where it has a place for one, nor anything else."""
     if isinstance(result, dict):
         # What a generation may consist of instead of text.
-        if any(result.get(key) for key in ("image_base64", "tool_calls", *_REASONING_KEYS)):
+        if any(result.get(key) for key in ("image_base64", "tool_calls", "refusal", *_REASONING_KEYS)):
             return False
         has_text = result.get("type") == "text" or any(key in result for key in _TEXT_KEYS)
         return not response_text(result).strip() if has_text else not result

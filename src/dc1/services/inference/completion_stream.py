@@ -10,7 +10,8 @@ from dc1.control.scheduling.job_feed import JobUpdate, Lagged, StateChanged, Tok
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors import ApiError, openai_envelope
-from dc1.domain.jobs.results import reasoning_text, response_text, tool_calls
+from dc1.domain.inference.usage import usage_details
+from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
 from dc1.domain.jobs.states import ErrorCategory, JobStatus
 from dc1.services.api.call import current_call
 from dc1.services.api.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, KEEP_ALIVE_SECONDS, RETRY
@@ -120,6 +121,9 @@ class CompletionStream:
 def _refusal(job: JobRow) -> ApiError:
     if job.error_category == ErrorCategory.TIMEOUT:
         return errors.completion_timeout()
+    if job.error_category == ErrorCategory.INVALID_PARAMS and job.error:
+        # Of the caller: one that took it for the provider's would repeat the call instead of changing it.
+        return errors.completion_refused(job.error)
     if job.error_category == ErrorCategory.SERVER_STOP:
         # Not of the provider: the sentence that says who stopped is all there is to say.
         return errors.provider_unavailable(job.error or "The server stopped while the call ran")
@@ -140,8 +144,12 @@ async def whole(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
         message |= {"content": text or None, "tool_calls": [*calls]}
     if reasoning := reasoning_text(completion.result):
         message["reasoning_content"] = reasoning
+    if refusal := refusal_text(completion.result):
+        message["refusal"] = refusal
     choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(completion.result)}
-    body = _head(completion.job, "chat.completion") | {"choices": [choice], "usage": _usage(completion.job)}
+    if logprobs := _object(completion.result, "logprobs"):
+        choice["logprobs"] = logprobs
+    body = _head(completion.job, "chat.completion") | {"choices": [choice]} | _end(completion)
     yield HttpBody(content_type="application/json", data=compact(body).encode())
 
 
@@ -166,10 +174,14 @@ async def streamed(completion: CompletionStream) -> AsyncGenerator[HttpBody, Non
         yield _begin(completion.job)
     if reasoning := reasoning_text(completion.result):
         yield _frames(_delta(completion.job, {"reasoning_content": reasoning}))
+    if refusal := refusal_text(completion.result):
+        yield _frames(_delta(completion.job, {"refusal": refusal}))
+    if logprobs := _object(completion.result, "logprobs"):
+        yield _frames(_delta(completion.job, {}, logprobs=logprobs))
     calls = tool_calls(completion.result)
     if calls:
         yield _frames(_delta(completion.job, {"tool_calls": [call | {"index": at} for at, call in enumerate(calls)]}))
-    last = _delta(completion.job, {}, _finish_reason(completion.result)) | {"usage": _usage(completion.job)}
+    last = _delta(completion.job, {}, _finish_reason(completion.result)) | _end(completion)
     yield _body(_event(last) + _DONE)
 
 
@@ -178,8 +190,8 @@ def _begin(job: JobRow) -> HttpBody:
     return _body(RETRY + _event(_delta(job, {"role": "assistant", "content": ""})))
 
 
-def _delta(job: JobRow, delta: JsonObject, finish_reason: JsonValue = None) -> JsonObject:
-    choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+def _delta(job: JobRow, delta: JsonObject, finish_reason: JsonValue = None, **more: JsonValue) -> JsonObject:
+    choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": finish_reason, **more}
     return _head(job, "chat.completion.chunk") | {"choices": [choice]}
 
 
@@ -199,9 +211,21 @@ def _head(job: JobRow, kind: str) -> JsonObject:
     return {"id": job.job_id, "object": kind, "created": job.submitted_at_ms // 1000, "model": job.model}
 
 
-def _usage(job: JobRow) -> JsonObject:
-    prompt, completion = job.prompt_tokens or 0, job.completion_tokens or 0
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+def _end(completion: CompletionStream) -> JsonObject:
+    """Return what is told once the whole is known: the usage, and the engine's fingerprint if it has one."""
+    job, result = completion.job, completion.result
+    prompt, made = job.prompt_tokens or 0, job.completion_tokens or 0
+    usage: JsonObject = {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}
+    fingerprint = result.get("system_fingerprint") if isinstance(result, dict) else None
+    return {
+        "usage": usage | usage_details(result, prompt, made),
+        **({"system_fingerprint": fingerprint} if isinstance(fingerprint, str) and fingerprint else {}),
+    }
+
+
+def _object(result: JsonValue, name: str) -> JsonObject:
+    value = result.get(name) if isinstance(result, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def _finish_reason(result: JsonValue) -> str:

@@ -10,16 +10,18 @@ from dc1.domain.jobs.states import ErrorCategory
 _REFUSED = frozenset({400, 413, 422})
 # Overload and restarts pass; what is wrong with the request does not.
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+# OpenAI's code and llama.cpp's type.
+_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error")
 _MOST_CHARS = 500
 
 
 def refusal(status: int, body: bytes) -> RunFailed:
     """Return the failure that an answer other than 200 stands for."""
     try:
-        text = error_text(json.loads(body))
+        said = json.loads(body)
     except (ValueError, RecursionError):
-        text = body.decode(errors="replace")[:_MOST_CHARS]
-    return _failure(status, f"the engine answered {status}: {text}")
+        return _failure(status, body.decode(errors="replace")[:_MOST_CHARS])
+    return _failure(status, error_text(said), _is_too_long(said))
 
 
 def failure_in_answer(chunk: dict[str, Any]) -> RunFailed | None:
@@ -31,7 +33,7 @@ def failure_in_answer(chunk: dict[str, Any]) -> RunFailed | None:
     code = error.get("code") if isinstance(error, dict) else None
     if type(code) is int and code in _REFUSED:
         # Said with status 200, for the stream had begun before the engine looked.
-        return _failure(code, f"the engine answered {code}: {error_text(chunk)}")
+        return _failure(code, error_text(chunk), _is_too_long(chunk))
     return RunFailed(ErrorCategory.ENGINE, f"the engine failed: {error_text(chunk)}", transient=True)
 
 
@@ -41,7 +43,14 @@ def error_text(body: Any) -> str:
     return str(error.get("message", error) if isinstance(error, dict) else error)[:_MOST_CHARS]
 
 
-def _failure(status: int, text: str) -> RunFailed:
-    memory = "out of memory" in text.casefold()
+def _is_too_long(body: Any) -> bool:
+    """Tell whether an error says by its code or type that the prompt is too long."""
+    error = (body.get("error") or body) if isinstance(body, dict) else None
+    return isinstance(error, dict) and any(error.get(name) in _TOO_LONG for name in ("code", "type"))
+
+
+def _failure(status: int, said: str, is_too_long: bool = False) -> RunFailed:
+    memory = "out of memory" in said.casefold()
     category = ErrorCategory.INVALID_PARAMS if status in _REFUSED else ErrorCategory.ENGINE
+    text = f"the engine answered {status}{' (prompt too long)' if is_too_long else ''}: {said}"
     return RunFailed(ErrorCategory.OOM if memory else category, text, transient=status in _RETRYABLE)

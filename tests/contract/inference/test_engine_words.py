@@ -1,0 +1,69 @@
+"""What an engine says beside the text reaches the caller, and its refusals are the caller's affair."""
+
+import json
+from typing import Any
+
+import pytest
+
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.stream_daemon import StreamDaemon
+from tests.contract.expect import answered, show
+from tests.contract.inference.chat import ANSWER, TOKENS, Caller, begin, envelope
+
+LOGPROBS = {"content": [{"token": "Hi", "logprob": -0.5}]}
+SAID = {
+    **ANSWER,
+    "refusal": "I would rather not",
+    "logprobs": LOGPROBS,
+    "system_fingerprint": "fp_1",
+    "usage_details": {"prompt_tokens_details": {"cached_tokens": 99, "odd": "x"}, "another": {"n": 1}},
+}
+CACHED = {"prompt_tokens_details": {"cached_tokens": 2}}
+
+
+def test_what_else_an_engine_says(daemon: StreamDaemon, caller: Caller) -> None:
+    call = caller.ask(logprobs=True)
+    daemon.finish(begin(daemon), SAID, **TOKENS)
+    body = answered(call.result())
+    assert body["choices"][0]["message"]["refusal"] == SAID["refusal"]
+    assert body["choices"][0]["logprobs"] == LOGPROBS
+    assert body["system_fingerprint"] == "fp_1"
+    assert show(body["usage"], *CACHED) == CACHED
+    assert "another" not in body["usage"]
+
+    streamed = caller.ask(logprobs=True, stream=True)
+    daemon.finish(begin(daemon), SAID, **TOKENS)
+    lines = [line.removeprefix("data: ") for line in streamed.result().text.splitlines() if line.startswith("data: {")]
+    chunks: list[Any] = [json.loads(line) for line in lines]
+    choices = [chunk["choices"][0] for chunk in chunks]
+    assert [each["delta"]["refusal"] for each in choices if "refusal" in each["delta"]] == [SAID["refusal"]]
+    assert [each["logprobs"] for each in choices if "logprobs" in each] == [LOGPROBS]
+    assert chunks[-1]["system_fingerprint"] == "fp_1"
+    assert show(chunks[-1]["usage"], *CACHED) == CACHED
+
+
+TOO_LONG = "the engine answered 400: This model's maximum context length is 4096 tokens, see http://10.0.0.7/"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_is_the_callers_affair(
+    market: LocalMarket, renter: Renter, provider: PollDaemon, daemon: StreamDaemon, caller: Caller, *, stream: bool
+) -> None:
+    before = provider.account()["reputation_score"]
+    for words, status, code in [
+        (TOO_LONG, 400, "context_length_exceeded"),
+        ("the engine answered 400 (prompt too long): /srv/secret", 400, "context_length_exceeded"),
+        ("the engine answered 413: too large for 10.0.0.7", 413, "invalid_request_error"),
+        ("the engine answered 422: Traceback", 422, "invalid_request_error"),
+        ("the engine answered 400: bad top_p", 400, "invalid_request_error"),
+    ]:
+        call = caller.ask(stream=stream)
+        daemon.fail(begin(daemon), words, category="invalid_params")
+        message = envelope(call.result(), status, code)["message"]
+        assert not {"10.0.0.7", "secret", "Traceback"} & set(message.replace("/", " ").split())
+    assert renter.balance() == 1000
+    assert provider.account()["reputation_score"] == before
+    assert market.admin.stats()["total_jobs"] == 5
+    assert renter.job(1)["fault"] == "renter"
