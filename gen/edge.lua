@@ -144,6 +144,7 @@ return {
     ["/dcp.v1.RenterService/RotateRenterKey"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.RenterService/CreateRenterKey"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.RenterService/ListRenterKeys"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
+    ["/dcp.v1.RenterService/UpdateRenterKey"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.RenterService/RevokeRenterKey"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.RenterService/ExportRenter"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.RenterService/DeleteRenter"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
@@ -319,6 +320,7 @@ return {
       { path = "^/admin/providers/[^/]+/preload%-model$", method = "/dcp.v1.AdminProviderService/PreloadModel" },
       { path = "^/admin/renters/[^/]+/limits$", method = "/dcp.v1.AdminRenterService/SetRenterLimits" },
       { path = "^/providers/jobs/[^/]+/logs$", method = "/dcp.v1.DaemonService/AppendJobLogs" },
+      { path = "^/renters/me/keys/[^/]+$", method = "/dcp.v1.RenterService/UpdateRenterKey" },
     },
     DELETE = {
       { path = "^/providers/me$", method = "/dcp.v1.ProviderService/DeleteProvider" },

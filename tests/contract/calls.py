@@ -62,6 +62,7 @@ CALLS: Mapping[str, Call] = {
     ),
     **dict.fromkeys(("ListTokenUsage", "ListWebhookDeliveries", "RevokeRenterKey"), PLAIN),
     "CreateRenterKey": Call({"scopes": ["billing"]}),
+    "UpdateRenterKey": Call({"monthly_budget_halala": 1}),
     "DeleteRenter": CONFIRMED,
     "GetAnalytics": Call(query={"period": "7d"}),
     "TopUp": Call({"amount_halala": 1}),

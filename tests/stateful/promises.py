@@ -8,11 +8,21 @@ from math import ceil, fsum, isclose
 
 from sqlalchemy import Connection, select
 
-from dc1.domain.base.clock import DAY_MS
+from dc1.domain.base.clock import DAY_MS, month_start_ms
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.providers.reputation import weight_at
 from dc1.storage.jobs.job_records import JobRow, job_shape
-from dc1.storage.schema.tables import accounts, job_attempts, job_logs, jobs, movements, postings, providers, renters
+from dc1.storage.schema.tables import (
+    accounts,
+    job_attempts,
+    job_logs,
+    jobs,
+    key_budgets,
+    movements,
+    postings,
+    providers,
+    renters,
+)
 
 SOURCES = ("promo", "external", "adjustment")
 SETTLING = ("charge_provider", "charge_provider_promo", "charge_platform", "refund")
@@ -33,6 +43,7 @@ class Promises:
         self._scores_count_a_renter_once_a_day(conn)
         self._starter_credit_is_no_money(conn)
         self._leases_fit(conn, rows, slots)
+        self._budgets_count_what_was_ordered_in_their_month(conn, rows)
         self._no_machine_costs_more_than_was_held(conn, rows)
         for row in rows:
             if row.is_terminal:
@@ -77,6 +88,25 @@ class Promises:
                 assert row.cost_halala == row.actual_cost_halala + refund
             else:
                 assert not any(settled), "a job was settled before its end"
+
+    def _budgets_count_what_was_ordered_in_their_month(self, conn: Connection, rows: list[JobRow]) -> None:
+        spent: Counter[tuple[str | int, int]] = Counter()
+        for row in rows:
+            used = row.actual_cost_halala if row.is_terminal else row.cost_halala
+            month_ms = month_start_ms(row.submitted_at_ms)
+            spent[row.renter_id, month_ms] += used or 0
+            if row.scoped_key_id is not None:
+                spent[row.scoped_key_id, month_ms] += used or 0
+        for key in conn.execute(select(key_budgets)):
+            assert key.month_halala == spent[key.key_id, key.month_ms], "a key's month is not its orders"
+        for renter in conn.execute(select(renters)):
+            assert renter.quota_month_halala == spent[renter.id, renter.quota_month_ms], "a month is not its orders"
+
+    @staticmethod
+    def key_had_room(conn: Connection, key_id: str) -> None:
+        """Fail where an order passed the budget of its key."""
+        row = conn.execute(select(key_budgets).where(key_budgets.c.key_id == key_id)).one()
+        assert row.monthly_halala is None or row.month_halala <= row.monthly_halala, "a key passed its budget"
 
     def _no_machine_costs_more_than_was_held(self, conn: Connection, rows: list[JobRow]) -> None:
         held = {row.id: row.hold_price_bps for row in rows}

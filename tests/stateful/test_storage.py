@@ -17,13 +17,14 @@ from hypothesis.stateful import (
     rule,
 )
 
+from dc1.domain.base.clock import month_start_ms
 from dc1.domain.errors import ApiError
 from dc1.domain.inference.usage import RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, LogLevel, Phase
 from dc1.domain.money.withdrawals import WithdrawalStatus
-from dc1.storage.accounts import wallets
+from dc1.storage.accounts import key_budgets, wallets
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import job_logs, jobs, lifecycle
 from dc1.storage.jobs.job_logs import LogLine
@@ -59,6 +60,7 @@ class AnyMarket(RuleBasedStateMachine):
         self.promises = Promises()
         self.slots: dict[int, int] = {}
         self.owners: dict[int, int] = {}
+        self.keys: dict[int, list[str]] = {}
         self.refs = 0
 
     def teardown(self) -> None:
@@ -88,7 +90,14 @@ class AnyMarket(RuleBasedStateMachine):
 
     @rule(target=renters, credit=st.sampled_from([0, 44, 1000]))
     def register(self, credit: int) -> int:
-        return self.runner.run(self.market.renter(credit))
+        renter = self.runner.run(self.market.renter(credit))
+        self.keys[renter] = [self.runner.run(self.market.scoped_key(renter, limit)) for limit in (None, 91)]
+        return renter
+
+    @rule(renter=renters, key=st.integers(0, 1), limit=st.none() | st.sampled_from([0, 45, 91]))
+    def set_budget(self, renter: int, key: int, limit: int | None) -> None:
+        """What was spent above it stays spent."""
+        self.do(key_budgets.set_limit, self.keys[renter][key], month_start_ms(self.market.now), limit)
 
     @rule(target=providers)
     def join(self) -> int:
@@ -144,11 +153,13 @@ class AnyMarket(RuleBasedStateMachine):
         cost=st.sampled_from([0, 1, 45, 90]),
         token_price=st.sampled_from([None, 19, 300_000]),
         pricing_class=st.sampled_from(["priority", "standard", "economy"]),
+        key=st.none() | st.integers(0, 1),
         price=st.sampled_from([5_000, 10_000, 22_000]),
     )
     def submit(self, renter: int, provider: int | None, named: bool, **terms: Any) -> Any:
         changes = {
             "provider_id": provider,
+            "scoped_key_id": None if terms["key"] is None else self.keys[renter][terms["key"]],
             "named_provider_id": provider if named else None,
             "slots": SLOTS,
             "gpu_count": terms["gpus"],
@@ -158,7 +169,10 @@ class AnyMarket(RuleBasedStateMachine):
             "hold_price_bps": None if terms["token_price"] else terms["price"],
             "machine_price_bps": min(terms["price"], 10_000) // terms["gpus"],
         }
-        job = self.do(lifecycle.submit, job_for(renter, **changes), LIMITS, self.market.now)
+        new = job_for(renter, **changes)
+        job = self.do(lifecycle.submit, new, LIMITS, self.market.now)
+        if job is not None and new.scoped_key_id is not None:
+            self.runner.run(self.market.see(self.promises.key_had_room, new.scoped_key_id))
         return multiple() if job is None else job.id
 
     @rule(job=job_ids, provider=providers, price=PRICES)

@@ -6,9 +6,11 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
 
+from dc1.domain.access.keys import KeyRole, new_key
+from dc1.domain.base.clock import month_start_ms
 from dc1.domain.jobs.states import ComputeType, JobType, new_job_id
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
-from dc1.storage.accounts import renters
+from dc1.storage.accounts import key_budgets, keys, renters
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.lifecycle import JobRow, JobSpec, NewJob, SubmissionLimits
@@ -66,6 +68,17 @@ class Market:
         number = next(_numbers)
         new = renters.NewRenter(f"Renter {number}", f"renter{number}@example.sa")
         return await self.do(renters.register, new, credit, self.now)
+
+    async def scoped_key(self, renter_id: int, monthly_halala: int | None) -> str:
+        """A renter's scoped key that may spend so much in a month."""
+        key = new_key(KeyRole.SCOPED)
+
+        def work(conn: Connection) -> str:
+            keys.add(conn, KeyRole.SCOPED, renter_id, key, self.now, scopes=["inference"])
+            key_budgets.set_limit(conn, key.key_id, month_start_ms(self.now), monthly_halala)
+            return key.key_id
+
+        return await self.db.write(work)
 
     async def provider(self, *, gpus: int = 1, approved: bool = True) -> int:
         number = next(_numbers)

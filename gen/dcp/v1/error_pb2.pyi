@@ -74,6 +74,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The wallet is empty and the job costs `required_halala`."""
     ERROR_REASON_KEY_IN_USE: _ErrorReason.ValueType  # 23
     """Another daemon that lives holds the provider's stream; `take_over` in its Hello would replace it."""
+    ERROR_REASON_KEY_BUDGET: _ErrorReason.ValueType  # 24
+    """The job would pass what the scoped key may spend in a UTC month; `Retry-After` is the rest of the month."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused, where there is more to know than status and text. `code` in an error body and in ErrorDetail is the name of
@@ -128,6 +130,8 @@ ERROR_REASON_ZERO_BALANCE: ErrorReason.ValueType  # 22
 """The wallet is empty and the job costs `required_halala`."""
 ERROR_REASON_KEY_IN_USE: ErrorReason.ValueType  # 23
 """Another daemon that lives holds the provider's stream; `take_over` in its Hello would replace it."""
+ERROR_REASON_KEY_BUDGET: ErrorReason.ValueType  # 24
+"""The job would pass what the scoped key may spend in a UTC month; `Retry-After` is the rest of the month."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -191,12 +191,16 @@ class RenterKey(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
     REVOKED_AT_FIELD_NUMBER: _builtins.int
+    MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
+    SPENT_THIS_MONTH_HALALA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the key; not secret."""
     key_hint: _builtins.str
     """Its beginning and end, enough to recognise it."""
     created_at: _builtins.str
     """When it was made, ISO-8601 UTC."""
+    spent_this_month_halala: _builtins.int
+    """What it has spent in this UTC month in halala: settled jobs with their cost, open ones with their hold."""
     @_builtins.property
     def label(self) -> _struct_pb2.Value:
         """The name to tell it by; null without one."""
@@ -217,6 +221,10 @@ class RenterKey(_message.Message):
     def revoked_at(self) -> _struct_pb2.Value:
         """When it was revoked; null while it is not."""
 
+    @_builtins.property
+    def monthly_budget_halala(self) -> _struct_pb2.Value:
+        """What it may spend in a UTC month, in halala; null for any amount."""
+
     def __init__(
         self,
         *,
@@ -228,10 +236,12 @@ class RenterKey(_message.Message):
         created_at: _builtins.str = ...,
         last_used_at: _struct_pb2.Value | None = ...,
         revoked_at: _struct_pb2.Value | None = ...,
+        monthly_budget_halala: _struct_pb2.Value | None = ...,
+        spent_this_month_halala: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "last_used_at", b"last_used_at", "revoked_at", b"revoked_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "last_used_at", b"last_used_at", "monthly_budget_halala", b"monthly_budget_halala", "revoked_at", b"revoked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key_hint", b"key_hint", "label", b"label", "last_used_at", b"last_used_at", "revoked_at", b"revoked_at", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key_hint", b"key_hint", "label", b"label", "last_used_at", b"last_used_at", "monthly_budget_halala", b"monthly_budget_halala", "revoked_at", b"revoked_at", "scopes", b"scopes", "spent_this_month_halala", b"spent_this_month_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

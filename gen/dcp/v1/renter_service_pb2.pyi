@@ -321,10 +321,13 @@ class CreateRenterKeyRequest(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """A name to tell it by, at most 80 characters."""
     expires_at: _builtins.str
     """When it stops by itself, ISO-8601; never when absent."""
+    monthly_budget_halala: _builtins.int
+    """What it may spend in a UTC month, in halala, 0 to 2000000000; any amount when absent."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the key may do: of inference, jobs.read, billing, balance.read, admin. Only `inference` when empty."""
@@ -335,19 +338,24 @@ class CreateRenterKeyRequest(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         label: _builtins.str | None = ...,
         expires_at: _builtins.str | None = ...,
+        monthly_budget_halala: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "expires_at", b"expires_at", "label", b"label"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "_monthly_budget_halala", b"_monthly_budget_halala", "expires_at", b"expires_at", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "expires_at", b"expires_at", "label", b"label", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "_monthly_budget_halala", b"_monthly_budget_halala", "expires_at", b"expires_at", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
     _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__label: _TypeAlias = _typing.Literal["label"]  # noqa: Y015
     _WhichOneofArgType__label: _TypeAlias = _typing.Literal["_label", b"_label"]  # noqa: Y015
+    _WhichOneofReturnType__monthly_budget_halala: _TypeAlias = _typing.Literal["monthly_budget_halala"]  # noqa: Y015
+    _WhichOneofArgType__monthly_budget_halala: _TypeAlias = _typing.Literal["_monthly_budget_halala", b"_monthly_budget_halala"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__label) -> _WhichOneofReturnType__label | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__monthly_budget_halala) -> _WhichOneofReturnType__monthly_budget_halala | None: ...
 
 Global___CreateRenterKeyRequest: _TypeAlias = CreateRenterKeyRequest  # noqa: Y015
 
@@ -363,6 +371,7 @@ class CreateRenterKeyResponse(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the key; not secret."""
     key: _builtins.str
@@ -381,6 +390,10 @@ class CreateRenterKeyResponse(_message.Message):
     def expires_at(self) -> _struct_pb2.Value:
         """When it stops by itself, ISO-8601 UTC; null when never."""
 
+    @_builtins.property
+    def monthly_budget_halala(self) -> _struct_pb2.Value:
+        """What it may spend in a UTC month, in halala; null for any amount."""
+
     def __init__(
         self,
         *,
@@ -390,10 +403,11 @@ class CreateRenterKeyResponse(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         expires_at: _struct_pb2.Value | None = ...,
         created_at: _builtins.str = ...,
+        monthly_budget_halala: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key", b"key", "label", b"label", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key", b"key", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -439,6 +453,70 @@ class ListRenterKeysResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRenterKeysResponse: _TypeAlias = ListRenterKeysResponse  # noqa: Y015
+
+@_typing.final
+class UpdateRenterKeyRequest(_message.Message):
+    """The budget of a scoped key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Id of the key."""
+    @_builtins.property
+    def monthly_budget_halala(self) -> _struct_pb2.Value:
+        """What it may spend in a UTC month, in halala, 0 to 2000000000; null for any amount. Required."""
+
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        monthly_budget_halala: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRenterKeyRequest: _TypeAlias = UpdateRenterKeyRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRenterKeyResponse(_message.Message):
+    """The budget that is in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
+    SPENT_THIS_MONTH_HALALA_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    id: _builtins.str
+    """Id of the key; not secret."""
+    spent_this_month_halala: _builtins.int
+    """What it has spent in this UTC month in halala: settled jobs with their cost, open ones with their hold."""
+    @_builtins.property
+    def monthly_budget_halala(self) -> _struct_pb2.Value:
+        """What it may spend in a UTC month, in halala; null for any amount."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        id: _builtins.str = ...,
+        monthly_budget_halala: _struct_pb2.Value | None = ...,
+        spent_this_month_halala: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "monthly_budget_halala", b"monthly_budget_halala", "spent_this_month_halala", b"spent_this_month_halala", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRenterKeyResponse: _TypeAlias = UpdateRenterKeyResponse  # noqa: Y015
 
 @_typing.final
 class RevokeRenterKeyRequest(_message.Message):

@@ -79,6 +79,11 @@ class RenterServiceStub:
                 request_serializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysResponse.FromString,
                 _registered_method=True)
+        self.UpdateRenterKey = channel.unary_unary(
+                '/dcp.v1.RenterService/UpdateRenterKey',
+                request_serializer=dcp_dot_v1_dot_renter__service__pb2.UpdateRenterKeyRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__service__pb2.UpdateRenterKeyResponse.FromString,
+                _registered_method=True)
         self.RevokeRenterKey = channel.unary_unary(
                 '/dcp.v1.RenterService/RevokeRenterKey',
                 request_serializer=dcp_dot_v1_dot_renter__service__pb2.RevokeRenterKeyRequest.SerializeToString,
@@ -198,6 +203,15 @@ class RenterServiceServicer:
 
     def ListRenterKeys(self, request, context):
         """Lists the caller's scoped keys, revoked and expired ones included, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRenterKey(self, request, context):
+        """Sets what a scoped key may spend in a UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
+        pass the budget are refused with 429 `KEY_BUDGET`. What it has spent stays counted. Fails with NOT_FOUND `Key not found` for a
+        key the caller does not have.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -326,6 +340,11 @@ def add_RenterServiceServicer_to_server(servicer, server):
                     servicer.ListRenterKeys,
                     request_deserializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysResponse.SerializeToString,
+            ),
+            'UpdateRenterKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRenterKey,
+                    request_deserializer=dcp_dot_v1_dot_renter__service__pb2.UpdateRenterKeyRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__service__pb2.UpdateRenterKeyResponse.SerializeToString,
             ),
             'RevokeRenterKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeRenterKey,
@@ -562,6 +581,33 @@ class RenterService:
             '/dcp.v1.RenterService/ListRenterKeys',
             dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysRequest.SerializeToString,
             dcp_dot_v1_dot_renter__service__pb2.ListRenterKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRenterKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/UpdateRenterKey',
+            dcp_dot_v1_dot_renter__service__pb2.UpdateRenterKeyRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__service__pb2.UpdateRenterKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -69,6 +69,11 @@ class RenterServiceStub:
     """
     ListRenterKeys: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.ListRenterKeysRequest, _renter_service_pb2.ListRenterKeysResponse]
     """Lists the caller's scoped keys, revoked and expired ones included, newest first."""
+    UpdateRenterKey: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.UpdateRenterKeyRequest, _renter_service_pb2.UpdateRenterKeyResponse]
+    """Sets what a scoped key may spend in a UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
+    pass the budget are refused with 429 `KEY_BUDGET`. What it has spent stays counted. Fails with NOT_FOUND `Key not found` for a
+    key the caller does not have.
+    """
     RevokeRenterKey: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.RevokeRenterKeyRequest, _renter_service_pb2.RevokeRenterKeyResponse]
     """Stops a scoped key at once; one that is revoked already keeps its time. Fails with NOT_FOUND `Key not found` for a key the
     caller does not have.
@@ -145,6 +150,11 @@ class RenterServiceAsyncStub(RenterServiceStub):
     """
     ListRenterKeys: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.ListRenterKeysRequest, _renter_service_pb2.ListRenterKeysResponse]  # type: ignore[assignment]
     """Lists the caller's scoped keys, revoked and expired ones included, newest first."""
+    UpdateRenterKey: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.UpdateRenterKeyRequest, _renter_service_pb2.UpdateRenterKeyResponse]  # type: ignore[assignment]
+    """Sets what a scoped key may spend in a UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
+    pass the budget are refused with 429 `KEY_BUDGET`. What it has spent stays counted. Fails with NOT_FOUND `Key not found` for a
+    key the caller does not have.
+    """
     RevokeRenterKey: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.RevokeRenterKeyRequest, _renter_service_pb2.RevokeRenterKeyResponse]  # type: ignore[assignment]
     """Stops a scoped key at once; one that is revoked already keeps its time. Fails with NOT_FOUND `Key not found` for a key the
     caller does not have.
@@ -254,6 +264,17 @@ class RenterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_renter_service_pb2.ListRenterKeysResponse, _abc.Awaitable[_renter_service_pb2.ListRenterKeysResponse]]:
         """Lists the caller's scoped keys, revoked and expired ones included, newest first."""
+
+    @_abc_1.abstractmethod
+    def UpdateRenterKey(
+        self,
+        request: _renter_service_pb2.UpdateRenterKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_service_pb2.UpdateRenterKeyResponse, _abc.Awaitable[_renter_service_pb2.UpdateRenterKeyResponse]]:
+        """Sets what a scoped key may spend in a UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
+        pass the budget are refused with 429 `KEY_BUDGET`. What it has spent stays counted. Fails with NOT_FOUND `Key not found` for a
+        key the caller does not have.
+        """
 
     @_abc_1.abstractmethod
     def RevokeRenterKey(

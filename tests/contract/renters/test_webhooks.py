@@ -3,13 +3,14 @@
 import json
 import stat
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from dc1.domain.access.webhooks import signature
 from dc1.testing.market import LocalMarket
-from dc1.testing.people import Renter
+from dc1.testing.people import J3, Renter
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.rest import Json
 from dc1.testing.waiting import eventually
@@ -113,8 +114,12 @@ def test_a_renter_has_limits_of_its_own_and_is_told_when_they_are_near(
     refused(renter.try_submit(), 429, code="QUOTA_DAILY", daily_jobs_limit=2)
     assert answered(market.admin.patch(path, {"monthly_limit_halala": 100}))["daily_jobs_limit"] == 100
     refused(renter.try_submit(), 429, code="QUOTA_MONTHLY", monthly_spend_limit_halala=100, spent_this_month_halala=90)
-    told = sorted((json.loads(request.body)["budget"] for request in receiver.wait(2)), key=str)
-    assert told == [{"threshold_percent": percent, "used_halala": 90, "limit_halala": 90} for percent in (100, 80)]
+    told = sorted((json.loads(request.body)["budget"] for request in receiver.wait(3)), key=str)
+    # The order that did not fit is told as well, of the limit that it did not fit.
+    assert told == [
+        {"threshold_percent": percent, "used_halala": 90, "limit_halala": limit}
+        for percent, limit in ((100, 100), (100, 90), (80, 90))
+    ]
     refused(market.admin.patch(path, {"monthly_limit_halala": -1}), 400)
     refused(market.admin.patch("/admin/renters/99/limits", {}), 404, "Renter not found")
 
@@ -346,3 +351,37 @@ def test_a_log_is_its_renter_s_own(market: LocalMarket, renter: Renter, settings
     assert log(stranger) == []
     for bad in ({"event": "job.lost"}, {"status": "x"}, {"page": 0}, {"limit": "x"}):
         refused(stranger.get("/renters/me/webhook-deliveries", params=bad), 400)
+
+
+@pytest.mark.settings(webhook_allow_private=True)
+def test_a_scoped_key_has_a_budget_of_its_own(
+    market: LocalMarket, renter: Renter, receiver: Receiver, settings_of: Any
+) -> None:
+    """Vector 74."""
+    settings_of(renter, webhook_url=receiver.url)
+    made = answered(renter.post("/renters/me/keys", {"monthly_budget_halala": 50}), 201)
+    assert made["monthly_budget_halala"] == 50
+    path = f"/renters/me/keys/{made['id']}"
+    submit = partial(market.rest.post, "/jobs/submit", J3, key=made["key"])
+    change = partial(market.rest.patch, path, key=renter.key)
+    answered(submit(), 201)
+    wanted: Json = {"monthly_budget_halala": 50, "spent_this_month_halala": 45, "requested_halala": 45}
+    for _ in range(2):
+        assert refused(submit(), 429, code="KEY_BUDGET", **wanted)["retryAfterSeconds"] > 0
+    told = sorted((json.loads(request.body)["budget"] for request in receiver.wait(2)), key=str)
+    budget = {"used_halala": 45, "limit_halala": 50, "key_id": made["id"]}
+    assert told == [{"threshold_percent": percent, **budget} for percent in (100, 80)]
+    (listed,) = answered(renter.get("/renters/me/keys"))["keys"]
+    assert (listed["monthly_budget_halala"], listed["spent_this_month_halala"]) == (50, 45)
+    # The master key is not held to it.
+    renter.submit()
+    refused(change({}), 400, "Missing required fields: monthly_budget_halala")
+    for wrong in (-1, 1.5, "50", True, 2_000_000_001):
+        refused(change({"monthly_budget_halala": wrong}), 400)
+    refused(
+        market.rest.patch("/renters/me/keys/none", {"monthly_budget_halala": 1}, key=renter.key), 404, "Key not found"
+    )
+    refused(market.rest.patch(path, {"monthly_budget_halala": None}, key=made["key"]), 403, code="SCOPE_MISSING")
+    changed = answered(change({"monthly_budget_halala": None}))
+    assert changed == {"success": True, "id": made["id"], "monthly_budget_halala": None, "spent_this_month_halala": 45}
+    answered(submit(), 201)

@@ -227,6 +227,19 @@ def test_literal_texts(error: ApiError, status: int, text: str, code: str | None
             },
         ),
         (
+            errors.key_budget_exceeded(100, 90, 45, 60),
+            429,
+            {
+                "error": "Monthly budget of this key exceeded",
+                "code": "KEY_BUDGET",
+                "monthly_budget_halala": 100,
+                "spent_this_month_halala": 90,
+                "requested_halala": 45,
+                "retryAfterSeconds": 60,
+                "retryAfterMs": 60_000,
+            },
+        ),
+        (
             errors.insufficient_earnings(469, 1000),
             400,
             {"error": "Insufficient available earnings", "available_halala": 469, "requested_halala": 1000},

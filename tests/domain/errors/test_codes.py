@@ -22,6 +22,7 @@ WITH_CONTEXT = (
     errors.insufficient_balance(44, 45),
     errors.daily_quota_exceeded(100, 100, 60),
     errors.monthly_quota_exceeded(10_000, 0, 10_020, 60),
+    errors.key_budget_exceeded(100, 90, 45, 60),
     errors.attempt_superseded(2),
     errors.job_already_settled("completed", "job-1-abcdef"),
 )

@@ -1,18 +1,21 @@
+import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from dc1.domain.base.clock import DAY_MS, month_start_ms
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.attempt_report import AttemptReport
-from dc1.domain.jobs.states import JobEvent
-from dc1.storage.accounts import renters
+from dc1.domain.jobs.states import Actor, JobEvent
+from dc1.storage.accounts import key_budgets, renters
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import job_events, jobs, lifecycle
 from dc1.storage.jobs.lifecycle import JobSpec, SubmissionLimits
 from dc1.storage.money import counters
-from tests.storage.market import NOW, Market
+from dc1.storage.schema.tables import webhook_deliveries
+from tests.storage.market import NOW, Market, job_for
 
 
 @pytest.fixture
@@ -216,3 +219,56 @@ async def test_a_renter_is_held_to_limits_of_its_own(market: Market) -> None:
     await market.submit(other, cost_halala=91)
     await market.do(renters.set_limits, renter, None, None)
     await market.submit(renter, cost_halala=1)
+
+
+async def test_a_scoped_key_spends_its_own_budget_too(market: Market) -> None:
+    renter, provider, limits = await market.renter(), await market.provider(), SubmissionLimits(monthly_halala=150)
+    key = await market.scoped_key(renter, 100)
+    job = await market.running(renter, provider, limits=limits, cost_halala=90, scoped_key_id=key)
+    error = await refused(market, renter, limits, cost_halala=11, scoped_key_id=key)
+    assert (error.code, error.context) == (
+        "KEY_BUDGET",
+        {"monthly_budget_halala": 100, "spent_this_month_halala": 90, "requested_halala": 11},
+    )
+    # A /v1 call is held to it as well.
+    call = {"source": "v1", "duration_minutes": None, "token_price_halala": 19, "cost_halala": 11}
+    assert (await refused(market, renter, limits, **call, scoped_key_id=key)).code == "KEY_BUDGET"
+    await market.submit(renter, limits, cost_halala=11)
+    # The renter's own comes first, and holds for the key too.
+    assert (await refused(market, renter, limits, cost_halala=60, scoped_key_id=key)).code == "QUOTA_MONTHLY"
+    # Four seconds of 15 halala a minute: what was not spent is the key's again.
+    await market.do(lifecycle.finish, job.id, AttemptReport(completed=True, duration_seconds=4), NOW + 4000)
+    assert (await market.see(key_budgets.of_key, key, month_start_ms(NOW))).budget.used_halala == 1
+    await market.submit(renter, limits, cost_halala=99, scoped_key_id=key)
+    market.now += 31 * DAY_MS
+    await market.submit(renter, limits, cost_halala=100, scoped_key_id=key)
+
+
+async def test_each_threshold_of_a_budget_is_told_once_a_month(market: Market) -> None:
+    """At 100 % also when an order did not fit, and not again when what was refunded is spent anew."""
+    renter, limits = await market.renter(), SubmissionLimits(monthly_halala=1000)
+    key = await market.scoped_key(renter, 100)
+    await market.do(renters.set_webhook, renter, "https://example.sa", None)
+    order = job_for(renter, cost_halala=45, scoped_key_id=key)
+
+    async def told() -> list[tuple[int, int, str | None]]:
+        rows = await market.see(lambda conn: conn.execute(select(webhook_deliveries.c.body).order_by("id")).all())
+        bodies = [json.loads(row.body) for row in rows]
+        found = [body["budget"] for body in bodies if body["event"] == "budget.threshold"]
+        return [(each["threshold_percent"], each["used_halala"], each.get("key_id")) for each in found]
+
+    jobs_made = [await market.submit(renter, limits, cost_halala=45, scoped_key_id=key) for _ in range(2)]
+    assert await told() == [(80, 90, key)]
+    for _ in range(2):
+        assert (await refused(market, renter, limits, cost_halala=45, scoped_key_id=key)).code == "KEY_BUDGET"
+        await market.do(lifecycle.tell_of_refusal, order, limits, market.now)
+        assert await told() == [(80, 90, key), (100, 90, key)]
+    await market.do(lifecycle.cancel, jobs_made[0].id, Actor.RENTER, market.now)
+    await market.submit(renter, limits, cost_halala=55, scoped_key_id=key)
+    assert await told() == [(80, 90, key), (100, 90, key)]
+    await market.do(key_budgets.set_limit, key, month_start_ms(market.now), 110)
+    await market.submit(renter, limits, cost_halala=1, scoped_key_id=key)
+    assert (await told())[2:] == [(80, 101, key)]
+    market.now += 31 * DAY_MS
+    await market.submit(renter, limits, cost_halala=110, scoped_key_id=key)
+    assert (await told())[3:] == [(80, 110, key), (100, 110, key)]

@@ -8,7 +8,7 @@ from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
 from dc1.cli.errors import CommandError
 from dc1.cli.options import DEFAULT_URL, AsJson, Limit, Offset, Page, RenterKey, Url, renter_credential
-from dc1.cli.output import emit, facts, listing, moment, page_of, part_of, sar
+from dc1.cli.output import emit, facts, listing, moment, money, page_of, part_of, sar
 
 app = Commands()
 
@@ -70,21 +70,52 @@ def renter_create_key(
     expires_at: Annotated[
         str | None, typer.Option(help="When it ends, for example 2030-01-31T00:00:00Z.", show_default=False)
     ] = None,
+    budget: Annotated[
+        int | None, typer.Option(metavar="HALALA", help="What it may spend in a month.", show_default="any amount")
+    ] = None,
     key: RenterKey = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Print a new key that may do less than the account's."""
     # Null and no empty list, which would be a key that may do nothing.
-    body = {"scopes": scope or None, "label": label, "expires_at": expires_at}
+    body = {"scopes": scope or None, "label": label, "expires_at": expires_at, "monthly_budget_halala": budget}
     with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/renters/me/keys", body)
     emit(
         answer,
         as_json,
         lambda body: facts(
-            {"id": body["id"], "key": body["key"], "scopes": body["scopes"], "expires": moment(body["expires_at"])}
+            {
+                "id": body["id"],
+                "key": body["key"],
+                "scopes": body["scopes"],
+                "expires": moment(body["expires_at"]),
+                "spends a month": _budget(body),
+            }
         ),
+    )
+
+
+@app.command("key-budget")
+def renter_key_budget(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The scoped key's id, as `keys` lists it.")],
+    halala: Annotated[
+        int | None, typer.Argument(metavar="[HALALA]", help="What it may spend in a month.", show_default="any amount")
+    ] = None,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Set what a scoped key may spend in a month."""
+    with RestClient(url, renter_credential(key)) as client:
+        # Null is sent and not left out: it is what lets the key spend any amount, and a body without the field is
+        # refused.
+        answer = client.patch(path("renters", "me", "keys", key_id), {"monthly_budget_halala": halala})
+    emit(
+        answer,
+        as_json,
+        lambda body: facts({"spends a month": _budget(body), "spent": money(body["spent_this_month_halala"])}),
     )
 
 
@@ -194,15 +225,23 @@ def _show_pricing(body: dict[str, Any]) -> None:
     facts({f"{name} class": f"times {factor:g}" for name, factor in body["class_multipliers"].items()})
 
 
+def _budget(body: dict[str, Any]) -> str:
+    # Not what `money` makes of none, which reads as if there were nothing to spend.
+    halala = body["monthly_budget_halala"]
+    return "any amount" if halala is None else money(halala)
+
+
 def _show_keys(body: dict[str, Any]) -> None:
     listing(
-        ["id", "key", "scopes", "label", "last used", "expires", "revoked"],
+        ["id", "key", "scopes", "label", "spent", "of", "last used", "expires", "revoked"],
         (
             [
                 one["id"],
                 one["key_hint"],
                 one["scopes"],
                 one["label"],
+                money(one["spent_this_month_halala"]),
+                _budget(one),
                 moment(one["last_used_at"]),
                 moment(one["expires_at"]),
                 moment(one["revoked_at"]),

@@ -83,8 +83,8 @@ class Completions:
         now_ms = self._clock.now_ms()
         return {model: self._fleet.offered.first_ms(model) or now_ms for _, model in sorted(found.items())}
 
-    async def start(self, renter_id: int, call: ChatCall) -> JobRow:
-        """Hold the price of a call and offer it to a daemon on the stream.
+    async def start(self, renter_id: int, call: ChatCall, scoped_key_id: str | None = None) -> JobRow:
+        """Hold the price of a call, made with that scoped key if with any, and offer it to a daemon on the stream.
 
         Raises model_not_found, model_not_offered and no_capacity_available, and what a submission raises; nothing is
         held then.
@@ -93,7 +93,7 @@ class Completions:
             OutcomeUnknownError: the database was lost meanwhile; what it holds then is given back.
         """
         requirement = _requirement(call.model)
-        new = self._new_job(renter_id, call)
+        new = replace(self._new_job(renter_id, call), scoped_key_id=scoped_key_id)
         reserved = self._place(requirement)
         if reserved is None:
             await self._replicas.catch_up()

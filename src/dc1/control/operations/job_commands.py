@@ -61,8 +61,11 @@ class JobCommands:
         *,
         retried_from: int | None = None,
         actor: Actor = Actor.RENTER,
+        scoped_key_id: str | None = None,
     ) -> Submitted:
         """Accept a job: price it, reserve a provider, debit the wallet, and offer it or let it wait.
+
+        `scoped_key_id` is the scoped key that orders it, in whose budget it counts.
 
         Raises the refusals 13 to 20 of a submission, in their order. A job of TEST_RENTER_ID is free.
         """
@@ -71,7 +74,7 @@ class JobCommands:
             await self._check_named(requirement, order.model)
         quote = self.quote(order, is_test=renter_id == TEST_RENTER_ID)
         requirement = quote.requirement
-        new = self._new_job(renter_id, order, quote, retried_from, actor)
+        new = replace(self._new_job(renter_id, order, quote, retried_from, actor), scoped_key_id=scoped_key_id)
         # The place is taken before the write, as a job that waits longer must not lose its slot to this one: `place`
         # looks at the queue and reserves without a pause in between.
         turn = key_of_new(order.pricing_class, order.priority)
@@ -212,7 +215,13 @@ class JobCommands:
         return len(ended)
 
     async def retry(
-        self, failed: JobRow, spec: JobSpec, hook: TransactionHook[Submitted] = NO_HOOK, *, actor: Actor = Actor.RENTER
+        self,
+        failed: JobRow,
+        spec: JobSpec,
+        hook: TransactionHook[Submitted] = NO_HOOK,
+        *,
+        actor: Actor = Actor.RENTER,
+        scoped_key_id: str | None = None,
     ) -> Submitted:
         """Submit a failed job anew from its stored request.
 
@@ -228,7 +237,9 @@ class JobCommands:
         if failed.documents_erased_at_ms is not None:
             raise errors.documents_erased()
         order = _order_again(failed, spec)
-        return await self.submit(failed.renter_id, order, hook, retried_from=failed.id, actor=actor)
+        return await self.submit(
+            failed.renter_id, order, hook, retried_from=failed.id, actor=actor, scoped_key_id=scoped_key_id
+        )
 
 
 def _order_again(job: JobRow, spec: JobSpec) -> JobOrder:

@@ -14,10 +14,12 @@ from dc1.domain.access import keys, webhooks
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.access.secret_box import SecretBox
-from dc1.domain.base.clock import ERASED_AFTER_MS
+from dc1.domain.base.clock import ERASED_AFTER_MS, month_start_ms
 from dc1.domain.jobs.states import Actor
+from dc1.domain.money.budgets import MonthlyBudget
+from dc1.storage.accounts import key_budgets, renters
 from dc1.storage.accounts import keys as key_rows
-from dc1.storage.accounts import renters
+from dc1.storage.accounts.keys import KeyRow
 from dc1.storage.accounts.renters import NewRenter
 from dc1.storage.engine.database import Connection
 
@@ -117,7 +119,13 @@ class RenterAccounts:
         return key.key
 
     async def create_key(
-        self, renter_id: int, key_id: str | None, scopes: list[str], label: str | None, expires_at_ms: int | None
+        self,
+        renter_id: int,
+        key_id: str | None,
+        scopes: list[str],
+        label: str | None,
+        expires_at_ms: int | None,
+        monthly_budget_halala: int | None = None,
     ) -> ScopedKey:
         """Make a scoped key; refused above 20 live ones.
 
@@ -136,9 +144,24 @@ class RenterAccounts:
             key_rows.add(
                 conn, KeyRole.SCOPED, renter_id, key, now_ms, scopes=scopes, label=label, expires_at_ms=expires_at_ms
             )
+            key_budgets.set_limit(conn, key.key_id, month_start_ms(now_ms), monthly_budget_halala)
 
         await self._db.write(add_key)
         return ScopedKey(key.key_id, key.key, now_ms)
+
+    async def set_key_budget(self, renter_id: int, key_id: str, monthly_halala: int | None) -> MonthlyBudget:
+        """Set what a scoped key may spend in a month, None for any amount; raises `Key not found`."""
+        month_ms = month_start_ms(self._clock.now_ms())
+
+        def work(conn: Connection) -> MonthlyBudget:
+            # Submissions hold the same lock: one under way has been held to what was in force.
+            renter = renters.lock_known(conn, renter_id)
+            _scoped_key(conn, renter_id, key_id)
+            # A replica whose clock is ahead may have begun the next month.
+            month = max(month_ms, renter.quota_month_ms)
+            return key_budgets.set_limit(conn, key_id, month, monthly_halala).budget
+
+        return await self._db.write(work)
 
     async def revoke_key(self, renter_id: int, key_id: str) -> int:
         """Stop a scoped key at once and return since when it is stopped; raises `Key not found`."""
@@ -188,11 +211,16 @@ def _set_webhook(
 def _revoke_key(conn: Connection, renter_id: int, key_id: str, now_ms: int) -> int:
     key_rows.revoke(conn, KeyRole.SCOPED, renter_id, key_id, now_ms)
     # Read whatever the change did: a key that was stopped before is answered with when that was.
+    row = _scoped_key(conn, renter_id, key_id)
+    assert row.revoked_at_ms is not None
+    return row.revoked_at_ms
+
+
+def _scoped_key(conn: Connection, renter_id: int, key_id: str) -> KeyRow:
     row = key_rows.find(conn, key_id)
     if row is None or row.role != KeyRole.SCOPED or row.owner_id != renter_id:
         raise errors.key_not_found()
-    assert row.revoked_at_ms is not None
-    return row.revoked_at_ms
+    return row
 
 
 def _close_account(conn: Connection, renter_id: int, now_ms: int, erase_at_ms: int) -> None:

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.domain.errors import ApiError
+from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.jobs.states import JobStatus
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook, hooked
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.submission import NewJob, SubmissionLimits
+
+_BUDGET_SPENT = (ErrorCode.QUOTA_MONTHLY, ErrorCode.KEY_BUDGET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,13 @@ class Submission:
 
         try:
             submitted = await self._db.write(hooked(hook, work))
-        except BaseException:
+        except BaseException as error:
             # Cancelled callers come here too, though a transaction that has begun is committed all the same: servicers
             # run commands shielded from callers who leave, or memory would not hear of such a job.
             if reserved is not None:
                 self._dispatcher.unplace(reserved.id, new.gpu_count)
+            if isinstance(error, ApiError) and error.code in _BUDGET_SPENT:
+                await self._db.write(lambda conn: lifecycle.tell_of_refusal(conn, new, limits, now_ms))
             raise
         self._dispatcher.submitted(submitted.job, submitted.spec, reserved)
         return submitted

@@ -76,6 +76,23 @@ def monthly_quota_exceeded(
     )
 
 
+def key_budget_exceeded(
+    budget_halala: int, spent_halala: int, requested_halala: int, retry_after_seconds: int
+) -> ApiError:
+    """Say that the job would pass what its scoped key may spend in a UTC month, which ends in `retry_after_seconds`."""
+    return ApiError(
+        429,
+        "Monthly budget of this key exceeded",
+        ErrorCode.KEY_BUDGET,
+        context={
+            "monthly_budget_halala": budget_halala,
+            "spent_this_month_halala": spent_halala,
+            "requested_halala": requested_halala,
+        },
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
 def withdrawal_below_minimum(minimum_halala: int) -> ApiError:
     """Say that the amount is less than the smallest withdrawal."""
     return ApiError(400, f"Minimum withdrawal is {minimum_halala} halala")

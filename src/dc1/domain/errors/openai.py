@@ -20,6 +20,7 @@ _CODES: Mapping[ErrorCode, OpenAICode] = {
     ErrorCode.ZERO_BALANCE: OpenAICode.BILLING_INSUFFICIENT_BALANCE,
     ErrorCode.INSUFFICIENT_BALANCE: OpenAICode.BILLING_INSUFFICIENT_BALANCE,
     ErrorCode.QUOTA_MONTHLY: OpenAICode.QUOTA_EXCEEDED,
+    ErrorCode.KEY_BUDGET: OpenAICode.QUOTA_EXCEEDED,
 }
 """What the market's codes are called under /v1."""
 

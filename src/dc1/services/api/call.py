@@ -90,6 +90,12 @@ def caller_id() -> int:
     return account_id
 
 
+def caller_scoped_key() -> str | None:
+    """Return the id of the scoped key that the caller came with; None for a master key and for whoever has none."""
+    principal = current_call().principal
+    return None if principal.scopes is None else principal.key_id
+
+
 def enter(call: Call) -> None:
     """Make `call` the current one of this task; every call is answered in a task of its own."""
     # Never reset: it goes with its task.

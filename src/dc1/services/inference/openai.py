@@ -8,7 +8,7 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 
 from dc1.domain.inference.chat import ChatCall, read_chat
-from dc1.services.api.call import caller_id
+from dc1.services.api.call import caller_id, caller_scoped_key
 from dc1.services.api.hooks import streamed_when
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
@@ -67,7 +67,7 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         """Start a call, and end it with the block: nobody else waits for it."""
         # A streamed method is not shielded by the pipeline, so that it ends when its caller leaves; what holds money is
         # shielded here.
-        starting = asyncio.ensure_future(self._plane.completions.start(caller_id(), call))
+        starting = asyncio.ensure_future(self._plane.completions.start(caller_id(), call, caller_scoped_key()))
         completion: CompletionStream | None = None
         try:
             # A caller may leave while the call is being committed; then it is ended as soon as it is known.

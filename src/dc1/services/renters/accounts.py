@@ -8,14 +8,15 @@ from dc1.control.operations.renter_accounts import WebhookChange
 from dc1.domain import errors
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import parse_scopes
-from dc1.domain.base.clock import iso, parse_iso
+from dc1.domain.base.clock import iso, month_start_ms, parse_iso
+from dc1.domain.money.budgets import MonthlyBudget
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import from_value, time_value, to_value
 from dc1.services.jobs.messages import job_detail
 from dc1.services.renters.messages import renter_message, token_usage, wallet_entry
+from dc1.storage.accounts import key_budgets, renters, wallets
 from dc1.storage.accounts import keys as key_rows
-from dc1.storage.accounts import renters, wallets
 from dc1.storage.accounts.keys import KeyRow
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -29,6 +30,7 @@ _RESOLVE_SECONDS = 5.0
 # Of a copy of an account, which has to be an answer that the edge can carry: jobs, and as many entries of the wallet;
 # characters of JSON that was sent with the jobs.
 _MOST_ROWS = 10_000
+_LARGEST_BUDGET_HALALA = 2_000_000_000
 _MOST_DOCUMENTS = 16 * 1024 * 1024
 
 
@@ -102,8 +104,9 @@ class RenterAccountCalls(ServicerPart):
         expires_at_ms = (
             _expiry(request.expires_at, self._plane.clock.now_ms()) if request.HasField("expires_at") else None
         )
+        budget_halala = request.monthly_budget_halala if request.HasField("monthly_budget_halala") else None
         made = await self._plane.renter_accounts.create_key(
-            caller_id(), current_call().principal.key_id, scopes, label, expires_at_ms
+            caller_id(), current_call().principal.key_id, scopes, label, expires_at_ms, budget_halala
         )
         return pb.CreateRenterKeyResponse(
             id=made.key_id,
@@ -112,6 +115,7 @@ class RenterAccountCalls(ServicerPart):
             scopes=scopes,
             expires_at=time_value(expires_at_ms),
             created_at=iso(made.created_at_ms),
+            monthly_budget_halala=to_value(budget_halala),
         )
 
     async def ListRenterKeys(self, request: pb.ListRenterKeysRequest, context: Any) -> pb.ListRenterKeysResponse:
@@ -119,8 +123,25 @@ class RenterAccountCalls(ServicerPart):
         renter_id = caller_id()
         # Uses are noted in memory and stored now and then; the list shows those of the last seconds too.
         await self._upkeep.store_key_use()
-        rows = await self._plane.db.read(lambda conn: key_rows.list_of(conn, KeyRole.SCOPED, renter_id))
-        return pb.ListRenterKeysResponse(keys=[_key(row) for row in rows])
+        month_ms = month_start_ms(self._plane.clock.now_ms())
+
+        def read(conn: Connection) -> list[renter_pb2.RenterKey]:
+            rows = key_rows.list_of(conn, KeyRole.SCOPED, renter_id)
+            budgets = key_budgets.of_keys(conn, [row.key_id for row in rows], month_ms)
+            return [_key(row, budgets[row.key_id]) for row in rows]
+
+        return pb.ListRenterKeysResponse(keys=await self._plane.db.read(read))
+
+    async def UpdateRenterKey(self, request: pb.UpdateRenterKeyRequest, context: Any) -> pb.UpdateRenterKeyResponse:
+        """Set what a scoped key may spend in a month."""
+        limit_halala = _budget(request)
+        budget = await self._plane.renter_accounts.set_key_budget(caller_id(), request.key_id, limit_halala)
+        return pb.UpdateRenterKeyResponse(
+            success=True,
+            id=request.key_id,
+            monthly_budget_halala=to_value(budget.limit_halala),
+            spent_this_month_halala=budget.used_halala,
+        )
 
     async def RevokeRenterKey(self, request: pb.RevokeRenterKeyRequest, context: Any) -> pb.RevokeRenterKeyResponse:
         """Stop a scoped key at once."""
@@ -183,7 +204,27 @@ def _expiry(sent: str, now_ms: int) -> int:
     return expires_at_ms
 
 
-def _key(row: KeyRow) -> renter_pb2.RenterKey:
+def _budget(request: pb.UpdateRenterKeyRequest) -> int | None:
+    """Return the budget that is to be set, None for any amount.
+
+    Raises:
+        missing_fields: It is not said.
+        invalid_field: It is no amount.
+    """
+    # Not what an absent one means elsewhere: a body that was cut short must not end a limit.
+    if not request.HasField("monthly_budget_halala"):
+        raise errors.missing_fields(["monthly_budget_halala"])
+    sent = from_value(request.monthly_budget_halala)
+    if sent is None:
+        return None
+    if isinstance(sent, bool) or not isinstance(sent, int) or not 0 <= sent <= _LARGEST_BUDGET_HALALA:
+        raise errors.invalid_field(
+            "monthly_budget_halala", f"must be null or an integer from 0 to {_LARGEST_BUDGET_HALALA}"
+        )
+    return sent
+
+
+def _key(row: KeyRow, budget: MonthlyBudget) -> renter_pb2.RenterKey:
     return renter_pb2.RenterKey(
         id=row.key_id,
         key_hint=row.hint,
@@ -193,4 +234,6 @@ def _key(row: KeyRow) -> renter_pb2.RenterKey:
         created_at=iso(row.created_at_ms),
         last_used_at=time_value(row.last_used_at_ms),
         revoked_at=time_value(row.revoked_at_ms),
+        monthly_budget_halala=to_value(budget.limit_halala),
+        spent_this_month_halala=budget.used_halala,
     )

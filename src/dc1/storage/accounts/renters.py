@@ -56,6 +56,7 @@ class RenterRow:
     quota_month_halala: int
     monthly_limit_halala: int | None
     daily_jobs_limit: int | None
+    told_thresholds: int
     v1_requests: int
     v1_prompt_tokens: int
     v1_completion_tokens: int
@@ -84,8 +85,11 @@ def set_limits(conn: Connection, renter_id: int, monthly_halala: int | None, dai
     Raises `Renter not found` for an account that is none or is deleted.
     """
     # Locked: a submission under way has been held to what was in force, the next one is held to this.
-    lock_known(conn, renter_id)
+    row = lock_known(conn, renter_id)
     values = {"monthly_limit_halala": monthly_halala, "daily_jobs_limit": daily_jobs}
+    # Another limit is another budget, of which the renter is told anew.
+    if monthly_halala != row.monthly_limit_halala:
+        values["told_thresholds"] = 0
     conn.execute(update(renters).where(renters.c.id == renter_id).values(values))
 
 

@@ -41,6 +41,7 @@ class JobRow:
     id: int
     job_id: str
     renter_id: int
+    scoped_key_id: str | None
     source: JobSource
     job_type: JobType
     model: str | None

@@ -34,7 +34,7 @@ from dc1.storage.jobs.claims import Claim, claim_all, occupied_slots, start, unc
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, allowed, locked, move, write
 from dc1.storage.jobs.settlement import Closure, close, end_attempt
-from dc1.storage.jobs.submission import NewJob, SubmissionLimits, submit
+from dc1.storage.jobs.submission import NewJob, SubmissionLimits, submit, tell_of_refusal
 from dc1.storage.providers import standings
 from dc1.storage.providers.standings import NO_CHANGE
 
@@ -56,6 +56,7 @@ __all__ = [
     "set_phase",
     "start",
     "submit",
+    "tell_of_refusal",
     "unclaim",
 ]
 

@@ -12,6 +12,7 @@ from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, Jo
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.money.starter_credit import StarterShare
+from dc1.storage.accounts import key_budgets
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
 from dc1.storage.jobs.job_records import JobRow
@@ -243,6 +244,8 @@ def _close_renter(
         },
     )
     settlement = bill.with_price_carried(left_micro, job.fee_bps)
+    if job.scoped_key_id is not None:
+        key_budgets.give_back(conn, job.scoped_key_id, month_start_ms(job.submitted_at_ms), settlement.refund)
     # Days count what was paid; a full refund is no spending.
     if settlement.actual > 0:
         spending.count_charge(conn, job.renter_id, settlement.actual, now_ms)

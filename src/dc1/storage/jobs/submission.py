@@ -1,8 +1,9 @@
 """A submission takes a job in: quotas and balance, the hold, the row and its first event, all or nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from sqlalchemy import Connection, bindparam, insert, update
 
@@ -24,9 +25,11 @@ from dc1.domain.jobs.states import (
 from dc1.domain.jobs.submission import DEFAULT_PRIORITY
 from dc1.domain.money import starter_credit
 from dc1.domain.money.bookkeeping import MovementKind
+from dc1.domain.money.budgets import MonthlyBudget
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import PricingClass
-from dc1.storage.accounts import renters
+from dc1.storage.accounts import key_budgets, renters
+from dc1.storage.accounts.key_budgets import KeyBudget
 from dc1.storage.accounts.renters import RenterRow
 from dc1.storage.engine.statements import PreparedInsert, PreparedStatement
 from dc1.storage.jobs import job_events, job_transitions, webhook_events
@@ -80,6 +83,7 @@ class NewJob:
     needs_gpu: bool = False
     is_scriptable: bool = True
     retried_from_job_id: int | None = None
+    scoped_key_id: str | None = None
     submitted_by: Actor = Actor.RENTER
 
 
@@ -118,42 +122,91 @@ _COUNT_SUBMISSION = PreparedStatement(
         quota_day_jobs=bindparam("day_jobs"),
         quota_month_ms=bindparam("month"),
         quota_month_halala=bindparam("month_halala"),
+        told_thresholds=bindparam("told"),
         promo_halala=renters_table.c.promo_halala - bindparam("promo"),
     )
 )
 
 
-# Of the month's limit, at which a renter is told.
-_BUDGET_PERCENTS = (80, 100)
+_SET_TOLD = PreparedStatement(
+    update(renters_table)
+    .where(renters_table.c.id == bindparam("renter"))
+    .values(
+        quota_month_ms=bindparam("month"),
+        quota_month_halala=bindparam("month_halala"),
+        told_thresholds=bindparam("told"),
+    )
+)
+
+# Thresholds of each budget, in percent, by the id of the key whose budget it is.
+_News: TypeAlias = Mapping[str | None, list[int]]
 
 # How much the clocks of replicas may differ.
 _CLOCKS_APART_MS = 600_000
+
+
+_NO_BUDGET = MonthlyBudget(None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Usage:
     """What a renter has used of the running day and month, each known by its first millisecond.
 
-    `promo_halala` is the starter credit in the wallet.
+    `promo_halala` is the starter credit in the wallet, `month` the renter's own budget and `key` that of the scoped key
+    that orders, if it is one that does.
     """
 
     day_ms: int
     month_ms: int
     jobs_today: int = 0
-    halala_this_month: int = 0
+    month: MonthlyBudget = _NO_BUDGET
+    key: KeyBudget | None = None
     promo_halala: int = 0
 
     @classmethod
-    def of(cls, renter: RenterRow, now_ms: int) -> Self:
+    def of(
+        cls, conn: Connection, renter: RenterRow, scoped_key_id: str | None, limits: SubmissionLimits, now_ms: int
+    ) -> Self:
         day_ms = _begun(day_start_ms(now_ms), renter.quota_day_ms, now_ms)
         month_ms = _begun(month_start_ms(now_ms), renter.quota_month_ms, now_ms)
         return cls(
             day_ms,
             month_ms,
             jobs_today=renter.quota_day_jobs if renter.quota_day_ms == day_ms else 0,
-            halala_this_month=renter.quota_month_halala if renter.quota_month_ms == month_ms else 0,
+            month=MonthlyBudget(limits.monthly_halala, renter.quota_month_halala, renter.told_thresholds)
+            if renter.quota_month_ms == month_ms
+            else MonthlyBudget(limits.monthly_halala),
+            key=None if scoped_key_id is None else key_budgets.of_key(conn, scoped_key_id, month_ms),
             promo_halala=renter.promo_halala,
         )
+
+    @property
+    def budgets(self) -> Mapping[str | None, MonthlyBudget]:
+        """The budgets that the job counts in: the renter's under None, and its key's."""
+        own: dict[str | None, MonthlyBudget] = {None: self.month}
+        return own if self.key is None else own | {self.key.key_id: self.key.budget}
+
+    def _with(self, changed: Mapping[str | None, MonthlyBudget]) -> Self:
+        key = None if self.key is None else replace(self.key, budget=changed[self.key.key_id])
+        return replace(self, month=changed[None], key=key)
+
+    def with_order(self, cost_halala: int) -> Self:
+        """Return what is used once a job is ordered."""
+        return self._with({key: budget.with_order(cost_halala) for key, budget in self.budgets.items()})
+
+    def having_told(self, news: _News) -> Self:
+        """Return it once the renter was told."""
+        return self._with({key: budget.having_told(news[key]) for key, budget in self.budgets.items()})
+
+
+def _budget_news(usage: _Usage, *, is_refused: bool, cost_halala: int = 0) -> _News:
+    """Return what there is to tell of each budget, by its key: after an order, or after one that did not fit."""
+    if not is_refused:
+        return {key: budget.news() for key, budget in usage.budgets.items()}
+    # One that the job would have fitted has no part in the refusal.
+    return {
+        key: [] if budget.admits(cost_halala) else budget.news_of_refusal() for key, budget in usage.budgets.items()
+    }
 
 
 def _begun(start_ms: int, stored_ms: int, now_ms: int) -> int:
@@ -168,8 +221,8 @@ def _begun(start_ms: int, stored_ms: int, now_ms: int) -> int:
 def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int) -> JobRow:
     """Take a job in: pending where its provider has the slots free, else queued.
 
-    Money is checked next, in this order: ZERO_BALANCE, QUOTA_DAILY, QUOTA_MONTHLY, INSUFFICIENT_BALANCE; then a /v1
-    call that would be queued is refused for want of capacity. A test job is free and has no quota.
+    Money is checked next, in this order: ZERO_BALANCE, QUOTA_DAILY, QUOTA_MONTHLY, KEY_BUDGET, INSUFFICIENT_BALANCE;
+    then a /v1 call that would be queued is refused for want of capacity. A test job is free and has no quota.
 
     Raises:
         submit_key_invalid: the renter is gone or not active.
@@ -182,12 +235,38 @@ def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int)
     if renter is None or renter.status != AccountStatus.ACTIVE:
         raise errors.submit_key_invalid()
     limits = limits.of(renter)
-    usage = _Usage.of(renter, now_ms)
+    usage = _Usage.of(conn, renter, new.scoped_key_id, limits, now_ms)
     _check_affordable(new, renter, usage, limits, now_ms)
-    job = _take_in(conn, new, usage, limits, now_ms)
+    usage = usage.with_order(new.cost_halala)
+    news = _budget_news(usage, is_refused=False)
+    # What nobody can be told of is told once there is an address.
+    job = _take_in(conn, new, usage if renter.webhook_url is None else usage.having_told(news), limits, now_ms)
     _warn_of_low_balance(conn, renter, job, limits.balance_low_halala, now_ms)
-    _tell_of_budget(conn, renter, usage.halala_this_month, job.cost_halala, limits.monthly_halala, now_ms)
+    _tell(conn, renter, usage, news, now_ms)
     return job
+
+
+def tell_of_refusal(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int) -> None:
+    """Tell a renter of the budget that a job did not fit, once a month.
+
+    In a transaction of its own: that of the submission was undone by the refusal.
+    """
+    renter = renters.lock(conn, new.renter_id)
+    # Looked at anew, for the refusal may be over: a job that ended since has left room.
+    if renter is None or renter.status != AccountStatus.ACTIVE or renter.webhook_url is None:
+        return
+    limits = limits.of(renter)
+    usage = _Usage.of(conn, renter, new.scoped_key_id, limits, now_ms)
+    news = _budget_news(usage, is_refused=True, cost_halala=new.cost_halala)
+    if not any(news.values()):
+        return
+    told = usage.having_told(news)
+    month = told.month
+    values = {"month": told.month_ms, "month_halala": month.used_halala, "told": month.told}
+    _SET_TOLD.send(conn, {"renter": renter.id} | values)
+    if told.key is not None:
+        key_budgets.keep(conn, told.key)
+    _tell(conn, renter, usage, news, now_ms)
 
 
 def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: SubmissionLimits, now_ms: int) -> JobRow:
@@ -213,9 +292,12 @@ def _check_affordable(new: NewJob, renter: RenterRow, usage: _Usage, limits: Sub
     if new.source == JobSource.API and usage.jobs_today >= limits.daily_jobs:
         wait = _seconds_until(next_day_start_ms(now_ms), now_ms)
         raise errors.daily_quota_exceeded(limits.daily_jobs, usage.jobs_today, wait)
-    if usage.halala_this_month + new.cost_halala > limits.monthly_halala:
-        wait = _seconds_until(next_month_start_ms(now_ms), now_ms)
-        raise errors.monthly_quota_exceeded(limits.monthly_halala, usage.halala_this_month, new.cost_halala, wait)
+    wait = _seconds_until(next_month_start_ms(now_ms), now_ms)
+    if not usage.month.admits(new.cost_halala):
+        raise errors.monthly_quota_exceeded(limits.monthly_halala, usage.month.used_halala, new.cost_halala, wait)
+    budget = None if usage.key is None else usage.key.budget
+    if budget is not None and budget.limit_halala is not None and not budget.admits(new.cost_halala):
+        raise errors.key_budget_exceeded(budget.limit_halala, budget.used_halala, new.cost_halala, wait)
     if renter.balance_halala < new.cost_halala:
         raise errors.insufficient_balance(renter.balance_halala, new.cost_halala)
 
@@ -277,14 +359,11 @@ def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, thres
         webhook_events.balance_low(conn, renter.webhook_url, renter.id, left, threshold_halala, now_ms)
 
 
-def _tell_of_budget(
-    conn: Connection, renter: RenterRow, used_halala: int, cost_halala: int, limit_halala: int, now_ms: int
-) -> None:
-    after = used_halala + cost_halala
-    for percent in _BUDGET_PERCENTS:
-        # Told when it is reached, and not again by what comes after.
-        if used_halala * 100 < limit_halala * percent <= after * 100:
-            webhook_events.budget_threshold(conn, renter.webhook_url, renter.id, percent, after, limit_halala, now_ms)
+def _tell(conn: Connection, renter: RenterRow, usage: _Usage, news: _News, now_ms: int) -> None:
+    for key_id, percents in news.items():
+        budget = usage.budgets[key_id]
+        for percent in percents:
+            webhook_events.budget_threshold(conn, renter.webhook_url, renter.id, percent, budget, key_id, now_ms)
 
 
 def _count(conn: Connection, job: JobRow, actor: Actor, usage: _Usage, now_ms: int) -> None:
@@ -297,10 +376,13 @@ def _count(conn: Connection, job: JobRow, actor: Actor, usage: _Usage, now_ms: i
             "day": usage.day_ms,
             "day_jobs": usage.jobs_today + (job.source == JobSource.API),
             "month": usage.month_ms,
-            "month_halala": usage.halala_this_month + job.cost_halala,
+            "month_halala": usage.month.used_halala,
+            "told": usage.month.told,
             "promo": job.promo_held_halala,
         },
     )
+    if usage.key is not None:
+        key_budgets.keep(conn, usage.key)
     counters.change(conn, job.id, **{f"jobs_{job.status}": 1, "wallets_halala": -job.cost_halala})
 
 

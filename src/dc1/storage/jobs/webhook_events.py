@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from dc1.domain.access.webhooks import WebhookEvent, new_delivery_id
 from dc1.domain.base.clock import iso
+from dc1.domain.money.budgets import MonthlyBudget
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.schema.tables import renters, webhook_deliveries
@@ -42,12 +43,24 @@ def balance_low(
 
 
 def budget_threshold(
-    conn: Connection, url: str | None, renter_id: int, percent: int, used_halala: int, limit_halala: int, now_ms: int
+    conn: Connection,
+    url: str | None,
+    renter_id: int,
+    percent: int,
+    budget: MonthlyBudget,
+    key_id: str | None,
+    now_ms: int,
 ) -> None:
-    """Tell a renter, whose webhook address is `url`, how much of the month's limit is used."""
+    """Tell a renter, whose webhook address is `url`, how much of a month's limit is used.
+
+    It is that of the scoped key `key_id`, or where that is None the renter's own.
+    """
     if url is not None:
-        about = {"budget": {"threshold_percent": percent, "used_halala": used_halala, "limit_halala": limit_halala}}
-        _enqueue(conn, url, WebhookEvent.BUDGET_THRESHOLD, renter_id, None, about, now_ms)
+        used, limit = budget.used_halala, budget.limit_halala
+        about: dict[str, Any] = {"threshold_percent": percent, "used_halala": used, "limit_halala": limit}
+        if key_id is not None:
+            about["key_id"] = key_id
+        _enqueue(conn, url, WebhookEvent.BUDGET_THRESHOLD, renter_id, None, {"budget": about}, now_ms)
 
 
 def _tell_of_job(conn: Connection, url: str, event: WebhookEvent, job: JobRow, now_ms: int) -> None:

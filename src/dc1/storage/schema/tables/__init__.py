@@ -31,7 +31,14 @@ from dc1.storage.schema.tables.providers import (
     provider_minutes,
     providers,
 )
-from dc1.storage.schema.tables.renters import api_keys, idempotent_answers, renter_days, renters, webhook_deliveries
+from dc1.storage.schema.tables.renters import (
+    api_keys,
+    idempotent_answers,
+    key_budgets,
+    renter_days,
+    renters,
+    webhook_deliveries,
+)
 
 __all__ = [
     "accounts",
@@ -52,6 +59,7 @@ __all__ = [
     "job_results",
     "job_specs",
     "jobs",
+    "key_budgets",
     "metadata",
     "movements",
     "offered_models",

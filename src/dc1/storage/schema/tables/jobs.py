@@ -58,6 +58,8 @@ jobs = Table(
     Column("id", RowId, primary_key=True),
     Column("job_id", Text, nullable=False, unique=True),
     Column("renter_id", BigInteger, ForeignKey("renters.id"), nullable=False),
+    # The scoped key that ordered it, whose budget it counts in; NULL for the master key.
+    Column("scoped_key_id", PlainText),
     Column("source", StoredEnum(JobSource), nullable=False),
     Column("job_type", StoredEnum(JobType), nullable=False),
     Column("model", PlainText),

@@ -56,6 +56,8 @@ renters = Table(
     # What an admin has set for this renter; NULL is the operator's setting.
     Column("monthly_limit_halala", BigInteger),
     Column("daily_jobs_limit", Integer),
+    # Of which thresholds of the month's limit the renter was told, a bit each.
+    counter("told_thresholds"),
     counter("v1_requests"),
     counter("v1_prompt_tokens"),
     counter("v1_completion_tokens"),
@@ -103,6 +105,19 @@ Index("ix_api_keys_expires_at_ms", api_keys.c.expires_at_ms, sqlite_where=_EXPIR
 # For the purge of what was stopped long ago.
 _REVOKED = text("revoked_at_ms IS NOT NULL")
 Index("ix_api_keys_revoked_at_ms", api_keys.c.revoked_at_ms, sqlite_where=_REVOKED, postgresql_where=_REVOKED)
+
+# Only those of keys that were given a budget or have spent anything.
+key_budgets = Table(
+    "key_budgets",
+    metadata,
+    Column("key_id", PlainText, ForeignKey("api_keys.key_id", ondelete="CASCADE"), primary_key=True),
+    # NULL is no budget.
+    Column("monthly_halala", BigInteger),
+    # The UTC month (its first millisecond) that the two below speak of.
+    counter("month_ms"),
+    counter("month_halala"),
+    counter("told_thresholds"),
+)
 
 webhook_deliveries = Table(
     "webhook_deliveries",
