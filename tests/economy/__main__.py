@@ -2,7 +2,8 @@
 
 Renters and owners of every kind on the real control plane and database, without a network: time is moved, so that an
 hour takes a minute. An operator follows the alerts. Ends with what everybody has beyond what is due, and with status 1
-where a cheat gains or somebody honest loses more than the rounding of a bill, one halala a job.
+where a cheat gains or somebody honest loses more than the rounding of a bill, one halala a job. Where most machines
+cheat (`--cheats 0.7`), it is the honest ones that stand out, and an operator who only follows alerts stops them.
 """
 
 import argparse
@@ -36,7 +37,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000, help="how many are ordered (%(default)s)")
     parser.add_argument("--renters", type=int, default=200, help="how many there are (%(default)s)")
     parser.add_argument("--machines", type=int, default=50, help="how many there are (%(default)s)")
-    parser.add_argument("--cheats", type=float, default=0.1, help="the share of each kind of cheat (%(default)s)")
+    parser.add_argument(
+        "--cheats", type=float, default=0.1, help="their share on each side, as many of each kind (%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="chooses who does what")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     chosen = parser.parse_args()
