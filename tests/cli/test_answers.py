@@ -76,6 +76,8 @@ def test_a_stranger_cannot_steer_the_terminal(server: ScriptedServer, run: Run) 
         "name": "evil\x1b]0;owned\x07",
         "gpu_model": "",
         "gpu_source": "claimed",
+        "verification": None,
+        "tops_int8": None,
         "vram_gb": 0,
         "gpu_count": 1,
         "status": "online",
@@ -261,3 +263,12 @@ def test_a_title_is_not_folded_to_the_width_of_its_table(capsys: pytest.CaptureF
     output.facts({"a": 1}, title="The server runs until Ctrl-C")
 
     assert capsys.readouterr().out.startswith("The server runs until Ctrl-C\n")
+
+
+def test_a_mismatch_is_cleared_with_a_reason(server: ScriptedServer, run: Run) -> None:
+    cleared = {"success": True, "provider_id": 4, "cleared": "No H100 has 24564 MiB of VRAM"}
+    server.on("POST /admin/providers/4/clear-mismatch", Reply(cleared))
+
+    result = run("admin", "clear-mismatch", "4", "--reason", "looked at")
+
+    assert "No H100 has 24564 MiB of VRAM" in result.stdout

@@ -126,6 +126,7 @@ CALLS: Mapping[str, Call] = {
     "GetDaemonHealth": Call(query={"hours": 24}),
     "GetReconciliation": Call(query={"days": 7}),
     "GetRevenue": Call(query={"days": 7}),
+    "ClearProviderMismatch": Call({"reason": "looked at"}),
     "ReleasePromoEarnings": Call({"reason": "known to us"}),
     "ProbeProvider": Call(provider="connected"),
     "PreloadModel": Call({"model_name": "a/model"}),

@@ -41,6 +41,12 @@ class AdminProvider(_message.Message):
     GPU_TYPE_FIELD_NUMBER: _builtins.int
     GPU_SOURCE_FIELD_NUMBER: _builtins.int
     OWNER_ID_FIELD_NUMBER: _builtins.int
+    TOPS_INT8_FIELD_NUMBER: _builtins.int
+    MEMORY_GBPS_FIELD_NUMBER: _builtins.int
+    PROBED_AT_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    VERIFICATION_FIELD_NUMBER: _builtins.int
+    HARDWARE_NOTICE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -77,6 +83,30 @@ class AdminProvider(_message.Message):
     def daemon_version(self) -> _struct_pb2.Value:
         """Version of the daemon; null when it named none."""
 
+    @_builtins.property
+    def tops_int8(self) -> _struct_pb2.Value:
+        """What the GPU was proved to do, or the CPU where there is none, in trillion integer operations a second; null before it was measured."""
+
+    @_builtins.property
+    def memory_gbps(self) -> _struct_pb2.Value:
+        """Its memory's bandwidth as proved, in GB a second; null before it was measured."""
+
+    @_builtins.property
+    def probed_at(self) -> _struct_pb2.Value:
+        """When that was proved, ISO-8601 UTC; null before."""
+
+    @_builtins.property
+    def performance(self) -> _struct_pb2.Value:
+        """as_model, or below_model where it does less than any healthy GPU of its model; null where that is not known."""
+
+    @_builtins.property
+    def verification(self) -> _struct_pb2.Value:
+        """mismatch where the GPU cannot be what is reported: it is given no work that names a GPU until an admin decides. Null otherwise."""
+
+    @_builtins.property
+    def hardware_notice(self) -> _struct_pb2.Value:
+        """Why it is a mismatch or below its model, in words; null where it is neither."""
+
     def __init__(
         self,
         *,
@@ -95,10 +125,16 @@ class AdminProvider(_message.Message):
         gpu_type: _builtins.str = ...,
         gpu_source: _builtins.str = ...,
         owner_id: _builtins.int = ...,
+        tops_int8: _struct_pb2.Value | None = ...,
+        memory_gbps: _struct_pb2.Value | None = ...,
+        probed_at: _struct_pb2.Value | None = ...,
+        performance: _struct_pb2.Value | None = ...,
+        verification: _struct_pb2.Value | None = ...,
+        hardware_notice: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "performance", b"performance", "probed_at", b"probed_at", "tops_int8", b"tops_int8", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "last_heartbeat", b"last_heartbeat", "name", b"name", "owner_id", b"owner_id", "slots_used", b"slots_used", "status", b"status", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "hardware_notice", b"hardware_notice", "id", b"id", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "probed_at", b"probed_at", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -148,6 +184,9 @@ class InspectedProvider(_message.Message):
     MEMORY_GBPS_FIELD_NUMBER: _builtins.int
     PROBED_AT_FIELD_NUMBER: _builtins.int
     PROBE_OUTCOME_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    VERIFICATION_FIELD_NUMBER: _builtins.int
+    HARDWARE_NOTICE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -260,6 +299,18 @@ class InspectedProvider(_message.Message):
     def probe_outcome(self) -> _struct_pb2.Value:
         """What came of the last probe that this server made: the figures, why there are none, or what was wrong; null before."""
 
+    @_builtins.property
+    def performance(self) -> _struct_pb2.Value:
+        """as_model, or below_model where it does less than any healthy GPU of its model; null where that is not known."""
+
+    @_builtins.property
+    def verification(self) -> _struct_pb2.Value:
+        """mismatch where the GPU cannot be what is reported: it is given no work that names a GPU until an admin decides. Null otherwise."""
+
+    @_builtins.property
+    def hardware_notice(self) -> _struct_pb2.Value:
+        """Why it is a mismatch or below its model, in words; null where it is neither."""
+
     def __init__(
         self,
         *,
@@ -301,10 +352,13 @@ class InspectedProvider(_message.Message):
         memory_gbps: _struct_pb2.Value | None = ...,
         probed_at: _struct_pb2.Value | None = ...,
         probe_outcome: _struct_pb2.Value | None = ...,
+        performance: _struct_pb2.Value | None = ...,
+        verification: _struct_pb2.Value | None = ...,
+        hardware_notice: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "tops_int8", b"tops_int8"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "tops_int8", b"tops_int8", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "owner_id", b"owner_id", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "hardware_notice", b"hardware_notice", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "owner_id", b"owner_id", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

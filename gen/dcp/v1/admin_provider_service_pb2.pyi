@@ -853,6 +853,66 @@ class ProbeProviderResponse(_message.Message):
 Global___ProbeProviderResponse: _TypeAlias = ProbeProviderResponse  # noqa: Y015
 
 @_typing.final
+class ClearProviderMismatchRequest(_message.Message):
+    """Whose GPU is what it is reported to be, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """Account id."""
+    reason: _builtins.str
+    """Why; the log keeps it. Required."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "provider_id", b"provider_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___ClearProviderMismatchRequest: _TypeAlias = ClearProviderMismatchRequest  # noqa: Y015
+
+@_typing.final
+class ClearProviderMismatchResponse(_message.Message):
+    """What was decided."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    CLEARED_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    provider_id: _builtins.int
+    """Account id."""
+    @_builtins.property
+    def cleared(self) -> _struct_pb2.Value:
+        """What the market had found; null when nothing."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        provider_id: _builtins.int = ...,
+        cleared: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared", "provider_id", b"provider_id", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearProviderMismatchResponse: _TypeAlias = ClearProviderMismatchResponse  # noqa: Y015
+
+@_typing.final
 class ReleasePromoEarningsRequest(_message.Message):
     """Whose earnings to release, and why."""
 

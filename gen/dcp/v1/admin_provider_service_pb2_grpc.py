@@ -106,6 +106,11 @@ class AdminProviderServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsResponse.FromString,
                 _registered_method=True)
+        self.ClearProviderMismatch = channel.unary_unary(
+                '/dcp.v1.AdminProviderService/ClearProviderMismatch',
+                request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ClearProviderMismatchRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ClearProviderMismatchResponse.FromString,
+                _registered_method=True)
         self.BulkUpdateProviders = channel.unary_unary(
                 '/dcp.v1.AdminProviderService/BulkUpdateProviders',
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.BulkUpdateProvidersRequest.SerializeToString,
@@ -222,6 +227,14 @@ class AdminProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClearProviderMismatch(self, request, context):
+        """Takes a provider's GPU to be what its daemon reports, though the market found that it cannot be; it is given work for GPUs again, until it
+        is found out for something else. Fails with NOT_FOUND for an unknown provider and INVALID_ARGUMENT `reason is required` without one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BulkUpdateProviders(self, request, context):
         """Does one thing to many providers; those that are unknown are counted as failed and the others go on.
         """
@@ -301,6 +314,11 @@ def add_AdminProviderServiceServicer_to_server(servicer, server):
                     servicer.ReleasePromoEarnings,
                     request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsResponse.SerializeToString,
+            ),
+            'ClearProviderMismatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearProviderMismatch,
+                    request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ClearProviderMismatchRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ClearProviderMismatchResponse.SerializeToString,
             ),
             'BulkUpdateProviders': grpc.unary_unary_rpc_method_handler(
                     servicer.BulkUpdateProviders,
@@ -688,6 +706,33 @@ class AdminProviderService:
             '/dcp.v1.AdminProviderService/ReleasePromoEarnings',
             dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsRequest.SerializeToString,
             dcp_dot_v1_dot_admin__provider__service__pb2.ReleasePromoEarningsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearProviderMismatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/ClearProviderMismatch',
+            dcp_dot_v1_dot_admin__provider__service__pb2.ClearProviderMismatchRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__provider__service__pb2.ClearProviderMismatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,6 +75,10 @@ class AdminProviderServiceStub:
     """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
     provider and INVALID_ARGUMENT `reason is required` without one.
     """
+    ClearProviderMismatch: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ClearProviderMismatchRequest, _admin_provider_service_pb2.ClearProviderMismatchResponse]
+    """Takes a provider's GPU to be what its daemon reports, though the market found that it cannot be; it is given work for GPUs again, until it
+    is found out for something else. Fails with NOT_FOUND for an unknown provider and INVALID_ARGUMENT `reason is required` without one.
+    """
     BulkUpdateProviders: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.BulkUpdateProvidersRequest, _admin_provider_service_pb2.BulkUpdateProvidersResponse]
     """Does one thing to many providers; those that are unknown are counted as failed and the others go on."""
 
@@ -124,6 +128,10 @@ class AdminProviderServiceAsyncStub(AdminProviderServiceStub):
     ReleasePromoEarnings: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ReleasePromoEarningsRequest, _admin_provider_service_pb2.ReleasePromoEarningsResponse]  # type: ignore[assignment]
     """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
     provider and INVALID_ARGUMENT `reason is required` without one.
+    """
+    ClearProviderMismatch: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ClearProviderMismatchRequest, _admin_provider_service_pb2.ClearProviderMismatchResponse]  # type: ignore[assignment]
+    """Takes a provider's GPU to be what its daemon reports, though the market found that it cannot be; it is given work for GPUs again, until it
+    is found out for something else. Fails with NOT_FOUND for an unknown provider and INVALID_ARGUMENT `reason is required` without one.
     """
     BulkUpdateProviders: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.BulkUpdateProvidersRequest, _admin_provider_service_pb2.BulkUpdateProvidersResponse]  # type: ignore[assignment]
     """Does one thing to many providers; those that are unknown are counted as failed and the others go on."""
@@ -255,6 +263,16 @@ class AdminProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_provider_service_pb2.ReleasePromoEarningsResponse, _abc.Awaitable[_admin_provider_service_pb2.ReleasePromoEarningsResponse]]:
         """Lets a provider withdraw what it earned from renters' starter credit, of one renter or of all. Fails with NOT_FOUND for an unknown
         provider and INVALID_ARGUMENT `reason is required` without one.
+        """
+
+    @_abc_1.abstractmethod
+    def ClearProviderMismatch(
+        self,
+        request: _admin_provider_service_pb2.ClearProviderMismatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_provider_service_pb2.ClearProviderMismatchResponse, _abc.Awaitable[_admin_provider_service_pb2.ClearProviderMismatchResponse]]:
+        """Takes a provider's GPU to be what its daemon reports, though the market found that it cannot be; it is given work for GPUs again, until it
+        is found out for something else. Fails with NOT_FOUND for an unknown provider and INVALID_ARGUMENT `reason is required` without one.
         """
 
     @_abc_1.abstractmethod

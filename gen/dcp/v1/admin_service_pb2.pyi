@@ -396,9 +396,11 @@ class AuditEntry(_message.Message):
     actor: _builtins.str
     """Fingerprint of the token; `none` without one, `several` where calls that were not let in had different ones."""
     method: _builtins.str
-    """HTTP method, or `gRPC`; `edge` for calls that the edge refused without asking the server."""
+    """HTTP method, or `gRPC`; `edge` for calls that the edge refused without asking the server; `market` for what the market found itself."""
     path: _builtins.str
-    """Path that was asked for, without its query; of the edge's refusals the method that was called most."""
+    """Path that was asked for, without its query; of the edge's refusals the method that was called most; what the market
+    found of a provider.
+    """
     status: _builtins.int
     """HTTP status of the answer."""
     calls: _builtins.float

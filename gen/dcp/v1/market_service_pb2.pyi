@@ -206,6 +206,8 @@ class MarketProvider(_message.Message):
     TOPS_INT8_FIELD_NUMBER: _builtins.int
     MEMORY_GBPS_FIELD_NUMBER: _builtins.int
     PROBED_AT_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    VERIFICATION_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -284,6 +286,14 @@ class MarketProvider(_message.Message):
     def probed_at(self) -> _struct_pb2.Value:
         """When that was, ISO-8601 UTC; null until it was."""
 
+    @_builtins.property
+    def performance(self) -> _struct_pb2.Value:
+        """as_model, or below_model where it does less than any healthy GPU of its model; null where that is not known."""
+
+    @_builtins.property
+    def verification(self) -> _struct_pb2.Value:
+        """mismatch where the GPU cannot be what is reported: it is given no work that names a GPU until an admin decides. Null otherwise."""
+
     def __init__(
         self,
         *,
@@ -319,10 +329,12 @@ class MarketProvider(_message.Message):
         tops_int8: _struct_pb2.Value | None = ...,
         memory_gbps: _struct_pb2.Value | None = ...,
         probed_at: _struct_pb2.Value | None = ...,
+        performance: _struct_pb2.Value | None = ...,
+        verification: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["degraded_since", b"degraded_since", "memory_gbps", b"memory_gbps", "probed_at", b"probed_at", "tops_int8", b"tops_int8"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["degraded_since", b"degraded_since", "memory_gbps", b"memory_gbps", "performance", b"performance", "probed_at", b"probed_at", "tops_int8", b"tops_int8", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "owner_id", b"owner_id", "price_per_hour_sar", b"price_per_hour_sar", "probed_at", b"probed_at", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "tops_int8", b"tops_int8", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cost_rates_halala_per_min", b"cost_rates_halala_per_min", "cuda_version", b"cuda_version", "degraded_since", b"degraded_since", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "heartbeat_age_seconds", b"heartbeat_age_seconds", "id", b"id", "is_live", b"is_live", "job_success_rate", b"job_success_rate", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "price_per_hour_sar", b"price_per_hour_sar", "probed_at", b"probed_at", "reliability_score", b"reliability_score", "reputation_score", b"reputation_score", "reputation_tier", b"reputation_tier", "run_mode", b"run_mode", "status", b"status", "tops_int8", b"tops_int8", "total_jobs_completed", b"total_jobs_completed", "uptime_pct", b"uptime_pct", "verification", b"verification", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -563,6 +575,8 @@ class AvailableProvider(_message.Message):
     TOPS_INT8_FIELD_NUMBER: _builtins.int
     MEMORY_GBPS_FIELD_NUMBER: _builtins.int
     PROBED_AT_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    VERIFICATION_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -619,6 +633,14 @@ class AvailableProvider(_message.Message):
     def probed_at(self) -> _struct_pb2.Value:
         """When that was, ISO-8601 UTC; null until it was."""
 
+    @_builtins.property
+    def performance(self) -> _struct_pb2.Value:
+        """as_model, or below_model where it does less than any healthy GPU of its model; null where that is not known."""
+
+    @_builtins.property
+    def verification(self) -> _struct_pb2.Value:
+        """mismatch where the GPU cannot be what is reported: it is given no work that names a GPU until an admin decides. Null otherwise."""
+
     def __init__(
         self,
         *,
@@ -645,10 +667,12 @@ class AvailableProvider(_message.Message):
         tops_int8: _struct_pb2.Value | None = ...,
         memory_gbps: _struct_pb2.Value | None = ...,
         probed_at: _struct_pb2.Value | None = ...,
+        performance: _struct_pb2.Value | None = ...,
+        verification: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["memory_gbps", b"memory_gbps", "probed_at", b"probed_at", "tops_int8", b"tops_int8"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["memory_gbps", b"memory_gbps", "performance", b"performance", "probed_at", b"probed_at", "tops_int8", b"tops_int8", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_live", b"is_live", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "owner_id", b"owner_id", "price_per_hour_sar", b"price_per_hour_sar", "probed_at", b"probed_at", "reliability_score", b"reliability_score", "status", b"status", "tops_int8", b"tops_int8", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cached_models", b"cached_models", "compute_capability", b"compute_capability", "cuda_version", b"cuda_version", "driver_version", b"driver_version", "gpu_count", b"gpu_count", "gpu_factor", b"gpu_factor", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "id", b"id", "is_live", b"is_live", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "price_per_hour_sar", b"price_per_hour_sar", "probed_at", b"probed_at", "reliability_score", b"reliability_score", "status", b"status", "tops_int8", b"tops_int8", "verification", b"verification", "vram_gb", b"vram_gb", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

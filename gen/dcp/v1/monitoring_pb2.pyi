@@ -740,8 +740,10 @@ class FleetAlert(_message.Message):
     """Account id."""
     reason: _builtins.str
     """What, in UPPER_SNAKE: PROVIDER_OFFLINE, PROVIDER_DEGRADED, GPU_HOT, DAEMON_OUTDATED, JOBS_FAILING, CONTAINER_RESTARTING, KEY_SHARED (a
-    second daemon used the key within the last day), GPU_LOST (its daemon finds no GPU any more; it is given no work) or FAULTS_OUTLIER (its runs
-    end as the renter's fault far more often than those of others with the same model or image, of at least 20 runs of 5 renters in a week).
+    second daemon used the key within the last day), GPU_LOST (its daemon finds no GPU any more; it is given no work), FAULTS_OUTLIER (its runs
+    end as the renter's fault far more often than those of others with the same model or image, of at least 20 runs of 5 renters in a week),
+    GPU_MISMATCH (its GPU cannot be what is reported; it is given no work for GPUs until an admin decides) or BELOW_MODEL (it was measured to do
+    less than any healthy GPU of its model).
     """
     since: _builtins.str
     """Since when, ISO-8601 UTC."""

@@ -67,6 +67,9 @@ class Provider(_message.Message):
     MEMORY_GBPS_FIELD_NUMBER: _builtins.int
     PROBED_AT_FIELD_NUMBER: _builtins.int
     PROBE_OUTCOME_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    VERIFICATION_FIELD_NUMBER: _builtins.int
+    HARDWARE_NOTICE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -191,6 +194,18 @@ class Provider(_message.Message):
     def probe_outcome(self) -> _struct_pb2.Value:
         """What came of the last probe that this server made: the figures, why there are none, or what was wrong; null before."""
 
+    @_builtins.property
+    def performance(self) -> _struct_pb2.Value:
+        """as_model, or below_model where it does less than any healthy GPU of its model; null where that is not known."""
+
+    @_builtins.property
+    def verification(self) -> _struct_pb2.Value:
+        """mismatch where the GPU cannot be what is reported: it is given no work that names a GPU until an admin decides. Null otherwise."""
+
+    @_builtins.property
+    def hardware_notice(self) -> _struct_pb2.Value:
+        """Why it is a mismatch or below its model, in words; null where it is neither."""
+
     def __init__(
         self,
         *,
@@ -236,10 +251,13 @@ class Provider(_message.Message):
         memory_gbps: _struct_pb2.Value | None = ...,
         probed_at: _struct_pb2.Value | None = ...,
         probe_outcome: _struct_pb2.Value | None = ...,
+        performance: _struct_pb2.Value | None = ...,
+        verification: _struct_pb2.Value | None = ...,
+        hardware_notice: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "tops_int8", b"tops_int8", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "performance", b"performance", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "tops_int8", b"tops_int8", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "owner_id", b"owner_id", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "hardware_notice", b"hardware_notice", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -120,6 +120,12 @@ def machine(provider: Mapping[str, Any]) -> str:
     return f"{provider['gpu_count']} x {model}" if provider["gpu_count"] else model
 
 
+def measured(provider: Mapping[str, Any]) -> str:
+    """Return what was proved of a machine, for example `0.06 TOPS, 9.6 GB/s at 2026-03-22 19:00:05`."""
+    figures = f"{provider['tops_int8']:g} TOPS, {provider['memory_gbps']:g} GB/s"
+    return f"{figures} at {moment(provider['probed_at'])}"
+
+
 def sar(halala: float | None) -> str | None:
     """Return an amount in SAR for a column, for example `0.45`; None when there is none yet."""
     return None if halala is None else f"{halala / 100:,.2f}"

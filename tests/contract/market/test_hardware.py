@@ -1,8 +1,10 @@
 """Contract 4.3: machines are what was reported and measured, whatever their owners claim."""
 
 from dc1.testing.market import LocalMarket
-from dc1.testing.people import Renter
+from dc1.testing.people import Admin, Renter
 from tests.contract.expect import answered, refused, show
+
+VERSION = {"daemon_version": "3.3.0"}
 
 
 def test_a_machine_without_a_gpu_is_sold_as_one(market: LocalMarket, renter: Renter) -> None:
@@ -23,3 +25,37 @@ def test_a_machine_without_a_gpu_is_sold_as_one(market: LocalMarket, renter: Ren
         assert renter.submit(**order)["status"] == "queued"
         refused(renter.try_submit(**order, provider_id=owner.id), 400, "Provider does not meet GPU requirements")
     assert renter.submit()["status"] == "pending"
+
+
+def test_a_gpu_that_cannot_be_gets_no_work_for_gpus_until_an_admin_decides(
+    market: LocalMarket, renter: Renter, admin: Admin
+) -> None:
+    provider = market.add_provider({"gpu_status": {"gpu_name": "NVIDIA H100", "gpu_vram_mib": 24564, **VERSION}})
+    h100 = {"gpu_requirements": {"gpu_type": "H100"}}
+    waiting = renter.submit(**h100)
+    assert waiting["status"] == "queued"
+    # The finding outlives the server, and what the machine reports afterwards.
+    market.restart()
+    provider.heartbeat({"gpu_status": {"gpu_name": "NVIDIA H100", "gpu_vram_mib": 81559, **VERSION}})
+    [listed] = answered(renter.get("/renters/available-providers"))["providers"]
+    assert show(listed, "gpu_source", "verification", "performance", "tops_int8", "gpu_factor") == {
+        "gpu_source": "reported",
+        "verification": "mismatch",
+        "performance": None,
+        "tops_int8": None,
+        "gpu_factor": 1,
+    }
+    words = "No H100 has 24564 MiB of VRAM"
+    assert provider.account()["hardware_notice"] == words
+    alerts = answered(admin.get("/admin/fleet/alerts"))["alerts"]
+    assert [alert["reason"] for alert in alerts] == ["GPU_MISMATCH"]
+    found = [entry for entry in answered(admin.get("/admin/audit"))["entries"] if entry["actor"] == "market"]
+    assert [show(entry, "method", "path") for entry in found] == [
+        {"method": "market", "path": f"/providers/{provider.id}: {words}"}
+    ]
+    assert renter.job(waiting["job_id"])["status"] == "queued"
+    path = f"/admin/providers/{provider.id}/clear-mismatch"
+    refused(admin.post(path, {}), 400, "reason is required")
+    assert answered(admin.post(path, {"reason": "a typing error"}))["cleared"] == words
+    assert provider.account()["verification"] is None
+    assert provider.next()["job_id"] == waiting["job_id"]

@@ -1,15 +1,17 @@
 """What a machine is listed, priced and given work as, by what its owner claimed and its daemon reported."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.json_types import JsonObject
-from dc1.domain.jobs.placement import Requirement
+from dc1.domain.jobs.placement import ProviderView, Requirement, choose
 from dc1.domain.providers.gpu_sources import GpuSource
-from dc1.domain.providers.liveness import Approval, Thresholds
+from dc1.domain.providers.liveness import Approval, ProviderStatus, Thresholds
+from dc1.domain.providers.measurements import Device, Measurement
+from dc1.domain.providers.mismatches import Performance
 from dc1.domain.providers.reports import Facts, read_report
 from dc1.testing.clock import ManualClock
 
@@ -73,6 +75,99 @@ def test_reports_take_the_place_of_claims(
     assert Seen(machine.gpu_model, machine.gpu_source, machine.gpu_count, machine.vram_mib, price_pct) == seen
     wanted = [ANY, CUDA, H100, VRAM, TWO]
     assert [each for each in wanted if fleet.availability.local.best(each) == machine.id] == fitting
+
+
+GPU, NONE = Device.GPU, None
+AS, BELOW = Performance.AS_MODEL, Performance.BELOW_MODEL
+CARD_4090: JsonObject = {"gpu_name": "NVIDIA GeForce RTX 4090", "gpu_vram_mib": 24564}
+
+
+@pytest.mark.parametrize(
+    ("claim", "status", "measured", "source", "performance", "mismatch", "fits_type", "price_pct"),
+    [
+        # A CPU-only machine, whatever was claimed, measured or not.
+        ("H100", NO_CARD, None, "reported", None, None, False, 100),
+        ("H100", NO_CARD, (0.06, 9.6, Device.CPU), "measured", None, None, False, 100),
+        # The right model, healthy, and throttled.
+        ("", CARD, (400, 1500, GPU), "measured", AS, None, True, 550),
+        ("H100", CARD, (60, 1500, GPU), "measured", BELOW, None, True, 550),
+        ("H100", CARD, (400, 150, GPU), "measured", BELOW, None, True, 550),
+        # The wrong model: another card's VRAM, a card that is far too weak, and one that is too good to be it.
+        ("H100", {**CARD, "gpu_vram_mib": 24564}, None, "reported", None, "24564 MiB", False, 100),
+        ("H100", CARD, (1, 1500, GPU), "measured", BELOW, "1 TOPS", False, 100),
+        ("RTX 4090", {**CARD_4090}, (1500, 900, GPU), "measured", AS, "1500 TOPS", False, 100),
+        # A figure of the processor says nothing of the GPU, and one of an unknown model nothing of the model.
+        ("H100", CARD, (0.06, 9.6, Device.CPU), "reported", None, None, True, 550),
+        ("", {"gpu_name": "Moore S80", "gpu_vram_mib": 16384}, (9, 9, GPU), "measured", None, None, False, 100),
+    ],
+)
+def test_measurements_judge_reports(
+    claim: str,
+    status: JsonObject,
+    measured: tuple[float, float, Device] | None,
+    source: str,
+    performance: Performance | None,
+    mismatch: str | None,
+    fits_type: bool,
+    price_pct: int,
+) -> None:
+    fleet = Fleet(ManualClock(NOW), Thresholds())
+    machine = _approved(claim, Facts())
+    fleet.add(machine)
+    fleet.presence.heartbeat(machine, read_report({"gpu_status": status}))
+    if measured is not None:
+        tops, gbps, device = measured
+        fleet.set_measurement(machine, Measurement(tops, gbps, device, NOW), "measured")
+    assert (machine.gpu_source, machine.performance) == (source, performance)
+    assert (mismatch or "") in (machine.mismatch or "")
+    assert (machine.mismatch is None) is (mismatch is None)
+    wanted = Requirement(gpu_type="RTX4090" if status == CARD_4090 else "H100")
+    assert (fleet.availability.local.best(wanted) == machine.id) is fits_type
+    assert fleet.availability.local.best(ANY) == machine.id
+    assert machine.price_bps(fleet.prices) == 100 * price_pct
+
+
+def test_a_mismatch_lasts_until_an_admin_decides_and_is_found_once() -> None:
+    fleet = Fleet(ManualClock(NOW), Thresholds())
+    machine = _approved("", Facts())
+    fleet.add(machine)
+    small = read_report({"gpu_status": {**CARD, "gpu_vram_mib": 24564}})
+    fleet.presence.heartbeat(machine, small)
+    # Whoever was found out reports what is plausible next.
+    fleet.presence.heartbeat(machine, read_report({"gpu_status": CARD}))
+    assert fleet.availability.local.best(H100) is None
+    fleet.presence.heartbeat(machine, small)
+    fleet.accept_hardware(machine, machine.doubted_hardware)
+    fleet.presence.heartbeat(machine, small)
+    assert fleet.availability.local.best(H100) == machine.id
+    fleet.presence.heartbeat(machine, read_report({"gpu_status": {**CARD, "gpu_vram_mib": 8192}}))
+    assert fleet.availability.local.best(H100) is None
+
+
+def test_a_machine_that_fails_its_probe_gets_no_work_for_gpus() -> None:
+    fleet = Fleet(ManualClock(NOW), Thresholds())
+    machine = _approved("", Facts())
+    fleet.add(machine)
+    fleet.presence.heartbeat(machine, read_report({"gpu_status": CARD}))
+    fleet.set_measurement(machine, None, "failed: an opened row is wrong", caught=True)
+    assert machine.hardware_notice == "The probe of its GPU failed: an opened row is wrong"
+    assert fleet.availability.local.best(H100) is None
+
+
+def test_what_was_measured_of_one_card_is_not_said_of_another() -> None:
+    machine = _approved("", Facts())
+    machine.take_report(read_report({"gpu_status": CARD}))
+    machine.measurement = Measurement(400, 1500, GPU, NOW)
+    machine.take_report(read_report({"gpu_status": CARD_4090}))
+    assert machine.gpu_source == "reported"
+
+
+def test_of_equals_the_one_below_its_model_is_taken_last() -> None:
+    views = [ProviderView(1, Approval.APPROVED, ProviderStatus.ONLINE, below_model=True)]
+    views.append(ProviderView(2, Approval.APPROVED, ProviderStatus.ONLINE))
+    assert choose(views, ANY) == 2
+    # Neither reputation nor price is made up for by it.
+    assert choose([views[0], replace(views[1], price_bps=20_000)], ANY) == 1
 
 
 def test_a_machine_that_gets_a_card_is_one_with_a_card() -> None:

@@ -85,6 +85,20 @@ def admin_probe(
         emit(client.post(path("admin", "providers", provider, "probe")), as_json, _show_probe)
 
 
+@app.command("clear-mismatch")
+def admin_clear_mismatch(
+    provider: ProviderId,
+    reason: Annotated[str, typer.Option(help="Why; the log keeps it.")],
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Take a GPU to be what its daemon reports."""
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.post(path("admin", "providers", provider, "clear-mismatch"), {"reason": reason})
+        emit(answer, as_json, lambda body: facts({"provider": body["provider_id"], "cleared": body["cleared"]}))
+
+
 @app.command("adjust-balance")
 def admin_adjust_balance(
     renter: Annotated[int, typer.Argument(metavar="RENTER", help="The renter's id.", min=1)],
@@ -187,7 +201,7 @@ def _show_providers(body: dict[str, Any]) -> None:
                 one["name"],
                 one["email"],
                 one["gpu_model"],
-                one["gpu_source"],
+                one["verification"] or one["gpu_source"],
                 one["status"],
                 one["approval_status"],
                 moment(one["last_heartbeat"]),

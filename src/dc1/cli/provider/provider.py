@@ -7,7 +7,7 @@ import typer
 from dc1.cli.client import RestClient
 from dc1.cli.commands import Commands
 from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider_credential
-from dc1.cli.output import emit, facts, listing, machine, moment, money, sar
+from dc1.cli.output import emit, facts, listing, machine, measured, moment, money, sar
 from dc1.cli.provider import machines, payouts
 
 app = Commands(help="Offer GPUs: an account, its state, its earnings.", no_args_is_help=True)
@@ -125,7 +125,9 @@ def _show_account(body: dict[str, Any]) -> None:
             "status": account["status"],
             "approval": account["approval_status"],
             **({"rejected because": account["rejected_reason"]} if account["rejected_reason"] else {}),
-            "GPU": f"{machine(account)} ({account['gpu_source']})",
+            "GPU": f"{machine(account)} ({account['verification'] or account['gpu_source']})",
+            **({"because": account["hardware_notice"]} if account["hardware_notice"] else {}),
+            **({"measured": measured(account)} if account["probed_at"] else {}),
             "VRAM": f"{account['gpu_vram_mib']} MiB" if account["gpu_vram_mib"] else None,
             "last probe": account["probe_outcome"],
             "daemon": account["daemon_version"],

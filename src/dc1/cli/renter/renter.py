@@ -116,13 +116,14 @@ def _show_balance(body: dict[str, Any]) -> None:
 
 def _show_providers(body: dict[str, Any]) -> None:
     listing(
-        ["id", "name", "GPU", "source", "VRAM", "status", "reliability", "models", "SAR an hour"],
+        ["id", "name", "GPU", "source", "TOPS", "VRAM", "status", "reliability", "models", "SAR an hour"],
         (
             [
                 one["id"],
                 one["name"],
                 machine(one),
-                one["gpu_source"],
+                one["verification"] or one["gpu_source"],
+                one["tops_int8"],
                 f"{one['vram_gb']} GB" if one["vram_gb"] else None,
                 one["status"],
                 one["reliability_score"],

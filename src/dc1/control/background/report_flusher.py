@@ -6,7 +6,8 @@ from dc1.control.scheduling.core import Core
 from dc1.domain.base.clock import day_start_ms
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.engine.database import Connection
-from dc1.storage.providers import offered_models, providers
+from dc1.storage.providers import hardware_doubts, offered_models, providers
+from dc1.storage.providers.hardware_doubts import HardwareDoubt
 
 _FLUSH_SECONDS = 1.0
 
@@ -43,11 +44,15 @@ class ReportFlusher:
         # Copied here: the transaction runs on another thread, while beats go on changing the providers.
         reports = [_stored_report(provider) for provider in unstored]
         fetched = [provider.id for provider in unstored if provider.preload_done]
+        found = [provider for provider in unstored if provider.mismatch_to_store]
+        doubts = [_doubt(provider) for provider in found]
 
         def work(conn: Connection) -> None:
             providers.flush_reports(conn, reports, now_ms)
             for provider_id in fetched:
                 providers.set_preload(conn, provider_id, None, now_ms)
+            for doubt in doubts:
+                hardware_doubts.record(conn, doubt)
 
         try:
             await self._db.write(work)
@@ -58,6 +63,8 @@ class ReportFlusher:
             # Beats that came during the write are counted with the next flush.
             provider.beats_to_flush -= report.heartbeats
             provider.preload_done = False
+        for provider in found:
+            provider.mismatch_to_store = False
 
     async def _flush_offered_models(self) -> None:
         unsaved = self._fleet.offered.take_unsaved()
@@ -76,8 +83,14 @@ class ReportFlusher:
             self._fleet.set_week_beats(await self._db.read(lambda conn: providers.load_recent_heartbeats(conn, now_ms)))
 
 
+def _doubt(provider: Provider) -> HardwareDoubt:
+    assert provider.mismatch is not None
+    assert provider.mismatch_at_ms is not None
+    return HardwareDoubt(provider.id, provider.mismatch_at_ms, provider.mismatch)
+
+
 def _stored_report(provider: Provider) -> providers.StoredReport:
-    facts, presence = provider.facts, provider.presence
+    facts, presence, measured = provider.facts, provider.presence, provider.measurement
     heard = presence.last_heartbeat_ms is not None or presence.channel is Channel.STREAM
     return providers.StoredReport(
         provider_id=provider.id,
@@ -86,6 +99,10 @@ def _stored_report(provider: Provider) -> providers.StoredReport:
         stream_lost_ms=presence.stream_lost_ms,
         heartbeats=provider.beats_to_flush,
         hardware_reported=provider.hardware_reported,
+        tops_int8=None if measured is None else measured.tops_int8,
+        memory_gbps=None if measured is None else measured.memory_gbps,
+        probed_device=None if measured is None else measured.device.value,
+        probed_at_ms=None if measured is None else measured.probed_at_ms,
         gpu_name=facts.gpu_name,
         vram_mib=facts.vram_mib,
         gpu_count=facts.gpu_count,

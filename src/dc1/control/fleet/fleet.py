@@ -156,10 +156,29 @@ class Fleet:
         for provider in self._all.values():
             self._index(provider)
 
-    def set_measurement(self, provider: Provider, measurement: Measurement | None, outcome: str) -> None:
-        """Note what a probe proved, None after one that was answered wrongly; `outcome` says it to people."""
+    def set_measurement(
+        self, provider: Provider, measurement: Measurement | None, outcome: str, *, caught: bool = False
+    ) -> None:
+        """Note what a probe proved, None after one that was answered wrongly; `outcome` says it to people.
+
+        `caught` at pretending, a machine gets no work for GPUs until an admin decides.
+        """
         provider.measurement, provider.probe_outcome = measurement, outcome
+        now_ms = self._clock.now_ms()
+        # Whoever is caught at pretending would otherwise be no worse off than before it was asked.
+        if caught and provider.has_gpu:
+            provider.doubt(f"The probe of its GPU {outcome}", now_ms)
+        provider.judge(now_ms)
+        self.reports.gpu_counts.update(provider)
+        self.reports.note_unstored(provider)
         self._index(provider)
+
+    def accept_hardware(self, provider: Provider, hardware: str | None) -> None:
+        """Note that an admin takes a GPU to be what is reported, though the table of models says otherwise."""
+        provider.mismatch = provider.mismatch_at_ms = None
+        provider.mismatch_to_store = False
+        provider.accepted_hardware = hardware
+        self._decided(provider)
 
     def close(self, provider: Provider) -> None:
         """Note that the account was closed; it is shown as suspended where it is still shown."""

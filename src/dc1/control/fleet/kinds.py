@@ -17,6 +17,7 @@ class Kind(NamedTuple):
     slots: int
     occupied: int
     has_gpu: bool
+    below_model: bool
     vram_mib: int | None
     gpu_type: str | None
     compute_types: frozenset[str]
@@ -33,6 +34,7 @@ class Kind(NamedTuple):
             view.slots,
             view.occupied,
             view.has_gpu,
+            view.below_model,
             view.vram_mib,
             view.gpu_type,
             view.compute_types,

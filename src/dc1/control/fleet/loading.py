@@ -7,6 +7,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers.liveness import Channel, Presence
+from dc1.domain.providers.measurements import Device, Measurement
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import Facts
 from dc1.domain.providers.reputation import RunRecord
@@ -62,6 +63,10 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
             daemon_version=row.daemon_version,
         ),
         hardware_reported=row.hardware_reported,
+        measurement=_measurement(row),
+        mismatch=row.mismatch,
+        mismatch_at_ms=row.mismatch_at_ms,
+        accepted_hardware=row.accepted_hardware,
         gpu_status=row.gpu_status,
         cached_models=tuple(row.cached_models or ()),
         vllm_models=tuple(row.vllm_models or ()),
@@ -80,6 +85,13 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
         record=RunRecord(row.recent_completed, row.recent_failed, row.weighed_runs),
         beats_of_week=beats_of_week,
     )
+
+
+def _measurement(row: ProviderRow) -> Measurement | None:
+    """Return what was last proved of the machine."""
+    if row.tops_int8 is None or row.memory_gbps is None or row.probed_device is None or row.probed_at_ms is None:
+        return None
+    return Measurement(row.tops_int8, row.memory_gbps, Device(row.probed_device), row.probed_at_ms)
 
 
 def _preferences(row: ProviderRow) -> Preferences:

@@ -11,7 +11,8 @@ from dc1.domain.providers import liveness, reputation
 from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.hardware import CPU, canonical_gpu_type, gpu_name
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence, ProviderStatus, Thresholds
-from dc1.domain.providers.measurements import Measurement
+from dc1.domain.providers.measurements import Device, Measurement
+from dc1.domain.providers.mismatches import Mismatch, Performance, in_words, mismatch_of, performance_of
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 from dc1.domain.providers.reports import Facts, Report, metric_of, without_claims
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord
@@ -37,11 +38,15 @@ _ACCOUNT_FIELDS = (
     "failed_jobs",
     "record",
     "second_daemon_at_ms",
+    "mismatch",
+    "mismatch_at_ms",
+    "accepted_hardware",
     "stream_instance",
 )
 _REPORT_FIELDS = (
     "facts",
     "hardware_reported",
+    "measurement",
     "gpu_status",
     "cached_models",
     "vllm_models",
@@ -91,7 +96,12 @@ class Provider:
     draining: bool = False
     probes: bool = False
     measurement: Measurement | None = None
+    mismatch: str | None = None
+    mismatch_at_ms: int | None = None
+    accepted_hardware: str | None = None
+    mismatch_to_store: bool = False
     probe_outcome: str | None = None
+    late_probes: int = 0
     stream_replica: str | None = None
     stream_instance: str | None = None
     second_daemon_at_ms: int | None = None
@@ -108,7 +118,44 @@ class Provider:
     @property
     def gpu_source(self) -> GpuSource:
         """Whose word on its GPU is shown."""
+        if self.measured is not None:
+            return GpuSource.MEASURED
         return GpuSource.REPORTED if self.hardware_reported else GpuSource.CLAIMED
+
+    @property
+    def measured(self) -> Measurement | None:
+        """What was proved of what lists show: of its GPU, or of its processor where it has none."""
+        device = Device.GPU if self.has_gpu else Device.CPU
+        is_of_it = self.hardware_reported and self.measurement is not None and self.measurement.device is device
+        return self.measurement if is_of_it else None
+
+    @property
+    def performance(self) -> Performance | None:
+        """How its GPU stands to its model, None where that is not known."""
+        return performance_of(self._named_gpu, self.measured)
+
+    @property
+    def below_model_at_ms(self) -> int | None:
+        """When its GPU was measured to do less than its model, None where it was not."""
+        measured = self.measured
+        is_below = measured is not None and self.performance is Performance.BELOW_MODEL
+        return measured.probed_at_ms if measured is not None and is_below else None
+
+    @property
+    def hardware_notice(self) -> str | None:
+        """What its owner is told of its GPU: why it is given no work for GPUs, or is placed after its equals."""
+        measured = self.measured
+        if self.mismatch is None and measured is not None and self.performance is Performance.BELOW_MODEL:
+            return in_words(self._named_gpu, measured)
+        return self.mismatch
+
+    @property
+    def _found_mismatch(self) -> Mismatch | None:
+        return mismatch_of(self._named_gpu, self.vram_mib, self.measured)
+
+    @property
+    def _named_gpu(self) -> str | None:
+        return self.gpu_name if self.has_gpu and self.facts.gpu_name else None
 
     @property
     def has_gpu(self) -> bool:
@@ -159,8 +206,8 @@ class Provider:
 
     @property
     def reported_gpu_name(self) -> str | None:
-        """Canonical name of the GPU that a daemon reported, None where none has."""
-        return gpu_name(self.facts.gpu_name, self.facts.vram_mib) if self.hardware_reported else None
+        """Canonical name of the GPU that it is priced by: as reported, None where that cannot be or none is."""
+        return self._named_gpu if self.mismatch is None else None
 
     @property
     def gpu_lost(self) -> bool:
@@ -231,7 +278,8 @@ class Provider:
             status=self.status(now_ms, thresholds),
             slots=self.slots,
             occupied=self.slots if full else self.occupied,
-            has_gpu=self.has_gpu,
+            has_gpu=self.has_gpu and self.mismatch is None,
+            below_model=self.performance is Performance.BELOW_MODEL,
             vram_mib=self.preferences.usable_vram_mib(self.vram_mib),
             gpu_type=self.gpu_type if self.has_gpu else None,
             gpu_model=self.gpu_model,
@@ -258,7 +306,15 @@ class Provider:
         if not self.hardware_reported and (streamed or report.tells_of_gpu):
             self.hardware_reported = True
             self.facts = without_claims(self.facts)
-        self.facts = self.facts.updated(report.facts)
+        known = self.facts
+        self.facts = known.updated(report.facts)
+        if (known.gpu_name, known.vram_mib, known.gpu_count) != (
+            self.facts.gpu_name,
+            self.facts.vram_mib,
+            self.facts.gpu_count,
+        ):
+            # It was of other hardware.
+            self.measurement = None
         if report.gpu_status is not None:
             self.gpu_status = report.gpu_status
             self._note_use_by_others()
@@ -278,6 +334,23 @@ class Provider:
             self.preload_model = None
             self.preload_done = True
 
+    def judge(self, now_ms: int) -> None:
+        """Note what its GPU cannot be by report and measurement."""
+        found = self._found_mismatch
+        if found is not None and found.hardware != self.accepted_hardware:
+            self.doubt(found.words, now_ms)
+
+    def doubt(self, words: str, now_ms: int) -> None:
+        """Note that its GPU cannot be what is reported; so it stays, whatever is said later, until an admin decides."""
+        if self.mismatch is None:
+            self.mismatch, self.mismatch_at_ms, self.mismatch_to_store = words, now_ms, True
+
+    @property
+    def doubted_hardware(self) -> str | None:
+        """What an admin accepts who decides now that its GPU may be what is reported."""
+        found = self._found_mismatch
+        return None if found is None else found.hardware
+
     def wish_for(self, model: str) -> None:
         """Note the model that the daemon shall fetch; the wish ends with the report that lists it."""
         self.preload_model = model
@@ -285,8 +358,12 @@ class Provider:
 
     def take_account(self, stored: "Provider") -> None:
         """Take over what owners and admins decide."""
+        found = self.mismatch, self.mismatch_at_ms
         for name in _ACCOUNT_FIELDS:
             setattr(self, name, getattr(stored, name))
+        if self.mismatch_to_store:
+            # Newer than what is stored.
+            self.mismatch, self.mismatch_at_ms = found
 
     def take_stored_report(self, stored: "Provider") -> None:
         """Take over what another replica heard of the daemon."""

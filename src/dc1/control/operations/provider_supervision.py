@@ -18,7 +18,7 @@ from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.accounts import keys as key_rows
-from dc1.storage.providers import approvals, owners, providers
+from dc1.storage.providers import approvals, hardware_doubts, owners, providers
 
 
 class ProviderAction(StrEnum):
@@ -100,6 +100,15 @@ class ProviderSupervision:
         for machine in concerned:
             self._fleet.set_suspended(machine, stored[machine.id])
         return concerned
+
+    async def clear_mismatch(self, provider: Provider) -> str | None:
+        """Take a GPU to be what its daemon reports; return what the market had found against it, None for nothing."""
+        cleared, hardware = provider.mismatch, provider.doubted_hardware
+        if not await self._db.write(lambda conn: hardware_doubts.accept(conn, provider.id, hardware)):
+            raise errors.provider_not_found()
+        self._fleet.accept_hardware(provider, hardware)
+        await self._attempts.bookability_changed(provider)
+        return cleared
 
     async def reset_key(self, provider: Provider) -> str:
         """Replace the key and return the new one; the old one, and a stream that was opened with it, end at once."""

@@ -41,6 +41,10 @@ class ProbeFailedError(Exception):
     """The daemon said what cannot be, or said it too late: it was caught at pretending."""
 
 
+class ProbeLateError(ProbeFailedError):
+    """The daemon said it too late, which a machine or a network that stalls does too, if not again and again."""
+
+
 class MachineProbe:
     """One probe. The clock is the server's and monotonic; what the daemon says of time is not asked for."""
 
@@ -83,7 +87,7 @@ class MachineProbe:
             while not waiting.done():
                 left = asked + seconds - time.monotonic()
                 if left <= 0:
-                    raise ProbeFailedError(f"the answer took longer than {seconds:.0f} s")
+                    raise ProbeLateError(f"the answer took longer than {seconds:.0f} s")
                 await asyncio.wait({waiting}, timeout=min(left, _LOOK_SECONDS))
                 self._require_idle()
         finally:

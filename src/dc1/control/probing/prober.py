@@ -11,7 +11,7 @@ from dc1.containment import contained
 from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import every
-from dc1.control.probing.machine_probe import MachineProbe, ProbeFailedError, ProbeStoppedError
+from dc1.control.probing.machine_probe import MachineProbe, ProbeFailedError, ProbeLateError, ProbeStoppedError
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.probe_messages import Said
 from dc1.control.scheduling.sessions import Session
@@ -26,6 +26,8 @@ BEING_MEASURED = "being measured"
 
 _LOOK_SECONDS = 1.0
 _AT_ONCE = 8
+# Late answers in a row that are no stall any more.
+_MOST_LATE = 3
 """Groups that are measured at the same time: each takes a few milliseconds of this server a second."""
 
 _SECRETLY = random.SystemRandom()
@@ -177,7 +179,9 @@ class Prober:
             self._over(probe, str(stop))
         except ProbeFailedError as fault:
             log.warning("probe_failed", provider_id=provider.id, reason=str(fault))
-            self._fleet.set_measurement(provider, None, f"failed: {fault}")
+            provider.late_probes += isinstance(fault, ProbeLateError)
+            caught = not isinstance(fault, ProbeLateError) or provider.late_probes >= _MOST_LATE
+            self._fleet.set_measurement(provider, None, f"failed: {fault}", caught=caught)
             probe.end(f"failed: {fault}")
         except Exception as failure:
             # A mistake of ours in one probe is no reason to stop those beside it.
@@ -196,6 +200,7 @@ class Prober:
         measured = probe.measurement(self._clock.now_ms())
         words = f"{measured.tops_int8:g} TOPS, {measured.memory_gbps:g} GB/s on the {measured.device}"
         log.info("probe_passed", provider_id=probe.provider.id, outcome=words, seconds=probe.seconds)
+        probe.provider.late_probes = 0
         self._fleet.set_measurement(probe.provider, measured, words)
         probe.end(words)
 

@@ -51,7 +51,8 @@ class ProviderView:
     """What placement needs to know of a provider.
 
     `slots` is the number of GPUs (at least 1) and `occupied` how many of them pending and running jobs hold. `has_gpu`
-    is set where a daemon reported a GPU; a claim is none. `vram_mib` is the VRAM of one GPU, None when unknown.
+    is set where a daemon reported a GPU; a claim is none, and `below_model` where it was measured to do
+    less than its model. `vram_mib` is the VRAM of one GPU, None when unknown.
     `gpu_type` is canonical, None when the card is none of the market's types, and `gpu_model` its reported name.
     `models` are the offered models in lower case; empty means that any may run. `job_types` are the types that the
     daemon has a runner for, None when it did not say. `streaming` is set while the daemon is on the stream and not
@@ -66,6 +67,7 @@ class ProviderView:
     slots: int = 1
     occupied: int = 0
     has_gpu: bool = True
+    below_model: bool = False
     vram_mib: int | None = None
     gpu_type: str | None = None
     gpu_model: str | None = None
@@ -270,9 +272,10 @@ def choose(
 ) -> int | None:
     """Return the id of the best fitting provider, or None when none fits.
 
-    Online goes before degraded, then come a cached model, reputation, the lower price, idleness and the lower id;
-    `prewarm` puts the cached model first, an order that prefers the price has it before reputation. Reputations up to
-    REPUTATION_SLACK below the best count as equal to it. Providers in `avoid` are taken only when no other fits.
+    Online goes before degraded, then come a cached model, reputation, the lower price, what was not measured to be
+    below its model, idleness and the lower id; `prewarm` puts the cached model first, an order that prefers the price
+    has it before reputation. Reputations up to REPUTATION_SLACK below the best count as equal to it. Providers in
+    `avoid` are taken only when no other fits.
     """
     return best_of([view for view in views if fits(view, requirement)], requirement, prewarm=prewarm, avoid=avoid)
 
@@ -304,7 +307,7 @@ def best_of(
     # Against the best of them and not in steps: two that differ by a point are equal wherever a step would lie.
     least = max(view.reputation for view in candidates) - REPUTATION_SLACK
     equals = (view for view in candidates if view.reputation >= least)
-    return min(equals, key=lambda view: (view.price_bps, view.occupied, -view.reputation, view.id)).id
+    return min(equals, key=lambda view: (view.price_bps, view.below_model, view.occupied, -view.reputation, view.id)).id
 
 
 class Waiting(Protocol):

@@ -29,6 +29,8 @@ class AlertReason(StrEnum):
     KEY_SHARED = "KEY_SHARED"
     GPU_LOST = "GPU_LOST"
     FAULTS_OUTLIER = "FAULTS_OUTLIER"
+    GPU_MISMATCH = "GPU_MISMATCH"
+    BELOW_MODEL = "BELOW_MODEL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Watched:
     second_daemon_at_ms: int | None = None
     gpu_lost: bool = False
     faults_stand_out_since_ms: int | None = None
+    mismatch_at_ms: int | None = None
+    below_model_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
         yield Alert(AlertReason.KEY_SHARED, shared_ms)
     if provider.faults_stand_out_since_ms is not None:
         yield Alert(AlertReason.FAULTS_OUTLIER, provider.faults_stand_out_since_ms)
+    yield from _hardware_alerts(provider)
     if heard_ms is None:
         return
     present = liveness(provider.presence, now_ms, thresholds)
@@ -81,6 +86,14 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
         yield Alert(AlertReason.DAEMON_OUTDATED, heard_ms)
     if provider.restarts >= MANY_RESTARTS:
         yield Alert(AlertReason.CONTAINER_RESTARTING, heard_ms)
+
+
+def _hardware_alerts(provider: Watched) -> Iterator[Alert]:
+    # Whether it is there or not: it waits for an admin.
+    if provider.mismatch_at_ms is not None:
+        yield Alert(AlertReason.GPU_MISMATCH, provider.mismatch_at_ms)
+    elif provider.below_model_at_ms is not None:
+        yield Alert(AlertReason.BELOW_MODEL, provider.below_model_at_ms)
 
 
 def lately(at_ms: int | None, now_ms: int) -> int | None:

@@ -209,6 +209,8 @@ class MonitoringCalls(ServicerPart):
             second_daemon_at_ms=provider.second_daemon_at_ms,
             gpu_lost=provider.gpu_lost,
             faults_stand_out_since_ms=self._plane.fault_watch.since_ms(provider.id),
+            mismatch_at_ms=provider.mismatch_at_ms,
+            below_model_at_ms=provider.below_model_at_ms,
         )
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.provider_supervision import ProviderAction
@@ -24,6 +26,7 @@ from dc1.storage.providers.providers import Earnings, ProviderRow
 from dcp.v1 import admin_provider_pb2
 from dcp.v1 import admin_provider_service_pb2 as pb
 
+_log = structlog.get_logger(__name__)
 _HEARTBEATS_SHOWN = 20
 _JOBS_SHOWN = 20
 _WAITING_SHOWN = 50
@@ -164,6 +167,15 @@ class SupervisedProviderCalls(ServicerPart):
             promo_earnings_halala=earned.promo_halala,
             available_halala=earned.available_halala,
         )
+
+    async def ClearProviderMismatch(
+        self, request: pb.ClearProviderMismatchRequest, context: Any
+    ) -> pb.ClearProviderMismatchResponse:
+        """Take a provider's GPU to be what is reported."""
+        provider, reason = await self._named(request.provider_id), stated_reason(request.reason)
+        cleared = await self._plane.provider_supervision.clear_mismatch(provider)
+        _log.info("mismatch_cleared", provider_id=provider.id, reason=reason)
+        return pb.ClearProviderMismatchResponse(success=True, provider_id=provider.id, cleared=to_value(cleared))
 
     async def BulkUpdateProviders(
         self, request: pb.BulkUpdateProvidersRequest, context: Any

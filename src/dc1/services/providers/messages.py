@@ -16,6 +16,7 @@ from dc1.domain.money.pricing import halala_to_sar, quote
 from dc1.domain.providers.alerts import lately
 from dc1.domain.providers.liveness import Liveness, ProviderStatus
 from dc1.domain.providers.machine_grading import vram_used_mib
+from dc1.domain.providers.mismatches import MISMATCH
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import metric_of
 from dc1.services.api.values import NULL, message_json, time_value, to_value
@@ -89,10 +90,10 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         active_job=_active_job(plane, provider),
         second_daemon_at=time_value(lately(provider.second_daemon_at_ms, now_ms)),
         gpu_type=provider.gpu_name or "",
-        gpu_source=provider.gpu_source,
         owner_id=provider.account_id,
         probe_outcome=to_value(provider.probe_outcome),
-        **measured_fields(provider),
+        **hardware_fields(provider),
+        hardware_notice=to_value(provider.hardware_notice),
         # The preferences lie flat among the other fields, under the names they have in an answer of their own.
         **{field.name: value for field, value in wishes.ListFields()},
     )
@@ -141,7 +142,7 @@ def provider_job(job: JobRow) -> pb.ProviderJob:
 
 def admin_provider(provider: Provider, status: ProviderStatus) -> AdminProvider:
     """Return one line of the list of providers."""
-    shown = AdminProvider()
+    shown = AdminProvider(**hardware_fields(provider), hardware_notice=to_value(provider.hardware_notice))
     _fill(shown, provider, status)
     return shown
 
@@ -172,7 +173,8 @@ def inspected_provider(
         total_jobs=provider.completed_jobs,
         claimed_gpu_model=to_value(provider.registered_gpu_model or None),
         probe_outcome=to_value(provider.probe_outcome),
-        **measured_fields(provider),
+        **hardware_fields(provider),
+        hardware_notice=to_value(provider.hardware_notice),
     )
     _fill(shown, provider, status)
     return shown
@@ -185,7 +187,6 @@ def _fill(shown: AdminProvider | InspectedProvider, provider: Provider, status: 
     shown.email = provider.email
     shown.gpu_model.CopyFrom(to_value(provider.gpu_model or None))
     shown.gpu_type = provider.gpu_name or ""
-    shown.gpu_source = provider.gpu_source
     shown.vram_mib = provider.vram_mib or 0
     shown.gpu_count = provider.gpu_count
     shown.status = status
@@ -194,6 +195,19 @@ def _fill(shown: AdminProvider | InspectedProvider, provider: Provider, status: 
     shown.daemon_version.CopyFrom(to_value(provider.facts.daemon_version))
     shown.slots_used = provider.occupied
     shown.created_at = iso(provider.created_at_ms)
+
+
+def hardware_fields(provider: Provider) -> dict[str, Any]:
+    """Return whose word on a machine's GPU every list shows, and what was proved of it."""
+    measured, performance = provider.measured, provider.performance
+    return {
+        "gpu_source": provider.gpu_source,
+        "tops_int8": to_value(None if measured is None else measured.tops_int8),
+        "memory_gbps": to_value(None if measured is None else measured.memory_gbps),
+        "probed_at": time_value(None if measured is None else measured.probed_at_ms),
+        "performance": to_value(None if performance is None else performance.value),
+        "verification": to_value(None if provider.mismatch is None else MISMATCH),
+    }
 
 
 def price_per_hour_sar(plane: ControlPlane, provider: Provider) -> float:
@@ -214,7 +228,7 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
         "name": provider.name,
         "gpu_model": provider.gpu_model,
         "gpu_type": provider.gpu_name or "",
-        "gpu_source": provider.gpu_source,
+        **hardware_fields(provider),
         "vram_gb": vram_gb(provider.vram_mib or 0),
         "vram_mib": provider.vram_mib or 0,
         "gpu_count": provider.gpu_count,
@@ -229,15 +243,4 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
         "price_per_hour_sar": price_per_hour_sar(plane, provider),
         "gpu_factor": prices.factor_pct(provider.reported_gpu_name) / HUNDRED,
         "ask": prices.bounds.within(provider.preferences.ask_pct) / HUNDRED,
-        **measured_fields(provider),
-    }
-
-
-def measured_fields(provider: Provider) -> dict[str, Any]:
-    """Return what a probe proved, null where none has."""
-    measured = provider.measurement
-    return {
-        "tops_int8": NULL if measured is None else to_value(measured.tops_int8),
-        "memory_gbps": NULL if measured is None else to_value(measured.memory_gbps),
-        "probed_at": NULL if measured is None else time_value(measured.probed_at_ms),
     }

@@ -52,6 +52,10 @@ class StoredReport:
     stream_lost_ms: int | None = None
     heartbeats: int = 0
     hardware_reported: bool = False
+    tops_int8: float | None = None
+    memory_gbps: float | None = None
+    probed_device: str | None = None
+    probed_at_ms: int | None = None
     gpu_name: str | None = None
     vram_mib: int | None = None
     gpu_count: int | None = None
@@ -104,6 +108,13 @@ class ProviderRow:
     preload_model: str | None
     preload_requested_at_ms: int | None
     hardware_reported: bool
+    tops_int8: float | None
+    memory_gbps: float | None
+    probed_device: str | None
+    probed_at_ms: int | None
+    mismatch: str | None
+    mismatch_at_ms: int | None
+    accepted_hardware: str | None
     gpu_name: str | None
     vram_mib: int | None
     gpu_count: int | None

@@ -60,6 +60,15 @@ providers = Table(
     # What the daemon reported last; until it said anything of the GPU, vram_mib, gpu_count and resource_spec are what
     # the owner declared. Once it has, a machine without all three has no GPU.
     Column("hardware_reported", Boolean, nullable=False, server_default=false()),
+    # What a probe proved last: trillion integer operations and gigabytes a second, of its GPU or its CPU.
+    Column("tops_int8", Float),
+    Column("memory_gbps", Float),
+    Column("probed_device", Text),
+    time_column("probed_at_ms", nullable=True),
+    # What its GPU cannot be, until an admin decides; and the hardware that one has decided to be right.
+    Column("mismatch", PlainText),
+    time_column("mismatch_at_ms", nullable=True),
+    Column("accepted_hardware", PlainText),
     Column("gpu_name", PlainText),
     Column("vram_mib", Integer),
     Column("gpu_count", Integer),

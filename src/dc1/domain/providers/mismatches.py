@@ -1,0 +1,60 @@
+"""Whether a machine is what its daemon reports: what its model cannot have or do, and what it does below its model."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dc1.domain.providers.gpu_models import GPU_MODELS
+from dc1.domain.providers.measurements import Measurement
+
+
+class Performance(StrEnum):
+    """How a measured GPU stands to its model."""
+
+    AS_MODEL = "as_model"
+    BELOW_MODEL = "below_model"
+
+
+MISMATCH = "mismatch"
+"""What the verification of a machine says whose GPU cannot be what is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What a GPU of the reported model cannot have or do.
+
+    `hardware` is the same whenever the same card is found out for the same, so that an admin decides once on each.
+    """
+
+    hardware: str
+    words: str
+
+
+def mismatch_of(gpu_name: str | None, vram_mib: int | None, measured: Measurement | None) -> Mismatch | None:
+    """Return what cannot be of a reported GPU, by its canonical name; of an unknown model everything can."""
+    model = GPU_MODELS.get(gpu_name or "")
+    if gpu_name is None or model is None:
+        return None
+    if vram_mib is not None and not model.can_have_vram(vram_mib):
+        return Mismatch(f"{gpu_name}/{vram_mib}/vram", f"No {gpu_name} has {vram_mib} MiB of VRAM")
+    if measured is not None and not model.can_score(measured):
+        figures = f"{measured.tops_int8:g} TOPS and {measured.memory_gbps:g} GB/s"
+        return Mismatch(f"{gpu_name}/{vram_mib}/score", f"No {gpu_name} does {figures}")
+    return None
+
+
+def performance_of(gpu_name: str | None, measured: Measurement | None) -> Performance | None:
+    """Return how a measured GPU stands to its model, None where either is not known."""
+    model = GPU_MODELS.get(gpu_name or "")
+    if model is None or measured is None:
+        return None
+    is_below = measured.tops_int8 < model.least_tops or measured.memory_gbps < model.least_memory_gbps
+    return Performance.BELOW_MODEL if is_below else Performance.AS_MODEL
+
+
+def in_words(gpu_name: str | None, measured: Measurement) -> str:
+    """Return for an owner why its machine is placed after its equals."""
+    model = GPU_MODELS[gpu_name or ""]
+    return (
+        f"Measured {measured.tops_int8:g} TOPS and {measured.memory_gbps:g} GB/s; any healthy {gpu_name} does at least"
+        f" {model.least_tops:g} and {model.least_memory_gbps:g}"
+    )
