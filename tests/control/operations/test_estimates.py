@@ -23,7 +23,7 @@ MODELS = [*GPU_FACTORS_PCT, "GT 430", None]
 machines = st.tuples(st.sampled_from(MODELS), st.integers(50, 200), st.integers(1, 8))
 orders = st.fixed_dictionaries(
     {
-        "job_type": st.sampled_from(["llm_inference", "training", "vllm_serve"]),
+        "job_type": st.sampled_from(["llm_inference", "benchmark", "vllm_serve"]),
         "duration_minutes": st.floats(0.1, 1440),
         "container_spec": st.builds(lambda count: {"image_type": "llm", "gpu_count": count}, st.integers(1, 8)),
         "pricing_class": st.sampled_from([None, "priority", "standard", "economy"]),

@@ -18,6 +18,9 @@ from dc1.domain.jobs.states import (
     exit_code_in,
 )
 
+_USUAL_SECONDS = 1800
+_AROUND_SECONDS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
@@ -121,6 +124,13 @@ class AttemptReport:
         """Return what a report comes to where the machine could not do this kind of work."""
         category = ErrorCategory.ENGINE
         return replace(self, error=failure_text(category, "", None), error_category=category)
+
+
+def longest_report_seconds(max_duration_seconds: int) -> int:
+    """Return the longest duration that a report of a run may claim."""
+    # A daemon's clock counts what comes before and after the run as well, and a result must not be lost by that. More
+    # than was prepaid is never charged.
+    return max(_USUAL_SECONDS, max_duration_seconds + _AROUND_SECONDS)
 
 
 def _seconds(said: float | None) -> float | None:

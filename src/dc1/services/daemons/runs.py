@@ -11,7 +11,7 @@ from dc1.domain.access.roles import Role
 from dc1.domain.access.task_signatures import is_signature_of_any, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.numeric import plain
-from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.attempt_report import AttemptReport, longest_report_seconds
 from dc1.domain.jobs.container_spec import daemon_container_spec
 from dc1.domain.jobs.faults import CONSEQUENCES
 from dc1.domain.jobs.placement import Admission
@@ -112,7 +112,8 @@ class RunCalls(ServicerPart):
         # Read apart, for the longest that a report of it may claim; that does not change while a job lives.
         job = await self._plane.db.read(lambda conn: known_job(conn, request.job_id))
         scripted = provider_id is not None and self._scripted(provider_id)
-        read = partial(_job_report, request, job.max_duration_seconds, actor, scripted=scripted)
+        most_seconds = longest_report_seconds(job.max_duration_seconds)
+        read = partial(_job_report, request, most_seconds, actor, scripted=scripted)
         report = await apart(request.ByteSize(), read)
         received = await self._plane.attempts.finish(
             provider_id, request.job_id, attempt, report, transient=request.transient
@@ -232,7 +233,7 @@ def _texts(job: JobRow, spec: JobSpec) -> list[str]:
 
 
 def _job_report(
-    request: pb.ReportJobResultRequest, max_duration_seconds: int, actor: Actor, *, scripted: bool
+    request: pb.ReportJobResultRequest, most_seconds: int, actor: Actor, *, scripted: bool
 ) -> AttemptReport:
     result = from_value(request.result)
     if result is None and not request.error:
@@ -245,7 +246,7 @@ def _job_report(
         category=request.error_category,
         gpu_seconds=request.gpu_seconds if request.HasField("gpu_seconds") else None,
         duration_seconds=request.duration_seconds if request.HasField("duration_seconds") else None,
-        most_seconds=max_duration_seconds,
+        most_seconds=most_seconds,
         prompt_tokens=request.prompt_tokens if request.HasField("prompt_tokens") else None,
         completion_tokens=request.completion_tokens if request.HasField("completion_tokens") else None,
         exit_code=request.exit_code if request.HasField("exit_code") else None,
