@@ -84,10 +84,12 @@ ENTRY: dict[str, Any] = {
                         "expires_at": None,
                         "last_used_at": WHEN,
                         "revoked_at": None,
+                        "monthly_budget_halala": 1050,
+                        "spent_this_month_halala": 45,
                     }
                 ]
             },
-            ["dc1-sk-Kv...", "jobs.read, billing", "2026-03-22 19:00:10"],
+            ["dc1-sk-Kv...", "jobs.read, billing", "0.45", "10.50", "2026-03-22 19:00:10"],
         ),
         (
             ["renter", "deliveries", "--page", "2", "--limit", "1"],
@@ -241,6 +243,20 @@ def test_a_list(
             {"scopes": ["jobs.read", "billing"], "label": "ci", "expires_at": None},
             {"id": "Kv", "key": "dc1-sk-Kv0", "scopes": ["jobs.read", "billing"], "expires_at": None},
             "dc1-sk-Kv0",
+        ),
+        (
+            ["renter", "create-key", "--budget", "50"],
+            "POST /renters/me/keys",
+            {"scopes": None, "label": None, "expires_at": None, "monthly_budget_halala": 50},
+            {"id": "Kv", "key": "sk", "scopes": ["inference"], "expires_at": None, "monthly_budget_halala": 50},
+            "0.50 SAR",
+        ),
+        (
+            ["renter", "key-budget", "Kv"],
+            "PATCH /renters/me/keys/Kv",
+            {"monthly_budget_halala": None},
+            {"success": True, "id": "Kv", "monthly_budget_halala": None, "spent_this_month_halala": 45},
+            "any amount",
         ),
         (
             ["renter", "revoke-key", "Kv"],

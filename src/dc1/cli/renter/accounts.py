@@ -79,7 +79,9 @@ def renter_create_key(
 ) -> None:
     """Print a new key that may do less than the account's."""
     # Null and no empty list, which would be a key that may do nothing.
-    body = {"scopes": scope or None, "label": label, "expires_at": expires_at, "monthly_budget_halala": budget}
+    body: dict[str, Any] = {"scopes": scope or None, "label": label, "expires_at": expires_at}
+    if budget is not None:
+        body["monthly_budget_halala"] = budget
     with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/renters/me/keys", body)
     emit(
@@ -227,21 +229,22 @@ def _show_pricing(body: dict[str, Any]) -> None:
 
 def _budget(body: dict[str, Any]) -> str:
     # Not what `money` makes of none, which reads as if there were nothing to spend.
-    halala = body["monthly_budget_halala"]
+    # Servers of before keys had budgets do not speak of them.
+    halala = body.get("monthly_budget_halala")
     return "any amount" if halala is None else money(halala)
 
 
 def _show_keys(body: dict[str, Any]) -> None:
     listing(
-        ["id", "key", "scopes", "label", "spent", "of", "last used", "expires", "revoked"],
+        ["id", "key", "scopes", "label", "SAR spent", "of", "last used", "expires", "revoked"],
         (
             [
                 one["id"],
                 one["key_hint"],
                 one["scopes"],
                 one["label"],
-                money(one["spent_this_month_halala"]),
-                _budget(one),
+                sar(one.get("spent_this_month_halala")),
+                sar(one.get("monthly_budget_halala")),
                 moment(one["last_used_at"]),
                 moment(one["expires_at"]),
                 moment(one["revoked_at"]),
