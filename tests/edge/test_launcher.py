@@ -23,7 +23,7 @@ from dcp.v1 import daemon_stream_pb2, provider_service_pb2_grpc
 from tests.edge.upstream import Upstream
 from tests.support.ports import listening_ports
 
-STREAMS = 500
+STREAMS = 100
 """As many as one connection may have."""
 
 

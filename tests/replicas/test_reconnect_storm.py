@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
 import pytest
@@ -25,6 +25,7 @@ from dcp.v1.provider_service_pb2_grpc import ProviderServiceStub
 from tests.replicas.pair import Pair
 
 FLEET = 300
+STREAMS = 100
 PATIENCE_SECONDS = 30
 CONNECTIONS = 8
 
@@ -49,9 +50,15 @@ async def connected(target: str, fleet: Sequence[str]) -> AsyncIterator[float]:
     report = json_format.ParseDict(REPORT, report_pb2.HeartbeatRequest())
     hello = DaemonScript(pb.DaemonState(report=report, job_types=JOB_TYPES)).hello()
     options = [("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(target, options=options) as channel:
-        stub = ProviderServiceStub(channel)
-        calls = [stub.Connect(metadata=(("x-provider-key", key),)) for key in fleet]
+    async with AsyncExitStack() as stack:
+        # A connection has so many streams at the most.
+        stubs = [
+            ProviderServiceStub(await stack.enter_async_context(grpc.aio.insecure_channel(target, options=options)))
+            for _ in range(-(-len(fleet) // STREAMS))
+        ]
+        calls = [
+            stubs[number // STREAMS].Connect(metadata=(("x-provider-key", key),)) for number, key in enumerate(fleet)
+        ]
 
         async def greet(call: "grpc.aio.StreamStreamCall[pb.ConnectRequest, pb.ConnectResponse]") -> None:
             await call.write(hello)

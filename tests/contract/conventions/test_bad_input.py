@@ -65,6 +65,8 @@ NAMES = {
     "withdrawal_id": "wreq-1",
     "job_type": "training",
     "gpu_model": "T4",
+    "key_id": "Kv",
+    "machine_id": 1,
 }
 
 GOOD: dict[str, Json] = {

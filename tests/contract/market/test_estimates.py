@@ -4,6 +4,7 @@ from dc1.testing.market import LocalMarket
 from dc1.testing.people import J3, Renter, answered
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.rest import Json
+from dc1.testing.waiting import eventually
 from tests.contract.expect import refused, show
 
 H100: Json = {"gpu_status": {"gpu_name": "NVIDIA H100 80GB HBM3", "gpu_vram_mib": 81_559}}
@@ -82,7 +83,8 @@ def test_a_queued_job_says_what_it_waits_for(market: LocalMarket, renter: Renter
     assert dear["waiting_for"] == "no machine has this GPU"
     market.add_provider(H100)
     market.advance(1)
-    assert show(renter.job(dear["id"]), "status", "waiting_for") == {"status": "pending", "waiting_for": None}
+    given = {"status": "pending", "waiting_for": None}
+    eventually(lambda: show(renter.job(dear["id"]), "status", "waiting_for") == given, "the job's machine")
 
 
 def test_who_says_the_most_waits_for_whatever_costs_no_more(market: LocalMarket, renter: Renter) -> None:
