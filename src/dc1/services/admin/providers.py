@@ -54,7 +54,11 @@ class SupervisedProviderCalls(ServicerPart):
         """Show a provider with its uptime, newest heartbeats and newest jobs."""
         provider = await self._named(request.provider_id)
         now_ms = self._plane.clock.now_ms()
+        unflushed = provider.beats_to_flush
         stored = await self._plane.db.read(lambda conn: _read(conn, provider.id, now_ms))
+        if provider.beats_to_flush < unflushed:
+            # Flushed while it was read: the beats would be missing in both places.
+            stored = await self._plane.db.read(lambda conn: _read(conn, provider.id, now_ms))
         fleet = self._plane.fleet
         status = provider.status(now_ms, fleet.thresholds)
         # What was heard since the last flush is in memory only, and an admin who looks now wants just that.
