@@ -245,20 +245,6 @@ def test_a_list(
             "dc1-sk-Kv0",
         ),
         (
-            ["renter", "create-key", "--budget", "50"],
-            "POST /renters/me/keys",
-            {"scopes": None, "label": None, "expires_at": None, "monthly_budget_halala": 50},
-            {"id": "Kv", "key": "sk", "scopes": ["inference"], "expires_at": None, "monthly_budget_halala": 50},
-            "0.50 SAR",
-        ),
-        (
-            ["renter", "key-budget", "Kv"],
-            "PATCH /renters/me/keys/Kv",
-            {"monthly_budget_halala": None},
-            {"success": True, "id": "Kv", "monthly_budget_halala": None, "spent_this_month_halala": 45},
-            "any amount",
-        ),
-        (
             ["renter", "revoke-key", "Kv"],
             "DELETE /renters/me/keys/Kv",
             None,
