@@ -15,14 +15,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from dc1.containment import contained
 from dc1.storage.engine.statements import driver_of
-from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason, unwritable_reason
+from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
 
 log = logging.getLogger(__name__)
 
 # For other processes, such as a migration or a backup; our own writer is alone.
 BUSY_TIMEOUT_MS = 10_000
 GIVEN_UP_AFTER_SECONDS = 20.0
-"""A wait for a commit ends then: its disk hangs, and whoever asks is answered before the edge does it."""
+"""A wait for one's turn ends then: the disk hangs, and whoever asks is answered before the edge does it."""
 
 # Units that share one commit; the first of them waits for the last.
 LARGEST_GROUP = 256
@@ -134,21 +134,20 @@ class GroupCommitWriter:
         return unit.future
 
     def _give_up(self, unit: _Unit) -> None:
-        """End the wait for a unit: it is not begun any more, and of one that has begun nobody knows."""
-        if unit.future.done():
-            return
+        """End the wait for a unit that has not begun; it is not begun any more."""
         with self._lock:
+            # One that has begun is waited for, however long: what is in memory follows its commit, and nothing else
+            # would tell a server that is alone on its database.
+            if unit.begun or unit.future.done():
+                return
             unit.given_up = True
-            begun = unit.begun
-        unit.future.set_exception(
-            OutcomeUnknownError("the disk hangs") if begun else UnwritableError(UnwritableReason.NO_ANSWER)
-        )
+        unit.future.set_exception(UnwritableError(UnwritableReason.NO_ANSWER))
 
     def _takes(self, unit: _Unit) -> bool:
         # Under the lock: of one that was given up before it began it is said that nothing was done.
         with self._lock:
             # A caller that left before its unit began wants none of its effects.
-            if unit.future.cancelled() or (unit.given_up and not unit.begun):
+            if unit.future.cancelled() or unit.given_up:
                 return False
             unit.begun = True
             return True
