@@ -22,6 +22,7 @@ from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts.keys import KeyRow
 from dc1.storage.accounts.renters import NewRenter
 from dc1.storage.engine.database import Connection
+from dc1.storage.jobs.submission import period_start_ms
 
 _MAX_LIVE_KEYS = 20
 
@@ -151,15 +152,14 @@ class RenterAccounts:
 
     async def set_key_budget(self, renter_id: int, key_id: str, monthly_halala: int | None) -> MonthlyBudget:
         """Set what a scoped key may spend in a month, None for any amount; raises `Key not found`."""
-        month_ms = month_start_ms(self._clock.now_ms())
+        now_ms = self._clock.now_ms()
 
         def work(conn: Connection) -> MonthlyBudget:
             # Submissions hold the same lock: one under way has been held to what was in force.
             renter = renters.lock_known(conn, renter_id)
             _scoped_key(conn, renter_id, key_id)
-            # A replica whose clock is ahead may have begun the next month.
-            month = max(month_ms, renter.quota_month_ms)
-            return key_budgets.set_limit(conn, key_id, month, monthly_halala).budget
+            month_ms = period_start_ms(month_start_ms(now_ms), renter.quota_month_ms, now_ms)
+            return key_budgets.set_limit(conn, key_id, month_ms, monthly_halala).budget
 
         return await self._db.write(work)
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import structlog
+
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
@@ -13,6 +15,8 @@ from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook, hooked
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.submission import NewJob, SubmissionLimits
+
+log = structlog.get_logger(__name__)
 
 _BUDGET_SPENT = (ErrorCode.QUOTA_MONTHLY, ErrorCode.KEY_BUDGET)
 
@@ -81,7 +85,14 @@ class Submission:
             if reserved is not None:
                 self._dispatcher.unplace(reserved.id, new.gpu_count)
             if isinstance(error, ApiError) and error.code in _BUDGET_SPENT:
-                await self._db.write(lambda conn: lifecycle.tell_of_refusal(conn, new, limits, now_ms))
+                await self._tell_of_refusal(new, limits, now_ms)
             raise
         self._dispatcher.submitted(submitted.job, submitted.spec, reserved)
         return submitted
+
+    async def _tell_of_refusal(self, new: NewJob, limits: SubmissionLimits, now_ms: int) -> None:
+        try:
+            await self._db.write(lambda conn: lifecycle.tell_of_refusal(conn, new, limits, now_ms))
+        except Exception:
+            # The caller is refused all the same; the next order that does not fit tells it.
+            log.exception("spent_budget_not_told", renter_id=new.renter_id)

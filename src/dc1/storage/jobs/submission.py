@@ -167,8 +167,8 @@ class _Usage:
     def of(
         cls, conn: Connection, renter: RenterRow, scoped_key_id: str | None, limits: SubmissionLimits, now_ms: int
     ) -> Self:
-        day_ms = _begun(day_start_ms(now_ms), renter.quota_day_ms, now_ms)
-        month_ms = _begun(month_start_ms(now_ms), renter.quota_month_ms, now_ms)
+        day_ms = period_start_ms(day_start_ms(now_ms), renter.quota_day_ms, now_ms)
+        month_ms = period_start_ms(month_start_ms(now_ms), renter.quota_month_ms, now_ms)
         return cls(
             day_ms,
             month_ms,
@@ -209,7 +209,7 @@ def _budget_news(usage: _Usage, *, is_refused: bool, cost_halala: int = 0) -> _N
     }
 
 
-def _begun(start_ms: int, stored_ms: int, now_ms: int) -> int:
+def period_start_ms(start_ms: int, stored_ms: int, now_ms: int) -> int:
     """Return when the running day or month began: `start_ms`, unless a replica whose clock is ahead has begun it.
 
     It must not begin twice. What is far ahead was written by a clock that was wrong, and is no reason to wait until it
