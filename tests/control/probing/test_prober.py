@@ -175,6 +175,29 @@ async def test_a_daemon_that_cannot_says_why_and_keeps_what_it_has(market: Small
     assert (unable.measurement, unable.outcome) == (known, "not measured: no numpy here")
 
 
+async def test_who_was_told_what_is_looked_at_has_no_excuse(market: SmallMarket) -> None:
+    """Else a cheat that left much out could try until only what it has is looked at."""
+    cheat = await pretender(market)
+    market.control.fleet.set_measurement(cheat.daemon.provider, Measurement(1, 1, Device.CPU, 1), "")
+    cheat.says = lambda message, said: Unable("got work") if isinstance(message, Open) else said
+    for tries in (1, 2, 3):
+        market.control.prober.ask(cheat.daemon.provider)
+        await over(market)
+        assert (cheat.measurement, cheat.daemon.provider.late_probes) == (None, tries)
+    assert cheat.outcome == "failed: it did not open what it had committed to"
+
+
+async def test_a_stream_that_is_lost_ends_a_probe_and_is_held_against_nobody(market: SmallMarket) -> None:
+    cut = await pretender(market)
+    working = asyncio.Event()
+    cut.says = lambda message, said: working.set() if isinstance(message, Begin) else said
+    market.control.prober.ask(cut.daemon.provider)
+    await asyncio.wait_for(working.wait(), DEADLINE_SECONDS)
+    cut.daemon.cut()
+    await over(market)
+    assert (cut.outcome, cut.daemon.provider.late_probes) == ("not measured: its stream was lost", 0)
+
+
 async def test_a_gpu_that_is_reported_is_measured_or_nothing_is(market: SmallMarket) -> None:
     provider = await market.provider(gpu_info={"gpu_name": "NVIDIA H100"})
     daemon = Daemon(market.control, provider)

@@ -37,7 +37,7 @@ class FaultWatch:
         self._prober = prober
         # By day, so that a week's oldest can be forgotten.
         self._days: dict[int, _Work] = {}
-        self._read_ms: int | None = None
+        self._read = 0, 0
         self._since_ms: dict[int, int] = {}
         self._to_probe: set[int] = set()
 
@@ -55,7 +55,7 @@ class FaultWatch:
         first_day = day_start_ms(now_ms) - (_KEPT_DAYS - 1) * DAY_MS
         for day in [day for day in self._days if day < first_day]:
             del self._days[day]
-        await self._read(max(first_day, self._read_ms or 0), now_ms - _SETTLED_MS)
+        await self._read_ended(first_day, now_ms - _SETTLED_MS)
         found: set[int] = set()
         for what in {what for work in self._days.values() for what in work}:
             found |= set(outliers(self._week(what)))
@@ -63,18 +63,19 @@ class FaultWatch:
             await asyncio.sleep(0)
         self._judge(found, now_ms)
 
-    async def _read(self, since_ms: int, until_ms: int) -> None:
-        after = since_ms, 0
-        while True:
-            rows = await self._db.read(lambda conn: monitoring.ended_runs(conn, after, until_ms, _ROWS))  # noqa: B023
+    async def _read_ended(self, since_ms: int, until_ms: int) -> None:
+        self._read = max(self._read, (since_ms, 0))
+        more = True
+        while more:
+            rows = await self._db.read(lambda conn: monitoring.ended_runs(conn, self._read, until_ms, _ROWS))
             for row in rows:
                 work = self._days.setdefault(day_start_ms(row.ended_ms), defaultdict(lambda: defaultdict(Runs)))
                 work[row.what][row.provider_id].add(row.renter_id, 1, row.is_renters_fault)
-            if rows:
-                after = rows[-1].ended_ms, rows[-1].job_id
-            if len(rows) < _ROWS:
-                break
-        self._read_ms = max(since_ms, until_ms)
+                # Of each row: where the next page fails, none is counted twice.
+                self._read = row.ended_ms, row.job_id
+            more = len(rows) == _ROWS
+            if not more:
+                self._read = max(self._read, (until_ms + 1, 0))
 
     def _week(self, what: str) -> dict[int, Runs]:
         week: defaultdict[int, Runs] = defaultdict(Runs)

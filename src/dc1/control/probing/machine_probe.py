@@ -89,18 +89,24 @@ class MachineProbe:
                 if left <= 0:
                     raise ProbeLateError(f"the answer took longer than {seconds:.0f} s")
                 await asyncio.wait({waiting}, timeout=min(left, _LOOK_SECONDS))
-                self._require_idle()
+                # To open is no work, and who knows by now which cells are looked at must not get away by any excuse.
+                if not isinstance(question, Open):
+                    self._require_idle()
         finally:
             self._awaited = None
         said, at = waiting.result()
         if not isinstance(said, answer):
             assert isinstance(said, Unable)
+            if isinstance(question, Open):
+                raise ProbeLateError("it did not open what it had committed to")
             raise ProbeStoppedError(said.reason or "the daemon gave no reason")
         return said, at - asked
 
     def _require_idle(self) -> None:
         if self._interrupted is not None:
             raise ProbeStoppedError(self._interrupted, again=True)
+        if self.provider.presence.stream_lost_ms is not None:
+            raise ProbeStoppedError("its stream was lost", again=True)
         # A job is worth more than a measurement of how fast the machine would have been without it.
         if self.provider.occupied:
             raise ProbeStoppedError("the machine got work", again=True)

@@ -6,7 +6,7 @@ that the same image or model fails here for renter after renter, and at others f
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 FEWEST_RUNS = 20
@@ -38,23 +38,26 @@ class Runs:
 
 def outliers(work: Mapping[int, Runs]) -> Iterator[int]:
     """Yield the providers, of those that did one kind of work, where far more of it ends as the renter's fault."""
+    whole = Runs()
+    for runs in work.values():
+        whole.ended.update(runs.ended)
+        whole.faulted.update(runs.faulted)
     for provider_id, runs in work.items():
-        if _is_known(runs) and _stands_out(
-            runs, _together(other for each, other in work.items() if each != provider_id)
-        ):
+        # The cheap look first: of most providers few runs end so, whatever others' do.
+        if _is_known(runs) and _mean(runs.shares) >= LEAST_EXCESS and _stands_out(runs, _without(whole, runs)):
             yield provider_id
+
+
+def _without(whole: Runs, runs: Runs) -> Runs:
+    return Runs(whole.ended - runs.ended, whole.faulted - runs.faulted)
+
+
+def _mean(shares: list[float]) -> float:
+    return sum(shares) / len(shares)
 
 
 def _is_known(runs: Runs) -> bool:
     return len(runs.ended) >= FEWEST_RENTERS and runs.ended.total() >= FEWEST_RUNS
-
-
-def _together(many: Iterable[Runs]) -> Runs:
-    whole = Runs()
-    for runs in many:
-        whole.ended.update(runs.ended)
-        whole.faulted.update(runs.faulted)
-    return whole
 
 
 def _stands_out(here: Runs, elsewhere: Runs) -> bool:
@@ -62,7 +65,7 @@ def _stands_out(here: Runs, elsewhere: Runs) -> bool:
     if not _is_known(elsewhere):
         return False
     shares, others = here.shares, elsewhere.shares
-    excess = sum(shares) / len(shares) - sum(others) / len(others)
+    excess = _mean(shares) - _mean(others)
     # As if one more renter had failed elsewhere: where none has, a single one here would be infinitely many deviations.
     usual = (sum(others) + 1) / (len(others) + 2)
     deviation = math.sqrt(usual * (1 - usual) / len(shares))
