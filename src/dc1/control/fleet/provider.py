@@ -308,11 +308,7 @@ class Provider:
             self.facts = without_claims(self.facts)
         known = self.facts
         self.facts = known.updated(report.facts)
-        if (known.gpu_name, known.vram_mib, known.gpu_count) != (
-            self.facts.gpu_name,
-            self.facts.vram_mib,
-            self.facts.gpu_count,
-        ):
+        if known.hardware != self.facts.hardware:
             # It was of other hardware.
             self.measurement = None
         if report.gpu_status is not None:

@@ -59,7 +59,6 @@ class MachineProbe:
         self._sized: dict[Kind, Round] = {}
         self._scores: dict[Kind, float] = {}
         self._awaited: tuple[type[Said], int, asyncio.Future[tuple[Said, float]]] | None = None
-        self._interrupted: str | None = None
 
     # Hearing
 
@@ -72,10 +71,6 @@ class MachineProbe:
         fits = isinstance(said, kind) and getattr(said, "number", number) == number
         if not answer.done() and (fits or isinstance(said, Unable)):
             answer.set_result((said, at))
-
-    def interrupt(self, reason: str) -> None:
-        """End the probe soon, as the machine has something better to do."""
-        self._interrupted = reason
 
     async def _ask(self, question: Prepare | Begin | Open, answer: type[T], seconds: float) -> tuple[T, float]:
         """Return the answer to a question, and how long it took."""
@@ -103,8 +98,6 @@ class MachineProbe:
         return said, at - asked
 
     def _require_idle(self) -> None:
-        if self._interrupted is not None:
-            raise ProbeStoppedError(self._interrupted, again=True)
         if self.provider.presence.stream_lost_ms is not None:
             raise ProbeStoppedError("its stream was lost", again=True)
         # A job is worth more than a measurement of how fast the machine would have been without it.

@@ -26,9 +26,10 @@ BEING_MEASURED = "being measured"
 
 _LOOK_SECONDS = 1.0
 _AT_ONCE = 8
-# Late answers in a row that are no stall any more.
-_MOST_LATE = 3
 """Groups that are measured at the same time: each takes a few milliseconds of this server a second."""
+
+_MOST_LATE = 3
+"""Late answers in a row that are no stall any more."""
 
 _SECRETLY = random.SystemRandom()
 
@@ -110,7 +111,7 @@ class Prober:
         # What an owner keeps for itself now is not used for this either.
         if provider.paused or provider.reluctance(self._clock.now_ms()) is not None:
             return False
-        hardware = _hardware(provider)
+        hardware = provider.facts.hardware
         if provider.measurement is not None:
             # Measured before this server knew it, and by all it knows still the same.
             self._looked_at.setdefault(provider.id, hardware)
@@ -140,7 +141,7 @@ class Prober:
         probes = [MachineProbe(self._fleet.known(session.provider_id), session) for session in sessions]
         for probe in probes:
             self._running[probe.provider.id] = probe
-            self._looked_at[probe.provider.id] = _hardware(probe.provider)
+            self._looked_at[probe.provider.id] = probe.provider.facts.hardware
             self._fleet.set_measurement(probe.provider, probe.provider.measurement, BEING_MEASURED)
         group = asyncio.create_task(self._probe_together(probes), name=f"probe-{probes[0].provider.id}")
         self._groups.add(group)
@@ -203,8 +204,3 @@ class Prober:
         probe.provider.late_probes = 0
         self._fleet.set_measurement(probe.provider, measured, words)
         probe.end(words)
-
-
-def _hardware(provider: Provider) -> object:
-    facts = provider.facts
-    return facts.gpu_name, facts.vram_mib, facts.gpu_count

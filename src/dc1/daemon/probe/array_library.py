@@ -9,9 +9,6 @@ import numpy as np
 from dc1.domain.probe import arithmetic
 from dc1.domain.probe.rounds import TABLE_COLUMNS, TAG_BYTES, WIDTH
 
-_ROWS_AT_ONCE = 1024
-"""Rows of the table that are made at the same time: 8 MiB of them."""
-
 
 class ArrayLibrary:
     """Multiplies by `library`, whose arrays `fetch` turns into those of numpy, on so many threads.
@@ -51,9 +48,8 @@ class ArrayLibrary:
     def load_table(self, seed: bytes, rows: int) -> None:
         """Make the table of the memory rounds."""
         self._table = self._library.empty((rows, TABLE_COLUMNS), np.float64)
-        for first in range(0, rows, _ROWS_AT_ONCE):
-            last = min(rows, first + _ROWS_AT_ONCE)
-            self._table[first:last] = self._library.asarray(arithmetic.table_rows(seed, range(first, last)))
+        for place, part in arithmetic.table_parts(seed, rows):
+            self._table[place] = self._library.asarray(part)
 
     def read_table(self, vector: bytes) -> bytes:
         """Multiply the table by a vector."""

@@ -1,4 +1,4 @@
-"""The process that computes a probe. Request: what is in `_answer`. Events: ready, roots, leaves, failed."""
+"""The process that computes a probe. Requests: a round, or leaves of it. Events: ready, roots, leaves, failed."""
 
 import contextlib
 import importlib

@@ -8,7 +8,7 @@ import structlog
 from dc1.containment import contained
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
 from dc1.domain.base.json_types import JsonObject
-from dc1.domain.probe.rounds import Kind
+from dc1.domain.probe.rounds import MAX_KEPT_BYTES, MAX_STEPS, TAG_BYTES, Kind
 from dc1.domain.providers.measurements import Device
 from dcp.v1 import daemon_probe_pb2 as probe_pb
 from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse
@@ -22,8 +22,6 @@ _LONGEST_SECONDS = 120.0
 # Read by whatever multiplies for numpy; the child has threads of its own.
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _MOST_ROWS = 1 << 17
-_MOST_STEPS = 1 << 12
-_MOST_KEPT_BYTES = 1 << 29
 _KINDS = {probe_pb.PROBE_KIND_PRODUCTS: Kind.PRODUCTS, probe_pb.PROBE_KIND_MEMORY: Kind.MEMORY}
 
 
@@ -86,8 +84,8 @@ class Probes:
     def _compute(self, begin: probe_pb.ProbeBegin) -> None:
         kind = _KINDS.get(begin.kind)
         # What a server that is wrong, or is none, may take of this machine's memory is bounded here.
-        kept = begin.rows * begin.steps * 16
-        if kind is None or begin.rows > _MOST_ROWS or begin.steps > _MOST_STEPS or kept > _MOST_KEPT_BYTES:
+        kept = begin.rows * begin.steps * TAG_BYTES
+        if kind is None or begin.rows > _MOST_ROWS or begin.steps > MAX_STEPS or kept > MAX_KEPT_BYTES:
             self._fail(begin.probe_id, "this daemon computes no such round")
             self._stop()
             return

@@ -8,8 +8,6 @@ import numpy as np
 from dc1.domain.probe import arithmetic
 from dc1.domain.probe.rounds import DEPTH, TABLE_COLUMNS, TAG_BYTES, WIDTH
 
-_ROWS_AT_ONCE = 1024
-
 
 class TorchLibrary:
     """Multiplies on one device of PyTorch: `cuda`, or `cpu` where its arithmetic is to be compared."""
@@ -51,9 +49,8 @@ class TorchLibrary:
     def load_table(self, seed: bytes, rows: int) -> None:
         """Make the table of the memory rounds."""
         self._table = self._torch.empty((rows, TABLE_COLUMNS), dtype=self._torch.float64, device=self._device)
-        for first in range(0, rows, _ROWS_AT_ONCE):
-            last = min(rows, first + _ROWS_AT_ONCE)
-            self._table[first:last] = self._load(arithmetic.table_rows(seed, range(first, last)))
+        for place, part in arithmetic.table_parts(seed, rows):
+            self._table[place] = self._load(part)
 
     def read_table(self, vector: bytes) -> bytes:
         """Multiply the table by a vector."""

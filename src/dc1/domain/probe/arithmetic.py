@@ -4,7 +4,7 @@ Floats only carry integers here, and none that they cannot hold exactly, so that
 library and the device make no difference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
 # Of 64 bits those stay whose sum of 1024 products with a byte is below 2**53, where floats begin to leave out integers.
 _TABLE_SHIFT = 28
+_ROWS_AT_ONCE = 1024
 
 
 def matrix(seed: bytes) -> Floats:
@@ -45,6 +46,13 @@ def table_rows(seed: bytes, rows: Sequence[int]) -> Floats:
     """Return some rows of the table that the passes of a memory round read."""
     words = b"".join(generation.table_row(seed, row) for row in rows)
     return (np.frombuffer(words, "<i8").reshape(len(rows), TABLE_COLUMNS) >> _TABLE_SHIFT).astype(np.float64)
+
+
+def table_parts(seed: bytes, rows: int) -> Iterator[tuple[slice, Floats]]:
+    """Yield the table in parts of 8 MiB, each with its place: of a whole there would be two at a time."""
+    for first in range(0, rows, _ROWS_AT_ONCE):
+        part = range(first, min(rows, first + _ROWS_AT_ONCE))
+        yield slice(part.start, part.stop), table_rows(seed, part)
 
 
 def table_tags(sums: Floats) -> bytes:

@@ -35,8 +35,10 @@ LEAF_BYTES = 2048
 CELLS = 24
 """How many are opened of a checked round."""
 
-_MAX_KEPT_BYTES = 512 * 1024 * 1024
-_MAX_STEPS = 4096
+MAX_KEPT_BYTES = 512 * 1024 * 1024
+MAX_STEPS = 4096
+"""Of no round is there more, neither asked for nor computed."""
+
 _GIGA, _TERA = 1e9, 1e12
 # Long against what the network and the commitments take, short against what a job may have to wait for.
 _GOAL_SECONDS = {Device.CPU: 0.8, Device.GPU: 1.2}
@@ -103,7 +105,7 @@ def first_round(device: Device, kind: Kind) -> Round:
 def sized_round(device: Device, first: Round, seconds: float) -> Round:
     """Return the round that counts, for a machine that took `seconds` for the first one."""
     goal = _GOAL_SECONDS[device]
-    most = min(_MAX_STEPS, _MAX_KEPT_BYTES // (first.rows * first.tag_bytes))
+    most = min(MAX_STEPS, MAX_KEPT_BYTES // (first.rows * first.tag_bytes))
     return Round(first.kind, first.rows, max(2, min(most, int(first.steps * goal / max(seconds, 1e-3)))))
 
 

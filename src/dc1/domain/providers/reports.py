@@ -72,9 +72,14 @@ class Facts:
     python_version: str | None = None
 
     @property
+    def hardware(self) -> tuple[str | None, int | None, int | None]:
+        """What a machine is told by: model, VRAM and number of its GPUs."""
+        return self.gpu_name, self.vram_mib, self.gpu_count
+
+    @property
     def has_gpu(self) -> bool:
         """Whether they are those of a machine with a GPU, be its model known or not."""
-        return any((self.gpu_name, self.vram_mib, self.gpu_count))
+        return any(self.hardware)
 
     def updated(self, newer: "Facts") -> "Facts":
         """Return these facts with those that `newer` knows."""
