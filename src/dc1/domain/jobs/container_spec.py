@@ -219,9 +219,14 @@ def ordered_command(spec: JsonObject, params: JsonObject | None) -> JsonValue:
     return next((command for command in map(_command, commands) if command), None)
 
 
+def named_images(spec: JsonObject | None, params: JsonObject | None) -> tuple[JsonValue, ...]:
+    """Return what stands wherever an image can be named, blank ones too; the first that is none is run."""
+    spec = spec or {}
+    return (params or {}).get("image_override"), spec.get("image_override"), spec.get("image")
+
+
 def _named_image(spec: JsonObject, params: JsonObject | None) -> str:
-    named = ((params or {}).get("image_override"), spec.get("image_override"), spec.get("image"))
-    return next((str(image) for image in named if image), "")
+    return next((str(image) for image in named_images(spec, params) if image), "")
 
 
 def scripted_limits(handed_out: JsonObject, job_cmd: str) -> JsonObject:

@@ -16,6 +16,7 @@ from dc1.domain.jobs.container_spec import (
     check_container_spec,
     default_image,
     effective_container_spec,
+    named_images,
     ordered_command,
     with_approved_images,
     with_approved_override,
@@ -213,7 +214,7 @@ def _duration_violations(body: SubmitBody, most_seconds: int) -> list[FieldViola
 
 def _needs_gpu(spec: JsonObject, params: JsonObject, gpu_requirements: JsonObject) -> bool:
     """Tell whether an order names CUDA, by an image of it or by a requirement that only GPUs have."""
-    images = (spec.get("image_type"), *_images(spec, params))
+    images = (spec.get("image_type"), *named_images(spec, params))
     required = (name.lower() for name, value in gpu_requirements.items() if value not in (None, False, ""))
     return any(map(needs_cuda, images)) or any("cuda" in name or name == "compute_capability" for name in required)
 
@@ -288,11 +289,7 @@ def _check_image(
 
 
 def _has_image(spec: JsonObject | None, params: JsonObject | None) -> bool:
-    return not all(_is_blank(name) for name in _images(spec or {}, params or {}))
-
-
-def _images(spec: JsonObject, params: JsonObject) -> tuple[JsonValue, ...]:
-    return spec.get("image"), spec.get("image_override"), params.get("image_override")
+    return not all(_is_blank(name) for name in named_images(spec, params))
 
 
 def _pricing_class(body: SubmitBody) -> PricingClass:

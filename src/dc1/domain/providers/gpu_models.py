@@ -48,7 +48,7 @@ class GpuModel:
         return all(low * _IMPOSSIBLE_SHARE <= figure <= high * _MOST_SHARE for figure, (low, high) in ranges)
 
 
-GPU_MODELS: Mapping[str, GpuModel] = {
+DATA_SHEETS: Mapping[str, GpuModel] = {
     "B200": GpuModel((180, 192), (4_500, 4_500), (7_700, 8_000)),
     "H200": GpuModel((141,), (1_671, 1_979), (4_800, 4_800)),
     "H100": GpuModel((64, 80, 94, 96), (1_513, 1_979), (2_000, 4_020)),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dc1.domain.providers.gpu_models import GPU_MODELS
+from dc1.domain.providers.gpu_models import DATA_SHEETS
 from dc1.domain.providers.measurements import Measurement
 
 
@@ -31,7 +31,7 @@ class Mismatch:
 
 def mismatch_of(gpu_name: str | None, vram_mib: int | None, measured: Measurement | None) -> Mismatch | None:
     """Return what cannot be of a reported GPU, by its canonical name; of an unknown model everything can."""
-    model = GPU_MODELS.get(gpu_name or "")
+    model = DATA_SHEETS.get(gpu_name or "")
     if gpu_name is None or model is None:
         return None
     if vram_mib is not None and not model.can_have_vram(vram_mib):
@@ -44,7 +44,7 @@ def mismatch_of(gpu_name: str | None, vram_mib: int | None, measured: Measuremen
 
 def performance_of(gpu_name: str | None, measured: Measurement | None) -> Performance | None:
     """Return how a measured GPU stands to its model, None where either is not known."""
-    model = GPU_MODELS.get(gpu_name or "")
+    model = DATA_SHEETS.get(gpu_name or "")
     if model is None or measured is None:
         return None
     is_below = measured.tops_int8 < model.least_tops or measured.memory_gbps < model.least_memory_gbps
@@ -53,7 +53,7 @@ def performance_of(gpu_name: str | None, measured: Measurement | None) -> Perfor
 
 def in_words(gpu_name: str | None, measured: Measurement) -> str:
     """Return for an owner why its machine is placed after its equals."""
-    model = GPU_MODELS[gpu_name or ""]
+    model = DATA_SHEETS[gpu_name or ""]
     return (
         f"Measured {measured.tops_int8:g} TOPS and {measured.memory_gbps:g} GB/s; any healthy {gpu_name} does at least"
         f" {model.least_tops:g} and {model.least_memory_gbps:g}"

@@ -24,12 +24,12 @@ from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import calling_provider, own_provider
 from dc1.services.api.values import NULL, from_value, message_json, time_value, to_struct, to_value
 from dc1.services.jobs.access import known_job, shown, statuses_of
-from dc1.services.jobs.messages import MOST_DOCUMENTS, billing, ordered, polled_assignment
+from dc1.services.jobs.messages import MOST_DOCUMENTS, billing, polled_assignment
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_logs import LogLine
-from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.job_records import JobRow, JobSpec, ordered
 from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import daemon_run_pb2 as pb
 from dcp.v1 import report_pb2

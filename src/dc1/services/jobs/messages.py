@@ -14,13 +14,13 @@ from dc1.domain.base.numeric import plain
 from dc1.domain.jobs.container_spec import handed_out_container_spec, scripted_limits, streamed_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
 from dc1.domain.jobs.submission import PREFERENCES
-from dc1.domain.jobs.tasks.daemon_tasks import Ordered, daemon_task
+from dc1.domain.jobs.tasks.daemon_tasks import daemon_task
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar, rate_per_minute
 from dc1.services.api.values import NULL, time_value, to_struct, to_value
 from dc1.storage.jobs.job_events import EventRow
 from dc1.storage.jobs.job_logs import LogRow
-from dc1.storage.jobs.job_records import JobRow, JobSpec
+from dc1.storage.jobs.job_records import JobRow, JobSpec, ordered
 from dcp.v1 import job_lists_pb2, job_progress_pb2, report_pb2
 from dcp.v1.job_pb2 import Billing, JobDetail
 
@@ -220,11 +220,6 @@ def polled_assignment(
     shown.task_spec.CopyFrom(to_value(text))
     shown.task_spec_hmac.CopyFrom(NULL if text is None else to_value(task_signature(key_hash, text)))
     return shown
-
-
-def ordered(job: JobRow, spec: JobSpec) -> Ordered:
-    """Return what a stored job says of what is to be run."""
-    return Ordered(job.job_type, job.model, spec.container_spec, spec.params, spec.task_spec, spec.env_vars or {})
 
 
 def _cost_per_second(job: JobRow) -> float:

@@ -108,7 +108,7 @@ def _machine(plane: ControlPlane, machine: Provider, earned_halala: int) -> pb.M
         rejected_reason=to_value(machine.rejected_reason),
         gpu_model=machine.gpu_model,
         gpu_type=machine.gpu_name or "",
-        gpu_vram_mib=machine.facts.vram_mib or 0,
+        gpu_vram_mib=machine.vram_mib or 0,
         gpu_count=machine.gpu_count,
         gpu_source=machine.gpu_source,
         location=to_value(machine.location),

@@ -10,6 +10,7 @@ from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import parse_scopes
 from dc1.domain.base.clock import iso, month_start_ms, parse_iso
 from dc1.domain.money.budgets import MonthlyBudget
+from dc1.domain.money.pricing import MAX_BALANCE_HALALA
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import from_value, time_value, to_value
@@ -30,7 +31,6 @@ _RESOLVE_SECONDS = 5.0
 # Of a copy of an account, which has to be an answer that the edge can carry: jobs, and as many entries of the wallet;
 # characters of JSON that was sent with the jobs.
 _MOST_ROWS = 10_000
-_LARGEST_BUDGET_HALALA = 2_000_000_000
 _MOST_DOCUMENTS = 16 * 1024 * 1024
 
 
@@ -217,9 +217,9 @@ def _budget(request: pb.UpdateRenterKeyRequest) -> int | None:
     sent = from_value(request.monthly_budget_halala)
     if sent is None:
         return None
-    if isinstance(sent, bool) or not isinstance(sent, int) or not 0 <= sent <= _LARGEST_BUDGET_HALALA:
+    if isinstance(sent, bool) or not isinstance(sent, int) or not 0 <= sent <= MAX_BALANCE_HALALA:
         raise errors.invalid_field(
-            "monthly_budget_halala", f"must be null or an integer from 0 to {_LARGEST_BUDGET_HALALA}"
+            "monthly_budget_halala", f"must be null or an integer from 0 to {MAX_BALANCE_HALALA}"
         )
     return sent
 

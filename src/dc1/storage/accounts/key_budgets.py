@@ -13,11 +13,13 @@ from dc1.domain.money.budgets import MonthlyBudget
 from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.schema.tables import key_budgets
 
-_FIND = PreparedStatement(
-    select(
-        key_budgets.c.monthly_halala, key_budgets.c.month_ms, key_budgets.c.month_halala, key_budgets.c.told_thresholds
-    ).where(key_budgets.c.key_id == bindparam("key"))
+_KEPT = (
+    key_budgets.c.monthly_halala,
+    key_budgets.c.month_ms,
+    key_budgets.c.month_halala,
+    key_budgets.c.told_thresholds,
 )
+_FIND = PreparedStatement(select(*_KEPT).where(key_budgets.c.key_id == bindparam("key")))
 _GIVE_BACK = PreparedStatement(
     update(key_budgets)
     .where(key_budgets.c.key_id == bindparam("key"), key_budgets.c.month_ms == bindparam("month"))
@@ -43,13 +45,7 @@ def of_key(conn: Connection, key_id: str, month_ms: int) -> KeyBudget:
 def of_keys(conn: Connection, key_ids: Iterable[str], month_ms: int) -> Mapping[str, MonthlyBudget]:
     """Return the budgets of keys in a month, of all that are asked for."""
     wanted = list(key_ids)
-    query = select(
-        key_budgets.c.key_id,
-        key_budgets.c.monthly_halala,
-        key_budgets.c.month_ms,
-        key_budgets.c.month_halala,
-        key_budgets.c.told_thresholds,
-    ).where(key_budgets.c.key_id.in_(wanted))
+    query = select(key_budgets.c.key_id, *_KEPT).where(key_budgets.c.key_id.in_(wanted))
     found = {row[0]: tuple(row[1:]) for row in conn.execute(query)}
     return {key_id: _read(key_id, month_ms, found.get(key_id)).budget for key_id in wanted}
 
@@ -66,8 +62,7 @@ def _read(key_id: str, month_ms: int, row: tuple[int | None, int, int, int] | No
 
 def keep(conn: Connection, spent: KeyBudget) -> None:
     """Store what a key has spent in the month and what was told of it."""
-    columns = ("monthly_halala", "month_ms", "month_halala", "told_thresholds")
-    statement = upsert(conn, key_budgets, ("key_id",), replace=columns)
+    statement = upsert(conn, key_budgets, ("key_id",), replace=tuple(column.name for column in _KEPT))
     budget = spent.budget
     statement.send(
         conn,

@@ -9,11 +9,11 @@ from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
 from dc1.domain.jobs.states import GENERATING_TYPES, SOMETHING_ELSE, Actor, ErrorCategory, is_producing
-from dc1.domain.jobs.tasks.daemon_tasks import UNAVAILABLE_STATUS, Ordered
+from dc1.domain.jobs.tasks.daemon_tasks import UNAVAILABLE_STATUS
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, used_seconds
 from dc1.storage.jobs import job_logs, jobs
-from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.jobs.job_records import JobRow, ordered
 
 
 class Evidence:
@@ -41,8 +41,7 @@ class Evidence:
     @property
     def ran_our_program(self) -> bool:
         """Whether what ran was made by the market out of the order, so that its exit status says what we mean by it."""
-        spec, job = jobs.spec(self._conn, self.job.id), self.job
-        return Ordered(job.job_type, job.model, spec.container_spec, spec.params).runs_our_program
+        return ordered(self.job, jobs.spec(self._conn, self.job.id)).runs_our_program
 
 
 def judged(evidence: Evidence, report: AttemptReport, now_ms: int) -> Fault:

@@ -7,7 +7,7 @@ from typing import Any
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement, TaskObstacle
 from dc1.domain.jobs.states import TERMINAL, ComputeType, ErrorCategory, JobSource, JobStatus, JobType, Phase
-from dc1.domain.jobs.tasks.daemon_tasks import time_obstacle
+from dc1.domain.jobs.tasks.daemon_tasks import Ordered, time_obstacle
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.schema.tables import job_specs, jobs
@@ -140,6 +140,11 @@ class JobRow:
             task_obstacle=time_obstacle(self.run_deadline_seconds) if self.is_scriptable else TaskObstacle.NO_SCRIPT,
             handed_to=frozenset(self.lost_by or ()),
         )
+
+
+def ordered(job: JobRow, spec: JobSpec) -> Ordered:
+    """Return what a stored job says of what is to be run."""
+    return Ordered(job.job_type, job.model, spec.container_spec, spec.params, spec.task_spec, spec.env_vars or {})
 
 
 job_shape = Shape(JobRow, jobs)

@@ -14,6 +14,7 @@ from dc1.storage.engine.row_mapping import inserted_id
 from dc1.storage.providers.providers import NO_CHANNEL, of_account
 from dc1.storage.schema.tables import providers
 
+_OPEN = providers.c.deleted_at_ms.is_(None)
 _SHARED = (
     "run_mode",
     "scheduled_start",
@@ -46,7 +47,7 @@ def add_machine(conn: Connection, owner_id: int, new: NewMachine, most: int, now
         provider_not_found: there is no such owner, or no more.
         machine_limit_reached: the account has `most` machines.
     """
-    wanted = (providers.c.id == owner_id, providers.c.owner_id.is_(None), providers.c.deleted_at_ms.is_(None))
+    wanted = (providers.c.id == owner_id, providers.c.owner_id.is_(None), _OPEN)
     columns = [providers.c[name] for name in (*_SHARED, "is_suspended")]
     # Held until the end, so that of two that are added at once the second counts the first, and none outlives the
     # account or its suspension.
@@ -70,9 +71,6 @@ def count(conn: Connection, owner_id: int) -> int:
     """Return how many machines an account has."""
     query = select(func.count()).select_from(providers).where(providers.c.id.in_(of_account(owner_id)), _OPEN)
     return conn.execute(query).scalar_one()
-
-
-_OPEN = providers.c.deleted_at_ms.is_(None)
 
 
 def machine_ids(conn: Connection, owner_id: int) -> list[int]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from dc1.daemon.runners.base import token_count
 from dc1.daemon.runners.inference.engine import Completion
-from dc1.daemon.runners.inference.text import SplitText, carried, well_formed
+from dc1.daemon.runners.inference.text import SplitText, carried, text_of, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_types import JsonObject
 
@@ -31,14 +31,14 @@ class Answer:
         """Return the text that a chunk adds."""
         # The last chunk has the usage and no choice; earlier ones may say null.
         self._usage = _object(chunk.get("usage")) or self._usage
-        self._fingerprint = _text(chunk.get("system_fingerprint")) or self._fingerprint
+        self._fingerprint = text_of(chunk.get("system_fingerprint")) or self._fingerprint
         choice = _first(chunk.get("choices"))
-        self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
+        self.finish_reason = text_of(choice.get("finish_reason")) or self.finish_reason
         # An engine that does not stream sends a message.
         delta = _object(choice.get("delta")) or _object(choice.get("message"))
-        calls, content, refusal = delta.get("tool_calls"), _content(delta.get("content")), _text(delta.get("refusal"))
+        calls, content, refusal = delta.get("tool_calls"), _content(delta.get("content")), text_of(delta.get("refusal"))
         # Engines that say it under both names mean it once.
-        reasoning = _text(delta.get("reasoning_content")) or _text(delta.get("reasoning"))
+        reasoning = text_of(delta.get("reasoning_content")) or text_of(delta.get("reasoning"))
         self._pieces_made += bool(calls or content or refusal or reasoning)
         self._tool_calls.add(calls)
         self._reasoning.append(reasoning)
@@ -90,13 +90,9 @@ def _first(choices: Any) -> dict[str, Any]:
 def _content(value: Any) -> str:
     """Return content that is a text, or a list of parts with texts."""
     if isinstance(value, list):
-        return "".join(_text(_object(part).get("text")) for part in value)
-    return _text(value)
+        return "".join(text_of(_object(part).get("text")) for part in value)
+    return text_of(value)
 
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -11,6 +11,11 @@ _MOST_DEPTH = 32
 _MOST_INTEGER = 2**53
 
 
+def text_of(value: Any) -> str:
+    """Return what is a text, and an empty one for anything else that an engine sent in its place."""
+    return value if isinstance(value, str) else ""
+
+
 def well_formed(text: str) -> str:
     """Return a text with halves of surrogate pairs joined, and U+FFFD for those that have no other half."""
     # Nearly all text has none, and this finds out fastest.

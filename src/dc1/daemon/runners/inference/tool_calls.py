@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from dc1.daemon.runners.inference.text import well_formed
+from dc1.daemon.runners.inference.text import text_of, well_formed
 from dc1.domain.base.json_types import JsonObject, compact
 
 
@@ -59,10 +59,10 @@ class ToolCalls:
     def _add(self, piece: dict[str, Any]) -> None:
         function = piece.get("function")
         function = function if isinstance(function, dict) else {}
-        call_id, name = _text(piece.get("id")), _text(function.get("name"))
+        call_id, name = text_of(piece.get("id")), text_of(function.get("name"))
         call = self._of(piece.get("index"), call_id, name)
         call.id = call.id or call_id
-        call.type = _text(piece.get("type")) or call.type
+        call.type = text_of(piece.get("type")) or call.type
         # Some say the name with every piece, others a part of it with each.
         if name != call.name:
             call.name += name
@@ -70,7 +70,7 @@ class ToolCalls:
         if isinstance(arguments, dict | list):
             call.arguments = compact(arguments)
         else:
-            call.arguments += _text(arguments)
+            call.arguments += text_of(arguments)
 
     def _of(self, index: Any, call_id: str, name: str) -> _Call:
         counted = index if type(index) is int else None
@@ -91,7 +91,3 @@ def _is_another(call: _Call, call_id: str, name: str) -> bool:
     if not name or not call.name or call.id:
         return False
     return name != call.name or call.is_whole
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_number
-from dc1.domain.jobs.container_spec import ordered_command
+from dc1.domain.jobs.container_spec import named_images, ordered_command
 from dc1.domain.jobs.placement import TaskObstacle
 from dc1.domain.jobs.states import ANSWERING_TYPES, JobType
 from dc1.domain.jobs.tasks.shell_scripts import command_script
@@ -66,8 +66,7 @@ class Ordered:
     @property
     def has_image(self) -> bool:
         """Whether the renter named an image, which then knows by itself what to do."""
-        spec = self.container_spec
-        return any((spec.get("image"), spec.get("image_override"), (self.params or {}).get("image_override")))
+        return any(named_images(self.container_spec, self.params))
 
     @property
     def runs_our_program(self) -> bool:
