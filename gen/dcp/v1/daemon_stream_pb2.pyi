@@ -446,10 +446,15 @@ class DaemonState(_message.Message):
     JOB_TYPES_FIELD_NUMBER: _builtins.int
     UNKNOWN_OFFERS_FIELD_NUMBER: _builtins.int
     PROBES_FIELD_NUMBER: _builtins.int
+    INFERENCE_SLOTS_FIELD_NUMBER: _builtins.int
     draining: _builtins.bool
     """Whether the daemon finishes its work and takes no more."""
     probes: _builtins.bool
     """Whether the daemon answers probes. A machine whose daemon does not stays `reported`."""
+    inference_slots: _builtins.int
+    """How many inference jobs the engine here answers at once, beside each other and apart from the slots of the GPUs. 0 of a daemon that
+    does not know it, for which such a job takes a slot like any other.
+    """
     @_builtins.property
     def report(self) -> _report_pb2.HeartbeatRequest:
         """The machine, with the fields of a REST heartbeat; `api_key` is not used here."""
@@ -475,10 +480,11 @@ class DaemonState(_message.Message):
         job_types: _abc.Iterable[_builtins.str] | None = ...,
         unknown_offers: _abc.Iterable[Global___LeaseRef] | None = ...,
         probes: _builtins.bool = ...,
+        inference_slots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "job_types", b"job_types", "leases", b"leases", "probes", b"probes", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "inference_slots", b"inference_slots", "job_types", b"job_types", "leases", b"leases", "probes", b"probes", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
