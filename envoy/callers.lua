@@ -5,7 +5,7 @@ local API = require("gen.edge")
 local connections = require("envoy.connections")
 
 -- Where a key may stand before rest.lua looks into paths and queries; what stands there is a stranger's in any case.
-local CARRIERS = { "authorization", "x-renter-key", "x-provider-key", "x-admin-token" }
+local CARRIERS = { "authorization", "x-renter-key", "x-provider-key", "x-admin-token", "x-api-key" }
 -- Nor is the path of any method, or the verb.
 local PATH_CHARACTERS, VERB_CHARACTERS = 256, 16
 -- No key is longer; what is would only fill the memory.

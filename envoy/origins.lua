@@ -5,7 +5,7 @@ local METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 local PREFLIGHT = {
   ["access-control-allow-methods"] = METHODS,
   ["access-control-allow-headers"] = "authorization, content-type, idempotency-key, last-event-id, x-renter-key, x-provider-key, "
-    .. "x-admin-token, x-request-id",
+    .. "x-admin-token, x-api-key, x-request-id",
   ["access-control-max-age"] = "86400",
 }
 local EXPOSED = "retry-after, idempotent-replayed, ratelimit-policy, ratelimit-limit, ratelimit-remaining, ratelimit-reset, "

@@ -117,6 +117,7 @@ return {
     ["/dcp.v1.MarketService/GetDaemonVersion"] = { max_bytes = 2097152, max_message_bytes = 65536 },
     ["/dcp.v1.MarketService/GetDaemonDownload"] = { max_bytes = 2097152, max_message_bytes = 65536 },
     ["/dcp.v1.OpenAIService/ListServedModels"] = { max_bytes = 2097152, max_message_bytes = 65536 },
+    ["/dcp.v1.OpenAIService/GetServedModel"] = { max_bytes = 2097152, max_message_bytes = 65536 },
     ["/dcp.v1.OpenAIService/CreateChatCompletion"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.ProviderService/Connect"] = { max_bytes = 2097152, max_message_bytes = 11534336, key_in = "headers", streams = true },
     ["/dcp.v1.ProviderService/RegisterProvider"] = { max_bytes = 524288, max_message_bytes = 1572864 },
@@ -253,6 +254,7 @@ return {
       { path = "^/templates/[^/]+$", method = "/dcp.v1.MarketService/GetTemplate" },
       { path = "^/renters/[^/]+/transactions$", method = "/dcp.v1.RenterService/ListRenterTransactions" },
       { path = "^/jobs/[^/]+/output/[^/]+$", method = "/dcp.v1.JobService/GetJobOutputImage" },
+      { path = "^/v1/models/.+$", method = "/dcp.v1.OpenAIService/GetServedModel" },
     },
     POST = {
       { path = "^/admin/bulk/providers$", method = "/dcp.v1.AdminProviderService/BulkUpdateProviders" },
@@ -337,7 +339,7 @@ return {
   root_only = { "^/v1/", "^/docs/" },
   edge_headers = { "x-rest", "x-rest-method", "x-rest-path", "x-rest-query", "x-client-address", "x-admission", "x-http-status", "x-error-body", "x-edge-proof", "x-query-key", "x-query-provider-key", "x-query-renter-key" },
   edge_header_prefixes = { "x-envoy-", "x-query-" },
-  credentials = { "authorization", "x-renter-key", "x-provider-key", "x-admin-token", "x-query-key", "x-query-provider-key", "x-query-renter-key" },
+  credentials = { "authorization", "x-renter-key", "x-provider-key", "x-admin-token", "x-api-key", "x-query-key", "x-query-provider-key", "x-query-renter-key" },
   query_keys = { key = "x-query-key", renter_key = "x-query-renter-key", provider_key = "x-query-provider-key" },
   keys_in_path = {
     { path = "^/providers/([^/]+)/jobs$", header = "x-query-provider-key", plain_path = "/providers/me/jobs", bearer_path = "/providers/jobs/next" },

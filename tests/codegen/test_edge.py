@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,14 @@ def test_a_route_names_its_method_and_that_says_whether_it_needs_a_key() -> None
     assert '["/dcp.v1.Books/Get"] = { max_bytes = 0, max_message_bytes = 0 }' in public
 
 
+def test_a_route_of_any_depth_comes_after_those_that_say_more() -> None:
+    deep = catalogue(path="/b/{id=**}").services["dcp.v1.Books"].children[0]
+    plain = Node("dcp.v1.Books.Find", "", {"options": {"[google.api.http]": {"get": "/b/{id}/c"}}})
+    both = replace(catalogue(), services={"dcp.v1.Books": Node("dcp.v1.Books", "", {}, (deep, plain))})
+    text = lua_module(both)
+    assert text.index('"^/b/[^/]+/c$"') < text.index('"^/b/.+$"')
+
+
 def test_a_key_in_the_path_is_taken_out() -> None:
     text = lua_module(catalogue({"key_in_path": {"variable": "id", "query_parameter": "a_key"}}, path="/b/{id}/c"))
     assert (
@@ -71,7 +80,7 @@ def test_the_first_refusal_of_a_status_speaks_for_it() -> None:
 @pytest.mark.parametrize(
     ("declared", "complaint"),
     [
-        (catalogue({"max_body_bytes": 7}, path="/b/{id=**}"), "cannot tell the paths of /b/"),
+        (catalogue({"max_body_bytes": 7}, path="/b/{id=**}/c"), "cannot tell the paths of /b/"),
         (catalogue({"key_in_path": {"variable": "isbn", "query_parameter": "key"}}), "in place of {isbn}"),
         (catalogue(None, {"reason": "NONE", "openai_code": "c"}), "names the reason NONE"),
         (catalogue(None, {"http_status": 400, "text": 'A "b"', "openai_code": "c"}), "cannot stand in JSON"),
@@ -108,5 +117,5 @@ def test_the_reference_names_the_carriers_that_the_protos_declare() -> None:
     roles = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes()).enums["dcp.v1.Role"].children
     carriers = [role.option("dcp.v1.carriers", {}) for role in roles]
     named = {(scheme["in"], scheme["name"]) for scheme in SECURITY_SCHEMES.values() if scheme["type"] == "apiKey"}
-    headers = {("header", one["header"]) for one in carriers if "header" in one}
+    headers = {("header", one[kind]) for one in carriers for kind in ("header", "v1_header") if kind in one}
     assert named == headers | {("query", name) for one in carriers for name in one.get("query_parameters", ())}

@@ -45,6 +45,7 @@ CALLS: Mapping[str, Call] = {
             "ListTemplates",
             "GetTemplate",
             "ListServedModels",
+            "GetServedModel",
         ),
         PLAIN,
     ),

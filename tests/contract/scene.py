@@ -12,6 +12,7 @@ from dc1.testing.people import J3, Renter
 from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
 from dc1.testing.rest import Json, credential
 from dc1.testing.server import ADMIN_TOKEN
+from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.expect import answered
 from tests.contract.inference.chat import HELLO, serve
 
@@ -83,6 +84,7 @@ class Scene:
             "{gpu_model}": lambda: "T4",
             "{format}": lambda: "png",
             "{template_id}": lambda: "python",
+            "{model}": self.model,
         }
         for name, find in ids.items():
             if name in path:
@@ -113,10 +115,17 @@ class Scene:
 
     def question(self) -> Json:
         """A call under /v1 that the provider is about to answer."""
-        model = f"scene/model-{next(_numbers)}"
-        daemon = self._stack.connect(self.provider, {**REPORT, "cached_models": [model]})
+        model, daemon = self._served()
         threading.Thread(target=serve, args=(daemon,)).start()
         return {**HELLO, "model": model}
+
+    def model(self) -> str:
+        """The name of a model that the provider offers, in a path."""
+        return self._served()[0]
+
+    def _served(self) -> tuple[str, StreamDaemon]:
+        model = f"scene/model-{next(_numbers)}"
+        return model, self._stack.connect(self.provider, {**REPORT, "cached_models": [model]})
 
     def machine(self) -> int:
         """The id of a further machine of the provider's owner."""

@@ -54,7 +54,8 @@ def test_envoys_own_replies_are_among_them() -> None:
 def test_the_server_finds_keys_where_the_edge_puts_them() -> None:
     roles = [value.GetOptions().Extensions[options_pb2.carriers] for value in options_pb2.Role.DESCRIPTOR.values]
     moved = {f"x-query-{name.replace('_', '-')}" for role in roles for name in role.query_parameters}
-    assert {"authorization", *moved, *(role.header for role in roles if role.header)} == SECRET_HEADERS
+    own = {name for role in roles for name in (role.header, role.v1_header) if name}
+    assert {"authorization", *moved, *own} == SECRET_HEADERS
 
 
 def _texts(mapper: dict[str, Any]) -> list[str]:

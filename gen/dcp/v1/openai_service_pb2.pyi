@@ -37,6 +37,28 @@ class ListServedModelsRequest(_message.Message):
 Global___ListServedModelsRequest: _TypeAlias = ListServedModelsRequest  # noqa: Y015
 
 @_typing.final
+class GetServedModelRequest(_message.Message):
+    """Asks for one model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Its name; the case of letters does not matter."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServedModelRequest: _TypeAlias = GetServedModelRequest  # noqa: Y015
+
+@_typing.final
 class ListServedModelsResponse(_message.Message):
     """The models."""
 

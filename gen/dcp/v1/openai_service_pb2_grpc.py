@@ -42,6 +42,11 @@ class OpenAIServiceStub:
                 request_serializer=dcp_dot_v1_dot_openai__service__pb2.ListServedModelsRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_openai__service__pb2.ListServedModelsResponse.FromString,
                 _registered_method=True)
+        self.GetServedModel = channel.unary_unary(
+                '/dcp.v1.OpenAIService/GetServedModel',
+                request_serializer=dcp_dot_v1_dot_openai__service__pb2.GetServedModelRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_openai__service__pb2.ServedModel.FromString,
+                _registered_method=True)
         self.CreateChatCompletion = channel.unary_stream(
                 '/dcp.v1.OpenAIService/CreateChatCompletion',
                 request_serializer=dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.SerializeToString,
@@ -57,6 +62,13 @@ class OpenAIServiceServicer:
     def ListServedModels(self, request, context):
         """Lists the models that can be called now, by name. A model is there while an approved provider whose daemon is on the stream offers it,
         whether or not it has room at the moment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetServedModel(self, request, context):
+        """Shows a model that can be called now, by its name, which may have slashes. One that nobody offers is NOT_FOUND (`model_not_found`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +96,11 @@ def add_OpenAIServiceServicer_to_server(servicer, server):
                     servicer.ListServedModels,
                     request_deserializer=dcp_dot_v1_dot_openai__service__pb2.ListServedModelsRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_openai__service__pb2.ListServedModelsResponse.SerializeToString,
+            ),
+            'GetServedModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServedModel,
+                    request_deserializer=dcp_dot_v1_dot_openai__service__pb2.GetServedModelRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_openai__service__pb2.ServedModel.SerializeToString,
             ),
             'CreateChatCompletion': grpc.unary_stream_rpc_method_handler(
                     servicer.CreateChatCompletion,
@@ -120,6 +137,33 @@ class OpenAIService:
             '/dcp.v1.OpenAIService/ListServedModels',
             dcp_dot_v1_dot_openai__service__pb2.ListServedModelsRequest.SerializeToString,
             dcp_dot_v1_dot_openai__service__pb2.ListServedModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServedModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/GetServedModel',
+            dcp_dot_v1_dot_openai__service__pb2.GetServedModelRequest.SerializeToString,
+            dcp_dot_v1_dot_openai__service__pb2.ServedModel.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,8 @@ class OpenAIServiceStub:
     """Lists the models that can be called now, by name. A model is there while an approved provider whose daemon is on the stream offers it,
     whether or not it has room at the moment.
     """
+    GetServedModel: _grpc.UnaryUnaryMultiCallable[_openai_service_pb2.GetServedModelRequest, _openai_service_pb2.ServedModel]
+    """Shows a model that can be called now, by its name, which may have slashes. One that nobody offers is NOT_FOUND (`model_not_found`)."""
     CreateChatCompletion: _grpc.UnaryStreamMultiCallable[_openai_service_pb2.CreateChatCompletionRequest, _httpbody_pb2.HttpBody]
     """Answers a conversation. The call goes at once to a daemon on the stream that offers the model and has a slot free; it never waits in a
     queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is ceil((UTF-8 bytes of the messages + max_tokens) *
@@ -63,6 +65,8 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     """Lists the models that can be called now, by name. A model is there while an approved provider whose daemon is on the stream offers it,
     whether or not it has room at the moment.
     """
+    GetServedModel: _aio.UnaryUnaryMultiCallable[_openai_service_pb2.GetServedModelRequest, _openai_service_pb2.ServedModel]  # type: ignore[assignment]
+    """Shows a model that can be called now, by its name, which may have slashes. One that nobody offers is NOT_FOUND (`model_not_found`)."""
     CreateChatCompletion: _aio.UnaryStreamMultiCallable[_openai_service_pb2.CreateChatCompletionRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers a conversation. The call goes at once to a daemon on the stream that offers the model and has a slot free; it never waits in a
     queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is ceil((UTF-8 bytes of the messages + max_tokens) *
@@ -89,6 +93,14 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the models that can be called now, by name. A model is there while an approved provider whose daemon is on the stream offers it,
         whether or not it has room at the moment.
         """
+
+    @_abc_1.abstractmethod
+    def GetServedModel(
+        self,
+        request: _openai_service_pb2.GetServedModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_openai_service_pb2.ServedModel, _abc.Awaitable[_openai_service_pb2.ServedModel]]:
+        """Shows a model that can be called now, by its name, which may have slashes. One that nobody offers is NOT_FOUND (`model_not_found`)."""
 
     @_abc_1.abstractmethod
     def CreateChatCompletion(

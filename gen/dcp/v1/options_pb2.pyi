@@ -355,8 +355,11 @@ class Carriers(_message.Message):
 
     HEADER_FIELD_NUMBER: _builtins.int
     QUERY_PARAMETERS_FIELD_NUMBER: _builtins.int
+    V1_HEADER_FIELD_NUMBER: _builtins.int
     header: _builtins.str
     """The header of the role's own."""
+    v1_header: _builtins.str
+    """A header that stands for it under /v1, where no other carrier has a key: what clients of other APIs send."""
     @_builtins.property
     def query_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Query parameters of older clients. The edge moves them into the headers `x-query-…` before anything logs the address."""
@@ -366,10 +369,11 @@ class Carriers(_message.Message):
         *,
         header: _builtins.str = ...,
         query_parameters: _abc.Iterable[_builtins.str] | None = ...,
+        v1_header: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "query_parameters", b"query_parameters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "query_parameters", b"query_parameters", "v1_header", b"v1_header"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -15,6 +15,7 @@ _QUERY_NOTE = "Deprecated: keys do not belong in addresses. The answer carries `
 
 SECURITY_SCHEMES: dict[str, Schema] = {
     "renterKey": _key("header", "x-renter-key", "A renter's master key (`dc1-renter-…`) or scoped key (`dc1-sk-…`)."),
+    "apiKey": _key("header", "x-api-key", "A renter's key, as clients of other APIs send theirs; under /v1 only."),
     "providerKey": _key("header", "x-provider-key", "A provider's key (`dc1-provider-…`)."),
     "adminToken": _key("header", "x-admin-token", "The operator's token."),
     "bearer": {"type": "http", "scheme": "bearer", "description": "Any of the keys, or the admin token."},
@@ -43,6 +44,8 @@ def requirements(access: Schema) -> list[Schema]:
         return []
     # A dict for a set that keeps its order: the document must come out the same every time.
     schemes = {scheme: None for role in access.get("roles", ()) for scheme in _CARRIERS[role]}
+    if access.get("credential_errors") == "CREDENTIAL_ERRORS_OPENAI":
+        schemes["apiKey"] = None
     # OpenAPI knows no credential in a body: to a tool it is a call without one, and the description says more.
     in_body: list[Schema] = [{}] if access.get("body_key") else []
     return [{scheme: []} for scheme in schemes] + in_body

@@ -12,6 +12,7 @@ from dc1.codegen.descriptors import Catalogue, Node
 from dc1.codegen.responses import reason_name
 
 _VERBS = ("get", "put", "post", "delete", "patch")
+_ALL_SEGMENTS = ".+"
 _TAKE_BODIES = {"put", "post", "delete", "patch"}
 _REFUSALS, _REASONS, _ROLES = "dcp.v1.EdgeRefusal", "dcp.v1.ErrorReason", "dcp.v1.Role"
 _HEAD = "-- Written by `make gen` from proto/: what envoy/rest.lua has to know of the API. Never edited by hand.\n"
@@ -130,7 +131,11 @@ def _routes(catalogue: Catalogue) -> dict[str, list[dict[str, str]]]:
                 route = {"path": _pattern(bound[verb]), "method": _full_name(method)}
                 routes.setdefault(verb.upper(), []).append(route)
     # What names more of a path comes first, as the transcoder has it: `/jobs/{job_id}` would match `/jobs/active` too.
-    return {verb: sorted(found, key=lambda route: route["path"].count("[")) for verb, found in routes.items()}
+    return {verb: sorted(found, key=_unnamed) for verb, found in routes.items()}
+
+
+def _unnamed(route: dict[str, str]) -> tuple[bool, int]:
+    return _ALL_SEGMENTS in route["path"], route["path"].count("[")
 
 
 def _full_name(method: Node) -> str:
@@ -141,7 +146,7 @@ def _full_name(method: Node) -> str:
 def _carriers(catalogue: Catalogue) -> list[str]:
     """Return the headers in which a credential may reach the server."""
     declared = [role.option("dcp.v1.carriers", {}) for role in catalogue.enums[_ROLES].children]
-    own = [carriers["header"] for carriers in declared if "header" in carriers]
+    own = [carriers[kind] for kind in ("header", "v1_header") for carriers in declared if kind in carriers]
     return [*own, *sorted(set(dict(_query_keys(catalogue)).values()))]
 
 
@@ -218,15 +223,16 @@ def _key_header(parameter: str) -> str:
 
 
 def _pattern(path: str) -> str:
-    """Return the Lua pattern of a route's paths, in which a variable is one segment.
+    """Return the Lua pattern of a route's paths, in which a variable is one segment, or all that are left: `{name=**}`.
 
     Raises:
-        ValueError: a variable is several segments, which Lua's patterns cannot tell from one.
+        ValueError: a variable is anything else, which Lua's patterns cannot tell from these.
     """
+    path, *rest = re.split(r"{\w+=\*\*}$", path)
     if re.search(r"{[^}]*[=*]", path):
         raise ValueError(f"the edge cannot tell the paths of {path}")
     parts = re.split(r"{\w+}", path)
-    return f"^{'[^/]+'.join(map(_escaped, parts))}$"
+    return f"^{'[^/]+'.join(map(_escaped, parts))}{_ALL_SEGMENTS if rest else ''}$"
 
 
 def _escaped(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dc1.containment import run_contained
@@ -19,7 +19,7 @@ from dc1.server.requests import Request
 from dc1.services.api.call import ANYBODY, Principal
 
 _MASTER_KEY = "master key"
-_ANY_ACCOUNT = MethodOptions(roles=frozenset({Role.RENTER, Role.PROVIDER}))
+_ANY_ACCOUNT = frozenset({Role.RENTER, Role.PROVIDER})
 _MISSING = {
     CredentialErrors.GENERAL: errors.api_key_required,
     CredentialErrors.HEARTBEAT: errors.heartbeat_key_required,
@@ -44,8 +44,10 @@ _BEARER = "bearer "
 _HEADERS = ((Role.ADMIN, "x-admin-token"), (Role.RENTER, "x-renter-key"), (Role.PROVIDER, "x-provider-key"))
 _QUERY = ((Role.RENTER, "x-query-renter-key"), (Role.PROVIDER, "x-query-provider-key"))
 _ANY_QUERY = "x-query-key"
+# What clients of other APIs send.
+_V1_HEADER = "x-api-key"
 
-SECRET_HEADERS = frozenset({"authorization", _ANY_QUERY, *(name for _, name in (*_HEADERS, *_QUERY))})
+SECRET_HEADERS = frozenset({"authorization", _ANY_QUERY, _V1_HEADER, *(name for _, name in (*_HEADERS, *_QUERY))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +160,12 @@ class Authenticator:
         identity = await self._credentials.current(key_id)
         return identity is not None and not identity.suspended and _is_admitted(options, identity)
 
-    async def recognise(self, metadata: Mapping[str, str], address: str) -> Principal:
+    async def recognise(self, options: MethodOptions, metadata: Mapping[str, str], address: str) -> Principal:
         """Return whose good key a call of a public method carries; it is counted for them, and opens nothing more.
 
         A bad one is no refusal, and counts against its address as anywhere.
         """
-        credential = _find_credential(_ANY_ACCOUNT, metadata, None)
+        credential = _find_credential(replace(options, roles=_ANY_ACCOUNT), metadata, None)
         if credential is None:
             return ANYBODY
         try:
@@ -253,7 +255,7 @@ def require_rights(options: MethodOptions, principal: Principal) -> None:
 
 
 def _find_credential(options: MethodOptions, metadata: Mapping[str, str], request: Request | None) -> Credential | None:
-    """Return the first credential that is not blank: of role headers, Bearer, the query, the request's field.
+    """Return the first credential that is not blank: of role headers, Bearer, `x-api-key`, the query, the field.
 
     Only carriers of the roles that `options` admits are looked at, in the order admin, renter, provider. `request` is
     None where the call has no single request message.
@@ -274,6 +276,8 @@ def _carriers(
     authorization = metadata.get("authorization", "")
     if authorization[: len(_BEARER)].lower() == _BEARER:
         yield Role.ADMIN, authorization[len(_BEARER) :]
+    if options.has_openai_errors and Role.RENTER in options.roles:
+        yield Role.RENTER, metadata.get(_V1_HEADER, "")
     if options.roles & {Role.RENTER, Role.PROVIDER}:
         yield Role.PUBLIC, metadata.get(_ANY_QUERY, "")
     for role, name in _QUERY:

@@ -27,7 +27,7 @@ _MAX_BODY_BYTES: Final = REST.max_body_bytes
 _GROWTH_OF_JSON = 6
 # Of GETs those that hand work out.
 _DAEMONS = "DaemonService"
-_VARIABLE = re.compile(r"\\{(\w+)\\}")
+_VARIABLE = re.compile(r"\\{(\w+)(=\\\*\\\*)?\\}")
 _ROLES = {
     options_pb2.ROLE_PUBLIC: Role.PUBLIC,
     options_pb2.ROLE_RENTER: Role.RENTER,
@@ -173,6 +173,9 @@ def _path_patterns(method: MethodDescriptor) -> tuple[re.Pattern[str], ...]:
     templates = [
         getattr(binding, binding.WhichOneof("pattern") or "get") for binding in (rule, *rule.additional_bindings)
     ]
-    return tuple(
-        re.compile(_VARIABLE.sub(r"(?P<\1>[^/]+)", re.escape(template))) for template in templates if "{" in template
-    )
+    return tuple(re.compile(_VARIABLE.sub(_segments, re.escape(template))) for template in templates if "{" in template)
+
+
+def _segments(variable: re.Match[str]) -> str:
+    name, has_all = variable.groups()
+    return f"(?P<{name}>{'.+' if has_all else '[^/]+'})"

@@ -286,7 +286,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             hooks.check_shape(_read(request, call, options))
         # Many callers may share an address; those who say who they are share nothing else.
         recognise = self._authenticator.recognise
-        counted = await recognise(metadata, call.address) if options.is_public else call.principal
+        counted = await recognise(options, metadata, call.address) if options.is_public else call.principal
         by_job = options.bucket.counted_by is CountedBy.JOB
         if by_job:
             # Ids are for callers to make up, and each has a window of its own: so many of them an account may open.

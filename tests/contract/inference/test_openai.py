@@ -331,8 +331,15 @@ def test_models(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None
             for model in ("b/second", MODEL)
         ],
     }
+    one = answered(market.rest.get("/v1/models"))["data"][0]
+    for spelled in ("b/second", "B/Second", "b%2Fsecond"):
+        assert answered(market.rest.get(f"/v1/models/{spelled}")) == one
+    missing = market.rest.get("/v1/models/b/second/third")
+    envelope(missing, 404, "model_not_found")
+    assert "'b/second/third'" in missing.json()["error"]["message"]
     answered(admin.post(f"/admin/providers/{provider.id}/suspend"))
     assert answered(market.rest.get("/v1/models")) == nothing
+    envelope(market.rest.get("/v1/models/b/second"), 404, "model_not_found")
     answered(admin.post(f"/admin/providers/{provider.id}/unsuspend"))
     market.cut(daemon)
     assert answered(market.rest.get("/v1/models")) == nothing

@@ -33,8 +33,11 @@ def test_keys(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None
     envelope(call({"authorization": "Bearer sk-other"}), 401, "authentication_invalid_key")
     envelope(call({"x-renter-key": keys.new_key(KeyRole.RENTER).key}), 401, "authentication_invalid_key")
     envelope(call({"authorization": f"Bearer {provider.key}"}), 401, "wrong_key_type")
+    envelope(call({"x-api-key": "sk-ant-other"}), 401, "authentication_invalid_key")
+    # What other APIs call their keys opens nothing but what is made for their clients.
+    refused(market.rest.rest("GET", "/renters/balance", headers={"x-api-key": renter.key}), 401, "API key required")
     # The key is good: it is the model that nobody has.
-    for headers in ({"authorization": f"Bearer {renter.key}"}, {"x-renter-key": renter.key}):
+    for headers in ({"authorization": f"Bearer {renter.key}"}, {"x-renter-key": renter.key}, {"x-api-key": renter.key}):
         refusal = market.rest.post(CHAT, {**HELLO, "model": "none/none"}, headers=headers)
         envelope(refusal, 404, "model_not_found")
 

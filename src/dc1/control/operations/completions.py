@@ -83,6 +83,19 @@ class Completions:
         now_ms = self._clock.now_ms()
         return {model: self._fleet.offered.first_ms(model) or now_ms for _, model in sorted(found.items())}
 
+    def one_served(self, model: str) -> tuple[str, int]:
+        """Return a model that can be called now, as spelled by a daemon, and when it was first offered.
+
+        Raises:
+            model_not_found: Nobody offers it.
+        """
+        requirement = _requirement(model)
+        for provider in self._offering(requirement):
+            if _is_there(provider) and self._serves(provider, requirement):
+                spelled = next(name for name in provider.models if name.lower() == requirement.model)
+                return spelled, self._fleet.offered.first_ms(model) or self._clock.now_ms()
+        raise errors.model_not_found(model)
+
     async def start(self, renter_id: int, call: ChatCall, scoped_key_id: str | None = None) -> JobRow:
         """Hold the price of a call, made with that scoped key if with any, and offer it to a daemon on the stream.
 

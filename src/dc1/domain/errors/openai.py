@@ -38,7 +38,7 @@ _CODE_OF_STATUS: Mapping[int, OpenAICode] = {
 
 def authentication_required() -> ApiError:
     """Say that a call under /v1 came without a key."""
-    text = "Renter API key required (Authorization: Bearer or x-renter-key)"
+    text = "Renter API key required (Authorization: Bearer, x-renter-key or x-api-key)"
     return ApiError(401, text, OpenAICode.AUTHENTICATION_REQUIRED)
 
 

@@ -35,20 +35,21 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
 
     async def ListServedModels(self, request: pb.ListServedModelsRequest, context: Any) -> pb.ListServedModelsResponse:
         """List the models that can be called now."""
-        price = self._plane.config.token_price
-        return pb.ListServedModelsResponse(
-            object="list",
-            data=[
-                pb.ServedModel(
-                    id=model,
-                    object="model",
-                    # In seconds, as OpenAI counts; everything else here counts milliseconds.
-                    created=first_ms // 1000,
-                    owned_by=_OWNER,
-                    pricing=pb.TokenPricing(halala_per_1m_tokens=price(model)),
-                )
-                for model, first_ms in self._plane.completions.served().items()
-            ],
+        served = self._plane.completions.served()
+        return pb.ListServedModelsResponse(object="list", data=[self._model(*one) for one in served.items()])
+
+    async def GetServedModel(self, request: pb.GetServedModelRequest, context: Any) -> pb.ServedModel:
+        """Show a model that can be called now."""
+        return self._model(*self._plane.completions.one_served(request.model))
+
+    def _model(self, name: str, first_ms: int) -> pb.ServedModel:
+        return pb.ServedModel(
+            id=name,
+            object="model",
+            # In seconds, as OpenAI counts; everything else here counts milliseconds.
+            created=first_ms // 1000,
+            owned_by=_OWNER,
+            pricing=pb.TokenPricing(halala_per_1m_tokens=self._plane.config.token_price(name)),
         )
 
     @streamed_when(_asks_for_stream)
