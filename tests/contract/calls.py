@@ -41,7 +41,7 @@ CALLS: Mapping[str, Call] = {
             "GetDaemonDownload",
             "GetPricing",
             "GetQueueStatus",
-            "ListContainerImages",
+            "ListImageNames",
             "ListTemplates",
             "GetTemplate",
             "ListServedModels",

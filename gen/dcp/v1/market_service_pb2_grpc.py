@@ -77,6 +77,11 @@ class MarketServiceStub:
                 request_serializer=dcp_dot_v1_dot_market__service__pb2.GetQueueStatusRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_market__service__pb2.GetQueueStatusResponse.FromString,
                 _registered_method=True)
+        self.ListImageNames = channel.unary_unary(
+                '/dcp.v1.MarketService/ListImageNames',
+                request_serializer=dcp_dot_v1_dot_market__service__pb2.ListImageNamesRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_market__service__pb2.ListImageNamesResponse.FromString,
+                _registered_method=True)
         self.ListContainerImages = channel.unary_unary(
                 '/dcp.v1.MarketService/ListContainerImages',
                 request_serializer=dcp_dot_v1_dot_market__service__pb2.ListContainerImagesRequest.SerializeToString,
@@ -166,8 +171,16 @@ class MarketServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListImageNames(self, request, context):
+        """Lists the container images that jobs may name: their names, for clients that read an array of strings, and beside them what is known
+        of each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListContainerImages(self, request, context):
-        """Lists the container images that jobs may name.
+        """Lists the container images that jobs may name as objects, for callers by gRPC; by REST they stand beside the names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,6 +256,11 @@ def add_MarketServiceServicer_to_server(servicer, server):
                     servicer.GetQueueStatus,
                     request_deserializer=dcp_dot_v1_dot_market__service__pb2.GetQueueStatusRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_market__service__pb2.GetQueueStatusResponse.SerializeToString,
+            ),
+            'ListImageNames': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListImageNames,
+                    request_deserializer=dcp_dot_v1_dot_market__service__pb2.ListImageNamesRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_market__service__pb2.ListImageNamesResponse.SerializeToString,
             ),
             'ListContainerImages': grpc.unary_unary_rpc_method_handler(
                     servicer.ListContainerImages,
@@ -488,6 +506,33 @@ class MarketService:
             '/dcp.v1.MarketService/GetQueueStatus',
             dcp_dot_v1_dot_market__service__pb2.GetQueueStatusRequest.SerializeToString,
             dcp_dot_v1_dot_market__service__pb2.GetQueueStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListImageNames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.MarketService/ListImageNames',
+            dcp_dot_v1_dot_market__service__pb2.ListImageNamesRequest.SerializeToString,
+            dcp_dot_v1_dot_market__service__pb2.ListImageNamesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,8 +54,12 @@ class MarketServiceStub:
     """Shows the rates that billing uses."""
     GetQueueStatus: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetQueueStatusRequest, _market_service_pb2.GetQueueStatusResponse]
     """Shows how many jobs wait and for how long, by price class and compute type."""
+    ListImageNames: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ListImageNamesRequest, _market_service_pb2.ListImageNamesResponse]
+    """Lists the container images that jobs may name: their names, for clients that read an array of strings, and beside them what is known
+    of each.
+    """
     ListContainerImages: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ListContainerImagesRequest, _market_service_pb2.ListContainerImagesResponse]
-    """Lists the container images that jobs may name."""
+    """Lists the container images that jobs may name as objects, for callers by gRPC; by REST they stand beside the names."""
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ListTemplatesRequest, _market_service_pb2.ListTemplatesResponse]
     """Lists ready-made jobs to start from."""
     GetTemplate: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetTemplateRequest, _market_service_pb2.JobTemplate]
@@ -90,8 +94,12 @@ class MarketServiceAsyncStub(MarketServiceStub):
     """Shows the rates that billing uses."""
     GetQueueStatus: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetQueueStatusRequest, _market_service_pb2.GetQueueStatusResponse]  # type: ignore[assignment]
     """Shows how many jobs wait and for how long, by price class and compute type."""
+    ListImageNames: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ListImageNamesRequest, _market_service_pb2.ListImageNamesResponse]  # type: ignore[assignment]
+    """Lists the container images that jobs may name: their names, for clients that read an array of strings, and beside them what is known
+    of each.
+    """
     ListContainerImages: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ListContainerImagesRequest, _market_service_pb2.ListContainerImagesResponse]  # type: ignore[assignment]
-    """Lists the container images that jobs may name."""
+    """Lists the container images that jobs may name as objects, for callers by gRPC; by REST they stand beside the names."""
     ListTemplates: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ListTemplatesRequest, _market_service_pb2.ListTemplatesResponse]  # type: ignore[assignment]
     """Lists ready-made jobs to start from."""
     GetTemplate: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetTemplateRequest, _market_service_pb2.JobTemplate]  # type: ignore[assignment]
@@ -173,12 +181,22 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
         """Shows how many jobs wait and for how long, by price class and compute type."""
 
     @_abc_1.abstractmethod
+    def ListImageNames(
+        self,
+        request: _market_service_pb2.ListImageNamesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_service_pb2.ListImageNamesResponse, _abc.Awaitable[_market_service_pb2.ListImageNamesResponse]]:
+        """Lists the container images that jobs may name: their names, for clients that read an array of strings, and beside them what is known
+        of each.
+        """
+
+    @_abc_1.abstractmethod
     def ListContainerImages(
         self,
         request: _market_service_pb2.ListContainerImagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_market_service_pb2.ListContainerImagesResponse, _abc.Awaitable[_market_service_pb2.ListContainerImagesResponse]]:
-        """Lists the container images that jobs may name."""
+        """Lists the container images that jobs may name as objects, for callers by gRPC; by REST they stand beside the names."""
 
     @_abc_1.abstractmethod
     def ListTemplates(

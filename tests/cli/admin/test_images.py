@@ -20,7 +20,7 @@ APPROVE = "POST /admin/containers/approve-image"
 
 
 def test_the_list_says_which_have_no_digest(server: ScriptedServer, run: Run) -> None:
-    server.on("GET /containers/registry", Reply({"images": [BY_TAG, PINNED], "total": 2}))
+    server.on("GET /containers/registry", Reply({"images": [], "details": [BY_TAG, PINNED], "total": 2}))
     result = run("admin", "images")
     assert result.exit_code == 0
     assert "2 images, 1 without a digest" in result.stdout

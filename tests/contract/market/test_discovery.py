@@ -77,7 +77,8 @@ PRICING: Json = {
     "timestamp": time,
 }
 IMAGES: Json = {
-    "images": [{"id": integer, "image_ref": text, "image_type": text, "description": text, "approved_at": time}],
+    "images": [text],
+    "details": [{"id": integer, "image_ref": text, "image_type": text, "description": text, "approved_at": time}],
     "total": integer,
 }
 TEMPLATES: Json = {
@@ -363,8 +364,9 @@ class TestCatalogue:
 
     def test_a_listed_image_may_be_named(self, rest: Rest, renter: Renter) -> None:
         body = answered(rest.get("/containers/registry"))
-        names = [image["image_ref"] for image in body["images"]]
-        assert names == sorted(names)
+        names = body["images"]
+        assert names == sorted(names) == [image["image_ref"] for image in body["details"]]
+        assert "docker.io/pytorch/pytorch:2.1.0-cuda11.8-cudnn8-runtime" in names
         assert body["total"] == len(names) > 0
         for name in names:
             renter.submit(job_type="custom_container", container_spec={"image_type": "custom", "image": name})

@@ -56,7 +56,8 @@ def admin_remove_image(
 
 
 def _show_images(body: dict[str, Any]) -> None:
-    unpinned = sum(not image["pinned"] for image in body["images"])
+    images = body["details"]
+    unpinned = sum(not image["pinned"] for image in images)
     listing(
         ["id", "image", "pinned", "type", "approved", "description"],
         (
@@ -68,7 +69,7 @@ def _show_images(body: dict[str, Any]) -> None:
                 moment(image["approved_at"]),
                 image["description"],
             ]
-            for image in body["images"]
+            for image in images
         ),
         title=f"{body['total']} images, {unpinned} without a digest",
         empty="No image is approved.",

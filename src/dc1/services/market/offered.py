@@ -17,6 +17,7 @@ from dc1.services.api.paging import sliced
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import to_struct
 from dc1.storage.admin import catalog
+from dc1.storage.admin.catalog import ImageRow
 from dcp.v1 import market_service_pb2 as pb
 
 
@@ -66,26 +67,25 @@ class OfferedCalls(ServicerPart):
             timestamp=iso(self._plane.clock.now_ms()),
         )
 
+    async def ListImageNames(self, request: pb.ListImageNamesRequest, context: Any) -> pb.ListImageNamesResponse:
+        """List the names of the images that jobs may name, with what is known of each beside them."""
+        images = await self._images()
+        details = [_image(image) for image in sliced(images, request)]
+        names = [image.image_ref for image in details]
+        return pb.ListImageNamesResponse(images=names, details=details, total=len(images))
+
     async def ListContainerImages(
         self, request: pb.ListContainerImagesRequest, context: Any
     ) -> pb.ListContainerImagesResponse:
         """List the container images that jobs may name, by name."""
-        # From the table, as ids, descriptions and dates are not kept in memory.
-        images = sorted(await self._plane.db.read(catalog.list_images), key=lambda image: image.image_ref)
+        images = await self._images()
         return pb.ListContainerImagesResponse(
-            images=[
-                pb.ContainerImage(
-                    id=image.id,
-                    image_ref=image.image_ref,
-                    image_type=image.image_type,
-                    description=image.description,
-                    approved_at=iso(image.approved_at_ms),
-                    pinned=image.is_pinned,
-                )
-                for image in sliced(images, request)
-            ],
-            total=len(images),
+            images=[_image(image) for image in sliced(images, request)], total=len(images)
         )
+
+    async def _images(self) -> list[ImageRow]:
+        # From the table, as ids, descriptions and dates are not kept in memory.
+        return sorted(await self._plane.db.read(catalog.list_images), key=lambda image: image.image_ref)
 
     async def ListTemplates(self, request: pb.ListTemplatesRequest, context: Any) -> pb.ListTemplatesResponse:
         """List ready-made jobs to start from."""
@@ -191,4 +191,15 @@ def _model(offer: _Offer, rate_halala_per_minute: int) -> pb.OfferedModel:
         avg_price_sar_per_min=round(
             halala_to_sar(rate_halala_per_minute) * offer.prices_bps / offer.total / UNIT_PRICE_BPS, 6
         ),
+    )
+
+
+def _image(row: ImageRow) -> pb.ContainerImage:
+    return pb.ContainerImage(
+        id=row.id,
+        image_ref=row.image_ref,
+        image_type=row.image_type,
+        description=row.description,
+        approved_at=iso(row.approved_at_ms),
+        pinned=row.is_pinned,
     )
