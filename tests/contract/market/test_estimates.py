@@ -99,4 +99,4 @@ def test_who_says_the_most_waits_for_whatever_costs_no_more(market: LocalMarket,
     assert (job["status"], job["cost_halala"]) == ("queued", 135)
     market.add_provider({"gpu_status": {"gpu_name": "NVIDIA A100-SXM4-40GB", "gpu_vram_mib": 40_960}})
     assert estimate(renter, max_rate_halala_per_minute=45)["machines_fitting"] == 1
-    assert renter.job(job["id"])["status"] != "queued"
+    eventually(lambda: renter.job(job["id"])["status"] != "queued", "the job to be placed")
