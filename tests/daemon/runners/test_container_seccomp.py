@@ -37,6 +37,7 @@ _CALLS = {
     "perf_event_open": (298, 241),
     "pidfd_getfd": (438, 438),
     "pivot_root": (155, 41),
+    "prlimit64": (302, 261),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "ptrace": (101, 117),
@@ -70,6 +71,15 @@ for name, family in (("vsock", 40), ("alg", 38), ("packet", 17), ("unix", 1), ("
         found[name] = "done"
     except OSError as error:
         found[name] = errno.errorcode[error.errno]
+PRLIMIT, CPU, NOFILE = CALLS["prlimit64"], 0, 7
+told, limit = (ctypes.c_ulong * 2)(), (ctypes.c_ulong * 2)(100, 100)
+for name, resource, new, old in (
+    ("read the limit of processor time", CPU, None, told),
+    ("lower the limit of processor time", CPU, limit, None),
+    ("lower it with bits that the kernel drops", CPU | 1 << 32, limit, None),
+    ("lower another limit", NOFILE, limit, None),
+):
+    found[name] = answer(PRLIMIT, 0, resource, *(0 if at is None else ctypes.addressof(at) for at in (new, old)))
 print("DC1_RESULT_JSON:" + json.dumps(found))
 """
 
@@ -111,7 +121,10 @@ async def test_ways_out_of_a_container_are_shut_and_what_programs_need_is_open(
     found = await outcome(runner, python_image, python_command(program))
     assert isinstance(found, dict)
     open_still = {name for name, answer in found.items() if answer not in ("EPERM", "ENOSYS")}
-    assert open_still == {"personality", "unix", "inet6", "netlink"}
+    assert open_still == {
+        *("personality", "unix", "inet6", "netlink"),
+        *("prlimit64", "read the limit of processor time", "lower another limit"),
+    }
     # The C library falls back to clone for this answer only.
     assert found["clone3"] == "ENOSYS"
 
@@ -151,4 +164,4 @@ def test_the_profile_allows_what_it_names_and_nothing_twice() -> None:
     # With subordinate architectures the calls of 32-bit programs would come in as well.
     assert [arch["subArchitectures"] for arch in profile["archMap"]] == [[], []]
     by_argument = {name for name, _, has_arguments in rules if has_arguments}
-    assert by_argument == {"clone", "socket", "socketpair", "personality"}
+    assert by_argument == {"clone", "socket", "socketpair", "personality", "setrlimit", "prlimit64"}

@@ -11,6 +11,7 @@ from docker.errors import NotFound
 from dc1.daemon.runners import bridge
 from dc1.daemon.runners.base import Level, RunFailed, Sink
 from dc1.daemon.runners.container.engine import ENGINE_ERRORS, require_listener
+from dc1.daemon.runners.container.first_process import FirstProcess
 from dc1.daemon.runners.container.memory_kills import MemoryKills
 from dc1.daemon.runners.container.output import ContainerOutput
 from dc1.domain.jobs.log_notices import ENGINE_AWAY
@@ -50,6 +51,9 @@ class ContainerRun:
         self._output = output
         self._sink = sink
         self.memory_kills = MemoryKills()
+        self._first = FirstProcess()
+        self.was_killed = False
+        """Whether the program was ended by SIGKILL, as far as the kernel told it; known at the end."""
         # As the engine first told it: another time is another run of the program.
         self._started: str | None = None
 
@@ -67,6 +71,8 @@ class ContainerRun:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.was_killed = self._first.was_killed()
+            self._first.close()
 
     async def _to_the_end(self) -> int:
         pause = _LOOK_SECONDS
@@ -126,6 +132,7 @@ class ContainerRun:
     async def _state(self) -> str:
         await asyncio.to_thread(self._reload)
         state = str(self._container.attrs["State"]["Status"])
+        self._first.meet(self._container.attrs["State"].get("Pid"), self._container.id)
         if state not in _ENDED | _ALIVE:
             raise _failed(f"the container engine says a container is {state[:40]!r}")
         # Podman says so while it waits for the end, and writes it down nowhere; the daemon itself never asks politely.

@@ -29,7 +29,7 @@ from dc1.daemon.runners.container.options import (
 )
 from dc1.daemon.runners.container.output import ContainerOutput
 from dc1.daemon.runners.container.ownership import Ownership, remove, try_to_remove
-from dc1.daemon.runners.container.verdicts import failed, refused
+from dc1.daemon.runners.container.verdicts import failure_of, refused
 from dc1.domain.jobs.log_notices import NO_NETWORK
 from dc1.domain.jobs.states import CONTAINER_TYPES, ErrorCategory, Phase
 
@@ -246,8 +246,10 @@ class ContainerRunner:
         status = await run.end()
         for level, message in output.finish():
             await sink.log(level, message)
-        if status != 0:
-            raise await failed(client, container, status, output, memory_kill=run.memory_kills.happened())
+        memory_kill = run.memory_kills.happened()
+        killed = run.was_killed
+        if failure := await failure_of(client, container, status, output, memory_kill=memory_kill, killed=killed):
+            raise failure
         return Result(
             payload=output.result(),
             gpu_seconds=round((time.monotonic() - started) * len(gpus), 3),

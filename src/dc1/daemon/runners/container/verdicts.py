@@ -24,6 +24,10 @@ _NO_SUCH_COMMAND = re.compile(
 )
 # What the daemon does itself only once this has been asked.
 _BY_HAND = frozenset({"kill", "stop", "restart", "remove", "destroy"})
+_DIED = frozenset({"die", "died"})
+_GRACE_SECONDS = 30
+"""How long before its end a program was told to end at the earliest; what it outlived by more has not ended it."""
+
 _LATE_SECONDS = 3
 """How much later than the end an engine may write down that somebody asked for it: Podman does once that is done."""
 
@@ -43,38 +47,53 @@ def refused(refusal: APIError) -> RunFailed:
     return RunFailed(ErrorCategory.CREATE, text, transient=refusal.is_server_error())
 
 
-async def failed(client: Any, container: Any, status: int, output: ContainerOutput, *, memory_kill: bool) -> RunFailed:
-    """Return why a program failed that ended with a status other than 0.
+async def failure_of(
+    client: Any, container: Any, status: int, output: ContainerOutput, *, memory_kill: bool, killed: bool
+) -> RunFailed | None:
+    """Return why a program failed; None when it ended with status 0, and because it was done.
 
-    `memory_kill` is whether the kernel has just killed something on this machine for want of memory. Of want of memory
-    is spoken only by evidence: a program may end with 137 by its own wish, and an owner may kill its container. That
-    too is believed of the engine's record alone, which no program can write to, and of no status.
+    `memory_kill` is whether the kernel has just killed something on this machine for want of memory, and `killed`
+    whether it says that SIGKILL ended the program. Of want of memory is spoken only by evidence: a program may end with
+    137 by its own wish, and an owner may kill its container. That too is believed of the records of kernel and engine
+    alone, which no program can write to, and of no status.
     """
     state = container.attrs["State"]
-    if state.get("OOMKilled") or (status == _SIGKILL_STATUS and memory_kill):
+    if status != 0 and (state.get("OOMKilled") or (status == _SIGKILL_STATUS and memory_kill)):
         return RunFailed(ErrorCategory.OOM, "killed for using more memory than its limit", exit_code=status)
-    late = _LATE_SECONDS if status > _SIGNALLED else _CAUGHT_SECONDS
-    if await _was_ended_by_hand(client, container.id, state, late):
+    if killed or await _was_ended_by_hand(client, container.id, state, status):
         text = "the container was stopped on the provider's machine"
         return RunFailed(ErrorCategory.ENGINE, text, transient=True)
+    if status == 0:
+        return None
     last_words = f": {output.last_words}" if output.last_words else ""
     return RunFailed(ErrorCategory.EXECUTION, f"exited with status {status}{last_words}", exit_code=status)
 
 
-async def _was_ended_by_hand(client: Any, container_id: str, state: dict[str, Any], late_seconds: int) -> bool:
+async def _was_ended_by_hand(client: Any, container_id: str, state: dict[str, Any], status: int) -> bool:
     """Ask the engine whether somebody but this daemon, which does so later, ended a container."""
     try:
         async with asyncio.timeout(_EVENT_SECONDS):
-            return await asyncio.to_thread(_asks_for_end, client, container_id, state, late_seconds)
+            return await asyncio.to_thread(_asks_for_end, client, container_id, state, status)
     except (TimeoutError, ValueError, TypeError, AttributeError, *ENGINE_ERRORS):
         return False  # an engine that keeps no record of it
 
 
-def _asks_for_end(client: Any, container_id: str, state: dict[str, Any], late_seconds: int) -> bool:
+def _asks_for_end(client: Any, container_id: str, state: dict[str, Any], status: int) -> bool:
     # Between times of the engine's own, whose clock may differ: to a time that is ahead it makes us wait.
-    since, until = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"]) + late_seconds
+    ended = _seconds(state["FinishedAt"])
+    since = max(_seconds(state["StartedAt"]), ended - _GRACE_SECONDS)
+    until = ended + (_LATE_SECONDS if status > _SIGNALLED else _CAUGHT_SECONDS)
     events = client.events(since=since, until=until, filters={"container": container_id}, decode=True)
-    return any(event.get("Action") in _BY_HAND for event in events)
+    try:
+        for event in events:
+            if event.get("Action") in _BY_HAND:
+                return True
+            # One that ended in good order caught a signal, which stands before its end: it is not made to wait.
+            if status == 0 and event.get("Action") in _DIED:
+                return False
+        return False
+    finally:
+        events.close()
 
 
 def _seconds(said: str) -> int:
