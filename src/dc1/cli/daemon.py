@@ -37,8 +37,16 @@ def daemon_command(
     engine_api_key: Annotated[
         str | None, typer.Option(envvar="DC1_ENGINE_API_KEY", help="Bearer token for the engine.", show_default=False)
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DC1_MODEL",
+            help="A GGUF file for the built-in engine to serve, in place of an engine of your own.",
+            show_default=False,
+        ),
+    ] = None,
     cpu_engine: Annotated[
-        bool, typer.Option(help="Answer inference jobs with the built-in model on the CPU when there is no engine.")
+        bool, typer.Option(help="Answer inference jobs with the built-in small model when there is no other.")
     ] = True,
     containers: Annotated[bool, typer.Option(help="Take container jobs when a container engine is found.")] = True,
     container_socket: Annotated[
@@ -98,6 +106,7 @@ def daemon_command(
             # A variable that is set to nothing is unset.
             engine_url=engine_url or None,
             engine_api_key=engine_api_key,
+            model=model,
             cpu_engine=cpu_engine,
             containers=containers,
             container_url=_socket_url(container_socket),

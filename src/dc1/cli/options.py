@@ -14,7 +14,16 @@ COMMAND_VARIABLES = frozenset(
     f"DC1_{name}"
     for name in (
         *("URL", "RENTER_KEY", "PROVIDER_KEY", "ADMIN_TOKEN"),
-        *("SERVER", "TLS", "CA_FILE", "ENGINE_URL", "ENGINE_API_KEY", "CONTAINER_SOCKET", "DAEMON_DRAIN_SECONDS"),
+        *(
+            "SERVER",
+            "TLS",
+            "CA_FILE",
+            "ENGINE_URL",
+            "ENGINE_API_KEY",
+            "MODEL",
+            "CONTAINER_SOCKET",
+            "DAEMON_DRAIN_SECONDS",
+        ),
         *("INSECURE", "LOG_FORMAT", "CONTAINER_DISK_GIB"),
         *("RENTER_KEY_FILE", "PROVIDER_KEY_FILE", "ADMIN_TOKEN_FILE", "ENGINE_API_KEY_FILE"),
     )

@@ -35,13 +35,16 @@ class DaemonConfig:
     """
 
     engine_url: str | None = None
-    """An OpenAI-compatible server that answers inference jobs; None uses the built-in CPU engine if that is allowed."""
+    """An OpenAI-compatible server that answers inference jobs; None uses the built-in engine if that is allowed."""
 
     engine_api_key: str | None = field(default=None, repr=False)
     """Sent to the engine as a Bearer token."""
 
+    model: Path | None = None
+    """A GGUF file that the built-in engine serves in place of its own small model."""
+
     cpu_engine: bool = True
-    """Whether the built-in CPU engine may answer inference jobs when no `engine_url` is given."""
+    """Whether the built-in engine may answer inference jobs with its own model when nothing else is given."""
 
     containers: bool = True
     """Whether container jobs are taken when a container engine is found."""
@@ -86,6 +89,8 @@ class DaemonConfig:
             )
         if self.ca_file is not None and not self.tls:
             raise DaemonError("A CA file is given, but the connection is not to be encrypted; --tls is missing.")
+        if self.engine_url is not None and self.model is not None:
+            raise DaemonError("An engine and a model for the built-in one are given, of which a daemon serves one.")
         engine = self.engine_url and _address(self.engine_url)
         if self.engine_url is not None and not (engine and engine.scheme in {"http", "https"}):
             raise DaemonError(f"The engine is given as a URL like http://127.0.0.1:8000, not as {self.engine_url!r}.")

@@ -61,7 +61,7 @@ class EngineRunner:
     kinds = frozenset({JobType.LLM_INFERENCE, JobType.LLM_INFERENCE_DASHED, JobType.VLLM_SERVE})
 
     def __init__(self, engine: Engine, gpu_count: int = 0) -> None:
-        """`gpu_count` is how many GPUs the engine occupies while it answers; 0 for one on the CPU."""
+        """`gpu_count` is how many GPUs the engine occupies while it answers, if it does so on GPUs."""
         self._engine = engine
         self._gpu_count = gpu_count
 
@@ -110,7 +110,7 @@ class EngineRunner:
             },
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
-            gpu_seconds=round(seconds * self._gpu_count, 3),
+            gpu_seconds=0.0 if completion.device == "cpu" else round(seconds * self._gpu_count, 3),
         )
 
     async def aclose(self) -> None:

@@ -32,8 +32,11 @@ class _UsageRefusedError(Exception):
 class OpenAIEngine:
     """Talks to one server, named by its base URL with or without `/v1`."""
 
-    def __init__(self, url: str, api_key: str | None = None, device: str = "gpu") -> None:
-        """`api_key` is sent as a Bearer token where the server wants one; `device` is what results report."""
+    def __init__(self, url: str, api_key: str | None = None, device: str = "gpu", socket: str | None = None) -> None:
+        """`api_key` is sent as a Bearer token where the server wants one; `device` is what results report.
+
+        A server that listens at a `socket` of this machine is spoken to there, whatever host the URL names.
+        """
         root = url.rstrip("/").removesuffix("/v1")
         address = httpx.URL(root)
         self._device = device
@@ -45,7 +48,8 @@ class OpenAIEngine:
             # How long an answer may take is the job's deadline, not the transport's.
             timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
             # Engines stand beside their daemon as a rule, and some are somebody's service out there.
-            proxy=http_proxy(address.scheme, address.host, address.port),
+            proxy=None if socket else http_proxy(address.scheme, address.host, address.port),
+            transport=httpx.AsyncHTTPTransport(uds=socket) if socket else None,
             trust_env=False,
         )
 
@@ -92,10 +96,12 @@ class OpenAIEngine:
                     self._says_usage = False
             await self._ask(body, answer, on_token)
         except httpx.HTTPError as error:
-            raise RunFailed(
-                ErrorCategory.ENGINE, f"the engine's connection failed: {error!r}", transient=True
-            ) from error
+            raise await self._broken(error) from error
         return answer.completion(self._device)
+
+    async def _broken(self, error: httpx.HTTPError) -> RunFailed:
+        """Return the failure that a connection which failed stands for."""
+        return RunFailed(ErrorCategory.ENGINE, f"the engine's connection failed: {error!r}", transient=True)
 
     async def _ask(self, body: dict[str, Any], answer: Answer, on_token: TokenCallback) -> None:
         # Leaving the block closes the connection, which is how these servers learn to stop.

